@@ -1,0 +1,61 @@
+"""What the service center talks about, free of wire, storage and transport.
+
+Everything here is an immutable value. Times named ``at`` or ``received_at``
+are Unix seconds of the service center's clock; times named ``rx_time`` are
+nanoseconds of one base station's clock and prove nothing about ours.
+"""
+
+from bssci.model.eui import EUI, eui_from_int, eui_to_int, parse_eui
+from bssci.model.downlink import Downlink, DownlinkRequest
+from bssci.model.events import (
+    AnyEvent,
+    CommandFailure,
+    CommandResponse,
+    DownlinkReception,
+    DownlinkStatus,
+    Event,
+    Reception,
+    SensorAutoDetached,
+    SensorProblem,
+    SensorStatus,
+    SensorWarning,
+    StationState,
+    StationStatus,
+    Subpackets,
+    Uplink,
+    VariableMacUplink,
+    decode_event,
+    encode_event,
+)
+from bssci.model.sensor import Sensor, SensorError, parse_sensor, sensor_to_json
+
+__all__ = [
+    "EUI",
+    "AnyEvent",
+    "CommandFailure",
+    "CommandResponse",
+    "Downlink",
+    "DownlinkReception",
+    "DownlinkRequest",
+    "DownlinkStatus",
+    "Event",
+    "Reception",
+    "Sensor",
+    "SensorAutoDetached",
+    "SensorError",
+    "SensorProblem",
+    "SensorStatus",
+    "SensorWarning",
+    "StationState",
+    "StationStatus",
+    "Subpackets",
+    "Uplink",
+    "VariableMacUplink",
+    "decode_event",
+    "encode_event",
+    "eui_from_int",
+    "eui_to_int",
+    "parse_eui",
+    "parse_sensor",
+    "sensor_to_json",
+]

@@ -1,0 +1,62 @@
+"""A downlink: what was asked for, and how far it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from bssci.model.eui import EUI
+
+MAX_DATA = 200
+"""bytes of one downlink"""
+
+DownlinkState = Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
+FINAL_STATES = frozenset({"acknowledged", "expired", "invalid", "revoked", "failed"})
+
+
+class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to be sent to a sensor (§5.12)."""
+
+    end_point_eui: EUI
+    data: tuple[bytes, ...]
+    """one entry, or one for each of ``packet_counters``; none for a mere acknowledgement"""
+    packet_counters: tuple[int, ...] | None = None
+    """send only as the answer to the uplink with one of these counters; None: to the next one"""
+    format: int = 0
+    priority: float = 0.0
+    """higher first"""
+    response_expected: bool = False
+    response_priority: bool = False
+    downlink_window_request: bool = False
+    expect_only: bool = False
+    expires_in: float | None = None
+    """s from now; None: never"""
+    ref: str | int | None = None
+    """whoever asks recognises the answers by it"""
+
+
+class Downlink(msgspec.Struct, frozen=True, kw_only=True):
+    """A downlink on its way; stored, so it survives a restart."""
+
+    queue_id: int
+    """1.. unique in this installation; names it at the stations"""
+    request: DownlinkRequest
+    state: DownlinkState
+    created_at: float
+    """Unix seconds"""
+    expires_at: float | None = None
+    base_station_eui: EUI | None = None
+    """the station that holds it, or sent it; None while none can take it"""
+    tx_time: int | None = None
+    """ns UTC of the station's clock"""
+    packet_counter: int | None = None
+    """of the uplink that it answered"""
+    end_point_snr: float | None = None
+    """dB, as the sensor received it, if it was asked"""
+    end_point_rssi: float | None = None
+    """dBm"""
+    message: str | None = None
+    """why it failed, or why it waits"""
+    changed_at: float = 0.0
+    """Unix seconds"""

@@ -1,0 +1,269 @@
+"""What happened, as sinks see it: uplinks, and the lives of stations and sensors."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from bssci.model.eui import EUI
+
+
+class Subpackets(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Per received subpacket, equally long: dB, dBm, Hz, degrees."""
+
+    snr: list[float]
+    rssi: list[float]
+    frequency: list[float]
+    phase: list[float] | None = None
+
+
+class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """One base station heard one uplink."""
+
+    end_point_eui: EUI
+    packet_counter: int
+    payload: bytes
+    base_station_eui: EUI
+    rx_time: int
+    """ns since 1970 UTC, of that station's clock"""
+    snr: float
+    """dB"""
+    rssi: float
+    """dBm"""
+    received_at: float
+    """Unix seconds of the service center's clock"""
+    format: int = 0
+    downlink_open: bool = False
+    response_expected: bool = False
+    downlink_acknowledged: bool = False
+    equivalent_snr: float | None = None
+    """dB"""
+    profile: str | None = None
+    mode: str | None = None
+    rx_duration: int | None = None
+    """ns"""
+    subpackets: Subpackets | None = None
+
+    @property
+    def key(self) -> tuple[EUI, int, bytes]:
+        """What makes two receptions copies of one uplink."""
+        return (self.end_point_eui, self.packet_counter, self.payload)
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
+    """Something that happened at ``at`` (Unix seconds, service center's clock)."""
+
+    at: float
+
+
+class Uplink(Event, frozen=True, kw_only=True, tag="uplink"):
+    """A sensor's telegram, merged from what the stations received of it."""
+
+    id: str
+    """the same for every delivery of this uplink"""
+    known: bool
+    """false for a sensor that endpoints.json lacks"""
+    receptions: list[Reception]
+    """one per base station, best signal first"""
+    duplicates: int
+    """copies beyond the first"""
+
+    @property
+    def best(self) -> Reception:
+        return self.receptions[0]
+
+    @property
+    def end_point_eui(self) -> EUI:
+        return self.receptions[0].end_point_eui
+
+    @property
+    def packet_counter(self) -> int:
+        return self.receptions[0].packet_counter
+
+    @property
+    def payload(self) -> bytes:
+        return self.receptions[0].payload
+
+
+class SensorStatus(Event, frozen=True, kw_only=True, tag="sensor-status"):
+    """A sensor was attached to, or detached from, one base station; or that failed."""
+
+    action: Literal["attached", "detached", "attach_failed", "detach_failed"]
+    end_point_eui: EUI
+    base_station_eui: EUI
+    over_the_air: bool = False
+    code: int | None = None
+    """the station's error code (a POSIX errno), for failures"""
+    message: str | None = None
+
+
+class StationStatus(Event, frozen=True, kw_only=True, tag="station-status"):
+    """What a base station reported about itself; None where it did not say."""
+
+    base_station_eui: EUI
+    code: int | None = None
+    message: str | None = None
+    time: int | None = None
+    """as reported: ns UTC, though one vendor sends microseconds"""
+    duty_cycle: float | None = None
+    geo_location: list[float] | None = None
+    """[latitude, longitude, altitude]"""
+    uptime: float | None = None
+    """s"""
+    temperature: float | None = None
+    """degrees Celsius"""
+    cpu_load: float | None = None
+    memory_load: float | None = None
+
+
+class StationState(Event, frozen=True, kw_only=True, tag="station-state"):
+    """A base station came or went; ``at`` is since when."""
+
+    base_station_eui: EUI
+    state: Literal["online", "offline"]
+    resumed: bool = False
+    reason: str = ""
+    """why it went: for people, not for programs"""
+    vendor: str | None = None
+    model: str | None = None
+    name: str | None = None
+    software_version: str | None = None
+
+
+class SensorAutoDetached(Event, frozen=True, kw_only=True, tag="sensor-auto-detached"):
+    """A sensor was silent for too long and is detached everywhere."""
+
+    end_point_eui: EUI
+    inactive_hours: float
+    threshold_hours: float
+
+
+class SensorWarning(Event, frozen=True, kw_only=True, tag="sensor-warning"):
+    """A sensor is silent; once per silence."""
+
+    end_point_eui: EUI
+    inactive_hours: float
+    hours_until_detach: float
+    warning_threshold_hours: float
+    detach_threshold_hours: float
+
+
+class SensorProblem(Event, frozen=True, kw_only=True, tag="sensor-problem"):
+    """Something went wrong with a sensor outside a command."""
+
+    end_point_eui: EUI
+    action: str
+    """what was attempted: attach, detach, ..."""
+    message: str
+    base_station_eui: EUI | None = None
+
+
+class CommandResponse(Event, frozen=True, kw_only=True, tag="command-response"):
+    """The answer to a request that came by a sink, so it goes out by the sinks."""
+
+    end_point_eui: EUI
+    command: str
+    status: Literal["received", "done", "failed"]
+    ref: str | int | None = None
+    """the request's own"""
+    error: CommandFailure | None = None
+    result: dict[str, Any] = {}
+
+
+class CommandFailure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Why a request was refused."""
+
+    code: str
+    message: str
+    field: str | None = None
+
+
+class DownlinkStatus(Event, frozen=True, kw_only=True, tag="downlink-status"):
+    """A downlink came to a new state."""
+
+    end_point_eui: EUI
+    queue_id: int
+    status: Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
+    ref: str | int | None = None
+    base_station_eui: EUI | None = None
+    tx_time: int | None = None
+    """ns UTC of the station's clock, if sent"""
+    packet_counter: int | None = None
+    """that it was sent with"""
+    message: str | None = None
+    """why, if it failed"""
+
+
+class DownlinkReception(Event, frozen=True, kw_only=True, tag="downlink-reception"):
+    """How well a sensor received a downlink (§5.15)."""
+
+    end_point_eui: EUI
+    base_station_eui: EUI
+    """that was told by the sensor"""
+    packet_counter: int
+    """as reported"""
+    snr: float
+    """dB"""
+    rssi: float
+    """dBm"""
+    queue_id: int | None = None
+    """of the last downlink that the sensor got, if one is known"""
+
+
+class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-uplink"):
+    """A base station received a telegram of another MAC (sub-channel ``vm.``)."""
+
+    base_station_eui: EUI
+    mac_type: int
+    payload: bytes
+    trx_time: int
+    """ns, counter of the transceiver"""
+    system_time: int
+    """ns UTC of the station's clock"""
+    frequency: float
+    """Hz: an offset as specified; an absolute frequency has been seen"""
+    snr: float
+    """dB"""
+    rssi: float
+    """dBm"""
+    equivalent_snr: float | None = None
+    subpackets: Subpackets | None = None
+    carrier_spacing: int | None = None
+    """0 narrow, 1 standard, 2 wide"""
+    pattern_group: int | None = None
+    """0 normal, 1 repetition, 2 low delay"""
+    pattern_number: int | None = None
+    crc: list[int] = []
+    """header, payload"""
+
+
+AnyEvent = (
+    Uplink
+    | SensorStatus
+    | SensorAutoDetached
+    | SensorWarning
+    | SensorProblem
+    | CommandResponse
+    | DownlinkStatus
+    | DownlinkReception
+    | StationStatus
+    | StationState
+    | VariableMacUplink
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+
+
+def encode_event(event: AnyEvent) -> bytes:
+    """An event as the bytes that the journal keeps."""
+    return _encoder.encode(event)
+
+
+def decode_event(data: bytes) -> AnyEvent:
+    """The event that :func:`encode_event` wrote.
+
+    :raises msgspec.DecodeError: if it is none.
+    """
+    return _decoder.decode(data)

@@ -1,0 +1,126 @@
+"""A configured sensor: one entry of endpoints.json."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bssci.model.eui import EUI, parse_eui
+
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_FLAGS = {
+    "bidi": "bidirectional",
+    "dualChan": "dual_channel",
+    "repetition": "repetition",
+    "wideCarrOff": "wide_carrier_offset",
+    "longBlkDist": "long_block_distance",
+    "autoDetach": "auto_detach",
+}
+_KNOWN = {"eui", "nwKey", "shortAddr", "name", "typeEui", "tags", *_FLAGS}
+
+
+class SensorError(ValueError):
+    """A sensor's configuration is wrong; ``field`` names where."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class Sensor(msgspec.Struct, frozen=True, kw_only=True):
+    """A sensor ("end point") that base stations are told to serve."""
+
+    eui: EUI
+    network_key: bytes
+    """16 bytes. Secret: appears in no log, error or repr."""
+    short_address: int
+    """0..65535"""
+    bidirectional: bool
+    name: str = ""
+    dual_channel: bool = True
+    repetition: bool = False
+    wide_carrier_offset: bool = False
+    long_block_distance: bool = False
+    auto_detach: bool = True
+    type_eui: EUI | None = None
+    tags: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = {}
+    """Fields of endpoints.json that are not ours, kept as they were."""
+
+    def __repr__(self) -> str:
+        return f"Sensor({self.eui})"
+
+
+def parse_sensor(entry: object) -> Sensor:
+    """Read one entry of endpoints.json.
+
+    :raises SensorError: naming the field and what is allowed.
+    """
+    if not isinstance(entry, Mapping):
+        raise SensorError("entry", "must be an object")
+    for field in ("eui", "nwKey", "shortAddr", "bidi"):
+        if field not in entry:
+            raise SensorError(field, "is missing")
+    values: dict[str, Any] = {
+        "eui": _eui(entry, "eui"),
+        "network_key": bytes.fromhex(_hex(entry, "nwKey", 32)),
+        "short_address": int(_hex(entry, "shortAddr", 4), 16),
+    }
+    for field, attribute in _FLAGS.items():
+        if field in entry:
+            if not isinstance(entry[field], bool):
+                raise SensorError(field, "must be true or false")
+            values[attribute] = entry[field]
+    if "name" in entry:
+        if not isinstance(entry["name"], str):
+            raise SensorError("name", "must be text")
+        values["name"] = entry["name"]
+    if entry.get("typeEui"):
+        values["type_eui"] = _eui(entry, "typeEui")
+    if "tags" in entry:
+        tags = entry["tags"]
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise SensorError("tags", "must be a list of texts")
+        values["tags"] = tuple(tags)
+    extra = {field: value for field, value in entry.items() if field not in _KNOWN}
+    if extra:
+        values["extra"] = extra
+    return Sensor(**values)
+
+
+def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
+    """The entry of endpoints.json for a sensor: :func:`parse_sensor` reads it back."""
+    entry: dict[str, Any] = {
+        "eui": sensor.eui,
+        "nwKey": sensor.network_key.hex().upper(),
+        "shortAddr": f"{sensor.short_address:04X}",
+    }
+    for field, attribute in _FLAGS.items():
+        entry[field] = getattr(sensor, attribute)
+    if sensor.name:
+        entry["name"] = sensor.name
+    if sensor.type_eui is not None:
+        entry["typeEui"] = sensor.type_eui
+    if sensor.tags:
+        entry["tags"] = list(sensor.tags)
+    return entry | dict(sensor.extra)
+
+
+def _eui(entry: Mapping[str, Any], field: str) -> EUI:
+    try:
+        return parse_eui(str(entry[field]))
+    except ValueError:
+        raise SensorError(field, "must be 16 hexadecimal digits") from None
+
+
+def _hex(entry: Mapping[str, Any], field: str, digits: int) -> str:
+    value = entry[field]
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise SensorError(field, f"must be {digits} hexadecimal digits")
+    if len(value) != digits:
+        raise SensorError(field, f"must be {digits} hexadecimal digits, not {len(value)}")
+    return value

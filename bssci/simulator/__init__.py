@@ -1,0 +1,22 @@
+"""Base stations and sensors as a client of any BSSCI service center.
+
+For the demo, the tests, the benchmark and people who debug a service center.
+:mod:`~bssci.simulator.station` speaks the protocol, :mod:`~bssci.simulator.sensor`
+decides what is on the air, :mod:`~bssci.simulator.traffic` brings both together,
+:mod:`~bssci.simulator.quirks` makes a station as odd as real ones are, and
+:mod:`~bssci.simulator.load` is the load generator of the benchmark.
+"""
+
+from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks
+from bssci.simulator.sensor import SimulatedSensor, Telegram
+from bssci.simulator.station import OperationFailed, SimulatedStation
+
+__all__ = [
+    "QUIRKS",
+    "VENDORS",
+    "OperationFailed",
+    "Quirks",
+    "SimulatedSensor",
+    "SimulatedStation",
+    "Telegram",
+]

@@ -1,0 +1,252 @@
+"""``bssci simulate``: its options, and what they mean for a simulation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+from bssci.simulator.certs import Bundle, BundleError
+from bssci.simulator.configuration import (
+    FIRST_SENSOR,
+    FIRST_STATION,
+    ArgumentError,
+    generate_sensors,
+    parse_eui,
+    read_sensors,
+    write_sensors,
+)
+from bssci.simulator.downlinks import MODES
+from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks, Vendor
+from bssci.simulator.requests import Behaviour
+from bssci.simulator.sensor import SimulatedSensor
+from bssci.simulator.simulation import Plan, Simulation, StationPlan, hear
+
+DEFAULT_BUNDLE = Path("certs/stations/base-station")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``bssci simulate``."""
+    parser.epilog = "quirks: " + "; ".join(f"{name}: {quirk.description}" for name, quirk in QUIRKS.items())
+    where = parser.add_argument_group("where")
+    where.add_argument("--host", default="127.0.0.1", help="the service center (%(default)s)")
+    where.add_argument("--port", type=int, default=16018, help="its port (%(default)s)")
+    where.add_argument("--server-name", help="check that the service center's certificate is for this name")
+    where.add_argument(
+        "--connect-timeout", type=float, default=10.0, metavar="S", help="give up after (%(default)s)"
+    )
+    files = parser.add_argument_group("certificates")
+    files.add_argument(
+        "--bundle",
+        type=Path,
+        default=DEFAULT_BUNDLE,
+        metavar="DIR",
+        help="ca_cert.pem, station_cert.pem and station_key.pem for all stations (%(default)s)",
+    )
+    files.add_argument("--bundles", type=Path, metavar="DIR", help="a folder per station, named for its EUI")
+    for name, what in (("ca", "CA"), ("cert", "certificate"), ("key", "private key")):
+        files.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}, in place of the bundle's")
+    stations = parser.add_argument_group("base stations")
+    stations.add_argument("--stations", type=int, default=1, metavar="N", help="how many (%(default)s)")
+    stations.add_argument(
+        "--first-station", default=f"{FIRST_STATION:016X}", metavar="EUI", help="(%(default)s)"
+    )
+    stations.add_argument(
+        "--vendor",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help=f"like a gateway of {', '.join(VENDORS)}; several take turns",
+    )
+    stations.add_argument("--quirk", nargs="+", action="extend", default=[], metavar="NAME", help="see below")
+    stations.add_argument(
+        "--downlinks", choices=MODES, default="accept", help="what becomes of them (%(default)s)"
+    )
+    stations.add_argument(
+        "--status",
+        choices=("normal", "sparse", "none"),
+        default="normal",
+        help="how status requests are answered (%(default)s)",
+    )
+    sensors = parser.add_argument_group("sensors")
+    sensors.add_argument("--sensors", type=int, metavar="M", help="how many (10, or all of --sensor-config)")
+    sensors.add_argument(
+        "--sensor-config", type=Path, metavar="FILE", help="the sensors of this endpoints.json"
+    )
+    sensors.add_argument(
+        "--first-eui",
+        default=f"{FIRST_SENSOR:016X}",
+        metavar="EUI",
+        help="of generated sensors (%(default)s)",
+    )
+    sensors.add_argument(
+        "--write-sensors", type=Path, metavar="FILE", help="write an endpoints.json that has them all"
+    )
+    sensors.add_argument(
+        "--first-counter", type=int, metavar="CNT", help="first packet counter (the Unix time)"
+    )
+    traffic = parser.add_argument_group("traffic")
+    traffic.add_argument(
+        "--mode",
+        choices=("open", "closed"),
+        default="open",
+        help="a fixed rate, or a fixed number without an answer (%(default)s)",
+    )
+    traffic.add_argument(
+        "--rate", type=float, default=1.0, metavar="R", help="uplinks/s in all (%(default)s)"
+    )
+    traffic.add_argument(
+        "--in-flight", type=int, default=16, metavar="K", help="for --mode closed (%(default)s)"
+    )
+    traffic.add_argument(
+        "--copies", type=int, default=1, metavar="C", help="stations that hear each uplink (%(default)s)"
+    )
+    end = traffic.add_mutually_exclusive_group()
+    end.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
+    end.add_argument("--count", type=int, metavar="N", help="stop after so many uplinks")
+    traffic.add_argument("--seed", type=int, help="the same seed gives the same sensors and signals")
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--quiet", action="store_true", help="print the summary only")
+    output.add_argument("--json", action="store_true", help="print the summary only, as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate until the end that was asked for, or SIGINT.
+
+    :return: 0 if everything sent was acknowledged, 1 if not or if an option is wrong, 2 if a station could
+        not connect.
+    """
+    try:
+        plan = plan_from(arguments)
+        if arguments.write_sensors is not None:
+            write_sensors(arguments.write_sensors, plan.sensors)
+        from twisted.internet import reactor  # noqa: PLC0415  # only a run needs one
+
+        quiet = arguments.quiet or arguments.json
+        simulation = Simulation(plan, reactor, _say_nothing if quiet else _say)
+    except (ArgumentError, BundleError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    simulation.run_reactor()
+    if simulation.error is not None:
+        print(f"error: {simulation.error}", file=sys.stderr)
+    elif arguments.json:
+        print(json.dumps(simulation.summary))
+    else:
+        print(simulation.description)
+    return simulation.exit_status
+
+
+def plan_from(arguments: argparse.Namespace) -> Plan:
+    """What the options ask for.
+
+    :raises ArgumentError: if they ask for what cannot be.
+    """
+    for option, least in (
+        ("stations", 1),
+        ("sensors", 1),
+        ("copies", 1),
+        ("in_flight", 1),
+        ("count", 1),
+        ("port", 1),
+    ):
+        value = getattr(arguments, option)
+        if value is not None and value < least:
+            raise ArgumentError(f"{_spelled(option)} {value}: must be at least {least}")
+    for option in ("rate", "duration", "connect_timeout"):
+        value = getattr(arguments, option)
+        if value is not None and not value > 0:
+            raise ArgumentError(f"{_spelled(option)} {value}: must be above 0")
+    if arguments.port > 0xFFFF:
+        raise ArgumentError(f"--port {arguments.port}: must be at most 65535")
+    stations = _stations(arguments)
+    if arguments.copies > len(stations):
+        raise ArgumentError(
+            f"--copies {arguments.copies}: there are only {len(stations)} stations to hear an uplink"
+        )
+    random = Random(arguments.seed)
+    sensors = _sensors(arguments, random)
+    hear(sensors, len(stations), arguments.copies, random)
+    return Plan(
+        host=arguments.host,
+        port=arguments.port,
+        server_name=arguments.server_name,
+        stations=stations,
+        sensors=sensors,
+        behaviour=Behaviour(
+            downlinks=arguments.downlinks, status="none" if arguments.status == "none" else "normal"
+        ),
+        rate=arguments.rate if arguments.mode == "open" else None,
+        in_flight=arguments.in_flight,
+        duration=arguments.duration,
+        count=arguments.count,
+        connect_timeout=arguments.connect_timeout,
+        random=random,
+    )
+
+
+def _stations(arguments: argparse.Namespace) -> list[StationPlan]:
+    unknown = [name for name in arguments.vendor if name not in VENDORS]
+    if unknown:
+        raise ArgumentError(f"--vendor {unknown[0]}: must be one of {', '.join(VENDORS)}")
+    vendors: list[Vendor | None] = [VENDORS[name] for name in arguments.vendor] or [None]
+    asked = set(arguments.quirk) | ({"sparse-status"} if arguments.status == "sparse" else set())
+    plans = []
+    for number, (eui, bundle) in enumerate(_identities(arguments)):
+        vendor = vendors[number % len(vendors)]
+        try:
+            quirks = Quirks(asked | set(vendor.quirks if vendor is not None else ()))
+        except ValueError as error:
+            raise ArgumentError(f"--quirk: {error}") from None
+        plans.append(StationPlan(eui, bundle, quirks, vendor))
+    return plans
+
+
+def _identities(arguments: argparse.Namespace) -> list[tuple[int, Bundle]]:
+    """EUI and bundle of each station."""
+    if arguments.bundles is None:
+        shared = Bundle.in_directory(arguments.bundle)
+        bundle = Bundle(
+            arguments.ca or shared.ca, arguments.cert or shared.certificate, arguments.key or shared.key
+        )
+        first = parse_eui(arguments.first_station, "--first-station")
+        return [(first + number, bundle) for number in range(arguments.stations)]
+    if not arguments.bundles.is_dir():
+        raise ArgumentError(f"--bundles {arguments.bundles}: is no directory")
+    folders = sorted(folder for folder in arguments.bundles.iterdir() if _names_an_eui(folder))
+    if len(folders) < arguments.stations:
+        raise ArgumentError(
+            f"--stations {arguments.stations}: {arguments.bundles} has {len(folders)} folders named by EUI"
+        )
+    return [(int(folder.name, 16), Bundle.in_directory(folder)) for folder in folders[: arguments.stations]]
+
+
+def _names_an_eui(folder: Path) -> bool:
+    return len(folder.name) == 16 and all(digit in "0123456789abcdefABCDEF" for digit in folder.name)
+
+
+def _sensors(arguments: argparse.Namespace, random: Random) -> list[SimulatedSensor]:
+    counter = int(time.time()) if arguments.first_counter is None else arguments.first_counter
+    if not 0 <= counter <= 0xFFFFFFFF:
+        raise ArgumentError(f"--first-counter {counter}: must be 0..4294967295")
+
+    if arguments.sensor_config is not None:
+        return read_sensors(arguments.sensor_config, random, counter)[: arguments.sensors]
+    first = parse_eui(arguments.first_eui, "--first-eui")
+    return generate_sensors(first, arguments.sensors or 10, random, counter)
+
+
+def _spelled(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _say_nothing(_line: str) -> None:
+    """The voice of a quiet run."""

@@ -1,0 +1,100 @@
+"""Sensors to simulate: generated, or those of an endpoints.json, which can be written for them as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from bssci.simulator.sensor import SimulatedSensor
+
+FIRST_STATION = 0xCAFEBA5E00000001
+FIRST_SENSOR = 0xCAFE5E0000000001
+
+
+class ArgumentError(ValueError):
+    """What was asked for cannot be; the message names the option and its value."""
+
+
+def parse_eui(text: str, option: str) -> int:
+    """An EUI in any case, with or without ``-`` or ``:``, as an integer.
+
+    :raises ArgumentError: if it is none, naming ``option``.
+    """
+    digits = text.replace("-", "").replace(":", "")
+    try:
+        if len(digits) == 16:
+            return int(digits, 16)
+    except ValueError:
+        pass  # said below, as for a wrong length
+    raise ArgumentError(f"{option} {text}: must be 16 hexadecimal digits")
+
+
+def generate_sensors(
+    first_eui: int, amount: int, random: Random, packet_counter: int = 0
+) -> list[SimulatedSensor]:
+    """Bidirectional sensors with EUIs that follow each other; their keys follow from the EUIs."""
+    return [
+        SimulatedSensor(
+            first_eui + number, Random(random.random()), bidirectional=True, packet_counter=packet_counter
+        )
+        for number in range(amount)
+    ]
+
+
+def read_sensors(file: Path, random: Random, packet_counter: int = 0) -> list[SimulatedSensor]:
+    """The sensors of an endpoints.json; more than their EUIs is not asked of it.
+
+    :raises ArgumentError: if the file cannot be read or has an entry that cannot be used.
+    """
+    option = f"--sensor-config {file}"
+    try:
+        entries = json.loads(file.read_text())
+    except OSError as error:
+        raise ArgumentError(f"{option}: {error.strerror}") from None
+    except ValueError as error:
+        raise ArgumentError(f"{option}: {error}") from None
+    if not isinstance(entries, list) or not entries:
+        raise ArgumentError(f"{option}: must be an array of sensors that is not empty")
+    return [_sensor(entry, option, random, packet_counter) for entry in entries]
+
+
+def write_sensors(file: Path, sensors: Sequence[SimulatedSensor]) -> None:
+    """Write an endpoints.json that configures the sensors.
+
+    :raises ArgumentError: if it cannot be written.
+    """
+    entries = [
+        {
+            "eui": f"{sensor.eui:016X}",
+            "nwKey": sensor.network_key.hex().upper(),
+            "shortAddr": f"{sensor.short_address:04X}",
+            "bidi": sensor.bidirectional,
+            "name": f"simulated {number}",
+        }
+        for number, sensor in enumerate(sensors, 1)
+    ]
+    try:
+        file.write_text(json.dumps(entries, indent=2) + "\n")
+    except OSError as error:
+        raise ArgumentError(f"--write-sensors {file}: {error.strerror}") from None
+
+
+def _sensor(entry: object, option: str, random: Random, packet_counter: int) -> SimulatedSensor:
+    if not isinstance(entry, dict) or "eui" not in entry:
+        raise ArgumentError(f"{option}: an entry has no eui")
+    eui = parse_eui(str(entry["eui"]), f"{option}: eui")
+    try:
+        network_key = bytes.fromhex(entry.get("nwKey", ""))
+        short_address = int(entry.get("shortAddr", "0"), 16)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"{option}: nwKey or shortAddr of {eui:016X} is not hexadecimal") from None
+    return SimulatedSensor(
+        eui,
+        Random(random.random()),
+        network_key=network_key,
+        short_address=short_address,
+        bidirectional=bool(entry.get("bidi", False)),
+        packet_counter=packet_counter,
+    )

@@ -1,0 +1,104 @@
+"""The downlinks that a base station holds for its sensors, and what becomes of each (§5.12-5.14)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Result = Literal["sent", "expired", "invalid"]
+Mode = Literal["accept", "expire", "invalid", "ignore"]
+"""Send downlinks in their windows, let them expire there, refuse them at once, or never report back."""
+MODES: tuple[Mode, ...] = ("accept", "expire", "invalid", "ignore")
+
+
+@dataclass(frozen=True)
+class Downlink:
+    """One queued downlink, for one window.
+
+    :param payloads: by the packet counter of the uplink whose window it may use; one under None fits any.
+    :param expected_only: to be sent only after an uplink that expects a response.
+    """
+
+    end_point_eui: int
+    queue_id: int
+    payloads: dict[int | None, bytes]
+    priority: float = 0.0
+    expected_only: bool = False
+
+    def payload_for(self, packet_counter: int) -> bytes | None:
+        """What to send in the window of that uplink, or None if it is not for this one."""
+        return self.payloads.get(packet_counter, self.payloads.get(None))
+
+    def has_passed(self, packet_counter: int) -> bool:
+        """Whether no window from this uplink on can take it any more."""
+        return all(counter is not None and counter < packet_counter for counter in self.payloads)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a downlink ended; ``payload`` is what was sent."""
+
+    downlink: Downlink
+    result: Result
+    payload: bytes | None = None
+
+
+class DownlinkQueue:
+    """Queued downlinks by sensor and queue id; one queue operation sends at most one downlink."""
+
+    def __init__(self, mode: Mode = "accept") -> None:
+        self.mode = mode
+        self._queued: dict[int, dict[int, Downlink]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(queued) for queued in self._queued.values())
+
+    def add(self, downlink: Downlink) -> Outcome | None:
+        """Queue a downlink; the outcome if it is already known. The same queue id again changes nothing."""
+        if self.mode == "invalid":
+            return Outcome(downlink, "invalid")
+        self._queued.setdefault(downlink.end_point_eui, {}).setdefault(downlink.queue_id, downlink)
+        return None
+
+    def revoke(self, end_point_eui: int, queue_id: int) -> bool:
+        """Forget a downlink; whether it was still held."""
+        return self._remove(end_point_eui, queue_id)
+
+    def drop(self, end_point_eui: int) -> None:
+        """Forget all downlinks of a sensor: it was detached."""
+        self._queued.pop(end_point_eui, None)
+
+    def window(
+        self, end_point_eui: int, packet_counter: int, response_expected: bool = False
+    ) -> list[Outcome]:
+        """The sensor listens after its uplink ``packet_counter``: what came of its downlinks."""
+        queued = self._queued.get(end_point_eui)
+        if not queued or self.mode == "ignore":
+            return []
+        if self.mode == "expire":
+            outcomes = [Outcome(downlink, "expired") for downlink in queued.values()]
+        else:
+            outcomes = [
+                Outcome(downlink, "expired")
+                for downlink in queued.values()
+                if downlink.has_passed(packet_counter)
+            ]
+            fitting = [
+                downlink
+                for downlink in queued.values()
+                if downlink.payload_for(packet_counter) is not None
+                and (response_expected or not downlink.expected_only)
+            ]
+            if fitting:
+                chosen = max(fitting, key=lambda downlink: downlink.priority)
+                outcomes.append(Outcome(chosen, "sent", chosen.payload_for(packet_counter)))
+        for outcome in outcomes:
+            self._remove(end_point_eui, outcome.downlink.queue_id)
+        return outcomes
+
+    def _remove(self, end_point_eui: int, queue_id: int) -> bool:
+        queued = self._queued.get(end_point_eui, {})
+        removed = queued.pop(queue_id, None) is not None
+        if not queued:
+            self._queued.pop(end_point_eui, None)
+        return removed

@@ -1,0 +1,73 @@
+"""The operations that a base station has open with its service center, across connections (§5.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from bssci.wire.messages import Completion, Error, Message, Response
+
+Concluded = Callable[[Response | Error], None]
+"""Called once with what ended an operation: its response, or the error in place of it."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of ours that has no answer yet."""
+
+    message: Message
+    concluded: Concluded
+
+
+_COMPLETIONS = {kind.__name__.removesuffix("Cmp"): kind for kind in Completion.__subclasses__()}
+
+
+def completion_of(response: Response) -> Completion:
+    """The message that completes an operation after its response (§5.2)."""
+    return _COMPLETIONS[type(response).__name__.removesuffix("Rsp")](opId=response.opId)
+
+
+class Operations:
+    """opIds that rise from 1, what is still open, and what both sides surely know of each other."""
+
+    def __init__(self) -> None:
+        self.last_issued = 0
+        self.last_answered = 0
+        """The highest opId of ours that the service center has surely seen."""
+        self.last_heard = 0
+        """The last opId of the service center; it counts down from -1."""
+        self._open: dict[int, Operation] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def issue(self, message: Message, concluded: Concluded) -> Message:
+        """Open an operation: ``message`` with the opId that it is to be sent with."""
+        self.last_issued += 1
+        numbered = msgspec.structs.replace(message, opId=self.last_issued)
+        self._open[self.last_issued] = Operation(numbered, concluded)
+        return numbered
+
+    def conclude(self, op_id: int) -> Operation | None:
+        """The answer to ``op_id`` is there: the operation it ends, or None if none is open under it."""
+        operation = self._open.pop(op_id, None)
+        if operation is not None:
+            self.last_answered = max(self.last_answered, op_id)
+        return operation
+
+    def hear(self, op_id: int) -> None:
+        """The service center began, or began again, an operation."""
+        self.last_heard = min(self.last_heard, op_id)
+
+    def unfinished(self) -> list[Message]:
+        """What a resumed session issues again, in the order of its opIds (§5.3)."""
+        return [operation.message for _, operation in sorted(self._open.items())]
+
+    def start_over(self) -> list[Message]:
+        """A new session began: count from 1 again, and issue what had no answer anew, in its old order."""
+        waiting = [operation for _, operation in sorted(self._open.items())]
+        self._open = {}
+        self.last_issued = self.last_answered = self.last_heard = 0
+        return [self.issue(operation.message, operation.concluded) for operation in waiting]

@@ -1,0 +1,72 @@
+"""What a simulation has sent, what was acknowledged, and how long that took."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any
+
+KEPT_LATENCIES = 100_000
+"""The percentiles are of the last so many acknowledgements."""
+
+
+class Report:
+    """Counts of one run; every uplink counts once for each station that delivers it."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.acknowledged = 0
+        self.refused: Counter[int] = Counter()
+        self._latencies: deque[float] = deque(maxlen=KEPT_LATENCIES)
+
+    @property
+    def unanswered(self) -> int:
+        return self.sent - self.acknowledged - self.refused.total()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was sent was acknowledged."""
+        return self.acknowledged == self.sent
+
+    def acknowledge(self, latency: float) -> None:
+        """An uplink was acknowledged ``latency`` seconds after it was sent."""
+        self.acknowledged += 1
+        self._latencies.append(latency)
+
+    def summary(self, seconds: float) -> dict[str, Any]:
+        """The report as plain values, latencies in ms."""
+        return {
+            "sent": self.sent,
+            "acknowledged": self.acknowledged,
+            "refused": {str(code): count for code, count in sorted(self.refused.items())},
+            "unanswered": self.unanswered,
+            "seconds": round(seconds, 3),
+            "rate": round(self.acknowledged / seconds, 1) if seconds > 0 else 0.0,
+            "latency_ms": in_milliseconds(self._latencies),
+        }
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The smallest of the ordered values that at least ``share`` (0..1) of them do not exceed."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def in_milliseconds(latencies: Sequence[float]) -> dict[str, float]:
+    """p50, p95, p99 and the maximum of latencies in s; empty if there are none."""
+    if not latencies:
+        return {}
+    ordered = sorted(latencies)
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return {name: round(percentile(ordered, share) * 1000, 2) for name, share in shares.items()}
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """A summary in one line for people."""
+    refused = ", ".join(f"{count} by error {code}" for code, count in summary["refused"].items()) or "0"
+    latency = summary["latency_ms"]
+    timing = f"; latency p50 {latency['p50']} p95 {latency['p95']} p99 {latency['p99']} ms" if latency else ""
+    return (
+        f"sent {summary['sent']}, acknowledged {summary['acknowledged']}, refused {refused}, "
+        f"unanswered {summary['unanswered']} in {summary['seconds']:.1f} s ({summary['rate']}/s){timing}"
+    )

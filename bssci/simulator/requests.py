@@ -1,0 +1,170 @@
+"""How a simulated base station answers its service center: one ``handle_<command>`` a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from bssci.simulator.downlinks import Downlink, DownlinkQueue, Mode, Outcome
+from bssci.simulator.quirks import Quirks
+from bssci.simulator.telemetry import Telemetry
+from bssci.wire.errors import ErrorCode
+from bssci.wire.messages import (
+    AttPrp,
+    AttPrp11,
+    AttPrpRsp,
+    Completion,
+    DetPrp,
+    DetPrpRsp,
+    DlDataQue,
+    DlDataQueCmp,
+    DlDataQueRsp,
+    DlDataRev,
+    DlDataRevRsp,
+    DlRxStatQry,
+    DlRxStatQryRsp,
+    Message,
+    Ping,
+    PingRsp,
+    Status,
+)
+
+
+class Refusal(Exception):
+    """The station answers ``error`` instead."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+@dataclass
+class Behaviour:
+    """What a station does with requests.
+
+    :param attach_code: the error that every ``attPrp`` is answered with, or None to accept it; a function
+        decides by EUI.
+    :param status: ``none`` leaves status requests unanswered.
+    """
+
+    downlinks: Mode = "accept"
+    status: Literal["normal", "none"] = "normal"
+    attach_code: int | None | Callable[[int], int | None] = None
+
+
+class Requests:
+    """What the service center told this station, and its answers."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        quirks: Quirks,
+        telemetry: Telemetry,
+        *,
+        now_ns: Callable[[], int],
+        uptime: Callable[[], float],
+        report: Callable[[Outcome], None],
+    ) -> None:
+        self.attached: dict[int, AttPrp | AttPrp11] = {}
+        """The sensors that this station serves, as last propagated."""
+        self.downlinks = DownlinkQueue(behaviour.downlinks)
+        self.reception_queries: set[int] = set()
+        """Sensors whose next acknowledgement is to be followed by ``dlRxStat``."""
+        self._behaviour = behaviour
+        self._quirks = quirks
+        self._telemetry = telemetry
+        self._now_ns = now_ns
+        self._uptime = uptime
+        self._report = report
+        self._known_outcomes: dict[int, Outcome] = {}
+        """By the opId of the queue operation, until that is complete."""
+
+    def answer(self, message: Message) -> Message | None:
+        """The response to a request or a completion, or None if there is nothing to say.
+
+        :raises Refusal: if it answers ``error``.
+        """
+        command = type(message).__struct_config__.tag
+        handle = getattr(self, f"handle_{command}", None)
+        if handle is None and isinstance(message, Completion):
+            return None
+        if handle is None:
+            raise Refusal(ErrorCode.ENOTSUP, f"{command} is not supported")
+        answer: Message | None = handle(message)
+        return answer
+
+    def handle_ping(self, message: Ping) -> Message:
+        return PingRsp(opId=message.opId)
+
+    def handle_status(self, message: Status) -> Message | None:
+        if self._behaviour.status == "none":
+            return None
+        return self._telemetry.read(message.opId, time_ns=self._now_ns(), uptime=self._uptime())
+
+    def handle_attPrp(self, message: AttPrp | AttPrp11) -> Message:
+        if "version-1.1" in self._quirks and isinstance(message, AttPrp):
+            raise Refusal(ErrorCode.EINVAL, "epClass and syncBurst are missing")
+        code = self._behaviour.attach_code
+        if callable(code):
+            code = code(message.epEui)
+        if code is not None:
+            raise Refusal(code, "end point refused")
+        self.attached[message.epEui] = message
+        return AttPrpRsp(opId=message.opId)
+
+    def handle_detPrp(self, message: DetPrp) -> Message:
+        if self.attached.pop(message.epEui, None) is None:
+            raise Refusal(ErrorCode.ENOENT, "end point is not attached")
+        self.downlinks.drop(message.epEui)
+        self.reception_queries.discard(message.epEui)
+        return DetPrpRsp(opId=message.opId)
+
+    def handle_dlDataQue(self, message: DlDataQue) -> Message:
+        self._require_attached(message.epEui)
+        outcome = self.downlinks.add(
+            Downlink(
+                end_point_eui=message.epEui,
+                queue_id=message.queId,
+                payloads=_payloads(message),
+                priority=message.prio,
+                expected_only=message.expOnly,
+            )
+        )
+        if outcome is not None:
+            self._known_outcomes[message.opId] = outcome
+        return DlDataQueRsp(opId=message.opId)
+
+    def handle_dlDataQueCmp(self, message: DlDataQueCmp) -> None:
+        outcome = self._known_outcomes.pop(message.opId, None)
+        if outcome is not None:
+            self._report(outcome)
+
+    def handle_dlDataRev(self, message: DlDataRev) -> Message:
+        if not self.downlinks.revoke(message.epEui, message.queId):
+            raise Refusal(
+                ErrorCode.ENOTSUP if "revoke-95" in self._quirks else ErrorCode.ENOENT, "queue id is not held"
+            )
+        return DlDataRevRsp(opId=message.opId)
+
+    def handle_dlRxStatQry(self, message: DlRxStatQry) -> Message:
+        self._require_attached(message.epEui)
+        self.reception_queries.add(message.epEui)
+        return DlRxStatQryRsp(opId=message.opId)
+
+    def _require_attached(self, end_point_eui: int) -> None:
+        if end_point_eui not in self.attached:
+            raise Refusal(ErrorCode.ENOENT, "end point is not attached")
+
+
+def _payloads(message: DlDataQue) -> dict[int | None, bytes]:
+    """What may be sent, by the counter of the uplink it follows; empty for an acknowledgement only."""
+    if not message.cntDepend:
+        if message.userData == [[]] or len(message.userData) > 1:
+            raise Refusal(ErrorCode.EINVAL, "userData must be one entry, or [] for an acknowledgement only")
+        return {None: bytes(message.userData[0]) if message.userData else b""}
+    counters = message.packetCnt or []
+    if not counters or len(counters) != len(message.userData):
+        raise Refusal(ErrorCode.EINVAL, "packetCnt and userData must be equally long")
+    return dict(zip(counters, map(bytes, message.userData), strict=True))

@@ -1,0 +1,103 @@
+"""A simulated sensor: what it sends, who hears it how well, and what it does with downlinks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+FORMAT_PLAIN = 0
+NOISE_DB = 1.5
+"""Standard deviation of SNR and RSSI around their means, in dB."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """How well a base station hears a sensor, in dB and dBm."""
+
+    snr: float
+    rssi: float
+
+
+@dataclass(frozen=True)
+class Telegram:
+    """One uplink as it is on the air, before any base station hears it."""
+
+    end_point_eui: int
+    packet_counter: int
+    payload: bytes
+    format: int = FORMAT_PLAIN
+    downlink_open: bool = False
+    response_expected: bool = False
+    downlink_acknowledged: bool = False
+
+
+@dataclass
+class SimulatedSensor:
+    """One sensor ("end point").
+
+    :param heard_by: the mean signal at each base station that hears it, by any key the caller likes.
+    :param packet_counter: the counter of the next uplink.
+    :param window_every: a bidirectional sensor opens a downlink window after each ``window_every``-th uplink.
+    """
+
+    eui: int
+    random: Random
+    heard_by: Mapping[int, Signal] = field(default_factory=dict)
+    network_key: bytes = b""
+    short_address: int = 0
+    bidirectional: bool = False
+    packet_counter: int = 0
+    window_every: int = 1
+    received: list[bytes] = field(default_factory=list)
+    """Payloads of the downlinks that reached it."""
+
+    def __post_init__(self) -> None:
+        self.network_key = self.network_key or network_key_for(self.eui)
+        self.short_address = self.short_address or self.eui & 0xFFFF
+        self._temperature = 20 + self.random.gauss(0, 3)
+        self._acknowledges: int | None = None
+
+    def transmit(self) -> Telegram:
+        """Send the next uplink.
+
+        It acknowledges a downlink that was received in the window of the uplink just before it (§5.10).
+        """
+        counter = self.packet_counter
+        self.packet_counter = counter + 1 & 0xFFFFFFFF
+        acknowledges, self._acknowledges = self._acknowledges, None
+        return Telegram(
+            end_point_eui=self.eui,
+            packet_counter=counter,
+            payload=self._measure(counter),
+            downlink_open=self.bidirectional and counter % self.window_every == 0,
+            downlink_acknowledged=acknowledges is not None and acknowledges + 1 & 0xFFFFFFFF == counter,
+        )
+
+    def signal_at(self, station: int) -> Signal:
+        """What that base station measures of one uplink: the mean with normal noise."""
+        mean = self.heard_by[station]
+        snr = mean.snr + self.random.gauss(0, NOISE_DB)
+        return Signal(round(snr, 2), round(mean.rssi + self.random.gauss(0, NOISE_DB), 2))
+
+    def receive_downlink(self, packet_counter: int, payload: bytes) -> None:
+        """A base station sent ``payload`` in the window of the uplink ``packet_counter``."""
+        self.received.append(payload)
+        self._acknowledges = packet_counter
+
+    def _measure(self, counter: int) -> bytes:
+        """Ten bytes: a kind, the counter, a slowly moving temperature, noise."""
+        self._temperature += self.random.gauss(0, 0.1)
+        centidegrees = round(self._temperature * 100) & 0xFFFF
+        return (
+            bytes([2])
+            + counter.to_bytes(4, "big")
+            + centidegrees.to_bytes(2, "big")
+            + self.random.randbytes(3)
+        )
+
+
+def network_key_for(eui: int) -> bytes:
+    """The 16-byte key of a simulated sensor: a function of its EUI, so that all runs agree. Not a secret."""
+    return hashlib.sha256(b"simulated sensor" + eui.to_bytes(8, "big")).digest()[:16]

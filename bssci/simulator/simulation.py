@@ -1,0 +1,238 @@
+"""One run of simulated stations and sensors, from connecting to the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
+from twisted.internet.task import LoopingCall, deferLater
+
+from bssci.simulator.certs import Bundle, ClientTLS
+from bssci.simulator.quirks import Quirks, Vendor
+from bssci.simulator.report import Report, describe
+from bssci.simulator.requests import Behaviour
+from bssci.simulator.sensor import Signal, SimulatedSensor
+from bssci.simulator.station import SimulatedStation, State
+from bssci.simulator.traffic import Traffic
+
+PROGRESS_INTERVAL = 5.0
+"""Seconds between lines of progress."""
+DRAIN_TIMEOUT = 10.0
+"""Seconds that the last answers are waited for."""
+INTERRUPTED_DRAIN = 2.0
+"""The same, for a person who pressed Ctrl-C."""
+START_INTERVAL = 0.01
+"""Seconds between the starts of two stations."""
+
+
+@dataclass(frozen=True)
+class StationPlan:
+    """Who one station is."""
+
+    eui: int
+    bundle: Bundle
+    quirks: Quirks
+    vendor: Vendor | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to simulate.
+
+    :param rate: uplinks/s in all, or None to keep ``in_flight`` of them unanswered.
+    :param duration: s, ``count``: uplinks; without both the run ends when it is interrupted.
+    """
+
+    host: str
+    port: int
+    stations: Sequence[StationPlan]
+    sensors: Sequence[SimulatedSensor]
+    random: Random
+    behaviour: Behaviour
+    rate: float | None = 1.0
+    in_flight: int = 16
+    duration: float | None = None
+    count: int | None = None
+    server_name: str | None = None
+    connect_timeout: float = 10.0
+
+
+def hear(sensors: Sequence[SimulatedSensor], stations: int, copies: int, random: Random) -> None:
+    """Place the sensors: each is heard by ``copies`` neighbouring stations, best by the first."""
+    for number, sensor in enumerate(sensors):
+        snr = random.uniform(4, 16)
+        sensor.heard_by = {
+            (number + copy) % stations: Signal(snr - 3 * copy, -126 + 1.5 * (snr - 3 * copy))
+            for copy in range(copies)
+        }
+
+
+class Simulation:
+    """Runs a plan once.
+
+    :param say: takes lines of progress.
+    :raises BundleError: if a certificate cannot be used.
+    """
+
+    def __init__(self, plan: Plan, reactor: Any, say: Callable[[str], None]) -> None:
+        self.report = Report()
+        self.error: str | None = None
+        """Why nothing was sent."""
+        self.seconds = 0.0
+        self._plan = plan
+        self._reactor = reactor
+        self._say = say
+        self._end: Deferred[None] = Deferred()
+        self._drain_timeout = DRAIN_TIMEOUT
+        self._finished: Deferred[None] | None = None
+        tls = {
+            bundle: ClientTLS(bundle, plan.server_name)
+            for bundle in {station.bundle for station in plan.stations}
+        }
+        self._endpoints = [
+            tls[station.bundle].endpoint(reactor, plan.host, plan.port) for station in plan.stations
+        ]
+        self.stations = [
+            SimulatedStation(
+                station.eui,
+                clock=reactor,
+                random=Random(plan.random.random()),
+                quirks=station.quirks,
+                behaviour=plan.behaviour,
+                identity=station.vendor,
+            )
+            for station in plan.stations
+        ]
+        self.traffic = Traffic(
+            self.stations,
+            plan.sensors,
+            clock=reactor,
+            random=plan.random,
+            report=self.report,
+            limit=plan.count,
+            finished=self._conclude,
+        )
+
+    @property
+    def exit_status(self) -> int:
+        """0 if everything sent was acknowledged, 1 if not, 2 if the stations could not connect."""
+        if self.error is not None:
+            return 2
+        return 0 if self.report.is_complete else 1
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The report with what the stations know beside it."""
+        return self.report.summary(self.seconds) | {
+            "stations": len(self.stations),
+            "attached": sum(len(station.attached) for station in self.stations),
+            "connections": sum(station.connections for station in self.stations),
+        }
+
+    @property
+    def description(self) -> str:
+        """The summary for people."""
+        return describe(self.summary)
+
+    def run_reactor(self) -> None:
+        """Run in a reactor of its own that stops at the end; a signal ends the run in order."""
+        self._reactor.callWhenRunning(self._start_and_stop)
+        self._reactor.addSystemEventTrigger("before", "shutdown", self.interrupt)
+        self._reactor.run()
+
+    def start(self) -> Deferred[None]:
+        """Run; fires when everything is closed."""
+        self._finished = Deferred()
+        ensureDeferred(self._run()).addBoth(self._finished.callback)
+        return self._finished
+
+    def interrupt(self) -> Deferred[None] | None:
+        """End early; fires when everything is closed."""
+        self._drain_timeout = INTERRUPTED_DRAIN
+        self._conclude()
+        if self._finished is None or self._finished.called:
+            return None
+        closed: Deferred[None] = Deferred()
+
+        def tell(result: object) -> object:
+            closed.callback(None)
+            return result
+
+        self._finished.addBoth(tell)
+        return closed
+
+    def _start_and_stop(self) -> None:
+        def stop(result: object) -> object:
+            if self._reactor.running:
+                self._reactor.callLater(0, self._stop_reactor)
+            return result
+
+        self.start().addBoth(stop)
+
+    def _stop_reactor(self) -> None:
+        if self._reactor.running:
+            self._reactor.stop()
+
+    async def _run(self) -> None:
+        progress = LoopingCall(self._tell_progress)
+        progress.clock = self._reactor
+        try:
+            if await self._connect():
+                started = self._reactor.seconds()
+                progress.start(PROGRESS_INTERVAL, now=False)
+                await self._send()
+                self.seconds = self._reactor.seconds() - started
+        finally:
+            if progress.running:
+                progress.stop()
+            await gatherResults([station.stop() for station in self.stations])
+
+    async def _connect(self) -> bool:
+        for number, (station, endpoint) in enumerate(zip(self.stations, self._endpoints, strict=True)):
+            self._reactor.callLater(number * START_INTERVAL, station.start, endpoint)
+        connected = gatherResults([station.when_connected() for station in self.stations], consumeErrors=True)
+        connected.addTimeout(self._plan.connect_timeout, self._reactor)
+        self._end.addCallback(lambda _: connected.cancel())
+        try:
+            await connected
+        except FirstError:
+            missing = next(station for station in self.stations if station.state is not State.CONNECTED)
+            reason = f": {missing.last_error}" if missing.last_error is not None else ""
+            self.error = f"could not connect to {self._plan.host}:{self._plan.port}{reason}"
+            return False
+        count = len(self.stations)
+        self._say(
+            f"{count} station{'s' if count > 1 else ''} connected to {self._plan.host}:{self._plan.port}"
+        )
+        return True
+
+    async def _send(self) -> None:
+        if self._plan.rate is None:
+            self.traffic.start_closed(self._plan.in_flight)
+        else:
+            self.traffic.start_open(self._plan.rate)
+        timer = None
+        if self._plan.duration is not None:
+            timer = self._reactor.callLater(self._plan.duration, self._conclude)
+        await self._end
+        if timer is not None and timer.active():
+            timer.cancel()
+        self.traffic.stop()
+        deadline = self._reactor.seconds() + self._drain_timeout
+        while self.traffic.outstanding and self._reactor.seconds() < deadline:
+            await deferLater(self._reactor, 0.02)
+
+    def _conclude(self) -> None:
+        if not self._end.called:
+            self._end.callback(None)
+
+    def _tell_progress(self) -> None:
+        connected = sum(station.state is State.CONNECTED for station in self.stations)
+        self._say(
+            f"{connected}/{len(self.stations)} stations, sent {self.report.sent}, "
+            f"acknowledged {self.report.acknowledged}, refused {self.report.refused.total()}, "
+            f"waiting {self.traffic.outstanding}"
+        )

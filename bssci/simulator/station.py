@@ -1,0 +1,432 @@
+"""A simulated base station: one session with a service center, however often the connection is lost."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from enum import Enum
+from random import Random
+from typing import Any
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from bssci.simulator.connection import StationConnection
+from bssci.simulator.downlinks import Outcome
+from bssci.simulator.operations import Operations, completion_of
+from bssci.simulator.quirks import Quirks, Vendor
+from bssci.simulator.requests import Behaviour, Refusal, Requests
+from bssci.simulator.sensor import Signal, Telegram
+from bssci.simulator.storm import Storm
+from bssci.simulator.telemetry import Telemetry
+from bssci.simulator.windows import Windows
+from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.messages import (
+    Completion,
+    Con,
+    ConRsp,
+    DlDataRes,
+    DlRxStat,
+    Error,
+    ErrorAck,
+    Message,
+    Ping,
+    Request,
+    Response,
+    UlData,
+    UlDataCmp,
+)
+
+BACKOFF = (1.0, 2.0, 4.0, 8.0, 16.0, 24.0)
+"""Seconds before the first, second, ... attempt to connect again; the last one repeats."""
+PING_INTERVAL = 5.0
+"""Seconds without any other traffic before a ping."""
+MAX_OPEN = 10_000
+"""Operations that may wait for an answer."""
+OLD_COUNTERS = (9187, -1659)
+"""snBsOpId and snScOpId of a session that the service center forgot long ago."""
+
+
+class OperationFailed(Exception):
+    """The service center answered an operation by ``error``, or the station cannot hold more of them."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"error {code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class State(Enum):
+    """Where a station is between two ``conCmp``."""
+
+    OFFLINE = "offline"  # no connection
+    CONNECTING = "connecting"  # con is sent
+    CONNECTED = "connected"  # conCmp is sent: operations run
+
+
+class SimulatedStation(Factory):
+    """One base station. It is the factory of its own connections, so it can be connected in memory as well.
+
+    :param eui: 0..2**64-1.
+    :param clock: tells when to ping, to connect again and to send a downlink.
+    :param random: all chance there is: session ids and telemetry.
+    :param identity: what ``con`` says about vendor, model and software.
+    :param now_ns: the station's own clock, ns since 1970 UTC.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        eui: int,
+        *,
+        clock: IReactorTime,
+        random: Random | None = None,
+        quirks: Quirks | None = None,
+        behaviour: Behaviour | None = None,
+        identity: Vendor | None = None,
+        now_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.eui = eui
+        self.quirks = quirks or Quirks()
+        self.identity = identity or Vendor("bssci", "simulator", "1.0")
+        self.state = State.OFFLINE
+        self.resumed = False
+        self.connections = 0
+        """How often ``conCmp`` was sent."""
+        self.sent = 0
+        self.acknowledged = 0
+        self.refused: Counter[int] = Counter()
+        """Uplinks that were answered by ``error``, by its code."""
+        self.last_error: BaseException | None = None
+        """Why the last attempt to connect failed or the last connection ended."""
+        self.received: deque[Message | ProtocolError] = deque(maxlen=1000)
+        """What the service center sent last, oldest first."""
+        self.on_downlink: Callable[[int, int, bytes], None] = lambda _eui, _counter, _payload: None
+        """Called with EUI, counter of the uplink and payload when a downlink goes on the air."""
+        self._clock = clock
+        self._random = random or Random(eui)
+        self._now_ns = now_ns
+        self._telemetry = Telemetry(self._random)
+        self._behaviour = behaviour or Behaviour()
+        self._connection: StationConnection | None = None
+        self._service: ClientService | None = None
+        self._waiting: list[Deferred[SimulatedStation]] = []
+        self._failures = 0
+        self._completions_held: list[Message] = []
+        self._last_traffic = clock.seconds()
+        self._ping_timer = LoopingCall(self._ping_if_silent)
+        self._ping_timer.clock = clock
+        self._windows = Windows(clock, self._use_window)
+        self._storm: Storm | None = None
+        self._boot()
+
+    def _boot(self) -> None:
+        self._booted_at = self._clock.seconds()
+        self.session_id = self._random.randbytes(16)
+        self._was_connected = False
+        self.operations = Operations()
+        self.requests = Requests(
+            self._behaviour,
+            self.quirks,
+            self._telemetry,
+            now_ns=self._now_ns,
+            uptime=lambda: self._clock.seconds() - self._booted_at,
+            report=self._report,
+        )
+
+    # connecting
+
+    def buildProtocol(self, address: IAddress | None) -> StationConnection:
+        self.last_error = None
+        self._connection = StationConnection(self)
+        self.state = State.CONNECTING
+        return self._connection
+
+    def start(self, endpoint: IStreamClientEndpoint) -> None:
+        """Connect, and connect again whenever the connection is lost, until :meth:`stop`."""
+        self._service = ClientService(endpoint, self, retryPolicy=self._next_delay, clock=self._clock)
+        if "storm" in self.quirks:
+            self._storm = Storm(self, endpoint, self._clock)
+            self._storm.begin(self._service.startService)
+        else:
+            self._service.startService()
+        self._service.whenConnected(failAfterFailures=1).addErrback(self._remember_failure)
+
+    def stop(self) -> Deferred[None]:
+        """Close the connection for good; fires when it is closed, at the latest after 2 s."""
+        self._windows.clear()
+        if self._storm is not None:
+            self._storm.end()
+        if self._service is None or not self._service.running:
+            return succeed(None)
+        deadline = self._clock.callLater(2, self.abort)
+        stopped: Deferred[None] = self._service.stopService()
+        return stopped.addBoth(lambda _: deadline.cancel() if deadline.active() else None)
+
+    def when_connected(self) -> Deferred[SimulatedStation]:
+        """Fires when the station is, or next becomes, connected."""
+        if self.state is State.CONNECTED:
+            return succeed(self)
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
+
+    def disconnect(self) -> None:
+        """Close the connection in order; :meth:`start` will have it come back."""
+        if self._connection is not None and self._connection.transport is not None:
+            self._connection.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Cut the connection as a power failure would."""
+        if self._connection is not None and self._connection.transport is not None:
+            self._connection.transport.abortConnection()
+
+    def restart(self) -> None:
+        """Cut the connection and forget everything: session, sensors, downlinks, open operations."""
+        self.abort()
+        self._windows.clear()
+        self._boot()
+
+    def build_con(self) -> Con:
+        """The ``con`` that this station sends next (§5.3.1)."""
+        bs_op_id: int | None = None
+        sc_op_id: int | None = None
+        if self._was_connected:
+            bs_op_id = self.operations.last_answered
+            sc_op_id = self.operations.last_heard
+        elif "old-counters" in self.quirks:
+            bs_op_id, sc_op_id = OLD_COUNTERS
+        return Con(
+            opId=0,
+            version="1.1.0" if "version-1.1" in self.quirks else "1.0.0",
+            bsEui=self.eui,
+            vendor=self.identity.vendor,
+            model=self.identity.model,
+            name=f"simulated {self.eui:016X}",
+            swVersion=self.identity.software_version,
+            bidi=True,
+            geoLocation=self._telemetry.position,
+            snBsUuid=list(self.session_id),
+            snBsOpId=bs_op_id,
+            snScOpId=sc_op_id,
+        )
+
+    def established(self, answer: ConRsp) -> None:
+        """``conCmp`` is sent: go on with the session, or start over."""
+        self.state = State.CONNECTED
+        self.resumed = answer.snResume
+        self.connections += 1
+        self._failures = 0
+        again = self.operations.unfinished() if answer.snResume else self.operations.start_over()
+        self._was_connected = True
+        for message in again:
+            self._send(message)
+        if not self._ping_timer.running:
+            self._ping_timer.start(1, now=False)
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(self)
+
+    def refused_connection(self, error: Error) -> None:
+        """The service center does not want this station."""
+        self.last_error = OperationFailed(error.code, error.message)
+
+    def lost(self, connection: StationConnection, reason: Failure) -> None:
+        """A connection ended; nothing to do if a newer one took its place."""
+        if connection is not self._connection:
+            return
+        if self.last_error is None:
+            self.last_error = reason.value
+        self.state = State.OFFLINE
+        self._connection = None
+        self._completions_held.clear()
+        if self._ping_timer.running:
+            self._ping_timer.stop()
+
+    def _remember_failure(self, failure: Failure) -> None:
+        self.last_error = failure.value
+
+    def _next_delay(self, _attempt: int) -> float:
+        delay = BACKOFF[min(self._failures, len(BACKOFF) - 1)]
+        self._failures += 1
+        return delay
+
+    # what the station does
+
+    def send_uplink(self, telegram: Telegram, signal: Signal, rx_time: int | None = None) -> Deferred[None]:
+        """Deliver what a sensor sent (§5.10); kept until there is a connection.
+
+        :param rx_time: ns since 1970 UTC, now if left out.
+        :return: fires when ``ulDataRsp`` is there; fails with :class:`OperationFailed`.
+        """
+        if len(self.operations) >= MAX_OPEN:
+            return fail(OperationFailed(ErrorCode.EAGAIN, f"{MAX_OPEN} operations are open"))
+        rx_time = self._now_ns() if rx_time is None else rx_time
+        self.sent += 1
+        acknowledged = self.send(
+            UlData(
+                opId=0,
+                epEui=telegram.end_point_eui,
+                rxTime=rx_time,
+                packetCnt=telegram.packet_counter,
+                snr=signal.snr,
+                rssi=signal.rssi,
+                profile="eu1",
+                mode="ulp",
+                userData=list(telegram.payload),
+                format=telegram.format,
+                dlOpen=telegram.downlink_open,
+                responseExp=telegram.response_expected,
+                dlAck=telegram.downlink_acknowledged,
+            )
+        )
+        self._flush_completions()
+        self._report_reception(telegram, signal, rx_time)
+        if telegram.downlink_open:
+            self._windows.open_after(telegram)
+        return acknowledged.addCallbacks(self._count_acknowledged, self._count_refused)
+
+    def send(self, message: Message) -> Deferred[None]:
+        """Begin any operation, with the next opId; fires or fails as :meth:`send_uplink` does."""
+        ended: Deferred[None] = Deferred()
+
+        def concluded(answer: Response | Error) -> None:
+            if isinstance(answer, Error):
+                ended.errback(OperationFailed(answer.code, answer.message))
+            else:
+                ended.callback(None)
+
+        numbered = self.operations.issue(message, concluded)
+        if self.state is State.CONNECTED:
+            self._send(numbered)
+        return ended
+
+    def send_raw(self, data: bytes) -> None:
+        """Write bytes that need not be a frame."""
+        if self._connection is not None:
+            self._connection.transport.write(data)
+
+    @property
+    def attached(self) -> dict[int, Any]:
+        """The sensors that this station serves: EUI to the ``attPrp`` that said so."""
+        return self.requests.attached
+
+    def _send(self, message: Message) -> None:
+        self._last_traffic = self._clock.seconds()
+        if self._connection is not None:
+            self._connection.send(message)
+
+    def _ping_if_silent(self) -> None:
+        self._flush_completions()
+        if self._clock.seconds() - self._last_traffic >= PING_INTERVAL:
+            self.send(Ping(opId=0)).addErrback(_ignore_refusal)
+
+    def _count_acknowledged(self, _: None) -> None:
+        self.acknowledged += 1
+
+    def _count_refused(self, failure: Failure) -> Failure:
+        self.refused[code_of(failure)] += 1
+        return failure
+
+    # what the service center sends
+
+    def received_message(self, message: Message) -> None:
+        """A message after ``conCmp``: an answer to us, an error, a request or a completion."""
+        self._last_traffic = self._clock.seconds()
+        self.received.append(message)
+        if isinstance(message, Error):
+            self._send(ErrorAck(opId=message.opId))
+            self._conclude(message)
+        elif isinstance(message, Response):
+            self._complete(completion_of(message))
+            self._conclude(message)
+        elif not isinstance(message, ErrorAck):
+            self._answer(message)
+
+    def received_garbage(self, error: ProtocolError) -> None:
+        """The service center sent what is no valid message."""
+        self.received.append(error)
+        if error.op_id is not None:
+            self._send(Error(opId=error.op_id, code=error.code, message=error.message))
+
+    def _conclude(self, answer: Response | Error) -> None:
+        operation = self.operations.conclude(answer.opId)
+        if operation is not None:
+            operation.concluded(answer)
+
+    def _complete(self, completion: Completion) -> None:
+        if isinstance(completion, UlDataCmp) and "overlapping-uplinks" in self.quirks:
+            self._completions_held.append(completion)
+        else:
+            self._send(completion)
+
+    def _flush_completions(self) -> None:
+        held, self._completions_held = self._completions_held, []
+        for completion in held:
+            self._send(completion)
+
+    def _answer(self, message: Message) -> None:
+        if isinstance(message, Request):
+            self.operations.hear(message.opId)
+        try:
+            answer = self.requests.answer(message)
+        except Refusal as refusal:
+            self._send(Error(opId=message.opId, code=refusal.code, message=refusal.message))
+        else:
+            if answer is not None:
+                self._send(answer)
+
+    # downlinks
+
+    def _use_window(self, telegram: Telegram) -> None:
+        for outcome in self.requests.downlinks.window(
+            telegram.end_point_eui, telegram.packet_counter, telegram.response_expected
+        ):
+            self._report(outcome, telegram.packet_counter)
+
+    def _report(self, outcome: Outcome, packet_counter: int | None = None) -> None:
+        sent = outcome.payload is not None
+        eui = outcome.downlink.end_point_eui
+        result = DlDataRes(
+            opId=0,
+            epEui=eui,
+            queId=outcome.downlink.queue_id,
+            result=outcome.result,
+            txTime=self._now_ns() if sent else None,
+            packetCnt=packet_counter if sent else None,
+        )
+        self.send(result).addErrback(_ignore_refusal)
+        if outcome.payload is not None and packet_counter is not None:
+            self.on_downlink(eui, packet_counter, outcome.payload)
+
+    def _report_reception(self, telegram: Telegram, signal: Signal, rx_time: int) -> None:
+        """Answer a reception query once the sensor has acknowledged a downlink (§5.15)."""
+        queries = self.requests.reception_queries
+        if telegram.downlink_acknowledged and telegram.end_point_eui in queries:
+            queries.discard(telegram.end_point_eui)
+            status = DlRxStat(
+                opId=0,
+                epEui=telegram.end_point_eui,
+                rxTime=rx_time,
+                packetCnt=telegram.packet_counter,
+                dlRxSnr=signal.snr,
+                dlRxRssi=signal.rssi,
+            )
+            self.send(status).addErrback(_ignore_refusal)
+
+
+def code_of(failure: Failure) -> int:
+    """The error code of an operation that failed; other failures go on."""
+    failure.trap(OperationFailed)
+    assert isinstance(failure.value, OperationFailed)
+    return failure.value.code
+
+
+def _ignore_refusal(failure: Failure) -> None:
+    """A refused operation is on record in ``received``."""
+    failure.trap(OperationFailed)

@@ -1,0 +1,107 @@
+"""The storm of connections that one gateway model makes at its start: 14 in 0.3 s, of which six finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocol,
+    IReactorTime,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from bssci.simulator.connection import codec_for, packer
+from bssci.wire.errors import ProtocolError
+from bssci.wire.frame import FrameDecoder
+from bssci.wire.messages import ConCmp, ConRsp
+
+if TYPE_CHECKING:
+    from bssci.simulator.station import SimulatedStation
+
+CONNECTIONS = 14
+FINISHED = 6
+DURATION = 0.3
+"""Seconds between the first and the last of them."""
+PATIENCE = 10.0
+"""Seconds after which the station drops those that it never used."""
+
+
+class Storm:
+    """All connections of a storm but the last, which is the station's own and stays."""
+
+    def __init__(
+        self, station: SimulatedStation, endpoint: IStreamClientEndpoint, clock: IReactorTime
+    ) -> None:
+        self._station = station
+        self._endpoint = endpoint
+        self._clock = clock
+        self._timers: list[IDelayedCall] = []
+        self._connecting: list[Deferred[IProtocol]] = []
+        self._gusts: list[_Gust] = []
+
+    def begin(self, last: Callable[[], None]) -> None:
+        """Open them, evenly spread, the last five of them to finish; then call ``last``."""
+        step = DURATION / (CONNECTIONS - 1)
+        for number in range(CONNECTIONS - 1):
+            finishes = number >= CONNECTIONS - FINISHED
+            self._timers.append(self._clock.callLater(step * number, self._open, finishes))
+        self._timers.append(self._clock.callLater(DURATION, last))
+        self._timers.append(self._clock.callLater(PATIENCE, self.end))
+
+    def end(self) -> None:
+        """Drop what is left of it."""
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        for connecting in self._connecting:
+            connecting.cancel()
+        for gust in self._gusts:
+            gust.abort()
+
+    def _open(self, finishes: bool) -> None:
+        gusts = Factory.forProtocol(lambda: _Gust(self._station, finishes))
+        gusts.noisy = False
+        connecting = self._endpoint.connect(gusts)
+        self._connecting.append(connecting)
+        connecting.addCallbacks(self._gusts.append, lambda _: None)
+
+
+class _Gust(Protocol):
+    """A connection that finishes its ``con`` and then does nothing, or does nothing at all."""
+
+    transport: ITCPTransport
+
+    def __init__(self, station: SimulatedStation, finishes: bool) -> None:
+        self._station = station
+        self._finishes = finishes
+        self._is_open = False
+        self._frames = FrameDecoder()
+        self._codec = codec_for(station.quirks)
+        self._pack = packer(station.quirks, self._codec)
+
+    def connectionMade(self) -> None:
+        self._is_open = True
+        if self._finishes:
+            self.transport.write(self._pack(self._station.build_con()))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._is_open = False
+
+    def abort(self) -> None:
+        """Cut the connection if it is still there."""
+        if self._is_open:
+            self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            messages = [self._codec.decode(payload) for payload in self._frames.feed(data)]
+        except ProtocolError:
+            return
+        if any(isinstance(message, ConRsp) for message in messages):
+            self.transport.write(self._pack(ConCmp(opId=0)))

@@ -1,0 +1,125 @@
+"""Uplinks in the air: which sensor sends when, and which stations deliver it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from bssci.simulator.report import Report
+from bssci.simulator.sensor import SimulatedSensor, Telegram
+from bssci.simulator.station import SimulatedStation, code_of
+
+TICK = 0.01
+"""Seconds between looks at what is due, at an open rate."""
+COPY_SPREAD = (0.006, 0.061)
+"""Seconds between the deliveries of one uplink by two stations."""
+
+
+class Traffic:
+    """Sensors take turns; each uplink is delivered by every station that hears its sensor.
+
+    :param limit: uplinks to send in all, None for no end.
+    :param finished: called once, when the limit is reached and nothing is unanswered any more.
+    """
+
+    def __init__(
+        self,
+        stations: Sequence[SimulatedStation],
+        sensors: Sequence[SimulatedSensor],
+        *,
+        clock: IReactorTime,
+        random: Random,
+        report: Report,
+        limit: int | None = None,
+        finished: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._stations = stations
+        self._sensors = sensors
+        self._clock = clock
+        self._random = random
+        self._report = report
+        self._limit = limit
+        self._finished = finished
+        self._begun = 0
+        self._running = False
+        self._outstanding = 0  # copies that are on their way or wait for an answer
+        self._in_flight = 0  # uplinks to keep outstanding in closed loop, 0 in open loop
+        self._timer: LoopingCall | None = None
+        by_eui = {sensor.eui: sensor for sensor in sensors}
+        for station in stations:
+            station.on_downlink = lambda eui, counter, payload: (
+                by_eui[eui].receive_downlink(counter, payload) if eui in by_eui else None
+            )
+
+    @property
+    def outstanding(self) -> int:
+        """Deliveries without an answer so far."""
+        return self._outstanding
+
+    def start_open(self, rate: float) -> None:
+        """Send ``rate`` uplinks a second, whatever the answers do."""
+        self._running = True
+        started = self._clock.seconds()
+        self._timer = LoopingCall(self._send_due, started, rate)
+        self._timer.clock = self._clock
+        self._timer.start(TICK)
+
+    def start_closed(self, in_flight: int) -> None:
+        """Keep ``in_flight`` uplinks unanswered: each answer lets the next one go."""
+        self._running = True
+        self._in_flight = in_flight
+        for _ in range(in_flight):
+            self._send_next()
+
+    def stop(self) -> None:
+        """Send nothing new."""
+        self._running = False
+        if self._timer is not None and self._timer.running:
+            self._timer.stop()
+
+    def _send_due(self, started: float, rate: float) -> None:
+        due = int((self._clock.seconds() - started) * rate) + 1
+        while self._running and self._begun < due:
+            self._send_next()
+
+    def _send_next(self) -> None:
+        if not self._running:
+            return
+        sensor = self._sensors[self._begun % len(self._sensors)]
+        self._begun += 1
+        if self._begun == self._limit:
+            self.stop()
+        telegram = sensor.transmit()
+        copies = [len(sensor.heard_by)]  # shared by the copies: how many of them wait for an answer
+        self._outstanding += copies[0]
+        delay = 0.0
+        for station in sensor.heard_by:
+            if delay:
+                self._clock.callLater(delay, self._deliver, station, sensor, telegram, copies)
+            else:
+                self._deliver(station, sensor, telegram, copies)
+            delay += self._random.uniform(*COPY_SPREAD)
+
+    def _deliver(self, station: int, sensor: SimulatedSensor, telegram: Telegram, copies: list[int]) -> None:
+        self._report.sent += 1
+        sent_at = self._clock.seconds()
+        delivered = self._stations[station].send_uplink(telegram, sensor.signal_at(station))
+        delivered.addCallback(lambda _: self._report.acknowledge(self._clock.seconds() - sent_at))
+        delivered.addErrback(self._refused)
+        delivered.addCallback(lambda _: self._answered(copies))
+
+    def _refused(self, failure: Failure) -> None:
+        self._report.refused[code_of(failure)] += 1
+
+    def _answered(self, copies: list[int]) -> None:
+        self._outstanding -= 1
+        copies[0] -= 1
+        if copies[0] == 0 and self._in_flight:
+            # In a later turn of the reactor: an answer from within the delivery would recurse without end.
+            self._clock.callLater(0, self._send_next)
+        if self._outstanding == 0 and self._begun == self._limit:
+            self._finished()

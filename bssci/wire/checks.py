@@ -1,0 +1,132 @@
+"""What a message must satisfy beyond the types of its fields, in one place.
+
+Each rule returns the message, or raises ProtocolError: 22 (EINVAL) for values that do not go together, 71
+(EPROTO) for a field that is missing because of another one. A message that passes here can be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.messages import (
+    CLASSES,
+    Att,
+    Con,
+    Det,
+    DlDataQue,
+    DlDataRes,
+    Message,
+    StatusRsp,
+    Subpackets,
+    UlData,
+    VmUlData,
+)
+
+WIDE = 64
+"""bits; what msgspec's own bounds cannot express"""
+Rule = Callable[[Any], Message]
+Located = TypeVar("Located", Con, StatusRsp)
+Heard = TypeVar("Heard", Att, Det, VmUlData)
+
+
+def _refuse(message: Message, code: ErrorCode, text: str) -> NoReturn:
+    raise ProtocolError(code, f"{message.__struct_config__.tag}: {text}", message.opId)
+
+
+def _check_subpackets(message: Message, subpackets: Subpackets) -> None:
+    count = len(subpackets.snr)
+    if (
+        len(subpackets.rssi) != count
+        or len(subpackets.frequency) != count
+        or (subpackets.phase is not None and len(subpackets.phase) != count)
+    ):
+        _refuse(message, ErrorCode.EINVAL, "the arrays of subpackets must be equally long")
+
+
+def _uplink(message: UlData) -> UlData:
+    if message.subpackets is not None:
+        _check_subpackets(message, message.subpackets)
+    if message.responseExp and not message.dlOpen:
+        _refuse(message, ErrorCode.EINVAL, "responseExp needs dlOpen")
+    return message
+
+
+def _heard(message: Heard) -> Heard:
+    if message.subpackets is not None:
+        _check_subpackets(message, message.subpackets)
+    return message
+
+
+def _located(message: Located) -> Located:
+    """[0, 0, 0] is what stations send that do not know where they are."""
+    if message.geoLocation is not None and not any(message.geoLocation):
+        return msgspec.structs.replace(message, geoLocation=None)
+    return message
+
+
+def _downlink(message: DlDataQue) -> DlDataQue:
+    entries = len(message.userData)
+    if not message.cntDepend:
+        if message.packetCnt is not None:
+            _refuse(message, ErrorCode.EINVAL, "packetCnt is allowed only with cntDepend")
+        if entries > 1:
+            _refuse(message, ErrorCode.EINVAL, f"{entries} userData, 1 is allowed without cntDepend")
+    elif message.packetCnt is None:
+        _refuse(message, ErrorCode.EPROTO, "packetCnt is missing, cntDepend needs it")
+    elif len(message.packetCnt) != entries:
+        _refuse(message, ErrorCode.EINVAL, "packetCnt and userData must be equally long")
+    return message
+
+
+def _result(message: DlDataRes) -> DlDataRes:
+    if message.result == "sent":
+        for field in ("txTime", "packetCnt"):
+            if getattr(message, field) is None:
+                _refuse(message, ErrorCode.EPROTO, f"{field} is missing, result sent needs it")
+    return message
+
+
+RULES: dict[type[Message], Rule] = {
+    UlData: _uplink,
+    Att: _heard,
+    Det: _heard,
+    VmUlData: _heard,
+    Con: _located,
+    StatusRsp: _located,
+    DlDataQue: _downlink,
+    DlDataRes: _result,
+}
+
+
+def _is_wide(declared: inspect.Type) -> bool:
+    match declared:
+        case inspect.Metadata(type=inner, extra=extra):
+            return bool(extra and extra.get("bits") == WIDE) or _is_wide(inner)
+        case inspect.UnionType(types=types):
+            return any(map(_is_wide, types))
+        case _:
+            return False
+
+
+def _within_64_bits(kind: type[Message]) -> Rule:
+    """The rule of ``kind`` for JSON, where an integer can be of any size."""
+    declared = inspect.type_info(kind)
+    assert isinstance(declared, inspect.StructType)
+    wide = [field.name for field in declared.fields if _is_wide(field.type)]
+    rule = RULES.get(kind)
+
+    def check(message: Message) -> Message:
+        for name in wide:
+            if (getattr(message, name) or 0) >= 1 << WIDE:
+                _refuse(message, ErrorCode.EINVAL, f"{name} has more than {WIDE} bits")
+        return message if rule is None else rule(message)
+
+    return check
+
+
+JSON_RULES: dict[type[Message], Rule] = {kind: _within_64_bits(kind) for kind in CLASSES}

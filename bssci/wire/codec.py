@@ -1,0 +1,143 @@
+"""Payloads to messages and back, in the encoding that a connection's first payload chose.
+
+Strict and fast first: msgspec decodes straight to the message. Only a payload that it refuses is read as
+plain objects, repaired as far as real stations need it (``bssci.wire.repair``), and converted::
+
+    payload -> msgspec ----------------------------> rules -> message
+                  | refused                            ^
+                  v                                    |
+               plain objects -> mend -> convert -------+
+                  |                        | 71 missing or mistyped, 22 out of range
+                  |                        v
+                  +-- no map: FramingError; broken: 71; unknown command: 95 --> ProtocolError
+
+Nothing but ProtocolError leaves ``decode``, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import msgspec
+
+from bssci.wire.checks import JSON_RULES, RULES
+from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
+from bssci.wire.frame import encode_frame
+from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message
+from bssci.wire.plain import BROKEN, read_json, read_msgpack
+from bssci.wire.repair import mend
+
+_ANY_MESSAGE = reduce(or_, MESSAGES)
+_BY_COMMAND = {str(kind.__struct_config__.tag): kind for kind in MESSAGES}
+_MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
+_INT64 = range(-(2**63), 2**63)
+
+
+class Encoding(Enum):
+    """How a connection writes its maps."""
+
+    MESSAGEPACK = "messagepack"
+    """what every station in the field uses"""
+    JSON = "json"
+    """named by the specification"""
+
+
+def detect_encoding(payload: bytes) -> Encoding | None:
+    """The encoding of which ``payload`` begins a map; None if it begins no map."""
+    if payload[:1] == b"{":
+        return Encoding.JSON
+    return Encoding.MESSAGEPACK if payload and payload[0] in _MSGPACK_MAPS else None
+
+
+class Codec:
+    """Decodes and encodes the messages of one connection. It has no state: one serves any number of them."""
+
+    def __init__(self, encoding: Encoding) -> None:
+        self.encoding = encoding
+        if encoding is Encoding.MESSAGEPACK:
+            self._strict = msgspec.msgpack.Decoder(_ANY_MESSAGE).decode
+            self._pack = msgspec.msgpack.Encoder().encode
+            self._read = read_msgpack
+            self._rules = RULES
+        else:
+            self._strict = msgspec.json.Decoder(_ANY_MESSAGE).decode
+            self._pack = msgspec.json.Encoder().encode
+            self._read = read_json
+            self._rules = JSON_RULES
+
+    @classmethod
+    def detect(cls, first_payload: bytes) -> Codec:
+        """The codec for a connection whose first payload is this.
+
+        :raises FramingError: if it begins a map in neither encoding.
+        """
+        encoding = detect_encoding(first_payload)
+        if encoding is None:
+            raise FramingError(f"a MessagePack or JSON map is expected, not {first_payload[:1].hex()!r}")
+        return cls(encoding)
+
+    def encode(self, message: Message) -> bytes:
+        """The message as a whole frame, ready to write."""
+        return encode_frame(self._pack(message))
+
+    def encode_payload(self, message: Message) -> bytes:
+        """The message without a header, as ``decode`` takes it; for storing it."""
+        return self._pack(message)
+
+    def decode(self, payload: bytes) -> Message:
+        """The message that a payload holds, whoever may send it.
+
+        :raises ProtocolError: with ``op_id`` where it can be known: 71 for a broken map and for a missing or
+            mistyped field, 22 for a value out of range, 95 for an unknown command.
+        :raises FramingError: if the payload begins no map of this connection's encoding.
+        """
+        try:
+            message = self._strict(payload)
+        except BROKEN:
+            message = self._repaired(payload)
+        rule = self._rules.get(type(message))
+        return message if rule is None else rule(message)
+
+    def _repaired(self, payload: bytes) -> Message:
+        if detect_encoding(payload) is not self.encoding:
+            raise FramingError(f"a {self.encoding.value} map is expected, not {payload[:1].hex()!r}")
+        fields, fault = self._read(payload)
+        op_id = _op_id(fields)
+        if fault is not None:
+            raise ProtocolError(ErrorCode.EPROTO, fault, op_id)
+        kind = _kind(fields, op_id)
+        try:
+            return msgspec.convert(mend(fields, kind), kind)
+        except msgspec.ValidationError as error:
+            raise _named(kind, str(error), op_id) from error
+        except BROKEN as error:
+            raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id) from error
+
+
+def _op_id(fields: dict[str, Any]) -> int | None:
+    op_id = fields.get("opId")
+    if isinstance(op_id, float) and op_id.is_integer():
+        op_id = int(op_id)
+    return op_id if type(op_id) is int and op_id in _INT64 else None
+
+
+def _kind(fields: dict[str, Any], op_id: int | None) -> type[Message]:
+    """The class that ``command`` asks for; of the two ``attPrp`` the one that the map is written in."""
+    command = fields.get("command")
+    if not isinstance(command, str):
+        raise ProtocolError(ErrorCode.EPROTO, "command is missing or no string", op_id)
+    kind = _BY_COMMAND.get(command)
+    if kind is None:
+        raise ProtocolError(ErrorCode.ENOTSUP, f"command {command[:40]!r} is not supported", op_id)
+    return AttPrp11 if kind is AttPrp and "epClass" in fields else kind
+
+
+def _named(kind: type[Message], refusal: str, op_id: int | None) -> ProtocolError:
+    """msgspec says what it expected and where: 71 for a missing field or a wrong type, 22 for the rest."""
+    structural = "missing required" in refusal or ", got `" in refusal
+    code = ErrorCode.EPROTO if structural else ErrorCode.EINVAL
+    text = refusal.replace(" - at `$.", " at `")
+    return ProtocolError(code, f"{kind.__struct_config__.tag}: {text}", op_id)

@@ -1,0 +1,55 @@
+"""The errors of the wire: what a peer did wrong, with the code that answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    """The POSIX errno values that an ``error`` message carries (§5.17)."""
+
+    EPERM = 1
+    """not allowed: station not registered, certificate mismatch"""
+    ENOENT = 2
+    """unknown end point or queue id"""
+    EIO = 5
+    """could not be stored"""
+    EAGAIN = 11
+    """busy, try again"""
+    EINVAL = 22
+    """value out of range"""
+    EPROTO = 71
+    """malformed, missing field or wrong order"""
+    ENOTSUP = 95
+    """unknown command or sub-channel"""
+
+
+class ProtocolError(Exception):
+    """A message that must be answered by ``error``; the connection stays open.
+
+    :ivar code: the errno for the answer.
+    :ivar message: for people: the field or rule, and what is allowed; never a value that could be secret.
+    :ivar op_id: the operation it is about; None when the message did not say.
+    """
+
+    def __init__(self, code: int, message: str, op_id: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.op_id = op_id
+
+
+class FramingError(ProtocolError):
+    """Nobody knows any more where a frame begins: the connection must be closed.
+
+    :ivar completed: the payloads that were whole before the fault, in order; they are to be handled first.
+    """
+
+    def __init__(self, message: str, completed: Sequence[bytes] = ()) -> None:
+        super().__init__(ErrorCode.EPROTO, message)
+        self.completed = list(completed)
+
+
+class TooManyOperations(Exception):
+    """We may not begin another operation before one of the open ones is over."""

@@ -1,0 +1,557 @@
+"""Every message of BSSCI 1.0.0 as a typed value, and the one of the 1.1 dialect that differs.
+
+The wire catalogue; SC is the service center (us), BS a base station. ``->`` goes BS to SC, ``<-`` SC to BS.
+An operation is three messages with one opId: request, response (``Rsp``), completion (``Cmp``)::
+
+    Connect                   con            ->  conRsp            <-  conCmp            ->   §5.3, opId 0
+    Ping                      ping           ->  pingRsp           <-  pingCmp           ->   §5.4
+                              ping           <-  pingRsp           ->  pingCmp           <-
+    Status                    status         <-  statusRsp         ->  statusCmp         <-   §5.5
+    Attach over the air       att            ->  attRsp            <-  attCmp            ->   §5.6
+    Detach over the air       det            ->  detRsp            <-  detCmp            ->   §5.7
+    Attach propagate          attPrp         <-  attPrpRsp         ->  attPrpCmp         <-   §5.8
+    Detach propagate          detPrp         <-  detPrpRsp         ->  detPrpCmp         <-   §5.9
+    Uplink                    ulData         ->  ulDataRsp         <-  ulDataCmp         ->   §5.10
+    Uplink transmit           ulDataTx       <-  ulDataTxRsp       ->  ulDataTxCmp       <-   §5.11
+    Downlink queue            dlDataQue      <-  dlDataQueRsp      ->  dlDataQueCmp      <-   §5.12
+    Downlink revoke           dlDataRev      <-  dlDataRevRsp      ->  dlDataRevCmp      <-   §5.13
+    Downlink result           dlDataRes      ->  dlDataResRsp      <-  dlDataResCmp      ->   §5.14
+    Downlink RX status        dlRxStat       ->  dlRxStatRsp       <-  dlRxStatCmp       ->   §5.15
+    Downlink RX status query  dlRxStatQry    <-  dlRxStatQryRsp    ->  dlRxStatQryCmp    <-   §5.16
+    Error                     error          in place of a response or a completion           §5.17
+                              errorAck       from whoever got the error
+    Variable MAC on           vm.activate    <-  vm.activateRsp    ->  vm.activateCmp    <-   sub-channel vm.,
+    Variable MAC off          vm.deactivate  <-  vm.deactivateRsp  ->  vm.deactivateCmp  <-   optional for
+    Variable MAC status       vm.status      <-  vm.statusRsp      ->  vm.statusCmp      <-   a BS
+    Variable MAC uplink       vm.ulData      ->  vm.ulDataRsp      <-  vm.ulDataCmp      ->
+
+Fields carry their wire names. Units: times named ``...Time`` ns since 1970 UTC of the station's clock,
+durations ns, ``snr`` dB, ``rssi`` dBm, frequencies Hz. Byte arrays are arrays of integers, as on the wire.
+What a field may hold is said by its type; what depends on a second field is in ``bssci.wire.checks``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+# ``extra`` tells what the constraints cannot: how many bits there are at most (msgspec's bounds end at 63),
+# and whether stations send the value as a signed integer of that many bits.
+Byte = Annotated[int, Meta(ge=0, le=0xFF)]
+SignedByte = Annotated[int, Meta(ge=0, le=0xFF, extra={"bits": 8, "signed": True})]
+U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
+U24 = Annotated[int, Meta(ge=0, le=0xFF_FFFF)]
+U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
+U64 = Annotated[int, Meta(ge=0, extra={"bits": 64})]
+Eui = Annotated[int, Meta(ge=0, extra={"bits": 64, "signed": True})]
+I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+"""finite: neither a level nor a time can be NaN or infinite"""
+Bytes4 = Annotated[list[Byte], Meta(min_length=4, max_length=4)]
+Bytes16 = Annotated[list[Byte], Meta(min_length=16, max_length=16)]
+Uuid = Annotated[list[SignedByte], Meta(min_length=16, max_length=16)]
+GeoLocation = Annotated[list[Number], Meta(min_length=3, max_length=3)]
+"""[latitude in degrees, longitude in degrees, altitude in m]; never [0, 0, 0], which means unknown"""
+
+
+def _command(class_name: str) -> str:
+    return class_name[0].lower() + class_name[1:]
+
+
+class Message(
+    Struct, frozen=True, kw_only=True, tag_field="command", tag=_command, omit_defaults=True, gc=False
+):
+    """Anything that goes over the wire; ``command`` is the tag, or the class name with a small initial."""
+
+    opId: I64
+
+
+class Request(Message, frozen=True, kw_only=True):
+    """The first message of an operation."""
+
+
+class Response(Message, frozen=True, kw_only=True):
+    """The second message of an operation, from its responder."""
+
+
+class Completion(Message, frozen=True, kw_only=True):
+    """The third message of an operation, from its initiator."""
+
+
+class Subpackets(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """Equally long arrays, one element per received subpacket: dB, dBm, Hz, degrees.
+
+    The values are bounded by nothing: that one of a hundred is no number must not cost the uplink, and to
+    look at them all would take a third of the time to decode it.
+    """
+
+    snr: list[float]
+    rssi: list[float]
+    frequency: list[float]
+    phase: list[float] | None = None
+
+
+# -- Connect §5.3
+
+
+class Con(Request, frozen=True, kw_only=True):
+    """A base station opens, or wants to resume, its session; opId 0."""
+
+    version: str
+    bsEui: Eui
+    vendor: str | None = None
+    model: str | None = None
+    name: str | None = None
+    swVersion: str | None = None
+    info: dict[str, object] | None = None
+    bidi: bool
+    geoLocation: GeoLocation | None = None
+    snBsUuid: Uuid
+    snBsOpId: I64 | None = None
+    """the service center must know at least this BS opId"""
+    snScOpId: I64 | None = None
+    """the last SC opId that the station knows"""
+
+
+class ConRsp(Response, frozen=True, kw_only=True):
+    """The service center names itself and says whether the session goes on."""
+
+    version: str | None = None
+    scEui: Eui
+    vendor: str | None = None
+    model: str | None = None
+    name: str | None = None
+    swVersion: str | None = None
+    info: dict[str, object] | None = None
+    snResume: bool
+    snScUuid: Uuid
+
+
+class ConCmp(Completion, frozen=True, kw_only=True):
+    """From here on other operations may run."""
+
+
+# -- Ping §5.4
+
+
+class Ping(Request, frozen=True, kw_only=True):
+    """Is the other side still there?"""
+
+
+class PingRsp(Response, frozen=True, kw_only=True):
+    """It is."""
+
+
+class PingCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``ping``."""
+
+
+# -- Status §5.5
+
+
+class Status(Request, frozen=True, kw_only=True):
+    """The service center asks a station how it is."""
+
+
+class StatusRsp(Response, frozen=True, kw_only=True):
+    """What the station says; code, message, time and dutyCycle are mandatory, yet often missing."""
+
+    code: I64 | None = None
+    """0 = ok"""
+    message: str | None = None
+    time: U64 | None = None
+    """ns UTC, though one vendor sends microseconds"""
+    dutyCycle: Number | None = None
+    """fraction of TX time in a sliding hour"""
+    geoLocation: GeoLocation | None = None
+    uptime: Number | None = None
+    """s"""
+    temp: Number | None = None
+    """degrees Celsius"""
+    cpuLoad: Number | None = None
+    """0..1, though one vendor sends percent"""
+    memLoad: Number | None = None
+    """0..1"""
+    config: dict[str, object] | None = None
+
+
+class StatusCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``status``."""
+
+
+# -- Attach and detach over the air §5.6, §5.7
+
+
+class Att(Request, frozen=True, kw_only=True):
+    """An end point asks to be attached."""
+
+    epEui: Eui
+    rxTime: U64
+    """centre of the last subpacket"""
+    rxDuration: U64 | None = None
+    attachCnt: U24
+    snr: Number
+    rssi: Number
+    eqSnr: Number | None = None
+    profile: str | None = None
+    subpackets: Subpackets | None = None
+    nonce: Bytes4
+    sign: Bytes4
+    shAddr: U16 | None = None
+    """only if the station assigned it"""
+    dualChan: bool
+    repetition: bool
+    wideCarrOff: bool
+    longBlkDist: bool
+
+
+class AttRsp(Response, frozen=True, kw_only=True):
+    """The end point is attached."""
+
+    nwkSnKey: Bytes16
+    shAddr: U16 | None = None
+    """only if the station did not assign it"""
+
+
+class AttCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``att``."""
+
+
+class Det(Request, frozen=True, kw_only=True):
+    """An end point says goodbye."""
+
+    epEui: Eui
+    rxTime: U64
+    rxDuration: U64 | None = None
+    packetCnt: U32
+    snr: Number
+    rssi: Number
+    eqSnr: Number | None = None
+    profile: str | None = None
+    subpackets: Subpackets | None = None
+    sign: Bytes4
+
+
+class DetRsp(Response, frozen=True, kw_only=True):
+    """The end point is detached."""
+
+    sign: Bytes4
+
+
+class DetCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``det``."""
+
+
+# -- Attach and detach propagate §5.8, §5.9
+
+
+class AttPrp(Request, frozen=True, kw_only=True):
+    """A station is told of an end point that it should receive."""
+
+    epEui: Eui
+    bidi: bool
+    nwkSnKey: Bytes16
+    shAddr: U16
+    lastPacketCnt: U32
+    dualChan: bool
+    repetition: bool
+    wideCarrOff: bool
+    longBlkDist: bool
+
+
+class AttPrp11(Request, frozen=True, kw_only=True, tag="attPrp"):
+    """``attPrp`` of the 1.1 dialect: a class in place of ``bidi``."""
+
+    epEui: Eui
+    epClass: Literal["z", "a", "b", "c"]
+    """z: uplink only; a, b, c: with downlink"""
+    syncBurst: bool
+    nwkSnKey: Bytes16
+    shAddr: U16
+    lastPacketCnt: U32
+    dualChan: bool
+    repetition: bool
+    wideCarrOff: bool
+    longBlkDist: bool
+
+
+class AttPrpRsp(Response, frozen=True, kw_only=True):
+    """The station took the end point over; only the opId tells which."""
+
+
+class AttPrpCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``attPrp``."""
+
+
+class DetPrp(Request, frozen=True, kw_only=True):
+    """A station is told to forget an end point."""
+
+    epEui: Eui
+
+
+class DetPrpRsp(Response, frozen=True, kw_only=True):
+    """The station forgot the end point; only the opId tells which."""
+
+
+class DetPrpCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``detPrp``."""
+
+
+# -- Uplink §5.10, uplink transmit §5.11
+
+
+class UlData(Request, frozen=True, kw_only=True):
+    """A station received an uplink."""
+
+    epEui: Eui
+    rxTime: U64
+    rxDuration: U64 | None = None
+    packetCnt: U32
+    snr: Number
+    rssi: Number
+    eqSnr: Number | None = None
+    profile: str | None = None
+    """such as eu1"""
+    mode: str | None = None
+    """ulp, ulp-rep or ulp-ll"""
+    subpackets: Subpackets | None = None
+    userData: list[Byte]
+    format: Byte = 0
+    dlOpen: bool
+    """the end point opened its downlink window"""
+    responseExp: bool
+    """needs dlOpen"""
+    dlAck: bool
+    """the end point acknowledges the downlink of packetCnt - 1"""
+
+
+class UlDataRsp(Response, frozen=True, kw_only=True):
+    """The uplink is on disk."""
+
+
+class UlDataCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``ulData``."""
+
+
+class UlDataTx(Request, frozen=True, kw_only=True):
+    """A station is asked to transmit an uplink itself; optional for a station."""
+
+    epEui: Eui
+    nwkSnKey: Bytes16
+    shAddr: U16
+    packetCnt: U32
+    profile: str | None = None
+    userData: list[Byte]
+    format: Byte = 0
+
+
+class UlDataTxRsp(Response, frozen=True, kw_only=True):
+    """The station accepted the uplink for transmission."""
+
+
+class UlDataTxCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``ulDataTx``."""
+
+
+# -- Downlink §5.12 to §5.16
+
+
+class DlDataQue(Request, frozen=True, kw_only=True):
+    """A downlink is queued at a station; at most one of the entries is sent."""
+
+    epEui: Eui
+    queId: U64
+    cntDepend: bool
+    """userData holds one entry for each counter of packetCnt"""
+    packetCnt: list[U32] | None = None
+    userData: list[list[Byte]]
+    """one entry if not cntDepend; none for a mere acknowledgement"""
+    format: Byte = 0
+    prio: Number = 0.0
+    """higher first"""
+    responseExp: bool = False
+    responsePrio: bool = False
+    dlWindReq: bool = False
+    expOnly: bool = False
+
+
+class DlDataQueRsp(Response, frozen=True, kw_only=True):
+    """The downlink is queued."""
+
+
+class DlDataQueCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``dlDataQue``."""
+
+
+class DlDataRev(Request, frozen=True, kw_only=True):
+    """A queued downlink is taken back."""
+
+    epEui: Eui
+    queId: U64
+
+
+class DlDataRevRsp(Response, frozen=True, kw_only=True):
+    """The downlink is out of the queue."""
+
+
+class DlDataRevCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``dlDataRev``."""
+
+
+class DlDataRes(Request, frozen=True, kw_only=True):
+    """What became of a queued downlink."""
+
+    epEui: Eui
+    queId: U64
+    result: Literal["sent", "expired", "invalid"]
+    txTime: U64 | None = None
+    """if sent"""
+    packetCnt: U32 | None = None
+    """if sent"""
+
+
+class DlDataResRsp(Response, frozen=True, kw_only=True):
+    """The result is on disk."""
+
+
+class DlDataResCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``dlDataRes``."""
+
+
+class DlRxStat(Request, frozen=True, kw_only=True):
+    """How well an end point received a downlink."""
+
+    epEui: Eui
+    rxTime: U64
+    packetCnt: U32
+    dlRxSnr: Number
+    dlRxRssi: Number
+
+
+class DlRxStatRsp(Response, frozen=True, kw_only=True):
+    """The reception status is on disk."""
+
+
+class DlRxStatCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``dlRxStat``."""
+
+
+class DlRxStatQry(Request, frozen=True, kw_only=True):
+    """An end point is to be asked how well it receives downlinks."""
+
+    epEui: Eui
+
+
+class DlRxStatQryRsp(Response, frozen=True, kw_only=True):
+    """The station will ask."""
+
+
+class DlRxStatQryCmp(Completion, frozen=True, kw_only=True):
+    """Completes ``dlRxStatQry``."""
+
+
+# -- Sub-channel variable MAC
+
+
+class VmActivate(Request, frozen=True, kw_only=True, tag="vm.activate"):
+    """A station is to receive telegrams of another MAC as well."""
+
+    macType: U32
+
+
+class VmActivateRsp(Response, frozen=True, kw_only=True, tag="vm.activateRsp"):
+    """The station listens."""
+
+
+class VmActivateCmp(Completion, frozen=True, kw_only=True, tag="vm.activateCmp"):
+    """Completes ``vm.activate``."""
+
+
+class VmDeactivate(Request, frozen=True, kw_only=True, tag="vm.deactivate"):
+    """A station need no longer receive telegrams of another MAC."""
+
+    macType: U32
+
+
+class VmDeactivateRsp(Response, frozen=True, kw_only=True, tag="vm.deactivateRsp"):
+    """The station no longer listens."""
+
+
+class VmDeactivateCmp(Completion, frozen=True, kw_only=True, tag="vm.deactivateCmp"):
+    """Completes ``vm.deactivate``."""
+
+
+class VmStatus(Request, frozen=True, kw_only=True, tag="vm.status"):
+    """Which MACs does a station receive?"""
+
+
+class VmStatusRsp(Response, frozen=True, kw_only=True, tag="vm.statusRsp"):
+    """These."""
+
+    macTypes: list[U32]
+
+
+class VmStatusCmp(Completion, frozen=True, kw_only=True, tag="vm.statusCmp"):
+    """Completes ``vm.status``."""
+
+
+class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
+    """A station received a telegram of another MAC; what it carries names its sender."""
+
+    macType: Byte
+    userData: list[Byte]
+    """starts with the first byte after the MAC type"""
+    trxTime: U64
+    """ns, counter of the transceiver"""
+    sysTime: U64
+    """ns UTC"""
+    freqOff: Number
+    """an offset, though an absolute frequency has been seen"""
+    snr: Number
+    rssi: Number
+    eqSnr: Number | None = None
+    subpackets: Subpackets | None = None
+    carrSpace: Byte
+    """0 narrow, 1 standard, 2 wide"""
+    pattGrp: Byte
+    """0 normal, 1 repetition, 2 low delay"""
+    pattNum: U32
+    crc: Annotated[list[U32], Meta(min_length=2, max_length=2)]
+    """[header, payload]"""
+
+
+class VmUlDataRsp(Response, frozen=True, kw_only=True, tag="vm.ulDataRsp"):
+    """The telegram is on disk."""
+
+
+class VmUlDataCmp(Completion, frozen=True, kw_only=True, tag="vm.ulDataCmp"):
+    """Completes ``vm.ulData``."""
+
+
+# -- Error §5.17
+
+
+class Error(Message, frozen=True, kw_only=True):
+    """Takes the place of a response or a completion and ends the operation."""
+
+    code: I64
+    """a POSIX errno, see ErrorCode"""
+    message: str
+
+
+class ErrorAck(Message, frozen=True, kw_only=True):
+    """The peer knows that the operation is over."""
+
+
+CLASSES: tuple[type[Message], ...] = (
+    *Request.__subclasses__(),
+    *Response.__subclasses__(),
+    *Completion.__subclasses__(),
+    Error,
+    ErrorAck,
+)
+"""every message"""
+MESSAGES: tuple[type[Message], ...] = tuple(kind for kind in CLASSES if kind is not AttPrp11)
+"""every message of 1.0.0, one class a command"""

@@ -1,0 +1,71 @@
+"""Which three messages make an operation, and which side may begin it (§5.2)."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from msgspec import Struct
+
+from bssci.wire import messages as m
+from bssci.wire.messages import Completion, Message, Request, Response
+
+
+class Initiator(Enum):
+    """Who may begin an operation."""
+
+    BASE_STATION = "base station"
+    SERVICE_CENTER = "service center"
+    EITHER = "either"
+
+
+class Operation(Struct, frozen=True):
+    """The messages of one kind of operation."""
+
+    initiator: Initiator
+    requests: tuple[type[Request], ...]
+    """the same message in each dialect"""
+    response: type[Response]
+    completion: type[Completion]
+
+
+CONNECT = Operation(Initiator.BASE_STATION, (m.Con,), m.ConRsp, m.ConCmp)
+OPERATIONS = (
+    Operation(Initiator.EITHER, (m.Ping,), m.PingRsp, m.PingCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.Status,), m.StatusRsp, m.StatusCmp),
+    Operation(Initiator.BASE_STATION, (m.Att,), m.AttRsp, m.AttCmp),
+    Operation(Initiator.BASE_STATION, (m.Det,), m.DetRsp, m.DetCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.AttPrp, m.AttPrp11), m.AttPrpRsp, m.AttPrpCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.DetPrp,), m.DetPrpRsp, m.DetPrpCmp),
+    Operation(Initiator.BASE_STATION, (m.UlData,), m.UlDataRsp, m.UlDataCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.UlDataTx,), m.UlDataTxRsp, m.UlDataTxCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.DlDataQue,), m.DlDataQueRsp, m.DlDataQueCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.DlDataRev,), m.DlDataRevRsp, m.DlDataRevCmp),
+    Operation(Initiator.BASE_STATION, (m.DlDataRes,), m.DlDataResRsp, m.DlDataResCmp),
+    Operation(Initiator.BASE_STATION, (m.DlRxStat,), m.DlRxStatRsp, m.DlRxStatCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.DlRxStatQry,), m.DlRxStatQryRsp, m.DlRxStatQryCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.VmActivate,), m.VmActivateRsp, m.VmActivateCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.VmDeactivate,), m.VmDeactivateRsp, m.VmDeactivateCmp),
+    Operation(Initiator.SERVICE_CENTER, (m.VmStatus,), m.VmStatusRsp, m.VmStatusCmp),
+    Operation(Initiator.BASE_STATION, (m.VmUlData,), m.VmUlDataRsp, m.VmUlDataCmp),
+)
+"""every operation that a session runs: all but the connect operation, which opens it"""
+
+OPERATION_OF: dict[type[Message], Operation] = {
+    kind: operation
+    for operation in (CONNECT, *OPERATIONS)
+    for kind in (*operation.requests, operation.response, operation.completion)
+}
+STATION_REQUESTS: frozenset[type[Message]] = frozenset(
+    kind
+    for operation in OPERATIONS
+    if operation.initiator is not Initiator.SERVICE_CENTER
+    for kind in operation.requests
+)
+"""what a base station may begin"""
+CENTER_REQUESTS: frozenset[type[Message]] = frozenset(
+    kind
+    for operation in OPERATIONS
+    if operation.initiator is not Initiator.BASE_STATION
+    for kind in operation.requests
+)
+"""what the service center may begin"""

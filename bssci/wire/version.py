@@ -1,0 +1,49 @@
+"""Versions of BSSCI, and which one a connection speaks.
+
+A different major version is refused, the patch never matters, and of the minor versions the service center
+answers the highest that it supports and that is not above the requested one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bssci.wire.errors import ErrorCode, ProtocolError
+
+VERSION_1_0 = "1.0.0"
+VERSION_1_1 = "1.1.0"
+"""no public text; known from the field, ``attPrp`` differs"""
+
+_MAJOR = 1
+_SUPPORTED = {0: VERSION_1_0, 1: VERSION_1_1}
+_PATTERN = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?")
+_CONNECT = 0
+"""the opId of the connect operation, in which versions are agreed on"""
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """(major, minor, patch); a patch that is left out is 0.
+
+    :raises ProtocolError: 71, if it is no version.
+    """
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ProtocolError(ErrorCode.EPROTO, "con: version must be major.minor.patch", _CONNECT)
+    major, minor, patch = (int(number or 0) for number in match.groups())
+    return major, minor, patch
+
+
+def negotiate(requested: str) -> str:
+    """The version that a connection speaks whose station asks for ``requested``.
+
+    :raises ProtocolError: 71, if it is no version; 22, if its major version is not ours.
+    """
+    major, minor, _ = parse_version(requested)
+    if major != _MAJOR:
+        raise ProtocolError(ErrorCode.EINVAL, f"con: version {major} is not supported, {_MAJOR} is", _CONNECT)
+    return _SUPPORTED[max(ours for ours in _SUPPORTED if ours <= minor)]
+
+
+def is_1_1(version: str) -> bool:
+    """Whether a negotiated version is the 1.1 dialect, with its own ``attPrp``."""
+    return parse_version(version)[:2] == (1, 1)

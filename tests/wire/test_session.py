@@ -1,0 +1,421 @@
+"""bssci.wire.session: operations in both directions, across connections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bssci.wire import messages as m
+from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
+from bssci.wire.messages import CLASSES, Con, Error, ErrorAck, Message
+from bssci.wire.outcomes import Answered, Cancelled, Completed, Ignored, Refused, Rejected, Requested
+from bssci.wire.session import Session, decide_resume, decode_operation, encode_operation
+from tests.support.wire import connect, sample, uplink
+
+SC_UUID = bytes(range(100, 116))
+STATUS = m.Status(opId=0)
+
+
+def session(**changes: Any) -> Session:
+    fields: dict[str, Any] = {"bs_eui": 1, "sn_bs_uuid": bytes(16), "sn_sc_uuid": SC_UUID, "version": "1.0.0"}
+    return Session(**(fields | changes))
+
+
+def refusal(peer: Session, message: Message) -> ProtocolError:
+    with pytest.raises(ProtocolError) as caught:
+        peer.receive(message)
+    assert caught.value.op_id == message.opId
+    return caught.value
+
+
+# The station begins
+
+
+def test_an_operation_of_the_station() -> None:
+    peer = session()
+    assert peer.receive(uplink(1)) == Requested(uplink(1), again=False)
+    assert peer.answer(m.UlDataRsp(opId=1))
+    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, uplink(1))
+    assert peer.last_bs_op_id == 1
+    assert isinstance(peer.receive(m.UlDataCmp(opId=1)), Ignored)
+
+
+def test_operations_interleave_in_both_directions() -> None:
+    peer = session()
+    asked = peer.issue(STATUS)
+    peer.receive(uplink(5))
+    peer.receive(uplink(6))
+    assert peer.answer(m.UlDataRsp(opId=6)) and peer.answer(m.UlDataRsp(opId=5))
+    assert peer.receive(m.StatusRsp(opId=-1)) == Answered(asked, m.StatusRsp(opId=-1), m.StatusCmp(opId=-1))
+    assert peer.receive(m.UlDataCmp(opId=5)) == Completed(5, uplink(5))
+    assert peer.receive(m.UlDataCmp(opId=6)) == Completed(6, uplink(6))
+
+
+@pytest.mark.parametrize("op_id", [7, 6, 1, 0, -1, -(1 << 63)])
+def test_a_new_op_id_must_be_above_the_last(op_id: int) -> None:
+    peer = session(last_bs_op_id=7)
+    error = refusal(peer, uplink(op_id))
+    assert error.code == ErrorCode.EPROTO
+    assert "not above 7" in error.message
+    assert peer.receive(uplink(8)) == Requested(uplink(8), again=False)
+
+
+def test_op_ids_may_leave_gaps() -> None:
+    peer = session()
+    peer.receive(uplink(10))
+    assert peer.receive(uplink(9187)) == Requested(uplink(9187), again=False)
+    assert peer.last_bs_op_id == 9187
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_what_a_station_may_begin(kind: type[Message]) -> None:
+    message = sample(kind, 3)
+    if isinstance(message, m.Ping | m.UlData | m.Att | m.Det | m.DlDataRes | m.DlRxStat | m.VmUlData):
+        assert session().receive(message) == Requested(message, again=False)
+    elif issubclass(kind, m.Request | m.Response):
+        assert refusal(session(), message).code == ErrorCode.EPROTO
+    else:
+        assert isinstance(session().receive(message), Ignored)
+
+
+def test_a_second_con_is_out_of_order() -> None:
+    assert refusal(session(last_bs_op_id=3), connect()).code == ErrorCode.EPROTO
+
+
+def test_a_refused_operation_waits_for_the_acknowledgement() -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    assert peer.refuse(1, ErrorCode.EIO, "disk") == Error(opId=1, code=5, message="disk")
+    assert not peer.answer(m.UlDataRsp(opId=1))
+    assert peer.receive(ErrorAck(opId=1)) == Completed(1, uplink(1))
+    assert isinstance(peer.receive(ErrorAck(opId=1)), Ignored)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_the_station_gives_its_operation_up(answered: bool) -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    if answered:
+        peer.answer(m.UlDataRsp(opId=1))
+    outcome = peer.receive(Error(opId=1, code=22, message="no"))
+    assert outcome == Cancelled(1, uplink(1), 22, "no", ErrorAck(opId=1))
+    assert not peer.answer(m.UlDataRsp(opId=1))
+
+
+def test_a_completion_before_the_answer_is_out_of_order() -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    error = refusal(peer, m.UlDataCmp(opId=1))
+    assert error.code == ErrorCode.EPROTO
+    assert peer.reject(error) == Rejected(Error(opId=1, code=71, message=error.message))
+    assert not peer.answer(m.UlDataRsp(opId=1))
+
+
+def test_a_completion_must_fit_its_operation() -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    peer.answer(m.UlDataRsp(opId=1))
+    assert refusal(peer, m.AttCmp(opId=1)).code == ErrorCode.EPROTO
+    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, uplink(1))
+
+
+def test_unanswered_operations_are_bounded_and_the_rest_goes_on() -> None:
+    peer = session(max_open=2)
+    peer.receive(uplink(1))
+    peer.receive(uplink(2))
+    error = refusal(peer, uplink(3))
+    assert error.code == ErrorCode.EAGAIN
+    assert isinstance(peer.reject(error), Rejected)
+    peer.answer(m.UlDataRsp(opId=1))
+    assert peer.receive(uplink(4)) == Requested(uplink(4), again=False)
+
+
+def test_a_station_that_never_completes_is_served_all_the_same() -> None:
+    peer = session(max_open=2)
+    for op_id in range(1, 5):
+        peer.receive(uplink(op_id))
+        assert peer.answer(m.UlDataRsp(opId=op_id))
+    assert isinstance(peer.receive(m.UlDataCmp(opId=2)), Ignored)
+    assert isinstance(peer.receive(m.UlDataCmp(opId=3)), Completed)
+    assert isinstance(peer.receive(m.UlDataCmp(opId=4)), Completed)
+
+
+# Messages that are not acceptable
+
+
+def test_the_next_op_id_of_an_unreadable_message_counts_as_seen() -> None:
+    peer = session(last_bs_op_id=6)
+    outcome = peer.reject(ProtocolError(ErrorCode.EPROTO, "broken", 7))
+    assert outcome == Rejected(Error(opId=7, code=71, message="broken"))
+    assert peer.last_bs_op_id == 7
+    assert isinstance(peer.receive(ErrorAck(opId=7)), Ignored)
+
+
+def test_a_damaged_op_id_does_not_lock_out_later_ones() -> None:
+    peer = session(last_bs_op_id=6)
+    peer.reject(ProtocolError(ErrorCode.EPROTO, "broken", (1 << 63) - 1))
+    assert peer.receive(uplink(7)) == Requested(uplink(7), again=False)
+
+
+def test_an_error_without_operation_goes_out_as_0() -> None:
+    outcome = session().reject(ProtocolError(ErrorCode.EPROTO, "opId is missing"))
+    assert outcome == Rejected(Error(opId=0, code=71, message="opId is missing"))
+
+
+def test_an_unusable_answer_ends_our_operation() -> None:
+    peer = session()
+    asked = peer.issue(STATUS)
+    said = Error(opId=-1, code=22, message="time")
+    assert peer.reject(ProtocolError(ErrorCode.EINVAL, "time", -1)) == Refused(asked, said, said)
+    assert peer.open_requests == {}
+    assert isinstance(peer.receive(ErrorAck(opId=-1)), Ignored)
+
+
+def test_an_operation_that_nobody_handles_is_over() -> None:
+    peer = session(max_open=1)
+    peer.receive(uplink(1))
+    peer.reject(ProtocolError(ErrorCode.ENOTSUP, "no handler", 1))
+    assert peer.receive(uplink(2)) == Requested(uplink(2), again=False)
+
+
+# The service center begins
+
+
+def test_op_ids_fall_from_minus_1() -> None:
+    peer = session()
+    assert [peer.issue(m.Ping(opId=99)).opId for _ in range(3)] == [-1, -2, -3]
+    assert peer.last_sc_op_id == -3
+    assert list(peer.open_requests) == [-1, -2, -3]
+
+
+def test_op_ids_go_on_after_a_restart() -> None:
+    assert session(last_sc_op_id=-1659).issue(STATUS) == m.Status(opId=-1660)
+
+
+@pytest.mark.parametrize("request_", [uplink(0), connect()])
+def test_what_is_not_ours_to_begin(request_: m.Request) -> None:
+    with pytest.raises(ValueError, match="not begun by the service center"):
+        session().issue(request_)
+
+
+def test_our_operations_are_bounded() -> None:
+    peer = session(max_open=2)
+    peer.issue(STATUS)
+    peer.issue(STATUS)
+    with pytest.raises(TooManyOperations):
+        peer.issue(STATUS)
+    peer.receive(m.StatusRsp(opId=-1))
+    assert peer.issue(STATUS).opId == -3
+
+
+def test_the_station_refuses() -> None:
+    peer = session()
+    asked = peer.issue(m.DetPrp(opId=0, epEui=5))
+    outcome = peer.receive(Error(opId=-1, code=2, message="unknown"))
+    assert isinstance(outcome, Refused)
+    assert outcome == Refused(asked, Error(opId=-1, code=2, message="unknown"), ErrorAck(opId=-1))
+    assert (outcome.code, outcome.message) == (2, "unknown")
+    assert peer.open_requests == {}
+
+
+def test_an_answer_of_another_kind_is_refused_and_can_still_be_given_right() -> None:
+    peer = session()
+    peer.issue(STATUS)
+    assert refusal(peer, m.PingRsp(opId=-1)).code == ErrorCode.EPROTO
+    assert isinstance(peer.receive(m.StatusRsp(opId=-1)), Answered)
+
+
+@pytest.mark.parametrize("op_id", [-2, 0, 1])
+def test_an_answer_to_what_never_was(op_id: int) -> None:
+    peer = session()
+    peer.issue(STATUS)
+    assert refusal(peer, m.StatusRsp(opId=op_id)).code == ErrorCode.EPROTO
+
+
+def test_a_second_answer_is_harmless() -> None:
+    peer = session()
+    peer.issue(STATUS)
+    peer.receive(m.StatusRsp(opId=-1))
+    assert isinstance(peer.receive(m.StatusRsp(opId=-1)), Ignored)
+    late = peer.receive(Error(opId=-1, code=5, message="late"))
+    assert isinstance(late, Ignored) and late.completion == ErrorAck(opId=-1)
+
+
+def test_a_completion_in_place_of_an_answer_is_out_of_order() -> None:
+    peer = session()
+    peer.issue(STATUS)
+    assert refusal(peer, m.StatusCmp(opId=-1)).code == ErrorCode.EPROTO
+
+
+def test_what_was_never_sent_is_forgotten() -> None:
+    peer = session()
+    peer.issue(STATUS)
+    peer.issue(STATUS)
+    peer.abandon([-1, -7])
+    assert list(peer.open_requests) == [-2]
+    assert peer.issue(STATUS).opId == -3
+
+
+# Resuming
+
+
+def test_our_unfinished_operations_are_issued_again_in_order() -> None:
+    peer = session()
+    issued = [peer.issue(m.DetPrp(opId=0, epEui=number)) for number in range(4)]
+    peer.receive(m.DetPrpRsp(opId=-2))
+    peer.resumed()
+    assert peer.reissue() == [issued[0], issued[2], issued[3]]
+    assert isinstance(peer.receive(m.DetPrpRsp(opId=-3)), Answered)
+    assert isinstance(peer.receive(m.DetPrpRsp(opId=-3)), Ignored)
+
+
+def test_a_restored_session_goes_on() -> None:
+    before = session()
+    before.receive(uplink(1))
+    issued = before.issue(m.DlDataRev(opId=0, epEui=1, queId=2))
+    stored = [(op_id, encode_operation(request)) for op_id, request in before.open_requests.items()]
+    restored = {op_id: decode_operation(request) for op_id, request in stored}
+    after = session(last_bs_op_id=1, last_sc_op_id=-1, open_requests=restored)
+    after.resumed()
+    assert after.reissue() == [issued]
+    assert after.receive(uplink(1)) == Requested(uplink(1), again=True)
+
+
+def test_only_requests_are_stored() -> None:
+    with pytest.raises(ValueError, match="ErrorAck"):
+        decode_operation(encode_operation(ErrorAck(opId=1)))  # type: ignore[arg-type]
+
+
+def test_the_station_issues_again_until_its_first_new_operation() -> None:
+    peer = session(last_bs_op_id=9)
+    peer.resumed()
+    assert peer.state.name == "REISSUING"
+    assert peer.receive(uplink(7)) == Requested(uplink(7), again=True)
+    assert peer.receive(uplink(9)) == Requested(uplink(9), again=True)
+    assert peer.last_bs_op_id == 9
+    assert peer.receive(uplink(10)) == Requested(uplink(10), again=False)
+    assert peer.state.name == "RUNNING"
+    assert refusal(peer, uplink(8)).code == ErrorCode.EPROTO
+
+
+def test_a_completion_from_before_the_resume_completes_nothing() -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    peer.answer(m.UlDataRsp(opId=1))
+    peer.resumed()
+    assert isinstance(peer.receive(m.UlDataCmp(opId=1)), Ignored)
+
+
+@pytest.mark.parametrize("op_id", [0, -1])
+def test_issued_again_is_still_positive(op_id: int) -> None:
+    peer = session(last_bs_op_id=9)
+    peer.resumed()
+    assert refusal(peer, uplink(op_id)).code == ErrorCode.EPROTO
+
+
+def test_the_same_operation_twice_on_one_connection_is_an_error_while_it_is_open() -> None:
+    peer = session(last_bs_op_id=9)
+    peer.resumed()
+    peer.receive(uplink(9))
+    assert refusal(peer, uplink(9)).code == ErrorCode.EPROTO
+
+
+def test_an_answer_from_before_the_resume_is_declined_once_only() -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    peer.resumed()
+    assert not peer.answer(m.UlDataRsp(opId=1))
+    assert peer.receive(uplink(1)) == Requested(uplink(1), again=True)
+    assert peer.answer(m.UlDataRsp(opId=1))
+    assert not peer.answer(m.UlDataRsp(opId=1))
+
+
+KNOWN: dict[str, Any] = {
+    "bs_eui": 0xCAFE000000000001,
+    "sn_bs_uuid": bytes(range(16)),
+    "last_bs_op_id": 50,
+    "last_sc_op_id": -20,
+}
+
+
+@pytest.mark.parametrize(
+    ("con", "known", "version", "resumes"),
+    [
+        ({}, {}, "1.0.0", True),
+        ({"snBsOpId": 50, "snScOpId": -20}, {}, "1.0.0", True),
+        ({"snBsOpId": 49, "snScOpId": -19}, {}, "1.0.0", True),
+        ({"snBsOpId": 0, "snScOpId": 0}, {}, "1.0.0", True),
+        ({"snBsOpId": 51}, {}, "1.0.0", False),
+        ({"snScOpId": -21}, {}, "1.0.0", False),
+        ({"snBsOpId": 9187, "snScOpId": -1659}, {}, "1.0.0", False),
+        ({"snBsUuid": [1] * 16}, {}, "1.0.0", False),
+        ({"bsEui": 2}, {}, "1.0.0", False),
+        ({}, {}, "1.1.0", False),
+        ({}, {"version": "1.1.0"}, "1.1.0", True),
+        ({}, {"version": "1.1.0"}, "1.0.0", False),
+        ({}, {"last_bs_op_id": 0, "last_sc_op_id": 0}, "1.0.0", True),
+        ({"snBsOpId": 0, "snScOpId": 0}, {"last_bs_op_id": 0, "last_sc_op_id": 0}, "1.0.0", True),
+        ({"snBsOpId": 1}, {"last_bs_op_id": 0}, "1.0.0", False),
+        (
+            {"snBsUuid": [byte - 256 for byte in range(128, 144)]},
+            {"sn_bs_uuid": bytes(range(128, 144))},
+            "1.0.0",
+            True,
+        ),
+    ],
+    ids=str,
+)
+def test_resume(con: dict[str, Any], known: dict[str, Any], version: str, resumes: bool) -> None:
+    assert decide_resume(connect(**con), session(**(KNOWN | known)), version) is resumes
+
+
+def test_nothing_to_resume() -> None:
+    assert decide_resume(connect(), None, "1.0.0") is False
+
+
+def test_a_fresh_session_begins_at_nothing() -> None:
+    con = Con(opId=0, version="1.0.0", bsEui=7, bidi=True, snBsUuid=[-1] * 16, snBsOpId=9187, snScOpId=-1659)
+    fresh = Session.fresh(con, SC_UUID, "1.0.0")
+    assert (fresh.bs_eui, fresh.sn_bs_uuid, fresh.sn_sc_uuid, fresh.version) == (
+        7,
+        b"\xff" * 16,
+        SC_UUID,
+        "1.0.0",
+    )
+    assert (fresh.last_bs_op_id, fresh.last_sc_op_id, fresh.open_requests) == (0, 0, {})
+    assert fresh.receive(uplink(1)) == Requested(uplink(1), again=False)
+    assert fresh.issue(STATUS).opId == -1
+
+
+# Whatever a station sends
+
+
+@settings(max_examples=60, derandomize=True, deadline=None, database=None)
+@given(st.lists(st.tuples(st.sampled_from(CLASSES), st.integers(-4, 6)), max_size=25), st.integers(0, 25))
+def test_no_sequence_of_messages_breaks_a_session(
+    sent: list[tuple[type[Message], int]], resume_at: int
+) -> None:
+    peer = session(max_open=3)
+    peer.issue(STATUS)
+    peer.issue(m.DetPrp(opId=0, epEui=1))
+    highest = 0
+    for number, (kind, op_id) in enumerate(sent):
+        if number == resume_at:
+            peer.resumed()
+        try:
+            outcome = peer.receive(sample(kind, op_id))
+        except ProtocolError as error:
+            reply = peer.reject(error)
+            assert reply.completion.opId == op_id
+        else:
+            if isinstance(outcome, Requested):
+                assert outcome.again == (op_id <= highest)
+                if op_id % 2:
+                    assert peer.answer(m.UlDataRsp(opId=op_id))
+        assert peer.last_bs_op_id >= highest
+        highest = peer.last_bs_op_id
+        assert len(peer._received) <= 3 and len(peer._answered) <= 3
+    assert isinstance(peer.receive(uplink(highest + 1)), Requested) or len(peer._received) == 3

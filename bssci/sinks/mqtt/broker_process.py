@@ -1,0 +1,73 @@
+"""The child process of ``MQTT_BROKER=embedded``: amqtt on the loopback, nothing on disk.
+
+It says one line on standard output, ``ready`` or what went wrong, and ends
+when it is told to or when standard input ends, which is when its parent does,
+however that came about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import errno
+import logging
+import os
+import signal
+import sys
+
+PORT_TAKEN = 3
+NOT_INSTALLED = 4
+"""exit statuses, besides 1 for what nobody foresaw"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--port", type=int, required=True)
+    port = parser.parse_args().port
+    # Ctrl-C reaches the whole process group; when to end is the parent's decision.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.CRITICAL)
+    try:
+        import amqtt.broker  # noqa: F401
+    except ImportError as error:
+        _leave(NOT_INSTALLED, str(error))
+    asyncio.run(_serve(port))
+
+
+async def _serve(port: int) -> None:
+    from amqtt.broker import Broker
+    from amqtt.errors import BrokerError
+
+    broker = Broker(
+        {
+            "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
+            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+        }
+    )
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, _leave, 0)
+    loop.add_reader(sys.stdin.fileno(), _end_with_input)
+    try:
+        await broker.start()
+    except BrokerError as error:
+        cause = error.__cause__
+        taken = isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE
+        _leave(PORT_TAKEN if taken else 1, str(cause or error))
+    print("ready", flush=True)
+    await loop.create_future()
+
+
+def _end_with_input() -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        _leave(0)
+
+
+def _leave(status: int, message: str = "") -> None:
+    """End at once: nothing here wants saving, and amqtt's own way out waits for its clients."""
+    if message:
+        print(message, flush=True)
+    os._exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,256 @@
+"""An MQTT client that stays connected: reconnects for ever, and keeps nothing while it is offline."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Coroutine, Sequence
+from enum import Enum, auto
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger, LogLevel
+from twisted.python.failure import Failure
+
+from bssci.sinks.mqtt.connection import MqttConnection
+from bssci.sinks.mqtt.transport import IStream, connect, explain
+from bssci.sinks.mqtt.values import Message, MessageReceived, MqttOffline, MqttSettings, MqttStatistics
+
+__all__ = ["Message", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics"]
+
+ATTEMPT_TIMEOUT = 20.0
+"""s from the first packet to the broker's consent: name, TCP, TLS, websocket and CONNACK together"""
+FIRST_DELAY = 1.0
+LONGEST_DELAY = 30.0
+"""s between attempts, doubled from the first to the longest"""
+JITTER = 0.25
+"""part of the delay that is added at most, so that many clients do not return at once"""
+SETTLED_AFTER = 10.0
+"""s that a connection must have lived for the delay to start over: two
+clients with one client id throw each other out as soon as they connect"""
+
+Connect = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
+
+
+class State(Enum):
+    STOPPED = auto()
+    """not started, or stopped: does nothing"""
+    CONNECTING = auto()
+    """an attempt is under way"""
+    ONLINE = auto()
+    """the broker accepted us"""
+    WAITING = auto()
+    """the last attempt or connection failed; another follows after a delay"""
+
+
+class MqttClient:
+    """One client of one broker.
+
+    The callbacks may raise: it is logged and harms nothing. Within them every
+    method may be called.
+
+    :param reactor: connects, resolves names, tells the time
+    :param on_online: the broker accepted a connection and the subscriptions
+        are on their way: the place to publish a birth message
+    :param on_offline: the connection that ``on_online`` announced has ended;
+        called with the reason
+    :param on_message: called with topic, payload and whether the broker had
+        retained it
+    :param connect: see :func:`bssci.sinks.mqtt.transport.connect`
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor,
+        settings: MqttSettings,
+        *,
+        on_online: Callable[[], None],
+        on_offline: Callable[[str], None],
+        on_message: MessageReceived,
+        connect: Connect = connect,
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._on_online = on_online
+        self._on_offline = on_offline
+        self._on_message = on_message
+        self._connect = connect
+        self._topics: dict[str, None] = {}
+        self._connection: MqttConnection | None = None
+        self._attempt: Deferred[Any] | None = None
+        self._stream: IStream | None = None
+        self._timer: IDelayedCall | None = None
+        self._delay = FIRST_DELAY
+        self._opened_at = 0.0
+        self._announced = False
+        self._connected_before = False
+        self._wanted = False
+        self._state = State.STOPPED
+        self.statistics = MqttStatistics()
+
+    @property
+    def online(self) -> bool:
+        """Whether :meth:`publish` makes sense now."""
+        return self._state is State.ONLINE
+
+    def start(self) -> None:
+        """Connect, and stay connected until :meth:`stop`. An absent broker is no error."""
+        self._wanted = True
+        if self._state is State.STOPPED and self._connection is None:
+            self._begin()
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe to ``topics`` with QoS 1, now and after every reconnect."""
+        self._topics.update(dict.fromkeys(topics))
+        if self.online and self._connection is not None and topics:
+            self._connection.subscribe(topics)
+
+    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+        """Publish ``messages`` in their order, behind what was published before.
+
+        The sequence must not be changed until the Deferred fires.
+
+        :return: fires with None when every one is acknowledged (QoS 0: written).
+            Fails with :class:`MqttOffline` at once without a connection, or
+            when it is lost before the last acknowledgement: some may have
+            arrived then. Fails with :class:`ValueError` for a topic that MQTT
+            does not allow.
+        """
+        if not self.online or self._connection is None:
+            return fail(MqttOffline(self.statistics.last_error or "not connected to the broker"))
+        return self._connection.publish(messages)
+
+    def reconfigure(
+        self, settings: MqttSettings, *, last: Message | None = None, deadline: float = 5.0
+    ) -> Deferred[None]:
+        """Go over to ``settings``: close what is open as :meth:`stop` does and connect anew.
+
+        :return: fires when the new settings are in force; a connection follows
+        """
+        return Deferred.fromCoroutine(self._reconfigure(settings, last, deadline))
+
+    def stop(self, deadline: float = 5.0, *, last: Message | None = None) -> Deferred[None]:
+        """Wait for the outstanding acknowledgements, say goodbye, close.
+
+        :param deadline: s for all of that; then the connection is cut, so that
+            the broker publishes the will
+        :param last: published behind everything else
+        :return: fires when the connection is gone; never fails
+        """
+        self._wanted = False
+        return Deferred.fromCoroutine(self._close(deadline, last))
+
+    async def _reconfigure(self, settings: MqttSettings, last: Message | None, deadline: float) -> None:
+        if settings == self._settings:
+            return
+        self._settings = settings
+        await self._close(deadline, last)
+
+    async def _close(self, deadline: float, last: Message | None) -> None:
+        state, self._state = self._state, State.STOPPED
+        self._cancel_timer()
+        connection = self._connection
+        if connection is not None and state is State.CONNECTING:
+            self._connection = None
+            self._drop_attempt()
+        elif connection is not None:
+            await connection.finish(deadline, last)
+        if self._wanted and self._connection is None:
+            self._begin()
+
+    # Connecting
+
+    def _begin(self) -> None:
+        self._delay = FIRST_DELAY
+        self._try()
+
+    def _try(self) -> None:
+        self._state = State.CONNECTING
+        connection = self._connection = MqttConnection(self._reactor, self._settings, self)
+        self._timer = self._reactor.callLater(ATTEMPT_TIMEOUT, self._give_up, connection)
+        self._stream = None
+        self._attempt = Deferred.fromCoroutine(self._connect(self._reactor, self._settings, connection))
+        self._attempt.addCallbacks(
+            self._reached, self._not_reached, callbackArgs=(connection,), errbackArgs=(connection,)
+        )
+
+    def _reached(self, stream: IStream, connection: MqttConnection) -> None:
+        if connection is self._connection:
+            self._stream = stream
+
+    def _not_reached(self, failure: Failure, connection: MqttConnection) -> None:
+        self.connection_closed(connection, explain(failure))
+
+    def _give_up(self, connection: MqttConnection) -> None:
+        self.connection_closed(connection, f"the broker did not answer within {ATTEMPT_TIMEOUT:.0f} s")
+
+    def _drop_attempt(self) -> None:
+        """Whatever the attempt has become by now, end it; nobody listens to it any more."""
+        if self._stream is not None:
+            self._stream.abortConnection()
+        elif self._attempt is not None:
+            self._attempt.cancel()
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    # What the connection reports
+
+    def connection_opened(self, connection: MqttConnection) -> None:
+        if connection is not self._connection:
+            return
+        self._cancel_timer()
+        self._state = State.ONLINE
+        self._opened_at = self._reactor.seconds()
+        self._announced = True
+        if self._connected_before:
+            self.statistics.reconnects += 1
+        self._connected_before = True
+        self.log.info("MQTT connected {host} {port}", host=self._settings.host, port=self._settings.port)
+        if self._topics:
+            connection.subscribe(list(self._topics))
+        self._call(self._on_online)
+
+    def connection_closed(self, connection: MqttConnection, reason: str) -> None:
+        if connection is not self._connection:
+            return
+        self._connection = None
+        self._cancel_timer()
+        announced, self._announced = self._announced, False
+        if self._state is State.CONNECTING:
+            self._drop_attempt()
+        if self._state is not State.STOPPED:
+            self._retry(reason, was_online=announced)
+        if announced:
+            self._call(self._on_offline, reason)
+
+    def message_received(self, topic: str, payload: bytes, retained: bool) -> None:
+        self._call(self._on_message, topic, payload, retained)
+
+    def _retry(self, reason: str, *, was_online: bool) -> None:
+        self._state = State.WAITING
+        if was_online and self._reactor.seconds() - self._opened_at >= SETTLED_AFTER:
+            self._delay = FIRST_DELAY
+        delay = self._delay * (1 + JITTER * random.random())
+        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        self._timer = self._reactor.callLater(delay, self._try)
+        news = was_online or reason != self.statistics.last_error
+        self.log.emit(
+            LogLevel.warn if news else LogLevel.debug,
+            "MQTT not connected {host} {port}: {reason}; next attempt in {delay:.1f} s",
+            host=self._settings.host,
+            port=self._settings.port,
+            reason=reason,
+            delay=delay,
+        )
+        self.statistics.last_error = reason
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(*arguments)
+        except Exception:
+            self.log.failure("MQTT callback failed {callback}", callback=callback)

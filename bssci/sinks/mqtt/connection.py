@@ -1,0 +1,388 @@
+"""One connection to the broker, from CONNECT to its loss.
+
+Everything sent within one reactor turn leaves in one write::
+
+    publish() --> queue --> [window] --> paho --> list --> transport.write
+    dataReceived --> gate --> paho --> acknowledgements, messages
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+from typing import Protocol as Interface
+
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bssci.sinks.mqtt.engine import KEEPALIVE, Engine, PacketGate
+from bssci.sinks.mqtt.transport import IStream, explain
+from bssci.sinks.mqtt.values import Message, MqttOffline, MqttSettings, MqttStatistics
+
+WINDOW = 100
+"""messages that may wait for their acknowledgement at the broker"""
+WINDOW_QOS_2 = 20
+"""the same for QoS 2: mosquitto holds 20 open by default, and those beyond are overtaken by later ones"""
+SILENCE = 1.5 * KEEPALIVE
+"""s without a byte or a due acknowledgement from the broker, after which it is taken for gone"""
+MAXIMUM_PACKET = 1 << 20
+"""bytes; larger ones from the broker are skipped and counted"""
+SLICE = 1 << 14
+"""bytes of input that are handled in one reactor turn"""
+TICK = 1.0
+"""s between looks at the keepalive"""
+
+
+class Owner(Interface):
+    """Who hears about a connection."""
+
+    statistics: MqttStatistics
+
+    def connection_opened(self, connection: MqttConnection) -> None:
+        """The broker accepted the connection."""
+
+    def connection_closed(self, connection: MqttConnection, reason: str) -> None:
+        """It is gone, or never came to be; what was not acknowledged fails next."""
+
+    def message_received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """A subscribed message came in. Must not raise."""
+
+
+class _Batch:
+    """Messages published together, and the Deferred that waits for the last of them."""
+
+    __slots__ = ("done", "messages", "next", "unacknowledged")
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self.next = 0
+        self.unacknowledged = len(messages)
+        self.done: Deferred[None] = Deferred()
+
+
+@implementer(IPushProducer)
+class MqttConnection(Protocol):
+    """Speaks MQTT over the transport that it is given. Never used twice.
+
+    :param clock: for the keepalive and for deadlines
+    """
+
+    log = Logger()
+    transport: IStream
+
+    def __init__(self, clock: IReactorTime, settings: MqttSettings, owner: Owner) -> None:
+        self._clock = clock
+        self._qos = settings.qos
+        self._window = WINDOW_QOS_2 if settings.qos == 2 else WINDOW
+        self._owner = owner
+        self._engine = Engine(settings, self._wake)
+        self._engine.on_connect = self._connected
+        self._engine.on_message = self._message
+        self._engine.on_subscribe = self._subscribed
+        if settings.qos:
+            self._engine.on_publish = self._acknowledged
+        self._gate = PacketGate(MAXIMUM_PACKET)
+        self._queue: deque[_Batch] = deque()
+        self._in_flight: dict[int, _Batch] = {}
+        self._complete: list[_Batch] = []
+        self._subscriptions: dict[int, list[str]] = {}
+        self._inbound = b""
+        self._input_paused = False
+        self._turn: IDelayedCall | None = None
+        self._deadline: IDelayedCall | None = None
+        self._ticker = LoopingCall(self._guard, self._tick)
+        self._ticker.clock = clock
+        self._heard_at = 0.0
+        self._progress_at = 0.0
+        self._reason = ""
+        self._paused = False
+        self._finishing = False
+        self._hung_up = False
+        self._lost = False
+        self._gone: list[Deferred[None]] = []
+
+    # What the owner calls
+
+    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+        """See :meth:`bssci.sinks.mqtt.client.MqttClient.publish`."""
+        if self._lost or self._finishing:
+            return fail(MqttOffline(self._reason or "the connection is closing"))
+        if not messages:
+            return succeed(None)
+        return self._enqueue(messages).done
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for ``topics`` with QoS 1; a refusal is logged."""
+        try:
+            _, packet_id = self._engine.subscribe([(topic, 1) for topic in topics])
+        except ValueError as error:
+            self.log.error("MQTT subscription is invalid {topics}: {error}", topics=topics, error=error)
+        else:
+            if packet_id is not None:
+                self._subscriptions[packet_id] = list(topics)
+
+    def finish(self, deadline: float, last: Message | None = None) -> Deferred[None]:
+        """Wait for the acknowledgements, say goodbye and close.
+
+        :param deadline: s after which the connection is cut instead; the
+            broker then publishes the will
+        :param last: published after everything else
+        :return: fires when the connection is gone
+        """
+        gone: Deferred[None] = Deferred()
+        if self._lost:
+            gone.callback(None)
+            return gone
+        self._gone.append(gone)
+        if not self._finishing:
+            if last is not None:
+                self._enqueue([last]).done.addErrback(self._farewell_failed)
+            self._finishing = True
+            self._deadline = self._clock.callLater(
+                deadline, self.abort, "closed before everything was acknowledged"
+            )
+            self._wake()
+        return gone
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection at once, for ``reason``."""
+        self._reason = self._reason or reason
+        if self.transport is not None and not self._lost:
+            self.transport.abortConnection()
+
+    # What the transport calls
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self._heard_at = self._clock.seconds()
+        self._ticker.start(TICK, now=False)
+        self._guard(self._engine.open)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._heard_at = self._clock.seconds()
+        self._inbound += self._gate.filter(data)
+        if self._gate.skipped:
+            self._owner.statistics.oversize += self._gate.skipped
+            self.log.warn("MQTT message skipped, larger than {maximum} bytes", maximum=MAXIMUM_PACKET)
+            self._gate.skipped = 0
+        if not self._input_paused:
+            self._guard(self._read)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = True
+        if self._ticker.running:
+            self._ticker.stop()
+        for call in (self._turn, self._deadline):
+            if call is not None and call.active():
+                call.cancel()
+        self._reason = self._reason or explain(reason)
+        self._owner.connection_closed(self, self._reason)
+        self._fail_everything()
+        for gone in self._gone:
+            gone.callback(None)
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        self._wake()
+
+    def stopProducing(self) -> None:
+        """The transport gives up; ``connectionLost`` follows."""
+
+    # One reactor turn
+
+    def _wake(self) -> None:
+        if self._turn is None and not self._lost:
+            self._turn = self._clock.callLater(0, self._guard, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        if self._input_paused:
+            self._read()
+        if not self._paused:
+            self._fill_window()
+        if self._finishing and not self._queue and not self._in_flight:
+            self._engine.disconnect()
+        self._engine.loop_write()
+        data = self._engine.io.take()
+        if data:
+            self.transport.write(data)
+        self._fire_complete()
+        if self._engine.io.closed:
+            self._hang_up()
+        elif not self._qos and self._queue and not self._paused:
+            self._wake()
+
+    def _read(self) -> None:
+        """Handle one slice of the input; the transport pauses while there is more."""
+        io = self._engine.io
+        io.feed(self._inbound[:SLICE])
+        self._inbound = self._inbound[SLICE:]
+        in_flight = len(self._in_flight)
+        while io.unread and not io.closed:
+            self._engine.loop_read()
+        if len(self._in_flight) < in_flight:
+            self._progress_at = self._heard_at
+        if io.closed:
+            self._hang_up()
+        elif bool(self._inbound) != self._input_paused:
+            self._pause_input(bool(self._inbound))
+        self._fire_complete()
+        if self._queue or self._finishing or self._inbound:
+            self._wake()
+
+    def _pause_input(self, pause: bool) -> None:
+        self._input_paused = pause
+        if pause:
+            self.transport.pauseProducing()
+        else:
+            self.transport.resumeProducing()
+
+    def _fill_window(self) -> None:
+        room = self._window - len(self._in_flight)
+        if room == self._window:
+            self._progress_at = self._clock.seconds()
+        while room > 0 and self._queue:
+            batch = self._queue[0]
+            messages = batch.messages[batch.next : batch.next + room]
+            try:
+                self._send(batch, messages)
+            except ValueError as error:
+                self._reject(batch, error)
+                continue
+            batch.next += len(messages)
+            room -= len(messages)
+            if batch.next == len(batch.messages):
+                self._queue.popleft()
+        if not self._qos:
+            for packet_id in list(self._in_flight):
+                self._acknowledge(packet_id)
+
+    def _send(self, batch: _Batch, messages: Sequence[Message]) -> None:
+        """:raises ValueError: for a topic that MQTT does not allow."""
+        publish, qos, in_flight = self._engine.publish, self._qos, self._in_flight
+        for topic, payload, retain in messages:
+            info = publish(topic, payload, qos, retain)
+            if info.rc:
+                raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
+            in_flight[info.mid] = batch
+        self._owner.statistics.published += len(messages)
+
+    def _reject(self, batch: _Batch, error: ValueError) -> None:
+        """Give up ``batch``, the first of the queue; what of it was sent stays sent."""
+        self._queue.popleft()
+        self._in_flight = {mid: other for mid, other in self._in_flight.items() if other is not batch}
+        batch.done.errback(error)
+
+    def _tick(self) -> None:
+        now = self._clock.seconds()
+        if now - self._heard_at >= SILENCE:
+            self.abort(f"nothing heard from the broker for {SILENCE:.0f} s")
+        elif self._in_flight and now - self._progress_at >= SILENCE:
+            self.abort(f"the broker acknowledged nothing for {SILENCE:.0f} s")
+        elif not self._hung_up:
+            self._engine.loop_misc()
+            if self._engine.io.closed:
+                self.abort("the broker does not answer")
+
+    def _guard(self, body: Callable[[], None]) -> None:
+        """Run ``body``; what it raises is logged and costs this connection, not the timer behind it."""
+        try:
+            body()
+        except Exception:
+            self.log.failure("MQTT connection broke on an internal error")
+            self.abort("internal error")
+
+    # What the engine reports
+
+    def _connected(
+        self,
+        client: Client,
+        userdata: Any,
+        flags: ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._reason = f"the broker refused the connection: {reason}"
+        else:
+            self._owner.connection_opened(self)
+
+    def _message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        self._owner.statistics.received += 1
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self.log.warn("MQTT message with an undecodable topic dropped")
+        else:
+            self._owner.message_received(topic, bytes(message.payload), message.retain)
+
+    def _subscribed(
+        self, client: Client, userdata: Any, packet_id: int, reasons: list[ReasonCode], properties: Properties
+    ) -> None:
+        for topic, reason in zip(self._subscriptions.pop(packet_id, []), reasons, strict=False):
+            if reason.is_failure:
+                self.log.error("MQTT subscription refused {topic}: {reason}", topic=topic, reason=str(reason))
+
+    def _acknowledged(
+        self, client: Client, userdata: Any, packet_id: int, reason: ReasonCode, properties: Properties
+    ) -> None:
+        self._acknowledge(packet_id)
+
+    # Bookkeeping
+
+    def _enqueue(self, messages: Sequence[Message]) -> _Batch:
+        batch = _Batch(messages)
+        self._queue.append(batch)
+        self._wake()
+        return batch
+
+    def _farewell_failed(self, failure: Failure) -> None:
+        self.log.warn("MQTT farewell not acknowledged: {reason}", reason=failure.getErrorMessage())
+
+    def _acknowledge(self, packet_id: int) -> None:
+        batch = self._in_flight.pop(packet_id, None)
+        if batch is None:
+            return
+        self._owner.statistics.acknowledged += 1
+        batch.unacknowledged -= 1
+        if not batch.unacknowledged:
+            self._complete.append(batch)
+
+    def _fire_complete(self) -> None:
+        complete, self._complete = self._complete, []
+        for batch in complete:
+            batch.done.callback(None)
+
+    def _fail_everything(self) -> None:
+        batches = dict.fromkeys([*self._in_flight.values(), *self._queue])
+        self._in_flight.clear()
+        self._queue.clear()
+        self._fire_complete()
+        for batch in batches:
+            batch.done.errback(MqttOffline(self._reason))
+
+    def _hang_up(self) -> None:
+        """The engine is done with this connection: what it last said still goes out."""
+        if self._hung_up:
+            return
+        self._hung_up = True
+        if self._finishing:
+            self._reason = "stopped"
+        elif not self._reason:
+            self._reason = "the broker does not speak MQTT 3.1.1 or refused our client id"
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()

@@ -1,0 +1,163 @@
+"""paho-mqtt as a protocol engine: packets in, packets out, and no socket of its own.
+
+paho asks :meth:`Client._create_socket` for its socket and speaks to that
+through ``recv``, ``send`` and ``close``. The method is not public, so the
+requirement stays ``paho-mqtt>=2.1,<3`` and ``tests/sinks/mqtt/test_engine.py``
+checks the seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from bssci.sinks.mqtt.values import MqttSettings
+
+KEEPALIVE = 30
+"""s; a ping goes out when nothing else did for so long"""
+
+_MAXIMUM_HEADER = 5
+
+
+class EngineSocket:
+    """What paho takes for a socket: two buffers in memory."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._inbound = b""
+        self._position = 0
+        self._outbound: list[bytes | bytearray] = []
+
+    def feed(self, data: bytes) -> None:
+        """Offer ``data`` to the engine, which must have read all there was before."""
+        self._inbound = data
+        self._position = 0
+
+    @property
+    def unread(self) -> bool:
+        return self._position < len(self._inbound)
+
+    def take(self) -> bytes:
+        """Everything sent since the last call, in one piece."""
+        data = b"".join(self._outbound)
+        self._outbound.clear()
+        return data
+
+    def recv(self, size: int) -> bytes:
+        start = self._position
+        data = self._inbound[start : start + size]
+        if not data:
+            raise BlockingIOError
+        self._position = start + len(data)
+        return data
+
+    def send(self, data: bytes | bytearray) -> int:
+        self._outbound.append(data)
+        return len(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def fileno(self) -> int:
+        return -1
+
+    def setblocking(self, flag: bool) -> None:
+        """Nothing here ever blocks."""
+
+
+class Engine(Client):
+    """One connection's worth of MQTT 3.1.1, with a clean session.
+
+    The bytes that it wants to send are in ``io`` after :meth:`loop_write`;
+    ``on_writable_wanted`` is called when there is reason to do that.
+    """
+
+    def __init__(self, settings: MqttSettings, on_writable_wanted: Callable[[], None]) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            clean_session=True,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        self.io = EngineSocket()
+        if settings.username:
+            self.username_pw_set(settings.username, settings.password or None)
+        if settings.will is not None:
+            topic, payload = settings.will
+            self.will_set(topic, payload, qos=1, retain=True)
+        # The window is kept by the connection: with a limit of its own, paho
+        # walks all messages in flight at every acknowledgement.
+        self.max_inflight_messages_set(0)
+        self.on_socket_register_write = lambda client, userdata, sock: on_writable_wanted()
+        self._settings = settings
+
+    def open(self) -> None:
+        """Queue the CONNECT packet."""
+        self.connect(self._settings.host, self._settings.port, KEEPALIVE)
+
+    def _create_socket(self) -> EngineSocket:
+        return self.io
+
+
+class PacketGate:
+    """Cuts packets beyond a size out of a stream of MQTT packets, however it is chopped.
+
+    paho would collect up to 256 MB for one packet; and to close the connection
+    instead would, for a retained message, happen again at each reconnect.
+    """
+
+    def __init__(self, maximum: int) -> None:
+        """:param maximum: bytes that a packet may have behind its fixed header"""
+        self._maximum = maximum
+        self._passing = 0
+        self._skipping = 0
+        self._header = b""
+        self.skipped = 0
+        """packets cut out so far"""
+
+    def filter(self, data: bytes) -> bytes:
+        """What of ``data`` belongs to packets of acceptable size."""
+        if self._header:
+            data, self._header = self._header + data, b""
+        end = len(data)
+        position = min(self._skipping, end)
+        self._skipping -= position
+        kept: list[bytes] = []
+        start = position
+        position += min(self._passing, end - position)
+        self._passing -= position - start
+        while position < end:
+            body, length = _fixed_header(data, position)
+            if body == 0:
+                self._header = data[position:]
+                break
+            if length > self._maximum:
+                kept.append(data[start:position])
+                self.skipped += 1
+                position = start = min(body + length, end)
+                self._skipping = body + length - position
+            else:
+                position = min(body + length, end)
+                self._passing = body + length - position
+        kept.append(data[start : end - len(self._header)])
+        return b"".join(kept)
+
+
+def _fixed_header(data: bytes, start: int) -> tuple[int, int]:
+    """Where the packet's body starts and how long it is; (0, 0) if the header is incomplete.
+
+    A header that breaks the protocol counts as an empty packet: to refuse it
+    is the engine's business.
+    """
+    length = 0
+    for index in range(start + 1, min(start + _MAXIMUM_HEADER, len(data))):
+        byte = data[index]
+        length |= (byte & 0x7F) << 7 * (index - start - 1)
+        if byte < 0x80:
+            return index + 1, length
+    if len(data) - start >= _MAXIMUM_HEADER:
+        return start + _MAXIMUM_HEADER, 0
+    return 0, 0

@@ -1,0 +1,70 @@
+"""What the MQTT client is given: settings and messages; and the error that it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+
+class MqttOffline(Exception):
+    """There is no connection to the broker, or it was lost before everything was acknowledged.
+
+    Nothing is kept for later: whoever published still has the messages and
+    publishes them again. The text says why, and holds no secret.
+    """
+
+
+class Message(NamedTuple):
+    """Something to publish."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+MessageReceived = Callable[[str, bytes, bool], None]
+"""Called with topic, payload and whether the broker had retained it."""
+
+
+@dataclass(frozen=True)
+class MqttSettings:
+    """Where the broker is and how to speak to it.
+
+    ``ca_file``, ``cert_file`` and ``key_file`` are PEM files, read anew for
+    every connection so that renewed certificates need no restart; without
+    ``ca_file`` the system's authorities are trusted. ``path`` matters for
+    websockets only. ``will`` is what the broker publishes, retained and with
+    QoS 1, when the connection ends without a goodbye: (topic, payload).
+    """
+
+    host: str = "localhost"
+    port: int = 1883
+    username: str = ""
+    password: str = field(default="", repr=False)
+    qos: Literal[0, 1, 2] = 1
+    tls: bool = False
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    transport: Literal["tcp", "websockets"] = "tcp"
+    path: str = "/mqtt"
+    client_id: str = ""
+    will: tuple[str, bytes] | None = None
+
+
+@dataclass
+class MqttStatistics:
+    """Counts since the client was made."""
+
+    published: int = 0
+    """messages handed to the connection"""
+    acknowledged: int = 0
+    """of those, acknowledged by the broker (QoS 0: written)"""
+    received: int = 0
+    oversize: int = 0
+    """received packets that were skipped for their size"""
+    reconnects: int = 0
+    """connections that were made after the first"""
+    last_error: str | None = None
+    """why the last attempt failed or the last connection ended; no secrets"""

@@ -1,0 +1,114 @@
+"""The seam between paho and us, and the gate before it."""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
+
+from bssci.sinks.mqtt.engine import Engine, PacketGate
+from bssci.sinks.mqtt.values import MqttSettings
+from tests.support.mqtt_broker import Kind, packet, publish
+
+CONNACK = packet(Kind.CONNACK, b"\0\0")
+
+
+def opened(**settings) -> Engine:
+    engine = Engine(MqttSettings(client_id="center", **settings), lambda: None)
+    engine.open()
+    return engine
+
+
+def sent(engine: Engine) -> bytes:
+    engine.loop_write()
+    return engine.io.take()
+
+
+def read(engine: Engine, data: bytes) -> None:
+    engine.io.feed(data)
+    while engine.io.unread:
+        engine.loop_read()
+
+
+def test_paho_has_the_methods_that_the_seam_needs():
+    assert Engine._create_socket is not Client._create_socket
+    assert callable(Client._create_socket)
+
+
+def test_opening_makes_a_connect_packet_and_opens_no_socket():
+    engine = opened(username="user", password="secret", will=("w", b"gone"))
+    assert engine.socket() is engine.io
+    # will retained with QoS 1, clean session, user name and password
+    assert sent(engine) == packet(
+        Kind.CONNECT, b"\0\x04MQTT\x04\xee\0\x1e\0\x06center\0\x01w\0\x04gone\0\x04user\0\x06secret"
+    )
+
+
+def test_nothing_is_sent_before_it_is_asked_for():
+    wanted = []
+    engine = Engine(MqttSettings(client_id="center"), lambda: wanted.append(True))
+    engine.open()
+    engine.publish("a", b"1", 1)
+    assert engine.io.take() == b""
+    assert wanted == [True]
+    assert len(sent(engine)) > 0
+    engine.publish("a", b"2", 1)
+    assert wanted == [True, True]
+
+
+def test_packets_go_through_byte_by_byte():
+    engine, topics = opened(), []
+    engine.on_message = lambda client, userdata, message: topics.append((message.topic, message.payload))
+    for byte in CONNACK + publish("a/b", b"x" * 200) + publish("c", b""):
+        read(engine, bytes([byte]))
+    assert topics == [("a/b", b"x" * 200), ("c", b"")]
+
+
+def test_the_engine_sets_no_window_of_its_own():
+    engine = opened()
+    read(engine, CONNACK)
+    sent(engine)
+    for _ in range(500):
+        assert engine.publish("t", b"", 1).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+    assert sent(engine).count(b"\0\x01t") == 500
+
+
+@pytest.mark.parametrize(
+    "data", [packet(Kind.CONNACK, b"\0\x05"), packet(Kind.CONNACK, b"\0\x01"), b"\xf0\0"]
+)
+def test_refusal_and_nonsense_close_the_socket(data):
+    engine = opened()
+    read(engine, data)
+    assert engine.io.closed
+
+
+SMALL, LARGE = publish("a", b"x" * 60), publish("a", b"x" * 300)
+
+
+@given(st.lists(st.sampled_from([SMALL, LARGE, CONNACK, b"\xc0\0"])), st.lists(st.integers(0, 1000)))
+def test_the_gate_skips_large_packets_however_the_stream_is_cut(packets, cuts):
+    stream = b"".join(packets)
+    gate = PacketGate(100)
+    edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    kept = b"".join(gate.filter(stream[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+    assert kept == b"".join(one for one in packets if one is not LARGE)
+    assert gate.skipped == packets.count(LARGE)
+
+
+@given(st.lists(st.binary()))
+def test_the_gate_survives_nonsense(pieces):
+    gate = PacketGate(100)
+    assert len(b"".join(map(gate.filter, pieces))) <= len(b"".join(pieces))
+
+
+def test_paho_stays_below_the_version_that_may_change_the_seam():
+    setup = ConfigParser()
+    setup.read(Path(__file__).parents[3] / "setup.cfg")
+    lines = setup["options"]["install_requires"].splitlines()
+    (paho,) = [line.replace(" ", "") for line in lines if line.startswith("paho-mqtt")]
+    assert paho.endswith(",<3")

@@ -1,0 +1,66 @@
+"""TLS from files, and reasons in plain words."""
+
+from __future__ import annotations
+
+import pytest
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError, DNSLookupError
+from twisted.python.failure import Failure
+
+from bssci.sinks.mqtt.transport import explain, tls_options
+from bssci.sinks.mqtt.values import MqttSettings
+from tests.support.tls import tls_files  # noqa: F401
+
+
+def settings(**files) -> MqttSettings:
+    return MqttSettings(tls=True, **{name: str(path) for name, path in files.items()})
+
+
+def test_tls_options_from_files(tls_files):  # noqa: F811
+    assert tls_options(settings())
+    bundle = tls_files.station_bundle()
+    assert tls_options(
+        settings(
+            ca_file=tls_files.ca,
+            cert_file=bundle / "station_cert.pem",
+            key_file=bundle / "station_key.pem",
+        )
+    )
+
+
+def test_certificate_and_key_in_one_file(tls_files, tmp_path):  # noqa: F811
+    both = tmp_path / "both.pem"
+    both.write_bytes(tls_files.certificate.read_bytes() + tls_files.key.read_bytes())
+    assert tls_options(settings(cert_file=both))
+
+
+def test_an_unusable_file_is_named(tls_files, tmp_path):  # noqa: F811
+    garbage = tmp_path / "garbage.pem"
+    garbage.write_text("garbage")
+    with pytest.raises(FileNotFoundError, match="missing.pem"):
+        tls_options(settings(ca_file=tmp_path / "missing.pem"))
+    with pytest.raises(ValueError, match="garbage.pem holds no certificate"):
+        tls_options(settings(ca_file=garbage))
+    with pytest.raises(ValueError, match="garbage.pem holds no private key"):
+        tls_options(settings(cert_file=tls_files.certificate, key_file=garbage))
+
+
+def test_a_key_of_another_certificate_is_refused(tls_files):  # noqa: F811
+    other = tls_files.station_bundle() / "station_key.pem"
+    with pytest.raises(ValueError, match="does not belong to"):
+        tls_options(settings(cert_file=tls_files.certificate, key_file=other))
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ConnectionDone(), "the broker closed the connection"),
+        (ConnectionLost(), "the connection was lost"),
+        (ConnectionRefusedError(111, "refused"), "refused"),
+        (DNSLookupError("no results for hostname lookup: nowhere"), "nowhere"),
+        (SSL.Error([("SSL routines", "", "certificate verify failed")]), "TLS: certificate verify failed"),
+        (SSL.Error(), "Error"),
+    ],
+)
+def test_reasons(error, words):
+    assert words in explain(Failure(error))

@@ -1,0 +1,241 @@
+"""The journal's file: found sound, locked, created or upgraded, before anything is written to it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from threading import Event, Timer
+
+from bssci.journal.errors import JournalError
+
+FILE_NAME = "journal.sqlite"
+LOCK_NAME = "lock"
+APPLICATION_ID = 0x4D494F54
+"""Marks the file as ours: "MIOT"."""
+PAGE_SIZE = 4096
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_SIZE = 100
+_APPLICATION_ID_OFFSET = 68
+_CHECKPOINT_PAGES = 4000
+_ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
+
+
+def load_schema() -> list[str]:
+    """The SQL scripts that lead from nothing to the present schema; script N makes schema N."""
+    folder = resources.files("bssci.journal") / "schema"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [(folder / name).read_text(encoding="utf-8") for name in names]
+
+
+class Database:
+    """An open journal file, of which this process is the only user.
+
+    Not for several threads at once; the connections that it hands out are each for one thread, whichever.
+    """
+
+    def __init__(
+        self, directory: Path, schema: Sequence[str], *, max_bytes: int, check_seconds: float = 5.0
+    ) -> None:
+        """Open, and create what is missing: the directory with mode 0700, files with 0600.
+
+        :param max_bytes: how large the file may grow; beyond, writes fail.
+        :param check_seconds: how long the search for damage may delay the start. A file too large
+            for that is used with what was seen of it.
+        :raises JournalError: and leaves the file as it was.
+        """
+        self.path = directory / FILE_NAME
+        self._max_pages = max(1, max_bytes // PAGE_SIZE)
+        _make_directory(directory)
+        self._lock = _lock(directory)
+        try:
+            with _explained(self.path):
+                if not self.path.exists() or self.path.stat().st_size == 0:
+                    _create(self.path, schema)
+                else:
+                    _check(self.path, len(schema), check_seconds)
+                with closing(self.connect()) as connection:
+                    _upgrade(connection, schema)
+        except BaseException:
+            self.release()
+            raise
+
+    def connect(self) -> sqlite3.Connection:
+        """A new connection for writing, without implicit transactions, on which COMMIT means fsync."""
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            # Upgrades may delete what was secret, but nothing secret is stored: no zeroing of freed pages.
+            "secure_delete = OFF",
+            "cache_size = -16384",
+            f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
+            f"journal_size_limit = {4 * _CHECKPOINT_PAGES * PAGE_SIZE}",
+            f"max_page_count = {self._max_pages}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def connect_to_read(self) -> sqlite3.Connection:
+        """A new connection that refuses to write."""
+        connection = sqlite3.connect(
+            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        total = 0
+        for suffix in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                total += os.stat(f"{self.path}{suffix}").st_size
+        return total
+
+    def release(self) -> None:
+        """Let another process use the directory. Close every connection first."""
+        os.close(self._lock)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(
+            f"{path}: {error.strerror or error}: make it accessible to this user, {_ANOTHER_DIRECTORY}"
+        ) from error
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"{path}: cannot be used: {error}: make room on its disk, {_ANOTHER_DIRECTORY}"
+        ) from error
+
+
+def _make_directory(directory: Path) -> None:
+    with _explained(directory):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _lock(directory: Path) -> int:
+    path = directory / LOCK_NAME
+    with _explained(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(descriptor)
+        raise JournalError(
+            f"{directory}: used by another bssci (pid {owner}): stop it or set STATE_DIR"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _create(path: Path, schema: Sequence[str]) -> None:
+    """Make the file aside and rename it: whenever this is cut short, a file of this name is complete."""
+    draft = path.with_name(path.name + ".new")
+    for leftover in (draft, draft.with_name(draft.name + "-journal")):
+        leftover.unlink(missing_ok=True)
+    os.close(os.open(draft, os.O_CREAT | os.O_EXCL, 0o600))
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        _upgrade(connection, schema)
+    draft.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _check(path: Path, newest: int, seconds: float) -> None:
+    """Refuse a file that is not ours, too new or damaged, by looking only."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER_SIZE)
+    application_id = int.from_bytes(header[_APPLICATION_ID_OFFSET : _APPLICATION_ID_OFFSET + 4], "big")
+    if not header.startswith(_MAGIC):
+        raise JournalError(
+            f"{path}: is not a journal, nor any SQLite file: move it away, {_ANOTHER_DIRECTORY}"
+        )
+    if application_id != APPLICATION_ID:
+        raise JournalError(
+            f"{path}: is another program's file (SQLite application id {application_id:#x}): "
+            f"move it away, {_ANOTHER_DIRECTORY}"
+        )
+    with _read_only(path) as connection:
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            damage = _damage(connection, seconds)
+        except sqlite3.DatabaseError as error:
+            version, damage = 0, str(error)
+    if damage:
+        raise JournalError(f"{path}: is damaged ({damage}): restore it from a backup, {_ANOTHER_DIRECTORY}")
+    if version > newest:
+        raise JournalError(
+            f"{path}: has schema {version}, newer than this version's {newest}: "
+            f"install the bssci that wrote it, {_ANOTHER_DIRECTORY}"
+        )
+
+
+@contextmanager
+def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that leaves the file and its neighbours as they are."""
+    log = path.with_name(path.name + "-wal")
+    index = path.with_name(path.name + "-shm")
+    # After a crash the newest commits are in the log alone, and reading it needs an index.
+    crashed = log.exists() and log.stat().st_size > 0
+    index_existed = index.exists()
+    uri = path.absolute().as_uri() + ("?mode=ro" if crashed else "?mode=ro&immutable=1")
+    try:
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+            yield connection
+    finally:
+        if crashed and not index_existed:
+            index.unlink(missing_ok=True)
+
+
+def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
+    """What is wrong with the file, one line, as far as can be seen in some seconds."""
+    out_of_time = Event()
+
+    def stop() -> None:
+        out_of_time.set()
+        connection.interrupt()
+
+    timer = Timer(seconds, stop)
+    timer.start()
+    try:
+        found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError:
+        if out_of_time.is_set():
+            return None
+        raise
+    finally:
+        timer.cancel()
+        timer.join()
+    # A check that is cut short misses pages, and may call that damage.
+    return None if found == "ok" or out_of_time.is_set() else " ".join(found.split())
+
+
+def _upgrade(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
+    """Run the scripts that the file has not seen yet, each in its own transaction."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    for number in range(version + 1, len(schema) + 1):
+        try:
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{schema[number - 1]}\n;PRAGMA user_version = {number};\nCOMMIT;"
+            )
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.rollback()
+            raise

@@ -1,0 +1,39 @@
+"""What can go wrong with the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+class JournalError(Exception):
+    """The journal cannot be opened. The text, one line, names the file, what is wrong and the remedy."""
+
+
+class StorageError(Exception):
+    """The disk did not take it or did not give it: full, failing, damaged. A later try may succeed."""
+
+
+class JournalBusy(StorageError):
+    """Too much is waiting for the disk already; nothing was taken."""
+
+
+_STORAGE_CODES = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+
+
+def is_storage_failure(error: Exception) -> bool:
+    """Whether the disk is at fault, and not the statement or its values."""
+    # The low byte of an extended result code is the primary one.
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in _STORAGE_CODES

@@ -1,0 +1,252 @@
+"""The events that sinks read: stored in order, read by cursor, forgotten in time."""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.journal.database import Database
+from bssci.journal.errors import StorageError
+from bssci.journal.receptions import TRIMS, Receptions
+from bssci.journal.statements import Row, execute_rows, query_rows
+from bssci.journal.tail import Tail
+from bssci.journal.uplink_keys import LIMIT as KEYS_IN_MEMORY
+from bssci.journal.uplink_keys import UplinkKeys, delete_keys, waiting_keys
+from bssci.journal.worker import Lane, Reactor, Submission
+from bssci.model import EUI, AnyEvent, Reception, Uplink, decode_event, encode_event
+
+log = Logger()
+
+_NEWEST = 1 << 62
+_SLICE = 1000
+"""events that one step of the retention looks at"""
+
+_encoder = msgspec.msgpack.Encoder()
+_uplink_decoder = msgspec.msgpack.Decoder(Uplink)
+
+
+def _insert_events(cursor: sqlite3.Cursor, rows: Sequence[Row]) -> None:
+    execute_rows(
+        cursor,
+        "INSERT INTO event (seq, kind, end_point_eui, base_station_eui, packet_counter, at, body) "
+        "VALUES {rows}",
+        rows,
+    )
+
+
+def _insert_late_copies(cursor: sqlite3.Cursor, rows: list[Row]) -> None:
+    execute_rows(cursor, "INSERT INTO late_copy (event_seq, body) VALUES {rows}", rows)
+
+
+LATE_COPIES: Lane[Row] = Lane(_insert_late_copies)
+
+
+class Events(Receptions):
+    """Part of the journal: events."""
+
+    def __init__(self, database: Database, reactor: Reactor, max_pending: int, tail_bytes: int) -> None:
+        super().__init__(database, reactor, max_pending)
+        self.last_seq = self._read_now(_last_seq)
+        """sequence number of the newest event on disk"""
+        self._next_seq = self.last_seq + 1
+        self._tail = Tail(self.last_seq, tail_bytes)
+        self._subscribers: list[Callable[[], None]] = []
+        self._announced_seq = self.last_seq
+        waiting = self._read_now(waiting_keys)
+        self._keys = UplinkKeys(waiting)
+        self._waiting_keys = len(waiting)
+        self._keys_leaving = False
+        self._events: Lane[Row] = Lane(self._write_events)
+
+    def _write_events(self, cursor: sqlite3.Cursor, rows: list[Row]) -> None:
+        """In the writing thread."""
+        _insert_events(cursor, rows)
+        self._keys.add([(row[2], row[4], row[0]) for row in rows if row[1] == "uplink"])  # type: ignore[misc]
+
+    def append_events(
+        self,
+        events: list[AnyEvent],
+        *,
+        trim_receptions_before: int | None = None,
+        beside: tuple[tuple[Lane[Any], Sequence[Any]], ...] = (),
+    ) -> Deferred[int]:
+        """Store events in this order, and in the same commit forget inbox entries below a position.
+
+        :param beside: rows that go into the same commit.
+
+        Fires with the sequence number of the first, once they are on disk; the others follow without a gap.
+
+        :raises StorageError: in the Deferred.
+        """
+        first = self._next_seq
+        rows = [_row(seq, event) for seq, event in enumerate(events, first)]
+        self._next_seq += len(rows)
+        deferred: Deferred[int] = Deferred()
+        deferred.addCallback(self._stored, events, sum([len(row[-1]) for row in rows]))
+        trims = () if trim_receptions_before is None else (trim_receptions_before,)
+        self._writer.submit(Submission(deferred, first, ((self._events, rows), (TRIMS, trims), *beside)))
+        return deferred
+
+    def read_events(self, after: int, limit: int) -> Deferred[list[tuple[int, AnyEvent]]]:
+        """Up to ``limit`` stored events that follow number ``after``, each with its own number.
+
+        Answered at once if all are among the newest, which are in memory.
+        """
+        events = self._tail.read(after, limit)
+        if events is not None:
+            return defer.succeed(events)
+        return self.read(lambda cursor: _select_events(cursor, after, limit))
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have ``callback`` called after each commit that stored events. Returns how to end that."""
+        self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
+
+    def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]:
+        """The stored uplinks with one of these (end point, packet counter), oldest first.
+
+        Sees everything that was submitted before.
+        """
+        wanted = list(dict.fromkeys(keys))
+        found = self._change(lambda cursor: self._keys.find(cursor, wanted), after=(self._events,))
+        return found.addCallback(self._uplinks)
+
+    def uplinks_of(self, eui: EUI, *, before: int | None, limit: int) -> Deferred[list[tuple[int, Uplink]]]:
+        """The newest stored uplinks of a sensor, newest first; of those numbered below ``before``."""
+        found = self._change(
+            lambda cursor: self._keys.of(cursor, eui, before or _NEWEST, limit), after=(self._events,)
+        )
+        return found.addCallback(self._uplinks)
+
+    def _uplinks(self, seqs: list[int]) -> Deferred[list[tuple[int, Uplink]]]:
+        if not seqs:
+            return defer.succeed([])
+        return self.read(lambda cursor: _select_uplinks(cursor, seqs))
+
+    def append_late_copies(self, copies: list[tuple[int, Reception]]) -> Deferred[None]:
+        """Record receptions of uplinks that are published already, given by the number of their event."""
+        return self._rows(LATE_COPIES, [(seq, _encoder.encode(reception)) for seq, reception in copies])
+
+    def trim(self, before_at: float, delivered_seq: int) -> Deferred[int]:
+        """Forget events older than ``before_at`` (Unix seconds), up to number ``delivered_seq``.
+
+        Works in many small steps, so that nobody waits for it. The newest event stays, so that
+        no number is given twice. Fires with how many were forgotten.
+        """
+        return Deferred.fromCoroutine(self._trim_in_steps(before_at, delivered_seq))
+
+    async def _trim_in_steps(self, before_at: float, delivered_seq: int) -> int:
+        position = total = 0
+        last = min(delivered_seq, self.last_seq - 1)
+        while True:
+            step = functools.partial(_delete_events, after=position, last=last, before_at=before_at)
+            position, deleted = await self._change(step, after=())
+            if not deleted:
+                return total
+            total += deleted
+
+    async def _store_keys(self) -> None:
+        self._waiting_keys = 0
+        try:
+            await self._change(lambda cursor: self._keys.begin())
+            position: int | None = 0
+            while position is not None:
+                write = functools.partial(self._keys.write, position=position)
+                position = await self._change(write, after=())
+            await self._change(lambda cursor: self._keys.end(), after=())
+        except StorageError as error:
+            log.warn("keys of uplinks stay in memory: {error}", error=error)
+        self._keys_leaving = False
+
+    def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:
+        if events:
+            self._waiting_keys += len(events)
+            self._tail.append(first, events, size)
+            self.last_seq = first + len(events) - 1
+        return first
+
+    def _committed(self) -> None:
+        super()._committed()
+        if self._waiting_keys >= KEYS_IN_MEMORY and not self._keys_leaving:
+            self._keys_leaving = True
+            defer.ensureDeferred(self._store_keys())
+        if self.last_seq == self._announced_seq:
+            return
+        self._announced_seq = self.last_seq
+        for callback in list(self._subscribers):
+            try:
+                callback()
+            except Exception:
+                log.failure("subscriber of the journal failed")
+
+
+def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, int | None, float, bytes]:
+    body = encode_event(event)
+    if isinstance(event, Uplink):
+        best = event.best
+        return (seq, "uplink", best.end_point_eui, best.base_station_eui, best.packet_counter, event.at, body)
+    kind = str(event.__struct_config__.tag)
+    end_point_eui = getattr(event, "end_point_eui", None)
+    base_station_eui = getattr(event, "base_station_eui", None)
+    return (seq, kind, end_point_eui, base_station_eui, None, event.at, body)
+
+
+def _last_seq(cursor: sqlite3.Cursor) -> int:
+    return int(cursor.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0])
+
+
+def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple[int, AnyEvent]]:
+    events: list[tuple[int, AnyEvent]] = []
+    # An event that cannot be read is passed over; the answer is empty only if nothing follows.
+    while not events:
+        rows = cursor.execute(
+            "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+        ).fetchall()
+        if not rows:
+            break
+        after = rows[-1][0]
+        for seq, body in rows:
+            try:
+                events.append((seq, decode_event(body)))
+            except msgspec.DecodeError as error:
+                log.error("event {seq} is not readable: {error}", seq=seq, error=error)
+    return events
+
+
+def _select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Uplink]]:
+    rows: list[tuple[int, bytes]] = query_rows(
+        cursor,
+        "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",
+        [(seq,) for seq in seqs],
+    )
+    found = {seq: _uplink_decoder.decode(body) for seq, body in rows}
+    return [(seq, found[seq]) for seq in seqs if seq in found]
+
+
+def _delete_events(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> tuple[int, int]:
+    """Look at the next slice after one event; the last that was seen, and how many were old and deleted."""
+    position = cursor.execute(
+        "SELECT MAX(seq) FROM "
+        "(SELECT seq FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?) AS slice",
+        (after, last, _SLICE),
+    ).fetchone()[0]
+    if position is None:
+        return after, 0
+    old = "SELECT seq FROM event WHERE seq > ? AND seq <= ? AND at < ?"
+    values = (after, position, before_at)
+    delete_keys(cursor, *values)
+    cursor.execute(f"DELETE FROM late_copy WHERE event_seq IN ({old})", values)
+    cursor.execute("DELETE FROM event WHERE seq > ? AND seq <= ? AND at < ?", values)
+    return position, cursor.rowcount

@@ -1,0 +1,53 @@
+"""Few SQL statements for many rows.
+
+Python gives up its global lock around every SQLite step, and gets it back from
+a busy reactor only after some milliseconds. So rows are not written one by one,
+but hundreds in one statement, in few sizes so that prepared statements are used again.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+SqlValue = str | int | float | bytes | None
+Row = tuple[SqlValue, ...]
+
+_LARGEST = 512
+
+
+def in_chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Cut rows into slices whose lengths are powers of two, 512 at most."""
+    start = 0
+    while remaining := len(rows) - start:
+        size = min(_LARGEST, 1 << (remaining.bit_length() - 1))
+        yield rows[start : start + size]
+        start += size
+
+
+def execute_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row], first: Row = ()) -> None:
+    """Run a statement for all rows, which take the place of ``{rows}`` in it.
+
+    :param first: values for the placeholders before the rows, the same in every statement.
+    """
+    for chunk in in_chunks(rows):
+        values = [*first, *chain.from_iterable(chunk)]
+        cursor.execute(_with_rows(statement, len(chunk[0]), len(chunk)), values)
+
+
+def query_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row]) -> list[Any]:
+    """As :func:`execute_rows`, for a query: the found rows of all slices."""
+    found = []
+    for chunk in in_chunks(rows):
+        cursor.execute(_with_rows(statement, len(chunk[0]), len(chunk)), list(chain.from_iterable(chunk)))
+        found += cursor.fetchall()
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _with_rows(statement: str, columns: int, rows: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return statement.replace("{rows}", ", ".join([row] * rows))

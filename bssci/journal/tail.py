@@ -1,0 +1,55 @@
+"""The newest events, kept in memory for sinks that keep up."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bssci.model import AnyEvent
+
+
+class _Commit(NamedTuple):
+    """Events that were stored together; their numbers follow each other without a gap."""
+
+    events: Sequence[AnyEvent]
+    size: int
+
+
+class Tail:
+    """What the newest commits stored, up to a number of bytes (of what the journal stores of it)."""
+
+    def __init__(self, after: int, max_bytes: int) -> None:
+        """``after``: the sequence number of the last event that is not in here."""
+        self.after = after
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._first_seqs: list[int] = []
+        self._commits: list[_Commit] = []
+
+    def append(self, first_seq: int, events: Sequence[AnyEvent], size: int) -> None:
+        """Add events that follow all others. The oldest commits make room for them."""
+        self._first_seqs.append(first_seq)
+        self._commits.append(_Commit(events, size))
+        self._bytes += size
+        drop = 0
+        while self._bytes > self._max_bytes:
+            self._bytes -= self._commits[drop].size
+            drop += 1
+        if drop:
+            self.after = self._first_seqs[drop - 1] + len(self._commits[drop - 1].events) - 1
+            del self._first_seqs[:drop], self._commits[:drop]
+
+    def read(self, after: int, limit: int) -> list[tuple[int, AnyEvent]] | None:
+        """Up to ``limit`` events that follow number ``after``; None if some of them are no longer here."""
+        if after < self.after:
+            return None
+        found: list[tuple[int, AnyEvent]] = []
+        position = max(0, bisect_right(self._first_seqs, after) - 1)
+        while position < len(self._commits) and len(found) < limit:
+            first = self._first_seqs[position]
+            skipped = max(0, after + 1 - first)
+            events = self._commits[position].events[skipped : skipped + limit - len(found)]
+            found += enumerate(events, first + skipped)
+            position += 1
+        return found

@@ -1,0 +1,130 @@
+"""Finds uplinks by sensor and counter, without a disk page written for every uplink.
+
+An index over all uplinks has its next entry on another page for each sensor: kept up to date with every
+commit, it costs several times what the uplinks themselves do. So the keys of new uplinks wait in memory,
+and a great number of them goes to disk at a time, ordered by sensor, so that a page is written once for many:
+
+    stored --> waiting --LIMIT reached--> leaving --slice by slice, one a commit--> table uplink_key
+
+What waits is found in the events again after a restart: those behind the checkpoint ``uplink_key``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from bssci.journal.statements import execute_rows, query_rows
+from bssci.model import EUI
+
+LIMIT = 50_000
+"""keys that wait before they go to disk"""
+SLICE = 1024
+"""keys that go with one commit"""
+CHECKPOINT = "uplink_key"
+
+
+class UplinkKeys:
+    """For the journal's writing thread alone, where events are stored in their order.
+
+    A change that was rolled back may have added keys of events that never were; whoever finds
+    them finds no event.
+    """
+
+    def __init__(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
+        """``rows``: (end point, packet counter, sequence number) of the uplinks behind the checkpoint."""
+        self._waiting: dict[EUI, list[tuple[int, int]]] = {}
+        self._leaving: dict[EUI, list[tuple[int, int]]] = {}
+        self._leaving_rows: list[tuple[EUI, int, int]] = []
+        self.add(rows)
+
+    def add(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
+        """New uplinks."""
+        waiting = self._waiting
+        for eui, counter, seq in rows:
+            found = waiting.get(eui)
+            if found is None:
+                waiting[eui] = [(counter, seq)]
+            else:
+                found.append((counter, seq))
+
+    def find(self, cursor: sqlite3.Cursor, keys: Sequence[tuple[EUI, int]]) -> list[int]:
+        """Sequence numbers of the uplinks with one of these (end point, packet counter), rising."""
+        rows = query_rows(
+            cursor,
+            # A cross join, because SQLite takes its tables in this order. For "(a, b) IN (VALUES ...)", and
+            # for an inner join with many keys, it would go through the whole table.
+            "WITH wanted (eui, counter) AS (VALUES {rows}) SELECT seq FROM wanted CROSS JOIN uplink_key "
+            "WHERE end_point_eui = eui AND packet_counter = counter",
+            keys,
+        )
+        seqs = {seq for (seq,) in rows}
+        for eui, wanted in keys:
+            for known in (self._waiting, self._leaving):
+                seqs.update(seq for counter, seq in known.get(eui, ()) if counter == wanted)
+        return sorted(seqs)
+
+    def of(self, cursor: sqlite3.Cursor, eui: EUI, before: int, limit: int) -> list[int]:
+        """Sequence numbers of a sensor's newest uplinks below ``before``, falling."""
+        rows = cursor.execute(
+            "SELECT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+            (eui, before, limit),
+        ).fetchall()
+        seqs = {seq for (seq,) in rows}
+        for known in (self._waiting, self._leaving):
+            seqs.update(seq for _, seq in known.get(eui, ()) if seq < before)
+        return sorted(seqs, reverse=True)[:limit]
+
+    # to disk: begin, then write until it returns None, then end; each confirmed before the next
+
+    def begin(self) -> None:
+        """All that waits is to go to disk, with what an earlier attempt left."""
+        waiting, self._waiting = self._waiting, {}
+        for eui, entries in waiting.items():
+            self._leaving.setdefault(eui, []).extend(entries)
+        self._leaving_rows = [
+            (eui, counter, seq) for eui in sorted(self._leaving) for counter, seq in self._leaving[eui]
+        ]
+
+    def write(self, cursor: sqlite3.Cursor, position: int) -> int | None:
+        """Write the slice at ``position``; where the next one begins, None if this was the last."""
+        oldest = cursor.execute("SELECT MIN(seq) FROM event").fetchone()[0] or 0
+        rows = self._leaving_rows[position : position + SLICE]
+        execute_rows(
+            cursor,
+            "INSERT INTO uplink_key (end_point_eui, packet_counter, seq) VALUES {rows}",
+            [row for row in rows if row[2] >= oldest],
+        )
+        if position + SLICE < len(self._leaving_rows):
+            return position + SLICE
+        newest = max((row[2] for row in self._leaving_rows), default=0)
+        cursor.execute(
+            "INSERT INTO checkpoint (name, seq) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+            (CHECKPOINT, newest),
+        )
+        return None
+
+    def end(self) -> None:
+        """All of it is on disk."""
+        self._leaving = {}
+        self._leaving_rows = []
+
+
+def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
+    """The keys that are not on disk, for the start."""
+    return cursor.execute(
+        "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' "
+        "AND seq > COALESCE((SELECT seq FROM checkpoint WHERE name = ?), 0)",
+        (CHECKPOINT,),
+    ).fetchall()
+
+
+def delete_keys(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> None:
+    """Forget the keys of the uplinks among a range of events that are about to be deleted."""
+    cursor.execute(
+        "DELETE FROM uplink_key WHERE id IN (SELECT uplink_key.id FROM event CROSS JOIN uplink_key "
+        "WHERE event.seq > ? AND event.seq <= ? AND event.at < ? AND event.kind = 'uplink' "
+        "AND uplink_key.end_point_eui = event.end_point_eui AND uplink_key.seq = event.seq)",
+        (after, last, before_at),
+    )

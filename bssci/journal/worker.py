@@ -1,0 +1,294 @@
+"""Threads that talk to SQLite on the reactor's behalf: one writes, one reads."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.journal.errors import StorageError, is_storage_failure
+
+R = TypeVar("R")
+
+log = Logger()
+
+
+class Reactor(Protocol):
+    """What is asked of a reactor here."""
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
+        """Run in the reactor's thread, soon."""
+
+
+class Lane(Generic[R]):
+    """Rows of one kind, of all who submit them, that are written together.
+
+    ``write`` stores rows in the order of submission, in few statements. Lanes touch
+    different tables or columns, so that their order among each other does not matter.
+    """
+
+    def __init__(self, write: Callable[[sqlite3.Cursor, list[R]], None]) -> None:
+        self.write = write
+
+
+@dataclass(slots=True, eq=False)
+class Submission:
+    """What is done in one transaction with others, but succeeds or fails as a whole.
+
+    ``deferred`` fires with ``result``, or with what ``change`` returned. A change sees
+    what was submitted before it in the lanes ``after`` (None: in all of them).
+    """
+
+    deferred: Deferred[Any]
+    result: object = None
+    rows: tuple[tuple[Lane[Any], Sequence[Any]], ...] = ()
+    change: Callable[[sqlite3.Cursor], object] | None = None
+    after: tuple[Lane[Any], ...] | None = None
+
+
+@dataclass(slots=True)
+class WriterStatistics:
+    """Counted since the start, read in the reactor's thread."""
+
+    commits: int = 0
+    failed_commits: int = 0
+    failed_in_row: int = 0
+    """commits that failed since the last that did not"""
+    rows: int = 0
+    last_commit_seconds: float = 0.0
+
+
+Outcome = tuple[Submission, object]
+"""A submission and its result, or the exception that is to fail it."""
+
+
+class Worker:
+    """A thread with a connection and a queue.
+
+    Submitting is for the reactor's thread; the Deferreds fire there.
+    """
+
+    def __init__(self, name: str, connection: sqlite3.Connection, reactor: Reactor) -> None:
+        self._connection = connection
+        self._reactor = reactor
+        self._queue: SimpleQueue[Submission | None] = SimpleQueue()
+        self._refusing = False
+        self._closed: Deferred[None] = Deferred()
+        # A daemon: what is not committed was promised to nobody, so it must not keep a process alive.
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, submission: Submission) -> None:
+        """Queue it. After :meth:`refuse` it fails at once with :class:`StorageError`."""
+        if self._refusing:
+            submission.deferred.errback(StorageError("the journal is closed"))
+        else:
+            self._queue.put(submission)
+
+    def refuse(self) -> None:
+        """Take nothing more."""
+        self._refusing = True
+
+    def close(self) -> Deferred[None]:
+        """Finish what was submitted, close the connection and end the thread; once only."""
+        self.refuse()
+        self._queue.put(None)
+        return self._closed
+
+    def _run(self) -> None:
+        while self._serve(self._waiting()):
+            pass
+        try:
+            self._connection.close()
+        except sqlite3.Error as error:
+            log.error("journal connection not closed properly: {error}", error=error)
+        self._reactor.callFromThread(self._ended)
+
+    def _ended(self) -> None:
+        self._thread.join()
+        self._closed.callback(None)
+
+    def _waiting(self) -> list[Submission | None]:
+        """Everything that waits; at least one."""
+        submissions = [self._queue.get()]
+        try:
+            while True:
+                submissions.append(self._queue.get_nowait())
+        except Empty:
+            return submissions
+
+    def _serve(self, submissions: list[Submission | None]) -> bool:
+        """Deal with what waited; False if the end (None, always the last) was among it."""
+        raise NotImplementedError
+
+
+class Reader(Worker):
+    """Runs queries one by one."""
+
+    def _serve(self, submissions: list[Submission | None]) -> bool:
+        for submission in submissions:
+            if submission is None:
+                return False
+            result: object
+            try:
+                assert submission.change is not None
+                result = submission.change(self._connection.cursor())
+            except Exception as error:
+                result = _explained(error)
+            self._reactor.callFromThread(_fire, [(submission, result)])
+        return True
+
+
+class Writer(Worker):
+    """Group commit: what is submitted while one commit runs goes into the next, and one fsync serves all.
+
+    A change that fails on its own account takes nobody with it: its group is rolled back and run again,
+    each submission within a savepoint. When storage fails, so does the whole group,
+    with :class:`StorageError`, and the next group tries again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connection: sqlite3.Connection,
+        reactor: Reactor,
+        *,
+        committed: Callable[[], None],
+    ) -> None:
+        """``committed`` is called in the reactor's thread after each group's Deferreds have fired."""
+        self.statistics = WriterStatistics()
+        self._committed = committed
+        self._failures = 0
+        super().__init__(name, connection, reactor)
+
+    def _serve(self, submissions: list[Submission | None]) -> bool:
+        group = [submission for submission in submissions if submission is not None]
+        if group:
+            began = time.perf_counter()
+            outcomes, rows, succeeded = self._commit(group)
+            seconds = time.perf_counter() - began
+            self._reactor.callFromThread(self._finish, outcomes, rows, seconds, succeeded)
+        return submissions[-1] is not None
+
+    def _finish(self, outcomes: list[Outcome], rows: int, seconds: float, succeeded: bool) -> None:
+        statistics = self.statistics
+        if succeeded:
+            statistics.commits += 1
+            statistics.rows += rows
+            statistics.last_commit_seconds = seconds
+            statistics.failed_in_row = 0
+        else:
+            statistics.failed_commits += 1
+            statistics.failed_in_row += 1
+        _fire(outcomes)
+        self._committed()
+
+    def _commit(self, group: list[Submission]) -> tuple[list[Outcome], int, bool]:
+        """The outcomes, how many rows were written, and whether the commit succeeded."""
+        error: Exception
+        for attempt in (_together, _one_by_one):
+            try:
+                with self._transaction() as cursor:
+                    outcomes, rows = attempt(cursor, group)
+            except Exception as failure:
+                error = failure
+                if is_storage_failure(failure):
+                    break
+            else:
+                self._failures = 0
+                return outcomes, rows, True
+        self._report(error)
+        return [(submission, _explained(error)) for submission in group], 0, False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Cursor]:
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+            yield cursor
+            cursor.execute("COMMIT")
+        except BaseException:
+            # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            raise
+
+    def _report(self, error: Exception) -> None:
+        if self._failures % 100 == 0:
+            log.error(
+                "journal cannot store, failures in a row: {failures}: {error}",
+                failures=self._failures + 1,
+                error=error,
+            )
+        self._failures += 1
+
+
+def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Outcome], int]:
+    """Run a group in as few statements as may be."""
+    waiting: dict[Lane[Any], list[Any]] = {}
+    outcomes: list[Outcome] = []
+    written = 0
+    for submission in group:
+        for lane, rows in submission.rows:
+            waiting.setdefault(lane, []).extend(rows)
+        result = submission.result
+        if submission.change is not None:
+            for lane in list(waiting) if submission.after is None else submission.after:
+                written += _write(cursor, lane, waiting.pop(lane, ()))
+            result = submission.change(cursor)
+        outcomes.append((submission, result))
+    for lane, rows in waiting.items():
+        written += _write(cursor, lane, rows)
+    return outcomes, written
+
+
+def _one_by_one(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Outcome], int]:
+    """Run a group so that whoever fails is alone."""
+    outcomes: list[Outcome] = []
+    written = 0
+    for submission in group:
+        cursor.execute("SAVEPOINT submission")
+        try:
+            outcome, rows = _together(cursor, [submission])
+        except Exception as error:
+            if is_storage_failure(error):
+                raise
+            cursor.execute("ROLLBACK TO submission")
+            outcomes.append((submission, error))
+        else:
+            outcomes += outcome
+            written += rows
+        cursor.execute("RELEASE submission")
+    return outcomes, written
+
+
+def _write(cursor: sqlite3.Cursor, lane: Lane[Any], rows: Sequence[Any]) -> int:
+    if rows:
+        lane.write(cursor, list(rows))
+    return len(rows)
+
+
+def _explained(error: Exception) -> Exception:
+    if not is_storage_failure(error):
+        return error
+    storage_error = StorageError(f"the journal cannot store or read: {error}")
+    storage_error.__cause__ = error
+    return storage_error
+
+
+def _fire(outcomes: list[Outcome]) -> None:
+    for submission, result in outcomes:
+        if isinstance(result, Exception):
+            submission.deferred.errback(result)
+        else:
+            submission.deferred.callback(result)

@@ -1,0 +1,213 @@
+"""Opening: what is not a sound journal of ours is refused in one line and left as it was."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import stat
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from twisted.internet import reactor
+
+from bssci.journal import Journal, JournalError
+from bssci.journal.database import APPLICATION_ID, FILE_NAME, Database, load_schema
+from tests.support.journal import STATION, reception, uplink
+
+MAX_BYTES = 2**30
+SCHEMA = [
+    "CREATE TABLE first (value TEXT)",
+    "INSERT INTO first VALUES ('added'); CREATE TABLE second (value TEXT)",
+]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data"
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "lock"}
+
+
+def refusal(directory: Path) -> str:
+    """Why the journal does not open; and that nothing was touched."""
+    before = contents(directory)
+    with pytest.raises(JournalError) as error:
+        Journal.open(directory, reactor)
+    assert contents(directory) == before
+    text = str(error.value)
+    assert text.startswith(f"{directory / FILE_NAME}: ")
+    assert "\n" not in text
+    # The lock was let go.
+    with pytest.raises(JournalError, match="journal.sqlite"):
+        Journal.open(directory, reactor)
+    return text
+
+
+def sqlite_file(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in ("CREATE TABLE t (a)", *statements):
+            connection.execute(statement)
+
+
+async def filled(open_journal) -> Journal:
+    journal = open_journal()
+    await journal.append_receptions(STATION, 1, [reception(n) for n in range(100)])
+    await journal.append_events([uplink(n) for n in range(1000)])
+    return journal
+
+
+def scribble(path: Path) -> None:
+    """Overwrite what follows the first page."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xa5" * (size - 4096))
+
+
+def test_what_is_made_is_for_its_owner_only(tmp_path):
+    directory = tmp_path / "deep" / "data"
+    database = Database(directory, load_schema(), max_bytes=MAX_BYTES)
+    with closing(database.connect()) as connection:
+        connection.execute("INSERT INTO setting (name, value) VALUES ('a', 'b')")
+        names = {path.name for path in directory.iterdir()}
+        assert {FILE_NAME, f"{FILE_NAME}-wal", "lock"} <= names
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+        assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
+    database.release()
+
+
+async def test_a_closed_journal_is_one_file(open_journal, tmp_path):
+    journal = await filled(open_journal)
+    files = contents(tmp_path / "data")
+    assert journal.size() == len(files[FILE_NAME]) + len(files[f"{FILE_NAME}-wal"])
+    await journal.close()
+    assert set(contents(tmp_path / "data")) == {FILE_NAME}
+
+
+@pytest.mark.parametrize("content", [b"Dear diary", b"x" * 10_000, b"SQLite format 2\0" * 100])
+def test_a_file_that_is_not_sqlite(directory, content):
+    (directory / FILE_NAME).write_bytes(content)
+    assert "is not a journal, nor any SQLite file: move it away" in refusal(directory)
+
+
+def test_another_programs_database(directory):
+    sqlite_file(directory / FILE_NAME, "PRAGMA application_id = 4711")
+    assert "another program's file (SQLite application id 0x1267)" in refusal(directory)
+    (directory / FILE_NAME).unlink()
+    sqlite_file(directory / FILE_NAME)
+    assert "another program's file" in refusal(directory)
+
+
+def test_a_newer_schema(directory):
+    sqlite_file(
+        directory / FILE_NAME, f"PRAGMA application_id = {APPLICATION_ID}", "PRAGMA user_version = 99"
+    )
+    text = refusal(directory)
+    assert f"has schema 99, newer than this version's {len(load_schema())}: install the bssci" in text
+
+
+async def test_a_newer_schema_that_only_the_log_knows(open_journal, tmp_path):
+    journal = await filled(open_journal)
+    await journal.write(lambda cursor: cursor.execute("PRAGMA user_version = 99"))
+    crashed = tmp_path / "crashed"
+    shutil.copytree(tmp_path / "data", crashed)
+    (crashed / f"{FILE_NAME}-shm").unlink()
+    assert (crashed / f"{FILE_NAME}-wal").stat().st_size > 0
+    assert "has schema 99" in refusal(crashed)
+
+
+async def test_a_damaged_file(open_journal, directory):
+    await (await filled(open_journal)).close()
+    scribble(directory / FILE_NAME)
+    assert "is damaged (" in refusal(directory)
+
+
+async def test_a_file_that_is_cut_short(open_journal, directory):
+    await (await filled(open_journal)).close()
+    with (directory / FILE_NAME).open("r+b") as file:
+        file.truncate(8192)
+    assert "is damaged (" in refusal(directory)
+
+
+async def test_a_file_that_is_only_a_header(open_journal, directory):
+    await (await filled(open_journal)).close()
+    with (directory / FILE_NAME).open("r+b") as file:
+        file.truncate(100)
+    assert "is damaged (" in refusal(directory)
+
+
+async def test_a_crashed_journal_is_read_with_its_log(open_journal, tmp_path):
+    await filled(open_journal)
+    crashed = tmp_path / "crashed"
+    shutil.copytree(tmp_path / "data", crashed)
+    journal = Journal.open(crashed, reactor)
+    assert len(await journal.read_events(0, 2000)) == 1000
+    await journal.close()
+
+
+async def test_a_check_without_time_does_not_keep_the_service_from_starting(open_journal, directory):
+    await (await filled(open_journal)).close()
+    database = Database(directory, load_schema(), max_bytes=MAX_BYTES, check_seconds=0.0)
+    database.release()
+
+
+def test_an_empty_file_and_an_unfinished_one_are_begun_anew(directory):
+    (directory / FILE_NAME).touch()
+    (directory / f"{FILE_NAME}.new").write_bytes(b"half")
+    database = Database(directory, SCHEMA, max_bytes=MAX_BYTES)
+    with closing(database.connect()) as connection:
+        assert connection.execute("SELECT value FROM first").fetchall() == [("added",)]
+    database.release()
+    assert set(contents(directory)) == {FILE_NAME}
+
+
+def test_a_directory_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").touch()
+    for directory in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(JournalError, match="or set STATE_DIR to another directory"):
+            Journal.open(directory, reactor)
+    (tmp_path / "data" / "lock").mkdir(parents=True)
+    with pytest.raises(JournalError, match="lock: Is a directory: make it accessible"):
+        Journal.open(tmp_path / "data", reactor)
+
+
+def test_a_file_that_cannot_be_read(directory):
+    (directory / FILE_NAME).mkdir()
+    with pytest.raises(JournalError, match="journal.sqlite: Is a directory: make it accessible"):
+        Journal.open(directory, reactor)
+
+
+def test_an_older_file_is_upgraded_and_keeps_what_it_holds(directory):
+    old = Database(directory, SCHEMA[:1], max_bytes=MAX_BYTES)
+    with closing(old.connect()) as connection:
+        connection.execute("INSERT INTO first VALUES ('kept')")
+    old.release()
+    for _ in range(2):
+        new = Database(directory, SCHEMA, max_bytes=MAX_BYTES)
+        with closing(new.connect()) as connection:
+            assert connection.execute("SELECT value FROM first").fetchall() == [("kept",), ("added",)]
+            assert connection.execute("SELECT value FROM second").fetchall() == []
+            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        new.release()
+
+
+def test_an_upgrade_that_fails_changes_nothing(directory):
+    Database(directory, SCHEMA[:1], max_bytes=MAX_BYTES).release()
+    wrong = "INSERT INTO first VALUES ('half'); INSERT INTO nowhere VALUES (1)"
+    with pytest.raises(JournalError, match="no such table: nowhere"):
+        Database(directory, [SCHEMA[0], wrong], max_bytes=MAX_BYTES)
+    database = Database(directory, SCHEMA[:1], max_bytes=MAX_BYTES)
+    with closing(database.connect()) as connection:
+        assert connection.execute("SELECT value FROM first").fetchall() == []
+        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    database.release()
+
+
+def test_schema_files_are_numbered_without_gaps():
+    folder = Path(__file__).parents[2] / "bssci" / "journal" / "schema"
+    numbers = sorted(int(path.name.split("_")[0]) for path in folder.glob("*.sql"))
+    assert numbers == list(range(1, len(load_schema()) + 1))

@@ -1,0 +1,198 @@
+"""Events: their order, the tail in memory and on disk, subscribers, late copies, retention."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from twisted.internet import defer
+
+from bssci.journal import StorageError
+from bssci.model import EUI, SensorStatus, StationStatus
+from tests.support.journal import SENSOR, STATION, HeldWriter, online, reception, uplink
+
+
+def count(table: str):
+    return lambda cursor: cursor.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+
+
+async def test_every_kind_of_event_comes_back_as_it_was_and_numbered_in_order(open_journal):
+    events = [
+        uplink(1),
+        SensorStatus(at=1.0, action="attached", end_point_eui=SENSOR, base_station_eui=STATION),
+        StationStatus(at=2.0, base_station_eui=STATION, code=0, uptime=12.5),
+        online(),
+    ]
+    journal = open_journal()
+    assert await journal.append_events(events) == 1
+    assert await journal.append_events([uplink(2)]) == 5
+    expected = list(enumerate([*events, uplink(2)], 1))
+    assert await journal.read_events(0, 100) == expected
+    await journal.close()
+
+    reopened = open_journal()
+    assert reopened.last_seq == 5
+    assert await reopened.read_events(0, 100) == expected
+    assert await reopened.append_events([online()]) == 6
+
+
+async def test_the_columns_say_what_the_body_says(journal):
+    await journal.append_events(
+        [uplink(3), SensorStatus(at=4.0, action="detached", end_point_eui=SENSOR, base_station_eui=STATION)]
+    )
+    query = "SELECT kind, end_point_eui, base_station_eui, packet_counter, at FROM event ORDER BY seq"
+    assert await journal.read(lambda cursor: cursor.execute(query).fetchall()) == [
+        ("uplink", SENSOR, STATION, 3, 1_700_000_000.0),
+        ("sensor-status", SENSOR, STATION, None, 4.0),
+    ]
+
+
+async def test_memory_and_disk_give_the_same_answers(open_journal):
+    ample = open_journal()
+    for n in range(0, 60, 3):
+        await ample.append_events([uplink(n), uplink(n + 1), uplink(n + 2)])
+    questions = [(after, limit) for after in range(0, 62, 7) for limit in (1, 10, 100)]
+    from_memory = [await ample.read_events(*question) for question in questions]
+    assert ample.read_events(0, 10).called
+    await ample.close()
+
+    bare = open_journal(tail_bytes=0)
+    assert not bare.read_events(0, 10).called
+    assert [await bare.read_events(*question) for question in questions] == from_memory
+
+
+async def test_the_tail_is_bounded_and_the_disk_has_the_rest(open_journal):
+    journal = open_journal(tail_bytes=1000)
+    for n in range(50):
+        await journal.append_events([uplink(n)])
+    assert journal.read_events(49, 10).called
+    from_disk = journal.read_events(0, 100)
+    assert not from_disk.called
+    assert [event.packet_counter for _, event in await from_disk] == list(range(50))
+
+
+async def test_an_event_is_readable_when_its_deferred_fires_and_not_before(journal):
+    with HeldWriter(journal):
+        stored = journal.append_events([online()])
+        assert (journal.last_seq, await journal.read_events(0, 10)) == (0, [])
+    assert await stored == 1
+    assert (journal.last_seq, len(await journal.read_events(0, 10))) == (1, 1)
+
+
+async def test_an_unreadable_event_is_passed_over(open_journal):
+    journal = open_journal(tail_bytes=0)
+    await journal.append_events([uplink(n) for n in range(4)])
+    await journal.write(lambda cursor: cursor.execute("UPDATE event SET body = x'c1' WHERE seq <= 2"))
+    assert [seq for seq, _ in await journal.read_events(0, 2)] == [3, 4]
+
+
+async def test_subscribers_are_told_once_a_commit_and_only_of_events(journal):
+    told = []
+    unsubscribe = journal.subscribe(lambda: told.append(journal.last_seq))
+    await journal.append_receptions(STATION, 1, [reception()])
+    assert told == []
+    with HeldWriter(journal):
+        waiting = [journal.append_events([uplink(n)]) for n in range(10)]
+    await waiting[-1]
+    await journal.write(lambda cursor: None)
+    assert told == [10]
+    unsubscribe()
+    unsubscribe()
+    await journal.append_events([online()])
+    await journal.write(lambda cursor: None)
+    assert told == [10]
+
+
+async def test_a_subscriber_that_raises_harms_nobody(journal, expected_errors):
+    told = []
+    journal.subscribe(lambda: 1 / 0)
+    journal.subscribe(lambda: told.append(1))
+    await journal.append_events([online()])
+    await journal.append_events([online()])
+    await journal.write(lambda cursor: None)
+    assert told == [1, 1]
+    assert [failure.type for failure in expected_errors] == [ZeroDivisionError] * 2
+    expected_errors.clear()
+
+
+async def test_uplinks_are_found_by_sensor_and_counter_even_before_their_commit(journal):
+    other = EUI("FCA84A0300005678")
+    with HeldWriter(journal):
+        journal.append_events([uplink(1), online(), uplink(2), uplink(1, other)])
+        found = journal.find_uplinks([(SENSOR, 2), (other, 1), (other, 2), (SENSOR, 2)])
+        journal.append_events([uplink(2, other)])
+    assert await found == [(3, uplink(2)), (4, uplink(1, other))]
+    many = [(SENSOR, counter) for counter in range(3000)]
+    assert [seq for seq, _ in await journal.find_uplinks(many)] == [1, 3]
+    assert await journal.find_uplinks([]) == []
+
+
+async def test_looking_for_uplinks_uses_the_index(journal):
+    statements = []
+    await journal.append_events([uplink(1)])
+    await journal.write(lambda cursor: cursor.connection.set_trace_callback(statements.append))
+    await journal.find_uplinks([(SENSOR, counter) for counter in range(512 + 1)])
+    queries = [statement for statement in statements if "wanted" in statement]
+    assert len(queries) == 2
+    for query in queries:
+        plan = await journal.read(
+            lambda cursor, q=query: cursor.execute(f"EXPLAIN QUERY PLAN {q}").fetchall()
+        )
+        assert any("uplink_key_counter (end_point_eui=? AND packet_counter=?)" in step[3] for step in plan)
+
+
+async def test_retention_forgets_what_is_old_and_delivered(journal, open_journal):
+    await journal.append_events([uplink(n, at=float(n)) for n in range(1, 2501)])
+    await journal.append_late_copies([(1, reception()), (1, reception()), (2400, reception())])
+    assert await journal.trim(before_at=2001.0, delivered_seq=1500) == 1500
+    assert await journal.trim(before_at=2001.0, delivered_seq=2500) == 500
+    assert await journal.read(count("event")) == 500
+    assert await journal.read(count("late_copy")) == 1
+    assert await journal.trim(before_at=9999.0, delivered_seq=9999) == 499
+    await journal.close()
+    reopened = open_journal()
+    assert await reopened.append_events([online()]) == 2501
+
+
+async def test_retention_lets_others_in_between_its_steps(journal):
+    await journal.append_events([uplink(n, at=0.0) for n in range(3001)])
+    order = []
+    trimmed = journal.trim(1.0, 3001).addCallback(order.append)
+    await journal.append_events([online()]).addCallback(lambda seq: order.append("event"))
+    await trimmed
+    assert order == ["event", 3000]
+
+
+async def test_a_full_journal_refuses_and_recovers_when_old_events_go(open_journal):
+    journal = open_journal(max_bytes=400 * 1024)
+    stored = 0
+    with pytest.raises(StorageError):
+        for _ in range(100):
+            await journal.append_events([uplink(n, at=0.0, payload=b"x" * 200) for n in range(20)])
+            stored += 20
+    assert 0 < stored < 2000
+    # A small change may still find room in a page, a batch does not.
+    with pytest.raises(StorageError):
+        await journal.append_receptions(STATION, 1, [reception(n) for n in range(500)])
+    assert len(await journal.read_events(0, 5000)) == stored
+
+    await journal.trim(before_at=1.0, delivered_seq=journal.last_seq)
+    await journal.append_receptions(STATION, 1, [reception(n) for n in range(500)])
+    await journal.append_events([uplink(n) for n in range(20)])
+
+
+async def test_the_inbox_is_trimmed_with_the_events_that_it_became(journal):
+    def inbox(cursor: sqlite3.Cursor) -> list[int]:
+        return [row[0] for row in cursor.execute("SELECT position FROM reception_batch ORDER BY position")]
+
+    positions = [await journal.append_receptions(STATION, n, [reception(n)]) for n in range(4)]
+    await journal.append_events([uplink(1)], trim_receptions_before=positions[2])
+    assert await journal.read(inbox) == positions[2:]
+    await defer.gatherResults(
+        [
+            journal.append_events([], trim_receptions_before=positions[3] + 1),
+            journal.append_events([online()]),
+        ]
+    )
+    assert await journal.read(inbox) == []
+    assert journal.last_seq == 2

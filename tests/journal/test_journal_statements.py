@@ -1,0 +1,29 @@
+"""Many rows in few statements of few sizes."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from bssci.journal.statements import execute_rows, in_chunks, query_rows
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 511, 512, 513, 1300])
+def test_chunks_have_few_sizes_and_lose_nothing(count):
+    rows = [(n,) for n in range(count)]
+    chunks = list(in_chunks(rows))
+    assert [row for chunk in chunks for row in chunk] == rows
+    assert all(len(chunk) in {1 << n for n in range(10)} for chunk in chunks)
+    assert len(chunks) <= count // 512 + 9
+
+
+def test_rows_are_written_and_found():
+    cursor = sqlite3.connect(":memory:").cursor()
+    cursor.execute("CREATE TABLE t (a, b)")
+    execute_rows(cursor, "INSERT INTO t VALUES {rows}", [(n, str(n)) for n in range(700)])
+    assert cursor.execute("SELECT COUNT(*), SUM(a) FROM t").fetchone() == (700, 699 * 350)
+    found = query_rows(cursor, "SELECT b FROM t WHERE a IN (VALUES {rows}) ORDER BY a", [(3,), (9999,), (5,)])
+    assert found == [("3",), ("5",)]
+    execute_rows(cursor, "DELETE FROM t WHERE b <> ? AND a IN (VALUES {rows})", [(3,), (5,)], first=("3",))
+    assert cursor.execute("SELECT a FROM t WHERE a < 7").fetchall() == [(n,) for n in (0, 1, 2, 3, 4, 6)]

@@ -1,0 +1,115 @@
+"""The keys of uplinks: found while they wait in memory, on their way to disk, and there."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.journal import events, uplink_keys
+from bssci.journal.errors import StorageError
+from bssci.model import EUI
+from tests.support.journal import SENSOR, online, uplink
+
+OTHER = EUI("FCA84A0300005678")
+
+
+@pytest.fixture(autouse=True)
+def few_in_memory(monkeypatch):
+    monkeypatch.setattr(events, "KEYS_IN_MEMORY", 10)
+    monkeypatch.setattr(uplink_keys, "SLICE", 4)
+
+
+def on_disk(journal):
+    return journal.read(lambda cursor: cursor.execute("SELECT COUNT(*) FROM uplink_key").fetchone()[0])
+
+
+async def settle(journal):
+    """Until no keys are on their way to disk."""
+    await journal.write(lambda cursor: None)
+    while journal._keys_leaving:
+        await journal.write(lambda cursor: None)
+
+
+async def seqs(journal, *keys):
+    return [seq for seq, _ in await journal.find_uplinks(list(keys))]
+
+
+async def test_they_go_to_disk_many_at_a_time(journal):
+    await journal.append_events([uplink(n) for n in range(9)])
+    assert await on_disk(journal) == 0
+    await journal.append_events([online(), uplink(9), uplink(1, OTHER)])
+    await settle(journal)
+    assert await on_disk(journal) == 11
+    assert journal._keys._waiting == journal._keys._leaving == {}
+
+
+async def test_they_are_found_wherever_they_are(journal):
+    expected = {}
+    for n in range(35):
+        expected[n] = await journal.append_events([uplink(n), uplink(n, OTHER)])
+        for counter in (0, n // 2, n):
+            assert await seqs(journal, (SENSOR, counter)) == [expected[counter]]
+            assert await seqs(journal, (OTHER, counter)) == [expected[counter] + 1]
+    assert await on_disk(journal) > 0
+    assert await seqs(journal, (SENSOR, 99)) == []
+
+
+async def test_the_same_counter_again_is_found_twice(journal):
+    await journal.append_events([uplink(n) for n in range(12)])
+    await settle(journal)
+    await journal.append_events([uplink(3, payload=b"other")])
+    assert await seqs(journal, (SENSOR, 3)) == [4, 13]
+
+
+async def test_a_sensors_newest_uplinks_page_by_page(journal):
+    for n in range(25):
+        await journal.append_events([uplink(n), online()])
+    await settle(journal)
+    first = [seq for seq, _ in await journal.uplinks_of(SENSOR, before=None, limit=10)]
+    assert first == list(range(49, 29, -2))
+    assert [seq for seq, _ in await journal.uplinks_of(SENSOR, before=first[-1], limit=3)] == [29, 27, 25]
+    assert await journal.uplinks_of(OTHER, before=None, limit=3) == []
+
+
+async def test_what_waits_is_known_again_after_a_restart(journal, open_journal):
+    await journal.append_events([uplink(n) for n in range(12)])
+    await settle(journal)
+    await journal.append_events([uplink(n) for n in range(12, 15)])
+    await journal.close()
+    reopened = open_journal()
+    assert await seqs(reopened, (SENSOR, 5), (SENSOR, 14)) == [6, 15]
+    assert reopened._waiting_keys == 3
+
+
+async def test_a_disk_that_fails_on_the_way_loses_no_key(journal, monkeypatch, expected_errors):
+    def full(self, cursor, position):
+        if position:
+            raise StorageError("full")
+        return uplink_keys.SLICE
+
+    monkeypatch.setattr(uplink_keys.UplinkKeys, "write", full)
+    await journal.append_events([uplink(n) for n in range(12)])
+    await settle(journal)
+    assert await seqs(journal, *[(SENSOR, n) for n in range(12)]) == list(range(1, 13))
+    monkeypatch.undo()
+    monkeypatch.setattr(events, "KEYS_IN_MEMORY", 10)
+    await journal.append_events([uplink(n) for n in range(12, 24)])
+    await settle(journal)
+    assert await seqs(journal, *[(SENSOR, n) for n in range(24)]) == list(range(1, 25))
+    expected_errors.clear()
+
+
+async def test_they_are_forgotten_with_their_uplinks(journal):
+    await journal.append_events([uplink(n, at=float(n)) for n in range(12)])
+    await settle(journal)
+    assert await journal.trim(before_at=8.0, delivered_seq=99) == 8
+    assert await on_disk(journal) == 4
+    assert await seqs(journal, (SENSOR, 3), (SENSOR, 9)) == [10]
+
+
+async def test_keys_of_uplinks_that_are_gone_do_not_go_to_disk(journal):
+    await journal.append_events([uplink(n, at=0.0) for n in range(8)])
+    await journal.append_events([online(at=99.0)])
+    await journal.trim(before_at=1.0, delivered_seq=99)
+    await journal.append_events([uplink(20), uplink(21)])
+    await settle(journal)
+    assert await on_disk(journal) == 2

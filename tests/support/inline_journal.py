@@ -1,0 +1,69 @@
+"""A journal without threads: the real one, whose commits happen when the test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from bssci.journal import Journal, StorageError
+from bssci.journal.database import Database, load_schema
+from bssci.journal.worker import Submission, Worker
+
+
+class _AtOnce:
+    """The part of a reactor that journal threads use."""
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:
+        callable(*args)
+
+
+class InlineJournal(Journal):
+    """Submissions wait for :meth:`commit`, which makes one group of them as the writer's thread would.
+
+    :ivar broken: commits and reads fail, as on a full disk.
+    """
+
+    def __init__(self, directory: Path, *, max_pending: int = 100_000) -> None:
+        database = Database(directory, load_schema(), max_bytes=1 << 30)
+        super().__init__(database, _AtOnce(), max_pending, 1 << 20)
+        self.broken = False
+        self._queues: list[tuple[Worker, list[Submission]]] = []
+        for worker in (self._writer, self._reader):
+            self._hold(worker)
+        # Nobody pulls the plug here, and disks are slow.
+        self._writer._connection.execute("PRAGMA synchronous = OFF")
+
+    def commit(self) -> bool:
+        """Do what waits, until nothing does; whether there was anything."""
+        done = False
+        while any(queue for _, queue in self._queues):
+            done = True
+            for worker, queue in self._queues:
+                group = queue.copy()
+                queue.clear()
+                if group and self.broken:
+                    for submission in group:
+                        submission.deferred.errback(StorageError("disk full"))
+                elif group:
+                    worker._serve(group)
+        return done
+
+    def cut(self) -> None:
+        """The process ends here and now; what waits is lost."""
+        for worker, queue in self._queues:
+            queue.clear()
+            worker._connection.close()
+        self._database.release()
+
+    def close(self) -> Deferred[None]:
+        self.commit()
+        self.cut()
+        return succeed(None)
+
+    def _hold(self, worker: Any) -> None:
+        queue: list[Submission] = []
+        self._queues.append((worker, queue))
+        worker.submit = queue.append

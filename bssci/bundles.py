@@ -1,0 +1,106 @@
+"""Certificates as files: the authority's, the service center's, and a directory for each base station."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+
+from bssci import certificates
+from bssci.certificates import Authority, CertificateError, PrivateKey
+from bssci.files import write_atomically
+from bssci.model import EUI
+
+ANY_STATION = "base-station"
+"""Directory of the bundle that names no EUI."""
+
+
+class Made(NamedTuple):
+    """A file that is there now."""
+
+    path: Path
+    created: bool
+    """false: it was there before and was kept"""
+
+
+def authority_key_file(ca_file: Path) -> Path:
+    return ca_file.with_name("ca_key.pem")
+
+
+def make_authority(ca_file: Path, now: datetime) -> Iterator[Made]:
+    """The CA, unless it exists; a CA of somebody else's, without its key, is kept as it is.
+
+    :raises CertificateError: if what exists cannot be used.
+    :raises OSError: if a file cannot be written.
+    """
+    key_file = authority_key_file(ca_file)
+    if ca_file.exists() and not key_file.exists():
+        certificates.read_certificates(ca_file, "CA_FILE")
+        yield Made(ca_file, created=False)
+        return
+    yield from _make_pair(ca_file, key_file, lambda key: certificates.create_authority(key, now))
+
+
+def make_server(
+    ca_file: Path, cert_file: Path, key_file: Path, hosts: Iterable[str], now: datetime
+) -> Iterator[Made]:
+    """The service center's certificate and key, unless they exist; raises as :func:`make_authority`."""
+
+    def issue(key: PrivateKey) -> x509.Certificate:
+        return certificates.issue_server(key, _read_authority(ca_file), hosts, now)
+
+    yield from _make_pair(cert_file, key_file, issue)
+
+
+def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) -> Iterator[Made]:
+    """``<stations>/<EUI>/`` with ca_cert.pem, station_cert.pem and station_key.pem, unless they exist.
+
+    :param eui: None for a bundle that names no station. Raises as :func:`make_authority`.
+    """
+    directory = stations / (eui or ANY_STATION)
+
+    def issue(key: PrivateKey) -> x509.Certificate:
+        return certificates.issue_station(key, _read_authority(ca_file), eui, now)
+
+    yield from _make_pair(directory / "station_cert.pem", directory / "station_key.pem", issue)
+    copy = directory / "ca_cert.pem"
+    yield _make(copy, ca_file.read_bytes)
+
+
+def _read_authority(ca_file: Path) -> Authority:
+    authority = certificates.read_certificates(ca_file, "CA_FILE")[0]
+    key_file = authority_key_file(ca_file)
+    if not key_file.exists():
+        raise CertificateError(
+            f"{key_file}: does not exist; without the CA's key only its owner can issue certificates"
+        )
+    key = certificates.read_key(key_file, "CA_FILE")
+    if key.public_key() != authority.public_key():
+        raise CertificateError(f"{key_file}: is not the key of {ca_file}; restore the one that is")
+    return Authority(authority, key)
+
+
+def _make_pair(
+    cert_file: Path, key_file: Path, issue: Callable[[PrivateKey], x509.Certificate]
+) -> Iterator[Made]:
+    """The key first: a run that was cut off in between goes on from the key."""
+    if cert_file.exists() and not key_file.exists():
+        raise CertificateError(
+            f"{key_file}: does not exist, though {cert_file} does; restore it, or remove both"
+        )
+    yield _make(key_file, lambda: certificates.key_to_pem(certificates.new_key()))
+    yield _make(
+        cert_file, lambda: certificates.certificate_to_pem(issue(certificates.read_key(key_file, "its path")))
+    )
+
+
+def _make(path: Path, content: Callable[[], bytes]) -> Made:
+    if path.exists():
+        return Made(path, created=False)
+    data = content()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(path, data)
+    return Made(path, created=True)

@@ -1,0 +1,46 @@
+"""The command ``bssci``: one module a sub-command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from bssci import __version__
+from bssci.certificates import CertificateError
+from bssci.endpoints import EndpointsError
+from bssci.settings import SettingsError
+
+COMMANDS = {
+    "init": ("bssci.cli.init", "make certificates, .env, endpoints.json and the state directory"),
+    "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
+    "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
+    "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
+    "demo": ("bssci.cli.demo", "the service with three simulated base stations"),
+}
+"""For each sub-command the module with its ``add_arguments(parser)`` and ``run(arguments) -> int``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command; its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(prog="bssci", description="A mioty service center.")
+    parser.add_argument("--version", action="version", version=f"bssci {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, (module_name, explanation) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=explanation, description=explanation)
+        if argv and name == argv[0]:
+            module = import_module(module_name)
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except (SettingsError, CertificateError, EndpointsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    return status

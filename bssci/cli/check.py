@@ -1,0 +1,126 @@
+"""``bssci check``: what stands in the way of a start, in plain words."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bssci import certificates, endpoints, settings
+from bssci.cli.ports import cannot_connect, listening_places, listening_problems, reachable, tls_certificate
+from bssci.files import prepare_directory
+from bssci.settings import Settings
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    level: Literal["ok", "warning", "error"]
+    message: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"{parser.description}; exit status 1 if there is an error"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each thing looked at; 0 unless one is an error."""
+    status = 0
+    for finding in findings(os.environ, settings.ENV_FILE):
+        print(f"{finding.level}: {finding.message}")
+        if finding.level == "error":
+            status = 1
+    return status
+
+
+def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
+    """All that can be said without starting the service; nothing more if the settings are wrong."""
+    try:
+        chosen, _, warnings = settings.load({}, environ, env_file)
+    except settings.SettingsError as error:
+        yield Finding("error", str(error))
+        return
+    for warning in warnings:
+        yield Finding("warning", warning)
+    yield Finding("ok", "settings")
+    yield from _certificates(chosen)
+    yield from _sensors(chosen.sensor_config_file)
+    yield _state_directory(chosen.state_dir)
+    yield from _listening(chosen)
+    yield _broker(chosen)
+
+
+def _certificates(chosen: Settings) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    try:
+        warnings = certificates.check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, now)
+    except certificates.CertificateError as error:
+        yield Finding("error", str(error))
+        return
+    for warning in warnings:
+        yield Finding("warning", warning)
+    certificate = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
+    yield Finding("ok", f"certificates: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
+
+
+def _sensors(path: Path) -> Iterator[Finding]:
+    try:
+        sensors = endpoints.read(path)
+    except endpoints.EndpointsError as error:
+        for problem in error.problems:
+            yield Finding("error", f"{path}: {problem}")
+        return
+    yield Finding("ok", f"{path}: {len(sensors)} sensors")
+
+
+def _state_directory(path: Path) -> Finding:
+    if not path.exists():
+        return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start makes it")
+    try:
+        prepare_directory(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return Finding("error", f"{path}: cannot be used: {reason}; change owner or mode, or set STATE_DIR")
+    return Finding("ok", f"{path}: can be read and written")
+
+
+def _is_running(chosen: Settings) -> bool:
+    """Whether what listens on the base stations' port is this service center: it shows our certificate."""
+    shown = tls_certificate(reachable(chosen.listen_host), chosen.listen_port[0])
+    try:
+        ours = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
+    except certificates.CertificateError:
+        return False
+    return shown == ours.public_bytes(Encoding.DER)
+
+
+def _listening(chosen: Settings) -> Iterator[Finding]:
+    problems = dict(listening_problems(chosen))
+    if problems and _is_running(chosen):
+        yield Finding("ok", "ports: the service is running and has them")
+        return
+    for name, problem in problems.items():
+        yield Finding("error", f"{problem}; stop what listens there, or set {name} to another port")
+    for name, host, port in listening_places(chosen):
+        if name not in problems:
+            yield Finding("ok", f"{name}: {host}:{port} is free")
+
+
+def _broker(chosen: Settings) -> Finding:
+    if chosen.mqtt_broker == "embedded":
+        if find_spec("amqtt") is None:
+            return Finding("error", "MQTT_BROKER=embedded needs amqtt: `pip install bssci[broker]`")
+        return Finding("ok", "broker: embedded")
+    place = f"{chosen.mqtt_broker}:{chosen.mqtt_port}"
+    reason = cannot_connect(chosen.mqtt_broker, chosen.mqtt_port)
+    if reason is not None:
+        return Finding(
+            "error", f"broker: {place} does not answer: {reason}; start it, or set MQTT_BROKER and MQTT_PORT"
+        )
+    return Finding("ok", f"broker: {place} answers")

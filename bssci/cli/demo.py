@@ -1,0 +1,195 @@
+"""``bssci demo``: the service and simulated base stations side by side, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bssci import bundles, endpoints, settings
+from bssci.cli.ports import cannot_listen, listening_problems, reachable
+from bssci.files import prepare_directory
+from bssci.model import Sensor, eui_from_int
+from bssci.settings import Settings
+
+STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
+SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
+RATE = 2.0
+"""uplinks a second, each heard by two of the base stations"""
+START_TIMEOUT = 30.0
+"""s until the service must accept connections"""
+STOP_TIMEOUT = 4.5
+"""s until what has not stopped is killed"""
+SIMULATOR_STOP_TIMEOUT = 1.0
+"""s of these for the simulator, which stops first: its summary counts what the service acknowledged"""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Process = subprocess.Popen[bytes]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"{parser.description}; keeps its sensors and its state apart from yours"
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Start both, say how to watch them, and stop both; 0 if that was asked for and went well."""
+    chosen, origins, _ = settings.load({}, os.environ, settings.ENV_FILE)
+    options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
+    directory = chosen.state_dir / "demo"
+    options |= {
+        "state-dir": str(directory / "state"),
+        "sensor-config-file": str(directory / "endpoints.json"),
+    }
+    chosen, _, _ = settings.load(options, os.environ, settings.ENV_FILE)
+    problems = list(listening_problems(chosen))
+    for name, problem in problems:
+        print(f"error: {problem}; is it running already? If not, set {name} to another port", file=sys.stderr)
+    if problems:
+        return 1
+    prepare(directory, chosen)
+    service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
+    service += [f"--{name}={value}" for name, value in options.items()]
+    port = chosen.listen_port[0]
+    return supervise(
+        service,
+        simulator_command(directory, reachable(chosen.listen_host), port),
+        lambda: cannot_listen(chosen.listen_host, port) is not None,
+        announcement(chosen),
+    )
+
+
+def prepare(directory: Path, chosen: Settings) -> None:
+    """Sensors and base stations of the demo, unless they exist; a changed CA signs the stations anew."""
+    prepare_directory(directory)
+    stations = directory / "stations"
+    copy = stations / STATIONS[0] / "ca_cert.pem"
+    if copy.exists() and copy.read_bytes() != chosen.ca_file.read_bytes():
+        shutil.rmtree(stations)
+    for eui in STATIONS:
+        list(bundles.make_station(chosen.ca_file, stations, eui, datetime.now(UTC)))
+    if not chosen.sensor_config_file.exists():
+        endpoints.write(chosen.sensor_config_file, demo_sensors())
+
+
+def demo_sensors() -> list[Sensor]:
+    return [
+        Sensor(
+            eui=eui,
+            network_key=secrets.token_bytes(16),
+            short_address=number,
+            bidirectional=number % 2 == 0,
+            name=f"demo {number}",
+        )
+        for number, eui in enumerate(SENSORS, 1)
+    ]
+
+
+def simulator_command(directory: Path, host: str, port: int) -> list[str]:
+    options = {
+        "host": host,
+        "port": port,
+        "bundles": directory / "stations",
+        "stations": len(STATIONS),
+        "sensor-config": directory / "endpoints.json",
+        "copies": 2,
+        "rate": RATE,
+    }
+    return [_script("bssci"), "simulate", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def announcement(chosen: Settings) -> str:
+    """What is running, and how to watch it."""
+    broker = "127.0.0.1" if chosen.mqtt_broker == "embedded" else chosen.mqtt_broker
+    kind = ", our own broker" if chosen.mqtt_broker == "embedded" else ""
+    user = f" -u {chosen.mqtt_username} -P PASSWORD" if chosen.mqtt_username else ""
+    ports = ", ".join(map(str, chosen.listen_port))
+    missing = "" if shutil.which("mosquitto_sub") else "  (apt-get install mosquitto-clients)"
+    return f"""
+The service center is running.
+  base stations   TLS on {chosen.listen_host}, port {ports}
+  MQTT            {broker}:{chosen.mqtt_port}{kind}, topics below {chosen.base_topic}/
+  simulated       {len(STATIONS)} base stations that hear {len(SENSORS)} sensors, {RATE:g} uplinks a second
+Watch the uplinks from another terminal:
+  mosquitto_sub -h {broker} -p {chosen.mqtt_port}{user} -v -t '{chosen.base_topic}/#'{missing}
+Ctrl-C stops everything.
+"""
+
+
+def supervise(
+    service_command: Sequence[str],
+    simulator_command: Sequence[str],
+    ready: Callable[[], bool],
+    text: str,
+) -> int:
+    """Run the service and, once it is ``ready``, the simulator, until one of them ends or a signal comes.
+
+    :return: 0 after a signal if both stopped by themselves, else 1.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    children: list[Process] = []
+    try:
+        children.append(_start(service_command))
+        if not _wait_until(ready, children[0]):
+            print("error: the service did not start", file=sys.stderr)
+            return 1
+        print(text, flush=True)
+        children.append(_start(simulator_command))
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        name = "service" if children[0].poll() is not None else "simulator"
+        print(f"error: the {name} ended by itself", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        return 0 if stop(children) else 1
+    finally:
+        stop(children)
+
+
+def stop(children: Sequence[Process]) -> bool:
+    """Stop the processes, the last one first; whether none had to be killed."""
+    deadline = time.monotonic() + STOP_TIMEOUT
+    for child in reversed(children):
+        if child.poll() is None:
+            child.terminate()
+            _wait(child, SIMULATOR_STOP_TIMEOUT if child is not children[0] else deadline - time.monotonic())
+    left = [child for child in children if child.poll() is None]
+    for child in left:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    return not left
+
+
+def _start(command: Sequence[str]) -> Process:
+    # A session of its own: Ctrl-C reaches only us, so that the order of stopping is ours.
+    return subprocess.Popen(command, start_new_session=True)
+
+
+def _wait(child: Process, seconds: float) -> None:
+    try:
+        child.wait(max(seconds, 0))
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _wait_until(ready: Callable[[], bool], service: Process) -> bool:
+    deadline = time.monotonic() + START_TIMEOUT
+    while service.poll() is None and time.monotonic() < deadline:
+        if ready():
+            return service.poll() is None
+        _wait(service, 0.1)
+    return False
+
+
+def _script(name: str) -> str:
+    return str(Path(sysconfig.get_path("scripts")) / name)

@@ -1,0 +1,77 @@
+"""``bssci init``: all files that a first start needs; what exists is kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bssci import bundles, certificates, settings
+from bssci.bundles import Made
+from bssci.files import prepare_directory, write_atomically
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name or address by which base stations reach this machine, beside those it knows of itself; "
+        "may be repeated",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make what is missing, naming each file."""
+    chosen, _, warnings = settings.load({}, os.environ, settings.ENV_FILE)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    for made in _everything(chosen, [*local_hosts(), *arguments.host]):
+        print(f"{'created' if made.created else 'kept   '} {made.path}")
+    for warning in certificates.check_pair(
+        chosen.cert_file, chosen.key_file, chosen.ca_file, datetime.now(UTC)
+    ):
+        print(f"warning: {warning}")
+    return 0
+
+
+def local_hosts() -> list[str]:
+    """This machine's name, and the addresses from which it would reach others."""
+    hosts = [socket.gethostname()]
+    # Documentation addresses (RFC 5737, RFC 3849): connecting a datagram socket sends nothing.
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((elsewhere, 9))
+                hosts.append(probe.getsockname()[0])
+        except OSError:
+            continue  # no way out in this family
+    return hosts
+
+
+def _everything(chosen: settings.Settings, hosts: list[str]) -> Iterator[Made]:
+    now = datetime.now(UTC)
+    if chosen.cert_file.exists() and not chosen.ca_file.exists():
+        raise certificates.CertificateError(
+            f"{chosen.ca_file}: does not exist, though {chosen.cert_file} does; restore it, or remove both"
+        )
+    yield from bundles.make_authority(chosen.ca_file, now)
+    yield from bundles.make_server(chosen.ca_file, chosen.cert_file, chosen.key_file, hosts, now)
+    if bundles.authority_key_file(chosen.ca_file).exists():
+        yield from bundles.make_station(chosen.ca_file, chosen.cert_file.parent / "stations", None, now)
+    yield _text(chosen.sensor_config_file, "[]\n")
+    yield Made(chosen.state_dir, prepare_directory(chosen.state_dir))
+    # Last: where it exists, no earlier run was cut off.
+    yield _text(settings.ENV_FILE, settings.env_template())
+
+
+def _text(path: Path, content: str) -> Made:
+    if path.exists():
+        return Made(path, created=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content.encode())
+    return Made(path, created=True)

@@ -1,0 +1,67 @@
+"""Ports of this machine and of others: free, taken, or reachable."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from bssci.settings import Settings
+
+
+def listening_places(chosen: Settings) -> Iterator[tuple[str, str, int]]:
+    """Setting, host and port of everything that the service listens on."""
+    for port in chosen.listen_port:
+        yield "LISTEN_PORT", chosen.listen_host, port
+    if chosen.mqtt_broker == "embedded":
+        yield "MQTT_PORT", "127.0.0.1", chosen.mqtt_port
+
+
+def listening_problems(chosen: Settings) -> Iterator[tuple[str, str]]:
+    """For each place where the service could not listen now: the setting, and why."""
+    for name, host, port in listening_places(chosen):
+        reason = cannot_listen(host, port)
+        if reason is not None:
+            yield name, f"{name}: cannot listen on {host}:{port}: {reason}"
+
+
+def reachable(host: str) -> str:
+    """The address by which a server that listens on ``host`` is reached from this machine."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def cannot_listen(host: str, port: int) -> str | None:
+    """Why a server could not listen there now, in words; None if it could."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in addresses:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return None
+
+
+def cannot_connect(host: str, port: int, timeout: float = 3.0) -> str | None:
+    """Why nobody answers there within ``timeout`` s, in words; None if somebody does."""
+    try:
+        with socket.create_connection((host, port), timeout):
+            return None
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+
+
+def tls_certificate(host: str, port: int, timeout: float = 1.0) -> bytes | None:
+    """The certificate (DER) that a TLS server there shows to anybody, or None."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((host, port), timeout) as plain,
+            context.wrap_socket(plain) as connection,
+        ):
+            return connection.getpeercert(binary_form=True)
+    except OSError:
+        return None

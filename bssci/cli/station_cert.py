@@ -1,0 +1,31 @@
+"""``bssci station-cert EUI``: certificate and key for one more base station."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+
+from bssci import bundles, settings
+from bssci.model import EUI, parse_eui
+
+
+def _eui(text: str) -> EUI:
+    try:
+        return parse_eui(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("eui", metavar="EUI", type=_eui, help="the base station's EUI, 16 hexadecimal digits")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the bundle, unless it exists, naming each file."""
+    chosen, _, _ = settings.load({}, os.environ, settings.ENV_FILE)
+    stations = chosen.cert_file.parent / "stations"
+    for made in bundles.make_station(chosen.ca_file, stations, arguments.eui, datetime.now(UTC)):
+        print(f"{'created' if made.created else 'kept   '} {made.path}")
+    print("Load the three files into the base station. The key is a secret: send it over a safe way only.")
+    return 0

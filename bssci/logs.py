@@ -1,0 +1,119 @@
+"""Log lines: text or JSON, one event each, in the configured zone; the level changes while running."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Any, TextIO
+from zoneinfo import ZoneInfo
+
+from twisted.logger import (
+    FilteringLogObserver,
+    ILogObserver,
+    LogEvent,
+    LogLevel,
+    LogLevelFilterPredicate,
+    formatEvent,
+)
+from twisted.python.logfile import LogFile
+from zope.interface import implementer
+
+LEVELS = {level.name: level for level in LogLevel.iterconstants()}
+LOG_FILE_BYTES = 10_000_000
+LOG_FILES = 10
+"""LOG_FILE is rotated at this size, and so many old ones are kept"""
+
+_LogFile: Any = LogFile
+
+_predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
+
+
+def set_level(level: str) -> None:
+    """Log from this level on: debug, info, warn, error or critical."""
+    _predicate.setLogLevelForNamespace("", LEVELS[level])
+
+
+def is_enabled(level: str) -> bool:
+    """Whether a line of this level would be written: to spare its making."""
+    return bool(_predicate.logLevelForNamespace("") <= LEVELS[level])
+
+
+def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
+    """The observer that writes the service's log.
+
+    :param form: ``text`` or ``json``.
+    :param file: rotated at 10 MB, ten are kept; None for standard output.
+    :raises OSError: ``file`` cannot be written.
+    """
+    set_level(level)
+    # Twisted's own lines of the old kind tell of every port and factory; its warnings and errors stay.
+    _predicate.setLogLevelForNamespace("log_legacy", LogLevel.warn)
+    zone = ZoneInfo(timezone)
+    writer: Any = _JSON(_open(file), zone) if form == "json" else _Text(_open(file), zone)
+    return filtered(writer)
+
+
+def filtered(observer: ILogObserver) -> ILogObserver:
+    """``observer``, hearing only what LOG_LEVEL lets through, also after a change of it."""
+    return FilteringLogObserver(observer, [_predicate])
+
+
+def _open(file: Path | None) -> TextIO | LogFile:
+    if file is None:
+        return sys.stdout
+    return _LogFile(file.name, str(file.parent), rotateLength=LOG_FILE_BYTES, maxRotatedFiles=LOG_FILES)
+
+
+@implementer(ILogObserver)
+class _Text:
+    def __init__(self, out: Any, zone: tzinfo) -> None:
+        self._out = out
+        self._zone = zone
+
+    def __call__(self, event: LogEvent) -> None:
+        logger = event.get("log_namespace", "-")
+        self._out.write(f"{_time(event, self._zone)} {_level(event):5} [{logger}] {_text(event)}\n")
+        self._out.flush()
+
+
+@implementer(ILogObserver)
+class _JSON:
+    def __init__(self, out: Any, zone: tzinfo) -> None:
+        self._out = out
+        self._zone = zone
+
+    def __call__(self, event: LogEvent) -> None:
+        fields = {
+            name: value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+            for name, value in event.items()
+            if not name.startswith("log_") and name not in _TWISTED
+        }
+        line = {
+            "time": _time(event, self._zone),
+            "level": _level(event),
+            "logger": event.get("log_namespace", "-"),
+            "text": _text(event),
+        }
+        self._out.write(json.dumps(line | fields) + "\n")
+        self._out.flush()
+
+
+_TWISTED = {"time", "system", "message", "format", "isError", "failure", "why", "printed"}
+
+
+def _time(event: LogEvent, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(event["log_time"], zone).isoformat(timespec="milliseconds")
+
+
+def _level(event: LogEvent) -> str:
+    level = event.get("log_level")
+    return level.name if level is not None else "info"
+
+
+def _text(event: LogEvent) -> str:
+    # Much of it was said by others: a line of theirs must not look like one of ours.
+    text = formatEvent(event).rstrip().replace("\n", "\n    ")
+    failure = event.get("log_failure")
+    return f"{text}\n{failure.getTraceback()}".rstrip() if failure is not None else text

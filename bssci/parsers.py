@@ -1,0 +1,108 @@
+"""Readers of one setting's text, each with the words for what it allows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+from zoneinfo import ZoneInfo
+
+from bssci.model import EUI, parse_eui
+
+T_co = TypeVar("T_co", covariant=True)
+Number = TypeVar("Number", int, float)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[\w.:%-]+")
+_NAME = re.compile(r"[\w.-]+")
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+
+
+@dataclass(frozen=True)
+class Parser(Generic[T_co]):
+    """``parse`` raises ValueError for a text that is not ``allowed``."""
+
+    parse: Callable[[str], T_co]
+    allowed: str
+
+
+def integer(low: int, high: int) -> Parser[int]:
+    return Parser(lambda text: _within(int(text), low, high), f"a whole number from {low} to {high}")
+
+
+def number(low: float, high: float) -> Parser[float]:
+    return Parser(lambda text: _within(float(text), low, high), f"a number from {low:.10g} to {high:.10g}")
+
+
+def choice(*words: str) -> Parser[str]:
+    return Parser(lambda text: words[words.index(text.strip().lower())], " or ".join(words))
+
+
+def _within(value: Number, low: Number, high: Number) -> Number:
+    if not low <= value <= high:
+        raise ValueError
+    return value
+
+
+def _matching(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text.strip()):
+        raise ValueError
+    return text.strip()
+
+
+def _text(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError
+    return text
+
+
+def _list(text: str, parse: Callable[[str], T_co]) -> tuple[T_co, ...]:
+    values = tuple(parse(part) for part in text.split(","))
+    if len(set(values)) != len(values):
+        raise ValueError
+    return values
+
+
+def _boolean(text: str) -> bool:
+    return (_TRUE + _FALSE).index(text.strip().lower()) < len(_TRUE)
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text.strip())).expanduser()
+
+
+def _topic(text: str) -> str:
+    topic = _text(text.strip()).rstrip("/")
+    if not topic or "+" in topic or "#" in topic:
+        raise ValueError
+    return topic
+
+
+def _zone(text: str) -> str:
+    try:
+        return ZoneInfo(text.strip()).key
+    except (KeyError, OSError):
+        raise ValueError from None
+
+
+text = Parser(_text, "text on one line")
+host = Parser(lambda text: _matching(_HOST, text), "a host name or an address")
+ports = Parser(
+    lambda text: _list(text, integer(1, 65535).parse), "ports from 1 to 65535, each once, separated by commas"
+)
+names = Parser(
+    lambda text: _list(text, lambda name: _matching(_NAME, name)), "names, each once, separated by commas"
+)
+boolean = Parser(_boolean, "true or false")
+path = Parser(_path, "a path")
+optional_path: Parser[Path | None] = Parser(
+    lambda text: _path(text) if text.strip() else None, "a path, or empty"
+)
+optional_eui: Parser[EUI | None] = Parser(
+    lambda text: parse_eui(text) if text.strip() else None, "16 hexadecimal digits, or empty"
+)
+topic = Parser(_topic, "a topic without + and #")
+zone = Parser(_zone, "a name of the IANA time zone database, for example UTC or Europe/Berlin")

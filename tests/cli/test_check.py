@@ -1,0 +1,159 @@
+"""``bssci check``: each fault in words, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from bssci.cli import check, main
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> Path:
+    """A healthy installation: what is ``taken`` plays the broker."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")
+    monkeypatch.setenv("LISTEN_PORT", str(free_port))
+    monkeypatch.setenv("MQTT_BROKER", "127.0.0.1")
+    monkeypatch.setenv("MQTT_PORT", str(taken_port))
+    assert main(["init"]) == 0
+    return tmp_path
+
+
+def report(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str], list[str]]:
+    """Exit status, what is ok, what is not."""
+    capsys.readouterr()
+    status = main(["check"])
+    lines = capsys.readouterr().out.splitlines()
+    good = [line for line in lines if line.startswith("ok: ")]
+    return status, good, [line for line in lines if line not in good]
+
+
+def test_a_healthy_installation(capsys: pytest.CaptureFixture[str], free_port: int, taken_port: int) -> None:
+    status, good, bad = report(capsys)
+    assert (status, bad) == (0, [])
+    assert good[0] == "ok: settings"
+    assert good[1].startswith("ok: certificates: valid until ")
+    assert good[2:] == [
+        "ok: endpoints.json: 0 sensors",
+        "ok: data: can be read and written",
+        f"ok: LISTEN_PORT: 127.0.0.1:{free_port} is free",
+        f"ok: broker: 127.0.0.1:{taken_port} answers",
+    ]
+
+
+def test_wrong_settings_end_it(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / ".env").write_text("TIMEZONE=Nowhere\n")
+    status, good, bad = report(capsys)
+    assert (status, good) == (1, [])
+    assert bad[0].startswith("error: TIMEZONE='Nowhere' (.env): ")
+
+
+def test_an_unknown_setting_is_a_warning(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / ".env").write_text("LISTEN_PROT=1\n")
+    status, _, bad = report(capsys)
+    assert (status, bad) == (0, ["warning: .env line 1: LISTEN_PROT is not a setting"])
+
+
+def test_every_fault_is_reported(
+    capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch, taken_port: int
+) -> None:
+    (directory / "certs/service_center_key.pem").write_text("")
+    (directory / "endpoints.json").write_text(json.dumps([{"eui": "70B3D56770110001"}, 1]))
+    (directory / "data").rmdir()
+    (directory / "data").touch()
+    monkeypatch.setenv("LISTEN_PORT", str(taken_port))
+    monkeypatch.setattr(check, "tls_certificate", lambda host, port: None)
+    status, good, bad = report(capsys)
+    assert status == 1
+    assert bad == [
+        "error: certs/service_center_key.pem: holds no PEM private key; set KEY_FILE to a file that does",
+        "error: endpoints.json: entry 1 (70B3D56770110001): nwKey: is missing",
+        "error: endpoints.json: entry 2: entry: must be an object",
+        "error: data: cannot be used: file exists; change owner or mode, or set STATE_DIR",
+        f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
+        "stop what listens there, or set LISTEN_PORT to another port",
+    ]
+    assert good == ["ok: settings", f"ok: broker: 127.0.0.1:{taken_port} answers"]
+
+
+def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "data").rmdir()
+    status, _, bad = report(capsys)
+    assert (status, bad) == (
+        0,
+        ["warning: data: does not exist yet; `bssci init` or the first start makes it"],
+    )
+
+
+def test_a_broker_that_does_not_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    monkeypatch.setenv("MQTT_PORT", str(free_port))
+    status, _, bad = report(capsys)
+    assert (status, bad) == (
+        1,
+        [
+            f"error: broker: 127.0.0.1:{free_port} does not answer: connection refused; "
+            "start it, or set MQTT_BROKER and MQTT_PORT"
+        ],
+    )
+
+
+def test_the_embedded_broker_needs_its_port_and_its_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, taken_port: int
+) -> None:
+    monkeypatch.setenv("MQTT_BROKER", "embedded")
+    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    monkeypatch.setattr(check, "tls_certificate", lambda host, port: None)
+    status, _, bad = report(capsys)
+    assert (status, bad) == (
+        1,
+        [
+            f"error: MQTT_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
+            "stop what listens there, or set MQTT_PORT to another port",
+            "error: MQTT_BROKER=embedded needs amqtt: `pip install bssci[broker]`",
+        ],
+    )
+
+
+def test_ports_of_the_running_service_are_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, directory: Path
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(
+        directory / "certs/service_center_cert.pem", directory / "certs/service_center_key.pem"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with context.wrap_socket(connection, server_side=True):
+                pass
+
+        thread = Thread(target=serve)
+        thread.start()
+        monkeypatch.setenv("LISTEN_PORT", str(server.getsockname()[1]))
+        status, good, bad = report(capsys)
+        thread.join()
+    assert (status, bad) == (0, [])
+    assert "ok: ports: the service is running and has them" in good

@@ -1,0 +1,198 @@
+"""``bssci demo``: its own files, and two processes that end together."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bssci import endpoints, settings
+from bssci.cli import demo, main
+from bssci.simulator import cli as simulator_cli
+
+ROOT = Path(__file__).parent.parent.parent
+SERVICE = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (print("service stopped", flush=True), sys.exit(0)))
+open("service", "w").close()
+signal.pause()
+"""
+SIMULATOR = SERVICE.replace("service", "simulator").replace(
+    "signal.pause", "print('simulator started', flush=True); signal.pause"
+)
+STUBBORN = SERVICE.replace('(print("service stopped", flush=True), sys.exit(0))', "None").replace(
+    "signal.pause()", "[signal.pause() for _ in range(9)]"
+)
+SUPERVISE = """
+import os, sys
+from bssci.cli import demo
+demo.STOP_TIMEOUT = 0.5
+sys.exit(demo.supervise([sys.executable, "-c", {service!r}], [sys.executable, "-c", {simulator!r}],
+                        lambda: os.path.exists('service'), "announced"))
+"""
+
+Supervise = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init"]) == 0
+    return tmp_path
+
+
+@pytest.fixture
+def supervise(tmp_path: Path) -> Iterator[Supervise]:
+    """Starts a supervisor with stand-ins for service and simulator."""
+    started = []
+
+    def start(service: str = SERVICE, simulator: str = SIMULATOR) -> subprocess.Popen[str]:
+        code = SUPERVISE.format(service=service, simulator=simulator)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def children_of(process: int) -> list[int]:
+    """In the order in which they were started."""
+    return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def read_until(process: subprocess.Popen[str], last: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == last:
+            return
+    pytest.fail(f"{last} did not come")
+
+
+@pytest.mark.parametrize("number", demo.SIGNALS)
+def test_a_signal_stops_the_simulator_and_then_the_service(supervise: Supervise, number: int) -> None:
+    process = supervise()
+    read_until(process, "simulator started")
+    os.kill(process.pid, number)
+    output, errors = process.communicate()
+    assert (output.split("\n"), errors, process.returncode) == (
+        ["simulator stopped", "service stopped", ""],
+        "",
+        0,
+    )
+
+
+def test_what_does_not_stop_is_killed(supervise: Supervise) -> None:
+    process = supervise(service=STUBBORN)
+    read_until(process, "simulator started")
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate()[0] == "simulator stopped\n"
+    assert process.returncode == 1
+
+
+def test_a_service_that_ends_takes_the_simulator_along(supervise: Supervise) -> None:
+    process = supervise()
+    read_until(process, "simulator started")
+    (service, *_) = children_of(process.pid)
+    os.kill(service, signal.SIGKILL)
+    output, errors = process.communicate()
+    assert (output, errors) == ("simulator stopped\n", "error: the service ended by itself\n")
+    assert process.returncode == 1
+
+
+def test_a_simulator_that_ends_takes_the_service_along(supervise: Supervise) -> None:
+    process = supervise(simulator="raise SystemExit(3)")
+    output, errors = process.communicate()
+    assert "service stopped" in output
+    assert (errors, process.returncode) == ("error: the simulator ended by itself\n", 1)
+
+
+def test_without_a_service_no_simulator_is_started(supervise: Supervise) -> None:
+    process = supervise(service="raise SystemExit('port taken')")
+    output, errors = process.communicate()
+    assert (output, process.returncode) == ("", 1)
+    assert errors == "port taken\nerror: the service did not start\n"
+
+
+def test_its_files_are_its_own(directory: Path) -> None:
+    place = directory / "data" / "demo"
+    chosen = settings.load(
+        {"sensor-config-file": str(place / "endpoints.json")}, os.environ, settings.ENV_FILE
+    )[0]
+    demo.prepare(place, chosen)
+    sensors = endpoints.read(place / "endpoints.json")
+    assert len(sensors) == 20
+    assert sorted(each.name for each in (place / "stations").iterdir()) == demo.STATIONS
+    assert (directory / "endpoints.json").read_text() == "[]\n"
+    demo.prepare(place, chosen)
+    assert endpoints.read(place / "endpoints.json") == sensors
+
+
+def test_a_new_authority_signs_the_stations_anew(directory: Path) -> None:
+    place = directory / "data" / "demo"
+    chosen = settings.load(
+        {"sensor-config-file": str(place / "endpoints.json")}, os.environ, settings.ENV_FILE
+    )[0]
+    demo.prepare(place, chosen)
+    for path in (directory / "certs").glob("*.pem"):
+        path.unlink()
+    assert main(["init"]) == 0
+    demo.prepare(place, chosen)
+    assert {path.read_bytes() for path in (place / "stations").glob("*/ca_cert.pem")} == {
+        (directory / "certs" / "ca_cert.pem").read_bytes()
+    }
+
+
+def test_a_taken_port_names_its_setting(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")
+        monkeypatch.setenv("LISTEN_PORT", str(port))
+        monkeypatch.setenv("MQTT_BROKER", "broker.example.org")
+        assert main(["demo"]) == 1
+    assert capsys.readouterr().err == (
+        f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{port}: address already in use; "
+        "is it running already? If not, set LISTEN_PORT to another port\n"
+    )
+
+
+def test_the_simulator_understands_its_options(directory: Path) -> None:
+    place = directory / "data" / "demo"
+    chosen = settings.load(
+        {"sensor-config-file": str(place / "endpoints.json")}, os.environ, settings.ENV_FILE
+    )[0]
+    demo.prepare(place, chosen)
+    parser = argparse.ArgumentParser()
+    simulator_cli.add_arguments(parser)
+    command = demo.simulator_command(place, "127.0.0.1", 16018)
+    plan = simulator_cli.plan_from(parser.parse_args(command[2:]))
+    assert [f"{station.eui:016X}" for station in plan.stations] == demo.STATIONS
+    assert [f"{sensor.eui:016X}" for sensor in plan.sensors] == demo.SENSORS
+
+
+def test_the_announcement_says_how_to_watch() -> None:
+    chosen = settings.load({"mqtt-broker": "embedded", "mqtt-port": "1884"}, {}, Path("none"))[0]
+    assert "mosquitto_sub -h 127.0.0.1 -p 1884 -v -t 'mioty/#'" in demo.announcement(chosen)
+    chosen = settings.load({"mqtt-username": "me", "mqtt-password": "hunter2"}, {}, Path("none"))[0]
+    text = demo.announcement(chosen)
+    assert "mosquitto_sub -h localhost -p 1883 -u me -P PASSWORD -v -t 'mioty/#'" in text
+    assert "hunter2" not in text

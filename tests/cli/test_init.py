@@ -1,0 +1,132 @@
+"""``bssci init`` and ``bssci station-cert``."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from bssci import certificates
+from bssci.cli import main
+from bssci.cli.init import local_hosts
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()
+    }
+
+
+def test_everything_that_a_first_start_needs(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["created", name]
+        for name in (
+            "certs/ca_key.pem",
+            "certs/ca_cert.pem",
+            "certs/service_center_key.pem",
+            "certs/service_center_cert.pem",
+            "certs/stations/base-station/station_key.pem",
+            "certs/stations/base-station/station_cert.pem",
+            "certs/stations/base-station/ca_cert.pem",
+            "endpoints.json",
+            "data",
+            ".env",
+        )
+    ]
+    assert json.loads((directory / "endpoints.json").read_text()) == []
+    assert stat.S_IMODE((directory / ".env").stat().st_mode) == 0o600
+    assert stat.S_IMODE((directory / "certs").stat().st_mode) == 0o700
+    assert stat.S_IMODE((directory / "data").stat().st_mode) == 0o700
+
+
+def test_nothing_is_overwritten(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / "endpoints.json").write_text("[ ]")
+    (directory / ".env").write_text("STATE_DIR=state\n")
+    main(["init"])
+    before = contents(directory)
+    capsys.readouterr()
+    assert main(["init"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == {"kept"}
+    assert contents(directory) == before
+    assert (directory / "state").is_dir()
+
+
+def test_an_interrupted_run_is_completed(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device", "endpoints.json")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bssci.cli.init.write_atomically", full)
+        assert main(["init"]) == 1
+    before = contents(directory)
+    assert not (directory / ".env").exists()
+    assert main(["init"]) == 0
+    assert contents(directory).items() > before.items()
+
+
+def test_addresses_of_this_machine_and_given_names_are_certified(directory: Path) -> None:
+    assert main(["init", "--host", "sc.example.org", "--host", "192.0.2.7"]) == 0
+    certificate = certificates.read_certificates(directory / "certs/service_center_cert.pem", "")[0]
+    names = certificates.describe(certificate).names
+    assert {"sc.example.org", "192.0.2.7", "localhost", "127.0.0.1", *local_hosts()} <= set(names)
+
+
+def test_the_env_file_says_where(directory: Path) -> None:
+    (directory / ".env").write_text("CERT_FILE=tls/a.pem\nKEY_FILE=tls/b.pem\nCA_FILE=ca/c.pem\n")
+    assert main(["init"]) == 0
+    assert {"tls/a.pem", "tls/b.pem", "ca/c.pem", "ca/ca_key.pem"} <= contents(directory).keys()
+
+
+def test_a_foreign_authority_is_not_replaced(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["init"])
+    (directory / "certs/ca_cert.pem").unlink()
+    assert main(["init"]) == 1
+    assert capsys.readouterr().err == (
+        "error: certs/ca_cert.pem: does not exist, though certs/service_center_cert.pem does; "
+        "restore it, or remove both\n"
+    )
+    assert not (directory / "certs/ca_cert.pem").exists()
+
+
+def test_a_foreign_authority_without_key_is_accepted(directory: Path) -> None:
+    main(["init"])
+    (directory / "certs/ca_key.pem").unlink()
+    assert main(["init"]) == 0
+    assert not (directory / "certs/ca_key.pem").exists()
+
+
+def test_bad_settings_stop_it(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / ".env").write_text("WEB_PORT=many\n")
+    assert main(["init"]) == 1
+    assert capsys.readouterr().err.startswith("error: WEB_PORT='many' (.env)")
+    assert contents(directory).keys() == {".env"}
+
+
+def test_a_bundle_for_one_more_station(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["init"])
+    capsys.readouterr()
+    assert main(["station-cert", "70:b3:d5:67:70:ff:00:01"]) == 0
+    bundle = directory / "certs" / "stations" / "70B3D56770FF0001"
+    assert capsys.readouterr().out.count("created certs/stations/70B3D56770FF0001/") == 3
+    certificate = certificates.read_certificates(bundle / "station_cert.pem", "")[0]
+    assert certificates.euis_of(certificate) == {"70B3D56770FF0001"}
+    before = contents(directory)
+    assert main(["station-cert", "70B3D56770FF0001"]) == 0
+    assert contents(directory) == before
+
+
+def test_a_bundle_needs_an_authority_and_an_eui(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["station-cert", "70B3D56770FF0001"]) == 1
+    assert "certs/ca_cert.pem: does not exist; run `bssci init`" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["station-cert", "70B3"])
+    assert "'70B3' is not an EUI" in capsys.readouterr().err

@@ -1,0 +1,60 @@
+"""Tickers that nothing stops but their owner; a reactor on the monotonic clock."""
+
+from __future__ import annotations
+
+import time
+
+from twisted.internet.task import Clock
+
+from bssci.clock import Ticker, use_monotonic_time
+
+
+def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:
+    clock, calls = Clock(), []
+    ticker = Ticker(clock, 2.0, lambda: calls.append(clock.seconds()))
+    ticker.start()
+    ticker.start()
+    clock.pump([1.0] * 5)
+    assert calls == [2.0, 4.0]
+    ticker.stop()
+    clock.pump([1.0] * 5)
+    assert calls == [2.0, 4.0]
+    assert clock.getDelayedCalls() == []
+    ticker.start()
+    clock.advance(2.0)
+    assert len(calls) == 3
+
+
+def test_a_body_that_raises_is_logged_and_called_again(expected_errors) -> None:
+    clock, calls = Clock(), []
+
+    def body() -> None:
+        calls.append(1)
+        raise RuntimeError("bug")
+
+    Ticker(clock, 1.0, body).start()
+    clock.pump([1.0] * 3)
+    assert len(calls) == 3
+    assert len(expected_errors) == 3
+    expected_errors.clear()
+
+
+def test_a_body_may_stop_its_ticker() -> None:
+    clock = Clock()
+
+    def body() -> None:
+        ticker.stop()
+
+    ticker = Ticker(clock, 1.0, body)
+    ticker.start()
+    clock.advance(1.0)
+    assert clock.getDelayedCalls() == []
+
+
+def test_the_reactor_keeps_monotonic_time_unless_it_has_timers() -> None:
+    idle, busy = Clock(), Clock()
+    busy.callLater(1, lambda: None)
+    use_monotonic_time(idle)
+    use_monotonic_time(busy)
+    assert idle.seconds is time.monotonic
+    assert busy.seconds() == 0.0

@@ -1,0 +1,107 @@
+"""Log lines as people and as programs read them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from twisted.logger import Logger, LogLevel, LogPublisher
+from twisted.python.failure import Failure
+
+from bssci import logs
+
+
+@pytest.fixture(autouse=True)
+def _level_as_before():
+    yield
+    logs.set_level("info")
+
+
+class Log:
+    """A logger that writes to a file as the service's would."""
+
+    def __init__(self, file: Path, **options: str) -> None:
+        self.file = file
+        chosen = {"level": "info", "form": "text", "timezone": "UTC"} | options
+        observer = logs.observer(chosen["level"], chosen["form"], file, chosen["timezone"])
+        self.publisher = LogPublisher(observer)
+        self.logger = Logger(namespace="bssci.test", observer=self.publisher)
+
+    def lines(self) -> list[str]:
+        return self.file.read_text().splitlines()
+
+
+def test_a_line_of_text(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log", timezone="Europe/Berlin")
+    log.logger.info("station online {bs_eui}", bs_eui="CAFE")
+    [line] = log.lines()
+    time, rest = line.split(" ", 1)
+    assert rest == "info  [bssci.test] station online CAFE"
+    assert datetime.fromisoformat(time).utcoffset().total_seconds() in (3600, 7200)
+
+
+def test_what_others_say_cannot_look_like_a_line_of_ours(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.logger.info("refused {message}", message="no\n2026-01-01T00:00:00.000+00:00 info  [x] all is well")
+    assert [line[:4] for line in log.lines()][1:] == ["    "]
+
+
+def test_json_lines_can_be_parsed(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log", form="json")
+    log.logger.info("uplink {ep_eui} {snr}", ep_eui="CAFE", snr=1.5, path=tmp_path, line="a\nb")
+    try:
+        raise RuntimeError("bug")
+    except RuntimeError:
+        log.logger.failure("broken {part}", Failure(), part="x")
+    first, second = map(json.loads, log.lines())
+    assert first | {"time": ""} == {
+        "time": "",
+        "level": "info",
+        "logger": "bssci.test",
+        "text": "uplink CAFE 1.5",
+        "ep_eui": "CAFE",
+        "snr": 1.5,
+        "path": str(tmp_path),
+        "line": "a\nb",
+    }
+    assert datetime.fromisoformat(first["time"]).tzinfo is not None
+    assert second["level"] == "critical"
+    assert "RuntimeError: bug" in second["text"]
+
+
+def test_the_level_changes_while_running(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log", level="warn")
+    log.logger.info("one")
+    logs.set_level("debug")
+    assert logs.is_enabled("debug")
+    log.logger.debug("two")
+    logs.set_level("error")
+    assert not logs.is_enabled("warn")
+    log.logger.warn("three")
+    log.logger.error("four")
+    assert [line.rsplit(" ", 1)[1] for line in log.lines()] == ["two", "four"]
+
+
+def test_twisted_s_chatter_is_left_out_and_its_errors_are_not(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.publisher({"log_namespace": "log_legacy", "log_level": LogLevel.info, "log_time": 0.0})
+    log.publisher({"log_namespace": "log_legacy", "log_level": LogLevel.critical, "log_time": 0.0})
+    assert len(log.lines()) == 1
+
+
+def test_the_file_is_rotated_and_a_bounded_number_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LOG_FILE_BYTES", 1000)
+    monkeypatch.setattr(logs, "LOG_FILES", 3)
+    log = Log(tmp_path / "log")
+    for _ in range(200):
+        log.logger.info("x" * 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1", "log.2", "log.3"]
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        Log(tmp_path / "missing" / "log")

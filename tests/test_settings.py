@@ -1,0 +1,265 @@
+"""Settings: every way in, every way to be wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from bssci import settings
+from bssci.settings import SETTINGS, Settings, SettingsError
+
+ROOT = Path(__file__).parent.parent
+NO_FILE = Path("/nonexistent/.env")
+
+
+def load(options=None, environ=None, env_file=NO_FILE) -> Settings:
+    return settings.load(options or {}, environ or {}, env_file)[0]
+
+
+def refusal(options=None, environ=None, env_file=NO_FILE) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(options, environ, env_file)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    chosen = load()
+    assert chosen.listen_port == (16018,)
+    assert chosen.cert_file == Path("certs/service_center_cert.pem")
+    assert chosen.sc_eui is None
+    assert chosen.sinks == ("mqtt", "log")
+    assert chosen.deduplication_delay == 2.0
+    assert chosen.auto_detach_enabled is True
+    assert chosen.mqtt_ca_file is None
+    assert (chosen.web_host, chosen.web_port) == ("127.0.0.1", 5000)
+    assert chosen == Settings()
+
+
+def test_the_command_line_wins_over_environment_over_env_file_over_default(env_file: Path) -> None:
+    env_file.write_text("LISTEN_PORT=1\nMQTT_PORT=1\nWEB_PORT=1\n")
+    environ = {"LISTEN_PORT": "2", "MQTT_PORT": "2"}
+    options = {"listen-port": "3", "mqtt-port": None, "version": 1}
+    chosen, origins, warnings = settings.load(options, environ, env_file)
+    assert (chosen.listen_port, chosen.mqtt_port, chosen.web_port) == ((3,), 2, 1)
+    assert [origins[name] for name in ("LISTEN_PORT", "MQTT_PORT", "WEB_PORT", "TIMEZONE")] == [
+        "command line",
+        "environment",
+        ".env",
+        "default",
+    ]
+    assert origins.keys() == SETTINGS.keys()
+    assert warnings == []
+
+
+def test_empty_text_stands_for_the_default() -> None:
+    chosen, origins, _ = settings.load({}, {"LISTEN_PORT": "", "MQTT_BROKER": " "}, NO_FILE)
+    assert (chosen.listen_port, chosen.mqtt_broker) == ((16018,), "localhost")
+    assert origins["LISTEN_PORT"] == "environment"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("LISTEN_PORT", "16018, 16017", (16018, 16017)),
+        ("STATION_IDENTITY", "Strict", "strict"),
+        ("SC_EUI", "70-b3-d5-67-70-11-15-05", "70B3D56770111505"),
+        ("BASE_TOPIC", "site/mioty/", "site/mioty"),
+        ("MQTT_TLS", "YES", True),
+        ("AUTO_DETACH_ENABLED", "off", False),
+        ("DEDUPLICATION_DELAY", "0.5", 0.5),
+        ("WEB_PORT", "0", 0),
+        ("TIMEZONE", "Europe/Berlin", "Europe/Berlin"),
+        ("LISTEN_HOST", "::", "::"),
+        ("MQTT_CA_FILE", "ca.pem", Path("ca.pem")),
+        ("SINKS", "log", ("log",)),
+        ("MQTT_USERNAME", " kept as it is ", " kept as it is "),
+    ],
+)
+def test_values(name: str, text: str, value: object) -> None:
+    assert getattr(load(environ={name: text}), SETTINGS[name].attribute) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("LISTEN_PORT", "0"),
+        ("LISTEN_PORT", "65536"),
+        ("LISTEN_PORT", "16018,16018"),
+        ("LISTEN_PORT", "16018,"),
+        ("WEB_PORT", "-1"),
+        ("STATION_IDENTITY", "strictly"),
+        ("SC_EUI", "70B3D567701115"),
+        ("DEDUPLICATION_DELAY", "nan"),
+        ("DEDUPLICATION_DELAY", "inf"),
+        ("DEDUPLICATION_DELAY", "2s"),
+        ("RETENTION_DAYS", "1.5"),
+        ("AUTO_DETACH_ENABLED", "maybe"),
+        ("SINKS", "mqtt,mqtt"),
+        ("BASE_TOPIC", "mioty/#"),
+        ("BASE_TOPIC", "/"),
+        ("TIMEZONE", "Mars/Olympus"),
+        ("TIMEZONE", "../etc"),
+        ("MQTT_BROKER", "two words"),
+        ("MQTT_CLIENT_ID", "a\nb"),
+        ("MQTT_QOS", "3"),
+    ],
+)
+def test_a_bad_value_names_setting_value_origin_and_what_is_allowed(name: str, text: str) -> None:
+    message = refusal(environ={name: text})
+    assert message == f"{name}={text!r} (environment): {SETTINGS[name].parser.allowed} is allowed"
+
+
+def test_a_bad_value_of_a_file_names_the_file(env_file: Path) -> None:
+    env_file.write_text("MQTT_PORT=many\n")
+    assert refusal(env_file=env_file) == (
+        f"MQTT_PORT='many' ({env_file}): a whole number from 1 to 65535 is allowed"
+    )
+
+
+def test_a_secret_is_masked() -> None:
+    assert "hunter2" not in refusal(environ={"MQTT_PASSWORD": "hunter2\x00"})
+    assert "hunter2" not in refusal(environ={"MQTT_PASSWORD": "hunter2"})
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        (
+            {"AUTO_DETACH_TIMEOUT": "100", "AUTO_DETACH_WARNING_TIMEOUT": "100"},
+            "AUTO_DETACH_WARNING_TIMEOUT='100.0' (environment): must be below AUTO_DETACH_TIMEOUT=100",
+        ),
+        ({"MQTT_CERT_FILE": "a"}, "MQTT_CERT_FILE='a' (environment): needs MQTT_KEY_FILE too"),
+        ({"MQTT_KEY_FILE": "a"}, "MQTT_KEY_FILE='a' (environment): needs MQTT_CERT_FILE too"),
+        ({"MQTT_PASSWORD": "a"}, "MQTT_PASSWORD=******** (environment): needs MQTT_USERNAME too"),
+        ({"WEB_PORT": "16018"}, "WEB_PORT='16018' (environment): is one of LISTEN_PORT too"),
+        (
+            {"MQTT_BROKER": "embedded", "MQTT_PORT": "5000"},
+            "MQTT_PORT='5000' (environment): is WEB_PORT or one of LISTEN_PORT too; "
+            "the embedded broker needs its own",
+        ),
+        (
+            {"MQTT_BROKER": "embedded", "MQTT_TLS": "true"},
+            "MQTT_BROKER='embedded' (environment): the embedded broker needs MQTT_TLS=false and "
+            "MQTT_TRANSPORT=tcp",
+        ),
+    ],
+)
+def test_values_that_do_not_go_together(environ: dict[str, str], message: str) -> None:
+    assert refusal(environ=environ) == message
+
+
+def test_tls_files_without_tls_are_warned_about() -> None:
+    _, _, warnings = settings.load({}, {"MQTT_CA_FILE": "ca.pem"}, NO_FILE)
+    assert warnings == ["MQTT_CA_FILE and MQTT_CERT_FILE have no effect: MQTT_TLS is false"]
+
+
+def test_unknown_and_repeated_names_in_the_env_file_are_warned_about(env_file: Path) -> None:
+    env_file.write_text("# comment\n\nLISTEN_PROT=1\nMQTT_PORT=1\nexport MQTT_PORT=2\n")
+    chosen, _, warnings = settings.load({}, {"LISTEN_PROT": "1"}, env_file)
+    assert chosen.mqtt_port == 2
+    assert warnings == [
+        f"{env_file} line 3: LISTEN_PROT is not a setting",
+        f"{env_file} line 5: MQTT_PORT again, the last one counts",
+    ]
+
+
+def test_names_of_other_sinks_are_no_mistake(env_file: Path) -> None:
+    env_file.write_text("KAFKA_HOST=a\n")
+    assert settings.load({}, {}, env_file, {"KAFKA_HOST"})[2] == []
+
+
+@pytest.mark.parametrize("line", ["MQTT_PORT", "MQTT_PASSWORD='open", "=1"])
+def test_a_line_that_is_no_assignment_is_refused(env_file: Path, line: str) -> None:
+    env_file.write_text(f"WEB_PORT=0\n\n{line}\n")
+    assert refusal(env_file=env_file) == f"{env_file} line 3: NAME=value or # comment is allowed"
+
+
+def test_an_env_file_that_cannot_be_read_is_refused(env_file: Path) -> None:
+    env_file.write_bytes(b"MQTT_USERNAME=\xff\n")
+    assert refusal(env_file=env_file) == f"{env_file}: is not UTF-8 (byte 15): save it as UTF-8"
+    env_file.unlink()
+    env_file.mkdir()
+    assert refusal(env_file=env_file) == f"{env_file}: cannot be read: Is a directory"
+
+
+def test_values_of_the_env_file_are_taken_literally(env_file: Path) -> None:
+    env_file.write_text("MQTT_USERNAME=me\nMQTT_PASSWORD='a$HOME ${X} #1'\n")
+    assert load(env_file=env_file).mqtt_password == "a$HOME ${X} #1"
+
+
+def test_updating_keeps_other_lines_and_comments(env_file: Path) -> None:
+    env_file.write_text("# mine\n\nexport MQTT_PORT = 1 # old\nOTHER=x\n\n#LISTEN_PORT=2\nWEB_PORT=3")
+    settings.update_env_file(env_file, {"MQTT_PORT": "1884", "BASE_TOPIC": "site"})
+    assert env_file.read_text() == (
+        "# mine\n\nMQTT_PORT=1884\nOTHER=x\n\n#LISTEN_PORT=2\nWEB_PORT=3\nBASE_TOPIC=site\n"
+    )
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("value", ["it's", "a\\b", "back\\", "'", "a # b", " x ", "$HOME", '"q"', "ü", "a=b"])
+def test_an_updated_value_reads_back(env_file: Path, value: str) -> None:
+    settings.update_env_file(env_file, {"MQTT_PASSWORD": value, "MQTT_USERNAME": "after"})
+    chosen = load(env_file=env_file)
+    assert (chosen.mqtt_password, chosen.mqtt_username) == (value, "after")
+
+
+def test_a_wrong_update_writes_nothing(env_file: Path) -> None:
+    env_file.write_text("MQTT_PORT=1\n")
+    with pytest.raises(SettingsError, match="MQTT_PORT='x' \\(new value\\)"):
+        settings.update_env_file(env_file, {"WEB_PORT": "1", "MQTT_PORT": "x"})
+    with pytest.raises(SettingsError, match="NONSENSE is not a setting"):
+        settings.update_env_file(env_file, {"NONSENSE": "1"})
+    assert env_file.read_text() == "MQTT_PORT=1\n"
+
+
+def test_what_changes_while_running_is_what_the_contract_says() -> None:
+    names = ("STATUS_INTERVAL", "DEDUPLICATION_DELAY", "AUTO_DETACH_", "LOG_LEVEL", "RETENTION_DAYS", "MQTT_")
+    assert settings.changeable() == {name for name in SETTINGS if name.startswith(names)}
+
+
+def test_only_passwords_are_secret() -> None:
+    assert [name for name, setting in SETTINGS.items() if setting.secret] == ["MQTT_PASSWORD"]
+
+
+def test_settings_are_immutable() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load().mqtt_port = 1  # type: ignore[misc]
+
+
+def test_every_setting_is_an_option() -> None:
+    rows = list(settings.option_parameters())
+    assert [name for name, _, _, _ in rows] == [setting.option for setting in SETTINGS.values()]
+    assert ("mqtt-qos", None, None, "MQTT quality of service [default: 1]") in rows
+
+
+def test_the_documentation_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "settings.md").read_text() == settings.documentation(), "run `make docs`"
+
+
+def test_the_template_changes_nothing_and_shows_every_default(env_file: Path) -> None:
+    env_file.write_text(settings.env_template())
+    assert settings.load({}, {}, env_file)[0] == Settings()
+    env_file.write_text(
+        "".join(
+            line[1:]
+            for line in settings.env_template().splitlines(True)
+            if line.startswith("#") and line[1] != " "
+        )
+    )
+    assert dotenv_values(env_file, interpolate=False).keys() == SETTINGS.keys()
+    assert settings.load({}, {}, env_file)[0] == Settings()
+
+
+def test_the_environment_of_the_tests_sets_nothing() -> None:
+    assert not SETTINGS.keys() & os.environ.keys()

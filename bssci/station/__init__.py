@@ -1,0 +1,1 @@
+"""Base stations as connections: TLS, frames, the handshake and limits. Bytes in, messages out."""

@@ -1,0 +1,305 @@
+"""One connection of a base station: from the TLS handshake to its end.
+
+    HANDSHAKE --certificate--> AWAITING_CONNECT --con--> DECIDING --conRsp--> AWAITING_COMPLETE
+                                                                                    |
+        CLOSED <--lost, closed, timed out-- (any)       ESTABLISHED <----conCmp-----+
+
+Before ESTABLISHED only the connect operation may run (§5.3); some stations send ``con``
+twice, so each is answered. From then on messages go to the station, in the batches in
+which the socket gave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bssci.center.station import Station
+from bssci.certificates import euis_of
+from bssci.clock import Timer
+from bssci.model import EUI, eui_from_int
+from bssci.station.identity import check_identity
+from bssci.wire.codec import Codec
+from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
+from bssci.wire.frame import FrameDecoder
+from bssci.wire.messages import Con, ConCmp, ConRsp, Error, ErrorAck, Message
+
+if TYPE_CHECKING:
+    from bssci.station.factory import StationFactory
+
+
+class Phase(Enum):
+    """How far a connection is."""
+
+    HANDSHAKE = auto()
+    """TLS is being negotiated"""
+    AWAITING_CONNECT = auto()
+    """the certificate is good; ``con`` has not come"""
+    DECIDING = auto()
+    """``con`` came; whether the session goes on is being decided and stored"""
+    AWAITING_COMPLETE = auto()
+    """``conRsp`` is out"""
+    ESTABLISHED = auto()
+    """operations run"""
+    CLOSED = auto()
+    """it is over, or about to be"""
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class StationProtocol(Protocol):
+    """A :class:`bssci.center.station.Link` over a transport."""
+
+    log = Logger()
+    factory: StationFactory
+    transport: Any
+
+    def __init__(self, factory: StationFactory, host: str) -> None:
+        self.factory = factory
+        self.host = host
+        self.peer = host
+        self.phase = Phase.HANDSHAKE
+        self.heard_at = 0.0
+        """reactor seconds when the last byte came"""
+        self._decoder = FrameDecoder(factory.limits.frame_size)
+        self._unread: list[bytes] = []
+        self._codec: Codec | None = None
+        self._named: set[EUI] = set()
+        self._station: Station | None = None
+        self._con: Con | None = None
+        self._answer: ConRsp | None = None
+        self._timer: Timer | None = None
+        self._reason = ""
+
+    # the connection
+
+    def connectionMade(self) -> None:
+        self.factory.connections.add(self)
+        self.heard_at = self.factory.clock.seconds()
+        peer = self.transport.getPeer()
+        self.peer = f"{self.host}:{getattr(peer, 'port', '')}"
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+        self._wait(self.factory.limits.handshake_time, "TLS handshake took too long")
+
+    def handshakeCompleted(self) -> None:
+        """See ``IHandshakeListener``."""
+        certificate = self.transport.getPeerCertificate()
+        self._named = euis_of(certificate.to_cryptography())
+        self.phase = Phase.AWAITING_CONNECT
+        self._wait(self.factory.limits.connect_time, "no con and conCmp in time")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.read()
+        self.factory.connections.discard(self)
+        self.factory.count.leave(self.host)
+        self._stop_waiting()
+        if self.phase is Phase.HANDSHAKE:
+            self.factory.count.failed_handshakes += 1
+            error = self._reason or reason.getErrorMessage()
+            self.log.info("TLS handshake failed {peer} {error}", peer=self.peer, error=error)
+        self.phase = Phase.CLOSED
+        station, self._station = self._station, None
+        if station is not None:
+            self.factory.stations.lost(self, station, self._reason or _why(reason))
+
+    def disconnect(self, reason: str) -> None:
+        """Close after what was written; after a while, whatever is left."""
+        if self.phase is not Phase.CLOSED:
+            self._reason = self._reason or reason
+            self.phase = Phase.CLOSED
+            self._wait(self.factory.limits.close_time, reason)
+            # TLS closes nothing while a producer may still write.
+            self.transport.unregisterProducer()
+            self.transport.loseConnection()
+
+    def abort(self, reason: str) -> None:
+        """Close at once."""
+        if self.phase is not Phase.CLOSED:
+            self.factory.count.timed_out += 1
+        self._reason = self._reason or reason
+        self._stop_waiting()
+        if self.phase is not Phase.HANDSHAKE:
+            self.log.info("connection given up {peer} {reason}", peer=self.peer, reason=self._reason)
+            self.phase = Phase.CLOSED
+        self.transport.abortConnection()
+
+    def check_idle(self, now: float) -> None:
+        """Ping a silent station; give up one that stays silent."""
+        silence = now - self.heard_at
+        if self.phase is Phase.ESTABLISHED and silence >= self.factory.limits.ping_after:
+            if silence >= self.factory.limits.close_after:
+                self.abort(f"silent for {silence:.0f} s")
+            elif self._station is not None:
+                self._station.ping()
+
+    def _wait(self, seconds: float, reason: str) -> None:
+        self._stop_waiting()
+        self._timer = self.factory.clock.callLater(seconds, self.abort, reason)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    # flow control: a station that does not read is not read from
+
+    def pauseProducing(self) -> None:
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The transport is gone; connectionLost says so."""
+
+    # bytes in
+
+    def dataReceived(self, data: bytes) -> None:
+        """Stations write each message as a TLS record of its own, and each record comes here alone.
+
+        What comes in one turn of the reactor is read together, so that it is stored and
+        answered together, too.
+        """
+        self.heard_at = self.factory.clock.seconds()
+        if not self._unread:
+            self.factory.read_soon(self)
+        self._unread.append(data)
+
+    def read(self) -> None:
+        """Read what has come. Never fails: a fault of ours ends this connection, and nothing else."""
+        data = b"".join(self._unread)
+        self._unread.clear()
+        if self.phase is Phase.CLOSED or not data:
+            return
+        try:
+            self._read(data)
+        except Exception:
+            self.log.failure("connection failed {peer}", peer=self.peer)
+            self.disconnect("internal error")
+
+    def _read(self, data: bytes) -> None:
+        try:
+            payloads = self._decoder.feed(data)
+        except FramingError as error:
+            self._messages(error.completed)
+            self._framing_lost(error)
+        else:
+            self._messages(payloads)
+
+    def _messages(self, payloads: Sequence[bytes]) -> None:
+        for number, payload in enumerate(payloads):
+            if self.phase is Phase.ESTABLISHED:
+                self._operate(payloads[number:])
+                return
+            if self.phase is Phase.CLOSED:
+                return
+            try:
+                if self._codec is None:
+                    self._codec = Codec.detect(payload)
+                self._connect(self._codec.decode(payload))
+            except FramingError as error:
+                self._framing_lost(error)
+                return
+            except ProtocolError as error:
+                # Also 71 if the command is none: whatever it is, it comes too early.
+                code = ErrorCode.EPROTO if error.code == ErrorCode.ENOTSUP else error.code
+                self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
+
+    def _operate(self, payloads: Sequence[bytes]) -> None:
+        assert self._station is not None and self._codec is not None
+        decode = self._codec.decode
+        messages: list[Message | ProtocolError] = []
+        fault: FramingError | None = None
+        for payload in payloads:
+            try:
+                messages.append(decode(payload))
+            except FramingError as error:
+                fault = error
+                break
+            except ProtocolError as error:
+                messages.append(error)
+        self._station.receive(messages)
+        if fault is not None:
+            self._framing_lost(fault)
+
+    def _framing_lost(self, error: FramingError) -> None:
+        if self.phase is not Phase.CLOSED:
+            self.factory.count.closed_for_framing += 1
+            self.log.warn("framing lost, closed {peer} {error}", peer=self.peer, error=error.message)
+            self.disconnect(f"framing lost: {error.message}")
+
+    # the connect operation
+
+    def _connect(self, message: Message) -> None:
+        if isinstance(message, Con):
+            self._con_came(message)
+        elif isinstance(message, ConCmp) and self.phase is Phase.AWAITING_COMPLETE:
+            self._stop_waiting()
+            self.phase = Phase.ESTABLISHED
+            assert self._station is not None
+            established = ensureDeferred(self.factory.stations.established(self, self._station))
+            established.addErrback(self._failed)
+        elif isinstance(message, Error):
+            self.send([ErrorAck(opId=message.opId)])
+            self.disconnect(f"the station refused conRsp: {message.code} {message.message}")
+        elif not isinstance(message, ErrorAck):
+            raise ProtocolError(ErrorCode.EPROTO, "nothing but con may run before conCmp", message.opId)
+
+    def _con_came(self, con: Con) -> None:
+        if self._con is None:
+            self._con = con
+            self.phase = Phase.DECIDING
+            ensureDeferred(self._decide(con)).addErrback(self._failed)
+        elif con != self._con:
+            raise ProtocolError(ErrorCode.EPROTO, "a different con on the same connection", con.opId)
+        elif self._answer is not None:
+            self.send([self._answer])
+
+    async def _decide(self, con: Con) -> None:
+        try:
+            check_identity(self.factory.identity_policy, eui_from_int(con.bsEui), self._named)
+            station, answer = await self.factory.stations.admit(con, self)
+        except ProtocolError as error:
+            self.log.warn(
+                "station refused {bs_eui} {peer} {code} {error}",
+                bs_eui=eui_from_int(con.bsEui),
+                peer=self.peer,
+                code=error.code,
+                error=error.message,
+            )
+            self.send([Error(opId=0, code=error.code, message=error.message)])
+            self.disconnect(f"refused: {error.message}")
+            return
+        if self.phase is Phase.CLOSED:
+            self.factory.stations.lost(self, station, self._reason or "closed while connecting")
+            return
+        self._station = station
+        self._answer = answer
+        self.phase = Phase.AWAITING_COMPLETE
+        self.send([answer])
+
+    def _failed(self, failure: Failure) -> None:
+        self.log.failure("connection failed {peer}", failure, peer=self.peer)
+        self.disconnect("internal error")
+
+    # messages out
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """See :class:`bssci.center.station.Link`."""
+        if self._codec is not None and self.transport is not None:
+            encode = self._codec.encode
+            self.transport.write(b"".join([encode(message) for message in messages]))
+
+
+def _why(reason: Failure) -> str:
+    return "closed by the station" if reason.check(ConnectionDone) else reason.getErrorMessage()

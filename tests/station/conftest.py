@@ -1,0 +1,33 @@
+"""The station room on TLS in memory, before a service center in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.center import House, house, make_house
+from tests.support.tls import TLSFiles, tls_files
+from tests.support.tls_memory import StationRoom
+
+__all__ = ["house", "make_house", "tls_files"]
+
+
+@pytest.fixture
+def make_room(make_house: Callable[..., House], tls_files: TLSFiles) -> Iterator[Callable[..., StationRoom]]:
+    """Builds a :class:`StationRoom` with so many sensors; other options are its own."""
+    rooms: list[StationRoom] = []
+
+    def make(sensors: int = 0, **options) -> StationRoom:
+        rooms.append(StationRoom(make_house(sensors), options.pop("files", tls_files), **options))
+        return rooms[-1]
+
+    yield make
+    for room in rooms:
+        room.listening.doStop()
+        room.tls.stop()
+
+
+@pytest.fixture
+def room(make_room: Callable[..., StationRoom]) -> StationRoom:
+    return make_room()

@@ -1,0 +1,500 @@
+"""A base station's connection on real TLS: the handshake, bad input, silence, storms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import pytest
+from twisted.logger import globalLogPublisher
+
+from bssci.station.limits import Limits
+from bssci.wire.codec import Codec, Encoding
+from bssci.wire.frame import encode_frame
+from bssci.wire.messages import (
+    AttPrp,
+    AttPrpRsp,
+    Con,
+    ConCmp,
+    ConRsp,
+    Error,
+    ErrorAck,
+    Ping,
+    PingCmp,
+    PingRsp,
+    Status,
+    UlDataRsp,
+)
+from tests.support.center import STATION
+from tests.support.tls_memory import TCP_BUFFER, Client, StationRoom
+from tests.support.wire import connect, map_of, pack, uplink
+
+HEADER = b"MIOTYB01"
+OTHER = 0xCAFE000000000002
+
+
+@pytest.fixture
+def log_lines():
+    """The formats of what was logged at warn level or above."""
+    lines: list[dict[str, Any]] = []
+    globalLogPublisher.addObserver(lines.append)
+    yield lines
+    globalLogPublisher.removeObserver(lines.append)
+
+
+def warnings(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in lines if line["log_level"].name in ("warn", "error", "critical")]
+
+
+def errors(client: Client) -> list[tuple[int, int]]:
+    return [(error.opId, error.code) for error in client.take(Error)]
+
+
+@pytest.fixture
+def station(room: StationRoom) -> Client:
+    client = room.station()
+    client.establish(STATION)
+    client.answer_everything()
+    client.messages.clear()
+    return client
+
+
+def test_from_the_handshake_to_an_uplink(room: StationRoom) -> None:
+    client = room.station()
+    assert client.lost is None
+    answer = client.establish(STATION)
+    assert (answer.opId, answer.version, answer.snResume) == (0, "1.0.0", False)
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    assert client.server_side.delays is False
+    room.house.advance(3)
+    assert len(room.house.uplinks()) == 1
+
+
+def test_frames_may_be_cut_anywhere(station: Client) -> None:
+    data = Codec(Encoding.MESSAGEPACK).encode(uplink(1)) + Codec(Encoding.MESSAGEPACK).encode(Ping(opId=2))
+    station.write(*(data[place : place + 1] for place in range(len(data))))
+    assert sorted(type(message).__name__ for message in station.messages) == ["PingRsp", "UlDataRsp"]
+
+
+def test_con_to_the_first_uplinks_in_one_read(room: StationRoom) -> None:
+    client = room.station()
+    client.say(client.con(STATION))
+    client.say(ConCmp(opId=0), uplink(1, packetCnt=1), uplink(2, packetCnt=2))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1), UlDataRsp(opId=2)]
+
+
+def test_a_json_connection(room: StationRoom) -> None:
+    client = room.station()
+    client.use(Encoding.JSON)
+    client.establish(STATION)
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+
+
+# framing: closed, counted, one line with the peer
+
+
+@pytest.mark.parametrize("established", [False, True])
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        HEADER + b"\xff\xff\xff\xff",
+        HEADER + (1024 * 1024 + 1).to_bytes(4, "little"),
+        encode_frame(b"\x00garbage"),
+        encode_frame(b""),
+    ],
+    ids=["identifier", "size", "one-too-many", "no-map", "empty"],
+)
+def test_lost_framing_closes_is_counted_and_logged_once(
+    room: StationRoom, garbage: bytes, established: bool, log_lines: list[dict[str, Any]]
+) -> None:
+    client = room.station()
+    if established:
+        client.establish(STATION)
+    client.write(garbage)
+    room.advance(1)
+    assert client.lost is not None
+    assert room.count.closed_for_framing == 1
+    assert (room.count.open, room.factory.connections) == (0, set())
+    [line] = warnings(log_lines)
+    assert line["peer"] == "192.0.2.1:40000"
+
+
+def test_what_was_whole_before_the_fault_is_kept(room: StationRoom, station: Client) -> None:
+    station.write(Codec(Encoding.MESSAGEPACK).encode(uplink(1)) + b"XXXXXXXXXXXX")
+    room.house.advance(3)
+    assert len(room.house.uplinks()) == 1
+
+
+def test_the_largest_frame_is_configurable(make_room) -> None:
+    room = make_room(limits=Limits(frame_size=2000))
+    client = room.station()
+    client.establish(STATION)
+    client.say(uplink(1, userData=[1] * 1500))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    client.say(uplink(2, userData=[1] * 2500))
+    room.advance(1)
+    assert client.lost is not None
+
+
+# messages: an error for that operation, the connection kept
+
+
+def without(name: str) -> dict[str, Any]:
+    plain = map_of(uplink(1))
+    del plain[name]
+    return plain
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (pack(without("snr")), 71),
+        (pack(map_of(uplink(1)) | {"snr": "loud"}), 71),
+        (pack(map_of(uplink(1)) | {"packetCnt": -1}), 22),
+        (pack({"command": "no.such", "opId": 1}), 95),
+        (pack({"command": "rc.reset", "opId": 1}), 95),
+        (pack({"command": "status", "opId": 1}), 71),
+        (pack(map_of(uplink(0))), 71),
+    ],
+)
+def test_a_bad_message_costs_itself(station: Client, payload: bytes, code: int) -> None:
+    op_id = msgpack.unpackb(payload)["opId"]
+    station.write(encode_frame(payload))
+    assert errors(station) == [(op_id, code)]
+    station.say(ErrorAck(opId=op_id), uplink(2))
+    assert station.take(UlDataRsp) == [UlDataRsp(opId=2)]
+    assert station.lost is None
+
+
+def test_a_broken_map_is_answered_71(station: Client) -> None:
+    station.write(encode_frame(b"\x82\xa7command\xa6ulData\xa4opId"))
+    [(_, code)] = errors(station)
+    assert code == 71
+    station.say(uplink(1))
+    assert station.take(UlDataRsp) == [UlDataRsp(opId=1)]
+
+
+@pytest.mark.parametrize(
+    "message", [uplink(1), Ping(opId=1), ConCmp(opId=0), PingRsp(opId=-1)], ids=lambda m: type(m).__name__
+)
+@pytest.mark.parametrize("after_con", [False, True])
+def test_anything_before_con_cmp_is_answered_71(room: StationRoom, message, after_con: bool) -> None:
+    client = room.station()
+    if after_con:
+        if isinstance(message, ConCmp):
+            return
+        client.say(client.con(STATION))
+        client.take(ConRsp)
+    client.say(message)
+    assert errors(client) == [(message.opId, 71)]
+    client.say(ErrorAck(opId=message.opId))
+    if not after_con:
+        client.say(client.con(STATION))
+    client.say(ConCmp(opId=0), uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    room.house.advance(3)
+    assert len(room.house.uplinks()) == 1
+
+
+@pytest.mark.parametrize(
+    "payload", [pack({"command": "no.such", "opId": 4}), pack({"command": "con", "opId": 0})]
+)
+def test_what_is_unreadable_before_con_cmp_is_answered_71(room: StationRoom, payload: bytes) -> None:
+    client = room.station()
+    client.write(encode_frame(payload))
+    assert errors(client) == [(msgpack.unpackb(payload)["opId"], 71)]
+    client.establish(STATION)
+    assert client.lost is None
+
+
+# the connect operation
+
+
+def test_con_twice_is_answered_and_does_no_harm(room: StationRoom) -> None:
+    client = room.station()
+    client.say(client.con(STATION), client.con(STATION))
+    client.say(client.con(STATION))
+    answers = client.take(ConRsp)
+    assert len(answers) >= 2
+    assert all(answer == answers[0] for answer in answers)
+    client.say(ConCmp(opId=0), ConCmp(opId=0), uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    assert client.lost is None
+    assert len(room.house.center.stations.connected()) == 1
+
+
+def test_another_con_on_the_same_connection_is_answered_71(room: StationRoom) -> None:
+    client = room.station()
+    client.say(client.con(STATION))
+    client.say(client.con(OTHER))
+    assert errors(client) == [(0, 71)]
+
+
+def test_another_major_version_is_refused_and_closed(room: StationRoom) -> None:
+    client = room.station()
+    client.say(client.con(STATION, version="2.0.0"))
+    assert len(client.take(Error)) == 1
+    room.advance(1)
+    assert client.lost is not None
+
+
+def test_a_station_that_refuses_our_answer_is_left(room: StationRoom) -> None:
+    client = room.station()
+    client.say(client.con(STATION))
+    client.say(Error(opId=0, code=22, message="no"))
+    assert client.take(ErrorAck) == [ErrorAck(opId=0)]
+    room.advance(1)
+    assert client.lost is not None
+    assert room.house.center.stations.connected() == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "certificate", "admitted"),
+    [
+        ("lenient", "localhost", True),
+        ("lenient", STATION, True),
+        ("lenient", OTHER, False),
+        ("strict", STATION, True),
+        ("strict", "localhost", False),
+        ("strict", OTHER, False),
+    ],
+)
+def test_the_identity_policy(make_room, policy: str, certificate: int | str, admitted: bool) -> None:
+    room = make_room(identity=policy)
+    client = room.station(certificate)
+    client.say(client.con(STATION))
+    if admitted:
+        assert len(client.take(ConRsp)) == 1
+    else:
+        assert errors(client) == [(0, 1)]
+        room.advance(1)
+        assert client.lost is not None
+        assert len(room.house.center.stations) == 0
+
+
+# time
+
+
+def test_a_handshake_that_never_ends_is_given_up(room: StationRoom) -> None:
+    stuck = Client(room, None, "192.0.2.9")
+    room.advance(9)
+    assert not stuck.server_side.disconnected and room.count.open == 1
+    room.clients.append(stuck)
+    room.advance(2)
+    assert stuck.lost is not None
+    assert (room.count.open, room.count.failed_handshakes, room.count.timed_out) == (0, 1, 1)
+
+
+def test_a_station_that_never_says_con_is_given_up(room: StationRoom) -> None:
+    client = room.station()
+    room.advance(9)
+    assert client.lost is None
+    room.advance(2)
+    assert client.lost is not None
+    assert room.count.timed_out == 1
+
+
+def test_a_station_that_never_says_con_cmp_is_given_up(room: StationRoom) -> None:
+    client = room.station()
+    room.advance(5)
+    client.say(client.con(STATION))
+    room.advance(6)
+    assert client.lost is not None
+    assert room.house.states() == []
+
+
+def test_a_silent_station_is_asked_for_a_sign_of_life(room: StationRoom, station: Client) -> None:
+    station.vanish()
+    room.advance(9)
+    room.clients.append(station)
+    room.advance(2)
+    [ping] = station.take(Ping)
+    station.say(PingRsp(opId=ping.opId))
+    assert station.take(PingCmp) == [PingCmp(opId=ping.opId)]
+    room.advance(9)
+    assert station.lost is None
+
+
+def test_a_vanished_station_is_noticed(room: StationRoom, station: Client) -> None:
+    station.vanish()
+    room.advance(19)
+    assert room.house.states() == [("online", False)]
+    room.advance(2)
+    assert room.house.states() == [("online", False), ("offline", False)]
+    assert room.count.open == 0
+
+
+def test_a_station_that_pings_is_never_given_up(room: StationRoom, station: Client) -> None:
+    for number in range(1, 20):
+        room.advance(5)
+        station.answer_everything()
+        station.say(Ping(opId=number))
+    assert station.lost is None
+    assert len(station.take(PingRsp)) == 19
+    assert station.take(Ping) == []
+
+
+# replaced, stormed, not read
+
+
+def test_a_second_connection_replaces_the_first(room: StationRoom, station: Client) -> None:
+    second = room.station()
+    second.establish(STATION)
+    room.advance(1)
+    assert station.lost is not None
+    assert [state for state, _ in room.house.states()] == ["online", "online"]
+    second.say(uplink(1))
+    assert second.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    assert room.count.open == 1
+
+
+def test_a_half_open_connection_is_replaced_and_forgotten(room: StationRoom, station: Client) -> None:
+    station.vanish()
+    second = room.station()
+    second.establish(STATION)
+    for number in range(1, 6):
+        room.advance(2)
+        second.say(Ping(opId=number))
+    assert room.count.open == 1
+    assert len(room.house.center.stations.connected()) == 1
+
+
+def test_a_storm_of_fourteen_connections_of_which_six_finish(room: StationRoom) -> None:
+    clients = [room.station() for _ in range(14)]
+    finished = clients[2:8]
+    for client in finished[:-1]:
+        client.say(client.con(STATION))
+    last = finished[-1]
+    last.say(last.con(STATION), last.con(STATION))
+    for client in finished:
+        client.say(ConCmp(opId=0))
+    last.answer_everything()
+    last.say(uplink(1))
+    assert last.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    assert [state for state, _ in room.house.states()] == ["online"]
+    for number in range(2, 8):
+        room.advance(2)
+        last.say(Ping(opId=number))
+    assert [client for client in clients if client.lost is None] == [last]
+    assert room.count.open == 1
+    assert len(room.house.center.stations.connected()) == 1
+
+
+def test_a_station_that_never_reads_is_bounded_and_given_up(make_room) -> None:
+    room = make_room(sensors=900)
+    station = room.station()
+    station.establish(STATION)
+    station.deaf = True
+    station.messages.clear()
+    op_id = 0
+    for _ in range(200):
+        if station.server_side.paused:
+            break
+        op_id += 1
+        station.say(*(Ping(opId=(op_id - 1) * 100 + number) for number in range(1, 101)))
+    assert station.server_side.paused
+    before = station.unread
+    station.say(*(Ping(opId=op_id * 100 + number) for number in range(1, 1001)))
+    assert station.unread <= before + 10_000
+    assert before < 2 * TCP_BUFFER
+    room.advance(21)
+    assert room.house.states()[-1][0] == "offline"
+    assert room.count.open == 0
+
+
+def test_connections_beyond_the_limit_are_refused_before_tls(make_room) -> None:
+    room = make_room(limits=Limits(connections=3, connections_per_host=2))
+    first = room.station(host="192.0.2.1")
+    assert not first.refused
+    assert not room.station(host="192.0.2.1").refused
+    assert room.station(host="192.0.2.1").refused
+    assert not room.station(host="192.0.2.2").refused
+    assert room.station(host="192.0.2.3").refused
+    assert room.count.refused == 2
+    first.transport.loseConnection()
+    room.settle()
+    assert not room.station(host="192.0.2.1").refused
+
+
+def test_a_service_that_stops_closes_in_order(room: StationRoom, station: Client) -> None:
+    room.house.center.stations.stop()
+    room.settle()
+    assert station.lost is not None
+    assert room.count.timed_out == 0
+
+
+def deliver_and_leave(client: Client, data: bytes) -> None:
+    """Bytes and the end of the connection in one turn of the reactor."""
+    protocol = next(iter(client.room.factory.connections))
+    protocol.dataReceived(data)
+    client.server_side.abortConnection()
+    client.room.advance(1)
+
+
+def test_the_last_words_of_a_station_are_heard(room: StationRoom, station: Client) -> None:
+    deliver_and_leave(station, Codec(Encoding.MESSAGEPACK).encode(uplink(1)))
+    room.house.advance(3)
+    assert len(room.house.uplinks()) == 1
+    assert room.house.states()[-1][0] == "offline"
+
+
+def test_garbage_as_last_words_leaves_nothing_behind(room: StationRoom, station: Client) -> None:
+    deliver_and_leave(station, b"garbage that nobody reads")
+    assert (room.count.open, room.count.closed_for_framing) == (0, 1)
+    assert room.house.states()[-1][0] == "offline"
+
+
+def test_a_fault_of_ours_ends_one_connection_and_leaves_nothing_behind(
+    room: StationRoom, station: Client, monkeypatch: pytest.MonkeyPatch, expected_errors
+) -> None:
+    other = room.station()
+    other.establish(OTHER)
+    broken = room.house.center.stations.get(f"{STATION:016X}")
+
+    def fail(messages: object) -> None:
+        raise RuntimeError("bug")
+
+    monkeypatch.setattr(broken, "receive", fail)
+    station.say(Ping(opId=1))
+    other.say(Ping(opId=1))
+    room.advance(1)
+    assert station.lost is not None
+    assert other.take(PingRsp) == [PingRsp(opId=1)]
+    assert room.count.open == 1
+    assert [failure.type for failure in expected_errors] == [RuntimeError]
+    expected_errors.clear()
+
+
+def test_the_vendors_ways_cost_nothing(room: StationRoom) -> None:
+    client = room.station()
+    plain = map_of(connect(bsEui=STATION))
+    plain["snBsUuid"] = [byte - 256 if byte > 127 else byte for byte in range(120, 136)]
+    plain["bsEui"] = STATION - 2**64
+    plain["info"] = ""
+    plain["vendor"] = None
+    plain["bidi"] = True
+    client.write(encode_frame(pack(dict(sorted(plain.items(), reverse=True)))))
+    assert len(client.take(ConRsp)) == 1
+    client.say(ConCmp(opId=0))
+    telegram = map_of(uplink(1)) | {"rxTime": 1.7e18, "userData": b"\1\2", "format": None, "new": 1}
+    client.write(encode_frame(pack(telegram)))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    room.house.advance(3)
+    assert [event.payload for event in room.house.uplinks()] == [b"\1\2"]
+
+
+def test_sensors_are_brought_while_uplinks_are_served(make_room) -> None:
+    room = make_room(sensors=300)
+    client = room.station()
+    client.establish(STATION)
+    asked = client.take(AttPrp)
+    assert 1 < len(asked) < 300
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    client.say(*(AttPrpRsp(opId=request.opId) for request in asked))
+    client.answer_everything()
+    assert room.house.center.stations.get(f"{STATION:016X}").propagation.outstanding == 0
+    assert client.take(Status) == [] and not isinstance(client.lost, Con)

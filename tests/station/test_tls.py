@@ -1,0 +1,111 @@
+"""Mutual TLS: who gets in, and certificates that change while stations are connected."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from OpenSSL import SSL
+
+from bssci.certificates import CertificateError
+from bssci.station.tls import CertificateFiles
+from bssci.wire.messages import Ping, PingRsp, UlDataRsp
+from tests.support.center import STATION
+from tests.support.tls import Authority, TLSFiles
+from tests.support.wire import uplink
+
+
+@pytest.fixture
+def own_files(tmp_path: Path) -> TLSFiles:
+    """Certificates that this test may change."""
+    (tmp_path / "tls").mkdir()
+    return TLSFiles(tmp_path / "tls")
+
+
+@pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+def test_tls_1_2_and_later(room, version: int) -> None:
+    client = room.station(version=version)
+    client.establish(STATION)
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+
+
+def test_a_certificate_of_another_authority_stays_out(room, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger"
+    stranger.mkdir()
+    Authority(stranger, "somebody else").issue(
+        "localhost", stranger / "station_cert.pem", stranger / "station_key.pem"
+    )
+    (stranger / "ca_cert.pem").write_bytes(room.files.ca.read_bytes())
+    client = room.station(bundle=stranger)
+    client.say(client.con(STATION))
+    room.advance(1)
+    assert client.lost is not None
+    assert room.count.failed_handshakes == 1
+    assert len(room.house.center.stations) == 0
+
+
+def renew(files: TLSFiles) -> None:
+    files.authority.issue("renewed", files.certificate, files.key, server=True)
+
+
+def subject_seen_by(client) -> str:
+    subject = client.transport.getPeerCertificate().to_cryptography().subject
+    return subject.rfc4514_string().removeprefix("CN=")
+
+
+def test_renewed_files_serve_new_connections_and_drop_nobody(make_room, own_files: TLSFiles) -> None:
+    room = make_room(files=own_files)
+    room.tls.start()
+    old = room.station()
+    old.establish(STATION)
+    renew(own_files)
+    room.advance(6)
+    new = room.station()
+    assert (subject_seen_by(old), subject_seen_by(new)) == ("localhost", "renewed")
+    old.say(Ping(opId=1))
+    assert old.take(PingRsp) == [PingRsp(opId=1)]
+
+
+def test_a_key_that_does_not_fit_leaves_the_old_ones_in_force(make_room, own_files: TLSFiles) -> None:
+    room = make_room(files=own_files)
+    room.tls.start()
+    key = own_files.key.read_bytes()
+    renew(own_files)
+    new_key = own_files.key.read_bytes()
+    own_files.key.write_bytes(key)
+    room.advance(6)
+    assert subject_seen_by(room.station()) == "localhost"
+    own_files.key.write_bytes(new_key)
+    room.advance(6)
+    assert subject_seen_by(room.station()) == "renewed"
+
+
+def test_a_missing_file_leaves_the_old_ones_in_force(make_room, own_files: TLSFiles) -> None:
+    room = make_room(files=own_files)
+    room.tls.start()
+    own_files.certificate.unlink()
+    room.advance(6)
+    assert subject_seen_by(room.station()) == "localhost"
+
+
+def test_an_authority_that_is_added_lets_its_stations_in(
+    make_room, own_files: TLSFiles, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    authority = Authority(other, "other CA")
+    authority.issue("localhost", other / "station_cert.pem", other / "station_key.pem")
+    trusted_by_station = own_files.ca.read_bytes()
+    own_files.ca.write_bytes(trusted_by_station + authority.certificate_pem)
+    (other / "ca_cert.pem").write_bytes(trusted_by_station)
+    room = make_room(files=own_files)
+    room.station(bundle=other).establish(STATION)
+
+
+def test_files_that_do_not_fit_refuse_the_start(own_files: TLSFiles) -> None:
+    key = own_files.key.read_bytes()
+    renew(own_files)
+    own_files.key.write_bytes(key)
+    with pytest.raises(CertificateError, match="KEY_FILE"):
+        CertificateFiles(own_files.certificate, own_files.key, own_files.ca).load()

@@ -1,0 +1,5 @@
+"""Offers the sink ``log``."""
+
+from bssci.sinks.log import LogSinkFactory
+
+log = LogSinkFactory()

@@ -1,0 +1,5 @@
+"""Offers the sink ``mqtt``."""
+
+from bssci.sinks.mqtt.plugin import MqttSinkFactory
+
+mqtt = MqttSinkFactory()

@@ -1,0 +1,97 @@
+"""Finds the sinks that are installed, and builds those that SINKS names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.plugin import getPlugins
+from zope.interface.exceptions import Invalid
+from zope.interface.verify import verifyObject
+
+from bssci import plugins
+from bssci.settings import SETTINGS, Settings
+from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
+
+
+class SinkError(ValueError):
+    """A sink cannot be used; one line that says what to change."""
+
+
+def discover() -> dict[str, Any]:
+    """Every installed :class:`ISinkFactory` by its name.
+
+    :raises SinkError: two have the same name, one is no factory, or brings a setting that is there already.
+    """
+    factories: dict[str, Any] = {}
+    for factory in getPlugins(ISinkFactory, plugins):
+        try:
+            verifyObject(ISinkFactory, factory)
+        except Invalid as error:
+            raise SinkError(f"sink plugin {factory!r} is incomplete: {error}".replace("\n", " ")) from error
+        if factory.name in factories:
+            raise SinkError(
+                f"two sink plugins are named {factory.name!r}: {factories[factory.name]!r} and {factory!r}"
+            )
+        factories[factory.name] = factory
+    names = Counter(setting.name for setting in own_settings(factories.values()))
+    taken = sorted(name for name, count in names.items() if count > 1 or name in SETTINGS)
+    if taken:
+        raise SinkError(f"sink plugins bring settings that are there already: {', '.join(taken)}")
+    return factories
+
+
+def choose(factories: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+    """The factories that SINKS names, in its order.
+
+    :raises SinkError: one is not installed.
+    """
+    chosen = []
+    for name in names:
+        if name not in factories:
+            installed = ", ".join(sorted(factories))
+            raise SinkError(f"SINKS: no sink {name!r} is installed; there are: {installed}")
+        chosen.append(factories[name])
+    return chosen
+
+
+def own_settings(factories: Iterable[Any]) -> list[SinkSetting]:
+    """The settings that sinks bring along."""
+    return [
+        setting for factory in factories for setting in factory.settings if isinstance(setting, SinkSetting)
+    ]
+
+
+def build(factory: Any, settings: Settings, texts: Mapping[str, str], center: Any) -> Any:
+    """One sink.
+
+    :param texts: what the environment and ``.env`` say, for the sink's own settings.
+    :raises SinkError: a setting is wrong.
+    """
+    try:
+        sink = factory.build(_values(factory.settings, settings, texts), center)
+    except ValueError as error:
+        raise SinkError(f"sink {factory.name}: {error}") from error
+    try:
+        verifyObject(ISink, sink)
+    except Invalid as error:
+        raise SinkError(f"sink {factory.name} is incomplete: {error}".replace("\n", " ")) from error
+    return sink
+
+
+def _values(
+    wanted: Sequence[SinkSetting | str], settings: Settings, texts: Mapping[str, str]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting in wanted:
+        if isinstance(setting, str):
+            if setting not in SETTINGS:
+                raise ValueError(f"{setting} is no setting of the service")
+            values[setting] = getattr(settings, SETTINGS[setting].attribute)
+            continue
+        try:
+            values[setting.name] = setting.parse(texts.get(setting.name) or setting.default)
+        except ValueError as error:
+            raise ValueError(f"{setting.name}: {error}") from error
+    return values

@@ -1,0 +1,66 @@
+"""What a sink is, for those who write one: see ``docs/plugins.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from zope.interface import Attribute, Interface
+
+
+@dataclass(frozen=True)
+class SinkSetting:
+    """A setting of a sink: read from the environment or ``.env`` under its name."""
+
+    name: str
+    """upper case with underscores, begins with the sink's name: ``INFLUX_URL``"""
+    default: str
+    description: str
+    parse: Callable[[str], Any] = str
+    """raises ValueError, saying what is allowed"""
+
+
+class ISink(Interface):
+    """Where events go. All methods are called in the reactor's thread."""
+
+    def start() -> None:
+        """Begin. Called once, before the first :meth:`deliver`.
+
+        Must not block and need not wait for the other side: :meth:`deliver` may.
+        If it raises, that is logged and it is called again, later and later.
+        """
+
+    def deliver(batch):
+        """Take a batch: a list of ``bssci.model`` events, in the order they happened.
+
+        It may hold any kind of event, also kinds that later versions add: ignore
+        what you do not know. The batch counts as delivered when the Deferred that
+        this returns fires. If that fails, or this raises, the same events come
+        again after 1 s, 2 s, 4 s ... 30 s, perhaps with others behind them: so a
+        sink sees each event at least once, and ``Uplink.id`` tells repetitions.
+        The next batch comes only after this one. However long you take, you delay
+        nobody: your backlog is kept in the journal.
+        """
+
+    def stop():
+        """End. Finish what was delivered; returns a Deferred, which is given a few seconds."""
+
+
+class ISinkFactory(Interface):
+    """Makes a sink. A module in ``bssci.plugins`` offers an object that provides this."""
+
+    name = Attribute("how SINKS names it: lower-case letters, digits, ``_`` and ``-``; unique")
+    description = Attribute("one line for people")
+    settings = Attribute(
+        "a sequence, may be empty: a :class:`SinkSetting` for each setting of its own,"
+        " and the name of each setting of the service that it wants to know"
+    )
+
+    def build(settings, center):
+        """The sink.
+
+        :param settings: the value of each of :attr:`settings`, parsed, by its name.
+        :param center: :class:`bssci.center.ServiceCenter`: what the service knows, and its commands.
+        :raises ValueError: with one line that says which setting to change; stops the start.
+        """

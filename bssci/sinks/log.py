@@ -1,0 +1,84 @@
+"""The sink ``log``: events as log lines; uplinks at debug level, the rest at info."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from bssci import logs
+from bssci.model import AnyEvent, SensorStatus, StationState, StationStatus, Uplink
+from bssci.sinks.interfaces import ISink, ISinkFactory
+
+
+@implementer(ISink)
+class LogSink:
+    """Writes what happens to the service's own log."""
+
+    log = Logger()
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
+        debug = logs.is_enabled("debug")
+        for event in batch:
+            if isinstance(event, StationState):
+                self.log.info(
+                    "station {state} {bs_eui} {reason}",
+                    state=event.state,
+                    bs_eui=event.base_station_eui,
+                    resumed=event.resumed,
+                    reason=event.reason,
+                )
+            elif isinstance(event, SensorStatus) and event.code is not None:
+                self.log.info(
+                    "sensor {action} {ep_eui} {bs_eui} {code} {message}",
+                    action=event.action,
+                    ep_eui=event.end_point_eui,
+                    bs_eui=event.base_station_eui,
+                    code=event.code,
+                    message=event.message,
+                )
+            elif debug:
+                self._debug(event)
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        return succeed(None)
+
+    def _debug(self, event: AnyEvent) -> None:
+        if isinstance(event, Uplink):
+            self.log.debug(
+                "uplink {ep_eui} {cnt} {bs_eui} {snr} {duplicates}",
+                ep_eui=event.end_point_eui,
+                cnt=event.packet_counter,
+                bs_eui=event.best.base_station_eui,
+                snr=event.best.snr,
+                duplicates=event.duplicates,
+            )
+        elif isinstance(event, SensorStatus):
+            self.log.debug(
+                "sensor {action} {ep_eui} {bs_eui}",
+                action=event.action,
+                ep_eui=event.end_point_eui,
+                bs_eui=event.base_station_eui,
+            )
+        elif isinstance(event, StationStatus):
+            self.log.debug("station status {bs_eui} {code}", bs_eui=event.base_station_eui, code=event.code)
+
+
+@implementer(IPlugin, ISinkFactory)
+class LogSinkFactory:
+    """Builds the sink ``log``."""
+
+    name = "log"
+    description = "writes stations' comings and goings, and at debug level every uplink, to the log"
+    settings = ()
+
+    def build(self, settings: Mapping[str, Any], center: Any) -> LogSink:
+        return LogSink()

@@ -1,0 +1,1 @@
+"""The sink ``mqtt``: client, embedded broker, payloads and requests."""

@@ -1,0 +1,217 @@
+"""The sink ``mqtt``: events to topics, birth and last will, who is online, a sign of life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bssci.clock import Ticker
+from bssci.model import AnyEvent, StationState
+from bssci.settings import Settings
+from bssci.sinks.interfaces import ISink
+from bssci.sinks.mqtt import payloads
+from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.sinks.mqtt.embedded import EmbeddedBroker
+from bssci.sinks.mqtt.requests import Requests
+from bssci.sinks.mqtt.values import MqttOffline
+
+EMBEDDED = "embedded"
+HEALTH_INTERVAL = 60.0
+"""s"""
+STOP_TIME = 1.0
+"""s for the last acknowledgements and the goodbye"""
+BROKER_RETRY = 10.0
+"""s until the embedded broker is started again that did not start"""
+SETTINGS = (
+    "MQTT_BROKER",
+    "MQTT_PORT",
+    "MQTT_USERNAME",
+    "MQTT_PASSWORD",
+    "BASE_TOPIC",
+    "MQTT_QOS",
+    "MQTT_TLS",
+    "MQTT_CA_FILE",
+    "MQTT_CERT_FILE",
+    "MQTT_KEY_FILE",
+    "MQTT_TRANSPORT",
+    "MQTT_PATH",
+    "MQTT_CLIENT_ID",
+)
+
+LIVE = tuple(name for name in SETTINGS if name != "BASE_TOPIC")
+"""what may change while the service runs"""
+
+
+@implementer(ISink)
+class MqttSink:
+    """Publishes under BASE_TOPIC.
+
+    Uplinks and what else is delivered come from the journal and wait there while the
+    broker is away. ``bs/{EUI}/state`` and ``service/status`` are retained and tell the
+    present: they are published as they change, and anew after every connection.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, values: Mapping[str, Any], center: Any) -> None:
+        self._center = center
+        self._base_topic: str = values["BASE_TOPIC"]
+        self._client = MqttClient(
+            reactor,
+            self._client_settings(values),
+            on_online=self._online,
+            on_offline=self._offline,
+            on_message=self._received,
+        )
+        self._requests = Requests(center, self._base_topic, self._answer_settings)
+        self._client.subscribe(self._requests.topics())
+        self._port: int = values["MQTT_PORT"]
+        self._broker: EmbeddedBroker | None = None
+        if values["MQTT_BROKER"] == EMBEDDED:
+            self._broker = EmbeddedBroker(reactor, values["MQTT_PORT"], lambda reason: None)
+        self._reactor = reactor
+        self._broker_retry: IDelayedCall | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._unwatch: Callable[[], None] | None = None
+        self._unwatch_settings: Callable[[], None] | None = None
+        self._ticker = Ticker(reactor, HEALTH_INTERVAL, self._publish_health)
+
+    def start(self) -> None:
+        self._unwatch = self._center.watch_stations(self._station_changed)
+        self._unwatch_settings = self._center.configuration.watch(LIVE, self._reconfigure)
+        self._ticker.start()
+        if self._broker is None:
+            self._client.start()
+        else:
+            self._start_broker(self._broker)
+
+    def _start_broker(self, broker: EmbeddedBroker) -> None:
+        self._broker_retry = None
+        broker.start().addCallbacks(lambda _: self._client.start(), self._no_broker, errbackArgs=(broker,))
+
+    def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
+        return ensureDeferred(self._deliver(batch))
+
+    async def _deliver(self, batch: Sequence[AnyEvent]) -> None:
+        if not self._client.online:
+            waiting: Deferred[None] = Deferred()
+            self._waiting.append(waiting)
+            await waiting
+        messages = [self._message(event) for event in batch]
+        await self._client.publish([message for message in messages if message is not None])
+
+    def _message(self, event: AnyEvent) -> Message | None:
+        try:
+            return payloads.message(self._base_topic, event)
+        except Exception:
+            self.log.failure("event cannot be published {kind}", kind=type(event).__name__)
+            return None
+
+    def stop(self) -> Deferred[None]:
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        self._ticker.stop()
+        for unwatch in (self._unwatch, self._unwatch_settings):
+            if unwatch is not None:
+                unwatch()
+        if self._broker_retry is not None:
+            self._broker_retry.cancel()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.errback(MqttOffline("the sink stops"))
+        await self._client.stop(STOP_TIME, last=self._service_status("offline"))
+        if self._broker is not None:
+            await self._broker.stop()
+
+    def _client_settings(self, values: Mapping[str, Any]) -> MqttSettings:
+        embedded = values["MQTT_BROKER"] == EMBEDDED
+        will = self._service_status("offline")
+        settings = MqttSettings(
+            host="127.0.0.1" if embedded else values["MQTT_BROKER"],
+            port=values["MQTT_PORT"],
+            qos=values["MQTT_QOS"],
+            client_id=values["MQTT_CLIENT_ID"] or f"bssci-{self._center.eui}",
+            will=(will.topic, will.payload),
+        )
+        if embedded:
+            return settings
+        return replace(
+            settings,
+            username=values["MQTT_USERNAME"],
+            password=values["MQTT_PASSWORD"],
+            tls=values["MQTT_TLS"],
+            ca_file=str(values["MQTT_CA_FILE"] or ""),
+            cert_file=str(values["MQTT_CERT_FILE"] or ""),
+            key_file=str(values["MQTT_KEY_FILE"] or ""),
+            transport=values["MQTT_TRANSPORT"],
+            path=values["MQTT_PATH"],
+        )
+
+    def _reconfigure(self, settings: Settings) -> None:
+        """MQTT_* changed; a broker of our own is started or stopped with them."""
+        values = {name: getattr(settings, name.lower()) for name in SETTINGS}
+        ensureDeferred(self._change_broker(values)).addErrback(self._not_changed)
+
+    async def _change_broker(self, values: Mapping[str, Any]) -> None:
+        broker = (values["MQTT_BROKER"] == EMBEDDED, values["MQTT_PORT"])
+        if self._broker is not None and broker != (True, self._port):
+            await self._broker.stop()
+            self._broker = None
+        self._port = values["MQTT_PORT"]
+        await self._client.reconfigure(self._client_settings(values), last=self._service_status("offline"))
+        if values["MQTT_BROKER"] == EMBEDDED and self._broker is None:
+            self._broker = EmbeddedBroker(self._reactor, values["MQTT_PORT"], lambda reason: None)
+            self._start_broker(self._broker)
+
+    def _not_changed(self, failure: Failure) -> None:
+        self.log.failure("MQTT settings", failure)
+
+    # what tells the present
+
+    def _online(self) -> None:
+        self._publish(
+            [
+                self._service_status("online"),
+                *(payloads.station_state(self._base_topic, state) for state in self._center.station_states()),
+            ]
+        )
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    def _received(self, topic: str, payload: bytes, retained: bool) -> None:
+        self._requests.received(topic, payload, retained)
+
+    def _answer_settings(self, answer: dict[str, Any]) -> None:
+        self._publish([payloads.settings_answer(self._base_topic, answer)])
+
+    def _offline(self, reason: str) -> None:
+        self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
+
+    def _station_changed(self, state: StationState) -> None:
+        self._publish([payloads.station_state(self._base_topic, state)])
+
+    def _publish_health(self) -> None:
+        self._publish([payloads.health_check(self._base_topic, self._center.health())])
+
+    def _publish(self, messages: Sequence[Message]) -> None:
+        if self._client.online:
+            self._client.publish(messages).addErrback(self._present_not_published)
+
+    def _present_not_published(self, failure: Failure) -> None:
+        self.log.debug("published anew after the next connection {error}", error=failure.getErrorMessage())
+
+    def _no_broker(self, failure: Failure, broker: EmbeddedBroker) -> None:
+        self.log.error("MQTT broker not started {error}", error=failure.getErrorMessage())
+        self._broker_retry = self._reactor.callLater(BROKER_RETRY, self._start_broker, broker)
+
+    def _service_status(self, state: str) -> Message:
+        return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)

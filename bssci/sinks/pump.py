@@ -1,0 +1,217 @@
+"""Carries events from the journal to one sink, by the sink's own cursor.
+
+    idle --events stored--> reading --batch--> delivering --done--> cursor moved, reading
+                               ^                    |
+                               +----- backoff <-----+ failed
+
+What a sink has not taken stays in the journal, so nothing here grows with its backlog,
+and no sink notices another one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.clock import Timer
+from bssci.journal import Journal
+
+BATCH = 500
+"""events that a sink gets at once, at most"""
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
+"""s"""
+RATE_PERIOD = 60.0
+"""s over which the delivery rate is measured"""
+DRAIN_TIME = 1.5
+"""s that a stop waits for what is queued"""
+STOP_TIME = 2.0
+"""s that a sink then has to end"""
+LOG_EVERY = 100
+"""failures in a row are logged the first time and every so many times"""
+
+
+@dataclass(frozen=True)
+class SinkStatistics:
+    """How far a sink is."""
+
+    queued: int
+    """events in the journal that it has not taken"""
+    oldest_seconds: float
+    """age of the oldest of them"""
+    delivered: int
+    failed: int
+    """deliveries that failed since the start; each was, or will be, repeated"""
+    rate: float
+    """events delivered a second, over the last minute"""
+    failing: bool
+    """the last delivery failed"""
+    last_error: str
+
+
+class Pump:
+    """Delivers to one sink what the journal holds after its cursor.
+
+    :param sink: an :class:`bssci.sinks.ISink`.
+    :param cursor: the sequence number of the last event that the sink has taken.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        journal: Journal,
+        name: str,
+        sink: Any,
+        cursor: int,
+        now: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.sink = sink
+        self.cursor = cursor
+        self._clock = clock
+        self._journal = journal
+        self._now = now
+        self._unsubscribe: Callable[[], None] | None = None
+        self._busy = False
+        self._running = False
+        self._begun = False
+        self._backoff = 0.0
+        self._timer: Timer | None = None
+        self._idle: list[Deferred[None]] = []
+        self._oldest_at: float | None = None
+        self._delivered = 0
+        self._failed = 0
+        self._failures = 0
+        """in a row"""
+        self._last_error = ""
+        self._history: deque[tuple[float, int]] = deque([(clock.seconds(), 0)])
+
+    def start(self) -> None:
+        self._running = True
+        self._unsubscribe = self._journal.subscribe(self._pump)
+        self._pump()
+
+    async def stop(self) -> None:
+        """Give the sink what is there already, then end it."""
+        await self._drained()
+        self._running = False
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        if self._begun:
+            await maybeDeferred(self.sink.stop).addTimeout(STOP_TIME, self._clock)
+
+    def _drained(self) -> Deferred[None]:
+        """Fires when the sink has taken all there is, or does not take it now."""
+        if self._backoff or (self.cursor >= self._journal.last_seq and not self._busy):
+            return succeed(None)
+        drained: Deferred[None] = Deferred(self._idle.remove)
+        self._idle.append(drained)
+        return drained.addTimeout(DRAIN_TIME, self._clock).addErrback(lambda failure: None)
+
+    def statistics(self) -> SinkStatistics:
+        queued = max(0, self._journal.last_seq - self.cursor)
+        self._forget_old_rates()
+        since, before = self._history[0]
+        seconds = self._clock.seconds() - since
+        return SinkStatistics(
+            queued=queued,
+            oldest_seconds=max(0.0, self._now() - self._oldest_at) if queued and self._oldest_at else 0.0,
+            delivered=self._delivered,
+            failed=self._failed,
+            failing=self._failures > 0,
+            rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
+            last_error=self._last_error,
+        )
+
+    def _pump(self) -> None:
+        if self._busy or not self._running or self._timer is not None:
+            return
+        if self._begun and self.cursor >= self._journal.last_seq:
+            self._oldest_at = None
+            self._fire_idle()
+            return
+        self._busy = True
+        done = ensureDeferred(self._deliver())
+        done.addCallbacks(self._taken, self._not_taken)
+        done.addErrback(lambda failure: self.log.failure("pump {name}", failure, name=self.name))
+
+    async def _deliver(self) -> int:
+        """The number of events that the sink took."""
+        last_seq = self._journal.last_seq
+        entries = await self._journal.read_events(self.cursor, BATCH)
+        self._oldest_at = entries[0][1].at if entries else None
+        if not self._begun:
+            self.sink.start()
+            self._begun = True
+        if not entries:
+            # Nothing follows that can be read, of what was there before it was asked for.
+            self.cursor = max(self.cursor, last_seq)
+            return 0
+        await maybeDeferred(self.sink.deliver, [event for _, event in entries])
+        self.cursor = entries[-1][0]
+        return len(entries)
+
+    def _taken(self, count: int) -> None:
+        self._busy = False
+        self._backoff = 0.0
+        if self._failures:
+            self.log.info("delivery goes on {name} {failed}", name=self.name, failed=self._failures)
+            self._failures = 0
+        self._delivered += count
+        self._remember_rate()
+        if count:
+            self._journal.move_cursor(self.name, self.cursor).addErrback(self._cursor_not_stored)
+        self._clock.callLater(0, self._pump)
+
+    def _cursor_not_stored(self, failure: Failure) -> None:
+        self.log.warn("cursor not stored {name} {error}", name=self.name, error=failure.getErrorMessage())
+
+    def _not_taken(self, failure: Failure) -> None:
+        self._busy = False
+        self._failed += 1
+        self._last_error = failure.getErrorMessage()
+        self._backoff = min(LAST_BACKOFF, self._backoff * 2 or FIRST_BACKOFF)
+        if self._failures % LOG_EVERY == 0:
+            self.log.warn(
+                "delivery failed {name} {failed} {error}",
+                name=self.name,
+                failed=self._failures + 1,
+                error=self._last_error,
+            )
+        self._failures += 1
+        if self._running:
+            self._timer = self._clock.callLater(self._backoff, self._again)
+        self._fire_idle()
+
+    def _again(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _fire_idle(self) -> None:
+        waiting, self._idle = self._idle, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    def _remember_rate(self) -> None:
+        now = self._clock.seconds()
+        if now - self._history[-1][0] >= 1.0:
+            self._history.append((now, self._delivered))
+        self._forget_old_rates()
+
+    def _forget_old_rates(self) -> None:
+        history, since = self._history, self._clock.seconds() - RATE_PERIOD
+        while len(history) > 1 and history[1][0] < since:
+            history.popleft()
+        if history[0][0] < since and history[0][1] == self._delivered:
+            history[0] = (since, self._delivered)

@@ -1,0 +1,252 @@
+"""The sink before a broker in memory: what it publishes, when, and what it waits for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from bssci.model import EUI, StationState
+from bssci.settings import load
+from bssci.sinks import ISink, discovery
+from bssci.sinks.mqtt import payloads
+from bssci.sinks.mqtt import sink as sink_module
+from bssci.sinks.mqtt.client import MqttClient, MqttOffline
+from bssci.sinks.mqtt.embedded import BrokerFailed
+from bssci.sinks.mqtt.sink import SETTINGS, MqttSink
+from tests.support.journal import uplink
+from tests.support.mqtt_broker import FakeBroker, Kind
+
+STATION = EUI("CAFE000000000001")
+
+
+def state(which: Any, at: float = 1.0) -> StationState:
+    return StationState(at=at, base_station_eui=STATION, state=which)
+
+
+class Center:
+    """What the sink asks of a service center."""
+
+    eui = EUI("0200000000000001")
+    version = "1.2.3"
+    started_at = 5.0
+
+    def __init__(self) -> None:
+        self.states = [state("offline")]
+        self.watchers: list[Any] = []
+        self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
+
+    def station_states(self) -> list[StationState]:
+        return self.states
+
+    def watch_stations(self, watcher):
+        self.watchers.append(watcher)
+        return lambda: self.watchers.remove(watcher)
+
+    def health(self) -> dict[str, Any]:
+        return {"status": "ok"}
+
+    def change(self, now: StationState) -> None:
+        self.states = [now]
+        for watcher in self.watchers:
+            watcher(now)
+
+
+class Broker:
+    """An embedded broker that starts as told."""
+
+    def __init__(self) -> None:
+        self.starts: list[Deferred[None]] = []
+        self.stopped = False
+
+    def start(self) -> Deferred[None]:
+        return self.starts.pop(0)
+
+    def stop(self) -> Deferred[None]:
+        self.stopped = True
+        return succeed(None)
+
+
+class Fixture:
+    """A sink with its clock, broker and center."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
+        self.clock, self.broker, self.center, self.embedded = Clock(), FakeBroker(), Center(), Broker()
+        monkeypatch.setattr(
+            sink_module, "MqttClient", lambda *a, **k: MqttClient(*a, **k, connect=self.broker.connect)
+        )
+        monkeypatch.setattr(sink_module, "EmbeddedBroker", lambda *arguments: self.embedded)
+        settings, _, _ = load(options, {}, Path("/nonexistent/.env"))
+        values = {name: getattr(settings, name.lower()) for name in SETTINGS}
+        self.sink = MqttSink(self.clock, values, self.center)
+
+    def accept(self) -> None:
+        self.clock.advance(0)
+        self.broker.accept()
+        self.clock.advance(0)
+
+    def published(self) -> list[tuple[str, Any, bool]]:
+        """Topic, payload and whether it is to be retained, of what the client sent since the last call."""
+        self.clock.advance(0)
+        sent = [packet for packet in self.broker.packets() if packet.kind is Kind.PUBLISH]
+        self.broker.acknowledge(*(packet.publish[2] for packet in sent))
+        return [
+            (packet.publish[0].removeprefix("mioty/"), json.loads(packet.publish[1]), bool(packet.flags & 1))
+            for packet in sent
+        ]
+
+    def deliver(self, *counters: int) -> list[object]:
+        outcome: list[object] = []
+        self.sink.deliver([uplink(counter) for counter in counters]).addBoth(outcome.append)
+        return outcome
+
+
+@pytest.fixture
+def it(monkeypatch: pytest.MonkeyPatch) -> Fixture:
+    fixture = Fixture(monkeypatch)
+    fixture.sink.start()
+    return fixture
+
+
+def topics(published: list[tuple[str, Any, bool]]) -> list[str]:
+    return [topic for topic, _, _ in published]
+
+
+def test_it_is_a_sink(it: Fixture) -> None:
+    assert verifyObject(ISink, it.sink)
+    assert discovery.discover()["mqtt"].settings == SETTINGS
+
+
+def test_birth_will_and_the_states_of_stations_on_every_connection(it: Fixture) -> None:
+    it.clock.advance(0)
+    [connect] = it.broker.packets()
+    will = payloads.service_status("mioty", "offline", "1.2.3", 5.0)
+    assert will.topic.encode() in connect.body and will.payload in connect.body
+    assert b"bssci-0200000000000001" in connect.body
+    for _ in range(2):
+        it.accept()
+        published = it.published()
+        assert topics(published) == ["service/status", f"bs/{STATION}/state"]
+        assert [payload["state"] for _, payload, _ in published] == ["online", it.center.states[0].state]
+        assert all(retained for _, _, retained in published)
+        it.broker.drop()
+        it.center.change(state("online"))
+        it.clock.advance(5)
+
+
+def test_stations_that_come_and_go_are_told_at_once_and_retained(it: Fixture) -> None:
+    it.accept()
+    it.published()
+    it.center.change(state("online"))
+    assert it.published() == [
+        (f"bs/{STATION}/state", json.loads(payloads.station_state("x", state("online")).payload), True)
+    ]
+
+
+def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: Fixture) -> None:
+    it.accept()
+    it.published()
+    outcome = it.deliver(1, 2)
+    it.clock.advance(0)
+    assert outcome == []
+    assert [payload["cnt"] for _, payload, _ in it.published()] == [1, 2]
+    it.clock.advance(0)
+    assert outcome == [None]
+
+
+def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: Fixture) -> None:
+    outcome = it.deliver(1)
+    it.clock.advance(0)
+    assert outcome == []
+    it.accept()
+    assert topics(it.published())[-1].endswith("/ul")
+    it.clock.advance(0)
+    assert outcome == [None]
+
+
+def test_a_connection_that_is_lost_fails_the_batch(it: Fixture) -> None:
+    it.accept()
+    it.published()
+    outcome = it.deliver(1)
+    it.clock.advance(0)
+    it.broker.drop()
+    assert outcome[0].check(MqttOffline)
+
+
+def test_an_event_that_cannot_be_published_costs_itself(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch, expected_errors
+) -> None:
+    real = payloads.message
+
+    def message(base_topic, event):
+        if event.packet_counter == 2:
+            raise ValueError("bug")
+        return real(base_topic, event)
+
+    monkeypatch.setattr(payloads, "message", message)
+    it.accept()
+    it.published()
+    outcome = it.deliver(1, 2, 3)
+    assert [payload["cnt"] for _, payload, _ in it.published()] == [1, 3]
+    it.clock.advance(0)
+    assert outcome == [None]
+    assert len(expected_errors) == 1
+    expected_errors.clear()
+
+
+def test_a_sign_of_life_every_minute(it: Fixture) -> None:
+    it.accept()
+    it.published()
+    seen = 0
+    for _ in range(6):
+        it.clock.advance(20)
+        it.broker.send(Kind.PINGRESP, b"")
+        seen += topics(it.published()).count("health_check")
+    assert seen == 2
+
+
+def test_a_stop_says_goodbye_and_lets_go(it: Fixture) -> None:
+    it.accept()
+    it.published()
+    stopped: list[object] = []
+    it.sink.stop().addBoth(stopped.append)
+    [(topic, payload, retained)] = it.published()
+    assert (topic, payload["state"], retained) == ("service/status", "offline", True)
+    it.clock.advance(0)
+    it.broker.close()
+    it.clock.advance(5)
+    assert stopped == [None]
+    assert it.center.watchers == []
+    assert it.clock.getDelayedCalls() == []
+
+
+def test_a_stop_ends_what_waits_for_a_broker(it: Fixture) -> None:
+    outcome = it.deliver(1)
+    it.sink.stop()
+    assert outcome[0].check(MqttOffline)
+    assert it.clock.getDelayedCalls() == []
+
+
+def test_the_embedded_broker_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
+    it.embedded.starts = [fail(BrokerFailed("port taken")), succeed(None)]
+    it.sink.start()
+    assert it.broker.attempts == 0
+    it.clock.advance(sink_module.BROKER_RETRY)
+    assert it.broker.attempts == 1
+    it.sink.stop()
+    assert it.embedded.stopped
+
+
+def test_an_embedded_broker_that_never_started_is_stopped_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = Fixture(monkeypatch, **{"mqtt-broker": "embedded"})
+    it.embedded.starts = [fail(BrokerFailed("port taken"))]
+    it.sink.start()
+    it.sink.stop()
+    assert it.clock.getDelayedCalls() == []

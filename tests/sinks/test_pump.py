@@ -1,0 +1,291 @@
+"""From the journal to a sink: order, cursor, backoff, and nobody hurt by somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+from twisted.internet.task import Clock
+
+from bssci.model import Uplink
+from bssci.sinks import pump as pump_module
+from bssci.sinks.pump import Pump
+from tests.support.inline_journal import InlineJournal
+from tests.support.journal import uplink
+
+
+class Sink:
+    """Takes batches as told.
+
+    :ivar answers: what the next deliveries return; then everything is taken.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.answers: list[Deferred[None] | Exception] = []
+        self.start_fails = 0
+        self.started = self.stopped = 0
+        self.stopping: Deferred[None] = succeed(None)
+
+    def start(self) -> None:
+        if self.start_fails:
+            self.start_fails -= 1
+            raise RuntimeError("not now")
+        self.started += 1
+
+    def deliver(self, batch: list[Uplink]) -> Deferred[None]:
+        self.batches.append([event.packet_counter for event in batch])
+        answer = self.answers.pop(0) if self.answers else succeed(None)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        self.stopped += 1
+        return self.stopping
+
+
+class Bench:
+    """A journal, a clock and pumps."""
+
+    def __init__(self, directory: Path) -> None:
+        self.clock = Clock()
+        self.journal = InlineJournal(directory)
+        self.counter = 0
+
+    def pump(self, sink: Sink, name: str = "test", cursor: int = 0) -> Pump:
+        pump = Pump(self.clock, self.journal, name, sink, cursor, self.now)
+        pump.start()
+        self.settle()
+        return pump
+
+    def now(self) -> float:
+        return 1_700_000_000 + self.clock.seconds()
+
+    def happen(self, count: int = 1) -> None:
+        first, self.counter = self.counter + 1, self.counter + count
+        self.journal.append_events([uplink(number) for number in range(first, first + count)])
+        self.settle()
+
+    def settle(self) -> None:
+        for _ in range(20):
+            self.journal.commit()
+            self.clock.advance(0)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.settle()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.journal.cut()
+
+
+def test_what_happens_is_delivered_in_order_and_the_cursor_moves(bench: Bench) -> None:
+    sink = Sink()
+    bench.happen(2)
+    pump = bench.pump(sink)
+    bench.happen(3)
+    assert sink.batches == [[1, 2], [3, 4, 5]]
+    assert pump.cursor == 5
+    assert bench.journal.load_cursors() == {"test": 5}
+
+
+def test_a_pump_goes_on_behind_its_cursor(bench: Bench) -> None:
+    sink = Sink()
+    bench.happen(3)
+    bench.pump(sink, cursor=2)
+    assert sink.batches == [[3]]
+
+
+def test_a_sink_starts_once_and_also_without_events(bench: Bench) -> None:
+    sink = Sink()
+    bench.pump(sink)
+    assert sink.started == 1
+    bench.happen()
+    assert sink.started == 1
+
+
+def test_the_next_batch_comes_after_this_one_and_holds_what_waited(bench: Bench) -> None:
+    sink, slow = Sink(), Deferred()
+    sink.answers = [slow]
+    pump = bench.pump(sink)
+    bench.happen()
+    bench.happen(2)
+    bench.happen(3)
+    assert sink.batches == [[1]]
+    assert (pump.cursor, bench.journal.load_cursors()) == (0, {})
+    assert pump.statistics().queued == 6
+    slow.callback(None)
+    bench.settle()
+    assert sink.batches == [[1], [2, 3, 4, 5, 6]]
+
+
+def test_batches_are_bounded(bench: Bench) -> None:
+    sink = Sink()
+    bench.happen(1200)
+    bench.pump(sink)
+    assert [len(batch) for batch in sink.batches] == [500, 500, 200]
+    assert [counter for batch in sink.batches for counter in batch] == list(range(1, 1201))
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_failed_batch_comes_again_with_backoff(bench: Bench, raises: bool) -> None:
+    sink = Sink()
+    sink.answers = [RuntimeError("no") if raises else fail(RuntimeError("no")) for _ in range(7)]
+    pump = bench.pump(sink)
+    bench.happen()
+    waited = []
+    for _ in range(7):
+        before, seconds = len(sink.batches), 0.0
+        while len(sink.batches) == before:
+            bench.advance(0.5)
+            seconds += 0.5
+        waited.append(seconds)
+    assert waited == [1, 2, 4, 8, 16, 30, 30]
+    assert sink.batches == [[1]] * 8
+    statistics = pump.statistics()
+    assert (statistics.failed, statistics.delivered, statistics.failing) == (7, 1, False)
+    sink.answers = [fail(RuntimeError("again"))]
+    bench.happen()
+    assert pump.statistics().failing
+    assert pump.statistics().last_error == "again"
+    bench.advance(1.0)
+    assert sink.batches[-1] == [2]
+
+
+def test_a_sink_that_raises_in_start_is_started_later(bench: Bench) -> None:
+    sink = Sink()
+    sink.start_fails = 2
+    bench.happen()
+    pump = bench.pump(sink)
+    assert sink.batches == []
+    bench.advance(10)
+    assert pump.statistics().oldest_seconds == pytest.approx(10)
+    bench.advance(2)
+    assert (sink.started, sink.batches) == (1, [[1]])
+
+
+def test_no_sink_notices_another_one(bench: Bench) -> None:
+    good, stuck, broken, unborn = Sink(), Sink(), Sink(), Sink()
+    stuck.answers = [Deferred()]
+    broken.answers = [RuntimeError("bug")] * 100
+    unborn.start_fails = 1000
+    for name, sink in (("stuck", stuck), ("broken", broken), ("unborn", unborn), ("good", good)):
+        bench.pump(sink, name)
+    for _ in range(10):
+        bench.happen()
+        bench.advance(1)
+    assert good.batches == [[number] for number in range(1, 11)]
+    assert stuck.batches == [[1]]
+    assert unborn.batches == []
+    assert bench.journal.load_cursors() == {"good": 10}
+
+
+def test_a_backlog_on_disk_is_read_while_more_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is committed between question and answer must not be jumped over."""
+    bench.happen(1)
+    bench.journal._tail.after = 1_000_000  # nothing is in memory
+    sink = Sink()
+    pump = Pump(bench.clock, bench.journal, "test", sink, 1, lambda: 0.0)
+    asked: list[Deferred[list]] = []
+
+    def read_events(after: int, limit: int) -> Deferred[list]:
+        asked.append(Deferred())
+        return asked[-1]
+
+    monkeypatch.setattr(bench.journal, "read_events", read_events)
+    pump.start()
+    monkeypatch.undo()
+    bench.happen(1)
+    asked[0].callback([])
+    bench.settle()
+    assert sink.batches == [[2]]
+
+
+def test_a_cursor_that_is_not_stored_moves_on_with_the_next(bench: Bench) -> None:
+    sink = Sink()
+    bench.happen(2)
+    slow: Deferred[None] = Deferred()
+    sink.answers = [slow]
+    bench.pump(sink)
+    bench.journal.broken = True
+    slow.callback(None)
+    bench.settle()
+    bench.journal.broken = False
+    assert bench.journal.load_cursors() == {}
+    bench.happen()
+    assert sink.batches == [[1, 2], [3]]
+    assert bench.journal.load_cursors() == {"test": 3}
+
+
+def stop(pump: Pump) -> list[str]:
+    ended: list[str] = []
+    ensureDeferred(pump.stop()).addCallbacks(
+        lambda _: ended.append("ended"), lambda failure: ended.append(failure.type.__name__)
+    )
+    return ended
+
+
+def test_a_stop_waits_for_what_is_being_delivered(bench: Bench) -> None:
+    sink, slow = Sink(), Deferred()
+    sink.answers = [slow]
+    pump = bench.pump(sink)
+    bench.happen()
+    ended = stop(pump)
+    bench.settle()
+    assert (ended, sink.stopped) == ([], 0)
+    slow.callback(None)
+    bench.settle()
+    assert (ended, sink.stopped) == (["ended"], 1)
+    bench.happen()
+    assert sink.batches == [[1]]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_stop_does_not_wait_for_a_sink_that_fails(bench: Bench) -> None:
+    sink = Sink()
+    sink.answers = [RuntimeError("no")]
+    pump = bench.pump(sink)
+    bench.happen()
+    assert stop(pump) == ["ended"]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_a_stop_of_a_sink_that_never_fires_is_bounded(bench: Bench) -> None:
+    sink = Sink()
+    sink.answers = [Deferred()]
+    sink.stopping = Deferred()
+    pump = bench.pump(sink)
+    bench.happen()
+    ended = stop(pump)
+    bench.advance(pump_module.DRAIN_TIME + 0.1)
+    assert sink.stopped == 1
+    bench.advance(pump_module.STOP_TIME + 0.1)
+    assert ended == ["TimeoutError"]
+    assert bench.clock.getDelayedCalls() == []
+
+
+def test_only_what_started_is_stopped(bench: Bench) -> None:
+    sink = Sink()
+    sink.start_fails = 100
+    pump = bench.pump(sink)
+    assert stop(pump) == ["ended"]
+    assert sink.stopped == 0
+
+
+def test_the_rate_is_that_of_the_last_minute(bench: Bench) -> None:
+    sink = Sink()
+    pump = bench.pump(sink)
+    for _ in range(120):
+        bench.advance(1)
+        bench.happen(2)
+    assert pump.statistics().rate == pytest.approx(2.0, rel=0.1)
+    bench.advance(3600)
+    assert pump.statistics().rate == 0.0
+    assert pump.statistics().queued == 0

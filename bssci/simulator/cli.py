@@ -89,6 +89,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sensors.add_argument(
         "--first-counter", type=int, metavar="CNT", help="first packet counter (the Unix time)"
     )
+    sensors.add_argument(
+        "--attach",
+        choices=("configured", "over-the-air"),
+        default="configured",
+        help="by the service center's configuration alone, or each by itself before it sends (%(default)s)",
+    )
     traffic = parser.add_argument_group("traffic")
     traffic.add_argument(
         "--mode",
@@ -171,6 +177,9 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
     random = Random(arguments.seed)
     sensors = _sensors(arguments, random)
     hear(sensors, len(stations), arguments.copies, random)
+    for sensor in sensors:
+        # It must rise from run to run.
+        sensor.attach_counter = int(time.time()) & 0xFFFFFF
     return Plan(
         host=arguments.host,
         port=arguments.port,
@@ -185,6 +194,7 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
         duration=arguments.duration,
         count=arguments.count,
         connect_timeout=arguments.connect_timeout,
+        over_the_air=arguments.attach == "over-the-air",
         random=random,
     )
 

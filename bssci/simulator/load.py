@@ -31,6 +31,7 @@ from twisted.internet.defer import (
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall, deferLater
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 from bssci.simulator.certs import Bundle, BundleError, ClientTLS
@@ -156,9 +157,10 @@ class LoadStation(Protocol):
         self._out.append(_codec.encode(message))
 
     def _flush(self) -> None:
-        if self._out:
-            self.transport.write(b"".join(self._out))
-            self._out.clear()
+        """Each frame in a TLS record of its own, as stations write them."""
+        for frame in self._out:
+            TLSMemoryBIOProtocol.write(self.transport, frame)
+        self._out.clear()
 
 
 class UplinkStation(LoadStation):

@@ -138,6 +138,7 @@ QUIRKS: Mapping[str, Quirk] = {
     "version-1.1": Quirk("announces 1.1.0 and answers error 22 to the 1.0.0 attPrp"),
     "revoke-2": Quirk("dlDataRev of what is no longer held is answered by error 2 (as without this quirk)"),
     "revoke-95": Quirk("dlDataRev of what is no longer held is answered by error 95"),
+    "attach-drops": Quirk("attPrp for an end point that is attached throws away its downlinks"),
 }
 
 

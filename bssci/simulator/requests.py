@@ -111,6 +111,8 @@ class Requests:
             code = code(message.epEui)
         if code is not None:
             raise Refusal(code, "end point refused")
+        if "attach-drops" in self._quirks:
+            self.downlinks.drop(message.epEui)
         self.attached[message.epEui] = message
         return AttPrpRsp(opId=message.opId)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
+from bssci.wire.attach_crypto import attach_signature, session_key
+
 FORMAT_PLAIN = 0
 NOISE_DB = 1.5
 """Standard deviation of SNR and RSSI around their means, in dB."""
@@ -33,12 +35,32 @@ class Telegram:
     downlink_acknowledged: bool = False
 
 
+@dataclass(frozen=True)
+class AttachTelegram:
+    """A sensor asks to be attached (§5.6)."""
+
+    end_point_eui: int
+    attach_counter: int
+    nonce: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class DetachTelegram:
+    """A sensor says goodbye (§5.7)."""
+
+    end_point_eui: int
+    packet_counter: int
+    signature: bytes
+
+
 @dataclass
 class SimulatedSensor:
     """One sensor ("end point").
 
     :param heard_by: the mean signal at each base station that hears it, by any key the caller likes.
     :param packet_counter: the counter of the next uplink.
+    :param attach_counter: the counter of the last attach over the air; 24 bits.
     :param window_every: a bidirectional sensor opens a downlink window after each ``window_every``-th uplink.
     """
 
@@ -49,7 +71,10 @@ class SimulatedSensor:
     short_address: int = 0
     bidirectional: bool = False
     packet_counter: int = 0
+    attach_counter: int = 0
     window_every: int = 1
+    session_key: bytes = b""
+    """16 bytes since it attached over the air, else empty."""
     received: list[bytes] = field(default_factory=list)
     """Payloads of the downlinks that reached it."""
 
@@ -74,6 +99,22 @@ class SimulatedSensor:
             downlink_open=self.bidirectional and counter % self.window_every == 0,
             downlink_acknowledged=acknowledges is not None and acknowledges + 1 & 0xFFFFFFFF == counter,
         )
+
+    def attach(self) -> AttachTelegram:
+        """Attach over the air: with a new session key, and packet counters from 0."""
+        self.attach_counter = self.attach_counter + 1 & 0xFFFFFF
+        nonce = self.random.randbytes(4)
+        signature = attach_signature(self.network_key, self.eui, self.attach_counter)
+        self.session_key = session_key(self.network_key, self.eui, nonce, signature)
+        self.packet_counter = 0
+        return AttachTelegram(self.eui, self.attach_counter, nonce, signature)
+
+    def detach(self) -> DetachTelegram:
+        """Say goodbye. How the signature is made is not public, so it is noise."""
+        counter = self.packet_counter
+        self.packet_counter = counter + 1 & 0xFFFFFFFF
+        self.session_key = b""
+        return DetachTelegram(self.eui, counter, self.random.randbytes(4))
 
     def signal_at(self, station: int) -> Signal:
         """What that base station measures of one uplink: the mean with normal noise."""

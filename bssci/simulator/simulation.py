@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredList, FirstError, ensureDeferred, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 
 from bssci.simulator.certs import Bundle, ClientTLS
+from bssci.simulator.over_the_air import attach_all
 from bssci.simulator.quirks import Quirks, Vendor
 from bssci.simulator.report import Report, describe
 from bssci.simulator.requests import Behaviour
@@ -43,6 +44,7 @@ class Plan:
     """What to simulate.
 
     :param rate: uplinks/s in all, or None to keep ``in_flight`` of them unanswered.
+    :param over_the_air: the sensors attach themselves before they send.
     :param duration: s, ``count``: uplinks; without both the run ends when it is interrupted.
     """
 
@@ -58,6 +60,7 @@ class Plan:
     count: int | None = None
     server_name: str | None = None
     connect_timeout: float = 10.0
+    over_the_air: bool = False
 
 
 def hear(sensors: Sequence[SimulatedSensor], stations: int, copies: int, random: Random) -> None:
@@ -81,6 +84,8 @@ class Simulation:
         self.report = Report()
         self.error: str | None = None
         """Why nothing was sent."""
+        self.refused_attaches: dict[int, str] = {}
+        """Sensors that could not attach over the air, and why."""
         self.seconds = 0.0
         self._plan = plan
         self._reactor = reactor
@@ -121,7 +126,7 @@ class Simulation:
         """0 if everything sent was acknowledged, 1 if not, 2 if the stations could not connect."""
         if self.error is not None:
             return 2
-        return 0 if self.report.is_complete else 1
+        return 0 if self.report.is_complete and not self.refused_attaches else 1
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -130,6 +135,7 @@ class Simulation:
             "stations": len(self.stations),
             "attached": sum(len(station.attached) for station in self.stations),
             "connections": sum(station.connections for station in self.stations),
+            "refused_attaches": len(self.refused_attaches),
         }
 
     @property
@@ -181,6 +187,8 @@ class Simulation:
         progress.clock = self._reactor
         try:
             if await self._connect():
+                if self._plan.over_the_air:
+                    await self._attach()
                 started = self._reactor.seconds()
                 progress.start(PROGRESS_INTERVAL, now=False)
                 await self._send()
@@ -208,6 +216,14 @@ class Simulation:
             f"{count} station{'s' if count > 1 else ''} connected to {self._plan.host}:{self._plan.port}"
         )
         return True
+
+    async def _attach(self) -> None:
+        sensors = self._plan.sensors
+        attaching = ensureDeferred(attach_all(sensors, self.stations, self.refused_attaches))
+        await DeferredList([attaching, self._end], fireOnOneCallback=True, fireOnOneErrback=True)
+        self._say(f"{len(sensors) - len(self.refused_attaches)}/{len(sensors)} sensors attached over the air")
+        for eui, reason in list(self.refused_attaches.items())[:1]:
+            self._say(f"for example {eui:016X} did not: {reason}")
 
     async def _send(self) -> None:
         if self._plan.rate is None:

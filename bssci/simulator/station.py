@@ -111,7 +111,7 @@ class SimulatedStation(Factory):
         """Called with EUI, counter of the uplink and payload when a downlink goes on the air."""
         self._clock = clock
         self._random = random or Random(eui)
-        self._now_ns = now_ns
+        self.now_ns = now_ns
         self._telemetry = Telemetry(self._random)
         self._behaviour = behaviour or Behaviour()
         self._connection: StationConnection | None = None
@@ -135,7 +135,7 @@ class SimulatedStation(Factory):
             self._behaviour,
             self.quirks,
             self._telemetry,
-            now_ns=self._now_ns,
+            now_ns=self.now_ns,
             uptime=lambda: self._clock.seconds() - self._booted_at,
             report=self._report,
         )
@@ -266,7 +266,7 @@ class SimulatedStation(Factory):
         """
         if len(self.operations) >= MAX_OPEN:
             return fail(OperationFailed(ErrorCode.EAGAIN, f"{MAX_OPEN} operations are open"))
-        rx_time = self._now_ns() if rx_time is None else rx_time
+        rx_time = self.now_ns() if rx_time is None else rx_time
         self.sent += 1
         acknowledged = self.send(
             UlData(
@@ -291,15 +291,15 @@ class SimulatedStation(Factory):
             self._windows.open_after(telegram)
         return acknowledged.addCallbacks(self._count_acknowledged, self._count_refused)
 
-    def send(self, message: Message) -> Deferred[None]:
-        """Begin any operation, with the next opId; fires or fails as :meth:`send_uplink` does."""
-        ended: Deferred[None] = Deferred()
+    def send(self, message: Message) -> Deferred[Response]:
+        """Begin any operation, with the next opId; fires with the response, fails as :meth:`send_uplink`."""
+        ended: Deferred[Response] = Deferred()
 
         def concluded(answer: Response | Error) -> None:
             if isinstance(answer, Error):
                 ended.errback(OperationFailed(answer.code, answer.message))
             else:
-                ended.callback(None)
+                ended.callback(answer)
 
         numbered = self.operations.issue(message, concluded)
         if self.state is State.CONNECTED:
@@ -326,7 +326,7 @@ class SimulatedStation(Factory):
         if self._clock.seconds() - self._last_traffic >= PING_INTERVAL:
             self.send(Ping(opId=0)).addErrback(_ignore_refusal)
 
-    def _count_acknowledged(self, _: None) -> None:
+    def _count_acknowledged(self, _: Response) -> None:
         self.acknowledged += 1
 
     def _count_refused(self, failure: Failure) -> Failure:
@@ -397,7 +397,7 @@ class SimulatedStation(Factory):
             epEui=eui,
             queId=outcome.downlink.queue_id,
             result=outcome.result,
-            txTime=self._now_ns() if sent else None,
+            txTime=self.now_ns() if sent else None,
             packetCnt=packet_counter if sent else None,
         )
         self.send(result).addErrback(_ignore_refusal)

@@ -16,7 +16,7 @@ from twisted.internet.ssl import Certificate, PrivateCertificate
 from bssci.simulator import cli
 from bssci.simulator.configuration import FIRST_SENSOR, FIRST_STATION, write_sensors
 from bssci.simulator.simulation import Simulation
-from bssci.wire.messages import Con, UlData
+from bssci.wire.messages import Att, Con, UlData
 from tests.support.service_center import CenterConnection, ServiceCenterDouble
 from tests.support.tls import Authority, TLSFiles, tls_files
 
@@ -87,6 +87,20 @@ async def test_closed_loop_counts_refusals(
     assert run.exit_status == 1
     assert run.summary["refused"] == {"5": 9}
     assert run.summary["unanswered"] == 0
+
+
+async def test_sensors_that_may_not_attach_over_the_air_are_counted(
+    port: int, tls_files: TLSFiles, center: ServiceCenterDouble
+) -> None:
+    center.refuse["att"] = 71
+    run = simulation(
+        port, tls_files, "--attach", "over-the-air", "--sensors", "3", "--count", "3", "--rate", "100"
+    )
+    await run.start()
+    assert run.exit_status == 1
+    assert (run.summary["refused_attaches"], run.summary["acknowledged"]) == (3, 3)
+    attaches = center.of(Att)
+    assert len({attach.epEui for attach in attaches if isinstance(attach, Att)}) == 3
 
 
 async def test_a_storm_finishes_six_connections(

@@ -1,0 +1,1 @@
+"""Figures: the service center against a bare server, in one run on one machine. ``make bench``."""

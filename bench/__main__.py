@@ -1,0 +1,189 @@
+"""``python -m bench``: every figure in one run; a table, and the same as JSON.
+
+Ratios hold between machines, figures do not: the processes share the cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench import processes
+
+STATIONS = ("--stations", 4, "--in-flight", 256)
+RESULTS = Path(__file__).parent / "results" / "latest.json"
+KB, MB = 1024, 1024 * 1024
+WINDOW = 2.0
+"""s: DEDUPLICATION_DELAY; end-to-end time is counted without it"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    measure: str
+    value: float
+    unit: str
+    goal: str
+    reached: bool
+
+
+class Benchmark:
+    """The measurements; each returns its figures.
+
+    :param seconds: s of load in each measurement.
+    """
+
+    def __init__(self, directory: Path, seconds: float) -> None:
+        self._directory = directory
+        self._seconds = seconds
+        self._bare_rate = 0.0
+        self._ingest_rate = 0.0
+
+    def bare(self) -> list[Figure]:
+        """What everything is measured by."""
+        with processes.bare(self._directory) as port:
+            self._bare_rate = self._closed_loop(port, 1000)
+        return [Figure("bare TLS server, typed decode, reply", self._bare_rate, "uplinks/s", "", True)]
+
+    def ingest(self) -> list[Figure]:
+        """Durable ingest into a sink that counts."""
+        processes.write_sensors(self._directory, 1000)
+        with processes.service(self._directory, SINKS="counting") as service:
+            self._ingest_rate = self._closed_loop(service.port, 1000)
+        ratio = self._ingest_rate / self._bare_rate
+        return [
+            Figure("durable ingest", self._ingest_rate, "uplinks/s", "", True),
+            Figure("durable ingest / bare", ratio, "", ">= 0.35", ratio >= 0.35),
+        ]
+
+    def latency(self) -> list[Figure]:
+        """From sending to ``ulDataRsp`` at half the maximum rate."""
+        with processes.service(self._directory, SINKS="counting") as service:
+            result = processes.load(
+                self._directory, service.port, "--stations", 4, "--mode", "open",
+                "--rate", int(self._ingest_rate / 2), "--seconds", self._seconds,
+            )  # fmt: skip
+        p99 = result["latency_ms"]["p99"]
+        return [Figure("uplink to ulDataRsp at half the rate, p99", p99, "ms", "<= 100", p99 <= 100)]
+
+    def end_to_end(self) -> list[Figure]:
+        """Through the service and mosquitto to a subscriber, with 100, 1 000 and 10 000 sensors."""
+        rates = {sensors: self._delivered_rate(sensors) for sensors in (100, 1000, 10_000)}
+        rate, ratio, scaling = rates[1000], rates[1000] / self._bare_rate, rates[10_000] / rates[100]
+        return [
+            Figure("end to end, QoS 1, 1 000 sensors", rate, "uplinks/s", ">= 6000", rate >= 6000),
+            Figure("end to end / bare", ratio, "", ">= 0.06", ratio >= 0.06),
+            Figure("end to end, 10 000 sensors / 100 sensors", scaling, "", ">= 0.9", scaling >= 0.9),
+        ]  # fmt: skip
+
+    def attach(self) -> list[Figure]:
+        """10 000 sensors to a fresh station, and its pings meanwhile."""
+        processes.write_sensors(self._directory, 10_000)
+        with processes.service(self._directory, SINKS="counting") as service:
+            result = processes.load(
+                self._directory, service.port, "--measure", "attach", "--stations", 1, "--attachments", 10_000
+            )
+        rate, ping = result["rate"], result["ping_ms"]["max"]
+        return [
+            Figure("attPrp to a fresh station", rate, "1/s", ">= 2000", rate >= 2000),
+            Figure("slowest ping meanwhile", ping, "ms", "<= 200", ping <= 200),
+        ]
+
+    def memory(self) -> list[Figure]:
+        """The service with 10 000 sensors, and what an idle station takes."""
+        count = 500
+        processes.write_sensors(self._directory, 10_000)
+        with processes.service(self._directory) as service:
+            time.sleep(1.0)
+            whole = service.memory() / MB
+        processes.write_sensors(self._directory, 0)
+        with processes.service(self._directory, MAX_CONNECTIONS_PER_HOST=count) as service:
+            time.sleep(1.0)
+            before = service.memory()
+            with processes.idle_stations(self._directory, service.port, count):
+                time.sleep(2.0)
+                each = (service.memory() - before) / count / KB
+        return [
+            Figure("memory, 10 000 sensors, no station", whole, "MB", "<= 100", whole <= 100),
+            Figure("memory of an idle station", each, "KB", "<= 60", each <= 60),
+        ]
+
+    def _closed_loop(self, port: int, sensors: int) -> float:
+        result = processes.load(
+            self._directory, port, *STATIONS, "--sensors", sensors, "--seconds", self._seconds
+        )
+        return float(result["rate"])
+
+    def _delivered_rate(self, sensors: int) -> float:
+        processes.write_sensors(self._directory, sensors)
+        with (
+            processes.mosquitto(self._directory) as broker,
+            processes.subscriber(self._directory, broker) as subscriber,
+            processes.service(
+                self._directory, SINKS="mqtt", MQTT_BROKER="127.0.0.1", MQTT_PORT=broker
+            ) as service,
+        ):
+            started = time.monotonic()
+            result = processes.load(
+                self._directory, service.port, *STATIONS, "--sensors", sensors, "--seconds", self._seconds
+            )
+            delivered = _wait_until(lambda: subscriber.count() >= result["acknowledged"], subscriber.count)
+            if not delivered:
+                raise RuntimeError(f"{subscriber.count()} of {result['acknowledged']} uplinks arrived")
+            return float(result["acknowledged"] / (time.monotonic() - started - WINDOW))
+
+
+def _wait_until(reached: Callable[[], bool], progress: Callable[[], int]) -> bool:
+    """Wait while there is progress."""
+    last, since = progress(), time.monotonic()
+    while not reached():
+        time.sleep(0.02)
+        if progress() != last:
+            last, since = progress(), time.monotonic()
+        elif time.monotonic() - since > 10 * WINDOW:
+            return False
+    return True
+
+
+def main() -> int:
+    """Exit status 0 if every goal is reached."""
+    measures = ("bare", "ingest", "latency", "end_to_end", "attach", "memory")
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of load in each measurement")
+    parser.add_argument("--only", nargs="+", choices=measures, default=measures, metavar="MEASURE")
+    options = parser.parse_args()
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="bssci-bench-") as name:
+        directory = Path(name)
+        processes.prepare(directory)
+        benchmark = Benchmark(directory, options.seconds)
+        for measure in measures:
+            needed = measure == "bare" or measure == "ingest" and "latency" in options.only
+            if measure in options.only or needed:
+                figures += getattr(benchmark, measure)()
+    _print(figures)
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+    print(f"\nthe same as JSON: {os.path.relpath(RESULTS)}")
+    return 0 if all(figure.reached for figure in figures) else 1
+
+
+def _print(figures: Sequence[Figure]) -> None:
+    print(f"{os.cpu_count()} cores, shared by all processes; Python {platform.python_version()}\n")
+    print(f"{'':3}{'measure':46}{'value':>10} {'unit':10} goal")
+    for figure in figures:
+        mark = "ok" if figure.reached else "NO"
+        value = f"{figure.value:.3f}" if figure.value < 10 else f"{figure.value:,.0f}"
+        print(f"{mark:3}{figure.measure:46}{value:>10} {figure.unit:10} {figure.goal}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -5,8 +5,8 @@ are Unix seconds of the service center's clock; times named ``rx_time`` are
 nanoseconds of one base station's clock and prove nothing about ours.
 """
 
-from bssci.model.eui import EUI, eui_from_int, eui_to_int, parse_eui
 from bssci.model.downlink import Downlink, DownlinkRequest
+from bssci.model.eui import EUI, eui_from_int, eui_to_int, parse_eui
 from bssci.model.events import (
     AnyEvent,
     CommandFailure,

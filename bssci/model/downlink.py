@@ -35,6 +35,11 @@ class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
     ref: str | int | None = None
     """whoever asks recognises the answers by it"""
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether it waits for certain uplinks, so that others may pass it."""
+        return self.packet_counters is not None or self.expect_only
+
 
 class Downlink(msgspec.Struct, frozen=True, kw_only=True):
     """A downlink on its way; stored, so it survives a restart."""

@@ -1,0 +1,118 @@
+"""When each sensor was last heard, and how far its counter is: learned, and kept in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci import journal
+from bssci.clock import Clock, Ticker
+from bssci.model import EUI, Uplink
+
+STORE_INTERVAL = 30.0
+"""s between writes of what changed; a crash loses nothing, the journal's uplinks tell the rest"""
+MAX_UNKNOWN = 100_000
+"""sensors remembered here beside the configured ones"""
+
+
+class Activity:
+    """What is known of one sensor from its uplinks."""
+
+    __slots__ = ("counts_from", "last_seen_at", "packet_counter", "uplink_count")
+
+    def __init__(self, last_seen_at: float, packet_counter: int, uplink_count: int = 0) -> None:
+        self.last_seen_at = last_seen_at
+        """Unix seconds, service center's clock"""
+        self.packet_counter = packet_counter
+        """the highest since ``counts_from``"""
+        self.uplink_count = uplink_count
+        self.counts_from = 0.0
+        """Unix seconds: what was received earlier does not count, the sensor began anew"""
+
+
+class Activities:
+    """The activity of every sensor heard, configured or not."""
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, store: journal.Journal) -> None:
+        self._store = store
+        self._of: dict[EUI, Activity] = {
+            eui: Activity(stored.last_seen_at, stored.packet_counter, stored.uplink_count)
+            for eui, stored in store.load_activity().items()
+        }
+        # All are written once: what they counted since the last checkpoint would be lost beyond the next.
+        self._changed = set(self._of)
+        self._checkpoint = store.last_seq
+        self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> Deferred[None] | None:
+        self._ticker.stop()
+        return self.store()
+
+    def get(self, eui: EUI) -> Activity | None:
+        return self._of.get(eui)
+
+    def counters(self) -> dict[EUI, int]:
+        """The highest packet counter of every sensor heard."""
+        return {eui: activity.packet_counter for eui, activity in self._of.items()}
+
+    def heard(self, uplinks: Iterable[Uplink], last_seq: int) -> None:
+        """Take uplinks that the journal holds up to ``last_seq``."""
+        of, changed = self._of, self._changed
+        for uplink in uplinks:
+            best = uplink.receptions[0]
+            eui = best.end_point_eui
+            activity = of.get(eui)
+            if activity is None:
+                if not uplink.known and len(of) >= MAX_UNKNOWN:
+                    continue
+                activity = of[eui] = Activity(0.0, 0)
+            activity.last_seen_at = uplink.at
+            if best.received_at >= activity.counts_from:
+                activity.packet_counter = max(activity.packet_counter, best.packet_counter)
+            activity.uplink_count += 1
+            changed.add(eui)
+        self._checkpoint = last_seq
+
+    def restart_counter(self, eui: EUI, at: float) -> None:
+        """A sensor attached over the air, so it counts from 0 again.
+
+        :param at: Unix seconds: uplinks that were received earlier may be published later.
+        """
+        activity = self._of.get(eui)
+        if activity is not None:
+            activity.packet_counter, activity.counts_from = 0, at
+            self._changed.add(eui)
+            # The answer to the attach waits for a later commit than this one.
+            self.store()
+
+    def store(self) -> Deferred[None] | None:
+        """Write what changed; None if nothing did."""
+        if not self._changed:
+            return None
+        changed, self._changed = self._changed, set()
+        rows = []
+        for eui in changed:
+            activity = self._of[eui]
+            rows.append(
+                journal.Activity(
+                    end_point_eui=eui,
+                    last_seen_at=activity.last_seen_at,
+                    packet_counter=activity.packet_counter,
+                    uplink_count=activity.uplink_count,
+                )
+            )
+        stored = self._store.store_activity(rows, self._checkpoint)
+        stored.addErrback(self._not_stored, changed)
+        return stored
+
+    def _not_stored(self, failure: Failure, changed: set[EUI]) -> None:
+        self.log.warn("sensor activity not stored, tried again {error}", error=failure.getErrorMessage())
+        self._changed |= changed

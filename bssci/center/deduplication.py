@@ -1,0 +1,420 @@
+"""One uplink, once: merges the copies that several base stations received.
+
+An uplink's key is (end point, packet counter, payload). The first copy opens a
+window of ``delay`` seconds; copies that arrive within it are merged and the best
+SNR leads. All windows are equally long, so a queue in order of arrival and one
+timer serve them all.
+
+A counter above every counter heard of that sensor cannot be a copy of something
+older. Any other one is looked up in the journal first: it is a late copy if it
+arrives within 15 minutes of the recorded uplink, or if a station received it
+within 300 s (of the stations' clocks) of the recorded one, which is what a station
+that was cut off and now resends looks like. Else it is a new uplink.
+
+    reception --+-- window open ----------------> merged
+                +-- counter is news ------------> opens a window
+                +-- else: suspect -- journal? --+-- recorded: late copy
+                                                +-- not: opens a window
+
+    window --delay over--> uplink --journal--> sinks
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Container, MutableMapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.clock import Clock, Timer
+from bssci.model import EUI, AnyEvent, Reception, Uplink
+
+LATE_ARRIVAL = 15 * 60.0
+"""s after the first copy arrived within which a copy is late, whatever its rx_time"""
+LATE_RX_TIME = 300 * 10**9
+"""ns between two stations' rx_time within which a copy is late, whenever it arrives"""
+TICK = 0.02
+"""s: windows that end within one tick are closed, and stored, together"""
+RETRY = 1.0
+"""s until the journal is asked again after it failed"""
+LOG_EVERY = 60
+"""failures of the journal are logged the first time and every so many times"""
+MAX_SENSORS = 1_000_000
+"""sensors whose highest counter is remembered; others are looked up in the journal"""
+
+Key = tuple[EUI, int, bytes]
+
+_RANDOM_BYTES = 12
+
+
+class Store(Protocol):
+    """What deduplication needs of the journal."""
+
+    def append_events(
+        self, events: list[AnyEvent], *, trim_receptions_before: int | None = None
+    ) -> Deferred[int]: ...
+
+    def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]: ...
+
+    def append_late_copies(self, copies: list[tuple[int, Reception]]) -> Deferred[None]: ...
+
+
+@dataclass
+class Statistics:
+    """What was received since the service started."""
+
+    total_messages: int = 0
+    """copies, the first of each uplink included"""
+    duplicate_messages: int = 0
+    published_messages: int = 0
+
+    @property
+    def duplication_rate(self) -> float:
+        """Duplicates per message received, 0..1."""
+        return self.duplicate_messages / self.total_messages if self.total_messages else 0.0
+
+
+@dataclass(slots=True)
+class _Windows:
+    """Windows that opened together."""
+
+    deadline: float
+    position: int
+    keys: list[Key]
+
+
+@dataclass(slots=True)
+class _Suspect:
+    """Copies that wait for the journal's word."""
+
+    arrived: float
+    position: int
+    receptions: list[Reception]
+
+
+_by_position = attrgetter("position")
+
+
+class Deduplication:
+    """Windows over receptions that are safe on disk.
+
+    :param clock: measures the windows.
+    :param now: Unix seconds, for :attr:`Uplink.at`.
+    :param delay: s that an uplink waits for better copies; may change any time.
+    :param sensors: the configured ones, for :attr:`Uplink.known`.
+    :param counters: the highest counter heard of each sensor; kept up to date here.
+    :param published: called with uplinks once they are in the journal, and the
+        sequence number of the first.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: Store,
+        *,
+        delay: float,
+        sensors: Container[EUI],
+        counters: MutableMapping[EUI, int],
+        now: Callable[[], float],
+        published: Callable[[list[Uplink], int], None] = lambda uplinks, first_seq: None,
+    ) -> None:
+        self.delay = delay
+        self.statistics = Statistics()
+        self._clock = clock
+        self._store = store
+        self._sensors = sensors
+        self._counters = counters
+        self._now = now
+        self._published = published
+        self._open: dict[Key, list[Reception]] = {}
+        self._queue: deque[_Windows] = deque()
+        self._suspects: dict[Key, _Suspect] = {}
+        self._unasked: list[Key] = []
+        self._closed: list[Uplink] = []
+        self._storing: list[Uplink] = []
+        self._last_position = 0
+        self._timer: Timer | None = None
+        self._timer_deadline = 0.0
+        self._retry: Timer | None = None
+        self._failures = 0
+        """times that the journal failed"""
+
+    @property
+    def open_windows(self) -> int:
+        return len(self._open) + len(self._suspects)
+
+    def add(self, receptions: Sequence[Reception], position: int) -> None:
+        """Take receptions that the journal holds at ``position``."""
+        self.statistics.total_messages += len(receptions)
+        self._last_position = position
+        opened = self._take(receptions, position)
+        if opened:
+            self._queue.append(_Windows(self._clock.seconds() + self.delay, position, opened))
+            if self._timer is None:
+                self._schedule()
+        if self._unasked and not self._closed:
+            self._ask()
+
+    def recover(self, batches: Sequence[tuple[int, list[Reception]]]) -> None:
+        """Take what an earlier run received and may not have published."""
+        for _, receptions in batches:
+            for reception in receptions:
+                counter = self._counters.get(reception.end_point_eui, -1)
+                self._counters[reception.end_point_eui] = max(counter, reception.packet_counter)
+        for position, receptions in batches:
+            self.add(receptions, position)
+
+    def flush(self) -> None:
+        """Close every window now, at a clean stop."""
+        for windows in self._queue:
+            windows.deadline = 0.0
+        self._close_due()
+        self._cancel_timers()
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._retry):
+            if timer is not None and timer.active():
+                timer.cancel()
+        self._timer = self._retry = None
+
+    # receptions
+
+    def _take(self, receptions: Sequence[Reception], position: int) -> list[Key]:
+        """Merge receptions into windows; the keys of the windows that opened."""
+        windows, counters = self._open, self._counters
+        opened: list[Key] = []
+        for reception in receptions:
+            eui, counter = reception.end_point_eui, reception.packet_counter
+            key = (eui, counter, reception.payload)
+            window = windows.get(key)
+            if window is not None:
+                self._merge(window, reception)
+            elif counter > counters.get(eui, -1 if len(counters) < MAX_SENSORS else counter):
+                counters[eui] = counter
+                windows[key] = [reception]
+                opened.append(key)
+            else:
+                self._suspect(key, reception, position)
+        return opened
+
+    def _merge(self, window: list[Reception], reception: Reception) -> None:
+        if is_repeat(window, reception):
+            self.statistics.total_messages -= 1
+        else:
+            self.statistics.duplicate_messages += 1
+            window.append(reception)
+
+    def _suspect(self, key: Key, reception: Reception, position: int) -> None:
+        suspect = self._suspects.get(key)
+        if suspect is not None:
+            self._merge(suspect.receptions, reception)
+            return
+        self._suspects[key] = _Suspect(self._clock.seconds(), position, [reception])
+        self._unasked.append(key)
+
+    # suspects
+
+    def _ask(self) -> None:
+        """Look up the suspects; every uplink that was closed before has been submitted."""
+        if self._retry is not None:
+            return
+        keys, self._unasked = self._unasked, []
+        found = self._store.find_uplinks([(eui, counter) for eui, counter, _ in keys])
+        found.addCallbacks(
+            self._answered,
+            self._not_answered,
+            callbackArgs=(keys, self._failures),
+            errbackArgs=(keys,),
+        )
+        found.addErrback(self._log_failure)
+
+    def _not_answered(self, failure: Failure, keys: list[Key]) -> None:
+        self._unasked = keys + self._unasked
+        self._retry_later("journal not readable, asked again", failure)
+
+    def _answered(self, found: list[tuple[int, Uplink]], keys: list[Key], failures: int) -> None:
+        if failures != self._failures:
+            # Uplinks that were submitted before the question may not have been there.
+            self._unasked = keys + self._unasked
+            if self._retry is None and not self._closed:
+                self._ask()
+            return
+        recorded: dict[Key, list[tuple[int, Uplink]]] = {}
+        for seq, uplink in found:
+            recorded.setdefault(uplink.best.key, []).append((seq, uplink))
+        copies: list[tuple[int, Reception]] = []
+        for key in keys:
+            suspect = self._suspects.pop(key)
+            original = next(
+                (entry for entry in recorded.get(key, ()) if _is_late_copy(suspect, entry[1])), None
+            )
+            if original is None:
+                self._open_late(key, suspect)
+            else:
+                copies += self._late(original, suspect)
+        if copies:
+            self._store.append_late_copies(copies).addErrback(self._late_copies_not_stored)
+        self._schedule()
+
+    def _late(self, original: tuple[int, Uplink], suspect: _Suspect) -> list[tuple[int, Reception]]:
+        seq, uplink = original
+        fresh = [copy for copy in suspect.receptions if not is_repeat(uplink.receptions, copy)]
+        self.statistics.total_messages -= len(suspect.receptions) - len(fresh)
+        self.statistics.duplicate_messages += len(fresh) - (len(suspect.receptions) - 1)
+        return [(seq, copy) for copy in fresh]
+
+    def _open_late(self, key: Key, suspect: _Suspect) -> None:
+        """Open the window that should have opened when the suspect arrived."""
+        eui, counter, _ = key
+        if len(self._counters) < MAX_SENSORS:
+            self._counters[eui] = max(counter, self._counters.get(eui, -1))
+        self._open[key] = suspect.receptions
+        windows = _Windows(suspect.arrived + self.delay, suspect.position, [key])
+        insort(self._queue, windows, key=_by_position)
+
+    # ends of windows
+
+    def _schedule(self) -> None:
+        """Have the timer fire when the first window ends."""
+        if not self._queue:
+            return
+        deadline = self._queue[0].deadline
+        if self._timer is not None:
+            if deadline >= self._timer_deadline:
+                return
+            self._timer.cancel()
+        self._timer_deadline = deadline
+        self._timer = self._clock.callLater(max(TICK, deadline - self._clock.seconds()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        try:
+            self._close_due()
+        except Exception:
+            self.log.failure("windows could not be closed")
+        finally:
+            self._schedule()
+
+    def _close_due(self) -> None:
+        now = self._clock.seconds()
+        keys: list[Key] = []
+        while self._queue and self._queue[0].deadline <= now:
+            windows = self._queue.popleft()
+            keys += windows.keys
+        if keys:
+            self._closed += self._uplinks(keys)
+            self._store_uplinks()
+
+    def _uplinks(self, keys: list[Key]) -> list[Uplink]:
+        at = self._now()
+        randomness = os.urandom(_RANDOM_BYTES * len(keys)).hex()
+        digits = 2 * _RANDOM_BYTES
+        uplinks = []
+        for number, key in enumerate(keys):
+            receptions = self._open.pop(key)
+            copies = len(receptions)
+            if copies > 1:
+                receptions = best_first(receptions)
+            uplinks.append(
+                Uplink(
+                    at=at,
+                    id=randomness[number * digits : (number + 1) * digits],
+                    known=key[0] in self._sensors,
+                    receptions=receptions,
+                    duplicates=copies - 1,
+                )
+            )
+        return uplinks
+
+    # storing, one batch at a time so that uplinks of a sensor stay in order
+
+    def _store_uplinks(self) -> None:
+        if self._storing or self._retry is not None:
+            return
+        self._storing, self._closed = self._closed, []
+        if self._storing:
+            stored = self._store.append_events(
+                list(self._storing), trim_receptions_before=self._oldest_open_position()
+            )
+            stored.addCallbacks(self._stored, self._not_stored)
+            stored.addErrback(self._log_failure)
+        if self._unasked:
+            self._ask()
+
+    def _oldest_open_position(self) -> int:
+        """Receptions before it belong to windows that are closed."""
+        positions = [suspect.position for suspect in self._suspects.values()]
+        if self._queue:
+            positions.append(self._queue[0].position)
+        return min(positions, default=self._last_position + 1)
+
+    def _stored(self, first_seq: int) -> None:
+        uplinks, self._storing = self._storing, []
+        self.statistics.published_messages += len(uplinks)
+        try:
+            self._published(uplinks, first_seq)
+        finally:
+            self._store_uplinks()
+
+    def _not_stored(self, failure: Failure) -> None:
+        self._closed = self._storing + self._closed
+        self._storing = []
+        self._retry_later("uplinks not stored, tried again", failure)
+
+    def _retry_later(self, what: str, failure: Failure) -> None:
+        if self._failures % LOG_EVERY == 0:
+            self.log.warn(
+                "{what} {uplinks} {error}",
+                what=what,
+                uplinks=len(self._closed),
+                error=failure.getErrorMessage(),
+            )
+        self._failures += 1
+        if self._retry is None:
+            self._retry = self._clock.callLater(RETRY, self._try_again)
+
+    def _late_copies_not_stored(self, failure: Failure) -> None:
+        self.log.warn("late copies not recorded {error}", error=failure.getErrorMessage())
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._store_uplinks()
+
+    def _log_failure(self, failure: Failure) -> None:
+        self.log.failure("deduplication", failure)
+
+
+def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:
+    """Whether a station sent again what is already among ``receptions``."""
+    return any(
+        copy.base_station_eui == reception.base_station_eui and copy.rx_time == reception.rx_time
+        for copy in receptions
+    )
+
+
+def best_first(receptions: Sequence[Reception]) -> list[Reception]:
+    """One reception per base station, its best one; best SNR first."""
+    best: dict[EUI, Reception] = {}
+    for reception in sorted(receptions, key=attrgetter("snr"), reverse=True):
+        best.setdefault(reception.base_station_eui, reception)
+    return list(best.values())
+
+
+def _is_late_copy(suspect: _Suspect, uplink: Uplink) -> bool:
+    arrived = min(copy.received_at for copy in uplink.receptions)
+    if abs(suspect.receptions[0].received_at - arrived) <= LATE_ARRIVAL:
+        return True
+    return any(
+        abs(copy.rx_time - recorded.rx_time) <= LATE_RX_TIME
+        for copy in suspect.receptions
+        for recorded in uplink.receptions
+    )

@@ -1,0 +1,300 @@
+"""Where downlinks go: decides, from a picture, what each station is to be told next.
+
+The rules:
+
+1.  A downlink lies at one connected station at most: the preferred one of those that are connected, can
+    send, hold the sensor attached and have heard it.
+2.  Whatever may lie at a connected station is revoked there before it goes anywhere else, back to the same
+    station included. That covers a better path, a new session, and a repeated attach, which makes some
+    stations drop their queue. If the station says that it held none, its result may be on its way, and
+    is waited for (RESULT_WAIT).
+3.  A station that is away keeps its downlinks for GRACE. After that they go to another one, if there is one;
+    when the first is back, they are revoked there before it is told anything else of them, and if it has sent
+    one meanwhile, then its result counts and the other station is told to forget it. Only a downlink that
+    lies at a station that is cut off can therefore reach its sensor twice.
+4.  At a station lies one downlink that fits any uplink of its sensor, so that they go out in order whatever
+    the station does; beside it those that wait for certain uplinks, and one of a higher priority.
+5.  Nothing depends on memory: an operation that should be open and is not is begun again, with the same
+    queue id, after a restart as after a resume.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+from msgspec.structs import replace
+from twisted.logger import Logger
+
+from bssci.center.downlink_requests import queue_message
+from bssci.center.downlink_turn import Turn
+from bssci.center.paths import Paths
+from bssci.center.station import Connection, Station
+from bssci.journal import Left, StoredDownlink
+from bssci.model import EUI, eui_to_int
+from bssci.wire.messages import DlDataQue, DlDataRev, Request
+
+GRACE = 30.0
+"""s that a station may be away before its downlinks go to another one"""
+WATCH = 60.0
+"""s until it is looked whether an operation is still open"""
+PER_SENSOR = 4
+"""downlinks of one sensor at a station that wait for certain uplinks, and as many others"""
+LOWEST = float("-inf")
+IN_FLIGHT = 64
+"""downlink operations open at one station"""
+RESERVE = 128
+"""operations of a session that are left for everything else"""
+
+Kind = Literal["queue", "revoke"]
+
+
+class Planner:
+    """Plans one turn.
+
+    :param can_receive: whether a sensor is configured, and bidirectional.
+    :param attached_at: (station, sensor): since when it is attached there, in Unix seconds.
+    :param unable: stations that take no downlinks; ``resting``: those to be left alone for now.
+    :param away_since: when a station that is not connected went, in Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        turn: Turn,
+        *,
+        station: Callable[[EUI], Station | None],
+        paths: Paths,
+        can_receive: Callable[[EUI], bool],
+        attached_at: Mapping[tuple[EUI, EUI], float],
+        unable: Iterable[EUI],
+        resting: Iterable[EUI],
+        away_since: Callable[[Station | None], float],
+    ) -> None:
+        self.requests: dict[Station, list[Request]] = {}
+        self.blocked: set[tuple[EUI, EUI]] = set()
+        """(station, sensor): there is more to tell the station as soon as it can be told"""
+        self.unfinished: set[EUI] = set()
+        """sensors of which there may be more than the picture shows"""
+        self._turn = turn
+        self._station = station
+        self._paths = paths
+        self._can_receive = can_receive
+        self._attached_at = attached_at
+        self._unable = set(unable) | turn.unable
+        self._resting = set(resting) | turn.resting
+        self._away_since = away_since
+        self._open: dict[EUI, set[tuple[Kind, int]]] = {}
+
+    def plan(self, sensors: Iterable[EUI]) -> None:
+        """Decide on the queued downlinks of sensors, as far as the picture shows them."""
+        queued: dict[EUI, list[StoredDownlink]] = {eui: [] for eui in sensors}
+        for stored in list(self._turn.rows.values()):
+            of_sensor = queued.get(stored.downlink.request.end_point_eui)
+            if of_sensor is not None and stored.downlink.state == "queued":
+                of_sensor.append(stored)
+        for eui, rows in queued.items():
+            try:
+                self._plan_sensor(eui, rows if self._can_receive(eui) else self._give_up(eui, rows))
+            except Exception:
+                self.log.failure("downlinks of a sensor are not dealt with {eui}", eui=eui)
+        self._clear()
+
+    def _plan_sensor(self, eui: EUI, rows: Sequence[StoredDownlink]) -> None:
+        target = self._target(eui)
+        for stored in rows:
+            if stored.place:
+                self._look_at_placed(stored, target)
+        self._place([self._turn.rows[stored.downlink.queue_id] for stored in rows], target)
+
+    def _give_up(self, eui: EUI, rows: Iterable[StoredDownlink]) -> list[StoredDownlink]:
+        """The sensor was removed, or is not bidirectional any more: its downlinks are revoked."""
+        given_up = [replace(stored, then="revoked") for stored in rows if not stored.then]
+        if given_up:
+            self.unfinished.add(eui)
+        for stored in given_up:
+            self._turn.put(stored)
+        return [self._turn.rows[stored.downlink.queue_id] for stored in rows]
+
+    def _clear(self) -> None:
+        """Revoke what was left at stations that are connected now."""
+        for left in sorted(self._turn.left - self._turn.not_left):
+            station = self._connected(left.base_station_eui)
+            if station is not None:
+                self._revoke(station, left.queue_id, left.end_point_eui)
+
+    # what lies at a station
+
+    def _look_at_placed(self, stored: StoredDownlink, target: Station | None) -> None:
+        then = stored.then or ("expired" if self._is_expired(stored) else "")
+        stored = replace(stored, then=then) if then != stored.then else stored
+        assert stored.downlink.base_station_eui is not None
+        station = self._connected(stored.downlink.base_station_eui)
+        if station is None:
+            self._look_at_unreachable(stored, target)
+            return
+        if stored.place == "revoking" or then or self._is_misplaced(stored, station, target):
+            stored = replace(stored, place="revoking")
+            self._revoke(station, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
+        elif stored.place == "asked" and not self._is_open(station, "queue", stored.downlink.queue_id):
+            self._tell(station, stored)
+        self._put(stored, watch=stored.place != "held")
+
+    def _look_at_unreachable(self, stored: StoredDownlink, target: Station | None) -> None:
+        assert stored.downlink.base_station_eui is not None
+        downlink = stored.downlink
+        station = stored.downlink.base_station_eui
+        left = Left(station, downlink.queue_id, downlink.request.end_point_eui)
+        moves_at = self._away_since(self._station(station)) + GRACE
+        if stored.then:
+            self._turn.left.add(left)
+            self._turn.enter(stored, stored.then)
+        elif target is not None and self._turn.now >= moves_at:
+            self._turn.left.add(left)
+            self._turn.wait(stored)
+        else:
+            self._put(stored, look_at=moves_at)
+
+    def _is_misplaced(self, stored: StoredDownlink, station: Station, target: Station | None) -> bool:
+        attached_at = self._attached_at.get((station.eui, stored.downlink.request.end_point_eui))
+        return (
+            station.session is None
+            or stored.session != station.session.sn_sc_uuid
+            or attached_at is None
+            or attached_at > stored.placed_at
+            or (target is not None and target is not station)
+        )
+
+    # what waits
+
+    def _place(self, rows: Iterable[StoredDownlink], target: Station | None) -> None:
+        rows = [stored for stored in rows if stored.downlink.state == "queued"]
+        placed = [stored for stored in rows if stored.place]
+        waiting = [stored for stored in rows if not stored.place]
+        waiting.sort(key=lambda stored: (-stored.downlink.request.priority, stored.downlink.queue_id))
+        count = Counter(stored.downlink.request.is_bound for stored in placed)
+        urgency = max(map(_urgency, placed), default=LOWEST)
+        for stored in waiting:
+            if stored.then or self._is_expired(stored):
+                self._turn.enter(stored, stored.then or "expired")
+                continue
+            request = stored.downlink.request
+            fits = count[request.is_bound] < PER_SENSOR and (request.is_bound or request.priority > urgency)
+            if fits and target is not None and self._may_go(stored, target) and self._tell(target, stored):
+                self._ask(stored, target)
+                count[request.is_bound] += 1
+            else:
+                self._put(stored)
+            urgency = max(urgency, _urgency(stored))
+
+    def _may_go(self, stored: StoredDownlink, target: Station) -> bool:
+        left = Left(target.eui, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
+        may_lie_there = left in self._turn.left and left not in self._turn.not_left
+        return self._turn.now >= stored.not_before and not may_lie_there
+
+    def _ask(self, stored: StoredDownlink, station: Station) -> None:
+        assert station.session is not None
+        downlink = replace(stored.downlink, base_station_eui=station.eui, message=None)
+        asked = replace(
+            stored,
+            downlink=downlink,
+            place="asked",
+            session=station.session.sn_sc_uuid,
+            placed_at=self._turn.now,
+            not_before=0.0,
+        )
+        self._put(asked, watch=True)
+
+    # stations
+
+    def _target(self, eui: EUI) -> Station | None:
+        """The best station that can take downlinks of a sensor."""
+        for candidate in self._paths.ranked(eui):
+            station = self._connected(candidate)
+            if (
+                station is not None
+                and station.bidirectional
+                and candidate not in self._unable
+                and (candidate, eui) in self._attached_at
+            ):
+                return station
+        return None
+
+    def _connected(self, eui: EUI) -> Station | None:
+        station = self._station(eui)
+        if station is None or station.connection is not Connection.ONLINE or station.session is None:
+            return None
+        return station
+
+    def _revoke(self, station: Station, queue_id: int, eui: EUI) -> None:
+        if not self._is_open(station, "revoke", queue_id) and self._has_room(station, eui):
+            self._begin(station, "revoke", queue_id, DlDataRev(opId=0, epEui=eui_to_int(eui), queId=queue_id))
+
+    def _tell(self, station: Station, stored: StoredDownlink) -> bool:
+        request, queue_id = stored.downlink.request, stored.downlink.queue_id
+        if not self._has_room(station, request.end_point_eui):
+            return False
+        self._begin(station, "queue", queue_id, queue_message(queue_id, request))
+        return True
+
+    def _begin(self, station: Station, kind: Kind, queue_id: int, request: Request) -> None:
+        self.requests.setdefault(station, []).append(request)
+        self._operations(station).add((kind, queue_id))
+
+    def _is_open(self, station: Station, kind: Kind, queue_id: int) -> bool:
+        return (kind, queue_id) in self._operations(station)
+
+    def _has_room(self, station: Station, eui: EUI) -> bool:
+        session = station.session
+        assert session is not None
+        open_now = len(session.open_requests) + len(self.requests.get(station, ()))
+        if (
+            station.eui not in self._resting
+            and len(self._operations(station)) < IN_FLIGHT
+            and open_now < session.max_open - RESERVE
+        ):
+            return True
+        self.blocked.add((station.eui, eui))
+        return False
+
+    def _operations(self, station: Station) -> set[tuple[Kind, int]]:
+        """Downlink operations that are open at a station."""
+        found = self._open.get(station.eui)
+        if found is None:
+            assert station.session is not None
+            found = self._open[station.eui] = set()
+            for request in station.session.open_requests.values():
+                if isinstance(request, DlDataQue):
+                    found.add(("queue", request.queId))
+                elif isinstance(request, DlDataRev):
+                    found.add(("revoke", request.queId))
+        return found
+
+    # rows
+
+    def _is_expired(self, stored: StoredDownlink) -> bool:
+        expires_at = stored.downlink.expires_at
+        return expires_at is not None and expires_at <= self._turn.now
+
+    def _put(self, stored: StoredDownlink, *, watch: bool = False, look_at: float | None = None) -> None:
+        """Keep it, to be looked at when that is next due."""
+        now = self._turn.now
+        times = (stored.downlink.expires_at, stored.not_before, look_at)
+        due = [at for at in times if at is not None and at > now]
+        if watch:
+            # What it is watched for may still be due: it is not put off by each look.
+            watched = stored.due_at if stored.due_at is not None and stored.due_at > now else now + WATCH
+            due.append(watched)
+        due_at = min(due, default=None)
+        if due_at != stored.due_at:
+            stored = replace(stored, due_at=due_at)
+        if stored is not self._turn.rows.get(stored.downlink.queue_id):
+            self._turn.put(stored)
+
+
+def _urgency(stored: StoredDownlink) -> float:
+    """What another one that fits any uplink must exceed to go beside it."""
+    request = stored.downlink.request
+    return LOWEST if request.is_bound else request.priority

@@ -1,0 +1,170 @@
+"""How long sensors could have been heard: time without a connected base station is not held against them.
+
+Kept as intervals in which at least one station was connected. The last one is prolonged in the
+journal while it lasts, so that a service that was killed knows up to when it listened: what follows,
+until a station connects again, is no listening time.
+
+    connected   |=======|      |====|..killed..          |=====> now
+    mark               30 s      30 s ^                  ^ the first station after the start
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from math import inf
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.clock import Clock, Ticker
+from bssci.journal import Journal
+from bssci.model import EUI, StationState
+
+MARK_INTERVAL = 30.0
+"""s between marks; a killed service forgets as much listening time at most"""
+CLOCK_STEP = 60.0
+"""s that the system's clock may gain or lose between two looks; beyond, it was set or the machine slept"""
+MAX_INTERVALS = 4096
+"""beyond, the two oldest become one of the same length, so that no time is lost"""
+
+
+class Listening:
+    """The intervals in which stations were connected.
+
+    :param clock: monotonic.
+    :param now: Unix seconds; when they are set forth, or the machine sleeps, that is no listening time,
+        and when they are set back, what was known of the time beyond is forgotten.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, journal: Journal, now: Callable[[], float]) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._now = now
+        self._seen = now(), clock.seconds()
+        self._connected: set[EUI] = set()
+        self._first = 0
+        # Parallel lists; the end of an interval that lasts is infinite.
+        self._begins: list[float] = []
+        self._ends: list[float] = []
+        self._sums: list[float] = []
+        for number, (began_at, ended_at) in journal.load_listening().items():
+            self._first = self._first if self._begins else number
+            self._append(began_at, ended_at)
+        self._changed: set[int] = set()
+        self._ticker = Ticker(clock, MARK_INTERVAL, self._mark)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Write a last mark; the journal may be closed after that."""
+        self._ticker.stop()
+        self._mark()
+
+    def station_changed(self, state: StationState) -> None:
+        """A base station came or went."""
+        now = self._follow_clock()
+        listened = self.is_listening
+        if state.state == "online":
+            self._connected.add(state.base_station_eui)
+        else:
+            self._connected.discard(state.base_station_eui)
+        if self.is_listening and not listened:
+            self._open(now)
+        elif listened and not self.is_listening:
+            self._close(now)
+        self._store()
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a station is connected."""
+        return bool(self._connected)
+
+    def total(self) -> float:
+        """Seconds of listening time until now."""
+        return self.until(self._follow_clock())
+
+    def until(self, at: float) -> float:
+        """Seconds of listening time until ``at`` (Unix seconds); differences of it count."""
+        index = bisect_right(self._begins, at) - 1
+        if index < 0:
+            return 0.0
+        return self._sums[index] + min(at, self._ends[index]) - self._begins[index]
+
+    # intervals
+
+    def _open(self, now: float) -> None:
+        while self._begins and self._begins[-1] >= now:
+            self._changed.add(self._last)
+            del self._begins[-1], self._ends[-1], self._sums[-1]
+        if self._ends and self._ends[-1] > now:
+            self._close(now)
+        self._append(now, inf)
+        self._changed.add(self._last)
+        if len(self._begins) > MAX_INTERVALS:
+            self._join_oldest()
+
+    def _close(self, now: float) -> None:
+        self._ends[-1] = max(now, self._begins[-1])
+        self._changed.add(self._last)
+
+    def _append(self, began_at: float, ended_at: float) -> None:
+        self._sums.append(self._sums[-1] + self._ends[-1] - self._begins[-1] if self._sums else 0.0)
+        self._begins.append(began_at)
+        self._ends.append(ended_at)
+
+    def _join_oldest(self) -> None:
+        length = self._ends[0] - self._begins[0]
+        del self._begins[0], self._ends[0], self._sums[0]
+        self._begins[0] -= length
+        self._sums[0] -= length
+        self._changed |= {self._first, self._first + 1}
+        self._first += 1
+
+    @property
+    def _last(self) -> int:
+        """The number of the last interval."""
+        return self._first + len(self._begins) - 1
+
+    def _follow_clock(self) -> float:
+        """Unix seconds; an interval does not go on across a step of the clock."""
+        now, monotonic = self._now(), self._clock.seconds()
+        last_now, last_monotonic = self._seen
+        self._seen = now, monotonic
+        expected = last_now + monotonic - last_monotonic
+        if abs(now - expected) > CLOCK_STEP:
+            self.log.warn("the clock was set, or the machine slept {seconds}", seconds=round(now - expected))
+            if self.is_listening:
+                self._close(expected)
+                self._open(now)
+        return now
+
+    # storing
+
+    def _mark(self) -> None:
+        self._follow_clock()
+        if self.is_listening:
+            self._changed.add(self._last)
+        self._store()
+
+    def _store(self) -> Deferred[None] | None:
+        """Write what changed; None if nothing did."""
+        if not self._changed:
+            return None
+        changed, self._changed = self._changed, set()
+        stored = self._journal.store_listening({number: self._interval(number) for number in changed})
+        return stored.addErrback(self._not_stored, changed)
+
+    def _interval(self, number: int) -> tuple[float, float] | None:
+        index = number - self._first
+        if not 0 <= index < len(self._begins):
+            return None
+        return self._begins[index], min(self._ends[index], self._seen[0])
+
+    def _not_stored(self, failure: Failure, changed: set[int]) -> None:
+        self.log.warn("listening time not stored, tried again {error}", error=failure.getErrorMessage())
+        self._changed |= changed

@@ -1,0 +1,75 @@
+"""What became of a command at each base station: gathered while the stations answer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from twisted.internet.defer import Deferred
+
+from bssci.clock import Clock, Timer
+from bssci.model import EUI
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one station did with a command for one sensor."""
+
+    state: Literal["done", "failed", "away", "unanswered"]
+    """``away``: not connected, it is told when it is back; ``unanswered``: not in time, it may still come"""
+    code: int | None = None
+    """the station's error code, if it failed"""
+    message: str | None = None
+
+
+Outcomes = dict[EUI, dict[EUI, Outcome]]
+"""by sensor, then by base station"""
+
+DONE = Outcome("done")
+AWAY = Outcome("away")
+UNANSWERED = Outcome("unanswered")
+
+
+class Answers:
+    """The answers that a command waits for.
+
+    :param time: s until the command is over all the same.
+    """
+
+    def __init__(self, clock: Clock, time: float) -> None:
+        self._outcomes: Outcomes = {}
+        self._missing = 0
+        self._done: Deferred[Outcomes] = Deferred()
+        self._timer: Timer | None = clock.callLater(time, self._finish)
+
+    def expect(self, station: EUI, sensors: Collection[EUI]) -> None:
+        """A station was asked about sensors."""
+        for sensor in sensors:
+            self._outcomes.setdefault(sensor, {})[station] = UNANSWERED
+        self._missing += len(sensors)
+
+    def away(self, station: EUI, sensors: Collection[EUI]) -> None:
+        """A station will be told when it is back."""
+        for sensor in sensors:
+            self._outcomes.setdefault(sensor, {})[station] = AWAY
+
+    def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
+        """A station answered, or went away before it did."""
+        self._outcomes[sensor][station] = outcome
+        self._missing -= 1
+        if not self._missing:
+            self._finish()
+
+    def all(self) -> Deferred[Outcomes]:
+        """Fires when there is nothing to wait for any more."""
+        if not self._missing:
+            self._finish()
+        return self._done
+
+    def _finish(self) -> None:
+        if self._timer is not None:
+            if self._timer.active():
+                self._timer.cancel()
+            self._timer = None
+            self._done.callback(self._outcomes)

@@ -1,0 +1,122 @@
+"""Commands on sensors: each in its turn for a sensor, with the outcome at every base station."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.center.attachments import Attachments
+from bssci.center.downlinks import Downlinks
+from bssci.center.errors import CommandError
+from bssci.center.outcomes import Outcomes
+from bssci.center.paths import Paths
+from bssci.center.sensors import Changes, Sensors
+from bssci.center.silence import Silence
+from bssci.center.turns import Turns
+from bssci.endpoints import EndpointsError
+from bssci.model import EUI, Sensor
+
+
+class SensorCommands:
+    """Part of the service center."""
+
+    log = Logger()
+    now: Callable[[], float]
+    sensors: Sensors
+    attachments: Attachments
+    silence: Silence
+    paths: Paths
+    downlinks: Downlinks
+    _turns: Turns
+
+    async def attach(self, euis: Sequence[EUI]) -> Outcomes:
+        """Attach sensors everywhere, whatever stations hold already.
+
+        :return: when the connected stations have answered, or after 30 s.
+        :raises CommandError: ``unknown_sensor``, nothing is attached then.
+        """
+        self._check_known(euis)
+        return await self._turns.run(euis, lambda: self._attach(euis))
+
+    async def _attach(self, euis: Sequence[EUI]) -> Outcomes:
+        self.silence.attached(euis, self.now())
+        return await self.attachments.attach(euis, at=self.now())
+
+    async def detach(self, euis: Sequence[EUI]) -> Outcomes:
+        """Detach sensors everywhere; they stay configured. See :meth:`attach`."""
+        self._check_known(euis)
+        return await self._turns.run(euis, lambda: self.attachments.detach(euis, at=self.now()))
+
+    async def configure(self, sensors: Sequence[Sensor]) -> Outcomes:
+        """Add sensors to endpoints.json, or change those that are there, and attach them everywhere.
+
+        :raises CommandError: ``unavailable``: the file cannot be written, nothing changed.
+        """
+        euis = [sensor.eui for sensor in sensors]
+        return await self._turns.run(euis, lambda: self._configure(sensors))
+
+    async def _configure(self, sensors: Sequence[Sensor]) -> Outcomes:
+        changes = await self._change(self.sensors.put(sensors))
+        changed = set(changes.attach)
+        outcomes = await self._propagate(changes)
+        again = [sensor.eui for sensor in sensors if sensor.eui not in changed]
+        if again:
+            outcomes.update(await self._attach(again))
+        return outcomes
+
+    async def remove(self, euis: Sequence[EUI]) -> Outcomes:
+        """Take sensors out of endpoints.json and detach them everywhere.
+
+        :raises CommandError: ``unknown_sensor``; or ``unavailable``: the file cannot be written.
+        """
+        self._check_known(euis)
+        return await self._turns.run(euis, lambda: self._remove(euis))
+
+    async def _remove(self, euis: Sequence[EUI]) -> Outcomes:
+        return await self._propagate(await self._change(self.sensors.remove(euis)))
+
+    async def reload_sensors(self) -> Changes:
+        """Read endpoints.json again, all or nothing, and tell the stations what changed.
+
+        :raises CommandError: ``invalid``: the file is wrong, nothing changed.
+        """
+        changes = await self._change(self.sensors.reload())
+        self.log.info(
+            "sensors reloaded {sensors} {attach} {detach}",
+            sensors=len(self.sensors),
+            attach=len(changes.attach),
+            detach=len(changes.detach),
+        )
+        await self._propagate(changes)
+        return changes
+
+    async def _propagate(self, changes: Changes) -> Outcomes:
+        self.silence.attached(changes.attach, self.now())
+        self.downlinks.reconfigured([*changes.attach, *changes.detach])
+        self.paths.forget(changes.detach)
+        return await self.attachments.changed(changes.attach, changes.detach)
+
+    async def _change(self, changing: Deferred[Changes]) -> Changes:
+        try:
+            return await changing
+        except EndpointsError as error:
+            raise CommandError("invalid", str(error)) from error
+        except OSError as error:
+            raise CommandError("unavailable", f"{self.sensors.path}: {error.strerror}") from error
+
+    def _check_known(self, euis: Sequence[EUI]) -> None:
+        for eui in euis:
+            if eui not in self.sensors:
+                raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
+
+    # what the watch over silence does, in its turn like everybody else
+
+    async def _detach_silent(self, euis: Sequence[EUI]) -> Outcomes:
+        return await self._turns.run(
+            euis, lambda: self.attachments.detach(euis, reason="inactivity", at=self.now())
+        )
+
+    async def _attach_again(self, euis: Sequence[EUI]) -> Outcomes:
+        return await self._turns.run(euis, lambda: self.attachments.attach(euis, at=self.now()))

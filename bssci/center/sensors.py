@@ -1,0 +1,136 @@
+"""The configured sensors: endpoints.json in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+
+from bssci import endpoints
+from bssci.model import EUI, Sensor
+
+RunInThread = Callable[..., "Deferred[Any]"]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed in the file, as base stations see it."""
+
+    attach: list[EUI]
+    """new, or with other parameters on the air"""
+    detach: list[EUI]
+    """no longer there"""
+
+
+class _Entry(NamedTuple):
+    sensor: Sensor
+    fingerprint: bytes
+
+
+class Sensors:
+    """Every sensor of endpoints.json by its EUI.
+
+    :param run_in_thread: ``deferToThread``: files are read away from the reactor.
+    """
+
+    def __init__(self, path: Path, run_in_thread: RunInThread) -> None:
+        self.path = path
+        self._run_in_thread = run_in_thread
+        self._lock = DeferredLock()
+        self._by_eui = _read(path)
+
+    def __contains__(self, eui: object) -> bool:
+        return eui in self._by_eui
+
+    def __iter__(self) -> Iterator[Sensor]:
+        return (entry.sensor for entry in self._by_eui.values())
+
+    def __len__(self) -> int:
+        return len(self._by_eui)
+
+    def get(self, eui: EUI) -> Sensor | None:
+        entry = self._by_eui.get(eui)
+        return entry.sensor if entry else None
+
+    def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
+        """Every sensor and the fingerprint of how a base station serves it."""
+        return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
+
+    def reload(self) -> Deferred[Changes]:
+        """Read the file again, all or nothing.
+
+        The Deferred fails with :class:`bssci.endpoints.EndpointsError` if the file is
+        wrong; the sensors stay as they were then.
+        """
+        return self._lock.run(lambda: ensureDeferred(self._reload()))
+
+    def put(self, sensors: Sequence[Sensor]) -> Deferred[Changes]:
+        """Add sensors, or replace those that are there; in the file when the Deferred fires.
+
+        It fails with :class:`OSError` if the file cannot be written; nothing changed then.
+        """
+        entries = {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}
+        return self._lock.run(lambda: ensureDeferred(self._write(lambda: self._by_eui | entries)))
+
+    def remove(self, euis: Collection[EUI]) -> Deferred[Changes]:
+        """Take sensors out; of the file, too, when the Deferred fires. See :meth:`put`."""
+        gone = set(euis)
+        return self._lock.run(
+            lambda: ensureDeferred(
+                self._write(lambda: {eui: it for eui, it in self._by_eui.items() if eui not in gone})
+            )
+        )
+
+    async def _reload(self) -> Changes:
+        return self._take(await self._run_in_thread(_read, self.path))
+
+    async def _write(self, make: Callable[[], dict[EUI, _Entry]]) -> Changes:
+        after = make()
+        await self._run_in_thread(endpoints.write, self.path, [entry.sensor for entry in after.values()])
+        return self._take(after)
+
+    def _take(self, after: dict[EUI, _Entry]) -> Changes:
+        before, self._by_eui = self._by_eui, after
+        return Changes(
+            attach=[eui for eui, entry in after.items() if _differs(before.get(eui), entry)],
+            detach=[eui for eui in before if eui not in after],
+        )
+
+
+def _differs(before: _Entry | None, after: _Entry) -> bool:
+    return before is None or before.fingerprint != after.fingerprint
+
+
+def fingerprint(
+    network_key: bytes,
+    short_address: int,
+    bidirectional: bool,
+    dual_channel: bool,
+    repetition: bool,
+    wide_carrier_offset: bool,
+    long_block_distance: bool,
+) -> bytes:
+    """Equal for two attachments that a base station serves alike; tells nothing of the key."""
+    flags = (bidirectional, dual_channel, repetition, wide_carrier_offset, long_block_distance)
+    return hashlib.sha256(network_key + short_address.to_bytes(2, "big") + bytes(flags)).digest()[:16]
+
+
+def fingerprint_of(sensor: Sensor) -> bytes:
+    """The :func:`fingerprint` of a sensor as base stations serve it."""
+    return fingerprint(
+        sensor.network_key,
+        sensor.short_address,
+        sensor.bidirectional,
+        sensor.dual_channel,
+        sensor.repetition,
+        sensor.wide_carrier_offset,
+        sensor.long_block_distance,
+    )
+
+
+def _read(path: Path) -> dict[EUI, _Entry]:
+    return {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in endpoints.read(path)}

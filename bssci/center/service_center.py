@@ -1,0 +1,333 @@
+"""The service center: its parts put together, and the one door for commands and questions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
+
+from bssci import __version__, logs
+from bssci.center.activity import Activities
+from bssci.center.attachments import Attachments
+from bssci.center.configuration import CREDENTIALS, Configuration, setting_text
+from bssci.center.deduplication import Deduplication
+from bssci.center.downlinks import Downlinks
+from bssci.center.errors import CommandError
+from bssci.center.listening import Listening
+from bssci.center.over_the_air import Observer, OverTheAir
+from bssci.center.parts import Pings, Propagations, Statuses, Uplinks
+from bssci.center.paths import Paths
+from bssci.center.propagation import Propagation
+from bssci.center.reports import sensor_report
+from bssci.center.retention import Retention
+from bssci.center.sensor_commands import SensorCommands
+from bssci.center.sensors import Sensors
+from bssci.center.silence import Silence
+from bssci.center.station import Connection, Services, Station, methods
+from bssci.center.stations import Stations, Watcher
+from bssci.center.turns import Turns
+from bssci.center.unknown import UnknownSensor, UnknownSensors
+from bssci.center.variable_mac import VariableMac
+from bssci.clock import Clock
+from bssci.journal import Journal
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
+from bssci.settings import Settings, changeable
+from bssci.wire.messages import Att
+
+LIVE = (
+    "STATUS_INTERVAL",
+    "DEDUPLICATION_DELAY",
+    "RETENTION_DAYS",
+    "LOG_LEVEL",
+    "AUTO_DETACH_ENABLED",
+    "AUTO_DETACH_TIMEOUT",
+    "AUTO_DETACH_WARNING_TIMEOUT",
+    "AUTO_DETACH_CHECK_INTERVAL",
+)
+"""settings that the service center itself puts into force while it runs"""
+
+
+class ServiceCenter(SensorCommands):
+    """What sinks, the web admin and the service's start and stop call.
+
+    :param now: Unix seconds.
+    """
+
+    def __init__(
+        self, clock: Clock, configuration: Configuration, journal: Journal, now: Callable[[], float]
+    ) -> None:
+        settings = configuration.current
+        self.version = __version__
+        self.started_at = now()
+        self.now = now
+        self.configuration = configuration
+        self.journal = journal
+        self.eui = settings.sc_eui or _own_eui(journal)
+        self._turns = Turns()
+        self.sensors = Sensors(settings.sensor_config_file, deferToThread)
+        self.activities = Activities(clock, journal)
+        self.attachments = Attachments(clock, journal, self.sensors)
+        self.deduplication = Deduplication(
+            clock,
+            journal,
+            delay=settings.deduplication_delay,
+            sensors=self.sensors,
+            counters=self.activities.counters(),
+            now=now,
+            published=self._published,
+        )
+        self.paths = Paths(clock, journal, self.is_connected)
+        self.downlinks = Downlinks(
+            clock, journal, self.sensors, self.paths, station=self._station, now=now
+        )
+        self.listening = Listening(clock, journal, now)
+        self.silence = Silence(
+            clock,
+            journal,
+            sensors=self.sensors,
+            activities=self.activities,
+            attachments=self.attachments,
+            listening=self.listening,
+            now=now,
+            detach=self._detach_silent,
+            attach=self._attach_again,
+            enabled=settings.auto_detach_enabled,
+            timeout=settings.auto_detach_timeout,
+            warning_timeout=settings.auto_detach_warning_timeout,
+            check_interval=settings.auto_detach_check_interval,
+        )
+        self.unknown = UnknownSensors(clock, journal, self.sensors, now)
+        self.over_the_air = OverTheAir(
+            self.sensors, self.attachments, self.activities, now, observer=_AttachObserver(self)
+        )
+        self.variable_mac = VariableMac(clock, now)
+        self.stations = self._make_stations(clock, settings)
+        self.attachments.stations = self.stations
+        for watcher in (
+            self.listening.station_changed,
+            self.over_the_air.station_changed,
+            self.downlinks.station_changed,
+        ):
+            self.stations.watch(watcher)
+        self.retention = Retention(
+            clock, journal, days=settings.retention_days, now=now, delivered=self._delivered
+        )
+        configuration.watch(LIVE, self._reconfigure)
+        self.queue_statistics: Callable[[], dict[str, dict[str, Any]]] = dict
+        """statistics of every sink by its name; set by whoever runs the sinks"""
+        self.delivered_seq: Callable[[], int] = lambda: 0
+        """the last event that every sink has taken; set by whoever runs the sinks"""
+        self.refusals = 0
+        """batches of messages that could not be stored, since the start"""
+        self.unknown_uplinks = 0
+        """uplinks of sensors that endpoints.json lacks, since the start"""
+
+    def _make_stations(self, clock: Clock, settings: Settings) -> Stations:
+        parts = [
+            Pings(),
+            Uplinks(self.now),
+            Statuses(self.now),
+            Propagations(self.now, self.downlinks.registered),
+            self.over_the_air,
+            self.downlinks.messages,
+            self.variable_mac,
+        ]
+        services = Services(
+            clock=clock,
+            now=self.now,
+            journal=self.journal,
+            received=self.deduplication.add,
+            refused=self._refused,
+            handlers=methods(parts, "handle_"),
+            finishers=methods(parts, "finish_"),
+            completers=methods(parts, "complete_"),
+        )
+        return Stations(
+            services,
+            lambda eui, issue: Propagation(clock, eui, self.attachments, self.activities, issue),
+            self.eui,
+            settings.status_interval,
+        )
+
+    def start(self) -> None:
+        """Take up what an earlier run left, then run."""
+        self.deduplication.recover(self.journal.open_receptions())
+        for part in (
+            self.activities,
+            self.paths,
+            self.downlinks,
+            self.listening,
+            self.silence,
+            self.unknown,
+            self.stations,
+            self.retention,
+        ):
+            part.start()
+
+    def stop_receiving(self) -> None:
+        """Part from the stations and publish the open windows; the journal stays open."""
+        self.retention.stop()
+        self.silence.stop()
+        self.stations.stop()
+        self.deduplication.flush()
+
+    async def stop(self) -> None:
+        """Finish what is under way and write what is learned; the journal may be closed after that."""
+        await self.downlinks.stop()
+        for part in (self.paths, self.activities, self.listening, self.unknown):
+            part.stop()
+
+    # questions
+
+    def is_connected(self, eui: EUI) -> bool:
+        """Whether operations run with a base station."""
+        station = self.stations.get(eui)
+        return station is not None and station.connection is Connection.ONLINE
+
+    def station_states(self) -> list[StationState]:
+        """Every base station known, and whether it is connected."""
+        return [station.state for station in self.stations]
+
+    def watch_stations(self, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` with the :class:`StationState` of each station that comes or goes.
+
+        Returns what ends that.
+        """
+        return self.stations.watch(watcher)
+
+    async def sensor_report(self, eui: EUI) -> dict[str, Any]:
+        """Registration, activity, signal and preferred path of a sensor, as JSON knows them.
+
+        :raises CommandError: ``unknown_sensor``.
+        """
+        self._check_known([eui])
+        return await sensor_report(self, eui)
+
+    def unknown_sensors(self) -> list[UnknownSensor]:
+        """Sensors that are heard though endpoints.json lacks them, the last heard first."""
+        return self.unknown.listed()
+
+    def health(self) -> dict[str, Any]:
+        """The payload of ``health_check``."""
+        queue = self.queue_statistics()
+        failing = self.journal.statistics.failed_in_row > 0 or any(sink["failing"] for sink in queue.values())
+        return {
+            "status": "degraded" if failing else "ok",
+            "timestamp": self.now(),
+            "base_stations": len(self.stations.connected()),
+            "queue": queue,
+        }
+
+    def report(self, event: AnyEvent) -> None:
+        """Hand an event to the sinks, by the journal."""
+        self.journal.append_events([event]).addErrback(
+            lambda failure: self.log.error(
+                "event lost {kind} {error}", kind=type(event).__name__, error=failure.getErrorMessage()
+            )
+        )
+
+    # downlinks
+
+    def queue_downlink(self, request: DownlinkRequest) -> Deferred[Downlink]:
+        """Send something to a sensor; see :meth:`Downlinks.queue`."""
+        return self.downlinks.queue(request)
+
+    def revoke_downlink(self, eui: EUI, queue_id: int) -> Deferred[Downlink]:
+        """Take a downlink back, if it was not sent; see :meth:`Downlinks.revoke`."""
+        return self.downlinks.revoke(eui, queue_id)
+
+    def downlinks_of(self, eui: EUI) -> Deferred[list[Downlink]]:
+        """The newest downlinks of a sensor."""
+        return self.downlinks.of(eui)
+
+    # settings
+
+    def changeable_settings(self) -> dict[str, Any]:
+        """What may change while running, without credentials."""
+        return self.configuration.shown(sorted(changeable() - CREDENTIALS))
+
+    async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
+        """Put settings into force and write them to ``.env``; what changed.
+
+        :param values: by name; as JSON knows them, or as text.
+        :raises CommandError: one is unknown, wrong, fixed, a credential or needs a restart; nothing changed.
+        """
+        for name in values:
+            if name in CREDENTIALS:
+                raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
+            if name not in changeable():
+                raise CommandError("invalid", f"{name} is no setting that may change while running", name)
+        return await self.configuration.change(
+            {name: setting_text(name, value) for name, value in values.items()}
+        )
+
+    def _reconfigure(self, settings: Settings) -> None:
+        self.stations.status_interval = settings.status_interval
+        self.deduplication.delay = settings.deduplication_delay
+        self.retention.days = settings.retention_days
+        self.silence.configure(
+            enabled=settings.auto_detach_enabled,
+            timeout=settings.auto_detach_timeout,
+            warning_timeout=settings.auto_detach_warning_timeout,
+            check_interval=settings.auto_detach_check_interval,
+        )
+        logs.set_level(settings.log_level)
+
+    # what the parts report
+
+    def _published(self, uplinks: Sequence[Uplink], first_seq: int) -> None:
+        self.unknown_uplinks += sum([not uplink.known for uplink in uplinks])
+        self.activities.heard(uplinks, first_seq + len(uplinks) - 1)
+        self.silence.heard(uplinks)
+        self.unknown.heard(uplinks)
+        self.paths.heard(uplinks)
+        self.downlinks.heard(uplinks)
+
+    def _station(self, eui: EUI) -> Station | None:
+        return self.stations.get(eui)
+
+    def _delivered(self) -> int:
+        return self.delivered_seq()
+
+    def _refused(self, failure: Failure) -> None:
+        self.refusals += 1
+        if self.refusals % 100 == 1:
+            self.log.error(
+                "stations are told to keep their data {refusals} {error}",
+                refusals=self.refusals,
+                error=failure.getErrorMessage(),
+            )
+
+
+class _AttachObserver(Observer):
+    """Passes on what happens over the air."""
+
+    def __init__(self, center: ServiceCenter) -> None:
+        self._center = center
+
+    def attached(self, eui: EUI, at: float) -> None:
+        self._center.silence.attached([eui], at, over_the_air=True)
+
+    def registered(self, eui: EUI) -> None:
+        self._center.downlinks.registered(eui)
+
+    def unknown(self, eui: EUI, station: EUI, message: Att) -> None:
+        self._center.unknown.asked_to_attach(
+            eui, station, message.attachCnt, snr=message.snr, rssi=message.rssi
+        )
+
+
+def _own_eui(journal: Journal) -> EUI:
+    """Drawn at the first start: locally administered, so that it meets no vendor's."""
+    stored = journal.get_setting("sc_eui")
+    if stored is not None:
+        return EUI(stored)
+    drawn = bytearray(os.urandom(8))
+    drawn[0] = drawn[0] & 0xFC | 0x02
+    eui = EUI(drawn.hex().upper())
+    journal.set_setting("sc_eui", eui)
+    return eui

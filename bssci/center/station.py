@@ -1,0 +1,292 @@
+"""One base station as the service center knows it: its session, its connection, its open operations.
+
+What a message means is said by *parts* (``bssci.center.parts``): objects with a method
+``handle_<command>(station, message, batch)`` for an operation that the station began, and
+``finish_<command>(station, request, answer, batch)`` for the outcome of one that we began,
+and ``complete_<command>(station, request)`` for the end of one that the station began and
+we answered, or refused.
+
+    one read --> messages --> session --> handle_..., finish_... --> Batch --commit--> answers
+
+Messages arrive in the batches that one read of the socket gave; what must be stored of a
+batch is stored by one commit, and answered after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.batch import Batch
+from bssci.center.propagation import PROPAGATED, Propagation
+from bssci.clock import Clock
+from bssci.journal import Journal, Registration
+from bssci.model import EUI, Reception, StationState, StationStatus
+from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
+from bssci.wire.outcomes import Answered, Completed, Outcome, Refused, Rejected, Requested
+from bssci.wire.session import Session, encode_operation
+
+
+class Connection(Enum):
+    """Where a base station stands."""
+
+    OFFLINE = "offline"
+    """no connection"""
+    CONNECTING = "connecting"
+    """``con`` was accepted, ``conCmp`` has not come"""
+    ONLINE = "online"
+    """operations run"""
+
+
+class Link(Protocol):
+    """A connection to a base station."""
+
+    peer: str
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Write messages, in this order."""
+
+    def disconnect(self, reason: str) -> None:
+        """Close the connection; ``reason`` is for the log."""
+
+
+Handler = Callable[["Station", Any, Batch], None]
+"""begins: station, the request, the batch it belongs to; may raise :class:`ProtocolError`"""
+Finisher = Callable[["Station", Any, Any, Batch], None]
+"""ends: station, our request, the response or ``error``, the batch it belongs to"""
+Completer = Callable[["Station", Any], None]
+"""concludes: station, its request, of which it knows our answer or refusal"""
+
+
+def command(message: type[Message]) -> str:
+    """What a class of messages is called on the wire."""
+    return str(message.__struct_config__.tag)
+
+
+def methods(parts: Iterable[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
+    """The methods of ``parts`` that are named for a request: ``handle_ulData`` for ``UlData``."""
+    found: dict[type[Request], Callable[..., None]] = {}
+    for part in parts:
+        for request in Request.__subclasses__():
+            method = getattr(part, prefix + command(request).replace(".", "_"), None)
+            if method is not None:
+                found[request] = method
+    return found
+
+
+@dataclass(frozen=True)
+class Services:
+    """What every station uses."""
+
+    clock: Clock
+    now: Callable[[], float]
+    """Unix seconds"""
+    journal: Journal
+    received: Callable[[Sequence[Reception], int], None]
+    """takes receptions once they are on disk, and their position there"""
+    refused: Callable[[Failure], None]
+    """hears that something of a station could not be stored"""
+    handlers: Mapping[type[Request], Handler]
+    finishers: Mapping[type[Request], Finisher]
+    completers: Mapping[type[Request], Completer]
+
+
+class Station:
+    """A base station, connected or not."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        eui: EUI,
+        services: Services,
+        propagation: Callable[[EUI, Callable[[Sequence[Any]], None]], Propagation],
+    ) -> None:
+        self.eui = eui
+        self.connection = Connection.OFFLINE
+        self.link: Link | None = None
+        self.session: Session | None = None
+        self.bidirectional = False
+        """whether it can send, as its last ``con`` said"""
+        self.state = StationState(at=0.0, base_station_eui=eui, state="offline")
+        self.status: StationStatus | None = None
+        self.status_due_at = 0.0
+        self._services = services
+        self.propagation = propagation(eui, self.issue)
+
+    # the life of a connection
+
+    def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
+        """``conCmp`` came: go on where the session stands."""
+        self.connection = Connection.ONLINE
+        self.status_due_at = 0.0
+        if resumed and self.link is not None:
+            self.link.send(session.reissue())
+        self.propagation.start(session.version, session.open_requests.values(), registrations)
+
+    def offline(self) -> None:
+        self.connection = Connection.OFFLINE
+        self.link = None
+        self.propagation.pause()
+
+    # operations of ours
+
+    def issue(self, requests: Sequence[Any]) -> None:
+        """Begin operations: stored, then sent. They survive the connection and the process.
+
+        :raises bssci.wire.errors.TooManyOperations: nothing is begun then.
+        """
+        session, link = self.session, self.link
+        if session is None or link is None:
+            return
+        issued = [session.issue(request) for request in requests]
+        stored = self._services.journal.open_operations(
+            self.eui, session.last_sc_op_id, [(request.opId, encode_operation(request)) for request in issued]
+        )
+        stored.addCallbacks(
+            lambda _: self._send(session, link, issued),
+            lambda failure: self._not_issued(session, issued, failure),
+        )
+        stored.addErrback(self._log_failure)
+
+    def ask_status(self) -> None:
+        """Begin a status operation, unless one is open (§5.5)."""
+        self._issue_single(Status(opId=0))
+
+    def ping(self) -> None:
+        """Begin a ping, unless one is open (§5.4)."""
+        self._issue_single(Ping(opId=0))
+
+    def _issue_single(self, request: Request) -> None:
+        session = self.session
+        if session is not None and not any(
+            type(open_request) is type(request) for open_request in session.open_requests.values()
+        ):
+            self.issue([request])
+
+    def _send(self, session: Session, link: Link, messages: Sequence[Message]) -> None:
+        if self.session is session and self.link is link and messages:
+            link.send(messages)
+
+    def _not_issued(self, session: Session, issued: Sequence[Any], failure: Failure) -> None:
+        self.log.warn(
+            "operations not stored, so not begun {bs_eui} {operations} {error}",
+            bs_eui=self.eui,
+            operations=len(issued),
+            error=failure.getErrorMessage(),
+        )
+        session.abandon([request.opId for request in issued])
+        self.propagation.not_sent([request for request in issued if isinstance(request, PROPAGATED)])
+
+    # messages
+
+    def receive(self, messages: Sequence[Message | ProtocolError]) -> None:
+        """Take what one read of the socket gave, in its order.
+
+        A :class:`ProtocolError` stands for a message that could not be read.
+        """
+        session, link = self.session, self.link
+        if session is None or link is None:
+            return
+        last_before = session.last_bs_op_id
+        batch = Batch()
+        for message in messages:
+            try:
+                if isinstance(message, ProtocolError):
+                    raise message
+                outcome = session.receive(message)
+                if isinstance(outcome, Requested):
+                    self._begin(outcome.message, batch)
+                elif isinstance(outcome, Completed):
+                    completer = self._services.completers.get(type(outcome.request))
+                    if completer is not None:
+                        completer(self, outcome.request)
+                else:
+                    self._end(outcome, batch)
+            except ProtocolError as error:
+                self._end(session.reject(error), batch)
+            except Exception:
+                self.log.failure("message failed {bs_eui} {command}", bs_eui=self.eui, command=type(message))
+                self._end(session.reject(_internal_error(message)), batch)
+        if batch.at_once:
+            link.send(batch.at_once)
+        self._store(session, link, batch, last_before)
+
+    def _begin(self, message: Request, batch: Batch) -> None:
+        handler = self._services.handlers.get(type(message))
+        if handler is None:
+            raise ProtocolError(ErrorCode.ENOTSUP, f"{command(type(message))} is not supported", message.opId)
+        handler(self, message, batch)
+
+    def _end(self, outcome: Outcome | Rejected, batch: Batch) -> None:
+        if isinstance(outcome, (Answered, Refused)):
+            request = outcome.request
+            answer = outcome.response if isinstance(outcome, Answered) else outcome.error
+            batch.closed.append(request.opId)
+            batch.completions.append(outcome.completion)
+            self._services.finishers[type(request)](self, request, answer, batch)
+        elif outcome.completion is not None:
+            batch.at_once.append(outcome.completion)
+
+    # storing, then answering
+
+    def _store(self, session: Session, link: Link, batch: Batch, last_before: int) -> None:
+        journal = self._services.journal
+        waits = batch.stored
+        if batch.receptions:
+            stored = journal.append_receptions(self.eui, session.last_bs_op_id, batch.receptions)
+            stored.addCallback(self._received, batch.receptions)
+            waits.append(stored)
+        elif session.last_bs_op_id != last_before:
+            waits.append(journal.advance_session(self.eui, session.last_bs_op_id))
+        if batch.registrations:
+            waits.append(journal.store_registrations(self.eui, batch.registrations))
+        if batch.events:
+            waits.append(journal.append_events(batch.events))
+        if batch.closed:
+            waits.append(journal.close_operations(self.eui, batch.closed))
+        if waits:
+            done: Deferred[Any] = waits[0] if len(waits) == 1 else gatherResults(waits, consumeErrors=True)
+            done.addCallbacks(
+                lambda _: self._answer(session, link, batch),
+                lambda failure: self._not_stored(session, link, batch, failure),
+            )
+            if batch.closed:
+                done.addCallback(lambda _: self.propagation.fill())
+            done.addErrback(self._log_failure)
+
+    def _received(self, position: int, receptions: list[Reception]) -> None:
+        try:
+            self._services.received(receptions, position)
+        except Exception:
+            self.log.failure("receptions left for the next start {bs_eui}", bs_eui=self.eui)
+
+    def _answer(self, session: Session, link: Link, batch: Batch) -> None:
+        messages = [answer for answer in batch.answers if session.answer(answer)]
+        self._send(session, link, messages + batch.completions)
+
+    def _not_stored(self, session: Session, link: Link, batch: Batch, failure: Failure) -> None:
+        """Tell the station to keep what we could not; what needs no disk is answered all the same."""
+        messages: list[Message] = []
+        for answer in batch.answers:
+            if not isinstance(answer, PingRsp):
+                messages.append(session.refuse(answer.opId, ErrorCode.EAGAIN, "cannot store now, try again"))
+            elif session.answer(answer):
+                messages.append(answer)
+        self._send(session, link, messages + batch.completions)
+        self._services.refused(failure)
+
+    def _log_failure(self, failure: Failure) -> None:
+        self.log.failure("station {bs_eui}", failure, bs_eui=self.eui)
+
+
+def _internal_error(message: Message | ProtocolError) -> ProtocolError:
+    op_id = message.op_id if isinstance(message, ProtocolError) else message.opId
+    return ProtocolError(ErrorCode.EIO, "internal error", op_id)

@@ -1,0 +1,258 @@
+"""All base stations: who is known, who is connected, whose session goes on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci import __version__
+from bssci.center.propagation import Propagation
+from bssci.center.station import Connection, Link, Services, Station
+from bssci.clock import Ticker
+from bssci.journal import Registration, StationRecord, StoredSession
+from bssci.model import EUI, StationState, eui_from_int, eui_to_int
+from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.messages import Con, ConRsp
+from bssci.wire.session import Session, decide_resume, decode_operation
+from bssci.wire.version import negotiate
+
+MAX_STATIONS = 20_000
+"""base stations that are remembered; beyond, new ones are refused"""
+STATUS_TICK = 1.0
+"""s between looks at which station's status is due"""
+
+Watcher = Callable[[StationState], None]
+
+
+class Stations:
+    """Every base station that ever connected.
+
+    :param propagation: makes what tells a station of sensors.
+    :param service_center: our own EUI.
+    :param status_interval: s between status requests to one station; may change any time.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        services: Services,
+        propagation: Callable[[EUI, Callable[[Sequence[Any]], None]], Propagation],
+        service_center: EUI,
+        status_interval: float,
+    ) -> None:
+        self.status_interval = status_interval
+        self._services = services
+        self._propagation = propagation
+        self._service_center = service_center
+        self._watchers: list[Watcher] = []
+        self._by_eui: dict[EUI, Station] = {}
+        self._resumed: dict[EUI, bool] = {}
+        self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
+        for record in services.journal.load_stations():
+            self._by_eui[record.base_station_eui] = self._from_record(record)
+        for stored in services.journal.load_sessions():
+            station = self._by_eui.get(stored.base_station_eui)
+            if station is None:
+                station = self._by_eui[stored.base_station_eui] = self._make(stored.base_station_eui)
+            station.session = _restore(stored)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Part from every station; sessions stay, to be resumed."""
+        self._ticker.stop()
+        for station in self:
+            link = station.link
+            if link is not None:
+                self.lost(link, station, "service stops")
+                link.disconnect("service stops")
+
+    # looking
+
+    def __iter__(self) -> Iterator[Station]:
+        return iter(self._by_eui.values())
+
+    def __len__(self) -> int:
+        return len(self._by_eui)
+
+    def get(self, eui: EUI) -> Station | None:
+        return self._by_eui.get(eui)
+
+    def connected(self) -> list[Station]:
+        """The stations that operations run with."""
+        return [station for station in self._by_eui.values() if station.connection is Connection.ONLINE]
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` whenever a station comes or goes; returns what ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    # connecting
+
+    async def admit(self, con: Con, link: Link) -> tuple[Station, ConRsp]:
+        """Decide on a ``con``: the session goes on, or a new one starts (§5.3).
+
+        Replaces an older connection of the same station. The answer may go out when
+        this returns: a new session is on disk then.
+
+        :raises ProtocolError: the station is refused.
+        """
+        version = negotiate(con.version)
+        station = self._station(eui_from_int(con.bsEui))
+        older, station.link = station.link, link
+        station.connection = Connection.CONNECTING
+        station.propagation.pause()
+        if older is not None and older is not link:
+            older.disconnect(f"replaced by a newer connection, from {link.peer}")
+        resumed = decide_resume(con, station.session, version)
+        if not resumed:
+            session = Session.fresh(con, os.urandom(16), version)
+            try:
+                await self._services.journal.store_session(_stored(session, self._services.now()))
+            except Exception as error:
+                self._forget_link(station, link)
+                raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
+            if station.link is not link:
+                raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
+            station.session = session
+        elif station.session is not None:
+            station.session.resumed()
+        self._resumed[station.eui] = resumed
+        self._remember(station, con)
+        assert station.session is not None
+        return station, self._answer(station.session, resumed)
+
+    def _answer(self, session: Session, resumed: bool) -> ConRsp:
+        return ConRsp(
+            opId=0,
+            version=session.version,
+            scEui=eui_to_int(self._service_center),
+            vendor="bssci",
+            swVersion=__version__,
+            snResume=resumed,
+            snScUuid=list(session.sn_sc_uuid),
+        )
+
+    async def established(self, link: Link, station: Station) -> None:
+        """``conCmp`` came: operations may run, once it is known what the station holds."""
+        session = station.session
+        if session is None or station.link is not link:
+            return
+        resumed = self._resumed.pop(station.eui, False)
+        known: Sequence[Registration] = []
+        if resumed:
+            known = await self._services.journal.load_registrations(station.eui)
+            if station.link is not link:
+                return
+        station.online(session, known, resumed)
+        self._change_state(station, "online", resumed=resumed)
+
+    def lost(self, link: Link, station: Station, reason: str) -> None:
+        """A connection is gone; nothing if a newer one has taken its place."""
+        if station.link is link:
+            station.offline()
+            if station.state.state == "online":
+                self._change_state(station, "offline", reason=reason)
+
+    def _change_state(
+        self, station: Station, state: Literal["online", "offline"], resumed: bool = False, reason: str = ""
+    ) -> None:
+        station.state = msgspec.structs.replace(
+            station.state, at=self._services.now(), state=state, resumed=resumed, reason=reason
+        )
+        self._services.journal.append_events([station.state]).addErrback(self._log_failure)
+        for watcher in list(self._watchers):
+            try:
+                watcher(station.state)
+            except Exception:
+                self.log.failure("watcher of stations failed")
+
+    def _ask_due(self) -> None:
+        now = self._services.clock.seconds()
+        for station in self.connected():
+            if now >= station.status_due_at:
+                station.status_due_at = now + self.status_interval
+                station.ask_status()
+
+    # remembering
+
+    def _station(self, eui: EUI) -> Station:
+        station = self._by_eui.get(eui)
+        if station is None:
+            if len(self._by_eui) >= MAX_STATIONS:
+                raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are known", 0)
+            station = self._by_eui[eui] = self._make(eui)
+        return station
+
+    def _make(self, eui: EUI) -> Station:
+        return Station(eui, self._services, self._propagation)
+
+    def _forget_link(self, station: Station, link: Link) -> None:
+        if station.link is link:
+            station.offline()
+
+    def _remember(self, station: Station, con: Con) -> None:
+        now = self._services.now()
+        station.bidirectional = con.bidi
+        station.state = msgspec.structs.replace(
+            station.state, vendor=con.vendor, model=con.model, name=con.name, software_version=con.swVersion
+        )
+        record = StationRecord(
+            base_station_eui=station.eui,
+            first_seen_at=now,
+            last_seen_at=now,
+            vendor=con.vendor,
+            model=con.model,
+            name=con.name,
+            software_version=con.swVersion,
+            info=con.info,
+        )
+        self._services.journal.store_station(record).addErrback(self._log_failure)
+
+    def _from_record(self, record: StationRecord) -> Station:
+        station = self._make(record.base_station_eui)
+        station.state = StationState(
+            at=record.last_seen_at,
+            base_station_eui=record.base_station_eui,
+            state="offline",
+            vendor=record.vendor,
+            model=record.model,
+            name=record.name,
+            software_version=record.software_version,
+        )
+        return station
+
+    def _log_failure(self, failure: Failure) -> None:
+        self.log.failure("stations", failure)
+
+
+def _stored(session: Session, now: float) -> StoredSession:
+    return StoredSession(
+        base_station_eui=eui_from_int(session.bs_eui),
+        sn_bs_uuid=session.sn_bs_uuid,
+        sn_sc_uuid=session.sn_sc_uuid,
+        version=session.version,
+        last_bs_op_id=session.last_bs_op_id,
+        last_sc_op_id=session.last_sc_op_id,
+        created_at=now,
+        open_operations=[],
+    )
+
+
+def _restore(stored: StoredSession) -> Session:
+    return Session(
+        bs_eui=eui_to_int(stored.base_station_eui),
+        sn_bs_uuid=stored.sn_bs_uuid,
+        sn_sc_uuid=stored.sn_sc_uuid,
+        version=stored.version,
+        last_bs_op_id=stored.last_bs_op_id,
+        last_sc_op_id=stored.last_sc_op_id,
+        open_requests={op_id: decode_operation(message) for op_id, message in stored.open_operations},
+    )

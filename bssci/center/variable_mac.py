@@ -1,0 +1,151 @@
+"""The sub-channel ``vm.``: telegrams of other MACs, which a station receives if it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from weakref import WeakSet
+
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+
+from bssci.center.batch import Batch
+from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome
+from bssci.center.station import Connection, Link, Station
+from bssci.clock import Clock, Timer
+from bssci.model import EUI, Subpackets, VariableMacUplink
+from bssci.wire.errors import ErrorCode, TooManyOperations
+from bssci.wire.messages import (
+    Error,
+    Message,
+    VmActivate,
+    VmDeactivate,
+    VmStatus,
+    VmStatusRsp,
+    VmUlData,
+    VmUlDataRsp,
+)
+
+ANSWER_TIME = 30.0
+"""s that a command waits for the station's answer"""
+
+Command = VmActivate | VmDeactivate | VmStatus
+_Key = tuple[EUI, Command]
+"""one question; whoever asks it again meanwhile hears the same answer"""
+_UNSUPPORTED = Outcome("failed", int(ErrorCode.ENOTSUP), "the station does not support the variable MAC")
+
+
+@dataclass(frozen=True, slots=True)
+class MacTypes(Outcome):
+    """What :meth:`VariableMac.status` was answered."""
+
+    mac_types: tuple[int, ...] = ()
+    """that the station receives"""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A command that the station has not answered."""
+
+    timer: Timer
+    askers: list[Deferred[Outcome]] = field(default_factory=list)
+
+
+class VariableMac:
+    """Switches what stations receive, and takes its uplinks.
+
+    A station that refuses a command as unknown or invalid is not asked again on that connection.
+
+    :param now: Unix seconds.
+    """
+
+    def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
+        self._clock = clock
+        self._now = now
+        self._unsupported: WeakSet[Link] = WeakSet()
+        self._open: dict[_Key, _Question] = {}
+
+    # commands
+
+    def activate(self, station: Station, mac_type: int) -> Deferred[Outcome]:
+        """Have a station receive telegrams of a MAC.
+
+        :param mac_type: 32 bits.
+        :return: fires when the station has answered, or after 30 s; never fails.
+        """
+        return self._ask(station, VmActivate(opId=0, macType=mac_type))
+
+    def deactivate(self, station: Station, mac_type: int) -> Deferred[Outcome]:
+        """Have a station no longer receive them; see :meth:`activate`."""
+        return self._ask(station, VmDeactivate(opId=0, macType=mac_type))
+
+    def status(self, station: Station) -> Deferred[Outcome]:
+        """Ask a station what it receives: :class:`MacTypes` if it says so; see :meth:`activate`."""
+        return self._ask(station, VmStatus(opId=0))
+
+    def _ask(self, station: Station, command: Command) -> Deferred[Outcome]:
+        if station.connection is not Connection.ONLINE or station.link is None:
+            return succeed(AWAY)
+        if station.link in self._unsupported:
+            return succeed(_UNSUPPORTED)
+        key = (station.eui, command)
+        question = self._open.get(key)
+        if question is None:
+            try:
+                station.issue([command])
+            except TooManyOperations as error:
+                return succeed(Outcome("failed", int(ErrorCode.EAGAIN), str(error)))
+            timer = self._clock.callLater(ANSWER_TIME, self._tell, key, UNANSWERED)
+            question = self._open[key] = _Question(timer)
+        answered: Deferred[Outcome] = Deferred()
+        question.askers.append(answered)
+        return answered
+
+    def _tell(self, key: _Key, outcome: Outcome) -> None:
+        question = self._open.pop(key, None)
+        if question is None:
+            return
+        if question.timer.active():
+            question.timer.cancel()
+        for asker in question.askers:
+            asker.callback(outcome)
+
+    # what stations say
+
+    def finish_vm_activate(self, station: Station, request: Command, answer: Message, batch: Batch) -> None:
+        outcome = DONE
+        if isinstance(answer, Error):
+            outcome = Outcome("failed", answer.code, answer.message)
+            if answer.code in (ErrorCode.ENOTSUP, ErrorCode.EINVAL) and station.link is not None:
+                self._unsupported.add(station.link)
+        elif isinstance(answer, VmStatusRsp):
+            outcome = MacTypes("done", mac_types=tuple(answer.macTypes))
+        self._tell((station.eui, msgspec.structs.replace(request, opId=0)), outcome)
+
+    finish_vm_deactivate = finish_vm_activate
+    finish_vm_status = finish_vm_activate
+
+    def handle_vm_ulData(self, station: Station, message: VmUlData, batch: Batch) -> None:
+        sent = message.subpackets
+        batch.events.append(
+            VariableMacUplink(
+                at=self._now(),
+                base_station_eui=station.eui,
+                mac_type=message.macType,
+                payload=bytes(message.userData),
+                trx_time=message.trxTime,
+                system_time=message.sysTime,
+                frequency=message.freqOff,
+                snr=message.snr,
+                rssi=message.rssi,
+                equivalent_snr=message.eqSnr,
+                subpackets=None
+                if sent is None
+                else Subpackets(snr=sent.snr, rssi=sent.rssi, frequency=sent.frequency, phase=sent.phase),
+                carrier_spacing=message.carrSpace,
+                pattern_group=message.pattGrp,
+                pattern_number=message.pattNum,
+                crc=message.crc,
+            )
+        )
+        batch.answers.append(VmUlDataRsp(opId=message.opId))

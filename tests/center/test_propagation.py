@@ -1,0 +1,140 @@
+"""Sensors brought to a base station: all to a fresh session, several in flight, refusals kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.journal import StorageError
+from bssci.model import SensorStatus
+from bssci.wire.messages import (
+    AttPrp,
+    AttPrp11,
+    AttPrpCmp,
+    AttPrpRsp,
+    Error,
+    ErrorAck,
+    Ping,
+    PingRsp,
+    UlDataRsp,
+)
+from tests.support.center import KEY, STATION, House, Line, sensor_eui
+from tests.support.wire import connect, uplink
+
+
+def statuses(house: House) -> list[SensorStatus]:
+    return [event for _, event in house.events if isinstance(event, SensorStatus)]
+
+
+def test_a_fresh_session_gets_every_sensor(make_house) -> None:
+    house = make_house(sensors=3)
+    line = Line(house)
+    line.connect()
+    asked = line.take(AttPrp)
+    assert [f"{request.epEui:016X}" for request in asked] == [sensor_eui(number) for number in (1, 2, 3)]
+    assert asked[0] == AttPrp(
+        opId=-1,
+        epEui=int(sensor_eui(1), 16),
+        bidi=False,
+        nwkSnKey=list(bytes.fromhex(KEY)),
+        shAddr=1,
+        lastPacketCnt=0,
+        dualChan=True,
+        repetition=False,
+        wideCarrOff=False,
+        longBlkDist=False,
+    )
+    line.say(*(AttPrpRsp(opId=request.opId) for request in asked))
+    assert line.take(AttPrpCmp) == [AttPrpCmp(opId=request.opId) for request in asked]
+    assert [(event.action, event.base_station_eui) for event in statuses(house)] == [
+        ("attached", f"{STATION:016X}")
+    ] * 3
+
+
+def test_the_answers_may_come_in_any_order(make_house) -> None:
+    house = make_house(sensors=3)
+    line = Line(house)
+    line.connect()
+    line.take(AttPrp)
+    line.say(AttPrpRsp(opId=-3), AttPrpRsp(opId=-1))
+    assert [event.end_point_eui for event in statuses(house)] == [sensor_eui(3), sensor_eui(1)]
+
+
+def test_several_are_in_flight_but_not_all_and_others_are_served_meanwhile(make_house) -> None:
+    house = make_house(sensors=600)
+    line = Line(house)
+    line.connect()
+    first = line.take(AttPrp)
+    assert 1 < len(first) < 600
+    line.say(Ping(opId=1), uplink(2))
+    assert line.take(PingRsp) and line.take(UlDataRsp)
+    assert line.take(AttPrp) == []
+    line.say(*(AttPrpRsp(opId=request.opId) for request in first))
+    rest = line.answer_everything()
+    assert len({request.epEui for request in first + rest}) == 600
+    assert [request.opId for request in first + rest if request.opId < -600] == []
+
+
+def test_the_last_counter_that_was_heard_goes_with_it(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    line.say(uplink(1, epEui=int(sensor_eui(1), 16), packetCnt=4711))
+    house.advance(3)
+    line.lose()
+    again = Line(house)
+    again.connect(connect(bsEui=STATION, snBsUuid=[7] * 16))
+    assert [request.lastPacketCnt for request in again.take(AttPrp)] == [4711]
+
+
+def test_a_refusal_is_reported_kept_and_not_repeated(make_house) -> None:
+    house = make_house(sensors=2)
+    line = Line(house)
+    line.connect()
+    line.take(AttPrp)
+    line.say(Error(opId=-1, code=22, message="no"), AttPrpRsp(opId=-2))
+    assert line.take(ErrorAck) == [ErrorAck(opId=-1)]
+    [refused] = [event for event in statuses(house) if event.action == "attach_failed"]
+    assert (refused.end_point_eui, refused.code, refused.message) == (sensor_eui(1), 22, "no")
+    line.lose()
+    again = Line(house)
+    assert again.connect().snResume
+    house.advance(30)
+    assert again.take(AttPrp) == []
+
+
+def test_a_busy_station_is_asked_again(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    line.take(AttPrp)
+    line.say(Error(opId=-1, code=11, message="busy"))
+    assert line.take(AttPrp) == []
+    house.advance(10)
+    assert len(line.take(AttPrp)) == 1
+    assert statuses(house) == []
+
+
+def test_what_could_not_be_stored_is_not_sent_and_tried_again(make_house, expected_errors) -> None:
+    house = make_house(sensors=2)
+    line = Line(house)
+    line.begin()
+    house.journal.broken = True
+    line.complete()
+    assert line.take(AttPrp) == []
+    house.journal.broken = False
+    house.advance(10)
+    assert len(line.take(AttPrp)) == 2
+    expected_errors[:] = [failure for failure in expected_errors if not failure.check(StorageError)]
+
+
+@pytest.mark.parametrize(("bidi", "end_point_class"), [(True, "a"), (False, "z")])
+def test_a_1_1_station_gets_its_dialect(make_house, bidi: bool, end_point_class: str) -> None:
+    house = make_house(sensors=0)
+    house.configure(
+        [{"eui": sensor_eui(1), "nwKey": KEY, "shortAddr": "0001", "bidi": bidi}],
+    )
+    house.crash()
+    line = Line(house)
+    assert line.connect(connect(bsEui=STATION, version="1.1.0")).version.startswith("1.1")
+    [request] = line.take(AttPrp11)
+    assert (request.epClass, request.syncBurst) == (end_point_class, False)

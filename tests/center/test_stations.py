@@ -1,0 +1,246 @@
+"""Sessions: begun, resumed, replaced; and what is told of stations that come and go."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci.wire.errors import ProtocolError
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
+from tests.support.center import EPOCH, STATION, House, Line, result_of, sensor_entry
+from tests.support.wire import connect, uplink
+
+UUID = list(range(16))
+OTHER_UUID = list(range(1, 17))
+
+
+def resume(bs_op_id: int, sc_op_id: int, **changes: object):
+    return connect(bsEui=STATION, snBsOpId=bs_op_id, snScOpId=sc_op_id, **changes)
+
+
+def test_a_fresh_session_has_a_uuid_of_our_own(house: House) -> None:
+    answer = Line(house).connect()
+    assert not answer.snResume
+    assert answer.snScUuid != UUID
+    assert len(answer.snScUuid) == 16
+    assert f"{answer.scEui:016X}" == house.center.eui
+
+
+def test_the_session_is_on_disk_before_the_answer(house: House) -> None:
+    admitted = ensureDeferred(house.center.stations.admit(connect(bsEui=STATION), Line(house)))
+    assert not admitted.called
+    house.settle()
+    result_of(admitted)
+    assert [stored.sn_bs_uuid for stored in house.journal.load_sessions()] == [bytes(UUID)]
+
+
+def test_without_a_disk_no_session_begins_and_the_next_try_succeeds(house: House) -> None:
+    house.journal.broken = True
+    with pytest.raises(ProtocolError) as refused:
+        Line(house).connect()
+    assert refused.value.code == 11
+    house.journal.broken = False
+    assert not Line(house).connect().snResume
+
+
+def test_another_major_version_is_refused(house: House) -> None:
+    with pytest.raises(ProtocolError):
+        Line(house).connect(connect(version="2.0.0"))
+    assert len(house.center.stations) == 0
+
+
+@pytest.mark.parametrize(
+    ("con", "resumes"),
+    [
+        (resume(3, -1), True),
+        (resume(0, 0), True),
+        (connect(bsEui=STATION), True),
+        (connect(bsEui=STATION, snBsUuid=[byte - 256 if byte > 127 else byte for byte in UUID]), True),
+        (resume(9187, -1659), False),
+        (resume(4, -1), False),
+        (resume(3, -2), False),
+        (connect(bsEui=STATION, snBsUuid=OTHER_UUID), False),
+        (connect(bsEui=STATION, version="1.1.0"), False),
+    ],
+)
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_session_goes_on_if_neither_side_claims_too_much(house, con, resumes, crash) -> None:
+    line = Line(house)
+    first = line.connect()
+    house.advance(1.0)  # status: -1
+    assert [request.opId for request in line.take(Status)] == [-1]
+    line.say(uplink(1, packetCnt=1), uplink(2, packetCnt=2), uplink(3, packetCnt=3))
+    if crash:
+        house.crash()
+    else:
+        line.lose()
+    answer = Line(house).connect(con)
+    assert answer.snResume is resumes
+    assert (answer.snScUuid == first.snScUuid) is resumes
+
+
+def test_op_ids_of_a_new_session_begin_again(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    house.advance(1.0)
+    line.say(uplink(1, packetCnt=1), uplink(2, packetCnt=2))
+    line.lose()
+    again = Line(house)
+    again.connect(connect(bsEui=STATION, snBsUuid=OTHER_UUID))
+    again.say(uplink(1, packetCnt=3))
+    house.advance(1.0)
+    assert again.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    assert [request.opId for request in again.take(Status)] == [-1]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_a_resume_issues_again_what_was_open_before_anything_new(make_house, crash: bool) -> None:
+    house = make_house(sensors=5)
+    line = Line(house)
+    line.connect()
+    asked = line.take(AttPrp)
+    assert [request.opId for request in asked] == [-1, -2, -3, -4, -5]
+    line.say(AttPrpRsp(opId=-2), AttPrpRsp(opId=-4))
+    if crash:
+        house.configure([sensor_entry(number) for number in range(1, 7)])
+        house.crash()
+    else:
+        line.lose()
+    again = Line(house)
+    assert again.begin(resume(0, -5)).snResume
+    assert again.sent == []
+    again.complete()
+    house.advance(1.0)
+    requests = [message for message in again.sent if isinstance(message, (AttPrp, Status))]
+    assert requests[:3] == [asked[0], asked[2], asked[4]]
+    later = [request.opId for request in requests[3:]]
+    assert later == sorted(later, reverse=True)
+    assert all(op_id < -5 for op_id in later)
+    assert len(later) == (2 if crash else 1)
+
+
+def test_a_resent_uplink_is_answered_and_is_not_a_second_one(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    line.say(uplink(1, packetCnt=1), uplink(2, packetCnt=2))
+    line.lose()
+    again = Line(house)
+    again.connect(resume(0, 0))
+    again.say(uplink(1, packetCnt=1), uplink(2, packetCnt=2), uplink(3, packetCnt=3))
+    assert again.take(UlDataRsp) == [UlDataRsp(opId=number) for number in (1, 2, 3)]
+    house.advance(3)
+    assert [event.packet_counter for event in house.uplinks()] == [1, 2, 3]
+    assert house.center.deduplication.statistics.total_messages == 3
+
+
+def test_after_the_first_new_operation_old_ones_are_refused(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    line.say(uplink(1, packetCnt=1), uplink(2, packetCnt=2))
+    line.lose()
+    again = Line(house)
+    again.connect(resume(2, 0))
+    again.say(uplink(3, packetCnt=3), uplink(2, packetCnt=2))
+    assert [(error.opId, error.code) for error in again.take(Error)] == [(2, 71)]
+
+
+def test_a_resume_propagates_only_what_changed(make_house) -> None:
+    house = make_house(sensors=4)
+    line = Line(house)
+    line.connect()
+    assert len(line.answer_everything()) == 4
+    house.configure(
+        [sensor_entry(1), sensor_entry(2, shortAddr="9999"), sensor_entry(3, name="renamed"), sensor_entry(5)]
+    )
+    house.crash()
+    again = Line(house)
+    assert again.connect(resume(0, -4)).snResume
+    assert {f"{request.epEui:016X}"[-2:] for request in again.take(AttPrp)} == {"02", "05"}
+    assert [f"{request.epEui:016X}"[-2:] for request in again.take(DetPrp)] == ["04"]
+
+
+def test_a_second_connection_replaces_the_first_without_a_flap(house: House) -> None:
+    watched: list[str] = []
+    house.center.watch_stations(lambda state: watched.append(state.state))
+    first, second = Line(house), Line(house)
+    first.connect()
+    second.begin()
+    assert first.closed is not None
+    assert house.states() == [("online", False)]
+    first.lose()
+    second.complete()
+    assert "offline" not in watched
+    assert [state for state, _ in house.states()].count("offline") == 0
+    assert len(house.center.stations.connected()) == 1
+    second.say(Ping(opId=1))
+    assert first.sent == [message for message in first.sent if message.opId != 1]
+
+
+def test_an_uplink_of_the_old_connection_is_not_answered_on_the_new_one(house: House) -> None:
+    first, second = Line(house), Line(house)
+    first.connect()
+    first.give(uplink(1))
+    second.connect(resume(0, 0))
+    assert second.take(UlDataRsp) == []
+    second.say(uplink(1))
+    assert second.take(UlDataRsp) == [UlDataRsp(opId=1)]
+    house.advance(3)
+    assert len(house.uplinks()) == 1
+
+
+def test_comings_and_goings_are_events_and_are_watched(house: House) -> None:
+    watched = []
+    stop = house.center.watch_stations(watched.append)
+    line = Line(house)
+    line.connect(connect(bsEui=STATION, vendor="V", model="M", name="N", swVersion="1"))
+    house.advance(5)
+    line.lose()
+    assert house.states() == [("online", False), ("offline", False)]
+    assert [(state.state, state.at) for state in watched] == [("online", EPOCH), ("offline", EPOCH + 5)]
+    assert (watched[0].vendor, watched[0].model, watched[0].name) == ("V", "M", "N")
+    stop()
+    Line(house).connect(resume(0, 0))
+    assert len(watched) == 2
+    assert house.states()[-1] == ("online", True)
+
+
+def test_known_stations_are_remembered_over_a_restart(house: House) -> None:
+    line = Line(house)
+    line.connect(connect(bsEui=STATION, vendor="V"))
+    house.crash()
+    [state] = house.center.station_states()
+    assert (state.base_station_eui, state.state, state.vendor) == ("CAFE000000000001", "offline", "V")
+
+
+def test_our_own_eui_stays(house: House) -> None:
+    before = house.center.eui
+    house.crash()
+    assert house.center.eui == before
+
+
+def test_a_clean_stop_parts_from_stations_and_publishes_open_windows(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    line.say(uplink(1))
+    house.center.stop_receiving()
+    house.settle()
+    assert line.closed == "service stops"
+    assert house.states()[-1] == ("offline", False)
+    assert len(house.uplinks()) == 1
+    house.crash()
+    assert Line(house).connect(resume(1, 0)).snResume
+    house.advance(5)
+    assert len(house.uplinks()) == 1
+
+
+def test_a_stop_parts_from_a_station_that_is_still_connecting(house: House) -> None:
+    first, again = Line(house), Line(house)
+    first.connect()
+    first.lose()
+    again.begin(resume(0, 0))
+    connecting = ensureDeferred(house.center.stations.established(again, again.station))
+    assert not connecting.called
+    house.center.stop_receiving()
+    house.settle()
+    assert again.closed == "service stops"
+    assert [state for state, _ in house.states()] == ["online", "offline"]

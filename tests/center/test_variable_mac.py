@@ -1,0 +1,191 @@
+"""bssci.center.variable_mac: commands to a station, its telegrams, and stations that have no such thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome
+from bssci.center.station import Station
+from bssci.center.variable_mac import ANSWER_TIME, MacTypes
+from bssci.model import Subpackets, VariableMacUplink
+from bssci.wire import messages as m
+from bssci.wire.codec import Codec, Encoding
+from bssci.wire.errors import ErrorCode, ProtocolError
+from tests.support.center import result_of
+from tests.support.over_the_air import NOW, STATIONS, House
+from tests.support.wire import pack
+
+HERE, THERE, _ = STATIONS
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    with House(tmp_path) as house:
+        house.connect(HERE)
+        yield house
+
+
+@pytest.fixture
+def station(house: House) -> Station:
+    station = house.stations.get(HERE)
+    assert station is not None
+    return station
+
+
+def telegram(**changes: Any) -> m.VmUlData:
+    fields: dict[str, Any] = {
+        "macType": 2,
+        "userData": [15, 0x44, 0x2D],
+        "trxTime": 123,
+        "sysTime": 1_700_000_000_000_000_000,
+        "freqOff": 868_950_000.0,
+        "snr": 11.5,
+        "rssi": -90.25,
+        "eqSnr": 12.0,
+        "subpackets": m.Subpackets(snr=[1.0], rssi=[-90.0], frequency=[868e6]),
+        "carrSpace": 1,
+        "pattGrp": 2,
+        "pattNum": 3,
+        "crc": [4, 5],
+    }
+    return m.VmUlData(opId=1, **(fields | changes))
+
+
+def asked(house: House) -> list[m.Message]:
+    return house.links[HERE].of(m.VmActivate, m.VmDeactivate, m.VmStatus)
+
+
+def test_activate_and_deactivate(house: House, station: Station) -> None:
+    activated = house.variable_mac.activate(station, 2)
+    house.commit()
+    (request,) = asked(house)
+    assert isinstance(request, m.VmActivate)
+    assert request.macType == 2
+    assert house.say(HERE, m.VmActivateRsp(opId=request.opId)) == [m.VmActivateCmp(opId=request.opId)]
+    assert result_of(activated) == DONE
+
+    deactivated = house.variable_mac.deactivate(station, 2)
+    house.commit()
+    house.say(HERE, m.VmDeactivateRsp(opId=request.opId - 1))
+    assert result_of(deactivated) == DONE
+    assert house.clock.getDelayedCalls() == []
+
+
+def test_status(house: House, station: Station) -> None:
+    status = house.variable_mac.status(station)
+    house.commit()
+    house.say(HERE, m.VmStatusRsp(opId=asked(house)[0].opId, macTypes=[2, 7]))
+    assert result_of(status) == MacTypes("done", mac_types=(2, 7))
+
+
+def test_the_same_question_goes_out_once(house: House, station: Station) -> None:
+    answers = [house.variable_mac.status(station) for _ in range(3)]
+    house.commit()
+    (request,) = asked(house)
+    house.say(HERE, m.VmStatusRsp(opId=request.opId, macTypes=[]))
+    assert {result_of(answer) for answer in answers} == {MacTypes("done")}
+
+
+def test_without_an_answer_the_command_ends_all_the_same(house: House, station: Station) -> None:
+    activated = house.variable_mac.activate(station, 2)
+    house.commit()
+    house.clock.advance(ANSWER_TIME)
+    assert result_of(activated) == UNANSWERED
+    house.say(HERE, m.VmActivateRsp(opId=asked(house)[0].opId))
+    house.variable_mac.activate(station, 2)
+    house.commit()
+    assert len(asked(house)) == 2
+    house.clock.advance(ANSWER_TIME)
+
+
+def test_a_station_that_is_away_is_not_asked(house: House, station: Station) -> None:
+    house.lose(HERE)
+    assert result_of(house.variable_mac.activate(station, 2)) == AWAY
+
+
+@pytest.mark.parametrize("code", [ErrorCode.ENOTSUP, ErrorCode.EINVAL])
+def test_a_station_that_refuses_is_not_asked_again_on_this_connection(
+    house: House, station: Station, code: ErrorCode
+) -> None:
+    activated = house.variable_mac.activate(station, 2)
+    house.commit()
+    answers = house.say(HERE, m.Error(opId=asked(house)[0].opId, code=int(code), message="what?"))
+    assert [type(answer) for answer in answers] == [m.ErrorAck]
+    assert result_of(activated) == Outcome("failed", int(code), "what?")
+    assert result_of(house.variable_mac.status(station)).state == "failed"
+    house.commit()
+    assert len(asked(house)) == 1
+
+    house.lose(HERE)
+    house.connect(HERE)
+    house.variable_mac.status(station)
+    house.commit()
+    assert len(asked(house)) == 1, "another connection, perhaps other software"
+    house.clock.advance(ANSWER_TIME)
+
+
+def test_a_busy_station_may_be_asked_again(house: House, station: Station) -> None:
+    house.variable_mac.activate(station, 2)
+    house.commit()
+    house.say(HERE, m.Error(opId=asked(house)[0].opId, code=int(ErrorCode.EAGAIN), message="busy"))
+    house.variable_mac.activate(station, 2)
+    house.commit()
+    assert len(asked(house)) == 2
+    house.clock.advance(ANSWER_TIME)
+
+
+def test_commands_issued_before_a_crash_are_answered_after_it(house: House, station: Station) -> None:
+    house.variable_mac.activate(station, 2)
+    house.commit()
+    house.restart()
+    house.connect(HERE)
+    (request,) = asked(house)
+    assert house.say(HERE, m.VmActivateRsp(opId=request.opId)) == [m.VmActivateCmp(opId=request.opId)]
+
+
+def test_a_telegram_is_stored_before_it_is_answered(house: House, station: Station) -> None:
+    station.receive([telegram()])
+    assert house.links[HERE].of(m.VmUlDataRsp) == []
+    house.commit()
+    assert house.links[HERE].of(m.VmUlDataRsp) == [m.VmUlDataRsp(opId=1)]
+    (event,) = house.events(VariableMacUplink)
+    assert event == VariableMacUplink(
+        at=NOW,
+        base_station_eui=HERE,
+        mac_type=2,
+        payload=bytes([15, 0x44, 0x2D]),
+        trx_time=123,
+        system_time=1_700_000_000_000_000_000,
+        frequency=868_950_000.0,
+        snr=11.5,
+        rssi=-90.25,
+        equivalent_snr=12.0,
+        subpackets=Subpackets(snr=[1.0], rssi=[-90.0], frequency=[868e6]),
+        carrier_spacing=1,
+        pattern_group=2,
+        pattern_number=3,
+        crc=[4, 5],
+    )
+
+
+def test_a_telegram_that_cannot_be_stored_stays_at_the_station(house: House) -> None:
+    house.journal.broken = True
+    (answer,) = house.say(HERE, telegram())
+    assert isinstance(answer, m.Error)
+    assert answer.code == ErrorCode.EAGAIN
+    house.journal.broken = False
+    assert house.events(VariableMacUplink) == []
+
+
+@pytest.mark.parametrize("command", ["rc.ulData", "vm.x"])
+def test_other_sub_channels_are_not_supported(house: House, command: str) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        Codec(Encoding.MESSAGEPACK).decode(pack({"command": command, "opId": 1}))
+    (answer,) = house.say(HERE, caught.value)
+    assert isinstance(answer, m.Error)
+    assert (answer.opId, answer.code) == (1, ErrorCode.ENOTSUP)
+    assert [type(answer) for answer in house.say(HERE, m.Ping(opId=2))] == [m.PingRsp]

@@ -1,0 +1,233 @@
+"""A whole service center in memory: real parts, a clock to be moved, a journal that commits when told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.task import Clock
+
+from bssci.center import ServiceCenter
+from bssci.center.configuration import Configuration
+from bssci.center.station import Link, Station
+from bssci.model import AnyEvent, StationState, Uplink, eui_from_int
+from bssci.wire.errors import ProtocolError
+from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConRsp, Message, Status, StatusRsp
+from tests.support.inline_journal import InlineJournal
+from tests.support.wire import connect
+
+EPOCH = 1_700_000_000.0
+"""Unix seconds when a test begins"""
+STATION = 0xCAFE000000000001
+KEY = "000102030405060708090A0B0C0D0E0F"
+
+Kind = TypeVar("Kind", bound=Message)
+
+
+def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """An entry of endpoints.json."""
+    entry = {"eui": sensor_eui(number), "nwKey": KEY, "shortAddr": f"{number:04X}", "bidi": False}
+    return entry | changes
+
+
+def sensor_eui(number: int = 1) -> str:
+    return f"70B3D567701100{number:02X}" if number < 256 else f"70B3D5677012{number:04X}"
+
+
+class House:
+    """A service center that can crash and come back.
+
+    :ivar events: what the journal holds for sinks, filled by :meth:`settle`.
+    """
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.directory = directory
+        self.clock = Clock()
+        self.clock.advance(1000.0)
+        self._began = self.clock.seconds()
+        self.events: list[tuple[int, AnyEvent]] = []
+        self.settings_given = settings
+        self.sensors_file = directory / "endpoints.json"
+        if not self.sensors_file.exists():
+            self.configure([])
+        self.open()
+
+    def open(self) -> None:
+        """Start as the service does."""
+        options = {
+            "sensor-config-file": str(self.sensors_file),
+            "state-dir": str(self.directory / "data"),
+            **self.settings_given,
+        }
+        self.configuration = Configuration(options, {}, self.directory / "none.env", maybeDeferred)
+        self.settings = self.configuration.current
+        self.journal = InlineJournal(self.directory / "data")
+        self.center = ServiceCenter(self.clock, self.configuration, self.journal, self.now)
+        self.center.start()
+        self.settle()
+
+    def now(self) -> float:
+        return EPOCH + self.clock.seconds() - self._began
+
+    def configure(self, entries: Iterable[dict[str, Any]]) -> None:
+        """What endpoints.json says at the next start."""
+        self.sensors_file.write_text(json.dumps(list(entries)))
+
+    def settle(self) -> None:
+        """Let everything happen that needs no time."""
+        for _ in range(100):
+            self.clock.advance(0)
+            if not self.journal.commit():
+                break
+        after = self.events[-1][0] if self.events else 0
+        reading = self.journal.read_events(after, 1_000_000)
+        self.journal.commit()
+        if not self.journal.broken:
+            self.events += result_of(reading)
+
+    def advance(self, seconds: float, step: float = 0.25) -> None:
+        """Let time pass, in steps, as everything else goes on."""
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end - 1e-9:
+            self.clock.advance(min(step, end - self.clock.seconds()))
+            self.settle()
+
+    def crash(self) -> None:
+        """As kill -9, then a start."""
+        self.journal.cut()
+        for call in list(self.clock.getDelayedCalls()):
+            call.cancel()
+        self.open()
+
+    def uplinks(self) -> list[Uplink]:
+        return [event for _, event in self.events if isinstance(event, Uplink)]
+
+    def states(self) -> list[tuple[str, bool]]:
+        """Comings and goings of stations: state, resumed."""
+        return [(event.state, event.resumed) for _, event in self.events if isinstance(event, StationState)]
+
+    def close(self) -> None:
+        self.center.stop_receiving()
+        stopped = ensureDeferred(self.center.stop())
+        self.settle()
+        result_of(stopped)
+        self.journal.close()
+
+
+class Line:
+    """A link to the service center, with a base station's hands on it.
+
+    :ivar sent: everything that came from the service center.
+    :ivar closed: why the service center closed it; None while it is open.
+    """
+
+    peer = "192.0.2.1:40000"
+
+    def __init__(self, house: House, eui: int = STATION) -> None:
+        self.house = house
+        self.eui = eui
+        self.sent: list[Message] = []
+        self.closed: str | None = None
+        self.station: Station | None = None
+        self.op_id = 0
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self.sent += messages
+
+    def disconnect(self, reason: str) -> None:
+        self.closed = reason
+
+    def connect(self, con: Con | None = None) -> ConRsp:
+        """``con`` to ``conCmp``."""
+        answer = self.begin(con)
+        self.complete()
+        return answer
+
+    def begin(self, con: Con | None = None) -> ConRsp:
+        """``con`` to ``conRsp``."""
+        admitted = ensureDeferred(self.house.center.stations.admit(con or connect(bsEui=self.eui), self))
+        self.house.settle()
+        self.station, answer = result_of(admitted)
+        return answer
+
+    def complete(self) -> None:
+        """``conCmp``"""
+        assert self.station is not None
+        established = ensureDeferred(self.house.center.stations.established(self, self.station))
+        self.house.settle()
+        result_of(established)
+
+    def lose(self) -> None:
+        assert self.station is not None
+        self.house.center.stations.lost(self, self.station, "cable cut")
+        self.house.settle()
+
+    def give(self, *messages: Message | ProtocolError) -> None:
+        """Messages in one read of the socket; nothing is committed yet."""
+        assert self.station is not None
+        self.station.receive(messages)
+
+    def say(self, *messages: Message | ProtocolError) -> None:
+        """The same, and all that follows from it."""
+        self.give(*messages)
+        self.house.settle()
+
+    def take(self, kind: type[Kind]) -> list[Kind]:
+        """Take messages of a kind out of what was sent."""
+        taken = [message for message in self.sent if isinstance(message, kind)]
+        self.sent = [message for message in self.sent if not isinstance(message, kind)]
+        return taken
+
+    def answer_everything(self) -> list[AttPrp]:
+        """Answer attach propagates and status requests until no more come; the former."""
+        seen: list[AttPrp] = []
+        while True:
+            asked = self.take(AttPrp)
+            statuses = self.take(Status)
+            if not asked and not statuses:
+                return seen
+            seen += asked
+            self.say(
+                *(AttPrpRsp(opId=request.opId) for request in asked),
+                *(StatusRsp(opId=request.opId, code=0, message="ok") for request in statuses),
+            )
+
+
+def result_of(deferred: Deferred[Any]) -> Any:
+    """The result of a Deferred that has fired; raises what it failed with."""
+    results: list[Any] = []
+    failures: list[Any] = []
+    deferred.addCallbacks(results.append, failures.append)
+    if failures:
+        failures[0].raiseException()
+    assert results, "it has not fired"
+    return results[0]
+
+
+@pytest.fixture
+def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Builds the test's :class:`House` with the given settings; of sensors there are as many as told."""
+    houses: list[House] = []
+
+    def make(sensors: int = 0, **settings: str) -> House:
+        (tmp_path / "endpoints.json").write_text(
+            json.dumps([sensor_entry(number) for number in range(1, sensors + 1)])
+        )
+        houses.append(House(tmp_path, **settings))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.close()
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House]) -> House:
+    return make_house()
+
+
+__all__ = ["House", "Line", "Link", "eui_from_int", "house", "make_house", "result_of"]

@@ -1,0 +1,214 @@
+"""Sensors, a station and a watch over their silence, in memory; with the real journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.task import Clock
+
+from bssci.center.activity import Activities
+from bssci.center.attachments import Attachments
+from bssci.center.listening import Listening
+from bssci.center.sensors import Sensors
+from bssci.center.silence import Silence, State
+from bssci.center.turns import Turns
+from bssci.model import EUI, AnyEvent, Reception, StationState, Uplink
+from tests.support.inline_journal import InlineJournal
+
+EPOCH = 1_700_000_000.0
+STATION = EUI("CAFE000000000001")
+HOUR = 3600.0
+WARNING, DETACH, INTERVAL = 36 * HOUR, 72 * HOUR, HOUR
+
+
+def sensor(number: int) -> EUI:
+    return EUI(f"70B3D567{number:08X}")
+
+
+def station_state(online: bool, station: EUI = STATION) -> StationState:
+    return StationState(at=0.0, base_station_eui=station, state="online" if online else "offline")
+
+
+def make_uplink(eui: EUI, at: float, *, known: bool = True, **signals: float) -> Uplink:
+    """Heard by the stations named, best first; by one if none is."""
+    receptions = [
+        Reception(
+            end_point_eui=eui,
+            packet_counter=1,
+            payload=b"\1",
+            base_station_eui=EUI(station),
+            rx_time=0,
+            snr=snr,
+            rssi=snr - 110.0,
+            received_at=at,
+        )
+        for station, snr in (signals or {STATION: 10.0}).items()
+    ]
+    return Uplink(at=at, id="x", known=known, receptions=receptions, duplicates=len(receptions) - 1)
+
+
+class NoStations:
+    """Stations that take every command without a word."""
+
+    def __iter__(self):
+        return iter(())
+
+    def connected(self):
+        return []
+
+
+class Watch:
+    """A :class:`Silence` with its neighbours, which can crash and come back.
+
+    :ivar detached: sensors in the order in which stations were told to detach them; ``attached`` likewise.
+    :ivar held_up: what a detach waits for before it begins; None: nothing.
+    :ivar answers: what it waits for in the end.
+    :ivar attach_fails: an attach fails with this.
+    :ivar ahead: s that the system's clock was set forth.
+    """
+
+    def __init__(self, directory: Path, sensors: int = 1, *, opted_out: Sequence[int] = ()) -> None:
+        self.directory = directory
+        self.clock = Clock()
+        self.ahead = 0.0
+        self.limits = {"timeout": DETACH, "warning_timeout": WARNING, "check_interval": INTERVAL}
+        self.detached: list[EUI] = []
+        self.attached: list[EUI] = []
+        self.held_up: Deferred[None] | None = None
+        self.answers: Deferred[None] | None = None
+        self.attach_fails: Exception | None = None
+        self.configure(sensors, opted_out)
+        self.open()
+
+    def configure(self, sensors: int, opted_out: Sequence[int] = ()) -> None:
+        entries = [
+            {"eui": sensor(number), "nwKey": "0" * 32, "shortAddr": "0001", "bidi": False}
+            | {"autoDetach": number not in opted_out}
+            for number in range(1, sensors + 1)
+        ]
+        (self.directory / "endpoints.json").write_text(json.dumps(entries))
+
+    def open(self) -> None:
+        self.journal = InlineJournal(self.directory / "data")
+        self.turns = Turns()
+        self.sensors = Sensors(self.directory / "endpoints.json", maybeDeferred)
+        self.activities = Activities(self.clock, self.journal)
+        self.attachments = Attachments(self.clock, self.journal, self.sensors)
+        self.attachments.stations = NoStations()
+        self.listening = Listening(self.clock, self.journal, self.now)
+        self.silence = Silence(
+            self.clock,
+            self.journal,
+            sensors=self.sensors,
+            activities=self.activities,
+            attachments=self.attachments,
+            listening=self.listening,
+            now=self.now,
+            detach=self._detach,
+            attach=self._attach,
+            enabled=True,
+            **self.limits,
+        )
+        self.activities.start()
+        self.listening.start()
+        self.silence.start()
+        self.settle()
+
+    def now(self) -> float:
+        return EPOCH + self.ahead + self.clock.seconds()
+
+    async def _detach(self, euis: Sequence[EUI]) -> None:
+        await self.turns.run(euis, lambda: self._detach_now(euis))
+
+    async def _attach(self, euis: Sequence[EUI]) -> None:
+        await self.turns.run(euis, lambda: self._attach_now(euis))
+
+    async def _detach_now(self, euis: Sequence[EUI]) -> None:
+        self.detached += euis
+        if self.held_up is not None:
+            await self.held_up
+        await self.attachments.detach(euis, reason="inactivity", at=self.now())
+        if self.answers is not None:
+            await self.answers
+
+    async def _attach_now(self, euis: Sequence[EUI]) -> None:
+        if self.attach_fails is not None:
+            raise self.attach_fails
+        self.attached += euis
+        await self.attachments.attach(euis, at=self.now())
+
+    # what happens
+
+    def settle(self) -> None:
+        for _ in range(100):
+            self.clock.advance(0)
+            if not self.journal.commit():
+                break
+
+    def connect(self) -> None:
+        self.listening.station_changed(station_state(True))
+        self.settle()
+
+    def lose(self) -> None:
+        self.listening.station_changed(station_state(False))
+        self.settle()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, at most a quarter of an hour at once."""
+        end = self.clock.seconds() + seconds
+        while self.clock.seconds() < end:
+            self.clock.advance(min(900.0, end - self.clock.seconds()))
+            self.settle()
+
+    def hear(self, *numbers: int) -> None:
+        """Uplinks, published as the service does."""
+        uplinks = [make_uplink(sensor(number), self.now()) for number in numbers]
+        stored = self.journal.append_events(list(uplinks))
+        stored.addCallback(lambda first: self._published(uplinks, first))
+        self.settle()
+
+    def _published(self, uplinks: list[Uplink], first: int) -> None:
+        self.activities.heard(uplinks, first + len(uplinks) - 1)
+        self.silence.heard(uplinks)
+
+    def reload(self) -> None:
+        """endpoints.json was changed by hand."""
+        reloaded = self.sensors.reload()
+        reloaded.addCallback(
+            lambda changes: ensureDeferred(self.attachments.changed(changes.attach, changes.detach))
+        )
+        self.settle()
+
+    def configure_limits(self, *, enabled: bool = True, **changes: float) -> None:
+        self.limits |= changes
+        self.silence.configure(enabled=enabled, **self.limits)
+        self.settle()
+
+    def kill(self) -> None:
+        """As kill -9."""
+        self.journal.cut()
+        for call in self.clock.getDelayedCalls():
+            call.cancel()
+
+    def stop(self) -> None:
+        """As the service stops: stations first."""
+        self.lose()
+        self.silence.stop()
+        self.listening.stop()
+        self.activities.stop()
+        self.journal.close()
+
+    # what came of it
+
+    def state(self, number: int = 1) -> State | None:
+        return self.silence.state(sensor(number))
+
+    def events(self, *kinds: type) -> list[AnyEvent]:
+        reading = self.journal.read_events(0, 1_000_000)
+        self.journal.commit()
+        found: list[tuple[int, AnyEvent]] = []
+        reading.addCallback(found.extend)
+        return [event for _, event in found if isinstance(event, kinds)]

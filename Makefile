@@ -1,0 +1,58 @@
+# The commands of a working day. `make` alone lists them. Nothing but Python 3.11, make and git is needed beforehand.
+
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGING := setup.cfg pyproject.toml bssci/__init__.py
+STRICT := -p bssci.wire -p bssci.model -p bssci.journal -p bssci.center
+
+.PHONY: help run test check bench docs mosquitto
+
+help:
+	@echo "make run    the service with an embedded MQTT broker and three simulated base stations"
+	@echo "make test   all tests"
+	@echo "make check  ruff, mypy and the import rules"
+	@echo "make bench  figures"
+	@echo "make docs   docs/settings.md from the table of settings"
+
+run: $(VENV)/.installed-broker
+	@test -e .env || $(BIN)/bssci init
+	@exec $(BIN)/bssci demo
+
+test: $(VENV)/.installed-test mosquitto
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict $(STRICT)
+	$(BIN)/mypy -p bssci
+	$(BIN)/python -m pytest -q tests/test_rooms.py
+
+bench: $(VENV)/.installed-test mosquitto
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.installed-broker
+	$(BIN)/python -m bssci.settings > docs/settings.md
+
+# Some tests talk to the broker mosquitto. Without it they are skipped, and named in the summary.
+mosquitto:
+	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && command -v mosquitto_sub >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then root=; elif sudo -n true 2>/dev/null; then root="sudo -n"; else root=no; fi; \
+	if [ "$$root" != no ] && command -v apt-get >/dev/null; then \
+		$$root apt-get update -qq; \
+		$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
+			mosquitto mosquitto-clients >/dev/null && exit 0; \
+	fi; \
+	echo "mosquitto is missing: the tests that need it are skipped (apt-get install mosquitto mosquitto-clients)"
+
+# One stamp for each set of extras, so that only a changed setup.cfg installs again.
+$(VENV)/.installed-%: $(PACKAGING) | $(BIN)/pip
+	$(BIN)/pip install --quiet --editable '.[$*]'
+	@touch $@
+
+$(BIN)/pip:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)

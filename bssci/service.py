@@ -1,0 +1,215 @@
+"""The running service: what is opened at the start, in which order, and closed at the end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci import __version__
+from bssci.center import ServiceCenter
+from bssci.center.configuration import Configuration
+from bssci.certificates import CertificateError
+from bssci.clock import use_monotonic_time
+from bssci.endpoints import EndpointsError
+from bssci.journal import Journal, JournalError
+from bssci.settings import Settings
+from bssci.sinks import discovery
+from bssci.sinks.discovery import SinkError
+from bssci.sinks.pump import Pump
+from bssci.station.factory import LimitedTLSFactory, StationFactory
+from bssci.station.limits import Limits
+from bssci.station.tls import CertificateFiles, StationTLS
+
+STOP_TIME = 4.8
+"""s that a stop may take in all"""
+MEGABYTE = 1024 * 1024
+
+START_ERRORS = (CertificateError, EndpointsError, JournalError, SinkError, CannotListenError)
+
+
+class StartError(SystemExit, Exception):
+    """The service cannot start.
+
+    As an ``Exception`` it has twistd take its pid file away and tell the parent of a daemon; as a
+    ``SystemExit`` it ends the process with status 1 and no traceback.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = 1
+
+
+class BssciService(Service):
+    """Everything that ``twistd bssci`` runs.
+
+    Threads begin only in :meth:`privilegedStartService`: before it, twistd may fork.
+
+    :param texts: the environment and ``.env``, for settings that sinks bring along.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, configuration: Configuration, texts: Mapping[str, str]) -> None:
+        self.configuration = configuration
+        self.settings = configuration.current
+        self._texts = texts
+        self._reactor = reactor
+        self._ports: list[IListeningPort] = []
+        self._pumps: list[Pump] = []
+        self.journal: Journal | None = None
+
+    def privilegedStartService(self) -> None:
+        """Open all there is to open.
+
+        :raises StartError: something of it cannot be opened; nothing is left open.
+        """
+        use_monotonic_time(self._reactor)
+        try:
+            self._open()
+        except START_ERRORS as error:
+            self._abandon()
+            text = _one_line(error, self.settings)
+            self.log.critical("service not started: {error}", error=text)
+            # By now twistd has made sys.stderr a part of the log.
+            print(f"bssci: {text}", file=sys.__stderr__)
+            raise StartError(text) from None
+        super().privilegedStartService()
+
+    def _open(self) -> None:
+        settings, reactor = self.settings, self._reactor
+        files = CertificateFiles(settings.cert_file, settings.key_file, settings.ca_file)
+        self.tls = StationTLS(reactor, files, deferToThread)
+        factories = discovery.choose(discovery.discover(), settings.sinks)
+        self.journal = Journal.open(
+            settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE
+        )
+        self.center = ServiceCenter(reactor, self.configuration, self.journal, time.time)
+        self.stations = StationFactory(
+            reactor,
+            self.center.stations,
+            Limits(
+                connections=settings.max_connections,
+                connections_per_host=settings.max_connections_per_host,
+                frame_size=settings.max_frame_size,
+            ),
+            settings.station_identity,
+        )
+        cursors = self.journal.load_cursors()
+        for factory in factories:
+            sink = discovery.build(factory, settings, self._texts, self.center)
+            cursor = cursors.get(factory.name)
+            if cursor is None:
+                cursor = self.journal.last_seq
+                self.journal.move_cursor(factory.name, cursor)
+            self._pumps.append(Pump(reactor, self.journal, factory.name, sink, cursor, time.time))
+        self._listen()
+
+    def _listen(self) -> None:
+        factory = LimitedTLSFactory(self.tls, self.stations, self._reactor)
+        for port in self.settings.listen_port:
+            self._ports.append(
+                self._reactor.listenTCP(port, factory, interface=self.settings.listen_host, backlog=512)
+            )
+
+    def _abandon(self) -> None:
+        """Leave nothing behind of a start that failed."""
+        for port in self._ports:
+            port.stopListening()
+        if self.journal is not None:
+            self.journal.close()
+
+    def startService(self) -> None:
+        """Serve."""
+        self.center.queue_statistics = self._queue_statistics
+        self.center.delivered_seq = self._delivered_seq
+        self.center.start()
+        self.tls.start()
+        for pump in self._pumps:
+            pump.start()
+        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+        super().startService()
+        self.log.info(
+            "service {version} started as {eui}, ports {ports}, {sensors} sensors, sinks {sinks}, pid {pid}",
+            version=__version__,
+            eui=self.center.eui,
+            ports=list(self.settings.listen_port),
+            sensors=len(self.center.sensors),
+            sinks=list(self.settings.sinks),
+            pid=os.getpid(),
+        )
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting, part from stations, publish what is open, flush sinks, close the journal."""
+        super().stopService()
+        stopped = ensureDeferred(self._stop())
+        return stopped.addTimeout(STOP_TIME, self._reactor).addErrback(self._not_stopped)
+
+    async def _stop(self) -> None:
+        self.tls.stop()
+        for port in self._ports:
+            await self._step(port.stopListening)
+        await self._step(self.center.stop_receiving)
+        journal = self.journal
+        assert journal is not None
+        await self._step(lambda: journal.write(lambda cursor: None))
+        await gatherResults([self._step(pump.stop) for pump in self._pumps])
+        await self._step(self.center.stop)
+        await self._step(journal.close)
+        self.log.info("service stopped")
+
+    def _step(self, step: Callable[[], Any]) -> Deferred[None]:
+        return maybeDeferred(step).addErrback(
+            lambda failure: self.log.failure("stop goes on after a fault", failure)
+        )
+
+    def _not_stopped(self, failure: Failure) -> None:
+        self.log.warn("stopped before all was done {error}", error=failure.getErrorMessage())
+
+    def _reload(self) -> None:
+        ensureDeferred(self.center.reload_sensors()).addErrback(
+            lambda failure: self.log.error("sensors not reloaded {error}", error=failure.getErrorMessage())
+        )
+        self.tls.check()
+
+    def _queue_statistics(self) -> dict[str, dict[str, float]]:
+        return {
+            pump.name: {
+                "queued": statistics.queued,
+                "oldest_seconds": statistics.oldest_seconds,
+                "delivered": statistics.delivered,
+                "failed": statistics.failed,
+                "failing": statistics.failing,
+                "rate": statistics.rate,
+            }
+            for pump in self._pumps
+            for statistics in [pump.statistics()]
+        }
+
+    def _delivered_seq(self) -> int:
+        assert self.journal is not None
+        return min((pump.cursor for pump in self._pumps), default=self.journal.last_seq)
+
+
+def _one_line(error: Exception, settings: Settings) -> str:
+    if isinstance(error, CannotListenError):
+        reason = error.socketError.strerror or error.socketError
+        if error.socketError.errno in (errno.EADDRINUSE, errno.EACCES):
+            return (
+                f"LISTEN_PORT={error.port}: cannot listen on {settings.listen_host} ({reason});"
+                " set LISTEN_PORT to a free port"
+            )
+        return f"LISTEN_HOST={settings.listen_host}: cannot listen there ({reason}); 0.0.0.0 is every address"
+    return str(error).replace("\n", " ")

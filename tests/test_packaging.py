@@ -1,0 +1,108 @@
+"""A wheel, an sdist and an editable install each give a working ``twistd bssci``."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "Makefile", "bssci", "twisted")
+TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+
+
+def call(*command: str | Path, cwd: Path) -> str:
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def build(kind: str, source: Path, target: Path) -> Path:
+    """A wheel or an sdist by the build back end itself: no isolation, no network."""
+    code = f"import sys, setuptools.build_meta as back_end; print(back_end.build_{kind}(sys.argv[1]))"
+    return target / call(sys.executable, "-c", code, target, cwd=source).splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, so that building leaves nothing in the project."""
+    copy = tmp_path_factory.mktemp("checkout")
+    for name in SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "dropin.cache"))
+        elif source.exists():
+            shutil.copy(source, copy)
+    return copy
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """A virtual environment that has what this one has, except the project.
+
+    Folders that a .pth file names are searched, but their own .pth files, such as that of an editable
+    install, are not read.
+    """
+    call(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv", cwd=tmp_path)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path)
+    libraries = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    (Path(site.strip()) / "libraries.pth").write_text("\n".join(libraries))
+    return python
+
+
+def install(python: Path, *what: str | Path) -> None:
+    options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation")
+    call(sys.executable, "-m", "pip", "--python", python, "install", *options, *what, cwd=python.parent)
+
+
+def works(python: Path, origin: Path) -> None:
+    """From a directory of its own, so that nothing is found by accident."""
+    directory = python.parent.parent / "empty"
+    directory.mkdir()
+    found = call(python, "-c", "import bssci; print(bssci.__file__)", cwd=directory)
+    assert Path(found.strip()).is_relative_to(origin)
+    assert "bssci" in call(python, "-c", TWISTD, "--help", cwd=directory).split()
+    assert "--listen-port" in call(python, "-c", TWISTD, "bssci", "--help", cwd=directory)
+    assert "station-cert" in call(python.parent / "bssci", "--help", cwd=directory)
+    call(python.parent / "bssci", "init", cwd=directory)
+    schema = "import importlib.resources as r; print(*(r.files('bssci.journal') / 'schema').iterdir())"
+    assert ".sql" in call(python, "-c", schema, cwd=directory)
+
+
+@pytest.mark.parametrize("way", ["wheel", "sdist"])
+def test_an_installed_package_works(way: str, checkout: Path, environment: Path, tmp_path: Path) -> None:
+    source = checkout
+    if way == "sdist":
+        with tarfile.open(build("sdist", checkout, tmp_path)) as archive:
+            archive.extractall(tmp_path / "unpacked", filter="data")
+        (source,) = (tmp_path / "unpacked").iterdir()
+    install(environment, build("wheel", source, tmp_path))
+    works(environment, tmp_path / "venv")
+
+
+def test_an_editable_install_works(checkout: Path, environment: Path) -> None:
+    install(environment, "--editable", checkout)
+    works(environment, checkout)
+
+
+def test_every_package_is_listed() -> None:
+    config = configparser.RawConfigParser()
+    config.read(ROOT / "setup.cfg")
+    listed = set(config["options"]["packages"].split())
+    present = {".".join(path.parent.relative_to(ROOT).parts) for path in (ROOT / "bssci").rglob("*.py")}
+    assert listed == present | {"twisted.plugins"}
+
+
+def test_twisted_plugins_is_not_made_a_package() -> None:
+    assert list((ROOT / "twisted").rglob("__init__.py")) == []

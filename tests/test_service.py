@@ -1,0 +1,76 @@
+"""What the service says when it cannot start, and that a stop ends whatever happens."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.error import CannotListenError
+
+from bssci import service as service_module
+from bssci.center.configuration import Configuration
+from bssci.service import BssciService, StartError
+from tests.support.tls import TLSFiles
+
+
+def configuration_in(directory: Path, **options: str):
+    TLSFiles(directory)
+    (directory / "endpoints.json").write_text("[]")
+    files = {
+        "cert-file": "service_center_cert.pem",
+        "key-file": "service_center_key.pem",
+        "ca-file": "ca_cert.pem",
+        "sensor-config-file": "endpoints.json",
+        "state-dir": "data",
+    }
+    chosen = {name: str(directory / file) for name, file in files.items()} | {"sinks": "log"} | options
+    return Configuration(chosen, {}, directory / "none.env", maybeDeferred)
+
+
+class Reactor:
+    """Cannot listen, for a reason."""
+
+    def __init__(self, reason: int) -> None:
+        self.reason = reason
+        self.stopped: list[int] = []
+
+    def __getattr__(self, name: str):
+        return getattr(reactor, name)
+
+    def listenTCP(self, port: int, factory, backlog: int, interface: str):
+        if port == 1:
+            raise CannotListenError(interface, port, OSError(self.reason, "no"))
+        return _Port(self.stopped, port)
+
+
+class _Port:
+    def __init__(self, stopped: list[int], port: int) -> None:
+        self._stopped, self._port = stopped, port
+
+    def stopListening(self) -> None:
+        self._stopped.append(self._port)
+
+
+@pytest.mark.parametrize(
+    ("reason", "setting"),
+    [
+        (errno.EADDRINUSE, "LISTEN_PORT=1: "),
+        (errno.EACCES, "LISTEN_PORT=1: "),
+        (errno.EADDRNOTAVAIL, "LISTEN_HOST=192.0.2.1: "),
+    ],
+)
+def test_a_port_that_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, reason: int, setting: str
+) -> None:
+    monkeypatch.setattr(service_module, "use_monotonic_time", lambda reactor: None)
+    configuration = configuration_in(tmp_path, **{"listen-port": "2,1", "listen-host": "192.0.2.1"})
+    doomed = Reactor(reason)
+    with pytest.raises(StartError) as refused:
+        BssciService(doomed, configuration, {}).privilegedStartService()
+    assert str(refused.value).startswith(setting)
+    assert refused.value.code == 1
+    assert isinstance(refused.value, SystemExit)
+    assert doomed.stopped == [2]

@@ -1,0 +1,86 @@
+"""The options of ``twistd bssci``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from twisted.python import usage
+
+from bssci import settings, tap
+from bssci.sinks import discovery
+from bssci.sinks.interfaces import SinkSetting
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def parsed(*arguments: str) -> tap.Options:
+    options = tap.Options()
+    options.parseOptions(arguments)
+    return options
+
+
+def test_every_setting_is_an_option() -> None:
+    options = parsed("--listen-port", "1,2", "--mqtt-qos", "0")
+    assert options.configuration.current.listen_port == (1, 2)
+    assert options.configuration.current.mqtt_qos == 0
+    assert options.configuration.origins["LISTEN_PORT"] == "command line"
+    assert {row[0] for row in tap.Options.optParameters} == {
+        setting.option for setting in settings.SETTINGS.values()
+    }
+
+
+def test_a_wrong_value_is_one_line_with_name_and_value(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MQTT_QOS=7\n")
+    with pytest.raises(SystemExit, match=r"MQTT_QOS='7' \(.*\.env\)") as refused:
+        parsed()
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_name_is_a_warning_but_not_if_a_sink_knows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("INFLUX_URL=http://x\nNONSENSE=1\n")
+    monkeypatch.setattr(discovery, "own_settings", lambda factories: [SinkSetting("INFLUX_URL", "", "where")])
+    monkeypatch.setattr(discovery, "discover", dict)
+    [warning] = parsed().configuration.warnings
+    assert "NONSENSE" in warning
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("bssci ")
+
+
+class Twistd(usage.Options):
+    """What twistd's own options are to ours."""
+
+    optFlags = [["nodaemon", "n", ""], ["syslog", None, ""]]
+    optParameters = [["logger", None, None, ""], ["logfile", "l", None, ""]]
+    subCommands = [["bssci", None, tap.Options, ""]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ours"), [([], True), (["--logfile", "x"], False), (["--syslog"], False)]
+)
+def test_twistd_s_own_log_options_come_first(arguments: list[str], ours: bool) -> None:
+    twistd = Twistd()
+    twistd.parseOptions([*arguments, "-n", "bssci"])
+    assert (twistd["logger"] == "bssci.tap.log_observer") is ours
+
+
+def test_a_daemon_logs_to_a_file(tmp_path: Path) -> None:
+    Twistd().parseOptions(["bssci"])
+    tap.log_observer()
+    assert (tmp_path / "twistd.log").exists()
+
+
+def test_a_log_file_that_cannot_be_written_is_one_line() -> None:
+    Twistd().parseOptions(["-n", "bssci", "--log-file", "missing/log"])
+    with pytest.raises(SystemExit, match="LOG_FILE=.*missing/log"):
+        tap.log_observer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -139,6 +140,7 @@ class BssciService(Service):
         self.tls.start()
         for pump in self._pumps:
             pump.start()
+        _tune_garbage_collection()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
         super().startService()
         self.log.info(
@@ -201,6 +203,17 @@ class BssciService(Service):
     def _delivered_seq(self) -> int:
         assert self.journal is not None
         return min((pump.cursor for pump in self._pumps), default=self.journal.last_seq)
+
+
+def _tune_garbage_collection() -> None:
+    """Collect seldom, and pass over what is there from the start.
+
+    Almost everything here ends by its reference count, while some ten thousand uplinks
+    wait in windows: looking through those again and again takes a tenth of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _one_line(error: Exception, settings: Settings) -> str:

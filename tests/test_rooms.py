@@ -10,13 +10,15 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 GROUND = {
-    "model", "wire", "files", "clock", "logs", "parsers", "settings", "certificates", "bundles", "endpoints",
+    "model", "wire", "files", "fileset", "clock", "logs", "parsers", "settings", "certificates", "bundles",
+    "endpoints",
 }  # fmt: skip
-HOUSE = GROUND | {"journal", "center", "station", "sinks", "plugins", "simulator", "cli", "tap", "service"}
+HOUSE = GROUND | {"journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service"}
 MAY_IMPORT = {
     "model": set(),
     "wire": set(),
     "files": set(),
+    "fileset": {"files"},
     "clock": set(),
     "logs": set(),
     "parsers": {"model"},
@@ -30,6 +32,7 @@ MAY_IMPORT = {
     "station": GROUND | {"journal", "center"},
     "sinks": GROUND | {"journal", "center", "plugins"},
     "plugins": GROUND | {"journal", "center", "sinks"},
+    "web": GROUND | {"journal", "center"},
     "cli": HOUSE,
     "tap": HOUSE,
     "service": HOUSE,

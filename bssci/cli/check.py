@@ -16,6 +16,7 @@ from bssci import certificates, endpoints, settings
 from bssci.cli.ports import cannot_connect, listening_places, listening_problems, reachable, tls_certificate
 from bssci.files import prepare_directory
 from bssci.settings import Settings
+from bssci.sinks import discovery
 
 
 class Finding(NamedTuple):
@@ -42,8 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     """All that can be said without starting the service; nothing more if the settings are wrong."""
     try:
-        chosen, _, warnings = settings.load({}, environ, env_file)
-    except settings.SettingsError as error:
+        factories = discovery.discover()
+        others = {setting.name for setting in discovery.own_settings(factories.values())}
+        chosen, _, warnings = settings.load({}, environ, env_file, others)
+        discovery.choose(factories, chosen.sinks)
+    except (settings.SettingsError, discovery.SinkError) as error:
         yield Finding("error", str(error))
         return
     for warning in warnings:

@@ -258,6 +258,7 @@ class Load:
             for number in range(options.stations)
         ]
         await self._connect(stations)
+        await deferLater(self._reactor, options.settle)
         started = time.perf_counter()
         await (self._closed(stations) if options.mode == "closed" else self._open(stations))
         deadline = time.perf_counter() + DRAIN_TIMEOUT
@@ -408,6 +409,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--copies", type=int, default=1, help="stations that hear each uplink; divides --stations"
     )
+    parser.add_argument("--settle", type=float, default=0.0, help="s from connecting to the first uplink")
     parser.add_argument("--attachments", type=int, default=1000, help="attPrp to wait for at each station")
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
 

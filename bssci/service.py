@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
@@ -25,8 +25,8 @@ from bssci.center.configuration import Configuration
 from bssci.certificates import CertificateError
 from bssci.clock import use_monotonic_time
 from bssci.endpoints import EndpointsError
-from bssci.journal import Journal, JournalError
-from bssci.settings import Settings
+from bssci.journal import Journal, JournalError, StorageError
+from bssci.settings import Settings, SettingsError
 from bssci.sinks import discovery
 from bssci.sinks.discovery import SinkError
 from bssci.sinks.pump import Pump
@@ -34,11 +34,22 @@ from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits
 from bssci.station.tls import CertificateFiles, StationTLS
 
+if TYPE_CHECKING:
+    from bssci.web.service import WebAdmin
+
 STOP_TIME = 4.8
 """s that a stop may take in all"""
 MEGABYTE = 1024 * 1024
 
-START_ERRORS = (CertificateError, EndpointsError, JournalError, SinkError, CannotListenError)
+START_ERRORS = (
+    CertificateError,
+    EndpointsError,
+    JournalError,
+    StorageError,
+    SettingsError,
+    SinkError,
+    CannotListenError,
+)
 
 
 class StartError(SystemExit, Exception):
@@ -71,6 +82,7 @@ class BssciService(Service):
         self._ports: list[IListeningPort] = []
         self._pumps: list[Pump] = []
         self.journal: Journal | None = None
+        self.web: WebAdmin | None = None
 
     def privilegedStartService(self) -> None:
         """Open all there is to open.
@@ -117,6 +129,22 @@ class BssciService(Service):
                 self.journal.move_cursor(factory.name, cursor)
             self._pumps.append(Pump(reactor, self.journal, factory.name, sink, cursor, time.time))
         self._listen()
+        if settings.web_port:
+            self.web = self._open_web()
+
+    def _open_web(self) -> WebAdmin:
+        from bssci.web.service import Outside, WebAdmin
+
+        outside = Outside(
+            listening=self._is_listening,
+            station_certificates=self.stations.certificates,
+        )
+        web = WebAdmin(self._reactor, self.center, self.configuration, outside)
+        web.listen()
+        return web
+
+    def _is_listening(self) -> bool:
+        return bool(self._ports) and self.running == 1
 
     def _listen(self) -> None:
         factory = LimitedTLSFactory(self.tls, self.stations, self._reactor)
@@ -140,6 +168,8 @@ class BssciService(Service):
         self.tls.start()
         for pump in self._pumps:
             pump.start()
+        if self.web is not None:
+            self.web.start()
         _tune_garbage_collection()
         signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
         super().startService()
@@ -161,6 +191,8 @@ class BssciService(Service):
 
     async def _stop(self) -> None:
         self.tls.stop()
+        if self.web is not None:
+            await self._step(self.web.stop)
         for port in self._ports:
             await self._step(port.stopListening)
         await self._step(self.center.stop_receiving)

@@ -28,7 +28,6 @@ from twisted.internet.defer import (
     ensureDeferred,
     gatherResults,
 )
-from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -83,7 +82,7 @@ _COMPLETION = Template(_codec.encode(UlDataCmp(opId=_MARK32)), [(_MARK32, "I")])
 class LoadStation(Protocol):
     """A connection that answers everything quickly and keeps no state it does not need."""
 
-    transport: ITCPTransport
+    transport: TLSMemoryBIOProtocol
 
     def __init__(self, eui: int) -> None:
         self.eui = eui

@@ -46,6 +46,10 @@ class StationFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> StationProtocol:  # type: ignore[override]
         return StationProtocol(self, _host(addr))
 
+    def certificates(self) -> dict[str, bytes]:
+        """The certificate (DER) of each connected base station, by its EUI."""
+        return dict(filter(None, (connection.station_certificate() for connection in self.connections)))
+
     def read_soon(self, connection: StationProtocol) -> None:
         """Let a connection read at the end of this turn of the reactor."""
         if not self._unread:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
@@ -97,6 +98,13 @@ class StationProtocol(Protocol):
         self._named = euis_of(certificate.to_cryptography())
         self.phase = Phase.AWAITING_CONNECT
         self._wait(self.factory.limits.connect_time, "no con and conCmp in time")
+
+    def station_certificate(self) -> tuple[EUI, bytes] | None:
+        """The station that operations run with, and its certificate (DER); None before that."""
+        if self._station is None or self.phase is not Phase.ESTABLISHED:
+            return None
+        certificate = self.transport.getPeerCertificate().to_cryptography()
+        return self._station.eui, certificate.public_bytes(Encoding.DER)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.read()

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -25,6 +26,7 @@ from bssci.center.configuration import Configuration
 from bssci.certificates import CertificateError
 from bssci.clock import use_monotonic_time
 from bssci.endpoints import EndpointsError
+from bssci.fileset import finish_replacement
 from bssci.journal import Journal, JournalError, StorageError
 from bssci.settings import Settings, SettingsError
 from bssci.sinks import discovery
@@ -103,6 +105,7 @@ class BssciService(Service):
 
     def _open(self) -> None:
         settings, reactor = self.settings, self._reactor
+        _finish_replacement(settings.state_dir)
         files = CertificateFiles(settings.cert_file, settings.key_file, settings.ca_file)
         self.tls = StationTLS(reactor, files, deferToThread)
         factories = discovery.choose(discovery.discover(), settings.sinks)
@@ -235,6 +238,15 @@ class BssciService(Service):
     def _delivered_seq(self) -> int:
         assert self.journal is not None
         return min((pump.cursor for pump in self._pumps), default=self.journal.last_seq)
+
+
+def _finish_replacement(state_dir: Path) -> None:
+    """Certificates that were being replaced when an earlier run was cut off."""
+    try:
+        finish_replacement(state_dir)
+    except OSError as error:
+        reason = f"{error.filename or state_dir}: {error.strerror}"
+        raise SettingsError(f"new certificates cannot be put in place, {reason}; make it writable") from error
 
 
 def _tune_garbage_collection() -> None:

@@ -22,9 +22,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("needs mosquitto: apt-get install mosquitto mosquitto-clients")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _quick_collection() -> None:
-    """Takes what is imported by now out of later collections, of which there is one a test."""
+    """Takes what is there by now out of later collections, of which there is one a test."""
     gc.collect()
     gc.freeze()
 

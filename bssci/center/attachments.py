@@ -80,16 +80,18 @@ class Attachments:
 
     # commands: outcomes per sensor and station
 
-    async def attach(self, euis: Sequence[EUI], *, at: float) -> Outcomes:
+    async def attach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
         """Attach configured sensors everywhere, whatever stations hold already.
 
+        :param reason: ``command`` or ``heard again``.
         :param at: Unix seconds.
         :return: when the connected stations have answered, or after 30 s.
         """
-        detached = [eui for eui in euis if not self.is_attached(eui)]
+        stored = [self._stored[eui] for eui in euis if eui in self._stored]
+        detached = [attachment for attachment in stored if attachment.state == "detached"]
         if detached:
             # The counter stays: an attach over the air that was recorded earlier must not come again.
-            await self._store([replace(self._stored[eui], state="attached", since=at) for eui in detached])
+            await self._store([replace(each, state="attached", reason=reason, since=at) for each in detached])
         return await self._tell(euis, "attach")
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
@@ -183,4 +185,6 @@ class Attachments:
                 station.propagation.change(euis, action, answers)
             else:
                 answers.away(station.eui, euis)
-        return await answers.all()
+        outcomes = await answers.all()
+        await self._journal.write(lambda cursor: None)  # what the stations answered is on disk then
+        return outcomes

@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
+from bssci.center.downlink_requests import check_request
 from bssci.center.errors import CommandError
 from bssci.model import EUI, DownlinkRequest
 
@@ -22,6 +23,7 @@ _ATTRIBUTES = {
     "dlWindReq": "downlink_window_request",
     "expOnly": "expect_only",
 }
+_FIELDS = {attribute: field for field, attribute in _ATTRIBUTES.items()} | {"packet_counters": "cnt"}
 _FORMS: dict[str, tuple[tuple[type, ...], str]] = {
     "format": ((int,), "a whole number from 0 to 255"),
     "prio": ((int, float), "a number"),
@@ -36,17 +38,19 @@ def reference(request: Mapping[str, Any]) -> str | int | None:
     :raises CommandError: it is neither text nor a whole number, or too long.
     """
     ref = request.get("ref")
-    if ref is None or (type(ref) in (str, int) and len(str(ref)) <= MAX_REFERENCE):
+    if ref is None or (type(ref) is str and len(ref) <= MAX_REFERENCE):
+        return ref
+    if type(ref) is int and abs(ref) < 1 << 63:
         return ref
     raise CommandError(
-        "invalid", f"ref must be text or a whole number of at most {MAX_REFERENCE} characters", "ref"
+        "invalid", f"ref must be text of at most {MAX_REFERENCE} characters or a whole number", "ref"
     )
 
 
 def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
-    """The downlink that a JSON object asks for; what it means is checked by whoever queues it.
+    """The downlink that a JSON object asks for, checked.
 
-    :raises CommandError: naming the field that has the wrong form.
+    :raises CommandError: naming the field that is wrong.
     """
     values: dict[str, Any] = {"ref": reference(request), **_payload(request)}
     for field, attribute in _ATTRIBUTES.items():
@@ -57,14 +61,21 @@ def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
             values[attribute] = request[field]
     for field in request.keys() - {"data", "cnt", "ref", *_ATTRIBUTES}:
         raise CommandError("invalid", f"{field[:40]!r} is not a field of a downlink", field[:40])
-    return DownlinkRequest(end_point_eui=eui, **values)
+    try:
+        return check_request(DownlinkRequest(end_point_eui=eui, **values))
+    except CommandError as error:
+        named = error.field or ""
+        field = _FIELDS.get(named, named)
+        raise CommandError(error.code, error.message.replace(named, field, 1), field) from error
 
 
 def _payload(request: Mapping[str, Any]) -> dict[str, Any]:
     """One entry of data; or, with counters, one for each; none for a mere acknowledgement."""
     counters = request.get("cnt")
     if counters is None:
-        data = _data(request.get("data", []))
+        if "data" not in request:
+            raise CommandError("invalid", "data is missing; [] is an acknowledgement only", "data")
+        data = _data(request["data"])
         return {"data": (data,) if data else ()}
     if not isinstance(counters, list) or not all(type(each) is int for each in counters):
         raise CommandError("invalid", "cnt must be a list of packet counters", "cnt")

@@ -30,12 +30,12 @@ def check_sensor(sensors: Sensors, eui: EUI) -> Sensor:
     """
     sensor = sensors.get(eui)
     if sensor is None:
-        raise CommandError("unknown_sensor", f"{eui} is not configured: add it first", "end_point_eui")
+        raise CommandError("unknown_sensor", f"{eui} is not configured: add it first", "eui")
     if not sensor.bidirectional:
         raise CommandError(
             "not_bidirectional",
             f"{eui} cannot receive: only a sensor that is configured with bidi true can",
-            "end_point_eui",
+            "eui",
         )
     return sensor
 

@@ -41,6 +41,7 @@ class Answers:
         self._outcomes: Outcomes = {}
         self._missing = 0
         self._done: Deferred[Outcomes] = Deferred()
+        self._clock = clock
         self._timer: Timer | None = clock.callLater(time, self._finish)
 
     def expect(self, station: EUI, sensors: Collection[EUI]) -> None:
@@ -72,4 +73,5 @@ class Answers:
             if self._timer.active():
                 self._timer.cancel()
             self._timer = None
-            self._done.callback(self._outcomes)
+            # Not at once: what the last answer means is handed to the journal first.
+            self._clock.callLater(0, self._done.callback, self._outcomes)

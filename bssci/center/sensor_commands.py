@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -16,6 +17,7 @@ from bssci.center.sensors import Changes, Sensors
 from bssci.center.silence import Silence
 from bssci.center.turns import Turns
 from bssci.endpoints import EndpointsError
+from bssci.journal import StorageError
 from bssci.model import EUI, Sensor
 
 
@@ -37,17 +39,20 @@ class SensorCommands:
         :return: when the connected stations have answered, or after 30 s.
         :raises CommandError: ``unknown_sensor``, nothing is attached then.
         """
-        self._check_known(euis)
-        return await self._turns.run(euis, lambda: self._attach(euis))
+        return await self._in_turn(euis, lambda: self._attach(euis))
 
     async def _attach(self, euis: Sequence[EUI]) -> Outcomes:
+        self._check_known(euis)
         self.silence.attached(euis, self.now())
         return await self.attachments.attach(euis, at=self.now())
 
     async def detach(self, euis: Sequence[EUI]) -> Outcomes:
         """Detach sensors everywhere; they stay configured. See :meth:`attach`."""
+        return await self._in_turn(euis, lambda: self._detach(euis))
+
+    async def _detach(self, euis: Sequence[EUI]) -> Outcomes:
         self._check_known(euis)
-        return await self._turns.run(euis, lambda: self.attachments.detach(euis, at=self.now()))
+        return await self.attachments.detach(euis, at=self.now())
 
     async def configure(self, sensors: Sequence[Sensor]) -> Outcomes:
         """Add sensors to endpoints.json, or change those that are there, and attach them everywhere.
@@ -55,7 +60,7 @@ class SensorCommands:
         :raises CommandError: ``unavailable``: the file cannot be written, nothing changed.
         """
         euis = [sensor.eui for sensor in sensors]
-        return await self._turns.run(euis, lambda: self._configure(sensors))
+        return await self._in_turn(euis, lambda: self._configure(sensors))
 
     async def _configure(self, sensors: Sequence[Sensor]) -> Outcomes:
         changes = await self._change(self.sensors.put(sensors))
@@ -71,10 +76,10 @@ class SensorCommands:
 
         :raises CommandError: ``unknown_sensor``; or ``unavailable``: the file cannot be written.
         """
-        self._check_known(euis)
-        return await self._turns.run(euis, lambda: self._remove(euis))
+        return await self._in_turn(euis, lambda: self._remove(euis))
 
     async def _remove(self, euis: Sequence[EUI]) -> Outcomes:
+        self._check_known(euis)
         return await self._propagate(await self._change(self.sensors.remove(euis)))
 
     async def reload_sensors(self) -> Changes:
@@ -106,6 +111,15 @@ class SensorCommands:
         except OSError as error:
             raise CommandError("unavailable", f"{self.sensors.path}: {error.strerror}") from error
 
+    async def _in_turn(
+        self, euis: Sequence[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, Outcomes]]
+    ) -> Outcomes:
+        """:raises CommandError: ``unavailable``: the journal cannot store."""
+        try:
+            return await self._turns.run(euis, command)
+        except StorageError as error:
+            raise CommandError("unavailable", f"cannot be stored now, try again later: {error}") from error
+
     def _check_known(self, euis: Sequence[EUI]) -> None:
         for eui in euis:
             if eui not in self.sensors:
@@ -119,4 +133,6 @@ class SensorCommands:
         )
 
     async def _attach_again(self, euis: Sequence[EUI]) -> Outcomes:
-        return await self._turns.run(euis, lambda: self.attachments.attach(euis, at=self.now()))
+        return await self._turns.run(
+            euis, lambda: self.attachments.attach(euis, reason="heard again", at=self.now())
+        )

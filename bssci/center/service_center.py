@@ -81,9 +81,7 @@ class ServiceCenter(SensorCommands):
             published=self._published,
         )
         self.paths = Paths(clock, journal, self.is_connected)
-        self.downlinks = Downlinks(
-            clock, journal, self.sensors, self.paths, station=self._station, now=now
-        )
+        self.downlinks = Downlinks(clock, journal, self.sensors, self.paths, station=self._station, now=now)
         self.listening = Listening(clock, journal, now)
         self.silence = Silence(
             clock,

@@ -15,6 +15,8 @@ from bssci.settings import SettingsError
 COMMANDS = {
     "init": ("bssci.cli.init", "make certificates, .env, endpoints.json and the state directory"),
     "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
+    "user": ("bssci.cli.user", "accounts of the web admin"),
+    "token": ("bssci.cli.token", "tokens for programs that use the API"),
     "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
     "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
     "demo": ("bssci.cli.demo", "the service with three simulated base stations"),

@@ -36,7 +36,20 @@ def run(arguments: argparse.Namespace) -> int:
         chosen.cert_file, chosen.key_file, chosen.ca_file, datetime.now(UTC)
     ):
         print(f"warning: {warning}")
+    _first_account(chosen)
     return 0
+
+
+def _first_account(chosen: settings.Settings) -> None:
+    """Draw the web admin's first password and show it, this once, unless there is an account."""
+    from bssci.web.accounts import FIRST_ACCOUNT, AccountFile, new_password
+
+    file, password = AccountFile(chosen.state_dir), new_password()
+    if file.read().accounts or file.add_first(password) is None:
+        print(f"kept    {file.path}")
+        return
+    print(f"created {file.path}")
+    print(f"The web admin's first account, shown this once: user {FIRST_ACCOUNT}, password {password}")
 
 
 def local_hosts() -> list[str]:

@@ -1,4 +1,7 @@
-"""Questions about what happened: the past of one sensor or station, and a look back through all events."""
+"""Questions about what happened: the past of one sensor or station, and a look back through all events.
+
+All read beside the writer, so that nobody waits for a commit.
+"""
 
 from __future__ import annotations
 
@@ -30,17 +33,13 @@ class History(Core):
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
         """What happened to a sensor beside its uplinks."""
-        return self._read_after_writing(
-            lambda cursor: _of_one(cursor, "end_point_eui", eui, before, limit, kinds)
-        )
+        return self.read(lambda cursor: _of_one(cursor, "end_point_eui", eui, before, limit, kinds))
 
     def events_of_station(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
         """What a station reported, and its comings and goings."""
-        return self._read_after_writing(
-            lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds)
-        )
+        return self.read(lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds))
 
     def look_back(
         self,
@@ -52,13 +51,11 @@ class History(Core):
         station: EUI | None = None,
     ) -> Deferred[tuple[Numbered, int]]:
         """Events of any kind, and the number before which to go on looking (0: there is nothing before)."""
-        return self._read_after_writing(
-            lambda cursor: _look_back(cursor, before or _NEWEST, limit, kinds, sensor, station)
-        )
+        return self.read(lambda cursor: _look_back(cursor, before or _NEWEST, limit, kinds, sensor, station))
 
     def event(self, seq: int) -> Deferred[AnyEvent | None]:
         """One event by its number."""
-        return self._read_after_writing(lambda cursor: dict(_events(cursor, [seq])).get(seq))
+        return self.read(lambda cursor: dict(_events(cursor, [seq])).get(seq))
 
     def late_copies(self, seq: int) -> Deferred[list[Any]]:
         """Receptions of an uplink that came after it was published, as the arrays they are stored as."""

@@ -473,8 +473,8 @@ def test_a_query_needs_a_station_that_agrees(site: DownlinkHouse) -> None:
 @pytest.mark.parametrize(
     ("request_fields", "code", "field"),
     [
-        ({"end_point_eui": "0" * 16}, "unknown_sensor", "end_point_eui"),
-        ({"end_point_eui": ONE_WAY_SENSOR}, "not_bidirectional", "end_point_eui"),
+        ({"end_point_eui": "0" * 16}, "unknown_sensor", "eui"),
+        ({"end_point_eui": ONE_WAY_SENSOR}, "not_bidirectional", "eui"),
         ({"data": (bytes(201),)}, "invalid", "data"),
         ({"data": ("text",)}, "invalid", "data"),
         ({"data": (b"a", b"b")}, "invalid", "data"),

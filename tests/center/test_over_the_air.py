@@ -222,8 +222,10 @@ def test_a_station_that_was_yet_to_be_told_need_not_be(connected: House) -> None
     answers = Answers(connected.clock, 30.0)
     answers.expect(HERE, [SENSOR])
     station.propagation.change([SENSOR], "attach", answers)
+    outcomes = answers.all()
     connected.say(HERE, att())
-    assert result_of(answers.all()) == {SENSOR: {HERE: DONE}}
+    connected.clock.advance(0)
+    assert result_of(outcomes) == {SENSOR: {HERE: DONE}}
     link.silent.clear()
     link.answered = 0
     connected.settle()

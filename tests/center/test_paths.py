@@ -38,9 +38,7 @@ class Bench:
                 self.reception(sensor, EUI(f"CAFE0000000000{ord(name) - 64:02X}"), snr)
                 for name, snr in sorted(signals.items(), key=lambda item: -item[1])
             ]
-            uplink = Uplink(
-                at=self.clock.seconds(), id="x", known=known, receptions=receptions, duplicates=0
-            )
+            uplink = Uplink(at=self.clock.seconds(), id="x", known=known, receptions=receptions, duplicates=0)
             self.paths.heard([uplink])
 
     def reception(self, sensor: EUI, station: EUI, snr: float) -> Reception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import ssl
 from collections.abc import Iterator
@@ -79,7 +80,7 @@ def test_every_fault_is_reported(
 ) -> None:
     (directory / "certs/service_center_key.pem").write_text("")
     (directory / "endpoints.json").write_text(json.dumps([{"eui": "70B3D56770110001"}, 1]))
-    (directory / "data").rmdir()
+    shutil.rmtree(directory / "data")
     (directory / "data").touch()
     monkeypatch.setenv("LISTEN_PORT", str(taken_port))
     monkeypatch.setattr(check, "tls_certificate", lambda host, port: None)
@@ -97,7 +98,7 @@ def test_every_fault_is_reported(
 
 
 def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
-    (directory / "data").rmdir()
+    shutil.rmtree(directory / "data")
     status, _, bad = report(capsys)
     assert (status, bad) == (
         0,

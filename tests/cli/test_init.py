@@ -27,7 +27,9 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def test_everything_that_a_first_start_needs(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["init"]) == 0
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+    *lines, shown = capsys.readouterr().out.splitlines()
+    assert shown.startswith("The web admin's first account, shown this once: user admin, password ")
+    assert [line.split() for line in lines] == [
         ["created", name]
         for name in (
             "certs/ca_key.pem",
@@ -40,6 +42,7 @@ def test_everything_that_a_first_start_needs(directory: Path, capsys: pytest.Cap
             "endpoints.json",
             "data",
             ".env",
+            "data/accounts.json",
         )
     ]
     assert json.loads((directory / "endpoints.json").read_text()) == []

@@ -1,43 +1,42 @@
-"""Requests that come by MQTT: topics and payloads to commands, outcomes to answers.
+"""Requests that come by MQTT: topics to commands of the service center, outcomes to answers.
 
-    ep/{EUI}/config, /register   a sensor's configuration        -> configure
-    ep/{EUI}/cmd                 attach, detach, status          -> attach, detach, sensor_report
-    ep/{EUI}/dl                  a downlink, or {"revoke": id}   -> queue_downlink, revoke_downlink
-    config/get, config/set       settings that may change        -> configuration
+    ep/{EUI}/config, /register   a sensor's configuration            -> configure
+    ep/{EUI}/cmd                 attach, detach, status, reception   -> attach, detach, sensor_report, ...
+    ep/{EUI}/dl                  a downlink, or {"revoke": id}       -> queue_downlink, revoke_downlink
+    config/get, config/set       settings that may change            -> change_settings
 
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
-``failed``. The answers are events: they are stored, so a broker that is away gets them later.
+``failed``; one that cannot be read is answered ``failed`` alone. The answers are events: they are
+stored, so a broker that is away gets them later. Requests for one sensor are done in the order
+in which they come.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center import CommandError, ServiceCenter
-from bssci.center.downlink_json import downlink_request, reference
+from bssci.center.downlink_json import downlink_request
 from bssci.center.outcomes import Outcome, Outcomes
-from bssci.model import (
-    EUI,
-    CommandFailure,
-    CommandResponse,
-    SensorError,
-    parse_eui,
-    parse_sensor,
-)
+from bssci.center.turns import Turns
+from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, parse_eui
+from bssci.sinks.mqtt.request_payloads import MAX_SIZE, Asked, read_command, read_object, read_sensor
 
-MAX_SIZE = 64 * 1024
-"""bytes of a request"""
 MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
-_COMMANDS = "attach, detach and status"
-
-Run = Callable[[], Coroutine[Deferred[Any], Any, dict[str, Any]]]
+MAX_RETAINED = 10_000
+"""topics of retained requests that are remembered; what is retained elsewhere is passed over"""
+REPEATED = 300.0
+"""s within which a downlink with the same ``ref`` and content is the same"""
+INTERRUPTED = 1000
+"""answers of the last run that are looked at for requests without an end"""
+COMMANDS = ("attach", "detach", "status", "reception")
+_NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cmd"}
 
 
 class Requests:
@@ -54,20 +53,29 @@ class Requests:
         self._center = center
         self._base_topic = base_topic
         self._answer_settings = answer_settings
+        self._turns = Turns()
         self._running = 0
+        self._retained: set[str] = set()
+        self._first_seq: int = center.journal.last_seq + 1
+
+    def start(self) -> None:
+        """Answer the requests whose end an earlier run did not live to see."""
+        ensureDeferred(self._answer_interrupted()).addErrback(self._failed)
 
     def topics(self) -> list[str]:
         """What to subscribe to; with and without a last ``/``, and the older upper-case ``EP``."""
         base = self._base_topic
-        kinds = [f"{base}/ep/+/{kind}" for kind in ("config", "register", "cmd", "dl")]
+        kinds = [f"{base}/ep/+/{kind}" for kind in _NAMES]
         kinds += [f"{base}/EP/+/cmd", "EP/+/cmd", f"{base}/config/get", f"{base}/config/set"]
         return kinds + [f"{topic}/" for topic in kinds]
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take one request. Never raises for what it holds."""
-        *_, before, last = ["", *topic.rstrip("/").split("/")]
+        if retained and not self._is_new(topic):
+            return
+        *_, before, last = ["", *topic.removesuffix("/").split("/")]
         if before == "config":
-            self._settings(last, payload, retained)
+            ensureDeferred(self._settings(last, payload, retained)).addErrback(self._failed)
             return
         try:
             eui = parse_eui(before)
@@ -76,99 +84,89 @@ class Requests:
             return
         ensureDeferred(self._sensor(eui, last, payload, retained)).addErrback(self._failed)
 
-    # a sensor's requests
-
-    async def _sensor(self, eui: EUI, kind: str, payload: bytes, retained: bool) -> None:
-        command, ref = kind, None
-        try:
-            self._check_acceptable(payload, retained)
-            if kind == "cmd":
-                command, ref = _command(payload)
-                run = self._command(eui, command)
-            else:
-                command = "downlink" if kind == "dl" else "config"
-                request = _object(payload)
-                ref = reference(request)
-                run = self._downlink(eui, request) if kind == "dl" else self._config(eui, request)
-        except CommandError as error:
-            self._answer(eui, command, "failed", ref, error)
-            return
-        self._answer(eui, command, "received", ref)
-        self._running += 1
-        try:
-            result = await run()
-        except CommandError as error:
-            self._answer(eui, command, "failed", ref, error)
-        except Exception:
-            self.log.failure("request failed {ep_eui} {command}", ep_eui=eui, command=command)
-            self._answer(eui, command, "failed", ref, CommandError("internal", "internal error, see the log"))
-        else:
-            self._answer(eui, command, "done", ref, result=result)
-        finally:
-            self._running -= 1
+    def _is_new(self, topic: str) -> bool:
+        """A retained request comes with every connection: it is answered once."""
+        if topic in self._retained or len(self._retained) >= MAX_RETAINED:
+            return False
+        self._retained.add(topic)
+        return True
 
     def _check_acceptable(self, payload: bytes, retained: bool) -> None:
         if retained:
-            raise CommandError("retained", "retained requests are not carried out: publish without retain")
+            raise CommandError("retained", "is not carried out: publish requests without retain", "retain")
         if len(payload) > MAX_SIZE:
-            raise CommandError("too_large", f"{len(payload)} bytes, {MAX_SIZE} are allowed")
+            raise CommandError("too_large", f"{len(payload)} bytes, {MAX_SIZE} are allowed", "payload")
         if self._running >= MAX_RUNNING:
             raise CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
 
-    def _command(self, eui: EUI, command: str) -> Run:
-        center = self._center
+    # a sensor's requests
 
-        async def attach() -> dict[str, Any]:
-            return _result(eui, await center.attach([eui]))
-
-        async def detach() -> dict[str, Any]:
-            return _result(eui, await center.detach([eui]))
-
-        async def status() -> dict[str, Any]:
-            return await center.sensor_report(eui)
-
-        runs: dict[str, Run] = {"attach": attach, "detach": detach, "status": status}
-        if command not in runs:
-            raise CommandError("invalid", f"{command[:40]!r} is no command; there are {_COMMANDS}", "command")
-        return runs[command]
-
-    def _config(self, eui: EUI, request: Mapping[str, Any]) -> Run:
-        entry = {name: value for name, value in request.items() if name not in ("ref", "eui")}
+    async def _sensor(self, eui: EUI, kind: str, payload: bytes, retained: bool) -> None:
+        asked = Asked(_NAMES[kind])
         try:
-            sensor = parse_sensor({"bidi": False} | entry | {"eui": eui})
-        except SensorError as error:
-            raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
+            self._check_acceptable(payload, retained)
+            asked = read_command(payload) if kind == "cmd" else read_object(_NAMES[kind], payload)
+        except CommandError as error:
+            self._answer(eui, asked, "failed", error)
+            return
+        self._answer(eui, asked, "received")
+        self._running += 1
+        try:
+            result = await self._turns.run([eui], lambda: self._carry_out(eui, kind, asked))
+        except CommandError as error:
+            self._answer(eui, asked, "failed", error)
+        except Exception:
+            self.log.failure("request failed {ep_eui} {command}", ep_eui=eui, command=asked.command)
+            self._answer(eui, asked, "failed", CommandError("internal", "internal error, see the log"))
+        else:
+            self._answer(eui, asked, "done", result=result)
+        finally:
+            self._running -= 1
 
-        async def configure() -> dict[str, Any]:
-            return _result(eui, await self._center.configure([sensor]))
+    async def _carry_out(self, eui: EUI, kind: str, asked: Asked) -> dict[str, Any]:
+        if kind == "cmd":
+            return await self._command(eui, asked.command)
+        if kind != "dl":
+            return _result(eui, await self._center.configure([read_sensor(eui, asked.body)]))
+        if "revoke" in asked.body:
+            return await self._revoke(eui, asked.body["revoke"])
+        return await self._queue(eui, asked)
 
-        return configure
+    async def _command(self, eui: EUI, command: str) -> dict[str, Any]:
+        center = self._center
+        if command == "attach":
+            return _result(eui, await center.attach([eui]))
+        if command == "detach":
+            return _result(eui, await center.detach([eui]))
+        if command == "status":
+            return await center.sensor_report(eui)
+        if command == "reception":
+            return {"base_station_eui": await center.downlinks.query_reception(eui)}
+        raise CommandError(
+            "unknown_command", f"{command!r} is no command; there are {', '.join(COMMANDS)}", "command"
+        )
 
-    def _downlink(self, eui: EUI, request: Mapping[str, Any]) -> Run:
-        if "revoke" in request:
-            queue_id = request["revoke"]
-            if type(queue_id) is not int or queue_id < 0:
-                raise CommandError("invalid", "revoke must be a queId, a whole number", "revoke")
+    async def _queue(self, eui: EUI, asked: Asked) -> dict[str, Any]:
+        wanted = downlink_request(eui, asked.body)
+        if asked.ref is not None:
+            # A broker may deliver a request twice, and a careful client sends it again.
+            for earlier in await self._center.downlinks_of(eui):
+                if earlier.request == wanted and self._center.now() - earlier.created_at < REPEATED:
+                    return _downlink(earlier) | {"repeated": True}
+        return _downlink(await self._center.queue_downlink(wanted))
 
-            async def revoke() -> dict[str, Any]:
-                downlink = await self._center.revoke_downlink(eui, queue_id)
-                return {"queId": downlink.queue_id, "state": downlink.state}
+    async def _revoke(self, eui: EUI, queue_id: object) -> dict[str, Any]:
+        if type(queue_id) is not int or queue_id < 0:
+            raise CommandError("invalid", "revoke must be a queId, a whole number", "revoke")
+        return _downlink(await self._center.revoke_downlink(eui, queue_id))
 
-            return revoke
-        wanted = downlink_request(eui, request)
-
-        async def queue() -> dict[str, Any]:
-            downlink = await self._center.queue_downlink(wanted)
-            return {"queId": downlink.queue_id, "state": downlink.state}
-
-        return queue
+    # answers
 
     def _answer(
         self,
         eui: EUI,
-        command: str,
-        status: Any,
-        ref: str | int | None,
+        asked: Asked,
+        status: Literal["received", "done", "failed"],
         error: CommandError | None = None,
         result: dict[str, Any] | None = None,
     ) -> None:
@@ -176,7 +174,7 @@ class Requests:
             self.log.info(
                 "request refused {ep_eui} {command} {code} {error}",
                 ep_eui=eui,
-                command=command[:40],
+                command=asked.command,
                 code=error.code,
                 error=error.message,
             )
@@ -184,37 +182,50 @@ class Requests:
             CommandResponse(
                 at=self._center.now(),
                 end_point_eui=eui,
-                command=command[:40],
+                command=asked.command,
                 status=status,
-                ref=ref,
+                ref=asked.ref,
                 error=CommandFailure(error.code, error.message, error.field) if error else None,
                 result=(error.result if error else result) or {},
             )
         )
+
+    async def _answer_interrupted(self) -> None:
+        found, _ = await self._center.journal.look_back(
+            before=self._first_seq, limit=INTERRUPTED, kinds=("command-response",)
+        )
+        error = CommandError("interrupted", "the service restarted meanwhile: ask for the status")
+        for answer in _without_end(event for _, event in reversed(found)):
+            self._answer(answer.end_point_eui, Asked(answer.command, answer.ref), "failed", error)
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("request", failure)
 
     # settings
 
-    def _settings(self, kind: str, payload: bytes, retained: bool) -> None:
-        ensureDeferred(self._change_settings(kind, payload, retained)).addErrback(self._failed)
-
-    async def _change_settings(self, kind: str, payload: bytes, retained: bool) -> None:
-        answer: dict[str, Any] = {"command": f"config/{kind}", "timestamp": self._center.now()}
+    async def _settings(self, kind: str, payload: bytes, retained: bool) -> None:
+        command = f"config/{kind}"
+        answer: dict[str, Any] = {"command": command, "timestamp": self._center.now()}
+        self._running += 1
         try:
             self._check_acceptable(payload, retained)
-            request = _object(payload) if payload.strip() else {}
-            if (ref := reference(request)) is not None:
-                answer["ref"] = ref
-            changes = {name: value for name, value in request.items() if name != "ref"}
+            asked = read_object(command, payload) if payload.strip() else Asked(command)
+            if asked.ref is not None:
+                answer["ref"] = asked.ref
             if kind == "set":
+                changes = {name: value for name, value in asked.body.items() if name != "ref"}
                 answer["changed"] = sorted(await self._center.change_settings(changes))
-            answer["settings"] = self._center.changeable_settings()
-            answer["status"] = "done"
+            answer |= {"settings": self._center.changeable_settings(), "status": "done"}
         except CommandError as error:
-            answer["status"] = "failed"
-            answer["error"] = _failure(error)
+            self.log.info(
+                "request refused {command} {code} {error}",
+                command=command,
+                code=error.code,
+                error=error.message,
+            )
+            answer |= {"status": "failed", "error": _failure(error)}
+        finally:
+            self._running -= 1
         self._answer_settings(answer)
 
 
@@ -223,34 +234,21 @@ def _failure(error: CommandError) -> dict[str, Any]:
     return failure | ({"field": error.field} if error.field else {})
 
 
-def _command(payload: bytes) -> tuple[str, str | int | None]:
-    """Plain text, a JSON string, or an object with ``command`` or ``action``."""
-    text = payload.decode("utf-8", "replace").strip()
-    if not text.startswith(("{", '"')):
-        return text.lower(), None
-    request = _json(payload)
-    if isinstance(request, str):
-        return request.strip().lower(), None
-    ref = reference(request)
-    command = request.get("command", request.get("action"))
-    if not isinstance(command, str):
-        raise CommandError("invalid", f"command must be one of {_COMMANDS}", "command")
-    return command.strip().lower(), ref
+def _without_end(answers: Iterable[AnyEvent]) -> list[CommandResponse]:
+    """Those that tell of a request's arrival and are not followed by its end; oldest first."""
+    open_requests: dict[tuple[EUI, str, str | int | None], list[CommandResponse]] = {}
+    for answer in answers:
+        if isinstance(answer, CommandResponse):
+            waiting = open_requests.setdefault((answer.end_point_eui, answer.command, answer.ref), [])
+            if answer.status == "received":
+                waiting.append(answer)
+            elif waiting:
+                waiting.pop(0)
+    return [answer for waiting in open_requests.values() for answer in waiting]
 
 
-def _object(payload: bytes) -> dict[str, Any]:
-    request = _json(payload)
-    if not isinstance(request, dict):
-        raise CommandError("malformed", "the payload must be a JSON object")
-    return request
-
-
-def _json(payload: bytes) -> Any:
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else "not readable"
-        raise CommandError("malformed", f"the payload is no JSON: {reason}") from error
+def _downlink(downlink: Downlink) -> dict[str, Any]:
+    return {"queId": downlink.queue_id, "state": downlink.state}
 
 
 def _result(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class MqttSink:
         self._unwatch = self._center.watch_stations(self._station_changed)
         self._unwatch_settings = self._center.configuration.watch(LIVE, self._reconfigure)
         self._ticker.start()
+        self._requests.start()
         if self._broker is None:
             self._client.start()
         else:
@@ -156,8 +157,14 @@ class MqttSink:
         )
 
     def _reconfigure(self, settings: Settings) -> None:
-        """MQTT_* changed; a broker of our own is started or stopped with them."""
+        """MQTT_* changed; a broker of our own is started or stopped with them.
+
+        Not at once: whoever asked for it by MQTT is answered before.
+        """
         values = {name: getattr(settings, name.lower()) for name in SETTINGS}
+        self._reactor.callLater(0, self._begin_change, values)
+
+    def _begin_change(self, values: Mapping[str, Any]) -> None:
         ensureDeferred(self._change_broker(values)).addErrback(self._not_changed)
 
     async def _change_broker(self, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,52 @@
+"""``bssci user``: accounts of the web admin, also while the service runs."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from datetime import UTC, datetime
+
+from bssci import settings
+from bssci.web.accounts import AccountError, AccountFile
+from bssci.web.routing import ROLES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="a new account; asks for the password, or reads it from a pipe")
+    add.add_argument("name")
+    add.add_argument("--role", choices=ROLES, default="viewer", help="default: %(default)s")
+    password = actions.add_parser("password", help="a new password; ends the account's sessions")
+    password.add_argument("name")
+    actions.add_parser("list", help="names and roles")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out one action."""
+    chosen, _, _ = settings.load({}, os.environ, settings.ENV_FILE)
+    file = AccountFile(chosen.state_dir)
+    try:
+        if arguments.action == "list":
+            for account in file.read().accounts:
+                since = datetime.fromtimestamp(account.created_at, UTC)
+                print(f"{account.name}\t{account.role}\t{since:%Y-%m-%d}")
+        elif arguments.action == "add":
+            file.add(arguments.name, arguments.role, _password())
+        else:
+            file.set_password(arguments.name, _password())
+    except AccountError as error:
+        print(f"error: {error.field}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _password() -> str:
+    """:raises AccountError: the second one differs."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("Password: ")
+    if getpass.getpass("Again: ") != password:
+        raise AccountError("password", "the two differ")
+    return password

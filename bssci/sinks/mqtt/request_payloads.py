@@ -1,0 +1,81 @@
+"""Payloads of requests that come by MQTT, read: what is asked for, and by which ``ref``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bssci.center import CommandError
+from bssci.center.downlink_json import reference
+from bssci.model import EUI, Sensor, SensorError, parse_sensor
+
+MAX_SIZE = 64 * 1024
+"""bytes of a request"""
+LABEL = 40
+"""characters of a command that an answer repeats"""
+
+_decode = msgspec.json.Decoder().decode
+
+
+class Asked(NamedTuple):
+    """What a request asks for."""
+
+    command: str
+    """as the answers name it"""
+    ref: str | int | None = None
+    body: Mapping[str, Any] = {}
+
+
+def read_command(payload: bytes) -> Asked:
+    """A command as plain text, as a JSON string, or as an object with ``command`` or ``action``.
+
+    :raises CommandError: ``malformed`` or ``invalid``.
+    """
+    text = payload.decode("utf-8", "replace").strip()
+    if not text.startswith(("{", '"')):
+        return Asked(_label(text))
+    request = _json(payload)
+    if isinstance(request, str):
+        return Asked(_label(request))
+    return Asked(_label(request.get("command", request.get("action", ""))), reference(request))
+
+
+def read_object(command: str, payload: bytes) -> Asked:
+    """A request that is a JSON object.
+
+    :raises CommandError: ``malformed`` or ``invalid``.
+    """
+    request = _json(payload)
+    if not isinstance(request, dict):
+        raise CommandError("malformed", "the payload must be a JSON object", "payload")
+    return Asked(command, reference(request), request)
+
+
+def read_sensor(eui: EUI, request: Mapping[str, Any]) -> Sensor:
+    """The sensor that a configuration describes; ``bidi`` is false where it is not said.
+
+    :raises CommandError: naming the field that is wrong.
+    """
+    entry = {name: value for name, value in request.items() if name != "ref"}
+    try:
+        sensor = parse_sensor({"bidi": False, "eui": eui} | entry)
+    except SensorError as error:
+        raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
+    if sensor.eui != eui:
+        raise CommandError("invalid", "eui must be that of the topic, or not be there", "eui")
+    return sensor
+
+
+def _label(command: object) -> str:
+    return str(command).strip().lower()[:LABEL]
+
+
+def _json(payload: bytes) -> Any:
+    # Stricter than the standard library's: takes no NaN and no half of a surrogate pair.
+    try:
+        return _decode(payload)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise CommandError("malformed", f"the payload must be JSON: {reason}", "payload") from error

@@ -1,0 +1,230 @@
+"""Certificates: looked at, generated, uploaded with checks, downloaded, backed up and restored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from twisted.internet.defer import DeferredLock
+
+from bssci.certificates import CertificateError
+from bssci.web.api.schemas import BOOLEAN, DRY_RUN, TEXT, choice, json_body, list_of, object_of, success
+from bssci.web.call import Call, Reply, member
+from bssci.web.certificate_store import (
+    CA,
+    CA_KEY,
+    FILES,
+    SECRET_FILES,
+    SERVER,
+    SERVER_KEY,
+    CertificateStore,
+    split_pem,
+)
+from bssci.web.context import Context
+from bssci.web.errors import ApiError, invalid, not_found
+from bssci.web.routing import may, route
+from bssci.web.views.facade import Views
+
+UPLOADS = ("ca", "server", "set")
+MAX_HOSTS = 50
+MAX_PEM = 256 * 1024
+"""characters"""
+_HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
+_MEMBERS = {"ca": CA, "ca_key": CA_KEY, "certificate": SERVER, "key": SERVER_KEY}
+ZIP = "application/zip"
+PEM = "application/x-pem-file"
+
+
+class CertificateRoutes:
+    """See the module."""
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
+        self._views = views.certificates
+        self._lock = DeferredLock()
+
+    @property
+    def _store(self) -> CertificateStore:
+        return CertificateStore(self._context.settings)
+
+    async def _run(self, function: Any, *values: Any) -> Any:
+        """One at a time, in a thread."""
+        try:
+            return await self._lock.run(self._context.run_in_thread, function, *values)
+        except CertificateError as error:
+            raise ApiError(422, "invalid", str(error)) from error
+        except FileNotFoundError:
+            raise not_found("there is no such file") from None
+        except OSError as error:
+            raise ApiError(503, "unavailable", f"{error.filename}: {error.strerror}") from error
+
+    @route("GET", "/api/certificates/status", "viewer", "Certificates with days left, errors and warnings")
+    async def status(self, call: Call) -> dict[str, Any]:
+        return await self._views.status()
+
+    @route(
+        "GET",
+        "/api/certificates/download/{file}",
+        "viewer",
+        "One file: ca, server; for administrators, audited, also server_key, ca_key",
+        content_type=PEM,
+        answer={"type": "string"},
+    )
+    async def download(self, call: Call) -> Reply:
+        file = call.path["file"].removesuffix(".pem")
+        if file not in FILES:
+            raise not_found(f"there are {', '.join(FILES)}")
+        if file in SECRET_FILES:
+            if not may(call.identity.role, "admin"):
+                raise ApiError(403, "forbidden", "private keys are for the role admin only")
+            await self._context.audit.record(call, "certificate.download_key", file)
+        return _file(await self._run(self._store.read, file), f"{file}.pem", PEM)
+
+    @route(
+        "POST",
+        "/api/certificates/upload/{type}",
+        "admin",
+        "Replace certificates after checks: ca, server, or a set of both",
+        parameters=(DRY_RUN,),
+        body={
+            "application/json": object_of(certificate=TEXT, key=TEXT, ca=TEXT, ca_key=TEXT, force=BOOLEAN),
+            PEM: TEXT,
+        },
+        answer=success(warnings=list_of(TEXT)),
+    )
+    async def upload(self, call: Call) -> dict[str, Any]:
+        kind = call.path["type"]
+        if kind not in UPLOADS:
+            raise not_found(f"there are {', '.join(UPLOADS)}")
+        body = _from_pem(call.body()) if call.content_type() == PEM else call.json()
+        return await self._replace(call, _uploaded(kind, body), f"upload {kind}", body.get("force") is True)
+
+    @route("POST", "/api/certificates/check", "admin", "Whether the service could start", answer=success())
+    async def check(self, call: Call) -> dict[str, Any]:
+        status = await self._views.status()
+        lines = [{"ok": False, "text": text} for text in status["errors"]]
+        if not lines:
+            lines.append({"ok": True, "text": "Certificate, key and authority fit each other"})
+        lines += [{"ok": True, "text": text} for text in status["warnings"]]
+        return {"success": True, "ok": not status["errors"], "lines": lines}
+
+    @route(
+        "POST",
+        "/api/certificates/generate",
+        "admin",
+        "A new certificate for the service center; with what=all also a new authority",
+        parameters=(DRY_RUN,),
+        body=json_body(object_of(what=choice("server", "all"), hosts=list_of(TEXT), force=BOOLEAN)),
+        answer=success(warnings=list_of(TEXT)),
+    )
+    async def generate(self, call: Call) -> dict[str, Any]:
+        body = call.json()
+        what = member(body, "what", str, "server")
+        if what not in ("server", "all"):
+            raise invalid("what", "must be server or all")
+        hosts = body.get("hosts", [])
+        if (
+            not isinstance(hosts, list)
+            or len(hosts) > MAX_HOSTS
+            or not all(isinstance(host, str) and _HOST.fullmatch(host) for host in hosts)
+        ):
+            raise invalid("hosts", f"must be a list of at most {MAX_HOSTS} names and addresses")
+        files = await self._run(self._store.generate, what == "all", hosts)
+        return await self._replace(call, files, f"generate {what}", body.get("force") is True)
+
+    @route(
+        "GET",
+        "/api/certificates/backup",
+        "admin",
+        "All certificates and keys as one archive, audited",
+        content_type=ZIP,
+        answer={"type": "string", "format": "binary"},
+    )
+    async def backup(self, call: Call) -> Reply:
+        await self._context.audit.record(call, "certificate.backup")
+        return _file(await self._run(self._store.backup), "certificates.zip", ZIP)
+
+    @route(
+        "POST",
+        "/api/certificates/restore",
+        "admin",
+        "Put back a backup; all or nothing",
+        parameters=(DRY_RUN,),
+        body={ZIP: {"type": "string", "format": "binary"}},
+        answer=success(warnings=list_of(TEXT)),
+    )
+    async def restore(self, call: Call) -> dict[str, Any]:
+        if call.content_type() not in (ZIP, "application/octet-stream"):
+            raise ApiError(415, "unsupported_media_type", f"the body must be {ZIP}")
+        files, others = await self._run(self._store.unpack, call.body())
+        return await self._replace(call, files, "restore", force=True, others=others)
+
+    @route(
+        "POST",
+        "/api/certificates/station/{eui}",
+        "admin",
+        "The three files for a base station as an archive, made if they are not there; audited",
+        body=json_body(object_of(renew=BOOLEAN)),
+        content_type=ZIP,
+        answer={"type": "string", "format": "binary"},
+    )
+    async def station(self, call: Call) -> Reply:
+        eui = call.eui()
+        renew = bool(call.body()) and call.json().get("renew") is True
+        await self._context.audit.record(call, "certificate.station_bundle", eui, "renewed" if renew else "")
+        return _file(await self._run(self._store.station_bundle, eui, renew), f"{eui}.zip", ZIP)
+
+    async def _replace(
+        self,
+        call: Call,
+        files: Mapping[str, bytes],
+        action: str,
+        force: bool,
+        others: Mapping[Any, bytes] | None = None,
+    ) -> dict[str, Any]:
+        """Check, and unless it is a dry run put in place."""
+        warnings = await self._run(self._store.check, files)
+        peers = self._context.outside.station_certificates()
+        refused = await self._run(self._store.refused_stations, files[CA], peers) if CA in files else []
+        answer = {"success": True, "warnings": warnings, "refused_stations": refused}
+        if call.flag("dry_run"):
+            return answer | {"dry_run": True}
+        if refused and not force:
+            raise ApiError(
+                409,
+                "conflict",
+                f"{len(refused)} connected base stations would be refused: {', '.join(refused[:5])}; "
+                "confirm with force",
+                "force",
+            )
+        await self._context.audit.record(call, f"certificate.{action.partition(' ')[0]}", detail=action)
+        await self._run(self._store.replace, files, others)
+        return answer
+
+
+def _from_pem(data: bytes) -> dict[str, Any]:
+    """One file with certificates, a key or both."""
+    certificate, key = split_pem(data)
+    return {"certificate": certificate.decode("ascii", "replace"), "key": key.decode("ascii", "replace")}
+
+
+def _uploaded(kind: str, body: dict[str, Any]) -> dict[str, bytes]:
+    """What an upload brings: of ``ca`` the certificate is the authority's."""
+    names = {"certificate": CA, "key": CA_KEY} if kind == "ca" else dict(_MEMBERS)
+    if kind == "server":
+        names = {"certificate": SERVER, "key": SERVER_KEY}
+    files = {}
+    for name, file in names.items():
+        if body.get(name):
+            text = member(body, name, str)
+            if len(text) > MAX_PEM:
+                raise invalid(name, f"must have {MAX_PEM} characters at most")
+            files[file] = text.encode("utf-8", "replace")
+    if "certificate" in names and names["certificate"] not in files:
+        raise invalid("certificate", "is missing")
+    return files
+
+
+def _file(data: bytes, name: str, content_type: str) -> Reply:
+    return Reply(data, content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

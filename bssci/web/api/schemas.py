@@ -1,0 +1,72 @@
+"""JSON schemas that several routes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.web.routing import Parameter, Schema
+
+EUI: Schema = {"type": "string", "pattern": "^[0-9A-F]{16}$", "example": "70B3D56770111505"}
+TEXT: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
+INTEGER: Schema = {"type": "integer"}
+NUMBER: Schema = {"type": "number"}
+FLAG: Schema = {"type": "string", "enum": ["0", "1", "false", "true"]}
+
+
+def object_of(required: tuple[str, ...] = (), **properties: Schema) -> dict[str, Any]:
+    """An object with at least these members."""
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        schema["required"] = list(required)
+    return schema
+
+
+def list_of(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def success(**properties: Schema) -> Schema:
+    """The answer to a change."""
+    return object_of(("success",), success={"const": True}, **properties)
+
+
+def choice(*words: str) -> Schema:
+    return {"type": "string", "enum": list(words)}
+
+
+def integer(low: int, high: int, default: int) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high, "default": default}
+
+
+def json_body(schema: Schema) -> dict[str, Schema]:
+    return {"application/json": schema}
+
+
+ERROR: Schema = object_of(
+    ("success", "error"),
+    success={"const": False},
+    error=object_of(("code", "message"), code=TEXT, message=TEXT, field=TEXT),
+)
+SENSOR: Schema = object_of(
+    ("eui", "nwKey", "shortAddr", "bidi"),
+    eui=EUI,
+    nwKey={"type": "string", "pattern": "^[0-9A-Fa-f]{32}$"},
+    shortAddr={"type": "string", "pattern": "^[0-9A-Fa-f]{4}$"},
+    bidi=BOOLEAN,
+    name=TEXT,
+    dualChan=BOOLEAN,
+    repetition=BOOLEAN,
+    wideCarrOff=BOOLEAN,
+    longBlkDist=BOOLEAN,
+    autoDetach=BOOLEAN,
+    typeEui=EUI,
+    tags=list_of(TEXT),
+)
+LIMIT = Parameter("limit", "how many", integer(1, 1000, 100))
+BEFORE = Parameter(
+    "before", "only those numbered below; `next` of the answer before", {"type": "integer", "minimum": 1}
+)
+RANGE = Parameter("range", "how far back", choice("hour", "day", "week"))
+DRY_RUN = Parameter("dry_run", "1: only check", FLAG)
+EUIS: Schema = {"type": "array", "items": EUI, "maxItems": 100_000}

@@ -1,0 +1,357 @@
+"""Sensors: list, change, import and export, attach and detach, downlinks, what they sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bssci.center.downlink_json import downlink_request
+from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.settings import MASK
+from bssci.web.answers import outcome_of, outcomes_of
+from bssci.web.api.schemas import (
+    BEFORE,
+    BOOLEAN,
+    DRY_RUN,
+    EUIS,
+    FLAG,
+    LIMIT,
+    RANGE,
+    SENSOR,
+    TEXT,
+    choice,
+    integer,
+    json_body,
+    list_of,
+    object_of,
+    success,
+)
+from bssci.web.api.schemas import (
+    EUI as EUI_SCHEMA,
+)
+from bssci.web.call import Call, Reply, member
+from bssci.web.context import Context
+from bssci.web.errors import ApiError, invalid, not_found
+from bssci.web.event_json import downlink_dict
+from bssci.web.routing import Parameter, may, route
+from bssci.web.sensor_files import read_sensors, write_csv, write_json
+from bssci.web.views.facade import Views
+from bssci.web.views.history import range_of
+from bssci.web.views.sensors import SORTS, STATUSES
+
+MAX_PER_PAGE = 500
+EVERY_SORT = (*SORTS, *(f"-{sort}" for sort in SORTS))
+LISTED = (
+    Parameter("q", "part of EUI, name or tag", TEXT),
+    Parameter("status", "state", choice(*STATUSES)),
+    Parameter("sort", "by what; - in front turns it round", choice(*EVERY_SORT)),
+    Parameter("tag", "only with this tag", TEXT),
+    Parameter("station", "only those that this base station hears", EUI_SCHEMA),
+    Parameter("page", "from 1", integer(1, 1_000_000, 1)),
+    Parameter("per_page", "rows of a page", integer(1, MAX_PER_PAGE, 50)),
+)
+CONFIRMATION = "CLEAR ALL"
+DOWNLINK = object_of(
+    data={},
+    format={"type": "integer", "minimum": 0, "maximum": 255},
+    prio={"type": "number"},
+    responseExp=BOOLEAN,
+    responsePrio=BOOLEAN,
+    dlWindReq=BOOLEAN,
+    expOnly=BOOLEAN,
+    expires_in={"type": "number"},
+)
+
+
+class SensorRoutes:
+    """See the module."""
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
+        self._center = context.center
+        self._audit = context.audit
+        self._views = views.sensors
+
+    # looking
+
+    @route(
+        "GET",
+        "/api/sensors",
+        "viewer",
+        "Sensors, a page at a time",
+        parameters=LISTED,
+        answer=object_of(("sensors", "total", "matching", "pages"), sensors=list_of({"type": "object"})),
+    )
+    async def all(self, call: Call) -> dict[str, Any]:
+        return await self._views.list(
+            q=call.text("q"),
+            status=call.choice("status", STATUSES),
+            sort=call.choice("sort", EVERY_SORT, "eui") or "eui",
+            page=call.integer("page", 1, 1, 1_000_000),
+            per_page=call.integer("per_page", 50, 1, MAX_PER_PAGE),
+            tag=call.text("tag"),
+            station=call.optional_eui("station"),
+        )
+
+    @route("GET", "/api/sensors/unknown", "viewer", "Sensors heard but not configured", parameters=(LIMIT,))
+    async def unknown(self, call: Call) -> dict[str, Any]:
+        return await self._views.unknown(call.integer("limit", 100, 1, 1000))
+
+    @route(
+        "GET",
+        "/api/sensors/export",
+        "viewer",
+        "All sensors as a file; with keys for administrators only, which is audited",
+        parameters=(
+            Parameter("format", "of the file", choice("json", "csv")),
+            Parameter("keys", "1: with network keys", FLAG),
+        ),
+        answer={"type": "array", "items": {"type": "object"}},
+        also=("text/csv",),
+    )
+    async def export(self, call: Call) -> Reply:
+        form = call.choice("format", ("json", "csv"), "json") or "json"
+        with_keys = call.flag("keys")
+        if with_keys:
+            if not may(call.identity.role, "admin"):
+                raise ApiError(403, "forbidden", "network keys are exported for the role admin only")
+            await self._audit.record(
+                call, "sensor.export_keys", detail=f"{len(self._center.sensors)} sensors"
+            )
+        write = write_csv if form == "csv" else write_json
+        body = await self._context.run_in_thread(write, list(self._center.sensors), with_keys)
+        kind = "text/csv" if form == "csv" else "application/json"
+        name = f"sensors.{form}" if with_keys else f"sensors-without-keys.{form}"
+        return Reply(body, kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+    @route("GET", "/api/sensors/{eui}", "viewer", "Everything about one sensor; its key masked")
+    async def detail(self, call: Call) -> dict[str, Any]:
+        return await self._views.detail(call.eui())
+
+    @route("GET", "/api/sensors/{eui}/uplinks", "viewer", "Stored uplinks", parameters=(LIMIT, BEFORE))
+    async def uplinks(self, call: Call) -> dict[str, Any]:
+        return await self._views.uplinks(call.eui(), call.integer("limit", 50, 1, 1000), before(call))
+
+    @route("GET", "/api/sensors/{eui}/history", "viewer", "What happened to it", parameters=(LIMIT, BEFORE))
+    async def history(self, call: Call) -> dict[str, Any]:
+        return await self._views.history(call.eui(), call.integer("limit", 100, 1, 1000), before(call))
+
+    @route("GET", "/api/sensors/{eui}/signal", "viewer", "SNR and RSSI over time", parameters=(RANGE,))
+    async def signal(self, call: Call) -> dict[str, Any]:
+        return await self._views.signal(call.eui(), range_of(call.text("range") or "day"))
+
+    @route("GET", "/api/sensors/{eui}/downlinks", "viewer", "Its newest downlinks")
+    async def downlinks(self, call: Call) -> dict[str, Any]:
+        return await self._views.downlinks(call.eui())
+
+    @route(
+        "POST",
+        "/api/sensors/{eui}/reveal",
+        "admin",
+        "Its network key, which is audited",
+        answer=success(nwKey=TEXT),
+    )
+    async def reveal(self, call: Call) -> dict[str, Any]:
+        sensor = self._views.sensor(call.eui())
+        await self._audit.record(call, "sensor.reveal_key", sensor.eui)
+        return {"success": True, "nwKey": sensor.network_key.hex().upper()}
+
+    # changing
+
+    @route(
+        "POST",
+        "/api/sensors",
+        "operator",
+        "Add a sensor or change one; a masked nwKey stays as it is",
+        body=json_body(SENSOR),
+        answer=success(),
+    )
+    async def put(self, call: Call) -> dict[str, Any]:
+        sensor = self._sensor(call.json())
+        existed = sensor.eui in self._center.sensors
+        outcomes = await self._center.configure([sensor])
+        await self._audit.record(call, "sensor.update" if existed else "sensor.add", sensor.eui, sensor.name)
+        return outcome_of(sensor.eui, outcomes) | {"created": not existed}
+
+    @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor", answer=success())
+    async def remove(self, call: Call) -> dict[str, Any]:
+        eui = call.eui()
+        outcomes = await self._center.remove([eui])
+        await self._audit.record(call, "sensor.remove", eui)
+        return outcome_of(eui, outcomes)
+
+    @route(
+        "POST",
+        "/api/sensors/import",
+        "operator",
+        "Add or change many; all or nothing, with every wrong row named",
+        parameters=(DRY_RUN,),
+        body={"application/json": {"type": "array", "items": SENSOR}, "text/csv": {"type": "string"}},
+        answer=success(added={"type": "integer"}, changed={"type": "integer"}),
+    )
+    async def import_(self, call: Call) -> Any:
+        kind = call.content_type()
+        if kind not in ("application/json", "text/csv"):
+            raise ApiError(415, "unsupported_media_type", "the body must be application/json or text/csv")
+        found = await self._context.run_in_thread(read_sensors, call.body(), kind)
+        known = self._center.sensors
+        added = sum(sensor.eui not in known for sensor in found.sensors)
+        changed = sum(known.get(sensor.eui) not in (None, sensor) for sensor in found.sensors)
+        report = {
+            "rows": found.rows,
+            "valid": len(found.sensors),
+            "wrong": found.wrong,
+            "added": added,
+            "changed": changed,
+            "unchanged": len(found.sensors) - added - changed,
+            "errors": found.errors,
+        }
+        dry_run = call.flag("dry_run")
+        if dry_run:
+            return {"success": True, "dry_run": True, **report}
+        if found.wrong:
+            first = found.errors[0]
+            message = f"row {first['row']}: {first['field']} {first['message']}"
+            more = f", and {found.wrong - 1} more" if found.wrong > 1 else ""
+            error = {"code": "invalid", "message": message + more, "field": first["field"]}
+            return Reply(msgspec.json.encode({"success": False, "error": error, **report}), status=422)
+        if not found.sensors:
+            raise ApiError(422, "invalid", "the file holds no sensors")
+        outcomes = await self._center.configure(found.sensors)
+        await self._audit.record(call, "sensor.import", detail=f"{added} added, {changed} changed")
+        done = outcomes_of([sensor.eui for sensor in found.sensors], outcomes)
+        return {"success": True, "dry_run": False, **report, "outcomes": done["outcomes"]}
+
+    @route("POST", "/api/sensors/reload", "operator", "Read endpoints.json again", answer=success())
+    async def reload(self, call: Call) -> dict[str, Any]:
+        changes = await self._center.reload_sensors()
+        await self._audit.record(call, "sensor.reload")
+        return {"success": True, "attach": len(changes.attach), "detach": len(changes.detach)}
+
+    @route(
+        "POST",
+        "/api/sensors/clear",
+        "operator",
+        f"Remove all sensors; confirmed by the text {CONFIRMATION}",
+        body=json_body(object_of(("confirm",), confirm={"const": CONFIRMATION})),
+        answer=success(),
+    )
+    async def clear(self, call: Call) -> dict[str, Any]:
+        if call.json().get("confirm") != CONFIRMATION:
+            raise invalid("confirm", f"must be {CONFIRMATION}")
+        euis = [sensor.eui for sensor in self._center.sensors]
+        outcomes = await self._center.remove(euis)
+        await self._audit.record(call, "sensor.clear", detail=f"{len(euis)} sensors")
+        return outcomes_of(euis, outcomes)
+
+    # attaching
+
+    @route("POST", "/api/sensors/{eui}/attach", "operator", "Attach everywhere", answer=success())
+    async def attach(self, call: Call) -> dict[str, Any]:
+        eui = call.eui()
+        outcomes = await self._center.attach([eui])
+        await self._audit.record(call, "sensor.attach", eui)
+        return outcome_of(eui, outcomes)
+
+    @route(
+        "POST",
+        "/api/sensors/{eui}/detach",
+        "operator",
+        "Detach everywhere; it stays configured",
+        answer=success(),
+    )
+    async def detach(self, call: Call) -> dict[str, Any]:
+        eui = call.eui()
+        outcomes = await self._center.detach([eui])
+        await self._audit.record(call, "sensor.detach", eui)
+        return outcome_of(eui, outcomes)
+
+    @route("POST", "/api/sensors/attach-all", "operator", "Attach all", answer=success())
+    async def attach_all(self, call: Call) -> dict[str, Any]:
+        return await self._many(call, "attach", [sensor.eui for sensor in self._center.sensors])
+
+    @route("POST", "/api/sensors/detach-all", "operator", "Detach all", answer=success())
+    async def detach_all(self, call: Call) -> dict[str, Any]:
+        return await self._many(call, "detach", [sensor.eui for sensor in self._center.sensors])
+
+    @route(
+        "POST",
+        "/api/sensors/bulk",
+        "operator",
+        "Attach, detach or delete a selection",
+        body=json_body(
+            object_of(("action", "sensors"), action=choice("attach", "detach", "delete"), sensors=EUIS)
+        ),
+        answer=success(),
+    )
+    async def bulk(self, call: Call) -> dict[str, Any]:
+        body = call.json()
+        action = member(body, "action", str)
+        if action not in ("attach", "detach", "delete"):
+            raise invalid("action", "must be attach, detach or delete")
+        return await self._many(call, action, _euis(member(body, "sensors", list)))
+
+    async def _many(self, call: Call, action: str, euis: list[EUI]) -> dict[str, Any]:
+        commands = {
+            "attach": self._center.attach,
+            "detach": self._center.detach,
+            "delete": self._center.remove,
+        }
+        outcomes = await commands[action](euis)
+        target = euis[0] if len(euis) == 1 else ""
+        await self._audit.record(call, f"sensor.{action}", target, f"{len(euis)} sensors")
+        return outcomes_of(euis, outcomes)
+
+    # downlinks
+
+    @route(
+        "POST",
+        "/api/sensors/{eui}/downlink",
+        "operator",
+        "Queue a downlink",
+        body=json_body(DOWNLINK),
+        answer=success(queId={"type": "integer"}),
+    )
+    async def queue(self, call: Call) -> dict[str, Any]:
+        eui = call.eui()
+        downlink = await self._center.queue_downlink(downlink_request(eui, call.json()))
+        await self._audit.record(call, "downlink.queue", eui, f"queId {downlink.queue_id}")
+        return {"success": True, **downlink_dict(downlink)}
+
+    @route("DELETE", "/api/sensors/{eui}/downlink/{queId}", "operator", "Revoke a downlink", answer=success())
+    async def revoke(self, call: Call) -> dict[str, Any]:
+        eui, text = call.eui(), call.path["queId"]
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise not_found("there is no such downlink")
+        downlink = await self._center.revoke_downlink(eui, int(text))
+        await self._audit.record(call, "downlink.revoke", eui, f"queId {downlink.queue_id}")
+        return {"success": True, **downlink_dict(downlink)}
+
+    def _sensor(self, body: dict[str, Any]) -> Sensor:
+        """:raises ApiError: 422, naming the field."""
+        try:
+            known = self._center.sensors.get(parse_eui(str(body.get("eui"))))
+        except ValueError:
+            known = None
+        if known is not None and body.get("nwKey") in (MASK, "", None):
+            body = body | {"nwKey": known.network_key.hex()}
+        if known is not None:
+            # What a form does not know of is kept.
+            body = sensor_to_json(known) | body
+        try:
+            return parse_sensor(body)
+        except SensorError as error:
+            raise invalid(error.field, error.message) from None
+
+
+def before(call: Call) -> int | None:
+    """Where the answer before ended."""
+    return call.integer("before", 0, 1, 1 << 60) or None
+
+
+def _euis(values: list[Any]) -> list[EUI]:
+    try:
+        return list(dict.fromkeys(parse_eui(str(value)) for value in values))
+    except ValueError as error:
+        raise invalid("sensors", str(error)) from None

@@ -1,0 +1,67 @@
+"""Who changed what, and who was shown a secret: written before the answer goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bssci.journal import AuditEntry, Journal
+from bssci.web.call import Call
+
+MAX_DETAIL = 500
+
+
+class Audit:
+    """The audit log.
+
+    :param now: Unix seconds.
+    """
+
+    def __init__(self, journal: Journal, now: Callable[[], float]) -> None:
+        self._journal = journal
+        self._now = now
+
+    async def record(self, call: Call, action: str, target: str = "", detail: str = "") -> None:
+        """On disk when this returns.
+
+        :param action: ``sensor.update``, ``login`` and so on.
+        :param detail: for people, without secrets.
+        :raises bssci.journal.StorageError: it cannot be kept; what was asked for must not happen then.
+        """
+        who = call.known.name if call.known is not None else ""
+        await self.record_as(who, call.address, action, target, detail)
+
+    async def record_as(
+        self, who: str, address: str, action: str, target: str = "", detail: str = ""
+    ) -> None:
+        await self._journal.append_audit(
+            AuditEntry(
+                at=self._now(),
+                who=who[:MAX_DETAIL],
+                address=address,
+                action=action,
+                target=target[:MAX_DETAIL],
+                detail=detail[:MAX_DETAIL],
+            )
+        )
+
+    async def read(
+        self, limit: int = 100, before: int | None = None, who: str = "", action: str = ""
+    ) -> dict[str, Any]:
+        """Newest first; ``next`` is the ``before`` of the following page."""
+        entries = await self._journal.read_audit(before=before, limit=limit, who=who, action=action)
+        return {
+            "entries": [
+                {
+                    "seq": entry.seq,
+                    "timestamp": entry.at,
+                    "who": entry.who,
+                    "address": entry.address,
+                    "action": entry.action,
+                    "target": entry.target,
+                    "detail": entry.detail,
+                }
+                for entry in entries
+            ],
+            "next": entries[-1].seq if len(entries) == limit else None,
+        }

@@ -1,0 +1,285 @@
+"""The certificates of this installation as files: listed, checked, replaced as a set, packed and unpacked.
+
+Everything here blocks: it belongs in a thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from bssci import bundles, certificates
+from bssci.certificates import CertificateError
+from bssci.fileset import replace_together
+from bssci.model import EUI
+from bssci.settings import Settings
+
+CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
+FILES = (CA, SERVER, SERVER_KEY, CA_KEY)
+SECRET_FILES = (SERVER_KEY, CA_KEY)
+MAX_ARCHIVE = 4 * 1024 * 1024
+"""bytes, unpacked"""
+_IN_ARCHIVE = {
+    "ca_cert.pem": CA,
+    "ca_key.pem": CA_KEY,
+    "server_cert.pem": SERVER,
+    "server_key.pem": SERVER_KEY,
+}
+_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
+_STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|station_cert|station_key)\.pem")
+
+
+class CertificateStore:
+    """CERT_FILE, KEY_FILE, CA_FILE, the CA's key beside it, and the bundles of base stations."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._state_dir = settings.state_dir
+        self.paths: Mapping[str, Path] = {
+            CA: settings.ca_file,
+            SERVER: settings.cert_file,
+            SERVER_KEY: settings.key_file,
+            CA_KEY: bundles.authority_key_file(settings.ca_file),
+        }
+        self.stations = settings.cert_file.parent / "stations"
+
+    # looking
+
+    def inventory(self) -> list[dict[str, Any]]:
+        """Every certificate that can be read: authorities, our own, those of the bundles."""
+        entries = [*self._listed(CA, "Authority"), *self._listed(SERVER, "Service center")]
+        for path in sorted(self.stations.glob("*/station_cert.pem"))[:10_000]:
+            eui = path.parent.name
+            entries += _described(f"station:{eui}", f"Base station {eui}", path, "the bundle")[:1]
+        return entries
+
+    def problems(self) -> tuple[list[str], list[str]]:
+        """Errors that would keep the service from starting, and warnings."""
+        try:
+            return [], certificates.check_pair(
+                self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], datetime.now(UTC)
+            )
+        except CertificateError as error:
+            return [str(error)], []
+
+    def has_authority_key(self) -> bool:
+        return self.paths[CA_KEY].exists()
+
+    def read(self, file: str) -> bytes:
+        """:raises OSError: it is not there."""
+        return self.paths[file].read_bytes()
+
+    def _listed(self, file: str, name: str) -> list[dict[str, Any]]:
+        return _described(file, name, self.paths[file], file)
+
+    # replacing
+
+    def check(self, files: Mapping[str, bytes]) -> list[str]:
+        """Whether the service could start with these in place of the present ones.
+
+        :return: warnings.
+        :raises CertificateError: it could not.
+        """
+        with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
+            directory = Path(name)
+            for file in (CA, SERVER, SERVER_KEY, CA_KEY):
+                data = files.get(file)
+                if data is None and self.paths[file].exists():
+                    data = self.paths[file].read_bytes()
+                if data is not None:
+                    path = directory / f"{file}.pem"
+                    path.touch(mode=0o600)
+                    path.write_bytes(data)
+            try:
+                warnings = certificates.check_pair(
+                    directory / f"{SERVER}.pem",
+                    directory / f"{SERVER_KEY}.pem",
+                    directory / f"{CA}.pem",
+                    datetime.now(UTC),
+                )
+                if CA_KEY in files:
+                    _check_authority_key(directory / f"{CA_KEY}.pem", directory / f"{CA}.pem")
+            except CertificateError as error:
+                raise CertificateError(str(error).replace(f"{directory}/", "")) from None
+        return [warning.replace(f"{directory}/", "") for warning in warnings]
+
+    def replace(self, files: Mapping[str, bytes], others: Mapping[Path, bytes] | None = None) -> None:
+        """Put them in place, all or none.
+
+        :raises CertificateError: the service could not start with them; nothing is replaced.
+        :raises OSError: a file cannot be written.
+        """
+        self.check(files)
+        placed = {self.paths[file]: data for file, data in files.items()}
+        replace_together(self._state_dir, placed | dict(others or {}))
+
+    def refused_stations(self, ca: bytes, peers: Mapping[str, bytes]) -> list[str]:
+        """Connected stations whose certificate these authorities have not signed."""
+        authorities = x509.load_pem_x509_certificates(ca)
+        return sorted(
+            eui
+            for eui, der in peers.items()
+            if not any(_signed(x509.load_der_x509_certificate(der), authority) for authority in authorities)
+        )
+
+    # making
+
+    def generate(self, authority: bool, hosts: list[str]) -> dict[str, bytes]:
+        """A new certificate and key for the service center, and a new authority if wished; in memory.
+
+        :raises CertificateError: the authority's key is not here.
+        """
+        now = datetime.now(UTC)
+        with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
+            directory = Path(name)
+            ca = directory / "ca_cert.pem"
+            if not authority:
+                if not self.has_authority_key():
+                    raise CertificateError(
+                        f"{self.paths[CA_KEY]}: does not exist; without it only the authority's owner "
+                        "can issue certificates"
+                    )
+                for file, path in ((CA, ca), (CA_KEY, bundles.authority_key_file(ca))):
+                    path.write_bytes(self.read(file))
+            list(bundles.make_authority(ca, now))
+            server, key = directory / "server.pem", directory / "server_key.pem"
+            list(bundles.make_server(ca, server, key, hosts, now))
+            made = {SERVER: server.read_bytes(), SERVER_KEY: key.read_bytes()}
+            if authority:
+                made |= {CA: ca.read_bytes(), CA_KEY: bundles.authority_key_file(ca).read_bytes()}
+            return made
+
+    def station_bundle(self, eui: EUI, renew: bool) -> bytes:
+        """A ZIP archive with the three files of a base station.
+
+        :param renew: make a new key and certificate, though there is one that the authority signed.
+        :raises CertificateError: the authority's key is not here.
+        """
+        directory = self.stations / eui
+        if renew or not self._is_valid(directory):
+            with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
+                list(bundles.make_station(self.paths[CA], Path(name), eui, datetime.now(UTC)))
+                made = {directory / path.name: path.read_bytes() for path in (Path(name) / eui).glob("*.pem")}
+            replace_together(self._state_dir, made)
+        return _zip({path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))})
+
+    def _is_valid(self, directory: Path) -> bool:
+        try:
+            certificate = certificates.read_certificates(directory / "station_cert.pem", "the bundle")[0]
+            certificates.read_key(directory / "station_key.pem", "the bundle")
+            authorities = certificates.read_certificates(self.paths[CA], "CA_FILE")
+        except CertificateError:
+            return False
+        return any(_signed(certificate, authority) for authority in authorities)
+
+    # all in one
+
+    def backup(self) -> bytes:
+        """A ZIP archive of everything, keys included."""
+        members = {
+            name: self.paths[file].read_bytes()
+            for name, file in _IN_ARCHIVE.items()
+            if self.paths[file].exists()
+        }
+        for path in sorted(self.stations.glob("*/*.pem")):
+            members[f"stations/{path.parent.name}/{path.name}"] = path.read_bytes()
+        return _zip(members)
+
+    def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
+        """The files of a backup, and of its bundles.
+
+        :raises CertificateError: it is none, or lacks what the service needs.
+        """
+        files: dict[str, bytes] = {}
+        others: dict[Path, bytes] = {}
+        for name, data in _members(archive):
+            match = _STATION_FILE.fullmatch(name)
+            if name in _IN_ARCHIVE:
+                files[_IN_ARCHIVE[name]] = data
+            elif match:
+                others[self.stations / match[1] / f"{match[2]}.pem"] = data
+            else:
+                raise CertificateError(f"{name[:100]}: does not belong into a backup of certificates")
+        missing = [name for name, file in _IN_ARCHIVE.items() if file != CA_KEY and file not in files]
+        if missing:
+            raise CertificateError(f"the archive lacks {', '.join(missing)}")
+        return files, others
+
+
+def split_pem(data: bytes) -> tuple[bytes, bytes]:
+    """The certificates and the private key of one file; either may be empty."""
+    certificate_parts: list[bytes] = []
+    key_parts: list[bytes] = []
+    for match in _PEM.finditer(data):
+        (key_parts if match[1].endswith(b"PRIVATE KEY") else certificate_parts).append(match[0] + b"\n")
+    return b"".join(certificate_parts), b"".join(key_parts)
+
+
+def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            infos = [info for info in opened.infolist() if not info.is_dir()]
+            if sum(info.file_size for info in infos) > MAX_ARCHIVE:
+                raise CertificateError(f"the archive is larger than {MAX_ARCHIVE} bytes")
+            for info in infos:
+                with opened.open(info) as member:
+                    # A size that lies must not fill the memory.
+                    yield info.filename, member.read(MAX_ARCHIVE)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        raise CertificateError(f"this is no backup: {error}") from None
+
+
+def _zip(members: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name, date_time=datetime.now(UTC).timetuple()[:6])
+            info.external_attr = 0o600 << 16
+            archive.writestr(info, data)
+    return packed.getvalue()
+
+
+def _described(file: str, name: str, path: Path, setting: str) -> list[dict[str, Any]]:
+    try:
+        found = certificates.read_certificates(path, setting)
+    except CertificateError:
+        return []
+    entries = []
+    for number, certificate in enumerate(found):
+        description = certificates.describe(certificate)
+        entries.append(
+            {
+                "file": file,
+                "name": name if not number else f"{name}, chain {number}",
+                "path": str(path),
+                "subject": description.subject,
+                "issuer": description.issuer,
+                "names": list(description.names),
+                "fingerprint": description.fingerprint,
+                "not_before": certificate.not_valid_before_utc.timestamp(),
+                "not_after": description.not_after.timestamp(),
+            }
+        )
+    return entries
+
+
+def _check_authority_key(key_file: Path, ca_file: Path) -> None:
+    authority = certificates.read_certificates(ca_file, "CA_FILE")[0]
+    if certificates.read_key(key_file, "CA_FILE").public_key() != authority.public_key():
+        raise CertificateError(f"{key_file}: is not the key of {ca_file}")
+
+
+def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

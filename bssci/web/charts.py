@@ -1,0 +1,183 @@
+"""Time series as SVG paths: what a template needs to draw one chart, no words but the numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bssci.web.formats import number
+
+WIDTH, HEIGHT = 1000, 144
+"""of the view box; the plot is stretched to its place, lines keep their width"""
+_TICKS = 4
+"""steps of the value axis at most"""
+_TIMES = 4
+"""steps of the time axis"""
+COLOURS = 6
+
+Point = Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One series, drawn."""
+
+    name: str
+    colour: int
+    line: str
+    dots: str
+    """points without a neighbour"""
+    area: str
+    last: str
+    """its newest value with its unit"""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One chart."""
+
+    id: str
+    title: str
+    curves: list[Curve]
+    values: list[str]
+    """labels of the value axis, from below"""
+    times: list[float]
+    """ticks of the time axis, Unix seconds"""
+    span: float
+    """s"""
+    grid: list[float]
+    summary: str
+    """for those who do not see it"""
+    data: str
+    """JSON for the pointer: start, end, low, high, unit, series"""
+
+    @property
+    def empty(self) -> bool:
+        return not any(curve.line or curve.dots for curve in self.curves)
+
+
+def draw(chart: Mapping[str, Any]) -> Drawing:
+    """The drawing of one chart as views describe it.
+
+    ``chart`` holds id, title, unit, start and end (Unix seconds), series with name and points
+    ``[t, value or None]``; and optionally kind (``line`` or ``area``), y_min and y_max.
+    """
+    series = list(chart["series"])
+    start, end = float(chart["start"]), float(chart["end"])
+    unit = str(chart.get("unit") or "")
+    low, high, step = _axis(series, chart.get("y_min"), chart.get("y_max"))
+    digits = next(places for places in range(12) if abs(round(step, places) - step) < step * 1e-6)
+    count = round((high - low) / step)
+    place = _Place(start, end, low, high)
+    filled = chart.get("kind") == "area"
+    curves = []
+    for index, each in enumerate(series):
+        runs = _runs(each["points"])
+        values = [value for _, value in each["points"] if value is not None]
+        curves.append(
+            Curve(
+                name=str(each["name"]),
+                colour=index % COLOURS,
+                line="".join(place.line(run) for run in runs if len(run) > 1),
+                dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
+                area="".join(place.area(run) for run in runs) if filled else "",
+                last=_last(values, step, digits, unit),
+            )
+        )
+    return Drawing(
+        id=str(chart["id"]),
+        title=str(chart["title"]),
+        curves=curves,
+        values=[number(low + step * index, digits) for index in range(count + 1)],
+        times=[start + (end - start) * index / _TIMES for index in range(_TIMES + 1)],
+        span=end - start,
+        grid=[HEIGHT * index / count for index in range(count + 1)],
+        summary=_summary(series, unit, digits),
+        data=json.dumps(
+            {
+                "start": start,
+                "end": end,
+                "low": low,
+                "high": high,
+                "unit": unit,
+                "series": [
+                    {"name": str(each["name"]), "points": [[round(at), it] for at, it in each["points"]]}
+                    for each in series
+                ],
+            },
+            separators=(",", ":"),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a point lies in the view box."""
+
+    start: float
+    end: float
+    low: float
+    high: float
+
+    def at(self, point: Point) -> str:
+        time, value = point
+        assert time is not None and value is not None
+        x = WIDTH * (time - self.start) / ((self.end - self.start) or 1)
+        y = HEIGHT * (1 - (value - self.low) / (self.high - self.low))
+        return f"{x:.1f} {y:.1f}"
+
+    def line(self, run: Sequence[Point]) -> str:
+        return f"M{'L'.join(map(self.at, run))}"
+
+    def area(self, run: Sequence[Point]) -> str:
+        first, last = self.at(run[0]).split()[0], self.at(run[-1]).split()[0]
+        return f"M{first} {HEIGHT}L{'L'.join(map(self.at, run))}L{last} {HEIGHT}Z"
+
+
+def _runs(points: Sequence[Point]) -> list[list[Point]]:
+    """The points without the gaps between them."""
+    runs: list[list[Point]] = [[]]
+    for point in points:
+        if point[1] is None:
+            runs.append([])
+        else:
+            runs[-1].append(point)
+    return [run for run in runs if run]
+
+
+def _axis(
+    series: Sequence[Mapping[str, Any]], low: float | None, high: float | None
+) -> tuple[float, float, float]:
+    """Lower and upper end of the value axis and its step, all round numbers."""
+    values = [float(value) for each in series for _, value in each["points"] if value is not None]
+    bottom = min([*values, *([low] if low is not None else [])], default=0.0)
+    top = max([*values, *([high] if high is not None else [])], default=1.0)
+    if top - bottom < 1e-9:
+        top = bottom + (abs(bottom) * 0.1 or 1.0)
+    raw = (top - bottom) / _TICKS
+    magnitude = 10 ** math.floor(math.log10(raw))
+    step = next(magnitude * nice for nice in (1, 2, 2.5, 5, 10) if raw <= magnitude * nice * (1 + 1e-9))
+    return math.floor(bottom / step) * step, math.ceil(top / step - 1e-9) * step, step
+
+
+def _last(values: Sequence[float], step: float, digits: int, unit: str) -> str:
+    if not values:
+        return number(None)
+    whole = float(values[-1]).is_integer()
+    return number(values[-1], digits if whole or step >= 10 else max(digits, 1), unit)
+
+
+def _summary(series: Sequence[Mapping[str, Any]], unit: str, digits: int) -> str:
+    parts = []
+    for each in series:
+        values = [value for _, value in each["points"] if value is not None]
+        if values:
+            figures = (min(values), max(values), values[-1])
+            least, most, last = (number(value, digits, unit) for value in figures)
+            parts.append(f"{each['name']}: from {least} to {most}, last {last}")
+        else:
+            parts.append(f"{each['name']}: no data")
+    return "; ".join(parts)

@@ -1,0 +1,76 @@
+"""What the web admin works with: the service center as it sees it, and parts of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+
+from bssci.center import ServiceCenter
+from bssci.center.configuration import Configuration
+from bssci.clock import Clock
+from bssci.journal import Journal
+from bssci.settings import Settings
+from bssci.web.audit import Audit
+from bssci.web.broker_trial import try_broker
+from bssci.web.feed import Feed
+from bssci.web.figures import Figures
+from bssci.web.guard import Guard
+from bssci.web.live import Hub
+from bssci.web.logbook import Logbook
+
+if TYPE_CHECKING:
+    from bssci.web.probe import Probe
+
+RunInThread = Callable[..., Deferred[Any]]
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the service tells of the parts that the center does not know.
+
+    :ivar listening: whether base stations can connect.
+    :ivar station_certificates: DER, of each connected station.
+    :ivar try_broker: blocks until it knows what is wrong with the broker of some settings; empty: nothing.
+    """
+
+    listening: Callable[[], bool] = lambda: True
+    station_certificates: Callable[[], Mapping[str, bytes]] = dict
+    try_broker: Callable[[Settings], str] = try_broker
+
+
+@dataclass(frozen=True)
+class Context:
+    """Handed to every view and group of routes."""
+
+    clock: Clock
+    now: Callable[[], float]
+    """Unix seconds"""
+    center: ServiceCenter
+    configuration: Configuration
+    run_in_thread: RunInThread
+    guard: Guard
+    audit: Audit
+    figures: Figures
+    hub: Hub
+    logbook: Logbook
+    outside: Outside
+    probe: Probe
+    feed: Feed
+
+    @property
+    def journal(self) -> Journal:
+        return self.center.journal
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.configuration.current
+
+    @property
+    def certificates(self) -> Path:
+        """The directory of CERT_FILE."""
+        return self.settings.cert_file.parent

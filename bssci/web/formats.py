@@ -1,0 +1,164 @@
+"""Numbers, durations and times as people read them: filters and functions of the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from jinja2 import Undefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+
+NOTHING = "\N{EN DASH}"
+"""stands where nothing is known"""
+_SPACE = "\N{NARROW NO-BREAK SPACE}"
+_NO_ATTRIBUTES = Markup("")
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_OK = {"online", "attached", "done", "acknowledged", "ok", "delivered", "active"}
+_WARNING = {"warning", "partial", "connecting", "expired", "warn", "unanswered", "auto-detached"}
+_ERROR = {"failed", "refused", "error", "critical", "invalid", "attach_failed", "detach_failed"}
+_INFO = {"queued", "sent", "pending", "info"}
+
+
+def _missing(value: object) -> bool:
+    return value is None or isinstance(value, Undefined) or value == ""
+
+
+def number(value: Any, digits: int = 0, unit: str = "") -> str:
+    """``12 345.6 dB``: grouped, so many digits after the point, never parted from its unit."""
+    if _missing(value):
+        return NOTHING
+    text = f"{float(value):,.{digits}f}".replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
+    return f"{text}{_SPACE}{unit}" if unit else text
+
+
+def percent(value: Any, digits: int = 0) -> str:
+    """A share of 1 as per cent."""
+    return NOTHING if _missing(value) else number(float(value) * 100, digits, "%")
+
+
+def share(value: Any) -> Any:
+    """A load as a share of 1: some gateways report per cent."""
+    return value / 100 if isinstance(value, (int, float)) and value > 1 else value
+
+
+def duration(seconds: Any) -> str:
+    """The two largest parts: ``3 d 4 h``, ``2 min 5 s``."""
+    if _missing(seconds):
+        return NOTHING
+    left = max(float(seconds), 0.0)
+    if left < 10:
+        return f"{left:.1f}{_SPACE}s" if left % 1 >= 0.05 else f"{left:.0f}{_SPACE}s"
+    parts: list[tuple[int, str]] = []
+    whole = round(left)
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s")):
+        count, whole = divmod(whole, size)
+        if count or parts:
+            parts.append((count, unit))
+    return " ".join(f"{count}{_SPACE}{unit}" for count, unit in parts[:2] if count)
+
+
+def octets(hexadecimal: Any) -> str:
+    """``0a0b0c`` as ``0A 0B 0C``."""
+    if _missing(hexadecimal):
+        return NOTHING
+    text = str(hexadecimal).upper()
+    return " ".join(text[at : at + 2] for at in range(0, len(text), 2))
+
+
+def fingerprint(hexadecimal: Any) -> str:
+    """A certificate's fingerprint as other tools print it: ``AB:CD:…``."""
+    return NOTHING if _missing(hexadecimal) else octets(str(hexadecimal).replace(":", "")).replace(" ", ":")
+
+
+def tone(state: Any) -> str:
+    """The class that colours a state: ok, warning, error, info or off. The word stays beside it."""
+    word = str(state)
+    for group, name in ((_OK, "ok"), (_WARNING, "warning"), (_ERROR, "error"), (_INFO, "info")):
+        if word in group:
+            return name
+    return "off"
+
+
+def days_tone(days: Any) -> str:
+    """How urgent the end of a certificate is, by the days left."""
+    if _missing(days):
+        return "off"
+    return "error" if days < 0 else "warning" if days < 30 else "ok"
+
+
+@pass_context
+def moment(context: Context, at: Any) -> str | Markup:
+    """A point in time, to the second; the browser turns it into the viewer's zone."""
+    if _missing(at):
+        return NOTHING
+    return _time(at, f"{_in_zone(at, context):%Y-%m-%d %H:%M:%S}")
+
+
+@pass_context
+def ago(context: Context, at: Any) -> str | Markup:
+    """How long ago a point in time is; the browser keeps it up to date."""
+    if _missing(at):
+        return NOTHING
+    return _time(at, since(float(context["now"]) - float(at)), Markup(" data-ago"))
+
+
+@pass_context
+def day(context: Context, at: Any) -> str | Markup:
+    """A date."""
+    if _missing(at):
+        return NOTHING
+    return _time(at, f"{_in_zone(at, context):%Y-%m-%d}", Markup(" data-day"))
+
+
+@pass_context
+def clock(context: Context, at: float, span: float) -> Markup:
+    """A tick of a chart's time axis that spans so many seconds: hours, or days."""
+    form = "%H:%M" if span <= _DAY else "%m-%d"
+    kind = Markup(" data-tick=clock") if span <= _DAY else Markup(" data-tick=date")
+    return _time(at, f"{_in_zone(at, context):{form}}", kind)
+
+
+def since(seconds: float) -> str:
+    """``5 min ago``; ``just now`` for the last seconds."""
+    return "just now" if seconds < 5 else f"{_largest(seconds)} ago"
+
+
+def _largest(seconds: float) -> str:
+    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)}{_SPACE}{unit}"
+    return f"{int(seconds)}{_SPACE}s"
+
+
+def _time(at: Any, text: str, attributes: Markup = _NO_ATTRIBUTES) -> Markup:
+    utc = datetime.fromtimestamp(float(at), UTC)
+    machine = f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
+    title = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(machine, title, attributes, text)
+
+
+def _in_zone(at: Any, context: Mapping[str, Any] | Context) -> datetime:
+    try:
+        zone = ZoneInfo(str(context.get("timezone") or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = ZoneInfo("UTC")
+    return datetime.fromtimestamp(float(at), zone)
+
+
+FILTERS = {
+    "number": number,
+    "percent": percent,
+    "share": share,
+    "duration": duration,
+    "octets": octets,
+    "fingerprint": fingerprint,
+    "tone": tone,
+    "days_tone": days_tone,
+    "moment": moment,
+    "ago": ago,
+    "day": day,
+    "clock": clock,
+}

@@ -1,0 +1,126 @@
+"""Pages of the service itself: dashboard, live, logs, settings, certificates, accounts, audit."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from bssci.center.configuration import setting_text
+from bssci.web.call import Call
+from bssci.web.logbook import LEVELS
+from bssci.web.page_views.base import PageData, arguments, range_name
+from bssci.web.routing import may
+from bssci.web.sentences import KINDS
+
+EVENTS = 50
+"""on the live page at first"""
+LINES = 200
+ENTRIES = 100
+LARGEST = 1 << 60
+
+
+class ServicePages(PageData):
+    """See the module."""
+
+    async def dashboard(self, call: Call) -> dict[str, Any]:
+        """Query: range."""
+        return await self._views.status.dashboard(range_name(call))
+
+    async def live(self, call: Call) -> dict[str, Any]:
+        """Query: kind, station, sensor, q, before."""
+        read = await self._views.events.read(
+            before=call.integer("before", 0, 1, LARGEST) or None,
+            kinds=tuple(filter(None, [call.choice("kind", KINDS)])),
+            sensor=call.optional_eui("sensor"),
+            station=call.optional_eui("station"),
+            limit=EVENTS,
+        )
+        events = read["events"]
+        wanted = call.text("q").lower()
+        sinks = self._context.center.queue_statistics()
+        last = self._context.journal.last_seq
+        return {
+            "events": [event for event in events if wanted in _text(event)] if wanted else events,
+            "delivered": {name: last - figures["queued"] for name, figures in sinks.items()},
+            "kinds": KINDS,
+            "older": read["next"],
+            "args": arguments(call, "kind", "station", "sensor", "q"),
+        }
+
+    async def logs(self, call: Call) -> dict[str, Any]:
+        """Query: level, logger, q."""
+        read = await self._views.logs.read(
+            call.choice("level", LEVELS), call.text("logger"), call.text("q"), LINES
+        )
+        return read | {"args": arguments(call, "level", "logger", "q")}
+
+    async def configuration(self, call: Call) -> dict[str, Any]:
+        settings = (await self._views.config.get())["settings"]
+        entries = [_setting(each) for each in settings]
+        order = list(dict.fromkeys(each["group"] for each in entries))
+        entries.sort(key=lambda each: order.index(each["group"]))
+        return {
+            "groups": [
+                {"title": title, "settings": list(group)}
+                for title, group in groupby(entries, key=lambda each: each["group"])
+            ]
+        }
+
+    async def certificates(self, call: Call) -> dict[str, Any]:
+        status = await self._views.certificates.status()
+        stations = (await self._views.stations.list())["base_stations"]
+        of_stations = [each for each in status["certificates"] if each["file"].startswith("station:")]
+        return {
+            "files": [each for each in status["certificates"] if each not in of_stations],
+            "bundles": of_stations,
+            "stations": [each for each in stations if each["certificate"]],
+            "errors": status["errors"],
+            "warnings": status["warnings"],
+            "can_issue": status["can_issue"],
+        }
+
+    async def accounts(self, call: Call) -> dict[str, Any]:
+        views, identity = self._views.accounts, call.identity
+        admin = may(identity.role, "admin")
+        return {
+            "users": (await views.list())["accounts"] if admin else [],
+            "tokens": (await views.tokens())["tokens"] if admin else [],
+            "sessions": (await views.sessions(identity))["sessions"],
+        }
+
+    async def audit(self, call: Call) -> dict[str, Any]:
+        """Query: who, action, before."""
+        read = await self._views.audit.read(
+            ENTRIES, call.integer("before", 0, 1, LARGEST) or None, call.text("who"), call.text("action")
+        )
+        return {
+            "entries": read["entries"],
+            "older": read["next"],
+            "args": arguments(call, "who", "action"),
+        }
+
+
+def _setting(entry: dict[str, Any]) -> dict[str, Any]:
+    """With its value as text, and the kind of field that it takes."""
+    value, allowed = entry["value"], entry["allowed"]
+    words = allowed.split(" or ")
+    choices = words if len(words) > 1 and all(word.isalnum() for word in words) else []
+    if entry["secret"]:
+        kind = "secret"
+    elif isinstance(value, bool):
+        kind = "bool"
+    elif isinstance(value, (int, float)):
+        kind = "number"
+    else:
+        kind = "choice" if choices else "text"
+    return entry | {
+        "value": "" if entry["secret"] else setting_text(entry["name"], value),
+        "is_set": bool(value),
+        "kind": kind,
+        "choices": choices,
+    }
+
+
+def _text(event: dict[str, Any]) -> str:
+    """What a search looks through."""
+    return " ".join(str(value) for value in event.values()).lower()

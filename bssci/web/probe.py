@@ -1,0 +1,64 @@
+"""Whether the service could do its work now: journal writable, listening, sinks delivering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.defer import ensureDeferred
+from twisted.logger import Logger
+
+from bssci.center import ServiceCenter
+from bssci.clock import Clock
+from bssci.journal import StorageError
+from bssci.web.context import Outside
+
+FRESH = 2.0
+"""s for which an answer is given again, so that asking costs nothing"""
+WRITE_TIME = 2.0
+"""s that a small write may take"""
+_SETTING = "probed_at"
+
+
+class Probe:
+    """Asked by ``/readyz`` and the dashboard."""
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, center: ServiceCenter, outside: Outside) -> None:
+        self._clock = clock
+        self._center = center
+        self._outside = outside
+        self._asked_at: float | None = None
+        self.journal_is_writable = True
+        """as of the last look"""
+
+    def refresh(self) -> None:
+        """Look, without anybody waiting for it."""
+        ensureDeferred(self._try()).addErrback(lambda failure: self.log.failure("probe", failure))
+
+    async def look(self) -> dict[str, Any]:
+        """``ready`` and what it depends on. A failing sink is told but is no reason: its backlog is kept."""
+        await self._try()
+        listening = self._outside.listening()
+        sinks = {name: not figures["failing"] for name, figures in self._center.queue_statistics().items()}
+        return {
+            "ready": self.journal_is_writable and listening,
+            "journal": self.journal_is_writable,
+            "listening": listening,
+            "sinks": sinks,
+        }
+
+    async def _try(self) -> None:
+        now = self._clock.seconds()
+        if self._asked_at is None or now - self._asked_at >= FRESH:
+            self._asked_at = now
+            self.journal_is_writable = await self._write(now)
+
+    async def _write(self, now: float) -> bool:
+        written = self._center.journal.set_setting(_SETTING, f"{now:.0f}")
+        try:
+            await written.addTimeout(WRITE_TIME, self._clock)  # type: ignore[arg-type]
+        except (StorageError, DeferredTimeout):
+            return False
+        return True

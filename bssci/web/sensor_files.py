@@ -1,0 +1,165 @@
+"""Many sensors at once: CSV and JSON, in and out, with every wrong row named.
+
+CSV has a head row with the names of endpoints.json; ``,`` or ``;`` between, ``true``/``false`` for
+flags, tags separated by spaces. Cells that a spreadsheet would take for a formula go out with ``'`` in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_to_json
+from bssci.settings import MASK
+from bssci.web.errors import ApiError
+
+MAX_SENSORS = 100_000
+MAX_ERRORS = 200
+"""rows whose errors are told"""
+COLUMNS = (
+    "eui",
+    "name",
+    "nwKey",
+    "shortAddr",
+    "bidi",
+    "dualChan",
+    "repetition",
+    "wideCarrOff",
+    "longBlkDist",
+    "autoDetach",
+    "typeEui",
+    "tags",
+)
+_FLAGS = {"bidi", "dualChan", "repetition", "wideCarrOff", "longBlkDist", "autoDetach"}
+_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_LOWER = {column.lower(): column for column in COLUMNS}
+
+
+@dataclass
+class Import:
+    """What a file holds."""
+
+    sensors: list[Sensor] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    """row, field, message"""
+    wrong: int = 0
+    """rows with errors, also those beyond what is told"""
+    rows: int = 0
+
+
+def read_sensors(data: bytes, content_type: str) -> Import:
+    """The sensors of a file. Blocks: belongs in a thread.
+
+    :raises ApiError: it is neither CSV nor JSON, or far too long.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ApiError(
+            400, "malformed", f"the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8"
+        ) from None
+    if content_type == "text/csv" or (content_type != "application/json" and text[:1] not in ("[", "{")):
+        entries = _csv(text)
+    else:
+        entries = _json(text)
+    found = Import()
+    seen: dict[EUI, int] = {}
+    for number, entry in enumerate(entries, 1):
+        found.rows = number
+        if number > MAX_SENSORS:
+            raise ApiError(422, "too_large", f"{MAX_SENSORS} sensors are allowed in one file")
+        try:
+            sensor = parse_sensor(entry)
+            earlier = seen.setdefault(sensor.eui, number)
+            if earlier != number:
+                raise SensorError("eui", f"is already in row {earlier}")
+        except SensorError as error:
+            found.wrong += 1
+            if len(found.errors) < MAX_ERRORS:
+                found.errors.append({"row": number, "field": error.field, "message": error.message})
+        else:
+            found.sensors.append(sensor)
+    return found
+
+
+def write_csv(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
+    """Blocks for many: belongs in a thread."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for sensor in sensors:
+        entry = _entry(sensor, with_keys)
+        writer.writerow([_cell(entry.get(column, "")) for column in COLUMNS])
+    return out.getvalue().encode()
+
+
+def write_json(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
+    """As endpoints.json."""
+    lines = ",\n".join(
+        json.dumps(_entry(sensor, with_keys), ensure_ascii=False, allow_nan=False) for sensor in sensors
+    )
+    return f"[\n{lines}\n]\n".encode() if lines else b"[]\n"
+
+
+def _entry(sensor: Sensor, with_keys: bool) -> dict[str, Any]:
+    entry = sensor_to_json(sensor)
+    return entry if with_keys else entry | {"nwKey": MASK}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = " ".join(value) if isinstance(value, list) else str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _json(text: str) -> list[Any]:
+    try:
+        entries = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise ApiError(400, "malformed", f"the file is no JSON at {place}: {error.msg}") from None
+    except (RecursionError, ValueError):
+        raise ApiError(400, "malformed", "the file is no list of sensors") from None
+    if isinstance(entries, dict) and isinstance(entries.get("sensors"), list):
+        entries = entries["sensors"]
+    if not isinstance(entries, list):
+        raise ApiError(400, "malformed", "the file must be a JSON array of sensors")
+    return entries
+
+
+def _csv(text: str) -> list[dict[str, Any]]:
+    lines = io.StringIO(text, newline="")
+    head = text.partition("\n")[0]
+    try:
+        reader = csv.reader(lines, delimiter=";" if head.count(";") > head.count(",") else ",", strict=True)
+        names = [_LOWER.get(name.strip().lower(), name.strip()) for name in next(reader, [])]
+        if "eui" not in names:
+            raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
+        return [_row(names, cells) for cells in reader if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise ApiError(400, "malformed", f"the file is no CSV: {error}") from None
+
+
+def _row(names: list[str], cells: list[str]) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
+    for name, cell in zip(names, cells, strict=False):
+        text = cell.strip()
+        if text.startswith("'") and text[1:].startswith(_FORMULA):
+            text = text[1:]
+        if not text or not name:
+            continue
+        if name in _FLAGS:
+            word = text.lower()
+            entry[name] = True if word in _TRUE else False if word in _FALSE else text
+        elif name == "tags":
+            entry[name] = text.split()
+        else:
+            entry[name] = text
+    entry.setdefault("bidi", False)
+    return entry

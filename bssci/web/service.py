@@ -1,0 +1,199 @@
+"""The web admin as a whole: put together, started, stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.web.http import Request
+
+from bssci.center import ServiceCenter
+from bssci.center.configuration import Configuration
+from bssci.clock import Ticker
+from bssci.settings import SettingsError
+from bssci.web import openapi
+from bssci.web.accounts import AccountError, AccountFile
+from bssci.web.api.accounts import AccountRoutes
+from bssci.web.api.certificates import CertificateRoutes
+from bssci.web.api.live import LiveRoutes
+from bssci.web.api.machine import MachineRoutes
+from bssci.web.api.sensors import SensorRoutes
+from bssci.web.api.service import ServiceRoutes
+from bssci.web.api.stations import StationRoutes
+from bssci.web.attempts import Attempts
+from bssci.web.audit import Audit
+from bssci.web.context import Context, Outside, RunInThread
+from bssci.web.dispatch import Dispatcher
+from bssci.web.feed import Feed
+from bssci.web.figures import Figures
+from bssci.web.guard import Guard
+from bssci.web.live import Hub
+from bssci.web.logbook import Logbook
+from bssci.web.metrics import Metrics, Requests
+from bssci.web.page_routes import PageRoutes
+from bssci.web.pages import STATIC
+from bssci.web.probe import Probe
+from bssci.web.routing import Route, routes_of
+from bssci.web.sampler import Sampler
+from bssci.web.sessions import Sessions
+from bssci.web.site import AdminSite, LimitedFactory
+from bssci.web.static import StaticFiles
+from bssci.web.tls import WebTLS
+from bssci.web.views.facade import Views
+
+SESSIONS_FILE = "sessions.json"
+REFRESH_INTERVAL = 10.0
+"""s between looks whether the accounts were changed from outside"""
+
+
+class WebAdmin:
+    """Serves pages and API on WEB_HOST and WEB_PORT.
+
+    :param now: Unix seconds.
+    :raises bssci.settings.SettingsError: the file of accounts in STATE_DIR is not readable.
+    :raises bssci.certificates.CertificateError: WEB_TLS is on and its files cannot be used.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        center: ServiceCenter,
+        configuration: Configuration,
+        outside: Outside | None = None,
+        now: Callable[[], float] = time.time,
+        run_in_thread: RunInThread = deferToThread,
+    ) -> None:
+        settings = configuration.current
+        outside = outside or Outside()
+        self._reactor = reactor
+        self._settings = settings
+        self._port: Any = None
+        self.sessions = Sessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
+        file = AccountFile(settings.state_dir, now)
+        try:
+            self.guard = Guard(file, self.sessions, Attempts(reactor.seconds), run_in_thread)
+        except (AccountError, OSError) as error:
+            raise SettingsError(f"STATE_DIR={settings.state_dir}: {error}") from error
+        figures, hub = Figures(reactor), Hub(reactor)
+        self.context = Context(
+            clock=reactor,
+            now=now,
+            center=center,
+            configuration=configuration,
+            run_in_thread=run_in_thread,
+            guard=self.guard,
+            audit=Audit(center.journal, now),
+            figures=figures,
+            hub=hub,
+            logbook=Logbook(),
+            outside=outside,
+            probe=Probe(reactor, center, outside),
+            feed=Feed(reactor, center.journal, (figures, hub)),
+        )
+        # Viewers of the live stream make no further request at which a change of accounts would be seen.
+        self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self.guard.refresh()))
+        self._sampler = Sampler(reactor, now, center, figures)
+        self._tls: WebTLS | None = None
+        if settings.web_tls:
+            self._tls = WebTLS(
+                reactor,
+                settings.web_cert_file or settings.cert_file,
+                settings.web_key_file or settings.key_file,
+            )
+        self.views = Views(self.context)
+        self.site = self._site()
+
+    def _site(self) -> AdminSite:
+        requests = Requests()
+        pages = PageRoutes(self.context, self.views)
+        self.routes: list[Route] = [
+            *routes_of(AccountRoutes(self.context, self.views)),
+            *routes_of(SensorRoutes(self.context, self.views)),
+            *StationRoutes(self.context, self.views).routes(),
+            *routes_of(ServiceRoutes(self.context, self.views)),
+            *routes_of(CertificateRoutes(self.context, self.views)),
+            *routes_of(LiveRoutes(self.context, self.views)),
+            *routes_of(MachineRoutes(Metrics(self.context, requests), self._description)),
+            *routes_of(StaticFiles(STATIC)),
+            *pages.routes(),
+        ]
+        dispatcher = Dispatcher(self.routes, self.guard, pages.error, self._reactor.seconds, requests.observe)
+        return AdminSite(self._reactor, dispatcher.resource(), self._is_known)
+
+    def _is_known(self, request: Request) -> bool:
+        return self.guard.identify(request, is_seen=False) is not None
+
+    def _description(self) -> dict[str, Any]:
+        return openapi.document(self.routes, self.context.center.version)
+
+    def listen(self) -> None:
+        """:raises bssci.settings.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
+        factory: Any = self.site
+        if self._tls is not None:
+            factory = TLSMemoryBIOFactory(self._tls, False, factory, self._reactor)
+        port, host = self._settings.web_port, self._settings.web_host
+        try:
+            self._port = self._reactor.listenTCP(port, LimitedFactory(factory), interface=host)
+        except CannotListenError as error:
+            reason = error.socketError.strerror or error.socketError
+            text = f"WEB_PORT={port}: cannot listen on {host} ({reason}); set WEB_PORT to a free port"
+            raise SettingsError(f"{text}, or to 0 for no web admin") from error
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds it."""
+        assert self._port is not None
+        host = self._settings.web_host
+        shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        return f"{'https' if self._tls else 'http'}://{shown}:{self._port.getHost().port}/"
+
+    def start(self) -> None:
+        """Serve; after :meth:`listen` and the center's start."""
+        context = self.context
+        for part in (
+            context.logbook,
+            self.sessions,
+            context.figures,
+            context.hub,
+            context.feed,
+            self._sampler,
+            self._refresher,
+        ):
+            part.start()
+        if self._tls is not None:
+            self._tls.start()
+        self.log.info("web admin on {url}", url=self.url)
+        if self.guard.setup_secret:
+            self.log.warn(
+                "no account yet: open {url}setup?token={token}",
+                url=self.url,
+                token=quote(self.guard.setup_secret),
+            )
+
+    def stop(self) -> Deferred[Any]:
+        """Accept nothing more, part from viewers, keep the sessions."""
+        context = self.context
+        for part in (
+            self._refresher,
+            self._sampler,
+            context.feed,
+            context.hub,
+            context.figures,
+            context.logbook,
+        ):
+            part.stop()
+        if self._tls is not None:
+            self._tls.stop()
+        stopping = [self.sessions.stop()]
+        if self._port is not None:
+            stopping.append(maybeDeferred(self._port.stopListening))
+        return gatherResults(stopping)

@@ -1,0 +1,36 @@
+// What every page has: times, colours, refresh, forms, charts. What one page needs loads with it.
+
+import { showTimes } from "./time.js";
+import { startTheme } from "./theme.js";
+import { startForms } from "./forms.js";
+import { startRefresh } from "./refresh.js";
+import { startCharts } from "./chart.js";
+import { startCopying } from "./copy.js";
+
+startTheme();
+showTimes(document);
+startForms();
+startCopying();
+startCharts();
+startRefresh();
+
+const ROOMS = {
+  "[data-live]": "./live.js",
+  "[data-selectable]": "./selection.js",
+  "[data-import]": "./import.js",
+  "[data-config]": "./config.js",
+  "[data-bundle], [data-upload], [data-restore]": "./certificates.js",
+};
+for (const [selector, module] of Object.entries(ROOMS)) {
+  if (document.querySelector(selector)) import(module).then((it) => it.start());
+}
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = document.querySelector("main [type=search]") ?? document.querySelector(".topbar [type=search]");
+  if (search) {
+    event.preventDefault();
+    search.focus();
+  }
+});

@@ -1,0 +1,78 @@
+// Bundles, uploads and backups: files in and out of the certificates' page.
+
+import { api, request } from "./api.js";
+import { confirmed } from "./dialog.js";
+import { busy, showError, valuesOf } from "./forms.js";
+import { make, note, save, toast } from "./dom.js";
+
+const ARCHIVE = "application/zip";
+
+function nameOf(response, otherwise) {
+  return /filename="?([^";]+)"?/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? otherwise;
+}
+
+async function bundle(form) {
+  const { eui } = valuesOf(form);
+  const response = await request("POST", `/api/certificates/station/${eui}`, {});
+  save(await response.blob(), nameOf(response, `${eui}.zip`));
+  form.querySelector(".outcome").replaceChildren(
+    note("ok", "The bundle is downloaded. It holds a private key: hand it over safely, then delete it."),
+  );
+}
+
+function findings(answer) {
+  const found = [note("ok", "The files fit together: the service could start with them.")];
+  for (const text of answer.warnings ?? []) found.push(note("warning", text));
+  const refused = answer.refused_stations ?? [];
+  if (refused.length) {
+    found.push(note("warning", `${refused.length} connected base stations would be refused: `, make("span", { class: "eui break" }, refused.join(", "))));
+  }
+  return found;
+}
+
+async function upload(form, dryRun) {
+  const body = {};
+  for (const name of ["certificate", "key"]) {
+    const file = form.elements.namedItem(name).files[0];
+    if (file) body[name] = await file.text();
+  }
+  if (!body.certificate) throw new Error("Choose a certificate first.");
+  const path = `/api/certificates/upload/${form.elements.namedItem("type").value}`;
+  if (!dryRun) {
+    const asked = form.querySelector(".note.warning .eui");
+    if (asked && !(await confirmed("Lock out the base stations that are named?", { action: "Use it", danger: true }))) return;
+    await api("POST", path, { ...body, force: Boolean(asked) });
+    location.reload();
+    return;
+  }
+  const answer = await api("POST", `${path}?dry_run=1`, body);
+  form.querySelector(".outcome").replaceChildren(...findings(answer));
+  form.querySelector("[data-upload-apply]").hidden = false;
+}
+
+async function restore(form) {
+  const file = form.querySelector("[type=file]").files[0];
+  if (!file) throw new Error("Choose an archive first.");
+  const question = "Replace the certificates and keys in use by those of this archive?";
+  if (!(await confirmed(question, { action: "Restore", danger: true }))) return;
+  await api("POST", "/api/certificates/restore", await file.arrayBuffer(), ARCHIVE);
+  toast("ok", "Restored.");
+  location.reload();
+}
+
+function on(selector, work) {
+  const form = document.querySelector(selector);
+  form?.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(form, () => work(form));
+  });
+  return form;
+}
+
+export function start() {
+  on("[data-bundle]", bundle);
+  on("[data-restore]", restore);
+  const form = on("[data-upload]", (it) => upload(it, true));
+  form?.querySelector("[data-upload-apply]").addEventListener("click", () => upload(form, false).catch((error) => showError(form, error)));
+  form?.addEventListener("change", () => { form.querySelector("[data-upload-apply]").hidden = true; });
+}

@@ -1,0 +1,108 @@
+// The settings: what differs is counted, shown before it is saved, and refused field by field.
+
+import { api } from "./api.js";
+import { confirmed } from "./dialog.js";
+import { make, note, toast } from "./dom.js";
+
+let saved = false;
+const form = document.querySelector("[data-config-form]");
+const fields = () => [...form.elements].filter((it) => it.name && !it.disabled);
+const differs = (field) => field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field));
+const sameBool = (field) => field.tagName === "SELECT" && field.value.toLowerCase() === field.dataset.initial.toLowerCase();
+const changed = () => fields().filter(differs);
+const valuesOf = (list) => Object.fromEntries(list.map((field) => [field.name, field.value]));
+
+function mark() {
+  const list = changed();
+  for (const field of fields()) field.closest(".setting").classList.toggle("changed", differs(field));
+  const bar = document.querySelector("[data-savebar]");
+  if (!bar) return;
+  bar.hidden = !list.length;
+  bar.querySelector("[data-change-count]").textContent = list.length === 1 ? "1 setting changed" : `${list.length} settings changed`;
+}
+
+function showError(error) {
+  const field = error.field && form.elements.namedItem(error.field);
+  if (!field) {
+    toast("error", error.message);
+    return;
+  }
+  document.getElementById(`e-${error.field}`).textContent = error.message;
+  field.setAttribute("aria-invalid", "true");
+  field.focus();
+}
+
+function forget() {
+  for (const field of fields()) {
+    field.removeAttribute("aria-invalid");
+    document.getElementById(`e-${field.name}`).textContent = "";
+  }
+}
+
+function difference(list) {
+  const shown = (field, value) => (field.type === "password" ? "••••••••" : value || "(default)");
+  return make("dl", { class: "pairs diff" }, list.map((field) => make("div", {},
+    make("dt", {}, make("code", {}, field.name)),
+    make("dd", {}, make("del", {}, shown(field, field.dataset.initial)), " → ", make("ins", {}, shown(field, field.value)),
+      field.closest(".setting").querySelector(".state.warning") ? make("span", { class: "sub" }, "after a restart") : null))));
+}
+
+async function save() {
+  const list = changed();
+  if (!list.length) return;
+  forget();
+  try {
+    await api("POST", "/api/config?dry_run=1", valuesOf(list));
+    if (!(await confirmed("Save these settings?", { action: "Save", content: difference(list) }))) return;
+    await api("POST", "/api/config", valuesOf(list));
+    saved = true;
+    location.reload();
+  } catch (error) {
+    showError(error);
+  }
+}
+
+async function test(button) {
+  const result = button.closest(".panel").querySelector("[data-test-result]");
+  button.setAttribute("aria-busy", "true");
+  try {
+    const answer = await api("POST", button.dataset.test, { settings: valuesOf(changed()) });
+    const lines = answer.lines ?? [];
+    result.replaceChildren(note(answer.ok ? "ok" : "error", make("strong", {}, answer.ok ? "It works." : "It does not work yet."),
+      make("ul", {}, lines.map((line) => make("li", {}, `${line.ok ? "✓" : "✗"} ${line.text}`)))));
+  } catch (error) {
+    result.replaceChildren(note("error", error.message));
+  } finally {
+    result.hidden = false;
+    result.setAttribute("role", "status");
+    button.removeAttribute("aria-busy");
+  }
+}
+
+function filter(text) {
+  const words = text.toLowerCase();
+  for (const group of form.querySelectorAll("[data-config-group]")) {
+    let any = false;
+    for (const setting of group.querySelectorAll("[data-setting]")) {
+      setting.hidden = !setting.textContent.toLowerCase().includes(words);
+      any ||= !setting.hidden;
+    }
+    group.hidden = !any;
+  }
+}
+
+export function start() {
+  form.addEventListener("input", mark);
+  form.addEventListener("reset", () => setTimeout(() => { forget(); mark(); }));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    save();
+  });
+  document.querySelector("[data-config-filter]").addEventListener("input", (event) => filter(event.target.value));
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-test]");
+    if (button) test(button);
+  });
+  addEventListener("beforeunload", (event) => { if (changed().length && !saved) event.preventDefault(); });
+  mark();
+}

@@ -1,0 +1,42 @@
+// Making elements from data: text is always text, never markup.
+
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "class") element.className = value;
+    else if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+export function note(kind, ...children) {
+  return make("div", { class: `note ${kind}` }, make("div", {}, ...children));
+}
+
+export function toast(kind, text) {
+  const box = document.querySelector(".toasts");
+  if (!box) return;
+  const element = note(kind, text);
+  element.append(make("button", { type: "button", class: "plain small-button", onclick: () => element.remove() }, "Close"));
+  box.append(element);
+  if (kind !== "error") setTimeout(() => element.remove(), 8000);
+}
+
+export function octets(hexadecimal) {
+  return (hexadecimal.toUpperCase().match(/../g) ?? []).join(" ");
+}
+
+export const number = (value, digits = 0) =>
+  value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f").replace("-", "\u2212");
+
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = make("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}

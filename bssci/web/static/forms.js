@@ -1,0 +1,166 @@
+// Forms that speak to the API. In the markup:
+//   data-api="POST /api/..."      where the fields go, as JSON
+//   data-confirm, data-type-to-confirm   asked first
+//   data-then="reload" or a path with {field}, data-done="text"   what follows
+// and on fields data-type (bool, number, list, hex, raw), data-optional, data-format (eui, hex32, hex4).
+
+import { api } from "./api.js";
+import { confirmed } from "./dialog.js";
+import { make, note, toast } from "./dom.js";
+import { refresh } from "./refresh.js";
+
+const FORMATS = {
+  eui: [/^[0-9a-f]{16}$/i, "must be 16 hexadecimal digits"],
+  hex32: [/^[0-9a-f]{32}$/i, "must be 32 hexadecimal digits"],
+  hex4: [/^[0-9a-f]{4}$/i, "must be 4 hexadecimal digits"],
+};
+
+class FieldError extends Error {
+  constructor(field, message) {
+    super(message);
+    this.field = field;
+  }
+}
+
+function labelOf(input) {
+  return input.labels?.[0]?.textContent ?? input.getAttribute("aria-label") ?? input.name;
+}
+
+function valueOf(input) {
+  const { type, format, optional, keepEmpty } = input.dataset;
+  if (type === "bool") return input.checked;
+  const text = type === "raw" ? input.value : input.value.trim();
+  if (!text && input.required) throw new FieldError(input.name, `${labelOf(input)} is missing.`);
+  if (!text && optional !== undefined) return undefined;
+  if (type === "number") {
+    const value = Number(text);
+    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a number.`);
+    return value;
+  }
+  if (type === "list") {
+    const values = text.split(",").map((each) => each.trim()).filter(Boolean);
+    return values.length || keepEmpty === undefined ? values : undefined;
+  }
+  if (type === "hex") {
+    const digits = text.replace(/[\s:-]|0x/gi, "");
+    if (!/^([0-9a-f]{2})*$/i.test(digits)) throw new FieldError(input.name, `${labelOf(input)} must be hexadecimal, two digits a byte.`);
+    return digits;
+  }
+  if (format) {
+    const digits = text.replace(/[\s:-]/g, "");
+    const [pattern, rule] = FORMATS[format];
+    if (!pattern.test(digits)) {
+      const length = /^[0-9a-f]+$/i.test(digits) ? `, not ${digits.length}` : "";
+      throw new FieldError(input.name, `${labelOf(input)} ${rule}${length}.`);
+    }
+    return digits.toUpperCase();
+  }
+  if (input.minLength > 0 && text.length < input.minLength) {
+    throw new FieldError(input.name, `${labelOf(input)} needs at least ${input.minLength} characters.`);
+  }
+  return text;
+}
+
+export function valuesOf(form) {
+  const values = {};
+  for (const input of form.elements) {
+    if (!input.name || input.disabled || "skip" in input.dataset) continue;
+    const value = valueOf(input);
+    if (value !== undefined) values[input.name] = value;
+  }
+  return values;
+}
+
+export function clearErrors(form) {
+  form.querySelector(".outcome")?.replaceChildren();
+  for (const input of form.querySelectorAll("[aria-invalid]")) {
+    input.removeAttribute("aria-invalid");
+    const own = form.querySelector(`#error-${CSS.escape(input.id)}`);
+    if (own) {
+      input.setAttribute("aria-describedby", (input.getAttribute("aria-describedby") ?? "").replace(own.id, "").trim());
+      own.remove();
+    }
+  }
+}
+
+export function showError(form, error) {
+  const input = error.field && form.elements.namedItem(error.field);
+  if (input instanceof HTMLElement && input.type !== "hidden") {
+    const id = `error-${input.id}`;
+    input.setAttribute("aria-invalid", "true");
+    input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${id}`.trim());
+    input.closest(".field, .check")?.append(make("span", { class: "field-error", id }, error.message));
+    input.focus();
+    return;
+  }
+  const outcome = form.querySelector(".outcome");
+  if (outcome) outcome.replaceChildren(note("error", error.message));
+  else toast("error", error.message);
+}
+
+export async function busy(form, work) {
+  const button = form.querySelector("[type=submit]");
+  if (button?.getAttribute("aria-busy") === "true") return;
+  button?.setAttribute("aria-busy", "true");
+  clearErrors(form);
+  try {
+    await work();
+  } catch (error) {
+    showError(form, error);
+  } finally {
+    button?.removeAttribute("aria-busy");
+  }
+}
+
+// What stations answered, in one sentence.
+function told(answer, done) {
+  const states = Object.values(answer.base_stations ?? {}).map((it) => it.state);
+  const counts = answer.outcomes ?? {};
+  const count = (state) => counts[state] ?? states.filter((each) => each === state).length;
+  const all = Object.values(counts).reduce((sum, each) => sum + each, 0) || states.length;
+  if (!all) return `${done}.`;
+  const parts = [`${count("done")} of ${all} done`];
+  if (count("failed")) parts.push(`${count("failed")} refused`);
+  if (count("away")) parts.push(`${count("away")} away, told when back`);
+  if (count("unanswered")) parts.push(`${count("unanswered")} not answered yet`);
+  return `${done}: ${parts.join(", ")}.`;
+}
+
+async function submit(form) {
+  const [method, path] = form.dataset.api.split(" ");
+  const { confirm, typeToConfirm, done, then } = form.dataset;
+  const button = form.querySelector("[type=submit]");
+  const values = valuesOf(form);
+  if (confirm) {
+    const action = button.textContent.trim().replace("…", "");
+    const danger = method === "DELETE" || button.classList.contains("danger");
+    if (!(await confirmed(confirm, { action, danger, type: typeToConfirm }))) return;
+  }
+  if (typeToConfirm) values.confirm = typeToConfirm;
+  const answer = await api(method, path, method === "DELETE" ? undefined : values);
+  if (answer.csrf) document.querySelector("meta[name=csrf]").content = answer.csrf;
+  if ("showToken" in form.dataset) showToken(form, answer.token);
+  if ("reset" in form.dataset) form.reset();
+  if (then === "reload") location.reload();
+  else if (then) location.assign(then.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name])));
+  else {
+    if (done) toast("ok", told(answer, done));
+    refresh();
+  }
+}
+
+function showToken(form, token) {
+  form.querySelector(".outcome").replaceChildren(
+    note("ok", make("p", {}, make("strong", {}, "Copy it now: it is shown this once.")), make("p", { class: "mono break" }, token),
+      make("button", { type: "button", class: "small-button", "data-copy": token }, "Copy")),
+  );
+}
+
+export function startForms() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-api]");
+    if (!form) return;
+    event.preventDefault();
+    busy(form, () => submit(form));
+  });
+}

@@ -1,0 +1,82 @@
+// Importing sensors: a dry run first, with the errors per row; then the same text for real.
+
+import { api } from "./api.js";
+import { busy } from "./forms.js";
+import { make, number, toast } from "./dom.js";
+
+const $ = (selector) => document.querySelector(selector);
+let text = "";
+
+function send(dryRun) {
+  const json = text.trimStart().startsWith("[") || text.trimStart().startsWith("{");
+  return api("POST", `/api/sensors/import${dryRun ? "?dry_run=1" : ""}`, text, json ? "application/json" : "text/csv");
+}
+
+function tile(label, value) {
+  return make("div", { class: "tile" }, make("span", { class: "tile-label" }, label), make("span", { class: "tile-value" }, number(value ?? 0)));
+}
+
+function show(answer) {
+  const errors = answer.errors ?? [];
+  $("[data-import-counts]").replaceChildren(
+    tile("Rows", answer.rows), tile("New", answer.added), tile("Changed", answer.changed), tile("As they are", answer.unchanged), tile("Wrong", errors.length),
+  );
+  const table = $("[data-import-errors]");
+  table.hidden = !errors.length;
+  table.querySelector("tbody").replaceChildren(
+    ...errors.slice(0, 500).map((it) => make("tr", {}, make("td", { class: "number" }, String(it.row ?? "")), make("td", { class: "eui" }, it.eui ?? ""), make("td", {}, it.field ?? ""), make("td", {}, it.message))),
+  );
+  $("[data-import-problem]").hidden = true;
+  const changes = (answer.added ?? 0) + (answer.changed ?? 0);
+  $("[data-import-apply]").disabled = Boolean(errors.length) || !changes;
+  $("[data-import-apply]").textContent = changes ? `Import ${number(changes)}` : "Import";
+  $("[data-import-note]").textContent = errors.length
+    ? "Correct these rows, then check again: a list is taken as a whole or not at all."
+    : changes ? "Base stations are told at once." : "There is nothing to change.";
+}
+
+function problem(error) {
+  const box = $("[data-import-problem]");
+  box.hidden = false;
+  box.lastElementChild.textContent = error.message;
+  $("[data-import-counts]").replaceChildren();
+  $("[data-import-errors]").hidden = true;
+  $("[data-import-apply]").disabled = true;
+  $("[data-import-note]").textContent = "";
+}
+
+async function check() {
+  const file = $("#import-file").files[0];
+  text = $("#import-text").value.trim() || (file ? await file.text() : "");
+  const result = $("[data-import-result]");
+  result.hidden = false;
+  try {
+    if (!text) throw new Error("Choose a file, or paste its content.");
+    show(await send(true));
+  } catch (error) {
+    problem(error);
+  }
+  $("#see").focus();
+}
+
+export function start() {
+  const form = $("[data-import-form]");
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(form, check);
+  });
+  $("#import-file").addEventListener("change", () => { $("#import-text").value = ""; });
+  $("[data-import-apply]").addEventListener("click", async ({ currentTarget: button }) => {
+    button.setAttribute("aria-busy", "true");
+    button.disabled = true;
+    try {
+      await send(false);
+      location.assign("/sensors");
+    } catch (error) {
+      problem(error);
+      toast("error", error.message);
+    } finally {
+      button.removeAttribute("aria-busy");
+    }
+  });
+}

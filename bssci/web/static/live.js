@@ -1,0 +1,181 @@
+// Every event as it happens. What arrives faster than one can read is counted; what is shown is bounded.
+
+import { api } from "./api.js";
+import { make, number, octets, save, toast } from "./dom.js";
+import { tell } from "./refresh.js";
+import { moment, timeElement } from "./time.js";
+
+const SHOWN = 300;
+const A_TURN = 50;
+const $ = (selector) => document.querySelector(selector);
+const rows = $("[data-live-rows]");
+const sinks = $("[data-live]").dataset.sinks.split(" ").filter(Boolean);
+const kinds = $("[data-live]").dataset.kinds.split(" ");
+const query = new URLSearchParams([...new FormData($("[data-live] form"))].filter(([, value]) => value));
+
+const wanted = (query.get("q") ?? "").toLowerCase();
+query.delete("q");
+
+let waiting = [];
+let passed = 0;
+let received = 0;
+let paused = false;
+let source = null;
+let lastAt = Date.now();
+let kept = [];
+
+const link = (kind, eui) => make("a", { class: "eui", href: `/${kind}/${encodeURIComponent(eui)}` }, eui);
+
+function way(event) {
+  const copies = (event.baseStations ?? []).flatMap((copy, index) => [
+    index ? ", " : "", make("b", { class: "eui" }, copy.bs_eui), ` (${number(copy.snr, 1)}\u202fdB)`,
+  ]);
+  const steps = [
+    make("li", {}, link("sensors", event.sensor_eui)),
+    make("li", {}, "heard by ", ...copies),
+    event.duplicates ? make("li", {}, `${event.duplicates} ${event.duplicates === 1 ? "copy" : "copies"} merged`) : null,
+    make("li", {}, "on disk"),
+    ...sinks.map((sink) => make("li", { "data-sink": sink }, make("b", {}, sink), " waiting")),
+  ];
+  return [make("ol", { class: "way" }, ...steps), event.data ? make("span", { class: "bytes" }, octets(event.data)) : null];
+}
+
+// A sink takes events in their order, so what waits there tells which are through.
+async function watchSinks() {
+  const open = rows.querySelectorAll("[data-sink]:not([data-through])");
+  if (!open.length || document.visibilityState !== "visible") return;
+  try {
+    const status = await api("GET", "/api/bssci/status");
+    for (const step of open) {
+      const seq = Number(step.closest("tr").dataset.key);
+      const queued = status.queue_statistics[step.dataset.sink]?.queued;
+      if (queued === undefined || status.journal.last_seq - queued < seq) continue;
+      step.dataset.through = "";
+      step.lastChild.nodeValue = " delivered";
+    }
+  } catch {
+    // The sign on top tells of a lost connection already.
+  }
+}
+
+function about(event) {
+  return make("small", {},
+    event.sensor_eui ? ["sensor ", link("sensors", event.sensor_eui), " "] : null,
+    event.base_station_eui ? ["base station ", link("stations", event.base_station_eui)] : null);
+}
+
+function row(event) {
+  return make("tr", { "data-key": event.seq },
+    make("td", { "data-label": "Time" }, timeElement(event.timestamp)),
+    make("td", { "data-label": "Kind" }, make("span", { class: "tag" }, (event.kind ?? "").replaceAll("-", " "))),
+    make("td", { class: "title" }, make("strong", {}, event.title ?? ""), ...(event.kind === "uplink" ? way(event) : [about(event)])));
+}
+
+function count() {
+  const parts = [`${number(received)} since this page was opened`];
+  if (passed) parts.push(`${number(passed)} came too fast to be shown`);
+  if (paused && waiting.length) parts.push(`${number(waiting.length)} wait`);
+  $("[data-live-count]").textContent = parts.join(", ");
+}
+
+function draw() {
+  if (!paused && waiting.length) {
+    const batch = waiting.slice(-A_TURN);
+    passed += waiting.length - batch.length;
+    waiting = [];
+    rows.prepend(...batch.reverse().map(row));
+    while (rows.children.length > SHOWN) rows.lastElementChild.remove();
+    $("[data-live-empty]").hidden = true;
+  }
+  count();
+}
+
+function take(message) {
+  lastAt = Date.now();
+  const event = JSON.parse(message.data);
+  if (wanted && !message.data.toLowerCase().includes(wanted)) return;
+  received += 1;
+  waiting.push(event);
+  kept.push(event);
+  if (waiting.length > 1000) passed += waiting.splice(0, waiting.length - 1000).length;
+  if (kept.length > 5000) kept = kept.slice(-4000);
+}
+
+function listen() {
+  source?.close();
+  const newest = rows.firstElementChild?.dataset.key;
+  const since = new URLSearchParams(query);
+  if (newest) since.set("since", newest);
+  source = new EventSource(`/api/live?${since}`);
+  source.addEventListener("open", () => { lastAt = Date.now(); state(); });
+  source.addEventListener("error", () => {
+    state();
+    // A refusal ends an EventSource for good: try again by ourselves.
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+  });
+  for (const kind of kinds) source.addEventListener(kind, take);
+  source.addEventListener("skipped", (message) => { passed += JSON.parse(message.data).count; });
+  source.addEventListener("ping", () => { lastAt = Date.now(); });
+}
+
+function state() {
+  const open = source?.readyState === EventSource.OPEN;
+  if (paused) tell("paused", "Paused");
+  else if (!open) tell("stale", `No connection: events until ${moment(new Date(lastAt)).slice(11)}, trying again`);
+  else tell("fresh", "Live");
+}
+
+async function older(event) {
+  event.preventDefault();
+  const button = event.currentTarget;
+  const section = $("[data-live]");
+  const back = new URLSearchParams(query);
+  back.set("before", section.dataset.older);
+  back.set("limit", "100");
+  try {
+    const response = await fetch(`/live?${back}`, { headers: { "X-Refresh": "1" }, credentials: "same-origin" });
+    if (!response.ok) throw new Error(`The service answered ${response.status}.`);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    rows.append(...page.querySelector("[data-live-rows]").children);
+    const next = page.querySelector("[data-live]").dataset.older;
+    section.dataset.older = next;
+    if (!next) button.remove();
+  } catch (error) {
+    toast("error", error.message);
+  }
+}
+
+async function exported() {
+  let events = kept;
+  try {
+    const all = new URLSearchParams(query);
+    all.set("limit", "1000");
+    events = (await api("GET", `/api/events?${all}`)).events;
+  } catch {
+    toast("warning", "The journal could not be read: only what arrived here is exported.");
+  }
+  const text = events.map((event) => JSON.stringify(event)).join("\n");
+  save(new Blob([`${text}\n`], { type: "application/x-ndjson" }), "events.ndjson");
+}
+
+export function start() {
+  const pause = $("[data-live-pause]");
+  pause.addEventListener("click", () => {
+    paused = !paused;
+    pause.setAttribute("aria-pressed", String(paused));
+    pause.textContent = paused ? "Resume" : "Pause";
+    state();
+    draw();
+  });
+  $("[data-live-export]").addEventListener("click", exported);
+  $("[data-live-older]")?.addEventListener("click", older);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") listen();
+    else source?.close();
+  });
+  addEventListener("pagehide", () => source?.close());
+  listen();
+  setInterval(draw, 250);
+  setInterval(state, 1000);
+  setInterval(watchSinks, 1000);
+}

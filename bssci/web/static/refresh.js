@@ -1,0 +1,211 @@
+// Keeps a page up to date: it is fetched again and what changed in its regions is put in place.
+// Focus, selection, open details and what is typed stay. Says plainly when what is shown is old.
+
+import { noteServerTime, showTimes, moment } from "./time.js";
+
+const sign = () => document.querySelector(".freshness");
+const interval = Number(document.body.dataset.refresh ?? 0) * 1000;
+const LEAST = 1000;
+const KINDS = [
+  "uplink", "sensor-status", "sensor-auto-detached", "sensor-warning", "sensor-problem", "command-response", "downlink-status", "downlink-reception",
+];
+
+let timer = null;
+let running = null;
+let last = Date.now();
+let failures = 0;
+
+export function tell(state, text) {
+  const element = sign();
+  if (!element) return;
+  element.hidden = false;
+  if (element.dataset.state !== state || state === "stale") element.firstElementChild.textContent = text;
+  element.dataset.state = state;
+  document.body.classList.toggle("is-stale", state === "stale");
+}
+
+// Makes `now` like `next`, in place. Elements with a data-key are one thing only if the keys are equal.
+function morph(now, next) {
+  if (now.nodeType !== next.nodeType || now.nodeName !== next.nodeName || now.dataset?.key !== next.dataset?.key) {
+    now.replaceWith(next);
+    return;
+  }
+  if (now.nodeType !== Node.ELEMENT_NODE) {
+    if (now.nodeValue !== next.nodeValue) now.nodeValue = next.nodeValue;
+    return;
+  }
+  if (now.isEqualNode(next) || now.querySelector(":scope > [data-secret]") || now.contains(document.querySelector("[aria-busy]"))) return;
+  const keepOpen = now.nodeName === "DETAILS";
+  for (const { name } of [...now.attributes]) {
+    if (!next.hasAttribute(name) && !(keepOpen && name === "open")) now.removeAttribute(name);
+  }
+  for (const { name, value } of next.attributes) {
+    if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+  }
+  if (now === document.activeElement && now.matches("input, textarea, select")) return;
+  const children = [...now.childNodes];
+  const wanted = [...next.childNodes];
+  const byKey = new Map(children.filter((child) => child.dataset?.key).map((child) => [child.dataset.key, child]));
+  if (byKey.size && wanted.some((child) => child.dataset?.key)) {
+    morphKeyed(now, wanted, byKey);
+    return;
+  }
+  wanted.forEach((child, index) => (index < children.length ? morph(children[index], child) : now.append(child)));
+  for (const extra of children.slice(wanted.length)) extra.remove();
+}
+
+function morphKeyed(now, wanted, byKey) {
+  const place = [];
+  for (const child of wanted) {
+    const old = child.dataset?.key && byKey.get(child.dataset.key);
+    if (old) morph(old, child);
+    place.push(old && old.isConnected ? old : child);
+  }
+  const kept = new Set(place);
+  for (const child of [...now.childNodes]) if (!kept.has(child)) child.remove();
+  place.forEach((child, index) => {
+    if (now.childNodes[index] !== child) now.insertBefore(child, now.childNodes[index] ?? null);
+  });
+}
+
+function put(page) {
+  const there = new Map([...page.querySelectorAll("[data-region]")].map((it) => [it.dataset.region, it]));
+  for (const region of document.querySelectorAll("[data-region]")) {
+    const next = there.get(region.dataset.region);
+    if (next) {
+      showTimes(next);
+      morph(region, next);
+    }
+  }
+  document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+async function load(url) {
+  const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin" });
+  if (response.redirected && new URL(response.url).pathname === "/login") {
+    clearTimeout(timer);
+    tell("stale", "Your session has ended: log in again");
+    throw new Error("session");
+  }
+  if (!response.ok) throw new Error(String(response.status));
+  noteServerTime(response);
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+export async function refresh() {
+  if (running) return running;
+  clearTimeout(timer);
+  running = (async () => {
+    try {
+      put(await load(location.href));
+      failures = 0;
+      last = Date.now();
+      tell("fresh", "Up to date");
+    } catch (error) {
+      if (error.message === "session") return;
+      failures += 1;
+      tell("stale", `No connection: this is from ${moment(new Date(last)).slice(11)}, trying again`);
+    }
+    schedule();
+  })();
+  await running;
+  running = null;
+}
+
+function schedule() {
+  clearTimeout(timer);
+  if (!interval || document.visibilityState !== "visible") return;
+  timer = setTimeout(refresh, failures ? Math.min(interval, 1000 * 2 ** Math.min(failures, 4)) : interval);
+}
+
+// Links and searches that only change what the regions show: no full load, the address follows.
+async function go(url, push) {
+  try {
+    const page = await load(url);
+    if (push) history.pushState({}, "", url);
+    put(page);
+    document.title = page.title;
+  } catch {
+    location.assign(url);
+  }
+}
+
+function startSoftLinks() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-soft]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    for (const other of link.closest(".tabs")?.children ?? []) other.removeAttribute("aria-current");
+    if (link.closest(".tabs")) link.setAttribute("aria-current", "true");
+    go(link.href, true).then(() => syncFields());
+  });
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-soft]");
+    if (!form) return;
+    event.preventDefault();
+    go(addressOf(form), true);
+  });
+  let typing = null;
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-soft]");
+    if (!form) return;
+    clearTimeout(typing);
+    typing = setTimeout(() => go(addressOf(form), true), 250);
+  });
+  addEventListener("popstate", () => location.reload());
+}
+
+function addressOf(form) {
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  return `${form.action.split("?")[0]}${query.size ? `?${query}` : ""}`;
+}
+
+// A search keeps the filter that a link has set meanwhile.
+function syncFields() {
+  const query = new URLSearchParams(location.search);
+  for (const input of document.querySelectorAll("form[data-soft] input[type=hidden]")) {
+    input.value = query.get(input.name) ?? "";
+  }
+  for (const name of ["status", "state", "sort", "station"]) {
+    const form = document.querySelector("main form[data-soft]");
+    if (form && query.get(name) && !form.elements.namedItem(name)) {
+      const field = document.createElement("input");
+      Object.assign(field, { type: "hidden", name, value: query.get(name) });
+      form.append(field);
+    }
+  }
+}
+
+// Events of this page's sensor: each asks for a refresh, at most one a second.
+function startEvents(path) {
+  let source = null;
+  let due = null;
+  const begin = () => {
+    source = new EventSource(path);
+    const ask = () => {
+      due ??= setTimeout(() => {
+        due = null;
+        refresh();
+      }, LEAST / 2);
+    };
+    for (const kind of KINDS) source.addEventListener(kind, ask);
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") begin();
+    else source?.close();
+  });
+  addEventListener("pagehide", () => source?.close());
+  begin();
+}
+
+export function startRefresh() {
+  startSoftLinks();
+  if (document.body.dataset.events) startEvents(document.body.dataset.events);
+  if (!interval) return;
+  tell("fresh", "Up to date");
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") refresh();
+    else clearTimeout(timer);
+  });
+  schedule();
+}

@@ -1,0 +1,28 @@
+"""Hour, day, week: how much time a chart shows, and how finely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Range:
+    """s of time, in steps of so many s."""
+
+    seconds: float
+    step: float
+
+
+RANGES = {
+    "hour": Range(3600.0, 60.0),
+    "day": Range(86400.0, 300.0),
+    "week": Range(7 * 86400.0, 1800.0),
+}
+MAX_POINTS = 400
+
+
+def thinned(points: Sequence[list[float]]) -> list[list[float]]:
+    """At most 400 of the points, the last among them."""
+    step = -(-len(points) // MAX_POINTS)
+    return list(points[::-1][:: max(1, step)][::-1])

@@ -1,0 +1,102 @@
+"""Which sensors shall be attached, and what is stored of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+
+from bssci.journal import StorageError
+from bssci.model import EUI, parse_sensor
+from tests.support.center import House, result_of, sensor_entry, sensor_eui
+
+ONE, TWO = EUI(sensor_eui(1)), EUI(sensor_eui(2))
+SESSION_KEY = bytes(range(16))
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
+    return make_house(2)
+
+
+def attach_over_the_air(house: House, eui: EUI = ONE, counter: int = 5) -> Deferred[None]:
+    stored = house.center.attachments.attached_over_the_air(
+        eui, session_key=SESSION_KEY, short_address=0xABCD, attach_counter=counter, at=1.0
+    )
+    return stored
+
+
+def done(house: House, command: object) -> object:
+    doing = ensureDeferred(command)  # type: ignore[arg-type]
+    house.settle()
+    return result_of(doing)
+
+
+def test_configured_means_attached(house: House) -> None:
+    attachments = house.center.attachments
+    assert attachments.is_attached(ONE) and attachments.get(ONE) is None
+    assert attachments.wanted(ONE) == house.center.sensors.get(ONE)
+    assert {eui for eui, _ in attachments.fingerprints()} == {ONE, TWO}
+    assert attachments.wanted(EUI("0" * 16)) is None and not attachments.is_attached(EUI("0" * 16))
+
+
+def test_over_the_air_the_session_key_is_wanted_and_survives(house: House) -> None:
+    before = dict(house.center.attachments.fingerprints())
+    attach_over_the_air(house)
+    house.settle()
+    house.crash()
+    wanted = house.center.attachments.wanted(ONE)
+    assert wanted is not None
+    assert (wanted.network_key, wanted.short_address) == (SESSION_KEY, 0xABCD)
+    after = dict(house.center.attachments.fingerprints())
+    assert after[ONE] != before[ONE] and after[TWO] == before[TWO]
+
+
+def test_detached_survives_and_the_counter_with_it(house: House) -> None:
+    attach_over_the_air(house)
+    done(house, house.center.detach([ONE, TWO]))
+    house.crash()
+    attachments = house.center.attachments
+    assert attachments.wanted(ONE) is None and not attachments.is_attached(TWO)
+    assert list(attachments.fingerprints()) == []
+    done(house, house.center.attach([ONE, TWO]))
+    stored = attachments.get(ONE)
+    assert stored is not None
+    assert (stored.state, stored.attach_counter, stored.session_key) == ("attached", 5, None)
+    assert attachments.wanted(ONE) == house.center.sensors.get(ONE)
+
+
+def test_another_key_makes_an_attachment_over_the_air_void(house: House) -> None:
+    attach_over_the_air(house)
+    done(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    house.crash()
+    wanted = house.center.attachments.wanted(ONE)
+    assert wanted is not None and wanted.network_key == b"\xff" * 16
+    assert house.center.attachments.get(ONE) is None
+
+
+def test_another_name_changes_nothing_on_the_air(house: House) -> None:
+    attach_over_the_air(house)
+    done(house, house.center.configure([parse_sensor(sensor_entry(1, name="cellar"))]))
+    wanted = house.center.attachments.wanted(ONE)
+    assert wanted is not None and wanted.network_key == SESSION_KEY
+
+
+def test_what_cannot_be_stored_never_happened(house: House) -> None:
+    attach_over_the_air(house)
+    house.settle()
+    before = house.center.attachments.get(ONE)
+    house.journal.broken = True
+    failing = [
+        attach_over_the_air(house, ONE, 6),
+        attach_over_the_air(house, TWO, 1),
+    ]
+    house.settle()
+    house.journal.broken = False
+    for each in failing:
+        with pytest.raises(StorageError):
+            result_of(each)
+    assert house.center.attachments.get(ONE) == before
+    assert house.center.attachments.get(TWO) is None

@@ -1,0 +1,150 @@
+"""Settings that change while the service runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred, maybeDeferred
+
+from bssci.center.configuration import Configuration, setting_text
+from bssci.center.errors import CommandError
+from bssci.settings import MASK, Settings
+from tests.support.center import result_of
+
+Make = Callable[..., Configuration]
+
+
+@pytest.fixture
+def env_file(tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    path.write_text("# ours\nSTATUS_INTERVAL=100\n\nMQTT_USERNAME=me\nMQTT_PASSWORD=secret\n")
+    return path
+
+
+@pytest.fixture
+def make(env_file: Path) -> Make:
+    def make(options: dict[str, Any] | None = None, environ: dict[str, str] | None = None) -> Configuration:
+        return Configuration(options or {}, environ or {}, env_file, maybeDeferred)
+
+    return make
+
+
+def test_a_change_is_written_told_and_in_force(make: Make, env_file: Path) -> None:
+    configuration = make()
+    told: list[Settings] = []
+    end = configuration.watch(["STATUS_INTERVAL"], told.append)
+    configuration.watch(["LOG_LEVEL"], lambda settings: pytest.fail("it did not change"))
+    assert result_of(configuration.change({"STATUS_INTERVAL": "60"})) == {"STATUS_INTERVAL"}
+    assert configuration.current.status_interval == 60
+    assert configuration.at_start.status_interval == 100
+    assert [settings.status_interval for settings in told] == [60]
+    assert env_file.read_text() == "# ours\nSTATUS_INTERVAL=60\n\nMQTT_USERNAME=me\nMQTT_PASSWORD=secret\n"
+    assert env_file.stat().st_mode & 0o777 == 0o600
+    assert result_of(configuration.change({"STATUS_INTERVAL": "60"})) == frozenset()
+    end()
+    result_of(configuration.change({"STATUS_INTERVAL": "61"}))
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "field"),
+    [
+        ({"STATUS_INTERVAL": "-1"}, "invalid", "STATUS_INTERVAL"),
+        ({"DEDUPLICATION_DELAY": "1", "STATUS_INTERVAL": "x"}, "invalid", "STATUS_INTERVAL"),
+        ({"AUTO_DETACH_TIMEOUT": "5"}, "invalid", "AUTO_DETACH_TIMEOUT"),
+        ({"NOTHING": "1"}, "invalid", "NOTHING"),
+        ({"LOG_LEVEL": "debug"}, "conflict", "LOG_LEVEL"),
+        ({"MQTT_PORT": "1"}, "conflict", "MQTT_PORT"),
+    ],
+)
+def test_what_cannot_be_changes_nothing(
+    make: Make, env_file: Path, values: dict[str, str], code: str, field: str
+) -> None:
+    configuration = make({"log-level": "info"}, {"MQTT_PORT": "1884"})
+    configuration.watch(["DEDUPLICATION_DELAY"], lambda settings: pytest.fail("nothing changed"))
+    before = env_file.read_text()
+    with pytest.raises(CommandError) as raised:
+        result_of(configuration.change(values))
+    assert (raised.value.code, raised.value.field) == (code, field)
+    assert env_file.read_text() == before
+    assert [path.name for path in env_file.parent.iterdir()] == [".env"]
+
+
+def test_a_file_that_cannot_be_written(make: Make, monkeypatch: pytest.MonkeyPatch, env_file: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    configuration = make()
+    monkeypatch.setattr("bssci.center.configuration.os.replace", refuse)
+    with pytest.raises(CommandError, match="No space left") as raised:
+        result_of(configuration.change({"STATUS_INTERVAL": "60"}))
+    assert raised.value.code == "unavailable"
+    assert configuration.current.status_interval == 100
+
+
+def test_a_watcher_that_fails_keeps_nobody_else_from_hearing(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configuration = make()
+    failures: list[str] = []
+    monkeypatch.setattr(configuration, "log", _Log(failures))
+    told: list[Settings] = []
+    configuration.watch(["STATUS_INTERVAL"], lambda settings: 1 / 0)
+    configuration.watch(["STATUS_INTERVAL"], told.append)
+    result_of(configuration.change({"STATUS_INTERVAL": "60"}))
+    assert len(told) == len(failures) == 1
+
+
+class _Log:
+    def __init__(self, failures: list[str]) -> None:
+        self._failures = failures
+
+    def info(self, text: str, **_: object) -> None:
+        """Nobody reads it."""
+
+    def failure(self, text: str, **_: object) -> None:
+        self._failures.append(text)
+
+
+def test_what_would_be_is_only_looked_at(make: Make, env_file: Path) -> None:
+    configuration, before = make(), env_file.read_text()
+    checked = result_of(ensureDeferred(configuration.check({"STATUS_INTERVAL": "60"})))
+    assert checked.status_interval == 60
+    assert configuration.current.status_interval == 100
+    assert env_file.read_text() == before
+
+
+def test_secrets_are_masked(make: Make) -> None:
+    shown = make().shown(["MQTT_PASSWORD", "SINKS", "STATE_DIR", "STATUS_INTERVAL"])
+    assert shown == {
+        "MQTT_PASSWORD": MASK,
+        "SINKS": ["mqtt", "log"],
+        "STATE_DIR": "data",
+        "STATUS_INTERVAL": 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (True, "true"),
+        (False, "false"),
+        (1, "1"),
+        (0.5, "0.5"),
+        ("x", "x"),
+        ([1, "a"], "1,a"),
+        (None, ""),
+    ],
+)
+def test_values_of_json_as_text(value: object, text: str) -> None:
+    assert setting_text("X", value) == text
+
+
+@pytest.mark.parametrize("value", [{}, [[]], [None]])
+def test_values_that_no_setting_has(value: object) -> None:
+    with pytest.raises(CommandError) as raised:
+        setting_text("X", value)
+    assert raised.value.field == "X"

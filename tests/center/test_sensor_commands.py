@@ -1,0 +1,175 @@
+"""Attach, detach, configure and remove, for one sensor and for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+
+from bssci.center.errors import CommandError
+from bssci.center.outcomes import AWAY, DONE
+from bssci.model import EUI, parse_sensor
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
+from tests.support.center import KEY, House, Line, result_of, sensor_entry, sensor_eui
+
+HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")
+ONE, NOBODY = EUI(sensor_eui(1)), EUI("0" * 15 + "9")
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
+    return make_house(3)
+
+
+@pytest.fixture
+def lines(house: House) -> list[Line]:
+    """Two stations, which hold every sensor."""
+    both = [Line(house), Line(house, int(THERE, 16))]
+    for line in both:
+        line.connect()
+        line.answer_everything()
+    return both
+
+
+def obey(house: House, *lines: Line) -> list[AttPrp | DetPrp]:
+    """Stations answer what they were told about sensors; all of it, as long as more comes."""
+    seen: list[AttPrp | DetPrp] = []
+    while True:
+        house.settle()
+        asked = [(line, told) for line in lines for told in (*line.take(AttPrp), *line.take(DetPrp))]
+        if not asked:
+            return seen
+        for line, told in asked:
+            seen.append(told)
+            answer = AttPrpRsp if isinstance(told, AttPrp) else DetPrpRsp
+            line.say(answer(opId=told.opId))
+
+
+def begin(command: Any) -> Deferred[Any]:
+    return ensureDeferred(command)
+
+
+def test_many_at_once_everywhere(house: House, lines: list[Line]) -> None:
+    euis = [EUI(sensor_eui(number)) for number in (1, 2, 3)]
+    detaching = begin(house.center.detach(euis))
+    assert len(obey(house, *lines)) == 6
+    assert result_of(detaching) == {eui: {HERE: DONE, THERE: DONE} for eui in euis}
+    assert not any(house.center.attachments.is_attached(eui) for eui in euis)
+    attaching = begin(house.center.attach(euis))
+    assert len(obey(house, *lines)) == 6
+    assert result_of(attaching) == {eui: {HERE: DONE, THERE: DONE} for eui in euis}
+
+
+def test_a_station_that_was_away_detaches_when_it_is_back(house: House, lines: list[Line]) -> None:
+    lines[1].lose()
+    removing = begin(house.center.remove([ONE]))
+    obey(house, lines[0])
+    assert result_of(removing) == {ONE: {HERE: DONE, THERE: AWAY}}
+    assert ONE not in house.center.sensors
+    house.crash()
+    back = Line(house, int(THERE, 16))
+    back.connect()
+    assert [told.epEui for told in back.take(DetPrp)] == [int(ONE, 16)]
+    assert not back.take(AttPrp)
+
+
+def test_another_key_is_told_to_every_station(house: House, lines: list[Line]) -> None:
+    changed = parse_sensor(sensor_entry(1, nwKey="F" * 32))
+    changing = begin(house.center.configure([changed]))
+    told = obey(house, *lines)
+    assert [request.nwkSnKey for request in told] == [[255] * 16] * 2
+    assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+
+
+def test_a_sensor_detached_by_command_that_is_configured_anew_is_attached(
+    house: House, lines: list[Line]
+) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    begin(house.center.configure([parse_sensor(sensor_entry(1))]))
+    assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
+    assert house.center.attachments.is_attached(ONE)
+
+
+def test_commands_for_one_sensor_are_done_in_order(house: House, lines: list[Line]) -> None:
+    new = parse_sensor({"eui": NOBODY, "nwKey": KEY, "shortAddr": "0009", "bidi": False})
+    doing = [
+        begin(command)
+        for command in (
+            house.center.configure([new]),
+            house.center.detach([NOBODY]),
+            house.center.attach([NOBODY]),
+            house.center.remove([NOBODY]),
+        )
+    ]
+    told = obey(house, *lines)
+    assert [type(request) for request in told[::2]] == [AttPrp, DetPrp, AttPrp, DetPrp]
+    for command in doing:
+        assert result_of(command) == {NOBODY: {HERE: DONE, THERE: DONE}}
+
+
+@pytest.mark.parametrize("command", ["attach", "detach", "remove", "sensor_report"])
+def test_an_unknown_sensor(house: House, lines: list[Line], command: str) -> None:
+    argument = NOBODY if command == "sensor_report" else [ONE, NOBODY]
+    asked = begin(getattr(house.center, command)(argument))
+    house.settle()
+    with pytest.raises(CommandError) as raised:
+        result_of(asked)
+    assert (raised.value.code, raised.value.field) == ("unknown_sensor", "eui")
+    assert not lines[0].take(DetPrp) and not lines[0].take(AttPrp)
+    assert house.center.attachments.is_attached(ONE)
+
+
+def test_done_means_on_disk(house: House, lines: list[Line]) -> None:
+    attaching = begin(house.center.detach([ONE]))
+    house.settle()
+    for line in lines:
+        for told in line.take(DetPrp):
+            line.give(DetPrpRsp(opId=told.opId))
+    house.clock.advance(0)
+    assert not attaching.called
+    house.settle()
+    assert result_of(attaching)
+
+
+def test_a_disk_that_is_full_changes_nothing(house: House, lines: list[Line]) -> None:
+    house.journal.broken = True
+    detaching = begin(house.center.detach([ONE]))
+    house.settle()
+    house.journal.broken = False
+    with pytest.raises(CommandError) as raised:
+        result_of(detaching)
+    assert raised.value.code == "unavailable"
+    assert house.center.attachments.is_attached(ONE)
+
+
+def test_a_file_that_cannot_be_written_changes_nothing(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bssci.endpoints.write", refuse)
+    removing = begin(house.center.remove([ONE]))
+    house.settle()
+    with pytest.raises(CommandError) as raised:
+        result_of(removing)
+    assert raised.value.code == "unavailable"
+    assert ONE in house.center.sensors
+
+
+def test_a_report_tells_what_stations_hold(house: House, lines: list[Line]) -> None:
+    asked = begin(house.center.sensor_report(ONE))
+    house.settle()
+    report = result_of(asked)
+    registration = report["registration"]
+    assert registration["attached"] is True and registration["over_the_air"] is False
+    assert {eui: each["state"] for eui, each in registration["base_stations"].items()} == {
+        HERE: "attached",
+        THERE: "attached",
+    }
+    assert report["activity"]["state"] == "never seen"
+    assert report["preferred_path"] is None

@@ -1,0 +1,88 @@
+"""The one door: settings in force, health, and what is asked of every part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci import logs
+from bssci.center.errors import CommandError
+from tests.support.center import House, Line, result_of
+
+
+def change(house: House, **values: Any) -> frozenset[str]:
+    changing = ensureDeferred(house.center.change_settings(values))
+    house.settle()
+    changed: frozenset[str] = result_of(changing)
+    return changed
+
+
+def test_settings_reach_their_parts_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels: list[str] = []
+    monkeypatch.setattr(logs, "set_level", levels.append)
+    wanted = {
+        "STATUS_INTERVAL": 60,
+        "DEDUPLICATION_DELAY": 0.5,
+        "RETENTION_DAYS": 7,
+        "LOG_LEVEL": "debug",
+        "AUTO_DETACH_TIMEOUT": 1000,
+        "AUTO_DETACH_WARNING_TIMEOUT": 500,
+    }
+    assert change(house, **wanted) == set(wanted)
+    center = house.center
+    assert (center.stations.status_interval, center.deduplication.delay) == (60, 0.5)
+    assert (center.retention.days, levels) == (7, ["debug"])
+    assert (center.silence._timeout, center.silence._warning_timeout) == (1000, 500)
+    house.crash()
+    assert house.settings.status_interval == 60
+
+
+def test_a_status_is_asked_for_in_the_new_interval(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    change(house, STATUS_INTERVAL=5)
+    house.advance(301)
+    line.answer_everything()
+    line.sent.clear()
+    house.advance(4)
+    assert not line.sent
+    house.advance(2)
+    assert line.sent
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"MQTT_PASSWORD": "x"}, "not_allowed"),
+        ({"MQTT_USERNAME": "x"}, "not_allowed"),
+        ({"LISTEN_PORT": 1}, "invalid"),
+        ({"STATUS_INTERVAL": 1, "STATE_DIR": "x"}, "invalid"),
+        ({"STATUS_INTERVAL": []}, "invalid"),
+    ],
+)
+def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -> None:
+    with pytest.raises(CommandError) as raised:
+        change(house, **values)
+    assert raised.value.code == code
+    assert house.center.stations.status_interval == 300
+    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.center.changeable_settings())
+
+
+def test_health_tells_who_is_there_and_what_fails(house: House) -> None:
+    center = house.center
+    assert center.health() == {"status": "ok", "timestamp": house.now(), "base_stations": 0, "queue": {}}
+    Line(house).connect()
+    center.queue_statistics = lambda: {"mqtt": {"failing": False, "queued": 3}}
+    assert (center.health()["status"], center.health()["base_stations"]) == ("ok", 1)
+    center.queue_statistics = lambda: {"mqtt": {"failing": True, "queued": 3}}
+    assert center.health()["status"] == "degraded"
+
+
+def test_its_eui_stays_the_same(house: House) -> None:
+    eui = house.center.eui
+    house.crash()
+    assert house.center.eui == eui
+    assert int(eui[:2], 16) & 3 == 2

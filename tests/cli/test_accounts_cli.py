@@ -1,0 +1,70 @@
+"""``bssci user``, ``bssci token`` and the first account of ``bssci init``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from bssci.cli import main
+from bssci.web.accounts import AccountFile
+
+
+@pytest.fixture(autouse=True)
+def _in_a_directory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("STATE_DIR", "WEB_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def type_in(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+def test_an_account_is_added_listed_and_given_a_new_password(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "a good password\n")
+    assert main(["user", "add", "carla", "--role", "operator"]) == 0
+    assert main(["user", "list"]) == 0
+    assert capsys.readouterr().out.startswith("carla\toperator\t")
+    file = AccountFile(Path("data"))
+    assert file.verify("carla", "a good password") is not None
+    type_in(monkeypatch, "an even better one\n")
+    assert main(["user", "password", "carla"]) == 0
+    assert file.verify("carla", "a good password") is None
+    assert file.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_wrong_with_an_account_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    type_in(monkeypatch, "short\n")
+    assert main(["user", "add", "carla"]) == 1
+    assert capsys.readouterr().err == "error: password: must have 10 to 200 characters\n"
+    type_in(monkeypatch, "long enough it is\n")
+    assert main(["user", "password", "nobody"]) == 1
+    assert capsys.readouterr().err == "error: name: there is no account nobody\n"
+
+
+def test_a_token_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "create", "robot", "--role", "viewer"]) == 0
+    token = capsys.readouterr().out
+    assert token.count("\n") == 1 and token.startswith("bssci_")
+    assert token.strip() not in Path("data/accounts.json").read_text()
+    assert main(["token", "list"]) == 0
+    assert capsys.readouterr().out.startswith("robot\tviewer\t")
+    assert main(["token", "revoke", "robot"]) == 0
+    assert main(["token", "revoke", "robot"]) == 1
+    assert capsys.readouterr().err == "error: name: there is no token robot\n"
+
+
+def test_init_shows_the_first_password_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    password = capsys.readouterr().out.rstrip("\n").rpartition(" ")[2]
+    account = AccountFile(Path("data")).verify("admin", password)
+    assert account is not None and account.role == "admin"
+    assert main(["init"]) == 0
+    again = capsys.readouterr().out
+    assert password not in again and "kept    data/accounts.json" in again

@@ -1,0 +1,389 @@
+"""Requests in, answers out: a whole service center in memory behind the topics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import maybeDeferred
+
+from bssci.model import CommandResponse
+from bssci.sinks.mqtt import requests as requests_module
+from bssci.sinks.mqtt.requests import Requests
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
+from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
+
+__all__ = ["make_house"]
+
+ONE, TWO, NEW, NOBODY = sensor_eui(1), sensor_eui(2), sensor_eui(7), "0" * 15 + "9"
+CONFIG = {"nwKey": KEY, "shortAddr": "0007"}
+
+
+class Site:
+    """A sensor that can receive, one that cannot, and a station that does as it is told.
+
+    :ivar settings: answers to ``config/...``.
+    """
+
+    def __init__(self, make_house: Callable[..., House]) -> None:
+        self.house = make_house(2)
+        self.house.configure([sensor_entry(1, bidi=True), sensor_entry(2)])
+        self.house.crash()
+        self.line = Line(self.house)
+        self.line.connect()
+        self.line.answer_everything()
+        self.settings: list[dict[str, Any]] = []
+        self.start()
+
+    def start(self) -> None:
+        self.requests = Requests(self.house.center, "mioty", self.settings.append)
+        self.requests.start()
+        self.house.settle()
+
+    def ask(self, topic: str, request: object, *, retained: bool = False, settle: bool = True) -> None:
+        text = request if isinstance(request, (str, bytes)) else json.dumps(request)
+        payload = text.encode() if isinstance(text, str) else text
+        self.requests.received(topic, payload, retained)
+        if settle:
+            self.house.settle()
+
+    def obey(self, code: int | None = None) -> None:
+        """The station answers what it was told about sensors; with an error, if there is a code."""
+        while True:
+            self.house.settle()
+            asked = [*self.line.take(AttPrp), *self.line.take(DetPrp)]
+            if not asked:
+                return
+            for told in asked:
+                answer = AttPrpRsp if isinstance(told, AttPrp) else DetPrpRsp
+                self.line.say(
+                    answer(opId=told.opId) if code is None else Error(opId=told.opId, code=code, message="no")
+                )
+
+    def answers(self, eui: str = ONE) -> list[CommandResponse]:
+        return [
+            event
+            for _, event in self.house.events
+            if isinstance(event, CommandResponse) and event.end_point_eui == eui
+        ]
+
+    def statuses(self, eui: str = ONE) -> list[str]:
+        return [answer.status for answer in self.answers(eui)]
+
+
+@pytest.fixture
+def site(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
+    return Site(make_house)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        f"{prefix}/{eui}/cmd{end}"
+        for prefix in ("mioty/ep", "mioty/EP", "EP")
+        for eui in (ONE, ONE.lower(), "70-B3-D5-67-70-11-00-01")
+        for end in ("", "/")
+    ],
+)
+def test_every_spelling_of_the_topic_is_heard(site: Site, topic: str) -> None:
+    site.ask(topic, "status")
+    assert site.statuses() == ["received", "done"]
+    assert any(_matches(filter, topic) for filter in site.requests.topics())
+
+
+def _matches(topic_filter: str, topic: str) -> bool:
+    wanted, given = topic_filter.split("/"), topic.split("/")
+    return len(wanted) == len(given) and all(
+        one in ("+", other) for one, other in zip(wanted, given, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "ref"),
+    [
+        ("detach", None),
+        (" DETACH\n", None),
+        ('"detach"', None),
+        ({"command": "detach"}, None),
+        ({"action": "detach", "ref": "r"}, "r"),
+        ({"command": "detach", "action": "attach", "ref": 5}, 5),
+    ],
+)
+def test_every_form_of_a_command_is_understood(site: Site, payload: object, ref: object) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", payload)
+    assert site.statuses() == ["received"]
+    site.obey()
+    received, done = site.answers()
+    assert (received.command, received.status, received.ref) == ("detach", "received", ref)
+    assert (done.command, done.status, done.ref) == ("detach", "done", ref)
+    assert done.result == {"base_stations": {"CAFE000000000001": {"state": "done"}}}
+    assert not site.house.center.attachments.is_attached(ONE)
+
+
+def test_status_tells_registration_activity_signal_and_path(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "status")
+    result = site.answers()[-1].result
+    assert set(result) == {"registration", "activity", "signal", "preferred_path"}
+    assert result["registration"]["attached"] is True
+
+
+@pytest.mark.parametrize("kind", ["config", "register", "config/"])
+def test_a_sensor_is_stored_and_attached(site: Site, kind: str) -> None:
+    site.ask(f"mioty/ep/{NEW}/{kind}", CONFIG | {"ref": 1, "room": "cellar"})
+    site.obey()
+    done = site.answers(NEW)[-1]
+    assert (done.command, done.status, done.ref) == ("config", "done", 1)
+    [entry] = [each for each in json.loads(site.house.sensors_file.read_text()) if each["eui"] == NEW]
+    assert entry["bidi"] is False and entry["room"] == "cellar" and "ref" not in entry
+    site.ask(f"mioty/ep/{NEW}/{kind}", CONFIG | {"ref": 1, "room": "cellar"})
+    site.obey()
+    assert site.statuses(NEW) == ["received", "done"] * 2
+    assert len(site.house.center.sensors) == 3
+
+
+@pytest.mark.parametrize("data", [[1, 171], "01aB", {"base64": "Aas="}])
+def test_a_downlink_in_every_form_of_data(site: Site, data: object) -> None:
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": data, "ref": "d"})
+    done = site.answers()[-1]
+    assert (done.command, done.status, done.ref) == ("downlink", "done", "d")
+    [stored] = site.house.journal.load_downlink_counts().queued.values()
+    assert stored == 1
+    assert done.result == {"queId": 1, "state": "queued"}
+    site.ask(f"mioty/ep/{ONE}/dl", {"revoke": 1})
+    assert site.answers()[-1].result == {"queId": 1, "state": "revoked"}
+
+
+def test_the_same_downlink_with_the_same_ref_is_queued_once(site: Site) -> None:
+    request = {"data": [1], "ref": "once"}
+    site.ask(f"mioty/ep/{ONE}/dl", request)
+    site.house.crash()
+    site.start()
+    site.ask(f"mioty/ep/{ONE}/dl", request)
+    assert site.answers()[-1].result == {"queId": 1, "state": "queued", "repeated": True}
+    site.ask(f"mioty/ep/{ONE}/dl", request | {"data": [2]})
+    assert site.answers()[-1].result["queId"] == 2
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]})
+    assert site.answers()[-1].result["queId"] == 3
+    site.house.advance(requests_module.REPEATED, step=10.0)
+    site.ask(f"mioty/ep/{ONE}/dl", request)
+    assert site.answers()[-1].result["queId"] == 4
+
+
+CMD, DL = "cmd", "dl"
+
+
+@pytest.mark.parametrize(
+    ("eui", "kind", "payload", "code", "field"),
+    [
+        (ONE, CMD, "fly", "unknown_command", "command"),
+        (ONE, CMD, "", "unknown_command", "command"),
+        (ONE, CMD, b"\xff\xfe", "unknown_command", "command"),
+        (ONE, CMD, {"command": 5}, "unknown_command", "command"),
+        (ONE, CMD, "{bad", "malformed", "payload"),
+        (ONE, CMD, '"half', "malformed", "payload"),
+        (ONE, CMD, '{"command": "attach", "ref": "\\ud800"}', "malformed", "payload"),
+        (ONE, CMD, {"command": "attach", "ref": [1]}, "invalid", "ref"),
+        (ONE, CMD, {"command": "attach", "ref": 10**30}, "invalid", "ref"),
+        (ONE, CMD, {"command": "attach", "ref": "x" * 201}, "invalid", "ref"),
+        (ONE, CMD, {"command": "attach", "ref": True}, "invalid", "ref"),
+        (ONE, CMD, "x" * (64 * 1024 + 1), "too_large", "payload"),
+        (NOBODY, CMD, "attach", "unknown_sensor", "eui"),
+        (NOBODY, CMD, "detach", "unknown_sensor", "eui"),
+        (NOBODY, CMD, "status", "unknown_sensor", "eui"),
+        (NOBODY, CMD, "reception", "unknown_sensor", "eui"),
+        (ONE, CMD, "reception", "unavailable", None),
+        (NOBODY, DL, {"data": [1]}, "unknown_sensor", "eui"),
+        (TWO, DL, {"data": [1]}, "not_bidirectional", "eui"),
+        (ONE, DL, "[" * 100_000, "too_large", "payload"),
+        (ONE, DL, "[" * 60_000, "malformed", "payload"),
+        (ONE, DL, "[]", "malformed", "payload"),
+        (ONE, DL, '{"data": [1], "prio": NaN}', "malformed", "payload"),
+        (ONE, DL, {}, "invalid", "data"),
+        (ONE, DL, {"data": [1] * 201}, "invalid", "data"),
+        (ONE, DL, {"data": [256]}, "invalid", "data"),
+        (ONE, DL, {"data": ["1"]}, "invalid", "data"),
+        (ONE, DL, {"data": "xyz"}, "invalid", "data"),
+        (ONE, DL, {"data": {"base64": "*"}}, "invalid", "data"),
+        (ONE, DL, {"data": [[1]], "cnt": [5, 6]}, "invalid", "data"),
+        (ONE, DL, {"data": [[1]], "cnt": ["5"]}, "invalid", "cnt"),
+        (ONE, DL, {"data": [[1]], "cnt": [-1]}, "invalid", "cnt"),
+        (ONE, DL, {"data": [1], "prio": "5"}, "invalid", "prio"),
+        (ONE, DL, {"data": [1], "prio": 1e39}, "invalid", "prio"),
+        (ONE, DL, {"data": [1], "expires_in": -5}, "invalid", "expires_in"),
+        (ONE, DL, {"data": [1], "expires_in": "5"}, "invalid", "expires_in"),
+        (ONE, DL, {"data": [1], "format": 256}, "invalid", "format"),
+        (ONE, DL, {"data": [1], "responseExp": 1}, "invalid", "responseExp"),
+        (ONE, DL, {"data": [1], "priority": 1}, "invalid", "priority"),
+        (ONE, DL, {"revoke": "1"}, "invalid", "revoke"),
+        (ONE, DL, {"revoke": 1}, "unknown_downlink", None),
+        (NEW, "config", [], "malformed", "payload"),
+        (NEW, "config", {"shortAddr": "0007"}, "invalid", "nwKey"),
+        (NEW, "config", CONFIG | {"nwKey": KEY + "0"}, "invalid", "nwKey"),
+        (NEW, "config", CONFIG | {"nwKey": "G" * 32}, "invalid", "nwKey"),
+        (NEW, "config", CONFIG | {"shortAddr": 7}, "invalid", "shortAddr"),
+        (NEW, "config", CONFIG | {"shortAddr": "007"}, "invalid", "shortAddr"),
+        (NEW, "config", CONFIG | {"bidi": "true"}, "invalid", "bidi"),
+        (NEW, "config", CONFIG | {"eui": ONE}, "invalid", "eui"),
+    ],
+)
+def test_bad_input_is_told_and_changes_nothing(
+    site: Site, eui: str, kind: str, payload: object, code: str, field: str | None
+) -> None:
+    before = site.house.sensors_file.read_bytes()
+    site.ask(f"mioty/ep/{eui}/{kind}", payload)
+    answer = site.answers(eui)[-1]
+    assert answer.status == "failed" and answer.error is not None
+    assert answer.error.code == code
+    if field is not None:
+        assert answer.error.field == field
+    assert answer.error.message
+    assert len(answer.command) <= 40
+    assert KEY not in repr(answer)
+    assert site.house.sensors_file.read_bytes() == before
+    assert site.house.journal.load_downlink_counts().last_queue_id == 0
+    assert not site.line.take(AttPrp)
+
+
+@pytest.mark.parametrize("eui", ["XYZ", "70B3D567701400", ONE + "0", "", "x" * 1000])
+def test_a_request_for_no_sensor_is_a_line_in_the_log(site: Site, eui: str) -> None:
+    before = len(site.house.events)
+    site.ask(f"mioty/ep/{eui}/cmd", "attach")
+    assert len(site.house.events) == before
+
+
+def test_a_retained_request_is_refused_once_and_never_done(site: Site) -> None:
+    for _ in range(3):
+        site.ask(f"mioty/ep/{ONE}/cmd", "detach", retained=True)
+        site.ask("mioty/config/set", {"STATUS_INTERVAL": 5}, retained=True)
+    assert [(answer.status, answer.error.code) for answer in site.answers()] == [("failed", "retained")]
+    assert [answer["error"]["code"] for answer in site.settings] == ["retained"]
+    assert site.house.center.attachments.is_attached(ONE)
+    assert site.house.center.stations.status_interval == 300
+
+
+def test_requests_for_one_sensor_are_done_in_order_and_others_do_not_wait(site: Site) -> None:
+    site.ask(f"mioty/ep/{NEW}/config", CONFIG | {"bidi": True, "ref": 1}, settle=False)
+    site.ask(f"mioty/ep/{NEW}/cmd", {"command": "detach", "ref": 2}, settle=False)
+    site.ask(f"mioty/ep/{NEW}/dl", {"data": [1], "ref": 3}, settle=False)
+    site.ask(f"mioty/ep/{TWO}/cmd", "status")
+    assert site.statuses(TWO) == ["received", "done"]
+    assert site.statuses(NEW) == ["received"] * 3
+    site.obey()
+    ends = [(answer.ref, answer.status) for answer in site.answers(NEW) if answer.status != "received"]
+    assert ends == [(1, "done"), (2, "done"), (3, "done")]
+    assert not site.house.center.attachments.is_attached(NEW)
+
+
+def test_a_station_that_refuses_and_one_that_is_away(site: Site) -> None:
+    other = Line(site.house, 0xCAFE000000000002)
+    other.connect()
+    other.answer_everything()
+    site.ask(f"mioty/ep/{ONE}/cmd", "attach")
+    site.obey(code=22)
+    for told in other.take(AttPrp):
+        other.say(AttPrpRsp(opId=told.opId))
+    site.house.settle()
+    partly = site.answers()[-1]
+    assert partly.error.code == "partially_failed"
+    assert partly.result["base_stations"] == {
+        "CAFE000000000001": {"state": "failed", "code": 22, "message": "no"},
+        "CAFE000000000002": {"state": "done"},
+    }
+    other.lose()
+    site.ask(f"mioty/ep/{ONE}/cmd", "attach")
+    site.obey(code=22)
+    failed = site.answers()[-1]
+    assert failed.error.code == "failed"
+    assert failed.result["base_stations"]["CAFE000000000002"] == {"state": "away"}
+
+
+def test_a_station_that_does_not_answer_is_waited_for_30_s(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "attach")
+    site.house.advance(29)
+    assert site.statuses() == ["received"]
+    site.house.advance(2)
+    assert site.answers()[-1].result == {"base_stations": {"CAFE000000000001": {"state": "unanswered"}}}
+
+
+def test_what_a_crash_cut_short_is_answered_after_it(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "status")
+    site.ask(f"mioty/ep/{ONE}/cmd", {"command": "detach", "ref": "cut"})
+    site.house.advance(1.0)
+    for _ in range(2):
+        site.house.crash()
+        site.house.advance(1.0)
+        site.start()
+    last = site.answers()[-1]
+    assert (last.command, last.ref, last.error.code) == ("detach", "cut", "interrupted")
+    assert site.statuses() == ["received", "done", "received", "failed"]
+    assert not site.house.center.attachments.is_attached(ONE)
+
+
+def test_a_disk_that_is_full_is_no_internal_error(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    told: list[Any] = []
+    site.requests._answer = lambda *arguments, **_: told.append(arguments)
+    site.ask(f"mioty/ep/{ONE}/cmd", "detach", settle=False)
+    site.house.journal.broken = True
+    site.house.settle()
+    site.house.journal.broken = False
+    assert told[-1][2] == "failed" and told[-1][3].code == "unavailable"
+    assert site.house.center.attachments.is_attached(ONE)
+
+
+def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_module, "MAX_RUNNING", 1)
+    site.ask(f"mioty/ep/{ONE}/cmd", "attach")
+    site.ask(f"mioty/ep/{TWO}/cmd", "attach")
+    assert site.answers(TWO)[-1].error.code == "busy"
+    site.obey()
+    site.ask(f"mioty/ep/{TWO}/cmd", "status")
+    assert site.answers(TWO)[-1].status == "done"
+
+
+# settings
+
+
+@pytest.mark.parametrize("payload", ["", "{}", " "])
+def test_settings_are_told_without_credentials(site: Site, payload: str) -> None:
+    site.ask("mioty/config/get", payload)
+    [answer] = site.settings
+    assert (answer["command"], answer["status"]) == ("config/get", "done")
+    assert answer["settings"]["STATUS_INTERVAL"] == 300
+    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "LISTEN_PORT"} & set(answer["settings"])
+
+
+def test_settings_take_effect_at_once(site: Site) -> None:
+    wanted = {"STATUS_INTERVAL": 60, "DEDUPLICATION_DELAY": "0.5", "AUTO_DETACH_ENABLED": False}
+    site.ask("mioty/config/set/", wanted | {"ref": "s"})
+    [answer] = site.settings
+    assert (answer["status"], answer["ref"], answer["changed"]) == ("done", "s", sorted(wanted))
+    assert site.house.center.stations.status_interval == 60
+    assert site.house.center.deduplication.delay == 0.5
+    written = (site.house.directory / "none.env").read_text()
+    assert "STATUS_INTERVAL=60\n" in written and "AUTO_DETACH_ENABLED=false\n" in written
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"MQTT_PASSWORD": "x"}, "not_allowed", "MQTT_PASSWORD"),
+        ({"MQTT_USERNAME": "x"}, "not_allowed", "MQTT_USERNAME"),
+        ({"LISTEN_PORT": 5}, "invalid", "LISTEN_PORT"),
+        ({"FOO": 1}, "invalid", "FOO"),
+        ({"STATUS_INTERVAL": "abc"}, "invalid", "STATUS_INTERVAL"),
+        ({"STATUS_INTERVAL": {}}, "invalid", "STATUS_INTERVAL"),
+        ({"STATUS_INTERVAL": 60, "AUTO_DETACH_TIMEOUT": 5}, "invalid", "AUTO_DETACH_TIMEOUT"),
+        ({"STATE_DIR": "/tmp"}, "invalid", "STATE_DIR"),
+        ([], "malformed", "payload"),
+    ],
+)
+def test_settings_that_cannot_be(site: Site, change: object, code: str, field: str) -> None:
+    site.ask("mioty/config/set", change)
+    [answer] = site.settings
+    assert answer["status"] == "failed"
+    assert (answer["error"]["code"], answer["error"]["field"]) == (code, field)
+    assert site.house.center.stations.status_interval == 300
+    assert not (site.house.directory / "none.env").exists()

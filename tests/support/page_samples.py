@@ -1,0 +1,627 @@
+"""What the views give the pages: one sample for each page, benign or hostile."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+NOW = 1_790_000_000.0
+MASK = "********"
+HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>'{{7*7}}"""
+
+BASE: dict[str, Any] = {
+    "user": {"name": "anna", "role": "admin"},
+    "csrf": "csrf-value",
+    "path": "/",
+    "query": "",
+    "theme": "auto",
+    "version": "1.0.0",
+    "now": NOW,
+    "timezone": "Europe/Berlin",
+    "needs_restart": [],
+}
+
+
+def chart(name: str, title: str, unit: str, series: list[str], middle: float, swing: float) -> dict[str, Any]:
+    """An hour of a wave, with a gap in it."""
+    start = NOW - 3600
+    return {
+        "id": name,
+        "title": title,
+        "unit": unit,
+        "kind": "area" if len(series) == 1 else "line",
+        "start": start,
+        "end": NOW,
+        "y_min": 0 if middle > 0 else None,
+        "series": [
+            {
+                "name": each,
+                "points": [
+                    [
+                        start + 60 * minute,
+                        None
+                        if 20 < minute < 24
+                        else middle + swing * math.sin(minute / 7 + index * 2) + index,
+                    ]
+                    for minute in range(61)
+                ],
+            }
+            for index, each in enumerate(series)
+        ],
+    }
+
+
+def station(number: int = 1, **changes: Any) -> dict[str, Any]:
+    return {
+        "eui": f"CAFEBA5E0000000{number}",
+        "name": f"Roof {number}",
+        "state": "online",
+        "since": NOW - 90_000 * number,
+        "resumed": number % 2 == 0,
+        "address": f"192.0.2.{number}:50412",
+        "vendor": "Example Radio",
+        "model": "BS-100",
+        "version": "4.2.1",
+        "certificate": {
+            "subject": f"CN=CAFEBA5E0000000{number}",
+            "not_after": NOW + 86400 * 20 * number,
+            "days_left": 20 * number,
+        },
+        "cpu": 0.21 * number,
+        "memory": 0.4,
+        "duty_cycle": 0.02,
+        "temperature": 41.5,
+        "uptime": 777_777.0,
+        "uplink_rate": 61.2,
+        "sensors_attached": 118,
+        "sensors_failed": number - 1,
+        "latitude": 49.5733,
+        "longitude": 11.0295,
+        "altitude": 287.0,
+        "status_at": NOW - 42,
+        "message": "ok",
+        "reason": None,
+    } | changes
+
+
+def sensor(number: int = 1, **changes: Any) -> dict[str, Any]:
+    state, text = [
+        ("attached", "attached"),
+        ("partial", "partly attached"),
+        ("detached", "detached"),
+        ("failed", "refused"),
+    ][number % 7 % 4 if number % 3 == 0 else 0]
+    return {
+        "eui": f"70B3D59CD{number:07X}",
+        "name": f"Water meter {number}",
+        "tags": ["water", "house 7"],
+        "state": state,
+        "state_text": text,
+        "warning": number % 9 == 0,
+        "hours_until_detach": 31.5 if number % 9 == 0 else 70.2,
+        "registration": "detached" if state == "detached" else "attached",
+        "reason": "configured",
+        "last_seen_at": NOW - 47 * number,
+        "uplinks": 12_345,
+        "cnt": 12_350,
+        "snr": 14.2 - number % 13,
+        "rssi": -101.0 - number % 17,
+        "best_station": "CAFEBA5E00000001",
+        "best_station_name": "Roof 1",
+        "attached_at": 3 if state == "attached" else 1,
+        "stations": 3,
+        "bidi": True,
+        "over_the_air": False,
+        "attachment": {"state": "attached", "reason": "configured", "since": NOW - 500_000},
+        "configuration": {
+            "nwKey": MASK,
+            "shortAddr": "0A1B",
+            "bidi": True,
+            "dualChan": True,
+            "autoDetach": True,
+        },
+    } | changes
+
+
+def paging(total: int, per_page: int = 50) -> dict[str, int]:
+    return {
+        "page": 1,
+        "pages": -(-total // per_page),
+        "per_page": per_page,
+        "total": total,
+        "first": 1,
+        "last": min(per_page, total),
+    }
+
+
+def uplink_event(seq: int) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "timestamp": NOW - 3 * (100 - seq),
+        "kind": "uplink",
+        "title": f"Uplink {seq}, 10 bytes",
+        "sensor_eui": "70B3D59CD0000001",
+        "base_station_eui": "CAFEBA5E00000001",
+        "id": f"u{seq}",
+        "cnt": seq,
+        "data": "0a1b2c3d4e5f60718293",
+        "size": 10,
+        "known": True,
+        "snr": 14.2,
+        "rssi": -101.0,
+        "baseStations": [
+            {"bs_eui": "CAFEBA5E00000001", "snr": 14.2, "rssi": -101.0, "received_at": NOW},
+            {"bs_eui": "CAFEBA5E00000002", "snr": 9.1, "rssi": -112.0, "received_at": NOW},
+        ],
+        "duplicates": 1,
+    }
+
+
+def _settings() -> list[dict[str, Any]]:
+    common = {
+        "default": "",
+        "unit": "",
+        "origin": "default",
+        "restart": False,
+        "secret": False,
+        "editable": True,
+        "allowed": "text",
+        "kind": "text",
+        "choices": [],
+        "is_set": False,
+    }
+    network = [
+        {
+            "name": "LISTEN_PORT",
+            "value": "16018,16017",
+            "default": "16018",
+            "description": "ports on which base stations connect",
+            "restart": True,
+            "origin": "command line",
+            "editable": False,
+            "allowed": "ports, separated by commas",
+        },
+        {
+            "name": "STATUS_INTERVAL",
+            "value": "300",
+            "default": "300",
+            "unit": "s",
+            "kind": "number",
+            "description": "time between status requests to each base station",
+            "allowed": "a number from 1 to 86400",
+        },
+        {
+            "name": "STATION_IDENTITY",
+            "value": "lenient",
+            "default": "lenient",
+            "kind": "choice",
+            "choices": ["lenient", "strict"],
+            "description": "whether a certificate must name its station",
+            "restart": True,
+            "origin": ".env",
+        },
+    ]
+    broker = [
+        {
+            "name": "MQTT_BROKER",
+            "value": "broker.example",
+            "default": "localhost",
+            "origin": ".env",
+            "description": "host of the MQTT broker",
+        },
+        {
+            "name": "MQTT_PASSWORD",
+            "value": "********",
+            "secret": True,
+            "kind": "secret",
+            "is_set": True,
+            "origin": ".env",
+            "description": "password at the MQTT broker",
+        },
+        {
+            "name": "MQTT_TLS",
+            "value": "true",
+            "default": "false",
+            "kind": "bool",
+            "description": "TLS to the MQTT broker",
+        },
+        {
+            "name": "AUTO_DETACH_TIMEOUT",
+            "value": "259200",
+            "default": "259200",
+            "unit": "s",
+            "kind": "number",
+            "description": "silence after which a sensor is detached",
+        },
+    ]
+    return [
+        {"title": "Base stations", "settings": [common | each for each in network]},
+        {"title": "MQTT and sensors", "settings": [common | each for each in broker]},
+    ]
+
+
+def _certificate(role: str, kind: str, days: int) -> dict[str, Any]:
+    return {
+        "file": kind,
+        "name": role,
+        "path": f"certs/{kind}.pem",
+        "subject": f"CN=BSSCI {role}",
+        "issuer": "CN=BSSCI service center CA",
+        "names": ["localhost", "192.0.2.10"] if kind == "cert" else [],
+        "fingerprint": "ab" * 32,
+        "not_before": NOW - 86400,
+        "not_after": NOW + 86400 * days,
+        "days_left": days,
+    }
+
+
+def samples() -> dict[str, dict[str, Any]]:
+    """The data of each template, by its name."""
+    timeline = [
+        {
+            "at": NOW - 60,
+            "title": "Connected",
+            "text": "session resumed, 3 operations went on",
+            "state": "online",
+        },
+        {
+            "at": NOW - 70,
+            "title": "Connection closed",
+            "text": "no answer to a ping for 30 s",
+            "state": "warning",
+        },
+        {"at": NOW - 9000, "title": "Attach refused", "text": "code 22: no such channel", "state": "failed"},
+    ]
+    reads = {"args": {"q": "", "page": "1"}}
+    return {
+        "dashboard.html": {
+            "health": {
+                "ok": False,
+                "sentence": "Uplinks flow, but two things need a look.",
+                "problems": [
+                    {
+                        "text": "Base station Roof 3 is offline since 2 h",
+                        "href": "/stations/CAFEBA5E00000003",
+                        "severity": "error",
+                    },
+                    {"text": "A certificate ends in 20 days", "href": "/certificates", "severity": "warning"},
+                ],
+            },
+            "stations": {"online": 3, "connecting": 0, "offline": 1, "total": 4},
+            "sensors": {
+                "total": 10_000,
+                "attached": 9_800,
+                "partial": 120,
+                "detached": 60,
+                "warning": 12,
+                "failed": 3,
+                "unknown": 7,
+            },
+            "uplinks": {"rate": 41.3, "last_hour": 148_600, "last_day": 3_100_000},
+            "duplicates": {"rate": 0.412, "average_stations": 1.7},
+            "sinks": [
+                {
+                    "name": "mqtt",
+                    "queued": 0,
+                    "oldest_seconds": 0,
+                    "delivered": 1_234_567,
+                    "failed": 2,
+                    "failing": False,
+                    "rate": 41.2,
+                    "state_text": None,
+                },
+                {
+                    "name": "log",
+                    "queued": 1200,
+                    "oldest_seconds": 75.0,
+                    "delivered": 1_233_367,
+                    "failed": 19,
+                    "failing": True,
+                    "rate": 0.0,
+                    "state_text": None,
+                },
+            ],
+            "broker": {"text": "broker.example:8883", "state": "ok"},
+            "certificate": {"name": "service center", "not_after": NOW + 86400 * 20, "days_left": 20},
+            "guide": [
+                {
+                    "key": "certificate",
+                    "title": "Certificate",
+                    "text": "Both sides of TLS are ready.",
+                    "href": "/certificates",
+                    "done": True,
+                },
+                {
+                    "key": "broker",
+                    "title": "Broker",
+                    "text": "Where uplinks go.",
+                    "href": "/config#MQTT_BROKER",
+                    "done": True,
+                },
+                {
+                    "key": "station",
+                    "title": "First base station",
+                    "text": "Make a bundle and connect with it.",
+                    "href": "/certificates#bundle",
+                    "done": False,
+                },
+                {
+                    "key": "sensor",
+                    "title": "First sensor",
+                    "text": "Add it with its EUI and key.",
+                    "href": "/sensors/new",
+                    "done": False,
+                },
+            ],
+            "charts": [
+                chart("uplinks", "Uplinks", "/s", ["uplinks"], 40, 12),
+                chart("duplicates", "Duplicates", "%", ["duplicates"], 41, 6),
+                chart("stations", "Stations online", "", ["online"], 3, 0),
+            ],
+            "range": "hour",
+        },
+        "stations.html": {
+            "rows": [
+                station(1),
+                station(2),
+                station(
+                    3, state="offline", reason="no answer to a ping for 30 s", certificate=None, cpu=None
+                ),
+                station(4, state="connecting", name="", uplink_rate=None),
+            ],
+            "counts": {"all": 4, "online": 2, "connecting": 1, "offline": 1, "refused": 1},
+            "paging": paging(4),
+            "refused": [
+                {
+                    "address": "198.51.100.7",
+                    "reason": "certificate of another CA",
+                    "certificate": "CN=gateway",
+                    "count": 17,
+                    "at": NOW - 12,
+                }
+            ],
+            **reads,
+        },
+        "station.html": {
+            "station": station(2),
+            "timeline": timeline,
+            "certificate": station(2)["certificate"],
+            "charts": [
+                chart("load", "CPU and memory", "%", ["CPU", "memory"], 40, 12),
+                chart("duty", "Duty cycle", "%", ["duty cycle"], 2, 1),
+                chart("temperature", "Temperature", "\N{DEGREE SIGN}C", ["temperature"], 40, 3),
+                chart("uplinks", "Uplinks", "/min", ["uplinks"], 60, 20),
+            ],
+            "range": "hour",
+        },
+        "sensors.html": {
+            "rows": [sensor(number) for number in range(1, 51)],
+            "counts": {
+                "all": 10_000,
+                "attached": 9_800,
+                "partial": 120,
+                "detached": 60,
+                "warning": 12,
+                "refused": 3,
+                "never seen": 12,
+            },
+            "unknown_count": 7,
+            "paging": paging(10_000),
+            "args": {"sort": "-last_seen_at"},
+        },
+        "unknown_sensors.html": {
+            "rows": [
+                {
+                    "eui": "70B3D59CDFFFFFFF",
+                    "last_heard_at": NOW - 5,
+                    "uplinks": 12,
+                    "base_station_eui": "CAFEBA5E00000001",
+                    "station_name": "Roof 1",
+                    "snr": 3.0,
+                    "rssi": -120.0,
+                }
+            ],
+            "total": 1,
+        },
+        "sensor_form.html": {
+            "sensor": {
+                "eui": "70B3D59CD0000001",
+                "nwKey": MASK,
+                "shortAddr": "0A1B",
+                "bidi": True,
+                "name": "Water meter 1",
+                "tags": ["water"],
+            },
+            "eui": None,
+        },
+        "sensor_import.html": {},
+        "sensor.html": {
+            "sensor": sensor(9, state="attached", state_text="attached"),
+            "registrations": [
+                {
+                    "base_station_eui": "CAFEBA5E00000001",
+                    "name": "Roof 1",
+                    "connected": True,
+                    "state": "attached",
+                    "code": None,
+                    "message": None,
+                    "timestamp": NOW - 100,
+                },
+                {
+                    "base_station_eui": "CAFEBA5E00000002",
+                    "name": None,
+                    "connected": False,
+                    "state": "refused",
+                    "code": 22,
+                    "message": "no such channel",
+                    "timestamp": NOW - 90,
+                },
+            ],
+            "timeline": timeline,
+            "uplinks": [uplink_event(900 - number) | {"lost_before": number % 2} for number in range(8)],
+            "names": {"CAFEBA5E00000001": "Roof 1"},
+            "lost": 4,
+            "charts": [
+                chart("snr", "SNR", "dB", ["Roof 1", "Roof 2", "Roof 3"], 12, 3),
+                chart("rssi", "RSSI", "dBm", ["Roof 1", "Roof 2", "Roof 3"], -104, 4),
+            ],
+            "range": "hour",
+            "downlinks": [
+                {
+                    "queId": 7,
+                    "state": "queued",
+                    "created_at": NOW - 30,
+                    "changed_at": NOW - 30,
+                    "data": ["01ff"],
+                    "cnt": None,
+                    "bs_eui": None,
+                    "message": None,
+                    "ref": None,
+                },
+                {
+                    "queId": 6,
+                    "state": "acknowledged",
+                    "created_at": NOW - 9000,
+                    "changed_at": NOW - 8000,
+                    "data": [],
+                    "cnt": None,
+                    "bs_eui": "CAFEBA5E00000001",
+                    "message": None,
+                    "ref": "valve",
+                },
+            ],
+            "paths": [
+                {
+                    "base_station_eui": "CAFEBA5E00000001",
+                    "name": "Roof 1",
+                    "snr": 14.0,
+                    "rssi": -100.0,
+                    "last_heard_at": NOW - 20,
+                    "preferred": True,
+                },
+                {
+                    "base_station_eui": "CAFEBA5E00000002",
+                    "name": None,
+                    "snr": 4.0,
+                    "rssi": -110.0,
+                    "last_heard_at": NOW - 20,
+                    "preferred": False,
+                },
+            ],
+        },
+        "live.html": {
+            "events": [
+                *(uplink_event(seq) for seq in range(100, 90, -1)),
+                {
+                    "seq": 90,
+                    "timestamp": NOW - 60,
+                    "kind": "station-state",
+                    "base_station_eui": "CAFEBA5E00000001",
+                    "title": "Came online",
+                },
+            ],
+            "kinds": ["uplink", "sensor-status", "station-state", "station-status", "downlink-status"],
+            "delivered": {"mqtt": 100, "log": 95},
+            "older": 90,
+            "args": {},
+        },
+        "logs.html": {
+            "lines": [
+                {
+                    "timestamp": NOW - number,
+                    "level": ["info", "warn", "error", "debug"][number % 4],
+                    "logger": "bssci.station.protocol",
+                    "text": f"station connected CAFEBA5E0000000{number % 9}",
+                }
+                for number in range(30)
+            ],
+            "loggers": ["bssci.service", "bssci.station.protocol"],
+            "args": {},
+        },
+        "configuration.html": {"groups": _settings()},
+        "certificates.html": {
+            "files": [_certificate("CA", "ca", 3000), _certificate("service center", "server", 20)],
+            "stations": [station(1) | {"certificate": _certificate("station", "station", 400)}],
+            "bundles": [_certificate("Base station CAFEBA5E00000001", "station:CAFEBA5E00000001", 400)],
+            "errors": [],
+            "warnings": ["certs/server.pem: expires on 2026-12-24"],
+            "can_issue": False,
+        },
+        "accounts.html": {
+            "users": [
+                {"name": "anna", "role": "admin", "created_at": NOW - 9e6, "sessions": 2},
+                {"name": "bert", "role": "viewer", "created_at": NOW - 9e5, "sessions": 0},
+            ],
+            "tokens": [{"name": "grafana", "role": "viewer", "created_at": NOW - 9e5}],
+            "sessions": [
+                {
+                    "id": "s1",
+                    "address": "192.0.2.200",
+                    "agent": "Firefox on Linux",
+                    "created_at": NOW - 4000,
+                    "seen_at": NOW,
+                    "current": True,
+                },
+                {
+                    "id": "s2",
+                    "address": "192.0.2.201",
+                    "agent": "Chrome on Android",
+                    "created_at": NOW - 9000,
+                    "seen_at": NOW - 800,
+                    "current": False,
+                },
+            ],
+        },
+        "audit.html": {
+            "entries": [
+                {
+                    "seq": 2,
+                    "timestamp": NOW - 5,
+                    "who": "anna",
+                    "action": "sensor.reveal_key",
+                    "target": "70B3D59CD0000001",
+                    "detail": "",
+                    "address": "192.0.2.200",
+                },
+                {
+                    "seq": 1,
+                    "timestamp": NOW - 50,
+                    "who": "bert",
+                    "action": "login.refused",
+                    "target": "",
+                    "detail": "",
+                    "address": "192.0.2.201",
+                },
+            ],
+            "older": 1,
+            "args": {},
+        },
+        "login.html": {"error": None, "next": "/sensors", "setup_hint": False},
+        "setup.html": {"token": "t", "error": None},
+        "error.html": {"status": 404, "title": "Not found", "message": None},
+    }
+
+
+def hostile(data: Any) -> Any:
+    """The same shape with every text replaced by one that must not be taken for markup."""
+    if isinstance(data, dict):
+        return {name: value if name in _FIXED else hostile(value) for name, value in data.items()}
+    if isinstance(data, list):
+        return [hostile(each) for each in data]
+    return HOSTILE if isinstance(data, str) else copy.copy(data)
+
+
+def bare(data: Any) -> Any:
+    """The same shape where nothing is known: no rows, no numbers."""
+    if isinstance(data, dict):
+        return {
+            name: value if name in _FIXED or name in _NEEDED else bare(value) for name, value in data.items()
+        }
+    if isinstance(data, list):
+        return []
+    return data if isinstance(data, (str, bool)) else None
+
+
+_FIXED = {"role", "severity", "kind", "state", "theme"}
+_NEEDED = {"start", "end", "eui", "now"}

@@ -1,0 +1,361 @@
+"""The web admin in memory: a real service center, a browser of a few lines, time that is moved."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+
+from bssci import bundles
+from bssci.center import ServiceCenter
+from bssci.center.configuration import Configuration
+from bssci.model import AnyEvent
+from bssci.web.accounts import Account, AccountFile
+from bssci.web.context import Outside
+from bssci.web.routing import ROLES
+from bssci.web.service import WebAdmin
+from tests.support.inline_journal import InlineJournal
+
+EPOCH = 1_700_000_000.0
+PASSWORD = "correct horse battery"
+KEY = "000102030405060708090A0B0C0D0E0F"
+SENSOR = "70B3D56770110001"
+
+
+def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """An entry of endpoints.json."""
+    entry = {"eui": f"70B3D5677011{number:04X}", "nwKey": KEY, "shortAddr": f"{number:04X}", "bidi": True}
+    return entry | changes
+
+
+def in_line(function: Callable[..., Any], *values: Any) -> Deferred[Any]:
+    """What ``deferToThread`` does, here and now."""
+    return maybeDeferred(function, *values)
+
+
+class _Hasher:
+    """Fast, and just as right or wrong."""
+
+    def hash(self, password: str) -> str:
+        return f"hashed {password}"
+
+    def verify(self, hashed: str, password: str) -> bool:
+        from argon2.exceptions import VerifyMismatchError
+
+        if hashed != f"hashed {password}":
+            raise VerifyMismatchError
+        return True
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def error(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.json()["error"]
+        return answer
+
+
+class _Transport(StringTransport):
+    """With the methods of TCP that the site uses."""
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+        self.disconnecting = True
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """There is nothing to delay."""
+
+
+class Connection:
+    """A client's connection to the site."""
+
+    def __init__(self, house: WebHouse, address: str = "192.0.2.7") -> None:
+        self.house = house
+        self.transport = _Transport(peerAddress=IPv4Address("TCP", address, 40000))
+        self.protocol = house.admin.site.buildProtocol(self.transport.getPeer())
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+        self.house.settle()
+
+    @property
+    def received(self) -> bytes:
+        return self.transport.value()
+
+    def lose(self) -> None:
+        from twisted.internet.error import ConnectionLost
+        from twisted.python.failure import Failure
+
+        self.protocol.connectionLost(Failure(ConnectionLost()))
+        self.house.settle()
+
+
+class Browser:
+    """Keeps cookies and the CSRF token.
+
+    :ivar token: sent as ``Authorization: Bearer`` if it is not empty.
+    """
+
+    def __init__(self, house: WebHouse, address: str = "192.0.2.7") -> None:
+        self.house = house
+        self.address = address
+        self.cookies: dict[str, str] = {}
+        self.csrf = ""
+        self.token = ""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Answer:
+        """One request; a body that is not bytes goes as JSON."""
+        connection = Connection(self.house, self.address)
+        connection.send(self.request(method, path, body, headers=headers, content_type=content_type))
+        answer = parse(connection.received)
+        self.cookies.update(answer.cookies)
+        connection.lose()
+        return answer
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        """The bytes of a request."""
+        lines = {"Host": "service.test", "Connection": "close"}
+        if self.csrf and method not in ("GET", "HEAD"):
+            lines["X-CSRF-Token"] = self.csrf
+        if self.cookies:
+            lines["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        if self.token:
+            lines["Authorization"] = f"Bearer {self.token}"
+        data = b""
+        if body is not None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            lines["Content-Type"] = content_type
+        if body is not None or method in ("POST", "PUT", "DELETE"):
+            lines["Content-Length"] = str(len(data))
+        lines.update(headers or {})
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + data
+
+    def get(self, path: str, **more: Any) -> Answer:
+        return self.ask("GET", path, **more)
+
+    def post(self, path: str, body: Any = None, **more: Any) -> Answer:
+        return self.ask("POST", path, {} if body is None else body, **more)
+
+    def delete(self, path: str, **more: Any) -> Answer:
+        return self.ask("DELETE", path, **more)
+
+    def log_in(self, name: str, password: str = PASSWORD) -> Answer:
+        answer = self.post("/api/login", {"username": name, "password": password})
+        if answer.status == 200:
+            self.csrf = answer.json()["csrf"]
+        return answer
+
+
+def parse(data: bytes) -> Answer:
+    """An answer's bytes."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers: dict[str, str] = {}
+    cookies: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        if name.lower() == "set-cookie":
+            key, _, rest = value.partition("=")
+            cookies[key] = rest.partition(";")[0]
+        headers[name.lower()] = value
+    if headers.get("transfer-encoding") == "chunked":
+        body = _unchunked(body)
+    if headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    return Answer(int(first.split()[1]), headers, body, cookies)
+
+
+def _unchunked(data: bytes) -> bytes:
+    parts = []
+    while data:
+        size, _, rest = data.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            break
+        parts.append(rest[:length])
+        data = rest[length + 2 :]
+    return b"".join(parts)
+
+
+class WebHouse:
+    """The service center and its web admin, on a clock and a journal that do what they are told."""
+
+    def __init__(
+        self, directory: Path, sensors: int = 1, outside: Outside | None = None, **options: str
+    ) -> None:
+        self.directory = directory
+        self.clock = Clock()
+        self.clock.advance(1000.0)
+        self.outside = outside
+        self.options = options
+        state = directory / "data"
+        state.mkdir(exist_ok=True)
+        (directory / "endpoints.json").write_text(
+            json.dumps([sensor_entry(number) for number in range(1, sensors + 1)])
+        )
+        certs = directory / "certs"
+        now = datetime.now(UTC)
+        list(bundles.make_authority(certs / "ca.pem", now))
+        list(bundles.make_server(certs / "ca.pem", certs / "server.pem", certs / "server_key.pem", [], now))
+        self.file = AccountFile(state, self.now)
+        self.file._hasher = _Hasher()
+        for role in ROLES:
+            self.file.add(role, role, PASSWORD)
+        self.open()
+
+    def open(self) -> None:
+        """Start as the service does."""
+        directory, certs = self.directory, self.directory / "certs"
+        options = {
+            "sensor-config-file": str(directory / "endpoints.json"),
+            "state-dir": str(directory / "data"),
+            "cert-file": str(certs / "server.pem"),
+            "key-file": str(certs / "server_key.pem"),
+            "ca-file": str(certs / "ca.pem"),
+        }
+        self.configuration = Configuration(options | self.options, {}, directory / ".env", in_line)
+        self.journal = InlineJournal(directory / "data")
+        self.center = ServiceCenter(self.clock, self.configuration, self.journal, self.now)
+        self.center.sensors._run_in_thread = in_line
+        self.center.start()
+        self.center.queue_statistics = lambda: {
+            "mqtt": {
+                "queued": 3.0,
+                "oldest_seconds": 1.5,
+                "delivered": 10.0,
+                "failed": 1.0,
+                "failing": False,
+                "rate": 0.5,
+            }
+        }
+        self.admin = WebAdmin(
+            self.clock, self.center, self.configuration, self.outside, now=self.now, run_in_thread=in_line
+        )
+        self.admin.guard.file._hasher = _Hasher()
+        for part in (self.admin.sessions, self.admin.context.figures, self.admin.context.hub):
+            part.start()
+        self.admin.context.feed.start()
+        self.settle()
+
+    def now(self) -> float:
+        return EPOCH + self.clock.seconds()
+
+    def settle(self) -> None:
+        """Let everything happen that needs no time."""
+        for _ in range(1000):
+            self.clock.advance(0)
+            if not self.journal.commit() and not any(
+                call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()
+            ):
+                break
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds)
+        self.settle()
+
+    def happen(self, *events: AnyEvent) -> int:
+        """Store events; the number of the first."""
+        first = self.journal.last_seq + 1
+        self.journal.append_events(list(events))
+        self.settle()
+        return first
+
+    def browser(self, role: str | None = None, address: str = "192.0.2.7") -> Browser:
+        """A browser, logged in with an account of that role."""
+        browser = Browser(self, address)
+        if role is not None:
+            assert browser.log_in(role).status == 200
+        return browser
+
+    def account(self, name: str) -> Account:
+        account = self.file.read().account(name)
+        assert account is not None
+        return account
+
+    def audit(self) -> list[tuple[str, str, str]]:
+        """(who, action, target), oldest first."""
+        reading = self.journal.read_audit(before=None, limit=1000)
+        self.settle()
+        entries: list[Any] = []
+        reading.addCallback(entries.extend)
+        return [(each.who, each.action, each.target) for each in reversed(entries)]
+
+    def crash(self) -> None:
+        """As kill -9, then a start."""
+        self.journal.cut()
+        for call in list(self.clock.getDelayedCalls()):
+            call.cancel()
+        self.open()
+
+    def close(self) -> None:
+        self.admin.stop()
+        self.center.stop_receiving()
+        self.settle()
+        self.journal.close()
+
+
+@pytest.fixture
+def make_web_house(tmp_path: Path) -> Iterator[Callable[..., WebHouse]]:
+    """Builds a :class:`WebHouse`."""
+    houses: list[WebHouse] = []
+
+    def make(**more: Any) -> WebHouse:
+        houses.append(WebHouse(tmp_path, **more))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.close()
+
+
+@pytest.fixture
+def web(make_web_house: Callable[..., WebHouse]) -> WebHouse:
+    return make_web_house()
+
+
+__all__ = ["Answer", "Browser", "Connection", "WebHouse", "make_web_house", "web"]

@@ -1,0 +1,188 @@
+"""The live stream: one encoding for all, a bound for each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bssci.model import SensorWarning, StationState
+from bssci.web import feed, live, service
+from tests.support.journal import uplink
+from tests.support.web import EPOCH, Browser, Connection, WebHouse
+
+STATION = "70B3D59CD0000001"
+
+
+class Viewer:
+    """A browser that watches."""
+
+    def __init__(self, browser: Browser, query: str = "", **headers: str) -> None:
+        self.connection = Connection(browser.house)
+        self.connection.send(browser.request("GET", f"/api/live{query}", headers=headers))
+
+    def events(self) -> list[tuple[str, dict[str, Any]]]:
+        """What came: (event, data)."""
+        body = self.connection.received.partition(b"\r\n\r\n")[2].decode()
+        found = []
+        for block in body.replace("\r\n", "\n").split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
+            if "event" in lines:
+                found.append((lines["event"], json.loads(lines["data"])))
+        return found
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.events()]
+
+
+def state(at: float = EPOCH) -> StationState:
+    return StationState(at=at, base_station_eui=STATION, state="online")
+
+
+def test_events_come_as_they_happen(web: WebHouse) -> None:
+    viewer = Viewer(web.browser("viewer"))
+    assert viewer.kinds() == ["hello"]
+    seq = web.happen(uplink(7), state())
+    web.advance(feed.PACE)
+    assert viewer.kinds() == ["hello", "uplink", "station-state"]
+    _, event = viewer.events()[1]
+    assert event["seq"] == seq and event["cnt"] == 7 and event["title"]
+    viewer.connection.lose()
+    assert len(web.admin.context.hub) == 0
+
+
+def test_a_viewer_sees_only_what_it_asked_for(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    uplinks = Viewer(browser, "?kind=uplink")
+    station = Viewer(browser, f"?station={STATION.lower()}")
+    sensor = Viewer(browser, "?sensor=FCA84A0300001234&kind=sensor-warning,uplink")
+    warning = SensorWarning(
+        at=EPOCH,
+        end_point_eui="0000000000000001",
+        inactive_hours=1,
+        hours_until_detach=1,
+        warning_threshold_hours=1,
+        detach_threshold_hours=2,
+    )
+    web.happen(uplink(1), state(), warning)
+    web.advance(feed.PACE)
+    assert uplinks.kinds() == ["hello", "uplink"]
+    assert station.kinds() == ["hello", "uplink", "station-state"]
+    assert sensor.kinds() == ["hello", "uplink"]
+    for viewer in (uplinks, station, sensor):
+        viewer.connection.lose()
+
+
+def test_a_viewer_who_comes_back_gets_what_it_missed_once(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    first = web.happen(uplink(1), uplink(2), uplink(3))
+    viewer = Viewer(browser, **{"Last-Event-ID": str(first)})
+    web.happen(uplink(4))
+    web.advance(feed.PACE)
+    web.advance(feed.PACE)
+    assert [event["cnt"] for kind, event in viewer.events() if kind == "uplink"] == [2, 3, 4]
+    viewer.connection.lose()
+
+
+def test_a_viewer_who_was_away_for_long_is_told(web: WebHouse) -> None:
+    web.happen(*(uplink(number) for number in range(600)))
+    viewer = Viewer(web.browser("viewer"), "?since=1")
+    assert viewer.events()[1] == ("skipped", {"count": web.journal.last_seq - 1})
+    viewer.connection.lose()
+
+
+def test_a_viewer_who_does_not_read_is_dropped_at_a_bound(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MAX_BUFFER", 20_000)
+    browser = web.browser("viewer")
+    slow, quick = Viewer(browser), Viewer(browser)
+    slow.connection.transport.producer.pauseProducing()
+    before = len(slow.connection.received)
+    for number in range(10):
+        web.happen(*(uplink(number * 10 + each) for each in range(10)))
+        web.advance(feed.PACE)
+    assert slow.connection.transport.aborted
+    assert len(slow.connection.received) == before
+    assert len(web.admin.context.hub) == 1 and web.admin.context.hub.dropped == 1
+    assert quick.kinds().count("uplink") == 100
+    for viewer in (slow, quick):
+        viewer.connection.lose()
+
+
+def test_a_viewer_who_reads_again_goes_on(web: WebHouse) -> None:
+    viewer = Viewer(web.browser("viewer"))
+    producer = viewer.connection.transport.producer
+    producer.pauseProducing()
+    web.happen(uplink(1))
+    web.advance(feed.PACE)
+    assert viewer.kinds() == ["hello"]
+    producer.resumeProducing()
+    assert viewer.kinds() == ["hello", "uplink"]
+    viewer.connection.lose()
+
+
+def test_fifty_viewers_cost_one_encoding(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    encodings = []
+    real = live.encoded
+    monkeypatch.setattr(live, "encoded", lambda seq, event: encodings.append(seq) or real(seq, event))
+    browser = web.browser("viewer")
+    viewers = [Viewer(browser) for _ in range(50)]
+    web.happen(uplink(1), uplink(2))
+    web.advance(feed.PACE)
+    assert len(encodings) == 2
+    assert all(viewer.kinds().count("uplink") == 2 for viewer in viewers)
+    for viewer in viewers:
+        viewer.connection.lose()
+
+
+def test_viewers_are_bounded(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MAX_VIEWERS", 1)
+    browser = web.browser("viewer")
+    viewer = Viewer(browser)
+    assert browser.get("/api/live").status == 503
+    viewer.connection.lose()
+
+
+def test_a_viewer_is_told_that_the_line_lives_and_parted_from_when_it_logs_out(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    viewer = Viewer(browser)
+    web.advance(live.KEEP_ALIVE)
+    assert viewer.kinds() == ["hello", "ping"]
+    browser.post("/api/logout")
+    web.advance(live.KEEP_ALIVE)
+    assert viewer.connection.transport.aborted
+    viewer.connection.lose()
+
+
+def test_a_viewer_whose_account_was_removed_is_parted_from(web: WebHouse) -> None:
+    viewer = Viewer(web.browser("viewer"))
+    web.admin._refresher.start()
+    web.file.remove("viewer")
+    web.advance(service.REFRESH_INTERVAL)
+    web.advance(live.KEEP_ALIVE)
+    assert viewer.connection.transport.aborted
+    viewer.connection.lose()
+
+
+def test_a_flood_is_passed_over_and_counted(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "MAX_BEHIND", 50)
+    monkeypatch.setattr(feed, "BATCH", 10)
+    viewer = Viewer(web.browser("viewer"))
+    web.happen(*(uplink(number) for number in range(100)))
+    for _ in range(20):
+        web.advance(feed.PACE)
+    kinds = viewer.kinds()
+    assert kinds[1] == "skipped" and viewer.events()[1][1] == {"count": 90}
+    assert kinds.count("uplink") == 10
+    assert web.admin.context.figures.unseen == 90
+    viewer.connection.lose()
+
+
+def test_text_of_others_stays_text(web: WebHouse) -> None:
+    viewer = Viewer(web.browser("viewer"))
+    web.happen(StationState(at=EPOCH, base_station_eui=STATION, state="offline", reason="a\n\nevent: x"))
+    web.advance(feed.PACE)
+    assert viewer.kinds() == ["hello", "station-state"]
+    viewer.connection.lose()

@@ -1,0 +1,270 @@
+"""Status, settings, charts, events, log, audit, health, metrics and the description of the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci import logs
+from bssci.model import StationState, StationStatus
+from bssci.settings import SETTINGS
+from bssci.web import sampler
+from bssci.web.context import Outside
+from tests.support.journal import uplink
+from tests.support.web import EPOCH, WebHouse
+
+STATION = "70B3D59CD0000001"
+
+
+def test_status_under_both_names(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    status = browser.get("/api/bssci/status").json()
+    assert status.keys() >= {"running", "base_stations", "sensors", "mqtt", "tls", "deduplication"}
+    assert set(status["deduplication"]) >= {
+        "total_messages",
+        "duplicate_messages",
+        "published_messages",
+        "duplication_rate",
+    }
+    assert set(status["queue_statistics"]["mqtt"]) >= {
+        "queued",
+        "oldest_seconds",
+        "delivered",
+        "failed",
+        "rate",
+    }
+    assert browser.get("/api/service/status").json().keys() == status.keys()
+
+
+def test_the_dashboard_says_in_one_sentence_what_is_wrong(make_web_house: Callable[..., WebHouse]) -> None:
+    listening = [True]
+    web = make_web_house(outside=Outside(listening=lambda: listening[0]))
+    browser = web.browser("viewer")
+    health = browser.get("/api/dashboard").json()["health"]
+    assert health["ok"] and "waits for its first base station" in health["sentence"]
+    listening[0] = False
+    health = browser.get("/api/dashboard").json()["health"]
+    assert not health["ok"] and health["sentence"].startswith("Base stations cannot connect")
+    assert health["problems"][0]["severity"] == "error"
+
+
+def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    web = make_web_house(**{"mqtt-username": "me", "mqtt-password": "topsecret"})
+    answer = web.browser("viewer").get("/api/config")
+    assert "topsecret" not in answer.text
+    config = answer.json()
+    assert config["MQTT_PASSWORD"] == "********" and config["STATUS_INTERVAL"] == 300
+    entries = {each["name"]: each for each in config["settings"]}
+    assert entries.keys() == SETTINGS.keys()
+    assert entries["MQTT_USERNAME"]["origin"] == "command line"
+    assert not entries["MQTT_USERNAME"]["editable"] and entries["LISTEN_PORT"]["editable"]
+    assert all(each["group"] != "Other" for each in entries.values())
+    fixed = web.browser("admin").post("/api/config", {"MQTT_USERNAME": "you"})
+    assert fixed.status == 409 and fixed.error["field"] == "MQTT_USERNAME"
+
+
+def test_settings_are_changed_all_or_none(web: WebHouse) -> None:
+    browser = web.browser("admin")
+    before = (web.directory / ".env").exists()
+    wrong = browser.post("/api/config", {"DEDUPLICATION_DELAY": 1, "STATUS_INTERVAL": "often"})
+    assert wrong.status == 422 and wrong.error["field"] == "STATUS_INTERVAL"
+    together = browser.post("/api/config", {"AUTO_DETACH_WARNING_TIMEOUT": 10**8})
+    assert together.status == 422 and together.error["field"] == "AUTO_DETACH_WARNING_TIMEOUT"
+    assert browser.post("/api/config", {"COLOUR": "red"}).error["field"] == "COLOUR"
+    assert browser.post("/api/config", {"LISTEN_PORT": {"a": 1}}).error["field"] == "LISTEN_PORT"
+    assert (web.directory / ".env").exists() == before
+    dry = browser.post("/api/config?dry_run=1", {"settings": {"STATUS_INTERVAL": 60}}).json()
+    assert dry["changes"] == [{"name": "STATUS_INTERVAL", "before": 300.0, "after": 60.0, "restart": False}]
+    assert web.center.stations.status_interval == 300
+    done = browser.post("/api/config", {"STATUS_INTERVAL": 60, "LISTEN_PORT": [16018, 16017]}).json()
+    assert done["needs_restart"] == ["LISTEN_PORT"]
+    assert web.center.stations.status_interval == 60
+    assert (web.directory / ".env").stat().st_mode & 0o777 == 0o600
+    targets = [target for _, action, target in web.audit() if action == "config.change"]
+    assert sorted(targets) == ["LISTEN_PORT", "STATUS_INTERVAL"]
+
+
+def test_a_masked_secret_stays_and_a_new_one_is_not_written_down(web: WebHouse) -> None:
+    browser = web.browser("admin")
+    secret = {"MQTT_USERNAME": "me", "MQTT_PASSWORD": "topsecret"}
+    assert "topsecret" not in browser.post("/api/config", secret).text
+    assert browser.post("/api/config", {"MQTT_PASSWORD": "********", "MQTT_PORT": 1884}).status == 200
+    assert web.configuration.current.mqtt_password == "topsecret"
+    for path in ("/api/audit", "/api/config", "/config", "/audit", "/api/logs"):
+        assert "topsecret" not in browser.get(path).text
+
+
+def test_the_broker_is_tried_with_settings_that_are_not_saved(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    tried = []
+    web = make_web_house(
+        outside=Outside(try_broker=lambda settings: tried.append(settings.mqtt_broker) or "no answer")
+    )
+    answer = web.browser("admin").post("/api/config/test-broker", {"MQTT_BROKER": "broker.test"})
+    assert answer.json()["ok"] is False and answer.json()["lines"][0]["text"] == "no answer"
+    assert tried == ["broker.test"]
+    assert web.configuration.current.mqtt_broker == "localhost"
+
+
+def test_figures_over_time(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    for minute in range(5):
+        web.center.deduplication.statistics.published_messages += 10 * minute
+        sampling.sample()
+        web.advance(60)
+    answer = web.browser("viewer").get("/api/history?metric=uplinks&range=hour").json()
+    assert [value for _, value in answer["points"]] == [0, 10, 20, 30, 40]
+    assert answer["unit"] == "/min"
+    browser = web.browser("viewer")
+    assert browser.get("/api/history?metric=colour").error["field"] == "metric"
+    assert browser.get("/api/history?range=year").error["field"] == "range"
+    assert browser.get("/api/dashboard").json()["uplinks"]["last_hour"] == 100
+    web.advance(sampler.KEPT)
+    sampling.sample()
+    later = web.browser("viewer").get("/api/history?metric=uplinks&range=week").json()
+    assert len(later["points"]) == 1
+
+
+def test_a_hole_in_the_figures_is_a_hole_in_the_line(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    sampling.sample()
+    web.advance(600)
+    sampling.sample()
+    points = web.browser("viewer").get("/api/history?metric=backlog&range=hour").json()["points"]
+    assert [value for _, value in points] == [3.0, None, 3.0]
+
+
+def test_a_look_back_into_the_journal(web: WebHouse) -> None:
+    web.happen(uplink(1), StationState(at=EPOCH, base_station_eui=STATION, state="online"), uplink(2))
+    browser = web.browser("viewer")
+    assert [each["kind"] for each in browser.get("/api/events").json()["events"]] == [
+        "uplink",
+        "station-state",
+        "uplink",
+    ]
+    found = browser.get("/api/events?kind=uplink&limit=1").json()
+    assert found["events"][0]["cnt"] == 2
+    earlier = browser.get(f"/api/events?kind=uplink&before={found['next']}").json()
+    assert [each["cnt"] for each in earlier["events"]] == [1] and earlier["next"] is None
+    one = browser.get(f"/api/events/{found['events'][0]['seq']}").json()
+    assert one["sinks"] == {"mqtt": "waiting"} and one["late_copies"] == 0
+    assert browser.get("/api/events/999").status == 404
+
+
+def test_base_stations_and_their_history(web: WebHouse) -> None:
+    from bssci.journal import StationRecord
+
+    web.journal.store_station(
+        StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="<script>")
+    )
+    web.settle()
+    web.crash()
+    web.happen(
+        StationState(at=web.now(), base_station_eui=STATION, state="online"),
+        StationStatus(at=web.now(), base_station_eui=STATION, cpu_load=0.5),
+    )
+    browser = web.browser("viewer")
+    for path in ("/api/base_stations", "/api/base-stations"):
+        (row,) = browser.get(path).json()["base_stations"]
+        assert (row["eui"], row["state"]) == (STATION, "offline")
+    detail = browser.get(f"/api/base_stations/{STATION.lower()}").json()
+    assert [each["state"] for each in detail["timeline"]] == ["online"]
+    history = browser.get(f"/api/base_stations/{STATION}/history").json()
+    assert history["series"]["cpu_load"] == [[pytest.approx(web.now()), 0.5]]
+    assert "<script>" not in browser.get("/stations").text
+
+
+def test_the_log_has_levels_filters_and_a_bound(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.logs._predicate", logs._predicate)
+    book = web.admin.context.logbook
+    book.start()
+    try:
+        log = Logger(namespace="bssci.test")
+        log.info("first {n}", n=1)
+        log.warn("Second line")
+        log.debug("not to be seen")
+        Logger(namespace="other").error("third")
+    finally:
+        book.stop()
+    browser = web.browser("operator")
+    texts = [line["text"] for line in browser.get("/api/logs").json()["lines"]]
+    assert texts == ["third", "Second line", "first 1"]
+    assert len(browser.get("/api/logs?level=warn").json()["lines"]) == 2
+    assert len(browser.get("/api/logs?logger=bssci").json()["lines"]) == 2
+    assert len(browser.get("/api/logs?q=SECOND").json()["lines"]) == 1
+    assert len(browser.get("/api/logs?limit=1").json()["lines"]) == 1
+    assert browser.get("/api/logs?level=loud").error["field"] == "level"
+
+
+def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
+    admin, operator = web.browser("admin"), web.browser("operator")
+    operator.post("/api/sensors/reload")
+    entries = admin.get("/api/audit?limit=2").json()
+    assert [each["action"] for each in entries["entries"]] == ["sensor.reload", "login"]
+    assert entries["entries"][0]["who"] == "operator"
+    assert entries["entries"][0]["address"] == "192.0.2.7"
+    assert len(admin.get(f"/api/audit?before={entries['next']}").json()["entries"]) == 1
+    assert len(admin.get("/api/audit?action=login&who=admin").json()["entries"]) == 1
+
+
+def test_health_and_readiness(make_web_house: Callable[..., WebHouse]) -> None:
+    listening = [True]
+    web = make_web_house(outside=Outside(listening=lambda: listening[0]))
+    browser = web.browser()
+    assert browser.get("/healthz").json() == {"status": "ok"}
+    assert browser.get("/readyz").json()["ready"] is True
+    web.journal.broken = True
+    web.advance(5)
+    answer = browser.get("/readyz")
+    web.journal.broken = False
+    assert answer.status == 503 and answer.json()["journal"] is False
+    web.advance(5)
+    listening[0] = False
+    assert browser.get("/readyz").status == 503
+
+
+def test_metrics(web: WebHouse) -> None:
+    web.happen(uplink(1))
+    web.advance(1)
+    answer = web.browser("viewer").get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'bssci_sink_backlog{sink="mqtt"} 3.0' in answer.text
+    assert 'bssci_events_total{kind="uplink"} 1.0' in answer.text
+    assert f'bssci_station_receptions_total{{station="{STATION}"}} 1.0' in answer.text
+    assert 'bssci_uplink_merge_seconds_bucket{le="+Inf"} 1.0' in answer.text
+    for name in ("bssci_stations_connected", "bssci_journal_bytes", "process_resident_memory_bytes"):
+        assert re.search(rf"^{name} ", answer.text, re.M), name
+
+
+def test_every_route_is_described(web: WebHouse) -> None:
+    description = web.browser("viewer").get("/api/openapi.json").json()
+    described = {
+        (method.upper(), path) for path, methods in description["paths"].items() for method in methods
+    }
+    assert described == {(route.method, route.path) for route in web.admin.routes if not route.page}
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            assert operation["summary"] and operation["responses"]["200"]
+    ids = [each["operationId"] for methods in description["paths"].values() for each in methods.values()]
+    assert len(set(ids)) == len(ids)
+    assert description["paths"]["/api/audit"]["get"]["x-role"] == "admin"
+    assert description["paths"]["/healthz"]["get"]["security"] == []
+
+
+def test_what_goes_wrong_inside_is_logged_and_not_shown(
+    web: WebHouse, expected_errors: list[Failure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(web.center), "health", None)
+    monkeypatch.setattr(web.center, "queue_statistics", lambda: 1 / 0)
+    answer = web.browser("viewer").get("/api/bssci/status")
+    assert answer.status == 500 and answer.error["code"] == "internal"
+    assert "ZeroDivision" not in answer.text
+    assert expected_errors.pop().check(ZeroDivisionError)
+    web.center.queue_statistics = dict

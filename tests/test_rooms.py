@@ -13,7 +13,9 @@ GROUND = {
     "model", "wire", "files", "fileset", "clock", "logs", "parsers", "settings", "certificates", "bundles",
     "endpoints",
 }  # fmt: skip
-HOUSE = GROUND | {"journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service"}
+HOUSE = GROUND | {
+    "journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service",
+}  # fmt: skip
 MAY_IMPORT = {
     "model": set(),
     "wire": set(),

@@ -9,13 +9,14 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import processes
+from bench import lives, processes
 
 STATIONS = ("--stations", 4, "--in-flight", 256)
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -97,6 +98,43 @@ class Benchmark:
             Figure("slowest ping meanwhile", ping, "ms", "<= 200", ping <= 200),
         ]
 
+    def attach_command(self) -> list[Figure]:
+        """One command that attaches 1 000 sensors at four stations, until all have answered."""
+        sensors, stations = 1000, 4
+        processes.write_sensors(self._directory, sensors)
+        web = processes.free_port()
+        shutil.rmtree(self._directory / "data", ignore_errors=True)
+        token = lives.make_token(self._directory)
+        with (
+            processes.service(self._directory, keep_data=True, SINKS="counting", WEB_PORT=web) as service,
+            lives.answering_stations(self._directory, service.port, stations),
+        ):
+            time.sleep(4.0)
+            seconds, answer = lives.attach_all(web, token)
+        done = json.dumps(answer).count('"done"')
+        if done < sensors * stations:
+            raise RuntimeError(f"{done} of {sensors * stations} attachments were done")
+        return [Figure("attach 1 000 sensors at 4 stations", seconds, "s", "<= 5", seconds <= 5)]
+
+    def downlinks(self) -> list[Figure]:
+        """Ingest while 100 000 downlinks are queued for the sensors that are heard, and without."""
+        sensors = 1000
+        processes.write_sensors(self._directory, sensors)
+        rates = {}
+        for count in (0, 100_000):
+            shutil.rmtree(self._directory / "data", ignore_errors=True)
+            if count:
+                lives.fill_downlinks(self._directory, count, sensors)
+            with processes.service(self._directory, keep_data=True, SINKS="counting") as service:
+                rates[count] = self._closed_loop(service.port, sensors, "--settle", 5)
+        ratio = rates[100_000] / rates[0]
+        return [Figure("ingest, 100 000 downlinks / none", ratio, "", ">= 0.9", ratio >= 0.9)]
+
+    def silence(self) -> list[Figure]:
+        """One look at 10 000 sensors."""
+        taken = lives.look_for_silence(10_000)
+        return [Figure("look for silence at 10 000 sensors", taken, "ms", "<= 50", taken <= 50)]
+
     def memory(self) -> list[Figure]:
         """The service with 10 000 sensors, and what an idle station takes."""
         count = 500
@@ -116,9 +154,9 @@ class Benchmark:
             Figure("memory of an idle station", each, "KB", "<= 60", each <= 60),
         ]
 
-    def _closed_loop(self, port: int, sensors: int) -> float:
+    def _closed_loop(self, port: int, sensors: int, *more: object) -> float:
         result = processes.load(
-            self._directory, port, *STATIONS, "--sensors", sensors, "--seconds", self._seconds
+            self._directory, port, *STATIONS, "--sensors", sensors, "--seconds", self._seconds, *more
         )
         return float(result["rate"])
 
@@ -157,7 +195,17 @@ def _wait_until(reached: Callable[[], bool], progress: Callable[[], int]) -> boo
 
 def main() -> int:
     """Exit status 0 if every goal is reached."""
-    measures = ("bare", "ingest", "latency", "end_to_end", "attach", "memory")
+    measures = (
+        "bare",
+        "ingest",
+        "latency",
+        "end_to_end",
+        "attach",
+        "attach_command",
+        "downlinks",
+        "silence",
+        "memory",
+    )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")
     parser.add_argument("--only", nargs="+", choices=measures, default=measures, metavar="MEASURE")

@@ -35,7 +35,7 @@ def prepare(directory: Path) -> None:
         cwd=directory,
         check=True,
         stdout=subprocess.DEVNULL,
-        env=_environment(),
+        env=environment(),
     )
 
 
@@ -52,7 +52,7 @@ def write_sensors(directory: Path, count: int) -> None:
 def bare(directory: Path) -> Iterator[int]:
     """The bare server; gives its port."""
     command = [sys.executable, "-m", "bench.bare", "--certificates", str(directory / "certs")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=_environment(), cwd=ROOT) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield int(process.stdout.readline())
@@ -74,11 +74,12 @@ class Service:
 
 
 @contextmanager
-def service(directory: Path, **settings: object) -> Iterator[Service]:
-    """The service in a directory that :func:`prepare` made; its journal is new."""
-    shutil.rmtree(directory / "data", ignore_errors=True)
+def service(directory: Path, *, keep_data: bool = False, **settings: object) -> Iterator[Service]:
+    """The service in a directory that :func:`prepare` made; its journal is new, unless it is kept."""
+    if not keep_data:
+        shutil.rmtree(directory / "data", ignore_errors=True)
     port = free_port()
-    environment = _environment() | {
+    variables = environment() | {
         "LISTEN_HOST": "127.0.0.1",
         "LISTEN_PORT": str(port),
         "WEB_PORT": "0",
@@ -87,7 +88,7 @@ def service(directory: Path, **settings: object) -> Iterator[Service]:
     command = [shutil.which("twistd", path=str(Path(sys.executable).parent)) or "twistd", "-n", "--pidfile="]
     log = (directory / "service.log").open("wb")
     with subprocess.Popen(
-        [*command, "bssci"], cwd=directory, env=environment, stdout=log, stderr=log
+        [*command, "bssci"], cwd=directory, env=variables, stdout=log, stderr=log
     ) as process:
         try:
             _wait_for(port, process)
@@ -148,7 +149,7 @@ def subscriber(directory: Path, port: int) -> Iterator[Subscriber]:
 def load(directory: Path, port: int, *arguments: object) -> dict[str, Any]:
     """Run the load generator to its end."""
     command = _load_command(directory, port, arguments)
-    run = subprocess.run(command, capture_output=True, check=False, text=True, env=_environment(), cwd=ROOT)
+    run = subprocess.run(command, capture_output=True, check=False, text=True, env=environment(), cwd=ROOT)
     if not run.stdout.strip():
         raise RuntimeError(f"the load generator failed: {run.stderr.strip()}")
     result: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
@@ -160,7 +161,7 @@ def idle_stations(directory: Path, port: int, count: int) -> Iterator[None]:
     """Base stations that are connected and do nothing."""
     arguments = ("--measure", "idle", "--stations", count, "--seconds", 60)
     with subprocess.Popen(
-        _load_command(directory, port, arguments), stdout=subprocess.PIPE, env=_environment(), cwd=ROOT
+        _load_command(directory, port, arguments), stdout=subprocess.PIPE, env=environment(), cwd=ROOT
     ) as process:
         try:
             assert process.stdout is not None
@@ -177,7 +178,8 @@ def _load_command(directory: Path, port: int, arguments: Sequence[object]) -> li
     return [*command, "--bundle", str(bundle), "--json", *map(str, arguments)]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """For processes that run this checkout."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "bench" / "plugins")])
     return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from bssci import bundles, endpoints, settings
 from bssci.cli.ports import cannot_listen, listening_problems, reachable
-from bssci.files import prepare_directory
+from bssci.files import prepare_directory, write_atomically
 from bssci.model import Sensor, eui_from_int
 from bssci.settings import Settings
+from bssci.web.accounts import FILE_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Start both, say how to watch them, and stop both; 0 if that was asked for and went well."""
     chosen, origins, _ = settings.load({}, os.environ, settings.ENV_FILE)
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
+    accounts = chosen.state_dir / FILE_NAME
     directory = chosen.state_dir / "demo"
     options |= {
         "state-dir": str(directory / "state"),
@@ -56,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     if problems:
         return 1
     prepare(directory, chosen)
+    _share(accounts, chosen.state_dir)
     service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
     service += [f"--{name}={value}" for name, value in options.items()]
     port = chosen.listen_port[0]
@@ -78,6 +81,14 @@ def prepare(directory: Path, chosen: Settings) -> None:
         list(bundles.make_station(chosen.ca_file, stations, eui, datetime.now(UTC)))
     if not chosen.sensor_config_file.exists():
         endpoints.write(chosen.sensor_config_file, demo_sensors())
+
+
+def _share(accounts: Path, state_dir: Path) -> None:
+    """Whoever has an account here has it in the demo, too."""
+    prepare_directory(state_dir)
+    copy = state_dir / accounts.name
+    if accounts.exists() and not copy.exists():
+        write_atomically(copy, accounts.read_bytes())
 
 
 def demo_sensors() -> list[Sensor]:
@@ -112,11 +123,13 @@ def announcement(chosen: Settings) -> str:
     kind = ", our own broker" if chosen.mqtt_broker == "embedded" else ""
     user = f" -u {chosen.mqtt_username} -P PASSWORD" if chosen.mqtt_username else ""
     ports = ", ".join(map(str, chosen.listen_port))
+    web = f"http://{reachable(chosen.web_host)}:{chosen.web_port}/" if chosen.web_port else "switched off"
     missing = "" if shutil.which("mosquitto_sub") else "  (apt-get install mosquitto-clients)"
     return f"""
 The service center is running.
   base stations   TLS on {chosen.listen_host}, port {ports}
   MQTT            {broker}:{chosen.mqtt_port}{kind}, topics below {chosen.base_topic}/
+  web admin       {web} (user admin, with the password that `bssci init` has shown)
   simulated       {len(STATIONS)} base stations that hear {len(SENSORS)} sensors, {RATE:g} uplinks a second
 Watch the uplinks from another terminal:
   mosquitto_sub -h {broker} -p {chosen.mqtt_port}{user} -v -t '{chosen.base_topic}/#'{missing}

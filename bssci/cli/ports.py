@@ -15,6 +15,8 @@ def listening_places(chosen: Settings) -> Iterator[tuple[str, str, int]]:
         yield "LISTEN_PORT", chosen.listen_host, port
     if chosen.mqtt_broker == "embedded":
         yield "MQTT_PORT", "127.0.0.1", chosen.mqtt_port
+    if chosen.web_port:
+        yield "WEB_PORT", chosen.web_host, chosen.web_port
 
 
 def listening_problems(chosen: Settings) -> Iterator[tuple[str, str]]:

@@ -22,10 +22,9 @@ def house(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def attach_over_the_air(house: House, eui: EUI = ONE, counter: int = 5) -> Deferred[None]:
-    stored = house.center.attachments.attached_over_the_air(
+    return house.center.attachments.attached_over_the_air(
         eui, session_key=SESSION_KEY, short_address=0xABCD, attach_counter=counter, at=1.0
     )
-    return stored
 
 
 def done(house: House, command: object) -> object:

@@ -60,7 +60,7 @@ def test_a_status_is_asked_for_in_the_new_interval(house: House) -> None:
         ({"MQTT_USERNAME": "x"}, "not_allowed"),
         ({"LISTEN_PORT": 1}, "invalid"),
         ({"STATUS_INTERVAL": 1, "STATE_DIR": "x"}, "invalid"),
-        ({"STATUS_INTERVAL": []}, "invalid"),
+        ({"STATUS_INTERVAL": {}}, "invalid"),
     ],
 )
 def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -> None:

@@ -624,4 +624,4 @@ def bare(data: Any) -> Any:
 
 
 _FIXED = {"role", "severity", "kind", "state", "theme"}
-_NEEDED = {"start", "end", "eui", "now"}
+_NEEDED = {"start", "end", "eui", "now", "status"}

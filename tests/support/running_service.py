@@ -1,0 +1,128 @@
+"""The service as processes: made by ``bssci init``, with a simulated base station beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+ROOT = Path(__file__).parent.parent.parent
+START_TIME = 20.0
+"""s until it must answer"""
+STOP_TIME = 10.0
+SENSOR = {
+    "eui": "70B3D59CD0000001",
+    "nwKey": "00112233445566778899AABBCCDDEEFF",
+    "shortAddr": "0A1B",
+    "bidi": True,
+}
+"""what the simulated base station hears, configured or not"""
+STATION = "CAFEBA5E00000001"
+
+
+class RunningService:
+    """A context manager; everything ends with it.
+
+    :ivar url: of the web admin.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.user = "admin"
+        self.password = ""
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith(("MQTT_", "WEB_"))
+        } | {"PYTHONPATH": str(ROOT)}
+        self._web_port, self._listen_port, self._mqtt_port = free_ports(3)
+        self.url = f"http://127.0.0.1:{self._web_port}"
+
+    def __enter__(self) -> RunningService:
+        made = subprocess.run(
+            [sys.executable, "-m", "bssci.cli", "init"],
+            cwd=self.directory,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = re.search(r"user (\S+), password (\S+)", made.stdout + made.stderr)
+        assert found, "bssci init told no password"
+        self.user, self.password = found[1], found[2]
+        ports = {"web": self._web_port, "listen": self._listen_port, "mqtt": self._mqtt_port}
+        options = [f"--{name}-port={port}" for name, port in ports.items()]
+        twistd = str(Path(sysconfig.get_path("scripts")) / "twistd")
+        self._start("service", [twistd, "-n", "--pidfile=", "bssci", "--mqtt-broker=embedded", *options])
+        try:
+            self._wait_until_ready()
+            self.simulate("stations", Path("certs/stations/base-station"), STATION)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def simulate(self, name: str, bundle: Path, station: str) -> None:
+        """Begin a base station that hears :data:`SENSOR` twice a second."""
+        config = self.directory / "simulated.json"
+        config.write_text(json.dumps([SENSOR]))
+        self._start(
+            name,
+            [
+                *(sys.executable, "-m", "bssci.cli", "simulate", "--port", str(self._listen_port)),
+                *("--bundle", str(bundle), "--first-station", station, "--sensor-config", str(config)),
+                *("--rate", "2", "--copies", "1", "--first-counter", "1"),
+            ],
+        )
+
+    def _start(self, name: str, command: list[str]) -> None:
+        with (self.directory / f"{name}.log").open("wb") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    command, cwd=self.directory, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                )
+            )
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIME
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=1):
+                    return
+            except (urllib.error.URLError, OSError):
+                log = (self.directory / "service.log").read_text()
+                assert self._processes[0].poll() is None, log
+                assert time.monotonic() < deadline, log
+                time.sleep(0.1)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(STOP_TIME)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()

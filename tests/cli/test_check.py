@@ -36,6 +36,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, t
     monkeypatch.setenv("LISTEN_PORT", str(free_port))
     monkeypatch.setenv("MQTT_BROKER", "127.0.0.1")
     monkeypatch.setenv("MQTT_PORT", str(taken_port))
+    monkeypatch.setenv("WEB_PORT", "0")
     assert main(["init"]) == 0
     return tmp_path
 
@@ -60,6 +61,15 @@ def test_a_healthy_installation(capsys: pytest.CaptureFixture[str], free_port: i
         f"ok: LISTEN_PORT: 127.0.0.1:{free_port} is free",
         f"ok: broker: 127.0.0.1:{taken_port} answers",
     ]
+
+
+def test_a_taken_port_of_the_web_admin(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, taken_port: int
+) -> None:
+    monkeypatch.setenv("WEB_PORT", str(taken_port))
+    status, _, bad = report(capsys)
+    assert status == 1
+    assert bad[0].startswith(f"error: WEB_PORT: cannot listen on 127.0.0.1:{taken_port}")
 
 
 def test_wrong_settings_end_it(capsys: pytest.CaptureFixture[str], directory: Path) -> None:

@@ -67,8 +67,16 @@ class EngineSocket:
         """Nothing here ever blocks."""
 
 
+EXACTLY_ONCE = 2
+"""QoS"""
+
+
 class Engine(Client):
-    """One connection's worth of MQTT 3.1.1, with a clean session.
+    """One connection's worth of MQTT 3.1.1.
+
+    The session at the broker outlives it, so that requests published meanwhile come with the
+    next one. Not so with QoS 2: a message that was under way would make the broker take
+    another one of the same number for its repetition.
 
     The bytes that it wants to send are in ``io`` after :meth:`loop_write`;
     ``on_writable_wanted`` is called when there is reason to do that.
@@ -78,7 +86,7 @@ class Engine(Client):
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            clean_session=True,
+            clean_session=settings.qos == EXACTLY_ONCE or not settings.client_id,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )

@@ -45,7 +45,7 @@ def test_opening_makes_a_connect_packet_and_opens_no_socket():
     assert engine.socket() is engine.io
     # will retained with QoS 1, clean session, user name and password
     assert sent(engine) == packet(
-        Kind.CONNECT, b"\0\x04MQTT\x04\xee\0\x1e\0\x06center\0\x01w\0\x04gone\0\x04user\0\x06secret"
+        Kind.CONNECT, b"\0\x04MQTT\x04\xec\0\x1e\0\x06center\0\x01w\0\x04gone\0\x04user\0\x06secret"
     )
 
 

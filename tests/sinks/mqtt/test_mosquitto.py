@@ -184,7 +184,8 @@ async def test_will_and_farewell(mosquitto, start):  # noqa: F811
     observer = start(at(broker))
     await observer.online.get()
     observer.client.subscribe(["status"])
-    settings = at(broker, client_id="center", will=("status", b"gone"))
+    # With a session that is kept, the broker takes the second for the first that is back: no will.
+    settings = at(broker, client_id="center", will=("status", b"gone"), qos=2)
     first, second = start(settings), Watched(settings)
     await first.online.get()
     second.client.start()
@@ -199,3 +200,20 @@ async def test_will_and_farewell(mosquitto, start):  # noqa: F811
     await latecomer.online.get()
     latecomer.client.subscribe(["status"])
     assert await latecomer.messages.get() == ("status", b"offline", True)
+
+
+async def test_what_is_published_while_we_are_away_comes_with_the_next_connection(mosquitto, start):  # noqa: F811
+    broker = mosquitto()
+    settings = at(broker, client_id="center")
+    first = Watched(settings)
+    first.client.subscribe(["ep/+/cmd"])
+    first.client.start()
+    await first.online.get()
+    await first.client.publish([Message("ep/1/cmd", b"first")])
+    assert await first.messages.get() == ("ep/1/cmd", b"first", False)
+    await first.client.stop()
+    other = start(at(broker))
+    await other.online.get()
+    await other.client.publish([Message("ep/1/cmd", b"attach")])
+    again = start(settings)
+    assert await again.messages.get() == ("ep/1/cmd", b"attach", False)

@@ -1,0 +1,213 @@
+"""What operators do, in a real browser with the real service and simulated base stations."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bssci.web.pages import PAGES
+from tests.support.running_service import SENSOR, STATION, RunningService
+
+pytestmark = pytest.mark.slow
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
+EUI = str(SENSOR["eui"])
+HOSTILE = "<script>alert(1)</script>"
+NEW_STATION = "CAFEBA5E000000AA"
+IMPORTED = 1000
+
+
+def test_a_wrong_password_is_refused_in_words(chromium: Any, service: RunningService) -> None:
+    context = chromium.new_context(base_url=service.url)
+    page = context.new_page()
+    page.goto("/")
+    page.get_by_label("User name").fill("nobody")
+    page.get_by_label("Password").fill("wrong password")
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("wrong")
+    context.close()
+
+
+def test_the_dashboard_says_how_it_is_and_leads_on(page: Any) -> None:
+    page.goto("/stations")
+    expect(page.locator(f"tr[data-key='{STATION}']")).to_contain_text("online")
+    page.goto("/")
+    expect(page.get_by_label("Health", exact=True)).to_contain_text(re.compile(r"\w+.*\."))
+    expect(page.locator(".freshness")).to_have_text("Up to date")
+    page.get_by_role("link", name=re.compile("^Base stations")).last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Base stations")
+
+
+def test_an_unknown_sensor_is_added_attached_and_heard_live(page: Any) -> None:
+    page.goto("/sensors/unknown")
+    page.get_by_role("link", name=f"Add {EUI}").click()
+    expect(page.get_by_label("EUI", exact=True)).to_have_value(EUI)
+    page.get_by_label("Name", exact=True).fill(HOSTILE)
+    page.get_by_label("Network key").fill(str(SENSOR["nwKey"]) + "0")
+    page.get_by_label("Short address").fill(str(SENSOR["shortAddr"]))
+    page.get_by_label("Bidirectional").check()
+    page.get_by_role("button", name="Add and attach").click()
+    expect(page.get_by_text("must be 32 hexadecimal digits, not 33")).to_be_visible()
+    expect(page.get_by_label("Network key")).to_be_focused()
+    page.get_by_label("Network key").fill(str(SENSOR["nwKey"]))
+    page.get_by_role("button", name="Add and attach").click()
+    page.wait_for_url(f"**/sensors/{EUI}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(HOSTILE)
+    expect(page.locator("[data-region=registrations]")).to_contain_text("attached")
+
+    page.get_by_role("link", name="Watch live").click()
+    first = page.locator("[data-live-rows] > tr").first
+    before = first.get_attribute("data-key") or "0"
+    expect(first).not_to_have_attribute("data-key", before)
+    expect(first).to_contain_text("heard by")
+    expect(page.locator("[data-live-rows] > tr", has_text="mqtt delivered").first).to_be_visible()
+
+
+def test_live_is_paused_and_goes_on(page: Any) -> None:
+    page.goto("/live?kind=uplink")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".freshness")).to_have_text("Paused")
+    expect(page.locator("[data-live-count]")).to_contain_text("wait")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("[data-live-count]")).not_to_contain_text("wait")
+
+
+def test_a_downlink_is_sent_and_acknowledged(page: Any, known_sensor: str) -> None:
+    page.goto(f"/sensors/{known_sensor}")
+    page.get_by_label("Payload", exact=True).fill("01 0a FG")
+    page.get_by_role("button", name="Queue it").click()
+    expect(page.get_by_text("must be hexadecimal")).to_be_visible()
+    page.get_by_label("Payload", exact=True).fill("01 0a FF")
+    page.get_by_role("button", name="Queue it").click()
+    row = page.locator("[data-region=downlinks] tbody tr").first
+    expect(row).to_contain_text("01 0A FF")
+    expect(row).to_contain_text("acknowledged")
+
+
+def test_a_key_is_masked_until_it_is_revealed(page: Any, known_sensor: str) -> None:
+    page.goto(f"/sensors/{known_sensor}")
+    assert str(SENSOR["nwKey"]) not in page.content()
+    page.get_by_role("button", name="Reveal").click()
+    expect(page.locator("[data-secret]")).to_have_text(str(SENSOR["nwKey"]))
+    page.goto("/audit")
+    expect(page.get_by_role("row").nth(1)).to_contain_text("sensor.reveal_key")
+
+
+def test_a_base_station_connects_with_a_bundle_from_the_page(
+    page: Any, service: RunningService, tmp_path: Path
+) -> None:
+    page.goto("/certificates")
+    page.get_by_label("EUI of the base station").fill(NEW_STATION.lower())
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Make and download").click()
+    archive = tmp_path / "bundle.zip"
+    download.value.save_as(archive)
+    with zipfile.ZipFile(archive) as members:
+        members.extractall(tmp_path / "bundle")
+    service.simulate("second", tmp_path / "bundle", NEW_STATION)
+    page.goto("/stations")
+    expect(page.locator(f"tr[data-key='{NEW_STATION}']")).to_contain_text("online")
+    page.goto(f"/stations/{NEW_STATION}")
+    expect(page.locator("[data-region=timeline]")).to_contain_text("Came online")
+
+
+def test_a_setting_is_refused_then_shown_as_a_difference_and_saved(page: Any) -> None:
+    page.goto("/config")
+    field = page.get_by_label("AUTO_DETACH_TIMEOUT", exact=True)
+    field.fill("soon")
+    page.get_by_role("button", name="Review and save").click()
+    expect(page.locator("#e-AUTO_DETACH_TIMEOUT")).to_contain_text("number")
+    field.fill("500000")
+    page.get_by_role("button", name="Review and save").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("259200")
+    expect(dialog).to_contain_text("500000")
+    with page.expect_navigation():
+        dialog.get_by_role("button", name="Save").click()
+    expect(field).to_have_value("500000")
+
+
+def test_a_thousand_sensors_are_checked_then_imported(page: Any) -> None:
+    rows = [f"70B3D59CE000{number:04X},{number:032X},{number:04X},false" for number in range(IMPORTED)]
+    page.goto("/sensors/import")
+    content = page.get_by_label("Or its content")
+    content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows, "70B3D59CE000FFFF,12,0001,false"]))
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("region", name="Errors per row")).to_contain_text("must be 32 hexadecimal digits")
+    expect(page.locator("[data-import-apply]")).to_be_disabled()
+    content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows]))
+    page.get_by_role("button", name="Check").click()
+    page.get_by_role("button", name=re.compile("^Import 1.000$")).click()
+    page.wait_for_url("**/sensors", timeout=20_000)
+    expect(page.get_by_text(re.compile(r"1–50 of 1.001 sensors"))).to_be_visible()
+    page.get_by_label("Filter by name, EUI or tag").fill("70b3d59ce00003e7")
+    expect(page.locator("[data-region=sensors] tbody tr")).to_have_count(1)
+
+
+def test_chosen_sensors_are_deleted_together(page: Any) -> None:
+    page.goto("/sensors?q=70B3D59CE000000")
+    page.get_by_label("Select all on this page").check()
+    expect(page.locator("[data-selection]")).to_contain_text("16 selected")
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("No sensor matches")).to_be_visible()
+
+
+def test_the_colours_follow_the_system_and_the_switch(page: Any) -> None:
+    def background() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    page.emulate_media(color_scheme="dark")
+    page.goto("/")
+    dark = background()
+    page.emulate_media(color_scheme="light")
+    assert background() != dark
+    page.get_by_role("button", name="Dark").click()
+    assert background() == dark
+    page.reload()
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    assert background() == dark
+
+
+@pytest.mark.parametrize("width", [390, 1360])
+def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    for each in PAGES:
+        eui = STATION if each.view == "station" else known_sensor
+        page.goto(each.path.replace("<eui>", eui))
+        page.wait_for_load_state("load")
+        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert over <= 0, each.path
+
+
+def test_the_menu_opens_on_a_phone(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    expect(page.get_by_role("navigation", name="Pages")).to_be_hidden()
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Sensors").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Sensors")
+
+
+def test_it_works_by_keyboard(page: Any) -> None:
+    page.goto("/sensors")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
+    page.keyboard.press("/")
+    page.keyboard.type("no such sensor")
+    expect(page.get_by_text("No sensor matches")).to_be_visible()
+
+
+def test_what_is_shown_is_marked_when_it_is_old(page: Any) -> None:
+    page.goto("/stations")
+    page.context.set_offline(True)
+    expect(page.locator(".freshness")).to_contain_text("No connection")
+    page.context.set_offline(False)
+    expect(page.locator(".freshness")).to_have_text("Up to date")

@@ -1,0 +1,153 @@
+"""Every page from a real service center in memory: for each role, with what happened in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bssci.model import DownlinkStatus, Reception, SensorStatus, StationState, StationStatus, Uplink
+from bssci.web.pages import PAGES, Page
+from bssci.web.routing import ROLES, Role, may
+from tests.support.html import Document, faults
+from tests.support.web import EPOCH, SENSOR, WebHouse
+
+STATION = "CAFEBA5E00000001"
+
+
+def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
+    reception = Reception(
+        end_point_eui=SENSOR,
+        packet_counter=counter,
+        payload=b"\x01\x02",
+        base_station_eui=STATION,
+        rx_time=int(at * 1e9),
+        snr=7.25,
+        rssi=-101.0,
+        received_at=at,
+    )
+    return Uplink(at=at, id=f"id{counter}", known=True, receptions=[reception], duplicates=0)
+
+
+def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
+    for role in ROLES:
+        browser = web.browser(role)
+        for page in PAGES:
+            if page.view == "station":
+                continue
+            answer = browser.get(path_of(page))
+            assert answer.status == (200 if may(role, page.role) else 403), (page.path, role)
+            assert faults(Document(answer.text)) == [], (page.path, role)
+
+
+def path_of(page: Page) -> str:
+    return page.path.replace("<eui>", SENSOR)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
+def test_without_a_session_a_page_leads_to_the_log_in(web: WebHouse, page: Page) -> None:
+    answer = web.browser().get(path_of(page))
+    assert answer.status == 303
+    assert answer.headers["location"].startswith("/login?next=")
+
+
+@pytest.mark.parametrize("path", ["/sensors/70B3D5677011FFFF", "/stations/CAFEBA5E0000FFFF", "/nothing"])
+def test_what_is_not_there_is_a_page_too(web: WebHouse, path: str) -> None:
+    answer = web.browser("viewer").get(path)
+    assert answer.status == 404
+    assert "Nothing here" in Document(answer.text).one("h1").text
+
+
+def test_a_sensors_page_shows_what_happened(web: WebHouse) -> None:
+    web.happen(
+        SensorStatus(at=EPOCH, action="attached", end_point_eui=SENSOR, base_station_eui=STATION),
+        heard(5),
+        heard(9, at=EPOCH + 950.0),
+        DownlinkStatus(at=EPOCH + 960.0, end_point_eui=SENSOR, queue_id=3, status="sent"),
+    )
+    text = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
+    assert "01 02" in text
+    assert "3 lost before" in text
+    assert "3 lost lately" in text
+    assert "Downlink 3 sent" in text
+    assert "Attached" in text
+
+
+def test_the_live_page_shows_an_uplinks_way(web: WebHouse) -> None:
+    first = web.happen(heard(5), StationState(at=EPOCH, base_station_eui=STATION, state="online"))
+    page = Document(web.browser("viewer").get("/live").text)
+    row = next(each for each in page.all("tr") if each["data-key"] == str(first))
+    assert "Uplink 5, 2 bytes" in row.text
+    assert "heard by" in row.text
+    assert "waiting" in row.text
+    assert "Came online, new session" in page.one("main").text
+
+
+def test_the_live_page_searches_and_filters(web: WebHouse) -> None:
+    web.happen(heard(5), StationStatus(at=EPOCH, base_station_eui=STATION, message="hot", cpu_load=0.5))
+    browser = web.browser("viewer")
+    assert "Uplink 5" not in browser.get("/live?kind=station-status").text
+    assert "CPU" in browser.get("/live?q=HOT").text
+    assert "Uplink 5" not in browser.get("/live?q=HOT").text
+    assert browser.get("/live?kind=nonsense").status == 422
+
+
+def test_the_first_of_ten_thousand_sensors_is_small_and_quick(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    browser = make_web_house(sensors=10_000).browser("operator")
+    browser.get("/sensors")
+    began = time.perf_counter()
+    answer = browser.get("/sensors")
+    assert time.perf_counter() - began < 0.3
+    assert len(answer.body) < 100_000
+    assert "of 10\N{NARROW NO-BREAK SPACE}000 sensors" in answer.text
+
+
+def test_sensors_are_searched_sorted_and_paged(make_web_house: Callable[..., WebHouse]) -> None:
+    browser = make_web_house(sensors=120).browser("viewer")
+
+    def keys(path: str) -> list[str]:
+        return [each["data-key"] for each in Document(browser.get(path).text).all("tr") if each["data-key"]]
+
+    assert len(keys("/sensors")) == 50
+    assert keys("/sensors?page=3&per_page=50")[-1] == "70B3D56770110078"
+    assert keys("/sensors?sort=-eui&per_page=1") == ["70B3D56770110078"]
+    assert keys("/sensors?q=0077") == ["70B3D56770110077"]
+    assert keys("/sensors?status=detached") == []
+
+
+def test_a_name_that_is_markup_stays_text(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    entry = {"eui": SENSOR, "name": "<script>alert(1)</script>", "tags": ["<b>"]}
+    assert browser.post("/api/sensors", entry).status == 200
+    for path in ("/sensors", f"/sensors/{SENSOR}", f"/sensors/{SENSOR}/edit"):
+        text = browser.get(path).text
+        assert "&lt;script&gt;alert" in text
+        assert "<script>alert" not in text
+
+
+def test_keys_and_passwords_are_in_no_page(make_web_house: Callable[..., WebHouse]) -> None:
+    house = make_web_house(**{"mqtt-username": "u", "mqtt-password": "top-secret-password"})
+    browser = house.browser("admin")
+    for page in PAGES:
+        if page.view != "station":
+            text = browser.get(path_of(page)).text
+            assert "top-secret-password" not in text, page.path
+            assert "000102030405060708090A0B0C0D0E0F" not in text.upper(), page.path
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_settings_are_changed_by_administrators_only(web: WebHouse, role: Role) -> None:
+    page = Document(web.browser(role).get("/config").text)
+    fields = [each for each in page.all("input", "select") if each["id"].startswith("s-")]
+    assert len(fields) > 30
+    locked = [each for each in fields if "disabled" in each.attributes]
+    assert (len(locked) < len(fields)) if role == "admin" else (locked == fields)
+
+
+def test_the_chosen_colours_come_with_the_page(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    browser.cookies["theme"] = "dark"
+    assert Document(browser.get("/").text).one("html")["data-theme"] == "dark"

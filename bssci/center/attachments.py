@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.outcomes import Answers, Outcomes
-from bssci.center.sensors import Sensors, fingerprint_of
+from bssci.center.sensors import Changes, Sensors, fingerprint_of
 from bssci.clock import Clock
 from bssci.journal import Attachment, Journal
 from bssci.model import EUI, Sensor
@@ -103,13 +103,16 @@ class Attachments:
         await self._store([self._detached(eui, reason, at) for eui in euis])
         return await self._tell(euis, "detach")
 
-    async def changed(self, attach: Collection[EUI], detach: Collection[EUI]) -> Outcomes:
-        """The configuration of sensors changed: attachments over the air with an old key are void."""
-        stale = [eui for eui in (*attach, *detach) if eui in self._stored]
-        if stale:
-            await self._forget(stale)
-        outcomes = await self._tell(attach, "attach")
-        outcomes.update(await self._tell(detach, "detach"))
+    async def changed(self, changes: Changes, *, at: float) -> Outcomes:
+        """The configuration of sensors changed. A new key makes what was attached with the old one void.
+
+        :param at: Unix seconds.
+        """
+        void = [eui for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored]
+        if void:
+            await self._forget(void)
+        outcomes = await self.attach(changes.attach, at=at)
+        outcomes.update(await self._tell(changes.detach, "detach"))
         return outcomes
 
     # over the air

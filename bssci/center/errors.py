@@ -8,8 +8,8 @@ from typing import Any
 class CommandError(Exception):
     """Tells whoever commanded what is wrong; nothing was stored or sent.
 
-    :ivar code: ``invalid``, ``unknown_sensor``, ``unknown_downlink``, ``not_bidirectional``, ``conflict``,
-        ``busy`` or ``unavailable``.
+    :ivar code: ``invalid``, ``unknown_sensor``, ``unknown_station``, ``unknown_downlink``,
+        ``not_bidirectional``, ``not_allowed``, ``conflict``, ``busy``, ``failed`` or ``unavailable``.
     :ivar message: one line: what is allowed, or what to do.
     :ivar field: of the request that is wrong, if one is.
     :ivar result: what was done all the same, if it failed in part.

@@ -101,7 +101,7 @@ class SensorCommands:
         self.silence.attached(changes.attach, self.now())
         self.downlinks.reconfigured([*changes.attach, *changes.detach])
         self.paths.forget(changes.detach)
-        return await self.attachments.changed(changes.attach, changes.detach)
+        return await self.attachments.changed(changes, at=self.now())
 
     async def _change(self, changing: Deferred[Changes]) -> Changes:
         try:

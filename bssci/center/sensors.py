@@ -24,6 +24,8 @@ class Changes:
     """new, or with other parameters on the air"""
     detach: list[EUI]
     """no longer there"""
+    rekeyed: frozenset[EUI] = frozenset()
+    """of those to attach: with another network key than before"""
 
 
 class _Entry(NamedTuple):
@@ -98,6 +100,11 @@ class Sensors:
         return Changes(
             attach=[eui for eui, entry in after.items() if _differs(before.get(eui), entry)],
             detach=[eui for eui in before if eui not in after],
+            rekeyed=frozenset(
+                eui
+                for eui, entry in after.items()
+                if eui in before and before[eui].sensor.network_key != entry.sensor.network_key
+            ),
         )
 
 

@@ -31,7 +31,7 @@ from bssci.center.station import Connection, Services, Station, methods
 from bssci.center.stations import Stations, Watcher
 from bssci.center.turns import Turns
 from bssci.center.unknown import UnknownSensor, UnknownSensors
-from bssci.center.variable_mac import VariableMac
+from bssci.center.variable_mac import VariableMac, run_variable_mac
 from bssci.clock import Clock
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
@@ -49,6 +49,10 @@ LIVE = (
     "AUTO_DETACH_CHECK_INTERVAL",
 )
 """settings that the service center itself puts into force while it runs"""
+
+
+BROKER = frozenset({"MQTT_BROKER", "MQTT_PORT", "MQTT_TLS", "MQTT_CA_FILE"})
+"""settings that say who the broker is"""
 
 
 class ServiceCenter(SensorCommands):
@@ -242,6 +246,21 @@ class ServiceCenter(SensorCommands):
         """The newest downlinks of a sensor."""
         return self.downlinks.of(eui)
 
+    # base stations
+
+    async def variable_mac_command(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
+        """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
+
+        :param command: ``activate``, ``deactivate`` or ``status``.
+        :param mac_type: 0..2**32-1; for ``status`` not used.
+        :return: ``macTypes`` for ``status``, else nothing.
+        :raises CommandError: a parameter is wrong, or the station is away, refuses or does not answer.
+        """
+        station = self.stations.get(eui)
+        if station is None:
+            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        return await run_variable_mac(self.variable_mac, station, command, mac_type)
+
     # settings
 
     def changeable_settings(self) -> dict[str, Any]:
@@ -257,6 +276,9 @@ class ServiceCenter(SensorCommands):
         for name in values:
             if name in CREDENTIALS:
                 raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
+            if name in BROKER and self.configuration.current.mqtt_password:
+                text = f"{name} decides to whom MQTT_PASSWORD is sent; change it in the web admin or .env"
+                raise CommandError("not_allowed", text, name)
             if name not in changeable():
                 raise CommandError("invalid", f"{name} is no setting that may change while running", name)
         return await self.configuration.change(

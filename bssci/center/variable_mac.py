@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakSet
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.batch import Batch
+from bssci.center.errors import CommandError
 from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome
 from bssci.center.station import Connection, Link, Station
 from bssci.clock import Clock, Timer
@@ -149,3 +151,23 @@ class VariableMac:
             )
         )
         batch.answers.append(VmUlDataRsp(opId=message.opId))
+
+
+async def run_variable_mac(
+    variable_mac: VariableMac, station: Station, command: object, mac_type: object
+) -> dict[str, Any]:
+    """Run a command as it comes from outside; see :meth:`ServiceCenter.variable_mac_command`."""
+    if command == "status":
+        outcome = await variable_mac.status(station)
+    elif command not in ("activate", "deactivate"):
+        raise CommandError("invalid", "command must be activate, deactivate or status", "command")
+    elif type(mac_type) is not int or not 0 <= mac_type < 1 << 32:
+        raise CommandError("invalid", "macType must be a whole number from 0 to 4294967295", "macType")
+    elif command == "activate":
+        outcome = await variable_mac.activate(station, mac_type)
+    else:
+        outcome = await variable_mac.deactivate(station, mac_type)
+    if outcome.state != "done":
+        reason = f"{outcome.code} {outcome.message}" if outcome.code is not None else outcome.state
+        raise CommandError("failed", f"base station {station.eui}: {reason}")
+    return {"macTypes": list(outcome.mac_types)} if isinstance(outcome, MacTypes) else {}

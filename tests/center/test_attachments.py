@@ -99,3 +99,18 @@ def test_what_cannot_be_stored_never_happened(house: House) -> None:
             result_of(each)
     assert house.center.attachments.get(ONE) == before
     assert house.center.attachments.get(TWO) is None
+
+
+def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_void(house: House) -> None:
+    attach_over_the_air(house)
+    done(house, house.center.configure([parse_sensor(sensor_entry(1, bidi=True))]))
+    wanted = house.center.attachments.wanted(ONE)
+    assert wanted is not None
+    assert (wanted.network_key, wanted.bidirectional) == (SESSION_KEY, True)
+    done(house, house.center.detach([ONE]))
+    done(house, house.center.configure([parse_sensor(sensor_entry(1, bidi=False))]))
+    stored = house.center.attachments.get(ONE)
+    assert stored is not None
+    assert (stored.state, stored.attach_counter) == ("attached", 5)
+    done(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    assert house.center.attachments.get(ONE) is None

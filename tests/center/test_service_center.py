@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -86,3 +87,11 @@ def test_its_eui_stays_the_same(house: House) -> None:
     house.crash()
     assert house.center.eui == eui
     assert int(eui[:2], 16) & 3 == 2
+
+
+def test_the_broker_that_gets_the_password_is_not_changed_from_afar(make_house: Callable[..., House]) -> None:
+    house = make_house(0, **{"mqtt-username": "u", "mqtt-password": "secret"})
+    with pytest.raises(CommandError) as refused:
+        result_of(ensureDeferred(house.center.change_settings({"MQTT_BROKER": "elsewhere"})))
+    assert (refused.value.code, refused.value.field) == ("not_allowed", "MQTT_BROKER")
+    assert house.center.configuration.current.mqtt_broker == "localhost"

@@ -26,6 +26,8 @@ SENSOR = {
     "bidi": True,
 }
 """what the simulated base station hears, configured or not"""
+RATE = 0.5
+"""uplinks a second; a sensor that sends faster closes its downlink window before it opened"""
 STATION = "CAFEBA5E00000001"
 
 
@@ -71,7 +73,7 @@ class RunningService:
         return self
 
     def simulate(self, name: str, bundle: Path, station: str) -> None:
-        """Begin a base station that hears :data:`SENSOR` twice a second."""
+        """Begin a base station that hears :data:`SENSOR`."""
         config = self.directory / "simulated.json"
         config.write_text(json.dumps([SENSOR]))
         self._start(
@@ -79,7 +81,7 @@ class RunningService:
             [
                 *(sys.executable, "-m", "bssci.cli", "simulate", "--port", str(self._listen_port)),
                 *("--bundle", str(bundle), "--first-station", station, "--sensor-config", str(config)),
-                *("--rate", "2", "--copies", "1", "--first-counter", "1"),
+                *("--rate", str(RATE), "--copies", "1", "--first-counter", "1"),
             ],
         )
 

@@ -178,7 +178,7 @@ class Watch:
         """endpoints.json was changed by hand."""
         reloaded = self.sensors.reload()
         reloaded.addCallback(
-            lambda changes: ensureDeferred(self.attachments.changed(changes.attach, changes.detach))
+            lambda changes: ensureDeferred(self.attachments.changed(changes, at=self.now()))
         )
         self.settle()
 

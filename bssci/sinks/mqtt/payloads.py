@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bssci.model import (
+    EUI,
     AnyEvent,
     CommandResponse,
     DownlinkReception,
@@ -125,6 +126,11 @@ def health_check(base_topic: str, health: dict[str, Any]) -> Message:
 def settings_answer(base_topic: str, answer: dict[str, Any]) -> Message:
     """``config/response``"""
     return Message(f"{base_topic}/config/response", _encode(answer))
+
+
+def variable_mac_answer(base_topic: str, eui: EUI, answer: dict[str, Any]) -> Message:
+    """``bs/{EUI}/vm/response``"""
+    return Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer))
 
 
 def iso_time(nanoseconds: int) -> str:

@@ -6,7 +6,7 @@
     config/get, config/set       settings that may change            -> change_settings
 
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
-``failed``; one that cannot be read is answered ``failed`` alone. The answers are events: they are
+``failed``. The answers are events: they are
 stored, so a broker that is away gets them later. Requests for one sensor are done in the order
 in which they come.
 """
@@ -107,6 +107,7 @@ class Requests:
             self._check_acceptable(payload, retained)
             asked = read_command(payload) if kind == "cmd" else read_object(_NAMES[kind], payload)
         except CommandError as error:
+            self._answer(eui, asked, "received")
             self._answer(eui, asked, "failed", error)
             return
         self._answer(eui, asked, "received")

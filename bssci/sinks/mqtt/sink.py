@@ -13,13 +13,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.clock import Ticker
-from bssci.model import AnyEvent, StationState
+from bssci.model import EUI, AnyEvent, StationState
 from bssci.settings import Settings
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.sinks.mqtt.embedded import EmbeddedBroker
 from bssci.sinks.mqtt.requests import Requests
+from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.values import MqttOffline
 
 EMBEDDED = "embedded"
@@ -71,7 +72,8 @@ class MqttSink:
             on_message=self._received,
         )
         self._requests = Requests(center, self._base_topic, self._answer_settings)
-        self._client.subscribe(self._requests.topics())
+        self._station_requests = StationRequests(center, self._base_topic, self._answer_about_station)
+        self._client.subscribe(self._requests.topics() + self._station_requests.topics())
         self._port: int = values["MQTT_PORT"]
         self._broker: EmbeddedBroker | None = None
         if values["MQTT_BROKER"] == EMBEDDED:
@@ -195,7 +197,13 @@ class MqttSink:
             deferred.callback(None)
 
     def _received(self, topic: str, payload: bytes, retained: bool) -> None:
-        self._requests.received(topic, payload, retained)
+        if self._station_requests.is_for_us(topic):
+            self._station_requests.received(topic, payload, retained)
+        else:
+            self._requests.received(topic, payload, retained)
+
+    def _answer_about_station(self, eui: EUI, answer: dict[str, Any]) -> None:
+        self._publish([payloads.variable_mac_answer(self._base_topic, eui, answer)])
 
     def _answer_settings(self, answer: dict[str, Any]) -> None:
         self._publish([payloads.settings_answer(self._base_topic, answer)])

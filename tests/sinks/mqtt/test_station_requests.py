@@ -1,0 +1,103 @@
+"""What is asked of a base station by MQTT."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bssci.sinks.mqtt.station_requests import StationRequests
+from bssci.wire.errors import ErrorCode
+from bssci.wire.messages import Error, VmActivate, VmActivateRsp, VmStatus, VmStatusRsp
+from tests.support.center import House, Line, make_house  # noqa: F401
+
+TOPIC = "mioty/bs/CAFE000000000001/vm/cmd"
+
+
+class Desk:
+    """Requests to a house with one base station."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.line = Line(house)
+        self.line.connect()
+        self.line.answer_everything()
+        self.answers: list[tuple[str, dict[str, Any]]] = []
+        self.requests = StationRequests(
+            house.center, "mioty", lambda eui, answer: self.answers.append((eui, answer))
+        )
+
+    def ask(self, request: Any, topic: str = TOPIC, retained: bool = False) -> None:
+        payload = request if isinstance(request, bytes) else json.dumps(request).encode()
+        self.requests.received(topic, payload, retained)
+        self.house.settle()
+
+    def answer(self) -> dict[str, Any]:
+        self.house.settle()
+        [(eui, answer)] = self.answers
+        assert eui == "CAFE000000000001"
+        self.answers.clear()
+        return answer
+
+
+@pytest.fixture
+def desk(make_house: Callable[..., House]) -> Desk:  # noqa: F811
+    return Desk(make_house(0))
+
+
+def test_activate_is_answered_when_the_station_has_answered(desk: Desk) -> None:
+    desk.ask({"command": "activate", "macType": 7, "ref": "a"})
+    [request] = desk.line.take(VmActivate)
+    assert request.macType == 7
+    assert desk.answers == []
+    desk.line.say(VmActivateRsp(opId=request.opId))
+    answer = desk.answer()
+    assert answer.pop("timestamp") > 0
+    assert answer == {"bs_eui": "CAFE000000000001", "command": "activate", "ref": "a", "status": "done"}
+
+
+def test_status_says_what_is_received(desk: Desk) -> None:
+    desk.ask({"command": "status"}, TOPIC + "/")
+    [request] = desk.line.take(VmStatus)
+    desk.line.say(VmStatusRsp(opId=request.opId, macTypes=[1, 7]))
+    assert desk.answer()["macTypes"] == [1, 7]
+
+
+def test_a_station_that_refuses_is_not_asked_again(desk: Desk) -> None:
+    desk.ask({"command": "activate", "macType": 7})
+    [request] = desk.line.take(VmActivate)
+    desk.line.say(Error(opId=request.opId, code=ErrorCode.ENOTSUP, message="no"))
+    assert desk.answer()["error"]["code"] == "failed"
+    desk.ask({"command": "activate", "macType": 7})
+    assert desk.line.take(VmActivate) == []
+    assert desk.answer()["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        ({"command": "activate", "macType": "7"}, "macType"),
+        ({"command": "activate"}, "macType"),
+        ({"command": "activate", "macType": 1 << 32}, "macType"),
+        ({"command": "explode", "macType": 1}, "command"),
+        ({}, "command"),
+        (b" " * 65537, "payload"),
+    ],
+)
+def test_bad_input_is_named(desk: Desk, request_: Any, field: str) -> None:
+    desk.ask(request_)
+    answer = desk.answer()
+    assert (answer["status"], answer["error"]["field"]) == ("failed", field)
+    assert desk.line.sent == []
+
+
+def test_what_is_retained_or_names_no_station(desk: Desk) -> None:
+    desk.ask({"command": "status"}, retained=True)
+    assert desk.answer()["error"]["code"] == "retained"
+    desk.ask({"command": "status"}, "mioty/bs/nonsense/vm/cmd")
+    assert desk.answers == []
+    desk.requests.received("mioty/bs/CAFE000000000009/vm/cmd", b'{"command": "status"}', False)
+    desk.house.settle()
+    assert desk.answers[0][1]["error"]["code"] == "unknown_station"

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGING := setup.cfg pyproject.toml bssci/__init__.py
 STRICT := -p bssci.wire -p bssci.model -p bssci.journal -p bssci.center
 
-.PHONY: help run test check bench docs mosquitto
+.PHONY: help run test check bench docs system-parts
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations"
@@ -20,7 +20,7 @@ run: $(VENV)/.installed-broker
 	@test -e .env || $(BIN)/bssci init
 	@exec $(BIN)/bssci demo
 
-test: $(VENV)/.installed-test mosquitto
+test: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.installed-dev
@@ -29,22 +29,27 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy -p bssci
 	$(BIN)/python -m pytest -q tests/test_rooms.py
 
-bench: $(VENV)/.installed-test mosquitto
+bench: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.installed-broker
 	$(BIN)/python -m bssci.settings > docs/settings.md
 
-# Some tests talk to the broker mosquitto. Without it they are skipped, and named in the summary.
-mosquitto:
-	@PATH="$$PATH:/usr/sbin"; command -v mosquitto >/dev/null && command -v mosquitto_sub >/dev/null && exit 0; \
+# Some tests talk to the broker mosquitto or drive the browser chromium. What cannot be had is named here, and
+# the tests that need it are skipped and named in the summary.
+system-parts:
+	@PATH="$$PATH:/usr/sbin"; missing=; \
+	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
+	command -v mosquitto_sub >/dev/null || missing="$$missing mosquitto-clients"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	test -n "$$missing" || exit 0; \
 	if [ "$$(id -u)" = 0 ]; then root=; elif sudo -n true 2>/dev/null; then root="sudo -n"; else root=no; fi; \
 	if [ "$$root" != no ] && command -v apt-get >/dev/null; then \
 		$$root apt-get update -qq; \
-		$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends \
-			mosquitto mosquitto-clients >/dev/null && exit 0; \
+		$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null \
+			&& exit 0; \
 	fi; \
-	echo "mosquitto is missing: the tests that need it are skipped (apt-get install mosquitto mosquitto-clients)"
+	echo "missing, so the tests that need it are skipped:$$missing (apt-get install$$missing)"
 
 # One stamp for each set of extras, so that only a changed setup.cfg installs again.
 $(VENV)/.installed-%: $(PACKAGING) | $(BIN)/pip

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,10 +142,14 @@ class BssciService(Service):
         outside = Outside(
             listening=self._is_listening,
             station_certificates=self.stations.certificates,
+            refusals=self._refusals,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         web.listen()
         return web
+
+    def _refusals(self) -> list[dict[str, Any]]:
+        return [asdict(refusal) for refusal in self.stations.refusals.listed()]
 
     def _is_listening(self) -> bool:
         return bool(self._ports) and self.running == 1

@@ -22,13 +22,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("needs mosquitto: apt-get install mosquitto mosquitto-clients")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_collection() -> None:
-    """Takes what is there by now out of later collections, of which there is one a test."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture
 def expected_errors() -> list[Failure]:
     """Failures that were logged so far. A test takes out those that it expects; what is left fails it."""
@@ -47,6 +40,8 @@ def _no_lost_errors(request: pytest.FixtureRequest) -> Iterator[None]:
             failures.append(failure)
 
     globalLogPublisher.addObserver(observe)
+    # What is there before a test is no part of the collection after it, which so takes no time.
+    gc.freeze()
     try:
         yield
         # A Deferred reports its unhandled error when it is collected.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
@@ -13,6 +15,7 @@ from bssci.center.stations import Stations
 from bssci.clock import Clock, Ticker
 from bssci.station.limits import ConnectionCount, Limits
 from bssci.station.protocol import StationProtocol
+from bssci.station.refusals import Refusals
 from bssci.station.tls import StationTLS
 
 IDLE_TICK = 1.0
@@ -23,17 +26,27 @@ class StationFactory(Factory):
     """Makes a :class:`StationProtocol` for each connection.
 
     :param identity_policy: STATION_IDENTITY.
+    :param now: Unix seconds.
     """
 
     noisy = False
 
-    def __init__(self, clock: Clock, stations: Stations, limits: Limits, identity_policy: str) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        stations: Stations,
+        limits: Limits,
+        identity_policy: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.clock = clock
         self.stations = stations
         self.limits = limits
         self.identity_policy = identity_policy
         self.count = ConnectionCount(limits)
         self.connections: set[StationProtocol] = set()
+        self.refusals = Refusals()
+        self._now = now
         self._unread: list[StationProtocol] = []
         self._ticker = Ticker(clock, IDLE_TICK, self._check_idle)
 
@@ -45,6 +58,10 @@ class StationFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> StationProtocol:  # type: ignore[override]
         return StationProtocol(self, _host(addr))
+
+    def refused(self, host: str, reason: str, station: str | None = None) -> None:
+        """Remember that somebody was not let in."""
+        self.refusals.add(host, reason, self._now(), station)
 
     def certificates(self) -> dict[str, bytes]:
         """The certificate (DER) of each connected base station, by its EUI."""

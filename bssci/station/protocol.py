@@ -115,6 +115,7 @@ class StationProtocol(Protocol):
             self.factory.count.failed_handshakes += 1
             error = self._reason or reason.getErrorMessage()
             self.log.info("TLS handshake failed {peer} {error}", peer=self.peer, error=error)
+            self.factory.refused(self.host, f"TLS handshake failed: {error}")
         self.phase = Phase.CLOSED
         station, self._station = self._station, None
         if station is not None:
@@ -285,6 +286,7 @@ class StationProtocol(Protocol):
                 code=error.code,
                 error=error.message,
             )
+            self.factory.refused(self.host, error.message, eui_from_int(con.bsEui))
             self.send([Error(opId=0, code=error.code, message=error.message)])
             self.disconnect(f"refused: {error.message}")
             return

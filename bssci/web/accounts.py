@@ -10,6 +10,7 @@ nothing is gained by hashing it slowly. What reads or hashes blocks: it belongs 
 from __future__ import annotations
 
 import fcntl
+import getpass
 import hashlib
 import os
 import re
@@ -31,6 +32,7 @@ LOCK_NAME = "accounts.lock"
 MIN_PASSWORD, MAX_PASSWORD = 10, 200
 """characters"""
 MAX_ACCOUNTS = 1000
+MAX_CHANGES = 1000
 TOKEN_PREFIX = "bssci_"
 FIRST_ACCOUNT = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -70,11 +72,24 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody did at the command line, on its way to the audit log."""
+
+    at: float
+    """Unix seconds"""
+    who: str
+    action: str
+    target: str
+    detail: str
+
+
 class Directory(msgspec.Struct, frozen=True, kw_only=True):
     """All of them."""
 
     accounts: tuple[Account, ...] = ()
     tokens: tuple[Token, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """not in the audit log yet: only the running service writes that"""
 
     def account(self, name: str) -> Account | None:
         return next((each for each in self.accounts if each.name == name), None)
@@ -87,15 +102,26 @@ class AccountFile:
     """Reads and changes the file. All methods but :meth:`stamp` block.
 
     :param now: Unix seconds.
+    :param who: is noted with every change; nobody if the caller keeps the audit log itself.
     """
 
-    def __init__(self, directory: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, directory: Path, now: Callable[[], float] = time.time, who: str = "") -> None:
         self.path = directory / FILE_NAME
         self._lock = directory / LOCK_NAME
         self._now = now
+        self._who = who
         self._hasher = PasswordHasher()
         # Compared where there is no account, so that the time tells nothing.
         self._nobody = ""
+
+    @classmethod
+    def at_command_line(cls, directory: Path) -> AccountFile:
+        """Notes changes under the name of the system's user."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = str(os.getuid())
+        return cls(directory, who=f"command line {user}")
 
     def stamp(self) -> Stamp:
         """Changes when the file does."""
@@ -127,7 +153,8 @@ class AccountFile:
                 raise AccountError("name", f"there is an account {name} already")
             if len(directory.accounts) >= MAX_ACCOUNTS:
                 raise AccountError("name", f"there are {MAX_ACCOUNTS} accounts, no more are allowed")
-            self._write(msgspec.structs.replace(directory, accounts=(*directory.accounts, account)))
+            changed = msgspec.structs.replace(directory, accounts=(*directory.accounts, account))
+            self._write(changed, "account.add", name, role)
         return account
 
     def add_first(self, password: str, name: str = FIRST_ACCOUNT) -> Account | None:
@@ -137,7 +164,8 @@ class AccountFile:
         with self._changing() as directory:
             if directory.accounts:
                 return None
-            self._write(msgspec.structs.replace(directory, accounts=(account,)))
+            changed = msgspec.structs.replace(directory, accounts=(account,))
+            self._write(changed, "account.add", name, "admin")
         return account
 
     def set_password(self, name: str, password: str) -> Account:
@@ -151,13 +179,17 @@ class AccountFile:
             lambda account: msgspec.structs.replace(
                 account, password=drawn.password, generation=drawn.generation, changed_at=drawn.changed_at
             ),
+            "account.password",
         )
 
     def set_role(self, name: str, role: str) -> Account:
         """:raises AccountError: there is no such account, or it is the last admin."""
         wanted = _role(role)
         return self._replace(
-            name, lambda account: msgspec.structs.replace(account, role=wanted, changed_at=self._now())
+            name,
+            lambda account: msgspec.structs.replace(account, role=wanted, changed_at=self._now()),
+            "account.role",
+            role,
         )
 
     def remove(self, name: str) -> None:
@@ -166,7 +198,7 @@ class AccountFile:
             _found(directory, name)
             left = tuple(each for each in directory.accounts if each.name != name)
             _check_admin_left(directory.accounts, left)
-            self._write(msgspec.structs.replace(directory, accounts=left))
+            self._write(msgspec.structs.replace(directory, accounts=left), "account.remove", name)
 
     def verify(self, name: str, password: str) -> Account | None:
         """The account, if the password is its own. Takes as long for names that do not exist."""
@@ -194,7 +226,8 @@ class AccountFile:
                 raise AccountError("name", f"there is a token {name} already")
             if len(directory.tokens) >= MAX_ACCOUNTS:
                 raise AccountError("name", f"there are {MAX_ACCOUNTS} tokens, no more are allowed")
-            self._write(msgspec.structs.replace(directory, tokens=(*directory.tokens, token)))
+            changed = msgspec.structs.replace(directory, tokens=(*directory.tokens, token))
+            self._write(changed, "token.create", name, role)
         return secret
 
     def revoke_token(self, name: str) -> None:
@@ -203,9 +236,14 @@ class AccountFile:
             left = tuple(each for each in directory.tokens if each.name != name)
             if len(left) == len(directory.tokens):
                 raise AccountError("name", f"there is no token {name}")
-            self._write(msgspec.structs.replace(directory, tokens=left))
+            self._write(msgspec.structs.replace(directory, tokens=left), "token.revoke", name)
 
     # the file
+
+    def forget_changes(self, count: int) -> None:
+        """The oldest are in the audit log."""
+        with self._changing() as directory:
+            self._store(msgspec.structs.replace(directory, changes=directory.changes[count:]))
 
     def _account(self, name: str, role: Role, password: str, now: float) -> Account:
         check_password(password)
@@ -218,12 +256,14 @@ class AccountFile:
             changed_at=now,
         )
 
-    def _replace(self, name: str, change: Callable[[Account], Account]) -> Account:
+    def _replace(
+        self, name: str, change: Callable[[Account], Account], action: str, detail: str = ""
+    ) -> Account:
         with self._changing() as directory:
             changed = change(_found(directory, name))
             accounts = tuple(changed if each.name == name else each for each in directory.accounts)
             _check_admin_left(directory.accounts, accounts)
-            self._write(msgspec.structs.replace(directory, accounts=accounts))
+            self._write(msgspec.structs.replace(directory, accounts=accounts), action, name, detail)
         return changed
 
     @contextmanager
@@ -236,7 +276,14 @@ class AccountFile:
         finally:
             os.close(descriptor)
 
-    def _write(self, directory: Directory) -> None:
+    def _write(self, directory: Directory, action: str, target: str, detail: str = "") -> None:
+        if self._who:
+            change = Change(at=self._now(), who=self._who, action=action, target=target, detail=detail)
+            changes = (*directory.changes, change)[-MAX_CHANGES:]
+            directory = msgspec.structs.replace(directory, changes=changes)
+        self._store(directory)
+
+    def _store(self, directory: Directory) -> None:
         write_atomically(self.path, msgspec.json.format(msgspec.json.encode(directory), indent=1))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 from bssci.center.outcomes import Outcomes
@@ -24,9 +24,21 @@ def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
 
 
 def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
-    """For many sensors: how many outcomes of which kind, and each sensor's if they are not too many."""
-    counts = Counter(outcome.state for stations in outcomes.values() for outcome in stations.values())
-    answer: dict[str, Any] = {"success": True, "sensors": len(euis), "outcomes": dict(counts)}
+    """For many sensors: how many outcomes of which kind, in all and at each base station; each sensor's if
+    they are not too many.
+    """
+    counts = Counter[str]()
+    by_station: defaultdict[EUI, Counter[str]] = defaultdict(Counter)
+    for stations in outcomes.values():
+        for station, outcome in stations.items():
+            counts[outcome.state] += 1
+            by_station[station][outcome.state] += 1
+    answer: dict[str, Any] = {
+        "success": True,
+        "sensors": len(euis),
+        "outcomes": counts,
+        "base_stations": by_station,
+    }
     if len(euis) <= MAX_DETAILED:
         answer["results"] = {eui: outcome_of(eui, outcomes)["base_stations"] for eui in euis}
     return answer

@@ -1,69 +1,102 @@
-"""How often somebody may try to log in: counted by account and by address, in bounded memory."""
+"""How often somebody may try to log in: counted by account and by address, in bounded memory.
+
+Nobody is kept out by what others do: who guesses is stopped at their own address, and if many
+addresses guess at once, all log-ins take a little longer.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+
+from twisted.internet.defer import Deferred
+
+from bssci.clock import Clock
 
 PERIOD = 300.0
 """s"""
 PER_ACCOUNT = 8
-"""failures in a period"""
+"""failures in a period, at one account from one address"""
 PER_ADDRESS = 30
+UNHURRIED = 100
+"""failures in a period, of all, from which on everybody waits"""
+DELAY = 0.05
+"""s that each further one adds"""
+MAX_DELAY = 5.0
+"""s"""
 MAX_REMEMBERED = 10_000
 """accounts and addresses; beyond, the longest untouched is forgotten"""
 
+Key = tuple[str, str]
+"""account and address; no account: the address alone"""
+
 
 class Attempts:
-    """Failures of late.
+    """Failures of late."""
 
-    :param seconds: a clock that only goes forward.
-    """
-
-    def __init__(self, seconds: Callable[[], float]) -> None:
-        self._seconds = seconds
-        self._failures: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures: OrderedDict[Key, deque[float]] = OrderedDict()
+        self._all: deque[float] = deque(maxlen=UNHURRIED + round(MAX_DELAY / DELAY))
 
     def __len__(self) -> int:
         return len(self._failures)
 
     def wait(self, account: str, address: str) -> float:
         """s until another attempt is allowed; 0 if it is now."""
-        now = self._seconds()
+        now = self._clock.seconds()
         waits = [
             failures[0] + PERIOD - now
-            for key, limit in self._keys(account, address)
-            if (failures := self._recent(key, now)) is not None and len(failures) >= limit
+            for key, limit in _keys(account, address)
+            if (failures := self._failures.get(key)) is not None and len(_recent(failures, now)) >= limit
         ]
         return max(waits, default=0.0)
 
     def failed(self, account: str, address: str) -> None:
         """Count one. To be called before the password is looked at, so that none slips in beside."""
-        now = self._seconds()
-        for key, limit in self._keys(account, address):
-            failures = self._recent(key, now)
-            if failures is None:
-                failures = self._failures[key] = deque(maxlen=limit)
-            failures.append(now)
+        now = self._clock.seconds()
+        for key, limit in _keys(account, address):
+            failures = self._failures.setdefault(key, deque(maxlen=limit))
+            _recent(failures, now).append(now)
             self._failures.move_to_end(key)
+        self._all.append(now)
         while len(self._failures) > MAX_REMEMBERED:
             self._failures.popitem(last=False)
 
     def succeeded(self, account: str, address: str) -> None:
-        """Forget the account's failures, and this attempt of the address."""
-        self._failures.pop(("account", account), None)
-        failures = self._failures.get(("address", address))
-        if failures:
-            failures.pop()
+        """Forget the failures at the account from there, and this attempt otherwise."""
+        own, of_address = (key for key, _ in _keys(account, address))
+        self._failures.pop(own, None)
+        for failures in (self._failures.get(of_address), self._all):
+            if failures:
+                failures.pop()
 
-    def _recent(self, key: tuple[str, str], now: float) -> deque[float] | None:
-        failures = self._failures.get(key)
-        if failures is None:
-            return None
-        while failures and failures[0] <= now - PERIOD:
-            failures.popleft()
-        return failures
+    def slow_down(self) -> Deferred[None]:
+        """Fires when the password may be looked at: at once, unless very many were wrong of late."""
+        done: Deferred[None] = Deferred()
+        delay = (len(_recent(self._all, self._clock.seconds())) - UNHURRIED) * DELAY
+        if delay > 0:
+            self._clock.callLater(delay, done.callback, None)
+        else:
+            done.callback(None)
+        return done
 
-    @staticmethod
-    def _keys(account: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:
-        return ((("account", account), PER_ACCOUNT), (("address", address), PER_ADDRESS))
+
+def _keys(account: str, address: str) -> tuple[tuple[Key, int], tuple[Key, int]]:
+    network = _network(address)
+    return ((account, network), PER_ACCOUNT), (("", network), PER_ADDRESS)
+
+
+def _network(address: str) -> str:
+    """What one customer of a provider holds: an IPv4 address, or an IPv6 /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) and not parsed.ipv4_mapped else address
+
+
+def _recent(failures: deque[float], now: float) -> deque[float]:
+    while failures and failures[0] <= now - PERIOD:
+        failures.popleft()
+    return failures

@@ -32,11 +32,18 @@ class Audit:
         await self.record_as(who, call.address, action, target, detail)
 
     async def record_as(
-        self, who: str, address: str, action: str, target: str = "", detail: str = ""
+        self,
+        who: str,
+        address: str,
+        action: str,
+        target: str = "",
+        detail: str = "",
+        at: float | None = None,
     ) -> None:
+        """:param at: Unix seconds, if it was not now."""
         await self._journal.append_audit(
             AuditEntry(
-                at=self._now(),
+                at=self._now() if at is None else at,
                 who=who[:MAX_DETAIL],
                 address=address,
                 action=action,

@@ -172,6 +172,12 @@ def form_of(request: Request) -> dict[str, str]:
         return {}
 
 
+def wants_json(request: Request) -> bool:
+    """Whether a program asks, and not a browser that shows a page."""
+    accepted = (request.getHeader("accept") or "").lower()
+    return "application/json" in accepted and "text/html" not in accepted
+
+
 def parse_json(data: bytes) -> Any:
     """:raises ApiError: 400, saying where it is wrong."""
     try:

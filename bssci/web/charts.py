@@ -167,7 +167,7 @@ def _last(values: Sequence[float], step: float, digits: int, unit: str) -> str:
     if not values:
         return number(None)
     whole = float(values[-1]).is_integer()
-    return number(values[-1], digits if whole or step >= 10 else max(digits, 1), unit)
+    return number(values[-1], 0 if whole else digits if step >= 10 else max(digits, 1), unit)
 
 
 def _summary(series: Sequence[Mapping[str, Any]], unit: str, digits: int) -> str:

@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from bssci.center.errors import CommandError
 from bssci.journal import StorageError
-from bssci.web.call import Call, Identity, Reply, Streamed, form_of
+from bssci.web.call import Call, Identity, Reply, Streamed, form_of, wants_json
 from bssci.web.errors import ApiError, from_command
 from bssci.web.guard import CSRF_HEADER, Guard
 from bssci.web.routing import Route
@@ -98,6 +98,7 @@ class Dispatcher:
     ) -> None:
         path = request.path.decode("utf-8", "replace")
         as_page = route.page if route is not None else not path.startswith("/api")
+        as_page = as_page and not wants_json(request)
         headers = {}
         if error.retry_after is not None:
             headers["Retry-After"] = str(max(1, round(error.retry_after)))

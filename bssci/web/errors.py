@@ -50,4 +50,5 @@ def not_found(message: str) -> ApiError:
 def from_command(error: CommandError) -> ApiError:
     """What the service center refused, with the fitting status."""
     status = STATUS_OF_COMMAND.get(error.code, 422)
-    return ApiError(status, error.code, error.message, error.field)
+    field = "queId" if error.field == "queue_id" else error.field
+    return ApiError(status, error.code, error.message, field)

@@ -139,12 +139,17 @@ class Guard:
         if wait > 0:
             raise ApiError(429, "too_many_attempts", f"try again in {wait:.0f} s", retry_after=wait)
         self._attempts.failed(name, address)
+        await self._attempts.slow_down()
         account: Account | None = await self.hashed(self.file.verify, name, password)
         if account is None:
-            self.log.warn("log-in refused {account} {address}", account=name[:64], address=address)
+            self.log.warn("log-in refused {account} {address}", account=self.shown(name), address=address)
             raise ApiError(401, "wrong_credentials", "name or password is wrong")
         self._attempts.succeeded(name, address)
         return account
+
+    def shown(self, name: str) -> str:
+        """A name as log and audit show it: people type passwords where the name belongs."""
+        return name if self.directory.account(name) is not None else "(no account)"
 
     async def set_up(self, secret: str, name: str, password: str) -> Account:
         """The first account, for whoever has the link from the log.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bssci.web import pages
-from bssci.web.call import Call, Identity, Reply, form_of
+from bssci.web.call import Call, Identity, Reply, form_of, wants_json
 from bssci.web.context import Context
 from bssci.web.cookies import cleared_cookie, session_cookie
 from bssci.web.errors import ApiError
@@ -52,7 +52,9 @@ class PageRoutes:
     def _handler(self, page: Page) -> Handler:
         view = getattr(self._page_views, page.view)
 
-        async def handle(call: Call) -> Reply:
+        async def handle(call: Call) -> Reply | dict[str, Any]:
+            if page.view == "configuration" and wants_json(call.request):
+                return await self._views.config.named()
             data = await view(call)
             return _rendered(page.template, self._base(call) | data)
 
@@ -117,7 +119,7 @@ class PageRoutes:
             )
         except ApiError as error:
             if error.status == 401:
-                await audit.record_as(name, call.address, "login.refused")
+                await audit.record_as(guard.shown(name), call.address, "login.refused")
             return self._login_page(call, wanted, error)
         await audit.record_as(session.account, call.address, "login")
         return _see(_local(wanted), session_cookie(call.request, secret))

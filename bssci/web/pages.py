@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from jinja2 import BaseLoader, ChainableUndefined, Environment, FileSystemLoader
 
 from bssci.web.charts import draw
 from bssci.web.formats import FILTERS
-
-Role = Literal["viewer", "operator", "admin"]
+from bssci.web.routing import Role
+from bssci.web.routing import may as includes
 
 STATIC = Path(__file__).parent / "static"
 """served at ``/static/``"""
 TEMPLATES = Path(__file__).parent / "templates"
-RANKS: dict[str, int] = {"viewer": 0, "operator": 1, "admin": 2}
 
 
 class Page(NamedTuple):
@@ -59,7 +58,7 @@ def environment(loader: BaseLoader | None = None) -> Environment:
         undefined=ChainableUndefined,
     )
     made.filters.update(FILTERS)
-    made.globals.update(draw=draw, link=link, may=may)
+    made.globals.update(draw=draw, link=link, may=may, may_open=may_open)
     return made
 
 
@@ -70,9 +69,15 @@ def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
     return f"{path}?{query}" if query else path
 
 
-def may(user: Any, role: str) -> bool:
+def may(user: dict[str, Any] | None, role: Role) -> bool:
     """Whether a user holds a role, or a higher one."""
-    return bool(user) and RANKS.get(user["role"], -1) >= RANKS[role]
+    return user is not None and includes(user["role"], role)
+
+
+def may_open(user: dict[str, Any] | None, href: str) -> bool:
+    """Whether a link leads to a page that a user may see."""
+    path = href.partition("?")[0].partition("#")[0]
+    return all(may(user, page.role) for page in PAGES if page.path == path)
 
 
 _environment = environment()
@@ -85,3 +90,9 @@ def render(template: str, **context: Any) -> str:
     path, query, theme (auto, light, dark), version, now (Unix seconds), timezone, needs_restart.
     """
     return _environment.get_template(template).render(**context)
+
+
+def compile_templates() -> None:
+    """All of them, so that nobody's first look waits for it; for a thread."""
+    for name in _environment.list_templates():
+        _environment.get_template(name)

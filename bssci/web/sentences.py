@@ -78,11 +78,7 @@ def _downlink_reception(event: Described) -> str:
 
 
 def _station_status(event: Described) -> str:
-    parts = [
-        f"{name} {form(event[field])}"
-        for name, field, form in _STATUS
-        if event.get(field) is not None
-    ]
+    parts = [f"{name} {form(event[field])}" for name, field, form in _STATUS if event.get(field) is not None]
     return f"Status: {', '.join(parts)}" if parts else "Status"
 
 

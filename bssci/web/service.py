@@ -38,7 +38,7 @@ from bssci.web.live import Hub
 from bssci.web.logbook import Logbook
 from bssci.web.metrics import Metrics, Requests
 from bssci.web.page_routes import PageRoutes
-from bssci.web.pages import STATIC
+from bssci.web.pages import STATIC, compile_templates
 from bssci.web.probe import Probe
 from bssci.web.routing import Route, routes_of
 from bssci.web.sampler import Sampler
@@ -80,7 +80,7 @@ class WebAdmin:
         self.sessions = Sessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
         file = AccountFile(settings.state_dir, now)
         try:
-            self.guard = Guard(file, self.sessions, Attempts(reactor.seconds), run_in_thread)
+            self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
         except (AccountError, OSError) as error:
             raise SettingsError(f"STATE_DIR={settings.state_dir}: {error}") from error
         figures, hub = Figures(reactor), Hub(reactor)
@@ -100,7 +100,7 @@ class WebAdmin:
             feed=Feed(reactor, center.journal, (figures, hub)),
         )
         # Viewers of the live stream make no further request at which a change of accounts would be seen.
-        self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self.guard.refresh()))
+        self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self._refresh()))
         self._sampler = Sampler(reactor, now, center, figures)
         self._tls: WebTLS | None = None
         if settings.web_tls:
@@ -135,6 +135,15 @@ class WebAdmin:
     def _description(self) -> dict[str, Any]:
         return openapi.document(self.routes, self.context.center.version)
 
+    async def _refresh(self) -> None:
+        """Take over what the command line changed, and put it in the audit log."""
+        await self.guard.refresh()
+        changes = self.guard.directory.changes
+        for each in changes:
+            await self.context.audit.record_as(each.who, "", each.action, each.target, each.detail, each.at)
+        if changes:
+            await self.guard.changed(self.guard.file.forget_changes, len(changes))
+
     def listen(self) -> None:
         """:raises bssci.settings.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
         factory: Any = self.site
@@ -159,6 +168,8 @@ class WebAdmin:
     def start(self) -> None:
         """Serve; after :meth:`listen` and the center's start."""
         context = self.context
+        self._announce()
+        # After the announcement: the set-up link is for who reads the log itself, not the log page.
         for part in (
             context.logbook,
             self.sessions,
@@ -171,6 +182,9 @@ class WebAdmin:
             part.start()
         if self._tls is not None:
             self._tls.start()
+        context.run_in_thread(compile_templates)
+
+    def _announce(self) -> None:
         self.log.info("web admin on {url}", url=self.url)
         if self.guard.setup_secret:
             self.log.warn(

@@ -13,7 +13,7 @@ from bssci.web.errors import not_found
 from bssci.web.routing import route
 
 MAX_AGE = 3600
-"""s; pages name files with the version, so that an upgrade is seen at once"""
+"""s, of what is asked for by version, as pages do; modules that load each other are asked for anew"""
 _MORE_TYPES = {".js": "text/javascript", ".svg": "image/svg+xml", ".woff2": "font/woff2"}
 
 
@@ -42,7 +42,8 @@ class StaticFiles:
         file = self._files.get(call.path["file"])
         if file is None:
             raise not_found("there is nothing here")
-        headers = {"Cache-Control": f"public, max-age={MAX_AGE}", "ETag": file.tag, "Vary": "Accept-Encoding"}
+        caching = f"public, max-age={MAX_AGE}" if call.text("v") else "no-cache"
+        headers = {"Cache-Control": caching, "ETag": file.tag, "Vary": "Accept-Encoding"}
         if call.header("if-none-match") == file.tag:
             return Reply(b"", file.content_type, 304, headers)
         if "gzip" in call.header("accept-encoding"):

@@ -23,12 +23,8 @@ FLAGS = [
 ]
 WAIT = 15_000
 """ms that a page may take to show what is expected"""
-EXPECTED = (
-    "status of 422 (Unprocessable Content)",
-    "422 (Unprocessable Entity)",
-    "net::ERR_INTERNET_DISCONNECTED",
-)
-"""how complaints end that belong to a refused input, or to the line that a test cuts"""
+EXPECTED = ("status of 422", "net::ERR_INTERNET_DISCONNECTED")
+"""in complaints that belong to a refused input, or to the line that a test cuts"""
 
 _reports = pytest.StashKey[dict[str, pytest.TestReport]]()
 
@@ -112,4 +108,4 @@ def page(
         tab.screenshot(path=picture, full_page=True)
         print(f"picture of the page: {picture}")
     context.close()
-    assert [each for each in complaints if not each.endswith(EXPECTED)] == []
+    assert [each for each in complaints if not any(text in each for text in EXPECTED)] == []

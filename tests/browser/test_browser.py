@@ -208,6 +208,7 @@ def test_it_works_by_keyboard(page: Any) -> None:
 def test_what_is_shown_is_marked_when_it_is_old(page: Any) -> None:
     page.goto("/stations")
     page.context.set_offline(True)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(".freshness")).to_contain_text("No connection")
     page.context.set_offline(False)
     expect(page.locator(".freshness")).to_have_text("Up to date")

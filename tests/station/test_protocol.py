@@ -273,6 +273,9 @@ def test_the_identity_policy(make_room, policy: str, certificate: int | str, adm
         room.advance(1)
         assert client.lost is not None
         assert len(room.house.center.stations) == 0
+        [refusal] = room.factory.refusals.listed()
+        assert (refusal.station, refusal.count) == (f"{STATION:016X}", 1)
+        assert "certificate names" in refusal.reason
 
 
 # time

@@ -376,7 +376,7 @@ def samples() -> dict[str, dict[str, Any]]:
                 {
                     "address": "198.51.100.7",
                     "reason": "certificate of another CA",
-                    "certificate": "CN=gateway",
+                    "station": "CAFEBA5E00000009",
                     "count": 17,
                     "at": NOW - 12,
                 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
 from bssci.web import attempts, sessions
 from bssci.web.accounts import AccountError, AccountFile
-from tests.support.web import EPOCH, PASSWORD, SENSOR, WebHouse
+from tests.support.web import EPOCH, PASSWORD, SENSOR, Connection, WebHouse, parse
 from tests.web.test_web_routes import path_of
 
 
@@ -129,10 +131,14 @@ def test_when_many_guess_at_once_all_wait_a_little_and_nobody_is_kept_out() -> N
 
 
 def test_a_slowed_log_in_succeeds(web: WebHouse) -> None:
-    for number in range(attempts.UNHURRIED + 1):
-        web.browser(address=f"192.0.2.{number}").log_in("viewer", "wrong password")
-    answers = [web.browser(address="198.51.100.9").log_in("viewer")]
-    assert answers[0].status == 200
+    for number in range(2 * attempts.UNHURRIED):
+        web.admin.guard._attempts.failed("viewer", f"192.0.2.{number}")
+    connection = Connection(web, "198.51.100.9")
+    body = {"username": "viewer", "password": PASSWORD}
+    connection.send(web.browser().request("POST", "/api/login", body))
+    assert connection.received == b""
+    web.advance(attempts.MAX_DELAY)
+    assert parse(connection.received).status == 200
 
 
 def test_a_session_ends_when_nobody_acts(web: WebHouse) -> None:
@@ -331,3 +337,33 @@ def test_argon2_is_what_hashes(tmp_path) -> None:
     assert file.verify("someone", "a good password") is not None
     assert file.verify("someone", "another password") is None
     assert file.verify("nobody", "a good password") is None
+
+
+def test_what_the_command_line_changed_is_in_the_audit_log_once(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "root")
+    shell = AccountFile.at_command_line(web.directory / "data")
+    shell.add("olga", "operator", "long enough")
+    shell.set_password("olga", "longer than that")
+    shell.create_token("robot", "viewer")
+    shell.revoke_token("robot")
+    for _ in range(2):
+        ensureDeferred(web.admin._refresh())
+        web.settle()
+    assert web.audit() == [
+        ("command line root", "account.add", "olga"),
+        ("command line root", "account.password", "olga"),
+        ("command line root", "token.create", "robot"),
+        ("command line root", "token.revoke", "robot"),
+    ]
+    assert web.file.read().changes == ()
+
+
+def test_the_command_line_of_a_user_without_a_name(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    AccountFile.at_command_line(web.directory / "data").create_token("robot", "viewer")
+    assert web.file.read().changes[0].who == f"command line {os.getuid()}"

@@ -57,7 +57,9 @@ def test_the_inventory(web: WebHouse) -> None:
 
 def test_private_keys_are_for_administrators_and_written_down(web: WebHouse) -> None:
     viewer, admin = web.browser("viewer"), web.browser("admin")
-    assert b"BEGIN CERTIFICATE" in viewer.get("/api/certificates/download/ca").body
+    for name in ("ca", "ca.pem", "server", "server.pem"):
+        assert b"BEGIN CERTIFICATE" in viewer.get(f"/api/certificates/download/{name}").body
+    assert viewer.get("/api/certificates/download/server_key.pem").status == 403
     for file in ("server_key", "ca_key"):
         assert viewer.get(f"/api/certificates/download/{file}").status == 403
         assert b"PRIVATE KEY" in admin.get(f"/api/certificates/download/{file}").body

@@ -199,6 +199,14 @@ def test_commands_for_one_for_a_selection_and_for_all(web: WebHouse) -> None:
     assert len(web.center.sensors) == 0
 
 
+def test_a_program_clears_without_being_asked_twice(web: WebHouse) -> None:
+    robot = web.browser()
+    robot.token = web.file.create_token("robot", "operator")
+    assert robot.post("/api/sensors/clear", {"confirm": "no"}).status == 422
+    assert robot.post("/api/sensors/clear").json()["success"] is True
+    assert not len(web.center.sensors)
+
+
 def test_a_file_that_cannot_be_reloaded_changes_nothing(web: WebHouse) -> None:
     (web.directory / "endpoints.json").write_text("[{]")
     answer = web.browser("operator").post("/api/sensors/reload")

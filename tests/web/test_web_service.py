@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from twisted.logger import Logger
+from twisted.logger import Logger, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from bssci import logs
@@ -14,6 +14,7 @@ from bssci.model import StationState, StationStatus
 from bssci.settings import SETTINGS
 from bssci.web import sampler
 from bssci.web.context import Outside
+from bssci.web.service import WebAdmin
 from tests.support.journal import uplink
 from tests.support.web import EPOCH, WebHouse
 
@@ -254,7 +255,7 @@ def test_every_route_is_described(web: WebHouse) -> None:
             assert operation["summary"] and operation["responses"]["200"]
     ids = [each["operationId"] for methods in description["paths"].values() for each in methods.values()]
     assert len(set(ids)) == len(ids)
-    assert description["paths"]["/api/audit"]["get"]["x-role"] == "admin"
+    assert description["paths"]["/api/accounts"]["get"]["x-role"] == "admin"
     assert description["paths"]["/healthz"]["get"]["security"] == []
 
 
@@ -268,3 +269,29 @@ def test_what_goes_wrong_inside_is_logged_and_not_shown(
     assert "ZeroDivision" not in answer.text
     assert expected_errors.pop().check(ZeroDivisionError)
     web.center.queue_statistics = dict
+
+
+def test_the_page_of_settings_is_json_for_a_program(web: WebHouse) -> None:
+    json = {"Accept": "application/json"}
+    viewer = web.browser("viewer")
+    assert viewer.get("/config", headers=json).json() == viewer.get("/api/config").json()
+    assert viewer.get("/config", headers={"Accept": "text/html, */*"}).text.startswith("<!")
+    refused = web.browser().get("/config", headers=json)
+    assert refused.status == 401 and refused.error["code"] == "unauthorized"
+
+
+def test_the_set_up_link_is_not_on_the_log_page(
+    make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = make_web_house()
+    web.file.path.unlink()
+    web.crash()
+    monkeypatch.setattr(WebAdmin, "url", "http://service.test/")
+    said: list[str] = []
+    globalLogPublisher.addObserver(lambda event: said.append(formatEvent(event)))
+    web.admin.start()
+    program = web.browser()
+    program.token = web.file.create_token("robot", "viewer")
+    secret = web.admin.guard.setup_secret
+    assert any(f"/setup?token={secret}" in line for line in said)
+    assert secret not in program.get("/api/logs").text

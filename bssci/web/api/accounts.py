@@ -49,7 +49,7 @@ class AccountRoutes:
             )
         except ApiError as error:
             if error.status == 401:
-                await self._context.audit.record_as(name, call.address, "login.refused")
+                await self._context.audit.record_as(self._guard.shown(name), call.address, "login.refused")
             raise
         await self._context.audit.record_as(session.account, call.address, "login")
         return _json({"success": True, "csrf": session.csrf}, session_cookie(call.request, secret))

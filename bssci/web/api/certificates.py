@@ -72,7 +72,9 @@ class CertificateRoutes:
         answer={"type": "string"},
     )
     async def download(self, call: Call) -> Reply:
-        file = call.path["file"].removesuffix(".pem")
+        asked = call.path["file"]
+        named = {path.name: file for file, path in self._store.paths.items()}
+        file = named.get(asked, asked.removesuffix(".pem"))
         if file not in FILES:
             raise not_found(f"there are {', '.join(FILES)}")
         if file in SECRET_FILES:

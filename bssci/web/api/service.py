@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bssci.center.configuration import setting_text
-from bssci.settings import MASK, SETTINGS
+from bssci.settings import MASK
 from bssci.web.api.schemas import (
     BEFORE,
     DRY_RUN,
@@ -26,7 +26,6 @@ from bssci.web.errors import ApiError, invalid
 from bssci.web.logbook import LEVELS
 from bssci.web.routing import Parameter, route
 from bssci.web.sampler import METRICS
-from bssci.web.views.config import shown
 from bssci.web.views.facade import Views
 
 CHANGES = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}}
@@ -97,9 +96,7 @@ class ServiceRoutes:
 
     @route("GET", "/api/config", "viewer", "Every setting; secrets masked")
     async def config(self, call: Call) -> dict[str, Any]:
-        configuration = self._context.configuration
-        values = {name: shown(setting, configuration.current) for name, setting in SETTINGS.items()}
-        return values | await self._views.config.get()
+        return await self._views.config.named()
 
     @route(
         "POST",
@@ -154,7 +151,7 @@ class ServiceRoutes:
     @route(
         "GET",
         "/api/logs",
-        "operator",
+        "viewer",
         "The newest log lines",
         parameters=(
             Parameter("level", "the least serious", choice(*LEVELS)),
@@ -174,7 +171,7 @@ class ServiceRoutes:
     @route(
         "GET",
         "/api/audit",
-        "admin",
+        "viewer",
         "Who did what",
         parameters=(
             Parameter("who", "account or token", TEXT),

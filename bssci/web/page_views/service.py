@@ -103,6 +103,7 @@ class ServicePages(PageData):
 def _setting(entry: dict[str, Any]) -> dict[str, Any]:
     """With its value as text, and the kind of field that it takes."""
     value, allowed = entry["value"], entry["allowed"]
+    text = f"{value:.15g}" if isinstance(value, float) else setting_text(entry["name"], value)
     words = allowed.split(" or ")
     choices = words if len(words) > 1 and all(word.isalnum() for word in words) else []
     if entry["secret"]:
@@ -114,7 +115,7 @@ def _setting(entry: dict[str, Any]) -> dict[str, Any]:
     else:
         kind = "choice" if choices else "text"
     return entry | {
-        "value": "" if entry["secret"] else setting_text(entry["name"], value),
+        "value": "" if entry["secret"] else text,
         "is_set": bool(value),
         "kind": kind,
         "choices": choices,

@@ -44,7 +44,7 @@ class StationPages(PageData):
         return {
             "rows": rows[first : first + PER_PAGE],
             "counts": {"all": listed["total"], **listed["counts"]},
-            "refused": [],
+            "refused": listed["refused"],
             "paging": paging(page, PER_PAGE, len(rows)),
             "args": arguments(call, "q", "state", "sort"),
         }

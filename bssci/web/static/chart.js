@@ -1,4 +1,4 @@
-// The value under the pointer, or chosen by the arrow keys, of the charts that the server drew.
+// The value under the pointer, of the charts that the server drew.
 
 import { make, number } from "./dom.js";
 import { timeElement } from "./time.js";

@@ -14,6 +14,8 @@ let timer = null;
 let running = null;
 let last = Date.now();
 let failures = 0;
+const addressShown = () => location.pathname + location.search;
+let shown = addressShown();
 
 export function tell(state, text) {
   const element = sign();
@@ -123,6 +125,7 @@ async function go(url, push) {
   try {
     const page = await load(url);
     if (push) history.pushState({}, "", url);
+    shown = addressShown();
     put(page);
     document.title = page.title;
   } catch {
@@ -152,7 +155,8 @@ function startSoftLinks() {
     clearTimeout(typing);
     typing = setTimeout(() => go(addressOf(form), true), 250);
   });
-  addEventListener("popstate", () => location.reload());
+  // Going back to another address; a link to a place on this page comes here too.
+  addEventListener("popstate", () => { if (addressShown() !== shown) location.reload(); });
 }
 
 function addressOf(form) {

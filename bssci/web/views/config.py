@@ -32,6 +32,11 @@ class ConfigViews:
             "warnings": list(self._configuration.warnings),
         }
 
+    async def named(self) -> dict[str, Any]:
+        """The same, and each value under its setting's name."""
+        values = {name: shown(setting, self._configuration.current) for name, setting in SETTINGS.items()}
+        return values | await self.get()
+
     def needs_restart(self) -> list[str]:
         """Settings whose change is not in force."""
         return [name for name, setting in SETTINGS.items() if self._is_pending(setting)]

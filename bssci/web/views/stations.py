@@ -38,7 +38,12 @@ class StationViews:
         counts = dict.fromkeys(("online", "connecting", "offline"), 0)
         for row in stations:
             counts[row["state"]] += 1
-        return {"base_stations": stations, "total": len(stations), "counts": counts}
+        return {
+            "base_stations": stations,
+            "total": len(stations),
+            "counts": counts,
+            "refused": self._context.outside.refusals(),
+        }
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
         """One base station, with its timeline: connected, resumed, closed and why."""

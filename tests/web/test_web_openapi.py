@@ -1,0 +1,91 @@
+"""The description of the API holds: whatever it allows, the running service answers as described."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+import pytest_twisted
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import APIOperation, Case, GenerationMode
+from schemathesis.specs.openapi import checks
+
+from tests.support.service import ServiceProcess, endpoint, free_port, until
+
+SENSOR = 0x70B3D56770110001
+EXAMPLES = 10
+"""requests to each route"""
+LEFT_OUT = ["/api/live", "/api/logout", "/api/certificates/restore"]
+"""a stream; the end of a session; an archive"""
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.ignored_auth,
+]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+@pytest_twisted.ensureDeferred
+async def test_the_service_answers_as_it_is_described(tmp_path: Path) -> None:
+    port = free_port()
+    service = ServiceProcess(tmp_path / "service", WEB_PORT=port)
+    service.configure([endpoint(SENSOR, bidi=True)])
+    token = _token(service.directory)
+    headers = {"Authorization": f"Bearer {token}"}
+    url = f"http://127.0.0.1:{port}"
+    try:
+        await service.start()
+        await until(lambda: _listens(port))
+        with urlopen(Request(f"{url}/api/openapi.json", headers=headers)) as answer:
+            description = json.load(answer)
+        schema = schemathesis.openapi.from_dict(description).exclude(path=LEFT_OUT)
+        tried = set()
+        operations = [found.ok() for found in schema.get_all_operations()]
+        # What reads comes first, while the sensor is there.
+        for operation in sorted(operations, key=lambda each: each.method != "get"):
+            _try(operation, url, headers)
+            tried.add(operation.path)
+        assert tried == set(description["paths"]) - set(LEFT_OUT)
+        assert not service.said("Traceback")
+    finally:
+        service.end()
+
+
+def _try(operation: APIOperation, url: str, headers: dict[str, str]) -> None:
+    """Requests that the description allows, some of them to the sensor that is there, and others."""
+    cases = operation.as_strategy() | operation.as_strategy(GenerationMode.NEGATIVE)
+    if "{eui}" in operation.path:
+        cases |= operation.as_strategy(path_parameters={"eui": f"{SENSOR:016X}"})
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=cases)
+    def check(case: Case) -> None:
+        case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
+
+    check()
+
+
+def _token(directory: Path) -> str:
+    command = [sys.executable, "-m", "bssci.cli", "token", "create", "tester", "--role", "admin"]
+    made = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True)
+    return made.stdout.strip()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -50,7 +50,7 @@ from bssci.wire.operations import CENTER_REQUESTS, OPERATION_OF, STATION_REQUEST
 from bssci.wire.outcomes import Answered, Cancelled, Completed, Ignored, Outcome, Refused, Rejected, Requested
 from bssci.wire.version import parse_version
 
-DEFAULT_MAX_OPEN = 1024
+DEFAULT_MAX_OPEN = 8192
 """operations, in each direction"""
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)

@@ -18,6 +18,7 @@ from bssci.wire.messages import (
     UlDataCmp,
     UlDataRsp,
 )
+from bssci.wire.session import DEFAULT_MAX_OPEN
 from tests.support.center import House, Line
 from tests.support.wire import uplink
 
@@ -98,9 +99,9 @@ def test_a_failing_journal_gives_error_11_pings_live_and_service_resumes(house: 
 
 
 def test_more_open_operations_than_allowed_are_refused_with_11(house: House, line: Line) -> None:
-    line.give(*(uplink(number, packetCnt=number) for number in range(1, 1030)))
+    line.give(*(uplink(number, packetCnt=number) for number in range(1, DEFAULT_MAX_OPEN + 7)))
     house.settle()
-    assert len(line.take(UlDataRsp)) == 1024
+    assert len(line.take(UlDataRsp)) == DEFAULT_MAX_OPEN
     assert {error.code for error in line.take(Error)} == {11}
 
 

@@ -12,11 +12,12 @@ import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import lives, processes
+from bench import lives, processes, readers
 
 STATIONS = ("--stations", 4, "--in-flight", 256)
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -154,6 +155,49 @@ class Benchmark:
             Figure("memory of an idle station", each, "KB", "<= 60", each <= 60),
         ]
 
+    def web(self) -> list[Figure]:
+        """Every page and API read, again and again, while 1 000 uplinks a second pass; and without."""
+        with self._administered() as (service, port, token):
+            alone = self._open_loop(service.port, 1000)
+            with readers.readers(port, token) as group:
+                together = self._open_loop(service.port, 1000)
+        p95, slowest, ratio = group.p95(), group.slowest(), together / alone
+        return [
+            Figure("page and API reads at 1 000 uplinks/s, p95", p95, "ms", "<= 100", p95 <= 100),
+            Figure(f"slowest, {slowest[1]}, p95", slowest[0], "ms", "<= 100", slowest[0] <= 100),
+            Figure("ingest at 1 000 uplinks/s, readers / none", ratio, "", ">= 0.9", ratio >= 0.9),
+        ]
+
+    def viewers(self) -> list[Figure]:
+        """Ingest without and with 50 viewers of the live stream, one of whom never reads."""
+        with self._administered() as (service, port, token):
+            before = self._closed_loop(service.port, 1000)
+            memory = service.memory()
+            with readers.viewers(port, token, 50):
+                watched = self._closed_loop(service.port, 1000)
+                growth = (service.memory() - memory) / MB
+            ratio = watched / ((before + self._closed_loop(service.port, 1000)) / 2)
+        return [
+            Figure("memory that 50 live viewers take", growth, "MB", "<= 50", growth <= 50),
+            Figure("ingest, 50 live viewers / none", ratio, "", ">= 0.9", ratio >= 0.9),
+        ]
+
+    @contextmanager
+    def _administered(self) -> Iterator[tuple[processes.Service, int, str]]:
+        """The service with 1 000 sensors and its web admin; the admin's port, and a token for it."""
+        processes.write_sensors(self._directory, 1000)
+        shutil.rmtree(self._directory / "data", ignore_errors=True)
+        token, port = lives.make_token(self._directory), processes.free_port()
+        with processes.service(self._directory, keep_data=True, SINKS="counting", WEB_PORT=port) as service:
+            yield service, port, token
+
+    def _open_loop(self, port: int, rate: int) -> float:
+        result = processes.load(
+            self._directory, port, "--stations", 4, "--mode", "open", "--rate", rate,
+            "--seconds", self._seconds, "--settle", 2,
+        )  # fmt: skip
+        return float(result["rate"])
+
     def _closed_loop(self, port: int, sensors: int, *more: object) -> float:
         result = processes.load(
             self._directory, port, *STATIONS, "--sensors", sensors, "--seconds", self._seconds, *more
@@ -205,6 +249,8 @@ def main() -> int:
         "downlinks",
         "silence",
         "memory",
+        "web",
+        "viewers",
     )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")

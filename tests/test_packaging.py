@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -84,8 +83,7 @@ def works(python: Path, origin: Path) -> None:
 def test_an_installed_package_works(way: str, checkout: Path, environment: Path, tmp_path: Path) -> None:
     source = checkout
     if way == "sdist":
-        with tarfile.open(build("sdist", checkout, tmp_path)) as archive:
-            archive.extractall(tmp_path / "unpacked", filter="data")
+        shutil.unpack_archive(build("sdist", checkout, tmp_path), tmp_path / "unpacked")
         (source,) = (tmp_path / "unpacked").iterdir()
     install(environment, build("wheel", source, tmp_path))
     works(environment, tmp_path / "venv")

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Carry out one action."""
     chosen, _, _ = settings.load({}, os.environ, settings.ENV_FILE)
-    file = AccountFile(chosen.state_dir)
+    file = AccountFile.at_command_line(chosen.state_dir)
     try:
         if arguments.action == "list":
             for account in file.read().accounts:

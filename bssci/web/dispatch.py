@@ -23,8 +23,8 @@ from bssci.web.errors import ApiError, from_command
 from bssci.web.guard import CSRF_HEADER, Guard
 from bssci.web.routing import Route
 
-GZIP_FROM = 2048
-"""bytes"""
+GZIP_FROM, GZIP_TO = 2048, 512 * 1024
+"""bytes; what is larger would hold up everything else while it is compressed"""
 ErrorPage = Callable[[ApiError, Identity | None, str], bytes]
 """what people see of an error: the error, who asked, and for which path"""
 
@@ -160,7 +160,7 @@ def _write(request: Request, reply: Reply) -> None:
     for name, value in reply.headers.items():
         request.setHeader(name, value)
     zippable = text and not reply.content_type.startswith("text/html")
-    if len(body) >= GZIP_FROM and zippable and "Content-Encoding" not in reply.headers:
+    if GZIP_FROM <= len(body) <= GZIP_TO and zippable and "Content-Encoding" not in reply.headers:
         request.setHeader("Vary", "Accept-Encoding")
         # Pages hold a secret (the CSRF token) beside what others may choose, so they stay as they are.
         if "gzip" in (request.getHeader("accept-encoding") or ""):

@@ -40,11 +40,11 @@ PAGES: tuple[Page, ...] = (
     Page("/sensors/<eui>", "sensor.html", "sensor", "viewer"),
     Page("/sensors/<eui>/edit", "sensor_form.html", "sensor_form", "operator"),
     Page("/live", "live.html", "live", "viewer"),
-    Page("/logs", "logs.html", "logs", "operator"),
+    Page("/logs", "logs.html", "logs", "viewer"),
     Page("/config", "configuration.html", "configuration", "viewer"),
     Page("/certificates", "certificates.html", "certificates", "viewer"),
     Page("/accounts", "accounts.html", "accounts", "viewer"),
-    Page("/audit", "audit.html", "audit", "admin"),
+    Page("/audit", "audit.html", "audit", "viewer"),
 )
 
 

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi import checks
 from tests.support.service import ServiceProcess, endpoint, free_port, until
 
 SENSOR = 0x70B3D56770110001
-EXAMPLES = 10
+EXAMPLES = 7
 """requests to each route"""
 LEFT_OUT = ["/api/live", "/api/logout", "/api/certificates/restore"]
 """a stream; the end of a session; an archive"""

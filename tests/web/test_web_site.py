@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.web import site
+from bssci.web import dispatch, site
 from tests.support.web import Connection, WebHouse, parse
 
 
@@ -98,8 +98,12 @@ def test_head_sends_no_body(web: WebHouse) -> None:
     assert answer.status == 200 and not answer.body
 
 
-def test_large_answers_are_packed_but_pages_never(web: WebHouse) -> None:
+def test_large_answers_are_packed_but_pages_and_huge_ones_never(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     browser = web.browser("viewer")
     accepts = {"Accept-Encoding": "gzip"}
     assert browser.get("/api/openapi.json", headers=accepts).headers["content-encoding"] == "gzip"
     assert "content-encoding" not in browser.get("/sensors", headers=accepts).headers
+    monkeypatch.setattr(dispatch, "GZIP_TO", 4096)
+    assert "content-encoding" not in browser.get("/api/openapi.json", headers=accepts).headers

@@ -172,6 +172,7 @@ class BssciService(Service):
         """Serve."""
         self.center.queue_statistics = self._queue_statistics
         self.center.delivered_seq = self._delivered_seq
+        self.center.deliveries = self._deliveries
         self.center.start()
         self.tls.start()
         for pump in self._pumps:
@@ -239,6 +240,9 @@ class BssciService(Service):
             for pump in self._pumps
             for statistics in [pump.statistics()]
         }
+
+    def _deliveries(self) -> dict[str, list[tuple[int, float]]]:
+        return {pump.name: pump.taken() for pump in self._pumps}
 
     def _delivered_seq(self) -> int:
         assert self.journal is not None

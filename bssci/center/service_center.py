@@ -123,6 +123,9 @@ class ServiceCenter(SensorCommands):
         """statistics of every sink by its name; set by whoever runs the sinks"""
         self.delivered_seq: Callable[[], int] = lambda: 0
         """the last event that every sink has taken; set by whoever runs the sinks"""
+        self.deliveries: Callable[[], dict[str, list[tuple[int, float]]]] = dict
+        """of every sink: last event and Unix seconds of the newest batches that it has taken, oldest first
+        (of the first itself it is not known); set by whoever runs the sinks"""
         self.refusals = 0
         """batches of messages that could not be stored, since the start"""
         self.unknown_uplinks = 0

@@ -33,6 +33,8 @@ DRAIN_TIME = 1.5
 """s that a stop waits for what is queued"""
 STOP_TIME = 2.0
 """s that a sink then has to end"""
+REMEMBERED = 5000
+"""batches of which it is known when they were taken"""
 LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
 
@@ -93,10 +95,12 @@ class Pump:
         self._failures = 0
         """in a row"""
         self._last_error = ""
+        self._taken_at: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self._history: deque[tuple[float, int]] = deque([(clock.seconds(), 0)])
 
     def start(self) -> None:
         self._running = True
+        self._taken_at.append((self.cursor, self._now()))
         self._unsubscribe = self._journal.subscribe(self._pump)
         self._pump()
 
@@ -133,6 +137,12 @@ class Pump:
             rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
             last_error=self._last_error,
         )
+
+    def taken(self) -> list[tuple[int, float]]:
+        """Last sequence number and Unix seconds of the newest batches taken, oldest first.
+
+        The first is only where it began: when what lies before it was taken is not known."""
+        return list(self._taken_at)
 
     def _pump(self) -> None:
         if self._busy or not self._running or self._timer is not None:
@@ -171,6 +181,7 @@ class Pump:
         self._delivered += count
         self._remember_rate()
         if count:
+            self._taken_at.append((self.cursor, self._now()))
             self._journal.move_cursor(self.name, self.cursor).addErrback(self._cursor_not_stored)
         self._clock.callLater(0, self._pump)
 

@@ -103,6 +103,15 @@ def test_a_pump_goes_on_behind_its_cursor(bench: Bench) -> None:
     assert sink.batches == [[3]]
 
 
+def test_it_is_known_when_the_newest_batches_were_taken(bench: Bench) -> None:
+    bench.happen(2)
+    pump = bench.pump(Sink(), cursor=1)
+    began = bench.now()
+    bench.advance(5.0)
+    bench.happen(3)
+    assert pump.taken() == [(1, began), (2, began), (5, began + 5.0)]
+
+
 def test_a_sink_starts_once_and_also_without_events(bench: Bench) -> None:
     sink = Sink()
     bench.pump(sink)

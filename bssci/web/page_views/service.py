@@ -11,6 +11,7 @@ from bssci.web.logbook import LEVELS
 from bssci.web.page_views.base import PageData, arguments, range_name
 from bssci.web.routing import may
 from bssci.web.sentences import KINDS
+from bssci.web.views.history import delivered_at
 
 EVENTS = 50
 """on the live page at first"""
@@ -39,6 +40,9 @@ class ServicePages(PageData):
         wanted = call.text("q").lower()
         sinks = self._context.center.queue_statistics()
         last = self._context.journal.last_seq
+        deliveries = self._context.center.deliveries()
+        for event in events:
+            event["delivered_at"] = delivered_at(deliveries, event["seq"])
         return {
             "events": [event for event in events if wanted in _text(event)] if wanted else events,
             "delivered": {name: last - figures["queued"] for name, figures in sinks.items()},

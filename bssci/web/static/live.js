@@ -35,7 +35,7 @@ function way(event) {
     make("li", {}, "heard by ", ...copies),
     event.duplicates ? make("li", {}, `${event.duplicates} ${event.duplicates === 1 ? "copy" : "copies"} merged`) : null,
     make("li", {}, "on disk"),
-    ...sinks.map((sink) => make("li", { "data-sink": sink }, make("b", {}, sink), " waiting")),
+    ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
   ];
   return [make("ol", { class: "way" }, ...steps), event.data ? make("span", { class: "bytes" }, octets(event.data)) : null];
 }
@@ -51,7 +51,9 @@ async function watchSinks() {
       const queued = status.queue_statistics[step.dataset.sink]?.queued;
       if (queued === undefined || status.journal.last_seq - queued < seq) continue;
       step.dataset.through = "";
-      step.lastChild.nodeValue = " delivered";
+      const batch = (status.deliveries[step.dataset.sink] ?? []).findIndex(([last]) => last >= seq);
+      const later = batch > 0 ? status.deliveries[step.dataset.sink][batch][1] - Number(step.dataset.since) : NaN;
+      step.lastChild.nodeValue = Number.isNaN(later) ? " delivered" : ` delivered ${number(later, 2)}\u202fs later`;
     }
   } catch {
     // The sign on top tells of a lost connection already.

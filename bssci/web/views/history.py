@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from bssci.model import EUI, Uplink
@@ -100,6 +103,7 @@ class EventViews:
             raise not_found(f"there is no event {seq}")
         described = event_dict(seq, event)
         described["sinks"] = self._sinks(seq)
+        described["delivered_at"] = delivered_at(self._context.center.deliveries(), seq)
         if isinstance(event, Uplink):
             copies = await self._journal.late_copies(seq)
             described["late_copies"] = len(copies)
@@ -112,6 +116,16 @@ class EventViews:
             name: "delivered" if last - figures["queued"] >= seq else "waiting"
             for name, figures in self._context.center.queue_statistics().items()
         }
+
+
+def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int) -> dict[str, float]:
+    """When each sink took an event (Unix seconds), of those where that is known."""
+    found = {}
+    for sink, batches in deliveries.items():
+        position = bisect_left(batches, seq, key=itemgetter(0))
+        if 0 < position < len(batches):
+            found[sink] = batches[position][1]
+    return found
 
 
 def _with_gaps(points: list[tuple[float, float]], step: float) -> list[list[float | None]]:

@@ -16,6 +16,10 @@ LOW_DAYS = 30
 """days before its end a certificate is a problem"""
 
 
+DELIVERIES = 200
+"""batches of each sink of which the status tells when they were taken"""
+
+
 class StatusViews:
     """Questions about the service."""
 
@@ -66,6 +70,7 @@ class StatusViews:
             },
             "uplink_rate": context.figures.uplink_rate(),
             "queue_statistics": sinks,
+            "deliveries": {name: batches[-DELIVERIES:] for name, batches in center.deliveries().items()},
             "journal": {
                 "size": context.journal.size(),
                 "max_size": settings.journal_max_size * 1024 * 1024,

@@ -262,7 +262,7 @@ def _tune_garbage_collection() -> None:
     """Collect seldom, and pass over what is there from the start.
 
     Almost everything here ends by its reference count, while some ten thousand uplinks
-    wait in windows: looking through those again and again takes a tenth of the time.
+    wait in windows, which a collection would look through again and again.
     """
     gc.collect()
     gc.freeze()

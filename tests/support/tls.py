@@ -42,13 +42,22 @@ class Authority:
         (directory / "ca_cert.pem").write_bytes(self.certificate_pem)
 
     def issue(
-        self, common_name: str, certificate_file: Path, key_file: Path, *, server: bool = False
+        self,
+        common_name: str,
+        certificate_file: Path,
+        key_file: Path,
+        *,
+        server: bool = False,
+        host: str | None = None,
     ) -> None:
-        """Write a certificate for ``common_name`` and its private key."""
+        """Write a certificate and its private key: of a client, a server here, or one on ``host``."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(common_name), self._name, key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        if server:
+        if host is not None:
+            names = x509.SubjectAlternativeName([x509.DNSName(host)])
+            builder = builder.add_extension(names, critical=False)
+        elif server:
             names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())

@@ -6,10 +6,10 @@ in slices; while no base station is connected nobody is warned of or detached.
 
     state                what it means
     -------------------  ------------------------------------------------------------------------------
-    never seen           configured, but never heard and never attached by command. It may still lie
-                         in its box: never warned of, never detached
-    registered           attached, over the air or by command, or configured anew, and not heard since.
-                         If it was never heard at all: never warned of, never detached
+    never seen           in endpoints.json when the service started, never heard and never attached by
+                         command. It may still lie in its box: never warned of, never detached
+    registered           attached, over the air or by command, or configured anew, and not heard since;
+                         its silence counts as that of an active sensor
     active               heard; not silent for long, or not watched (``autoDetach`` is false, or
                          AUTO_DETACH_ENABLED is)
     warning              silent for AUTO_DETACH_WARNING_TIMEOUT
@@ -60,7 +60,7 @@ class Standing:
 
     state: State
     inactive_seconds: float | None
-    """in which it could have been heard and was not; None if it was never heard"""
+    """in which it could have been heard and was not; None if it was neither heard nor attached"""
     seconds_until_detach: float | None
     """of such time; None if it will not be detached, or is already"""
 
@@ -190,10 +190,10 @@ class Silence:
         return counts
 
     def _begin(self, eui: EUI) -> float | None:
-        """Unix seconds when a sensor's silence began; None if it was never heard."""
+        """Unix seconds when a sensor's silence began; None if it was neither heard nor attached."""
         activity, known = self._activities.get(eui), self._known.get(eui)
         if activity is None:
-            return known.attached_at if known is not None and known.how == "over the air" else None
+            return known.attached_at if known is not None and known.how != "configured" else None
         if known is None or activity.last_seen_at >= known.attached_at:
             return activity.last_seen_at
         return known.attached_at
@@ -212,7 +212,7 @@ class Silence:
             if not self._is_back(begin, stored):
                 return "auto-detach pending"
         if begin is None:
-            return "registered" if known is not None and known.how == "command" else "never seen"
+            return "never seen"
         if self._enabled and sensor.auto_detach:
             inactive = self._inactive(begin, total)
             if inactive >= self._timeout:

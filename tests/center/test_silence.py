@@ -317,21 +317,27 @@ def test_attach_by_command_begins_the_silence_anew(watch: Watch) -> None:
     assert len(warnings(watch)) == 2
 
 
-def test_attach_over_the_air_counts_as_heard(watch: Watch) -> None:
-    watch.silence.attached([sensor(1)], watch.now(), over_the_air=True)
+@pytest.mark.parametrize("over_the_air", [False, True])
+def test_silence_of_a_sensor_that_was_never_heard_begins_with_its_attachment(
+    watch: Watch, over_the_air: bool
+) -> None:
+    watch.advance(WARNING)
+    watch.silence.attached([sensor(1)], watch.now(), over_the_air=over_the_air)
     assert watch.state() == "registered"
     restart(watch)
     assert watch.silence.standing(sensor(1)).seconds_until_detach == pytest.approx(DETACH, abs=MINUTE)
-    watch.advance(DETACH + INTERVAL)
+    watch.advance(WARNING + INTERVAL)
+    assert watch.state() == "warning"
+    assert len(warnings(watch)) == 1
+    watch.advance(DETACH - WARNING)
     assert watch.state() == "auto-detached"
+    watch.hear(1)
+    assert watch.state() == "active"
 
 
-@pytest.mark.parametrize(("command", "state"), [(False, "never seen"), (True, "registered")])
-def test_sensor_that_was_never_heard_is_left_alone(watch: Watch, command: bool, state: str) -> None:
-    if command:
-        watch.silence.attached([sensor(1)], watch.now())
+def test_sensor_that_was_neither_heard_nor_attached_is_left_alone(watch: Watch) -> None:
     watch.advance(2 * DETACH)
-    assert watch.state() == state
+    assert watch.state() == "never seen"
     standing = watch.silence.standing(sensor(1))
     assert (standing.inactive_seconds, standing.seconds_until_detach) == (None, None)
     assert not watch.events(SensorWarning, SensorAutoDetached)

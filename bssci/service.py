@@ -29,13 +29,14 @@ from bssci.clock import use_monotonic_time
 from bssci.endpoints import EndpointsError
 from bssci.fileset import finish_replacement
 from bssci.journal import Journal, JournalError, StorageError
+from bssci.server_tls import ServerTLS
 from bssci.settings import Settings, SettingsError
 from bssci.sinks import discovery
 from bssci.sinks.discovery import SinkError
 from bssci.sinks.pump import Pump
 from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits
-from bssci.station.tls import CertificateFiles, StationTLS
+from bssci.station.tls import StationFiles
 
 if TYPE_CHECKING:
     from bssci.web.service import WebAdmin
@@ -107,8 +108,8 @@ class BssciService(Service):
     def _open(self) -> None:
         settings, reactor = self.settings, self._reactor
         _finish_replacement(settings.state_dir)
-        files = CertificateFiles(settings.cert_file, settings.key_file, settings.ca_file)
-        self.tls = StationTLS(reactor, files, deferToThread)
+        files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file)
+        self.tls = ServerTLS(reactor, files, deferToThread)
         factories = discovery.choose(discovery.discover(), settings.sinks)
         self.journal = Journal.open(
             settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE

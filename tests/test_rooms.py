@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GROUND = {
     "model", "wire", "files", "fileset", "clock", "logs", "parsers", "settings", "certificates", "bundles",
-    "endpoints",
+    "server_tls", "endpoints",
 }  # fmt: skip
 HOUSE = GROUND | {
     "journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service",
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "certificates": {"model"},
     "bundles": {"model", "files", "certificates"},
     "endpoints": {"model", "files"},
+    "server_tls": {"certificates", "clock"},
     "simulator": {"wire"},
     "journal": GROUND,
     "center": GROUND | {"journal"},

@@ -13,10 +13,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from bssci.center.stations import Stations
 from bssci.clock import Clock, Ticker
+from bssci.server_tls import ServerTLS
 from bssci.station.limits import ConnectionCount, Limits
 from bssci.station.protocol import StationProtocol
 from bssci.station.refusals import Refusals
-from bssci.station.tls import StationTLS
 
 IDLE_TICK = 1.0
 """s between looks for silent stations"""
@@ -90,7 +90,7 @@ class LimitedTLSFactory(TLSMemoryBIOFactory):
     noisy = False
     log = Logger()
 
-    def __init__(self, tls: StationTLS, factory: StationFactory, clock: Any) -> None:
+    def __init__(self, tls: ServerTLS, factory: StationFactory, clock: Any) -> None:
         super().__init__(tls, False, factory, clock)
         self._count = factory.count
 

@@ -1,34 +1,23 @@
-"""Mutual TLS for base stations, with certificates that can be renewed while connections live."""
+"""Mutual TLS for base stations: the files that it takes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from OpenSSL import SSL, crypto
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from OpenSSL import crypto
 from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOProtocol
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from bssci.certificates import CertificateError, check_pair, read_certificates, read_key
-from bssci.clock import Clock, Ticker
-
-CHECK_INTERVAL = 5.0
-"""s between looks whether the files changed"""
-
-Stamp = tuple[tuple[int, int, int], ...]
+from bssci.certificates import check_pair, read_certificates, read_key
+from bssci.server_tls import identity
 
 
 @dataclass(frozen=True)
-class CertificateFiles:
-    """PEM files: our certificate (chain), its key, and the authorities that base stations' are signed by."""
+class StationFiles:
+    """Our certificate (chain), its key, and the authorities that base stations' are signed by."""
 
     certificate: Path
     key: Path
@@ -36,83 +25,21 @@ class CertificateFiles:
 
     log: ClassVar[Logger] = Logger()
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.certificate, self.key, self.authorities)
+
     def load(self) -> CertificateOptions:
-        """TLS options: 1.2 at least, and a certificate of these authorities asked of every client.
+        """A certificate of these authorities is asked of every client.
 
         :raises CertificateError: one line that names file, place and remedy.
         """
         for warning in check_pair(self.certificate, self.key, self.authorities, datetime.now(UTC)):
             self.log.warn("{warning}", warning=warning)
-        own, *chain = read_certificates(self.certificate, "CERT_FILE")
         authorities = read_certificates(self.authorities, "CA_FILE")
         return CertificateOptions(
-            privateKey=crypto.PKey.from_cryptography_key(read_key(self.key, "KEY_FILE")),
-            certificate=crypto.X509.from_cryptography(own),
-            extraCertChain=[crypto.X509.from_cryptography(each) for each in chain],
+            **identity(read_certificates(self.certificate, "CERT_FILE"), read_key(self.key, "KEY_FILE")),
             trustRoot=trustRootFromCertificates(
                 [Certificate(crypto.X509.from_cryptography(each)) for each in authorities]
             ),
         )
-
-    def stamp(self) -> Stamp:
-        """Changes when a file does."""
-        found = []
-        for path in (self.certificate, self.key, self.authorities):
-            try:
-                status = os.stat(path)
-            except OSError:
-                found.append((0, 0, 0))
-            else:
-                found.append((status.st_mtime_ns, status.st_size, status.st_ino))
-        return tuple(found)
-
-
-@implementer(IOpenSSLServerConnectionCreator)
-class StationTLS:
-    """Makes the server side of TLS connections from files, and reads them again when they change.
-
-    Connections that are open stay as they are. Files that do not fit each other, as while
-    they are being replaced one by one, leave the old certificates in force.
-
-    :param run_in_thread: ``deferToThread``: reading and checking keys takes its time.
-    """
-
-    log = Logger()
-
-    def __init__(self, clock: Clock, files: CertificateFiles, run_in_thread: Callable[..., Any]) -> None:
-        self.files = files
-        self._run_in_thread = run_in_thread
-        self._stamp = files.stamp()
-        self._options = files.load()
-        self._loading = False
-        self._ticker = Ticker(clock, CHECK_INTERVAL, self.check)
-
-    def start(self) -> None:
-        self._ticker.start()
-
-    def stop(self) -> None:
-        self._ticker.stop()
-
-    def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        """See ``IOpenSSLServerConnectionCreator``."""
-        return SSL.Connection(self._options.getContext(), None)
-
-    def check(self) -> Any:
-        """Load the files if they changed; the Deferred fires when that is done, None if nothing is."""
-        stamp = self.files.stamp()
-        if self._loading or stamp == self._stamp:
-            return None
-        self._loading = True
-        self._stamp = stamp
-        return self._run_in_thread(self.files.load).addCallbacks(self._loaded, self._not_loaded)
-
-    def _loaded(self, options: CertificateOptions) -> None:
-        self._loading = False
-        self._options = options
-        self.log.info("certificates reloaded {file}", file=str(self.files.certificate))
-
-    def _not_loaded(self, failure: Failure) -> None:
-        self._loading = False
-        reason = failure.check(CertificateError)
-        text = failure.getErrorMessage() if reason else failure.getTraceback()
-        self.log.error("new certificates not taken, the old ones stay {error}", error=text)

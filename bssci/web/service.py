@@ -17,6 +17,7 @@ from twisted.web.http import Request
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
 from bssci.clock import Ticker
+from bssci.server_tls import ServerTLS
 from bssci.settings import SettingsError
 from bssci.web import openapi
 from bssci.web.accounts import AccountError, AccountFile
@@ -45,7 +46,7 @@ from bssci.web.sampler import Sampler
 from bssci.web.sessions import Sessions
 from bssci.web.site import AdminSite, LimitedFactory
 from bssci.web.static import StaticFiles
-from bssci.web.tls import WebTLS
+from bssci.web.tls import WebFiles
 from bssci.web.views.facade import Views
 
 SESSIONS_FILE = "sessions.json"
@@ -102,13 +103,12 @@ class WebAdmin:
         # Viewers of the live stream make no further request at which a change of accounts would be seen.
         self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self._refresh()))
         self._sampler = Sampler(reactor, now, center, figures)
-        self._tls: WebTLS | None = None
+        self._tls: ServerTLS | None = None
         if settings.web_tls:
-            self._tls = WebTLS(
-                reactor,
-                settings.web_cert_file or settings.cert_file,
-                settings.web_key_file or settings.key_file,
+            files = WebFiles(
+                settings.web_cert_file or settings.cert_file, settings.web_key_file or settings.key_file
             )
+            self._tls = ServerTLS(reactor, files, run_in_thread)
         self.views = Views(self.context)
         self.site = self._site()
 

@@ -8,7 +8,7 @@ import pytest
 from OpenSSL import SSL
 
 from bssci.certificates import CertificateError
-from bssci.station.tls import CertificateFiles
+from bssci.station.tls import StationFiles
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls import Authority, TLSFiles
@@ -108,4 +108,4 @@ def test_files_that_do_not_fit_refuse_the_start(own_files: TLSFiles) -> None:
     renew(own_files)
     own_files.key.write_bytes(key)
     with pytest.raises(CertificateError, match="KEY_FILE"):
-        CertificateFiles(own_files.certificate, own_files.key, own_files.ca).load()
+        StationFiles(own_files.certificate, own_files.key, own_files.ca).load()

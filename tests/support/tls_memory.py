@@ -15,9 +15,10 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
+from bssci.server_tls import ServerTLS
 from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits
-from bssci.station.tls import CertificateFiles, StationTLS
+from bssci.station.tls import StationFiles
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConCmp, ConRsp, Message, Status, StatusRsp
@@ -43,9 +44,7 @@ class StationRoom:
         self.house = house
         self.files = files
         self.clients: list[Client] = []
-        self.tls = StationTLS(
-            house.clock, CertificateFiles(files.certificate, files.key, files.ca), _call_now
-        )
+        self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), _call_now)
         self.factory = StationFactory(house.clock, house.center.stations, limits or Limits(), identity)
         self.listening = LimitedTLSFactory(self.tls, self.factory, house.clock)
         self.listening.doStart()

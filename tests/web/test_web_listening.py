@@ -22,10 +22,11 @@ from twisted.web.client import (
 from twisted.web.http_headers import Headers
 
 from bssci.certificates import CertificateError
+from bssci.server_tls import ServerTLS
 from bssci.settings import SettingsError
 from bssci.web import site
 from bssci.web.service import WebAdmin
-from bssci.web.tls import WebTLS
+from bssci.web.tls import WebFiles
 from tests.support.web import PASSWORD, WebHouse, in_line
 
 JSON = Headers({"Content-Type": ["application/json"]})
@@ -73,12 +74,12 @@ def test_a_taken_port_is_named(make_web_house: Callable[..., WebHouse]) -> None:
 def test_files_that_are_no_pair_are_named(web: WebHouse) -> None:
     certs = web.directory / "certs"
     with pytest.raises(CertificateError, match="WEB_KEY_FILE and WEB_CERT_FILE"):
-        WebTLS(web.clock, certs / "ca.pem", certs / "server_key.pem")
+        WebFiles(certs / "ca.pem", certs / "server_key.pem").load()
 
 
 def test_a_renewed_certificate_is_taken_and_a_wrong_one_is_not(web: WebHouse) -> None:
     certs = web.directory / "certs"
-    tls = WebTLS(web.clock, certs / "server.pem", certs / "server_key.pem")
+    tls = ServerTLS(web.clock, WebFiles(certs / "server.pem", certs / "server_key.pem"), in_line)
     first = tls._options
     assert web.browser("admin").post("/api/certificates/generate", {}).status == 200
     tls.check()

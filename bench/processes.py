@@ -48,20 +48,8 @@ def write_sensors(directory: Path, count: int) -> None:
     write_sensors(directory / "endpoints.json", generate_sensors(FIRST_SENSOR, count, Random(1)))
 
 
-@contextmanager
-def bare(directory: Path) -> Iterator[int]:
-    """The bare server; gives its port."""
-    command = [sys.executable, "-m", "bench.bare", "--certificates", str(directory / "certs")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
-        try:
-            assert process.stdout is not None
-            yield int(process.stdout.readline())
-        finally:
-            process.kill()
-
-
-class Service:
-    """A running ``twistd bssci``."""
+class Server:
+    """A server that runs in a process of its own."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self.port = port
@@ -72,10 +60,27 @@ class Service:
         fields = Path(f"/proc/{self._process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def cpu_time(self) -> float:
+        """s of all its threads until now, in user mode and in the kernel."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
 
 @contextmanager
-def service(directory: Path, *, keep_data: bool = False, **settings: object) -> Iterator[Service]:
-    """The service in a directory that :func:`prepare` made; its journal is new, unless it is kept."""
+def bare(directory: Path) -> Iterator[Server]:
+    """The bare server."""
+    command = [sys.executable, "-m", "bench.bare", "--certificates", str(directory / "certs")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            yield Server(process, int(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+@contextmanager
+def service(directory: Path, *, keep_data: bool = False, **settings: object) -> Iterator[Server]:
+    """``twistd bssci`` in a directory that :func:`prepare` made; its journal is new, unless it is kept."""
     if not keep_data:
         shutil.rmtree(directory / "data", ignore_errors=True)
     port = free_port()
@@ -92,7 +97,7 @@ def service(directory: Path, *, keep_data: bool = False, **settings: object) -> 
     ) as process:
         try:
             _wait_for(port, process)
-            yield Service(process, port)
+            yield Server(process, port)
         finally:
             process.send_signal(signal.SIGINT)
             try:

@@ -88,6 +88,8 @@ class LoadStation(Protocol):
         self.eui = eui
         self.ready: Deferred[LoadStation] = Deferred()
         self.is_connected = False
+        self.is_joining = False
+        """Whether frames that are written together share a TLS record."""
         self.requests: Counter[str] = Counter()
         """Requests and completions of the service center, by command."""
         self.on_request: Callable[[str], None] = lambda _command: None
@@ -156,9 +158,12 @@ class LoadStation(Protocol):
         self._out.append(_codec.encode(message))
 
     def _flush(self) -> None:
-        """Each frame in a TLS record of its own, as stations write them."""
-        for frame in self._out:
-            TLSMemoryBIOProtocol.write(self.transport, frame)
+        """Write each frame, so that it is a TLS record of its own, or all of them at once."""
+        if self.is_joining:
+            self.transport.write(b"".join(self._out))
+        else:
+            for frame in self._out:
+                TLSMemoryBIOProtocol.write(self.transport, frame)
         self._out.clear()
 
 
@@ -256,6 +261,8 @@ class Load:
             UplinkStation(FIRST_STATION + number, options.sensors, first_counter, number % groups, groups)
             for number in range(options.stations)
         ]
+        for station in stations:
+            station.is_joining = options.joined
         await self._connect(stations)
         await deferLater(self._reactor, options.settle)
         started = time.perf_counter()
@@ -405,6 +412,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mode", choices=("closed", "open"), default="closed")
     parser.add_argument("--in-flight", type=int, default=256, help="per station, for --mode closed")
     parser.add_argument("--rate", type=float, default=1000.0, help="uplinks/s in all, for --mode open")
+    parser.add_argument(
+        "--joined",
+        action="store_true",
+        help="uplinks that are due together share a TLS record; else each has its own",
+    )
     parser.add_argument(
         "--copies", type=int, default=1, help="stations that hear each uplink; divides --stations"
     )

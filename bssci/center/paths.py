@@ -152,6 +152,12 @@ class Paths:
         sensor = self._of.get(eui)
         return None if sensor is None else sensor.preferred
 
+    def snr(self, eui: EUI) -> float | None:
+        """dB, smoothed, at the preferred station; None if the sensor was never heard."""
+        sensor = self._of.get(eui)
+        path = None if sensor is None else sensor.by_station.get(sensor.preferred)
+        return None if path is None else path.snr
+
     def best_connected(self, eui: EUI) -> EUI | None:
         """The best of the connected stations that hear a sensor."""
         return next(filter(self._connected, self.ranked(eui)), None)

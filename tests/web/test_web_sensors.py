@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from bssci.model import Uplink
 from tests.support.journal import reception
@@ -16,12 +17,12 @@ SCRIPT = "<script>alert(1)</script>"
 OTHER = "70B3D56770110002"
 
 
-def heard(web: WebHouse, *numbers: int, counter: int = 1) -> None:
+def heard(web: WebHouse, *numbers: int, counter: int = 1, snr: float = 10.5) -> None:
     """Uplinks, published as if they had been received."""
     uplinks = []
     for number in numbers:
         eui = sensor_entry(number)["eui"]
-        receptions = [reception(counter, eui)]
+        receptions = [replace(reception(counter, eui), snr=snr)]
         uplinks.append(
             Uplink(at=web.now(), id=f"{eui}{counter}", known=True, receptions=receptions, duplicates=0)
         )
@@ -41,6 +42,10 @@ def test_the_list_is_paged_searched_filtered_and_sorted(make_web_house: Callable
     assert [row["eui"] for row in found["sensors"]] == ["70B3D56770110005"]
     newest = browser.get("/api/sensors?sort=-uplinks&per_page=2").json()["sensors"]
     assert [row["eui"][-1] for row in newest] == ["5", "7"]
+    heard(web, 5, counter=2, snr=2.5)
+    web.advance(3)
+    strongest = browser.get("/api/sensors?sort=-snr&per_page=3").json()["sensors"]
+    assert [row["snr"] for row in strongest] == [10.5, 8.5, None]
     active = browser.get("/api/sensors?status=active").json()
     assert active["matching"] == 2 and active["sensors"][0]["last_seen_at"] == pytest.approx(web.now())
     assert browser.get("/api/sensors?sort=colour").error["field"] == "sort"

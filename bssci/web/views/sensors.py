@@ -21,7 +21,8 @@ FRESH = 2.0
 """s for which what was gathered of all sensors is shown again"""
 SLICE = 1000
 """sensors that one turn of the reactor looks at"""
-SORTS = ("eui", "name", "last_seen_at", "uplinks", "status")
+SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr")
+LOWEST = float("-inf")
 MAX_SIGNAL = 2000
 """uplinks of which a chart is drawn"""
 STATUSES = (
@@ -49,6 +50,8 @@ class Standing(NamedTuple):
     refused: bool
     last_seen_at: float
     uplinks: int
+    snr: float
+    """dB; of what was never heard, as low as can be"""
 
     def has(self, status: str) -> bool:
         match status:
@@ -170,9 +173,10 @@ class SensorViews:
         activity_of = self._center.activities.get
         is_attached = self._center.attachments.is_attached
         state_of = self._center.silence.state
+        snr_of = self._center.paths.snr
         for sensor in sensors:
             eui = sensor.eui
-            activity = activity_of(eui)
+            activity, snr = activity_of(eui), snr_of(eui)
             yield Standing(
                 sensor,
                 texts.get(id(sensor)) or _text(sensor),
@@ -181,6 +185,7 @@ class SensorViews:
                 eui in refused,
                 activity.last_seen_at if activity else 0.0,
                 activity.uplink_count if activity else 0,
+                LOWEST if snr is None else snr,
             )
 
     def _turn(self) -> Deferred[None]:
@@ -367,6 +372,10 @@ def _by_uplinks(standing: Standing) -> int:
     return standing.uplinks
 
 
+def _by_snr(standing: Standing) -> float:
+    return standing.snr
+
+
 def _by_state(standing: Standing) -> tuple[bool, str]:
     return (standing.attached, standing.state)
 
@@ -376,6 +385,7 @@ _KEYS: dict[str, Callable[[Standing], Any]] = {
     "last_seen_at": _by_last_seen,
     "uplinks": _by_uplinks,
     "status": _by_state,
+    "snr": _by_snr,
 }
 
 

@@ -6,15 +6,17 @@ The rules:
     send, hold the sensor attached and have heard it.
 2.  Whatever may lie at a connected station is revoked there before it goes anywhere else, back to the same
     station included. That covers a better path, a new session, and a repeated attach, which makes some
-    stations drop their queue. If the station says that it held none, its result may be on its way, and
-    is waited for (RESULT_WAIT).
+    stations drop their queue. If a station says that it held none, its result may be on its way, and
+    is waited for (RESULT_WAIT) before the downlink goes to any station.
 3.  A station that is away keeps its downlinks for GRACE. After that they go to another one, if there is one;
     when the first is back, they are revoked there before it is told anything else of them, and if it has sent
     one meanwhile, then its result counts and the other station is told to forget it. Only a downlink that
     lies at a station that is cut off can therefore reach its sensor twice.
-4.  At a station lies one downlink that fits any uplink of its sensor, so that they go out in order whatever
+4.  A station that lately refused a downlink gets others only if no other station can take them, and one
+    that says it does not know the sensor gets none for a while; what other stations hold stays there.
+5.  At a station lies one downlink that fits any uplink of its sensor, so that they go out in order whatever
     the station does; beside it those that wait for certain uplinks, and one of a higher priority.
-5.  Nothing depends on memory: an operation that should be open and is not is begun again, with the same
+6.  Nothing depends on memory: an operation that should be open and is not is begun again, with the same
     queue id, after a restart as after a resume.
 """
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Literal
 
 from msgspec.structs import replace
@@ -39,6 +42,8 @@ GRACE = 30.0
 """s that a station may be away before its downlinks go to another one"""
 WATCH = 60.0
 """s until it is looked whether an operation is still open"""
+UNKNOWN_THERE_WAIT = 30.0
+"""s until a sensor that a station does not know is tried there again"""
 PER_SENSOR = 4
 """downlinks of one sensor at a station that wait for certain uplinks, and as many others"""
 LOWEST = float("-inf")
@@ -54,8 +59,10 @@ class Planner:
     """Plans one turn.
 
     :param can_receive: whether a sensor is configured, and bidirectional.
+    :param counter: the highest packet counter that was heard of a sensor, if it was.
     :param attached_at: (station, sensor): since when it is attached there, in Unix seconds.
-    :param unable: stations that take no downlinks; ``resting``: those to be left alone for now.
+    :param unable: stations that take no downlinks; ``resting``: those to be left alone for now;
+        ``refusing``: those that refused one lately; ``unknown``: (station, sensor) that it does not know.
     :param away_since: when a station that is not connected went, in Unix seconds.
     """
 
@@ -68,9 +75,12 @@ class Planner:
         station: Callable[[EUI], Station | None],
         paths: Paths,
         can_receive: Callable[[EUI], bool],
+        counter: Callable[[EUI], int | None],
         attached_at: Mapping[tuple[EUI, EUI], float],
         unable: Iterable[EUI],
         resting: Iterable[EUI],
+        refusing: Iterable[EUI],
+        unknown: Iterable[tuple[EUI, EUI]],
         away_since: Callable[[Station | None], float],
     ) -> None:
         self.requests: dict[Station, list[Request]] = {}
@@ -82,9 +92,12 @@ class Planner:
         self._station = station
         self._paths = paths
         self._can_receive = can_receive
+        self._counter = counter
         self._attached_at = attached_at
         self._unable = set(unable) | turn.unable
         self._resting = set(resting) | turn.resting
+        self._refusing = set(refusing) | turn.resting
+        self._unknown = set(unknown) | turn.unknown
         self._away_since = away_since
         self._open: dict[EUI, set[tuple[Kind, int]]] = {}
 
@@ -103,11 +116,11 @@ class Planner:
         self._clear()
 
     def _plan_sensor(self, eui: EUI, rows: Sequence[StoredDownlink]) -> None:
-        target = self._target(eui)
+        able = self._able(eui)
         for stored in rows:
             if stored.place:
-                self._look_at_placed(stored, target)
-        self._place([self._turn.rows[stored.downlink.queue_id] for stored in rows], target)
+                self._look_at_placed(stored, able)
+        self._place([self._turn.rows[stored.downlink.queue_id] for stored in rows], self._choice(able))
 
     def _give_up(self, eui: EUI, rows: Iterable[StoredDownlink]) -> list[StoredDownlink]:
         """The sensor was removed, or is not bidirectional any more: its downlinks are revoked."""
@@ -127,22 +140,22 @@ class Planner:
 
     # what lies at a station
 
-    def _look_at_placed(self, stored: StoredDownlink, target: Station | None) -> None:
+    def _look_at_placed(self, stored: StoredDownlink, able: Sequence[Station]) -> None:
         then = stored.then or ("expired" if self._is_expired(stored) else "")
         stored = replace(stored, then=then) if then != stored.then else stored
         assert stored.downlink.base_station_eui is not None
         station = self._connected(stored.downlink.base_station_eui)
         if station is None:
-            self._look_at_unreachable(stored, target)
+            self._look_at_unreachable(stored, able)
             return
-        if stored.place == "revoking" or then or self._is_misplaced(stored, station, target):
+        if stored.place == "revoking" or then or self._is_misplaced(stored, station, able):
             stored = replace(stored, place="revoking")
             self._revoke(station, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
         elif stored.place == "asked" and not self._is_open(station, "queue", stored.downlink.queue_id):
             self._tell(station, stored)
         self._put(stored, watch=stored.place != "held")
 
-    def _look_at_unreachable(self, stored: StoredDownlink, target: Station | None) -> None:
+    def _look_at_unreachable(self, stored: StoredDownlink, able: Sequence[Station]) -> None:
         assert stored.downlink.base_station_eui is not None
         downlink = stored.downlink
         station = stored.downlink.base_station_eui
@@ -151,20 +164,21 @@ class Planner:
         if stored.then:
             self._turn.left.add(left)
             self._turn.enter(stored, stored.then)
-        elif target is not None and self._turn.now >= moves_at:
+        elif able and self._turn.now >= moves_at:
             self._turn.left.add(left)
             self._turn.wait(stored)
         else:
             self._put(stored, look_at=moves_at)
 
-    def _is_misplaced(self, stored: StoredDownlink, station: Station, target: Station | None) -> bool:
+    def _is_misplaced(self, stored: StoredDownlink, station: Station, able: Sequence[Station]) -> bool:
         attached_at = self._attached_at.get((station.eui, stored.downlink.request.end_point_eui))
+        better = takewhile(lambda each: each is not station, able)
         return (
             station.session is None
             or stored.session != station.session.sn_sc_uuid
             or attached_at is None
             or attached_at > stored.placed_at
-            or (target is not None and target is not station)
+            or any(each.eui not in self._refusing for each in better)
         )
 
     # what waits
@@ -186,13 +200,20 @@ class Planner:
                 self._ask(stored, target)
                 count[request.is_bound] += 1
             else:
-                self._put(stored)
+                self._put(stored, look_at=self._known_again_at(stored, target))
             urgency = max(urgency, _urgency(stored))
 
     def _may_go(self, stored: StoredDownlink, target: Station) -> bool:
         left = Left(target.eui, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
         may_lie_there = left in self._turn.left and left not in self._turn.not_left
         return self._turn.now >= stored.not_before and not may_lie_there
+
+    def _known_again_at(self, stored: StoredDownlink, target: Station | None) -> float | None:
+        """When to look again for a station, if one that does not know the sensor may be the only one."""
+        eui = stored.downlink.request.end_point_eui
+        if target is None and any(sensor == eui for _, sensor in self._unknown):
+            return self._turn.now + UNKNOWN_THERE_WAIT
+        return None
 
     def _ask(self, stored: StoredDownlink, station: Station) -> None:
         assert station.session is not None
@@ -209,18 +230,23 @@ class Planner:
 
     # stations
 
-    def _target(self, eui: EUI) -> Station | None:
-        """The best station that can take downlinks of a sensor."""
-        for candidate in self._paths.ranked(eui):
-            station = self._connected(candidate)
-            if (
-                station is not None
-                and station.bidirectional
-                and candidate not in self._unable
-                and (candidate, eui) in self._attached_at
-            ):
-                return station
-        return None
+    def _able(self, eui: EUI) -> list[Station]:
+        """The stations that can take downlinks of a sensor, best first."""
+        stations = map(self._station, self._paths.ranked(eui))
+        return [
+            station
+            for station in stations
+            if station is not None
+            and station.can_send
+            and station.eui not in self._unable
+            and (station.eui, eui) in self._attached_at
+            and (station.eui, eui) not in self._unknown
+        ]
+
+    def _choice(self, able: Sequence[Station]) -> Station | None:
+        """The best one that did not refuse lately, if there is one."""
+        willing = (station for station in able if station.eui not in self._refusing)
+        return next(willing, able[0] if able else None)
 
     def _connected(self, eui: EUI) -> Station | None:
         station = self._station(eui)
@@ -275,8 +301,13 @@ class Planner:
     # rows
 
     def _is_expired(self, stored: StoredDownlink) -> bool:
-        expires_at = stored.downlink.expires_at
-        return expires_at is not None and expires_at <= self._turn.now
+        expires_at, request = stored.downlink.expires_at, stored.downlink.request
+        if expires_at is not None and expires_at <= self._turn.now:
+            return True
+        if request.packet_counters is None:
+            return False
+        heard = self._counter(request.end_point_eui)
+        return heard is not None and has_passed(max(request.packet_counters), heard)
 
     def _put(self, stored: StoredDownlink, *, watch: bool = False, look_at: float | None = None) -> None:
         """Keep it, to be looked at when that is next due."""
@@ -292,6 +323,11 @@ class Planner:
             stored = replace(stored, due_at=due_at)
         if stored is not self._turn.rows.get(stored.downlink.queue_id):
             self._turn.put(stored)
+
+
+def has_passed(counter: int, heard: int) -> bool:
+    """Whether an uplink was heard that follows the one with this counter, which may roll over."""
+    return 0 < heard - counter & 0xFFFF_FFFF < 1 << 31
 
 
 def _urgency(stored: StoredDownlink) -> float:

@@ -32,9 +32,6 @@ from bssci.wire.messages import DlDataRes, DlRxStat
 
 RESULT_WAIT = 5.0
 """s that a result may be on its way from a station which says that it does not hold the downlink"""
-UNKNOWN_THERE_WAIT = 30.0
-"""s until a sensor that a station does not know is tried again"""
-
 log = Logger()
 
 
@@ -55,6 +52,8 @@ class Turn:
     """stations that are busy"""
     unable: set[EUI] = field(default_factory=set)
     """stations that take no downlinks"""
+    unknown: set[tuple[EUI, EUI]] = field(default_factory=set)
+    """(station, sensor) that the station does not know, though it should"""
 
     @classmethod
     def of(cls, picture: DownlinkPicture, now: float) -> Turn:
@@ -74,7 +73,7 @@ class Turn:
     def wait(self, stored: StoredDownlink, message: str | None = None, seconds: float = 0.0) -> None:
         """No station holds it: it waits here, for a while at least."""
         downlink = replace(stored.downlink, base_station_eui=None, message=message)
-        not_before = self.now + seconds if seconds else 0.0
+        not_before = max(stored.not_before, self.now + seconds)
         self.put(replace(stored, downlink=downlink, place="", session=b"", not_before=not_before))
 
     def enter(self, stored: StoredDownlink, state: DownlinkState, **changes: Any) -> None:
@@ -251,7 +250,8 @@ class QueueRefused(_AtStation):
             turn.unable.add(self.station)
             turn.wait(stored, why)
         elif self.code == ErrorCode.ENOENT:
-            turn.wait(stored, why, UNKNOWN_THERE_WAIT)
+            turn.unknown.add((self.station, self.end_point_eui))
+            turn.wait(stored, why)
         else:
             turn.enter(stored, "failed", message=why)
 
@@ -271,12 +271,17 @@ class RevokeAnswered(_AtStation):
             return
         turn.not_left.add(self.left())
         stored = turn.get(self.end_point_eui, self.queue_id)
-        if stored is None or stored.place != "revoking" or not self.lies_there(stored):
+        if stored is None or stored.downlink.state != "queued":
             return
-        if stored.then:
-            turn.enter(stored, stored.then)
-        else:
-            turn.wait(stored, seconds=RESULT_WAIT if self.code else 0.0)
+        wait = RESULT_WAIT if self.code else 0.0
+        if not self.lies_there(stored):
+            if wait:
+                turn.put(replace(stored, not_before=turn.now + wait))
+        elif stored.place == "revoking":
+            if stored.then:
+                turn.enter(stored, stored.then)
+            else:
+                turn.wait(stored, seconds=wait)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center.downlink_plan import IN_FLIGHT, Planner
+from bssci.center.downlink_plan import IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
 from bssci.center.downlink_turn import Happening, Turn
 from bssci.center.errors import CommandError
 from bssci.center.paths import Paths
@@ -34,12 +34,15 @@ LEFT_AT_STATION = 32
 """downlinks that one turn revokes where they were left"""
 REST = 5.0
 """s that a station which answered "busy" is left alone"""
+REFUSING = 60.0
+"""s that other stations are preferred to it"""
 
 
 class DownlinkWorker:
     """What happened, and who is to be looked at.
 
     :param can_receive: whether a sensor is configured, and bidirectional.
+    :param counter: the highest packet counter that was heard of a sensor, if it was.
     :param now: Unix seconds.
     :param stored: hears of each turn, once it is on disk.
     :param idle: called when there is nothing left to do.
@@ -55,6 +58,7 @@ class DownlinkWorker:
         *,
         station: Callable[[EUI], Station | None],
         can_receive: Callable[[EUI], bool],
+        counter: Callable[[EUI], int | None],
         now: Callable[[], float],
         stored: Callable[[Turn], None],
         idle: Callable[[], None],
@@ -64,6 +68,7 @@ class DownlinkWorker:
         self._paths = paths
         self._station = station
         self._can_receive = can_receive
+        self._counter = counter
         self._now = now
         self._stored = stored
         self._idle = idle
@@ -75,6 +80,10 @@ class DownlinkWorker:
         """by station: sensors that wait until it can be told more"""
         self._resting: dict[EUI, float] = {}
         """busy stations, until when by the reactor's clock"""
+        self._refusing: dict[EUI, float] = {}
+        """stations that were busy lately, until when"""
+        self._unknown: dict[tuple[EUI, EUI], float] = {}
+        """(station, sensor) that the station does not know, until when that is believed"""
         self._unable: set[EUI] = set()
         """stations that take no downlinks, until they connect again"""
         self.working = False
@@ -113,6 +122,7 @@ class DownlinkWorker:
     def connected(self, station: EUI) -> None:
         """A station is back: what it refused before does not count."""
         self._resting.pop(station, None)
+        self._refusing.pop(station, None)
         self._unable.discard(station)
         self.clear(station)
         self.can_be_told(station, IN_FLIGHT)
@@ -124,6 +134,8 @@ class DownlinkWorker:
         for station in [station for station, until in self._resting.items() if until <= now]:
             del self._resting[station]
             self.can_be_told(station, IN_FLIGHT)
+        self._refusing = {station: until for station, until in self._refusing.items() if until > now}
+        self._unknown = {pair: until for pair, until in self._unknown.items() if until > now}
         self._kick()
 
     def pause(self) -> None:
@@ -164,6 +176,8 @@ class DownlinkWorker:
             self._failed(error, happenings, sensors, stations)
             return
         self._stored(turn)
+        for eui, sensor in turn.unknown:
+            self._introduce(eui, sensor)
         for station, requests in planner.requests.items():
             self._issue(station, requests)
         for happening, result in zip(happenings, results, strict=True):
@@ -201,8 +215,11 @@ class DownlinkWorker:
                 self.log.failure("what happened to a downlink is lost {happening}", happening=happening)
                 results.append(error)
         self._unable |= turn.unable
+        now = self._clock.seconds()
         for station in turn.resting:
-            self._resting[station] = self._clock.seconds() + REST
+            self._resting[station] = now + REST
+            self._refusing[station] = now + REFUSING
+        self._unknown.update(dict.fromkeys(turn.unknown, now + UNKNOWN_THERE_WAIT))
         return turn, results
 
     def _plan(self, turn: Turn, picture: DownlinkPicture, sensors: Iterable[EUI]) -> Planner:
@@ -211,9 +228,12 @@ class DownlinkWorker:
             station=self._station,
             paths=self._paths,
             can_receive=self._can_receive,
+            counter=self._counter,
             attached_at=picture.attached_at,
             unable=self._unable,
             resting=self._resting,
+            refusing=self._refusing,
+            unknown=self._unknown,
             away_since=self._away_since,
         )
         # What changed while it was read is looked at again, in the next turn.
@@ -247,6 +267,12 @@ class DownlinkWorker:
         self._stations.update(stations)
         for happening in happenings:
             happening.done.errback(error)
+
+    def _introduce(self, eui: EUI, sensor: EUI) -> None:
+        """A station does not know a sensor that it should serve: it is told again."""
+        station = self._station(eui)
+        if station is not None:
+            station.propagation.change([sensor], "attach")
 
     def _issue(self, station: Station, requests: list[Request]) -> None:
         try:

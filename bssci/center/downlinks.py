@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.downlink_messages import DownlinkMessages, storable
-from bssci.center.downlink_plan import GRACE
+from bssci.center.downlink_plan import GRACE, has_passed
 from bssci.center.downlink_requests import can_receive, check_request, check_sensor
 from bssci.center.downlink_turn import Acknowledged, Due, Happening, Queued, Revoked, Turn
 from bssci.center.downlink_worker import DownlinkWorker
@@ -42,6 +42,8 @@ REVOKE_TIME = 10.0
 """s that whoever revokes waits for the station's answer"""
 RECENT = 86400.0
 """s: acknowledgements of downlinks that were sent earlier are not searched for at the start"""
+NOT_KNOWN = -1
+"""in place of a counter: looked up with the next uplink"""
 SHOWN = 200
 """downlinks of a sensor that are listed"""
 
@@ -50,6 +52,7 @@ class Downlinks:
     """Every downlink.
 
     :param station: finds a base station.
+    :param counter: the highest packet counter that was heard of a sensor, if it was.
     :param now: Unix seconds.
     """
 
@@ -63,6 +66,7 @@ class Downlinks:
         paths: Paths,
         *,
         station: Callable[[EUI], Station | None],
+        counter: Callable[[EUI], int | None],
         now: Callable[[], float],
     ) -> None:
         self._clock = clock
@@ -79,6 +83,8 @@ class Downlinks:
         self._queued = counts.queued
         self._sent = counts.sent
         """sensors that have something to acknowledge"""
+        self._passes = dict.fromkeys(counts.bound, NOT_KNOWN)
+        """by sensor: the counter beyond which a downlink for certain counters is too late"""
         self._last_queue_id = counts.last_queue_id
         self._away = dict.fromkeys(counts.stations, now() + GRACE)
         """until when (Unix seconds) the downlinks at a station that went wait for it"""
@@ -94,6 +100,7 @@ class Downlinks:
             paths,
             station=station,
             can_receive=lambda eui: can_receive(sensors, eui),
+            counter=counter,
             now=now,
             stored=self._stored,
             idle=self._check_idle,
@@ -171,8 +178,9 @@ class Downlinks:
         """
         try:
             check_sensor(self._sensors, end_point_eui)
-            best = self._paths.best_connected(end_point_eui)
-            return self._queries.ask(None if best is None else self._station(best), end_point_eui)
+            hearing = map(self._station, self._paths.ranked(end_point_eui))
+            sending = (station for station in hearing if station is not None and station.can_send)
+            return self._queries.ask(next(sending, None), end_point_eui)
         except CommandError as error:
             return fail(error)
 
@@ -218,8 +226,12 @@ class Downlinks:
         """Take published uplinks."""
         for uplink in uplinks:
             best = uplink.receptions[0]
-            if best.downlink_acknowledged and best.end_point_eui in self._sent:
+            eui = best.end_point_eui
+            if best.downlink_acknowledged and eui in self._sent:
                 self._acknowledge(uplink)
+            if eui in self._passes and has_passed(self._passes[eui], best.packet_counter):
+                del self._passes[eui]
+                self._worker.look([eui])
 
     def registered(self, end_point_eui: EUI) -> None:
         """A sensor was attached to, or detached from, a station; stored before the reactor's next turn."""
@@ -302,6 +314,8 @@ class Downlinks:
 
     def _stored(self, turn: Turn) -> None:
         sent = []
+        for stored in turn.rows.values():
+            self._note_counters(stored)
         for stored in turn.changed():
             downlink = stored.downlink
             before = turn.before.get(downlink.queue_id)
@@ -315,6 +329,14 @@ class Downlinks:
                     waiting.callback(downlink)
         if sent:
             self._search(self._find_acknowledgements(sent))
+
+    def _note_counters(self, stored: StoredDownlink) -> None:
+        request = stored.downlink.request
+        is_open = stored.downlink.state == "queued" and not stored.then
+        if is_open and request.packet_counters is not None:
+            last = max(request.packet_counters)
+            known = self._passes.get(request.end_point_eui, last)
+            self._passes[request.end_point_eui] = min(last, known)
 
     def _count(self, downlink: Downlink, *, was_queued: bool) -> None:
         eui = downlink.request.end_point_eui

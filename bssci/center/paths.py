@@ -2,22 +2,20 @@
 
 The signal-to-noise ratio is smoothed for every sensor and station. The preferred station
 changes only for one that is better by a margin, or when it has missed some uplinks in a row,
-so that a sensor between two stations does not swing.
+so that a sensor between two stations does not swing. While it is away, the best of the others stands in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bssci.clock import Clock, Ticker
-from bssci.journal import Journal
+from bssci.journal import Journal, StorageError
 from bssci.model import EUI, Uplink
 
 SMOOTHING = 0.25
@@ -33,6 +31,8 @@ STORE_INTERVAL = 30.0
 """s between writes of what changed"""
 STORE_SLICE = 2000
 """sensors that one write stores"""
+REPLAY = 5000
+"""events that are read at once, at the start"""
 
 
 class Path(msgspec.Struct, array_like=True, gc=False):
@@ -55,6 +55,10 @@ class SensorPaths(msgspec.Struct, array_like=True):
     missed: int = 0
     """uplinks in a row that the preferred station did not hear"""
 
+    def heard_at(self) -> float:
+        """Unix seconds, of the last uplink that was learned from."""
+        return max(path.heard_at for path in self.by_station.values())
+
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(SensorPaths)
@@ -64,7 +68,8 @@ class Paths:
     """The paths of every configured sensor that was heard.
 
     :param connected: whether operations run with a base station.
-    :ivar on_change: called with each sensor whose preferred station is another one now.
+    :ivar on_change: called with each sensor that a station hears for the first time, or whose preferred
+        station is another one now.
     """
 
     log = Logger()
@@ -75,8 +80,10 @@ class Paths:
         self._of = _load(journal)
         self._changed: dict[EUI, None] = {}
         self._storing: Deferred[None] | None = None
+        self._last_seq = self._stored_seq = journal.paths_checkpoint()
         self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
         self.on_change: Callable[[EUI], None] = lambda eui: None
+        self._replay()
 
     def start(self) -> None:
         self._ticker.start()
@@ -84,13 +91,25 @@ class Paths:
     def stop(self) -> None:
         """Write what is learned; the journal may be closed after that."""
         self._ticker.stop()
-        for _ in range(0, len(self._changed), STORE_SLICE):
-            self._store_slice()
+        rows = [(eui, self._encoded(eui)) for eui in self._changed]
+        stored = self._journal.store_paths(rows, self._last_seq)
+        stored.addErrback(lambda failure: self.log.warn("paths not stored {error}", error=failure.value))
 
     # learning
 
-    def heard(self, uplinks: Sequence[Uplink]) -> None:
-        """Take published uplinks; those of unknown sensors are passed over."""
+    def _replay(self) -> None:
+        """Learn from what was published after the last write, before a crash."""
+        while events := self._journal.events_after(self._last_seq, REPLAY):
+            uplinks = [event for _, event in events if isinstance(event, Uplink)]
+            self.heard([each for each in uplinks if not self._is_learned(each)], events[-1][0])
+
+    def _is_learned(self, uplink: Uplink) -> bool:
+        sensor = self._of.get(uplink.end_point_eui)
+        return sensor is not None and uplink.at <= sensor.heard_at()
+
+    def heard(self, uplinks: Sequence[Uplink], last_seq: int) -> None:
+        """Take uplinks that the journal holds up to ``last_seq``; unknown sensors' are passed over."""
+        self._last_seq = last_seq
         of, changed = self._of, self._changed
         for uplink in uplinks:
             if not uplink.known:
@@ -101,7 +120,6 @@ class Paths:
             sensor = of.get(eui)
             if sensor is None:
                 sensor = of[eui] = SensorPaths({}, receptions[0].base_station_eui)
-                self.on_change(eui)
             by_station = sensor.by_station
             best: Path | None = None
             best_snr = LOWEST
@@ -111,6 +129,7 @@ class Paths:
                 if path is None:
                     snr = reception.snr
                     path = by_station[station] = Path(station, snr, reception.rssi, at)
+                    self.on_change(eui)
                 else:
                     snr, rssi = path.snr, path.rssi
                     path.snr = snr = snr + SMOOTHING * (reception.snr - snr)
@@ -148,24 +167,42 @@ class Paths:
     # questions
 
     def preferred(self, eui: EUI) -> EUI | None:
-        """The station that hears a sensor best, connected or not; None if it was never heard."""
-        sensor = self._of.get(eui)
-        return None if sensor is None else sensor.preferred
+        """The best of the connected stations that hear a sensor; None if there is none."""
+        best = self._best(eui)
+        return best.base_station_eui if best and self._connected(best.base_station_eui) else None
 
     def snr(self, eui: EUI) -> float | None:
-        """dB, smoothed, at the preferred station; None if the sensor was never heard."""
-        sensor = self._of.get(eui)
-        path = None if sensor is None else sensor.by_station.get(sensor.preferred)
-        return None if path is None else path.snr
-
-    def best_connected(self, eui: EUI) -> EUI | None:
-        """The best of the connected stations that hear a sensor."""
-        return next(filter(self._connected, self.ranked(eui)), None)
+        """dB, smoothed, at the preferred station, or where it was best; None if it was never heard."""
+        best = self._best(eui)
+        return None if best is None else best.snr
 
     def ranked(self, eui: EUI) -> list[EUI]:
-        """The stations that hear a sensor, connected or not: the preferred one, then by signal."""
+        """The stations that hear a sensor: connected ones first, the one that was chosen, then by signal."""
+        return [path.base_station_eui for path in self._ranked(eui)]
+
+    def _best(self, eui: EUI) -> Path | None:
         sensor = self._of.get(eui)
-        return [] if sensor is None else [path.base_station_eui for path in _ranked(sensor)]
+        if sensor is None:
+            return None
+        chosen = sensor.by_station.get(sensor.preferred)
+        if chosen is not None and self._connected(sensor.preferred):
+            return chosen
+        return self._ranked(eui)[0]
+
+    def _ranked(self, eui: EUI) -> list[Path]:
+        sensor = self._of.get(eui)
+        if sensor is None:
+            return []
+        connected, chosen = self._connected, sensor.preferred
+        return sorted(
+            sensor.by_station.values(),
+            key=lambda path: (
+                connected(path.base_station_eui),
+                path.base_station_eui == chosen,
+                path.snr,
+            ),
+            reverse=True,
+        )
 
     def hears(self, station: EUI, eui: EUI) -> bool:
         """Whether a station heard a sensor lately."""
@@ -174,56 +211,50 @@ class Paths:
 
     def report(self, eui: EUI) -> list[dict[str, Any]]:
         """For people: every path of a sensor, best first."""
-        sensor = self._of.get(eui)
-        if sensor is None:
-            return []
+        preferred = self.preferred(eui)
         return [
             {
                 "base_station_eui": path.base_station_eui,
                 "snr": round(path.snr, 2),
                 "rssi": round(path.rssi, 2),
                 "last_heard_at": path.heard_at,
-                "preferred": path.base_station_eui == sensor.preferred,
+                "preferred": path.base_station_eui == preferred,
                 "connected": self._connected(path.base_station_eui),
             }
-            for path in _ranked(sensor)
+            for path in self._ranked(eui)
         ]
 
     # storing
 
     def store(self) -> None:
-        """Write what changed, a slice at a time, unless that is under way."""
-        if self._changed and self._storing is None:
-            self._storing = self._store_slice().addCallback(self._next_slice)
+        """Write what changed until now, a slice at a time, unless that is under way."""
+        if self._storing is None and (self._changed or self._last_seq != self._stored_seq):
+            self._storing = ensureDeferred(self._store())
 
-    def _next_slice(self, stored: bool) -> None:
-        self._storing = None
-        if stored:
-            self.store()
+    async def _store(self) -> None:
+        last_seq, changed = self._last_seq, list(self._changed)
+        try:
+            for first in range(0, len(changed), STORE_SLICE):
+                await self._store_slice(changed[first : first + STORE_SLICE])
+            await self._journal.store_paths([], last_seq)
+            self._stored_seq = last_seq
+        except StorageError as error:
+            self.log.warn("paths not stored, tried again {error}", error=error)
+        finally:
+            self._storing = None
 
-    def _store_slice(self) -> Deferred[Any]:
-        euis = list(islice(self._changed, STORE_SLICE))
-        rows: list[tuple[EUI, bytes | None]] = []
+    async def _store_slice(self, euis: list[EUI]) -> None:
         for eui in euis:
-            del self._changed[eui]
-            sensor = self._of.get(eui)
-            rows.append((eui, None if sensor is None else _encoder.encode(sensor)))
-        return self._journal.store_paths(rows).addCallbacks(
-            lambda _: True, lambda failure: self._not_stored(failure, euis)
-        )
+            self._changed.pop(eui, None)
+        try:
+            await self._journal.store_paths([(eui, self._encoded(eui)) for eui in euis])
+        except StorageError:
+            self._changed.update(dict.fromkeys(euis))
+            raise
 
-    def _not_stored(self, failure: Failure, euis: list[EUI]) -> bool:
-        self.log.warn("paths not stored, tried again {error}", error=failure.getErrorMessage())
-        self._changed.update(dict.fromkeys(euis))
-        return False
-
-
-def _ranked(sensor: SensorPaths) -> list[Path]:
-    return sorted(
-        sensor.by_station.values(),
-        key=lambda path: (path.base_station_eui == sensor.preferred, path.snr),
-        reverse=True,
-    )
+    def _encoded(self, eui: EUI) -> bytes | None:
+        sensor = self._of.get(eui)
+        return None if sensor is None else _encoder.encode(sensor)
 
 
 def _forget_oldest(sensor: SensorPaths) -> None:

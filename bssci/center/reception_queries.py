@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from bssci.center.errors import CommandError
-from bssci.center.station import Connection, Station
+from bssci.center.station import Station
 from bssci.clock import Clock, Timer
 from bssci.model import EUI, eui_from_int, eui_to_int
 from bssci.wire.errors import TooManyOperations
@@ -28,8 +28,10 @@ class ReceptionQueries:
 
         :raises CommandError: at once, or in the Deferred.
         """
-        if station is None or station.connection is not Connection.ONLINE:
-            raise CommandError("unavailable", f"no connected base station has heard {end_point_eui}")
+        if station is None:
+            raise CommandError(
+                "unavailable", f"no connected base station that can send has heard {end_point_eui}"
+            )
         key = (station.eui, end_point_eui)
         if key not in self._waiting:
             try:

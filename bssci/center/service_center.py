@@ -85,7 +85,15 @@ class ServiceCenter(SensorCommands):
             published=self._published,
         )
         self.paths = Paths(clock, journal, self.is_connected)
-        self.downlinks = Downlinks(clock, journal, self.sensors, self.paths, station=self._station, now=now)
+        self.downlinks = Downlinks(
+            clock,
+            journal,
+            self.sensors,
+            self.paths,
+            station=self._station,
+            counter=self._counter,
+            now=now,
+        )
         self.listening = Listening(clock, journal, now)
         self.silence = Silence(
             clock,
@@ -307,8 +315,12 @@ class ServiceCenter(SensorCommands):
         self.activities.heard(uplinks, first_seq + len(uplinks) - 1)
         self.silence.heard(uplinks)
         self.unknown.heard(uplinks)
-        self.paths.heard(uplinks)
+        self.paths.heard(uplinks, first_seq + len(uplinks) - 1)
         self.downlinks.heard(uplinks)
+
+    def _counter(self, eui: EUI) -> int | None:
+        activity = self.activities.get(eui)
+        return None if activity is None else activity.packet_counter
 
     def _station(self, eui: EUI) -> Station | None:
         return self.stations.get(eui)

@@ -121,6 +121,11 @@ class Station:
         self._services = services
         self.propagation = propagation(eui, self.issue)
 
+    @property
+    def can_send(self) -> bool:
+        """Whether operations run with it, and it is no mere receiver."""
+        return self.connection is Connection.ONLINE and self.session is not None and self.bidirectional
+
     # the life of a connection
 
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:

@@ -75,6 +75,8 @@ class DownlinkCounts(NamedTuple):
     """What the start needs."""
 
     queued: dict[EUI, int]
+    bound: set[EUI]
+    """sensors with a queued one for certain counters"""
     sent: set[EUI]
     """sensors with a downlink that was sent and not acknowledged"""
     stations: set[EUI]
@@ -264,12 +266,21 @@ def _counts(cursor: sqlite3.Cursor) -> DownlinkCounts:
     queued = cursor.execute(
         "SELECT end_point_eui, COUNT(*) FROM downlink WHERE state = 'queued' GROUP BY end_point_eui"
     ).fetchall()
+    bound = cursor.execute(
+        "SELECT DISTINCT end_point_eui FROM downlink WHERE state = 'queued' AND bound = 1"
+    ).fetchall()
     sent = cursor.execute("SELECT DISTINCT end_point_eui FROM downlink WHERE state = 'sent'").fetchall()
     stations = cursor.execute(
         "SELECT DISTINCT base_station_eui FROM downlink WHERE state = 'queued' AND place <> ''"
     ).fetchall()
     last = cursor.execute("SELECT COALESCE(MAX(queue_id), 0) FROM downlink").fetchone()[0]
-    return DownlinkCounts(dict(queued), {eui for (eui,) in sent}, {eui for (eui,) in stations}, int(last))
+    return DownlinkCounts(
+        queued=dict(queued),
+        bound={eui for (eui,) in bound},
+        sent={eui for (eui,) in sent},
+        stations={eui for (eui,) in stations},
+        last_queue_id=int(last),
+    )
 
 
 def _picture(

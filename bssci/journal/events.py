@@ -135,6 +135,10 @@ class Events(Receptions):
             return defer.succeed([])
         return self.read(lambda cursor: _select_uplinks(cursor, seqs))
 
+    def events_after(self, seq: int, limit: int) -> list[tuple[int, AnyEvent]]:
+        """As :meth:`read_events`, blocking: for the start."""
+        return self._read_now(lambda cursor: _select_events(cursor, seq, limit))
+
     def append_late_copies(self, copies: list[tuple[int, Reception]]) -> Deferred[None]:
         """Record receptions of uplinks that are published already, given by the number of their event."""
         return self._rows(LATE_COPIES, [(seq, _encoder.encode(reception)) for seq, reception in copies])

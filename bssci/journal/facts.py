@@ -8,13 +8,12 @@ from collections.abc import Iterable
 import msgspec
 from twisted.internet.defer import Deferred
 
+from bssci.journal.checkpoints import ACTIVITY, find_checkpoint, move_checkpoint
 from bssci.journal.core import Core
 from bssci.journal.records import Activity, StationRecord
 from bssci.journal.statements import Row, execute_rows
 from bssci.journal.worker import Lane
 from bssci.model import EUI
-
-_ACTIVITY = "sensor_activity"
 
 _decoder = msgspec.msgpack.Decoder(dict[str, object])
 
@@ -138,9 +137,8 @@ def _select_activity(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
         "SELECT end_point_eui, last_seen_at, packet_counter, uplink_count FROM sensor_activity "
         "UNION ALL "
         "SELECT end_point_eui, at, packet_counter, 1 FROM event WHERE kind = 'uplink' "
-        "AND seq > COALESCE((SELECT seq FROM checkpoint WHERE name = ?), 0)"
-        ") AS every GROUP BY end_point_eui",
-        (_ACTIVITY,),
+        "AND seq > ?) AS every GROUP BY end_point_eui",
+        (find_checkpoint(cursor, ACTIVITY) or 0,),
     ).fetchall()
     return {
         eui: Activity(
@@ -159,8 +157,4 @@ def _store_activity(cursor: sqlite3.Cursor, rows: list[Row], checkpoint_seq: int
         "packet_counter = excluded.packet_counter, uplink_count = excluded.uplink_count",
         rows,
     )
-    cursor.execute(
-        "INSERT INTO checkpoint (name, seq) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
-        (_ACTIVITY, checkpoint_seq),
-    )
+    move_checkpoint(cursor, ACTIVITY, checkpoint_seq)

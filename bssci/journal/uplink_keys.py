@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from bssci.journal.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoint
 from bssci.journal.statements import execute_rows, query_rows
 from bssci.model import EUI
 
@@ -21,7 +22,6 @@ LIMIT = 50_000
 """keys that wait before they go to disk"""
 SLICE = 1024
 """keys that go with one commit"""
-CHECKPOINT = "uplink_key"
 
 
 class UplinkKeys:
@@ -98,11 +98,7 @@ class UplinkKeys:
         if position + SLICE < len(self._leaving_rows):
             return position + SLICE
         newest = max((row[2] for row in self._leaving_rows), default=0)
-        cursor.execute(
-            "INSERT INTO checkpoint (name, seq) VALUES (?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
-            (CHECKPOINT, newest),
-        )
+        move_checkpoint(cursor, UPLINK_KEY, newest)
         return None
 
     def end(self) -> None:
@@ -115,8 +111,8 @@ def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
     """The keys that are not on disk, for the start."""
     return cursor.execute(
         "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' "
-        "AND seq > COALESCE((SELECT seq FROM checkpoint WHERE name = ?), 0)",
-        (CHECKPOINT,),
+        "AND seq > ?",
+        (find_checkpoint(cursor, UPLINK_KEY) or 0,),
     ).fetchall()
 
 

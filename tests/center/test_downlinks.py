@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from bssci.center.downlink_plan import UNKNOWN_THERE_WAIT
+from bssci.center.downlink_worker import REFUSING
 from bssci.center.errors import CommandError
 from bssci.model import DownlinkRequest
 from bssci.wire.messages import (
+    AttPrp,
     DlDataQue,
     DlDataRev,
     DlRxStat,
@@ -137,6 +140,25 @@ def test_it_waits_for_a_station_that_can_send(site: DownlinkHouse) -> None:
     assert station.accept() == [queue_id]
 
 
+def test_another_station_that_begins_to_hear_it_and_can_send_gets_it(site: DownlinkHouse) -> None:
+    deaf, other = gateway(site, bidi=False), Gateway(site, OTHER_STATION)
+    other.come()
+    queue_id = site.queue()
+    assert other.asked() == []
+    other.hear(2, snr=9.0)
+    assert deaf.asked() == []
+    assert other.accept() == [queue_id]
+
+
+def test_another_station_gets_it_while_the_preferred_one_is_gone(site: DownlinkHouse) -> None:
+    gone, other = gateway(site), Gateway(site, OTHER_STATION)
+    other.come()
+    gone.lose()
+    queue_id = site.queue()
+    other.hear(2, snr=1.0)
+    assert other.accept() == [queue_id]
+
+
 def test_it_waits_until_the_sensor_is_attached(site: DownlinkHouse) -> None:
     station = gateway(site)
     station.lose()
@@ -236,6 +258,62 @@ def test_a_busy_station_is_asked_again_later(site: DownlinkHouse) -> None:
     station.refuse(11)
     assert station.asked() == []
     site.advance(7)
+    assert station.accept() == [queue_id]
+
+
+@pytest.fixture
+def two(site: DownlinkHouse) -> tuple[Gateway, Gateway]:
+    """The preferred station, and another one that hears the sensor."""
+    best, other = Gateway(site), Gateway(site, OTHER_STATION)
+    best.come()
+    other.come()
+    best.hear(1, snr=15.0)
+    other.hear(2, snr=5.0)
+    return best, other
+
+
+def test_what_a_busy_station_does_not_take_goes_to_another(
+    site: DownlinkHouse, two: tuple[Gateway, Gateway]
+) -> None:
+    best, other = two
+    held = site.queue()
+    assert best.accept() == [held]
+    refused = site.queue(priority=1.0)
+    best.refuse(11)
+    assert other.accept() == [refused]
+    site.advance(30)
+    site.queue(priority=-1.0)
+    assert best.forget() + other.forget() + best.asked() == []
+    assert site.statuses(refused) == ["queued"]
+
+
+def test_a_station_that_was_busy_is_trusted_again(site: DownlinkHouse, two: tuple[Gateway, Gateway]) -> None:
+    best, other = two
+    site.queue()
+    best.refuse(11)
+    assert len(other.accept()) == 1
+    site.advance(REFUSING + 2)
+    queue_id = site.queue(priority=1.0)
+    assert other.forget() and best.accept()[0] == queue_id
+
+
+def test_a_station_that_does_not_know_the_sensor_is_told_of_it_again(
+    site: DownlinkHouse, two: tuple[Gateway, Gateway]
+) -> None:
+    best, other = two
+    queue_id = site.queue()
+    best.refuse(2)
+    assert [request.epEui for request in best.take(AttPrp)] == [int(SENSOR, 16)]
+    assert other.accept() == [queue_id]
+
+
+def test_the_only_station_that_does_not_know_the_sensor_is_asked_again_later(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.refuse(2)
+    station.answer_attachments()
+    assert station.asked() == []
+    site.advance(UNKNOWN_THERE_WAIT + 2)
     assert station.accept() == [queue_id]
 
 
@@ -448,6 +526,16 @@ def test_reception_status_is_kept_and_published(site: DownlinkHouse) -> None:
     assert (downlink.state, downlink.end_point_snr, downlink.end_point_rssi) == ("sent", 4.5, -99.0)
 
 
+def test_a_query_goes_to_a_station_that_can_send(site: DownlinkHouse) -> None:
+    deaf, other = gateway(site, bidi=False), Gateway(site, OTHER_STATION)
+    other.come()
+    other.hear(2, snr=1.0)
+    site.downlinks.query_reception(SENSOR)
+    site.settle()
+    assert deaf.take(DlRxStatQry) == []
+    assert len(other.take(DlRxStatQry)) == 1
+
+
 def test_a_query_needs_a_station_that_agrees(site: DownlinkHouse) -> None:
     def failure() -> str:
         with pytest.raises(CommandError) as error:
@@ -465,6 +553,52 @@ def test_a_query_needs_a_station_that_agrees(site: DownlinkHouse) -> None:
     asked = site.downlinks.query_reception(SENSOR)
     site.advance(11)
     assert failure() == "unavailable"
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_it_expires_when_its_counters_have_passed(site: DownlinkHouse, is_placed: bool) -> None:
+    station = Gateway(site)
+    if is_placed:
+        station.come()
+        station.hear(5)
+    queue_id = site.queue(b"\1", b"\2", packet_counters=(7, 9))
+    later = site.queue(b"\1", packet_counters=(20,))
+    if is_placed:
+        assert station.accept() == [queue_id, later]
+    else:
+        station.come()
+    station.hear(9)
+    station.accept()
+    assert site.downlink(queue_id).state == "queued"
+    station.hear(10)
+    assert station.forget() == [queue_id]
+    assert site.downlink(queue_id).state == "expired"
+    station.hear(20)
+    station.hear(21)
+    station.forget()
+    assert site.downlink(later).state == "expired"
+    assert site.downlinks._passes == {}
+
+
+def test_one_for_counters_that_passed_goes_nowhere(site: DownlinkHouse) -> None:
+    station = gateway(site, counter=601)
+    queue_id = site.queue(b"\1", packet_counters=(100,))
+    assert station.asked() == []
+    assert site.downlink(queue_id).state == "expired"
+
+
+def test_counters_pass_after_a_crash_too(site: DownlinkHouse) -> None:
+    station = gateway(site, counter=1)
+    queue_id = site.queue(b"\1", packet_counters=(3,))
+    station.accept()
+    site.crash()
+    station = Gateway(site)
+    station.come()
+    station.hear(2)
+    assert station.forget() == []
+    station.hear(4)
+    station.forget()
+    assert site.downlink(queue_id).state == "expired"
 
 
 # what is refused

@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 
 from bssci.center.downlink_plan import GRACE
+from bssci.center.downlink_turn import RESULT_WAIT
 from bssci.model import EUI, DownlinkRequest
 from bssci.wire.messages import DlDataQue, DlDataQueRsp, DlDataRev, Error
 from tests.support.center import result_of
@@ -407,6 +408,22 @@ def test_the_first_had_sent_it(site: DownlinkHouse) -> None:
     assert first.asked() + second.asked() == []
     assert site.statuses(queue_id) == ["queued", "sent"]
     assert site.downlink(queue_id).base_station_eui == first.name
+
+
+def test_the_first_had_sent_it_and_says_so_after_it_was_asked_to_revoke(site: DownlinkHouse) -> None:
+    first, second, queue_id = two(site)
+    first.lose()
+    site.advance(GRACE + 3)
+    second.accept()
+    first.held.remove(queue_id)
+    first = back(site, first)
+    assert first.forget() == second.forget() == [queue_id]
+    site.advance(RESULT_WAIT - 2)
+    assert first.asked() + second.asked() == []
+    first.result(queue_id, counter=2)
+    site.advance(60)
+    assert first.asked() + second.asked() == []
+    assert site.statuses(queue_id) == ["queued", "sent"]
 
 
 def test_what_was_left_behind_outlives_a_crash(site: DownlinkHouse) -> None:

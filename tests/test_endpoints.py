@@ -123,3 +123,34 @@ def test_a_file_that_cannot_be_read(path: Path) -> None:
     path.mkdir()
     with pytest.raises(EndpointsError, match="cannot be read: Is a directory"):
         endpoints.read(path)
+
+
+FULL = {"name": "n" * 200, "tags": ["t" * 100] * 50, "vendor": "x" * (16 * 1024 - len('{"vendor": ""}'))}
+
+
+def test_an_entry_that_is_as_large_as_it_may_be(path: Path) -> None:
+    path.write_text(json.dumps([entry(1, **FULL)]))
+    [sensor] = endpoints.read(path)
+    assert (sensor.name, list(sensor.tags), sensor.extra["vendor"]) == tuple(FULL.values())
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"name": "n" * 201}, "name: must be text of at most 200 characters"),
+        ({"tags": ["t"] * 51}, "tags: must be a list of at most 50 texts of at most 100 characters each"),
+        ({"tags": ["t" * 101]}, "tags: must be a list of at most 50 texts of at most 100 characters each"),
+        (
+            {"small": 1, "vendor": FULL["vendor"]},
+            "vendor: is too large: fields that are not ours may have 16384 bytes together as JSON",
+        ),
+        (
+            {"v" * 20_000: 1},
+            f"{'v' * 40}: is too large: fields that are not ours may have 16384 bytes together as JSON",
+        ),
+        ({"name": "\ud800"}, "name: must be text of at most 200 characters"),
+        ({"vendor": "\ud800"}, "vendor: must be JSON in UTF-8"),
+    ],
+)
+def test_an_entry_that_is_too_large_is_named(path: Path, fields: dict[str, Any], problem: str) -> None:
+    assert problems(path, json.dumps([entry(1, **fields)])) == [f"entry 1 (70B3D56770110001): {problem}"]

@@ -13,6 +13,7 @@ from bssci.model import EUI, DownlinkRequest
 
 MAX_REFERENCE = 200
 """characters"""
+NOT_YET_REVOKED = "the base station that holds it has not answered: it is revoked as soon as it does"
 
 _ATTRIBUTES = {
     "format": "format",
@@ -81,7 +82,11 @@ def _payload(request: Mapping[str, Any]) -> dict[str, Any]:
         raise CommandError("invalid", "cnt must be a list of packet counters", "cnt")
     if not isinstance(request.get("data"), list):
         raise CommandError("invalid", "data must be a list with one entry for each cnt", "data")
-    return {"packet_counters": tuple(counters), "data": tuple(_data(entry) for entry in request["data"])}
+    entries = request["data"]
+    if len(entries) != len(counters):
+        message = f"data must have one entry for each cnt: {len(entries)} of data, {len(counters)} of cnt"
+        raise CommandError("invalid", message, "data")
+    return {"packet_counters": tuple(counters), "data": tuple(_data(entry) for entry in entries)}
 
 
 def _data(data: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +29,25 @@ Outcomes = dict[EUI, dict[EUI, Outcome]]
 DONE = Outcome("done")
 AWAY = Outcome("away")
 UNANSWERED = Outcome("unanswered")
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """That not every base station that was asked did as it was told."""
+
+    failed: int
+    asked: int
+
+    @property
+    def code(self) -> Literal["failed", "partially_failed"]:
+        return "failed" if self.failed == self.asked else "partially_failed"
+
+
+def shortfall(outcomes: Iterable[Outcome]) -> Shortfall | None:
+    """What is missing to success; None if nothing is. Who is away is told later, which is no failure."""
+    asked = [outcome for outcome in outcomes if outcome.state != "away"]
+    failed = sum(outcome.state != "done" for outcome in asked)
+    return Shortfall(failed, len(asked)) if failed else None
 
 
 class Answers:

@@ -84,10 +84,13 @@ class Propagation:
         :param known: what the station was told in this session; nothing in a fresh one.
         """
         self._version = version
-        self._in_flight = {
-            eui_from_int(request.epEui) for request in open_requests if isinstance(request, PROPAGATED)
+        asked = {
+            eui_from_int(request.epEui): request_fingerprint(request)
+            for request in open_requests
+            if isinstance(request, PROPAGATED)
         }
-        told = {registration.end_point_eui: registration.fingerprint for registration in known}
+        self._in_flight = set(asked)
+        told = {registration.end_point_eui: registration.fingerprint for registration in known} | asked
         wanted = dict(self._wanted.fingerprints())
         self._pending = {eui: "attach" for eui, it in wanted.items() if told.get(eui) != it}
         self._pending.update({eui: "detach" for eui, it in told.items() if it and eui not in wanted})
@@ -153,6 +156,8 @@ class Propagation:
         told, wanted = request_fingerprint(request), self._wanted.wanted(eui)
         if told != (fingerprint_of(wanted) if wanted is not None else b""):
             self._pending.setdefault(eui, "attach")  # the sensor changed while the station was being told
+        else:
+            self._pending.pop(eui, None)  # asked for once more meanwhile; the station holds it
         self._tell(eui, DONE)
         state: Literal["attached", "detached"] = "detached" if isinstance(request, DetPrp) else "attached"
         return (

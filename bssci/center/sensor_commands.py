@@ -54,21 +54,23 @@ class SensorCommands:
         self._check_known(euis)
         return await self.attachments.detach(euis, at=self.now())
 
-    async def configure(self, sensors: Sequence[Sensor]) -> Outcomes:
+    async def configure(self, sensors: Sequence[Sensor], *, again: bool = True) -> Outcomes:
         """Add sensors to endpoints.json, or change those that are there, and attach them everywhere.
 
+        :param again: also those that are attached, and are to stations as they were.
         :raises CommandError: ``unavailable``: the file cannot be written, nothing changed.
         """
         euis = [sensor.eui for sensor in sensors]
-        return await self._in_turn(euis, lambda: self._configure(sensors))
+        return await self._in_turn(euis, lambda: self._configure(sensors, again))
 
-    async def _configure(self, sensors: Sequence[Sensor]) -> Outcomes:
+    async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
         changes = await self._change(self.sensors.put(sensors))
         changed = set(changes.attach)
         outcomes = await self._propagate(changes)
-        again = [sensor.eui for sensor in sensors if sensor.eui not in changed]
-        if again:
-            outcomes.update(await self._attach(again))
+        unchanged = [sensor.eui for sensor in sensors if sensor.eui not in changed]
+        left = [eui for eui in unchanged if again or not self.attachments.is_attached(eui)]
+        if left:
+            outcomes.update(await self._attach(left))
         return outcomes
 
     async def remove(self, euis: Sequence[EUI]) -> Outcomes:

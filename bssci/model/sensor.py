@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,18 @@ import msgspec
 
 from bssci.model.eui import EUI, parse_eui
 
+MAX_NAME = 200
+"""characters"""
+MAX_TAGS = 50
+MAX_TAG = 100
+"""characters"""
+MAX_EXTRA = 16 * 1024
+"""bytes of all fields that are not ours, as JSON"""
+MAX_FIELD = 40
+"""characters of a field that is not ours, in messages"""
+
 _HEX = re.compile(r"[0-9A-Fa-f]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _FLAGS = {
     "bidi": "bidirectional",
     "dualChan": "dual_channel",
@@ -76,18 +88,21 @@ def parse_sensor(entry: object) -> Sensor:
                 raise SensorError(field, "must be true or false")
             values[attribute] = entry[field]
     if "name" in entry:
-        if not isinstance(entry["name"], str):
-            raise SensorError("name", "must be text")
+        if not _is_text(entry["name"], MAX_NAME):
+            raise SensorError("name", f"must be text of at most {MAX_NAME} characters")
         values["name"] = entry["name"]
     if entry.get("typeEui"):
         values["type_eui"] = _eui(entry, "typeEui")
     if "tags" in entry:
         tags = entry["tags"]
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise SensorError("tags", "must be a list of texts")
+        are_texts = isinstance(tags, list) and all(_is_text(tag, MAX_TAG) for tag in tags)
+        if not are_texts or len(tags) > MAX_TAGS:
+            allowed = f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
+            raise SensorError("tags", allowed)
         values["tags"] = tuple(tags)
     extra = {field: value for field, value in entry.items() if field not in _KNOWN}
     if extra:
+        _check_extra(extra)
         values["extra"] = extra
     return Sensor(**values)
 
@@ -108,6 +123,25 @@ def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
     if sensor.tags:
         entry["tags"] = list(sensor.tags)
     return entry | dict(sensor.extra)
+
+
+def _is_text(value: object, longest: int) -> bool:
+    """Whether UTF-8 can hold it, in so many characters."""
+    return isinstance(value, str) and len(value) <= longest and not _SURROGATE.search(value)
+
+
+def _check_extra(extra: Mapping[str, Any]) -> None:
+    """:raises SensorError: naming the largest field, if they are too large together."""
+    sizes: dict[str, int] = {}
+    for field, value in extra.items():
+        try:
+            sizes[field] = len(json.dumps({field: value}, ensure_ascii=False, allow_nan=False).encode())
+        except (ValueError, RecursionError):
+            raise SensorError(field[:MAX_FIELD], "must be JSON in UTF-8") from None
+    if sum(sizes.values()) > MAX_EXTRA:
+        largest = max(sizes, key=sizes.__getitem__)
+        allowed = f"is too large: fields that are not ours may have {MAX_EXTRA} bytes together as JSON"
+        raise SensorError(largest[:MAX_FIELD], allowed)
 
 
 def _eui(entry: Mapping[str, Any], field: str) -> EUI:

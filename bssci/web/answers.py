@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-from bssci.center.outcomes import Outcomes
+import msgspec
+
+from bssci.center.outcomes import Outcomes, shortfall
 from bssci.model import EUI
+from bssci.web.call import Reply
 
 MAX_DETAILED = 1000
 """sensors of which the outcome per station is told; of more, sums only"""
+NONE_DID_IT = 409
+"""status, if every base station that was asked refused"""
+
+_encode = msgspec.json.Encoder().encode
 
 
 def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
@@ -20,7 +27,7 @@ def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
         if outcome.code is not None:
             entry |= {"code": outcome.code, "message": outcome.message}
         stations[station] = entry
-    return {"success": True, "sensor_eui": eui, "base_stations": stations}
+    return {"sensor_eui": eui, "base_stations": stations}
 
 
 def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
@@ -34,7 +41,6 @@ def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
             counts[outcome.state] += 1
             by_station[station][outcome.state] += 1
     answer: dict[str, Any] = {
-        "success": True,
         "sensors": len(euis),
         "outcomes": counts,
         "base_stations": by_station,
@@ -42,3 +48,22 @@ def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
     if len(euis) <= MAX_DETAILED:
         answer["results"] = {eui: outcome_of(eui, outcomes)["base_stations"] for eui in euis}
     return answer
+
+
+def answer(told: dict[str, Any], outcomes: Outcomes, done: str = "") -> Reply:
+    """What is answered to a command: a success, unless no base station that was asked did it.
+
+    :param told: of the outcomes.
+    :param done: what was done whatever stations said, for the message; then it is a success in part at least.
+    """
+    missing = shortfall(outcome for stations in outcomes.values() for outcome in stations.values())
+    if missing is None:
+        return Reply(_encode({"success": True, "partially_failed": False, **told}))
+    stations = "connected base stations did not do it"
+    if len(outcomes) > 1:
+        stations = "requests to connected base stations failed"
+    message = f"{done}{missing.failed} of {missing.asked} {stations}"
+    if done or missing.code == "partially_failed":
+        return Reply(_encode({"success": True, "partially_failed": True, "message": message, **told}))
+    error = {"code": missing.code, "message": message}
+    return Reply(_encode({"success": False, "error": error, **told}), status=NONE_DID_IT)

@@ -154,7 +154,7 @@ class Call:
             raise ApiError(415, "unsupported_media_type", "the body must be application/json")
         value = parse_json(self.body() or b"{}")
         if not isinstance(value, dict):
-            raise ApiError(400, "malformed", "the body must be a JSON object")
+            raise ApiError(400, "malformed", "the body must be a JSON object", "body")
         return value
 
 
@@ -185,9 +185,9 @@ def parse_json(data: bytes) -> Any:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
-        raise ApiError(400, "malformed", f"the body is no JSON at {place}: {error.msg}") from None
+        raise ApiError(400, "malformed", f"the body is no JSON at {place}: {error.msg}", "body") from None
     except (ValueError, RecursionError):
-        raise ApiError(400, "malformed", "the body is no JSON in UTF-8") from None
+        raise ApiError(400, "malformed", "the body is no JSON in UTF-8", "body") from None
     return value
 
 

@@ -28,6 +28,7 @@ GZIP_FROM, GZIP_TO = 2048, 512 * 1024
 ErrorPage = Callable[[ApiError, Identity | None, str], bytes]
 """what people see of an error: the error, who asked, and for which path"""
 
+_ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -52,17 +53,27 @@ class Dispatcher:
         self._error_page = error_page
         self._seconds = seconds
         self._observe = observe
+        self._app = Klein()
 
     def resource(self) -> IResource:
         """The root of the site."""
-        app = Klein()
+        app = self._app
         for number, route in enumerate(self.routes):
             rule = route.path.replace("{", "<").replace("}", ">")
             handler = _entry(self, route)
-            app.route(rule, methods=[route.method], endpoint=f"route{number}", strict_slashes=False)(handler)
+            endpoint = f"{_ENDPOINT}{number}"
+            app.route(rule, methods=[route.method], endpoint=endpoint, strict_slashes=False)(handler)
         no_route: Any = self._no_route
         app.handle_errors(HTTPException)(no_route)
         return app.resource()
+
+    def find(self, method: str, path: str) -> Route | None:
+        """The route of a request, before it is dispatched; None if there is none."""
+        try:
+            endpoint, _ = self._app.url_map.bind("").match(path, method)
+        except HTTPException:
+            return None
+        return self.routes[int(endpoint.removeprefix(_ENDPOINT))]
 
     async def handle(self, request: Request, route: Route, path: dict[str, str]) -> None:
         """Answer one request."""

@@ -77,6 +77,11 @@ def _operation(route: Route) -> dict[str, Any]:
             "description": "Not ready",
             "content": {route.content_type: {"schema": schema}},
         }
+    if route.refusal is not None:
+        responses["409"] = {
+            "description": "In conflict with what is there; or no base station did it",
+            "content": {"application/json": {"schema": dict(route.refusal)}},
+        }
     for name in _ERRORS:
         responses.setdefault(name, {"$ref": f"#/components/responses/{name}"})
     operation: dict[str, Any] = {
@@ -105,7 +110,11 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.body is not None:
         content = {kind: {"schema": dict(schema)} for kind, schema in route.body.items()}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {
+            "description": f"At most {route.max_body} bytes",
+            "required": True,
+            "content": content,
+        }
     return operation
 
 

@@ -17,6 +17,8 @@ Schema = Mapping[str, Any]
 Handler = Callable[["Call"], Awaitable[Any]]
 Method = TypeVar("Method", bound=Callable[..., Any])
 
+MAX_BODY = 64 * 1024
+"""bytes of a request's body, unless its route says otherwise"""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 ANY_OBJECT: Schema = {"type": "object"}
 _MARK = "_bssci_routes"
@@ -45,11 +47,15 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     body: Mapping[str, Schema] | None = None
     """schema by content type; None: nothing is read"""
+    max_body: int = MAX_BODY
+    """bytes"""
     answer: Schema = field(default_factory=lambda: ANY_OBJECT)
     content_type: str = "application/json"
     """of the answer"""
     also: tuple[str, ...] = ()
     """other content types of the answer"""
+    refusal: Schema | None = None
+    """what is answered with 409, if it is more than an error"""
     page: bool = False
     """for people: errors are pages, and who has no session is sent to the login page"""
 

@@ -61,7 +61,7 @@ def read_sensors(data: bytes, content_type: str) -> Import:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ApiError(
-            400, "malformed", f"the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8"
+            400, "malformed", f"the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8", "body"
         ) from None
     if content_type == "text/csv" or (content_type != "application/json" and text[:1] not in ("[", "{")):
         entries = _csv(text)
@@ -123,13 +123,13 @@ def _json(text: str) -> list[Any]:
         entries = json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
-        raise ApiError(400, "malformed", f"the file is no JSON at {place}: {error.msg}") from None
+        raise ApiError(400, "malformed", f"the file is no JSON at {place}: {error.msg}", "body") from None
     except (RecursionError, ValueError):
-        raise ApiError(400, "malformed", "the file is no list of sensors") from None
+        raise ApiError(400, "malformed", "the file is no list of sensors", "body") from None
     if isinstance(entries, dict) and isinstance(entries.get("sensors"), list):
         entries = entries["sensors"]
     if not isinstance(entries, list):
-        raise ApiError(400, "malformed", "the file must be a JSON array of sensors")
+        raise ApiError(400, "malformed", "the file must be a JSON array of sensors", "body")
     return entries
 
 
@@ -143,7 +143,7 @@ def _csv(text: str) -> list[dict[str, Any]]:
             raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
         return [_row(names, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
-        raise ApiError(400, "malformed", f"the file is no CSV: {error}") from None
+        raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
 
 
 def _row(names: list[str], cells: list[str]) -> dict[str, Any]:

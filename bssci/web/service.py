@@ -41,7 +41,7 @@ from bssci.web.metrics import Metrics, Requests
 from bssci.web.page_routes import PageRoutes
 from bssci.web.pages import STATIC, compile_templates
 from bssci.web.probe import Probe
-from bssci.web.routing import Route, routes_of
+from bssci.web.routing import MAX_BODY, Route, routes_of
 from bssci.web.sampler import Sampler
 from bssci.web.sessions import Sessions
 from bssci.web.site import AdminSite, LimitedFactory
@@ -127,10 +127,15 @@ class WebAdmin:
             *pages.routes(),
         ]
         dispatcher = Dispatcher(self.routes, self.guard, pages.error, self._reactor.seconds, requests.observe)
-        return AdminSite(self._reactor, dispatcher.resource(), self._is_known)
+        resource = dispatcher.resource()
 
-    def _is_known(self, request: Request) -> bool:
-        return self.guard.identify(request, is_seen=False) is not None
+        def max_body(request: Request, method: str, path: str) -> int:
+            """More than usual only from somebody who has logged in."""
+            route = dispatcher.find(method, path)
+            known = self.guard.identify(request, is_seen=False) is not None
+            return route.max_body if route is not None and known else MAX_BODY
+
+        return AdminSite(self._reactor, resource, max_body)
 
     def _description(self) -> dict[str, Any]:
         return openapi.document(self.routes, self.context.center.version)

@@ -14,11 +14,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from bssci.clock import Timer
+from bssci.web.routing import MAX_BODY
 
-MAX_BODY = 64 * 1024
-"""bytes from somebody who has not logged in"""
-MAX_BODY_KNOWN = 16 * 1024 * 1024
-"""from somebody who has: imports and restores"""
 MAX_CONNECTIONS = 500
 IDLE_TIME = 60.0
 """s without a byte after which a connection that is between requests, or within one, is closed"""
@@ -40,7 +37,8 @@ _COMMON = {
 }
 _HSTS = b"max-age=31536000"
 _TOO_LARGE = (
-    b'{"success": false, "error": {"code": "too_large", "message": "the body is larger than %d bytes"}}'
+    b'{"success": false, "error": {"code": "too_large", "message": "body must have at most %d bytes", '
+    b'"field": "body"}}'
 )
 
 
@@ -56,9 +54,11 @@ class AdminRequest(Request):
         self._deadline: Timer | None = site.clock.callLater(REQUEST_TIME, self._too_late)
 
     def gotLength(self, length: int | None) -> None:
+        # The request learns its method and path when its body is complete; its channel knows them before.
         channel: Any = self.channel
         site: AdminSite = channel.site
-        self._limit = MAX_BODY_KNOWN if site.is_known(self) else MAX_BODY
+        path = unquote_to_bytes(channel._path.partition(b"?")[0]).decode("utf-8", "replace")
+        self._limit = site.max_body(self, channel._command.decode("latin-1"), path)
         if length is not None and length > self._limit:
             self.content = BytesIO()
             self._refuse()
@@ -125,17 +125,19 @@ def abort(request: http.Request) -> None:
 class AdminSite(Site):
     """Everything that listens on WEB_PORT.
 
-    :param is_known: whether a request shows a session or a token that is good.
+    :param max_body: bytes that the body of a request may have: its headers, method, path.
     """
 
     requestFactory = AdminRequest
     displayTracebacks = False
     noisy = False
 
-    def __init__(self, reactor: Any, resource: IResource, is_known: Callable[[Request], bool]) -> None:
+    def __init__(
+        self, reactor: Any, resource: IResource, max_body: Callable[[Request, str, str], int]
+    ) -> None:
         super().__init__(resource, timeout=IDLE_TIME, parsePOSTFormSubmission=False, reactor=reactor)
         self.clock = reactor
-        self.is_known = is_known
+        self.max_body = max_body
 
     def log(self, request: Any) -> None:
         """No line per request."""

@@ -84,6 +84,16 @@ def test_what_cannot_be_is_named_as_it_was_asked(request_: dict[str, Any], field
     assert field in raised.value.message
 
 
+@pytest.mark.parametrize(("data", "cnt"), [([1], [1, 2]), ([[1], [2]], [1]), ([], [1])])
+def test_counters_and_data_of_different_number_are_told_by_their_numbers(data: list, cnt: list) -> None:
+    with pytest.raises(CommandError) as raised:
+        downlink_request(SENSOR, {"data": data, "cnt": cnt})
+    assert raised.value.field == "data"
+    assert raised.value.message == (
+        f"data must have one entry for each cnt: {len(data)} of data, {len(cnt)} of cnt"
+    )
+
+
 @pytest.mark.parametrize("ref", [None, "", "x" * 200, 0, -(1 << 63) + 1, (1 << 63) - 1])
 def test_a_reference(ref: str | int | None) -> None:
     assert reference({"ref": ref}) == ref

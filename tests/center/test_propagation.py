@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.journal import StorageError
 from bssci.model import SensorStatus
@@ -11,14 +12,20 @@ from bssci.wire.messages import (
     AttPrp11,
     AttPrpCmp,
     AttPrpRsp,
+    DetPrp,
     Error,
     ErrorAck,
     Ping,
     PingRsp,
     UlDataRsp,
 )
-from tests.support.center import KEY, STATION, House, Line, sensor_eui
+from tests.support.center import KEY, STATION, House, Line, result_of, sensor_eui
 from tests.support.wire import connect, uplink
+
+
+@pytest.fixture(autouse=True)
+def _files_in_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
 
 
 def statuses(house: House) -> list[SensorStatus]:
@@ -138,3 +145,51 @@ def test_a_1_1_station_gets_its_dialect(make_house, bidi: bool, end_point_class:
     assert line.connect(connect(bsEui=STATION, version="1.1.0")).version.startswith("1.1")
     [request] = line.take(AttPrp11)
     assert (request.epClass, request.syncBurst) == (end_point_class, False)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_was_asked_before_the_connection_was_lost_is_not_asked_once_more(
+    make_house, refused: bool
+) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    assert len(line.take(AttPrp)) == 1
+    line.lose()
+    again = Line(house)
+    assert again.connect().snResume
+    [repeated] = again.take(AttPrp)
+    again.say(Error(opId=repeated.opId, code=22, message="no") if refused else AttPrpRsp(opId=repeated.opId))
+    house.advance(30)
+    assert again.take(AttPrp) == []
+    assert [event.action for event in statuses(house)] == ["attach_failed" if refused else "attached"]
+
+
+def test_what_changed_while_the_connection_was_lost_is_told_after_what_was_asked_before(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    line.take(AttPrp)
+    line.lose()
+    house.configure([])
+    ensureDeferred(house.center.reload_sensors())
+    house.settle()
+    again = Line(house)
+    assert again.connect().snResume
+    [repeated] = again.take(AttPrp)
+    assert again.take(DetPrp) == []
+    again.say(AttPrpRsp(opId=repeated.opId))
+    assert [request.epEui for request in again.take(DetPrp)] == [repeated.epEui]
+
+
+def test_a_command_given_while_the_station_is_asked_the_same_is_answered_with_that(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    [asked] = line.take(AttPrp)
+    attaching = ensureDeferred(house.center.attach([sensor_eui(1)]))
+    house.settle()
+    line.say(AttPrpRsp(opId=asked.opId))
+    assert line.take(AttPrp) == []
+    [outcomes] = result_of(attaching).values()
+    assert [outcome.state for outcome in outcomes.values()] == ["done"]

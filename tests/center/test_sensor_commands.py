@@ -94,6 +94,25 @@ def test_a_sensor_detached_by_command_that_is_configured_anew_is_attached(
     assert house.center.attachments.is_attached(ONE)
 
 
+@pytest.mark.parametrize(("again", "told"), [(True, [AttPrp, AttPrp]), (False, [])])
+def test_what_stations_do_not_see_is_changed_with_or_without_attaching_again(
+    house: House, lines: list[Line], again: bool, told: list[type]
+) -> None:
+    unseen = parse_sensor(sensor_entry(1, name="Cellar", tags=["a"], autoDetach=False))
+    changing = begin(house.center.configure([unseen], again=again))
+    assert [type(request) for request in obey(house, *lines)] == told
+    assert bool(result_of(changing)) is again
+    assert house.center.sensors.get(ONE) == unseen
+
+
+def test_a_detached_sensor_is_attached_even_if_only_its_name_changes(house: House, lines: list[Line]) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    changing = begin(house.center.configure([parse_sensor(sensor_entry(1, name="Cellar"))], again=False))
+    assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
+    assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+
+
 def test_commands_for_one_sensor_are_done_in_order(house: House, lines: list[Line]) -> None:
     new = parse_sensor({"eui": NOBODY, "nwKey": KEY, "shortAddr": "0009", "bidi": False})
     doing = [

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred, succeed
 
-from bssci.model import Uplink
+from bssci.center.downlink_json import NOT_YET_REVOKED
+from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome, Outcomes
+from bssci.model import EUI, Uplink
+from bssci.web.answers import answer as answer_of
+from tests.support.center import result_of
 from tests.support.journal import reception
-from tests.support.web import EPOCH, KEY, SENSOR, WebHouse, sensor_entry
+from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
 
 SCRIPT = "<script>alert(1)</script>"
 OTHER = "70B3D56770110002"
@@ -94,6 +100,9 @@ def test_a_sensor_is_added_changed_and_removed(web: WebHouse) -> None:
         ({"bidi": "yes"}, "bidi"),
         ({"tags": "a"}, "tags"),
         ({"name": 5}, "name"),
+        ({"name": "x" * 201}, "name"),
+        ({"tags": ["x" * 101]}, "tags"),
+        ({"vendor": "x" * 16_384}, "vendor"),
     ],
 )
 def test_what_is_wrong_with_a_sensor_is_named(web: WebHouse, change: dict, field: str) -> None:
@@ -257,3 +266,125 @@ def test_unknown_sensors_are_listed(web: WebHouse) -> None:
     web.center._published([uplink], web.happen(uplink))
     answer = web.browser("viewer").get("/api/sensors/unknown").json()
     assert answer["total"] == 1 and answer["sensors"][0]["eui"] == "00000000000000AA"
+
+
+REFUSED = Outcome("failed", 22, "no")
+BULK = "/api/sensors/bulk"
+COMMANDS = [
+    ("configure", "POST", "/api/sensors", sensor_entry(1, name="Cellar"), "it is stored, but "),
+    ("configure", "POST", "/api/sensors/import", [sensor_entry(1, name="Cellar")], "they are stored, but "),
+    ("remove", "DELETE", f"/api/sensors/{SENSOR}", None, "it is removed, but "),
+    ("remove", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are removed, but "),
+    (
+        "remove",
+        "POST",
+        "/api/sensors/bulk",
+        {"action": "delete", "sensors": [SENSOR]},
+        "they are removed, but ",
+    ),
+    ("attach", "POST", f"/api/sensors/{SENSOR}/attach", {}, ""),
+    ("detach", "POST", f"/api/sensors/{SENSOR}/detach", {}, ""),
+    ("attach", "POST", "/api/sensors/attach-all", {}, ""),
+    ("detach", "POST", "/api/sensors/detach-all", {}, ""),
+    ("attach", "POST", BULK, {"action": "attach", "sensors": [SENSOR]}, ""),
+]
+
+
+@pytest.mark.parametrize(("command", "method", "path", "body", "done"), COMMANDS)
+def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
+    web: WebHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    method: str,
+    path: str,
+    body: object,
+    done: str,
+) -> None:
+    browser = web.browser("operator")
+
+    def ask(*states: Outcome) -> Answer:
+        async def carried_out(*_: object, **__: object) -> Outcomes:
+            return {EUI(SENSOR): {EUI(f"{number:016X}"): state for number, state in enumerate(states)}}
+
+        monkeypatch.setattr(web.center, command, carried_out)
+        return browser.ask(method, path, body)
+
+    failed = ask(REFUSED, UNANSWERED, AWAY)
+    told, message = failed.json(), f"{done}2 of 2 connected base stations did not do it"
+    if done:
+        assert (failed.status, told["success"], told["partially_failed"]) == (200, True, True)
+        assert told["message"] == message
+    else:
+        assert (failed.status, told["success"]) == (409, False)
+        assert failed.error == {"code": "failed", "message": message}
+    if "outcomes" in told:
+        assert told["outcomes"] == {"failed": 1, "unanswered": 1, "away": 1}
+    else:
+        assert told["base_stations"]["0" * 16] == {"state": "failed", "code": 22, "message": "no"}
+    partly = ask(DONE, REFUSED)
+    assert partly.status == 200
+    assert (partly.json()["success"], partly.json()["partially_failed"]) == (True, True)
+    assert partly.json()["message"] == f"{done}1 of 2 connected base stations did not do it"
+    for states in ((), (AWAY,), (DONE, AWAY)):
+        answer = ask(*states)
+        assert answer.status == 200
+        assert (answer.json()["success"], answer.json()["partially_failed"]) == (True, False)
+
+
+def test_an_answer_for_many_counts_requests() -> None:
+    outcomes = {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}
+    told = json.loads(answer_of({}, outcomes).body)
+    assert told["message"] == "1 of 2 requests to connected base stations failed"
+
+
+def test_refusals_are_described(web: WebHouse) -> None:
+    paths = web.browser("viewer").get("/api/openapi.json").json()["paths"]
+    for _, method, path, _, stored in COMMANDS:
+        responses = paths[path.replace(SENSOR, "{eui}")][method.lower()]["responses"]
+        if not stored:
+            refusal = responses["409"]["content"]["application/json"]["schema"]["properties"]
+            assert {"success", "error", "base_stations"} <= set(refusal)
+        done = responses["200"]["content"]["application/json"]["schema"]["properties"]
+        assert {"base_stations", "partially_failed", "message"} <= set(done)
+
+
+def test_a_change_that_stations_do_not_see_attaches_nothing_again(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attached: list[EUI] = []
+    attach = web.center.attachments.attach
+
+    async def watched(euis: list[EUI], **more: Any) -> Outcomes:
+        attached.extend(euis)
+        return await attach(euis, **more)
+
+    monkeypatch.setattr(web.center.attachments, "attach", watched)
+    browser = web.browser("operator")
+    assert browser.post("/api/sensors", sensor_entry(1, name="Cellar", autoDetach=False)).status == 200
+    assert browser.post("/api/sensors/import", [sensor_entry(1, tags=["a"])]).status == 200
+    assert attached == []
+    assert browser.post("/api/sensors", sensor_entry(1, shortAddr="00FF")).status == 200
+    assert attached == [SENSOR]
+
+
+def test_a_revocation_that_no_station_has_answered_says_so(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = web.browser("operator")
+    queue_id = browser.post(f"/api/sensors/{SENSOR}/downlink", {"data": "01"}).json()["queId"]
+    [queued] = _result(web, web.center.downlinks_of(EUI(SENSOR)))
+    monkeypatch.setattr(web.center, "revoke_downlink", lambda eui, queue_id: succeed(queued))
+    answer = browser.delete(f"/api/sensors/{SENSOR}/downlink/{queue_id}").json()
+    assert (answer["state"], answer["message"]) == ("queued", NOT_YET_REVOKED)
+
+
+def _result(web: WebHouse, deferred: Deferred[Any]) -> Any:
+    web.settle()
+    return result_of(deferred)
+
+
+@pytest.mark.parametrize("value", [b'"\\ud800"', b"NaN"])
+def test_an_import_that_no_file_can_hold_is_refused(web: WebHouse, value: bytes) -> None:
+    entry = json.dumps(sensor_entry(2)).encode()[:-1] + b', "vendor": ' + value + b"}"
+    answer = web.browser("operator").post("/api/sensors/import", b"[" + entry + b"]")
+    assert answer.status == 422 and answer.error["field"] == "vendor"

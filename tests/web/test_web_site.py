@@ -5,14 +5,19 @@ from __future__ import annotations
 import pytest
 
 from bssci.web import dispatch, site
-from tests.support.web import Connection, WebHouse, parse
+from tests.support.web import SENSOR, Connection, WebHouse, parse
 
 
 def test_a_large_body_is_refused_before_it_arrives(web: WebHouse) -> None:
     connection = Connection(web)
     connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
     answer = parse(connection.received)
-    assert answer.status == 413 and answer.error["code"] == "too_large"
+    assert answer.status == 413
+    assert answer.error == {
+        "code": "too_large",
+        "message": "body must have at most 65536 bytes",
+        "field": "body",
+    }
     assert connection.transport.disconnecting
 
 
@@ -35,6 +40,43 @@ def test_who_is_logged_in_may_send_more(web: WebHouse) -> None:
     body = b"[" + b" " * (site.MAX_BODY * 2) + b"]"
     assert browser.post("/api/sensors/import?dry_run=1", body).status == 200
     assert web.browser().post("/api/sensors/import?dry_run=1", body).status == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/api/sensors", 1 << 16),
+        (f"/api/sensors/{SENSOR}/downlink", 1 << 16),
+        ("/api/config", 1 << 16),
+        ("/api/not/there", 1 << 16),
+        ("/api//sensors/import", 1 << 16),
+        ("/api/sensors/bulk", 1 << 22),
+        ("/api/certificates/upload/server", 1 << 21),
+        ("/api/certificates/restore", 1 << 24),
+        ("/api/sensors/import?dry_run=1", 1 << 24),
+        ("/api/sensors/%69mport", 1 << 24),
+    ],
+)
+def test_every_route_has_its_bound(web: WebHouse, path: str, limit: int) -> None:
+    browser = web.browser("admin")
+    for length, refused in ((limit, False), (limit + 1, True)):
+        connection = Connection(web)
+        connection.send(browser.request("POST", path, headers={"Content-Length": str(length)}))
+        assert bool(connection.received) is refused
+    assert parse(connection.received).status == 413
+    assert f"{limit} bytes" in parse(connection.received).error["message"]
+
+
+def test_the_bounds_are_described(web: WebHouse) -> None:
+    paths = web.browser("viewer").get("/api/openapi.json").json()["paths"]
+    assert paths["/api/sensors"]["post"]["requestBody"]["description"] == "At most 65536 bytes"
+    assert paths["/api/sensors/import"]["post"]["requestBody"]["description"] == "At most 16777216 bytes"
+
+
+def test_json_that_is_none_is_the_body_s_fault(web: WebHouse) -> None:
+    for body in (b"{", b"[]", b'{"a": NaN}', b"\xff"):
+        answer = web.browser("operator").post("/api/sensors", body)
+        assert answer.status == 400 and answer.error["field"] == "body"
 
 
 def test_a_request_must_arrive_in_time(web: WebHouse) -> None:

@@ -15,7 +15,14 @@ from twisted.python.failure import Failure
 
 from bssci.sinks.mqtt.connection import MqttConnection
 from bssci.sinks.mqtt.transport import IStream, connect, explain
-from bssci.sinks.mqtt.values import Message, MessageReceived, MqttOffline, MqttSettings, MqttStatistics
+from bssci.sinks.mqtt.values import (
+    Message,
+    MessageReceived,
+    MessageSkipped,
+    MqttOffline,
+    MqttSettings,
+    MqttStatistics,
+)
 
 __all__ = ["Message", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics"]
 
@@ -57,6 +64,7 @@ class MqttClient:
         called with the reason
     :param on_message: called with topic, payload and whether the broker had
         retained it
+    :param on_skipped: called with topic, size and the same of one that is too large to be taken
     :param connect: see :func:`bssci.sinks.mqtt.transport.connect`
     """
 
@@ -70,6 +78,7 @@ class MqttClient:
         on_online: Callable[[], None],
         on_offline: Callable[[str], None],
         on_message: MessageReceived,
+        on_skipped: MessageSkipped = lambda topic, size, retained: None,
         connect: Connect = connect,
     ) -> None:
         self._reactor = reactor
@@ -77,6 +86,7 @@ class MqttClient:
         self._on_online = on_online
         self._on_offline = on_offline
         self._on_message = on_message
+        self._on_skipped = on_skipped
         self._connect = connect
         self._topics: dict[str, None] = {}
         self._connection: MqttConnection | None = None
@@ -230,6 +240,9 @@ class MqttClient:
 
     def message_received(self, topic: str, payload: bytes, retained: bool) -> None:
         self._call(self._on_message, topic, payload, retained)
+
+    def message_skipped(self, topic: str, size: int, retained: bool) -> None:
+        self._call(self._on_skipped, topic, size, retained)
 
     def _retry(self, reason: str, *, was_online: bool) -> None:
         self._state = State.WAITING

@@ -35,7 +35,7 @@ WINDOW_QOS_2 = 20
 SILENCE = 1.5 * KEEPALIVE
 """s without a byte or a due acknowledgement from the broker, after which it is taken for gone"""
 MAXIMUM_PACKET = 1 << 20
-"""bytes; larger ones from the broker are skipped and counted"""
+"""bytes; larger ones from the broker are skipped, counted and told without their payload"""
 SLICE = 1 << 14
 """bytes of input that are handled in one reactor turn"""
 TICK = 1.0
@@ -55,6 +55,9 @@ class Owner(Interface):
 
     def message_received(self, topic: str, payload: bytes, retained: bool) -> None:
         """A subscribed message came in. Must not raise."""
+
+    def message_skipped(self, topic: str, size: int, retained: bool) -> None:
+        """So did one that is too large, of ``size`` bytes. Must not raise."""
 
 
 class _Batch:
@@ -173,9 +176,7 @@ class MqttConnection(Protocol):
         self._heard_at = self._clock.seconds()
         self._inbound += self._gate.filter(data)
         if self._gate.skipped:
-            self._owner.statistics.oversize += self._gate.skipped
-            self.log.warn("MQTT message skipped, larger than {maximum} bytes", maximum=MAXIMUM_PACKET)
-            self._gate.skipped = 0
+            self._guard(self._tell_skipped)
         if not self._input_paused:
             self._guard(self._read)
 
@@ -243,6 +244,24 @@ class MqttConnection(Protocol):
         self._fire_complete()
         if self._queue or self._finishing or self._inbound:
             self._wake()
+
+    def _tell_skipped(self) -> None:
+        skipped, self._gate.skipped = self._gate.skipped, []
+        self._owner.statistics.oversize += len(skipped)
+        for message in skipped:
+            topic = message.topic.decode("utf-8", "replace") if message is not None else ""
+            self.log.warn(
+                "MQTT message skipped, larger than {maximum} bytes {topic}",
+                maximum=MAXIMUM_PACKET,
+                topic=topic[:200],
+            )
+            if message is not None:
+                if message.packet_id:
+                    # What is not acknowledged comes again with every connection, and takes a place in
+                    # the broker's window until then.
+                    self._engine.acknowledge(message.packet_id)
+                    self._wake()
+                self._owner.message_skipped(topic, message.size, message.retained)
 
     def _pause_input(self, pause: bool) -> None:
         self._input_paused = pause

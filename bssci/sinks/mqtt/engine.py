@@ -9,6 +9,7 @@ checks the seam.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -19,6 +20,8 @@ KEEPALIVE = 30
 """s; a ping goes out when nothing else did for so long"""
 
 _MAXIMUM_HEADER = 5
+_PUBLISH = 3
+_PUBACK = b"\x40\x02"
 
 
 class EngineSocket:
@@ -106,8 +109,70 @@ class Engine(Client):
         """Queue the CONNECT packet."""
         self.connect(self._settings.host, self._settings.port, KEEPALIVE)
 
+    def acknowledge(self, packet_id: int) -> None:
+        """Queue the PUBACK of a message that the engine never saw."""
+        self.io.send(_PUBACK + packet_id.to_bytes(2, "big"))
+
     def _create_socket(self) -> EngineSocket:
         return self.io
+
+
+@dataclass(frozen=True)
+class SkippedMessage:
+    """A PUBLISH that was cut out."""
+
+    topic: bytes
+    packet_id: int
+    """0 for QoS 0"""
+    size: int
+    """bytes of the payload"""
+    retained: bool
+
+
+class _Cut:
+    """A packet on its way out; of a PUBLISH, what comes before the payload is kept.
+
+    :param length: bytes behind the fixed header
+    """
+
+    def __init__(self, first: int, length: int) -> None:
+        self._is_publish = first >> 4 == _PUBLISH
+        self._quality = first >> 1 & 3
+        self._retained = bool(first & 1)
+        self._length = length
+        self.missing = length
+        self._head = b""
+
+    def take(self, data: bytes, start: int) -> int:
+        """Take what belongs to it; where that ends."""
+        end = min(start + self.missing, len(data))
+        self.missing -= end - start
+        while (wanted := self._head_length() - len(self._head)) > 0 and start < end:
+            piece = data[start : min(start + wanted, end)]
+            self._head += piece
+            start += len(piece)
+        return end
+
+    def message(self) -> SkippedMessage | None:
+        """What it was, when nothing is missing; None for other packets, or if it is malformed."""
+        length = self._head_length()
+        if not length or len(self._head) < length:
+            return None
+        topic = 2 + int.from_bytes(self._head[:2], "big")
+        return SkippedMessage(
+            self._head[2:topic],
+            int.from_bytes(self._head[topic:], "big"),
+            self._length - length,
+            self._retained,
+        )
+
+    def _head_length(self) -> int:
+        """As far as it is known."""
+        if not self._is_publish:
+            return 0
+        if len(self._head) < 2:
+            return 2
+        return 2 + int.from_bytes(self._head[:2], "big") + (2 if self._quality else 0)
 
 
 class PacketGate:
@@ -121,18 +186,17 @@ class PacketGate:
         """:param maximum: bytes that a packet may have behind its fixed header"""
         self._maximum = maximum
         self._passing = 0
-        self._skipping = 0
+        self._cut: _Cut | None = None
         self._header = b""
-        self.skipped = 0
-        """packets cut out so far"""
+        self.skipped: list[SkippedMessage | None] = []
+        """packets cut out; for whoever empties the list. None: no PUBLISH"""
 
     def filter(self, data: bytes) -> bytes:
         """What of ``data`` belongs to packets of acceptable size."""
         if self._header:
             data, self._header = self._header + data, b""
         end = len(data)
-        position = min(self._skipping, end)
-        self._skipping -= position
+        position = self._skip(data, 0)
         kept: list[bytes] = []
         start = position
         position += min(self._passing, end - position)
@@ -144,14 +208,23 @@ class PacketGate:
                 break
             if length > self._maximum:
                 kept.append(data[start:position])
-                self.skipped += 1
-                position = start = min(body + length, end)
-                self._skipping = body + length - position
+                self._cut = _Cut(data[position], length)
+                position = start = self._skip(data, body)
             else:
                 position = min(body + length, end)
                 self._passing = body + length - position
         kept.append(data[start : end - len(self._header)])
         return b"".join(kept)
+
+    def _skip(self, data: bytes, start: int) -> int:
+        """Where the packet that is cut out ends in ``data``."""
+        if self._cut is None:
+            return start
+        end = self._cut.take(data, start)
+        if not self._cut.missing:
+            self.skipped.append(self._cut.message())
+            self._cut = None
+        return end
 
 
 def _fixed_header(data: bytes, start: int) -> tuple[int, int]:

@@ -28,6 +28,29 @@ class Asked(NamedTuple):
     body: Mapping[str, Any] = {}
 
 
+def size_error(size: int) -> CommandError:
+    """Of a request that is too large.
+
+    :param size: bytes.
+    """
+    return CommandError("too_large", f"{size} bytes, {MAX_SIZE} are allowed", "payload")
+
+
+def failure_of(error: CommandError) -> dict[str, Any]:
+    """An error as answers tell it."""
+    told = {"code": error.code, "message": error.message}
+    return told | ({"field": error.field} if error.field else {})
+
+
+def read_reference(payload: bytes) -> str | int | None:
+    """The ``ref`` of a request that is refused whatever else it says; None if it has none that is good."""
+    try:
+        request = _json(payload)
+        return reference(request) if isinstance(request, dict) else None
+    except CommandError:
+        return None
+
+
 def read_command(payload: bytes) -> Asked:
     """A command as plain text, as a JSON string, or as an object with ``command`` or ``action``.
 

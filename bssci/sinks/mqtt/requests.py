@@ -13,7 +13,7 @@ in which they come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from twisted.internet.defer import ensureDeferred
@@ -21,11 +21,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center import CommandError, ServiceCenter
-from bssci.center.downlink_json import downlink_request
-from bssci.center.outcomes import Outcome, Outcomes
+from bssci.center.downlink_json import NOT_YET_REVOKED, downlink_request
+from bssci.center.outcomes import Outcome, Outcomes, shortfall
 from bssci.center.turns import Turns
 from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, parse_eui
-from bssci.sinks.mqtt.request_payloads import MAX_SIZE, Asked, read_command, read_object, read_sensor
+from bssci.sinks.mqtt.request_payloads import (
+    LABEL,
+    MAX_SIZE,
+    Asked,
+    failure_of,
+    read_command,
+    read_object,
+    read_reference,
+    read_sensor,
+    size_error,
+)
 
 MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
@@ -71,40 +81,49 @@ class Requests:
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take one request. Never raises for what it holds."""
+        self._receive(topic, payload, len(payload), retained)
+
+    def too_large(self, topic: str, size: int, retained: bool) -> None:
+        """Refuse a request that was not taken in; of ``size`` bytes."""
+        self._receive(topic, b"", size, retained)
+
+    def _receive(self, topic: str, payload: bytes, size: int, retained: bool) -> None:
         if retained and not self._is_new(topic):
             return
         *_, before, last = ["", *topic.removesuffix("/").split("/")]
         if before == "config":
-            ensureDeferred(self._settings(last, payload, retained)).addErrback(self._failed)
+            ensureDeferred(self._settings(last, payload, size, retained)).addErrback(self._failed)
             return
         try:
             eui = parse_eui(before)
         except ValueError as error:
             self.log.warn("request for no sensor {topic} {error}", topic=topic[:200], error=str(error)[:200])
             return
-        ensureDeferred(self._sensor(eui, last, payload, retained)).addErrback(self._failed)
+        ensureDeferred(self._sensor(eui, last, payload, size, retained)).addErrback(self._failed)
 
     def _is_new(self, topic: str) -> bool:
-        """A retained request comes with every connection: it is answered once."""
+        """A retained request comes with every subscription: it is answered once."""
         if topic in self._retained or len(self._retained) >= MAX_RETAINED:
             return False
         self._retained.add(topic)
         return True
 
-    def _check_acceptable(self, payload: bytes, retained: bool) -> None:
+    def _check_acceptable(self, size: int, retained: bool) -> None:
         if retained:
             raise CommandError("retained", "is not carried out: publish requests without retain", "retain")
-        if len(payload) > MAX_SIZE:
-            raise CommandError("too_large", f"{len(payload)} bytes, {MAX_SIZE} are allowed", "payload")
+        if size > MAX_SIZE:
+            raise size_error(size)
         if self._running >= MAX_RUNNING:
             raise CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
 
     # a sensor's requests
 
-    async def _sensor(self, eui: EUI, kind: str, payload: bytes, retained: bool) -> None:
+    async def _sensor(self, eui: EUI, kind: str, payload: bytes, size: int, retained: bool) -> None:
         asked = Asked(_NAMES[kind])
         try:
-            self._check_acceptable(payload, retained)
+            if retained and size <= MAX_SIZE:
+                asked = asked._replace(ref=read_reference(payload))
+            self._check_acceptable(size, retained)
             asked = read_command(payload) if kind == "cmd" else read_object(_NAMES[kind], payload)
         except CommandError as error:
             self._answer(eui, asked, "received")
@@ -130,7 +149,7 @@ class Requests:
         if kind != "dl":
             return _result(eui, await self._center.configure([read_sensor(eui, asked.body)]))
         if "revoke" in asked.body:
-            return await self._revoke(eui, asked.body["revoke"])
+            return await self._revoke(eui, asked.body)
         return await self._queue(eui, asked)
 
     async def _command(self, eui: EUI, command: str) -> dict[str, Any]:
@@ -156,10 +175,20 @@ class Requests:
                     return _downlink(earlier) | {"repeated": True}
         return _downlink(await self._center.queue_downlink(wanted))
 
-    async def _revoke(self, eui: EUI, queue_id: object) -> dict[str, Any]:
+    async def _revoke(self, eui: EUI, request: Mapping[str, Any]) -> dict[str, Any]:
+        queue_id = request["revoke"]
         if type(queue_id) is not int or queue_id < 0:
             raise CommandError("invalid", "revoke must be a queId, a whole number", "revoke")
-        return _downlink(await self._center.revoke_downlink(eui, queue_id))
+        for field in request.keys() - {"revoke", "ref"}:
+            name = field[:LABEL]
+            raise CommandError("invalid", f"{name} must not be there: revoke goes with ref only", name)
+        try:
+            downlink = await self._center.revoke_downlink(eui, queue_id)
+        except CommandError as error:
+            named = "revoke" if error.field == "queue_id" else error.field
+            raise CommandError(error.code, error.message, named, error.result) from error
+        answer = _downlink(downlink)
+        return answer | {"message": NOT_YET_REVOKED} if downlink.state == "queued" else answer
 
     # answers
 
@@ -204,12 +233,14 @@ class Requests:
 
     # settings
 
-    async def _settings(self, kind: str, payload: bytes, retained: bool) -> None:
+    async def _settings(self, kind: str, payload: bytes, size: int, retained: bool) -> None:
         command = f"config/{kind}"
         answer: dict[str, Any] = {"command": command, "timestamp": self._center.now()}
         self._running += 1
         try:
-            self._check_acceptable(payload, retained)
+            if retained and size <= MAX_SIZE and (ref := read_reference(payload)) is not None:
+                answer["ref"] = ref
+            self._check_acceptable(size, retained)
             asked = read_object(command, payload) if payload.strip() else Asked(command)
             if asked.ref is not None:
                 answer["ref"] = asked.ref
@@ -224,15 +255,10 @@ class Requests:
                 code=error.code,
                 error=error.message,
             )
-            answer |= {"status": "failed", "error": _failure(error)}
+            answer |= {"status": "failed", "error": failure_of(error)}
         finally:
             self._running -= 1
         self._answer_settings(answer)
-
-
-def _failure(error: CommandError) -> dict[str, Any]:
-    failure = {"code": error.code, "message": error.message}
-    return failure | ({"field": error.field} if error.field else {})
 
 
 def _without_end(answers: Iterable[AnyEvent]) -> list[CommandResponse]:
@@ -256,12 +282,10 @@ def _result(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
     """The outcome per station; raises if a station refused, telling part from all."""
     stations = outcomes.get(eui, {})
     result = {"base_stations": {station: _outcome(outcome) for station, outcome in stations.items()}}
-    asked = [outcome for outcome in stations.values() if outcome.state != "away"]
-    failed = [outcome for outcome in asked if outcome.state != "done"]
-    if failed:
-        code = "failed" if len(failed) == len(asked) else "partially_failed"
-        message = f"{len(failed)} of {len(asked)} connected base stations did not do it"
-        raise CommandError(code, message, result=result)
+    missing = shortfall(stations.values())
+    if missing is not None:
+        message = f"{missing.failed} of {missing.asked} connected base stations did not do it"
+        raise CommandError(missing.code, message, result=result)
     return result
 
 

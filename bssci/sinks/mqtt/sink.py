@@ -70,6 +70,7 @@ class MqttSink:
             on_online=self._online,
             on_offline=self._offline,
             on_message=self._received,
+            on_skipped=self._skipped,
         )
         self._requests = Requests(center, self._base_topic, self._answer_settings)
         self._station_requests = StationRequests(center, self._base_topic, self._answer_about_station)
@@ -201,6 +202,12 @@ class MqttSink:
             self._station_requests.received(topic, payload, retained)
         else:
             self._requests.received(topic, payload, retained)
+
+    def _skipped(self, topic: str, size: int, retained: bool) -> None:
+        if self._station_requests.is_for_us(topic):
+            self._station_requests.too_large(topic, size)
+        else:
+            self._requests.too_large(topic, size, retained)
 
     def _answer_about_station(self, eui: EUI, answer: dict[str, Any]) -> None:
         self._publish([payloads.variable_mac_answer(self._base_topic, eui, answer)])

@@ -15,7 +15,13 @@ from twisted.logger import Logger
 
 from bssci.center import CommandError, ServiceCenter
 from bssci.model import EUI, parse_eui
-from bssci.sinks.mqtt.request_payloads import MAX_SIZE, read_object
+from bssci.sinks.mqtt.request_payloads import (
+    MAX_SIZE,
+    failure_of,
+    read_object,
+    read_reference,
+    size_error,
+)
 
 
 class StationRequests:
@@ -41,24 +47,36 @@ class StationRequests:
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take one request. Never raises for what it holds."""
+        eui = self._station(topic)
+        if eui is not None:
+            ensureDeferred(self._carry_out(eui, payload, retained)).addErrback(
+                lambda failure: self.log.failure("request for {bs_eui}", failure, bs_eui=eui)
+            )
+
+    def too_large(self, topic: str, size: int) -> None:
+        """Answer a request that was not taken in; of ``size`` bytes."""
+        eui = self._station(topic)
+        if eui is not None:
+            self._refuse(eui, {"bs_eui": eui}, size_error(size))
+
+    def _station(self, topic: str) -> EUI | None:
         try:
-            eui = parse_eui(topic.removeprefix(self._prefix).split("/")[0])
+            return parse_eui(topic.removeprefix(self._prefix).split("/")[0])
         except ValueError as error:
             self.log.warn("request for no station {topic} {error}", topic=topic[:200], error=str(error)[:200])
-            return
-        ensureDeferred(self._carry_out(eui, payload, retained)).addErrback(
-            lambda failure: self.log.failure("request for {bs_eui}", failure, bs_eui=eui)
-        )
+            return None
 
     async def _carry_out(self, eui: EUI, payload: bytes, retained: bool) -> None:
         answer: dict[str, Any] = {"bs_eui": eui}
         try:
             if retained:
+                ref = read_reference(payload)
+                answer |= {} if ref is None else {"ref": ref}
                 raise CommandError(
                     "retained", "is not carried out: publish requests without retain", "retain"
                 )
             if len(payload) > MAX_SIZE:
-                raise CommandError("too_large", f"{len(payload)} bytes, {MAX_SIZE} are allowed", "payload")
+                raise size_error(len(payload))
             asked = read_object("vm", payload)
             answer |= {"command": asked.body.get("command")}
             answer |= {} if asked.ref is None else {"ref": asked.ref}
@@ -67,7 +85,10 @@ class StationRequests:
             )
             answer |= result | {"status": "done"}
         except CommandError as error:
-            answer |= {"status": "failed", "error": {"code": error.code, "message": error.message}}
-            if error.field is not None:
-                answer["error"]["field"] = error.field
-        self._publish(eui, answer | {"timestamp": self._center.now()})
+            self._refuse(eui, answer, error)
+        else:
+            self._publish(eui, answer | {"timestamp": self._center.now()})
+
+    def _refuse(self, eui: EUI, answer: dict[str, Any], error: CommandError) -> None:
+        refusal = {"status": "failed", "error": failure_of(error), "timestamp": self._center.now()}
+        self._publish(eui, answer | refusal)

@@ -25,6 +25,8 @@ class Message(NamedTuple):
 
 MessageReceived = Callable[[str, bytes, bool], None]
 """Called with topic, payload and whether the broker had retained it."""
+MessageSkipped = Callable[[str, int, bool], None]
+"""Called with topic, bytes of the payload and whether the broker had retained it."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,10 @@ from bssci.web.views.facade import Views
 
 UPLOADS = ("ca", "server", "set")
 MAX_HOSTS = 50
+MAX_ARCHIVE = 16 * 1024 * 1024
+"""bytes of a backup"""
+MAX_UPLOAD = 2 * 1024 * 1024
+"""bytes of what one upload brings: four files, as JSON"""
 MAX_PEM = 256 * 1024
 """characters"""
 _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
@@ -93,6 +97,7 @@ class CertificateRoutes:
             "application/json": object_of(certificate=TEXT, key=TEXT, ca=TEXT, ca_key=TEXT, force=BOOLEAN),
             PEM: TEXT,
         },
+        max_body=MAX_UPLOAD,
         answer=success(warnings=list_of(TEXT)),
     )
     async def upload(self, call: Call) -> dict[str, Any]:
@@ -154,6 +159,7 @@ class CertificateRoutes:
         "Put back a backup; all or nothing",
         parameters=(DRY_RUN,),
         body={ZIP: {"type": "string", "format": "binary"}},
+        max_body=MAX_ARCHIVE,
         answer=success(warnings=list_of(TEXT)),
     )
     async def restore(self, call: Call) -> dict[str, Any]:

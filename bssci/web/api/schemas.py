@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.routing import Parameter, Schema
 
 EUI: Schema = {"type": "string", "pattern": "^[0-9A-F]{16}$", "example": "70B3D56770111505"}
@@ -48,20 +49,35 @@ ERROR: Schema = object_of(
     success={"const": False},
     error=object_of(("code", "message"), code=TEXT, message=TEXT, field=TEXT),
 )
+OUTCOMES: dict[str, Schema] = {
+    "base_stations": {
+        "type": "object",
+        "description": "what each base station did, by EUI; for several sensors how many of each state",
+    },
+    "partially_failed": {
+        "type": "boolean",
+        "description": "some of the connected base stations did not do it, and `message` says so",
+    },
+    "message": TEXT,
+}
+REFUSAL: Schema = {
+    **ERROR,
+    "properties": {**ERROR["properties"], "base_stations": OUTCOMES["base_stations"]},
+}
 SENSOR: Schema = object_of(
     ("eui", "nwKey", "shortAddr", "bidi"),
     eui=EUI,
     nwKey={"type": "string", "pattern": "^[0-9A-Fa-f]{32}$"},
     shortAddr={"type": "string", "pattern": "^[0-9A-Fa-f]{4}$"},
     bidi=BOOLEAN,
-    name=TEXT,
+    name={"type": "string", "maxLength": MAX_NAME},
     dualChan=BOOLEAN,
     repetition=BOOLEAN,
     wideCarrOff=BOOLEAN,
     longBlkDist=BOOLEAN,
     autoDetach=BOOLEAN,
     typeEui=EUI,
-    tags=list_of(TEXT),
+    tags={"type": "array", "items": {"type": "string", "maxLength": MAX_TAG}, "maxItems": MAX_TAGS},
 )
 LIMIT = Parameter("limit", "how many", integer(1, 1000, 100))
 BEFORE = Parameter(

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from bssci.center.downlink_json import downlink_request
+from bssci.center.downlink_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings import MASK
-from bssci.web.answers import outcome_of, outcomes_of
+from bssci.web.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas import (
     BEFORE,
     BOOLEAN,
@@ -17,7 +17,9 @@ from bssci.web.api.schemas import (
     EUIS,
     FLAG,
     LIMIT,
+    OUTCOMES,
     RANGE,
+    REFUSAL,
     SENSOR,
     TEXT,
     choice,
@@ -51,6 +53,11 @@ LISTED = (
     Parameter("page", "from 1", integer(1, 1_000_000, 1)),
     Parameter("per_page", "rows of a page", integer(1, MAX_PER_PAGE, 50)),
 )
+MAX_FILE = 16 * 1024 * 1024
+"""bytes of an import"""
+MAX_SELECTION = 4 * 1024 * 1024
+"""bytes of a selection: 100 000 EUIs in any spelling"""
+STORED, REMOVED = "it is stored, but ", "it is removed, but "
 CONFIRMATION = "CLEAR ALL"
 DOWNLINK = object_of(
     data={},
@@ -165,21 +172,28 @@ class SensorRoutes:
         "operator",
         "Add a sensor or change one; a masked nwKey stays as it is",
         body=json_body(SENSOR),
-        answer=success(),
+        answer=success(created=BOOLEAN, **OUTCOMES),
     )
-    async def put(self, call: Call) -> dict[str, Any]:
+    async def put(self, call: Call) -> Reply:
         sensor = self._sensor(call.json())
         existed = sensor.eui in self._center.sensors
-        outcomes = await self._center.configure([sensor])
+        outcomes = await self._center.configure([sensor], again=False)
         await self._audit.record(call, "sensor.update" if existed else "sensor.add", sensor.eui, sensor.name)
-        return outcome_of(sensor.eui, outcomes) | {"created": not existed}
+        told = outcome_of(sensor.eui, outcomes) | {"created": not existed}
+        return answer(told, outcomes, STORED)
 
-    @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor", answer=success())
-    async def remove(self, call: Call) -> dict[str, Any]:
+    @route(
+        "DELETE",
+        "/api/sensors/{eui}",
+        "operator",
+        "Remove a sensor",
+        answer=success(**OUTCOMES),
+    )
+    async def remove(self, call: Call) -> Reply:
         eui = call.eui()
         outcomes = await self._center.remove([eui])
         await self._audit.record(call, "sensor.remove", eui)
-        return outcome_of(eui, outcomes)
+        return answer(outcome_of(eui, outcomes), outcomes, REMOVED)
 
     @route(
         "POST",
@@ -188,7 +202,8 @@ class SensorRoutes:
         "Add or change many; all or nothing, with every wrong row named",
         parameters=(DRY_RUN,),
         body={"application/json": {"type": "array", "items": SENSOR}, "text/csv": {"type": "string"}},
-        answer=success(added={"type": "integer"}, changed={"type": "integer"}),
+        max_body=MAX_FILE,
+        answer=success(added={"type": "integer"}, changed={"type": "integer"}, **OUTCOMES),
     )
     async def import_(self, call: Call) -> Any:
         kind = call.content_type()
@@ -218,10 +233,11 @@ class SensorRoutes:
             return Reply(msgspec.json.encode({"success": False, "error": error, **report}), status=422)
         if not found.sensors:
             raise ApiError(422, "invalid", "the file holds no sensors")
-        outcomes = await self._center.configure(found.sensors)
+        outcomes = await self._center.configure(found.sensors, again=False)
         await self._audit.record(call, "sensor.import", detail=f"{added} added, {changed} changed")
         done = outcomes_of([sensor.eui for sensor in found.sensors], outcomes)
-        return {"success": True, "dry_run": False, **report, "outcomes": done["outcomes"]}
+        told = {"dry_run": False, **report, "outcomes": done["outcomes"]}
+        return answer(told, outcomes, "they are stored, but ")
 
     @route("POST", "/api/sensors/reload", "operator", "Read endpoints.json again", answer=success())
     async def reload(self, call: Call) -> dict[str, Any]:
@@ -235,45 +251,67 @@ class SensorRoutes:
         "operator",
         f"Remove all sensors; a person confirms by the text {CONFIRMATION}, a token need not",
         body=json_body(object_of(confirm={"const": CONFIRMATION})),
-        answer=success(),
+        answer=success(**OUTCOMES),
     )
-    async def clear(self, call: Call) -> dict[str, Any]:
+    async def clear(self, call: Call) -> Reply:
         body = call.json() if call.body() else {}
         if body.get("confirm", None if call.identity.session else CONFIRMATION) != CONFIRMATION:
             raise invalid("confirm", f"must be {CONFIRMATION}")
         euis = [sensor.eui for sensor in self._center.sensors]
         outcomes = await self._center.remove(euis)
         await self._audit.record(call, "sensor.clear", detail=f"{len(euis)} sensors")
-        return outcomes_of(euis, outcomes)
+        return answer(outcomes_of(euis, outcomes), outcomes, "they are removed, but ")
 
     # attaching
 
-    @route("POST", "/api/sensors/{eui}/attach", "operator", "Attach everywhere", answer=success())
-    async def attach(self, call: Call) -> dict[str, Any]:
+    @route(
+        "POST",
+        "/api/sensors/{eui}/attach",
+        "operator",
+        "Attach everywhere",
+        answer=success(**OUTCOMES),
+        refusal=REFUSAL,
+    )
+    async def attach(self, call: Call) -> Reply:
         eui = call.eui()
         outcomes = await self._center.attach([eui])
         await self._audit.record(call, "sensor.attach", eui)
-        return outcome_of(eui, outcomes)
+        return answer(outcome_of(eui, outcomes), outcomes)
 
     @route(
         "POST",
         "/api/sensors/{eui}/detach",
         "operator",
         "Detach everywhere; it stays configured",
-        answer=success(),
+        answer=success(**OUTCOMES),
+        refusal=REFUSAL,
     )
-    async def detach(self, call: Call) -> dict[str, Any]:
+    async def detach(self, call: Call) -> Reply:
         eui = call.eui()
         outcomes = await self._center.detach([eui])
         await self._audit.record(call, "sensor.detach", eui)
-        return outcome_of(eui, outcomes)
+        return answer(outcome_of(eui, outcomes), outcomes)
 
-    @route("POST", "/api/sensors/attach-all", "operator", "Attach all", answer=success())
-    async def attach_all(self, call: Call) -> dict[str, Any]:
+    @route(
+        "POST",
+        "/api/sensors/attach-all",
+        "operator",
+        "Attach all",
+        answer=success(**OUTCOMES),
+        refusal=REFUSAL,
+    )
+    async def attach_all(self, call: Call) -> Reply:
         return await self._many(call, "attach", [sensor.eui for sensor in self._center.sensors])
 
-    @route("POST", "/api/sensors/detach-all", "operator", "Detach all", answer=success())
-    async def detach_all(self, call: Call) -> dict[str, Any]:
+    @route(
+        "POST",
+        "/api/sensors/detach-all",
+        "operator",
+        "Detach all",
+        answer=success(**OUTCOMES),
+        refusal=REFUSAL,
+    )
+    async def detach_all(self, call: Call) -> Reply:
         return await self._many(call, "detach", [sensor.eui for sensor in self._center.sensors])
 
     @route(
@@ -284,16 +322,18 @@ class SensorRoutes:
         body=json_body(
             object_of(("action", "sensors"), action=choice("attach", "detach", "delete"), sensors=EUIS)
         ),
-        answer=success(),
+        max_body=MAX_SELECTION,
+        answer=success(**OUTCOMES),
+        refusal=REFUSAL,
     )
-    async def bulk(self, call: Call) -> dict[str, Any]:
+    async def bulk(self, call: Call) -> Reply:
         body = call.json()
         action = member(body, "action", str)
         if action not in ("attach", "detach", "delete"):
             raise invalid("action", "must be attach, detach or delete")
         return await self._many(call, action, _euis(member(body, "sensors", list)))
 
-    async def _many(self, call: Call, action: str, euis: list[EUI]) -> dict[str, Any]:
+    async def _many(self, call: Call, action: str, euis: list[EUI]) -> Reply:
         commands = {
             "attach": self._center.attach,
             "detach": self._center.detach,
@@ -302,7 +342,8 @@ class SensorRoutes:
         outcomes = await commands[action](euis)
         target = euis[0] if len(euis) == 1 else ""
         await self._audit.record(call, f"sensor.{action}", target, f"{len(euis)} sensors")
-        return outcomes_of(euis, outcomes)
+        done = "they are removed, but " if action == "delete" else ""
+        return answer(outcomes_of(euis, outcomes), outcomes, done)
 
     # downlinks
 
@@ -327,7 +368,8 @@ class SensorRoutes:
             raise not_found("there is no such downlink")
         downlink = await self._center.revoke_downlink(eui, int(text))
         await self._audit.record(call, "downlink.revoke", eui, f"queId {downlink.queue_id}")
-        return {"success": True, **downlink_dict(downlink)}
+        told = {"success": True, **downlink_dict(downlink)}
+        return told | {"message": NOT_YET_REVOKED} if downlink.state == "queued" else told
 
     def _sensor(self, body: dict[str, Any]) -> Sensor:
         """:raises ApiError: 422, naming the field."""

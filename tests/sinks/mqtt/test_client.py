@@ -23,12 +23,14 @@ class Fixture:
         self.clock = Clock()
         self.broker = FakeBroker()
         self.events: list[object] = []
+        self.skipped: list[object] = []
         self.client = MqttClient(
             self.clock,
             settings,
             on_online=lambda: self.events.append("online"),
             on_offline=self.events.append,
             on_message=lambda *message: self.events.append(message),
+            on_skipped=lambda *message: self.skipped.append(message),
             connect=self.broker.connect,
         )
 
@@ -426,6 +428,21 @@ def test_an_oversize_message_is_skipped(it):
         it.turn()
     assert it.events[1:] == [("small", b"1", False)]
     assert it.client.statistics.oversize == 1
+    assert it.skipped == [("large", MAXIMUM_PACKET, False)]
+    assert [sent for sent in it.broker.packets() if sent.kind is Kind.PUBACK] == []
+
+
+def test_an_oversize_message_is_acknowledged_so_that_it_does_not_come_again(it):
+    large = packet(Kind.PUBLISH, b"\0\1a\x12\x34" + bytes(MAXIMUM_PACKET), flags=3)
+    it.broker.receive(large[:-1])
+    it.turn()
+    assert it.broker.packets() == [] and it.skipped == []
+    it.broker.receive(large[-1:])
+    it.turn()
+    [sent] = it.broker.packets()
+    assert (sent.kind, sent.packet_id) == (Kind.PUBACK, 0x1234)
+    assert it.skipped == [("a", MAXIMUM_PACKET, True)]
+    assert it.client.online
 
 
 def test_nonsense_closes_the_connection(it):

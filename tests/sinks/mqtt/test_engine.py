@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
-from bssci.sinks.mqtt.engine import Engine, PacketGate
+from bssci.sinks.mqtt.engine import Engine, PacketGate, SkippedMessage
 from bssci.sinks.mqtt.values import MqttSettings
 from tests.support.mqtt_broker import Kind, packet, publish
 
@@ -97,7 +97,38 @@ def test_the_gate_skips_large_packets_however_the_stream_is_cut(packets, cuts):
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     kept = b"".join(gate.filter(stream[a:b]) for a, b in zip(edges, edges[1:], strict=False))
     assert kept == b"".join(one for one in packets if one is not LARGE)
-    assert gate.skipped == packets.count(LARGE)
+    assert len(gate.skipped) == packets.count(LARGE)
+
+
+TOPIC = b"mioty/ep/70B3D56770110001/dl"
+
+
+@pytest.mark.parametrize(
+    ("flags", "packet_id", "skipped"),
+    [
+        (0, b"", SkippedMessage(TOPIC, 0, 500, False)),
+        (1, b"", SkippedMessage(TOPIC, 0, 500, True)),
+        (2, b"\x12\x34", SkippedMessage(TOPIC, 0x1234, 500, False)),
+        (11, b"\x12\x34", SkippedMessage(TOPIC, 0x1234, 500, True)),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_the_gate_tells_what_it_cut_out(
+    flags: int, packet_id: bytes, skipped: SkippedMessage, step: int
+) -> None:
+    gate = PacketGate(100)
+    stream = packet(Kind.PUBLISH, len(TOPIC).to_bytes(2) + TOPIC + packet_id + bytes(500), flags) + SMALL
+    kept = b"".join(gate.filter(stream[start : start + step]) for start in range(0, len(stream), step))
+    assert (kept, gate.skipped) == (SMALL, [skipped])
+
+
+@pytest.mark.parametrize(
+    "other", [packet(Kind.SUBACK, bytes(300)), packet(Kind.PUBLISH, b"\xff\xff" + bytes(300))]
+)
+def test_what_is_cut_out_and_no_message(other: bytes) -> None:
+    gate = PacketGate(100)
+    assert gate.filter(other + SMALL) == SMALL
+    assert gate.skipped == [None]
 
 
 @given(st.lists(st.binary()))

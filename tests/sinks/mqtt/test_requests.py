@@ -9,11 +9,22 @@ from typing import Any
 import pytest
 from twisted.internet.defer import maybeDeferred
 
+from bssci.center.downlink_json import NOT_YET_REVOKED
 from bssci.model import CommandResponse
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.sinks.mqtt.requests import Requests
-from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
+from bssci.wire.messages import (
+    AttPrp,
+    AttPrpRsp,
+    DetPrp,
+    DetPrpRsp,
+    DlDataQue,
+    DlDataQueRsp,
+    DlDataRev,
+    Error,
+)
 from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
+from tests.support.wire import uplink
 
 __all__ = ["make_house"]
 
@@ -218,7 +229,9 @@ CMD, DL = "cmd", "dl"
         (ONE, DL, {"data": [1], "responseExp": 1}, "invalid", "responseExp"),
         (ONE, DL, {"data": [1], "priority": 1}, "invalid", "priority"),
         (ONE, DL, {"revoke": "1"}, "invalid", "revoke"),
-        (ONE, DL, {"revoke": 1}, "unknown_downlink", None),
+        (ONE, DL, {"revoke": 1}, "unknown_downlink", "revoke"),
+        (ONE, DL, {"revoke": 1, "data": [1]}, "invalid", "data"),
+        (ONE, DL, {"revoke": 1, "x" * 50: 1}, "invalid", "x" * 40),
         (NEW, "config", [], "malformed", "payload"),
         (NEW, "config", {"shortAddr": "0007"}, "invalid", "nwKey"),
         (NEW, "config", CONFIG | {"nwKey": KEY + "0"}, "invalid", "nwKey"),
@@ -227,6 +240,9 @@ CMD, DL = "cmd", "dl"
         (NEW, "config", CONFIG | {"shortAddr": "007"}, "invalid", "shortAddr"),
         (NEW, "config", CONFIG | {"bidi": "true"}, "invalid", "bidi"),
         (NEW, "config", CONFIG | {"eui": ONE}, "invalid", "eui"),
+        (NEW, "config", CONFIG | {"name": "x" * 201}, "invalid", "name"),
+        (NEW, "config", CONFIG | {"tags": ["x"] * 51}, "invalid", "tags"),
+        (NEW, "config", CONFIG | {"vendor": "x" * 16_384}, "invalid", "vendor"),
     ],
 )
 def test_bad_input_is_told_and_changes_nothing(
@@ -263,6 +279,60 @@ def test_a_retained_request_is_refused_once_and_never_done(site: Site) -> None:
     assert [answer["error"]["code"] for answer in site.settings] == ["retained"]
     assert site.house.center.attachments.is_attached(ONE)
     assert site.house.center.stations.status_interval == 300
+
+
+@pytest.mark.parametrize(
+    ("payload", "ref"),
+    [
+        ({"command": "detach", "ref": "r"}, "r"),
+        ({"command": "detach", "ref": [1]}, None),
+        ("detach", None),
+        ('"detach"', None),
+        ("{", None),
+        ("x" * 70_000, None),
+    ],
+)
+def test_the_refusal_of_a_retained_request_has_its_reference(
+    site: Site, payload: object, ref: object
+) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", payload, retained=True)
+    assert [(answer.status, answer.ref) for answer in site.answers()] == [("received", ref), ("failed", ref)]
+    assert site.answers()[-1].error.code == "retained"
+    site.ask("mioty/config/set", payload, retained=True)
+    assert site.settings[0]["error"]["code"] == "retained" and site.settings[0].get("ref") == ref
+
+
+def test_a_request_that_was_not_even_taken_in_is_answered(site: Site) -> None:
+    for topic in (f"mioty/ep/{ONE}/config", "mioty/config/set", "mioty/ep/nobody/cmd", "mioty/ep"):
+        site.requests.too_large(topic, 2_000_000, False)
+    site.requests.too_large(f"mioty/ep/{TWO}/dl/", 2_000_000, True)
+    site.house.settle()
+    received, failed = site.answers()
+    assert (received.command, received.status) == ("config", "received")
+    assert (failed.status, failed.error.code, failed.error.field) == ("failed", "too_large", "payload")
+    assert failed.error.message == "2000000 bytes, 65536 are allowed"
+    assert [answer["error"]["code"] for answer in site.settings] == ["too_large"]
+    assert site.answers(TWO)[-1].error.code == "retained"
+
+
+def test_a_revocation_that_no_station_has_answered_says_so(site: Site) -> None:
+    site.line.lose()
+    site.house.crash()
+    site.line = Line(site.house)
+    site.line.connect()
+    site.line.answer_everything()
+    site.start()
+    site.line.say(uplink(1, epEui=int(ONE, 16)))
+    site.house.advance(3)
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]})
+    [queued] = site.line.take(DlDataQue)
+    site.line.say(DlDataQueRsp(opId=queued.opId))
+    site.ask(f"mioty/ep/{ONE}/dl", {"revoke": queued.queId, "ref": "r"})
+    site.house.advance(11)
+    assert site.line.take(DlDataRev)
+    answer = site.answers()[-1]
+    assert (answer.status, answer.ref) == ("done", "r")
+    assert answer.result == {"queId": queued.queId, "state": "queued", "message": NOT_YET_REVOKED}
 
 
 def test_requests_for_one_sensor_are_done_in_order_and_others_do_not_wait(site: Site) -> None:

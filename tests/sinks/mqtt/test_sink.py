@@ -251,3 +251,18 @@ def test_an_embedded_broker_that_never_started_is_stopped_as_well(monkeypatch: p
     it.sink.start()
     it.sink.stop()
     assert it.clock.getDelayedCalls() == []
+
+
+def test_what_is_too_large_to_be_taken_in_is_refused_where_it_was_asked(
+    it: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(it.sink._requests, "too_large", lambda *skipped: told.append(skipped))
+    monkeypatch.setattr(it.sink._station_requests, "too_large", lambda *skipped: told.append(skipped))
+    it.accept()
+    for topic in ("mioty/ep/70B3D56770110001/dl", f"mioty/bs/{STATION}/vm/cmd"):
+        it.broker.publish(topic, bytes(2_000_000))
+    assert told == [
+        ("mioty/ep/70B3D56770110001/dl", 2_000_000, False),
+        (f"mioty/bs/{STATION}/vm/cmd", 2_000_000),
+    ]

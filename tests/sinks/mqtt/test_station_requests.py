@@ -93,9 +93,18 @@ def test_bad_input_is_named(desk: Desk, request_: Any, field: str) -> None:
     assert desk.line.sent == []
 
 
+def test_what_was_not_even_taken_in(desk: Desk) -> None:
+    desk.requests.too_large(TOPIC, 2_000_000)
+    desk.requests.too_large("mioty/bs/nonsense/vm/cmd", 2_000_000)
+    answer = desk.answer()
+    assert (answer["status"], answer["error"]["code"]) == ("failed", "too_large")
+    assert answer["timestamp"] > 0
+
+
 def test_what_is_retained_or_names_no_station(desk: Desk) -> None:
-    desk.ask({"command": "status"}, retained=True)
-    assert desk.answer()["error"]["code"] == "retained"
+    desk.ask({"command": "status", "ref": "r"}, retained=True)
+    answer = desk.answer()
+    assert (answer["error"]["code"], answer["ref"]) == ("retained", "r")
     desk.ask({"command": "status"}, "mioty/bs/nonsense/vm/cmd")
     assert desk.answers == []
     desk.requests.received("mioty/bs/CAFE000000000009/vm/cmd", b'{"command": "status"}', False)

@@ -12,8 +12,6 @@ import pytest
 from bssci.web.pages import PAGES
 from tests.support.running_service import SENSOR, STATION, RunningService
 
-pytestmark = pytest.mark.slow
-
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = str(SENSOR["eui"])
 HOSTILE = "<script>alert(1)</script>"

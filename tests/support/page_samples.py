@@ -558,7 +558,8 @@ def samples() -> dict[str, dict[str, Any]]:
                 {
                     "id": "s1",
                     "address": "192.0.2.200",
-                    "agent": "Firefox on Linux",
+                    "agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+                    "device": "Firefox 140 on Linux",
                     "created_at": NOW - 4000,
                     "seen_at": NOW,
                     "current": True,
@@ -566,7 +567,8 @@ def samples() -> dict[str, dict[str, Any]]:
                 {
                     "id": "s2",
                     "address": "192.0.2.201",
-                    "agent": "Chrome on Android",
+                    "agent": "curl/8.5.0",
+                    "device": "curl/8.5.0",
                     "created_at": NOW - 9000,
                     "seen_at": NOW - 800,
                     "current": False,

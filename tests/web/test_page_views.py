@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from bssci.model import DownlinkStatus, Reception, SensorStatus, StationState, StationStatus, Uplink
+from bssci.web.page_views.service import device
 from bssci.web.pages import PAGES, Page
 from bssci.web.routing import ROLES, Role, may
 from tests.support.html import Document, faults
@@ -151,3 +152,31 @@ def test_the_chosen_colours_come_with_the_page(web: WebHouse) -> None:
     browser = web.browser("viewer")
     browser.cookies["theme"] = "dark"
     assert Document(browser.get("/").text).one("html")["data-theme"] == "dark"
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox 140 on Linux"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0",
+            "Edge 138 on Windows",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/137.0.0.0 Mobile Safari/537.36",
+            "Chrome 137 on Android",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/18.5 Safari/605.1.15",
+            "Safari 18 on macOS",
+        ),
+        ("Firefox/140.0", "Firefox 140"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_a_session_tells_its_browser(agent: str, shown: str) -> None:
+    assert device(agent) == shown

@@ -23,7 +23,7 @@ from bssci.web.views.sensors import SORTS, STATUSES
 MAX_PER_PAGE = 200
 UPLINKS = 25
 """on a sensor's page"""
-HISTORY = 50
+HISTORY = 20
 UNKNOWN = 200
 _HOUR = 3600
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import Any
 
@@ -18,6 +19,18 @@ EVENTS = 50
 LINES = 200
 ENTRIES = 100
 LARGEST = 1 << 60
+_BROWSER = re.compile(r"(Edg|OPR|Firefox|Chrome|Version)/(\d+)")
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
+"""as they are known, where they call themselves otherwise"""
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+"""most special first: Android says Linux, too"""
 
 
 class ServicePages(PageData):
@@ -86,10 +99,11 @@ class ServicePages(PageData):
     async def accounts(self, call: Call) -> dict[str, Any]:
         views, identity = self._views.accounts, call.identity
         admin = may(identity.role, "admin")
+        sessions = (await views.sessions(identity))["sessions"]
         return {
             "users": (await views.list())["accounts"] if admin else [],
             "tokens": (await views.tokens())["tokens"] if admin else [],
-            "sessions": (await views.sessions(identity))["sessions"],
+            "sessions": [each | {"device": device(each["agent"])} for each in sessions],
         }
 
     async def audit(self, call: Call) -> dict[str, Any]:
@@ -124,6 +138,17 @@ def _setting(entry: dict[str, Any]) -> dict[str, Any]:
         "kind": kind,
         "choices": choices,
     }
+
+
+def device(agent: str) -> str:
+    """``Firefox 140 on Windows``, of what a browser calls itself; what calls itself otherwise as it does."""
+    found = dict(_BROWSER.findall(agent))
+    # Browsers name those that they want to be taken for; what they are is the most special of the names.
+    browser = next((name for name in ("Edg", "OPR", "Firefox", "Chrome", "Version") if name in found), None)
+    if browser is None:
+        return agent
+    system = next((name for part, name in _SYSTEMS.items() if part in agent), None)
+    return f"{_BROWSERS.get(browser, browser)} {found[browser]}{f' on {system}' if system else ''}"
 
 
 def _text(event: dict[str, Any]) -> str:

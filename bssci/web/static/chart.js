@@ -33,7 +33,7 @@ function show(figure, share) {
   const digits = data.high - data.low < 20 ? 1 : 0;
   const tip = make(
     "div",
-    { class: "tip", role: "status" },
+    { class: "tip" },
     timeElement(found[0][1][0]),
     found.map(([name, point]) => make("div", {}, found.length > 1 ? `${name}: ` : "", make("b", {}, `${number(point[1], digits)}\u202f${data.unit}`))),
   );
@@ -44,7 +44,12 @@ function show(figure, share) {
   tip.style.left = `${Math.max(8, Math.min(left + 12, figure.clientWidth - tip.offsetWidth - 8))}px`;
 }
 
+function clearAll() {
+  for (const tip of document.querySelectorAll(".tip")) clear(tip.parentElement);
+}
+
 export function startCharts() {
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") clearAll(); });
   document.addEventListener("pointermove", (event) => {
     const svg = event.target.closest?.(".plot > svg");
     for (const tip of document.querySelectorAll(".tip")) {

@@ -44,7 +44,7 @@ function difference(list) {
   return make("dl", { class: "pairs diff" }, list.map((field) => make("div", {},
     make("dt", {}, make("code", {}, field.name)),
     make("dd", {}, make("del", {}, shown(field, field.dataset.initial)), " → ", make("ins", {}, shown(field, field.value)),
-      field.closest(".setting").querySelector(".state.warning") ? make("span", { class: "sub" }, "after a restart") : null))));
+      field.closest(".setting").querySelector("[data-restart]") ? make("span", { class: "sub" }, "after a restart") : null))));
 }
 
 async function save() {

@@ -22,6 +22,13 @@ class FieldError extends Error {
   }
 }
 
+class FieldErrors extends Error {
+  constructor(each) {
+    super(each[0].message);
+    this.each = each;
+  }
+}
+
 function labelOf(input) {
   return input.labels?.[0]?.textContent ?? input.getAttribute("aria-label") ?? input.name;
 }
@@ -63,11 +70,17 @@ function valueOf(input) {
 
 export function valuesOf(form) {
   const values = {};
+  const wrong = [];
   for (const input of form.elements) {
     if (!input.name || input.disabled || "skip" in input.dataset) continue;
-    const value = valueOf(input);
-    if (value !== undefined) values[input.name] = value;
+    try {
+      const value = valueOf(input);
+      if (value !== undefined) values[input.name] = value;
+    } catch (error) {
+      wrong.push(error);
+    }
   }
+  if (wrong.length) throw new FieldErrors(wrong);
   return values;
 }
 
@@ -83,14 +96,21 @@ export function clearErrors(form) {
   }
 }
 
-export function showError(form, error) {
+// The field that an error is about, with the error beside it; nothing if there is none.
+function marked(form, error) {
   const input = error.field && form.elements.namedItem(error.field);
-  if (input instanceof HTMLElement && input.type !== "hidden") {
-    const id = `error-${input.id}`;
-    input.setAttribute("aria-invalid", "true");
-    input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${id}`.trim());
-    input.closest(".field, .check")?.append(make("span", { class: "field-error", id }, error.message));
-    input.focus();
+  if (!(input instanceof HTMLElement) || input.type === "hidden") return null;
+  const id = `error-${input.id}`;
+  input.setAttribute("aria-invalid", "true");
+  input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${id}`.trim());
+  input.closest(".field, .check")?.append(make("span", { class: "field-error", id }, error.message));
+  return input;
+}
+
+export function showError(form, error) {
+  const [first] = (error.each ?? [error]).map((each) => marked(form, each)).filter(Boolean);
+  if (first) {
+    first.focus();
     return;
   }
   const outcome = form.querySelector(".outcome");

@@ -24,7 +24,7 @@ function show(answer) {
   const table = $("[data-import-errors]");
   table.hidden = !errors.length;
   table.querySelector("tbody").replaceChildren(
-    ...errors.slice(0, 500).map((it) => make("tr", {}, make("td", { class: "number" }, String(it.row ?? "")), make("td", { class: "eui" }, it.eui ?? ""), make("td", {}, it.field ?? ""), make("td", {}, it.message))),
+    ...errors.slice(0, 500).map((it) => make("tr", {}, make("td", { class: "number" }, String(it.row ?? "")), make("td", {}, it.field ?? ""), make("td", {}, it.message))),
   );
   $("[data-import-problem]").hidden = true;
   const changes = (answer.added ?? 0) + (answer.changed ?? 0);

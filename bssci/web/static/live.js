@@ -6,6 +6,7 @@ import { tell } from "./refresh.js";
 import { moment, timeElement } from "./time.js";
 
 const SHOWN = 300;
+const SAID_EVERY = 10000;
 const A_TURN = 50;
 const $ = (selector) => document.querySelector(selector);
 const rows = $("[data-live-rows]");
@@ -19,6 +20,7 @@ query.delete("q");
 let waiting = [];
 let passed = 0;
 let received = 0;
+let said = 0;
 let paused = false;
 let source = null;
 let lastAt = Date.now();
@@ -53,7 +55,7 @@ async function watchSinks() {
       step.dataset.through = "";
       const batch = (status.deliveries[step.dataset.sink] ?? []).findIndex(([last]) => last >= seq);
       const later = batch > 0 ? status.deliveries[step.dataset.sink][batch][1] - Number(step.dataset.since) : NaN;
-      step.lastChild.nodeValue = Number.isNaN(later) ? " delivered" : ` delivered ${number(later, 2)}\u202fs later`;
+      step.lastChild.nodeValue = Number.isNaN(later) ? " delivered" : ` delivered ${later < 1 ? `${number(later * 1000)}\u202fms` : `${number(later, 1)}\u202fs`} later`;
     }
   } catch {
     // The sign on top tells of a lost connection already.
@@ -90,6 +92,14 @@ function draw() {
     $("[data-live-empty]").hidden = true;
   }
   count();
+}
+
+// To those who listen instead of look: how many came and the last of them, now and then.
+function say() {
+  if (paused || received === said) return;
+  const last = rows.firstElementChild?.querySelector("strong")?.textContent ?? "";
+  $("[data-live-said]").textContent = `${received - said} new, last: ${last}`;
+  said = received;
 }
 
 function take(message) {
@@ -180,4 +190,5 @@ export function start() {
   setInterval(draw, 250);
   setInterval(state, 1000);
   setInterval(watchSinks, 1000);
+  setInterval(say, SAID_EVERY);
 }

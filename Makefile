@@ -7,11 +7,12 @@ BIN := $(VENV)/bin
 PACKAGING := setup.cfg pyproject.toml bssci/__init__.py
 STRICT := -p bssci.wire -p bssci.model -p bssci.journal -p bssci.center
 
-.PHONY: help run test check bench docs system-parts
+.PHONY: help run test unit check bench docs system-parts
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations"
 	@echo "make test   all tests"
+	@echo "make unit   the tests without processes, sockets, a broker or a browser"
 	@echo "make check  ruff, mypy and the import rules"
 	@echo "make bench  figures"
 	@echo "make docs   docs/settings.md from the table of settings"
@@ -21,7 +22,10 @@ run: $(VENV)/.installed-broker
 	@exec $(BIN)/bssci demo
 
 test: $(VENV)/.installed-test system-parts
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
+
+unit: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,11 +1,19 @@
-"""What every test is held to: no error lost in a Deferred, no timer left on the reactor."""
+"""What every test is held to: no error lost in a Deferred, no timer left over, nothing real in a unit test.
+
+And how several processes share the tests, and where they write.
+"""
 
 from __future__ import annotations
 
 import gc
 import os
 import shutil
+import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import TestCase
 
 import pytest
 import pytest_twisted
@@ -14,8 +22,61 @@ from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
+MEMORY = Path("/dev/shm")
+ROOM = 1 << 30
+"""bytes that must be free there; a run leaves nothing there and needs far less"""
+WHOLE = ("browser", "e2e")
+"""folders of tests with the whole service"""
+REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
+"""what no unit test uses, by the names of Python's audit events"""
+_parts_used: list[str] = []
+
+
+def _watch(event: str, values: tuple[Any, ...]) -> None:
+    # A datagram socket that connects asks for this machine's address; nothing is sent.
+    if event in REAL_PARTS and not (event == "socket.connect" and values[0].type == socket.SOCK_DGRAM):
+        _parts_used.append(event)
+
+
+sys.addaudithook(_watch)
+
+
+def pytest_configure() -> None:
+    """Thousands of small journals are soonest made where there is no disk, if there is such a place."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_pycollect_makeitem(name: str, obj: object) -> None:
+    """pytest's plugin for them is off, and none shall be left out in silence."""
+    if isinstance(obj, type) and issubclass(obj, TestCase):
+        raise pytest.UsageError(f"{name}: tests are functions here, not a TestCase")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _folder(item.nodeid) in WHOLE:
+            item.add_marker(pytest.mark.parts)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # All are done soonest if what takes longest begins first.
+        items.sort(key=lambda item: item.get_closest_marker("parts") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file stays in one process; files are taken in the order in which they are collected."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
+def _folder(nodeid: str) -> str:
+    return Path(nodeid).parts[1]
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    _parts_used.clear()
     if item.get_closest_marker("mosquitto"):
         places = os.environ["PATH"] + os.pathsep + "/usr/sbin"
         if not all(shutil.which(name, path=places) for name in ("mosquitto", "mosquitto_sub")):
@@ -66,3 +127,10 @@ def _no_left_over_timers() -> Iterator[None]:
         call.cancel()
     if left:
         pytest.fail(f"timers were left on the reactor:\n{report}")
+
+
+@pytest.fixture(autouse=True)
+def _no_parts_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if _parts_used and request.node.get_closest_marker("parts") is None:
+        pytest.fail(f"real parts were used, so this is no unit test, mark it `parts`: {set(_parts_used)}")

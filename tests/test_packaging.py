@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "Makefile", "bssci", "twisted")
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.parts, pytest.mark.timeout(60)]
 
 
 def call(*command: str | Path, cwd: Path) -> str:

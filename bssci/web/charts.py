@@ -151,7 +151,7 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
 def _axis(
     series: Sequence[Mapping[str, Any]], low: float | None, high: float | None
 ) -> tuple[float, float, float]:
-    """Lower and upper end of the value axis and its step, all round numbers."""
+    """Lower and upper end of the value axis and its step: round numbers, and whole ones if all values are."""
     values = [float(value) for each in series for _, value in each["points"] if value is not None]
     bottom = min([*values, *([low] if low is not None else [])], default=0.0)
     top = max([*values, *([high] if high is not None else [])], default=1.0)
@@ -159,7 +159,10 @@ def _axis(
         top = bottom + (abs(bottom) * 0.1 or 1.0)
     raw = (top - bottom) / _TICKS
     magnitude = 10 ** math.floor(math.log10(raw))
-    step = next(magnitude * nice for nice in (1, 2, 2.5, 5, 10) if raw <= magnitude * nice * (1 + 1e-9))
+    steps = [magnitude * nice for nice in (1, 2, 2.5, 5, 10)]
+    if all(map(float.is_integer, values)):
+        steps = [step for step in steps if float(step).is_integer()] or [1.0]
+    step = next(step for step in steps if raw <= step * (1 + 1e-9))
     return math.floor(bottom / step) * step, math.ceil(top / step - 1e-9) * step, step
 
 

@@ -14,6 +14,8 @@ import pytest
 
 from bssci.cli import check, main
 
+pytestmark = pytest.mark.parts
+
 
 @pytest.fixture
 def free_port() -> int:

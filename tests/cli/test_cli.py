@@ -41,6 +41,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"bssci {__version__}\n"
 
 
+@pytest.mark.parts
 def test_a_command_loads_only_what_it_needs() -> None:
     code = (
         "import sys; from bssci.cli import main\n"

@@ -85,6 +85,7 @@ def read_until(process: subprocess.Popen[str], last: str) -> None:
     pytest.fail(f"{last} did not come")
 
 
+@pytest.mark.parts
 @pytest.mark.parametrize("number", demo.SIGNALS)
 def test_a_signal_stops_the_simulator_and_then_the_service(supervise: Supervise, number: int) -> None:
     process = supervise()
@@ -98,6 +99,7 @@ def test_a_signal_stops_the_simulator_and_then_the_service(supervise: Supervise,
     )
 
 
+@pytest.mark.parts
 def test_what_does_not_stop_is_killed(supervise: Supervise) -> None:
     process = supervise(service=STUBBORN)
     read_until(process, "simulator started")
@@ -106,6 +108,7 @@ def test_what_does_not_stop_is_killed(supervise: Supervise) -> None:
     assert process.returncode == 1
 
 
+@pytest.mark.parts
 def test_a_service_that_ends_takes_the_simulator_along(supervise: Supervise) -> None:
     process = supervise()
     read_until(process, "simulator started")
@@ -116,6 +119,7 @@ def test_a_service_that_ends_takes_the_simulator_along(supervise: Supervise) -> 
     assert process.returncode == 1
 
 
+@pytest.mark.parts
 def test_a_simulator_that_ends_takes_the_service_along(supervise: Supervise) -> None:
     process = supervise(simulator="raise SystemExit(3)")
     output, errors = process.communicate()
@@ -123,6 +127,7 @@ def test_a_simulator_that_ends_takes_the_service_along(supervise: Supervise) -> 
     assert (errors, process.returncode) == ("error: the simulator ended by itself\n", 1)
 
 
+@pytest.mark.parts
 def test_without_a_service_no_simulator_is_started(supervise: Supervise) -> None:
     process = supervise(service="raise SystemExit('port taken')")
     output, errors = process.communicate()
@@ -159,6 +164,7 @@ def test_a_new_authority_signs_the_stations_anew(directory: Path) -> None:
     }
 
 
+@pytest.mark.parts
 def test_a_taken_port_names_its_setting(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,8 +15,6 @@ from twisted.internet.task import deferLater
 from tests.support.mosquitto import Mosquitto
 from tests.support.service import ROOT, endpoint, free_port, send, until
 
-pytestmark = [pytest.mark.slow]
-
 SENSORS = [0x70B3D56770120000 + number for number in range(5)]
 FIRST, SECOND = 0xCAFE00000000B001, 0xCAFE00000000B002
 

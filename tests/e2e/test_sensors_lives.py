@@ -15,7 +15,7 @@ from tests.support.service import endpoint, until
 
 __all__ = ["make_operator"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.mosquitto]
+pytestmark = pytest.mark.mosquitto
 
 NEAR, FAR = 0xCAFE00000000C001, 0xCAFE00000000C002
 KEY = bytes(range(16))

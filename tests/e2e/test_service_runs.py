@@ -9,7 +9,7 @@ from twisted.internet.defer import gatherResults
 
 from tests.support.service import endpoint, send, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.mosquitto]
+pytestmark = pytest.mark.mosquitto
 
 SENSOR = 0x70B3D56770110001
 FIRST, SECOND = 0xCAFE00000000A001, 0xCAFE00000000A002

@@ -12,8 +12,6 @@ import pytest
 
 from tests.support.service import ServiceProcess, endpoint, free_port, send, until
 
-pytestmark = [pytest.mark.slow]
-
 
 def bad_env(service: ServiceProcess, taken: int) -> None:
     service.settings["MQTT_QOS"] = 7

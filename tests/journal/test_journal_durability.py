@@ -29,6 +29,7 @@ def run_until_killed(directory: Path, acknowledgements: int) -> list[tuple[int, 
     return [tuple(map(int, line.split())) for line in complete]
 
 
+@pytest.mark.parts
 async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(open_journal, tmp_path):
     positions, seqs = set(), set()
     for acknowledgements in (1, 17, 40):

@@ -108,6 +108,7 @@ def options(tls_files: TLSFiles, center: ServiceCenterDouble) -> Iterator[argpar
     pytest_twisted.blockon(listening.stopListening())
 
 
+@pytest.mark.parts
 @pytest.mark.parametrize("mode", ["open", "closed"])
 async def test_uplinks_are_counted(
     options: argparse.Namespace, center: ServiceCenterDouble, mode: str
@@ -120,6 +121,7 @@ async def test_uplinks_are_counted(
     assert result["latency_ms"]["p99"] >= result["latency_ms"]["p50"] > 0
 
 
+@pytest.mark.parts
 async def test_refusals_are_counted_and_make_room(
     options: argparse.Namespace, center: ServiceCenterDouble
 ) -> None:
@@ -131,6 +133,7 @@ async def test_refusals_are_counted_and_make_room(
     assert result["sent"] > 4
 
 
+@pytest.mark.parts
 async def test_copies_are_the_same_uplinks(options: argparse.Namespace, center: ServiceCenterDouble) -> None:
     options.mode, options.rate, options.copies = "open", 200, 2
     await Load(options, reactor).run()
@@ -138,6 +141,7 @@ async def test_copies_are_the_same_uplinks(options: argparse.Namespace, center: 
     assert len({(uplink.epEui, uplink.packetCnt) for uplink in uplinks}) * 2 == len(uplinks)
 
 
+@pytest.mark.parts
 async def test_propagation_is_measured(options: argparse.Namespace, center: ServiceCenterDouble) -> None:
     center.on_established = propagate
     options.measure, options.attachments, options.seconds = "attach", 3, 5
@@ -145,6 +149,7 @@ async def test_propagation_is_measured(options: argparse.Namespace, center: Serv
     assert result["propagated"] == result["expected"] == 6
 
 
+@pytest.mark.parts
 async def test_idle_stations_stay(options: argparse.Namespace, capsys: pytest.CaptureFixture[str]) -> None:
     options.measure = "idle"
     assert await Load(options, reactor).run() == {"stations": 2, "still_connected": 2}

@@ -50,6 +50,7 @@ def simulation(port: int, tls_files: TLSFiles, *options: str) -> Simulation:
     return Simulation(plan, reactor, lambda line: None)
 
 
+@pytest.mark.parts
 async def test_everything_is_acknowledged(
     port: int, tls_files: TLSFiles, center: ServiceCenterDouble
 ) -> None:
@@ -78,6 +79,7 @@ async def test_everything_is_acknowledged(
     assert {uplink.epEui for uplink in uplinks} == {FIRST_SENSOR + number for number in range(3)}
 
 
+@pytest.mark.parts
 async def test_closed_loop_counts_refusals(
     port: int, tls_files: TLSFiles, center: ServiceCenterDouble
 ) -> None:
@@ -89,6 +91,7 @@ async def test_closed_loop_counts_refusals(
     assert run.summary["unanswered"] == 0
 
 
+@pytest.mark.parts
 async def test_sensors_that_may_not_attach_over_the_air_are_counted(
     port: int, tls_files: TLSFiles, center: ServiceCenterDouble
 ) -> None:
@@ -103,6 +106,7 @@ async def test_sensors_that_may_not_attach_over_the_air_are_counted(
     assert len({attach.epEui for attach in attaches if isinstance(attach, Att)}) == 3
 
 
+@pytest.mark.parts
 async def test_a_storm_finishes_six_connections(
     port: int, tls_files: TLSFiles, center: ServiceCenterDouble
 ) -> None:
@@ -113,6 +117,7 @@ async def test_a_storm_finishes_six_connections(
     assert len(center.connections) == 14
 
 
+@pytest.mark.parts
 async def test_a_wrong_server_name_is_not_trusted(port: int, tls_files: TLSFiles) -> None:
     run = simulation(
         port, tls_files, "--server-name", "elsewhere", "--connect-timeout", "0.5", "--count", "1"
@@ -122,6 +127,7 @@ async def test_a_wrong_server_name_is_not_trusted(port: int, tls_files: TLSFiles
     assert run.error is not None and "could not connect" in run.error
 
 
+@pytest.mark.parts
 async def test_a_service_center_of_another_authority_is_not_trusted(
     port: int, tls_files: TLSFiles, tmp_path: Path
 ) -> None:
@@ -131,6 +137,7 @@ async def test_a_service_center_of_another_authority_is_not_trusted(
     assert run.exit_status == 2
 
 
+@pytest.mark.parts
 async def test_nobody_there_is_said(tls_files: TLSFiles) -> None:
     run = simulation(1, tls_files, "--connect-timeout", "0.5", "--count", "1")
     await run.start()
@@ -138,6 +145,7 @@ async def test_nobody_there_is_said(tls_files: TLSFiles) -> None:
     assert run.error is not None and "refused" in run.error
 
 
+@pytest.mark.parts
 async def test_a_lost_connection_comes_back_and_the_session_goes_on(
     port: int, tls_files: TLSFiles, center: ServiceCenterDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,6 +170,7 @@ async def test_a_lost_connection_comes_back_and_the_session_goes_on(
     assert [uplink.opId for uplink in center.of(UlData)] == [1, 2, 1, 2, 3, 4]
 
 
+@pytest.mark.parts
 async def test_an_interrupted_run_ends_in_order(port: int, tls_files: TLSFiles) -> None:
     run = simulation(port, tls_files, "--rate", "100")
     finished = run.start()

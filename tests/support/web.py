@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from werkzeug.routing import Rule
 
 from bssci import bundles
 from bssci.center import ServiceCenter
@@ -221,6 +224,17 @@ def _unchunked(data: bytes) -> bytes:
     return b"".join(parts)
 
 
+@cache
+def _certificates() -> dict[str, bytes]:
+    """Files of an authority and a server, made once: that takes longer than most tests."""
+    now = datetime.now(UTC)
+    with TemporaryDirectory() as directory:
+        certs = Path(directory)
+        list(bundles.make_authority(certs / "ca.pem", now))
+        list(bundles.make_server(certs / "ca.pem", certs / "server.pem", certs / "server_key.pem", [], now))
+        return {path.name: path.read_bytes() for path in certs.iterdir()}
+
+
 class WebHouse:
     """The service center and its web admin, on a clock and a journal that do what they are told."""
 
@@ -230,7 +244,8 @@ class WebHouse:
         self.directory = directory
         self.clock = Clock()
         self.clock.advance(1000.0)
-        self.outside = outside
+        # No test that does not say so asks a broker.
+        self.outside = outside or Outside(try_broker=lambda settings: "")
         self.options = options
         state = directory / "data"
         state.mkdir(exist_ok=True)
@@ -238,11 +253,12 @@ class WebHouse:
             json.dumps([sensor_entry(number) for number in range(1, sensors + 1)])
         )
         certs = directory / "certs"
-        now = datetime.now(UTC)
-        list(bundles.make_authority(certs / "ca.pem", now))
-        list(bundles.make_server(certs / "ca.pem", certs / "server.pem", certs / "server_key.pem", [], now))
+        if not certs.exists():
+            certs.mkdir(mode=0o700)
+            for name, content in _certificates().items():
+                (certs / name).write_bytes(content)
+                (certs / name).chmod(0o600)
         self.file = AccountFile(state, self.now)
-        self.file._hasher = _Hasher()
         for role in ROLES:
             self.file.add(role, role, PASSWORD)
         self.open()
@@ -275,7 +291,6 @@ class WebHouse:
         self.admin = WebAdmin(
             self.clock, self.center, self.configuration, self.outside, now=self.now, run_in_thread=in_line
         )
-        self.admin.guard.file._hasher = _Hasher()
         for part in (self.admin.sessions, self.admin.context.figures, self.admin.context.hub):
             part.start()
         self.admin.context.feed.start()
@@ -339,9 +354,16 @@ class WebHouse:
         self.journal.close()
 
 
+def _no_way_back(rule: Rule, **values: object) -> None:
+    raise AssertionError(f"a URL is built of {rule}")
+
+
 @pytest.fixture
-def make_web_house(tmp_path: Path) -> Iterator[Callable[..., WebHouse]]:
+def make_web_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., WebHouse]]:
     """Builds a :class:`WebHouse`."""
+    # Compiling how URLs are built of the routes, which nobody does, takes longer than most tests.
+    monkeypatch.setattr(Rule, "_compile_builder", lambda *_: _no_way_back, raising=False)
+    monkeypatch.setattr("bssci.web.accounts.PasswordHasher", _Hasher)
     houses: list[WebHouse] = []
 
     def make(**more: Any) -> WebHouse:

@@ -36,11 +36,11 @@ def admin_of(web: WebHouse) -> WebAdmin:
     return WebAdmin(reactor, web.center, web.configuration, now=web.now, run_in_thread=in_line)
 
 
+@pytest.mark.parts
 @pytest_twisted.ensureDeferred
 async def test_tls_with_secure_cookies(make_web_house: Callable[..., WebHouse]) -> None:
     web = make_web_house(**{"web-tls": "true", "web-port": "0"})
     admin = admin_of(web)
-    admin.guard.file._hasher = web.admin.guard.file._hasher
     admin.listen()
     commits = LoopingCall(web.settle)
     commits.start(0.01)
@@ -61,6 +61,7 @@ async def test_tls_with_secure_cookies(make_web_house: Callable[..., WebHouse]) 
         commits.stop()
 
 
+@pytest.mark.parts
 def test_a_taken_port_is_named(make_web_house: Callable[..., WebHouse]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -90,6 +91,7 @@ def test_a_renewed_certificate_is_taken_and_a_wrong_one_is_not(web: WebHouse) ->
     assert tls._options is second
 
 
+@pytest.mark.parts
 @pytest_twisted.ensureDeferred
 async def test_connections_are_bounded(
     make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch

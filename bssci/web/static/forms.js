@@ -132,13 +132,17 @@ export async function busy(form, work) {
   }
 }
 
-// What stations answered, in one sentence.
+// Says what stations answered, in one sentence.
+export function tell(answer, done) {
+  toast(answer.partially_failed ? "warning" : "ok", told(answer, done));
+}
+
 function told(answer, done) {
   const states = Object.values(answer.base_stations ?? {}).map((it) => it.state);
   const counts = answer.outcomes ?? {};
   const count = (state) => counts[state] ?? states.filter((each) => each === state).length;
   const all = Object.values(counts).reduce((sum, each) => sum + each, 0) || states.length;
-  if (!all) return `${done}.`;
+  if (!all) return answer.message ? `${done}: ${answer.message}.` : `${done}.`;
   const parts = [`${count("done")} of ${all} done`];
   if (count("failed")) parts.push(`${count("failed")} refused`);
   if (count("away")) parts.push(`${count("away")} away, told when back`);
@@ -157,14 +161,17 @@ async function submit(form) {
     if (!(await confirmed(confirm, { action, danger, type: typeToConfirm }))) return;
   }
   if (typeToConfirm) values.confirm = typeToConfirm;
-  const answer = await api(method, path, method === "DELETE" ? undefined : values);
+  const answer = await api(method, path, method === "DELETE" ? undefined : values).catch((error) => {
+    if (error.code === "failed") refresh();
+    throw error;
+  });
   if (answer.csrf) document.querySelector("meta[name=csrf]").content = answer.csrf;
   if ("showToken" in form.dataset) showToken(form, answer.token);
   if ("reset" in form.dataset) form.reset();
   if (then === "reload") location.reload();
   else if (then) location.assign(then.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name])));
   else {
-    if (done) toast("ok", told(answer, done));
+    if (done) tell(answer, done);
     refresh();
   }
 }

@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { toast } from "./dom.js";
+import { tell } from "./forms.js";
 import { refresh } from "./refresh.js";
 
 const chosen = new Set();
@@ -33,8 +34,7 @@ async function run(button) {
   if (!(await confirmed(question, { action, danger: what === "delete" }))) return;
   button.setAttribute("aria-busy", "true");
   try {
-    await api("POST", "/api/sensors/bulk", { action: what, sensors: euis });
-    toast("ok", `${action}: done for ${euis.length}.`);
+    tell(await api("POST", "/api/sensors/bulk", { action: what, sensors: euis }), action);
     chosen.clear();
   } catch (error) {
     toast("error", error.message);

@@ -19,6 +19,7 @@ from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.sinks.mqtt.embedded import BrokerFailed, EmbeddedBroker
 
 pytest.importorskip("amqtt", reason="needs amqtt: pip install bssci[broker]")
+pytestmark = pytest.mark.parts
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from twisted.internet.defer import DeferredQueue, ensureDeferred
 
 from bssci.sinks.mqtt import client as client_module
 from bssci.sinks.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
+from bssci.sinks.mqtt.connection import MAXIMUM_PACKET
 from tests.support.mosquitto import Mosquitto, mosquitto  # noqa: F401
 from tests.support.tls import tls_files  # noqa: F401
 
-pytestmark = pytest.mark.mosquitto
+pytestmark = [pytest.mark.parts, pytest.mark.mosquitto]
 
 
 class Queue(DeferredQueue):
@@ -223,3 +224,19 @@ async def test_what_is_published_while_we_are_away_comes_with_the_next_connectio
     await other.client.publish([Message("ep/1/cmd", b"attach")])
     again = start(settings)
     assert await again.messages.get() == ("ep/1/cmd", b"attach", False)
+
+
+async def test_many_messages_that_are_too_large_stop_nothing(mosquitto, start):  # noqa: F811
+    broker = mosquitto()
+    watched, skipped = start(at(broker, client_id="center")), []
+    watched.client._on_skipped = lambda *message: skipped.append(message)
+    watched.client.subscribe(["t/+"])
+    await watched.online.get()
+    # More than the broker has under way at a time.
+    sender = start(at(broker))
+    await sender.online.get()
+    await sender.client.publish([Message("t/large", bytes(MAXIMUM_PACKET + 1))] * 25)
+    await sender.client.publish([Message("t/small", b"1")])
+    assert await watched.messages.get() == ("t/small", b"1", False)
+    assert skipped == [("t/large", MAXIMUM_PACKET + 1, False)] * 25
+    assert watched.client.statistics.reconnects == 0

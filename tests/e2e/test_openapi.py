@@ -32,8 +32,7 @@ CHECKS = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 @pytest_twisted.ensureDeferred
 async def test_the_service_answers_as_it_is_described(tmp_path: Path) -> None:
     port = free_port()

@@ -418,6 +418,7 @@ def samples() -> dict[str, dict[str, Any]]:
                     "uplinks": 12,
                     "base_station_eui": "CAFEBA5E00000001",
                     "station_name": "Roof 1",
+                    "stations": 2,
                     "snr": 3.0,
                     "rssi": -120.0,
                 }

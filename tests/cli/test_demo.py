@@ -19,15 +19,15 @@ from bssci.simulator import cli as simulator_cli
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICE = """
-import signal, sys
-signal.signal(signal.SIGTERM, lambda *_: (print("service stopped", flush=True), sys.exit(0)))
+import os, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b"service stopped\\n"), sys.exit(0)))
 open("service", "w").close()
 signal.pause()
 """
 SIMULATOR = SERVICE.replace("service", "simulator").replace(
     "signal.pause", "print('simulator started', flush=True); signal.pause"
 )
-STUBBORN = SERVICE.replace('(print("service stopped", flush=True), sys.exit(0))', "None").replace(
+STUBBORN = SERVICE.replace('(os.write(1, b"service stopped\\n"), sys.exit(0))', "None").replace(
     "signal.pause()", "[signal.pause() for _ in range(9)]"
 )
 SUPERVISE = """

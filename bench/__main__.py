@@ -92,9 +92,11 @@ class Benchmark:
             bare = self._bare[form]
             ratio = durable.rate / bare.rate
             each = durable.rate_of_a_core / bare.rate_of_a_core
+            # The goal is for base stations as they are; docs/benchmark.md tells what the other form shows.
+            goal, reached = (">= 0.35", ratio >= 0.35) if form is Form.SINGLE else ("", True)
             figures += [
                 Figure(f"durable ingest{form.value}", durable.rate, "uplinks/s", "", True),
-                Figure(f"durable ingest / bare{form.value}", ratio, "", ">= 0.35", ratio >= 0.35),
+                Figure(f"durable ingest / bare{form.value}", ratio, "", goal, reached),
                 Figure(f"the same for a second of CPU{form.value}", each, "", "", True),
             ]
         return figures

@@ -14,7 +14,7 @@ from bssci import __version__
 from bssci.center.propagation import Propagation
 from bssci.center.station import Connection, Link, Services, Station
 from bssci.clock import Ticker
-from bssci.journal import Registration, StationRecord, StoredSession
+from bssci.journal import Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp
@@ -117,7 +117,7 @@ class Stations:
             try:
                 await self._services.journal.store_session(_stored(session, self._services.now()))
             except Exception as error:
-                self._forget_link(station, link)
+                self.lost(link, station, "session not stored")
                 raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
@@ -194,10 +194,6 @@ class Stations:
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services, self._propagation)
 
-    def _forget_link(self, station: Station, link: Link) -> None:
-        if station.link is link:
-            station.offline()
-
     def _remember(self, station: Station, con: Con) -> None:
         now = self._services.now()
         station.bidirectional = con.bidi
@@ -230,7 +226,10 @@ class Stations:
         return station
 
     def _log_failure(self, failure: Failure) -> None:
-        self.log.failure("stations", failure)
+        if isinstance(failure.value, StorageError):
+            self.log.warn("base stations not recorded {error}", error=failure.getErrorMessage())
+        else:
+            self.log.failure("stations", failure)
 
 
 def _stored(session: Session, now: float) -> StoredSession:

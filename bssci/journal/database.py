@@ -178,6 +178,9 @@ def _check(path: Path, newest: int, seconds: float) -> None:
             damage = _damage(connection, seconds)
         except sqlite3.DatabaseError as error:
             version, damage = 0, str(error)
+        except UnicodeDecodeError as error:
+            # SQLite's message quotes names that are damaged themselves.
+            version, damage = 0, error.object.decode("utf-8", "replace")
     if damage:
         raise JournalError(f"{path}: is damaged ({damage}): restore it from a backup, {_ANOTHER_DIRECTORY}")
     if version > newest:

@@ -43,6 +43,17 @@ def test_without_a_disk_no_session_begins_and_the_next_try_succeeds(house: House
     assert not Line(house).connect().snResume
 
 
+def test_a_station_whose_new_session_cannot_be_stored_is_known_to_be_offline(house: House) -> None:
+    Line(house).connect()
+    states: list[str] = []
+    house.center.watch_stations(lambda state: states.append(state.state))
+    house.journal.broken = True
+    with pytest.raises(ProtocolError):
+        Line(house).connect(connect(bsEui=STATION, snBsUuid=[1] * 16))
+    assert states == ["offline"]
+    assert [state.state for state in house.center.station_states()] == ["offline"]
+
+
 def test_another_major_version_is_refused(house: House) -> None:
     with pytest.raises(ProtocolError):
         Line(house).connect(connect(version="2.0.0"))

@@ -126,6 +126,13 @@ async def test_a_damaged_file(open_journal, directory):
     assert "is damaged (" in refusal(directory)
 
 
+async def test_damage_of_which_sqlite_tells_in_bytes_that_are_no_text(open_journal, directory):
+    await (await filled(open_journal)).close()
+    file = directory / FILE_NAME
+    file.write_bytes(file.read_bytes().replace(b" ON uplink_key ", b" ON upli\xff\xff_key "))
+    assert "is damaged (" in refusal(directory)
+
+
 async def test_a_file_that_is_cut_short(open_journal, directory):
     await (await filled(open_journal)).close()
     with (directory / FILE_NAME).open("r+b") as file:

@@ -61,11 +61,14 @@ def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) 
     :param eui: None for a bundle that names no station. Raises as :func:`make_authority`.
     """
     directory = stations / (eui or ANY_STATION)
+    certificate = directory / "station_cert.pem"
+    if not certificate.exists():
+        _read_authority(ca_file)  # else a key without a certificate would be left behind
 
     def issue(key: PrivateKey) -> x509.Certificate:
         return certificates.issue_station(key, _read_authority(ca_file), eui, now)
 
-    yield from _make_pair(directory / "station_cert.pem", directory / "station_key.pem", issue)
+    yield from _make_pair(certificate, directory / "station_key.pem", issue)
     copy = directory / "ca_cert.pem"
     yield _make(copy, ca_file.read_bytes)
 

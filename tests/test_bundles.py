@@ -68,7 +68,7 @@ def test_without_the_key_of_the_authority_nothing_is_issued(tmp_path: Path) -> N
     assert [made.created for made in bundles.make_authority(tmp_path / "ca_cert.pem", NOW)] == [False]
     with pytest.raises(CertificateError, match="ca_key.pem: does not exist; without the CA's key"):
         list(bundles.make_station(tmp_path / "ca_cert.pem", tmp_path / "other", STATION, NOW))
-    assert not list((tmp_path / "other" / STATION).glob("*_cert.pem"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_the_key_of_another_authority_issues_nothing(tmp_path: Path) -> None:

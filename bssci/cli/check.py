@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bssci import certificates, endpoints, settings
 from bssci.cli.ports import cannot_connect, listening_places, listening_problems, reachable, tls_certificate
 from bssci.files import prepare_directory
+from bssci.journal import JournalError
+from bssci.journal.database import check_file
 from bssci.settings import Settings
 from bssci.sinks import discovery
+from bssci.web.tls import WebFiles
 
 
 class Finding(NamedTuple):
@@ -56,8 +59,10 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _certificates(chosen)
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
+    yield from _journal(chosen.state_dir)
     yield from _listening(chosen)
-    yield _broker(chosen)
+    if "mqtt" in chosen.sinks:
+        yield _broker(chosen)
 
 
 def _certificates(chosen: Settings) -> Iterator[Finding]:
@@ -71,6 +76,11 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
         yield Finding("warning", warning)
     certificate = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
     yield Finding("ok", f"certificates: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
+    if chosen.web_port and chosen.web_tls:
+        try:
+            WebFiles.of(chosen).load()
+        except certificates.CertificateError as error:
+            yield Finding("error", str(error))
 
 
 def _sensors(path: Path) -> Iterator[Finding]:
@@ -92,6 +102,13 @@ def _state_directory(path: Path) -> Finding:
         reason = (error.strerror or str(error)).lower()
         return Finding("error", f"{path}: cannot be used: {reason}; change owner or mode, or set STATE_DIR")
     return Finding("ok", f"{path}: can be read and written")
+
+
+def _journal(directory: Path) -> Iterator[Finding]:
+    try:
+        check_file(directory)
+    except JournalError as error:
+        yield Finding("error", str(error))
 
 
 def _is_running(chosen: Settings) -> bool:

@@ -13,6 +13,8 @@ from threading import Event, Timer
 
 from bssci.journal.errors import JournalError
 
+CHECK_SECONDS = 5.0
+"""s that the search for damage may take"""
 FILE_NAME = "journal.sqlite"
 LOCK_NAME = "lock"
 APPLICATION_ID = 0x4D494F54
@@ -40,7 +42,7 @@ class Database:
     """
 
     def __init__(
-        self, directory: Path, schema: Sequence[str], *, max_bytes: int, check_seconds: float = 5.0
+        self, directory: Path, schema: Sequence[str], *, max_bytes: int, check_seconds: float = CHECK_SECONDS
     ) -> None:
         """Open, and create what is missing: the directory with mode 0700, files with 0600.
 
@@ -156,6 +158,17 @@ def _create(path: Path, schema: Sequence[str]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def check_file(directory: Path) -> None:
+    """Look whether the journal in a directory, if there is one, would open; nothing is touched.
+
+    :raises JournalError: it would not.
+    """
+    path = directory / FILE_NAME
+    with _explained(path):
+        if path.exists() and path.stat().st_size > 0:
+            _check(path, len(load_schema()), CHECK_SECONDS)
 
 
 def _check(path: Path, newest: int, seconds: float) -> None:

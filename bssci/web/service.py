@@ -105,10 +105,7 @@ class WebAdmin:
         self._sampler = Sampler(reactor, now, center, figures)
         self._tls: ServerTLS | None = None
         if settings.web_tls:
-            files = WebFiles(
-                settings.web_cert_file or settings.cert_file, settings.web_key_file or settings.key_file
-            )
-            self._tls = ServerTLS(reactor, files, run_in_thread)
+            self._tls = ServerTLS(reactor, WebFiles.of(settings), run_in_thread)
         self.views = Views(self.context)
         self.site = self._site()
 

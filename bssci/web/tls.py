@@ -9,6 +9,7 @@ from twisted.internet.ssl import CertificateOptions
 
 from bssci.certificates import CertificateError, read_certificates, read_key
 from bssci.server_tls import identity
+from bssci.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class WebFiles:
 
     certificate: Path
     key: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> WebFiles:
+        """Those that the settings name: its own, or else the service center's."""
+        return cls(settings.web_cert_file or settings.cert_file, settings.web_key_file or settings.key_file)
 
     @property
     def paths(self) -> tuple[Path, ...]:

@@ -109,6 +109,36 @@ def test_every_fault_is_reported(
     assert good == ["ok: settings", f"ok: broker: 127.0.0.1:{taken_port} answers"]
 
 
+def test_a_journal_that_would_not_open(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "data" / "journal.sqlite").write_text("no journal")
+    status, _, bad = report(capsys)
+    assert status == 1
+    assert bad[0].startswith("error: data/journal.sqlite: is not a journal")
+
+
+def test_a_certificate_of_the_web_admin_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEB_TLS", "true")
+    monkeypatch.setenv("WEB_CERT_FILE", "web.pem")
+    monkeypatch.setenv("WEB_KEY_FILE", "web_key.pem")
+    monkeypatch.setenv("WEB_PORT", "5000")
+    monkeypatch.setattr(check, "listening_problems", lambda chosen: [])
+    status, _, bad = report(capsys)
+    assert status == 1
+    assert len(bad) == 1 and bad[0].startswith("error: web.pem: ") and "WEB_CERT_FILE" in bad[0]
+
+
+def test_no_broker_is_needed_without_its_sink(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, free_port: int
+) -> None:
+    monkeypatch.setenv("SINKS", "log")
+    monkeypatch.setenv("MQTT_PORT", str(free_port))
+    status, good, bad = report(capsys)
+    assert (status, bad) == (0, [])
+    assert not any("broker" in line for line in good)
+
+
 def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
     shutil.rmtree(directory / "data")
     status, _, bad = report(capsys)

@@ -220,8 +220,9 @@ class StationProtocol(Protocol):
                 self._framing_lost(error)
                 return
             except ProtocolError as error:
-                # Also 71 if the command is none: whatever it is, it comes too early.
-                code = ErrorCode.EPROTO if error.code == ErrorCode.ENOTSUP else error.code
+                # Whatever is no con (§5.3: opId 0) comes too early, also if it is no good besides.
+                is_other = error.code == ErrorCode.ENOTSUP or error.op_id
+                code = ErrorCode.EPROTO if is_other else error.code
                 self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
 
     def _operate(self, payloads: Sequence[bytes]) -> None:

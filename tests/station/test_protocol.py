@@ -6,6 +6,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from msgspec import to_builtins
 from twisted.logger import globalLogPublisher
 
 from bssci.station.limits import Limits
@@ -200,7 +201,12 @@ def test_anything_before_con_cmp_is_answered_71(room: StationRoom, message, afte
 
 
 @pytest.mark.parametrize(
-    "payload", [pack({"command": "no.such", "opId": 4}), pack({"command": "con", "opId": 0})]
+    "payload",
+    [
+        pack({"command": "no.such", "opId": 4}),
+        pack({"command": "con", "opId": 0}),
+        pack(to_builtins(uplink(4)) | {"command": "ulData", "packetCnt": -5}),
+    ],
 )
 def test_what_is_unreadable_before_con_cmp_is_answered_71(room: StationRoom, payload: bytes) -> None:
     client = room.station()

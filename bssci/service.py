@@ -144,6 +144,7 @@ class BssciService(Service):
             listening=self._is_listening,
             station_certificates=self.stations.certificates,
             refusals=self._refusals,
+            refused_connections=self._refused_connections,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         web.listen()
@@ -151,6 +152,15 @@ class BssciService(Service):
 
     def _refusals(self) -> list[dict[str, Any]]:
         return [asdict(refusal) for refusal in self.stations.refusals.listed()]
+
+    def _refused_connections(self) -> dict[str, int]:
+        count = self.stations.count
+        return {
+            "too_many": count.refused,
+            "handshake": count.failed_handshakes,
+            "timeout": count.timed_out,
+            "framing": count.closed_for_framing,
+        }
 
     def _is_listening(self) -> bool:
         return bool(self._ports) and self.running == 1
@@ -228,7 +238,7 @@ class BssciService(Service):
         )
         self.tls.check()
 
-    def _queue_statistics(self) -> dict[str, dict[str, float]]:
+    def _queue_statistics(self) -> dict[str, dict[str, Any]]:
         return {
             pump.name: {
                 "queued": statistics.queued,
@@ -236,6 +246,7 @@ class BssciService(Service):
                 "delivered": statistics.delivered,
                 "failed": statistics.failed,
                 "failing": statistics.failing,
+                "trouble": statistics.trouble,
                 "rate": statistics.rate,
             }
             for pump in self._pumps

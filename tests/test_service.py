@@ -40,7 +40,7 @@ class Reactor:
     def __getattr__(self, name: str):
         return getattr(reactor, name)
 
-    def listenTCP(self, port: int, factory, backlog: int, interface: str):
+    def listenTCP(self, port: int, factory, backlog: int = 50, interface: str = ""):
         if port == 1:
             raise CannotListenError(interface, port, OSError(self.reason, "no"))
         return _Port(self.stopped, port)
@@ -74,3 +74,20 @@ def test_a_port_that_cannot_be_had(
     assert refused.value.code == 1
     assert isinstance(refused.value, SystemExit)
     assert doomed.stopped == [2]
+
+
+def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "use_monotonic_time", lambda reactor: None)
+    options = {"listen-port": "2", "web-port": "3", "web-host": "127.0.0.1"}
+    service = BssciService(Reactor(0), configuration_in(tmp_path, **options), {})
+    service.privilegedStartService()
+    try:
+        count = service.stations.count
+        count.refused, count.failed_handshakes, count.timed_out, count.closed_for_framing = 1, 2, 3, 4
+        assert service.web is not None
+        told = service.web.context.outside.refused_connections()
+        assert told == {"too_many": 1, "handshake": 2, "timeout": 3, "framing": 4}
+    finally:
+        service._abandon()

@@ -22,7 +22,12 @@ class SinkSetting:
 
 
 class ISink(Interface):
-    """Where events go. All methods are called in the reactor's thread."""
+    """Where events go. All methods are called in the reactor's thread.
+
+    A sink may have an attribute or property ``trouble`` as well: a short text that says
+    why it cannot deliver now, empty or None while it can. Whoever watches the service
+    is told; it has no influence on when :meth:`deliver` is called.
+    """
 
     def start() -> None:
         """Begin. Called once, before the first :meth:`deliver`.

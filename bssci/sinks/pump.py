@@ -53,8 +53,10 @@ class SinkStatistics:
     rate: float
     """events delivered a second, over the last minute"""
     failing: bool
-    """the last delivery failed"""
+    """the last delivery failed, or the sink says that it cannot deliver now"""
     last_error: str
+    trouble: str
+    """why the sink cannot deliver now, in its own words; empty: it says nothing"""
 
 
 class Pump:
@@ -128,15 +130,23 @@ class Pump:
         self._forget_old_rates()
         since, before = self._history[0]
         seconds = self._clock.seconds() - since
+        trouble = self._trouble()
         return SinkStatistics(
             queued=queued,
             oldest_seconds=max(0.0, self._now() - self._oldest_at) if queued and self._oldest_at else 0.0,
             delivered=self._delivered,
             failed=self._failed,
-            failing=self._failures > 0,
+            failing=self._failures > 0 or bool(trouble),
             rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
             last_error=self._last_error,
+            trouble=trouble,
         )
+
+    def _trouble(self) -> str:
+        try:
+            return str(getattr(self.sink, "trouble", None) or "")
+        except Exception as error:
+            return f"its trouble cannot be told: {error}"
 
     def taken(self) -> list[tuple[int, float]]:
         """Last sequence number and Unix seconds of the newest batches taken, oldest first.

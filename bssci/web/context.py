@@ -35,12 +35,14 @@ class Outside:
     :ivar listening: whether base stations can connect.
     :ivar station_certificates: DER, of each connected station.
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
+    :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
     :ivar try_broker: blocks until it knows what is wrong with the broker of some settings; empty: nothing.
     """
 
     listening: Callable[[], bool] = lambda: True
     station_certificates: Callable[[], Mapping[str, bytes]] = dict
     refusals: Callable[[], list[dict[str, Any]]] = list
+    refused_connections: Callable[[], Mapping[str, int]] = dict
     try_broker: Callable[[Settings], str] = try_broker
 
 

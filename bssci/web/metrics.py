@@ -62,6 +62,14 @@ class ServiceCollector(Collector):
         for eui, count in figures.received_by.items():
             by_station.add_metric([eui], count)
         yield by_station
+        refused = CounterMetricFamily(
+            "bssci_station_connections_refused",
+            "Connections of base stations refused, or closed for cause.",
+            labels=["reason"],
+        )
+        for reason, count in self._context.outside.refused_connections().items():
+            refused.add_metric([reason], count)
+        yield refused
 
     def _uplinks(self) -> Iterator[Metric]:
         center, figures = self._context.center, self._context.figures
@@ -86,7 +94,9 @@ class ServiceCollector(Collector):
     def _sinks(self) -> Iterator[Metric]:
         queued = GaugeMetricFamily("bssci_sink_backlog", "Events not delivered yet.", labels=["sink"])
         oldest = GaugeMetricFamily("bssci_sink_oldest_seconds", "Age of the oldest of them.", labels=["sink"])
-        failing = GaugeMetricFamily("bssci_sink_failing", "The last delivery failed.", labels=["sink"])
+        failing = GaugeMetricFamily(
+            "bssci_sink_failing", "The last delivery failed, or none is possible now.", labels=["sink"]
+        )
         delivered = CounterMetricFamily("bssci_sink_delivered", "Events delivered.", labels=["sink"])
         failed = CounterMetricFamily("bssci_sink_failures", "Deliveries that failed.", labels=["sink"])
         for name, figures in self._context.center.queue_statistics().items():

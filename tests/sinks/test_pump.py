@@ -168,6 +168,31 @@ def test_a_failed_batch_comes_again_with_backoff(bench: Bench, raises: bool) -> 
     assert sink.batches[-1] == [2]
 
 
+def test_a_sink_may_say_that_it_cannot_deliver_now(bench: Bench) -> None:
+    class Waiting(Sink):
+        trouble: str | None = "nobody there"
+
+    sink = Waiting()
+    pump = bench.pump(sink)
+    statistics = pump.statistics()
+    assert (statistics.failing, statistics.trouble, statistics.failed) == (True, "nobody there", 0)
+    sink.trouble = None
+    statistics = pump.statistics()
+    assert (statistics.failing, statistics.trouble) == (False, "")
+
+
+def test_a_sink_need_not_speak_of_trouble_and_may_fail_to(bench: Bench) -> None:
+    class Confused(Sink):
+        @property
+        def trouble(self) -> str:
+            raise RuntimeError("no idea")
+
+    silent = bench.pump(Sink(), "silent").statistics()
+    assert (silent.failing, silent.trouble) == (False, "")
+    confused = bench.pump(Confused(), "confused").statistics()
+    assert confused.failing and confused.trouble.endswith("no idea")
+
+
 def test_a_sink_that_raises_in_start_is_started_later(bench: Bench) -> None:
     sink = Sink()
     sink.start_fails = 2

@@ -285,6 +285,7 @@ class WebHouse:
                 "delivered": 10.0,
                 "failed": 1.0,
                 "failing": False,
+                "trouble": "",
                 "rate": 0.5,
             }
         }

@@ -53,6 +53,42 @@ def test_the_dashboard_says_in_one_sentence_what_is_wrong(make_web_house: Callab
     assert health["problems"][0]["severity"] == "error"
 
 
+def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+
+    def look() -> tuple[object, ...]:
+        status, dashboard = browser.get("/api/bssci/status").json(), browser.get("/api/dashboard").json()
+        ready, metrics = browser.get("/readyz"), browser.get("/metrics").text
+        [failing] = re.findall(r'^bssci_sink_failing{sink="mqtt"} (\S+)$', metrics, re.M)
+        delivering = (status["mqtt"]["delivering"], ready.json()["sinks"]["mqtt"], float(failing))
+        return ready.status, delivering, dashboard["broker"]["state"], dashboard["health"]["sentence"]
+
+    well = (200, (True, True, 0.0), "ok", "The service is ready and waits for its first base station.")
+    assert look() == well
+    figures = web.center.queue_statistics()
+    trouble = "not connected to broker.example:1883: nobody there"
+    web.center.queue_statistics = lambda: {
+        "mqtt": figures["mqtt"] | {"queued": 1, "failing": True, "trouble": trouble}
+    }
+    assert look() == (200, (False, False, 1.0), "error", f"mqtt takes nothing, 1 event waits: {trouble}.")
+    web.center.queue_statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
+    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing: 3 events wait.")
+    web.center.queue_statistics = lambda: figures
+    assert look() == well
+
+
+def test_connections_that_were_refused_are_counted_by_reason(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    refused = {"too_many": 1, "framing": 4}
+    web = make_web_house(outside=Outside(refused_connections=lambda: refused))
+    browser = web.browser("viewer")
+    assert browser.get("/api/bssci/status").json()["tls"]["refused"] == refused
+    metrics = browser.get("/metrics").text
+    for reason, count in refused.items():
+        assert f'bssci_station_connections_refused_total{{reason="{reason}"}} {count}.0' in metrics
+
+
 def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
     make_web_house: Callable[..., WebHouse],
 ) -> None:

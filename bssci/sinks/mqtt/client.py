@@ -99,12 +99,20 @@ class MqttClient:
         self._connected_before = False
         self._wanted = False
         self._state = State.STOPPED
+        self._trouble = ""
         self.statistics = MqttStatistics()
 
     @property
     def online(self) -> bool:
         """Whether :meth:`publish` makes sense now."""
         return self._state is State.ONLINE
+
+    @property
+    def trouble(self) -> str:
+        """Why it is not connected; empty when it is, before the first attempt has ended, and when stopped."""
+        if not self._trouble or self._state is State.STOPPED:
+            return ""
+        return f"not connected to {self._settings.host}:{self._settings.port}: {self._trouble.rstrip('.')}"
 
     def start(self) -> None:
         """Connect, and stay connected until :meth:`stop`. An absent broker is no error."""
@@ -175,6 +183,7 @@ class MqttClient:
 
     def _begin(self) -> None:
         self._delay = FIRST_DELAY
+        self._trouble = ""
         self._try()
 
     def _try(self) -> None:
@@ -215,6 +224,7 @@ class MqttClient:
             return
         self._cancel_timer()
         self._state = State.ONLINE
+        self._trouble = ""
         self._opened_at = self._reactor.seconds()
         self._announced = True
         if self._connected_before:
@@ -260,7 +270,7 @@ class MqttClient:
             reason=reason,
             delay=delay,
         )
-        self.statistics.last_error = reason
+        self.statistics.last_error = self._trouble = reason
 
     def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
         try:

@@ -77,6 +77,7 @@ class MqttSink:
         self._client.subscribe(self._requests.topics() + self._station_requests.topics())
         self._port: int = values["MQTT_PORT"]
         self._broker: EmbeddedBroker | None = None
+        self._broker_trouble = ""
         if values["MQTT_BROKER"] == EMBEDDED:
             self._broker = EmbeddedBroker(reactor, values["MQTT_PORT"], lambda reason: None)
         self._reactor = reactor
@@ -98,7 +99,16 @@ class MqttSink:
 
     def _start_broker(self, broker: EmbeddedBroker) -> None:
         self._broker_retry = None
-        broker.start().addCallbacks(lambda _: self._client.start(), self._no_broker, errbackArgs=(broker,))
+        broker.start().addCallbacks(self._broker_started, self._no_broker, errbackArgs=(broker,))
+
+    def _broker_started(self, _: None) -> None:
+        self._broker_trouble = ""
+        self._client.start()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be delivered now; empty: it can, or the first attempt is under way."""
+        return self._broker_trouble or self._client.trouble
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))
@@ -175,6 +185,7 @@ class MqttSink:
         if self._broker is not None and broker != (True, self._port):
             await self._broker.stop()
             self._broker = None
+            self._broker_trouble = ""
         self._port = values["MQTT_PORT"]
         await self._client.reconfigure(self._client_settings(values), last=self._service_status("offline"))
         if values["MQTT_BROKER"] == EMBEDDED and self._broker is None:
@@ -232,7 +243,9 @@ class MqttSink:
         self.log.debug("published anew after the next connection {error}", error=failure.getErrorMessage())
 
     def _no_broker(self, failure: Failure, broker: EmbeddedBroker) -> None:
-        self.log.error("MQTT broker not started {error}", error=failure.getErrorMessage())
+        reason = failure.getErrorMessage()
+        self._broker_trouble = f"the embedded broker did not start: {reason}"
+        self.log.error("MQTT broker not started {error}", error=reason)
         self._broker_retry = self._reactor.callLater(BROKER_RETRY, self._start_broker, broker)
 
     def _service_status(self, state: str) -> Message:

@@ -59,7 +59,11 @@ class StatusViews:
                 "base_topic": settings.base_topic,
                 "delivering": "mqtt" in sinks and not sinks["mqtt"]["failing"],
             },
-            "tls": {"ports": list(settings.listen_port), "station_identity": settings.station_identity},
+            "tls": {
+                "ports": list(settings.listen_port),
+                "station_identity": settings.station_identity,
+                "refused": dict(context.outside.refused_connections()),
+            },
             "deduplication": {
                 "total_messages": statistics.total_messages,
                 "duplicate_messages": statistics.duplicate_messages,
@@ -172,9 +176,7 @@ class StatusViews:
                 (
                     bool(sink["failing"]) or waits,
                     "error" if sink["failing"] else "warning",
-                    f"{name} takes nothing: {sink['queued']:.0f} events wait"
-                    if sink["failing"]
-                    else f"{name} is behind: {sink['queued']:.0f} events wait",
+                    _delivery(name, sink),
                     "/",
                 )
             )
@@ -250,6 +252,15 @@ class StatusViews:
                 "done": uplinks > 0 or heard,
             },
         ]
+
+
+def _delivery(name: str, sink: dict[str, Any]) -> str:
+    waiting = _many(int(sink["queued"]), "event waits", "events wait")
+    if not sink["failing"]:
+        return f"{name} is behind: {waiting}"
+    if sink["trouble"]:
+        return f"{name} takes nothing, {waiting}: {sink['trouble']}"
+    return f"{name} takes nothing: {waiting}"
 
 
 def _many(count: int, one: str, more: str) -> str:

@@ -109,6 +109,41 @@ def test_delays_double_up_to_half_a_minute():
     assert it.events == []
 
 
+def test_its_trouble_is_that_it_is_not_connected_until_it_is():
+    it = Fixture()
+    it.broker.absent = True
+    assert it.client.trouble == ""
+    it.client.start()
+    missing = it.client.trouble
+    assert missing.startswith("not connected to broker.example:1883: ") and missing.endswith("nobody there")
+    it.broker.absent = False
+    it.wait_for_attempt()
+    assert it.client.trouble == missing
+    it.turn()
+    it.broker.refuse(4)
+    it.broker.close()
+    assert it.client.trouble.endswith("the broker refused the connection: Bad user name or password")
+    it.wait_for_attempt()
+    it.come_back()
+    assert it.client.trouble == ""
+    it.broker.drop()
+    assert it.client.trouble.startswith("not connected to broker.example:1883: ")
+    it.client.stop()
+    assert it.client.trouble == ""
+
+
+def test_other_settings_begin_without_trouble():
+    it = Fixture()
+    it.broker.absent = True
+    it.client.start()
+    it.broker.absent = False
+    it.client.reconfigure(replace(SETTINGS, host="other.example"))
+    it.turn()
+    assert (it.broker.attempts, it.client.trouble) == (2, "")
+    it.broker.close()
+    assert it.client.trouble.startswith("not connected to other.example:1883: ")
+
+
 @pytest.mark.parametrize("silent", [True, False])
 def test_an_attempt_does_not_last_for_ever(silent):
     it = Fixture()

@@ -171,6 +171,19 @@ def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: Fixture) ->
     assert outcome == [None]
 
 
+def test_it_says_of_itself_that_the_broker_is_away(it: Fixture) -> None:
+    assert it.sink.trouble == ""
+    it.accept()
+    it.published()
+    assert it.sink.trouble == ""
+    it.broker.drop()
+    it.deliver(1)
+    assert it.sink.trouble.startswith("not connected to localhost:1883: ")
+    it.clock.advance(5)
+    it.accept()
+    assert it.sink.trouble == ""
+
+
 def test_a_connection_that_is_lost_fails_the_batch(it: Fixture) -> None:
     it.accept()
     it.published()
@@ -239,8 +252,10 @@ def test_the_embedded_broker_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
     it.embedded.starts = [fail(BrokerFailed("port taken")), succeed(None)]
     it.sink.start()
     assert it.broker.attempts == 0
+    assert it.sink.trouble == "the embedded broker did not start: port taken"
     it.clock.advance(sink_module.BROKER_RETRY)
     assert it.broker.attempts == 1
+    assert it.sink.trouble == ""
     it.sink.stop()
     assert it.embedded.stopped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -28,37 +29,65 @@ class EndpointsError(ValueError):
         self.problems = list(problems)
 
 
+class EndpointsChangedError(Exception):
+    """A sensor file holds something else than expected; it was not written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path.name} was changed by hand; reload it (SIGHUP or POST /api/sensors/reload) "
+            "or put it back, then try again"
+        )
+
+
 def read(path: Path) -> list[Sensor]:
     """The sensors of a file, in its order. Entries are counted from 1 in messages.
 
     :raises EndpointsError: if it cannot be read, is no JSON array, or has a wrong or repeated entry.
     """
+    return read_version(path)[0]
+
+
+def read_version(path: Path) -> tuple[list[Sensor], bytes]:
+    """The same, and which version of the file that is; see :func:`write`."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8")
     except FileNotFoundError:
         raise EndpointsError(path, ["does not exist: run `bssci init`, or set SENSOR_CONFIG_FILE"]) from None
     except OSError as error:
         raise EndpointsError(path, [f"cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError as error:
         raise EndpointsError(path, [f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8"]) from None
-    return _sensors(path, _entries(path, text))
+    return _sensors(path, _entries(path, text)), _version(content)
 
 
-def write(path: Path, sensors: Iterable[Sensor]) -> None:
+def write(path: Path, sensors: Iterable[Sensor], replacing: bytes | None = None) -> bytes:
     """Replace the file's content atomically, mode 0600; the previous version stays beside it, as ``.bak``.
 
     One sensor a line, so that a version control system shows what changed. If ``path`` is a symbolic
     link, the file that it points to is replaced and the backup lies beside that file.
 
+    :param replacing: the only version of the file that may be replaced; None for any, or for no file.
+    :return: the version that is there now.
+    :raises EndpointsChangedError: if another version is there, or none; it is untouched.
     :raises OSError: if it cannot be written; the old content is untouched.
     """
     lines = ",\n".join(
         json.dumps(sensor_to_json(sensor), ensure_ascii=False, allow_nan=False) for sensor in sensors
     )
+    content = (f"[\n{lines}\n]\n" if lines else "[]\n").encode()
     target = Path(os.path.realpath(path))
-    if target.exists():
-        write_atomically(target.with_name(f"{target.name}.bak"), target.read_bytes())
-    write_atomically(target, (f"[\n{lines}\n]\n" if lines else "[]\n").encode())
+    previous = target.read_bytes() if target.exists() else None
+    if replacing is not None and (previous is None or _version(previous) != replacing):
+        raise EndpointsChangedError(path)
+    if previous is not None:
+        write_atomically(target.with_name(f"{target.name}.bak"), previous)
+    write_atomically(target, content)
+    return _version(content)
+
+
+def _version(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _entries(path: Path, text: str) -> list[Any]:

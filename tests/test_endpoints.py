@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bssci import endpoints
-from bssci.endpoints import EndpointsError
+from bssci.endpoints import EndpointsChangedError, EndpointsError
 
 KEY = "00112233445566778899AABBCCDDEEFF"
 
@@ -64,6 +64,31 @@ def test_the_previous_version_is_kept(path: Path) -> None:
     backup = path.with_name("endpoints.json.bak")
     assert backup.read_bytes() == before
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("by_hand", ["[]", "[ half an ed", None])
+def test_another_version_than_the_expected_is_not_replaced(path: Path, by_hand: str | None) -> None:
+    path.write_text(json.dumps([entry(1)]))
+    sensors, version = endpoints.read_version(path)
+    if by_hand is None:
+        path.unlink()
+    else:
+        path.write_text(by_hand)
+    with pytest.raises(EndpointsChangedError, match=r"^endpoints\.json was changed by hand; reload it"):
+        endpoints.write(path, sensors, version)
+    assert [each.read_text() for each in path.parent.iterdir()] == ([] if by_hand is None else [by_hand])
+
+
+def test_the_expected_version_is_replaced_though_it_was_written_anew(path: Path) -> None:
+    path.write_text(json.dumps([entry(1)]))
+    sensors, version = endpoints.read_version(path)
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    version = endpoints.write(path, [], version)
+    assert endpoints.read_version(path) == ([], version)
+    endpoints.write(path, sensors, version)
+    assert endpoints.read(path) == sensors
 
 
 def test_behind_a_link_the_file_itself_is_replaced(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ brought to hold what is wanted: at once if it is connected, else when it is back
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,11 @@ from twisted.python.failure import Failure
 from bssci.center.outcomes import Answers, Outcomes
 from bssci.center.sensors import Changes, Sensors, fingerprint_of
 from bssci.clock import Clock
-from bssci.journal import Attachment, Journal
+from bssci.journal import Attachment, Journal, StorageError
+from bssci.journal.attachments import ATTACHMENTS
 from bssci.model import EUI, Sensor
 
 if TYPE_CHECKING:
-    from bssci.center.propagation import Action
     from bssci.center.stations import Stations
 
 ANSWER_TIME = 30.0
@@ -87,12 +88,10 @@ class Attachments:
         :param at: Unix seconds.
         :return: when the connected stations have answered, or after 30 s.
         """
-        stored = [self._stored[eui] for eui in euis if eui in self._stored]
-        detached = [attachment for attachment in stored if attachment.state == "detached"]
-        if detached:
-            # The counter stays: an attach over the air that was recorded earlier must not come again.
-            await self._store([replace(each, state="attached", reason=reason, since=at) for each in detached])
-        return await self._tell(euis, "attach")
+        attached = self._attached(euis, reason, at)
+        if attached:
+            await self._store(attached)
+        return await self._tell(attach=euis)
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
         """Detach sensors everywhere; they stay configured.
@@ -101,19 +100,45 @@ class Attachments:
         :param at: Unix seconds.
         """
         await self._store([self._detached(eui, reason, at) for eui in euis])
-        return await self._tell(euis, "detach")
+        return await self._tell(detach=euis)
+
+    @asynccontextmanager
+    async def recording(
+        self, changes: Changes, *, attach: Collection[EUI] = (), at: float
+    ) -> AsyncIterator[None]:
+        """Store what a change of the configuration means here, then let it happen.
+
+        A new key makes what was attached with the old one void. That is on disk before the sensors are
+        changed: a full disk refuses the whole change, and no restart finds a new key with an old session.
+
+        :param attach: attached by this, too.
+        :param at: Unix seconds.
+        :raises StorageError: nothing changed.
+        """
+        rows = self._rows_of(changes, attach, at)
+        before = {eui: self._stored[eui] for eui in rows}
+        if rows:
+            await self._record(rows)
+        try:
+            yield
+        except Exception:
+            if rows:
+                await self._record_as_is(rows)
+            raise
+        # Who attached or detached itself meanwhile is left to changed().
+        self._take({eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]})
 
     async def changed(self, changes: Changes, *, at: float) -> Outcomes:
-        """The configuration of sensors changed. A new key makes what was attached with the old one void.
+        """The configuration of sensors changed, see :meth:`recording`: tell every station.
 
         :param at: Unix seconds.
         """
-        void = [eui for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored]
-        if void:
-            await self._forget(void)
-        outcomes = await self.attach(changes.attach, at=at)
-        outcomes.update(await self._tell(changes.detach, "detach"))
-        return outcomes
+        rows = self._rows_of(changes, (), at)
+        if rows:
+            # A sensor attached or detached itself while its configuration changed.
+            self._take(rows)
+            await self._record_as_is(rows)
+        return await self._tell(changes.attach, changes.detach)
 
     # over the air
 
@@ -146,6 +171,16 @@ class Attachments:
 
     # storing and telling
 
+    def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:
+        """Of these sensors those that are detached, as attached."""
+        stored = [self._stored[eui] for eui in euis if eui in self._stored]
+        # The counter stays: an attach over the air that was recorded earlier must not come again.
+        return [
+            replace(each, state="attached", reason=reason, since=at)
+            for each in stored
+            if each.state == "detached"
+        ]
+
     def _detached(self, eui: EUI, reason: str, at: float) -> Attachment:
         stored = self._stored.get(eui)
         if stored is not None:
@@ -173,19 +208,45 @@ class Attachments:
                     self._stored[eui] = earlier
         return failure
 
-    def _forget(self, euis: Sequence[EUI]) -> Deferred[None]:
-        for eui in euis:
-            self._stored.pop(eui, None)
-        return self._journal.delete_attachments(euis)
+    def _rows_of(self, changes: Changes, attach: Collection[EUI], at: float) -> dict[EUI, Attachment | None]:
+        """What a change makes of that which is stored; None: nothing is left of it."""
+        attached = self._attached([*changes.attach, *attach], "command", at)
+        rows: dict[EUI, Attachment | None] = {each.end_point_eui: each for each in attached}
+        rows.update({eui: None for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored})
+        return rows
 
-    async def _tell(self, euis: Collection[EUI], action: Action) -> Outcomes:
+    def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[int]:
+        """All of it in one commit."""
+        return self._journal.append_events([], beside=((ATTACHMENTS, list(rows.items())),))
+
+    def _take(self, rows: Mapping[EUI, Attachment | None]) -> None:
+        for eui, attachment in rows.items():
+            if attachment is None:
+                self._stored.pop(eui, None)
+            else:
+                self._stored[eui] = attachment
+
+    async def _record_as_is(self, euis: Collection[EUI]) -> None:
+        """What is known here of these sensors; a full disk is logged, no more."""
+        try:
+            await self._record({eui: self._stored.get(eui) for eui in euis})
+        except StorageError as error:
+            self.log.warn(
+                "attachments not stored, a restart forgets them {sensors} {error}",
+                sensors=len(euis),
+                error=error,
+            )
+
+    async def _tell(self, attach: Collection[EUI] = (), detach: Collection[EUI] = ()) -> Outcomes:
+        euis = [*attach, *detach]
         if not euis:
             return {}
         answers = Answers(self._clock, ANSWER_TIME)
         for station in self.stations:
             if station.propagation.running:
                 answers.expect(station.eui, euis)
-                station.propagation.change(euis, action, answers)
+                station.propagation.change(attach, "attach", answers)
+                station.propagation.change(detach, "detach", answers)
             else:
                 answers.away(station.eui, euis)
         outcomes = await answers.all()

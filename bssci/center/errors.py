@@ -6,7 +6,7 @@ from typing import Any
 
 
 class CommandError(Exception):
-    """Tells whoever commanded what is wrong; nothing was stored or sent.
+    """Tells whoever commanded what is wrong; nothing was stored or sent, or the message says what was.
 
     :ivar code: ``invalid``, ``unknown_sensor``, ``unknown_station``, ``unknown_downlink``,
         ``not_bidirectional``, ``not_allowed``, ``conflict``, ``busy``, ``failed`` or ``unavailable``.

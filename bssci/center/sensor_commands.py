@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -16,7 +18,7 @@ from bssci.center.paths import Paths
 from bssci.center.sensors import Changes, Sensors
 from bssci.center.silence import Silence
 from bssci.center.turns import Turns
-from bssci.endpoints import EndpointsError
+from bssci.endpoints import EndpointsChangedError, EndpointsError
 from bssci.journal import StorageError
 from bssci.model import EUI, Sensor
 
@@ -58,38 +60,36 @@ class SensorCommands:
         """Add sensors to endpoints.json, or change those that are there, and attach them everywhere.
 
         :param again: also those that are attached, and are to stations as they were.
-        :raises CommandError: ``unavailable``: the file cannot be written, nothing changed.
+        :raises CommandError: ``conflict``: somebody else changed the file, or ``unavailable``: it cannot
+            be written; nothing changed. ``unavailable`` also if only what follows cannot be recorded,
+            which the message says: stations are told all the same.
         """
         euis = [sensor.eui for sensor in sensors]
         return await self._in_turn(euis, lambda: self._configure(sensors, again))
 
     async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
-        changes = await self._change(self.sensors.put(sensors))
-        changed = set(changes.attach)
-        outcomes = await self._propagate(changes)
-        unchanged = [sensor.eui for sensor in sensors if sensor.eui not in changed]
-        left = [eui for eui in unchanged if again or not self.attachments.is_attached(eui)]
-        if left:
-            outcomes.update(await self._attach(left))
-        return outcomes
+        euis = [sensor.eui for sensor in sensors]
+        also = [eui for eui in euis if again or not self.attachments.is_attached(eui)]
+        changes = await self._change(self.sensors.put(sensors, lambda them: self._recording(them, euis)))
+        return await self._propagate(replace(changes, attach=list(dict.fromkeys([*changes.attach, *also]))))
 
     async def remove(self, euis: Sequence[EUI]) -> Outcomes:
         """Take sensors out of endpoints.json and detach them everywhere.
 
-        :raises CommandError: ``unknown_sensor``; or ``unavailable``: the file cannot be written.
+        :raises CommandError: ``unknown_sensor``, or as :meth:`configure`.
         """
         return await self._in_turn(euis, lambda: self._remove(euis))
 
     async def _remove(self, euis: Sequence[EUI]) -> Outcomes:
         self._check_known(euis)
-        return await self._propagate(await self._change(self.sensors.remove(euis)))
+        return await self._propagate(await self._change(self.sensors.remove(euis, self._recording)))
 
     async def reload_sensors(self) -> Changes:
         """Read endpoints.json again, all or nothing, and tell the stations what changed.
 
-        :raises CommandError: ``invalid``: the file is wrong, nothing changed.
+        :raises CommandError: ``invalid``: the file is wrong, nothing changed; or ``unavailable``.
         """
-        changes = await self._change(self.sensors.reload())
+        changes = await self._change(self.sensors.reload(self._recording))
         self.log.info(
             "sensors reloaded {sensors} {attach} {detach}",
             sensors=len(self.sensors),
@@ -99,17 +99,33 @@ class SensorCommands:
         await self._propagate(changes)
         return changes
 
+    def _recording(self, changes: Changes, attach: Collection[EUI] = ()) -> AbstractAsyncContextManager[None]:
+        return self.attachments.recording(changes, attach=attach, at=self.now())
+
     async def _propagate(self, changes: Changes) -> Outcomes:
+        """:raises CommandError: ``unavailable``: the stations are told, that is all."""
         self.silence.attached(changes.attach, self.now())
         self.downlinks.reconfigured([*changes.attach, *changes.detach])
         self.paths.forget(changes.detach)
-        return await self.attachments.changed(changes, at=self.now())
+        try:
+            return await self.attachments.changed(changes, at=self.now())
+        except StorageError as error:
+            name = self.sensors.path.name
+            raise CommandError(
+                "unavailable",
+                f"it is in {name} and base stations will be told, but not all is recorded: {error}",
+            ) from error
 
     async def _change(self, changing: Deferred[Changes]) -> Changes:
         try:
             return await changing
         except EndpointsError as error:
             raise CommandError("invalid", str(error)) from error
+        except EndpointsChangedError as error:
+            self.log.warn("sensors not changed {error}", error=str(error))
+            raise CommandError("conflict", str(error)) from error
+        except StorageError as error:
+            raise _not_stored(error) from error
         except OSError as error:
             raise CommandError("unavailable", f"{self.sensors.path}: {error.strerror}") from error
 
@@ -120,7 +136,7 @@ class SensorCommands:
         try:
             return await self._turns.run(euis, command)
         except StorageError as error:
-            raise CommandError("unavailable", f"cannot be stored now, try again later: {error}") from error
+            raise _not_stored(error) from error
 
     def _check_known(self, euis: Sequence[EUI]) -> None:
         for eui in euis:
@@ -138,3 +154,7 @@ class SensorCommands:
         return await self._turns.run(
             euis, lambda: self.attachments.attach(euis, reason="heard again", at=self.now())
         )
+
+
+def _not_stored(error: StorageError) -> CommandError:
+    return CommandError("unavailable", f"cannot be stored now, try again later: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,15 @@ class Changes:
     detach: list[EUI]
     """no longer there"""
     rekeyed: frozenset[EUI] = frozenset()
-    """of those to attach: with another network key than before"""
+    """of those to attach: new, or with another network key than before"""
+
+
+Around = Callable[[Changes], AbstractAsyncContextManager[None]]
+"""Entered when it is known what will change, left when it has; if entering fails, nothing changes"""
+
+
+def _by_itself(changes: Changes) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
 
 
 class _Entry(NamedTuple):
@@ -43,7 +52,7 @@ class Sensors:
         self.path = path
         self._run_in_thread = run_in_thread
         self._lock = DeferredLock()
-        self._by_eui = _read(path)
+        self._by_eui, self._version = _read(path)
 
     def __contains__(self, eui: object) -> bool:
         return eui in self._by_eui
@@ -62,48 +71,58 @@ class Sensors:
         """Every sensor and the fingerprint of how a base station serves it."""
         return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
 
-    def reload(self) -> Deferred[Changes]:
+    def reload(self, around: Around = _by_itself) -> Deferred[Changes]:
         """Read the file again, all or nothing.
 
         The Deferred fails with :class:`bssci.endpoints.EndpointsError` if the file is
         wrong; the sensors stay as they were then.
         """
-        return self._lock.run(lambda: ensureDeferred(self._reload()))
+        return self._lock.run(lambda: ensureDeferred(self._reload(around)))
 
-    def put(self, sensors: Sequence[Sensor]) -> Deferred[Changes]:
+    def put(self, sensors: Sequence[Sensor], around: Around) -> Deferred[Changes]:
         """Add sensors, or replace those that are there; in the file when the Deferred fires.
 
-        It fails with :class:`OSError` if the file cannot be written; nothing changed then.
+        It fails with :class:`OSError` if the file cannot be written, and with
+        :class:`bssci.endpoints.EndpointsChangedError` if somebody else changed it since it was read
+        or written here; nothing changed then.
         """
         entries = {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}
-        return self._lock.run(lambda: ensureDeferred(self._write(lambda: self._by_eui | entries)))
+        return self._lock.run(lambda: ensureDeferred(self._write(lambda: self._by_eui | entries, around)))
 
-    def remove(self, euis: Collection[EUI]) -> Deferred[Changes]:
+    def remove(self, euis: Collection[EUI], around: Around) -> Deferred[Changes]:
         """Take sensors out; of the file, too, when the Deferred fires. See :meth:`put`."""
         gone = set(euis)
         return self._lock.run(
             lambda: ensureDeferred(
-                self._write(lambda: {eui: it for eui, it in self._by_eui.items() if eui not in gone})
+                self._write(lambda: {eui: it for eui, it in self._by_eui.items() if eui not in gone}, around)
             )
         )
 
-    async def _reload(self) -> Changes:
-        return self._take(await self._run_in_thread(_read, self.path))
+    async def _reload(self, around: Around) -> Changes:
+        after, version = await self._run_in_thread(_read, self.path)
+        changes = self._changes(after)
+        async with around(changes):
+            self._by_eui, self._version = after, version
+        return changes
 
-    async def _write(self, make: Callable[[], dict[EUI, _Entry]]) -> Changes:
+    async def _write(self, make: Callable[[], dict[EUI, _Entry]], around: Around) -> Changes:
         after = make()
-        await self._run_in_thread(endpoints.write, self.path, [entry.sensor for entry in after.values()])
-        return self._take(after)
+        changes = self._changes(after)
+        sensors = [entry.sensor for entry in after.values()]
+        async with around(changes):
+            self._version = await self._run_in_thread(endpoints.write, self.path, sensors, self._version)
+            self._by_eui = after
+        return changes
 
-    def _take(self, after: dict[EUI, _Entry]) -> Changes:
-        before, self._by_eui = self._by_eui, after
+    def _changes(self, after: dict[EUI, _Entry]) -> Changes:
+        before = self._by_eui
         return Changes(
             attach=[eui for eui, entry in after.items() if _differs(before.get(eui), entry)],
             detach=[eui for eui in before if eui not in after],
             rekeyed=frozenset(
                 eui
                 for eui, entry in after.items()
-                if eui in before and before[eui].sensor.network_key != entry.sensor.network_key
+                if eui not in before or before[eui].sensor.network_key != entry.sensor.network_key
             ),
         )
 
@@ -139,5 +158,6 @@ def fingerprint_of(sensor: Sensor) -> bytes:
     )
 
 
-def _read(path: Path) -> dict[EUI, _Entry]:
-    return {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in endpoints.read(path)}
+def _read(path: Path) -> tuple[dict[EUI, _Entry], bytes]:
+    sensors, version = endpoints.read_version(path)
+    return {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}, version

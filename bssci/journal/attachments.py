@@ -76,10 +76,6 @@ class Attachments(Core):
     def store_attachments(self, attachments: Iterable[Attachment]) -> Deferred[None]:
         return self._rows(ATTACHMENTS, [(each.end_point_eui, each) for each in attachments])
 
-    def delete_attachments(self, end_point_euis: Iterable[EUI]) -> Deferred[None]:
-        """Back to "attached with its own key"."""
-        return self._rows(ATTACHMENTS, [(eui, None) for eui in end_point_euis])
-
     def registrations_of(self, end_point_eui: EUI) -> Deferred[dict[EUI, Registration]]:
         """What each base station was told about a sensor in its present session, by station."""
         return self._read_after_writing(lambda cursor: _registrations_of(cursor, end_point_eui))

@@ -114,3 +114,24 @@ def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_voi
     assert (stored.state, stored.attach_counter) == ("attached", 5)
     done(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
     assert house.center.attachments.get(ONE) is None
+
+
+def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn: Deferred[None] = Deferred()
+    monkeypatch.setattr(
+        house.center.sensors, "_run_in_thread", lambda call, *args: turn.addCallback(lambda _: call(*args))
+    )
+    attach_over_the_air(house)
+    house.settle()
+    changing = ensureDeferred(house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    house.settle()
+    attach_over_the_air(house, counter=6)
+    house.settle()
+    turn.callback(None)
+    house.settle()
+    result_of(changing)
+    assert house.center.attachments.get(ONE) is None
+    house.crash()
+    assert house.center.attachments.get(ONE) is None

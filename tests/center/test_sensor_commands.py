@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.logger import capturedLogs
 
 from bssci.center.errors import CommandError
 from bssci.center.outcomes import AWAY, DONE
@@ -171,6 +173,8 @@ def test_a_file_that_cannot_be_written_changes_nothing(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
     monkeypatch.setattr("bssci.endpoints.write", refuse)
     removing = begin(house.center.remove([ONE]))
     house.settle()
@@ -178,6 +182,100 @@ def test_a_file_that_cannot_be_written_changes_nothing(
         result_of(removing)
     assert raised.value.code == "unavailable"
     assert ONE in house.center.sensors
+    house.crash()
+    assert ONE in house.center.sensors and not house.center.attachments.is_attached(ONE)
+
+
+def refused(house: House, command: Any) -> CommandError:
+    doing = begin(command)
+    house.settle()
+    with pytest.raises(CommandError) as raised:
+        result_of(doing)
+    return raised.value
+
+
+@pytest.mark.parametrize("by_hand", [json.dumps([sensor_entry(1), sensor_entry(9)]), "[ half an ed", None])
+def test_a_file_that_was_changed_by_hand_is_not_overwritten(
+    house: House, lines: list[Line], by_hand: str | None
+) -> None:
+    house.sensors_file.unlink()
+    if by_hand is not None:
+        house.sensors_file.write_text(by_hand)
+    before = list(house.center.sensors)
+    with capturedLogs() as told:
+        error = refused(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    assert error.code == "conflict" and "SIGHUP" in error.message
+    assert [event["log_level"].name for event in told] == ["warn"]
+    assert refused(house, house.center.remove([ONE])).code == "conflict"
+    assert list(house.center.sensors) == before
+    assert by_hand == (house.sensors_file.read_text() if house.sensors_file.exists() else None)
+    assert not lines[0].take(AttPrp) and not lines[0].take(DetPrp)
+
+
+def test_what_was_changed_by_hand_is_kept_by_commands_after_a_reload(house: House, lines: list[Line]) -> None:
+    house.sensors_file.write_text("[ half an ed")
+    assert refused(house, house.center.reload_sensors()).code == "invalid"
+    assert refused(house, house.center.remove([ONE])).code == "conflict"
+    house.configure([sensor_entry(1), sensor_entry(9)])
+    begin(house.center.reload_sensors())
+    obey(house, *lines)
+    for number in (7, 8):
+        configuring = begin(house.center.configure([parse_sensor(sensor_entry(number))]))
+        obey(house, *lines)
+        assert result_of(configuring)
+    kept = [entry["eui"] for entry in json.loads(house.sensors_file.read_text())]
+    assert kept == [sensor_eui(number) for number in (1, 9, 7, 8)]
+
+
+def test_a_full_disk_refuses_a_change_that_makes_an_attachment_void(house: House, lines: list[Line]) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    file = house.sensors_file.read_text()
+    rekeyed = parse_sensor(sensor_entry(1, nwKey="F" * 32))
+    house.journal.broken = True
+    for command in (house.center.configure([rekeyed]), house.center.remove([ONE])):
+        assert refused(house, command).code == "unavailable"
+    assert house.sensors_file.read_text() == file
+    assert house.center.attachments.wanted(ONE) is None and ONE in house.center.sensors
+    house.configure([entry for entry in json.loads(file) if entry["eui"] != ONE])
+    assert refused(house, house.center.reload_sensors()).code == "unavailable"
+    assert ONE in house.center.sensors
+    house.journal.broken = False
+    house.sensors_file.write_text(file)
+    changing = begin(house.center.configure([rekeyed], again=False))
+    assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
+    assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+    house.crash()
+    assert house.center.attachments.wanted(ONE) == rekeyed
+
+
+def test_what_is_written_is_told_when_a_full_disk_has_room_again(house: House, lines: list[Line]) -> None:
+    house.journal.broken = True
+    house.configure([sensor_entry(2, nwKey="F" * 32), sensor_entry(3)])
+    reloading = begin(house.center.reload_sensors())
+    house.advance(31.0)
+    house.journal.broken = False
+    with pytest.raises(CommandError, match=r"in endpoints\.json and base stations will be told") as raised:
+        result_of(reloading)
+    assert raised.value.code == "unavailable"
+    house.advance(6.0)
+    told = [(type(request), request.epEui) for request in obey(house, lines[0])]
+    assert sorted(told, key=str) == [(AttPrp, int(sensor_eui(2), 16)), (DetPrp, int(ONE, 16))]
+
+
+def test_a_sensor_that_is_new_is_not_found_detached(house: House, lines: list[Line]) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    entries = json.loads(house.sensors_file.read_text())
+    house.configure([entry for entry in entries if entry["eui"] != ONE])
+    house.crash()
+    house.configure(entries)
+    reloading = begin(house.center.reload_sensors())
+    house.settle()
+    result_of(reloading)
+    assert house.center.attachments.get(ONE) is None
+    house.crash()
+    assert house.center.attachments.is_attached(ONE)
 
 
 def test_a_report_tells_what_stations_hold(house: House, lines: list[Line]) -> None:

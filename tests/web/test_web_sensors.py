@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.downlink_json import NOT_YET_REVOKED
 from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome, Outcomes
+from bssci.center.sensors import Changes
 from bssci.model import EUI, Uplink
 from bssci.web.answers import answer as answer_of
 from tests.support.center import result_of
@@ -352,13 +353,13 @@ def test_a_change_that_stations_do_not_see_attaches_nothing_again(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attached: list[EUI] = []
-    attach = web.center.attachments.attach
+    changed = web.center.attachments.changed
 
-    async def watched(euis: list[EUI], **more: Any) -> Outcomes:
-        attached.extend(euis)
-        return await attach(euis, **more)
+    async def watched(changes: Changes, **more: Any) -> Outcomes:
+        attached.extend(changes.attach)
+        return await changed(changes, **more)
 
-    monkeypatch.setattr(web.center.attachments, "attach", watched)
+    monkeypatch.setattr(web.center.attachments, "changed", watched)
     browser = web.browser("operator")
     assert browser.post("/api/sensors", sensor_entry(1, name="Cellar", autoDetach=False)).status == 200
     assert browser.post("/api/sensors/import", [sensor_entry(1, tags=["a"])]).status == 200

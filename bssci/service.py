@@ -110,7 +110,9 @@ class BssciService(Service):
         _finish_replacement(settings.state_dir)
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
-        factories = discovery.choose(discovery.discover(), settings.sinks)
+        installed = discovery.discover()
+        factories = discovery.choose(installed, settings.sinks)
+        self.configuration.check_sinks = lambda changed: discovery.choose(installed, changed.sinks)
         self.journal = Journal.open(
             settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE
         )

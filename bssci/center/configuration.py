@@ -48,6 +48,8 @@ class Configuration:
         self._run_in_thread = run_in_thread
         self._lock = DeferredLock()
         self._watchers: list[tuple[frozenset[str], Watcher]] = []
+        self.check_sinks: Callable[[Settings], object] = lambda settings: None
+        """raises ``ValueError`` if SINKS names one that is not installed; blocks"""
         self.current, self.origins, self.warnings = self._load(env_file)
         self.at_start = self.current
         """what is in force for settings that need a restart"""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import time
 import uuid
+from importlib.util import find_spec
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -12,14 +14,19 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from bssci.settings import Settings
 
+EMBEDDED = "embedded"
+"""as MQTT_BROKER"""
 TIME = 5.0
 """s"""
 
 
 def try_broker(settings: Settings) -> str:
-    """What is wrong, one line; empty if all is well. Blocks for some seconds: belongs in a thread."""
-    if settings.mqtt_broker == "embedded":
-        return ""
+    """What is wrong, one line; empty if all is well. Blocks for some seconds: belongs in a thread.
+
+    Of the embedded broker: whether it could be started.
+    """
+    if settings.mqtt_broker == EMBEDDED:
+        return _embedded_trouble(settings.mqtt_port)
     answers: list[Any] = []
     try:
         client = _client(settings)
@@ -34,6 +41,18 @@ def try_broker(settings: Settings) -> str:
     if not answers:
         return f"{settings.mqtt_broker}:{settings.mqtt_port} did not answer within {TIME:.0f} s"
     return f"the broker refuses: {answers[0]}" if answers[0].is_failure else ""
+
+
+def _embedded_trouble(port: int) -> str:
+    if find_spec("amqtt") is None:
+        return "the embedded broker is not installed: pip install bssci[broker]"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return f"amqtt is installed, but port {port} of 127.0.0.1 cannot be used: {_reason(error)}"
+    return ""
 
 
 def _client(settings: Settings) -> Client:

@@ -17,6 +17,8 @@ FRESH = 2.0
 """s for which an answer is given again, so that asking costs nothing"""
 WRITE_TIME = 2.0
 """s that a small write may take"""
+LATELY = 15.0
+"""s for which a journal that failed counts as failing: a full one still takes the small write"""
 _SETTING = "probed_at"
 
 
@@ -30,8 +32,16 @@ class Probe:
         self._center = center
         self._outside = outside
         self._asked_at: float | None = None
-        self.journal_is_writable = True
-        """as of the last look"""
+        self._written = True
+        self._failures = self._count_failures()
+        self._failed_at: float | None = None
+
+    @property
+    def journal_is_writable(self) -> bool:
+        """As of the last look: the small write went well, and nothing was refused lately."""
+        if self._failed_at is not None and self._clock.seconds() - self._failed_at < LATELY:
+            return False
+        return self._written
 
     def refresh(self) -> None:
         """Look, without anybody waiting for it."""
@@ -51,9 +61,16 @@ class Probe:
 
     async def _try(self) -> None:
         now = self._clock.seconds()
+        failures = self._count_failures()
+        if failures != self._failures:
+            self._failures, self._failed_at = failures, now
         if self._asked_at is None or now - self._asked_at >= FRESH:
             self._asked_at = now
-            self.journal_is_writable = await self._write(now)
+            self._written = await self._write(now)
+
+    def _count_failures(self) -> int:
+        """Batches that were refused and commits that failed, since the start."""
+        return self._center.refusals + self._center.journal.statistics.failed_commits
 
     async def _write(self, now: float) -> bool:
         written = self._center.journal.set_setting(_SETTING, f"{now:.0f}")

@@ -1,7 +1,8 @@
 """Many sensors at once: CSV and JSON, in and out, with every wrong row named.
 
 CSV has a head row with the names of endpoints.json; ``,`` or ``;`` between, ``true``/``false`` for
-flags, tags separated by spaces. Cells that a spreadsheet would take for a formula go out with ``'`` in front.
+flags, tags separated by ``;`` or, where there is none, by spaces. Cells that a spreadsheet would take for a
+formula go out with ``'`` in front.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_to_json
+from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings import MASK
 from bssci.web.errors import ApiError
 
@@ -52,9 +53,10 @@ class Import:
     rows: int = 0
 
 
-def read_sensors(data: bytes, content_type: str) -> Import:
+def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor | None]) -> Import:
     """The sensors of a file. Blocks: belongs in a thread.
 
+    :param known: the sensor as it is; it keeps its key where the file's is masked.
     :raises ApiError: it is neither CSV nor JSON, or far too long.
     """
     try:
@@ -74,7 +76,7 @@ def read_sensors(data: bytes, content_type: str) -> Import:
         if number > MAX_SENSORS:
             raise ApiError(422, "too_large", f"{MAX_SENSORS} sensors are allowed in one file")
         try:
-            sensor = parse_sensor(entry)
+            sensor = parse_sensor(_with_key(entry, known))
             earlier = seen.setdefault(sensor.eui, number)
             if earlier != number:
                 raise SensorError("eui", f"is already in row {earlier}")
@@ -114,8 +116,38 @@ def _entry(sensor: Sensor, with_keys: bool) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = " ".join(value) if isinstance(value, list) else str(value)
+    text = _joined(value) if isinstance(value, list) else str(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _joined(tags: list[str]) -> str:
+    """A single tag with spaces ends in ``;``, lest it is read as many."""
+    text = ";".join(tags)
+    return f"{text};" if len(tags) == 1 and len(text.split()) > 1 else text
+
+
+def _tags(text: str) -> list[str]:
+    if ";" not in text:
+        return text.split()
+    return [tag.strip() for tag in text.split(";") if tag.strip()]
+
+
+def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
+    """The entry with the key that the sensor has, if the file's is masked.
+
+    :raises SensorError: there is no such sensor; or no entry could be read at all.
+    """
+    if isinstance(entry, SensorError):
+        raise entry
+    if not isinstance(entry, dict) or entry.get("nwKey") != MASK:
+        return entry
+    try:
+        sensor = known(parse_eui(str(entry.get("eui"))))
+    except ValueError:
+        return entry
+    if sensor is None:
+        raise SensorError("nwKey", "is masked, and the sensor is not known yet: give its key")
+    return entry | {"nwKey": sensor.network_key.hex()}
 
 
 def _json(text: str) -> list[Any]:
@@ -133,7 +165,7 @@ def _json(text: str) -> list[Any]:
     return entries
 
 
-def _csv(text: str) -> list[dict[str, Any]]:
+def _csv(text: str) -> list[dict[str, Any] | SensorError]:
     lines = io.StringIO(text, newline="")
     head = text.partition("\n")[0]
     try:
@@ -146,7 +178,10 @@ def _csv(text: str) -> list[dict[str, Any]]:
         raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
 
 
-def _row(names: list[str], cells: list[str]) -> dict[str, Any]:
+def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
+    if any(cell.strip() for cell in cells[len(names) :]):
+        message = f"has {len(cells)} cells, but the first row names {len(names)}: quote cells with separators"
+        return SensorError("row", message)
     entry: dict[str, Any] = {}
     for name, cell in zip(names, cells, strict=False):
         text = cell.strip()
@@ -158,7 +193,7 @@ def _row(names: list[str], cells: list[str]) -> dict[str, Any]:
             word = text.lower()
             entry[name] = True if word in _TRUE else False if word in _FALSE else text
         elif name == "tags":
-            entry[name] = text.split()
+            entry[name] = _tags(text)
         else:
             entry[name] = text
     entry.setdefault("bidi", False)

@@ -17,6 +17,16 @@ EUI = str(SENSOR["eui"])
 HOSTILE = "<script>alert(1)</script>"
 NEW_STATION = "CAFEBA5E000000AA"
 IMPORTED = 1000
+SILENT_STREAM = """
+window.EventSource = class extends EventTarget {
+  static OPEN = 1;
+  static CLOSED = 2;
+  readyState = 1;
+  constructor() { super(); window.stream = this; }
+  close() {}
+};
+"""
+"""a stream that is open and brings nothing but what a test sends"""
 
 
 def test_a_wrong_password_is_refused_in_words(chromium: Any, service: RunningService) -> None:
@@ -210,3 +220,77 @@ def test_what_is_shown_is_marked_when_it_is_old(page: Any) -> None:
     expect(page.locator(".freshness")).to_contain_text("No connection")
     page.context.set_offline(False)
     expect(page.locator(".freshness")).to_have_text("Up to date")
+
+
+def test_a_service_that_does_not_answer_makes_what_is_shown_old(page: Any) -> None:
+    page.goto("/stations")
+    page.route("**/stations", lambda _: None)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(".freshness")).to_contain_text("No connection")
+    page.unroute("**/stations")
+    expect(page.locator(".freshness")).to_have_text("Up to date")
+
+
+def test_a_lost_stream_asks_at_once_whether_a_sensors_page_is_old(page: Any, known_sensor: str) -> None:
+    page.add_init_script(SILENT_STREAM)
+    page.goto(f"/sensors/{known_sensor}")
+    expect(page.locator(".freshness")).to_have_text("Up to date")
+    page.context.set_offline(True)
+    page.evaluate("stream.dispatchEvent(new Event('error'))")
+    expect(page.locator(".freshness")).to_contain_text("No connection", timeout=5000)
+
+
+def test_live_is_old_when_its_stream_is_silent(page: Any) -> None:
+    page.add_init_script(SILENT_STREAM)
+    page.clock.install()
+    page.goto("/live")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.clock.fast_forward(30_000)
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.evaluate("stream.dispatchEvent(new Event('ping'))")
+    page.clock.fast_forward(30_000)
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.clock.fast_forward(10_000)
+    expect(page.locator(".freshness")).to_contain_text("No connection")
+
+
+def test_live_shows_each_event_once_after_the_tab_was_changed_while_paused(page: Any) -> None:
+    page.goto("/live?kind=uplink")
+    count = page.locator("[data-live-count]")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.get_by_role("button", name="Pause").click()
+    expect(count).to_contain_text("wait")
+    with page.expect_request("**/api/live**"):
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(count).not_to_have_text(count.inner_text())
+    page.get_by_role("button", name="Resume").click()
+    expect(count).not_to_contain_text("wait")
+    keys = page.locator("[data-live-rows] > tr").evaluate_all("rows => rows.map((row) => row.dataset.key)")
+    assert len(keys) == len(set(keys))
+
+
+def test_live_exports_what_is_searched_for(page: Any, tmp_path: Path) -> None:
+    page.goto("/live?q=came+ONLINE")
+    expect(page.locator("[data-live-rows] > tr").first).to_contain_text("Came online")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export").click()
+    exported = tmp_path / "events.ndjson"
+    download.value.save_as(exported)
+    lines = exported.read_text().splitlines()
+    assert lines and all("came online" in line.lower() for line in lines)
+
+
+def test_a_region_appears_and_vanishes_on_an_open_page(page: Any) -> None:
+    page.goto("/stations")
+    region = page.locator("[data-region=refused]")
+    expect(region).to_be_hidden()
+
+    def refuse(route: Any) -> None:
+        answer = route.fetch()
+        empty = 'data-region="refused">'
+        route.fulfill(response=answer, body=answer.text().replace(empty, f"{empty}<p>Somebody</p>"))
+
+    page.route("**/stations", refuse)
+    expect(region).to_have_text("Somebody")
+    page.unroute("**/stations")
+    expect(region).to_be_hidden()

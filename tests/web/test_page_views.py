@@ -94,6 +94,28 @@ def test_the_live_page_searches_and_filters(web: WebHouse) -> None:
     assert browser.get("/live?kind=nonsense").status == 422
 
 
+def test_the_live_page_searches_the_whole_journal(web: WebHouse) -> None:
+    last = web.happen(heard(777), *[heard(1000 + number) for number in range(60)])
+    page = Document(web.browser("viewer").get("/live?q=uplink+777").text)
+    assert [row.text.count("Uplink 777") for row in page.all("tr") if row["data-key"]] == [1]
+    assert page.one("section")["data-newest"] == str(last + 60)
+
+
+@pytest.mark.parametrize(
+    ("path", "regions"),
+    [
+        ("/", {"restart", "guide"}),
+        (f"/sensors/{SENSOR}", {"restart", "warning"}),
+        ("/stations", {"restart", "refused"}),
+    ],
+)
+def test_what_may_appear_later_has_its_region_from_the_start(
+    web: WebHouse, path: str, regions: set[str]
+) -> None:
+    page = Document(web.browser("viewer").get(path).text)
+    assert regions <= {each["data-region"] for each in page.all("div")}
+
+
 def test_the_first_of_ten_thousand_sensors_is_small_and_quick(
     make_web_house: Callable[..., WebHouse],
 ) -> None:

@@ -226,6 +226,9 @@ def test_ones_own_password(web: WebHouse) -> None:
     browser, other = web.browser("viewer"), web.browser("viewer")
     wrong = browser.post("/api/me/password", {"password": "wrong", "new_password": "x" * 12})
     assert wrong.status == 422 and wrong.error["field"] == "password"
+    short = browser.post("/api/me/password", {"password": PASSWORD, "new_password": "x"})
+    assert short.status == 422 and short.error["field"] == "new_password"
+    assert ("viewer", "account.password", "viewer") not in web.audit()
     right = browser.post("/api/me/password", {"password": PASSWORD, "new_password": "x" * 12})
     assert right.status == 200
     assert other.get("/api/me").status == 401

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bssci.settings import Settings, load
+from bssci.web import broker_trial
 from bssci.web.broker_trial import try_broker
 from tests.support.mosquitto import Mosquitto, mosquitto
 
@@ -39,5 +40,14 @@ def test_what_a_broker_says_is_told(mosquitto: Callable[..., Mosquitto]) -> None
     assert refused == "the broker refuses: Not authorized"
 
 
-def test_the_embedded_broker_needs_no_trial() -> None:
-    assert try_broker(settings_for(1, **{"mqtt-broker": "embedded"})) == ""
+@pytest.mark.parts
+def test_the_embedded_broker_needs_its_package_and_a_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_trial, "find_spec", lambda name: object())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = settings_for(taken.getsockname()[1], **{"mqtt-broker": "embedded"})
+        assert "cannot be used: Address already in use" in try_broker(settings)
+    assert try_broker(settings) == ""
+    monkeypatch.setattr(broker_trial, "find_spec", lambda name: None)
+    assert "not installed" in try_broker(settings)

@@ -241,6 +241,16 @@ def test_wherever_a_replacement_is_cut_off_the_next_start_has_a_whole_set(
     assert not (web.directory / "data" / "replacement").exists()
 
 
+def test_the_check_is_of_settings_that_are_not_saved(web: WebHouse) -> None:
+    # The files that the command line names cannot be changed; those of the web admin can.
+    admin, certs_dir = web.browser("admin"), web.directory / "certs"
+    pair = {"WEB_CERT_FILE": str(certs_dir / "ca.pem"), "WEB_KEY_FILE": str(certs_dir / "server_key.pem")}
+    answer = admin.post("/api/certificates/check", {"settings": pair}).json()
+    assert answer["ok"] is False and "is not the key of" in answer["lines"][0]["text"]
+    pair["WEB_CERT_FILE"] = str(certs_dir / "server.pem")
+    assert admin.post("/api/certificates/check", {"settings": pair}).json()["ok"] is True
+
+
 def test_the_check_says_what_is_wrong(web: WebHouse) -> None:
     admin = web.browser("admin")
     assert admin.post("/api/certificates/check").json()["ok"] is True

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 
 from bssci.center.downlink_json import NOT_YET_REVOKED
 from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome, Outcomes
 from bssci.center.sensors import Changes
-from bssci.model import EUI, Uplink
+from bssci.model import EUI, Uplink, parse_sensor
 from bssci.web.answers import answer as answer_of
+from bssci.web.sensor_files import read_sensors, write_csv
+from bssci.web.views.sensors import _lost
 from tests.support.center import result_of
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
@@ -389,3 +391,88 @@ def test_an_import_that_no_file_can_hold_is_refused(web: WebHouse, value: bytes)
     entry = json.dumps(sensor_entry(2)).encode()[:-1] + b', "vendor": ' + value + b"}"
     answer = web.browser("operator").post("/api/sensors/import", b"[" + entry + b"]")
     assert answer.status == 422 and answer.error["field"] == "vendor"
+
+
+def test_the_status_warning_lists_all_that_are_silent(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.center.silence, "state", lambda eui: "auto-detach pending")
+    browser = web.browser("viewer")
+    listed = browser.get("/api/sensors?status=warning").json()
+    assert listed["matching"] == listed["counts"]["warning"] == 1
+    asked = ensureDeferred(web.admin.views.status.dashboard())
+    web.advance(1)
+    dashboard = result_of(asked)
+    assert dashboard["sensors"]["warning"] == 1
+    assert {"/sensors?status=warning"} <= {each["href"] for each in dashboard["health"]["problems"]}
+
+
+@pytest.mark.parametrize("tags", [["ground floor"], ["a b", "c"], ["a", "b"], ["a"], []])
+def test_tags_come_back_from_csv_as_they_were(tags: list[str]) -> None:
+    sensor = parse_sensor(sensor_entry(2, tags=tags))
+    file = write_csv([sensor], with_keys=True)
+    assert read_sensors(file, "text/csv", lambda eui: None).sensors == [sensor]
+
+
+def test_tags_without_separator_are_split_at_spaces() -> None:
+    file = f"eui,nwKey,shortAddr,tags\n{OTHER},{KEY},0002,a b\n".encode()
+    assert read_sensors(file, "text/csv", lambda eui: None).sensors[0].tags == ("a", "b")
+
+
+def test_a_row_with_more_cells_than_columns_is_wrong(web: WebHouse) -> None:
+    file = f"eui,nwKey,shortAddr,name\n{OTHER},{KEY},0002,Cellar, left\n".encode()
+    answer = web.browser("operator").post("/api/sensors/import?dry_run=1", file, content_type="text/csv")
+    assert [(each["row"], each["field"]) for each in answer.json()["errors"]] == [(1, "row")]
+    assert answer.json()["valid"] == 0
+
+
+@pytest.mark.parametrize(("form", "kind"), [("csv", "text/csv"), ("json", "application/json")])
+def test_a_masked_key_stays_as_it_is(web: WebHouse, form: str, kind: str) -> None:
+    browser = web.browser("operator")
+    file = browser.get(f"/api/sensors/export?format={form}").body
+    answer = browser.post("/api/sensors/import", file, content_type=kind)
+    assert answer.status == 200 and answer.json()["unchanged"] == 1
+    assert web.center.sensors.get(SENSOR).network_key.hex().upper() == KEY
+    unknown = file.replace(SENSOR.encode(), OTHER.encode())
+    refused = browser.post("/api/sensors/import", unknown, content_type=kind)
+    assert refused.status == 422 and refused.error["field"] == "nwKey" and "masked" in refused.text
+
+
+def test_the_audit_log_names_sensors_and_fields(make_web_house: Callable[..., WebHouse]) -> None:
+    web = make_web_house(sensors=22)
+    browser = web.browser("operator")
+    euis = [sensor.eui for sensor in web.center.sensors]
+    browser.post("/api/sensors", {"eui": SENSOR, "nwKey": "A" * 32, "name": "Cellar"})
+    browser.post("/api/sensors/import", [sensor_entry(30)])
+    browser.post("/api/sensors/bulk", {"action": "detach", "sensors": euis})
+    entries = web.browser("admin").get("/api/audit").json()["entries"]
+    details = {each["action"]: each["detail"] for each in entries}
+    assert details["sensor.update"] == "nwKey, name"
+    assert details["sensor.import"] == f"1 added, 0 changed: {sensor_entry(30)['eui']}"
+    assert details["sensor.detach"] == f"22 sensors: {', '.join(euis[:20])} and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("counters", "lost"),
+    [
+        ([1, 2, 5, 3, 6], 1),
+        ([10, 14, 11, 12, 13], 0),
+        ([50, 52, 0, 1, 3], 2),
+        ([0, 1, 0, 2], 1),
+        ([1, 5000, 5002], 1),
+        ([], 0),
+    ],
+)
+def test_late_counters_are_not_lost(counters: list[int], lost: int) -> None:
+    assert _lost(counters) == lost
+
+
+def test_the_list_is_gathered_anew_after_attaching_and_detaching(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    assert browser.get("/api/sensors?status=attached").json()["matching"] == 1
+    browser.post("/api/sensors/bulk", {"action": "detach", "sensors": [SENSOR]})
+    listed = browser.get("/api/sensors?status=detached").json()
+    assert listed["matching"] == listed["counts"]["detached"] == 1
+    assert listed["sensors"][0]["registration"] == "detached"
+    browser.post(f"/api/sensors/{SENSOR}/attach")
+    assert browser.get("/api/sensors?status=attached").json()["matching"] == 1
+    browser.post(f"/api/sensors/{SENSOR}/detach")
+    assert browser.get("/api/sensors?status=detached").json()["matching"] == 1

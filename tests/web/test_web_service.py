@@ -10,8 +10,9 @@ from twisted.logger import Logger, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from bssci import logs
+from bssci.journal import StorageError
 from bssci.model import StationState, StationStatus
-from bssci.settings import SETTINGS
+from bssci.settings import SETTINGS, Settings
 from bssci.web import sampler
 from bssci.web.context import Outside
 from bssci.web.service import WebAdmin
@@ -150,6 +151,60 @@ def test_the_broker_is_tried_with_settings_that_are_not_saved(
     assert web.configuration.current.mqtt_broker == "localhost"
 
 
+def test_the_embedded_broker_is_connected_to_if_it_is_the_present_one(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    tried = []
+    web = make_web_house(
+        outside=Outside(try_broker=lambda settings: tried.append(settings.mqtt_broker) or "")
+    )
+    browser = web.browser("admin")
+    answer = browser.post("/api/config/test-broker", {"MQTT_BROKER": "embedded"}).json()
+    assert answer["lines"][0]["text"] == "amqtt is installed, and port 1883 of 127.0.0.1 is free"
+    assert browser.post("/api/config", {"MQTT_BROKER": "embedded"}).status == 200
+    answer = browser.post("/api/config/test-broker", {}).json()
+    assert answer["lines"][0]["text"] == "embedded:1883 took the connection"
+    assert tried == ["embedded", "127.0.0.1"]
+
+
+@pytest.mark.parts
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("WEB_HOST", "192.0.2.77", "no address of this machine"),
+        ("LISTEN_HOST", "192.0.2.77", "no address of this machine"),
+        ("MQTT_CA_FILE", "absent.pem", "does not exist"),
+        ("SINKS", "log,paper", "no sink 'paper'"),
+    ],
+)
+def test_what_would_refuse_the_next_start_is_refused(
+    web: WebHouse, name: str, value: str, reason: str
+) -> None:
+    def check_sinks(settings: Settings) -> None:
+        if "paper" in settings.sinks:
+            raise ValueError("SINKS: no sink 'paper' is installed")
+
+    web.configuration.check_sinks = check_sinks
+    browser = web.browser("admin")
+    for path in ("/api/config?dry_run=1", "/api/config"):
+        error = browser.post(path, {"STATUS_INTERVAL": 60, name: value}).error
+        assert error["field"] == name and reason in error["message"]
+        assert error["message"].count(name) == 1 + (name == "MQTT_CA_FILE")
+    assert web.configuration.current.status_interval == 300
+
+
+def test_files_that_do_not_fit_are_refused(web: WebHouse) -> None:
+    browser, certs = web.browser("admin"), web.directory / "certs"
+    absent = {"WEB_CERT_FILE": str(certs / "absent.pem"), "WEB_KEY_FILE": str(certs / "server_key.pem")}
+    error = browser.post("/api/config?dry_run=1", absent).error
+    assert error["field"] == "WEB_CERT_FILE" and "does not exist" in error["message"]
+    swapped = {"MQTT_CERT_FILE": str(certs / "ca.pem"), "MQTT_KEY_FILE": str(certs / "server_key.pem")}
+    error = browser.post("/api/config?dry_run=1", swapped).error
+    assert error["field"] == "MQTT_KEY_FILE" and "is not the key of" in error["message"]
+    right = {"MQTT_CERT_FILE": str(certs / "server.pem"), "MQTT_KEY_FILE": str(certs / "server_key.pem")}
+    assert browser.post("/api/config?dry_run=1", right).status == 200
+
+
 def test_figures_over_time(web: WebHouse) -> None:
     sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
     for minute in range(5):
@@ -193,6 +248,22 @@ def test_a_look_back_into_the_journal(web: WebHouse) -> None:
     one = browser.get(f"/api/events/{found['events'][0]['seq']}").json()
     assert one["sinks"] == {"mqtt": "waiting"} and one["late_copies"] == 0
     assert browser.get("/api/events/999").status == 404
+
+
+def test_a_search_of_the_journal_goes_on_where_it_stopped(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.web.views.history.SLICE", 2)
+    monkeypatch.setattr("bssci.web.views.history.SLICES", 2)
+    web.happen(*[uplink(number) for number in (501, 502, 1, 2, 3, 4, 5, 503, 504)])
+    browser = web.browser("viewer")
+    found, before, answers = [], "", 0
+    while before is not None:
+        answer = browser.get(f"/api/events?q=UPLINK+50&limit=1{before and f'&before={before}'}").json()
+        found += [each["cnt"] for each in answer["events"]]
+        before, answers = answer["next"], answers + 1
+    assert found == [504, 503, 502, 501]
+    assert answers <= 6
 
 
 def test_base_stations_and_their_history(web: WebHouse) -> None:
@@ -265,6 +336,21 @@ def test_health_and_readiness(make_web_house: Callable[..., WebHouse]) -> None:
     web.advance(5)
     listening[0] = False
     assert browser.get("/readyz").status == 503
+
+
+def test_a_journal_that_refuses_uplinks_is_not_ready(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    web.center._refused(Failure(StorageError("full")))
+    answer = browser.get("/readyz")
+    assert answer.status == 503 and answer.json()["journal"] is False
+    assert "uplinks are refused" in browser.get("/").text
+    web.advance(14)
+    web.journal.statistics.failed_commits += 1
+    assert browser.get("/readyz").status == 503
+    web.advance(14)
+    assert browser.get("/readyz").status == 503
+    web.advance(2)
+    assert browser.get("/readyz").json()["journal"] is True
 
 
 def test_metrics(web: WebHouse) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bssci.web.accounts import AccountFile
+from bssci.web.accounts import AccountError, AccountFile, check_password
 from bssci.web.api.schemas import TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.call import Call, Reply, member
 from bssci.web.context import Context
@@ -101,6 +101,10 @@ class AccountRoutes:
             await self._guard.verify(session.account, old, call.address)
         except ApiError as error:
             raise invalid("password", "is wrong") if error.status == 401 else error from None
+        try:
+            check_password(new)
+        except AccountError as error:
+            raise invalid("new_password", str(error)) from None
         await self._context.audit.record(call, "account.password", session.account)
         account = await self._guard.changed(self._file.set_password, session.account, new)
         secret, fresh = self._guard.sessions.begin(account, call.address, call.header("user-agent"))

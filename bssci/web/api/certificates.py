@@ -10,6 +10,7 @@ from twisted.internet.defer import DeferredLock
 
 from bssci.certificates import CertificateError
 from bssci.web.api.schemas import BOOLEAN, DRY_RUN, TEXT, choice, json_body, list_of, object_of, success
+from bssci.web.api.service import CHANGES, changes_of
 from bssci.web.call import Call, Reply, member
 from bssci.web.certificate_store import (
     CA,
@@ -24,6 +25,7 @@ from bssci.web.certificate_store import (
 from bssci.web.context import Context
 from bssci.web.errors import ApiError, invalid, not_found
 from bssci.web.routing import may, route
+from bssci.web.settings_trial import try_other_files
 from bssci.web.views.facade import Views
 
 UPLOADS = ("ca", "server", "set")
@@ -107,14 +109,28 @@ class CertificateRoutes:
         body = _from_pem(call.body()) if call.content_type() == PEM else call.json()
         return await self._replace(call, _uploaded(kind, body), f"upload {kind}", body.get("force") is True)
 
-    @route("POST", "/api/certificates/check", "admin", "Whether the service could start", answer=success())
+    @route(
+        "POST",
+        "/api/certificates/check",
+        "admin",
+        "Whether the service could start, with settings that are not saved if some are given",
+        body=json_body(CHANGES),
+        answer=success(),
+    )
     async def check(self, call: Call) -> dict[str, Any]:
-        status = await self._views.status()
-        lines = [{"ok": False, "text": text} for text in status["errors"]]
+        values = changes_of(call.json()) if call.body() else {}
+        configuration = self._context.configuration
+        settings = await configuration.check(values) if values else configuration.current
+        errors, warnings = await self._run(CertificateStore(settings).problems)
+        try:
+            await self._context.run_in_thread(try_other_files, settings)
+        except CertificateError as error:
+            errors = [*errors, str(error)]
+        lines = [{"ok": False, "text": text} for text in errors]
         if not lines:
             lines.append({"ok": True, "text": "Certificate, key and authority fit each other"})
-        lines += [{"ok": True, "text": text} for text in status["warnings"]]
-        return {"success": True, "ok": not status["errors"], "lines": lines}
+        lines += [{"ok": True, "text": text} for text in warnings]
+        return {"success": True, "ok": not errors, "lines": lines}
 
     @route(
         "POST",

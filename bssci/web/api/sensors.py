@@ -57,6 +57,8 @@ MAX_FILE = 16 * 1024 * 1024
 """bytes of an import"""
 MAX_SELECTION = 4 * 1024 * 1024
 """bytes of a selection: 100 000 EUIs in any spelling"""
+MAX_NAMED = 20
+"""sensors that an entry of the audit log names"""
 STORED, REMOVED = "it is stored, but ", "it is removed, but "
 CONFIRMATION = "CLEAR ALL"
 DOWNLINK = object_of(
@@ -176,10 +178,13 @@ class SensorRoutes:
     )
     async def put(self, call: Call) -> Reply:
         sensor = self._sensor(call.json())
-        existed = sensor.eui in self._center.sensors
+        before = self._center.sensors.get(sensor.eui)
         outcomes = await self._center.configure([sensor], again=False)
-        await self._audit.record(call, "sensor.update" if existed else "sensor.add", sensor.eui, sensor.name)
-        told = outcome_of(sensor.eui, outcomes) | {"created": not existed}
+        if before is None:
+            await self._audit.record(call, "sensor.add", sensor.eui, sensor.name)
+        else:
+            await self._audit.record(call, "sensor.update", sensor.eui, _changed(before, sensor))
+        told = outcome_of(sensor.eui, outcomes) | {"created": before is None}
         return answer(told, outcomes, STORED)
 
     @route(
@@ -209,10 +214,11 @@ class SensorRoutes:
         kind = call.content_type()
         if kind not in ("application/json", "text/csv"):
             raise ApiError(415, "unsupported_media_type", "the body must be application/json or text/csv")
-        found = await self._context.run_in_thread(read_sensors, call.body(), kind)
+        found = await self._context.run_in_thread(read_sensors, call.body(), kind, self._center.sensors.get)
         known = self._center.sensors
-        added = sum(sensor.eui not in known for sensor in found.sensors)
-        changed = sum(known.get(sensor.eui) not in (None, sensor) for sensor in found.sensors)
+        different = [sensor.eui for sensor in found.sensors if known.get(sensor.eui) != sensor]
+        added = sum(eui not in known for eui in different)
+        changed = len(different) - added
         report = {
             "rows": found.rows,
             "valid": len(found.sensors),
@@ -234,7 +240,9 @@ class SensorRoutes:
         if not found.sensors:
             raise ApiError(422, "invalid", "the file holds no sensors")
         outcomes = await self._center.configure(found.sensors, again=False)
-        await self._audit.record(call, "sensor.import", detail=f"{added} added, {changed} changed")
+        await self._audit.record(
+            call, "sensor.import", detail=_naming(f"{added} added, {changed} changed", different)
+        )
         done = outcomes_of([sensor.eui for sensor in found.sensors], outcomes)
         told = {"dry_run": False, **report, "outcomes": done["outcomes"]}
         return answer(told, outcomes, "they are stored, but ")
@@ -275,6 +283,7 @@ class SensorRoutes:
     async def attach(self, call: Call) -> Reply:
         eui = call.eui()
         outcomes = await self._center.attach([eui])
+        self._views.forget()
         await self._audit.record(call, "sensor.attach", eui)
         return answer(outcome_of(eui, outcomes), outcomes)
 
@@ -289,6 +298,7 @@ class SensorRoutes:
     async def detach(self, call: Call) -> Reply:
         eui = call.eui()
         outcomes = await self._center.detach([eui])
+        self._views.forget()
         await self._audit.record(call, "sensor.detach", eui)
         return answer(outcome_of(eui, outcomes), outcomes)
 
@@ -340,8 +350,9 @@ class SensorRoutes:
             "delete": self._center.remove,
         }
         outcomes = await commands[action](euis)
+        self._views.forget()
         target = euis[0] if len(euis) == 1 else ""
-        await self._audit.record(call, f"sensor.{action}", target, f"{len(euis)} sensors")
+        await self._audit.record(call, f"sensor.{action}", target, _naming(f"{len(euis)} sensors", euis))
         done = "they are removed, but " if action == "delete" else ""
         return answer(outcomes_of(euis, outcomes), outcomes, done)
 
@@ -386,6 +397,18 @@ class SensorRoutes:
             return parse_sensor(body)
         except SensorError as error:
             raise invalid(error.field, error.message) from None
+
+
+def _changed(before: Sensor, after: Sensor) -> str:
+    """The names of the fields that differ."""
+    old, new = sensor_to_json(before), sensor_to_json(after)
+    return ", ".join(field for field in {**old, **new} if old.get(field) != new.get(field))
+
+
+def _naming(text: str, euis: list[EUI]) -> str:
+    """The text and the first of the sensors that it is about."""
+    more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
+    return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
 
 
 def before(call: Call) -> int | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from bssci.center.configuration import setting_text
-from bssci.settings import MASK
+from bssci.settings import MASK, Settings, SettingsError
 from bssci.web.api.schemas import (
     BEFORE,
     DRY_RUN,
@@ -20,12 +22,14 @@ from bssci.web.api.schemas import (
     object_of,
     success,
 )
+from bssci.web.broker_trial import EMBEDDED
 from bssci.web.call import Call, Reply
 from bssci.web.context import Context
 from bssci.web.errors import ApiError, invalid
 from bssci.web.logbook import LEVELS
 from bssci.web.routing import Parameter, route
 from bssci.web.sampler import METRICS
+from bssci.web.settings_trial import refuse_unusable
 from bssci.web.views.facade import Views
 
 CHANGES = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}}
@@ -74,7 +78,7 @@ class ServiceRoutes:
         "/api/events",
         "viewer",
         "Stored events, newest first",
-        parameters=(KIND, SENSOR, STATION, LIMIT, BEFORE),
+        parameters=(KIND, SENSOR, STATION, Parameter("q", "is in the event's JSON", TEXT), LIMIT, BEFORE),
     )
     async def events(self, call: Call) -> dict[str, Any]:
         return await self._views.events.read(
@@ -82,6 +86,7 @@ class ServiceRoutes:
             kinds=tuple(kinds_of(call)),
             sensor=call.optional_eui("sensor"),
             station=call.optional_eui("station"),
+            text=call.text("q"),
             limit=call.integer("limit", 100, 1, 1000),
         )
 
@@ -109,10 +114,10 @@ class ServiceRoutes:
     )
     async def change_config(self, call: Call) -> dict[str, Any]:
         configuration = self._context.configuration
-        values = _texts(call.json())
+        values = changes_of(call.json())
         if not values:
             return {"success": True, "changes": [], "needs_restart": self._views.config.needs_restart()}
-        after = await configuration.check(values)
+        after = await self._usable(values)
         changes = await self._views.config.differences(values, after)
         if call.flag("dry_run"):
             return {"success": True, "dry_run": True, "changes": changes}
@@ -127,6 +132,25 @@ class ServiceRoutes:
             "needs_restart": self._views.config.needs_restart(),
         }
 
+    async def _usable(self, values: Mapping[str, str]) -> Settings:
+        """The settings with these values.
+
+        :raises ApiError: the service could not start with them.
+        :raises CommandError: they are not allowed.
+        """
+        configuration = self._context.configuration
+        after = await configuration.check(values)
+        try:
+            await self._context.run_in_thread(refuse_unusable, after, values)
+            if "SINKS" in values:
+                await self._context.run_in_thread(configuration.check_sinks, after)
+        except SettingsError as error:
+            name = str(error).partition(":")[0].partition("=")[0]
+            raise ApiError(422, "invalid", str(error), name) from error
+        except ValueError as error:
+            raise ApiError(422, "invalid", str(error), "SINKS") from error
+        return after
+
     @route("POST", "/api/config/test/broker", "admin", "As test-broker", body=json_body(CHANGES))
     @route(
         "POST",
@@ -137,13 +161,21 @@ class ServiceRoutes:
         answer=success(ok={"type": "boolean"}),
     )
     async def test_broker(self, call: Call) -> dict[str, Any]:
-        values = _texts(call.json()) if call.body() else {}
+        values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
         settings = await configuration.check(values) if values else configuration.current
         await self._context.audit.record(call, "config.test_broker", settings.mqtt_broker)
+        well = f"{settings.mqtt_broker}:{settings.mqtt_port} took the connection"
+        if settings.mqtt_broker == EMBEDDED:
+            now = configuration.current
+            if "mqtt" in now.sinks and (now.mqtt_broker, now.mqtt_port) == (EMBEDDED, settings.mqtt_port):
+                settings = replace(
+                    settings, mqtt_broker="127.0.0.1", mqtt_tls=False, mqtt_transport="tcp", mqtt_username=""
+                )
+            else:
+                well = f"amqtt is installed, and port {settings.mqtt_port} of 127.0.0.1 is free"
         problem = await self._context.run_in_thread(self._context.outside.try_broker, settings)
-        where = f"{settings.mqtt_broker}:{settings.mqtt_port}"
-        line = {"ok": not problem, "text": problem or f"{where} took the connection"}
+        line = {"ok": not problem, "text": problem or well}
         return {"success": True, "ok": not problem, "lines": [line]}
 
     # log and audit
@@ -200,7 +232,7 @@ class ServiceRoutes:
         return Reply(msgspec.json.encode(answer), status=200 if answer["ready"] else 503)
 
 
-def _texts(body: dict[str, Any]) -> dict[str, str]:
+def changes_of(body: dict[str, Any]) -> dict[str, str]:
     """The settings that a request names, as ``.env`` writes them; what is masked is left out."""
     values = body.get("settings", body)
     if not isinstance(values, dict):

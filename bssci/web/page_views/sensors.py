@@ -18,7 +18,7 @@ from bssci.web.page_views.base import (
     timeline,
 )
 from bssci.web.views.ranges import RANGES
-from bssci.web.views.sensors import SORTS, STATUSES
+from bssci.web.views.sensors import LARGEST_GAP, SORTS, STATUSES
 
 MAX_PER_PAGE = 200
 UPLINKS = 25
@@ -118,11 +118,10 @@ def _state(row: dict[str, Any], connected: int) -> tuple[str, str]:
 
 def _with_losses(uplinks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each with how many counters are missing before it; newest first."""
-    steps = [newer["cnt"] - older["cnt"] - 1 for newer, older in pairwise(uplinks)]
-    return [
-        uplink | {"lost_before": lost if 0 < lost < 1000 else 0}
-        for uplink, lost in zip(uplinks, [*steps, 0], strict=False)
-    ]
+    received = {uplink["cnt"] for uplink in uplinks}
+    between = [range(older["cnt"] + 1, newer["cnt"]) for newer, older in pairwise(uplinks)]
+    lost = [len(set(gap) - received) if len(gap) < LARGEST_GAP else 0 for gap in between]
+    return [uplink | {"lost_before": missing} for uplink, missing in zip(uplinks, [*lost, 0], strict=False)]
 
 
 def _charts(signal: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]]:

@@ -42,22 +42,24 @@ class ServicePages(PageData):
 
     async def live(self, call: Call) -> dict[str, Any]:
         """Query: kind, station, sensor, q, before."""
+        newest = self._context.journal.last_seq
         read = await self._views.events.read(
             before=call.integer("before", 0, 1, LARGEST) or None,
             kinds=tuple(filter(None, [call.choice("kind", KINDS)])),
             sensor=call.optional_eui("sensor"),
             station=call.optional_eui("station"),
+            text=call.text("q"),
             limit=EVENTS,
         )
         events = read["events"]
-        wanted = call.text("q").lower()
         sinks = self._context.center.queue_statistics()
         last = self._context.journal.last_seq
         deliveries = self._context.center.deliveries()
         for event in events:
             event["delivered_at"] = delivered_at(deliveries, event["seq"])
         return {
-            "events": [event for event in events if wanted in _text(event)] if wanted else events,
+            "events": events,
+            "newest": max([newest, *(event["seq"] for event in events[:1])]),
             "delivered": {name: last - figures["queued"] for name, figures in sinks.items()},
             "kinds": KINDS,
             "older": read["next"],
@@ -149,8 +151,3 @@ def device(agent: str) -> str:
         return agent
     system = next((name for part, name in _SYSTEMS.items() if part in agent), None)
     return f"{_BROWSERS.get(browser, browser)} {found[browser]}{f' on {system}' if system else ''}"
-
-
-def _text(event: dict[str, Any]) -> str:
-    """What a search looks through."""
-    return " ".join(str(value) for value in event.values()).lower()

@@ -30,18 +30,47 @@ function findings(answer) {
   return found;
 }
 
+// Resolves to true if no station would be refused, or if that is meant.
+function meant(refused) {
+  if (!refused.length) return true;
+  const text = refused.length === 1 ? "1 connected base station would be refused" : `${refused.length} connected base stations would be refused`;
+  return confirmed(`${text} until it has a new bundle.`, {
+    action: "Lock out",
+    danger: true,
+    type: "lock out",
+    content: make("p", { class: "eui break" }, refused.join(", ")),
+  });
+}
+
+async function generate(form) {
+  const values = valuesOf(form);
+  if (!(await confirmed(form.dataset.question, { action: "Generate", danger: true }))) return;
+  const { refused_stations: refused = [] } = await api("POST", "/api/certificates/generate?dry_run=1", values);
+  if (!(await meant(refused))) return;
+  await api("POST", "/api/certificates/generate", { ...values, force: refused.length > 0 });
+  toast("ok", "Generated.");
+  location.reload();
+}
+
+function showAuthority(form) {
+  const field = form.elements.namedItem("ca");
+  field.disabled = form.elements.namedItem("type").value !== "set";
+  field.closest(".field").hidden = field.disabled;
+}
+
 async function upload(form, dryRun) {
   const body = {};
-  for (const name of ["certificate", "key"]) {
-    const file = form.elements.namedItem(name).files[0];
+  for (const name of ["certificate", "key", "ca"]) {
+    const field = form.elements.namedItem(name);
+    const file = !field.disabled && field.files[0];
     if (file) body[name] = await file.text();
   }
   if (!body.certificate) throw new Error("Choose a certificate first.");
   const path = `/api/certificates/upload/${form.elements.namedItem("type").value}`;
   if (!dryRun) {
-    const asked = form.querySelector(".note.warning .eui");
-    if (asked && !(await confirmed("Lock out the base stations that are named?", { action: "Use it", danger: true }))) return;
-    await api("POST", path, { ...body, force: Boolean(asked) });
+    const { refused_stations: refused = [] } = await api("POST", `${path}?dry_run=1`, body);
+    if (!(await meant(refused))) return;
+    await api("POST", path, { ...body, force: refused.length > 0 });
     location.reload();
     return;
   }
@@ -72,7 +101,12 @@ function on(selector, work) {
 export function start() {
   on("[data-bundle]", bundle);
   on("[data-restore]", restore);
+  on("[data-generate]", generate);
   const form = on("[data-upload]", (it) => upload(it, true));
   form?.querySelector("[data-upload-apply]").addEventListener("click", () => upload(form, false).catch((error) => showError(form, error)));
-  form?.addEventListener("change", () => { form.querySelector("[data-upload-apply]").hidden = true; });
+  form?.addEventListener("change", () => {
+    form.querySelector("[data-upload-apply]").hidden = true;
+    showAuthority(form);
+  });
+  if (form) showAuthority(form);
 }

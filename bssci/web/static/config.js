@@ -4,7 +4,11 @@ import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { make, note, toast } from "./dom.js";
 
+const WAIT = 400; // ms without a key until what was typed is checked
+
 let saved = false;
+let timer = 0;
+let round = 0;
 const form = document.querySelector("[data-config-form]");
 const fields = () => [...form.elements].filter((it) => it.name && !it.disabled);
 const differs = (field) => field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field));
@@ -21,14 +25,58 @@ function mark() {
   bar.querySelector("[data-change-count]").textContent = list.length === 1 ? "1 setting changed" : `${list.length} settings changed`;
 }
 
+function mayNotSave() {
+  const button = form.querySelector("[data-savebar] [type=submit]");
+  if (button) button.disabled = Boolean(form.querySelector("[aria-invalid]"));
+}
+
+function refuse(field, text) {
+  document.getElementById(`e-${field.name}`).textContent = text;
+  field.setAttribute("aria-invalid", "true");
+  mayNotSave();
+}
+
+// Each answer names one setting; the others are asked for without it.
+async function check(typed) {
+  const mine = ++round;
+  const wrong = new Map();
+  let list = changed();
+  while (list.length) {
+    try {
+      await api("POST", "/api/config?dry_run=1", valuesOf(list));
+      break;
+    } catch (error) {
+      if (error.status !== 422 || mine !== round) return;
+      const field = list.find((it) => it.name === error.field) ?? (list.includes(typed) ? typed : list[0]);
+      // What only follows from a setting that is refused already is not told.
+      const words = error.message.split(/\W+/);
+      if (![...wrong.keys()].some((it) => words.includes(it.name))) wrong.set(field, error.message);
+      list = list.filter((it) => it !== field);
+    }
+  }
+  if (mine !== round) return;
+  forget();
+  for (const [field, text] of wrong) refuse(field, text);
+}
+
+function settle() {
+  clearTimeout(timer);
+  round += 1;
+}
+
+function typed(event) {
+  mark();
+  settle();
+  timer = setTimeout(check, WAIT, event.target);
+}
+
 function showError(error) {
   const field = error.field && form.elements.namedItem(error.field);
   if (!field) {
     toast("error", error.message);
     return;
   }
-  document.getElementById(`e-${error.field}`).textContent = error.message;
-  field.setAttribute("aria-invalid", "true");
+  refuse(field, error.message);
   field.focus();
 }
 
@@ -37,6 +85,7 @@ function forget() {
     field.removeAttribute("aria-invalid");
     document.getElementById(`e-${field.name}`).textContent = "";
   }
+  mayNotSave();
 }
 
 function difference(list) {
@@ -50,6 +99,7 @@ function difference(list) {
 async function save() {
   const list = changed();
   if (!list.length) return;
+  settle();
   forget();
   try {
     await api("POST", "/api/config?dry_run=1", valuesOf(list));
@@ -92,8 +142,8 @@ function filter(text) {
 }
 
 export function start() {
-  form.addEventListener("input", mark);
-  form.addEventListener("reset", () => setTimeout(() => { forget(); mark(); }));
+  form.addEventListener("input", typed);
+  form.addEventListener("reset", () => setTimeout(() => { settle(); forget(); mark(); }));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     save();

@@ -8,6 +8,9 @@ import { moment, timeElement } from "./time.js";
 const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
+const SILENT = 35000; // two pings of the service and some
+const EXPORTED = 1000;
+const EXPORT_TURNS = 20;
 const $ = (selector) => document.querySelector(selector);
 const rows = $("[data-live-rows]");
 const sinks = $("[data-live]").dataset.sinks.split(" ").filter(Boolean);
@@ -15,7 +18,6 @@ const kinds = $("[data-live]").dataset.kinds.split(" ");
 const query = new URLSearchParams([...new FormData($("[data-live] form"))].filter(([, value]) => value));
 
 const wanted = (query.get("q") ?? "").toLowerCase();
-query.delete("q");
 
 let waiting = [];
 let passed = 0;
@@ -24,6 +26,8 @@ let said = 0;
 let paused = false;
 let source = null;
 let lastAt = Date.now();
+let triedAt = 0;
+let newest = Number($("[data-live]").dataset.newest);
 let kept = [];
 
 const link = (kind, eui) => make("a", { class: "eui", href: `/${kind}/${encodeURIComponent(eui)}` }, eui);
@@ -105,6 +109,9 @@ function say() {
 function take(message) {
   lastAt = Date.now();
   const event = JSON.parse(message.data);
+  // What was missed is sent again, with what is already here.
+  if (event.seq <= newest) return;
+  newest = event.seq;
   if (wanted && !message.data.toLowerCase().includes(wanted)) return;
   received += 1;
   waiting.push(event);
@@ -115,9 +122,10 @@ function take(message) {
 
 function listen() {
   source?.close();
-  const newest = rows.firstElementChild?.dataset.key;
+  triedAt = Date.now();
   const since = new URLSearchParams(query);
-  if (newest) since.set("since", newest);
+  since.delete("q");
+  since.set("since", newest);
   source = new EventSource(`/api/live?${since}`);
   source.addEventListener("open", () => { lastAt = Date.now(); state(); });
   source.addEventListener("error", () => {
@@ -127,13 +135,17 @@ function listen() {
   });
   for (const kind of kinds) source.addEventListener(kind, take);
   source.addEventListener("skipped", (message) => { passed += JSON.parse(message.data).count; });
+  // Numbers begin anew with another journal.
+  source.addEventListener("hello", (message) => { newest = Math.min(newest, JSON.parse(message.data).seq); });
   source.addEventListener("ping", () => { lastAt = Date.now(); });
 }
 
 function state() {
-  const open = source?.readyState === EventSource.OPEN;
-  if (paused) tell("paused", "Paused");
-  else if (!open) tell("stale", `No connection: events until ${moment(new Date(lastAt)).slice(11)}, trying again`);
+  const silent = Date.now() - lastAt > SILENT;
+  const lost = silent || source?.readyState !== EventSource.OPEN;
+  if (silent && Date.now() - triedAt > SILENT && document.visibilityState === "visible") listen();
+  if (lost) tell("stale", `No connection: events until ${moment(new Date(lastAt)).slice(11)}, trying again`);
+  else if (paused) tell("paused", "Paused");
   else tell("fresh", "Live");
 }
 
@@ -148,22 +160,32 @@ async function older(event) {
     const response = await fetch(`/live?${back}`, { headers: { "X-Refresh": "1" }, credentials: "same-origin" });
     if (!response.ok) throw new Error(`The service answered ${response.status}.`);
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    rows.append(...page.querySelector("[data-live-rows]").children);
+    const found = [...page.querySelector("[data-live-rows]").children];
     const next = page.querySelector("[data-live]").dataset.older;
+    rows.append(...found);
+    if (found.length) $("[data-live-empty]").hidden = true;
     section.dataset.older = next;
     if (!next) button.remove();
+    else if (!found.length) toast("info", "Nothing found in this part of the past: go on with \u201cEarlier events\u201d.");
   } catch (error) {
     toast("error", error.message);
   }
 }
 
 async function exported() {
-  let events = kept;
+  let events = [];
   try {
     const all = new URLSearchParams(query);
-    all.set("limit", "1000");
-    events = (await api("GET", `/api/events?${all}`)).events;
+    all.set("limit", String(EXPORTED));
+    for (let turn = 0; turn < EXPORT_TURNS && events.length < EXPORTED; turn += 1) {
+      const found = await api("GET", `/api/events?${all}`);
+      events.push(...found.events);
+      if (!found.next) break;
+      all.set("before", found.next);
+    }
+    events = events.slice(0, EXPORTED);
   } catch {
+    events = kept;
     toast("warning", "The journal could not be read: only what arrived here is exported.");
   }
   const text = events.map((event) => JSON.stringify(event)).join("\n");

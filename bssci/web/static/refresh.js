@@ -6,6 +6,7 @@ import { noteServerTime, showTimes, moment } from "./time.js";
 const sign = () => document.querySelector(".freshness");
 const interval = Number(document.body.dataset.refresh ?? 0) * 1000;
 const LEAST = 1000;
+const PATIENCE = 10000;
 const KINDS = [
   "uplink", "sensor-status", "sensor-auto-detached", "sensor-warning", "sensor-problem", "command-response", "downlink-status", "downlink-reception",
 ];
@@ -83,7 +84,7 @@ function put(page) {
 }
 
 async function load(url) {
-  const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin" });
+  const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
   if (response.redirected && new URL(response.url).pathname === "/login") {
     clearTimeout(timer);
     tell("stale", "Your session has ended: log in again");
@@ -180,7 +181,7 @@ function syncFields() {
   }
 }
 
-// Events of this page's sensor: each asks for a refresh, at most one a second.
+// Events of this page's sensor, and a lost connection: each asks for a refresh, at most one a second.
 function startEvents(path) {
   let source = null;
   let due = null;
@@ -192,7 +193,7 @@ function startEvents(path) {
         refresh();
       }, LEAST / 2);
     };
-    for (const kind of KINDS) source.addEventListener(kind, ask);
+    for (const kind of [...KINDS, "error"]) source.addEventListener(kind, ask);
   };
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") begin();

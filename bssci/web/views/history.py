@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+import msgspec
+
 from bssci.model import EUI, Uplink
 from bssci.web.context import Context
 from bssci.web.errors import invalid, not_found
@@ -14,6 +16,9 @@ from bssci.web.event_json import event_dict
 from bssci.web.sampler import METRICS
 from bssci.web.views.ranges import RANGES, Range
 
+SLICE = 500
+"""events that a search for a text looks at in one go"""
+SLICES = 6
 ON_DASHBOARD = (("uplinks", "duplicates"), ("stations_online",), ("sensors_active",), ("backlog",))
 
 
@@ -88,13 +93,33 @@ class EventViews:
         kinds: tuple[str, ...] = (),
         sensor: EUI | None = None,
         station: EUI | None = None,
+        text: str = "",
         limit: int = 100,
     ) -> dict[str, Any]:
-        """Events, newest first. ``next`` goes on: there may be more even if few, or none, were found."""
-        events, following = await self._journal.look_back(
-            before=before, limit=limit, kinds=kinds, sensor=sensor, station=station
-        )
-        return {"events": [event_dict(seq, event) for seq, event in events], "next": following or None}
+        """Events, newest first. ``next`` goes on: there may be more even if few, or none, were found.
+
+        :param text: is in the JSON of the event, in capitals or not.
+        """
+        wanted = text.lower()
+        found: list[dict[str, Any]] = []
+        following = before or 0
+        for _ in range(SLICES if wanted else 1):
+            events, following = await self._journal.look_back(
+                before=following or None,
+                limit=SLICE if wanted else limit,
+                kinds=kinds,
+                sensor=sensor,
+                station=station,
+            )
+            for seq, event in events:
+                described = event_dict(seq, event)
+                if not wanted or wanted in msgspec.json.encode(described).decode().lower():
+                    found.append(described)
+                    if wanted and len(found) == limit:
+                        return {"events": found, "next": seq}
+            if not following:
+                break
+        return {"events": found, "next": following or None}
 
     async def one(self, seq: int) -> dict[str, Any]:
         """One event, and how far every sink is with it; of an uplink also copies that came late."""

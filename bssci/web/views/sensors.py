@@ -36,6 +36,10 @@ STATUSES = (
     "auto-detach pending",
     "auto-detached",
 )
+SILENT = ("warning", "auto-detach pending")
+"""states that the status ``warning`` stands for"""
+LARGEST_GAP = 1000
+"""counters; a step that is larger is no loss"""
 
 
 class Standing(NamedTuple):
@@ -61,6 +65,8 @@ class Standing(NamedTuple):
                 return not self.attached
             case "refused":
                 return self.refused
+            case "warning":
+                return self.state in SILENT
         return self.state == status
 
 
@@ -141,6 +147,10 @@ class SensorViews:
         """All sensors by EUI; gathered anew every 2 s, and when the configuration changed."""
         return await self._lock.run(lambda: ensureDeferred(self._current()))
 
+    def forget(self) -> None:
+        """What was gathered is over: sensors were attached or detached."""
+        self._gathered_at = None
+
     async def _current(self) -> Standings:
         configured = list(self._center.sensors)
         now = self._context.clock.seconds()
@@ -150,8 +160,8 @@ class SensorViews:
             or len(configured) != len(self._gathered_of)
             or any(map(_is_other, configured, self._gathered_of))
         ):
-            await self._gather(configured)
             self._gathered_at = now
+            await self._gather(configured)
         return self._standings
 
     async def _gather(self, configured: Configured) -> None:
@@ -203,6 +213,7 @@ class SensorViews:
         for state, count in self._states.items():
             if state != "detached":
                 counts[state] = count
+        counts["warning"] = sum(self._states[state] for state in SILENT)
         return counts
 
     def _row(self, standing: Standing, registrations: dict[str, int]) -> dict[str, Any]:
@@ -219,13 +230,13 @@ class SensorViews:
             "shortAddr": f"{sensor.short_address:04X}",
             "bidi": sensor.bidirectional,
             "tags": list(sensor.tags),
-            "registration": "attached" if standing.attached else "detached",
+            "registration": "attached" if self._center.attachments.is_attached(eui) else "detached",
             "over_the_air": attachment is not None and attachment.over_the_air,
             "reason": attachment.reason if attachment else "configured",
             "attached_at": registrations.get("attached", 0),
             "refused_by": registrations.get("refused", 0),
             "status": standing.state,
-            "warning": standing.state in ("warning", "auto-detach pending"),
+            "warning": standing.state in SILENT,
             "inactive_seconds": silence.inactive_seconds if silence else None,
             "seconds_until_detach": silence.seconds_until_detach if silence else None,
             "last_seen_at": activity.last_seen_at if activity else None,
@@ -390,6 +401,17 @@ _KEYS: dict[str, Callable[[Standing], Any]] = {
 
 
 def _lost(counters: list[int]) -> int:
-    """Counters missing between received ones; a step back is a sensor that began anew."""
-    steps = (after - before for before, after in zip(counters, counters[1:], strict=False))
-    return sum(step - 1 for step in steps if 1 < step < 1000)
+    """Counters missing in every run of received ones, which may come late.
+
+    A counter below its run, or there already, is of a sensor that began anew.
+    """
+    lost, low, high = 0, 0, 0
+    run: set[int] = set()
+    for counter in counters:
+        if counter in run or not low <= counter < high + LARGEST_GAP or not run:
+            lost += high - low + 1 - len(run) if run else 0
+            low = high = counter
+            run = set()
+        run.add(counter)
+        high = max(high, counter)
+    return lost + (high - low + 1 - len(run) if run else 0)

@@ -112,7 +112,7 @@ class StatusViews:
                 "unknown": status["sensors"]["unknown"],
                 "attached": sensors["attached"],
                 "detached": sensors["detached"],
-                "warning": sensors["warning"] + sensors["auto-detach pending"],
+                "warning": sensors["warning"],
                 "failed": sensors["refused"],
                 "never_seen": sensors["never seen"],
             },
@@ -140,7 +140,7 @@ class StatusViews:
             (
                 not status["journal"]["writable"],
                 "error",
-                "The journal cannot store: base stations are told to keep their data",
+                "The journal cannot store: uplinks are refused, and base stations are told to keep them",
                 "/logs?level=error",
             ),
             (not self._context.outside.listening(), "error", "Base stations cannot connect", "/logs"),
@@ -163,10 +163,9 @@ class StatusViews:
                 "/sensors?status=refused",
             ),
             (
-                sensors["warning"] + sensors["auto-detach pending"] > 0,
+                sensors["warning"] > 0,
                 "warning",
-                f"{_many(sensors['warning'] + sensors['auto-detach pending'], 'sensor is', 'sensors are')}"
-                " silent and will be detached",
+                f"{_many(sensors['warning'], 'sensor is', 'sensors are')} silent and will be detached",
                 "/sensors?status=warning",
             ),
         ]

@@ -25,7 +25,13 @@ class Core:
         self._closing = False
         self._released = False
         self._waiting_for_close: list[Deferred[None]] = []
-        self._writer = Writer("journal writer", database.connect(), reactor, committed=self._committed)
+        self._writer = Writer(
+            "journal writer",
+            database.connect(),
+            reactor,
+            committed=self._committed,
+            ended=self._transaction_ended,
+        )
         self._reader = Reader("journal reader", database.connect_to_read(), reactor)
 
     def _start(self) -> None:
@@ -76,6 +82,9 @@ class Core:
         self._released = True
         for waiting in self._waiting_for_close:
             waiting.callback(None)
+
+    def _transaction_ended(self, committed: bool) -> None:
+        """Hook, in the writing thread, after each transaction."""
 
     def _committed(self) -> None:
         """The writer has finished a group, and its Deferreds have fired."""

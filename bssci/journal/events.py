@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from bssci.journal.database import Database
 from bssci.journal.errors import StorageError
@@ -56,6 +57,7 @@ class Events(Receptions):
         self.last_seq = self._read_now(_last_seq)
         """sequence number of the newest event on disk"""
         self._next_seq = self.last_seq + 1
+        self._appending = 0
         self._tail = Tail(self.last_seq, tail_bytes)
         self._subscribers: list[Callable[[], None]] = []
         self._announced_seq = self.last_seq
@@ -89,7 +91,9 @@ class Events(Receptions):
         rows = [_row(seq, event) for seq, event in enumerate(events, first)]
         self._next_seq += len(rows)
         deferred: Deferred[int] = Deferred()
-        deferred.addCallback(self._stored, events, sum([len(row[-1]) for row in rows]))
+        self._appending += 1
+        size = sum([len(row[-1]) for row in rows])
+        deferred.addCallbacks(self._stored, self._not_stored, (events, size))
         trims = () if trim_receptions_before is None else (trim_receptions_before,)
         self._writer.submit(Submission(deferred, first, ((self._events, rows), (TRIMS, trims), *beside)))
         return deferred
@@ -175,11 +179,23 @@ class Events(Receptions):
         self._keys_leaving = False
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:
+        self._appending -= 1
         if events:
             self._waiting_keys += len(events)
             self._tail.append(first, events, size)
             self.last_seq = first + len(events) - 1
         return first
+
+    def _not_stored(self, failure: Failure) -> Failure:
+        self._appending -= 1
+        # Numbers that no event got are given again: sinks count by them how much waits.
+        if not self._appending and isinstance(failure.value, StorageError):
+            self._next_seq = self.last_seq + 1
+        return failure
+
+    def _transaction_ended(self, committed: bool) -> None:
+        """In the writing thread."""
+        self._keys.settle(committed)
 
     def _committed(self) -> None:
         super()._committed()

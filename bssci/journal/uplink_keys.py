@@ -25,28 +25,38 @@ SLICE = 1024
 
 
 class UplinkKeys:
-    """For the journal's writing thread alone, where events are stored in their order.
-
-    A change that was rolled back may have added keys of events that never were; whoever finds
-    them finds no event.
-    """
+    """For the journal's writing thread alone, where events are stored in their order."""
 
     def __init__(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
         """``rows``: (end point, packet counter, sequence number) of the uplinks behind the checkpoint."""
         self._waiting: dict[EUI, list[tuple[int, int]]] = {}
         self._leaving: dict[EUI, list[tuple[int, int]]] = {}
         self._leaving_rows: list[tuple[EUI, int, int]] = []
+        self._unsettled: list[tuple[EUI, int, int]] = []
         self.add(rows)
+        self.settle(True)
 
     def add(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
-        """New uplinks."""
+        """New uplinks, found from now on; they stay if :meth:`settle` confirms them."""
         waiting = self._waiting
-        for eui, counter, seq in rows:
+        first = len(self._unsettled)
+        self._unsettled += rows
+        for eui, counter, seq in self._unsettled[first:]:
             found = waiting.get(eui)
             if found is None:
                 waiting[eui] = [(counter, seq)]
             else:
                 found.append((counter, seq))
+
+    def settle(self, committed: bool) -> None:
+        """What was added since the last time is on disk now, or never will be."""
+        if not committed:
+            for eui, _, _ in reversed(self._unsettled):
+                known = self._waiting if eui in self._waiting else self._leaving
+                known[eui].pop()
+                if not known[eui]:
+                    del known[eui]
+        self._unsettled = []
 
     def find(self, cursor: sqlite3.Cursor, keys: Sequence[tuple[EUI, int]]) -> list[int]:
         """Sequence numbers of the uplinks with one of these (end point, packet counter), rising."""

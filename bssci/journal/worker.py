@@ -164,10 +164,16 @@ class Writer(Worker):
         reactor: Reactor,
         *,
         committed: Callable[[], None],
+        ended: Callable[[bool], None],
     ) -> None:
-        """``committed`` is called in the reactor's thread after each group's Deferreds have fired."""
+        """Whom to tell.
+
+        :param committed: called in the reactor's thread after each group's Deferreds have fired.
+        :param ended: called in the writing thread after each transaction: whether it was committed.
+        """
         self.statistics = WriterStatistics()
         self._committed = committed
+        self._transaction_ended = ended
         self._failures = 0
         super().__init__(name, connection, reactor)
 
@@ -221,7 +227,9 @@ class Writer(Worker):
             # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
             if self._connection.in_transaction:
                 self._connection.rollback()
+            self._transaction_ended(False)
             raise
+        self._transaction_ended(True)
 
     def _report(self, error: Exception) -> None:
         if self._failures % 100 == 0:

@@ -9,7 +9,7 @@ from twisted.internet import defer
 
 from bssci.journal import StorageError
 from bssci.model import EUI, SensorStatus, StationStatus
-from tests.support.journal import SENSOR, STATION, HeldWriter, online, reception, uplink
+from tests.support.journal import SENSOR, STATION, HeldWriter, disk_full, online, reception, uplink
 
 
 def count(table: str):
@@ -179,6 +179,20 @@ async def test_a_full_journal_refuses_and_recovers_when_old_events_go(open_journ
     await journal.trim(before_at=1.0, delivered_seq=journal.last_seq)
     await journal.append_receptions(STATION, 1, [reception(n) for n in range(500)])
     await journal.append_events([uplink(n) for n in range(20)])
+
+
+async def test_numbers_of_events_that_were_not_stored_are_given_again(journal, expected_errors):
+    for _ in range(2):
+        with HeldWriter(journal):
+            refused = [journal.append_events([uplink(1), uplink(2)]), journal.append_events([online()])]
+            full = journal.write(disk_full)
+        for deferred in (*refused, full):
+            with pytest.raises(StorageError):
+                await deferred
+    assert await journal.append_events([uplink(1), uplink(2)]) == 1
+    assert await journal.append_events([online()]) == 3
+    assert [seq for seq, _ in await journal.read_events(0, 10)] == [1, 2, 3]
+    expected_errors.clear()
 
 
 async def test_the_inbox_is_trimmed_with_the_events_that_it_became(journal):

@@ -7,7 +7,7 @@ import pytest
 from bssci.journal import events, uplink_keys
 from bssci.journal.errors import StorageError
 from bssci.model import EUI
-from tests.support.journal import SENSOR, online, uplink
+from tests.support.journal import SENSOR, HeldWriter, disk_full, online, uplink
 
 OTHER = EUI("FCA84A0300005678")
 
@@ -95,6 +95,35 @@ async def test_a_disk_that_fails_on_the_way_loses_no_key(journal, monkeypatch, e
     await journal.append_events([uplink(n) for n in range(12, 24)])
     await settle(journal)
     assert await seqs(journal, *[(SENSOR, n) for n in range(24)]) == list(range(1, 25))
+    expected_errors.clear()
+
+
+async def test_those_of_uplinks_that_are_not_stored_are_not_kept(journal, expected_errors):
+    await journal.append_events([uplink(1), uplink(1, OTHER)])
+    before = {eui: list(keys) for eui, keys in journal._keys._waiting.items()}
+    for _ in range(3):
+        with HeldWriter(journal):
+            stored = journal.append_events([uplink(2), uplink(3)])
+            full = journal.write(disk_full)
+        for deferred in (stored, full):
+            with pytest.raises(StorageError):
+                await deferred
+    assert journal._keys._waiting == before
+    expected_errors.clear()
+
+
+async def test_those_on_their_way_to_disk_when_it_fails_are_not_kept_either(journal, expected_errors):
+    await journal.append_events([uplink(1)])
+    with HeldWriter(journal):
+        stored = journal.append_events([uplink(2), uplink(1, OTHER)])
+        leaving = journal.write(lambda cursor: journal._keys.begin())
+        again = journal.append_events([uplink(3)])
+        full = journal.write(disk_full)
+    for deferred in (stored, leaving, again, full):
+        with pytest.raises(StorageError):
+            await deferred
+    assert (journal._keys._waiting, journal._keys._leaving) == ({}, {SENSOR: [(1, 1)]})
+    assert await seqs(journal, (SENSOR, 1), (SENSOR, 2), (SENSOR, 3), (OTHER, 1)) == [1]
     expected_errors.clear()
 
 

@@ -9,7 +9,16 @@ from twisted.internet import defer
 from twisted.logger import capturedLogs
 
 from bssci.journal import StorageError
-from tests.support.journal import OTHER_STATION, SENSOR, STATION, HeldWriter, online, reception, uplink
+from tests.support.journal import (
+    OTHER_STATION,
+    SENSOR,
+    STATION,
+    HeldWriter,
+    disk_full,
+    online,
+    reception,
+    uplink,
+)
 
 
 class Mischief(Exception):
@@ -19,12 +28,6 @@ class Mischief(Exception):
 def failing(cursor: sqlite3.Cursor) -> None:
     cursor.execute("INSERT INTO setting (name, value) VALUES ('half', 'done')")
     raise Mischief
-
-
-def disk_full(cursor: sqlite3.Cursor) -> None:
-    error = sqlite3.OperationalError("database or disk is full")
-    error.sqlite_errorcode = sqlite3.SQLITE_FULL
-    raise error
 
 
 def inbox_rows(cursor: sqlite3.Cursor) -> int:

@@ -41,6 +41,13 @@ def online(at: float = 1_700_000_000.0) -> StationState:
     return StationState(at=at, base_station_eui=STATION, state="online")
 
 
+def disk_full(cursor: sqlite3.Cursor) -> None:
+    """A change that fails as if the disk was full."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise error
+
+
 class HeldWriter:
     """While it is entered, the journal's writer is in the middle of a transaction and stays there."""
 

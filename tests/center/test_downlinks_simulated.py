@@ -25,6 +25,7 @@ class Cable:
     """Carries messages between a simulated station and the service center, until it is cut."""
 
     peer = "simulated"
+    certificate = b""
 
     def __init__(self, site: DownlinkHouse, simulated: SimulatedStation) -> None:
         self.site = site
@@ -49,6 +50,8 @@ class Cable:
 
     def disconnect(self, reason: str) -> None:
         """Nobody asks for it here."""
+
+    abort = disconnect
 
     def carry(self) -> None:
         self.site.settle()

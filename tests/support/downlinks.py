@@ -164,6 +164,14 @@ class Gateway(Line):
         return bool(self.take(DlDataResRsp))
 
 
+def gateway(site: DownlinkHouse, counter: int = 1, **options: bool) -> Gateway:
+    """A base station that hears the sensor."""
+    gateway = Gateway(site)
+    gateway.come(**options)
+    gateway.hear(counter)
+    return gateway
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[DownlinkHouse]:
     house = DownlinkHouse(tmp_path)

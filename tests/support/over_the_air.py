@@ -77,6 +77,7 @@ class FakeLink:
     """Keeps what is sent to a station."""
 
     peer = "test"
+    certificate = b""
 
     def __init__(self) -> None:
         self.sent: list[Message] = []
@@ -90,6 +91,8 @@ class FakeLink:
 
     def disconnect(self, reason: str) -> None:
         """The tests lose connections themselves."""
+
+    abort = disconnect
 
     def of(self, *kinds: type[Sent]) -> list[Sent]:
         return [message for message in self.sent if isinstance(message, kinds)]

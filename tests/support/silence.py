@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
@@ -15,11 +16,12 @@ from bssci.center.listening import Listening
 from bssci.center.sensors import Sensors
 from bssci.center.silence import Silence, State
 from bssci.center.turns import Turns
-from bssci.model import EUI, AnyEvent, Reception, StationState, Uplink
+from bssci.model import EUI, AnyEvent, Reception, SensorWarning, StationState, Uplink
 from tests.support.inline_journal import InlineJournal
 
 EPOCH = 1_700_000_000.0
 STATION = EUI("CAFE000000000001")
+MINUTE = 60.0
 HOUR = 3600.0
 WARNING, DETACH, INTERVAL = 36 * HOUR, 72 * HOUR, HOUR
 
@@ -177,9 +179,7 @@ class Watch:
     def reload(self) -> None:
         """endpoints.json was changed by hand."""
         reloaded = self.sensors.reload()
-        reloaded.addCallback(
-            lambda changes: ensureDeferred(self.attachments.changed(changes, at=self.now()))
-        )
+        reloaded.addCallback(lambda changes: ensureDeferred(self.attachments.changed(changes, at=self.now())))
         self.settle()
 
     def configure_limits(self, *, enabled: bool = True, **changes: float) -> None:
@@ -212,3 +212,33 @@ class Watch:
         found: list[tuple[int, AnyEvent]] = []
         reading.addCallback(found.extend)
         return [event for _, event in found if isinstance(event, kinds)]
+
+
+def restart(watch: Watch) -> None:
+    watch.settle()
+    watch.kill()
+    watch.open()
+    watch.connect()
+
+
+def warnings(watch: Watch) -> list[SensorWarning]:
+    return watch.events(SensorWarning)
+
+
+@pytest.fixture
+def make_watch(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
+    watches: list[Watch] = []
+
+    def make(*args: int, **options: object) -> Watch:
+        watches.append(Watch(tmp_path, *args, **options))
+        watches[-1].connect()
+        return watches[-1]
+
+    yield make
+    for watch in watches:
+        watch.stop()
+
+
+@pytest.fixture
+def watch(make_watch: Callable[..., Watch]) -> Watch:
+    return make_watch()

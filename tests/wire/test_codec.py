@@ -19,6 +19,7 @@ from bssci.wire.messages import (
     AttPrp11,
     DetPrp,
     DlDataQue,
+    DlDataRes,
     Error,
     Message,
     Ping,
@@ -231,11 +232,13 @@ def test_a_wrong_downlink(plain: dict[str, Any], changes: dict[str, Any], code: 
     "allowed", [{"userData": []}, {"userData": [[]]}, {"cntDepend": True, "packetCnt": [7]}]
 )
 def test_an_allowed_downlink(allowed: dict[str, Any]) -> None:
-    MSGPACK.decode(pack(_QUEUE | allowed))
+    message = MSGPACK.decode(pack(_QUEUE | allowed))
+    assert {name: getattr(message, name) for name in allowed} == allowed
 
 
 def test_an_expired_downlink_has_neither_time_nor_counter() -> None:
-    MSGPACK.decode(pack(_RESULT | {"result": "expired", "txTime": None, "packetCnt": None}))
+    message = MSGPACK.decode(pack(_RESULT | {"result": "expired", "txTime": None, "packetCnt": None}))
+    assert message == DlDataRes(opId=9, epEui=1, queId=2, result="expired")
 
 
 @pytest.mark.parametrize(

@@ -1,85 +1,19 @@
-"""The client against a broker in memory: connecting, publishing, losing, stopping."""
+"""The client against a broker in memory: connecting, losing, stopping, other settings."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 
 from bssci.sinks.mqtt import client as client_module
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
-from bssci.sinks.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE, WINDOW
-from tests.support.mqtt_broker import FakeBroker, Kind, packet, publish
+from bssci.sinks.mqtt.client import Message
+from bssci.sinks.mqtt.connection import WINDOW
+from tests.support.mqtt_broker import Kind, publish
+from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
 
-SETTINGS = MqttSettings(host="broker.example", client_id="center", username="user", password="Pa55word")
-
-
-class Fixture:
-    """A client, its clock, its broker, and what it called back."""
-
-    def __init__(self, settings: MqttSettings = SETTINGS) -> None:
-        self.clock = Clock()
-        self.broker = FakeBroker()
-        self.events: list[object] = []
-        self.skipped: list[object] = []
-        self.client = MqttClient(
-            self.clock,
-            settings,
-            on_online=lambda: self.events.append("online"),
-            on_offline=self.events.append,
-            on_message=lambda *message: self.events.append(message),
-            on_skipped=lambda *message: self.skipped.append(message),
-            connect=self.broker.connect,
-        )
-
-    def turn(self) -> None:
-        self.clock.advance(0)
-
-    def go_online(self) -> None:
-        self.client.start()
-        self.come_back()
-
-    def come_back(self) -> None:
-        """The broker accepts the connection that is there; what was said until then is forgotten."""
-        self.turn()
-        self.broker.accept()
-        self.turn()
-        self.broker.packets()
-
-    def wait_for_attempt(self) -> float:
-        """Time until the next attempt, s."""
-        attempts, waited = self.broker.attempts, 0.0
-        while self.broker.attempts == attempts:
-            self.clock.advance(0.25)
-            waited += 0.25
-            assert waited < 60
-        return waited
-
-    def publish(self, *payloads: bytes) -> list[object]:
-        """What became of it: empty, [None] or [failure]."""
-        outcome: list[object] = []
-        self.client.publish([Message("t", payload) for payload in payloads]).addBoth(outcome.append)
-        self.turn()
-        return outcome
-
-    def published(self) -> list[bytes]:
-        return [one.publish[1] for one in self.broker.packets() if one.kind is Kind.PUBLISH]
-
-
-@pytest.fixture
-def it() -> Fixture:
-    fixture = Fixture()
-    fixture.go_online()
-    return fixture
-
-
-def offline(outcome: list[object]) -> str:
-    """The text of the MqttOffline that ``outcome`` must consist of."""
-    (failure,) = outcome
-    assert failure.check(MqttOffline)
-    return failure.getErrorMessage()
+__all__ = ["it"]
 
 
 # Connecting
@@ -201,27 +135,6 @@ def test_no_secret_is_told(it):
     assert "Pa55word" not in "".join(lines) + repr(it.client.statistics) + repr(SETTINGS)
 
 
-def test_a_silent_broker_is_noticed(it):
-    it.clock.pump([1.0] * int(SILENCE - 1))
-    assert it.client.online
-    it.clock.pump([1.0] * 2)
-    assert it.events == ["online", "nothing heard from the broker for 45 s"]
-
-
-def test_a_ping_keeps_the_connection(it, monkeypatch):
-    monkeypatch.setattr("paho.mqtt.client.time_func", it.clock.seconds)
-    it.broker.drop()
-    it.wait_for_attempt()
-    it.come_back()
-    for _ in range(200):
-        it.clock.advance(1.0)
-        it.turn()
-        for one in it.broker.packets():
-            assert one.kind is Kind.PINGREQ
-            it.broker.send(Kind.PINGRESP, b"")
-    assert it.client.online
-
-
 def test_a_failing_keepalive_costs_the_connection_only(it, monkeypatch, expected_errors):
     connection = it.client._connection
     monkeypatch.setattr(connection._engine, "loop_misc", lambda: 1 / 0)
@@ -248,55 +161,6 @@ def test_publishing_offline_fails_at_once():
     assert it.published() == []
 
 
-def test_a_batch_is_done_with_its_last_acknowledgement(it):
-    outcome = it.publish(b"1", b"2", b"3")
-    sent = [one.publish for one in it.broker.packets()]
-    assert [payload for _, payload, _ in sent] == [b"1", b"2", b"3"]
-    first, second, third = [number for _, _, number in sent]
-    it.broker.acknowledge(first, third)
-    assert outcome == []
-    it.broker.acknowledge(second, second, 999)
-    assert outcome == [None]
-    assert (it.client.statistics.published, it.client.statistics.acknowledged) == (3, 3)
-
-
-def test_one_write_a_turn(it):
-    it.broker.wire.writes.clear()
-    it.client.publish([Message("a", b"1"), Message("b", b"2")])
-    it.client.publish([Message("c", b"3", retain=True)])
-    it.client.subscribe(["d"])
-    assert it.broker.wire.writes == []
-    it.turn()
-    assert len(it.broker.wire.writes) == 1
-    kinds = [(one.kind, one.flags) for one in it.broker.packets()]
-    assert kinds == [(Kind.SUBSCRIBE, 2), (Kind.PUBLISH, 2), (Kind.PUBLISH, 2), (Kind.PUBLISH, 3)]
-
-
-def test_the_window_bounds_what_is_in_flight_and_keeps_the_order(it):
-    payloads = [b"%d" % number for number in range(2 * WINDOW + 10)]
-    outcome = it.publish(*payloads)
-    after = it.publish(b"after")
-    received = []
-    while not after:
-        sent = [one.publish for one in it.broker.packets()]
-        assert 0 < len(sent) <= WINDOW
-        received += [payload for _, payload, _ in sent]
-        it.broker.acknowledge(*[number for _, _, number in sent])
-        it.turn()
-    assert received == [*payloads, b"after"]
-    assert outcome == after == [None]
-
-
-def test_nothing_is_sent_while_the_broker_does_not_read(it):
-    it.broker.wire.producer.pauseProducing()
-    outcome = it.publish(b"1", b"2")
-    assert it.published() == []
-    it.broker.wire.producer.resumeProducing()
-    it.turn()
-    assert it.published() == [b"1", b"2"]
-    assert outcome == []
-
-
 def test_a_lost_connection_fails_what_it_did_not_acknowledge_and_sends_nothing_again(it):
     done, half, waiting = it.publish(b"0"), it.publish(b"1", b"2"), it.publish(*[b"3"] * WINDOW)
     sent = [one.publish[2] for one in it.broker.packets()]
@@ -312,59 +176,6 @@ def test_a_lost_connection_fails_what_it_did_not_acknowledge_and_sends_nothing_a
     assert it.published() == []
     assert it.publish(b"4") == []
     assert it.published() == [b"4"]
-
-
-def test_a_broker_that_acknowledges_nothing_is_left(it):
-    outcome = it.publish(b"1")
-    for _ in range(int(SILENCE) + 1):
-        it.clock.advance(1.0)
-        if not it.broker.wire.closed:
-            it.broker.publish("still", b"there")
-    assert offline(outcome) == "the broker acknowledged nothing for 45 s"
-
-
-def test_an_impossible_topic_fails_its_own_batch_only(it):
-    outcome, other = [], []
-    it.client.publish([Message("good", b"1"), Message("a/+", b"2")]).addBoth(outcome.append)
-    it.client.publish([Message("good", b"3")]).addBoth(other.append)
-    it.turn()
-    assert outcome[0].check(ValueError)
-    sent = [one.publish for one in it.broker.packets()]
-    assert [payload for _, payload, _ in sent] == [b"1", b"3"]
-    it.broker.acknowledge(*[number for _, _, number in sent])
-    assert other == [None]
-
-
-def test_an_empty_batch_is_done(it):
-    assert it.publish() == [None]
-
-
-def test_qos_0_is_done_when_written():
-    it = Fixture(replace(SETTINGS, qos=0))
-    it.go_online()
-    outcome = []
-    it.client.publish([Message("t", b"%d" % number) for number in range(WINDOW + 1)]).addBoth(outcome.append)
-    it.broker.wire.writes.clear()
-    it.turn()
-    assert outcome == [None]
-    assert [data.count(b"\0\x01t") for data in it.broker.wire.writes] == [WINDOW, 1]
-    assert it.client.statistics.acknowledged == WINDOW + 1
-    it.broker.wire.producer.pauseProducing()
-    it.publish(b"1")
-    assert it.clock.getDelayedCalls()[0].getTime() > it.clock.seconds()
-
-
-def test_qos_2_is_done_with_pubcomp():
-    it = Fixture(replace(SETTINGS, qos=2))
-    it.go_online()
-    outcome = it.publish(b"1")
-    number = it.broker.packets()[0].publish[2].to_bytes(2, "big")
-    it.broker.send(Kind.PUBREC, number)
-    it.turn()
-    assert [one.kind for one in it.broker.packets()] == [Kind.PUBREL]
-    assert outcome == []
-    it.broker.send(Kind.PUBCOMP, number)
-    assert outcome == [None]
 
 
 # Subscribing
@@ -419,12 +230,6 @@ def test_refused_and_impossible_subscriptions_are_logged(it):
     assert it.client.online
 
 
-def test_messages_arrive(it):
-    it.broker.publish("a/b", b"\x00\xff", retained=True)
-    it.broker.publish("a/b", b"")
-    assert it.events[1:] == [("a/b", b"\x00\xff", True), ("a/b", b"", False)]
-
-
 def test_a_callback_that_raises_costs_nothing(it, expected_errors):
     seen = []
 
@@ -438,53 +243,6 @@ def test_a_callback_that_raises_costs_nothing(it, expected_errors):
     assert it.client.online
     assert [failure.type for failure in expected_errors] == [ZeroDivisionError] * 2
     expected_errors.clear()
-
-
-def test_an_undecodable_topic_is_dropped(it):
-    it.broker.receive(packet(Kind.PUBLISH, b"\0\x02\xff\xfex") + publish("a", b"1"))
-    assert it.events[1:] == [("a", b"1", False)]
-
-
-def test_a_flood_is_taken_in_slices(it):
-    one = publish("flood", b"x" * 100)
-    count = 3 * SLICE // len(one)
-    it.broker.receive(one * count)
-    assert len(it.events) - 1 <= SLICE // len(one)
-    assert it.broker.wire.producerState == "paused"
-    for _ in range(3):
-        it.turn()
-    assert len(it.events) - 1 == count
-    assert it.broker.wire.producerState == "producing"
-
-
-def test_an_oversize_message_is_skipped(it):
-    it.broker.receive(publish("large", bytes(MAXIMUM_PACKET)) + publish("small", b"1"))
-    for _ in range(MAXIMUM_PACKET // SLICE + 2):
-        it.turn()
-    assert it.events[1:] == [("small", b"1", False)]
-    assert it.client.statistics.oversize == 1
-    assert it.skipped == [("large", MAXIMUM_PACKET, False)]
-    assert [sent for sent in it.broker.packets() if sent.kind is Kind.PUBACK] == []
-
-
-def test_an_oversize_message_is_acknowledged_so_that_it_does_not_come_again(it):
-    large = packet(Kind.PUBLISH, b"\0\1a\x12\x34" + bytes(MAXIMUM_PACKET), flags=3)
-    it.broker.receive(large[:-1])
-    it.turn()
-    assert it.broker.packets() == [] and it.skipped == []
-    it.broker.receive(large[-1:])
-    it.turn()
-    [sent] = it.broker.packets()
-    assert (sent.kind, sent.packet_id) == (Kind.PUBACK, 0x1234)
-    assert it.skipped == [("a", MAXIMUM_PACKET, True)]
-    assert it.client.online
-
-
-def test_nonsense_closes_the_connection(it):
-    it.broker.receive(b"\xf0\0")
-    assert it.broker.wire.disconnecting
-    it.broker.close()
-    assert it.events[1].startswith("the broker does not speak MQTT")
 
 
 # Stopping

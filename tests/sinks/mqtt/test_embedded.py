@@ -120,12 +120,16 @@ async def test_it_is_started_again_when_it_dies(port, monkeypatch):
 async def test_it_is_killed_if_it_does_not_end(broker, monkeypatch):
     monkeypatch.setattr(embedded, "TERM_TIMEOUT", 0.1)
     await broker.start()
-    broker._child._process.signalProcess("STOP")
+    process = broker._child._process.pid
+    os.kill(process, signal.SIGSTOP)
     await broker.stop()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
-async def test_stopping_what_never_started(broker):
-    await broker.stop()
+async def test_stopping_what_never_started(broker, failures):
+    assert await broker.stop() is None
+    assert failures == []
 
 
 def child(port: int) -> subprocess.Popen:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import DeferredQueue, ensureDeferred
+from twisted.internet.defer import DeferredQueue
 
 from bssci.sinks.mqtt import client as client_module
 from bssci.sinks.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
@@ -90,32 +90,32 @@ async def round_trip(watched: Watched, count: int = 300) -> None:
 
 
 @pytest.mark.parametrize("qos", [0, 1, 2])
-def test_tcp(mosquitto, start, qos):  # noqa: F811
-    return ensureDeferred(round_trip(start(at(mosquitto(), qos=qos))))
+async def test_tcp(mosquitto, start, qos):  # noqa: F811
+    await round_trip(start(at(mosquitto(), qos=qos)))
 
 
-def test_by_host_name(mosquitto, start):  # noqa: F811
-    return ensureDeferred(round_trip(start(replace(at(mosquitto()), host="localhost"))))
+async def test_by_host_name(mosquitto, start):  # noqa: F811
+    await round_trip(start(replace(at(mosquitto()), host="localhost")))
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_tls_with_a_client_certificate(mosquitto, start, tls_files, host):  # noqa: F811
+async def test_tls_with_a_client_certificate(mosquitto, start, tls_files, host):  # noqa: F811
     broker = mosquitto(tls=tls_files)
-    return ensureDeferred(round_trip(start(replace(with_tls(broker, tls_files), host=host))))
+    await round_trip(start(replace(with_tls(broker, tls_files), host=host)))
 
 
-def test_websockets(mosquitto, start):  # noqa: F811
-    return ensureDeferred(round_trip(start(at(mosquitto(websockets=True), transport="websockets"))))
+async def test_websockets(mosquitto, start):  # noqa: F811
+    await round_trip(start(at(mosquitto(websockets=True), transport="websockets")))
 
 
-def test_websockets_over_tls(mosquitto, start, tls_files):  # noqa: F811
+async def test_websockets_over_tls(mosquitto, start, tls_files):  # noqa: F811
     broker = mosquitto(websockets=True, tls=tls_files)
-    return ensureDeferred(round_trip(start(with_tls(broker, tls_files, transport="websockets"))))
+    await round_trip(start(with_tls(broker, tls_files, transport="websockets")))
 
 
-def test_username_and_password(mosquitto, start):  # noqa: F811
+async def test_username_and_password(mosquitto, start):  # noqa: F811
     broker = mosquitto(users={"center": "right"})
-    return ensureDeferred(round_trip(start(at(broker, username="center", password="right")), 1))
+    await round_trip(start(at(broker, username="center", password="right")), 1)
 
 
 async def refused(client: MqttClient) -> str:

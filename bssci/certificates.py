@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from bssci.model import EUI, parse_eui
@@ -24,6 +25,8 @@ LIFE = timedelta(days=1826)
 """of what the authority issues; never beyond its own end"""
 SOON = timedelta(days=30)
 """before its end a certificate is warned about"""
+MADE_BY_INIT = ("CERT_FILE", "KEY_FILE", "CA_FILE")
+"""settings whose files ``bssci init`` makes"""
 _CLOCK_SKEW = timedelta(days=1)
 """Certificates begin this much earlier: clocks of gateways are not to be trusted."""
 _HEX_EUI = re.compile(
@@ -127,20 +130,53 @@ def read_key(path: Path, setting: str) -> PrivateKey:
 
     :raises CertificateError: naming the file and the ``setting`` that points to it.
     """
+    key = _read_key(path, setting)
+    if not isinstance(key, PrivateKey):
+        raise CertificateError(f"{path}: is neither an elliptic-curve nor an RSA key; set {setting} to one")
+    return key
+
+
+def _read_key(path: Path, setting: str) -> PrivateKeyTypes:
     data = _read(path, setting)
     try:
-        key = serialization.load_pem_private_key(data, password=None)
+        return serialization.load_pem_private_key(data, password=None)
     except TypeError:
         raise CertificateError(
             f"{path}: is protected by a password; remove it with `openssl pkey -in {path} -out NEW`"
         ) from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise CertificateError(
             f"{path}: holds no PEM private key; set {setting} to a file that does"
         ) from None
-    if not isinstance(key, PrivateKey):
-        raise CertificateError(f"{path}: is neither an elliptic-curve nor an RSA key; set {setting} to one")
-    return key
+
+
+def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509.Certificate], PrivateKey]:
+    """A server's certificate with its chain, and its key.
+
+    :param prefix: of the settings that point to them: ``WEB_`` of WEB_CERT_FILE and WEB_KEY_FILE.
+    :raises CertificateError: naming file and setting; also if they do not belong together.
+    """
+    chain, found = read_certificates(certificate, f"{prefix}CERT_FILE"), read_key(key, f"{prefix}KEY_FILE")
+    _refuse_strangers(chain[0], certificate, found, key, prefix)
+    return chain, found
+
+
+def read_client_pair(
+    certificate: Path, key: Path, prefix: str
+) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
+    """As :func:`read_pair`, of a client: with a key of any kind, as its server takes them."""
+    chain, found = read_certificates(certificate, f"{prefix}CERT_FILE"), _read_key(key, f"{prefix}KEY_FILE")
+    _refuse_strangers(chain[0], certificate, found, key, prefix)
+    return chain, found
+
+
+def _refuse_strangers(
+    certificate: x509.Certificate, cert_file: Path, key: PrivateKeyTypes, key_file: Path, prefix: str
+) -> None:
+    if key.public_key() != certificate.public_key():
+        raise CertificateError(
+            f"{key_file}: is not the key of {cert_file}; set {prefix}KEY_FILE and {prefix}CERT_FILE to a pair"
+        )
 
 
 def describe(certificate: x509.Certificate) -> Description:
@@ -172,11 +208,7 @@ def check_pair(cert_file: Path, key_file: Path, ca_file: Path, now: datetime) ->
     :raises CertificateError: if it cannot.
     """
     authorities = read_certificates(ca_file, "CA_FILE")
-    chain = read_certificates(cert_file, "CERT_FILE")
-    if read_key(key_file, "KEY_FILE").public_key() != chain[0].public_key():
-        raise CertificateError(
-            f"{key_file}: is not the key of {cert_file}; set KEY_FILE and CERT_FILE to a pair"
-        )
+    chain, _ = read_pair(cert_file, key_file)
     if not _signed_by(chain, authorities):
         raise CertificateError(
             f"{cert_file}: is not signed by {ca_file} (signed by {chain[0].issuer.rfc4514_string()}); "
@@ -239,7 +271,8 @@ def _read(path: Path, setting: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise CertificateError(f"{path}: does not exist; run `bssci init`, or set {setting}") from None
+        remedy = "run `bssci init`, or set" if setting in MADE_BY_INIT else "set"
+        raise CertificateError(f"{path}: does not exist; {remedy} {setting}") from None
     except OSError as error:
         raise CertificateError(f"{path}: cannot be read: {error.strerror}; check {setting}") from None
 

@@ -15,7 +15,6 @@ from twisted.python import usage
 from bssci import __version__, logs, settings
 from bssci.center.configuration import Configuration
 from bssci.sinks import discovery
-from bssci.sinks.discovery import SinkError
 
 _log = Logger()
 
@@ -41,9 +40,9 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         try:
-            others = {setting.name for setting in discovery.own_settings(discovery.discover().values())}
+            others = discovery.own_setting_names()
             self.configuration = Configuration(self, os.environ, settings.ENV_FILE, deferToThread, others)
-        except (settings.SettingsError, SinkError) as error:
+        except settings.SettingsError as error:
             raise SystemExit(f"bssci: {error}") from None
         if self.parent is not None and not any(self.parent.get(name) for name in TWISTD_LOGS):
             log_observer.chosen = self.configuration.current

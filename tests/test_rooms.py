@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GROUND = {
     "model", "wire", "files", "fileset", "clock", "logs", "parsers", "settings", "certificates", "bundles",
-    "server_tls", "endpoints",
+    "server_tls", "endpoints", "settings_trial", "broker_trial",
 }  # fmt: skip
 HOUSE = GROUND | {
     "journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service",
@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "bundles": {"model", "files", "certificates"},
     "endpoints": {"model", "files"},
     "server_tls": {"certificates", "clock"},
+    "settings_trial": {"certificates", "settings"},
+    "broker_trial": {"certificates", "settings"},
     "simulator": {"wire"},
     "journal": GROUND,
     "center": GROUND | {"journal"},

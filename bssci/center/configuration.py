@@ -13,7 +13,8 @@ from twisted.logger import Logger
 
 from bssci import settings
 from bssci.center.errors import CommandError
-from bssci.settings import SETTINGS, Origin, Settings, SettingsError
+from bssci.settings import SETTINGS, Origin, Settings
+from bssci.settings_trial import refuse_unusable
 
 CREDENTIALS = frozenset({"MQTT_USERNAME", "MQTT_PASSWORD"})
 """never told to, nor taken from, MQTT"""
@@ -86,10 +87,14 @@ class Configuration:
 
         :raises CommandError: as :meth:`change`.
         """
-        return (await self._lock.run(lambda: ensureDeferred(self._tried(self._draft, values))))[0]
+        return (await self._lock.run(lambda: ensureDeferred(self._tried(values))))[0]
+
+    async def draft(self, values: Mapping[str, str]) -> Settings:
+        """The same, whether or not the service could start with what the settings point to."""
+        return (await self._lock.run(lambda: ensureDeferred(self._tried(values, usable=False))))[0]
 
     async def _change(self, values: Mapping[str, str]) -> frozenset[str]:
-        loaded = await self._tried(self._write, values)
+        loaded = await self._tried(values, keep=True)
         before, (self.current, self.origins, self.warnings) = self.current, loaded
         changed = frozenset(
             name
@@ -101,35 +106,41 @@ class Configuration:
             if names & changed:
                 try:
                     watcher(self.current)
-                except Exception:
+                except Exception:  # one watcher, of a sink perhaps, keeps no other from the change
                     self.log.failure("setting not taken over {names}", names=sorted(names & changed))
         return changed
 
-    async def _tried(self, attempt: Callable[..., Loaded], values: Mapping[str, str]) -> Loaded:
+    async def _tried(self, values: Mapping[str, str], *, usable: bool = True, keep: bool = False) -> Loaded:
         for name in values:
             if name not in SETTINGS:
                 raise CommandError("invalid", f"{name} is not a setting", name)
             if self.is_fixed(name):
                 raise CommandError("conflict", f"{name} is fixed by the {self.origins[name]}", name)
         try:
-            loaded: Loaded = await self._run_in_thread(attempt, values)
-        except SettingsError as error:
+            loaded: Loaded = await self._run_in_thread(self._draft, values, usable, keep)
+        except ValueError as error:
             raise CommandError("invalid", str(error), _named(error, values)) from error
         except OSError as error:
             raise CommandError("unavailable", f"{self._env_file}: {error.strerror}") from error
         return loaded
 
-    def _write(self, values: Mapping[str, str]) -> Loaded:
-        return self._draft(values, keep=True)
+    def _draft(self, values: Mapping[str, str], usable: bool, keep: bool) -> Loaded:
+        """The settings as they would be read from ``.env`` with these values. Blocks.
 
-    def _draft(self, values: Mapping[str, str], keep: bool = False) -> Loaded:
-        """The settings as they would be read from ``.env`` with these values."""
+        :param usable: only if the service could start with what they point to.
+        :param keep: write them.
+        :raises ValueError: one is wrong, or cannot be used.
+        """
         draft = self._env_file.with_name(f"{self._env_file.name}.new")
         try:
             if self._env_file.exists():
                 shutil.copy2(self._env_file, draft)
             settings.update_env_file(draft, values)
             loaded = self._load(draft)
+            if usable:
+                refuse_unusable(loaded[0], values)
+                if "SINKS" in values:
+                    self.check_sinks(loaded[0])
             if keep:
                 os.replace(draft, self._env_file)
         finally:
@@ -163,6 +174,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _named(error: SettingsError, values: Mapping[str, str]) -> str | None:
-    """The setting that an error is about, if it is one of those that were to change."""
-    return next((name for name in values if name in str(error)), None)
+def _named(error: ValueError, values: Mapping[str, str]) -> str | None:
+    """The setting that an error is about, if it is one of those that were to change: named first."""
+    text = str(error)
+    return min((name for name in values if name in text), key=text.find, default=None)

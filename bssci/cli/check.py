@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import certificates, endpoints, settings
-from bssci.cli.ports import cannot_connect, listening_places, listening_problems, reachable, tls_certificate
+from bssci.broker_trial import EMBEDDED, try_broker
+from bssci.cli.ports import listening_places, listening_problems, reachable, tls_certificate
 from bssci.files import prepare_directory
 from bssci.journal import JournalError
 from bssci.journal.database import check_file
@@ -46,11 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     """All that can be said without starting the service; nothing more if the settings are wrong."""
     try:
-        factories = discovery.discover()
-        others = {setting.name for setting in discovery.own_settings(factories.values())}
-        chosen, _, warnings = settings.load({}, environ, env_file, others)
-        discovery.choose(factories, chosen.sinks)
-    except (settings.SettingsError, discovery.SinkError) as error:
+        chosen, _, warnings = settings.load({}, environ, env_file, discovery.own_setting_names())
+        discovery.choose(discovery.discover(), chosen.sinks)
+    except settings.SettingsError as error:
         yield Finding("error", str(error))
         return
     for warning in warnings:
@@ -134,14 +133,11 @@ def _listening(chosen: Settings) -> Iterator[Finding]:
 
 
 def _broker(chosen: Settings) -> Finding:
-    if chosen.mqtt_broker == "embedded":
+    if chosen.mqtt_broker == EMBEDDED:
         if find_spec("amqtt") is None:
             return Finding("error", "MQTT_BROKER=embedded needs amqtt: `pip install bssci[broker]`")
         return Finding("ok", "broker: embedded")
-    place = f"{chosen.mqtt_broker}:{chosen.mqtt_port}"
-    reason = cannot_connect(chosen.mqtt_broker, chosen.mqtt_port)
-    if reason is not None:
-        return Finding(
-            "error", f"broker: {place} does not answer: {reason}; start it, or set MQTT_BROKER and MQTT_PORT"
-        )
-    return Finding("ok", f"broker: {place} answers")
+    trouble = try_broker(chosen)
+    if trouble:
+        return Finding("error", f"broker: {trouble}")
+    return Finding("ok", f"broker: {chosen.mqtt_broker}:{chosen.mqtt_port} takes our connection")

@@ -12,6 +12,7 @@ from pathlib import Path
 from bssci import bundles, certificates, settings
 from bssci.bundles import Made
 from bssci.files import prepare_directory, write_atomically
+from bssci.sinks import discovery
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make what is missing, naming each file."""
-    chosen, _, warnings = settings.load({}, os.environ, settings.ENV_FILE)
+    chosen, _, warnings = settings.load({}, os.environ, settings.ENV_FILE, discovery.own_setting_names())
     for warning in warnings:
         print(f"warning: {warning}")
     for made in _everything(chosen, [*local_hosts(), *arguments.host]):

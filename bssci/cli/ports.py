@@ -45,15 +45,6 @@ def cannot_listen(host: str, port: int) -> str | None:
     return None
 
 
-def cannot_connect(host: str, port: int, timeout: float = 3.0) -> str | None:
-    """Why nobody answers there within ``timeout`` s, in words; None if somebody does."""
-    try:
-        with socket.create_connection((host, port), timeout):
-            return None
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-
-
 def tls_certificate(host: str, port: int, timeout: float = 1.0) -> bytes | None:
     """The certificate (DER) that a TLS server there shows to anybody, or None."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -120,8 +120,7 @@ class UplinkKeys:
 def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
     """The keys that are not on disk, for the start."""
     return cursor.execute(
-        "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' "
-        "AND seq > ?",
+        "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' AND seq > ?",
         (find_checkpoint(cursor, UPLINK_KEY) or 0,),
     ).fetchall()
 

@@ -6,16 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from bssci import plugins
-from bssci.settings import SETTINGS, Settings
+from bssci.settings import SETTINGS, Settings, SettingsError
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 
+_log = Logger()
 
-class SinkError(ValueError):
+
+class SinkError(SettingsError):
     """A sink cannot be used; one line that says what to change."""
 
 
@@ -63,16 +66,28 @@ def own_settings(factories: Iterable[Any]) -> list[SinkSetting]:
     ]
 
 
+def own_setting_names() -> set[str]:
+    """What the settings are called that installed sinks bring along.
+
+    :raises SinkError: as :func:`discover`.
+    """
+    return {setting.name for setting in own_settings(discover().values())}
+
+
 def build(factory: Any, settings: Settings, texts: Mapping[str, str], center: Any) -> Any:
     """One sink.
 
     :param texts: what the environment and ``.env`` say, for the sink's own settings.
-    :raises SinkError: a setting is wrong.
+    :raises SinkError: a setting is wrong, or the sink is.
     """
     try:
         sink = factory.build(_values(factory.settings, settings, texts), center)
     except ValueError as error:
         raise SinkError(f"sink {factory.name}: {error}") from error
+    except Exception as error:  # whoever wrote the plugin; the operator must hear which one it is
+        _log.failure("sink not built {sink}", sink=factory.name)
+        text = f"{type(error).__name__}: {error}".replace("\n", " ")
+        raise SinkError(f"sink {factory.name} failed: {text}; the log says where") from error
     try:
         verifyObject(ISink, sink)
     except Invalid as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twisted.internet.ssl import CertificateOptions
 
-from bssci.certificates import CertificateError, read_certificates, read_key
+from bssci.certificates import read_pair
 from bssci.server_tls import identity
 from bssci.settings import Settings
 
@@ -30,11 +30,4 @@ class WebFiles:
 
     def load(self) -> CertificateOptions:
         """:raises CertificateError: one line that names file, place and remedy."""
-        chain = read_certificates(self.certificate, "WEB_CERT_FILE")
-        key = read_key(self.key, "WEB_KEY_FILE")
-        if key.public_key() != chain[0].public_key():
-            raise CertificateError(
-                f"{self.key}: is not the key of {self.certificate}; "
-                "set WEB_KEY_FILE and WEB_CERT_FILE to a pair"
-            )
-        return CertificateOptions(**identity(chain, key))
+        return CertificateOptions(**identity(*read_pair(self.certificate, self.key, "WEB_")))

@@ -55,6 +55,11 @@ def test_a_change_is_written_told_and_in_force(make: Make, env_file: Path) -> No
         ({"STATUS_INTERVAL": "-1"}, "invalid", "STATUS_INTERVAL"),
         ({"DEDUPLICATION_DELAY": "1", "STATUS_INTERVAL": "x"}, "invalid", "STATUS_INTERVAL"),
         ({"AUTO_DETACH_TIMEOUT": "5"}, "invalid", "AUTO_DETACH_TIMEOUT"),
+        (
+            {"AUTO_DETACH_TIMEOUT": "5", "AUTO_DETACH_WARNING_TIMEOUT": "6"},
+            "invalid",
+            "AUTO_DETACH_WARNING_TIMEOUT",
+        ),
         ({"NOTHING": "1"}, "invalid", "NOTHING"),
         ({"LOG_LEVEL": "debug"}, "conflict", "LOG_LEVEL"),
         ({"MQTT_PORT": "1"}, "conflict", "MQTT_PORT"),
@@ -115,6 +120,30 @@ def test_what_would_be_is_only_looked_at(make: Make, env_file: Path) -> None:
     assert checked.status_interval == 60
     assert configuration.current.status_interval == 100
     assert env_file.read_text() == before
+
+
+def test_what_the_service_could_not_start_with_is_refused(make: Make, env_file: Path) -> None:
+    configuration, before = make(), env_file.read_text()
+    values = {"STATUS_INTERVAL": "60", "MQTT_CA_FILE": "absent.pem"}
+    for attempt in (configuration.check, configuration.change):
+        with pytest.raises(CommandError, match="does not exist") as raised:
+            result_of(ensureDeferred(attempt(values)))
+        assert (raised.value.code, raised.value.field) == ("invalid", "MQTT_CA_FILE")
+    assert result_of(ensureDeferred(configuration.draft(values))).mqtt_ca_file == Path("absent.pem")
+    assert configuration.current.status_interval == 100
+    assert env_file.read_text() == before
+
+
+def test_a_sink_that_is_not_installed_is_refused(make: Make) -> None:
+    def check_sinks(settings: Settings) -> None:
+        raise ValueError(f"SINKS: no sink {settings.sinks[0]!r} is installed")
+
+    configuration = make()
+    configuration.check_sinks = check_sinks
+    with pytest.raises(CommandError, match="no sink 'paper'") as raised:
+        result_of(configuration.change({"STATUS_INTERVAL": "60", "SINKS": "paper"}))
+    assert raised.value.field == "SINKS"
+    assert result_of(configuration.change({"STATUS_INTERVAL": "60"})) == {"STATUS_INTERVAL"}
 
 
 def test_secrets_are_masked(make: Make) -> None:

@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from bssci.broker_trial import try_broker
 from bssci.cli import check, main
 
 pytestmark = pytest.mark.parts
@@ -32,7 +33,8 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> Path:
-    """A healthy installation: what is ``taken`` plays the broker."""
+    """A healthy installation; of its broker see ``tests/test_broker_trial.py``."""
+    monkeypatch.setattr(check, "try_broker", lambda settings: "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")
     monkeypatch.setenv("LISTEN_PORT", str(free_port))
@@ -61,7 +63,7 @@ def test_a_healthy_installation(capsys: pytest.CaptureFixture[str], free_port: i
         "ok: endpoints.json: 0 sensors",
         "ok: data: can be read and written",
         f"ok: LISTEN_PORT: 127.0.0.1:{free_port} is free",
-        f"ok: broker: 127.0.0.1:{taken_port} answers",
+        f"ok: broker: 127.0.0.1:{taken_port} takes our connection",
     ]
 
 
@@ -106,7 +108,7 @@ def test_every_fault_is_reported(
         f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
         "stop what listens there, or set LISTEN_PORT to another port",
     ]
-    assert good == ["ok: settings", f"ok: broker: 127.0.0.1:{taken_port} answers"]
+    assert good == ["ok: settings", f"ok: broker: 127.0.0.1:{taken_port} takes our connection"]
 
 
 def test_a_journal_that_would_not_open(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
@@ -148,9 +150,10 @@ def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[st
     )
 
 
-def test_a_broker_that_does_not_answer(
+def test_a_broker_that_does_not_take_us(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
+    monkeypatch.setattr(check, "try_broker", try_broker)
     monkeypatch.setenv("MQTT_PORT", str(free_port))
     status, _, bad = report(capsys)
     assert (status, bad) == (

@@ -11,6 +11,7 @@ import pytest
 from bssci import certificates
 from bssci.cli import main
 from bssci.cli.init import local_hosts
+from bssci.sinks import SinkSetting, discovery
 
 
 @pytest.fixture(autouse=True)
@@ -112,6 +113,27 @@ def test_bad_settings_stop_it(directory: Path, capsys: pytest.CaptureFixture[str
     assert main(["init"]) == 1
     assert capsys.readouterr().err.startswith("error: WEB_PORT='many' (.env)")
     assert contents(directory).keys() == {".env"}
+
+
+def test_a_setting_of_an_installed_sink_is_one(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "own_settings", lambda factories: [SinkSetting("INFLUX_URL", "", "where")])
+    (directory / ".env").write_text("INFLUX_URL=here\nINFLUX_ULR=there\n")
+    assert main(["init"]) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
+    assert warnings == ["warning: .env line 2: INFLUX_ULR is not a setting"]
+
+
+def test_sinks_that_do_not_go_together_are_one_line(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise discovery.SinkError("two sink plugins are named 'influx'")
+
+    monkeypatch.setattr(discovery, "discover", fail)
+    assert main(["init"]) == 1
+    assert capsys.readouterr().err == "error: two sink plugins are named 'influx'\n"
 
 
 def test_a_bundle_for_one_more_station(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import succeed
 from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.settings import load
@@ -102,3 +103,18 @@ def test_what_is_wrong_is_one_line(factory: Factory, texts: dict[str, str], said
     with pytest.raises(SinkError, match=said) as refused:
         discovery.build(factory, SETTINGS, texts, None)
     assert "\n" not in str(refused.value)
+
+
+def test_a_sink_that_breaks_is_named_and_its_traceback_logged(expected_errors: list[Failure]) -> None:
+    class Broken(Factory):
+        def build(self, settings, center):
+            raise RuntimeError("two\nlines")
+
+    with pytest.raises(
+        SinkError, match=r"^sink sample failed: RuntimeError: two lines; the log says where$"
+    ) as refused:
+        discovery.build(Broken(), SETTINGS, {}, None)
+    assert "\n" not in str(refused.value)
+    [failure] = expected_errors
+    assert failure.check(RuntimeError) and "raise RuntimeError" in failure.getTraceback()
+    expected_errors.clear()

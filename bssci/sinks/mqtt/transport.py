@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -25,6 +21,7 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from bssci.certificates import read_certificates, read_client_pair
 from bssci.sinks.mqtt.values import MqttSettings
 
 CONNECT_TIMEOUT = 10.0
@@ -41,7 +38,7 @@ async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStrea
     What carries it is returned as soon as that is there: TLS, websocket and
     MQTT may still be shaking hands.
 
-    :raises OSError, ValueError: for a certificate or key file that cannot be used
+    :raises bssci.certificates.CertificateError: for a file that cannot be used, naming file and setting
     :raises twisted.internet.error.ConnectError: and others, if nobody answers
     """
     endpoint: IStreamClientEndpoint = HostnameEndpoint(
@@ -65,15 +62,19 @@ async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStrea
 def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
     """TLS as ``settings`` want it: who may be at the other end, and who we are. Reads files.
 
-    :raises OSError: if one cannot be read
-    :raises ValueError: if one holds something else, naming it
+    :raises bssci.certificates.CertificateError: for a file that cannot be used, naming file and setting
     """
-    trust = None
+    trust, identity = None, {}
     if settings.ca_file:
+        authorities = read_certificates(Path(settings.ca_file), "MQTT_CA_FILE")
         trust = trustRootFromCertificates(
-            [Certificate(crypto.X509.from_cryptography(one)) for one in _certificates(settings.ca_file)]
+            [Certificate(crypto.X509.from_cryptography(one)) for one in authorities]
         )
-    identity = _identity(settings.cert_file, settings.key_file) if settings.cert_file else {}
+    if settings.cert_file:
+        # The key may stand in the certificate's file.
+        key_file = Path(settings.key_file or settings.cert_file)
+        (certificate, *chain), key = read_client_pair(Path(settings.cert_file), key_file, "MQTT_")
+        identity = {"certificate": certificate, "privateKey": key, "extraCertChain": chain}
     return optionsForClientTLS(settings.host, trust, extraCertificateOptions=identity)
 
 
@@ -89,30 +90,3 @@ def explain(failure: Failure) -> str:
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
         return f"TLS: {', '.join(entry[-1] for entry in error.args[0])}"
     return failure.getErrorMessage() or type(error).__name__
-
-
-def _identity(cert_file: str, key_file: str) -> dict[str, object]:
-    """Our certificate, its chain and its key, as Twisted's CertificateOptions take them.
-
-    The key may stand in the certificate's file.
-    """
-    certificate, *chain = _certificates(cert_file)
-    key_file = key_file or cert_file
-    key = _private_key(key_file)
-    if key.public_key() != certificate.public_key():
-        raise ValueError(f"the private key in {key_file} does not belong to the certificate in {cert_file}")
-    return {"certificate": certificate, "privateKey": key, "extraCertChain": chain}
-
-
-def _certificates(path: str) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(Path(path).read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path} holds no certificate in PEM format") from error
-
-
-def _private_key(path: str) -> PrivateKeyTypes:
-    try:
-        return load_pem_private_key(Path(path).read_bytes(), password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"{path} holds no private key in PEM format without a passphrase") from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from websockets.client import ClientProtocol
-from websockets.frames import DATA_OPCODES, Frame
 from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
@@ -15,12 +16,45 @@ from websockets.uri import WebSocketURI
 from bssci.sinks.mqtt.transport import IStream
 from bssci.sinks.mqtt.values import MqttSettings
 
-MAXIMUM_FRAME = 1 << 24
-"""bytes; a larger one costs the connection, for it cannot be skipped"""
+_LENGTHS = {126: 2, 127: 8}
+"""bytes that tell the length of a frame whose second byte says so (RFC 6455 §5.2)"""
 
 
 class WebSocketBroken(ConnectionClosed):
     """The other side does not speak websocket, or not correctly."""
+
+
+class FrameReader:
+    """Takes the frames of a server apart while they come: a frame may be longer than what may be kept."""
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._left = 0
+        self._is_payload = False
+
+    def feed(self, data: bytes) -> Iterator[tuple[bool, bytes]]:
+        """Pieces in order, each with whether it is payload; what is none comes with its header."""
+        data, self._header = self._header + data, b""
+        position = 0
+        while position < len(data):
+            if not self._left:
+                header = data[position : position + 2]
+                size = 2 + (_LENGTHS.get(header[1] & 0x7F, 0) if len(header) == 2 else 0)
+                header = data[position : position + size]
+                if len(header) < size:
+                    self._header = header
+                    return
+                self._left = int.from_bytes(header[2:]) if size > 2 else header[1]
+                # Text, binary or continued; neither reserved bits nor a mask.
+                self._is_payload = header[0] & 0x7F <= 2 and header[1] < 0x80
+                if self._is_payload:
+                    position += size
+                else:
+                    self._left += size
+            piece = data[position : position + self._left]
+            position += len(piece)
+            self._left -= len(piece)
+            yield self._is_payload, piece
 
 
 class WebSocketLayer(Protocol):
@@ -34,7 +68,8 @@ class WebSocketLayer(Protocol):
 
     def __init__(self, settings: MqttSettings, inner: Protocol) -> None:
         uri = WebSocketURI(settings.tls, settings.host, settings.port, settings.path or "/", "", None, None)
-        self._machine = ClientProtocol(uri, subprotocols=[Subprotocol("mqtt")], max_size=MAXIMUM_FRAME)
+        self._machine = ClientProtocol(uri, subprotocols=[Subprotocol("mqtt")])
+        self._frames = FrameReader()
         self._inner = inner
 
     # What the transport calls
@@ -46,14 +81,17 @@ class WebSocketLayer(Protocol):
         self._flush()
 
     def dataReceived(self, data: bytes) -> None:
-        handshaking = self._machine.state is not OPEN and self._inner.transport is None
-        self._machine.receive_data(data)
-        events = self._machine.events_received()
-        if handshaking and self._machine.state is OPEN:
-            self._inner.makeConnection(self)
-        for event in events:
-            if isinstance(event, Frame) and event.opcode in DATA_OPCODES:
-                self._inner.dataReceived(bytes(event.data))
+        while data and self._inner.transport is None:
+            line, end, data = data.partition(b"\n")
+            self._machine.receive_data(line + end)
+            if self._machine.state is OPEN:
+                self._inner.makeConnection(self)
+        for is_payload, piece in self._frames.feed(data):
+            if not is_payload:
+                self._machine.receive_data(piece)
+            elif self._machine.state is OPEN:
+                self._inner.dataReceived(piece)
+        self._machine.events_received()
         self._flush()
         if self._machine.handshake_exc is not None or self._machine.close_expected():
             self.transport.loseConnection()

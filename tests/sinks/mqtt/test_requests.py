@@ -448,6 +448,7 @@ def test_settings_take_effect_at_once(site: Site) -> None:
         ({"STATUS_INTERVAL": {}}, "invalid", "STATUS_INTERVAL"),
         ({"STATUS_INTERVAL": 60, "AUTO_DETACH_TIMEOUT": 5}, "invalid", "AUTO_DETACH_TIMEOUT"),
         ({"STATE_DIR": "/tmp"}, "invalid", "STATE_DIR"),
+        ({"STATUS_INTERVAL": 60, "MQTT_CA_FILE": "absent.pem"}, "invalid", "MQTT_CA_FILE"),
         ([], "malformed", "payload"),
     ],
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError, DNSLookupError
 from twisted.python.failure import Failure
 
+from bssci.certificates import CertificateError, certificate_to_pem, key_to_pem
 from bssci.sinks.mqtt.transport import explain, tls_options
 from bssci.sinks.mqtt.values import MqttSettings
 from tests.support.tls import tls_files  # noqa: F401
@@ -34,20 +40,30 @@ def test_certificate_and_key_in_one_file(tls_files, tmp_path):  # noqa: F811
     assert tls_options(settings(cert_file=both))
 
 
+def test_a_key_that_only_the_broker_must_know(tmp_path):
+    key, now = ed25519.Ed25519PrivateKey.generate(), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "service center")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    files = {"cert_file": tmp_path / "cert.pem", "key_file": tmp_path / "key.pem"}
+    files["cert_file"].write_bytes(certificate_to_pem(builder.sign(key, None)))
+    files["key_file"].write_bytes(key_to_pem(key))
+    assert tls_options(settings(**files))
+
+
 def test_an_unusable_file_is_named(tls_files, tmp_path):  # noqa: F811
     garbage = tmp_path / "garbage.pem"
     garbage.write_text("garbage")
-    with pytest.raises(FileNotFoundError, match="missing.pem"):
+    with pytest.raises(CertificateError, match="missing.pem: does not exist; set MQTT_CA_FILE"):
         tls_options(settings(ca_file=tmp_path / "missing.pem"))
-    with pytest.raises(ValueError, match="garbage.pem holds no certificate"):
+    with pytest.raises(CertificateError, match="garbage.pem: holds no PEM certificate; set MQTT_CA_FILE"):
         tls_options(settings(ca_file=garbage))
-    with pytest.raises(ValueError, match="garbage.pem holds no private key"):
+    with pytest.raises(CertificateError, match="garbage.pem: holds no PEM private key; set MQTT_KEY_FILE"):
         tls_options(settings(cert_file=tls_files.certificate, key_file=garbage))
 
 
 def test_a_key_of_another_certificate_is_refused(tls_files):  # noqa: F811
     other = tls_files.station_bundle() / "station_key.pem"
-    with pytest.raises(ValueError, match="does not belong to"):
+    with pytest.raises(CertificateError, match="is not the key of .*; set MQTT_KEY_FILE"):
         tls_options(settings(cert_file=tls_files.certificate, key_file=other))
 
 

@@ -11,7 +11,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from bssci.sinks.mqtt.values import MqttSettings
-from bssci.sinks.mqtt.websocket import MAXIMUM_FRAME, WebSocketLayer
+from bssci.sinks.mqtt.websocket import WebSocketLayer
 from tests.support.mqtt_broker import Wire
 
 
@@ -119,12 +119,32 @@ def test_no_http_at_all_is_explained():
     assert "did not receive a valid HTTP response" in it.inner.lost
 
 
-def test_a_frame_beyond_the_limit_costs_the_connection(ws):
-    frame = Frame(Opcode.BINARY, bytes(MAXIMUM_FRAME + 1)).serialize(mask=False)
-    ws.layer.dataReceived(frame)
+@pytest.mark.parametrize("size", [0, 125, 126, 65535, 65536])
+@pytest.mark.parametrize("step", [1, 3, 100_000])
+def test_frames_may_be_cut_anywhere(ws, size, step):
+    frames = [(Opcode.BINARY, bytes(size)), (Opcode.PING, b"there?"), (Opcode.BINARY, b"end")]
+    data = b"".join(Frame(*frame).serialize(mask=False) for frame in frames)
+    for place in range(0, len(data), step):
+        ws.layer.dataReceived(data[place : place + step])
+    assert ws.inner.received == bytes(size) + b"end"
+    assert ws.frames() == [(Opcode.PONG, b"there?")]
+
+
+def test_a_frame_is_passed_on_while_it_comes_however_long_it_is(ws):
+    ws.layer.dataReceived(b"\x82\x7f" + (1 << 40).to_bytes(8) + b"first")
+    assert ws.inner.received == b"first"
+    ws.layer.dataReceived(b"second")
+    assert ws.inner.received == b"firstsecond"
+    assert not ws.wire.disconnecting
+
+
+@pytest.mark.parametrize("header", [b"\x82\x81", b"\xc2\x01", b"\x83\x01", b"\x89\x7e\x01\x00"])
+def test_a_wrong_frame_costs_the_connection(ws, header):
+    ws.layer.dataReceived(header + bytes(256) + Frame(Opcode.BINARY, b"end").serialize(mask=False))
     assert ws.wire.disconnecting
     ws.wire.close(ConnectionDone())
     assert "websocket broken" in ws.inner.lost
+    assert ws.inner.received == b""
 
 
 def test_closing_says_so(ws):

@@ -7,9 +7,8 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates import CertificateError, check_pair, read_certificates, read_key
+from bssci.certificates import CertificateError, check_pair, read_certificates, read_client_pair, read_pair
 from bssci.settings import Settings, SettingsError
-from bssci.web.tls import WebFiles
 
 STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE")
 WEB_FILES = ("WEB_TLS", "WEB_CERT_FILE", "WEB_KEY_FILE")
@@ -39,7 +38,7 @@ def _try_station_files(settings: Settings) -> None:
 
 
 def try_other_files(settings: Settings) -> None:
-    """Those of the web admin and for the MQTT broker.
+    """Those of the web admin and for the MQTT broker. Blocks.
 
     :raises CertificateError: they could not be used.
     """
@@ -49,19 +48,15 @@ def try_other_files(settings: Settings) -> None:
 
 def _try_web_files(settings: Settings) -> None:
     if settings.web_tls or settings.web_cert_file:
-        WebFiles.of(settings).load()
+        certificate, key = settings.web_cert_file or settings.cert_file, settings.web_key_file
+        read_pair(certificate, key or settings.key_file, "WEB_")
 
 
 def _try_mqtt_files(settings: Settings) -> None:
     if settings.mqtt_ca_file:
         read_certificates(settings.mqtt_ca_file, "MQTT_CA_FILE")
     if settings.mqtt_cert_file and settings.mqtt_key_file:
-        chain = read_certificates(settings.mqtt_cert_file, "MQTT_CERT_FILE")
-        if read_key(settings.mqtt_key_file, "MQTT_KEY_FILE").public_key() != chain[0].public_key():
-            raise CertificateError(
-                f"{settings.mqtt_key_file}: is not the key of {settings.mqtt_cert_file}; "
-                "set MQTT_KEY_FILE and MQTT_CERT_FILE to a pair"
-            )
+        read_client_pair(settings.mqtt_cert_file, settings.mqtt_key_file, "MQTT_")
 
 
 def _blamed(settings: Settings, changed: list[str], text: str) -> str:

@@ -1,0 +1,164 @@
+"""A broker is tried with a connection of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from bssci import broker_trial
+from bssci.broker_trial import try_broker
+from bssci.settings import Settings, load
+from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.tls import Authority, TLSFiles, tls_files
+
+__all__ = ["mosquitto", "tls_files"]
+pytestmark = pytest.mark.parts
+
+Start = Callable[..., Mosquitto]
+
+
+def settings_for(port: int, **more: object) -> Settings:
+    options = {"mqtt-broker": "127.0.0.1", "mqtt-port": port}
+    options |= {name.replace("_", "-"): value for name, value in more.items()}
+    return load({name: str(value) for name, value in options.items()}, {}, Path("none"))[0]
+
+
+def with_tls(port: int, files: TLSFiles, **more: object) -> Settings:
+    bundle = files.station_bundle()
+    certificate = {"mqtt_cert_file": bundle / "station_cert.pem", "mqtt_key_file": bundle / "station_key.pem"}
+    return settings_for(port, mqtt_tls="true", **{"mqtt_ca_file": files.ca} | certificate | more)
+
+
+def trouble(settings: Settings) -> str:
+    """What is said of the broker there."""
+    place, _, text = try_broker(settings).partition(" ")
+    assert place == f"{settings.mqtt_broker}:{settings.mqtt_port}"
+    return text
+
+
+def test_nobody_there_is_said() -> None:
+    with socket.socket() as taken:
+        # Bound, but nobody listens.
+        taken.bind(("127.0.0.1", 0))
+        said = trouble(settings_for(taken.getsockname()[1]))
+    assert said == "does not answer: connection refused; start it, or set MQTT_BROKER and MQTT_PORT"
+
+
+def test_somebody_who_says_nothing_is_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_trial, "TIME", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert trouble(settings_for(port)).startswith("said nothing within")
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(
+    ("credentials", "said"),
+    [
+        ({"mqtt_username": "center", "mqtt_password": "wrong"}, "MQTT_USERNAME or MQTT_PASSWORD is wrong"),
+        ({}, "set MQTT_USERNAME and MQTT_PASSWORD"),
+    ],
+)
+def test_wrong_credentials_are_told(mosquitto: Start, credentials: dict[str, str], said: str) -> None:  # noqa: F811
+    port = mosquitto(users={"center": "right"}).port
+    assert try_broker(settings_for(port, mqtt_username="center", mqtt_password="right")) == ""
+    refused = trouble(settings_for(port, **credentials))
+    assert refused.startswith("refuses: Not authorized; ") and said in refused
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("websockets", [False, True])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_tls_as_the_service_speaks_it(
+    mosquitto: Start,  # noqa: F811
+    tls_files: TLSFiles,  # noqa: F811
+    websockets: bool,
+    host: str,
+) -> None:
+    port = mosquitto(tls=tls_files, websockets=websockets).port
+    transport = "websockets" if websockets else "tcp"
+    assert try_broker(with_tls(port, tls_files, mqtt_transport=transport, mqtt_broker=host)) == ""
+
+
+@pytest.mark.mosquitto
+def test_a_certificate_of_another_authority_is_told(
+    mosquitto: Start,  # noqa: F811
+    tls_files: TLSFiles,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    Authority(tmp_path, "somebody else")
+    port = mosquitto(tls=tls_files).port
+    said = trouble(with_tls(port, tls_files, mqtt_ca_file=tmp_path / "ca_cert.pem"))
+    assert said.startswith("shows a certificate that is not trusted (") and "MQTT_CA_FILE" in said
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(
+    ("holder", "host"), [("another host", "elsewhere.example"), ("localhost", None)], ids=["other", "CN only"]
+)
+def test_a_certificate_for_another_name_is_told(
+    mosquitto: Start,  # noqa: F811
+    tls_files: TLSFiles,  # noqa: F811
+    tmp_path: Path,
+    holder: str,
+    host: str | None,
+) -> None:
+    files = SimpleNamespace(ca=tls_files.ca, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
+    tls_files.authority.issue(holder, files.certificate, files.key, host=host)
+    port = mosquitto(tls=files).port
+    for name in ("localhost", "127.0.0.1"):
+        said = trouble(with_tls(port, tls_files, mqtt_broker=name))
+        assert said == "shows a certificate for another name; set MQTT_BROKER to a name that it holds"
+
+
+@pytest.mark.mosquitto
+def test_a_broker_that_wants_a_certificate_is_told(mosquitto: Start, tls_files: TLSFiles) -> None:  # noqa: F811
+    port = mosquitto(tls=tls_files).port
+    said = trouble(settings_for(port, mqtt_tls="true", mqtt_ca_file=tls_files.ca))
+    assert said.startswith("closed the connection;") and "MQTT_CERT_FILE" in said
+
+
+@pytest.mark.mosquitto
+def test_tls_where_there_is_none_and_none_where_there_is(mosquitto: Start, tls_files: TLSFiles) -> None:  # noqa: F811
+    plain, encrypted = mosquitto().port, mosquitto(tls=tls_files).port
+    assert trouble(with_tls(plain, tls_files)).startswith("does not agree on TLS (")
+    said = trouble(settings_for(encrypted))
+    assert said.startswith("closed the connection;") and "MQTT_TLS" in said
+
+
+@pytest.mark.parametrize("setting", ["MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE"])
+def test_a_file_that_is_not_there_is_named_with_its_setting(
+    tls_files: TLSFiles,  # noqa: F811
+    tmp_path: Path,
+    setting: str,
+) -> None:
+    missing = tmp_path / "missing.pem"
+    settings = with_tls(1, tls_files, **{setting.lower(): missing})
+    assert try_broker(settings) == f"{missing}: does not exist; set {setting}"
+
+
+@pytest.mark.mosquitto
+def test_the_service_keeps_its_connection(mosquitto: Start) -> None:  # noqa: F811
+    port = mosquitto().port
+    with socket.create_connection(("127.0.0.1", port)) as service:
+        service.sendall(b"\x10\x12\0\4MQTT\4\2\0\x3c\0\6center")
+        assert service.recv(4) == b"\x20\2\0\0"
+        assert try_broker(settings_for(port, mqtt_client_id="center")) == ""
+        service.sendall(b"\xc0\0")
+        assert service.recv(2) == b"\xd0\0"
+
+
+def test_the_embedded_broker_needs_its_package_and_a_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_trial, "find_spec", lambda name: object())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        settings = settings_for(taken.getsockname()[1], mqtt_broker="embedded")
+        assert "cannot be used: address already in use" in try_broker(settings)
+    assert try_broker(settings) == ""
+    monkeypatch.setattr(broker_trial, "find_spec", lambda name: None)
+    assert "not installed" in try_broker(settings)

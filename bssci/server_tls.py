@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cryptography import x509
-from OpenSSL import SSL, crypto
+from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
@@ -94,11 +94,7 @@ class ServerTLS:
 def identity(chain: Sequence[x509.Certificate], key: PrivateKey) -> dict[str, Any]:
     """What ``CertificateOptions`` is told of a server: its certificate, those that signed it, its key."""
     own, *signers = chain
-    return {
-        "privateKey": crypto.PKey.from_cryptography_key(key),
-        "certificate": crypto.X509.from_cryptography(own),
-        "extraCertChain": [crypto.X509.from_cryptography(each) for each in signers],
-    }
+    return {"privateKey": key, "certificate": own, "extraCertChain": signers}
 
 
 def _stamp(paths: Sequence[Path]) -> Stamp:

@@ -32,7 +32,6 @@ from bssci.journal import Journal, JournalError, StorageError
 from bssci.server_tls import ServerTLS
 from bssci.settings import Settings, SettingsError
 from bssci.sinks import discovery
-from bssci.sinks.discovery import SinkError
 from bssci.sinks.pump import Pump
 from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits
@@ -51,7 +50,6 @@ START_ERRORS = (
     JournalError,
     StorageError,
     SettingsError,
-    SinkError,
     CannotListenError,
 )
 
@@ -144,7 +142,6 @@ class BssciService(Service):
 
         outside = Outside(
             listening=self._is_listening,
-            station_certificates=self.stations.certificates,
             refusals=self._refusals,
             refused_connections=self._refused_connections,
         )

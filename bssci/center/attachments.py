@@ -121,7 +121,7 @@ class Attachments:
             await self._record(rows)
         try:
             yield
-        except Exception:
+        except Exception:  # whatever kept it from happening
             if rows:
                 await self._record_as_is(rows)
             raise

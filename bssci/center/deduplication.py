@@ -299,7 +299,7 @@ class Deduplication:
         self._timer = None
         try:
             self._close_due()
-        except Exception:
+        except Exception:  # the windows that end next must close all the same
             self.log.failure("windows could not be closed")
         finally:
             self._schedule()

@@ -111,7 +111,7 @@ class Planner:
         for eui, rows in queued.items():
             try:
                 self._plan_sensor(eui, rows if self._can_receive(eui) else self._give_up(eui, rows))
-            except Exception:
+            except Exception:  # one sensor's downlinks hold up no other's
                 self.log.failure("downlinks of a sensor are not dealt with {eui}", eui=eui)
         self._clear()
 

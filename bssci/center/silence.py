@@ -394,7 +394,7 @@ class Silence:
         self._known.update(after)
         try:
             await self._store.append_events(events, beside=((SILENCES, list(after.items())),))
-        except Exception:
+        except Exception:  # whatever kept them off the disk
             for eui, silence in after.items():
                 if self._known.get(eui) is silence:
                     self._known[eui] = before[eui]

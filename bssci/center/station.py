@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from bssci.center.batch import Batch
 from bssci.center.propagation import PROPAGATED, Propagation
 from bssci.clock import Clock
-from bssci.journal import Journal, Registration
+from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, Reception, StationState, StationStatus
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
@@ -49,12 +49,21 @@ class Link(Protocol):
     """A connection to a base station."""
 
     peer: str
+    """host:port"""
+    certificate: bytes
+    """that the station showed: DER"""
 
     def send(self, messages: Sequence[Message]) -> None:
         """Write messages, in this order."""
 
     def disconnect(self, reason: str) -> None:
-        """Close the connection; ``reason`` is for the log."""
+        """Close the connection when what was written is out; ``reason`` is for the log."""
+
+    def abort(self, reason: str) -> None:
+        """Close it at once: nobody listens there any more."""
+
+    def not_asked(self) -> None:
+        """A ping could not be sent: the station is not to blame for its silence so far."""
 
 
 Handler = Callable[["Station", Any, Batch], None]
@@ -116,6 +125,8 @@ class Station:
         self.bidirectional = False
         """whether it can send, as its last ``con`` said"""
         self.state = StationState(at=0.0, base_station_eui=eui, state="offline")
+        self.record = StationRecord(base_station_eui=eui, first_seen_at=0.0, last_seen_at=0.0)
+        """what is remembered of it while it is away"""
         self.status: StationStatus | None = None
         self.status_due_at = 0.0
         self._services = services
@@ -157,7 +168,7 @@ class Station:
         )
         stored.addCallbacks(
             lambda _: self._send(session, link, issued),
-            lambda failure: self._not_issued(session, issued, failure),
+            lambda failure: self._not_issued(session, link, issued, failure),
         )
         stored.addErrback(self._log_failure)
 
@@ -180,7 +191,7 @@ class Station:
         if self.session is session and self.link is link and messages:
             link.send(messages)
 
-    def _not_issued(self, session: Session, issued: Sequence[Any], failure: Failure) -> None:
+    def _not_issued(self, session: Session, link: Link, issued: Sequence[Any], failure: Failure) -> None:
         self.log.warn(
             "operations not stored, so not begun {bs_eui} {operations} {error}",
             bs_eui=self.eui,
@@ -189,6 +200,8 @@ class Station:
         )
         session.abandon([request.opId for request in issued])
         self.propagation.not_sent([request for request in issued if isinstance(request, PROPAGATED)])
+        if any(isinstance(request, Ping) for request in issued):
+            link.not_asked()
 
     # messages
 
@@ -217,7 +230,7 @@ class Station:
                     self._end(outcome, batch)
             except ProtocolError as error:
                 self._end(session.reject(error), batch)
-            except Exception:
+            except Exception:  # one message costs itself, not those beside it
                 self.log.failure("message failed {bs_eui} {command}", bs_eui=self.eui, command=type(message))
                 self._end(session.reject(_internal_error(message)), batch)
         if batch.at_once:
@@ -270,7 +283,7 @@ class Station:
     def _received(self, position: int, receptions: list[Reception]) -> None:
         try:
             self._services.received(receptions, position)
-        except Exception:
+        except Exception:  # they are on disk, so the station must hear that they are
             self.log.failure("receptions left for the next start {bs_eui}", bs_eui=self.eui)
 
     def _answer(self, session: Session, link: Link, batch: Batch) -> None:

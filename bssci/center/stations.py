@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import msgspec
@@ -109,8 +110,9 @@ class Stations:
         older, station.link = station.link, link
         station.connection = Connection.CONNECTING
         station.propagation.pause()
+        self._remember(station, con, link)
         if older is not None and older is not link:
-            older.disconnect(f"replaced by a newer connection, from {link.peer}")
+            older.abort(f"replaced by a newer connection, from {link.peer}")
         resumed = decide_resume(con, station.session, version)
         if not resumed:
             session = Session.fresh(con, os.urandom(16), version)
@@ -118,6 +120,8 @@ class Stations:
                 await self._services.journal.store_session(_stored(session, self._services.now()))
             except Exception as error:
                 self.lost(link, station, "session not stored")
+                if not isinstance(error, StorageError):
+                    raise  # a fault of ours, to be seen
                 raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
@@ -125,7 +129,6 @@ class Stations:
         elif station.session is not None:
             station.session.resumed()
         self._resumed[station.eui] = resumed
-        self._remember(station, con)
         assert station.session is not None
         return station, self._answer(station.session, resumed)
 
@@ -158,6 +161,7 @@ class Stations:
         """A connection is gone; nothing if a newer one has taken its place."""
         if station.link is link:
             station.offline()
+            self._left(station, reason)
             if station.state.state == "online":
                 self._change_state(station, "offline", reason=reason)
 
@@ -171,7 +175,7 @@ class Stations:
         for watcher in list(self._watchers):
             try:
                 watcher(station.state)
-            except Exception:
+            except Exception:  # one watcher, of a sink perhaps, keeps no other from hearing
                 self.log.failure("watcher of stations failed")
 
     def _ask_due(self) -> None:
@@ -194,36 +198,51 @@ class Stations:
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services, self._propagation)
 
-    def _remember(self, station: Station, con: Con) -> None:
+    def _remember(self, station: Station, con: Con, link: Link) -> None:
         now = self._services.now()
         station.bidirectional = con.bidi
         station.state = msgspec.structs.replace(
             station.state, vendor=con.vendor, model=con.model, name=con.name, software_version=con.swVersion
         )
-        record = StationRecord(
+        station.record = StationRecord(
             base_station_eui=station.eui,
-            first_seen_at=now,
+            first_seen_at=station.record.first_seen_at or now,
             last_seen_at=now,
             vendor=con.vendor,
             model=con.model,
             name=con.name,
             software_version=con.swVersion,
             info=con.info,
+            address=link.peer,
+            certificate=link.certificate,
+            reason="",
         )
-        self._services.journal.store_station(record).addErrback(self._log_failure)
+        self._store(station)
 
     def _from_record(self, record: StationRecord) -> Station:
         station = self._make(record.base_station_eui)
+        station.record = record
+        if record.reason == "":
+            self._left(station, "service was cut off")
         station.state = StationState(
-            at=record.last_seen_at,
+            at=station.record.last_seen_at,
             base_station_eui=record.base_station_eui,
             state="offline",
+            reason=station.record.reason or "",
             vendor=record.vendor,
             model=record.model,
             name=record.name,
             software_version=record.software_version,
         )
         return station
+
+    def _left(self, station: Station, reason: str) -> None:
+        """It went, as far as it had come; that is remembered, also if it is no event."""
+        station.record = replace(station.record, last_seen_at=self._services.now(), reason=reason)
+        self._store(station)
+
+    def _store(self, station: Station) -> None:
+        self._services.journal.store_station(station.record).addErrback(self._log_failure)
 
     def _log_failure(self, failure: Failure) -> None:
         if isinstance(failure.value, StorageError):

@@ -15,17 +15,31 @@ from bssci.journal.statements import Row, execute_rows
 from bssci.journal.worker import Lane
 from bssci.model import EUI
 
+_STATION = (
+    "base_station_eui",
+    "first_seen_at",
+    "last_seen_at",
+    "vendor",
+    "model",
+    "name",
+    "software_version",
+    "info",
+    "address",
+    "certificate",
+    "reason",
+)
+"""columns, named as the fields of a :class:`StationRecord`; the first two never change"""
+
 _decoder = msgspec.msgpack.Decoder(dict[str, object])
 
 
 def _store_stations(cursor: sqlite3.Cursor, records: list[StationRecord]) -> None:
     last = {record.base_station_eui: record for record in records}
+    changing = ", ".join(f"{name} = excluded.{name}" for name in _STATION[2:])
     execute_rows(
         cursor,
-        "INSERT INTO station (base_station_eui, first_seen_at, last_seen_at, vendor, model, name, "
-        "software_version, info) VALUES {rows} ON CONFLICT (base_station_eui) DO UPDATE SET "
-        "last_seen_at = excluded.last_seen_at, vendor = excluded.vendor, model = excluded.model, "
-        "name = excluded.name, software_version = excluded.software_version, info = excluded.info",
+        f"INSERT INTO station ({', '.join(_STATION)}) VALUES {{rows}} "
+        f"ON CONFLICT (base_station_eui) DO UPDATE SET {changing}",
         [_station_row(record) for record in last.values()],
     )
 
@@ -99,35 +113,15 @@ class Facts(Core):
 
 
 def _station_row(record: StationRecord) -> Row:
-    return (
-        record.base_station_eui,
-        record.first_seen_at,
-        record.last_seen_at,
-        record.vendor,
-        record.model,
-        record.name,
-        record.software_version,
-        None if record.info is None else msgspec.msgpack.encode(record.info),
-    )
+    info = None if record.info is None else msgspec.msgpack.encode(record.info)
+    return tuple(info if name == "info" else getattr(record, name) for name in _STATION)
 
 
 def _select_stations(cursor: sqlite3.Cursor) -> list[StationRecord]:
-    rows = cursor.execute(
-        "SELECT base_station_eui, first_seen_at, last_seen_at, vendor, model, name, software_version, info "
-        "FROM station ORDER BY base_station_eui"
-    ).fetchall()
+    rows = cursor.execute(f"SELECT {', '.join(_STATION)} FROM station ORDER BY base_station_eui").fetchall()
+    found = [dict(zip(_STATION, row, strict=True)) for row in rows]
     return [
-        StationRecord(
-            base_station_eui=eui,
-            first_seen_at=first_seen_at,
-            last_seen_at=last_seen_at,
-            vendor=vendor,
-            model=model,
-            name=name,
-            software_version=software_version,
-            info=None if info is None else _decoder.decode(info),
-        )
-        for eui, first_seen_at, last_seen_at, vendor, model, name, software_version, info in rows
+        StationRecord(**each | {"info": each["info"] and _decoder.decode(each["info"])}) for each in found
     ]
 
 

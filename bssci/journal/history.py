@@ -64,15 +64,15 @@ class History(Core):
             lambda cursor: [msgspec.msgpack.decode(body) for (body,) in cursor.execute(query, (seq,))]
         )
 
-    def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[str, int]]]:
-        """At how many stations some sensors are in which state."""
+    def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
+        """The state of some sensors at each base station that was told of them."""
         wanted = [(eui,) for eui in euis]
         return self.read(
-            lambda cursor: _grouped(
+            lambda cursor: _by_sensor(
                 query_rows(
                     cursor,
-                    "SELECT end_point_eui, state, COUNT(*) FROM registration "
-                    "WHERE end_point_eui IN (VALUES {rows}) GROUP BY end_point_eui, state",
+                    "SELECT end_point_eui, base_station_eui, state FROM registration "
+                    "WHERE end_point_eui IN (VALUES {rows})",
                     wanted,
                 )
             )
@@ -84,10 +84,10 @@ class History(Core):
         return self.read(lambda cursor: {eui for (eui,) in cursor.execute(query).fetchall()})
 
 
-def _grouped(rows: list[Any]) -> dict[EUI, dict[str, int]]:
-    states: dict[EUI, dict[str, int]] = {}
-    for eui, state, count in rows:
-        states.setdefault(eui, {})[state] = count
+def _by_sensor(rows: list[Any]) -> dict[EUI, dict[EUI, str]]:
+    states: dict[EUI, dict[EUI, str]] = {}
+    for eui, station, state in rows:
+        states.setdefault(eui, {})[station] = state
     return states
 
 

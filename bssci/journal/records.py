@@ -52,11 +52,18 @@ class StationRecord:
     first_seen_at: float
     """Unix seconds; once stored it stays"""
     last_seen_at: float
+    """Unix seconds: when it last connected or, if later, went"""
     vendor: str | None = None
     model: str | None = None
     name: str | None = None
     software_version: str | None = None
     info: Mapping[str, object] | None = None
+    address: str | None = None
+    """where it connected from last"""
+    certificate: bytes | None = None
+    """that it showed there: DER"""
+    reason: str | None = None
+    """why it went, for people; empty: it has not; None: not known"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,10 +63,6 @@ class StationFactory(Factory):
         """Remember that somebody was not let in."""
         self.refusals.add(host, reason, self._now(), station)
 
-    def certificates(self) -> dict[str, bytes]:
-        """The certificate (DER) of each connected base station, by its EUI."""
-        return dict(filter(None, (connection.station_certificate() for connection in self.connections)))
-
     def read_soon(self, connection: StationProtocol) -> None:
         """Let a connection read at the end of this turn of the reactor."""
         if not self._unread:

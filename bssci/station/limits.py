@@ -25,7 +25,7 @@ class Limits:
     ping_after: float = 10.0
     """s of silence after which we ping; a base station itself pings after 5 s"""
     close_after: float = 20.0
-    """s of silence after which the connection is given up"""
+    """s of silence after which the connection is given up, if a ping went out"""
 
 
 @dataclass
@@ -37,9 +37,10 @@ class ConnectionCount:
     refused: int = 0
     """over a limit"""
     failed_handshakes: int = 0
+    """also those that took too long"""
     closed_for_framing: int = 0
     timed_out: int = 0
-    """in the handshake, before ``conCmp``, or silent"""
+    """before ``conCmp``, or silent"""
     _by_host: Counter[str] = field(default_factory=Counter)
 
     def enter(self, host: str) -> bool:

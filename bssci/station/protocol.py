@@ -16,8 +16,9 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from OpenSSL import SSL
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
@@ -67,15 +68,19 @@ class StationProtocol(Protocol):
         self.factory = factory
         self.host = host
         self.peer = host
+        self.certificate = b""
+        """DER; from the end of the handshake"""
         self.phase = Phase.HANDSHAKE
         self.heard_at = 0.0
-        """reactor seconds when the last byte came"""
+        """reactor seconds when the last byte came, or the journal kept us from asking for one"""
         self._decoder = FrameDecoder(factory.limits.frame_size)
         self._unread: list[bytes] = []
         self._codec: Codec | None = None
         self._named: set[EUI] = set()
         self._station: Station | None = None
         self._con: Con | None = None
+        self._repeated = 0
+        """times that it came again before it could be answered"""
         self._answer: ConRsp | None = None
         self._timer: Timer | None = None
         self._reason = ""
@@ -94,17 +99,11 @@ class StationProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         """See ``IHandshakeListener``."""
-        certificate = self.transport.getPeerCertificate()
-        self._named = euis_of(certificate.to_cryptography())
+        certificate = self.transport.getPeerCertificate().to_cryptography()
+        self.certificate = certificate.public_bytes(Encoding.DER)
+        self._named = euis_of(certificate)
         self.phase = Phase.AWAITING_CONNECT
         self._wait(self.factory.limits.connect_time, "no con and conCmp in time")
-
-    def station_certificate(self) -> tuple[EUI, bytes] | None:
-        """The station that operations run with, and its certificate (DER); None before that."""
-        if self._station is None or self.phase is not Phase.ESTABLISHED:
-            return None
-        certificate = self.transport.getPeerCertificate().to_cryptography()
-        return self._station.eui, certificate.public_bytes(Encoding.DER)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.read()
@@ -113,7 +112,7 @@ class StationProtocol(Protocol):
         self._stop_waiting()
         if self.phase is Phase.HANDSHAKE:
             self.factory.count.failed_handshakes += 1
-            error = self._reason or reason.getErrorMessage()
+            error = self._reason or _why(reason)
             self.log.info("TLS handshake failed {peer} {error}", peer=self.peer, error=error)
             self.factory.refused(self.host, f"TLS handshake failed: {error}")
         self.phase = Phase.CLOSED
@@ -133,8 +132,6 @@ class StationProtocol(Protocol):
 
     def abort(self, reason: str) -> None:
         """Close at once."""
-        if self.phase is not Phase.CLOSED:
-            self.factory.count.timed_out += 1
         self._reason = self._reason or reason
         self._stop_waiting()
         if self.phase is not Phase.HANDSHAKE:
@@ -142,18 +139,28 @@ class StationProtocol(Protocol):
             self.phase = Phase.CLOSED
         self.transport.abortConnection()
 
+    def not_asked(self) -> None:
+        """See :class:`bssci.center.station.Link`."""
+        self.heard_at = self.factory.clock.seconds()
+
     def check_idle(self, now: float) -> None:
         """Ping a silent station; give up one that stays silent."""
         silence = now - self.heard_at
         if self.phase is Phase.ESTABLISHED and silence >= self.factory.limits.ping_after:
             if silence >= self.factory.limits.close_after:
-                self.abort(f"silent for {silence:.0f} s")
+                self._time_is_up(f"silent for {silence:.0f} s")
             elif self._station is not None:
                 self._station.ping()
 
     def _wait(self, seconds: float, reason: str) -> None:
         self._stop_waiting()
-        self._timer = self.factory.clock.callLater(seconds, self.abort, reason)
+        self._timer = self.factory.clock.callLater(seconds, self._time_is_up, reason)
+
+    def _time_is_up(self, reason: str) -> None:
+        # A handshake counts as failed once its connection is gone; what was closed for cause is counted.
+        if self.phase not in (Phase.HANDSHAKE, Phase.CLOSED):
+            self.factory.count.timed_out += 1
+        self.abort(reason)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -274,6 +281,8 @@ class StationProtocol(Protocol):
             raise ProtocolError(ErrorCode.EPROTO, "a different con on the same connection", con.opId)
         elif self._answer is not None:
             self.send([self._answer])
+        else:
+            self._repeated += 1
 
     async def _decide(self, con: Con) -> None:
         try:
@@ -297,7 +306,7 @@ class StationProtocol(Protocol):
         self._station = station
         self._answer = answer
         self.phase = Phase.AWAITING_COMPLETE
-        self.send([answer])
+        self.send([answer] * (1 + self._repeated))
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("connection failed {peer}", failure, peer=self.peer)
@@ -313,4 +322,11 @@ class StationProtocol(Protocol):
 
 
 def _why(reason: Failure) -> str:
-    return "closed by the station" if reason.check(ConnectionDone) else reason.getErrorMessage()
+    error = reason.value
+    if isinstance(error, ConnectionDone):
+        return "closed by the station"
+    if isinstance(error, ConnectionLost):
+        return "connection lost"
+    if isinstance(error, SSL.Error) and error.args and error.args[0]:
+        return ", ".join(words for *_, words in error.args[0])
+    return reason.getErrorMessage()

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
+from bssci.broker_trial import try_broker
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
 from bssci.clock import Clock
 from bssci.journal import Journal
 from bssci.settings import Settings
 from bssci.web.audit import Audit
-from bssci.web.broker_trial import try_broker
 from bssci.web.feed import Feed
 from bssci.web.figures import Figures
 from bssci.web.guard import Guard
@@ -33,14 +33,12 @@ class Outside:
     """What the service tells of the parts that the center does not know.
 
     :ivar listening: whether base stations can connect.
-    :ivar station_certificates: DER, of each connected station.
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
     :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
     :ivar try_broker: blocks until it knows what is wrong with the broker of some settings; empty: nothing.
     """
 
     listening: Callable[[], bool] = lambda: True
-    station_certificates: Callable[[], Mapping[str, bytes]] = dict
     refusals: Callable[[], list[dict[str, Any]]] = list
     refused_connections: Callable[[], Mapping[str, int]] = dict
     try_broker: Callable[[Settings], str] = try_broker

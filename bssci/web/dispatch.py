@@ -25,6 +25,8 @@ from bssci.web.routing import Route
 
 GZIP_FROM, GZIP_TO = 2048, 512 * 1024
 """bytes; what is larger would hold up everything else while it is compressed"""
+PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
+"""of status codes (RFC 9110, RFC 6585) that Twisted does not know"""
 ErrorPage = Callable[[ApiError, Identity | None, str], bytes]
 """what people see of an error: the error, who asked, and for which path"""
 
@@ -162,7 +164,7 @@ def _shown_csrf(request: Request) -> str:
 
 def _write(request: Request, reply: Reply) -> None:
     body = reply.body
-    request.setResponseCode(reply.status)
+    request.setResponseCode(reply.status, PHRASES.get(reply.status))
     text = reply.content_type.startswith("text/") or reply.content_type.endswith("json")
     if reply.status == 304:
         return

@@ -23,7 +23,7 @@ from bssci.web import openapi
 from bssci.web.accounts import AccountError, AccountFile
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.certificates import CertificateRoutes
-from bssci.web.api.live import LiveRoutes
+from bssci.web.api.events import EventRoutes
 from bssci.web.api.machine import MachineRoutes
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
@@ -38,6 +38,7 @@ from bssci.web.guard import Guard
 from bssci.web.live import Hub
 from bssci.web.logbook import Logbook
 from bssci.web.metrics import Metrics, Requests
+from bssci.web.names import names_in
 from bssci.web.page_routes import PageRoutes
 from bssci.web.pages import STATIC, compile_templates
 from bssci.web.probe import Probe
@@ -84,7 +85,7 @@ class WebAdmin:
             self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
         except (AccountError, OSError) as error:
             raise SettingsError(f"STATE_DIR={settings.state_dir}: {error}") from error
-        figures, hub = Figures(reactor), Hub(reactor)
+        figures, hub = Figures(reactor), Hub(reactor, names_in(center))
         self.context = Context(
             clock=reactor,
             now=now,
@@ -118,7 +119,7 @@ class WebAdmin:
             *StationRoutes(self.context, self.views).routes(),
             *routes_of(ServiceRoutes(self.context, self.views)),
             *routes_of(CertificateRoutes(self.context, self.views)),
-            *routes_of(LiveRoutes(self.context, self.views)),
+            *routes_of(EventRoutes(self.context, self.views)),
             *routes_of(MachineRoutes(Metrics(self.context, requests), self._description)),
             *routes_of(StaticFiles(STATIC)),
             *pages.routes(),

@@ -98,6 +98,21 @@ def test_a_failing_journal_gives_error_11_pings_live_and_service_resumes(house: 
     assert [event.packet_counter for event in house.uplinks()] == [7]
 
 
+def test_of_a_ping_that_cannot_be_stored_the_connection_hears(house: House, line: Line) -> None:
+    house.journal.broken = True
+    line.station.ask_status()
+    house.settle()
+    assert line.not_asked_times == 0
+    line.station.ping()
+    house.settle()
+    assert (line.sent, line.not_asked_times) == ([], 1)
+    house.journal.broken = False
+    line.station.ping()
+    house.settle()
+    assert len(line.take(Ping)) == 1
+    assert line.not_asked_times == 1
+
+
 def test_more_open_operations_than_allowed_are_refused_with_11(house: House, line: Line) -> None:
     line.give(*(uplink(number, packetCnt=number) for number in range(1, DEFAULT_MAX_OPEN + 7)))
     house.settle()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, fail
 
+from bssci.center.station import Connection
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
 from tests.support.center import EPOCH, STATION, House, Line, result_of, sensor_entry
@@ -52,6 +53,15 @@ def test_a_station_whose_new_session_cannot_be_stored_is_known_to_be_offline(hou
         Line(house).connect(connect(bsEui=STATION, snBsUuid=[1] * 16))
     assert states == ["offline"]
     assert [state.state for state in house.center.station_states()] == ["offline"]
+
+
+def test_a_fault_of_ours_is_no_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house.journal, "store_session", lambda session: fail(RuntimeError("bug")))
+    line = Line(house)
+    with pytest.raises(RuntimeError):
+        line.connect()
+    [station] = house.center.stations
+    assert (station.connection, station.link) == (Connection.OFFLINE, None)
 
 
 def test_another_major_version_is_refused(house: House) -> None:
@@ -255,3 +265,47 @@ def test_a_stop_parts_from_a_station_that_is_still_connecting(house: House) -> N
     house.settle()
     assert again.closed == "service stops"
     assert [state for state, _ in house.states()] == ["online", "offline"]
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_where_a_station_came_from_is_remembered_and_why_it_went(house: House, crash: bool) -> None:
+    line = Line(house)
+    line.certificate = b"its certificate"
+    line.connect()
+    house.advance(5)
+    line.lose()
+    if crash:
+        house.crash()
+    [station] = house.center.stations
+    record = station.record
+    assert (record.address, record.certificate) == (line.peer, b"its certificate")
+    assert (record.first_seen_at, record.last_seen_at, record.reason) == (EPOCH, EPOCH + 5, "cable cut")
+    assert (station.state.at, station.state.reason) == (EPOCH + 5, "cable cut")
+    house.advance(5)
+    Line(house).connect()
+    [station] = house.center.stations
+    assert (station.record.first_seen_at, station.record.last_seen_at) == (EPOCH, EPOCH + 10)
+    assert station.record.reason == ""
+
+
+def test_a_station_that_was_here_when_the_service_was_cut_off_is_offline_since_then(house: House) -> None:
+    Line(house).connect()
+    house.advance(60)
+    house.crash()
+    for _ in range(2):
+        [station] = house.center.stations
+        assert (station.state.state, station.state.at) == ("offline", EPOCH + 60)
+        assert station.state.reason == station.record.reason == "service was cut off"
+        house.advance(60)
+        house.crash()
+
+
+def test_a_station_that_left_while_connecting_is_no_event(house: House) -> None:
+    house.center.watch_stations(lambda state: pytest.fail("it never came"))
+    line = Line(house)
+    line.begin()
+    house.advance(5)
+    line.lose()
+    [station] = house.center.stations
+    assert (station.record.last_seen_at, station.record.reason) == (EPOCH + 5, "cable cut")
+    assert house.states() == []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from bssci.journal import Activity, StationRecord
+from bssci.journal.database import Database, load_schema
 from bssci.model import EUI
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, HeldWriter, online, uplink
 
@@ -21,14 +24,42 @@ async def test_a_station_is_remembered_since_it_was_first_seen(open_journal):
             StationRecord(base_station_eui=STATION, first_seen_at=3.0, last_seen_at=3.0, name="x")
         )
         journal.store_station(
-            StationRecord(base_station_eui=STATION, first_seen_at=5.0, last_seen_at=5.0, info={"b": "c"})
+            StationRecord(
+                base_station_eui=STATION,
+                first_seen_at=5.0,
+                last_seen_at=5.0,
+                info={"b": "c"},
+                address="192.0.2.1:40000",
+                certificate=b"DER",
+                reason="",
+            )
         )
         other = StationRecord(base_station_eui=OTHER_STATION, first_seen_at=4.0, last_seen_at=4.0)
         stored = journal.store_station(other)
     await stored
     await journal.close()
-    kept = StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=5.0, info={"b": "c"})
+    kept = StationRecord(
+        base_station_eui=STATION,
+        first_seen_at=1.0,
+        last_seen_at=5.0,
+        info={"b": "c"},
+        address="192.0.2.1:40000",
+        certificate=b"DER",
+        reason="",
+    )
     assert open_journal().load_stations() == [kept, other]
+
+
+async def test_stations_of_an_older_journal_are_known_without_what_it_lacks(open_journal, tmp_path):
+    old = Database(tmp_path / "data", load_schema()[:2], max_bytes=1 << 30)
+    with closing(old.connect()) as connection:
+        connection.execute(
+            "INSERT INTO station (base_station_eui, first_seen_at, last_seen_at, name) VALUES (?, 1, 2, 'x')",
+            (STATION,),
+        )
+    old.release()
+    [record] = open_journal().load_stations()
+    assert record == StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="x")
 
 
 async def test_activity_is_the_stored_sum_and_what_came_after_it(open_journal):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.center import House, house, make_house
+from tests.support.center import STATION, House, house, make_house
 from tests.support.tls import TLSFiles, tls_files
-from tests.support.tls_memory import StationRoom
+from tests.support.tls_memory import Client, StationRoom
 
 __all__ = ["house", "make_house", "tls_files"]
 
@@ -31,3 +31,12 @@ def make_room(make_house: Callable[..., House], tls_files: TLSFiles) -> Iterator
 @pytest.fixture
 def room(make_room: Callable[..., StationRoom]) -> StationRoom:
     return make_room()
+
+
+@pytest.fixture
+def station(room: StationRoom) -> Client:
+    client = room.station()
+    client.establish(STATION)
+    client.answer_everything()
+    client.messages.clear()
+    return client

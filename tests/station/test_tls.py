@@ -43,6 +43,8 @@ def test_a_certificate_of_another_authority_stays_out(room, tmp_path: Path) -> N
     assert client.lost is not None
     assert room.count.failed_handshakes == 1
     assert len(room.house.center.stations) == 0
+    [refusal] = room.factory.refusals.listed()
+    assert refusal.reason == "TLS handshake failed: certificate verify failed"
 
 
 def renew(files: TLSFiles) -> None:
@@ -100,7 +102,10 @@ def test_an_authority_that_is_added_lets_its_stations_in(
     own_files.ca.write_bytes(trusted_by_station + authority.certificate_pem)
     (other / "ca_cert.pem").write_bytes(trusted_by_station)
     room = make_room(files=own_files)
-    room.station(bundle=other).establish(STATION)
+    client = room.station(bundle=other)
+    client.establish(STATION)
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
 
 
 def test_files_that_do_not_fit_refuse_the_start(own_files: TLSFiles) -> None:

@@ -123,15 +123,18 @@ class Line:
 
     :ivar sent: everything that came from the service center.
     :ivar closed: why the service center closed it; None while it is open.
+    :ivar not_asked_times: pings that could not be sent.
     """
 
     peer = "192.0.2.1:40000"
+    certificate = b""
 
     def __init__(self, house: House, eui: int = STATION) -> None:
         self.house = house
         self.eui = eui
         self.sent: list[Message] = []
         self.closed: str | None = None
+        self.not_asked_times = 0
         self.station: Station | None = None
         self.op_id = 0
 
@@ -140,6 +143,11 @@ class Line:
 
     def disconnect(self, reason: str) -> None:
         self.closed = reason
+
+    abort = disconnect
+
+    def not_asked(self) -> None:
+        self.not_asked_times += 1
 
     def connect(self, con: Con | None = None) -> ConRsp:
         """``con`` to ``conCmp``."""

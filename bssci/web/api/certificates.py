@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import DeferredLock
 
 from bssci.certificates import CertificateError
+from bssci.settings_trial import try_other_files
 from bssci.web.api.schemas import BOOLEAN, DRY_RUN, TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.api.service import CHANGES, changes_of
 from bssci.web.call import Call, Reply, member
@@ -25,7 +26,6 @@ from bssci.web.certificate_store import (
 from bssci.web.context import Context
 from bssci.web.errors import ApiError, invalid, not_found
 from bssci.web.routing import may, route
-from bssci.web.settings_trial import try_other_files
 from bssci.web.views.facade import Views
 
 UPLOADS = ("ca", "server", "set")
@@ -73,16 +73,16 @@ class CertificateRoutes:
         "GET",
         "/api/certificates/download/{file}",
         "viewer",
-        "One file: ca, server; for administrators, audited, also server_key, ca_key",
+        "One file: ca, server, if used web and mqtt; for administrators, audited, also server_key, ca_key",
         content_type=PEM,
         answer={"type": "string"},
     )
     async def download(self, call: Call) -> Reply:
-        asked = call.path["file"]
-        named = {path.name: file for file, path in self._store.paths.items()}
+        asked, paths = call.path["file"], self._store.paths
+        named = {paths[file].name: file for file in FILES}
         file = named.get(asked, asked.removesuffix(".pem"))
-        if file not in FILES:
-            raise not_found(f"there are {', '.join(FILES)}")
+        if file not in paths:
+            raise not_found(f"there are {', '.join(paths)}")
         if file in SECRET_FILES:
             if not may(call.identity.role, "admin"):
                 raise ApiError(403, "forbidden", "private keys are for the role admin only")
@@ -120,7 +120,7 @@ class CertificateRoutes:
     async def check(self, call: Call) -> dict[str, Any]:
         values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
-        settings = await configuration.check(values) if values else configuration.current
+        settings = await configuration.draft(values) if values else configuration.current
         errors, warnings = await self._run(CertificateStore(settings).problems)
         try:
             await self._context.run_in_thread(try_other_files, settings)
@@ -209,7 +209,8 @@ class CertificateRoutes:
     ) -> dict[str, Any]:
         """Check, and unless it is a dry run put in place."""
         warnings = await self._run(self._store.check, files)
-        peers = self._context.outside.station_certificates()
+        records = [station.record for station in self._context.center.stations.connected()]
+        peers = {each.base_station_eui: each.certificate for each in records if each.certificate}
         refused = await self._run(self._store.refused_stations, files[CA], peers) if CA in files else []
         answer = {"success": True, "warnings": warnings, "refused_stations": refused}
         if call.flag("dry_run"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bssci.web.api.schemas import RANGE, list_of, object_of
+from bssci.web.api.schemas import list_of, object_of, span
 from bssci.web.call import Call
 from bssci.web.context import Context
 from bssci.web.routing import Route, alias, route, routes_of
@@ -34,7 +34,11 @@ class StationRoutes:
         return await self._views.detail(call.eui())
 
     @route(
-        "GET", "/api/base_stations/{eui}/history", "viewer", "What it reported over time", parameters=(RANGE,)
+        "GET",
+        "/api/base_stations/{eui}/history",
+        "viewer",
+        "What it reported over time",
+        parameters=(span("day"),),
     )
     async def history(self, call: Call) -> dict[str, Any]:
         return await self._views.history(call.eui(), range_of(call.text("range") or "day"))

@@ -32,8 +32,7 @@ class StationViews:
     async def list(self) -> dict[str, Any]:
         """Every base station that ever connected, by EUI."""
         held = await self._journal.count_registrations()
-        peers = self._context.outside.station_certificates()
-        stations = [self._row(station, held.get(station.eui, {}), peers) for station in self._center.stations]
+        stations = [self._row(station, held.get(station.eui, {})) for station in self._center.stations]
         stations.sort(key=lambda row: row["eui"])
         counts = dict.fromkeys(("online", "connecting", "offline"), 0)
         for row in stations:
@@ -51,7 +50,7 @@ class StationViews:
         held = await self._journal.count_registrations()
         events = await self._journal.events_of_station(eui, before=None, limit=50, kinds=("station-state",))
         session = station.session
-        return self._row(station, held.get(eui, {}), self._context.outside.station_certificates()) | {
+        return self._row(station, held.get(eui, {})) | {
             "timeline": [event_dict(seq, event) for seq, event in events],
             "session": None
             if session is None
@@ -90,23 +89,24 @@ class StationViews:
             raise not_found(f"there is no base station {eui}")
         return station
 
-    def _row(self, station: Station, held: dict[str, int], peers: Any) -> dict[str, Any]:
-        state, status = station.state, station.status
+    def _row(self, station: Station, held: dict[str, int]) -> dict[str, Any]:
+        state, record, status = station.state, station.record, station.status
         place = list(status.geo_location or ()) if status else []
-        connecting = station.connection is Connection.CONNECTING
-        certificate = peers.get(station.eui)
+        connection = station.connection
+        # A station that goes before it was online is no event: only its record tells of it.
+        since = state.at if connection is Connection.ONLINE else record.last_seen_at
         return {
             "eui": station.eui,
             "name": state.name,
-            "state": "connecting" if connecting else state.state,
-            "since": state.at or None,
+            "state": connection.value,
+            "since": since or None,
             "resumed": state.resumed,
-            "reason": state.reason,
-            "address": station.link.peer if station.link else None,
+            "reason": record.reason or "",
+            "address": record.address,
             "vendor": state.vendor,
             "model": state.model,
             "version": state.software_version,
-            "certificate": self._described(certificate) if certificate else None,
+            "certificate": self._described(record.certificate) if record.certificate else None,
             "cpu": status.cpu_load if status else None,
             "memory": status.memory_load if status else None,
             "duty_cycle": status.duty_cycle if status else None,

@@ -24,10 +24,15 @@ from bssci.model import EUI
 from bssci.settings import Settings
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
+WEB, MQTT = "web", "mqtt"
+BUNDLE = "station:"
+"""stands before the EUI of a station that a bundle was made for"""
 FILES = (CA, SERVER, SERVER_KEY, CA_KEY)
 SECRET_FILES = (SERVER_KEY, CA_KEY)
 MAX_ARCHIVE = 4 * 1024 * 1024
 """bytes, unpacked"""
+_NAMES = {CA: "Authority", SERVER: "Service center", WEB: "Web admin", MQTT: "MQTT client"}
+"""whose certificates they are"""
 _IN_ARCHIVE = {
     "ca_cert.pem": CA,
     "ca_key.pem": CA_KEY,
@@ -39,26 +44,38 @@ _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|stati
 
 
 class CertificateStore:
-    """CERT_FILE, KEY_FILE, CA_FILE, the CA's key beside it, and the bundles of base stations."""
+    """CERT_FILE, KEY_FILE, CA_FILE, the CA's key beside it, and the bundles of base stations.
+
+    The web admin's own certificate, and the one for the MQTT broker, are looked at only.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._state_dir = settings.state_dir
-        self.paths: Mapping[str, Path] = {
+        self.paths: dict[str, Path] = {
             CA: settings.ca_file,
             SERVER: settings.cert_file,
             SERVER_KEY: settings.key_file,
             CA_KEY: bundles.authority_key_file(settings.ca_file),
         }
+        if settings.web_tls and settings.web_cert_file:
+            self.paths[WEB] = settings.web_cert_file
+        if "mqtt" in settings.sinks and settings.mqtt_tls and settings.mqtt_cert_file:
+            self.paths[MQTT] = settings.mqtt_cert_file
         self.stations = settings.cert_file.parent / "stations"
 
     # looking
 
     def inventory(self) -> list[dict[str, Any]]:
         """Every certificate that can be read: authorities, our own, those of the bundles."""
-        entries = [*self._listed(CA, "Authority"), *self._listed(SERVER, "Service center")]
+        entries = [
+            entry
+            for file, name in _NAMES.items()
+            if file in self.paths
+            for entry in _described(file, name, self.paths[file], file)
+        ]
         for path in sorted(self.stations.glob("*/station_cert.pem"))[:10_000]:
             eui = path.parent.name
-            entries += _described(f"station:{eui}", f"Base station {eui}", path, "the bundle")[:1]
+            entries += _described(f"{BUNDLE}{eui}", f"Base station {eui}", path, "the bundle")[:1]
         return entries
 
     def problems(self) -> tuple[list[str], list[str]]:
@@ -74,11 +91,12 @@ class CertificateStore:
         return self.paths[CA_KEY].exists()
 
     def read(self, file: str) -> bytes:
-        """:raises OSError: it is not there."""
-        return self.paths[file].read_bytes()
+        """As PEM; of a file with certificates not the key that may be in it, too.
 
-    def _listed(self, file: str, name: str) -> list[dict[str, Any]]:
-        return _described(file, name, self.paths[file], file)
+        :raises OSError: it is not there.
+        """
+        data = self.paths[file].read_bytes()
+        return data if file in SECRET_FILES else split_pem(data)[0]
 
     # replacing
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from bssci.model import AnyEvent, Downlink, Reception, Uplink
+from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink
+from bssci.web.names import NameOf, nameless
 from bssci.web.sentences import sentence
 
 _FIELD_NAMES = {
@@ -29,12 +31,24 @@ def kind_of(event: AnyEvent) -> str:
     return str(type(event).__struct_config__.tag)
 
 
-def event_dict(seq: int, event: AnyEvent) -> dict[str, Any]:
-    """``seq``, ``kind``, ``timestamp``, what the event says, and ``title``: that in a sentence."""
+def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[str, Any]:
+    """``seq``, ``kind``, ``timestamp``, what the event says, ``title``: that in a sentence; and ``names``.
+
+    These are of the base stations and the sensor in it, by EUI, as far as they have one.
+    """
     said = uplink_dict(event) if isinstance(event, Uplink) else _plain(event)
     described = {"seq": seq, "kind": kind_of(event), "timestamp": event.at} | said
     described["title"] = sentence(described)
+    sensor, stations = parties(event)
+    described["names"] = {eui: name for eui in (sensor, *stations) if eui and (name := name_of(eui))}
     return described
+
+
+def parties(event: AnyEvent) -> tuple[EUI | None, Sequence[EUI | None]]:
+    """The sensor and the base stations that an event is about."""
+    if isinstance(event, Uplink):
+        return event.end_point_eui, [each.base_station_eui for each in event.receptions]
+    return getattr(event, "end_point_eui", None), [getattr(event, "base_station_eui", None)]
 
 
 def uplink_dict(event: Uplink) -> dict[str, Any]:

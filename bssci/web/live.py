@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import msgspec
 from twisted.internet.interfaces import IPushProducer
@@ -18,9 +20,11 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from bssci.clock import Clock, Ticker
-from bssci.model import EUI, AnyEvent, Uplink
+from bssci.model import EUI, AnyEvent
 from bssci.web.errors import ApiError
-from bssci.web.event_json import event_dict, kind_of
+from bssci.web.event_json import event_dict, kind_of, parties
+from bssci.web.event_search import contains, text_of
+from bssci.web.names import NameOf, nameless
 from bssci.web.site import abort
 
 MAX_VIEWERS = 200
@@ -37,41 +41,45 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """An event as it goes out, and what it is filtered by."""
+
+    seq: int
+    kind: str
+    sensor: EUI | None
+    stations: Sequence[EUI | None]
+    described: dict[str, Any]
+    data: bytes
+
+    @cached_property
+    def text(self) -> str:
+        """What a search looks through."""
+        return text_of(self.described)
+
+
+def encoded(seq: int, event: AnyEvent, name_of: NameOf) -> Encoded:
+    kind, described = kind_of(event), event_dict(seq, event, name_of)
+    data = b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, kind.encode(), _encode(described))
+    return Encoded(seq, kind, *parties(event), described, data)
+
+
+@dataclass(frozen=True)
 class Filter:
     """What a viewer wants to see; empty means all."""
 
     kinds: frozenset[str] = frozenset()
     sensor: EUI | None = None
     station: EUI | None = None
+    text: tuple[str, ...] = ()
+    """as :func:`bssci.web.event_search.wanted` reads it"""
 
-    def takes(self, kind: str, sensor: str | None, stations: Sequence[str | None]) -> bool:
+    def takes(self, event: Encoded) -> bool:
         return (
-            (not self.kinds or kind in self.kinds)
-            and (self.sensor is None or sensor == self.sensor)
-            and (self.station is None or self.station in stations)
+            (not self.kinds or event.kind in self.kinds)
+            and (self.sensor is None or event.sensor == self.sensor)
+            and (self.station is None or self.station in event.stations)
+            and (not self.text or contains(event.text, self.text))
         )
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """An event as it goes out, and what it is filtered by."""
-
-    seq: int
-    kind: str
-    sensor: str | None
-    stations: Sequence[str | None]
-    data: bytes
-
-
-def encoded(seq: int, event: AnyEvent) -> Encoded:
-    kind = kind_of(event)
-    data = b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, kind.encode(), _encode(event_dict(seq, event)))
-    if isinstance(event, Uplink):
-        return Encoded(
-            seq, kind, event.end_point_eui, [each.base_station_eui for each in event.receptions], data
-        )
-    sensor: str | None = getattr(event, "end_point_eui", None)
-    return Encoded(seq, kind, sensor, [getattr(event, "base_station_eui", None)], data)
 
 
 def skipped_line(count: int) -> bytes:
@@ -92,11 +100,14 @@ class Viewer:
         self._size = 0
         self._after = 0
         """events up to this number are out already"""
+        self._seen = 0
+        """number of the newest event, wanted or not"""
         self._held: list[Encoded] | None = []
         """what happens while the past is read; None afterwards"""
         self.gone = False
 
     def begin(self, seq: int) -> None:
+        self._seen = seq
         request = self.request
         request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
         request.setHeader("X-Accel-Buffering", "no")
@@ -114,16 +125,16 @@ class Viewer:
         if self._held is not None:
             self._held += events[: MAX_HELD - len(self._held)]
             return
+        if events:
+            self._seen = max(self._seen, events[-1].seq)
         wanted, after = self._wanted, self._after
-        data = b"".join(
-            [
-                each.data
-                for each in events
-                if each.seq > after and wanted.takes(each.kind, each.sensor, each.stations)
-            ]
-        )
+        data = b"".join([each.data for each in events if each.seq > after and wanted.takes(each)])
         if data:
             self._send(data)
+
+    def ping(self) -> None:
+        """Tells that the line lives, and how far it is even if nothing was wanted."""
+        self.tell(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
     def tell(self, data: bytes) -> None:
         """Something that is no event."""
@@ -173,7 +184,8 @@ class Hub:
 
     log = Logger()
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, name_of: NameOf = nameless) -> None:
+        self._name_of = name_of
         self._viewers: set[Viewer] = set()
         self._ticker = Ticker(clock, KEEP_ALIVE, self._keep_alive)
         self.dropped = 0
@@ -202,7 +214,7 @@ class Hub:
     def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
         if not self._viewers or not numbered:
             return
-        events = [encoded(seq, event) for seq, event in numbered]
+        events = [encoded(seq, event, self._name_of) for seq, event in numbered]
         for viewer in list(self._viewers):
             viewer.show(events)
             self._check(viewer)
@@ -216,7 +228,7 @@ class Hub:
     def _keep_alive(self) -> None:
         for viewer in list(self._viewers):
             if viewer.still_allowed():
-                viewer.tell(b"event: ping\ndata: {}\n\n")
+                viewer.ping()
             else:
                 viewer.drop()
                 self.leave(viewer)

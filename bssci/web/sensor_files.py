@@ -1,8 +1,11 @@
 """Many sensors at once: CSV and JSON, in and out, with every wrong row named.
 
-CSV has a head row with the names of endpoints.json; ``,`` or ``;`` between, ``true``/``false`` for
-flags, tags separated by ``;`` or, where there is none, by spaces. Cells that a spreadsheet would take for a
-formula go out with ``'`` in front.
+CSV has a head row with the names of endpoints.json; ``,`` or ``;`` between, ``true``/``false`` for flags.
+What goes out comes in again as it was:
+
+    tags     separated by ``;`` or, where there is none, by spaces; as a JSON array where that does not do
+    extra    all fields that are not ours, as a JSON object
+    '        in front of what a spreadsheet would take for a formula, and of what begins or ends with a space
 """
 
 from __future__ import annotations
@@ -34,8 +37,10 @@ COLUMNS = (
     "autoDetach",
     "typeEui",
     "tags",
+    "extra",
 )
 _FLAGS = {"bidi", "dualChan", "repetition", "wideCarrOff", "longBlkDist", "autoDetach"}
+_OURS = set(COLUMNS) - {"extra"}
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LOWER = {column.lower(): column for column in COLUMNS}
@@ -95,7 +100,7 @@ def write_csv(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for sensor in sensors:
-        entry = _entry(sensor, with_keys)
+        entry = _entry(sensor, with_keys) | {"extra": dict(sensor.extra)}
         writer.writerow([_cell(entry.get(column, "")) for column in COLUMNS])
     return out.getvalue().encode()
 
@@ -116,20 +121,49 @@ def _entry(sensor: Sensor, with_keys: bool) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = _joined(value) if isinstance(value, list) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    if isinstance(value, list):
+        value = _joined(value)
+    if isinstance(value, dict):
+        value = _json_text(value) if value else ""
+    return f"'{value}" if _is_guarded(value) else value
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _is_guarded(text: str) -> bool:
+    """Whether a text needs ``'`` in front; also one that looks as if it had one."""
+    return (
+        text.strip() != text or text.startswith(_FORMULA) or (text.startswith("'") and _is_guarded(text[1:]))
+    )
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _is_guarded(cell[1:]) else cell.strip()
 
 
 def _joined(tags: list[str]) -> str:
-    """A single tag with spaces ends in ``;``, lest it is read as many."""
-    text = ";".join(tags)
-    return f"{text};" if len(tags) == 1 and len(text.split()) > 1 else text
+    """Tags in one cell: a single one with spaces ends in ``;``, lest it is read as many."""
+    text = ";".join(tags) + (";" if len(tags) == 1 and " " in tags[0] else "")
+    return text if _tags(text) == tags else _json_text(tags)
 
 
 def _tags(text: str) -> list[str]:
+    listed = _parsed(text) if text.startswith("[") else None
+    if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
+        return listed
     if ";" not in text:
         return text.split()
     return [tag.strip() for tag in text.split(";") if tag.strip()]
+
+
+def _parsed(text: str) -> Any:
+    """JSON; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
@@ -184,9 +218,7 @@ def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
         return SensorError("row", message)
     entry: dict[str, Any] = {}
     for name, cell in zip(names, cells, strict=False):
-        text = cell.strip()
-        if text.startswith("'") and text[1:].startswith(_FORMULA):
-            text = text[1:]
+        text = _unguarded(cell)
         if not text or not name:
             continue
         if name in _FLAGS:
@@ -194,6 +226,11 @@ def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
             entry[name] = True if word in _TRUE else False if word in _FALSE else text
         elif name == "tags":
             entry[name] = _tags(text)
+        elif name == "extra":
+            extra = _parsed(text)
+            if not isinstance(extra, dict) or extra.keys() & _OURS:
+                return SensorError("extra", "must be a JSON object of fields that have no column")
+            entry |= extra
         else:
             entry[name] = text
     entry.setdefault("bidi", False)

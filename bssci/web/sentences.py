@@ -26,7 +26,9 @@ def state_of(event: Described) -> str:
 def _uplink(event: Described) -> str:
     size = event.get("size", 0)
     known = "" if event.get("known", True) else " from an unknown sensor"
-    return f"Uplink {event['cnt']}{known}, {size} {'byte' if size == 1 else 'bytes'}"
+    copies = event.get("duplicates", 0)
+    merged = f", {copies} {'copy' if copies == 1 else 'copies'} merged" if copies else ""
+    return f"Uplink {event['cnt']}{known}, {size} {'byte' if size == 1 else 'bytes'}{merged}"
 
 
 def _sensor_status(event: Described) -> str:
@@ -48,14 +50,16 @@ def _because(event: Described) -> str:
 
 
 def _auto_detached(event: Described) -> str:
-    return f"Detached after {number(event['inactive_hours'], 1, 'h')} of silence"
+    return f"Detached after {_hours(event['inactive_hours'])} of silence"
 
 
 def _warning(event: Described) -> str:
-    return (
-        f"Silent for {number(event['inactive_hours'], 1, 'h')}; "
-        f"detached in {number(event['hours_until_detach'], 1, 'h')} unless it is heard"
-    )
+    silent, left = _hours(event["inactive_hours"]), _hours(event["hours_until_detach"])
+    return f"Silent for {silent}; detached in {left} unless it is heard"
+
+
+def _hours(hours: float) -> str:
+    return duration(hours * 3600)
 
 
 def _problem(event: Described) -> str:

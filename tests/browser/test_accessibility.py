@@ -411,7 +411,7 @@ def test_new_events_and_a_lost_connection_are_announced_politely(tab: Callable[.
 
 
 def test_nothing_moves_for_those_who_ask_for_that(tab: Callable[..., Any]) -> None:
-    busy = "document.querySelector('[data-live-export]').ariaBusy = 'true', document.getAnimations().length"
+    busy = "document.querySelector('[data-live-pause]').ariaBusy = 'true', document.getAnimations().length"
     page = tab(at("/live"))
     assert page.evaluate(busy) == 0
     page.emulate_media(reduced_motion="no-preference")

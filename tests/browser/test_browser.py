@@ -22,7 +22,7 @@ window.EventSource = class extends EventTarget {
   static OPEN = 1;
   static CLOSED = 2;
   readyState = 1;
-  constructor() { super(); window.stream = this; }
+  constructor(path) { super(); this.path = path; window.stream = this; }
   close() {}
 };
 """
@@ -144,9 +144,12 @@ def test_a_thousand_sensors_are_checked_then_imported(page: Any) -> None:
     rows = [f"70B3D59CE000{number:04X},{number:032X},{number:04X},false" for number in range(IMPORTED)]
     page.goto("/sensors/import")
     content = page.get_by_label("Or its content")
-    content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows, "70B3D59CE000FFFF,12,0001,false"]))
+    wrong = [f"70B3D59CE001{number:04X},12,0001,false" for number in range(250)]
+    content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows, *wrong]))
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("region", name="Errors per row")).to_contain_text("must be 32 hexadecimal digits")
+    expect(page.locator("[data-import-counts] > .tile").last).to_have_text("Wrong250")
+    expect(page.locator("[data-import-note]")).to_contain_text("the first 200 are listed")
     expect(page.locator("[data-import-apply]")).to_be_disabled()
     content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows]))
     page.get_by_role("button", name="Check").click()
@@ -269,11 +272,58 @@ def test_live_shows_each_event_once_after_the_tab_was_changed_while_paused(page:
     assert len(keys) == len(set(keys))
 
 
+def test_live_draws_what_comes_twice_once(page: Any) -> None:
+    page.add_init_script(SILENT_STREAM)
+    page.goto("/live")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    newest = int(page.locator("[data-live]").get_attribute("data-newest"))
+    for seq in (newest, newest + 1, newest + 1):
+        event = {"seq": seq, "kind": "station-state", "timestamp": 1.7e9, "title": "Came online"}
+        page.evaluate(
+            "(it) => stream.dispatchEvent(new MessageEvent(it.kind, { data: JSON.stringify(it) }))", event
+        )
+    expect(page.locator(f"[data-live-rows] > [data-key='{newest + 1}']")).to_have_count(1)
+    expect(page.locator("[data-live-count]")).to_have_text("1 since this page was opened")
+
+
+def test_live_goes_on_after_what_it_did_not_want(page: Any) -> None:
+    page.add_init_script(SILENT_STREAM)
+    page.goto("/live?kind=station-state")
+    expect(page.locator(".freshness")).to_have_text("Live")
+    page.evaluate("stream.dispatchEvent(new MessageEvent('ping', { data: '{}', lastEventId: '987654321' }))")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert page.evaluate("stream.path") == "/api/live?kind=station-state&since=987654321"
+
+
+def test_live_shows_names_from_the_start_and_as_events_come(page: Any) -> None:
+    page.goto("/live?kind=uplink")
+    rows = page.locator("[data-live-rows] > tr")
+    rows.first.wait_for()
+    page.reload()
+    newest = str(rows.first.get_attribute("data-key"))
+    expect(rows.first).not_to_have_attribute("data-key", newest)
+    for row in (rows.first, rows.last):
+        station = row.locator("a[href^='/stations/']").first
+        eui = station.get_attribute("title")
+        assert station.get_attribute("href") == f"/stations/{eui}"
+        assert station.inner_text() == f"simulated {eui}"
+
+
+def test_live_is_searched_for_bytes_as_they_are_shown(page: Any) -> None:
+    page.goto("/live?kind=uplink")
+    payload = page.locator("[data-live-rows] .bytes").first.inner_text()
+    page.get_by_label("Text, name or payload").fill(payload)
+    with page.expect_request(lambda request: "/api/live?" in request.url) as asked:
+        page.get_by_role("button", name="Apply").click()
+    assert f"q={payload.replace(' ', '+')}" in asked.value.url
+    assert page.locator("[data-live-rows] .bytes").all_inner_texts() == [payload]
+
+
 def test_live_exports_what_is_searched_for(page: Any, tmp_path: Path) -> None:
     page.goto("/live?q=came+ONLINE")
     expect(page.locator("[data-live-rows] > tr").first).to_contain_text("Came online")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Export").click()
+        page.get_by_role("link", name="Export").click()
     exported = tmp_path / "events.ndjson"
     download.value.save_as(exported)
     lines = exported.read_text().splitlines()
@@ -294,3 +344,19 @@ def test_a_region_appears_and_vanishes_on_an_open_page(page: Any) -> None:
     expect(region).to_have_text("Somebody")
     page.unroute("**/stations")
     expect(region).to_be_hidden()
+
+
+def test_tags_with_commas_survive_an_edit(page: Any, known_sensor: str) -> None:
+    page.goto("/")
+    headers = {"X-CSRF-Token": page.locator("meta[name=csrf]").get_attribute("content")}
+    tags = ["hall 7, roof", "a;b"]
+    assert page.request.post("/api/sensors", data={"eui": known_sensor, "tags": tags}, headers=headers).ok
+    for typed, kept in ((None, tags), ("one, two", ["one", "two"]), ("", [])):
+        page.goto(f"/sensors/{known_sensor}/edit")
+        page.get_by_label("Name", exact=True).fill(f"Meter {typed}.")
+        if typed is not None:
+            page.get_by_label("Tags").fill(typed)
+        page.get_by_role("button", name="Save").click()
+        page.wait_for_url(f"**/sensors/{known_sensor}")
+        detail = page.request.get(f"/api/sensors/{known_sensor}").json()
+        assert (detail["name"], detail["tags"]) == (f"Meter {typed}.", kept)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bssci import bundles
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = sync_api.expect
@@ -74,3 +78,43 @@ def test_an_upload_may_bring_the_authority_too(page: Any) -> None:
     page.get_by_role("button", name="Check", exact=True).click()
     # A certificate of the service center is no authority: it has been sent, and looked at.
     expect(page.locator("[data-upload] .outcome")).to_contain_text("ca.pem")
+
+
+def test_an_upload_names_whom_it_locks_out(page: Any, tmp_path: Path) -> None:
+    ca, server, key, now = (
+        *(tmp_path / name for name in ("ca.pem", "server.pem", "key.pem")),
+        datetime.now(UTC),
+    )
+    list(bundles.make_authority(ca, now))
+    list(bundles.make_server(ca, server, key, [], now))
+    sent: list[dict[str, Any]] = []
+
+    def answer(route: Any) -> None:
+        # The real one would lock out the base station of the other tests.
+        sent.append(json.loads(route.request.post_data))
+        route.fulfill(json={"success": True})
+
+    page.route("**/api/certificates/upload/set", answer)
+    page.goto("/stations?state=online")
+    expect(page.locator("tr[data-key]").first).to_be_visible()
+    page.goto("/certificates")
+    form = page.locator("[data-upload]")
+    form.get_by_label("Certificate of", exact=True).select_option("set")
+    form.get_by_label("Certificate (PEM)").set_input_files(server)
+    form.get_by_label("Private key").set_input_files(key)
+    form.get_by_label("Certificates of the authorities").set_input_files(ca)
+    form.get_by_role("button", name="Check", exact=True).click()
+    expect(form.locator(".outcome")).to_contain_text(LOCKED_OUT)
+    form.get_by_role("button", name="Use it").click()
+    dialog = page.get_by_role("dialog").filter(has_text=LOCKED_OUT)
+    go = dialog.get_by_role("button", name="Lock out")
+    expect(go).to_be_disabled()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    assert sent == []
+    form.get_by_role("button", name="Use it").click()
+    dialog.get_by_role("textbox").fill("lock out")
+    with page.expect_navigation():
+        go.click()
+    files = {"certificate": server, "key": key, "ca": ca}
+    assert sent == [{**{name: path.read_text() for name, path in files.items()}, "force": True}]

@@ -99,7 +99,8 @@ def sensor(number: int = 1, **changes: Any) -> dict[str, Any]:
         "state": state,
         "state_text": text,
         "warning": number % 9 == 0,
-        "hours_until_detach": 31.5 if number % 9 == 0 else 70.2,
+        "seconds_until_detach": 113_400.0 if number % 9 == 0 else 252_720.0,
+        "when_silent": "warned, then detached in 1 d 7 h",
         "registration": "detached" if state == "detached" else "attached",
         "reason": "configured",
         "last_seen_at": NOW - 47 * number,
@@ -109,8 +110,9 @@ def sensor(number: int = 1, **changes: Any) -> dict[str, Any]:
         "rssi": -101.0 - number % 17,
         "best_station": "CAFEBA5E00000001",
         "best_station_name": "Roof 1",
-        "attached_at": 3 if state == "attached" else 1,
-        "stations": 3,
+        "attached_at_connected": 3 if state == "attached" else 1,
+        "attached_at_others": number % 2,
+        "connected": 3,
         "bidi": True,
         "over_the_air": False,
         "attachment": {"state": "attached", "reason": "configured", "since": NOW - 500_000},
@@ -154,6 +156,7 @@ def uplink_event(seq: int) -> dict[str, Any]:
             {"bs_eui": "CAFEBA5E00000001", "snr": 14.2, "rssi": -101.0, "received_at": NOW},
             {"bs_eui": "CAFEBA5E00000002", "snr": 9.1, "rssi": -112.0, "received_at": NOW},
         ],
+        "names": {"CAFEBA5E00000001": "Roof 1", "70B3D59CD0000001": "Water meter 1"},
         "duplicates": 1,
     }
 
@@ -292,7 +295,6 @@ def samples() -> dict[str, dict[str, Any]]:
             "sensors": {
                 "total": 10_000,
                 "attached": 9_800,
-                "partial": 120,
                 "detached": 60,
                 "warning": 12,
                 "failed": 3,
@@ -323,13 +325,19 @@ def samples() -> dict[str, dict[str, Any]]:
                 },
             ],
             "broker": {"text": "broker.example:8883", "state": "ok"},
-            "certificate": {"name": "service center", "not_after": NOW + 86400 * 20, "days_left": 20},
+            "certificate": {
+                "name": "Service center",
+                "not_after": NOW + 86400 * 20,
+                "days_left": 20,
+                "href": "/certificates",
+            },
             "guide": [
                 {
                     "key": "certificate",
                     "title": "Certificate",
                     "text": "Both sides of TLS are ready.",
                     "href": "/certificates",
+                    "role": "admin",
                     "done": True,
                 },
                 {
@@ -337,6 +345,7 @@ def samples() -> dict[str, dict[str, Any]]:
                     "title": "Broker",
                     "text": "Where uplinks go.",
                     "href": "/config#MQTT_BROKER",
+                    "role": "admin",
                     "done": True,
                 },
                 {
@@ -344,6 +353,7 @@ def samples() -> dict[str, dict[str, Any]]:
                     "title": "First base station",
                     "text": "Make a bundle and connect with it.",
                     "href": "/certificates#bundle",
+                    "role": "admin",
                     "done": False,
                 },
                 {
@@ -351,6 +361,7 @@ def samples() -> dict[str, dict[str, Any]]:
                     "title": "First sensor",
                     "text": "Add it with its EUI and key.",
                     "href": "/sensors/new",
+                    "role": "operator",
                     "done": False,
                 },
             ],
@@ -386,7 +397,6 @@ def samples() -> dict[str, dict[str, Any]]:
         "station.html": {
             "station": station(2),
             "timeline": timeline,
-            "certificate": station(2)["certificate"],
             "charts": [
                 chart("load", "CPU and memory", "%", ["CPU", "memory"], 40, 12),
                 chart("duty", "Duty cycle", "%", ["duty cycle"], 2, 1),

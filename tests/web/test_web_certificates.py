@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import bundles, fileset
 from bssci.certificates import CertificateError, check_pair, euis_of
-from bssci.web.context import Outside
+from bssci.model import EUI
+from tests.support.center import Line
+from tests.support.html import Document
 from tests.support.web import WebHouse
 
 STATION = "70B3D59CD0000001"
@@ -53,6 +54,50 @@ def test_the_inventory(web: WebHouse) -> None:
     assert len(server["fingerprint"]) == 64 and answer["errors"] == [] and answer["can_issue"]
     # The service's clock of the test is years behind that of the certificates.
     assert server["days_left"] > 1800
+
+
+def other_files(web: WebHouse) -> dict[str, str]:
+    """The settings of the web admin's own certificate, and of that for the broker: others than CERT_FILE."""
+    now, certs = datetime.now(UTC), web.directory / "certs"
+    made = {}
+    for name in ("web", "mqtt"):
+        certificate, key = certs / f"{name}.pem", certs / f"{name}_key.pem"
+        list(bundles.make_server(certs / "ca.pem", certificate, key, [f"{name}.example"], now))
+        made |= {f"{name}-tls": "true", f"{name}-cert-file": str(certificate), f"{name}-key-file": str(key)}
+    return made
+
+
+def test_certificates_that_are_used_elsewhere_are_in_the_inventory(web: WebHouse) -> None:
+    options = other_files(web)
+    web.options = options
+    web.crash()
+    viewer = web.browser("viewer")
+    listed = viewer.get("/api/certificates/status").json()["certificates"]
+    assert [(each["file"], each["name"]) for each in listed] == [
+        ("ca", "Authority"),
+        ("server", "Service center"),
+        ("web", "Web admin"),
+        ("mqtt", "MQTT client"),
+    ]
+    assert "web.example" in listed[2]["names"] and "mqtt.example" in listed[3]["names"]
+    assert viewer.get("/api/certificates/download/web").body == certs(web)["web.pem"]
+    page = Document(viewer.get("/certificates").text)
+    assert "Web admin" in page.one("main").text
+    for each in page.all("a"):
+        if each["href"].startswith("/api/"):
+            assert viewer.get(each["href"]).status == 200, each["href"]
+    web.options = options | {"web-tls": "false", "sinks": "log"}
+    web.crash()
+    listed = web.browser("viewer").get("/api/certificates/status").json()["certificates"]
+    assert [each["file"] for each in listed] == ["ca", "server"]
+    assert web.browser("viewer").get("/api/certificates/download/web").status == 404
+
+
+def test_a_key_in_the_file_of_a_certificate_is_not_downloaded_with_it(web: WebHouse) -> None:
+    files = certs(web)
+    (web.directory / "certs" / "server.pem").write_bytes(files["server_key.pem"] + files["server.pem"])
+    assert web.browser("viewer").get("/api/certificates/download/server").body == files["server.pem"]
+    assert b"PRIVATE KEY" in web.browser("admin").get("/api/certificates/download/server_key").body
 
 
 def test_private_keys_are_for_administrators_and_written_down(web: WebHouse) -> None:
@@ -118,15 +163,13 @@ def test_a_set_is_uploaded_also_as_one_pem_file(web: WebHouse, tmp_path: Path) -
     assert "PRIVATE KEY" not in answer.text
 
 
-def test_stations_that_would_be_refused_are_named(
-    make_web_house: Callable[..., WebHouse], tmp_path: Path
-) -> None:
-    shown: dict[str, bytes] = {}
-    web = make_web_house(outside=Outside(station_certificates=lambda: shown))
+def test_stations_that_would_be_refused_are_named(web: WebHouse, tmp_path: Path) -> None:
     bundle = tmp_path / "stations"
-    list(bundles.make_station(_authority(web), bundle, STATION, datetime.now(UTC)))
+    list(bundles.make_station(_authority(web), bundle, EUI(STATION), datetime.now(UTC)))
     pem = (bundle / STATION / "station_cert.pem").read_bytes()
-    shown[STATION] = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    line = Line(web, int(STATION, 16))
+    line.certificate = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    line.connect()
     browser, theirs = web.browser("admin"), other_set(tmp_path / "theirs")
     refused = browser.post("/api/certificates/upload/set", theirs)
     assert refused.status == 409 and STATION in refused.error["message"]
@@ -134,6 +177,9 @@ def test_stations_that_would_be_refused_are_named(
     assert browser.post("/api/certificates/upload/set", both).status == 200
     forced = browser.post("/api/certificates/upload/set", theirs | {"force": True})
     assert forced.status == 200 and forced.json()["refused_stations"] == [STATION]
+    line.lose()
+    away = browser.post("/api/certificates/upload/set", other_set(tmp_path / "others"))
+    assert away.status == 200 and away.json()["refused_stations"] == []
 
 
 def _authority(web: WebHouse) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from bssci.model import SensorWarning, StationState
 from bssci.web import feed, live, service
 from tests.support.journal import uplink
-from tests.support.web import EPOCH, Browser, Connection, WebHouse
+from tests.support.web import EPOCH, SENSOR, Browser, Connection, WebHouse
 
 STATION = "70B3D59CD0000001"
 
@@ -31,6 +31,11 @@ class Viewer:
             if "event" in lines:
                 found.append((lines["event"], json.loads(lines["data"])))
         return found
+
+    def ids(self) -> list[int]:
+        """Where it would go on after each that tells so."""
+        lines = self.connection.received.partition(b"\r\n\r\n")[2].decode().splitlines()
+        return [int(line[4:]) for line in lines if line.startswith("id: ")]
 
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.events()]
@@ -57,6 +62,8 @@ def test_a_viewer_sees_only_what_it_asked_for(web: WebHouse) -> None:
     uplinks = Viewer(browser, "?kind=uplink")
     station = Viewer(browser, f"?station={STATION.lower()}")
     sensor = Viewer(browser, "?sensor=FCA84A0300001234&kind=sensor-warning,uplink")
+    text = Viewer(browser, "?q=came+ONLINE")
+    payload = Viewer(browser, "?q=01%2002")
     warning = SensorWarning(
         at=EPOCH,
         end_point_eui="0000000000000001",
@@ -70,8 +77,21 @@ def test_a_viewer_sees_only_what_it_asked_for(web: WebHouse) -> None:
     assert uplinks.kinds() == ["hello", "uplink"]
     assert station.kinds() == ["hello", "uplink", "station-state"]
     assert sensor.kinds() == ["hello", "uplink"]
-    for viewer in (uplinks, station, sensor):
+    assert text.kinds() == ["hello", "station-state"]
+    assert payload.kinds() == ["hello", "uplink"]
+    for viewer in (uplinks, station, sensor, text, payload):
         viewer.connection.lose()
+
+
+def test_events_bring_names_and_are_found_by_them(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", {"eui": SENSOR, "name": "Water meter"})
+    viewer = Viewer(web.browser("viewer"), "?q=water+METER")
+    web.happen(uplink(1), uplink(2, SENSOR))
+    web.advance(feed.PACE)
+    assert [event["names"] for kind, event in viewer.events() if kind == "uplink"] == [
+        {SENSOR: "Water meter"}
+    ]
+    viewer.connection.lose()
 
 
 def test_a_viewer_who_comes_back_gets_what_it_missed_once(web: WebHouse) -> None:
@@ -126,7 +146,7 @@ def test_a_viewer_who_reads_again_goes_on(web: WebHouse) -> None:
 def test_fifty_viewers_cost_one_encoding(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     encodings = []
     real = live.encoded
-    monkeypatch.setattr(live, "encoded", lambda seq, event: encodings.append(seq) or real(seq, event))
+    monkeypatch.setattr(live, "encoded", lambda seq, *more: encodings.append(seq) or real(seq, *more))
     browser = web.browser("viewer")
     viewers = [Viewer(browser) for _ in range(50)]
     web.happen(uplink(1), uplink(2))
@@ -154,6 +174,35 @@ def test_a_viewer_is_told_that_the_line_lives_and_parted_from_when_it_logs_out(w
     web.advance(live.KEEP_ALIVE)
     assert viewer.connection.transport.aborted
     viewer.connection.lose()
+
+
+def test_what_went_by_unwanted_is_not_missed(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    viewer = Viewer(browser, "?kind=station-state")
+    web.happen(state())
+    web.advance(feed.PACE)
+    last = web.happen(*(uplink(number) for number in range(600))) + 599
+    web.advance(1)
+    web.advance(live.KEEP_ALIVE)
+    assert viewer.ids() == [web.journal.last_seq - 600, last]
+    viewer.connection.lose()
+    again = Viewer(browser, "?kind=station-state", **{"Last-Event-ID": str(last)})
+    assert again.kinds() == ["hello"]
+    again.connection.lose()
+
+
+def test_a_ping_names_no_number_that_was_not_shown(web: WebHouse) -> None:
+    web.happen(uplink(1))
+    web.crash()
+    viewer = Viewer(web.browser("viewer"))
+    web.advance(live.KEEP_ALIVE)
+    assert viewer.ids() == [web.journal.last_seq]
+    viewer.connection.lose()
+
+
+@pytest.mark.parametrize("since", ["x", "-1"])
+def test_a_number_to_go_on_from_that_is_none_is_refused(web: WebHouse, since: str) -> None:
+    assert web.browser("viewer").get(f"/api/live?since={since}").error["field"] == "since"
 
 
 def test_a_viewer_whose_account_was_removed_is_parted_from(web: WebHouse) -> None:

@@ -14,10 +14,8 @@ from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from bssci.center.downlink_json import NOT_YET_REVOKED
 from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome, Outcomes
 from bssci.center.sensors import Changes
-from bssci.model import EUI, Uplink, parse_sensor
+from bssci.model import EUI, Uplink
 from bssci.web.answers import answer as answer_of
-from bssci.web.sensor_files import read_sensors, write_csv
-from bssci.web.views.sensors import _lost
 from tests.support.center import result_of
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
@@ -257,6 +255,7 @@ def test_uplinks_history_and_signal(web: WebHouse) -> None:
     assert [each["cnt"] for each in second["uplinks"]] == [1] and second["next"] is None
     signal = browser.get(f"/api/sensors/{SENSOR}/signal?range=hour").json()
     assert signal["lost"] == 2 and signal["uplinks"] == 3
+    assert signal["lost_before"] == {str(first["uplinks"][0]["seq"]): 2}
     assert [point[1] for point in signal["stations"]["70B3D59CD0000001"]["snr"]] == [10.5] * 3
     web.browser("operator").post(f"/api/sensors/{SENSOR}/downlink", {"data": "01"})
     history = browser.get(f"/api/sensors/{SENSOR}/history").json()["events"]
@@ -405,18 +404,6 @@ def test_the_status_warning_lists_all_that_are_silent(web: WebHouse, monkeypatch
     assert {"/sensors?status=warning"} <= {each["href"] for each in dashboard["health"]["problems"]}
 
 
-@pytest.mark.parametrize("tags", [["ground floor"], ["a b", "c"], ["a", "b"], ["a"], []])
-def test_tags_come_back_from_csv_as_they_were(tags: list[str]) -> None:
-    sensor = parse_sensor(sensor_entry(2, tags=tags))
-    file = write_csv([sensor], with_keys=True)
-    assert read_sensors(file, "text/csv", lambda eui: None).sensors == [sensor]
-
-
-def test_tags_without_separator_are_split_at_spaces() -> None:
-    file = f"eui,nwKey,shortAddr,tags\n{OTHER},{KEY},0002,a b\n".encode()
-    assert read_sensors(file, "text/csv", lambda eui: None).sensors[0].tags == ("a", "b")
-
-
 def test_a_row_with_more_cells_than_columns_is_wrong(web: WebHouse) -> None:
     file = f"eui,nwKey,shortAddr,name\n{OTHER},{KEY},0002,Cellar, left\n".encode()
     answer = web.browser("operator").post("/api/sensors/import?dry_run=1", file, content_type="text/csv")
@@ -448,21 +435,6 @@ def test_the_audit_log_names_sensors_and_fields(make_web_house: Callable[..., We
     assert details["sensor.update"] == "nwKey, name"
     assert details["sensor.import"] == f"1 added, 0 changed: {sensor_entry(30)['eui']}"
     assert details["sensor.detach"] == f"22 sensors: {', '.join(euis[:20])} and 2 more"
-
-
-@pytest.mark.parametrize(
-    ("counters", "lost"),
-    [
-        ([1, 2, 5, 3, 6], 1),
-        ([10, 14, 11, 12, 13], 0),
-        ([50, 52, 0, 1, 3], 2),
-        ([0, 1, 0, 2], 1),
-        ([1, 5000, 5002], 1),
-        ([], 0),
-    ],
-)
-def test_late_counters_are_not_lost(counters: list[int], lost: int) -> None:
-    assert _lost(counters) == lost
 
 
 def test_the_list_is_gathered_anew_after_attaching_and_detaching(web: WebHouse) -> None:

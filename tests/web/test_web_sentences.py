@@ -14,6 +14,9 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
         "Uplink 7 from an unknown sensor, 1 byte",
         "info",
     ),
+    ({"kind": "uplink", "cnt": 7, "size": 2, "duplicates": 0}, "Uplink 7, 2 bytes", "info"),
+    ({"kind": "uplink", "cnt": 7, "size": 2, "duplicates": 1}, "Uplink 7, 2 bytes, 1 copy merged", "info"),
+    ({"kind": "uplink", "cnt": 7, "size": 2, "duplicates": 3}, "Uplink 7, 2 bytes, 3 copies merged", "info"),
     (
         {"kind": "sensor-status", "action": "attached", "over_the_air": True},
         "Attached over the air",
@@ -24,10 +27,10 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
         "Attaching was refused: no, code 22",
         "attach_failed",
     ),
-    ({"kind": "sensor-auto-detached", "inactive_hours": 72.0}, "Detached after 72.0 h of silence", "warning"),
+    ({"kind": "sensor-auto-detached", "inactive_hours": 72.0}, "Detached after 3 d of silence", "warning"),
     (
-        {"kind": "sensor-warning", "inactive_hours": 36.0, "hours_until_detach": 36.0},
-        "Silent for 36.0 h; detached in 36.0 h unless it is heard",
+        {"kind": "sensor-warning", "inactive_hours": 36.0, "hours_until_detach": 0.01},
+        "Silent for 1 d 12 h; detached in 36 s unless it is heard",
         "warning",
     ),
     ({"kind": "sensor-problem", "action": "attach", "message": "why"}, "Attach went wrong: why", "attach"),

@@ -62,7 +62,8 @@ def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -
         ready, metrics = browser.get("/readyz"), browser.get("/metrics").text
         [failing] = re.findall(r'^bssci_sink_failing{sink="mqtt"} (\S+)$', metrics, re.M)
         delivering = (status["mqtt"]["delivering"], ready.json()["sinks"]["mqtt"], float(failing))
-        return ready.status, delivering, dashboard["broker"]["state"], dashboard["health"]["sentence"]
+        said = dashboard["health"]["sentence"], *[each["detail"] for each in dashboard["health"]["problems"]]
+        return ready.status, delivering, dashboard["broker"]["state"], *said
 
     well = (200, (True, True, 0.0), "ok", "The service is ready and waits for its first base station.")
     assert look() == well
@@ -71,9 +72,10 @@ def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -
     web.center.queue_statistics = lambda: {
         "mqtt": figures["mqtt"] | {"queued": 1, "failing": True, "trouble": trouble}
     }
-    assert look() == (200, (False, False, 1.0), "error", f"mqtt takes nothing, 1 event waits: {trouble}.")
+    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 1 event waits.", trouble)
+    assert trouble in browser.get("/").text
     web.center.queue_statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
-    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing: 3 events wait.")
+    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 3 events wait.", "")
     web.center.queue_statistics = lambda: figures
     assert look() == well
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.web import dispatch, site
+from bssci.web import attempts, dispatch, site
 from tests.support.web import SENSOR, Connection, WebHouse, parse
 
 
@@ -105,6 +105,24 @@ def test_every_answer_has_the_headers_that_protect(web: WebHouse, path: str) -> 
     assert headers["cache-control"] == "no-store"
     assert "strict-transport-security" not in headers
     assert "Twisted" not in headers.get("server", "")
+
+
+def test_every_status_has_its_phrase(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "PER_ACCOUNT", 1)
+    browser = web.browser("viewer")
+    wrong = browser.request("POST", "/api/login", {"username": "admin", "password": "wrong password"})
+    asked = [wrong, wrong, browser.request("GET", "/api/sensors?per_page=x"), browser.request("GET", "/")]
+    lines = []
+    for request in asked:
+        connection = Connection(web)
+        connection.send(request)
+        lines.append(connection.received.partition(b"\r\n")[0].decode())
+    assert lines == [
+        "HTTP/1.1 401 Unauthorized",
+        "HTTP/1.1 429 Too Many Requests",
+        "HTTP/1.1 422 Unprocessable Content",
+        "HTTP/1.1 200 OK",
+    ]
 
 
 def test_what_is_not_there(web: WebHouse) -> None:

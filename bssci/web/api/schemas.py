@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
+from bssci.web.call import Call
 from bssci.web.routing import Parameter, Schema
+from bssci.web.views.ranges import RANGES
 
 EUI: Schema = {"type": "string", "pattern": "^[0-9A-F]{16}$", "example": "70B3D56770111505"}
 TEXT: Schema = {"type": "string"}
@@ -32,12 +34,28 @@ def success(**properties: Schema) -> Schema:
     return object_of(("success",), success={"const": True}, **properties)
 
 
-def choice(*words: str) -> Schema:
-    return {"type": "string", "enum": list(words)}
+def choice(*words: str, default: str = "") -> Schema:
+    schema = {"type": "string", "enum": list(words)}
+    return schema | {"default": default} if default else schema
 
 
 def integer(low: int, high: int, default: int) -> Schema:
     return {"type": "integer", "minimum": low, "maximum": high, "default": default}
+
+
+def limit(default: int) -> Parameter:
+    """How long a list may be."""
+    return Parameter("limit", "how many", integer(1, 1000, default))
+
+
+def before(call: Call) -> int | None:
+    """What :data:`BEFORE` says."""
+    return call.integer("before", 0, 1, 1 << 60) or None
+
+
+def span(default: str) -> Parameter:
+    """How much time is looked at."""
+    return Parameter("range", "how far back", choice(*RANGES, default=default))
 
 
 def json_body(schema: Schema) -> dict[str, Schema]:
@@ -79,10 +97,8 @@ SENSOR: Schema = object_of(
     typeEui=EUI,
     tags={"type": "array", "items": {"type": "string", "maxLength": MAX_TAG}, "maxItems": MAX_TAGS},
 )
-LIMIT = Parameter("limit", "how many", integer(1, 1000, 100))
 BEFORE = Parameter(
     "before", "only those numbered below; `next` of the answer before", {"type": "integer", "minimum": 1}
 )
-RANGE = Parameter("range", "how far back", choice("hour", "day", "week"))
 DRY_RUN = Parameter("dry_run", "1: only check", FLAG)
 EUIS: Schema = {"type": "array", "items": EUI, "maxItems": 100_000}

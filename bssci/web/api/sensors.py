@@ -16,17 +16,18 @@ from bssci.web.api.schemas import (
     DRY_RUN,
     EUIS,
     FLAG,
-    LIMIT,
     OUTCOMES,
-    RANGE,
     REFUSAL,
     SENSOR,
     TEXT,
+    before,
     choice,
     integer,
     json_body,
+    limit,
     list_of,
     object_of,
+    span,
     success,
 )
 from bssci.web.api.schemas import (
@@ -47,7 +48,7 @@ EVERY_SORT = (*SORTS, *(f"-{sort}" for sort in SORTS))
 LISTED = (
     Parameter("q", "part of EUI, name or tag", TEXT),
     Parameter("status", "state", choice(*STATUSES)),
-    Parameter("sort", "by what; - in front turns it round", choice(*EVERY_SORT)),
+    Parameter("sort", "by what; - in front turns it round", choice(*EVERY_SORT, default="eui")),
     Parameter("tag", "only with this tag", TEXT),
     Parameter("station", "only those that this base station hears", EUI_SCHEMA),
     Parameter("page", "from 1", integer(1, 1_000_000, 1)),
@@ -103,7 +104,9 @@ class SensorRoutes:
             station=call.optional_eui("station"),
         )
 
-    @route("GET", "/api/sensors/unknown", "viewer", "Sensors heard but not configured", parameters=(LIMIT,))
+    @route(
+        "GET", "/api/sensors/unknown", "viewer", "Sensors heard but not configured", parameters=(limit(100),)
+    )
     async def unknown(self, call: Call) -> dict[str, Any]:
         return await self._views.unknown(call.integer("limit", 100, 1, 1000))
 
@@ -113,7 +116,7 @@ class SensorRoutes:
         "viewer",
         "All sensors as a file; with keys for administrators only, which is audited",
         parameters=(
-            Parameter("format", "of the file", choice("json", "csv")),
+            Parameter("format", "of the file", choice("json", "csv", default="json")),
             Parameter("keys", "1: with network keys", FLAG),
         ),
         answer={"type": "array", "items": {"type": "object"}},
@@ -138,15 +141,17 @@ class SensorRoutes:
     async def detail(self, call: Call) -> dict[str, Any]:
         return await self._views.detail(call.eui())
 
-    @route("GET", "/api/sensors/{eui}/uplinks", "viewer", "Stored uplinks", parameters=(LIMIT, BEFORE))
+    @route("GET", "/api/sensors/{eui}/uplinks", "viewer", "Stored uplinks", parameters=(limit(50), BEFORE))
     async def uplinks(self, call: Call) -> dict[str, Any]:
         return await self._views.uplinks(call.eui(), call.integer("limit", 50, 1, 1000), before(call))
 
-    @route("GET", "/api/sensors/{eui}/history", "viewer", "What happened to it", parameters=(LIMIT, BEFORE))
+    @route(
+        "GET", "/api/sensors/{eui}/history", "viewer", "What happened to it", parameters=(limit(100), BEFORE)
+    )
     async def history(self, call: Call) -> dict[str, Any]:
         return await self._views.history(call.eui(), call.integer("limit", 100, 1, 1000), before(call))
 
-    @route("GET", "/api/sensors/{eui}/signal", "viewer", "SNR and RSSI over time", parameters=(RANGE,))
+    @route("GET", "/api/sensors/{eui}/signal", "viewer", "SNR and RSSI over time", parameters=(span("day"),))
     async def signal(self, call: Call) -> dict[str, Any]:
         return await self._views.signal(call.eui(), range_of(call.text("range") or "day"))
 
@@ -409,11 +414,6 @@ def _naming(text: str, euis: list[EUI]) -> str:
     """The text and the first of the sensors that it is about."""
     more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
     return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
-
-
-def before(call: Call) -> int | None:
-    """Where the answer before ended."""
-    return call.integer("before", 0, 1, 1 << 60) or None
 
 
 def _euis(values: list[Any]) -> list[EUI]:

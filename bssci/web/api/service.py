@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from bssci.broker_trial import EMBEDDED
 from bssci.center.configuration import setting_text
-from bssci.settings import MASK, Settings, SettingsError
+from bssci.settings import MASK
 from bssci.web.api.schemas import (
     BEFORE,
     DRY_RUN,
-    EUI,
-    LIMIT,
-    RANGE,
     TEXT,
+    before,
     choice,
     json_body,
+    limit,
     object_of,
+    span,
     success,
 )
-from bssci.web.broker_trial import EMBEDDED
 from bssci.web.call import Call, Reply
 from bssci.web.context import Context
-from bssci.web.errors import ApiError, invalid
+from bssci.web.errors import invalid
 from bssci.web.logbook import LEVELS
 from bssci.web.routing import Parameter, route
 from bssci.web.sampler import METRICS
-from bssci.web.settings_trial import refuse_unusable
 from bssci.web.views.facade import Views
 
 CHANGES = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}}
 """settings by name, or in ``settings``"""
-KIND = Parameter("kind", "kinds of events, separated by commas", TEXT)
-SENSOR = Parameter("sensor", "only of this sensor", EUI)
-STATION = Parameter("station", "only of this base station", EUI)
 
 
 class ServiceRoutes:
@@ -52,7 +47,11 @@ class ServiceRoutes:
         return await self._views.status.status()
 
     @route(
-        "GET", "/api/dashboard", "viewer", "Whether all is well, with figures and charts", parameters=(RANGE,)
+        "GET",
+        "/api/dashboard",
+        "viewer",
+        "Whether all is well, with figures and charts",
+        parameters=(span("hour"),),
     )
     async def dashboard(self, call: Call) -> dict[str, Any]:
         return await self._views.status.dashboard(
@@ -64,38 +63,12 @@ class ServiceRoutes:
         "/api/history",
         "viewer",
         "One figure over time",
-        parameters=(Parameter("metric", "which", choice(*METRICS)), RANGE),
+        parameters=(Parameter("metric", "which", choice(*METRICS, default="uplinks")), span("hour")),
     )
     async def history(self, call: Call) -> dict[str, Any]:
         return await self._views.charts.history(
             call.text("metric") or "uplinks", call.text("range") or "hour"
         )
-
-    # events
-
-    @route(
-        "GET",
-        "/api/events",
-        "viewer",
-        "Stored events, newest first",
-        parameters=(KIND, SENSOR, STATION, Parameter("q", "is in the event's JSON", TEXT), LIMIT, BEFORE),
-    )
-    async def events(self, call: Call) -> dict[str, Any]:
-        return await self._views.events.read(
-            before=call.integer("before", 0, 1, 1 << 60) or None,
-            kinds=tuple(kinds_of(call)),
-            sensor=call.optional_eui("sensor"),
-            station=call.optional_eui("station"),
-            text=call.text("q"),
-            limit=call.integer("limit", 100, 1, 1000),
-        )
-
-    @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")
-    async def event(self, call: Call) -> dict[str, Any]:
-        text = call.path["seq"]
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise ApiError(404, "not_found", "there is no such event")
-        return await self._views.events.one(int(text))
 
     # settings
 
@@ -117,7 +90,7 @@ class ServiceRoutes:
         values = changes_of(call.json())
         if not values:
             return {"success": True, "changes": [], "needs_restart": self._views.config.needs_restart()}
-        after = await self._usable(values)
+        after = await configuration.check(values)
         changes = await self._views.config.differences(values, after)
         if call.flag("dry_run"):
             return {"success": True, "dry_run": True, "changes": changes}
@@ -132,25 +105,6 @@ class ServiceRoutes:
             "needs_restart": self._views.config.needs_restart(),
         }
 
-    async def _usable(self, values: Mapping[str, str]) -> Settings:
-        """The settings with these values.
-
-        :raises ApiError: the service could not start with them.
-        :raises CommandError: they are not allowed.
-        """
-        configuration = self._context.configuration
-        after = await configuration.check(values)
-        try:
-            await self._context.run_in_thread(refuse_unusable, after, values)
-            if "SINKS" in values:
-                await self._context.run_in_thread(configuration.check_sinks, after)
-        except SettingsError as error:
-            name = str(error).partition(":")[0].partition("=")[0]
-            raise ApiError(422, "invalid", str(error), name) from error
-        except ValueError as error:
-            raise ApiError(422, "invalid", str(error), "SINKS") from error
-        return after
-
     @route("POST", "/api/config/test/broker", "admin", "As test-broker", body=json_body(CHANGES))
     @route(
         "POST",
@@ -163,7 +117,7 @@ class ServiceRoutes:
     async def test_broker(self, call: Call) -> dict[str, Any]:
         values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
-        settings = await configuration.check(values) if values else configuration.current
+        settings = await configuration.draft(values) if values else configuration.current
         await self._context.audit.record(call, "config.test_broker", settings.mqtt_broker)
         well = f"{settings.mqtt_broker}:{settings.mqtt_port} took the connection"
         if settings.mqtt_broker == EMBEDDED:
@@ -189,7 +143,7 @@ class ServiceRoutes:
             Parameter("level", "the least serious", choice(*LEVELS)),
             Parameter("logger", "begins so", TEXT),
             Parameter("q", "is in the text", TEXT),
-            LIMIT,
+            limit(200),
         ),
     )
     async def logs(self, call: Call) -> dict[str, Any]:
@@ -208,14 +162,14 @@ class ServiceRoutes:
         parameters=(
             Parameter("who", "account or token", TEXT),
             Parameter("action", "begins so", TEXT),
-            LIMIT,
+            limit(100),
             BEFORE,
         ),
     )
     async def audit(self, call: Call) -> dict[str, Any]:
         return await self._views.audit.read(
             call.integer("limit", 100, 1, 1000),
-            call.integer("before", 0, 1, 1 << 60) or None,
+            before(call),
             call.text("who"),
             call.text("action"),
         )
@@ -238,8 +192,3 @@ def changes_of(body: dict[str, Any]) -> dict[str, str]:
     if not isinstance(values, dict):
         raise invalid("settings", "must be an object")
     return {name: setting_text(name, value) for name, value in values.items() if value != MASK}
-
-
-def kinds_of(call: Call) -> list[str]:
-    """The kinds of events that a query names."""
-    return [kind for kind in call.text("kind").split(",") if kind]

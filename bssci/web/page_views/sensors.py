@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 from bssci.model import parse_eui
 from bssci.web.call import Call
+from bssci.web.formats import duration
 from bssci.web.page_views.base import (
     PER_PAGE,
     PageData,
@@ -18,14 +18,13 @@ from bssci.web.page_views.base import (
     timeline,
 )
 from bssci.web.views.ranges import RANGES
-from bssci.web.views.sensors import LARGEST_GAP, SORTS, STATUSES
+from bssci.web.views.sensors import SORTS, STATUSES
 
 MAX_PER_PAGE = 200
 UPLINKS = 25
 """on a sensor's page"""
 HISTORY = 20
 UNKNOWN = 200
-_HOUR = 3600
 
 
 class SensorPages(PageData):
@@ -76,11 +75,10 @@ class SensorPages(PageData):
         signal = await views.signal(eui, RANGES[span])
         names, connected = self._names(), len(self._context.center.stations.connected())
         return {
-            "sensor": _row(detail, names, connected)
-            | {"configuration": detail["configuration"], "attachment": detail["attachment"]},
+            "sensor": _row(detail, names, connected) | {"when_silent": self._when_silent(detail)},
             "registrations": detail["registrations"],
             "paths": [path | {"name": names.get(path["base_station_eui"])} for path in detail["paths"]],
-            "uplinks": _with_losses(uplinks),
+            "uplinks": [up | {"lost_before": signal["lost_before"].get(up["seq"])} for up in uplinks],
             "names": names,
             "lost": signal["lost"],
             "charts": _charts(signal, names),
@@ -89,18 +87,31 @@ class SensorPages(PageData):
             "downlinks": (await views.downlinks(eui))["downlinks"],
         }
 
+    def _when_silent(self, detail: dict[str, Any]) -> str:
+        """What becomes of a sensor that is not heard."""
+        left = detail["seconds_until_detach"]
+        if detail["registration"] == "detached":
+            return "nothing, it is detached"
+        if not detail["configuration"]["autoDetach"]:
+            return "stays attached"
+        if not self._context.settings.auto_detach_enabled:
+            return "stays attached, as AUTO_DETACH_ENABLED is false"
+        if left is None:
+            return "warned, then detached; not before it was heard once"
+        return f"warned, then detached in {duration(left)}" if left else "detached at the next look"
+
 
 def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:
     """With one state and its word, and the name of the station that hears it best."""
     state, text = _state(row, connected)
-    left = row["seconds_until_detach"] if row["registration"] == "attached" else None
     return row | {
         "state": state,
         "state_text": text,
-        "hours_until_detach": left / _HOUR if left is not None else None,
+        "seconds_until_detach": row["seconds_until_detach"] if row["registration"] == "attached" else None,
         "best_station": row["preferred_path"],
         "best_station_name": names.get(row["preferred_path"]),
-        "stations": max(connected, row["attached_at"]),
+        "connected": connected,
+        "attached_at_others": row["attached_at"] - row["attached_at_connected"],
     }
 
 
@@ -111,17 +122,9 @@ def _state(row: dict[str, Any], connected: int) -> tuple[str, str]:
         return "detached", "auto-detached" if row["status"] == "auto-detached" else "detached"
     if not row["attached_at"]:
         return "pending", "waits for a station"
-    if row["attached_at"] < connected:
+    if row["attached_at_connected"] < connected:
         return "partial", "partly attached"
     return "attached", "attached"
-
-
-def _with_losses(uplinks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each with how many counters are missing before it; newest first."""
-    received = {uplink["cnt"] for uplink in uplinks}
-    between = [range(older["cnt"] + 1, newer["cnt"]) for newer, older in pairwise(uplinks)]
-    lost = [len(set(gap) - received) if len(gap) < LARGEST_GAP else 0 for gap in between]
-    return [uplink | {"lost_before": missing} for uplink, missing in zip(uplinks, [*lost, 0], strict=False)]
 
 
 def _charts(signal: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]]:

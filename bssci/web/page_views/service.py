@@ -7,7 +7,9 @@ from itertools import groupby
 from typing import Any
 
 from bssci.center.configuration import setting_text
+from bssci.web.api.events import filter_of
 from bssci.web.call import Call
+from bssci.web.certificate_store import BUNDLE
 from bssci.web.logbook import LEVELS
 from bssci.web.page_views.base import PageData, arguments, range_name
 from bssci.web.routing import may
@@ -44,12 +46,7 @@ class ServicePages(PageData):
         """Query: kind, station, sensor, q, before."""
         newest = self._context.journal.last_seq
         read = await self._views.events.read(
-            before=call.integer("before", 0, 1, LARGEST) or None,
-            kinds=tuple(filter(None, [call.choice("kind", KINDS)])),
-            sensor=call.optional_eui("sensor"),
-            station=call.optional_eui("station"),
-            text=call.text("q"),
-            limit=EVENTS,
+            filter_of(call), call.integer("before", 0, 1, LARGEST) or None, EVENTS
         )
         events = read["events"]
         sinks = self._context.center.queue_statistics()
@@ -88,7 +85,7 @@ class ServicePages(PageData):
     async def certificates(self, call: Call) -> dict[str, Any]:
         status = await self._views.certificates.status()
         stations = (await self._views.stations.list())["base_stations"]
-        of_stations = [each for each in status["certificates"] if each["file"].startswith("station:")]
+        of_stations = [each for each in status["certificates"] if each["file"].startswith(BUNDLE)]
         return {
             "files": [each for each in status["certificates"] if each not in of_stations],
             "bundles": of_stations,

@@ -56,7 +56,6 @@ class StationPages(PageData):
         measured = await self._views.stations.history(detail["eui"], RANGES[span])
         return {
             "station": detail,
-            "certificate": detail["certificate"],
             "timeline": timeline([each | {"base_station_eui": None} for each in detail["timeline"]], {}),
             "charts": _charts(measured),
             "range": span,

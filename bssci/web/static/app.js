@@ -6,6 +6,7 @@ import { startForms } from "./forms.js";
 import { startRefresh } from "./refresh.js";
 import { startCharts } from "./chart.js";
 import { startCopying } from "./copy.js";
+import { arrive } from "./dom.js";
 
 startTheme();
 showTimes(document);
@@ -13,6 +14,7 @@ startForms();
 startCopying();
 startCharts();
 startRefresh();
+arrive();
 
 const ROOMS = {
   "[data-live]": "./live.js",

@@ -3,7 +3,7 @@
 import { api, request } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { busy, showError, valuesOf } from "./forms.js";
-import { make, note, save, toast } from "./dom.js";
+import { leave, make, note, save } from "./dom.js";
 
 const ARCHIVE = "application/zip";
 
@@ -33,8 +33,10 @@ function findings(answer) {
 // Resolves to true if no station would be refused, or if that is meant.
 function meant(refused) {
   if (!refused.length) return true;
-  const text = refused.length === 1 ? "1 connected base station would be refused" : `${refused.length} connected base stations would be refused`;
-  return confirmed(`${text} until it has a new bundle.`, {
+  const text = refused.length === 1
+    ? "1 connected base station would be refused until it has a new bundle."
+    : `${refused.length} connected base stations would be refused until each has a new bundle.`;
+  return confirmed(text, {
     action: "Lock out",
     danger: true,
     type: "lock out",
@@ -48,8 +50,7 @@ async function generate(form) {
   const { refused_stations: refused = [] } = await api("POST", "/api/certificates/generate?dry_run=1", values);
   if (!(await meant(refused))) return;
   await api("POST", "/api/certificates/generate", { ...values, force: refused.length > 0 });
-  toast("ok", "Generated.");
-  location.reload();
+  leave(null, "ok", "Generated, and in use.");
 }
 
 function showAuthority(form) {
@@ -71,7 +72,7 @@ async function upload(form, dryRun) {
     const { refused_stations: refused = [] } = await api("POST", `${path}?dry_run=1`, body);
     if (!(await meant(refused))) return;
     await api("POST", path, { ...body, force: refused.length > 0 });
-    location.reload();
+    leave(null, "ok", "Uploaded, and in use.");
     return;
   }
   const answer = await api("POST", `${path}?dry_run=1`, body);
@@ -85,8 +86,7 @@ async function restore(form) {
   const question = "Replace the certificates and keys in use by those of this archive?";
   if (!(await confirmed(question, { action: "Restore", danger: true }))) return;
   await api("POST", "/api/certificates/restore", await file.arrayBuffer(), ARCHIVE);
-  toast("ok", "Restored.");
-  location.reload();
+  leave(null, "ok", "Restored, and in use.");
 }
 
 function on(selector, work) {

@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { make, note, toast } from "./dom.js";
+import { leave, make, note, toast } from "./dom.js";
 
 const WAIT = 400; // ms without a key until what was typed is checked
 
@@ -106,7 +106,7 @@ async function save() {
     if (!(await confirmed("Save these settings?", { action: "Save", content: difference(list) }))) return;
     await api("POST", "/api/config", valuesOf(list));
     saved = true;
-    location.reload();
+    leave(null, "ok", "Saved.");
   } catch (error) {
     showError(error);
   }

@@ -25,6 +25,19 @@ export function toast(kind, text) {
   if (kind !== "error") setTimeout(() => element.remove(), 8000);
 }
 
+// Goes to a path, or loads this page again, and says something there.
+export function leave(path, kind, text) {
+  sessionStorage.setItem("said", JSON.stringify([kind, text]));
+  if (path) location.assign(path);
+  else location.reload();
+}
+
+export function arrive() {
+  const said = sessionStorage.getItem("said");
+  sessionStorage.removeItem("said");
+  if (said) toast(...JSON.parse(said));
+}
+
 export function octets(hexadecimal) {
   return (hexadecimal.toUpperCase().match(/../g) ?? []).join(" ");
 }

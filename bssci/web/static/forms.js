@@ -6,7 +6,7 @@
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
-import { make, note, toast } from "./dom.js";
+import { leave, make, note, toast } from "./dom.js";
 import { refresh } from "./refresh.js";
 
 const FORMATS = {
@@ -45,6 +45,8 @@ function valueOf(input) {
     return value;
   }
   if (type === "list") {
+    // As it was: left out, and so kept, commas within included.
+    if (text && text === input.defaultValue.trim()) return undefined;
     const values = text.split(",").map((each) => each.trim()).filter(Boolean);
     return values.length || keepEmpty === undefined ? values : undefined;
   }
@@ -134,8 +136,10 @@ export async function busy(form, work) {
 
 // Says what stations answered, in one sentence.
 export function tell(answer, done) {
-  toast(answer.partially_failed ? "warning" : "ok", told(answer, done));
+  toast(kindOf(answer), told(answer, done));
 }
+
+const kindOf = (answer) => (answer.partially_failed ? "warning" : "ok");
 
 function told(answer, done) {
   const states = Object.values(answer.base_stations ?? {}).map((it) => it.state);
@@ -168,9 +172,10 @@ async function submit(form) {
   if (answer.csrf) document.querySelector("meta[name=csrf]").content = answer.csrf;
   if ("showToken" in form.dataset) showToken(form, answer.token);
   if ("reset" in form.dataset) form.reset();
-  if (then === "reload") location.reload();
-  else if (then) location.assign(then.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name])));
-  else {
+  if (then) {
+    const path = then.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name]));
+    leave(path === "reload" ? null : path, kindOf(answer), told(answer, done));
+  } else {
     if (done) tell(answer, done);
     refresh();
   }

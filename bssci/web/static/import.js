@@ -2,7 +2,7 @@
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
-import { make, number, toast } from "./dom.js";
+import { leave, make, number, toast } from "./dom.js";
 
 const $ = (selector) => document.querySelector(selector);
 let text = "";
@@ -19,19 +19,19 @@ function tile(label, value) {
 function show(answer) {
   const errors = answer.errors ?? [];
   $("[data-import-counts]").replaceChildren(
-    tile("Rows", answer.rows), tile("New", answer.added), tile("Changed", answer.changed), tile("As they are", answer.unchanged), tile("Wrong", errors.length),
+    tile("Rows", answer.rows), tile("New", answer.added), tile("Changed", answer.changed), tile("As they are", answer.unchanged), tile("Wrong", answer.wrong),
   );
   const table = $("[data-import-errors]");
   table.hidden = !errors.length;
   table.querySelector("tbody").replaceChildren(
-    ...errors.slice(0, 500).map((it) => make("tr", {}, make("td", { class: "number" }, String(it.row ?? "")), make("td", {}, it.field ?? ""), make("td", {}, it.message))),
+    ...errors.map((it) => make("tr", {}, make("td", { class: "number" }, String(it.row ?? "")), make("td", {}, it.field ?? ""), make("td", {}, it.message))),
   );
   $("[data-import-problem]").hidden = true;
   const changes = (answer.added ?? 0) + (answer.changed ?? 0);
   $("[data-import-apply]").disabled = Boolean(errors.length) || !changes;
   $("[data-import-apply]").textContent = changes ? `Import ${number(changes)}` : "Import";
   $("[data-import-note]").textContent = errors.length
-    ? "Correct these rows, then check again: a list is taken as a whole or not at all."
+    ? `Correct ${answer.wrong > errors.length ? `all such rows, of which the first ${number(errors.length)} are listed,` : "these rows,"} then check again: a list is taken as a whole or not at all.`
     : changes ? "Base stations are told at once." : "There is nothing to change.";
 }
 
@@ -70,8 +70,8 @@ export function start() {
     button.setAttribute("aria-busy", "true");
     button.disabled = true;
     try {
-      await send(false);
-      location.assign("/sensors");
+      const { added, changed } = await send(false);
+      leave("/sensors", "ok", `Imported: ${number(added)} added, ${number(changed)} changed.`);
     } catch (error) {
       problem(error);
       toast("error", error.message);

@@ -1,7 +1,7 @@
 // Every event as it happens. What arrives faster than one can read is counted; what is shown is bounded.
 
 import { api } from "./api.js";
-import { make, number, octets, save, toast } from "./dom.js";
+import { make, number, octets, toast } from "./dom.js";
 import { tell } from "./refresh.js";
 import { moment, timeElement } from "./time.js";
 
@@ -9,15 +9,11 @@ const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
 const SILENT = 35000; // two pings of the service and some
-const EXPORTED = 1000;
-const EXPORT_TURNS = 20;
 const $ = (selector) => document.querySelector(selector);
 const rows = $("[data-live-rows]");
 const sinks = $("[data-live]").dataset.sinks.split(" ").filter(Boolean);
 const kinds = $("[data-live]").dataset.kinds.split(" ");
 const query = new URLSearchParams([...new FormData($("[data-live] form"))].filter(([, value]) => value));
-
-const wanted = (query.get("q") ?? "").toLowerCase();
 
 let waiting = [];
 let passed = 0;
@@ -28,18 +24,19 @@ let source = null;
 let lastAt = Date.now();
 let triedAt = 0;
 let newest = Number($("[data-live]").dataset.newest);
-let kept = [];
 
-const link = (kind, eui) => make("a", { class: "eui", href: `/${kind}/${encodeURIComponent(eui)}` }, eui);
+function link(kind, eui, names = {}) {
+  const name = names[eui];
+  return make("a", { class: !name && "eui", href: `/${kind}/${encodeURIComponent(eui)}`, title: name && eui }, name ?? eui);
+}
 
 function way(event) {
   const copies = (event.baseStations ?? []).flatMap((copy, index) => [
-    index ? ", " : "", make("b", { class: "eui" }, copy.bs_eui), ` (${number(copy.snr, 1)}\u202fdB)`,
+    index ? ", " : "", link("stations", copy.bs_eui, event.names), ` (${number(copy.snr, 1)}\u202fdB)`,
   ]);
   const steps = [
-    make("li", {}, link("sensors", event.sensor_eui)),
+    make("li", {}, link("sensors", event.sensor_eui, event.names)),
     make("li", {}, "heard by ", ...copies),
-    event.duplicates ? make("li", {}, `${event.duplicates} ${event.duplicates === 1 ? "copy" : "copies"} merged`) : null,
     make("li", {}, "on disk"),
     ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
   ];
@@ -68,8 +65,8 @@ async function watchSinks() {
 
 function about(event) {
   return make("small", {},
-    event.sensor_eui ? ["sensor ", link("sensors", event.sensor_eui), " "] : null,
-    event.base_station_eui ? ["base station ", link("stations", event.base_station_eui)] : null);
+    event.sensor_eui ? ["sensor ", link("sensors", event.sensor_eui, event.names), " "] : null,
+    event.base_station_eui ? ["base station ", link("stations", event.base_station_eui, event.names)] : null);
 }
 
 function row(event) {
@@ -112,19 +109,15 @@ function take(message) {
   // What was missed is sent again, with what is already here.
   if (event.seq <= newest) return;
   newest = event.seq;
-  if (wanted && !message.data.toLowerCase().includes(wanted)) return;
   received += 1;
   waiting.push(event);
-  kept.push(event);
   if (waiting.length > 1000) passed += waiting.splice(0, waiting.length - 1000).length;
-  if (kept.length > 5000) kept = kept.slice(-4000);
 }
 
 function listen() {
   source?.close();
   triedAt = Date.now();
   const since = new URLSearchParams(query);
-  since.delete("q");
   since.set("since", newest);
   source = new EventSource(`/api/live?${since}`);
   source.addEventListener("open", () => { lastAt = Date.now(); state(); });
@@ -137,14 +130,15 @@ function listen() {
   source.addEventListener("skipped", (message) => { passed += JSON.parse(message.data).count; });
   // Numbers begin anew with another journal.
   source.addEventListener("hello", (message) => { newest = Math.min(newest, JSON.parse(message.data).seq); });
-  source.addEventListener("ping", () => { lastAt = Date.now(); });
+  // What went by unwanted is not missed, should the stream break off now.
+  source.addEventListener("ping", (message) => { lastAt = Date.now(); newest = Math.max(newest, Number(message.lastEventId)); });
 }
 
 function state() {
   const silent = Date.now() - lastAt > SILENT;
   const lost = silent || source?.readyState !== EventSource.OPEN;
   if (silent && Date.now() - triedAt > SILENT && document.visibilityState === "visible") listen();
-  if (lost) tell("stale", `No connection: events until ${moment(new Date(lastAt)).slice(11)}, trying again`);
+  if (lost) tell("stale", `No connection since ${moment(new Date(lastAt)).slice(11)}, trying again`);
   else if (paused) tell("paused", "Paused");
   else tell("fresh", "Live");
 }
@@ -172,26 +166,6 @@ async function older(event) {
   }
 }
 
-async function exported() {
-  let events = [];
-  try {
-    const all = new URLSearchParams(query);
-    all.set("limit", String(EXPORTED));
-    for (let turn = 0; turn < EXPORT_TURNS && events.length < EXPORTED; turn += 1) {
-      const found = await api("GET", `/api/events?${all}`);
-      events.push(...found.events);
-      if (!found.next) break;
-      all.set("before", found.next);
-    }
-    events = events.slice(0, EXPORTED);
-  } catch {
-    events = kept;
-    toast("warning", "The journal could not be read: only what arrived here is exported.");
-  }
-  const text = events.map((event) => JSON.stringify(event)).join("\n");
-  save(new Blob([`${text}\n`], { type: "application/x-ndjson" }), "events.ndjson");
-}
-
 export function start() {
   const pause = $("[data-live-pause]");
   pause.addEventListener("click", () => {
@@ -201,7 +175,6 @@ export function start() {
     state();
     draw();
   });
-  $("[data-live-export]").addEventListener("click", exported);
   $("[data-live-older]")?.addEventListener("click", older);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") listen();

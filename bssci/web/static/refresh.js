@@ -107,7 +107,7 @@ export async function refresh() {
     } catch (error) {
       if (error.message === "session") return;
       failures += 1;
-      tell("stale", `No connection: this is from ${moment(new Date(last)).slice(11)}, trying again`);
+      tell("stale", `No connection since ${moment(new Date(last)).slice(11)}, trying again`);
     }
     schedule();
   })();

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
-from bssci.web.certificate_store import CertificateStore
+from bssci.web.certificate_store import BUNDLE, CertificateStore
 from bssci.web.context import Context
 from bssci.web.views.stations import days_left
 
@@ -28,6 +29,29 @@ class CertificateViews:
             "warnings": warnings,
             "can_issue": can_issue,
         }
+
+
+def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Files and what base stations showed, whatever ends first in front; ``href`` leads to where it is seen.
+
+    What a base station shows stands for the bundle that was made for it.
+    """
+    shown = {row["eui"]: row for row in stations if row["certificate"]}
+    files = [
+        entry | {"href": "/certificates"}
+        for entry in inventory
+        if entry["file"].removeprefix(BUNDLE) not in shown
+    ]
+    of_stations = [
+        row["certificate"]
+        | {
+            "file": f"{BUNDLE}{eui}",
+            "name": f"Base station {row['name'] or eui}",
+            "href": f"/stations/{eui}",
+        }
+        for eui, row in shown.items()
+    ]
+    return sorted(files + of_stations, key=itemgetter("not_after"))
 
 
 def _look(store: CertificateStore) -> tuple[list[dict[str, Any]], tuple[list[str], list[str]], bool]:

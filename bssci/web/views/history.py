@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-import msgspec
-
-from bssci.model import EUI, Uplink
+from bssci.model import Uplink
 from bssci.web.context import Context
 from bssci.web.errors import invalid, not_found
 from bssci.web.event_json import event_dict
+from bssci.web.event_search import contains, text_of
+from bssci.web.live import Filter
+from bssci.web.names import names_in
 from bssci.web.sampler import METRICS
 from bssci.web.views.ranges import RANGES, Range
 
@@ -86,36 +87,26 @@ class EventViews:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._journal = context.journal
+        self._name_of = names_in(context.center)
 
-    async def read(
-        self,
-        before: int | None = None,
-        kinds: tuple[str, ...] = (),
-        sensor: EUI | None = None,
-        station: EUI | None = None,
-        text: str = "",
-        limit: int = 100,
-    ) -> dict[str, Any]:
-        """Events, newest first. ``next`` goes on: there may be more even if few, or none, were found.
-
-        :param text: is in the JSON of the event, in capitals or not.
-        """
-        wanted = text.lower()
+    async def read(self, asked: Filter, before: int | None = None, limit: int = 100) -> dict[str, Any]:
+        """Events, newest first. ``next`` goes on: there may be more even if few, or none, were found."""
+        needles = asked.text
         found: list[dict[str, Any]] = []
         following = before or 0
-        for _ in range(SLICES if wanted else 1):
+        for _ in range(SLICES if needles else 1):
             events, following = await self._journal.look_back(
                 before=following or None,
-                limit=SLICE if wanted else limit,
-                kinds=kinds,
-                sensor=sensor,
-                station=station,
+                limit=SLICE if needles else limit,
+                kinds=asked.kinds,
+                sensor=asked.sensor,
+                station=asked.station,
             )
             for seq, event in events:
-                described = event_dict(seq, event)
-                if not wanted or wanted in msgspec.json.encode(described).decode().lower():
+                described = event_dict(seq, event, self._name_of)
+                if not needles or contains(text_of(described), needles):
                     found.append(described)
-                    if wanted and len(found) == limit:
+                    if needles and len(found) == limit:
                         return {"events": found, "next": seq}
             if not following:
                 break
@@ -126,7 +117,7 @@ class EventViews:
         event = await self._journal.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
-        described = event_dict(seq, event)
+        described = event_dict(seq, event, self._name_of)
         described["sinks"] = self._sinks(seq)
         described["delivered_at"] = delivered_at(self._context.center.deliveries(), seq)
         if isinstance(event, Uplink):

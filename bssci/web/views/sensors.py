@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,6 +15,8 @@ from bssci.settings import MASK
 from bssci.web.context import Context
 from bssci.web.errors import invalid, not_found
 from bssci.web.event_json import downlink_dict, event_dict, uplink_dict
+from bssci.web.losses import Heard, losses
+from bssci.web.names import names_in
 from bssci.web.views.ranges import Range, thinned
 
 FRESH = 2.0
@@ -38,8 +40,6 @@ STATUSES = (
 )
 SILENT = ("warning", "auto-detach pending")
 """states that the status ``warning`` stands for"""
-LARGEST_GAP = 1000
-"""counters; a step that is larger is no loss"""
 
 
 class Standing(NamedTuple):
@@ -81,6 +81,7 @@ class SensorViews:
         self._context = context
         self._center = context.center
         self._journal = context.journal
+        self._name_of = names_in(context.center)
         self._lock = DeferredLock()
         self._standings: Standings = []
         self._gathered_at: float | None = None
@@ -216,8 +217,10 @@ class SensorViews:
         counts["warning"] = sum(self._states[state] for state in SILENT)
         return counts
 
-    def _row(self, standing: Standing, registrations: dict[str, int]) -> dict[str, Any]:
+    def _row(self, standing: Standing, registrations: Mapping[EUI, str]) -> dict[str, Any]:
+        """:param registrations: the state at each station that was told of it."""
         sensor = standing.sensor
+        attached_at = [station for station, state in registrations.items() if state == "attached"]
         eui = sensor.eui
         attachment = self._center.attachments.get(eui)
         activity = self._center.activities.get(eui)
@@ -233,8 +236,9 @@ class SensorViews:
             "registration": "attached" if self._center.attachments.is_attached(eui) else "detached",
             "over_the_air": attachment is not None and attachment.over_the_air,
             "reason": attachment.reason if attachment else "configured",
-            "attached_at": registrations.get("attached", 0),
-            "refused_by": registrations.get("refused", 0),
+            "attached_at": len(attached_at),
+            "attached_at_connected": sum(map(self._center.is_connected, attached_at)),
+            "refused_by": sum(state == "refused" for state in registrations.values()),
             "status": standing.state,
             "warning": standing.state in SILENT,
             "inactive_seconds": silence.inactive_seconds if silence else None,
@@ -253,11 +257,11 @@ class SensorViews:
         """Everything about one sensor; its key masked."""
         sensor = self.sensor(eui)
         registrations = await self._journal.registrations_of(eui)
-        states = Counter(each.state for each in registrations.values())
-        refused = {eui} if states["refused"] else set[EUI]()
+        states = {station: each.state for station, each in registrations.items()}
+        refused = {eui} if "refused" in states.values() else set[EUI]()
         standing = next(self._look_at([sensor], refused, {}))
         attachment = self._center.attachments.get(eui)
-        return self._row(standing, dict(states)) | {
+        return self._row(standing, states) | {
             "configuration": masked(sensor),
             "registrations": [
                 self._registration(station, registration) for station, registration in registrations.items()
@@ -304,17 +308,23 @@ class SensorViews:
         """What happened to it beside its uplinks: attached, detached, warned, downlinks; newest first."""
         events = await self._journal.events_of_sensor(eui, before=before, limit=limit)
         return {
-            "events": [event_dict(seq, event) for seq, event in events],
+            "events": [event_dict(seq, event, self._name_of) for seq, event in events],
             "next": events[-1][0] if len(events) == limit else None,
         }
 
     async def signal(self, eui: EUI, span: Range) -> dict[str, Any]:
-        """SNR and RSSI by station over time, and counters that were lost, from stored uplinks."""
+        """SNR and RSSI by station over time, and how many counters were lost, from stored uplinks.
+
+        ``lost_before``: right before which uplink, by its number; of the newest 2 000, however old.
+        """
         since = self._context.now() - span.seconds
         events = await self._journal.uplinks_of(eui, before=None, limit=MAX_SIGNAL)
-        uplinks = [event for _, event in reversed(events) if isinstance(event, Uplink) and event.at >= since]
+        events.reverse()
+        missing = losses([Heard(uplink.packet_counter, uplink.best.rx_time) for _, uplink in events])
+        lost_before = {seq: lost for (seq, _), lost in zip(events, missing, strict=True) if lost}
+        recent = [(seq, uplink) for seq, uplink in events if uplink.at >= since]
         stations: dict[str, dict[str, list[list[float]]]] = {}
-        for uplink in uplinks:
+        for _, uplink in recent:
             for reception in uplink.receptions:
                 series = stations.setdefault(reception.base_station_eui, {"snr": [], "rssi": []})
                 series["snr"].append([uplink.at, reception.snr])
@@ -322,8 +332,9 @@ class SensorViews:
         return {
             "start": since,
             "end": self._context.now(),
-            "uplinks": len(uplinks),
-            "lost": _lost([uplink.packet_counter for uplink in uplinks]),
+            "uplinks": len(recent),
+            "lost": sum(lost_before.get(seq, 0) for seq, _ in recent),
+            "lost_before": lost_before,
             "stations": {
                 station: {name: thinned(points) for name, points in series.items()}
                 for station, series in stations.items()
@@ -398,20 +409,3 @@ _KEYS: dict[str, Callable[[Standing], Any]] = {
     "status": _by_state,
     "snr": _by_snr,
 }
-
-
-def _lost(counters: list[int]) -> int:
-    """Counters missing in every run of received ones, which may come late.
-
-    A counter below its run, or there already, is of a sensor that began anew.
-    """
-    lost, low, high = 0, 0, 0
-    run: set[int] = set()
-    for counter in counters:
-        if counter in run or not low <= counter < high + LARGEST_GAP or not run:
-            lost += high - low + 1 - len(run) if run else 0
-            low = high = counter
-            run = set()
-        run.add(counter)
-        high = max(high, counter)
-    return lost + (high - low + 1 - len(run) if run else 0)

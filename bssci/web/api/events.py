@@ -1,0 +1,163 @@
+"""Events: those that are stored, and each as it happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from bssci.journal import StorageError
+from bssci.web.api.schemas import BEFORE, EUI, TEXT, before, limit
+from bssci.web.call import Call, Streamed
+from bssci.web.context import Context
+from bssci.web.errors import ApiError, invalid
+from bssci.web.event_search import wanted
+from bssci.web.live import Filter, Viewer, encoded, skipped_line
+from bssci.web.names import names_in
+from bssci.web.outflow import Outflow
+from bssci.web.routing import Parameter, route
+from bssci.web.sentences import KINDS
+from bssci.web.views.facade import Views
+
+MAX_RESUMED = 500
+"""events that a viewer who comes back is shown again"""
+MAX_EXPORTS = 4
+"""at a time"""
+SLICE = 500
+"""events of an export that are read at a time"""
+PAUSE = 0.02
+"""s between slices, which are everybody else's"""
+
+ASKED = (
+    Parameter("kind", f"kinds of events, separated by commas: {', '.join(KINDS)}", TEXT),
+    Parameter("sensor", "only of this sensor", EUI),
+    Parameter("station", "only of this base station", EUI),
+    Parameter("q", "text in the event's JSON or as pages show it; bytes as 0a1b, 0A 1B or 0x0a1b", TEXT),
+)
+SINCE = Parameter("since", "as Last-Event-ID, for the first connection", {"type": "integer", "minimum": 0})
+LARGEST = 1 << 60
+
+_lines = msgspec.json.Encoder().encode_lines
+
+
+class EventRoutes:
+    """See the module."""
+
+    log = Logger()
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
+        self._views = views.events
+        self._name_of = names_in(context.center)
+        self._exports = 0
+
+    @route(
+        "GET",
+        "/api/events",
+        "viewer",
+        "Stored events, newest first; `next` is where to go on, also if few or none were found",
+        parameters=(*ASKED, limit(100), BEFORE),
+    )
+    async def stored(self, call: Call) -> dict[str, Any]:
+        return await self._views.read(filter_of(call), before(call), call.integer("limit", 100, 1, 1000))
+
+    @route(
+        "GET",
+        "/api/events/export",
+        "viewer",
+        "All stored events, newest first, one a line",
+        parameters=ASKED,
+        content_type="application/x-ndjson",
+        answer={"type": "string"},
+    )
+    async def export(self, call: Call) -> Streamed:
+        asked, request = filter_of(call), call.request
+        if self._exports >= MAX_EXPORTS:
+            raise ApiError(503, "busy", f"{MAX_EXPORTS} exports are under way already", retry_after=30.0)
+        self._exports += 1
+        try:
+            read = await self._views.read(asked, limit=SLICE)
+            request.setHeader("Content-Type", "application/x-ndjson; charset=utf-8")
+            request.setHeader("Content-Disposition", 'attachment; filename="events.ndjson"')
+            if request.method != b"HEAD":
+                await self._write(Outflow(request, self._context.clock), asked, read)
+        finally:
+            self._exports -= 1
+        return Streamed()
+
+    async def _write(self, outflow: Outflow, asked: Filter, read: dict[str, Any]) -> None:
+        """What was read, and all that is before it."""
+        while not outflow.gone:
+            await outflow.write(_lines(read["events"]))
+            if read["next"] is None:
+                outflow.end()
+                return
+            await deferLater(self._context.clock, PAUSE)  # type: ignore[arg-type]
+            try:
+                read = await self._views.read(asked, read["next"], SLICE)
+            except StorageError as error:
+                self.log.error("export broken off {error}", error=error)
+                outflow.abort()
+        await outflow.lost
+
+    @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")
+    async def one(self, call: Call) -> dict[str, Any]:
+        text = call.path["seq"]
+        if not text.isascii() or not text.isdigit() or len(text) > 18:
+            raise ApiError(404, "not_found", "there is no such event")
+        return await self._views.one(int(text))
+
+    @route(
+        "GET",
+        "/api/live",
+        "viewer",
+        "Every event as it happens; goes on after Last-Event-ID",
+        parameters=(*ASKED, SINCE),
+        content_type="text/event-stream",
+        answer={"type": "string"},
+    )
+    async def live(self, call: Call) -> Streamed:
+        request, hub, journal = call.request, self._context.hub, self._context.journal
+        asked, last = filter_of(call), journal.last_seq
+        since = call.integer("since", last, 0, LARGEST)
+        identity = self._context.guard.identify
+        viewer = Viewer(request, asked, lambda: identity(request, is_seen=False) is not None)
+        hub.enter(viewer)
+        gone: Deferred[None] = Deferred()
+        request.notifyFinish().addBoth(lambda _: gone.callback(None))
+        try:
+            if request.method == b"HEAD":
+                return Streamed()
+            viewer.begin(last)
+            seen = call.header("last-event-id")
+            is_number = seen.isascii() and seen.isdigit() and len(seen) < 19
+            await self._resume(viewer, int(seen) if is_number else since, last)
+            await gone
+        finally:
+            hub.leave(viewer)
+        return Streamed()
+
+    async def _resume(self, viewer: Viewer, after: int, last: int) -> None:
+        """Show what was missed, if it is not too much."""
+        if not last - MAX_RESUMED <= after < last:
+            viewer.past([], 0)
+            if after < last:
+                viewer.tell(skipped_line(last - after))
+            return
+        entries = await self._context.journal.read_events(after, MAX_RESUMED)
+        shown = [encoded(seq, event, self._name_of) for seq, event in entries]
+        viewer.past(shown, entries[-1][0] if entries else last)
+
+
+def filter_of(call: Call) -> Filter:
+    """The events that a query asks for.
+
+    :raises ApiError: 422, there is no such kind, or no such EUI.
+    """
+    kinds = frozenset(filter(None, call.text("kind").split(",")))
+    if not kinds <= set(KINDS):
+        raise invalid("kind", f"must be of {', '.join(KINDS)}")
+    return Filter(kinds, call.optional_eui("sensor"), call.optional_eui("station"), wanted(call.text("q")))

@@ -1,0 +1,26 @@
+"""What people call base stations and sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bssci.center import ServiceCenter
+from bssci.model import EUI
+
+NameOf = Callable[[EUI], str]
+"""the name of a base station or a sensor; empty if it has none"""
+
+
+def nameless(eui: EUI) -> str:
+    """A :data:`NameOf` that knows nobody."""
+    return ""
+
+
+def names_in(center: ServiceCenter) -> NameOf:
+    """Those that a service center knows now, also later."""
+
+    def name_of(eui: EUI) -> str:
+        station, sensor = center.stations.get(eui), center.sensors.get(eui)
+        return (station.state.name if station else "") or (sensor.name if sensor else "")
+
+    return name_of

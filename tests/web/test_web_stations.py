@@ -1,0 +1,109 @@
+"""Base stations in the list and on their pages: those that are here, that went, that never quite came."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bssci import bundles
+from tests.support.center import Line
+from tests.support.html import Document
+from tests.support.web import WebHouse
+
+STATION = "CAFE000000000001"
+
+
+@pytest.fixture
+def line(web: WebHouse, tmp_path: Path) -> Line:
+    """A base station's link, with a certificate that the authority of ``web`` signed."""
+    list(bundles.make_station(web.directory / "certs" / "ca.pem", tmp_path, STATION, datetime.now(UTC)))
+    pem = (tmp_path / STATION / "station_cert.pem").read_bytes()
+    line = Line(web)
+    line.certificate = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    return line
+
+
+def listed(web: WebHouse) -> dict[str, Any]:
+    [row] = web.browser("viewer").get("/api/base_stations").json()["base_stations"]
+    detail = web.browser("viewer").get(f"/api/base_stations/{STATION}").json()
+    assert {name: detail[name] for name in row} == row
+    return row
+
+
+def shown(web: WebHouse) -> list[str]:
+    """What people see of it, in the list and on its page."""
+    browser = web.browser("viewer")
+    return [
+        Document(browser.get(path).text).one("main").text for path in ("/stations", f"/stations/{STATION}")
+    ]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_station_that_went_is_shown_with_address_and_certificate(
+    web: WebHouse, line: Line, restart: bool
+) -> None:
+    line.connect()
+    here = listed(web)
+    assert (here["state"], here["address"]) == ("online", line.peer)
+    assert here["certificate"]["subject"] == f"CN={STATION}" and here["certificate"]["days_left"] > 1800
+    web.advance(60)
+    line.lose()
+    left_at = web.now()
+    if restart:
+        web.crash()
+        web.advance(60)
+    gone = listed(web)
+    assert (gone["state"], gone["since"], gone["reason"]) == ("offline", left_at, "cable cut")
+    assert (gone["address"], gone["certificate"]) == (here["address"], here["certificate"])
+    for text in shown(web):
+        assert line.peer in text and "cable cut" in text
+        assert f"{here['certificate']['days_left']}" in text.replace("\N{NARROW NO-BREAK SPACE}", "")
+    certificates = Document(web.browser("viewer").get("/certificates").text).one("main").text
+    assert f"CN={STATION}" in certificates
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_station_that_left_while_connecting_says_when_and_why(
+    web: WebHouse, line: Line, restart: bool
+) -> None:
+    began_at = web.now()
+    line.begin()
+    web.advance(5)
+    coming = listed(web)
+    assert (coming["state"], coming["since"], coming["reason"]) == ("connecting", began_at, "")
+    assert coming["address"] == line.peer
+    line.lose()
+    left_at = web.now()
+    if restart:
+        web.crash()
+        web.advance(5)
+    gone = listed(web)
+    assert (gone["state"], gone["since"], gone["reason"]) == ("offline", left_at, "cable cut")
+    for text in shown(web):
+        assert "cable cut" in text
+    assert gone["since"] > began_at
+
+
+def test_a_new_try_of_a_station_that_went_does_not_show_why_it_went(web: WebHouse, line: Line) -> None:
+    line.connect()
+    line.lose()
+    web.advance(60)
+    again = Line(web)
+    again.begin()
+    coming = listed(web)
+    assert (coming["state"], coming["since"], coming["reason"]) == ("connecting", web.now(), "")
+    assert coming["certificate"] is None
+
+
+def test_a_certificate_that_has_ended_is_called_so(web: WebHouse, line: Line) -> None:
+    line.connect()
+    line.lose()
+    web.advance(86400.0 * 365 * 20)
+    assert listed(web)["certificate"]["days_left"] < 0
+    for text in shown(web):
+        assert "expired" in text and "\N{MINUS SIGN}" not in text

@@ -415,6 +415,7 @@ def samples() -> dict[str, dict[str, Any]]:
                 "warning": 12,
                 "refused": 3,
                 "never seen": 12,
+                "unheard": 12,
             },
             "unknown_count": 7,
             "paging": paging(10_000),

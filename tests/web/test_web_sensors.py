@@ -437,6 +437,19 @@ def test_the_audit_log_names_sensors_and_fields(make_web_house: Callable[..., We
     assert details["sensor.detach"] == f"22 sensors: {', '.join(euis[:20])} and 2 more"
 
 
+def test_what_was_never_heard_is_told_also_once_it_is_attached(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    web = make_web_house(sensors=3)
+    heard(web, 1)
+    browser = web.browser("operator")
+    browser.post("/api/sensors/attach-all")
+    listed = browser.get("/api/sensors?status=unheard").json()
+    assert [row["status"] for row in listed["sensors"]] == ["registered", "registered"]
+    assert (listed["matching"], listed["counts"]["unheard"], listed["counts"]["never seen"]) == (2, 2, 0)
+    assert browser.get("/api/dashboard").json()["sensors"]["never_seen"] == 2
+
+
 def test_the_list_is_gathered_anew_after_attaching_and_detaching(web: WebHouse) -> None:
     browser = web.browser("operator")
     assert browser.get("/api/sensors?status=attached").json()["matching"] == 1

@@ -41,7 +41,7 @@ from bssci.web.routing import Parameter, may, route
 from bssci.web.sensor_files import read_sensors, write_csv, write_json
 from bssci.web.views.facade import Views
 from bssci.web.views.history import range_of
-from bssci.web.views.sensors import SORTS, STATUSES
+from bssci.web.views.standings import SORTS, STATUSES
 
 MAX_PER_PAGE = 500
 EVERY_SORT = (*SORTS, *(f"-{sort}" for sort in SORTS))

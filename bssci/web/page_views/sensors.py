@@ -18,7 +18,7 @@ from bssci.web.page_views.base import (
     timeline,
 )
 from bssci.web.views.ranges import RANGES
-from bssci.web.views.sensors import SORTS, STATUSES
+from bssci.web.views.standings import SORTS, STATUSES
 
 MAX_PER_PAGE = 200
 UPLINKS = 25

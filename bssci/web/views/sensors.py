@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
-from typing import Any, NamedTuple
-
-from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+from collections.abc import Mapping
+from typing import Any
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
@@ -18,60 +14,10 @@ from bssci.web.event_json import downlink_dict, event_dict, uplink_dict
 from bssci.web.losses import Heard, losses
 from bssci.web.names import names_in
 from bssci.web.views.ranges import Range, thinned
+from bssci.web.views.standings import SILENT, SORTS, Standing, Standings, in_order
 
-FRESH = 2.0
-"""s for which what was gathered of all sensors is shown again"""
-SLICE = 1000
-"""sensors that one turn of the reactor looks at"""
-SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr")
-LOWEST = float("-inf")
 MAX_SIGNAL = 2000
 """uplinks of which a chart is drawn"""
-STATUSES = (
-    "attached",
-    "detached",
-    "refused",
-    "active",
-    "registered",
-    "warning",
-    "never seen",
-    "auto-detach pending",
-    "auto-detached",
-)
-SILENT = ("warning", "auto-detach pending")
-"""states that the status ``warning`` stands for"""
-
-
-class Standing(NamedTuple):
-    """One sensor in the list, as far as it is searched, filtered and sorted."""
-
-    sensor: Sensor
-    text: str
-    """what a search looks through, in lower case"""
-    state: str
-    """of :class:`bssci.center.silence.Silence`"""
-    attached: bool
-    refused: bool
-    last_seen_at: float
-    uplinks: int
-    snr: float
-    """dB; of what was never heard, as low as can be"""
-
-    def has(self, status: str) -> bool:
-        match status:
-            case "attached":
-                return self.attached
-            case "detached":
-                return not self.attached
-            case "refused":
-                return self.refused
-            case "warning":
-                return self.state in SILENT
-        return self.state == status
-
-
-Standings = list[Standing]
-Configured = list[Sensor]
 
 
 class SensorViews:
@@ -82,13 +28,7 @@ class SensorViews:
         self._center = context.center
         self._journal = context.journal
         self._name_of = names_in(context.center)
-        self._lock = DeferredLock()
-        self._standings: Standings = []
-        self._gathered_at: float | None = None
-        self._gathered_of: Configured = []
-        self._attached: Counter[bool] = Counter()
-        self._states: Counter[str] = Counter()
-        self._refused = 0
+        self._standings = Standings(context)
 
     # the list
 
@@ -109,7 +49,9 @@ class SensorViews:
         :param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties go by EUI.
         :param station: only those that this station hears.
         """
-        standings = await self.standings()
+        if sort.removeprefix("-") not in SORTS:
+            raise invalid("sort", f"must be one of {', '.join(SORTS)}, perhaps with - in front")
+        standings = await self._standings.all()
         chosen = standings
         if q:
             wanted = q.strip().lower()
@@ -122,7 +64,7 @@ class SensorViews:
         if station is not None:
             hears = self._center.paths.hears
             chosen = [each for each in chosen if hears(station, each.sensor.eui)]
-        chosen = self._sorted(chosen, sort)
+        chosen = in_order(chosen, sort)
         first = (page - 1) * per_page
         shown = chosen[first : first + per_page]
         registrations = await self._journal.registration_states(each.sensor.eui for each in shown)
@@ -133,89 +75,8 @@ class SensorViews:
             "page": page,
             "per_page": per_page,
             "pages": max(1, -(-len(chosen) // per_page)),
-            "counts": self._counts(),
+            "counts": self._standings.counts(),
         }
-
-    def _sorted(self, standings: Standings, sort: str) -> Standings:
-        name, reverse = sort.removeprefix("-"), sort.startswith("-")
-        if name not in SORTS:
-            raise invalid("sort", f"must be one of {', '.join(SORTS)}, perhaps with - in front")
-        if name == "eui":
-            return standings[::-1] if reverse else standings
-        return sorted(standings, key=_KEYS[name], reverse=reverse)
-
-    async def standings(self) -> Standings:
-        """All sensors by EUI; gathered anew every 2 s, and when the configuration changed."""
-        return await self._lock.run(lambda: ensureDeferred(self._current()))
-
-    def forget(self) -> None:
-        """What was gathered is over: sensors were attached or detached."""
-        self._gathered_at = None
-
-    async def _current(self) -> Standings:
-        configured = list(self._center.sensors)
-        now = self._context.clock.seconds()
-        if (
-            self._gathered_at is None
-            or now - self._gathered_at >= FRESH
-            or len(configured) != len(self._gathered_of)
-            or any(map(_is_other, configured, self._gathered_of))
-        ):
-            self._gathered_at = now
-            await self._gather(configured)
-        return self._standings
-
-    async def _gather(self, configured: Configured) -> None:
-        refused = await self._journal.sensors_with_refusals()
-        texts = {id(each.sensor): each.text for each in self._standings}
-        ordered = sorted(configured, key=lambda sensor: sensor.eui)
-        rest = iter(ordered)
-        standings: Standings = []
-        while part := list(islice(rest, SLICE)):
-            standings += self._look_at(part, refused, texts)
-            await self._turn()
-        self._gathered_of = configured
-        self._standings = standings
-        self._states = Counter(each.state for each in standings)
-        self._attached = Counter(each.attached for each in standings)
-        self._refused = sum(each.refused for each in standings)
-
-    def _look_at(self, sensors: Configured, refused: set[EUI], texts: dict[int, str]) -> Iterator[Standing]:
-        activity_of = self._center.activities.get
-        is_attached = self._center.attachments.is_attached
-        state_of = self._center.silence.state
-        snr_of = self._center.paths.snr
-        for sensor in sensors:
-            eui = sensor.eui
-            activity, snr = activity_of(eui), snr_of(eui)
-            yield Standing(
-                sensor,
-                texts.get(id(sensor)) or _text(sensor),
-                state_of(eui) or "",
-                is_attached(eui),
-                eui in refused,
-                activity.last_seen_at if activity else 0.0,
-                activity.uplink_count if activity else 0,
-                LOWEST if snr is None else snr,
-            )
-
-    def _turn(self) -> Deferred[None]:
-        """Let others have the reactor."""
-        turn: Deferred[None] = Deferred()
-        self._context.clock.callLater(0, turn.callback, None)
-        return turn
-
-    def _counts(self) -> dict[str, int]:
-        counts = dict.fromkeys(STATUSES, 0) | {
-            "attached": self._attached[True],
-            "detached": self._attached[False],
-            "refused": self._refused,
-        }
-        for state, count in self._states.items():
-            if state != "detached":
-                counts[state] = count
-        counts["warning"] = sum(self._states[state] for state in SILENT)
-        return counts
 
     def _row(self, standing: Standing, registrations: Mapping[EUI, str]) -> dict[str, Any]:
         """:param registrations: the state at each station that was told of it."""
@@ -251,6 +112,10 @@ class SensorViews:
             "rssi": best["rssi"] if best else None,
         }
 
+    def forget(self) -> None:
+        """What is known of the list is over: sensors were attached or detached."""
+        self._standings.forget()
+
     # one sensor
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
@@ -259,7 +124,7 @@ class SensorViews:
         registrations = await self._journal.registrations_of(eui)
         states = {station: each.state for station, each in registrations.items()}
         refused = {eui} if "refused" in states.values() else set[EUI]()
-        standing = next(self._look_at([sensor], refused, {}))
+        standing = next(self._standings.of([sensor], refused))
         attachment = self._center.attachments.get(eui)
         return self._row(standing, states) | {
             "configuration": masked(sensor),
@@ -371,41 +236,3 @@ class SensorViews:
 def masked(sensor: Sensor) -> dict[str, Any]:
     """Its entry of endpoints.json without the key."""
     return sensor_to_json(sensor) | {"nwKey": MASK}
-
-
-def _is_other(one: Sensor, other: Sensor) -> bool:
-    return one is not other
-
-
-def _text(sensor: Sensor) -> str:
-    return f"{sensor.eui}\n{sensor.name}\n{' '.join(sensor.tags)}".lower()
-
-
-def _by_name(standing: Standing) -> tuple[bool, str]:
-    """Without a name last."""
-    return (not standing.sensor.name, standing.sensor.name.casefold())
-
-
-def _by_last_seen(standing: Standing) -> float:
-    return standing.last_seen_at
-
-
-def _by_uplinks(standing: Standing) -> int:
-    return standing.uplinks
-
-
-def _by_snr(standing: Standing) -> float:
-    return standing.snr
-
-
-def _by_state(standing: Standing) -> tuple[bool, str]:
-    return (standing.attached, standing.state)
-
-
-_KEYS: dict[str, Callable[[Standing], Any]] = {
-    "name": _by_name,
-    "last_seen_at": _by_last_seen,
-    "uplinks": _by_uplinks,
-    "status": _by_state,
-    "snr": _by_snr,
-}

@@ -106,7 +106,7 @@ class StatusViews:
                 "sentence": health.sentence(problems, stations["online"]),
                 "problems": [each._asdict() for each in problems],
             },
-            "guide": await self._guide(status, inventory, sensors["never seen"] < status["sensors"]["total"]),
+            "guide": await self._guide(status, inventory, sensors["unheard"] < status["sensors"]["total"]),
             "stations": {"total": status["base_stations"]["known"], **stations},
             "sensors": {
                 "total": status["sensors"]["total"],
@@ -115,7 +115,7 @@ class StatusViews:
                 "detached": sensors["detached"],
                 "warning": sensors["warning"],
                 "failed": sensors["refused"],
-                "never_seen": sensors["never seen"],
+                "never_seen": sensors["unheard"],
             },
             "uplinks": {"rate": status["uplink_rate"], "last_hour": last_hour},
             "duplicates": {

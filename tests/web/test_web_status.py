@@ -80,6 +80,19 @@ def test_a_sink_that_is_not_well_leads_to_where_that_is_mended(
     assert href.replace("&", "&amp;") in web.browser("viewer").get("/").text
 
 
+def test_first_steps_are_over_once_they_were_taken(web: WebHouse) -> None:
+    def broker_is_set(**figures: Any) -> bool:
+        web.center.queue_statistics = lambda: {"mqtt": well | figures}
+        [done] = [each["done"] for each in dashboard(web)["guide"] if each["title"] == "MQTT broker"]
+        return bool(done)
+
+    [well] = web.center.queue_statistics().values()
+    last = web.happen(uplink(1))
+    assert broker_is_set(failing=False, queued=last)
+    assert not broker_is_set(failing=True, queued=last)
+    assert broker_is_set(failing=True, queued=last - 1)
+
+
 # certificates
 
 

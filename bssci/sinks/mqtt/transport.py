@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import cast
 
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
     IOpenSSLClientConnectionCreator,
@@ -89,4 +90,6 @@ def explain(failure: Failure) -> str:
         return "the broker's certificate is for another host name"
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
         return f"TLS: {', '.join(entry[-1] for entry in error.args[0])}"
+    if isinstance(error, ConnectError) and error.osError:
+        return os.strerror(error.osError)
     return failure.getErrorMessage() or type(error).__name__

@@ -143,6 +143,8 @@ class StatusViews:
         """First steps, each done when it is really there, and the least role that can do it."""
         uplinks = status["deduplication"]["published_messages"]
         broker = status["queue_statistics"].get("mqtt")
+        # What the broker took shows that it is set, also while it is away.
+        is_set = not broker or not broker["failing"] or broker["queued"] < status["journal"]["last_seq"]
         return [
             {
                 "title": "Certificates",
@@ -158,7 +160,7 @@ class StatusViews:
                 "href": "/config#MQTT_BROKER",
                 "role": "admin",
                 "action": "Set the broker",
-                "done": bool(broker and not broker["failing"]) or "mqtt" not in status["queue_statistics"],
+                "done": is_set,
             },
             {
                 "title": "First base station",

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from errno import ECONNREFUSED
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError, DNSLookupError
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TCPTimedOutError,
+)
 from twisted.python.failure import Failure
 
 from bssci.certificates import CertificateError, certificate_to_pem, key_to_pem
@@ -72,11 +79,13 @@ def test_a_key_of_another_certificate_is_refused(tls_files):  # noqa: F811
     [
         (ConnectionDone(), "the broker closed the connection"),
         (ConnectionLost(), "the connection was lost"),
-        (ConnectionRefusedError(111, "refused"), "refused"),
+        (ConnectionRefusedError(ECONNREFUSED, "refused"), "Connection refused"),
+        (TCPTimedOutError(), "TCP connection timed out"),
         (DNSLookupError("no results for hostname lookup: nowhere"), "nowhere"),
         (SSL.Error([("SSL routines", "", "certificate verify failed")]), "TLS: certificate verify failed"),
         (SSL.Error(), "Error"),
     ],
 )
 def test_reasons(error, words):
-    assert words in explain(Failure(error))
+    text = explain(Failure(error))
+    assert words in text and "other side" not in text

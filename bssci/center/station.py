@@ -15,6 +15,7 @@ batch is stored by one commit, and answered after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -28,7 +29,7 @@ from bssci.center.propagation import PROPAGATED, Propagation
 from bssci.clock import Clock
 from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, Reception, StationState, StationStatus
-from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
 from bssci.wire.outcomes import Answered, Completed, Outcome, Refused, Rejected, Requested
 from bssci.wire.session import Session, encode_operation
@@ -185,7 +186,9 @@ class Station:
         if session is not None and not any(
             type(open_request) is type(request) for open_request in session.open_requests.values()
         ):
-            self.issue([request])
+            # A station that leaves all unanswered is asked again next time, and those behind it now.
+            with suppress(TooManyOperations):
+                self.issue([request])
 
     def _send(self, session: Session, link: Link, messages: Sequence[Message]) -> None:
         if self.session is session and self.link is link and messages:

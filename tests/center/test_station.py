@@ -19,7 +19,7 @@ from bssci.wire.messages import (
     UlDataRsp,
 )
 from bssci.wire.session import DEFAULT_MAX_OPEN
-from tests.support.center import House, Line
+from tests.support.center import STATION, House, Line
 from tests.support.wire import uplink
 
 
@@ -134,6 +134,21 @@ def test_status_is_asked_at_once_then_every_interval(make_house) -> None:
     assert line.take(Status) == []
     house.advance(3, step=1)
     assert len(line.take(Status)) == 1
+
+
+def test_a_station_that_leaves_all_unanswered_keeps_no_other_from_being_asked(make_house) -> None:
+    house = make_house(**{"status-interval": "60"})
+    lines = [Line(house, STATION + number) for number in range(2)]
+    for line in lines:
+        line.connect()
+    house.advance(1.0)
+    for line in lines:
+        [request] = line.take(Status)
+        line.say(StatusRsp(opId=request.opId))
+    assert lines[0].station is not None and lines[0].station.session is not None
+    lines[0].station.session.max_open = 0
+    house.advance(61, step=1)
+    assert [len(line.take(Status)) for line in lines] == [0, 1]
 
 
 def test_an_incomplete_status_is_published_as_it_is(house: House) -> None:

@@ -6,7 +6,9 @@ import socket
 import ssl
 import time
 import uuid
+from collections.abc import Callable
 from importlib.util import find_spec
+from threading import BoundedSemaphore, Thread
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -20,10 +22,14 @@ EMBEDDED = "embedded"
 """as MQTT_BROKER"""
 TIME = 5.0
 """s"""
+TRIALS = 4
+"""at a time"""
 OTHER_NAME = (62, 64)
 """what OpenSSL calls a certificate for another host name, or address"""
 CREDENTIALS = ("Bad user name or password", "Not authorized")
 """answers to a wrong password: not every broker tells it from a user who may not connect"""
+
+_trials = BoundedSemaphore(TRIALS)
 
 
 def try_broker(settings: Settings) -> str:
@@ -37,8 +43,29 @@ def try_broker(settings: Settings) -> str:
         client = _client(settings)
     except CertificateError as error:
         return str(error)
-    trouble = _trouble(client, settings)
+    trouble = _in_time(lambda: _trouble(client, settings))
     return trouble and f"{settings.mqtt_broker}:{settings.mqtt_port} {trouble}"
+
+
+def _in_time(trial: Callable[[], str]) -> str:
+    """What a trial finds. One that does not come to its end, as with a server that sends a byte now
+    and then, is left alone.
+    """
+    if not _trials.acquire(blocking=False):
+        return f"was not tried: {TRIALS} others are under way"
+    found: list[str] = []
+
+    def run() -> None:
+        try:
+            found.append(trial())
+        finally:
+            _trials.release()
+
+    # A daemon, so that it keeps no process alive.
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(2 * TIME)
+    return found[0] if found else f"came to no end within {2 * TIME:.0f} s; check MQTT_PORT"
 
 
 def _trouble(client: Client, settings: Settings) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import BoundedSemaphore, Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -53,6 +55,28 @@ def test_somebody_who_says_nothing_is_no_broker(monkeypatch: pytest.MonkeyPatch)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert trouble(settings_for(port)).startswith("said nothing within")
+
+
+def test_somebody_who_comes_to_no_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_trial, "TIME", 0.2)
+    monkeypatch.setattr(broker_trial, "_trials", BoundedSemaphore(1))
+    over = Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\n")
+            while not over.wait(0.05):
+                connection.sendall(b"X-More: yes\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripping = Thread(target=drip, args=(listener,))
+        dripping.start()
+        settings = settings_for(listener.getsockname()[1], mqtt_transport="websockets")
+        assert trouble(settings).startswith("came to no end within")
+        assert trouble(settings) == "was not tried: 4 others are under way"
+        over.set()
+        dripping.join()
 
 
 @pytest.mark.mosquitto

@@ -161,7 +161,7 @@ class Stations:
         """A connection is gone; nothing if a newer one has taken its place."""
         if station.link is link:
             station.offline()
-            self._left(station, reason)
+            self._left(station, reason, self._services.now())
             if station.state.state == "online":
                 self._change_state(station, "offline", reason=reason)
 
@@ -223,7 +223,7 @@ class Stations:
         station = self._make(record.base_station_eui)
         station.record = record
         if record.reason == "":
-            self._left(station, "service was cut off")
+            self._left(station, "service was cut off", max(record.last_seen_at, self._newest_event_at()))
         station.state = StationState(
             at=station.record.last_seen_at,
             base_station_eui=record.base_station_eui,
@@ -236,9 +236,13 @@ class Stations:
         )
         return station
 
-    def _left(self, station: Station, reason: str) -> None:
+    def _newest_event_at(self) -> float:
+        journal = self._services.journal
+        return max((event.at for _, event in journal.events_after(journal.last_seq - 1, 1)), default=0.0)
+
+    def _left(self, station: Station, reason: str, at: float) -> None:
         """It went, as far as it had come; that is remembered, also if it is no event."""
-        station.record = replace(station.record, last_seen_at=self._services.now(), reason=reason)
+        station.record = replace(station.record, last_seen_at=at, reason=reason)
         self._store(station)
 
     def _store(self, station: Station) -> None:

@@ -77,7 +77,8 @@ class UplinkKeys:
     def of(self, cursor: sqlite3.Cursor, eui: EUI, before: int, limit: int) -> list[int]:
         """Sequence numbers of a sensor's newest uplinks below ``before``, falling."""
         rows = cursor.execute(
-            "SELECT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+            "SELECT DISTINCT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? "
+            "ORDER BY seq DESC LIMIT ?",
             (eui, before, limit),
         ).fetchall()
         seqs = {seq for (seq,) in rows}

@@ -225,9 +225,11 @@ class Writer(Worker):
             cursor.execute("COMMIT")
         except BaseException:
             # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
-            if self._connection.in_transaction:
-                self._connection.rollback()
-            self._transaction_ended(False)
+            try:
+                if self._connection.in_transaction:
+                    self._connection.rollback()
+            finally:
+                self._transaction_ended(False)
             raise
         self._transaction_ended(True)
 

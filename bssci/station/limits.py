@@ -25,7 +25,7 @@ class Limits:
     ping_after: float = 10.0
     """s of silence after which we ping; a base station itself pings after 5 s"""
     close_after: float = 20.0
-    """s of silence after which the connection is given up, if a ping went out"""
+    """s of silence after which the connection is given up; it begins anew when a ping cannot be stored"""
 
 
 @dataclass

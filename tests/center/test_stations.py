@@ -288,16 +288,18 @@ def test_where_a_station_came_from_is_remembered_and_why_it_went(house: House, c
     assert station.record.reason == ""
 
 
-def test_a_station_that_was_here_when_the_service_was_cut_off_is_offline_since_then(house: House) -> None:
-    Line(house).connect()
+def test_a_station_that_was_here_when_the_service_was_cut_off_left_with_the_last_event(house: House) -> None:
+    lines = [Line(house, STATION + number) for number in range(2)]
+    lines[0].connect()
+    house.advance(30)
+    lines[1].connect()
     house.advance(60)
-    house.crash()
     for _ in range(2):
-        [station] = house.center.stations
-        assert (station.state.state, station.state.at) == ("offline", EPOCH + 60)
-        assert station.state.reason == station.record.reason == "service was cut off"
-        house.advance(60)
         house.crash()
+        for station in house.center.stations:
+            assert (station.state.state, station.state.at) == ("offline", EPOCH + 30)
+            assert station.state.reason == station.record.reason == "service was cut off"
+        house.advance(60)
 
 
 def test_a_station_that_left_while_connecting_is_no_event(house: House) -> None:

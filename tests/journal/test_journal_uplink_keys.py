@@ -98,6 +98,17 @@ async def test_a_disk_that_fails_on_the_way_loses_no_key(journal, monkeypatch, e
     expected_errors.clear()
 
 
+async def test_keys_that_are_on_disk_twice_hide_no_uplink(journal):
+    await journal.append_events([uplink(n) for n in range(12)])
+    await settle(journal)
+    twice = (
+        "INSERT INTO uplink_key (end_point_eui, packet_counter, seq) "
+        "SELECT end_point_eui, packet_counter, seq FROM uplink_key"
+    )
+    await journal.write(lambda cursor: cursor.execute(twice) and None)
+    assert [seq for seq, _ in await journal.uplinks_of(SENSOR, before=None, limit=6)] == [12, 11, 10, 9, 8, 7]
+
+
 async def test_those_of_uplinks_that_are_not_stored_are_not_kept(journal, expected_errors):
     await journal.append_events([uplink(1), uplink(1, OTHER)])
     before = {eui: list(keys) for eui, keys in journal._keys._waiting.items()}

@@ -34,11 +34,7 @@ def _move_watermarks(cursor: sqlite3.Cursor, moves: list[tuple[EUI, int, int]]) 
 
 def _change_operations(cursor: sqlite3.Cursor, changes: list[tuple[OperationKey, bytes | None]]) -> None:
     last = dict(changes)
-    _delete(
-        cursor,
-        "DELETE FROM open_operation WHERE base_station_eui = ? AND op_id IN (VALUES {rows})",
-        [key for key, message in last.items() if message is None],
-    )
+    _delete_operations(cursor, [key for key, message in last.items() if message is None])
     _insert_operations(cursor, [(*key, message) for key, message in last.items() if message is not None])
 
 
@@ -51,40 +47,39 @@ def _insert_operations(cursor: sqlite3.Cursor, rows: list[Row]) -> None:
     )
 
 
-def _change_registrations(
-    cursor: sqlite3.Cursor, changes: list[tuple[RegistrationKey, tuple[SqlValue, ...] | None]]
+def _store_registrations(
+    cursor: sqlite3.Cursor, changes: list[tuple[RegistrationKey, tuple[SqlValue, ...]]]
 ) -> None:
-    last = dict(changes)
-    _delete(
-        cursor,
-        "DELETE FROM registration WHERE base_station_eui = ? AND end_point_eui IN (VALUES {rows})",
-        [key for key, values in last.items() if values is None],
-    )
     execute_rows(
         cursor,
         "INSERT INTO registration (base_station_eui, end_point_eui, fingerprint, state, code, message, at) "
         "VALUES {rows} ON CONFLICT (base_station_eui, end_point_eui) DO UPDATE SET "
         "fingerprint = excluded.fingerprint, state = excluded.state, code = excluded.code, "
         "message = excluded.message, at = excluded.at",
-        [(*key, *values) for key, values in last.items() if values is not None],
+        [(*key, *values) for key, values in dict(changes).items()],
     )
 
 
-def _delete(cursor: sqlite3.Cursor, statement: str, keys: Iterable[tuple[EUI, int | EUI]]) -> None:
+def _delete_operations(cursor: sqlite3.Cursor, keys: Iterable[OperationKey]) -> None:
     # Station by station, because SQLite looks at every row for "(a, b) IN (VALUES ...)".
     rows: dict[EUI, list[Row]] = {}
-    for eui, key in keys:
-        rows.setdefault(eui, []).append((key,))
-    for eui, keys_of_station in rows.items():
-        execute_rows(cursor, statement, keys_of_station, first=(eui,))
+    for eui, op_id in keys:
+        rows.setdefault(eui, []).append((op_id,))
+    for eui, of_station in rows.items():
+        execute_rows(
+            cursor,
+            "DELETE FROM open_operation WHERE base_station_eui = ? AND op_id IN (VALUES {rows})",
+            of_station,
+            first=(eui,),
+        )
 
 
 WATERMARKS: Lane[tuple[EUI, int, int]] = Lane(_move_watermarks)
 """(station, highest operation id seen, lowest issued): 0 moves nothing, and nothing moves back."""
 OPERATIONS: Lane[tuple[OperationKey, bytes | None]] = Lane(_change_operations)
 """An open operation's message, or None when it is closed; of one operation the last word counts."""
-REGISTRATIONS: Lane[tuple[RegistrationKey, tuple[SqlValue, ...] | None]] = Lane(_change_registrations)
-"""A registration's values, or None when it is deleted; the last word counts."""
+REGISTRATIONS: Lane[tuple[RegistrationKey, tuple[SqlValue, ...]]] = Lane(_store_registrations)
+"""A registration's values; the last word counts."""
 
 
 class Sessions(Core):
@@ -139,10 +134,6 @@ class Sessions(Core):
                 for r in registrations
             ],
         )
-
-    def delete_registrations(self, base_station_eui: EUI, end_point_euis: Iterable[EUI]) -> Deferred[None]:
-        """Forget sensors that the station no longer holds."""
-        return self._rows(REGISTRATIONS, [((base_station_eui, eui), None) for eui in end_point_euis])
 
 
 def _select_sessions(cursor: sqlite3.Cursor) -> list[StoredSession]:

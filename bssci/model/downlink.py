@@ -12,7 +12,6 @@ MAX_DATA = 200
 """bytes of one downlink"""
 
 DownlinkState = Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
-FINAL_STATES = frozenset({"acknowledged", "expired", "invalid", "revoked", "failed"})
 
 
 class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from twisted.internet import defer
 
 from bssci.journal import Registration, StoredSession
 from bssci.model import EUI
@@ -108,25 +107,21 @@ async def test_a_new_session_drops_everything_of_the_old_one_and_nothing_else(jo
     assert await journal.load_registrations(OTHER_STATION) == [registration()]
 
 
-async def test_registrations_are_replaced_deleted_and_kept_apart_by_station(journal):
+async def test_registrations_are_replaced_and_kept_apart_by_station(journal):
     refused = registration(SECOND_SENSOR, "refused", code=22, message="no")
     with HeldWriter(journal):
         journal.store_registrations(STATION, [registration(state="told"), refused])
         journal.store_registrations(STATION, [registration(state="attached")])
         journal.store_registrations(OTHER_STATION, [registration(state="told")])
         loaded = journal.load_registrations(STATION)
-        journal.delete_registrations(STATION, [SENSOR])
         journal.store_registrations(STATION, [registration(state="again")])
     assert await loaded in ([registration(state="attached"), refused], [registration(state="again"), refused])
-    await journal.delete_registrations(STATION, [SENSOR])
-    assert await journal.load_registrations(STATION) == [refused]
+    assert await journal.load_registrations(STATION) == [registration(state="again"), refused]
     assert await journal.load_registrations(OTHER_STATION) == [registration(state="told")]
 
 
-async def test_ten_thousand_registrations_go_in_and_out(journal):
+async def test_ten_thousand_registrations_go_in(journal):
     sensors = [EUI(f"{n:016X}") for n in range(10_000)]
     await journal.store_registrations(STATION, [registration(sensor) for sensor in sensors])
     loaded = await journal.load_registrations(STATION)
     assert [r.end_point_eui for r in loaded] == sensors
-    await defer.gatherResults([journal.delete_registrations(STATION, sensors[n::2]) for n in (0, 1)])
-    assert await journal.load_registrations(STATION) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from bssci.journal import Registration, StoredSession
 from bssci.model import EUI
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, HeldWriter, reception

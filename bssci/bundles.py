@@ -50,7 +50,7 @@ def make_server(
     """The service center's certificate and key, unless they exist; raises as :func:`make_authority`."""
 
     def issue(key: PrivateKey) -> x509.Certificate:
-        return certificates.issue_server(key, _read_authority(ca_file), hosts, now)
+        return certificates.issue_server(key, read_authority(ca_file), hosts, now)
 
     yield from _make_pair(cert_file, key_file, issue)
 
@@ -63,27 +63,37 @@ def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) 
     directory = stations / (eui or ANY_STATION)
     certificate = directory / "station_cert.pem"
     if not certificate.exists():
-        _read_authority(ca_file)  # else a key without a certificate would be left behind
+        read_authority(ca_file)  # else a key without a certificate would be left behind
 
     def issue(key: PrivateKey) -> x509.Certificate:
-        return certificates.issue_station(key, _read_authority(ca_file), eui, now)
+        return certificates.issue_station(key, read_authority(ca_file), eui, now)
 
     yield from _make_pair(certificate, directory / "station_key.pem", issue)
     copy = directory / "ca_cert.pem"
-    yield _make(copy, ca_file.read_bytes)
+    yield _make(copy, lambda: _certificates_of(ca_file))
 
 
-def _read_authority(ca_file: Path) -> Authority:
-    authority = certificates.read_certificates(ca_file, "CA_FILE")[0]
+def read_authority(ca_file: Path) -> Authority:
+    """The authority of CA_FILE whose key is beside it; raises as :func:`make_authority`."""
+    authorities = certificates.read_certificates(ca_file, "CA_FILE")
     key_file = authority_key_file(ca_file)
     if not key_file.exists():
         raise CertificateError(
             f"{key_file}: does not exist; without the CA's key only its owner can issue certificates"
         )
     key = certificates.read_key(key_file, "CA_FILE")
-    if key.public_key() != authority.public_key():
-        raise CertificateError(f"{key_file}: is not the key of {ca_file}; restore the one that is")
-    return Authority(authority, key)
+    for authority in authorities:
+        if authority.public_key() == key.public_key():
+            return Authority(authority, key)
+    raise CertificateError(
+        f"{key_file}: is not the key of {ca_file}; restore the one that is, or make a new CA"
+    )
+
+
+def _certificates_of(ca_file: Path) -> bytes:
+    """Without a key that may be in the file, too: a bundle leaves the house."""
+    found = certificates.read_certificates(ca_file, "CA_FILE")
+    return b"".join(certificates.certificate_to_pem(each) for each in found)
 
 
 def _make_pair(

@@ -154,10 +154,16 @@ def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509
     """A server's certificate with its chain, and its key.
 
     :param prefix: of the settings that point to them: ``WEB_`` of WEB_CERT_FILE and WEB_KEY_FILE.
-    :raises CertificateError: naming file and setting; also if they do not belong together.
+    :raises CertificateError: naming file and setting; also if they do not belong together, or are not for
+        servers.
     """
     chain, found = read_certificates(certificate, f"{prefix}CERT_FILE"), read_key(key, f"{prefix}KEY_FILE")
     _refuse_strangers(chain[0], certificate, found, key, prefix)
+    if not _may_serve(chain[0]):
+        raise CertificateError(
+            f"{certificate}: is for clients only (extended key usage without serverAuth), nobody would "
+            f"accept it of a server; set {prefix}CERT_FILE to one for servers"
+        )
     return chain, found
 
 
@@ -250,6 +256,14 @@ def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def _may_serve(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return not {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}.isdisjoint(usage)
 
 
 def _may_sign(certificate: x509.Certificate) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from cryptography import x509
 from OpenSSL import SSL
+from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
@@ -57,7 +58,7 @@ class ServerTLS:
         self._run_in_thread = run_in_thread
         self._stamp = _stamp(files.paths)
         self._options = files.load()
-        self._loading = False
+        self._lock = DeferredLock()
         self._ticker = Ticker(clock, CHECK_INTERVAL, self.check)
 
     def start(self) -> None:
@@ -70,22 +71,22 @@ class ServerTLS:
         """See ``IOpenSSLServerConnectionCreator``."""
         return SSL.Connection(self._options.getContext(), None)
 
-    def check(self) -> Any:
-        """Load the files if they changed; the Deferred fires when that is done, None if nothing is."""
+    def check(self) -> Deferred[None]:
+        """Load the files if they changed; fires when those that are there now are in force, or refused."""
+        return self._lock.run(self._look)
+
+    def _look(self) -> Any:
         stamp = _stamp(self.files.paths)
-        if self._loading or stamp == self._stamp:
+        if stamp == self._stamp:
             return None
-        self._loading = True
         self._stamp = stamp
         return self._run_in_thread(self.files.load).addCallbacks(self._loaded, self._not_loaded)
 
     def _loaded(self, options: CertificateOptions) -> None:
-        self._loading = False
         self._options = options
         self.log.info("certificates reloaded {file}", file=str(self.files.paths[0]))
 
     def _not_loaded(self, failure: Failure) -> None:
-        self._loading = False
         reason = failure.check(CertificateError)
         text = failure.getErrorMessage() if reason else failure.getTraceback()
         self.log.error("new certificates not taken, the old ones stay {error}", error=text)

@@ -144,6 +144,7 @@ class BssciService(Service):
             listening=self._is_listening,
             refusals=self._refusals,
             refused_connections=self._refused_connections,
+            take_certificates=self.tls.check,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         web.listen()

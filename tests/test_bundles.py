@@ -78,6 +78,27 @@ def test_the_key_of_another_authority_issues_nothing(tmp_path: Path) -> None:
         list(bundles.make_station(tmp_path / "ca_cert.pem", tmp_path / "other", STATION, NOW))
 
 
+def test_a_key_in_the_file_of_the_authority_stays_at_home(tmp_path: Path) -> None:
+    make(tmp_path)
+    ca, key = tmp_path / "ca_cert.pem", tmp_path / "ca_key.pem"
+    certificate = ca.read_bytes()
+    ca.write_bytes(key.read_bytes() + certificate)
+    copy = list(bundles.make_station(ca, tmp_path / "other", STATION, NOW))[-1].path
+    assert copy.read_bytes() == certificate
+
+
+def test_the_key_of_any_of_the_authorities_issues(tmp_path: Path) -> None:
+    make(tmp_path)
+    ca = tmp_path / "ca_cert.pem"
+    list(bundles.make_authority(tmp_path / "new" / "ca.pem", NOW))
+    both = (tmp_path / "new" / "ca.pem").read_bytes() + ca.read_bytes()
+    own = certificates.read_certificates(ca, "")[0]
+    ca.write_bytes(both)
+    made = {each.path.name: each.path for each in bundles.make_station(ca, tmp_path / "other", STATION, NOW)}
+    certificates.read_certificates(made["station_cert.pem"], "")[0].verify_directly_issued_by(own)
+    assert made["ca_cert.pem"].read_bytes() == both
+
+
 def test_a_bundle_that_names_no_station(tmp_path: Path) -> None:
     make(tmp_path)
     made = list(bundles.make_station(tmp_path / "ca_cert.pem", tmp_path / "stations", None, NOW))

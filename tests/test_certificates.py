@@ -227,6 +227,32 @@ def test_an_authority_that_may_not_sign_is_refused(files: Files) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("usage", "serves"),
+    [
+        (None, True),
+        (ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE, True),
+        (ExtendedKeyUsageOID.SERVER_AUTH, True),
+        (ExtendedKeyUsageOID.CLIENT_AUTH, False),
+    ],
+)
+def test_a_certificate_for_clients_only_is_refused(
+    files: Files, usage: x509.ObjectIdentifier | None, serves: bool
+) -> None:
+    authority = bundles.read_authority(files.ca)
+    key = certificates.read_key(files.key, "")
+    builder = x509.CertificateBuilder(
+        authority.certificate.subject, load(files.cert).subject, key.public_key(), 1, NOW, NOW + timedelta(90)
+    )
+    if usage is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    files.cert.write_bytes(certificate_to_pem(builder.sign(authority.key, hashes.SHA256())))
+    if serves:
+        assert files.check() == []
+    else:
+        assert f"{files.cert}: is for clients only" in files.refusal()
+
+
 def test_a_missing_file_is_named(files: Files) -> None:
     files.cert.unlink()
     assert files.refusal() == f"{files.cert}: does not exist; run `bssci init`, or set CERT_FILE"

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "bundles": {"model", "files", "certificates"},
     "endpoints": {"model", "files"},
     "server_tls": {"certificates", "clock"},
-    "settings_trial": {"certificates", "settings"},
+    "settings_trial": {"certificates", "endpoints", "files", "settings"},
     "broker_trial": {"certificates", "settings"},
     "simulator": {"wire"},
     "journal": GROUND,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,9 +84,126 @@ def test_what_was_wrong_before_hinders_no_other_change() -> None:
     refuse_unusable(Settings(cert_file=Path("absent.pem"), mqtt_ca_file=Path("absent.pem")), {"LOG_LEVEL"})
 
 
+ABSENT = {"mqtt_ca_file": Path("absent.pem"), "web_cert_file": Path("absent.pem")}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"MQTT_TLS": False},
+        {"WEB_TLS": False},
+        {"WEB_PORT": 0, "WEB_TLS": True},
+        {"SINKS": ("log",), "MQTT_TLS": True},
+    ],
+)
+def test_a_file_that_is_not_used_hinders_nobody_from_leaving_it(changes: dict[str, Any]) -> None:
+    refuse_unusable(Settings(**ABSENT | {name.lower(): value for name, value in changes.items()}), changes)
+
+
+@pytest.mark.parametrize("names", [{"MQTT_TLS"}, {"SINKS"}, {"WEB_TLS"}, {"WEB_PORT"}])
+def test_a_file_is_tried_when_it_comes_into_use(names: set[str]) -> None:
+    settings = Settings(**ABSENT, mqtt_tls=True, web_tls=True, web_port=5000, sinks=("mqtt",))
+    with pytest.raises(SettingsError, match="absent.pem: does not exist"):
+        refuse_unusable(settings, names)
+
+
+def test_a_name_that_no_host_can_have(certs: Path) -> None:
+    with pytest.raises(SettingsError, match=r"LISTEN_HOST=a\.\.b: is no address of this machine"):
+        tried(certs, {"LISTEN_HOST": "a..b"})
+
+
 @pytest.mark.parts
 @pytest.mark.parametrize("name", ["LISTEN_HOST", "WEB_HOST"])
 def test_an_address_of_another_machine(certs: Path, name: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}=192.0.2.77: is no address of this machine"):
         tried(certs, {name: "192.0.2.77"})
     tried(certs, {name: "127.0.0.1"})
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parts
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("LISTEN_PORT", {"listen_host": "127.0.0.1"}),
+        ("LISTEN_HOST", {"listen_host": "127.0.0.1"}),
+        ("WEB_PORT", {}),
+        ("MQTT_PORT", {"mqtt_broker": "embedded"}),
+        ("MQTT_BROKER", {"mqtt_broker": "embedded"}),
+    ],
+)
+def test_a_port_of_another_process(taken_port: int, name: str, others: dict[str, Any]) -> None:
+    port = {
+        "listen_port": (taken_port,) if name.startswith("LISTEN_") else (16018,),
+        "web_port": taken_port if name.startswith("WEB_") else 0,
+        "mqtt_port": taken_port,
+    }
+    settings = Settings(**port, **others)
+    with pytest.raises(
+        SettingsError, match=f"cannot listen on 127.0.0.1:{taken_port}: address already"
+    ) as raised:
+        refuse_unusable(settings, {name})
+    assert str(raised.value).startswith(f"{name}: ")
+    refuse_unusable(settings, {name}, held={taken_port})
+    refuse_unusable(settings, {"LOG_LEVEL"})
+
+
+@pytest.mark.parts
+def test_a_port_of_a_broker_elsewhere(taken_port: int) -> None:
+    refuse_unusable(Settings(mqtt_broker="127.0.0.1", mqtt_port=taken_port), {"MQTT_BROKER", "MQTT_PORT"})
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Path:
+    """Files and links, and nothing else."""
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "sensors.json").write_text("[]")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "at all")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "reason"),
+    [
+        ("STATE_DIR", "file", "file exists"),
+        ("STATE_DIR", "file/below", "not a directory"),
+        ("STATE_DIR", "link", "file exists"),
+        ("STATE_DIR", "/proc/x", "cannot be used"),
+        ("LOG_FILE", "absent/bssci.log", "no such file or directory"),
+        ("LOG_FILE", "file/bssci.log", "not a directory"),
+        ("LOG_FILE", ".", "is a directory"),
+        ("SENSOR_CONFIG_FILE", "absent.json", "does not exist"),
+        ("SENSOR_CONFIG_FILE", ".", "cannot be read: Is a directory"),
+        ("SENSOR_CONFIG_FILE", "file", "is not valid JSON"),
+    ],
+)
+def test_places_that_could_not_be_used(places: Path, name: str, place: str, reason: str) -> None:
+    settings = Settings(**{name.lower(): places / place})
+    before = sorted(places.rglob("*"))
+    with pytest.raises(SettingsError, match=reason) as raised:
+        refuse_unusable(settings, {name})
+    assert str(raised.value).startswith(name)
+    assert sorted(places.rglob("*")) == before
+    refuse_unusable(settings, {"LOG_LEVEL"})
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("STATE_DIR", "."),
+        ("STATE_DIR", "new/below/it"),
+        ("LOG_FILE", "new.log"),
+        ("LOG_FILE", "file"),
+        ("SENSOR_CONFIG_FILE", "sensors.json"),
+    ],
+)
+def test_places_that_can_be_used_are_left_as_they_are(places: Path, name: str, place: str) -> None:
+    before = sorted(places.rglob("*"))
+    refuse_unusable(Settings(**{name.lower(): places / place}), {name})
+    assert sorted(places.rglob("*")) == before
+    assert (places / "file").read_text() == "a file"

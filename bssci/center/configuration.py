@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from twisted.logger import Logger
 
 from bssci import settings
 from bssci.center.errors import CommandError
+from bssci.journal import JournalError
+from bssci.journal.database import check_file
 from bssci.settings import SETTINGS, Origin, Settings
-from bssci.settings_trial import refuse_unusable
+from bssci.settings_trial import listening_places, refuse_unusable
 
 CREDENTIALS = frozenset({"MQTT_USERNAME", "MQTT_PASSWORD"})
 """never told to, nor taken from, MQTT"""
@@ -118,7 +121,7 @@ class Configuration:
                 raise CommandError("conflict", f"{name} is fixed by the {self.origins[name]}", name)
         try:
             loaded: Loaded = await self._run_in_thread(self._draft, values, usable, keep)
-        except ValueError as error:
+        except (ValueError, JournalError) as error:
             raise CommandError("invalid", str(error), _named(error, values)) from error
         except OSError as error:
             raise CommandError("unavailable", f"{self._env_file}: {error.strerror}") from error
@@ -130,6 +133,7 @@ class Configuration:
         :param usable: only if the service could start with what they point to.
         :param keep: write them.
         :raises ValueError: one is wrong, or cannot be used.
+        :raises JournalError: what STATE_DIR holds cannot be used.
         """
         draft = self._env_file.with_name(f"{self._env_file.name}.new")
         try:
@@ -138,7 +142,9 @@ class Configuration:
             settings.update_env_file(draft, values)
             loaded = self._load(draft)
             if usable:
-                refuse_unusable(loaded[0], values)
+                refuse_unusable(loaded[0], values, self._ports())
+                if "STATE_DIR" in values:
+                    check_file(loaded[0].state_dir)
                 if "SINKS" in values:
                     self.check_sinks(loaded[0])
             if keep:
@@ -146,6 +152,12 @@ class Configuration:
         finally:
             draft.unlink(missing_ok=True)
         return loaded
+
+    def _ports(self) -> set[int]:
+        """What the service listens on now: of the ports, only the embedded broker's changes while it runs."""
+        now = self.current
+        places = replace(self.at_start, mqtt_broker=now.mqtt_broker, mqtt_port=now.mqtt_port)
+        return {port for _, _, port in listening_places(places)}
 
     def _load(self, env_file: Path) -> Loaded:
         return settings.load(self._options, self._environ, env_file, others=self._others)
@@ -174,7 +186,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _named(error: ValueError, values: Mapping[str, str]) -> str | None:
+def _named(error: Exception, values: Mapping[str, str]) -> str | None:
     """The setting that an error is about, if it is one of those that were to change: named first."""
     text = str(error)
     return min((name for name in values if name in text), key=text.find, default=None)

@@ -222,6 +222,7 @@ class Stations:
     def _from_record(self, record: StationRecord) -> Station:
         station = self._make(record.base_station_eui)
         station.record = record
+        station.status = self._services.journal.last_status(record.base_station_eui)
         if record.reason == "":
             self._left(station, "service was cut off", max(record.last_seen_at, self._newest_event_at()))
         station.state = StationState(

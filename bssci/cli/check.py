@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import certificates, endpoints, settings
 from bssci.broker_trial import EMBEDDED, try_broker
-from bssci.cli.ports import listening_places, listening_problems, reachable, tls_certificate
-from bssci.files import prepare_directory
+from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError
 from bssci.journal.database import check_file
 from bssci.settings import Settings
+from bssci.settings_trial import listening_places, try_log_file, try_state_directory
 from bssci.sinks import discovery
 from bssci.web.tls import WebFiles
 
@@ -59,6 +59,10 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
     yield from _journal(chosen.state_dir)
+    try:
+        try_log_file(chosen.log_file)
+    except settings.SettingsError as error:
+        yield Finding("error", str(error))
     yield from _listening(chosen)
     if "mqtt" in chosen.sinks:
         yield _broker(chosen)
@@ -93,13 +97,12 @@ def _sensors(path: Path) -> Iterator[Finding]:
 
 
 def _state_directory(path: Path) -> Finding:
+    try:
+        try_state_directory(path)
+    except settings.SettingsError as error:
+        return Finding("error", str(error))
     if not path.exists():
         return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start makes it")
-    try:
-        prepare_directory(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return Finding("error", f"{path}: cannot be used: {reason}; change owner or mode, or set STATE_DIR")
     return Finding("ok", f"{path}: can be read and written")
 
 

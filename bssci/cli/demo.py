@@ -16,11 +16,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bssci import bundles, endpoints, settings
-from bssci.cli.ports import cannot_listen, listening_problems, reachable
-from bssci.files import prepare_directory, write_atomically
+from bssci.cli.ports import listening_problems, reachable
+from bssci.files import prepare_directory
 from bssci.model import Sensor, eui_from_int
 from bssci.settings import Settings
-from bssci.web.accounts import FILE_NAME
+from bssci.settings_trial import cannot_listen
+from bssci.web.accounts import FILE_NAME, LOCK_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
@@ -45,8 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Start both, say how to watch them, and stop both; 0 if that was asked for and went well."""
     chosen, origins, _ = settings.load({}, os.environ, settings.ENV_FILE)
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
-    accounts = chosen.state_dir / FILE_NAME
-    directory = chosen.state_dir / "demo"
+    ours = chosen.state_dir
+    directory = ours / "demo"
     options |= {
         "state-dir": str(directory / "state"),
         "sensor-config-file": str(directory / "endpoints.json"),
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     if problems:
         return 1
     prepare(directory, chosen)
-    _share(accounts, chosen.state_dir)
+    share_accounts(ours, chosen.state_dir)
     service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
     service += [f"--{name}={value}" for name, value in options.items()]
     port = chosen.listen_port[0]
@@ -83,12 +84,13 @@ def prepare(directory: Path, chosen: Settings) -> None:
         endpoints.write(chosen.sensor_config_file, demo_sensors())
 
 
-def _share(accounts: Path, state_dir: Path) -> None:
-    """Whoever has an account here has it in the demo, too."""
-    prepare_directory(state_dir)
-    copy = state_dir / accounts.name
-    if accounts.exists() and not copy.exists():
-        write_atomically(copy, accounts.read_bytes())
+def share_accounts(ours: Path, demo: Path) -> None:
+    """Accounts and tokens of one state directory are those of the other, whichever changes them."""
+    prepare_directory(demo)
+    for name in (FILE_NAME, LOCK_NAME):
+        link = demo / name
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(ours / name, demo))
 
 
 def demo_sensors() -> list[Sensor]:

@@ -7,16 +7,7 @@ import ssl
 from collections.abc import Iterator
 
 from bssci.settings import Settings
-
-
-def listening_places(chosen: Settings) -> Iterator[tuple[str, str, int]]:
-    """Setting, host and port of everything that the service listens on."""
-    for port in chosen.listen_port:
-        yield "LISTEN_PORT", chosen.listen_host, port
-    if chosen.mqtt_broker == "embedded":
-        yield "MQTT_PORT", "127.0.0.1", chosen.mqtt_port
-    if chosen.web_port:
-        yield "WEB_PORT", chosen.web_host, chosen.web_port
+from bssci.settings_trial import cannot_listen, listening_places
 
 
 def listening_problems(chosen: Settings) -> Iterator[tuple[str, str]]:
@@ -30,19 +21,6 @@ def listening_problems(chosen: Settings) -> Iterator[tuple[str, str]]:
 def reachable(host: str) -> str:
     """The address by which a server that listens on ``host`` is reached from this machine."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-
-
-def cannot_listen(host: str, port: int) -> str | None:
-    """Why a server could not listen there now, in words; None if it could."""
-    try:
-        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, kind, protocol, _, address in addresses:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(address)
-    except OSError as error:
-        return (error.strerror or str(error)).lower()
-    return None
 
 
 def tls_certificate(host: str, port: int, timeout: float = 1.0) -> bytes | None:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from bssci.journal.core import Core
 from bssci.journal.statements import query_rows
-from bssci.model import EUI, AnyEvent, decode_event
+from bssci.model import EUI, AnyEvent, StationStatus, decode_event
 
 log = Logger()
 
@@ -40,6 +40,13 @@ class History(Core):
     ) -> Deferred[Numbered]:
         """What a station reported, and its comings and goings."""
         return self.read(lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds))
+
+    def last_status(self, station: EUI) -> StationStatus | None:
+        """What a station reported last; blocking: for the start."""
+        found = self._read_now(
+            lambda cursor: _of_one(cursor, "base_station_eui", station, None, 1, ("station-status",))
+        )
+        return next((event for _, event in found if isinstance(event, StationStatus)), None)
 
     def look_back(
         self,

@@ -27,7 +27,7 @@ from bssci.model.events import (
     decode_event,
     encode_event,
 )
-from bssci.model.sensor import Sensor, SensorError, parse_sensor, sensor_to_json
+from bssci.model.sensor import Sensor, SensorError, changed_fields, parse_sensor, sensor_to_json
 
 __all__ = [
     "EUI",
@@ -51,6 +51,7 @@ __all__ = [
     "Subpackets",
     "Uplink",
     "VariableMacUplink",
+    "changed_fields",
     "decode_event",
     "encode_event",
     "eui_from_int",

@@ -125,6 +125,12 @@ def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
     return entry | dict(sensor.extra)
 
 
+def changed_fields(before: Sensor, after: Sensor) -> list[str]:
+    """The names of the fields of endpoints.json that differ."""
+    old, new = sensor_to_json(before), sensor_to_json(after)
+    return [field for field in {**old, **new} if old.get(field) != new.get(field)]
+
+
 def _is_text(value: object, longest: int) -> bool:
     """Whether UTF-8 can hold it, in so many characters."""
     return isinstance(value, str) and len(value) <= longest and not _SURROGATE.search(value)

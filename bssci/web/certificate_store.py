@@ -88,7 +88,12 @@ class CertificateStore:
             return [str(error)], []
 
     def has_authority_key(self) -> bool:
-        return self.paths[CA_KEY].exists()
+        """Whether the key beside CA_FILE is one of it: that of an earlier authority issues nothing."""
+        try:
+            bundles.read_authority(self.paths[CA])
+        except CertificateError:
+            return False
+        return True
 
     def read(self, file: str) -> bytes:
         """As PEM; of a file with certificates not the key that may be in it, too.
@@ -124,7 +129,7 @@ class CertificateStore:
                     datetime.now(UTC),
                 )
                 if CA_KEY in files:
-                    _check_authority_key(directory / f"{CA_KEY}.pem", directory / f"{CA}.pem")
+                    bundles.read_authority(directory / f"{CA}.pem")
             except CertificateError as error:
                 raise CertificateError(str(error).replace(f"{directory}/", "")) from None
         return [warning.replace(f"{directory}/", "") for warning in warnings]
@@ -153,18 +158,15 @@ class CertificateStore:
     def generate(self, authority: bool, hosts: list[str]) -> dict[str, bytes]:
         """A new certificate and key for the service center, and a new authority if wished; in memory.
 
-        :raises CertificateError: the authority's key is not here.
+        :raises CertificateError: the key of the authority in use is not here.
         """
+        if not authority:
+            bundles.read_authority(self.paths[CA])
         now = datetime.now(UTC)
         with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
             directory = Path(name)
             ca = directory / "ca_cert.pem"
             if not authority:
-                if not self.has_authority_key():
-                    raise CertificateError(
-                        f"{self.paths[CA_KEY]}: does not exist; without it only the authority's owner "
-                        "can issue certificates"
-                    )
                 for file, path in ((CA, ca), (CA_KEY, bundles.authority_key_file(ca))):
                     path.write_bytes(self.read(file))
             list(bundles.make_authority(ca, now))
@@ -179,7 +181,7 @@ class CertificateStore:
         """A ZIP archive with the three files of a base station.
 
         :param renew: make a new key and certificate, though there is one that the authority signed.
-        :raises CertificateError: the authority's key is not here.
+        :raises CertificateError: the key of the authority in use is not here.
         """
         directory = self.stations / eui
         if renew or not self._is_valid(directory):
@@ -187,7 +189,8 @@ class CertificateStore:
                 list(bundles.make_station(self.paths[CA], Path(name), eui, datetime.now(UTC)))
                 made = {directory / path.name: path.read_bytes() for path in (Path(name) / eui).glob("*.pem")}
             replace_together(self._state_dir, made)
-        return _zip({path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))})
+        members = {path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))}
+        return _zip(members | {"ca_cert.pem": self.read(CA)})
 
     def _is_valid(self, directory: Path) -> bool:
         try:
@@ -201,11 +204,14 @@ class CertificateStore:
     # all in one
 
     def backup(self) -> bytes:
-        """A ZIP archive of everything, keys included."""
+        """A ZIP archive of what is replaced here, and of the bundles, with their keys.
+
+        A key that is not of the authority in use stays out: such an archive could not be restored.
+        """
         members = {
-            name: self.paths[file].read_bytes()
+            name: self.read(file)
             for name, file in _IN_ARCHIVE.items()
-            if self.paths[file].exists()
+            if (self.has_authority_key() if file == CA_KEY else self.paths[file].exists())
         }
         for path in sorted(self.stations.glob("*/*.pem")):
             members[f"stations/{path.parent.name}/{path.name}"] = path.read_bytes()
@@ -221,7 +227,8 @@ class CertificateStore:
         for name, data in _members(archive):
             match = _STATION_FILE.fullmatch(name)
             if name in _IN_ARCHIVE:
-                files[_IN_ARCHIVE[name]] = data
+                file = _IN_ARCHIVE[name]
+                files[file] = data if file in SECRET_FILES else split_pem(data)[0]
             elif match:
                 others[self.stations / match[1] / f"{match[2]}.pem"] = data
             else:
@@ -237,7 +244,10 @@ def split_pem(data: bytes) -> tuple[bytes, bytes]:
     certificate_parts: list[bytes] = []
     key_parts: list[bytes] = []
     for match in _PEM.finditer(data):
-        (key_parts if match[1].endswith(b"PRIVATE KEY") else certificate_parts).append(match[0] + b"\n")
+        if match[1].endswith(b"PRIVATE KEY"):
+            key_parts.append(match[0] + b"\n")
+        elif match[1].endswith(b"CERTIFICATE"):
+            certificate_parts.append(match[0] + b"\n")
     return b"".join(certificate_parts), b"".join(key_parts)
 
 
@@ -287,12 +297,6 @@ def _described(file: str, name: str, path: Path, setting: str) -> list[dict[str,
             }
         )
     return entries
-
-
-def _check_authority_key(key_file: Path, ca_file: Path) -> None:
-    authority = certificates.read_certificates(ca_file, "CA_FILE")[0]
-    if certificates.read_key(key_file, "CA_FILE").public_key() != authority.public_key():
-        raise CertificateError(f"{key_file}: is not the key of {ca_file}")
 
 
 def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

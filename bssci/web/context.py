@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
 from bssci.broker_trial import try_broker
 from bssci.center import ServiceCenter
@@ -35,12 +35,14 @@ class Outside:
     :ivar listening: whether base stations can connect.
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
     :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
+    :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
     :ivar try_broker: blocks until it knows what is wrong with the broker of some settings; empty: nothing.
     """
 
     listening: Callable[[], bool] = lambda: True
     refusals: Callable[[], list[dict[str, Any]]] = list
     refused_connections: Callable[[], Mapping[str, int]] = dict
+    take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
     try_broker: Callable[[Settings], str] = try_broker
 
 

@@ -14,7 +14,7 @@ _TYPED = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{NO-BREAK SPACE}": 
 """what a keyboard has in the place of what pages show"""
 _OCTETS = re.compile(r'"((?:[0-9a-f]{2})+)"')
 _SEPARATORS = re.compile(r"0x|[\s:-]")
-_HEX = re.compile(r"[0-9a-f]+")
+_BYTES = re.compile(r"(?:0x)?[0-9a-f]{2}(?:[\s:-]*(?:0x)?[0-9a-f]{2})*")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,11 +32,12 @@ def text_of(event: Mapping[str, Any]) -> str:
 def wanted(query: str) -> tuple[str, ...]:
     """What is looked for, of which one must be in the text; nothing: all are wanted.
 
-    Bytes and EUIs are found however they are written: ``0a1b``, ``0A 1B``, ``0x0a1b``, ``0A:1B``.
+    Bytes and EUIs are found however they are written: ``0a1b``, ``0A 1B``, ``0x0a1b``, ``0A:1B``;
+    each has two digits, so that ``-9`` and ``10 1`` are no bytes.
     """
     typed = _plain(query.strip())
     digits = _SEPARATORS.sub("", typed)
-    if digits != typed and _HEX.fullmatch(digits):
+    if digits != typed and _BYTES.fullmatch(typed):
         return typed, octets(digits).lower()
     return (typed,) if typed else ()
 

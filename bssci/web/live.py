@@ -32,8 +32,8 @@ MAX_BUFFER = 512 * 1024
 """bytes that wait for one viewer"""
 MAX_HELD = 5000
 """events that wait while a viewer is shown the past"""
-KEEP_ALIVE = 15.0
-"""s"""
+KEEP_ALIVE = 10.0
+"""s; a browser that hears nothing for more than twice this takes the line for lost"""
 RETRY = 3000
 """ms after which a browser comes back"""
 
@@ -82,11 +82,6 @@ class Filter:
         )
 
 
-def skipped_line(count: int) -> bytes:
-    """Tells a viewer that it was not shown all."""
-    return b"event: skipped\ndata: %s\n\n" % _encode({"count": count})
-
-
 @implementer(IPushProducer)
 class Viewer:
     """One browser that watches."""
@@ -104,6 +99,8 @@ class Viewer:
         """number of the newest event, wanted or not"""
         self._held: list[Encoded] | None = []
         """what happens while the past is read; None afterwards"""
+        self._skipped = 0
+        """events that were not held, and that it is not told of yet"""
         self.gone = False
 
     def begin(self, seq: int) -> None:
@@ -120,10 +117,14 @@ class Viewer:
         self.show(events)
         self._after = after
         self.show(held)
+        if self._skipped:
+            self.skip(self._skipped)
 
     def show(self, events: Sequence[Encoded]) -> None:
         if self._held is not None:
-            self._held += events[: MAX_HELD - len(self._held)]
+            room = MAX_HELD - len(self._held)
+            self._held += events[:room]
+            self.skip(len(events[room:]))
             return
         if events:
             self._seen = max(self._seen, events[-1].seq)
@@ -132,14 +133,17 @@ class Viewer:
         if data:
             self._send(data)
 
+    def skip(self, count: int) -> None:
+        """Tells that it was not shown all, if need be when it has seen the past."""
+        if self._held is None:
+            self._send(b"event: skipped\ndata: %s\n\n" % _encode({"count": count}))
+        else:
+            self._skipped += count
+
     def ping(self) -> None:
         """Tells that the line lives, and how far it is even if nothing was wanted."""
-        self.tell(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
-
-    def tell(self, data: bytes) -> None:
-        """Something that is no event."""
         if self._held is None:
-            self._send(data)
+            self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
     def drop(self) -> None:
         """It does not read, or may not any more."""
@@ -220,9 +224,8 @@ class Hub:
             self._check(viewer)
 
     def skipped(self, count: int) -> None:
-        data = skipped_line(count)
         for viewer in list(self._viewers):
-            viewer.tell(data)
+            viewer.skip(count)
             self._check(viewer)
 
     def _keep_alive(self) -> None:

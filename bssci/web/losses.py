@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 LARGEST_GAP = 1000
 """counters; a step that is larger is no loss"""
 
 
-class Heard(NamedTuple):
-    """Of one uplink."""
-
-    counter: int
-    at: float
-    """when the base station received it, in any unit; it may have been told of it much later"""
-
-
-def losses(heard: Sequence[Heard]) -> list[int]:
+def losses(counters: Sequence[int]) -> list[int]:
     """How many counters are missing right before each.
 
-    Those that came late, as a base station sends again what it kept, are not missing.
+    A sensor that begins anew counts from below; a base station sends again, late, what it kept. Clocks of
+    base stations differ, so which of both it is, is told by the counters alone: each belongs to what it
+    follows most closely, or begins anew, also if it is closer before where another part began. So what
+    came late is not missing; around a new beginning a loss is rather missed than made up.
 
-    :param heard: in the order in which they came.
+    :param counters: in the order in which they came.
     """
-    missing = [0] * len(heard)
-    for run in _runs(heard):
-        for older, newer in pairwise(sorted(run)):
-            missing[run[newer]] = newer - older - 1
+    # Parts in which the sensor counted on: their counters, and the places of those.
+    runs: list[dict[int, int]] = []
+    # Each counter and the number of its run, and the first of each run, which is its lowest; sorted.
+    placed: list[tuple[int, int]] = []
+    lowest: list[int] = []
+    for place, counter in enumerate(counters):
+        above = lowest[bisect_right(lowest, counter) :]
+        reach = min(above[0] - counter, LARGEST_GAP) if above else LARGEST_GAP
+        near = placed[bisect_left(placed, (counter - reach, 0)) : bisect_left(placed, (counter, 0))]
+        run = next((run for _, run in reversed(near) if counter not in runs[run]), len(runs))
+        if run == len(runs):
+            runs.append({})
+            insort(lowest, counter)
+        runs[run][counter] = place
+        insort(placed, (counter, run))
+    missing = [0] * len(counters)
+    for places in runs:
+        for older, newer in pairwise(sorted(places)):
+            missing[places[newer]] = newer - older - 1
     return missing
-
-
-def _runs(heard: Sequence[Heard]) -> Iterator[dict[int, int]]:
-    """Parts in which the sensor counted on without beginning anew: counters, and their places."""
-    run: dict[int, int] = {}
-    low = high = 0
-    for place, (counter, at) in enumerate(heard):
-        is_far = not low - LARGEST_GAP < counter < high + LARGEST_GAP
-        # A sensor that began anew counts from below, too, but it was received later.
-        if run and (counter in run or is_far or (counter < low and at >= heard[run[low]].at)):
-            yield run
-            run = {}
-        low, high = (min(low, counter), max(high, counter)) if run else (counter, counter)
-        run[counter] = place
-    yield run

@@ -12,6 +12,8 @@ from bssci.web.site import abort
 
 PATIENCE = 60.0
 """s without reading after which a client is parted from"""
+PIECE = 16 * 1024
+"""bytes written at once: Twisted tells of room only when all that waits is out, however long that takes"""
 
 
 @implementer(IPushProducer)
@@ -34,15 +36,16 @@ class Outflow:
 
     async def write(self, data: bytes) -> None:
         """Done when there is room for more, or nobody to read it."""
-        if self.gone:
-            return
-        self._request.write(data)
-        if self._is_full:
-            timer = self._clock.callLater(PATIENCE, self.abort)
-            self._waiting = Deferred()
-            await self._waiting
-            if timer.active():
-                timer.cancel()
+        for start in range(0, len(data), PIECE):
+            if self.gone:
+                return
+            self._request.write(data[start : start + PIECE])
+            if self._is_full:
+                timer = self._clock.callLater(PATIENCE, self.abort)
+                self._waiting = Deferred()
+                await self._waiting
+                if timer.active():
+                    timer.cancel()
 
     def end(self) -> None:
         """All is written."""
@@ -51,9 +54,10 @@ class Outflow:
 
     def abort(self) -> None:
         """Break off, so that nobody takes what was written for all."""
-        self.end()
-        self.stopProducing()
-        abort(self._request)
+        if not self.gone:
+            self.end()
+            abort(self._request)
+            self.stopProducing()
 
     def _finished(self, _: object) -> None:
         self.stopProducing()

@@ -118,7 +118,7 @@ class WebAdmin:
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),
             *routes_of(ServiceRoutes(self.context, self.views)),
-            *routes_of(CertificateRoutes(self.context, self.views)),
+            *routes_of(CertificateRoutes(self.context, self.views, self._take_certificates)),
             *routes_of(EventRoutes(self.context, self.views)),
             *routes_of(MachineRoutes(Metrics(self.context, requests), self._description)),
             *routes_of(StaticFiles(STATIC)),
@@ -137,6 +137,11 @@ class WebAdmin:
 
     def _description(self) -> dict[str, Any]:
         return openapi.document(self.routes, self.context.center.version)
+
+    async def _take_certificates(self) -> None:
+        await self.context.outside.take_certificates()
+        if self._tls is not None:
+            await self._tls.check()
 
     async def _refresh(self) -> None:
         """Take over what the command line changed, and put it in the audit log."""

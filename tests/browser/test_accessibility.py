@@ -151,6 +151,11 @@ def live_filtered(page: Any) -> None:
     page.locator("[data-live-rows] > tr").first.wait_for()
 
 
+def live_refused(page: Any) -> None:
+    page.goto("/live?sensor=Water+meter")
+    page.locator(".field-error").wait_for()
+
+
 class Scene(NamedTuple):
     show: Callable[[Any], None]
     part: str = "html"
@@ -178,6 +183,7 @@ SCENES: dict[str, Scene] = {
     "connection lost": Scene(connection_lost),
     "menu opened": Scene(menu_opened, ".sidebar", widths=(PHONE,)),
     "live filtered": Scene(live_filtered, ".filters"),
+    "live refused": Scene(live_refused, ".filters"),
     "many states: dashboard": Scene(sample("dashboard.html", needs_restart=["LISTEN_PORT"]), "main"),
     "many states: stations": Scene(sample("stations.html"), "main"),
     "many states: sensors": Scene(

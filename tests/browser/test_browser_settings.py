@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import ssl
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 
 from bssci import bundles
+from tests.support.running_service import RunningService
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 expect = sync_api.expect
@@ -118,3 +122,74 @@ def test_an_upload_names_whom_it_locks_out(page: Any, tmp_path: Path) -> None:
         go.click()
     files = {"certificate": server, "key": key, "ca": ca}
     assert sent == [{**{name: path.read_text() for name, path in files.items()}, "force": True}]
+
+
+def test_a_restore_names_whom_it_locks_out(page: Any, tmp_path: Path) -> None:
+    ca, now = tmp_path / "ca_cert.pem", datetime.now(UTC)
+    list(bundles.make_authority(ca, now))
+    list(bundles.make_server(ca, tmp_path / "server_cert.pem", tmp_path / "server_key.pem", [], now))
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted(tmp_path.glob("*.pem")):
+            archive.write(path, path.name)
+    sent: list[str] = []
+
+    def answer(route: Any) -> None:
+        # The real one would lock out the base station of the other tests.
+        sent.append(route.request.url)
+        assert route.request.post_data_buffer == packed.getvalue()
+        route.fulfill(json={"success": True})
+
+    page.route("**/api/certificates/restore?force=*", answer)
+    page.goto("/stations?state=online")
+    expect(page.locator("tr[data-key]").first).to_be_visible()
+    page.goto("/certificates")
+    file = {"name": "certificates.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
+    page.locator("[data-restore]").get_by_label("Archive").set_input_files(file)
+    page.get_by_role("button", name="Restore…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Restore", exact=True).click()
+    dialog = page.get_by_role("dialog").filter(has_text=LOCKED_OUT)
+    go = dialog.get_by_role("button", name="Lock out")
+    expect(go).to_be_disabled()
+    assert sent == []
+    dialog.get_by_role("textbox").fill("lock out")
+    with page.expect_navigation():
+        go.click()
+    assert [url.rpartition("?")[2] for url in sent] == ["force=1"]
+
+
+def test_a_password_goes_with_its_user(page: Any) -> None:
+    def review() -> Any:
+        page.get_by_role("button", name="Review and save").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        return dialog
+
+    page.goto("/config")
+    user, password = (page.get_by_label(name, exact=True) for name in ("MQTT_USERNAME", "MQTT_PASSWORD"))
+    user.fill("me")
+    password.fill("topsecret")
+    expect(page.get_by_text("2 settings changed")).to_be_visible()
+    dialog = review()
+    expect(dialog).to_contain_text("(not set) → ••••••••")
+    with page.expect_navigation():
+        dialog.get_by_role("button", name="Save").click()
+    expect(password).to_have_attribute("placeholder", re.compile("^set"))
+    expect(page.get_by_text("settings changed")).to_be_hidden()
+    user.fill("")
+    expect(page.get_by_text("2 settings changed")).to_be_visible()
+    dialog = review()
+    expect(dialog).to_contain_text("•••••••• → (not set)")
+    with page.expect_navigation():
+        dialog.get_by_role("button", name="Save").click()
+    expect(user).to_have_value("")
+    expect(password).to_have_attribute("placeholder", "not set")
+
+
+def test_a_generated_certificate_is_in_use_when_that_is_said(page: Any, service: RunningService) -> None:
+    page.goto("/certificates")
+    page.get_by_role("button", name="Generate…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Generate").click()
+    expect(page.get_by_text("Generated, and in use.")).to_be_visible()
+    shown = ssl.get_server_certificate(("127.0.0.1", service.listen_port))
+    assert shown == page.request.get("/api/certificates/download/server").text()

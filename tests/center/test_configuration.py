@@ -134,6 +134,35 @@ def test_what_the_service_could_not_start_with_is_refused(make: Make, env_file: 
     assert env_file.read_text() == before
 
 
+@pytest.mark.parametrize("name", ["STATE_DIR", "SENSOR_CONFIG_FILE", "LOG_FILE"])
+def test_a_place_that_cannot_be_used_is_refused(make: Make, env_file: Path, name: str) -> None:
+    configuration, before = make(), env_file.read_text()
+    for attempt in (configuration.check, configuration.change):
+        with pytest.raises(CommandError) as raised:
+            result_of(ensureDeferred(attempt({"STATUS_INTERVAL": "60", name: "/proc/x"})))
+        assert (raised.value.code, raised.value.field) == ("invalid", name)
+    assert env_file.read_text() == before
+
+
+def test_a_state_directory_with_another_file_in_the_journals_place(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_text("no journal")
+    with pytest.raises(CommandError, match="is not a journal") as raised:
+        result_of(ensureDeferred(make().check({"STATUS_INTERVAL": "60", "STATE_DIR": str(tmp_path)})))
+    assert (raised.value.code, raised.value.field) == ("invalid", "STATE_DIR")
+
+
+def test_ports_that_the_service_itself_has_are_not_tried(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr("bssci.settings_trial.cannot_listen", lambda host, port: tried.append(port))
+    configuration = make({"listen-host": "127.0.0.1"})
+    result_of(configuration.change({"LISTEN_PORT": "16018,16019", "WEB_PORT": "5001"}))
+    assert tried == [16019, 5001]
+    result_of(configuration.change({"MQTT_BROKER": "embedded", "LISTEN_PORT": "16018,16019"}))
+    assert tried == [16019, 5001, 16019, 1883]
+    result_of(configuration.change({"MQTT_BROKER": "embedded", "WEB_PORT": "5000"}))
+    assert tried == [16019, 5001, 16019, 1883]
+
+
 def test_a_sink_that_is_not_installed_is_refused(make: Make) -> None:
     def check_sinks(settings: Settings) -> None:
         raise ValueError(f"SINKS: no sink {settings.sinks[0]!r} is installed")

@@ -104,7 +104,7 @@ def test_every_fault_is_reported(
         "error: certs/service_center_key.pem: holds no PEM private key; set KEY_FILE to a file that does",
         "error: endpoints.json: entry 1 (70B3D56770110001): nwKey: is missing",
         "error: endpoints.json: entry 2: entry: must be an object",
-        "error: data: cannot be used: file exists; change owner or mode, or set STATE_DIR",
+        "error: STATE_DIR=data: cannot be used (file exists); change owner or mode, or set another",
         f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
         "stop what listens there, or set LISTEN_PORT to another port",
     ]
@@ -148,6 +148,16 @@ def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[st
         0,
         ["warning: data: does not exist yet; `bssci init` or the first start makes it"],
     )
+
+
+@pytest.mark.parametrize(("name", "value"), [("STATE_DIR", "/proc/x"), ("LOG_FILE", "absent/bssci.log")])
+def test_places_that_nobody_could_make(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    status, _, bad = report(capsys)
+    assert status == 1
+    assert len(bad) == 1 and bad[0].startswith(f"error: {name}={value}: cannot be ")
 
 
 def test_a_broker_that_does_not_take_us(

@@ -16,6 +16,7 @@ import pytest
 from bssci import endpoints, settings
 from bssci.cli import demo, main
 from bssci.simulator import cli as simulator_cli
+from bssci.web.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICE = """
@@ -162,6 +163,20 @@ def test_a_new_authority_signs_the_stations_anew(directory: Path) -> None:
     assert {path.read_bytes() for path in (place / "stations").glob("*/ca_cert.pem")} == {
         (directory / "certs" / "ca_cert.pem").read_bytes()
     }
+
+
+def test_accounts_and_tokens_are_shared(directory: Path) -> None:
+    ours, theirs = directory / "data", directory / "data" / "demo" / "state"
+    theirs.mkdir(parents=True)
+    (theirs / FILE_NAME).write_text("an old copy")
+    for _ in range(2):
+        demo.share_accounts(ours, theirs)
+    token = AccountFile(ours).create_token("one", "viewer")
+    AccountFile(theirs).create_token("two", "viewer")
+    for place in (ours, theirs):
+        assert [each.name for each in AccountFile(place).read().tokens] == ["one", "two"]
+    assert token_digest(token) == AccountFile(theirs).read().tokens[0].digest
+    assert (theirs / FILE_NAME).is_symlink() and (theirs / LOCK_NAME).samefile(ours / LOCK_NAME)
 
 
 @pytest.mark.parts

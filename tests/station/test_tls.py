@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from OpenSSL import SSL
+from twisted.internet.defer import Deferred
 
 from bssci.certificates import CertificateError
+from bssci.server_tls import ServerTLS
 from bssci.station.tls import StationFiles
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
@@ -106,6 +110,27 @@ def test_an_authority_that_is_added_lets_its_stations_in(
     client.establish(STATION)
     client.say(uplink(1))
     assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+
+
+def test_a_look_is_over_when_the_files_of_now_are_in_force(house, own_files: TLSFiles) -> None:
+    loads: list[Deferred[Any]] = []
+
+    def in_thread(load: Callable[[], Any]) -> Deferred[Any]:
+        loads.append(Deferred().addCallback(lambda _: load()))
+        return loads[-1]
+
+    tls = ServerTLS(house.clock, StationFiles(own_files.certificate, own_files.key, own_files.ca), in_thread)
+    old, over = tls._options, []
+    assert tls.check().called and not loads
+    renew(own_files)
+    tls.check()
+    renew(own_files)
+    tls.check().addCallback(over.append)
+    loads[0].callback(None)
+    first = tls._options
+    assert first is not old and not over
+    loads[1].callback(None)
+    assert over == [None] and tls._options is not first
 
 
 def test_files_that_do_not_fit_refuse_the_start(own_files: TLSFiles) -> None:

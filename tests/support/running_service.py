@@ -35,6 +35,7 @@ class RunningService:
     """A context manager; everything ends with it.
 
     :ivar url: of the web admin.
+    :ivar listen_port: for base stations.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -45,7 +46,7 @@ class RunningService:
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("MQTT_", "WEB_"))
         } | {"PYTHONPATH": str(ROOT)}
-        self._web_port, self._listen_port, self._mqtt_port = free_ports(3)
+        self._web_port, self.listen_port, self._mqtt_port = free_ports(3)
         self.url = f"http://127.0.0.1:{self._web_port}"
 
     def __enter__(self) -> RunningService:
@@ -60,7 +61,7 @@ class RunningService:
         found = re.search(r"user (\S+), password (\S+)", made.stdout + made.stderr)
         assert found, "bssci init told no password"
         self.user, self.password = found[1], found[2]
-        ports = {"web": self._web_port, "listen": self._listen_port, "mqtt": self._mqtt_port}
+        ports = {"web": self._web_port, "listen": self.listen_port, "mqtt": self._mqtt_port}
         options = [f"--{name}-port={port}" for name, port in ports.items()]
         twistd = str(Path(sysconfig.get_path("scripts")) / "twistd")
         self._start("service", [twistd, "-n", "--pidfile=", "bssci", "--mqtt-broker=embedded", *options])
@@ -79,7 +80,7 @@ class RunningService:
         self._start(
             name,
             [
-                *(sys.executable, "-m", "bssci.cli", "simulate", "--port", str(self._listen_port)),
+                *(sys.executable, "-m", "bssci.cli", "simulate", "--port", str(self.listen_port)),
                 *("--bundle", str(bundle), "--first-station", station, "--sensor-config", str(config)),
                 *("--rate", str(RATE), "--copies", "1", "--first-counter", "1"),
             ],

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from msgspec.structs import replace
 
 from bssci.center.silence import Standing
 from bssci.journal import Registration
@@ -83,7 +82,7 @@ def test_what_came_late_is_not_lost(web: WebHouse) -> None:
     def text() -> str:
         return Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
 
-    web.happen(heard(9, at=EPOCH + 940.0), replace(heard(5, at=EPOCH + 900.0), at=EPOCH + 950.0))
+    web.happen(heard(5, at=EPOCH + 900.0), heard(9, at=EPOCH + 940.0))
     assert "3 lost before" in text() and "3 lost lately" in text()
     web.happen(heard(7, at=EPOCH + 960.0))
     assert text().count("1 lost before") == 2 and "2 lost lately" in text()
@@ -218,6 +217,18 @@ def test_the_live_page_searches_and_filters(web: WebHouse) -> None:
     assert "No event in the journal fits the filter" in browser.get("/live?q=cold").text
     assert "fits the filter above" not in browser.get("/live").text
     assert browser.get("/live?kind=nonsense").status == 422
+
+
+@pytest.mark.parametrize("field", ["station", "sensor"])
+def test_a_name_in_the_place_of_an_eui_is_marked_on_the_live_page(web: WebHouse, field: str) -> None:
+    web.happen(heard(5))
+    answer = web.browser("viewer").get(f"/live?kind=uplink&{field}=Water+meter")
+    page = Document(answer.text)
+    (wrong,) = [each for each in page.all("input") if each["aria-invalid"]]
+    assert (wrong["name"], wrong["value"]) == (field, "Water meter")
+    assert "must be 16 hexadecimal digits" in page.one("main").text
+    assert "Uplink 5" not in answer.text and "data-live-pause" not in answer.text
+    assert faults(page) == []
 
 
 def test_the_live_page_searches_the_whole_journal(web: WebHouse) -> None:

@@ -131,6 +131,10 @@ def test_scripts_are_modules_that_exist_and_load_nothing_from_elsewhere() -> Non
     assert "url(" not in Path(STATIC / "app.css").read_text()
 
 
+def test_colours_are_none_that_a_browser_of_2023_does_not_know() -> None:
+    assert "light-dark(" not in Path(STATIC / "app.css").read_text()
+
+
 def test_links_keep_what_is_chosen_and_drop_what_is_empty() -> None:
     assert link("/sensors", {"q": "a b", "page": "2"}, page=None, sort="-name") == "/sensors?q=a+b&sort=-name"
     assert link("/sensors", None) == "/sensors"

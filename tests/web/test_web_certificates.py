@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
+from twisted.internet.defer import Deferred, succeed
 
 from bssci import bundles, fileset
 from bssci.certificates import CertificateError, check_pair, euis_of
 from bssci.model import EUI
+from bssci.web.context import Outside
 from tests.support.center import Line
 from tests.support.html import Document
-from tests.support.web import WebHouse
+from tests.support.web import Connection, WebHouse
 
 STATION = "70B3D59CD0000001"
+RESTORE = "/api/certificates/restore"
 
 
 def certs(web: WebHouse) -> dict[str, bytes]:
@@ -163,13 +168,157 @@ def test_a_set_is_uploaded_also_as_one_pem_file(web: WebHouse, tmp_path: Path) -
     assert "PRIVATE KEY" not in answer.text
 
 
-def test_stations_that_would_be_refused_are_named(web: WebHouse, tmp_path: Path) -> None:
-    bundle = tmp_path / "stations"
-    list(bundles.make_station(_authority(web), bundle, EUI(STATION), datetime.now(UTC)))
-    pem = (bundle / STATION / "station_cert.pem").read_bytes()
+PLACES = {"server": ("server.pem", "server_key.pem"), "ca": ("ca.pem", "ca_key.pem")}
+
+
+@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize("as_pem", [True, False])
+def test_a_certificate_and_its_key_in_one_file_go_to_their_places(
+    web: WebHouse, kind: str, as_pem: bool
+) -> None:
+    before, browser = certs(web), web.browser("admin")
+    certificate, key = PLACES[kind]
+    (web.directory / "certs" / "ca_key.pem").unlink()
+    both = before[key] + before[certificate]
+    path = f"/api/certificates/upload/{kind}"
+    if as_pem:
+        answer = browser.post(path, both, content_type="application/x-pem-file")
+    else:
+        answer = browser.post(path, {"certificate": both.decode()})
+    assert answer.status == 200, answer.body
+    after = certs(web)
+    assert (after[certificate], after[key]) == (before[certificate], before[key])
+    assert (web.directory / "certs" / key).stat().st_mode & 0o777 == 0o600
+    usable(web)
+
+
+def test_a_set_may_bring_the_key_of_its_authority_in_one_file(web: WebHouse, tmp_path: Path) -> None:
+    admin, theirs = web.browser("admin"), other_set(tmp_path / "theirs")
+    key = (tmp_path / "theirs" / "ca_key.pem").read_text()
+    both = theirs | {"ca": theirs["ca"] + key}
+    assert admin.post("/api/certificates/upload/set", both).status == 200
+    after = certs(web)
+    assert (after["ca.pem"].decode(), after["ca_key.pem"].decode()) == (theirs["ca"], key)
+    assert admin.get("/api/certificates/status").json()["can_issue"] is True
+
+
+def test_a_key_that_is_not_of_the_authority_in_its_file_is_refused(web: WebHouse) -> None:
+    before = certs(web)
+    both = (before["ca.pem"] + before["server_key.pem"]).decode()
+    answer = web.browser("admin").post("/api/certificates/upload/ca", {"certificate": both})
+    assert answer.status == 422 and "ca_key.pem: is not the key of ca.pem" in answer.error["message"]
+    assert certs(web) == before
+
+
+def test_no_key_is_restored_into_the_file_of_a_certificate(web: WebHouse) -> None:
+    admin, files = web.browser("admin"), certs(web)
+    members = _members(admin.get("/api/certificates/backup").body)
+    members["ca_cert.pem"] += files["ca_key.pem"]
+    assert admin.post(RESTORE, _packed(members), content_type="application/zip").status == 200
+    assert certs(web) == files
+
+
+def test_a_bundle_that_was_made_with_a_key_in_it_is_handed_out_without(web: WebHouse) -> None:
+    admin, files = web.browser("admin"), certs(web)
+    first = _members(admin.post(f"/api/certificates/station/{STATION}").body)
+    copy = web.directory / "certs" / "stations" / STATION / "ca_cert.pem"
+    copy.write_bytes(files["ca.pem"] + files["ca_key.pem"])
+    assert _members(admin.post(f"/api/certificates/station/{STATION}").body) == first
+
+
+def test_the_key_of_an_authority_that_went_is_not_used(web: WebHouse, tmp_path: Path) -> None:
+    admin, theirs = web.browser("admin"), other_set(tmp_path / "theirs")
+    assert admin.get("/api/certificates/status").json()["can_issue"] is True
+    assert admin.post("/api/certificates/upload/set", theirs).status == 200
+    assert admin.get("/api/certificates/status").json()["can_issue"] is False
+    for path in (f"/api/certificates/station/{STATION}", "/api/certificates/generate"):
+        refused = admin.post(path, {})
+        text = f"{web.directory}/certs/ca_key.pem: is not the key of {web.directory}/certs/ca.pem"
+        assert refused.status == 422 and refused.error["message"].startswith(text)
+    before = certs(web)
+    backup = admin.get("/api/certificates/backup").body
+    assert "ca_key.pem" not in _members(backup)
+    assert admin.post(RESTORE, backup, content_type="application/zip").status == 200
+    assert certs(web) == before
+
+
+def connected(web: WebHouse, directory: Path) -> Line:
+    """A base station with a certificate of the present authority."""
+    list(bundles.make_station(_authority(web), directory, EUI(STATION), datetime.now(UTC)))
+    pem = (directory / STATION / "station_cert.pem").read_bytes()
     line = Line(web, int(STATION, 16))
     line.certificate = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
     line.connect()
+    return line
+
+
+def test_a_restore_that_would_refuse_stations_asks_first(web: WebHouse, tmp_path: Path) -> None:
+    admin = web.browser("admin")
+    admin.post("/api/certificates/generate", {"what": "all"})
+    backup = admin.get("/api/certificates/backup").body
+    admin.post("/api/certificates/generate", {"what": "all"})
+    before = certs(web)
+    connected(web, tmp_path / "stations")
+    dry = admin.post(f"{RESTORE}?dry_run=1", backup, content_type="application/zip")
+    assert dry.json()["refused_stations"] == [STATION]
+    refused = admin.post(RESTORE, backup, content_type="application/zip")
+    assert refused.status == 409 and STATION in refused.error["message"]
+    assert certs(web) == before
+    assert admin.post(f"{RESTORE}?force=1", backup, content_type="application/zip").status == 200
+    assert certs(web) != before
+
+
+def test_the_answer_comes_when_new_certificates_are_in_force(make_web_house: Callable[..., WebHouse]) -> None:
+    seen: list[bytes] = []
+
+    def take() -> Deferred[None]:
+        seen.append(certs(web)["server.pem"])
+        return succeed(None) if len(seen) > 1 else waiting
+
+    waiting: Deferred[None] = Deferred()
+    outside = Outside(try_broker=lambda settings: "", take_certificates=take)
+    web = make_web_house(outside=outside, **{"web-tls": "true"})
+    tls = web.admin._tls
+    assert tls is not None
+    admin, old = web.browser("admin"), tls._options
+    connection = Connection(web)
+    connection.send(admin.request("POST", "/api/certificates/generate", {}))
+    assert seen == [certs(web)["server.pem"]] and connection.received == b""
+    waiting.callback(None)
+    web.settle()
+    assert connection.received.startswith(b"HTTP/1.1 200") and tls._options is not old
+    for path in ("upload/server", "restore"):
+        old = tls._options
+        if path == "restore":
+            archive = admin.get("/api/certificates/backup").body
+            answer = admin.post(RESTORE, archive, content_type="application/zip")
+        else:
+            files = certs(web)
+            pair = (files["server.pem"] + files["server_key.pem"]).decode()
+            answer = admin.post(f"/api/certificates/{path}", {"certificate": pair})
+        assert answer.status == 200 and tls._options is not old
+    assert len(seen) == 3
+
+
+def test_the_page_tells_names_and_fingerprints_of_all(web: WebHouse, tmp_path: Path) -> None:
+    connected(web, tmp_path / "shown")
+    admin = web.browser("admin")
+    admin.post(f"/api/certificates/station/{STATION}")
+    page = Document(admin.get("/certificates").text)
+    tables = page.all("table")
+    assert len(tables) == 3
+    shown = x509.load_pem_x509_certificate((tmp_path / "shown" / STATION / "station_cert.pem").read_bytes())
+    made = x509.load_pem_x509_certificate(
+        (web.directory / "certs" / "stations" / STATION / "station_cert.pem").read_bytes()
+    )
+    for table, certificate in zip(tables[1:], (made, shown), strict=True):
+        assert certificate.fingerprint(SHA256()).hex(":").upper() in table.text.upper()
+        # as CN, and as the name of SAN
+        assert f"CN={STATION}" in table.text and table.text.replace(f"CN={STATION}", "").count(STATION) >= 2
+
+
+def test_stations_that_would_be_refused_are_named(web: WebHouse, tmp_path: Path) -> None:
+    line = connected(web, tmp_path / "stations")
     browser, theirs = web.browser("admin"), other_set(tmp_path / "theirs")
     refused = browser.post("/api/certificates/upload/set", theirs)
     assert refused.status == 409 and STATION in refused.error["message"]
@@ -217,6 +366,14 @@ def _members(archive: bytes) -> dict[str, bytes]:
         return {name: opened.read(name) for name in opened.namelist()}
 
 
+def _packed(members: dict[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
 def test_backup_and_restore(web: WebHouse) -> None:
     admin = web.browser("admin")
     admin.post(f"/api/certificates/station/{STATION}")
@@ -224,7 +381,7 @@ def test_backup_and_restore(web: WebHouse) -> None:
     backup = admin.get("/api/certificates/backup").body
     admin.post("/api/certificates/generate", {"what": "all"})
     assert certs(web) != before
-    answer = admin.post("/api/certificates/restore", backup, content_type="application/zip")
+    answer = admin.post(RESTORE, backup, content_type="application/zip")
     assert answer.status == 200, answer.body
     assert certs(web) == before
     usable(web)
@@ -234,14 +391,11 @@ def test_backup_and_restore(web: WebHouse) -> None:
 @pytest.mark.parametrize("name", ["../evil.pem", "/etc/passwd", "stations/../x/ca_cert.pem", "other.txt"])
 def test_an_archive_with_anything_else_is_refused(web: WebHouse, name: str) -> None:
     before = certs(web)
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr(name, b"x")
     browser = web.browser("admin")
-    answer = browser.post("/api/certificates/restore", packed.getvalue(), content_type="application/zip")
+    answer = browser.post(RESTORE, _packed({name: b"x"}), content_type="application/zip")
     assert answer.status == 422
     for body in (b"", b"PK rubbish"):
-        assert browser.post("/api/certificates/restore", body, content_type="application/zip").status == 422
+        assert browser.post(RESTORE, body, content_type="application/zip").status == 422
     assert certs(web) == before
 
 
@@ -250,7 +404,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(web: WebHouse) -> None:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("ca_cert.pem", b"0" * 5_000_000)
     browser = web.browser("admin")
-    answer = browser.post("/api/certificates/restore", packed.getvalue(), content_type="application/zip")
+    answer = browser.post(RESTORE, packed.getvalue(), content_type="application/zip")
     assert answer.status == 422 and "larger" in answer.error["message"]
 
 

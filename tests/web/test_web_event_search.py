@@ -72,6 +72,12 @@ def test_what_is_found(query: str, event: AnyEvent) -> None:
         ("uplink 6", UPLINK),
         ("dach süd", REFUSED),
         ("station state", STATUS),
+        ("-3", UPLINK),
+        ("-01", UPLINK),
+        ("-70B3D5", UPLINK),
+        ("0 1 0", UPLINK),
+        ("0xf", UPLINK),
+        ("0 10", UPLINK),
     ],
 )
 def test_what_is_not_found(query: str, event: AnyEvent) -> None:

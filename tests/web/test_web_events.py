@@ -6,22 +6,59 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
 from bssci.journal import StationRecord
 from bssci.model import StationState
 from bssci.web import outflow
 from bssci.web.api import events
+from bssci.web.views.history import EventViews
 from tests.support.html import Document
 from tests.support.journal import STATION, online, uplink
 from tests.support.web import EPOCH, SENSOR, Browser, Connection, WebHouse, parse
 
 
+class Buffer:
+    """What a transport of Twisted keeps until its client reads it: full at some size, has room when empty."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept = 0
+        self._is_full = False
+
+    def hold(self, transport: Any) -> None:
+        self._transport = transport
+        transport.write, self._write = self.write, transport.write
+        transport.writeSequence = lambda parts: self.write(b"".join(parts))
+
+    def write(self, data: bytes) -> None:
+        if self._transport.aborted:
+            return
+        self._write(data)
+        self._kept += len(data)
+        if self._kept > self._size:
+            self._is_full = True
+            self._transport.producer.pauseProducing()
+
+    def read(self, size: int) -> None:
+        """The client reads so many bytes."""
+        self._kept = max(0, self._kept - size)
+        if self._is_full and not self._kept:
+            self._is_full = False
+            self._transport.producer.resumeProducing()
+
+
 class Export:
     """A client that asks for all."""
 
-    def __init__(self, browser: Browser, query: str = "", method: str = "GET") -> None:
+    def __init__(
+        self, browser: Browser, query: str = "", method: str = "GET", buffer: Buffer | None = None
+    ) -> None:
         self.house = browser.house
         self.connection = Connection(self.house)
+        if buffer is not None:
+            buffer.hold(self.connection.transport)
         self.connection.send(browser.request(method, f"/api/events/export{query}"))
 
     @property
@@ -101,6 +138,44 @@ def test_a_client_that_does_not_read_is_parted_from(web: WebHouse) -> None:
     export.connection.lose()
 
 
+def test_a_client_that_does_not_read_the_end_is_parted_from(web: WebHouse) -> None:
+    web.happen(uplink(1))
+    export = Export(web.browser("viewer"), buffer=Buffer(100))
+    assert not export.transport.disconnecting
+    web.advance(outflow.PATIENCE)
+    assert export.transport.aborted
+    export.connection.lose()
+    assert not export.connection.received.endswith(b"0\r\n\r\n")
+
+
+def test_a_client_that_reads_all_the_time_is_waited_for(web: WebHouse) -> None:
+    web.happen(*[uplink(number) for number in range(events.SLICE)])
+    buffer = Buffer(64 * 1024)
+    export = Export(web.browser("viewer"), buffer=buffer)
+    began = web.clock.seconds()
+    while not export.transport.disconnecting:
+        buffer.read(2000)
+        web.advance(1.0)
+    assert not export.transport.aborted
+    assert web.clock.seconds() - began > outflow.PATIENCE
+    assert len(export.read()) == events.SLICE
+
+
+def test_a_client_that_leaves_at_once_leaves_no_trace(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MAX_EXPORTS", 1)
+    web.happen(uplink(1))
+    reading = Deferred[dict[str, Any]]()
+    browser = web.browser("viewer")
+    with monkeypatch.context() as patch:
+        patch.setattr(EventViews, "read", lambda *_, **__: reading)
+        export = Export(browser)
+        export.connection.lose()
+        reading.callback({"events": [], "next": 1})
+        web.advance(events.PAUSE)
+    assert export.connection.received == b""
+    assert len(Export(browser).read()) == 1
+
+
 def test_exports_are_bounded_and_end_with_their_clients(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +201,32 @@ def test_an_export_that_cannot_go_on_is_broken_off(web: WebHouse) -> None:
     assert export.transport.aborted
     assert not export.connection.received.endswith(b"0\r\n\r\n")
     export.connection.lose()
+
+
+def test_an_export_that_goes_wrong_is_broken_off_and_logged(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
+    export = Export(web.browser("viewer"))
+    monkeypatch.setattr(EventViews, "read", lambda *_: fail(ValueError("no event")))
+    web.advance(events.PAUSE)
+    export.connection.lose()
+    assert export.transport.aborted
+    assert b"internal error" not in export.connection.received
+    assert not export.connection.received.endswith(b"0\r\n\r\n")
+    assert [str(each.value) for each in expected_errors] == ["no event"]
+    expected_errors.clear()
+
+
+def test_an_export_ends_with_its_session(web: WebHouse) -> None:
+    web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
+    browser = web.browser("viewer")
+    export = Export(browser)
+    browser.post("/api/logout")
+    web.advance(events.PAUSE)
+    assert export.transport.aborted
+    export.connection.lose()
+    assert not export.connection.received.endswith(b"0\r\n\r\n")
 
 
 def test_an_export_that_cannot_begin_says_why(web: WebHouse) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 
+from bssci.journal import StorageError
 from bssci.model import SensorWarning, StationState
 from bssci.web import feed, live, service
+from bssci.web.pages import STATIC
 from tests.support.journal import uplink
 from tests.support.web import EPOCH, SENSOR, Browser, Connection, WebHouse
 
@@ -176,6 +181,11 @@ def test_a_viewer_is_told_that_the_line_lives_and_parted_from_when_it_logs_out(w
     viewer.connection.lose()
 
 
+def test_a_browser_waits_for_two_pings_and_little_more() -> None:
+    (silent,) = re.findall(r"const SILENT = (\d+);", (STATIC / "live.js").read_text())
+    assert 2 * live.KEEP_ALIVE < int(silent) / 1000 < 2.5 * live.KEEP_ALIVE < 30
+
+
 def test_what_went_by_unwanted_is_not_missed(web: WebHouse) -> None:
     browser = web.browser("viewer")
     viewer = Viewer(browser, "?kind=station-state")
@@ -227,6 +237,40 @@ def test_a_flood_is_passed_over_and_counted(web: WebHouse, monkeypatch: pytest.M
     assert kinds.count("uplink") == 10
     assert web.admin.context.figures.unseen == 90
     viewer.connection.lose()
+
+
+def test_what_is_too_much_while_the_past_is_read_is_told(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MAX_HELD", 3)
+    first, reading = web.happen(uplink(1), uplink(2)), Deferred[list[Any]]()
+    web.advance(feed.PACE)
+    monkeypatch.setattr(web.journal, "read_events", lambda *_: reading)
+    viewer = Viewer(web.browser("viewer"), f"?since={first}")
+    web.admin.context.hub.events([(first + 2 + number, uplink(3 + number)) for number in range(5)])
+    web.admin.context.hub.skipped(10)
+    assert viewer.kinds() == ["hello"]
+    reading.callback([(first + 1, uplink(2))])
+    kinds = ["hello", "uplink", "uplink", "uplink", "uplink", "skipped"]
+    assert viewer.kinds() == kinds and viewer.events()[-1][1] == {"count": 12}
+    web.admin.context.hub.skipped(1)
+    assert viewer.kinds() == [*kinds, "skipped"] and viewer.events()[-1][1] == {"count": 1}
+    viewer.connection.lose()
+
+
+@pytest.mark.parametrize("error", [StorageError("disk full"), ValueError("no event")])
+def test_a_stream_whose_past_cannot_be_read_is_broken_off(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure], error: Exception
+) -> None:
+    first = web.happen(uplink(1), uplink(2))
+    monkeypatch.setattr(web.journal, "read_events", lambda *_: fail(error))
+    viewer = Viewer(web.browser("viewer"), f"?since={first}")
+    assert viewer.connection.transport.aborted
+    assert viewer.kinds() == ["hello"] and b"disk full" not in viewer.connection.received
+    viewer.connection.lose()
+    assert len(web.admin.context.hub) == 0
+    assert [each.value for each in expected_errors] == [error] * isinstance(error, ValueError)
+    expected_errors.clear()
 
 
 def test_text_of_others_stays_text(web: WebHouse) -> None:

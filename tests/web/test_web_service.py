@@ -109,6 +109,13 @@ def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
     assert fixed.status == 409 and fixed.error["field"] == "MQTT_USERNAME"
 
 
+@pytest.fixture
+def free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else runs on this machine."""
+    monkeypatch.setattr("bssci.settings_trial.cannot_listen", lambda host, port: None)
+
+
+@pytest.mark.usefixtures("free_ports")
 def test_settings_are_changed_all_or_none(web: WebHouse) -> None:
     browser = web.browser("admin")
     before = (web.directory / ".env").exists()
@@ -153,6 +160,7 @@ def test_the_broker_is_tried_with_settings_that_are_not_saved(
     assert web.configuration.current.mqtt_broker == "localhost"
 
 
+@pytest.mark.usefixtures("free_ports")
 def test_the_embedded_broker_is_connected_to_if_it_is_the_present_one(
     make_web_house: Callable[..., WebHouse],
 ) -> None:
@@ -177,6 +185,7 @@ def test_the_embedded_broker_is_connected_to_if_it_is_the_present_one(
         ("LISTEN_HOST", "192.0.2.77", "no address of this machine"),
         ("MQTT_CA_FILE", "absent.pem", "does not exist"),
         ("SINKS", "log,paper", "no sink 'paper'"),
+        ("LOG_FILE", "/dev", "is a directory"),
     ],
 )
 def test_what_would_refuse_the_next_start_is_refused(

@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import bundles
+from bssci.wire.messages import Status, StatusRsp
 from tests.support.center import Line
 from tests.support.html import Document
 from tests.support.web import WebHouse
@@ -41,6 +42,23 @@ def shown(web: WebHouse) -> list[str]:
     return [
         Document(browser.get(path).text).one("main").text for path in ("/stations", f"/stations/{STATION}")
     ]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_a_station_reported_last_is_shown_after_it_went(
+    web: WebHouse, line: Line, restart: bool
+) -> None:
+    line.connect()
+    web.advance(1)
+    [request] = line.take(Status)
+    line.say(StatusRsp(opId=request.opId, code=0, temp=21.5, geoLocation=[51.0, 13.5, 100.0]))
+    at = web.now()
+    line.lose()
+    if restart:
+        web.crash()
+        web.advance(60)
+    gone = listed(web)
+    assert (gone["temperature"], gone["latitude"], gone["status_at"]) == (21.5, 51.0, at)
 
 
 @pytest.mark.parametrize("restart", [False, True])

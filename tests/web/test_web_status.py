@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import bundles
 from bssci.model import EUI
+from bssci.web.views.certificates import by_end
 from tests.support.center import STATION, Line
 from tests.support.html import Document
 from tests.support.journal import uplink
@@ -147,6 +148,28 @@ def test_the_next_certificate_to_end_is_named_and_leads_to_it(
 
 
 @pytest.mark.parametrize(
+    ("state", "shown", "bundle", "counts"),
+    [
+        ("online", 5, 900, 5),
+        ("offline", 5, 900, 900),
+        ("offline", 5, None, 5),
+        ("offline", -29, None, -29),
+        ("offline", -31, None, None),
+        ("online", -31, None, -31),
+    ],
+)
+def test_what_a_station_that_went_had_shown_does_not_count_for_ever(
+    state: str, shown: int, bundle: int | None, counts: int | None
+) -> None:
+    def ending(days: int) -> dict[str, Any]:
+        return {"not_after": NOW + days * 86400.0, "days_left": days}
+
+    row = {"eui": STATION_NAME, "name": None, "state": state, "certificate": ending(shown)}
+    inventory = [] if bundle is None else [{"file": f"station:{STATION_NAME}"} | ending(bundle)]
+    assert [each["days_left"] for each in by_end(inventory, [row])] == ([] if counts is None else [counts])
+
+
+@pytest.mark.parametrize(
     ("ends", "said"),
     [
         ({"server": 31.0, "station": 31.0}, []),
@@ -189,8 +212,8 @@ def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
             "detail": "",
         }
     ]
-    assert health["sentence"] == "All runs, but 1 thing needs attention."
+    assert health["sentence"].startswith("All runs, but base station")
     web.advance(100 * 86400.0)
     health = dashboard(web)["health"]
-    assert health["sentence"] == "Service center: the certificate has expired, and 1 more."
+    assert health["sentence"] == "Service center: the certificate has expired; 1 more problem."
     assert "It has ended" in web.browser("viewer").get("/").text

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import DeferredLock
 
 from bssci.certificates import CertificateError
 from bssci.settings_trial import try_other_files
-from bssci.web.api.schemas import BOOLEAN, DRY_RUN, TEXT, choice, json_body, list_of, object_of, success
+from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.api.service import CHANGES, changes_of
 from bssci.web.call import Call, Reply, member
 from bssci.web.certificate_store import (
@@ -25,10 +25,15 @@ from bssci.web.certificate_store import (
 )
 from bssci.web.context import Context
 from bssci.web.errors import ApiError, invalid, not_found
-from bssci.web.routing import may, route
+from bssci.web.routing import Parameter, may, route
 from bssci.web.views.facade import Views
 
-UPLOADS = ("ca", "server", "set")
+UPLOADS = {
+    "ca": {"certificate": CA, "key": CA_KEY},
+    "server": {"certificate": SERVER, "key": SERVER_KEY},
+    "set": {"certificate": SERVER, "key": SERVER_KEY, "ca": CA, "ca_key": CA_KEY},
+}
+"""what the members of an upload are"""
 MAX_HOSTS = 50
 MAX_ARCHIVE = 16 * 1024 * 1024
 """bytes of a backup"""
@@ -37,17 +42,24 @@ MAX_UPLOAD = 2 * 1024 * 1024
 MAX_PEM = 256 * 1024
 """characters"""
 _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
-_MEMBERS = {"ca": CA, "ca_key": CA_KEY, "certificate": SERVER, "key": SERVER_KEY}
+_KEY_OF = {CA: CA_KEY, SERVER: SERVER_KEY}
+FORCE = Parameter("force", "1: although connected base stations would be refused", FLAG)
 ZIP = "application/zip"
 PEM = "application/x-pem-file"
 
 
 class CertificateRoutes:
-    """See the module."""
+    """See the module.
 
-    def __init__(self, context: Context, views: Views) -> None:
+    :param take_certificates: done once the listening ports use the files that are there now.
+    """
+
+    def __init__(
+        self, context: Context, views: Views, take_certificates: Callable[[], Awaitable[None]]
+    ) -> None:
         self._context = context
         self._views = views.certificates
+        self._take_certificates = take_certificates
         self._lock = DeferredLock()
 
     @property
@@ -106,7 +118,8 @@ class CertificateRoutes:
         kind = call.path["type"]
         if kind not in UPLOADS:
             raise not_found(f"there are {', '.join(UPLOADS)}")
-        body = _from_pem(call.body()) if call.content_type() == PEM else call.json()
+        is_pem = call.content_type() == PEM
+        body = {"certificate": call.body().decode("ascii", "replace")} if is_pem else call.json()
         return await self._replace(call, _uploaded(kind, body), f"upload {kind}", body.get("force") is True)
 
     @route(
@@ -160,7 +173,8 @@ class CertificateRoutes:
         "GET",
         "/api/certificates/backup",
         "admin",
-        "All certificates and keys as one archive, audited",
+        "Authorities, the service center's certificate, their keys, bundles as one archive, audited; "
+        "without the files of the web admin and of MQTT",
         content_type=ZIP,
         answer={"type": "string", "format": "binary"},
     )
@@ -173,7 +187,7 @@ class CertificateRoutes:
         "/api/certificates/restore",
         "admin",
         "Put back a backup; all or nothing",
-        parameters=(DRY_RUN,),
+        parameters=(DRY_RUN, FORCE),
         body={ZIP: {"type": "string", "format": "binary"}},
         max_body=MAX_ARCHIVE,
         answer=success(warnings=list_of(TEXT)),
@@ -182,7 +196,7 @@ class CertificateRoutes:
         if call.content_type() not in (ZIP, "application/octet-stream"):
             raise ApiError(415, "unsupported_media_type", f"the body must be {ZIP}")
         files, others = await self._run(self._store.unpack, call.body())
-        return await self._replace(call, files, "restore", force=True, others=others)
+        return await self._replace(call, files, "restore", call.flag("force"), others)
 
     @route(
         "POST",
@@ -225,30 +239,32 @@ class CertificateRoutes:
             )
         await self._context.audit.record(call, f"certificate.{action.partition(' ')[0]}", detail=action)
         await self._run(self._store.replace, files, others)
+        await self._take_certificates()
         return answer
 
 
-def _from_pem(data: bytes) -> dict[str, Any]:
-    """One file with certificates, a key or both."""
-    certificate, key = split_pem(data)
-    return {"certificate": certificate.decode("ascii", "replace"), "key": key.decode("ascii", "replace")}
-
-
 def _uploaded(kind: str, body: dict[str, Any]) -> dict[str, bytes]:
-    """What an upload brings: of ``ca`` the certificate is the authority's."""
-    names = {"certificate": CA, "key": CA_KEY} if kind == "ca" else dict(_MEMBERS)
-    if kind == "server":
-        names = {"certificate": SERVER, "key": SERVER_KEY}
-    files = {}
+    """What an upload brings: of ``ca`` the certificate is the authority's.
+
+    A key in the file of a certificate goes to the file of the key, unless that came, too.
+    """
+    names = UPLOADS[kind]
+    files, keys = {}, {}
     for name, file in names.items():
         if body.get(name):
             text = member(body, name, str)
             if len(text) > MAX_PEM:
                 raise invalid(name, f"must have {MAX_PEM} characters at most")
-            files[file] = text.encode("utf-8", "replace")
-    if "certificate" in names and names["certificate"] not in files:
+            certificates, key = split_pem(text.encode("utf-8", "replace"))
+            if file in SECRET_FILES:
+                files[file] = key
+            else:
+                files[file] = certificates
+                if key:
+                    keys[_KEY_OF[file]] = key
+    if names["certificate"] not in files:
         raise invalid("certificate", "is missing")
-    return files
+    return keys | files
 
 
 def _file(data: bytes, name: str, content_type: str) -> Reply:

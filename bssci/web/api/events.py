@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.web.http import Request
 
 from bssci.journal import StorageError
-from bssci.web.api.schemas import BEFORE, EUI, TEXT, before, limit
+from bssci.web.api.schemas import BEFORE, EUI, LARGEST, TEXT, before, limit
 from bssci.web.call import Call, Streamed
 from bssci.web.context import Context
 from bssci.web.errors import ApiError, invalid
 from bssci.web.event_search import wanted
-from bssci.web.live import Filter, Viewer, encoded, skipped_line
+from bssci.web.live import Filter, Viewer, encoded
 from bssci.web.names import names_in
 from bssci.web.outflow import Outflow
 from bssci.web.routing import Parameter, route
@@ -38,7 +41,6 @@ ASKED = (
     Parameter("q", "text in the event's JSON or as pages show it; bytes as 0a1b, 0A 1B or 0x0a1b", TEXT),
 )
 SINCE = Parameter("since", "as Last-Event-ID, for the first connection", {"type": "integer", "minimum": 0})
-LARGEST = 1 << 60
 
 _lines = msgspec.json.Encoder().encode_lines
 
@@ -77,31 +79,48 @@ class EventRoutes:
         asked, request = filter_of(call), call.request
         if self._exports >= MAX_EXPORTS:
             raise ApiError(503, "busy", f"{MAX_EXPORTS} exports are under way already", retry_after=30.0)
+        outflow = Outflow(request, self._context.clock)
         self._exports += 1
         try:
             read = await self._views.read(asked, limit=SLICE)
             request.setHeader("Content-Type", "application/x-ndjson; charset=utf-8")
             request.setHeader("Content-Disposition", 'attachment; filename="events.ndjson"')
             if request.method != b"HEAD":
-                await self._write(Outflow(request, self._context.clock), asked, read)
+                with self._or_break_off(outflow.abort):
+                    await self._write(outflow, request, asked, read)
+                if outflow.gone:
+                    await outflow.lost
         finally:
+            outflow.end()
             self._exports -= 1
         return Streamed()
 
-    async def _write(self, outflow: Outflow, asked: Filter, read: dict[str, Any]) -> None:
+    async def _write(self, outflow: Outflow, request: Request, asked: Filter, read: dict[str, Any]) -> None:
         """What was read, and all that is before it."""
-        while not outflow.gone:
-            await outflow.write(_lines(read["events"]))
-            if read["next"] is None:
-                outflow.end()
-                return
+        await outflow.write(_lines(read["events"]))
+        while read["next"] is not None and not outflow.gone:
             await deferLater(self._context.clock, PAUSE)  # type: ignore[arg-type]
-            try:
-                read = await self._views.read(asked, read["next"], SLICE)
-            except StorageError as error:
-                self.log.error("export broken off {error}", error=error)
+            if not self._is_allowed(request):
                 outflow.abort()
-        await outflow.lost
+                return
+            read = await self._views.read(asked, read["next"], SLICE)
+            await outflow.write(_lines(read["events"]))
+
+    @contextmanager
+    def _or_break_off(self, break_off: Callable[[], None]) -> Iterator[None]:
+        """Whoever was written to already can be told of an error in no other way."""
+        try:
+            yield
+        except StorageError as error:
+            self.log.error("stream broken off {error}", error=error)
+            break_off()
+        except Exception:
+            self.log.failure("stream broken off")
+            break_off()
+
+    def _is_allowed(self, request: Request) -> bool:
+        """Whether who asks may still see events; that it waits for them is no sign of life."""
+        return self._context.guard.identify(request, is_seen=False) is not None
 
     @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")
     async def one(self, call: Call) -> dict[str, Any]:
@@ -123,8 +142,7 @@ class EventRoutes:
         request, hub, journal = call.request, self._context.hub, self._context.journal
         asked, last = filter_of(call), journal.last_seq
         since = call.integer("since", last, 0, LARGEST)
-        identity = self._context.guard.identify
-        viewer = Viewer(request, asked, lambda: identity(request, is_seen=False) is not None)
+        viewer = Viewer(request, asked, lambda: self._is_allowed(request))
         hub.enter(viewer)
         gone: Deferred[None] = Deferred()
         request.notifyFinish().addBoth(lambda _: gone.callback(None))
@@ -134,7 +152,8 @@ class EventRoutes:
             viewer.begin(last)
             seen = call.header("last-event-id")
             is_number = seen.isascii() and seen.isdigit() and len(seen) < 19
-            await self._resume(viewer, int(seen) if is_number else since, last)
+            with self._or_break_off(viewer.drop):
+                await self._resume(viewer, int(seen) if is_number else since, last)
             await gone
         finally:
             hub.leave(viewer)
@@ -145,7 +164,7 @@ class EventRoutes:
         if not last - MAX_RESUMED <= after < last:
             viewer.past([], 0)
             if after < last:
-                viewer.tell(skipped_line(last - after))
+                viewer.skip(last - after)
             return
         entries = await self._context.journal.read_events(after, MAX_RESUMED)
         shown = [encoded(seq, event, self._name_of) for seq, event in entries]

@@ -13,8 +13,9 @@ EUI: Schema = {"type": "string", "pattern": "^[0-9A-F]{16}$", "example": "70B3D5
 TEXT: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
 INTEGER: Schema = {"type": "integer"}
-NUMBER: Schema = {"type": "number"}
 FLAG: Schema = {"type": "string", "enum": ["0", "1", "false", "true"]}
+LARGEST = 1 << 60
+"""number of an event that is asked for"""
 
 
 def object_of(required: tuple[str, ...] = (), **properties: Schema) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def limit(default: int) -> Parameter:
 
 def before(call: Call) -> int | None:
     """What :data:`BEFORE` says."""
-    return call.integer("before", 0, 1, 1 << 60) or None
+    return call.integer("before", 0, 1, LARGEST) or None
 
 
 def span(default: str) -> Parameter:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bssci.center.downlink_json import NOT_YET_REVOKED, downlink_request
-from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.model import EUI, Sensor, SensorError, changed_fields, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings import MASK
 from bssci.web.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas import (
@@ -188,7 +188,9 @@ class SensorRoutes:
         if before is None:
             await self._audit.record(call, "sensor.add", sensor.eui, sensor.name)
         else:
-            await self._audit.record(call, "sensor.update", sensor.eui, _changed(before, sensor))
+            await self._audit.record(
+                call, "sensor.update", sensor.eui, ", ".join(changed_fields(before, sensor))
+            )
         told = outcome_of(sensor.eui, outcomes) | {"created": before is None}
         return answer(told, outcomes, STORED)
 
@@ -402,12 +404,6 @@ class SensorRoutes:
             return parse_sensor(body)
         except SensorError as error:
             raise invalid(error.field, error.message) from None
-
-
-def _changed(before: Sensor, after: Sensor) -> str:
-    """The names of the fields that differ."""
-    old, new = sensor_to_json(before), sensor_to_json(after)
-    return ", ".join(field for field in {**old, **new} if old.get(field) != new.get(field))
 
 
 def _naming(text: str, euis: list[EUI]) -> str:

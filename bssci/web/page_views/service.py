@@ -8,8 +8,10 @@ from typing import Any
 
 from bssci.center.configuration import setting_text
 from bssci.web.api.events import filter_of
+from bssci.web.api.schemas import before
 from bssci.web.call import Call
 from bssci.web.certificate_store import BUNDLE
+from bssci.web.errors import ApiError
 from bssci.web.logbook import LEVELS
 from bssci.web.page_views.base import PageData, arguments, range_name
 from bssci.web.routing import may
@@ -20,7 +22,6 @@ EVENTS = 50
 """on the live page at first"""
 LINES = 200
 ENTRIES = 100
-LARGEST = 1 << 60
 _BROWSER = re.compile(r"(Edg|OPR|Firefox|Chrome|Version)/(\d+)")
 _BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
 """as they are known, where they call themselves otherwise"""
@@ -44,10 +45,15 @@ class ServicePages(PageData):
 
     async def live(self, call: Call) -> dict[str, Any]:
         """Query: kind, station, sensor, q, before."""
+        args = arguments(call, "kind", "station", "sensor", "q")
+        try:
+            asked = filter_of(call)
+        except ApiError as error:
+            if error.field not in ("station", "sensor"):
+                raise
+            return {"wrong": {error.field: error.message}, "kinds": KINDS, "args": args}
         newest = self._context.journal.last_seq
-        read = await self._views.events.read(
-            filter_of(call), call.integer("before", 0, 1, LARGEST) or None, EVENTS
-        )
+        read = await self._views.events.read(asked, before(call), EVENTS)
         events = read["events"]
         sinks = self._context.center.queue_statistics()
         last = self._context.journal.last_seq
@@ -60,7 +66,7 @@ class ServicePages(PageData):
             "delivered": {name: last - figures["queued"] for name, figures in sinks.items()},
             "kinds": KINDS,
             "older": read["next"],
-            "args": arguments(call, "kind", "station", "sensor", "q"),
+            "args": args,
         }
 
     async def logs(self, call: Call) -> dict[str, Any]:
@@ -107,9 +113,7 @@ class ServicePages(PageData):
 
     async def audit(self, call: Call) -> dict[str, Any]:
         """Query: who, action, before."""
-        read = await self._views.audit.read(
-            ENTRIES, call.integer("before", 0, 1, LARGEST) or None, call.text("who"), call.text("action")
-        )
+        read = await self._views.audit.read(ENTRIES, before(call), call.text("who"), call.text("action"))
         return {
             "entries": read["entries"],
             "older": read["next"],

@@ -3,12 +3,14 @@
 import { showTimes } from "./time.js";
 import { startTheme } from "./theme.js";
 import { startForms } from "./forms.js";
+import { startMenu } from "./menu.js";
 import { startRefresh } from "./refresh.js";
 import { startCharts } from "./chart.js";
 import { startCopying } from "./copy.js";
 import { arrive } from "./dom.js";
 
 startTheme();
+startMenu();
 showTimes(document);
 startForms();
 startCopying();

@@ -85,7 +85,10 @@ async function restore(form) {
   if (!file) throw new Error("Choose an archive first.");
   const question = "Replace the certificates and keys in use by those of this archive?";
   if (!(await confirmed(question, { action: "Restore", danger: true }))) return;
-  await api("POST", "/api/certificates/restore", await file.arrayBuffer(), ARCHIVE);
+  const archive = await file.arrayBuffer();
+  const { refused_stations: refused = [] } = await api("POST", "/api/certificates/restore?dry_run=1", archive, ARCHIVE);
+  if (!(await meant(refused))) return;
+  await api("POST", `/api/certificates/restore?force=${refused.length ? 1 : 0}`, archive, ARCHIVE);
   leave(null, "ok", "Restored, and in use.");
 }
 

@@ -11,7 +11,9 @@ let timer = 0;
 let round = 0;
 const form = document.querySelector("[data-config-form]");
 const fields = () => [...form.elements].filter((it) => it.name && !it.disabled);
-const differs = (field) => field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field));
+// An empty password stays as it is, unless its user goes: the two are one.
+const goes = (field) => field.name === "MQTT_PASSWORD" && "set" in field.dataset && !form.elements.namedItem("MQTT_USERNAME").value;
+const differs = (field) => goes(field) || (field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field)));
 const sameBool = (field) => field.tagName === "SELECT" && field.value.toLowerCase() === field.dataset.initial.toLowerCase();
 const changed = () => fields().filter(differs);
 const valuesOf = (list) => Object.fromEntries(list.map((field) => [field.name, field.value]));
@@ -89,10 +91,12 @@ function forget() {
 }
 
 function difference(list) {
-  const shown = (field, value) => (field.type === "password" ? "••••••••" : value || "(default)");
+  const masked = (isSet) => (isSet ? "••••••••" : "(not set)");
+  const before = (field) => (field.type === "password" ? masked("set" in field.dataset) : field.dataset.initial || "(default)");
+  const after = (field) => (field.type === "password" ? masked(field.value) : field.value || "(default)");
   return make("dl", { class: "pairs diff" }, list.map((field) => make("div", {},
     make("dt", {}, make("code", {}, field.name)),
-    make("dd", {}, make("del", {}, shown(field, field.dataset.initial)), " → ", make("ins", {}, shown(field, field.value)),
+    make("dd", {}, make("del", {}, before(field)), " → ", make("ins", {}, after(field)),
       field.closest(".setting").querySelector("[data-restart]") ? make("span", { class: "sub" }, "after a restart") : null))));
 }
 

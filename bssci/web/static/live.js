@@ -1,14 +1,13 @@
 // Every event as it happens. What arrives faster than one can read is counted; what is shown is bounded.
 
-import { api } from "./api.js";
 import { make, number, octets, toast } from "./dom.js";
-import { tell } from "./refresh.js";
-import { moment, timeElement } from "./time.js";
+import { ENDED, load, tell } from "./refresh.js";
+import { moment, showTimes, timeElement } from "./time.js";
 
 const SHOWN = 300;
 const SAID_EVERY = 10000;
 const A_TURN = 50;
-const SILENT = 35000; // two pings of the service and some
+const SILENT = 22000; // two pings of the service and some
 const $ = (selector) => document.querySelector(selector);
 const rows = $("[data-live-rows]");
 const sinks = $("[data-live]").dataset.sinks.split(" ").filter(Boolean);
@@ -21,6 +20,8 @@ let received = 0;
 let said = 0;
 let paused = false;
 let source = null;
+let ended = false;
+let search = null;
 let lastAt = Date.now();
 let triedAt = 0;
 let newest = Number($("[data-live]").dataset.newest);
@@ -43,12 +44,26 @@ function way(event) {
   return [make("ol", { class: "way" }, ...steps), event.data ? make("span", { class: "bytes" }, octets(event.data)) : null];
 }
 
+// What is asked without anybody's doing: that the session has ended is said, and leads nowhere.
+async function ask(path) {
+  const response = await fetch(path, { credentials: "same-origin" });
+  if (response.status === 401) end();
+  if (!response.ok) throw new Error(String(response.status));
+  return response.json();
+}
+
+function end() {
+  ended = true;
+  source?.close();
+  state();
+}
+
 // A sink takes events in their order, so what waits there tells which are through.
 async function watchSinks() {
   const open = rows.querySelectorAll("[data-sink]:not([data-through])");
-  if (!open.length || document.visibilityState !== "visible") return;
+  if (ended || !open.length || document.visibilityState !== "visible") return;
   try {
-    const status = await api("GET", "/api/bssci/status");
+    const status = await ask("/api/bssci/status");
     for (const step of open) {
       const seq = Number(step.closest("tr").dataset.key);
       const queued = status.queue_statistics[step.dataset.sink]?.queued;
@@ -116,6 +131,7 @@ function take(message) {
 
 function listen() {
   source?.close();
+  ended = false;
   triedAt = Date.now();
   const since = new URLSearchParams(query);
   since.set("since", newest);
@@ -123,8 +139,8 @@ function listen() {
   source.addEventListener("open", () => { lastAt = Date.now(); state(); });
   source.addEventListener("error", () => {
     state();
-    // A refusal ends an EventSource for good: try again by ourselves.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000);
+    // A refusal ends an EventSource for good: try again by ourselves, unless nobody is logged in.
+    if (source.readyState === EventSource.CLOSED) ask("/api/me").catch(() => {}).then(() => ended || setTimeout(listen, 3000));
   });
   for (const kind of kinds) source.addEventListener(kind, take);
   source.addEventListener("skipped", (message) => { passed += JSON.parse(message.data).count; });
@@ -135,6 +151,10 @@ function listen() {
 }
 
 function state() {
+  if (ended) {
+    tell("stale", ENDED);
+    return;
+  }
   const silent = Date.now() - lastAt > SILENT;
   const lost = silent || source?.readyState !== EventSource.OPEN;
   if (silent && Date.now() - triedAt > SILENT && document.visibilityState === "visible") listen();
@@ -143,27 +163,46 @@ function state() {
   else tell("fresh", "Live");
 }
 
-async function older(event) {
-  event.preventDefault();
-  const button = event.currentTarget;
-  const section = $("[data-live]");
+// One page further back: whether something was found there.
+async function further(section) {
   const back = new URLSearchParams(query);
   back.set("before", section.dataset.older);
-  back.set("limit", "100");
-  try {
-    const response = await fetch(`/live?${back}`, { headers: { "X-Refresh": "1" }, credentials: "same-origin" });
-    if (!response.ok) throw new Error(`The service answered ${response.status}.`);
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const found = [...page.querySelector("[data-live-rows]").children];
-    const next = page.querySelector("[data-live]").dataset.older;
-    rows.append(...found);
-    if (found.length) $("[data-live-empty]").hidden = true;
-    section.dataset.older = next;
-    if (!next) button.remove();
-    else if (!found.length) toast("info", "Nothing found in this part of the past: go on with \u201cEarlier events\u201d.");
-  } catch (error) {
-    toast("error", error.message);
+  const page = await load(`/live?${back}`);
+  showTimes(page);
+  const found = [...page.querySelector("[data-live-rows]").children];
+  rows.append(...found);
+  const empty = page.querySelector("[data-live-empty]");
+  empty.hidden = rows.children.length > 0;
+  $("[data-live-empty]").replaceWith(empty);
+  section.dataset.older = page.querySelector("[data-live]").dataset.older;
+  return found.length > 0;
+}
+
+// Goes back until something is found, there is no more, or the button is pressed again.
+async function older(event) {
+  event.preventDefault();
+  if (search) {
+    search.stopped = true;
+    return;
   }
+  const button = event.currentTarget;
+  const section = $("[data-live]");
+  const text = button.textContent;
+  search = { stopped: false };
+  button.setAttribute("aria-busy", "true");
+  button.textContent = "Stop looking";
+  try {
+    let found = false;
+    while (!found && !search.stopped && section.dataset.older) found = await further(section);
+    if (!section.dataset.older) button.remove();
+    if (!found && !search.stopped) toast("info", "Nothing earlier fits the filter.");
+  } catch (error) {
+    if (error.message === "session") end();
+    else toast("error", error.message);
+  }
+  search = null;
+  button.removeAttribute("aria-busy");
+  button.textContent = text;
 }
 
 export function start() {

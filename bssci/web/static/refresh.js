@@ -5,6 +5,7 @@ import { noteServerTime, showTimes, moment } from "./time.js";
 
 const sign = () => document.querySelector(".freshness");
 const interval = Number(document.body.dataset.refresh ?? 0) * 1000;
+export const ENDED = "Your session has ended: log in again";
 const LEAST = 1000;
 const PATIENCE = 10000;
 const KINDS = [
@@ -83,14 +84,14 @@ function put(page) {
   document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
-async function load(url) {
+export async function load(url) {
   const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
   if (response.redirected && new URL(response.url).pathname === "/login") {
     clearTimeout(timer);
-    tell("stale", "Your session has ended: log in again");
+    tell("stale", ENDED);
     throw new Error("session");
   }
-  if (!response.ok) throw new Error(String(response.status));
+  if (!response.ok) throw new Error(`The service answered ${response.status}.`);
   noteServerTime(response);
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
@@ -162,7 +163,8 @@ function startSoftLinks() {
 
 function addressOf(form) {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
-  return `${form.action.split("?")[0]}${query.size ? `?${query}` : ""}`;
+  // Not form.action: a field of that name would be in its place.
+  return `${form.getAttribute("action")}?${query}`.replace(/\?$/, "");
 }
 
 // A search keeps the filter that a link has set meanwhile.

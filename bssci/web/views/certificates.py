@@ -9,6 +9,9 @@ from bssci.web.certificate_store import BUNDLE, CertificateStore
 from bssci.web.context import Context
 from bssci.web.views.stations import days_left
 
+LONG_AGO = 30
+"""days"""
+
 
 class CertificateViews:
     """Questions about certificates."""
@@ -36,22 +39,32 @@ def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> l
 
     What a base station shows stands for the bundle that was made for it.
     """
-    shown = {row["eui"]: row for row in stations if row["certificate"]}
-    files = [
-        entry | {"href": "/certificates"}
-        for entry in inventory
-        if entry["file"].removeprefix(BUNDLE) not in shown
-    ]
+    made = {entry["file"]: entry["not_after"] for entry in inventory}
+    shown = {
+        file: row
+        for row in stations
+        if row["certificate"] and not _is_past(row, made.get(file := f"{BUNDLE}{row['eui']}", 0))
+    }
+    files = [entry | {"href": "/certificates"} for entry in inventory if entry["file"] not in shown]
     of_stations = [
         row["certificate"]
         | {
-            "file": f"{BUNDLE}{eui}",
-            "name": f"Base station {row['name'] or eui}",
-            "href": f"/stations/{eui}",
+            "file": file,
+            "name": f"Base station {row['name'] or row['eui']}",
+            "href": f"/stations/{row['eui']}",
         }
-        for eui, row in shown.items()
+        for file, row in shown.items()
     ]
     return sorted(files + of_stations, key=itemgetter("not_after"))
+
+
+def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
+    """Whether a station that went need not come back with the certificate that it showed: a newer one was
+    made for it, or it ended so long ago that nobody waits.
+    """
+    certificate = station["certificate"]
+    is_replaced = certificate["not_after"] < bundle_ends
+    return station["state"] == "offline" and (is_replaced or certificate["days_left"] < -LONG_AGO)
 
 
 def _look(store: CertificateStore) -> tuple[list[dict[str, Any]], tuple[list[str], list[str]], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from bssci.web.certificate_store import BUNDLE
@@ -26,25 +26,32 @@ class Problem(NamedTuple):
 
 
 def sentence(problems: Sequence[Problem], online: int) -> str:
-    """:param online: base stations."""
-    error = next((each.text for each in problems if each.severity == "error"), None)
-    if error:
-        return f"{error}, and {len(problems) - 1} more." if len(problems) > 1 else f"{error}."
-    if problems:
-        return f"All runs, but {many(len(problems), 'thing needs', 'things need')} attention."
-    if not online:
-        return "The service is ready and waits for its first base station."
-    return "All is well."
+    """Of problems, the worst first.
+
+    :param online: base stations.
+    """
+    if not problems:
+        return "All is well." if online else "The service is ready and waits for its first base station."
+    first, *others = problems
+    text = first.text
+    if first.severity == "warning":
+        text = f"All runs, but {text[0].lower()}{text[1:]}"
+    return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
+
+
+def worst_first(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.severity != "error")
 
 
 def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[Problem]:
     """:param status: of :meth:`bssci.web.views.status.StatusViews.status`."""
-    if not status["journal"]["writable"]:
-        yield Problem(
-            "error",
-            "The journal cannot store: uplinks are refused, and base stations are told to keep them",
-            "/logs?level=error",
-        )
+    journal = status["journal"]
+    if not journal["writable"]:
+        text = "The journal cannot store: uplinks are refused, and base stations are told to keep them"
+        if journal["size"] >= journal["max_size"]:
+            yield Problem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
+        else:
+            yield Problem("error", text, "/logs?level=error")
     if not listening:
         yield Problem("error", "Base stations cannot connect", "/logs")
 
@@ -66,6 +73,9 @@ def of_sensors(counts: Mapping[str, int]) -> Iterator[Problem]:
     if counts["warning"]:
         text = f"{many(counts['warning'], 'sensor is', 'sensors are')} silent and will be detached"
         yield Problem("warning", text, "/sensors?status=warning")
+    if counts["auto-detached"]:
+        text = f"{many(counts['auto-detached'], 'sensor was', 'sensors were')} detached for silence"
+        yield Problem("warning", text, "/sensors?status=auto-detached")
 
 
 def of_sinks(sinks: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from bssci.settings import MASK
 from bssci.web.context import Context
 from bssci.web.errors import invalid, not_found
 from bssci.web.event_json import downlink_dict, event_dict, uplink_dict
-from bssci.web.losses import Heard, losses
+from bssci.web.losses import losses
 from bssci.web.names import names_in
 from bssci.web.views.ranges import Range, thinned
 from bssci.web.views.standings import SILENT, SORTS, Standing, Standings, in_order
@@ -185,7 +185,7 @@ class SensorViews:
         since = self._context.now() - span.seconds
         events = await self._journal.uplinks_of(eui, before=None, limit=MAX_SIGNAL)
         events.reverse()
-        missing = losses([Heard(uplink.packet_counter, uplink.best.rx_time) for _, uplink in events])
+        missing = losses([uplink.packet_counter for _, uplink in events])
         lost_before = {seq: lost for (seq, _), lost in zip(events, missing, strict=True) if lost}
         recent = [(seq, uplink) for seq, uplink in events if uplink.at >= since]
         stations: dict[str, dict[str, list[list[float]]]] = {}

@@ -133,6 +133,7 @@ class StationViews:
             known = self._certificates[der] = {
                 "subject": description.subject,
                 "issuer": description.issuer,
+                "names": list(description.names),
                 "not_after": description.not_after.timestamp(),
                 "fingerprint": description.fingerprint,
             }

@@ -90,16 +90,18 @@ class StatusViews:
         sensors = (await self._sensors.list(per_page=1))["counts"]
         inventory = await self._certificates.status()
         certificates = by_end(inventory["certificates"], listed["base_stations"])
-        problems = [
-            *health.of_service(status, self._context.outside.listening()),
-            *health.of_stations(status["base_stations"]["known"], stations),
-            *health.of_sensors(sensors),
-            *health.of_sinks(status["queue_statistics"]),
-            *health.of_certificates(certificates),
-        ]
+        problems = health.worst_first(
+            [
+                *health.of_service(status, self._context.outside.listening()),
+                *health.of_stations(status["base_stations"]["known"], stations),
+                *health.of_sensors(sensors),
+                *health.of_sinks(status["queue_statistics"]),
+                *health.of_certificates(certificates),
+            ]
+        )
         last_hour = await self._charts.total("uplinks", "hour")
         copies = status["deduplication"]
-        uplinks = max(1, copies["published_messages"])
+        uplinks = max(1, copies["published_messages"] + copies["open_windows"])
         return {
             "health": {
                 "ok": not problems,

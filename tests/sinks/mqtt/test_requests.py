@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import fail, maybeDeferred
 
 from bssci.center.downlink_json import NOT_YET_REVOKED
+from bssci.journal import StorageError
 from bssci.model import CommandResponse
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.sinks.mqtt.requests import Requests
@@ -23,7 +24,7 @@ from bssci.wire.messages import (
     DlDataRev,
     Error,
 )
-from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
+from tests.support.center import KEY, House, Line, make_house, result_of, sensor_entry, sensor_eui
 from tests.support.wire import uplink
 
 __all__ = ["make_house"]
@@ -459,3 +460,53 @@ def test_settings_that_cannot_be(site: Site, change: object, code: str, field: s
     assert (answer["error"]["code"], answer["error"]["field"]) == (code, field)
     assert site.house.center.stations.status_interval == 300
     assert not (site.house.directory / "none.env").exists()
+
+
+# the audit log
+
+
+def audited(site: Site) -> list[tuple[str, str, str]]:
+    """Action, target and detail, oldest first; all of ``mqtt``."""
+    reading = site.house.journal.read_audit(before=None, limit=100)
+    site.house.settle()
+    entries = result_of(reading)
+    assert {(entry.who, entry.address) for entry in entries} <= {("mqtt", "")}
+    return [(entry.action, entry.target, entry.detail) for entry in reversed(entries)]
+
+
+def test_changes_of_sensors_are_in_the_audit_log_without_keys(site: Site) -> None:
+    site.ask(f"mioty/ep/{NEW}/config", CONFIG | {"name": "cellar"})
+    site.obey()
+    site.ask(f"mioty/ep/{NEW}/register", CONFIG | {"nwKey": "AB" * 16, "name": "attic"})
+    site.obey()
+    for command in ("detach", "attach", "status"):
+        site.ask(f"mioty/ep/{NEW}/cmd", command)
+        site.obey()
+    site.ask(f"mioty/ep/{NEW}/config", {"nwKey": "short"})
+    site.ask(f"mioty/ep/{NOBODY}/cmd", "attach")
+    assert audited(site) == [
+        ("sensor.add", NEW, "cellar"),
+        ("sensor.update", NEW, "nwKey, name"),
+        ("sensor.detach", NEW, ""),
+        ("sensor.attach", NEW, ""),
+    ]
+
+
+def test_changes_of_settings_are_in_the_audit_log(site: Site) -> None:
+    site.ask("mioty/config/set", {"STATUS_INTERVAL": 60, "AUTO_DETACH_ENABLED": False, "MQTT_QOS": 1})
+    site.ask("mioty/config/set", {"STATUS_INTERVAL": 50, "MQTT_PASSWORD": "x"})
+    site.ask("mioty/config/get", "")
+    assert audited(site) == [
+        ("config.change", "AUTO_DETACH_ENABLED", "true -> false"),
+        ("config.change", "STATUS_INTERVAL", "300.0 -> 60.0"),
+    ]
+
+
+def test_what_cannot_be_kept_in_the_audit_log_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site.house.journal, "append_audit", lambda entry: fail(StorageError("disk full")))
+    site.ask("mioty/config/set", {"STATUS_INTERVAL": 60})
+    [answer] = site.settings
+    assert answer["error"] == {
+        "code": "unavailable",
+        "message": "it is done, but not in the audit log: disk full",
+    }

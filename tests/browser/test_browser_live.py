@@ -1,0 +1,139 @@
+"""The live page when things end: the session, the past, the patience; and fields with a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bssci.web.pages import render
+from tests.browser.test_browser import SILENT_STREAM
+from tests.support.page_samples import BASE, samples
+from tests.support.running_service import SENSOR, RunningService
+
+expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
+EUI = SENSOR["eui"]
+ROW = '<tr data-key="7"><td><time datetime="2026-01-01T00:00:00Z"></time></td><td>Found</td></tr>'
+
+
+@pytest.fixture
+def own_page(chromium: Any, session: Any, service: RunningService) -> Iterator[Any]:
+    """A tab whose browser may complain, and whose cookies a test may take away."""
+    context = chromium.new_context(base_url=service.url, storage_state=session)
+    yield context.new_page()
+    context.close()
+
+
+def test_the_end_of_the_session_is_said_once_and_ends_all_tries(own_page: Any) -> None:
+    asked: list[str] = []
+    own_page.on("request", lambda request: asked.append(request.url))
+    own_page.clock.install()
+    own_page.goto("/live?kind=station-status")
+    expect(own_page.locator(".freshness")).to_have_text("Live")
+    own_page.context.clear_cookies()
+    own_page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(own_page.locator(".freshness")).to_have_text("Your session has ended: log in again")
+    before = len(asked)
+    own_page.clock.run_for(60_000)
+    expect(own_page.locator(".freshness")).to_have_text("Your session has ended: log in again")
+    assert asked[before:] == []
+
+
+def test_the_end_of_the_session_does_not_lead_away(own_page: Any) -> None:
+    own_page.add_init_script(SILENT_STREAM)
+    own_page.goto("/live")
+    expect(own_page.locator(".freshness")).to_have_text("Live")
+    own_page.context.clear_cookies()
+    event = {"seq": 1 << 50, "kind": "uplink", "timestamp": 1.7e9, "title": "Up", "sensor_eui": EUI}
+    own_page.evaluate(
+        "(it) => stream.dispatchEvent(new MessageEvent(it.kind, { data: JSON.stringify(it) }))", event
+    )
+    expect(own_page.locator(".freshness")).to_have_text("Your session has ended: log in again")
+    assert own_page.url.endswith("/live")
+
+
+class Past:
+    """Answers of the service to a search, page by page.
+
+    :param pages: the rows of each.
+    """
+
+    def __init__(self, page: Any, pages: list[str]) -> None:
+        self.asked = 0
+        self.held: list[Any] | None = None
+        """what waits, where a test answers by itself"""
+        self._pages = pages
+        data = {**BASE, **samples()["live.html"], "events": [], "older": 900, "args": {"q": "found"}}
+        page.route(
+            "**/sample",
+            lambda route: route.fulfill(body=render("live.html", **data), content_type="text/html"),
+        )
+        page.route("**/live?q=found&before=*", self._take)
+        page.add_init_script(SILENT_STREAM)
+        page.goto("/sample")
+        expect(page.locator(".freshness")).to_have_text("Live")
+
+    def _take(self, route: Any) -> None:
+        self.asked += 1
+        if self.held is None:
+            self.answer(route)
+        else:
+            self.held.append(route)
+
+    def answer(self, route: Any) -> None:
+        rows = self._pages.pop(0)
+        older = 900 - self.asked if self._pages else ""
+        route.fulfill(
+            content_type="text/html",
+            body=f'<section data-live data-older="{older}">'
+            f"<table><tbody data-live-rows>{rows}</tbody></table>"
+            "<div data-live-empty>No event in the journal</div></section>",
+        )
+
+
+def test_a_look_back_goes_on_until_something_is_found(page: Any) -> None:
+    past = Past(page, ["", "", "", ROW, ""])
+    page.get_by_role("link", name="Earlier events").click()
+    expect(page.locator("[data-live-rows] > tr")).to_contain_text("Found")
+    expect(page.get_by_role("link", name="Earlier events")).to_be_visible()
+    expect(page.locator("[data-live-empty]")).to_be_hidden()
+    expect(page.locator(".toasts .note")).to_have_count(0)
+    assert past.asked == 4
+
+
+def test_a_look_back_says_once_that_there_is_nothing(page: Any) -> None:
+    past = Past(page, ["", "", ""])
+    page.get_by_role("link", name="Earlier events").click()
+    expect(page.locator(".toasts .note")).to_contain_text("Nothing earlier fits")
+    expect(page.locator("[data-live-older]")).to_have_count(0)
+    expect(page.locator("[data-live-empty]")).to_have_text("No event in the journal")
+    assert past.asked == 3
+
+
+def test_a_look_back_is_stopped_by_a_second_click(page: Any) -> None:
+    past = Past(page, ["", "", ROW])
+    past.held = []
+    page.get_by_role("link", name="Earlier events").click()
+    stop = page.get_by_role("link", name="Stop looking")
+    expect(stop).to_have_attribute("aria-busy", "true")
+    stop.click()
+    past.answer(past.held[0])
+    expect(page.get_by_role("link", name="Earlier events")).not_to_have_attribute("aria-busy", "true")
+    expect(page.locator(".toasts .note")).to_have_count(0)
+    assert past.asked == 1
+
+
+def test_a_wrong_eui_is_marked_and_the_filter_stays(page: Any) -> None:
+    page.goto("/live?kind=uplink")
+    page.get_by_label("Sensor", exact=True).fill("Water meter")
+    page.get_by_role("button", name="Apply").click()
+    field = page.get_by_label("Sensor", exact=True)
+    expect(field).to_have_value("Water meter")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    told = "Sensor must be 16 hexadecimal digits. “Text, name or payload” finds names."
+    expect(field).to_have_accessible_description(told)
+    expect(page.get_by_label("Kind")).to_have_value("uplink")
+    field.fill("70B3D59CD0000001")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator(".freshness")).to_have_text("Live")

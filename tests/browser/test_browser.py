@@ -379,7 +379,7 @@ def test_a_region_appears_and_vanishes_on_an_open_page(page: Any) -> None:
 
     page.route("**/stations", refuse)
     expect(region).to_have_text("Somebody")
-    page.unroute("**/stations")
+    page.unroute_all(behavior="wait")
     expect(region).to_be_hidden()
 
 

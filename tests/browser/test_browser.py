@@ -51,7 +51,9 @@ def test_the_dashboard_says_how_it_is_and_leads_on(page: Any) -> None:
 
 
 def test_an_unknown_sensor_is_added_attached_and_heard_live(page: Any) -> None:
-    page.goto("/sensors/unknown")
+    page.goto("/live")
+    page.locator("[data-live-rows]").get_by_role("link", name=EUI).first.click()
+    page.wait_for_url("**/sensors/unknown")
     page.get_by_role("link", name=f"Add {EUI}").click()
     expect(page.get_by_label("EUI", exact=True)).to_have_value(EUI)
     page.get_by_label("Name", exact=True).fill(HOSTILE)

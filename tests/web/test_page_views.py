@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from bssci.center.silence import Standing
@@ -206,6 +207,16 @@ def test_the_live_page_shows_an_uplinks_way(web: WebHouse) -> None:
     assert "heard by" in row.text
     assert "waiting" in row.text
     assert "Came online, new session" in page.one("main").text
+
+
+@pytest.mark.parametrize(("known", "leads"), [(True, f"/sensors/{SENSOR}"), (False, "/sensors/unknown")])
+def test_an_uplink_leads_to_its_sensor_or_to_where_it_is_added(
+    web: WebHouse, known: bool, leads: str
+) -> None:
+    seq = web.happen(msgspec.structs.replace(heard(5), known=known))
+    page = Document(web.browser("viewer").get("/live").text)
+    row = next(each for each in page.all("tr") if each["data-key"] == str(seq))
+    assert row.all("a")[0]["href"] == leads
 
 
 def test_the_live_page_searches_and_filters(web: WebHouse) -> None:

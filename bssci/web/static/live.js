@@ -36,7 +36,9 @@ function way(event) {
     index ? ", " : "", link("stations", copy.bs_eui, event.names), ` (${number(copy.snr, 1)}\u202fdB)`,
   ]);
   const steps = [
-    make("li", {}, link("sensors", event.sensor_eui, event.names)),
+    make("li", {}, event.known
+      ? link("sensors", event.sensor_eui, event.names)
+      : make("a", { class: "eui", href: "/sensors/unknown", title: "Heard, but not configured" }, event.sensor_eui)),
     make("li", {}, "heard by ", ...copies),
     make("li", {}, "on disk"),
     ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),

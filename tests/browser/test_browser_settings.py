@@ -45,6 +45,13 @@ def test_a_setting_is_checked_as_it_is_typed(page: Any) -> None:
 LOCKED_OUT = re.compile(r"[1-9]\d* connected base stations? would be refused")
 
 
+def open_certificates(page: Any) -> None:
+    """While a base station is connected."""
+    page.goto("/stations?state=online")
+    expect(page.locator("tr[data-key]").first).to_be_visible()
+    page.goto("/certificates")
+
+
 def test_a_new_authority_names_whom_it_locks_out(page: Any) -> None:
     sent: list[dict[str, Any]] = []
 
@@ -54,9 +61,7 @@ def test_a_new_authority_names_whom_it_locks_out(page: Any) -> None:
         route.fulfill(json={"success": True})
 
     page.route("**/api/certificates/generate", answer)
-    page.goto("/stations?state=online")
-    expect(page.locator("tr[data-key]").first).to_be_visible()
-    page.goto("/certificates")
+    open_certificates(page)
     page.get_by_label("What", exact=True).select_option("all")
     page.get_by_role("button", name="Generate…").click()
     page.get_by_role("dialog").get_by_role("button", name="Generate").click()
@@ -99,9 +104,7 @@ def test_an_upload_names_whom_it_locks_out(page: Any, tmp_path: Path) -> None:
         route.fulfill(json={"success": True})
 
     page.route("**/api/certificates/upload/set", answer)
-    page.goto("/stations?state=online")
-    expect(page.locator("tr[data-key]").first).to_be_visible()
-    page.goto("/certificates")
+    open_certificates(page)
     form = page.locator("[data-upload]")
     form.get_by_label("Certificate of", exact=True).select_option("set")
     form.get_by_label("Certificate (PEM)").set_input_files(server)
@@ -141,9 +144,7 @@ def test_a_restore_names_whom_it_locks_out(page: Any, tmp_path: Path) -> None:
         route.fulfill(json={"success": True})
 
     page.route("**/api/certificates/restore?force=*", answer)
-    page.goto("/stations?state=online")
-    expect(page.locator("tr[data-key]").first).to_be_visible()
-    page.goto("/certificates")
+    open_certificates(page)
     file = {"name": "certificates.zip", "mimeType": "application/zip", "buffer": packed.getvalue()}
     page.locator("[data-restore]").get_by_label("Archive").set_input_files(file)
     page.get_by_role("button", name="Restore…").click()

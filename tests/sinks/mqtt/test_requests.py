@@ -3,92 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import fail, maybeDeferred
 
 from bssci.center.downlink_json import NOT_YET_REVOKED
-from bssci.journal import StorageError
-from bssci.model import CommandResponse
 from bssci.sinks.mqtt import requests as requests_module
-from bssci.sinks.mqtt.requests import Requests
 from bssci.wire.messages import (
     AttPrp,
     AttPrpRsp,
-    DetPrp,
-    DetPrpRsp,
     DlDataQue,
     DlDataQueRsp,
     DlDataRev,
-    Error,
 )
-from tests.support.center import KEY, House, Line, make_house, result_of, sensor_entry, sensor_eui
+from tests.support.center import KEY, Line
+from tests.support.mqtt_requests import CONFIG, NEW, NOBODY, ONE, TWO, Site, make_house, site
 from tests.support.wire import uplink
 
-__all__ = ["make_house"]
-
-ONE, TWO, NEW, NOBODY = sensor_eui(1), sensor_eui(2), sensor_eui(7), "0" * 15 + "9"
-CONFIG = {"nwKey": KEY, "shortAddr": "0007"}
-
-
-class Site:
-    """A sensor that can receive, one that cannot, and a station that does as it is told.
-
-    :ivar settings: answers to ``config/...``.
-    """
-
-    def __init__(self, make_house: Callable[..., House]) -> None:
-        self.house = make_house(2)
-        self.house.configure([sensor_entry(1, bidi=True), sensor_entry(2)])
-        self.house.crash()
-        self.line = Line(self.house)
-        self.line.connect()
-        self.line.answer_everything()
-        self.settings: list[dict[str, Any]] = []
-        self.start()
-
-    def start(self) -> None:
-        self.requests = Requests(self.house.center, "mioty", self.settings.append)
-        self.requests.start()
-        self.house.settle()
-
-    def ask(self, topic: str, request: object, *, retained: bool = False, settle: bool = True) -> None:
-        text = request if isinstance(request, (str, bytes)) else json.dumps(request)
-        payload = text.encode() if isinstance(text, str) else text
-        self.requests.received(topic, payload, retained)
-        if settle:
-            self.house.settle()
-
-    def obey(self, code: int | None = None) -> None:
-        """The station answers what it was told about sensors; with an error, if there is a code."""
-        while True:
-            self.house.settle()
-            asked = [*self.line.take(AttPrp), *self.line.take(DetPrp)]
-            if not asked:
-                return
-            for told in asked:
-                answer = AttPrpRsp if isinstance(told, AttPrp) else DetPrpRsp
-                self.line.say(
-                    answer(opId=told.opId) if code is None else Error(opId=told.opId, code=code, message="no")
-                )
-
-    def answers(self, eui: str = ONE) -> list[CommandResponse]:
-        return [
-            event
-            for _, event in self.house.events
-            if isinstance(event, CommandResponse) and event.end_point_eui == eui
-        ]
-
-    def statuses(self, eui: str = ONE) -> list[str]:
-        return [answer.status for answer in self.answers(eui)]
-
-
-@pytest.fixture
-def site(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
-    return Site(make_house)
+__all__ = ["make_house", "site"]
 
 
 @pytest.mark.parametrize(
@@ -413,100 +345,3 @@ def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.obey()
     site.ask(f"mioty/ep/{TWO}/cmd", "status")
     assert site.answers(TWO)[-1].status == "done"
-
-
-# settings
-
-
-@pytest.mark.parametrize("payload", ["", "{}", " "])
-def test_settings_are_told_without_credentials(site: Site, payload: str) -> None:
-    site.ask("mioty/config/get", payload)
-    [answer] = site.settings
-    assert (answer["command"], answer["status"]) == ("config/get", "done")
-    assert answer["settings"]["STATUS_INTERVAL"] == 300
-    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "LISTEN_PORT"} & set(answer["settings"])
-
-
-def test_settings_take_effect_at_once(site: Site) -> None:
-    wanted = {"STATUS_INTERVAL": 60, "DEDUPLICATION_DELAY": "0.5", "AUTO_DETACH_ENABLED": False}
-    site.ask("mioty/config/set/", wanted | {"ref": "s"})
-    [answer] = site.settings
-    assert (answer["status"], answer["ref"], answer["changed"]) == ("done", "s", sorted(wanted))
-    assert site.house.center.stations.status_interval == 60
-    assert site.house.center.deduplication.delay == 0.5
-    written = (site.house.directory / "none.env").read_text()
-    assert "STATUS_INTERVAL=60\n" in written and "AUTO_DETACH_ENABLED=false\n" in written
-
-
-@pytest.mark.parametrize(
-    ("change", "code", "field"),
-    [
-        ({"MQTT_PASSWORD": "x"}, "not_allowed", "MQTT_PASSWORD"),
-        ({"MQTT_USERNAME": "x"}, "not_allowed", "MQTT_USERNAME"),
-        ({"LISTEN_PORT": 5}, "invalid", "LISTEN_PORT"),
-        ({"FOO": 1}, "invalid", "FOO"),
-        ({"STATUS_INTERVAL": "abc"}, "invalid", "STATUS_INTERVAL"),
-        ({"STATUS_INTERVAL": {}}, "invalid", "STATUS_INTERVAL"),
-        ({"STATUS_INTERVAL": 60, "AUTO_DETACH_TIMEOUT": 5}, "invalid", "AUTO_DETACH_TIMEOUT"),
-        ({"STATE_DIR": "/tmp"}, "invalid", "STATE_DIR"),
-        ({"STATUS_INTERVAL": 60, "MQTT_CA_FILE": "absent.pem"}, "invalid", "MQTT_CA_FILE"),
-        ([], "malformed", "payload"),
-    ],
-)
-def test_settings_that_cannot_be(site: Site, change: object, code: str, field: str) -> None:
-    site.ask("mioty/config/set", change)
-    [answer] = site.settings
-    assert answer["status"] == "failed"
-    assert (answer["error"]["code"], answer["error"]["field"]) == (code, field)
-    assert site.house.center.stations.status_interval == 300
-    assert not (site.house.directory / "none.env").exists()
-
-
-# the audit log
-
-
-def audited(site: Site) -> list[tuple[str, str, str]]:
-    """Action, target and detail, oldest first; all of ``mqtt``."""
-    reading = site.house.journal.read_audit(before=None, limit=100)
-    site.house.settle()
-    entries = result_of(reading)
-    assert {(entry.who, entry.address) for entry in entries} <= {("mqtt", "")}
-    return [(entry.action, entry.target, entry.detail) for entry in reversed(entries)]
-
-
-def test_changes_of_sensors_are_in_the_audit_log_without_keys(site: Site) -> None:
-    site.ask(f"mioty/ep/{NEW}/config", CONFIG | {"name": "cellar"})
-    site.obey()
-    site.ask(f"mioty/ep/{NEW}/register", CONFIG | {"nwKey": "AB" * 16, "name": "attic"})
-    site.obey()
-    for command in ("detach", "attach", "status"):
-        site.ask(f"mioty/ep/{NEW}/cmd", command)
-        site.obey()
-    site.ask(f"mioty/ep/{NEW}/config", {"nwKey": "short"})
-    site.ask(f"mioty/ep/{NOBODY}/cmd", "attach")
-    assert audited(site) == [
-        ("sensor.add", NEW, "cellar"),
-        ("sensor.update", NEW, "nwKey, name"),
-        ("sensor.detach", NEW, ""),
-        ("sensor.attach", NEW, ""),
-    ]
-
-
-def test_changes_of_settings_are_in_the_audit_log(site: Site) -> None:
-    site.ask("mioty/config/set", {"STATUS_INTERVAL": 60, "AUTO_DETACH_ENABLED": False, "MQTT_QOS": 1})
-    site.ask("mioty/config/set", {"STATUS_INTERVAL": 50, "MQTT_PASSWORD": "x"})
-    site.ask("mioty/config/get", "")
-    assert audited(site) == [
-        ("config.change", "AUTO_DETACH_ENABLED", "true -> false"),
-        ("config.change", "STATUS_INTERVAL", "300.0 -> 60.0"),
-    ]
-
-
-def test_what_cannot_be_kept_in_the_audit_log_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.house.journal, "append_audit", lambda entry: fail(StorageError("disk full")))
-    site.ask("mioty/config/set", {"STATUS_INTERVAL": 60})
-    [answer] = site.settings
-    assert answer["error"] == {
-        "code": "unavailable",
-        "message": "it is done, but not in the audit log: disk full",
-    }

@@ -1,0 +1,78 @@
+"""A service center behind the topics of MQTT, as tests of requests need it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import maybeDeferred
+
+from bssci.model import CommandResponse
+from bssci.sinks.mqtt.requests import Requests
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
+from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
+
+__all__ = ["CONFIG", "NEW", "NOBODY", "ONE", "TWO", "Site", "make_house", "site"]
+
+ONE, TWO, NEW, NOBODY = sensor_eui(1), sensor_eui(2), sensor_eui(7), "0" * 15 + "9"
+CONFIG = {"nwKey": KEY, "shortAddr": "0007"}
+
+
+class Site:
+    """A sensor that can receive, one that cannot, and a station that does as it is told.
+
+    :ivar settings: answers to ``config/...``.
+    """
+
+    def __init__(self, make_house: Callable[..., House]) -> None:
+        self.house = make_house(2)
+        self.house.configure([sensor_entry(1, bidi=True), sensor_entry(2)])
+        self.house.crash()
+        self.line = Line(self.house)
+        self.line.connect()
+        self.line.answer_everything()
+        self.settings: list[dict[str, Any]] = []
+        self.start()
+
+    def start(self) -> None:
+        self.requests = Requests(self.house.center, "mioty", self.settings.append)
+        self.requests.start()
+        self.house.settle()
+
+    def ask(self, topic: str, request: object, *, retained: bool = False, settle: bool = True) -> None:
+        text = request if isinstance(request, (str, bytes)) else json.dumps(request)
+        payload = text.encode() if isinstance(text, str) else text
+        self.requests.received(topic, payload, retained)
+        if settle:
+            self.house.settle()
+
+    def obey(self, code: int | None = None) -> None:
+        """The station answers what it was told about sensors; with an error, if there is a code."""
+        while True:
+            self.house.settle()
+            asked = [*self.line.take(AttPrp), *self.line.take(DetPrp)]
+            if not asked:
+                return
+            for told in asked:
+                answer = AttPrpRsp if isinstance(told, AttPrp) else DetPrpRsp
+                self.line.say(
+                    answer(opId=told.opId) if code is None else Error(opId=told.opId, code=code, message="no")
+                )
+
+    def answers(self, eui: str = ONE) -> list[CommandResponse]:
+        return [
+            event
+            for _, event in self.house.events
+            if isinstance(event, CommandResponse) and event.end_point_eui == eui
+        ]
+
+    def statuses(self, eui: str = ONE) -> list[str]:
+        return [answer.status for answer in self.answers(eui)]
+
+
+@pytest.fixture
+def site(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
+    return Site(make_house)

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GROUND = {
     "model", "wire", "files", "fileset", "clock", "logs", "parsers", "settings", "certificates", "bundles",
-    "server_tls", "endpoints", "settings_trial", "broker_trial",
+    "server_tls", "endpoints", "settings_trial", "broker_trial", "decoders",
 }  # fmt: skip
 HOUSE = GROUND | {
     "journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service",
@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "settings_trial": {"certificates", "endpoints", "files", "settings"},
     "broker_trial": {"certificates", "settings"},
     "simulator": {"wire"},
+    "decoders": {"model"},
     "journal": GROUND,
     "center": GROUND | {"journal"},
     "station": GROUND | {"journal", "center"},
@@ -50,6 +51,7 @@ REACTOR = "twisted.internet.reactor"
 MUST_NOT_KNOW = {
     "wire": IMPURE,
     "model": IMPURE,
+    "decoders": IMPURE,
     "journal": {REACTOR, "twisted.web", "klein", "paho", "socket", "ssl", "OpenSSL"},
     "center": {REACTOR, "twisted.web", "klein", "paho", "socket", "ssl", "OpenSSL", "sqlite3"},
     "station": {REACTOR, "twisted.web", "klein", "paho", "sqlite3"},

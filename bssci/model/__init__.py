@@ -22,11 +22,13 @@ from bssci.model.events import (
     StationState,
     StationStatus,
     Subpackets,
+    Telegram,
     Uplink,
     VariableMacUplink,
     decode_event,
     encode_event,
 )
+from bssci.model.reading import Decoded, DecodeFailure, Reading
 from bssci.model.sensor import Sensor, SensorError, changed_fields, parse_sensor, sensor_to_json
 
 __all__ = [
@@ -34,11 +36,14 @@ __all__ = [
     "AnyEvent",
     "CommandFailure",
     "CommandResponse",
+    "DecodeFailure",
+    "Decoded",
     "Downlink",
     "DownlinkReception",
     "DownlinkRequest",
     "DownlinkStatus",
     "Event",
+    "Reading",
     "Reception",
     "Sensor",
     "SensorAutoDetached",
@@ -49,6 +54,7 @@ __all__ = [
     "StationState",
     "StationStatus",
     "Subpackets",
+    "Telegram",
     "Uplink",
     "VariableMacUplink",
     "changed_fields",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
 
 from bssci.model.eui import EUI
+from bssci.model.reading import Decoded
 
 
 class Subpackets(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -57,7 +59,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=Fals
     at: float
 
 
-class Uplink(Event, frozen=True, kw_only=True, tag="uplink"):
+class Uplink(Event, frozen=True, kw_only=True, omit_defaults=True, tag="uplink"):
     """A sensor's telegram, merged from what the stations received of it."""
 
     id: str
@@ -68,6 +70,8 @@ class Uplink(Event, frozen=True, kw_only=True, tag="uplink"):
     """one per base station, best signal first"""
     duplicates: int
     """copies beyond the first"""
+    decoded: Decoded | None = None
+    """readings of the payload, made on the way to the sinks; None in the journal and without a decoder"""
 
     @property
     def best(self) -> Reception:
@@ -236,6 +240,32 @@ class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-upli
     pattern_number: int | None = None
     crc: list[int] = []
     """header, payload"""
+    decoded: Decoded | None = None
+    """as of an :class:`Uplink`"""
+
+
+class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegram"):
+    """A message of a device that is no mioty sensor; ``at`` is when a source received it."""
+
+    id: str
+    """the same for every delivery of this telegram"""
+    device: str
+    """with its kind in front: ``ble:{MAC}``, ``f2:{mac}/J1/3``"""
+    gateway: str
+    """the scanner or controller that heard it"""
+    source: str
+    """the source plugin that brought it"""
+    payload: bytes
+    device_time: float | None = None
+    """Unix seconds of the device's own clock"""
+    gateway_time: float | None = None
+    """Unix seconds of the gateway's clock"""
+    rssi: float | None = None
+    """dBm"""
+    envelope: Mapping[str, Any] = {}
+    """the message as it came, without what the fields above hold"""
+    decoded: Decoded | None = None
+    """as of an :class:`Uplink`"""
 
 
 AnyEvent = (
@@ -250,6 +280,7 @@ AnyEvent = (
     | StationStatus
     | StationState
     | VariableMacUplink
+    | Telegram
 )
 
 _encoder = msgspec.msgpack.Encoder()

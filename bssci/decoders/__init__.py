@@ -1,0 +1,1 @@
+"""Bytes in, readings out. Pure: no clock, no files, no reactor."""

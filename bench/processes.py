@@ -179,7 +179,7 @@ def idle_stations(directory: Path, port: int, count: int) -> Iterator[None]:
 
 def _load_command(directory: Path, port: int, arguments: Sequence[object]) -> list[str]:
     bundle = next((directory / "certs" / "stations").iterdir())
-    command = [sys.executable, "-m", "bssci.simulator.load", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "bench.load", "--host", "127.0.0.1", "--port", str(port)]
     return [*command, "--bundle", str(bundle), "--json", *map(str, arguments)]
 
 

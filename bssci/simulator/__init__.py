@@ -4,7 +4,7 @@ For the demo, the tests, the benchmark and people who debug a service center.
 :mod:`~bssci.simulator.station` speaks the protocol, :mod:`~bssci.simulator.sensor`
 decides what is on the air, :mod:`~bssci.simulator.traffic` brings both together,
 :mod:`~bssci.simulator.quirks` makes a station as odd as real ones are, and
-:mod:`~bssci.simulator.load` is the load generator of the benchmark.
+:mod:`~bench.load` is the load generator of the benchmark.
 """
 
 from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks

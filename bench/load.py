@@ -1,4 +1,4 @@
-"""The benchmark's load generator, a process of its own: ``python -m bssci.simulator.load --help``.
+"""The benchmark's load generator, a process of its own: ``python -m bench.load --help``.
 
 What it sends is packed beforehand and written in batches, and what it gets is read in bulk, so that it takes
 much less time than any service center at the other end. It measures three things: uplinks (``--measure
@@ -33,9 +33,9 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
+from bench.fastwire import FIRST_OP_ID, AnswerReader, Head, Template
 from bssci.simulator.certs import Bundle, BundleError, ClientTLS
 from bssci.simulator.configuration import FIRST_SENSOR, FIRST_STATION
-from bssci.simulator.fastwire import FIRST_OP_ID, AnswerReader, Head, Template
 from bssci.simulator.report import in_milliseconds
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import FramingError
@@ -427,7 +427,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Measure; 0 if everything was answered well, 1 if not, 2 if the stations could not connect."""
-    parser = argparse.ArgumentParser(prog="bssci.simulator.load", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench.load", description=__doc__)
     add_arguments(parser)
     options = parser.parse_args(argv)
     if options.stations % options.copies:

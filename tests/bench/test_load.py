@@ -12,9 +12,9 @@ from hypothesis import given, strategies
 from twisted.internet import reactor
 from twisted.internet.ssl import Certificate, PrivateCertificate
 
+from bench.fastwire import FIRST_OP_ID, AnswerReader, Head
+from bench.load import Load, UplinkStation, add_arguments
 from bssci.simulator.connection import CODECS
-from bssci.simulator.fastwire import FIRST_OP_ID, AnswerReader, Head
-from bssci.simulator.load import Load, UplinkStation, add_arguments
 from bssci.wire.codec import Encoding
 from bssci.wire.errors import FramingError
 from bssci.wire.frame import encode_frame

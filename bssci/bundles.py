@@ -11,8 +11,8 @@ from cryptography import x509
 
 from bssci import certificates
 from bssci.certificates import Authority, CertificateError, PrivateKey
-from bssci.files import write_atomically
 from bssci.model import EUI
+from bssci.system.files import write_atomically
 
 ANY_STATION = "base-station"
 """Directory of the bundle that names no EUI."""

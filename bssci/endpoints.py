@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bssci.files import write_atomically
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.system.files import write_atomically
 
 _TEXT_OR_CONSTANT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<constant>NaN|-?Infinity)')
 

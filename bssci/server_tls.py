@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.certificates import CertificateError, PrivateKey
-from bssci.clock import Clock, Ticker
+from bssci.system.clock import Clock, Ticker
 
 CHECK_INTERVAL = 5.0
 """s between looks whether the files changed"""

@@ -25,9 +25,7 @@ from bssci import __version__
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
 from bssci.certificates import CertificateError
-from bssci.clock import use_monotonic_time
 from bssci.endpoints import EndpointsError
-from bssci.fileset import finish_replacement
 from bssci.journal import Journal, JournalError, StorageError
 from bssci.server_tls import ServerTLS
 from bssci.settings import Settings, SettingsError
@@ -36,6 +34,8 @@ from bssci.sinks.pump import Pump
 from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits
 from bssci.station.tls import StationFiles
+from bssci.system.clock import use_monotonic_time
+from bssci.system.fileset import finish_replacement
 
 if TYPE_CHECKING:
     from bssci.web.service import WebAdmin

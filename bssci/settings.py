@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 from dotenv.parser import Binding, parse_stream
 
 from bssci import parsers
-from bssci.files import write_atomically
 from bssci.model import EUI
 from bssci.parsers import Parser
+from bssci.system.files import write_atomically
 
 T = TypeVar("T")
 Origin = Literal["command line", "environment", ".env", "default"]

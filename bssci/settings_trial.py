@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bssci import endpoints
 from bssci.certificates import CertificateError, check_pair, read_certificates, read_client_pair, read_pair
-from bssci.files import prepare_directory
 from bssci.settings import Settings, SettingsError
+from bssci.system.files import prepare_directory
 
 STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE")
 WEB_FILES, WEB_SWITCHES = ("WEB_CERT_FILE", "WEB_KEY_FILE"), ("WEB_TLS", "WEB_PORT")

@@ -12,9 +12,10 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python import usage
 
-from bssci import __version__, logs, settings
+from bssci import __version__, settings
 from bssci.center.configuration import Configuration
 from bssci.sinks import discovery
+from bssci.system import logs
 
 _log = Logger()
 

@@ -9,8 +9,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import journal
-from bssci.clock import Clock, Ticker
 from bssci.model import EUI, Uplink
+from bssci.system.clock import Clock, Ticker
 
 STORE_INTERVAL = 30.0
 """s between writes of what changed; a crash loses nothing, the journal's uplinks tell the rest"""

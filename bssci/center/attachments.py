@@ -19,10 +19,10 @@ from twisted.python.failure import Failure
 
 from bssci.center.outcomes import Answers, Outcomes
 from bssci.center.sensors import Changes, Sensors, fingerprint_of
-from bssci.clock import Clock
 from bssci.journal import Attachment, Journal, StorageError
 from bssci.journal.attachments import ATTACHMENTS
 from bssci.model import EUI, Sensor
+from bssci.system.clock import Clock
 
 if TYPE_CHECKING:
     from bssci.center.stations import Stations

@@ -33,8 +33,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.clock import Clock, Timer
 from bssci.model import EUI, AnyEvent, Reception, Uplink
+from bssci.system.clock import Clock, Timer
 
 LATE_ARRIVAL = 15 * 60.0
 """s after the first copy arrived within which a copy is late, whatever its rx_time"""

@@ -22,9 +22,9 @@ from bssci.center.downlink_turn import Happening, Turn
 from bssci.center.errors import CommandError
 from bssci.center.paths import Paths
 from bssci.center.station import Station
-from bssci.clock import Clock
 from bssci.journal import DownlinkPicture, Journal, StorageError
 from bssci.model import EUI, Downlink
+from bssci.system.clock import Clock
 from bssci.wire.errors import TooManyOperations
 from bssci.wire.messages import Request
 

@@ -25,9 +25,9 @@ from bssci.center.paths import Paths
 from bssci.center.reception_queries import ReceptionQueries
 from bssci.center.sensors import Sensors
 from bssci.center.station import Station
-from bssci.clock import Clock, Ticker
 from bssci.journal import Journal, StorageError, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
+from bssci.system.clock import Clock, Ticker
 
 MAX_QUEUED = 250_000
 """downlinks that are queued, of all sensors"""

@@ -18,9 +18,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.clock import Clock, Ticker
 from bssci.journal import Journal
 from bssci.model import EUI, StationState
+from bssci.system.clock import Clock, Ticker
 
 MARK_INTERVAL = 30.0
 """s between marks; a killed service forgets as much listening time at most"""

@@ -8,8 +8,8 @@ from typing import Literal
 
 from twisted.internet.defer import Deferred
 
-from bssci.clock import Clock, Timer
 from bssci.model import EUI
+from bssci.system.clock import Clock, Timer
 
 
 @dataclass(frozen=True, slots=True)

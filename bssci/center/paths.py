@@ -14,9 +14,9 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
-from bssci.clock import Clock, Ticker
 from bssci.journal import Journal, StorageError
 from bssci.model import EUI, Uplink
+from bssci.system.clock import Clock, Ticker
 
 SMOOTHING = 0.25
 """weight of the newest uplink"""

@@ -18,9 +18,9 @@ from typing import Any, Literal, Protocol
 from bssci.center.activity import Activities
 from bssci.center.outcomes import AWAY, DONE, Answers, Outcome
 from bssci.center.sensors import fingerprint, fingerprint_of
-from bssci.clock import Clock
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
+from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import AttPrp, AttPrp11, DetPrp
 from bssci.wire.version import is_1_1

@@ -6,8 +6,8 @@ from twisted.internet.defer import Deferred
 
 from bssci.center.errors import CommandError
 from bssci.center.station import Station
-from bssci.clock import Clock, Timer
 from bssci.model import EUI, eui_from_int, eui_to_int
+from bssci.system.clock import Clock, Timer
 from bssci.wire.errors import TooManyOperations
 from bssci.wire.messages import DlRxStatQry, Error, Message
 

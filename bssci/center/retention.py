@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.clock import Clock, Ticker
 from bssci.journal import Journal
+from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 600.0
 """s"""

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
-from bssci import __version__, logs
+from bssci import __version__
 from bssci.center.activity import Activities
 from bssci.center.attachments import Attachments
 from bssci.center.configuration import CREDENTIALS, Configuration, setting_text
@@ -32,10 +32,11 @@ from bssci.center.stations import Stations, Watcher
 from bssci.center.turns import Turns
 from bssci.center.unknown import UnknownSensor, UnknownSensors
 from bssci.center.variable_mac import VariableMac, run_variable_mac
-from bssci.clock import Clock
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.settings import Settings, changeable
+from bssci.system import logs
+from bssci.system.clock import Clock
 from bssci.wire.messages import Att
 
 LIVE = (

@@ -36,10 +36,10 @@ from bssci.center.activity import Activities
 from bssci.center.attachments import Attachments
 from bssci.center.listening import Listening
 from bssci.center.sensors import Sensors
-from bssci.clock import Clock, Ticker
 from bssci.journal import Journal
 from bssci.journal.silences import SILENCES
 from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
+from bssci.system.clock import Clock, Ticker
 
 SLICE = 500
 """sensors that are looked at in one turn of the reactor"""

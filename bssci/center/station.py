@@ -26,9 +26,9 @@ from twisted.python.failure import Failure
 
 from bssci.center.batch import Batch
 from bssci.center.propagation import PROPAGATED, Propagation
-from bssci.clock import Clock
 from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, Reception, StationState, StationStatus
+from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
 from bssci.wire.outcomes import Answered, Completed, Outcome, Refused, Rejected, Requested

@@ -14,9 +14,9 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci.center.propagation import Propagation
 from bssci.center.station import Connection, Link, Services, Station
-from bssci.clock import Ticker
 from bssci.journal import Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
+from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp
 from bssci.wire.session import Session, decide_resume, decode_operation

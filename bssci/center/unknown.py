@@ -13,9 +13,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.sensors import Sensors
-from bssci.clock import Clock, Ticker
 from bssci.journal import Journal
 from bssci.model import EUI, Uplink
+from bssci.system.clock import Clock, Ticker
 
 MAX_SENSORS = 10_000
 """beyond, the one that was not heard for the longest time is forgotten"""

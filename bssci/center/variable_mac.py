@@ -14,8 +14,8 @@ from bssci.center.batch import Batch
 from bssci.center.errors import CommandError
 from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome
 from bssci.center.station import Connection, Link, Station
-from bssci.clock import Clock, Timer
 from bssci.model import EUI, Subpackets, VariableMacUplink
+from bssci.system.clock import Clock, Timer
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (
     Error,

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from bssci import bundles, endpoints, settings
 from bssci.cli.ports import listening_problems, reachable
-from bssci.files import prepare_directory
 from bssci.model import Sensor, eui_from_int
 from bssci.settings import Settings
 from bssci.settings_trial import cannot_listen
+from bssci.system.files import prepare_directory
 from bssci.web.accounts import FILE_NAME, LOCK_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]

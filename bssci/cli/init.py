@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bssci import bundles, certificates, settings
 from bssci.bundles import Made
-from bssci.files import prepare_directory, write_atomically
 from bssci.sinks import discovery
+from bssci.system.files import prepare_directory, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from bssci import logs
 from bssci.model import AnyEvent, SensorStatus, StationState, StationStatus, Uplink
 from bssci.sinks.interfaces import ISink, ISinkFactory
+from bssci.system import logs
 
 
 @implementer(ISink)

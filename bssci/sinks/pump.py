@@ -20,8 +20,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.clock import Timer
 from bssci.journal import Journal
+from bssci.system.clock import Timer
 
 BATCH = 500
 """events that a sink gets at once, at most"""

@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from bssci.center.stations import Stations
-from bssci.clock import Clock, Ticker
 from bssci.server_tls import ServerTLS
 from bssci.station.limits import ConnectionCount, Limits
 from bssci.station.protocol import StationProtocol
 from bssci.station.refusals import Refusals
+from bssci.system.clock import Clock, Ticker
 
 IDLE_TICK = 1.0
 """s between looks for silent stations"""

@@ -27,9 +27,9 @@ from zope.interface import implementer
 
 from bssci.center.station import Station
 from bssci.certificates import euis_of
-from bssci.clock import Timer
 from bssci.model import EUI, eui_from_int
 from bssci.station.identity import check_identity
+from bssci.system.clock import Timer
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import FrameDecoder

@@ -24,7 +24,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from bssci.files import write_atomically
+from bssci.system.files import write_atomically
 from bssci.web.routing import ROLES, Role
 
 FILE_NAME = "accounts.json"

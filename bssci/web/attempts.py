@@ -11,7 +11,7 @@ from ipaddress import IPv6Address, ip_address
 
 from twisted.internet.defer import Deferred
 
-from bssci.clock import Clock
+from bssci.system.clock import Clock
 
 PERIOD = 300.0
 """s"""

@@ -19,9 +19,9 @@ from cryptography.exceptions import InvalidSignature
 
 from bssci import bundles, certificates
 from bssci.certificates import CertificateError
-from bssci.fileset import replace_together
 from bssci.model import EUI
 from bssci.settings import Settings
+from bssci.system.fileset import replace_together
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
 WEB, MQTT = "web", "mqtt"

@@ -9,9 +9,9 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.clock import Clock, Timer
 from bssci.journal import Journal
 from bssci.model import AnyEvent
+from bssci.system.clock import Clock, Timer
 
 PACE = 0.1
 """s between readings"""

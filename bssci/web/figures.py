@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bssci.clock import Clock, Ticker
 from bssci.model import EUI, AnyEvent, Uplink
+from bssci.system.clock import Clock, Ticker
 from bssci.web.event_json import kind_of
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0)

@@ -19,8 +19,8 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 from zope.interface import implementer
 
-from bssci.clock import Clock, Ticker
 from bssci.model import EUI, AnyEvent
+from bssci.system.clock import Clock, Ticker
 from bssci.web.errors import ApiError
 from bssci.web.event_json import event_dict, kind_of, parties
 from bssci.web.event_search import contains, text_of

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from bssci import logs
+from bssci.system import logs
 from bssci.web.errors import invalid
 
 MAX_LINES = 5000

@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import Request
 from zope.interface import implementer
 
-from bssci.clock import Clock
+from bssci.system.clock import Clock
 from bssci.web.site import abort
 
 PATIENCE = 60.0

@@ -9,8 +9,8 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
 from bssci.center import ServiceCenter
-from bssci.clock import Clock
 from bssci.journal import StorageError
+from bssci.system.clock import Clock
 from bssci.web.context import Outside
 
 FRESH = 2.0

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center import ServiceCenter
-from bssci.clock import Clock, Ticker
+from bssci.system.clock import Clock, Ticker
 from bssci.web.figures import Figures
 
 INTERVAL = 60.0

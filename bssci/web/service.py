@@ -16,9 +16,9 @@ from twisted.web.http import Request
 
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
-from bssci.clock import Ticker
 from bssci.server_tls import ServerTLS
 from bssci.settings import SettingsError
+from bssci.system.clock import Ticker
 from bssci.web import openapi
 from bssci.web.accounts import AccountError, AccountFile
 from bssci.web.api.accounts import AccountRoutes

@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.clock import Clock, Ticker
-from bssci.files import write_atomically
+from bssci.system.clock import Clock, Ticker
+from bssci.system.files import write_atomically
 from bssci.web.accounts import Account
 
 IDLE = 12 * 3600.0

@@ -13,7 +13,7 @@ from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from bssci.clock import Timer
+from bssci.system.clock import Timer
 from bssci.web.routing import MAX_BODY
 
 MAX_CONNECTIONS = 500

@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred, succeed
 
-from bssci import bundles, fileset
+from bssci import bundles
 from bssci.certificates import CertificateError, check_pair, euis_of
 from bssci.model import EUI
+from bssci.system import fileset
 from bssci.web.context import Outside
 from tests.support.center import Line
 from tests.support.html import Document

@@ -9,10 +9,10 @@ import pytest
 from twisted.logger import Logger, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
-from bssci import logs
 from bssci.journal import StorageError
 from bssci.model import StationState, StationStatus
 from bssci.settings import SETTINGS, Settings
+from bssci.system import logs
 from bssci.web import sampler
 from bssci.web.context import Outside
 from bssci.web.service import WebAdmin
@@ -301,7 +301,7 @@ def test_base_stations_and_their_history(web: WebHouse) -> None:
 
 
 def test_the_log_has_levels_filters_and_a_bound(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bssci.logs._predicate", logs._predicate)
+    monkeypatch.setattr("bssci.system.logs._predicate", logs._predicate)
     book = web.admin.context.logbook
     book.start()
     try:

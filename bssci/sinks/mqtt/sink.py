@@ -12,7 +12,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.clock import Ticker
 from bssci.model import EUI, AnyEvent, StationState
 from bssci.settings import Settings
 from bssci.sinks.interfaces import ISink
@@ -22,6 +21,7 @@ from bssci.sinks.mqtt.embedded import EmbeddedBroker
 from bssci.sinks.mqtt.requests import Requests
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.values import MqttOffline
+from bssci.system.clock import Ticker
 
 EMBEDDED = "embedded"
 HEALTH_INTERVAL = 60.0

@@ -10,7 +10,7 @@ import pytest
 from twisted.logger import Logger, LogLevel, LogPublisher
 from twisted.python.failure import Failure
 
-from bssci import logs
+from bssci.system import logs
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import time
 
 from twisted.internet.task import Clock
 
-from bssci.clock import Ticker, use_monotonic_time
+from bssci.system.clock import Ticker, use_monotonic_time
 
 
 def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:

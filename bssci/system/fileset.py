@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bssci.files import write_atomically
+from bssci.system.files import write_atomically
 
 _PLAN = "plan.json"
 

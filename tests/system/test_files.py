@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bssci.files import prepare_directory, write_atomically
+from bssci.system.files import prepare_directory, write_atomically
 
 
 def test_content_and_mode(tmp_path: Path) -> None:

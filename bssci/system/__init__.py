@@ -1,0 +1,1 @@
+"""The ground floor: clock, files that survive a crash, logs."""

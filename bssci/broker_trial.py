@@ -15,7 +15,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bssci.certificates import CertificateError, read_certificates, read_client_pair
+from bssci.certificates.reading import CertificateError, read_certificates, read_client_pair
 from bssci.settings import Settings
 
 EMBEDDED = "embedded"

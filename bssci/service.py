@@ -24,10 +24,10 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
-from bssci.certificates import CertificateError
+from bssci.certificates.reading import CertificateError
+from bssci.certificates.server import ServerTLS
 from bssci.endpoints import EndpointsError
 from bssci.journal import Journal, JournalError, StorageError
-from bssci.server_tls import ServerTLS
 from bssci.settings import Settings, SettingsError
 from bssci.sinks import discovery
 from bssci.sinks.pump import Pump

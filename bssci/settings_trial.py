@@ -10,7 +10,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bssci import endpoints
-from bssci.certificates import CertificateError, check_pair, read_certificates, read_client_pair, read_pair
+from bssci.certificates.reading import (
+    CertificateError,
+    check_pair,
+    read_certificates,
+    read_client_pair,
+    read_pair,
+)
 from bssci.settings import Settings, SettingsError
 from bssci.system.files import prepare_directory
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bssci import bundles
+from bssci.certificates import bundles
 from bssci.settings import Settings, SettingsError
 from bssci.settings_trial import refuse_unusable
 

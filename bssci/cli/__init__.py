@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from bssci import __version__
-from bssci.certificates import CertificateError
+from bssci.certificates.reading import CertificateError
 from bssci.endpoints import EndpointsError
 from bssci.settings import SettingsError
 

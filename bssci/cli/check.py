@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bssci import certificates, endpoints, settings
+from bssci import endpoints, settings
 from bssci.broker_trial import EMBEDDED, try_broker
+from bssci.certificates import reading as certificates
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError
 from bssci.journal.database import check_file

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci import bundles, endpoints, settings
+from bssci import endpoints, settings
+from bssci.certificates import bundles
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import Sensor, eui_from_int
 from bssci.settings import Settings

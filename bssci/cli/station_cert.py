@@ -6,7 +6,8 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from bssci import bundles, settings
+from bssci import settings
+from bssci.certificates import bundles
 from bssci.model import EUI, parse_eui
 
 

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from bssci.center.stations import Stations
-from bssci.server_tls import ServerTLS
+from bssci.certificates.server import ServerTLS
 from bssci.station.limits import ConnectionCount, Limits
 from bssci.station.protocol import StationProtocol
 from bssci.station.refusals import Refusals

@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.center.station import Station
-from bssci.certificates import euis_of
+from bssci.certificates.reading import euis_of
 from bssci.model import EUI, eui_from_int
 from bssci.station.identity import check_identity
 from bssci.system.clock import Timer

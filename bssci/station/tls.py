@@ -11,8 +11,8 @@ from OpenSSL import crypto
 from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 from twisted.logger import Logger
 
-from bssci.certificates import check_pair, read_certificates, read_key
-from bssci.server_tls import identity
+from bssci.certificates.reading import check_pair, read_certificates, read_key
+from bssci.certificates.server import identity
 
 
 @dataclass(frozen=True)

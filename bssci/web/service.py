@@ -16,7 +16,7 @@ from twisted.web.http import Request
 
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
-from bssci.server_tls import ServerTLS
+from bssci.certificates.server import ServerTLS
 from bssci.settings import SettingsError
 from bssci.system.clock import Ticker
 from bssci.web import openapi
@@ -60,7 +60,7 @@ class WebAdmin:
 
     :param now: Unix seconds.
     :raises bssci.settings.SettingsError: the file of accounts in STATE_DIR is not readable.
-    :raises bssci.certificates.CertificateError: WEB_TLS is on and its files cannot be used.
+    :raises bssci.certificates.reading.CertificateError: WEB_TLS is on and its files cannot be used.
     """
 
     log = Logger()

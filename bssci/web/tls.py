@@ -7,8 +7,8 @@ from pathlib import Path
 
 from twisted.internet.ssl import CertificateOptions
 
-from bssci.certificates import read_pair
-from bssci.server_tls import identity
+from bssci.certificates.reading import read_pair
+from bssci.certificates.server import identity
 from bssci.settings import Settings
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bssci import bundles
+from bssci.certificates import bundles
 from tests.support.running_service import RunningService
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bssci import certificates
+from bssci.certificates import reading as certificates
 from bssci.cli import main
 from bssci.cli.init import local_hosts
 from bssci.sinks import SinkSetting, discovery

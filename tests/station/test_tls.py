@@ -10,8 +10,8 @@ import pytest
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 
-from bssci.certificates import CertificateError
-from bssci.server_tls import ServerTLS
+from bssci.certificates.reading import CertificateError
+from bssci.certificates.server import ServerTLS
 from bssci.station.tls import StationFiles
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
-from bssci.server_tls import ServerTLS
+from bssci.certificates.server import ServerTLS
 from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits
 from bssci.station.tls import StationFiles

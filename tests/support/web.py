@@ -19,9 +19,9 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from werkzeug.routing import Rule
 
-from bssci import bundles
 from bssci.center import ServiceCenter
 from bssci.center.configuration import Configuration
+from bssci.certificates import bundles
 from bssci.model import AnyEvent
 from bssci.web.accounts import Account, AccountFile
 from bssci.web.context import Outside

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred, succeed
 
-from bssci import bundles
-from bssci.certificates import CertificateError, check_pair, euis_of
+from bssci.certificates import bundles
+from bssci.certificates.reading import CertificateError, check_pair, euis_of
 from bssci.model import EUI
 from bssci.system import fileset
 from bssci.web.context import Outside

@@ -21,8 +21,8 @@ from twisted.web.client import (
 )
 from twisted.web.http_headers import Headers
 
-from bssci.certificates import CertificateError
-from bssci.server_tls import ServerTLS
+from bssci.certificates.reading import CertificateError
+from bssci.certificates.server import ServerTLS
 from bssci.settings import SettingsError
 from bssci.web import site
 from bssci.web.service import WebAdmin

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bssci import bundles
+from bssci.certificates import bundles
 from bssci.wire.messages import Status, StatusRsp
 from tests.support.center import Line
 from tests.support.html import Document

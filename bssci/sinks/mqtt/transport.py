@@ -22,7 +22,7 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
-from bssci.certificates import read_certificates, read_client_pair
+from bssci.certificates.reading import read_certificates, read_client_pair
 from bssci.sinks.mqtt.values import MqttSettings
 
 CONNECT_TIMEOUT = 10.0
@@ -39,7 +39,7 @@ async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStrea
     What carries it is returned as soon as that is there: TLS, websocket and
     MQTT may still be shaking hands.
 
-    :raises bssci.certificates.CertificateError: for a file that cannot be used, naming file and setting
+    :raises bssci.certificates.reading.CertificateError: a file that cannot be used, naming file and setting
     :raises twisted.internet.error.ConnectError: and others, if nobody answers
     """
     endpoint: IStreamClientEndpoint = HostnameEndpoint(
@@ -63,7 +63,7 @@ async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStrea
 def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
     """TLS as ``settings`` want it: who may be at the other end, and who we are. Reads files.
 
-    :raises bssci.certificates.CertificateError: for a file that cannot be used, naming file and setting
+    :raises bssci.certificates.reading.CertificateError: a file that cannot be used, naming file and setting
     """
     trust, identity = None, {}
     if settings.ca_file:

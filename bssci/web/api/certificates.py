@@ -8,12 +8,8 @@ from typing import Any
 
 from twisted.internet.defer import DeferredLock
 
-from bssci.certificates import CertificateError
-from bssci.settings_trial import try_other_files
-from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
-from bssci.web.api.service import CHANGES, changes_of
-from bssci.web.call import Call, Reply, member
-from bssci.web.certificate_store import (
+from bssci.certificates.reading import CertificateError
+from bssci.certificates.store import (
     CA,
     CA_KEY,
     FILES,
@@ -23,6 +19,10 @@ from bssci.web.certificate_store import (
     CertificateStore,
     split_pem,
 )
+from bssci.settings_trial import try_other_files
+from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
+from bssci.web.api.service import CHANGES, changes_of
+from bssci.web.call import Call, Reply, member
 from bssci.web.context import Context
 from bssci.web.errors import ApiError, invalid, not_found
 from bssci.web.routing import Parameter, may, route

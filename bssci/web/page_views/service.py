@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from bssci.center.configuration import setting_text
+from bssci.certificates.store import BUNDLE
 from bssci.web.api.events import filter_of
 from bssci.web.api.schemas import before
 from bssci.web.call import Call
-from bssci.web.certificate_store import BUNDLE
 from bssci.web.errors import ApiError
 from bssci.web.logbook import LEVELS
 from bssci.web.page_views.base import PageData, arguments, range_name

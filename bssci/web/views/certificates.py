@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import Any
 
-from bssci.web.certificate_store import BUNDLE, CertificateStore
+from bssci.certificates.store import BUNDLE, CertificateStore
 from bssci.web.context import Context
 from bssci.web.views.stations import days_left
 

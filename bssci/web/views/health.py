@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from bssci.web.certificate_store import BUNDLE
+from bssci.certificates.store import BUNDLE
 from bssci.web.pages import link
 
 OLD_BACKLOG = 60.0

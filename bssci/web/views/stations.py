@@ -8,7 +8,7 @@ from typing import Any
 from cryptography import x509
 
 from bssci.center.station import Connection, Station
-from bssci.certificates import describe
+from bssci.certificates.reading import describe
 from bssci.model import EUI, StationState, StationStatus
 from bssci.web.context import Context
 from bssci.web.errors import not_found

@@ -19,7 +19,7 @@ from twisted.internet.error import (
 )
 from twisted.python.failure import Failure
 
-from bssci.certificates import CertificateError, certificate_to_pem, key_to_pem
+from bssci.certificates.reading import CertificateError, certificate_to_pem, key_to_pem
 from bssci.sinks.mqtt.transport import explain, tls_options
 from bssci.sinks.mqtt.values import MqttSettings
 from tests.support.tls import tls_files  # noqa: F401

@@ -17,7 +17,7 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.certificates import CertificateError, PrivateKey
+from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.system.clock import Clock, Ticker
 
 CHECK_INTERVAL = 5.0

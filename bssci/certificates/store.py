@@ -17,8 +17,9 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from bssci import bundles, certificates
-from bssci.certificates import CertificateError
+from bssci.certificates import bundles
+from bssci.certificates import reading as certificates
+from bssci.certificates.reading import CertificateError
 from bssci.model import EUI
 from bssci.settings import Settings
 from bssci.system.fileset import replace_together

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from bssci import certificates
-from bssci.certificates import Authority, CertificateError, PrivateKey
+from bssci.certificates import reading as certificates
+from bssci.certificates.reading import Authority, CertificateError, PrivateKey
 from bssci.model import EUI
 from bssci.system.files import write_atomically
 

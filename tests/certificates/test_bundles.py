@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bssci import bundles, certificates
-from bssci.certificates import CertificateError
+from bssci.certificates import bundles
+from bssci.certificates import reading as certificates
+from bssci.certificates.reading import CertificateError
 from bssci.model import EUI
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

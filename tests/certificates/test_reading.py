@@ -12,8 +12,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bssci import bundles, certificates
-from bssci.certificates import Authority, CertificateError, certificate_to_pem, key_to_pem
+from bssci.certificates import bundles
+from bssci.certificates import reading as certificates
+from bssci.certificates.reading import Authority, CertificateError, certificate_to_pem, key_to_pem
 from bssci.model import EUI
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -37,7 +37,7 @@ bench: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.installed-broker
-	$(BIN)/python -m bssci.settings > docs/settings.md
+	$(BIN)/python -m bssci.settings.table > docs/settings.md
 
 # Some tests talk to the broker mosquitto or drive the browser chromium. What cannot be had is named here, and
 # the tests that need it are skipped and named in the summary.

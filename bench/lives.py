@@ -20,9 +20,9 @@ from twisted.internet.defer import ensureDeferred
 
 from bench import processes
 from bssci.center import ServiceCenter
-from bssci.center.configuration import Configuration
 from bssci.journal import Journal, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest
+from bssci.settings.configuration import Configuration
 from bssci.simulator.configuration import FIRST_SENSOR
 
 BATCH = 1000

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bssci.certificates.reading import CertificateError, read_certificates, read_client_pair
-from bssci.settings import Settings
+from bssci.settings.table import Settings
 
 EMBEDDED = "embedded"
 """as MQTT_BROKER"""

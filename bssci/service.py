@@ -23,12 +23,12 @@ from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci.center import ServiceCenter
-from bssci.center.configuration import Configuration
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
 from bssci.endpoints import EndpointsError
 from bssci.journal import Journal, JournalError, StorageError
-from bssci.settings import Settings, SettingsError
+from bssci.settings.configuration import Configuration
+from bssci.settings.table import Settings, SettingsError
 from bssci.sinks import discovery
 from bssci.sinks.pump import Pump
 from bssci.station.factory import LimitedTLSFactory, StationFactory

@@ -12,8 +12,9 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python import usage
 
-from bssci import __version__, settings
-from bssci.center.configuration import Configuration
+from bssci import __version__
+from bssci.settings import table as settings
+from bssci.settings.configuration import Configuration
 from bssci.sinks import discovery
 from bssci.system import logs
 

@@ -13,7 +13,7 @@ import pytest
 
 from bssci import broker_trial
 from bssci.broker_trial import try_broker
-from bssci.settings import Settings, load
+from bssci.settings.table import Settings, load
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.tls import Authority, TLSFiles, tls_files
 

@@ -11,8 +11,8 @@ from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 
 from bssci import service as service_module
-from bssci.center.configuration import Configuration
 from bssci.service import BssciService, StartError
+from bssci.settings.configuration import Configuration
 from tests.support.tls import TLSFiles
 
 

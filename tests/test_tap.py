@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from twisted.python import usage
 
-from bssci import settings, tap
+from bssci import tap
+from bssci.settings import table as settings
 from bssci.sinks import discovery
 from bssci.sinks.interfaces import SinkSetting
 

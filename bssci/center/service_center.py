@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci.center.activity import Activities
 from bssci.center.attachments import Attachments
-from bssci.center.configuration import CREDENTIALS, Configuration, setting_text
 from bssci.center.deduplication import Deduplication
 from bssci.center.downlinks import Downlinks
 from bssci.center.errors import CommandError
@@ -34,7 +33,8 @@ from bssci.center.unknown import UnknownSensor, UnknownSensors
 from bssci.center.variable_mac import VariableMac, run_variable_mac
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
-from bssci.settings import Settings, changeable
+from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
+from bssci.settings.table import Settings, changeable
 from bssci.system import logs
 from bssci.system.clock import Clock
 from bssci.wire.messages import Att

@@ -21,7 +21,7 @@ from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.reading import CertificateError
 from bssci.model import EUI
-from bssci.settings import Settings
+from bssci.settings.table import Settings
 from bssci.system.fileset import replace_together
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"

@@ -12,14 +12,15 @@ from typing import Literal, NamedTuple
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bssci import endpoints, settings
+from bssci import endpoints
 from bssci.broker_trial import EMBEDDED, try_broker
 from bssci.certificates import reading as certificates
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError
 from bssci.journal.database import check_file
-from bssci.settings import Settings
-from bssci.settings_trial import listening_places, try_log_file, try_state_directory
+from bssci.settings import table as settings
+from bssci.settings.table import Settings
+from bssci.settings.trial import listening_places, try_log_file, try_state_directory
 from bssci.sinks import discovery
 from bssci.web.tls import WebFiles
 

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci import endpoints, settings
+from bssci import endpoints
 from bssci.certificates import bundles
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import Sensor, eui_from_int
-from bssci.settings import Settings
-from bssci.settings_trial import cannot_listen
+from bssci.settings import table as settings
+from bssci.settings.table import Settings
+from bssci.settings.trial import cannot_listen
 from bssci.system.files import prepare_directory
 from bssci.web.accounts import FILE_NAME, LOCK_NAME
 

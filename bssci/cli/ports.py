@@ -6,8 +6,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-from bssci.settings import Settings
-from bssci.settings_trial import cannot_listen, listening_places
+from bssci.settings.table import Settings
+from bssci.settings.trial import cannot_listen, listening_places
 
 
 def listening_problems(chosen: Settings) -> Iterator[tuple[str, str]]:

@@ -6,9 +6,9 @@ import argparse
 import os
 from datetime import UTC, datetime
 
-from bssci import settings
 from bssci.certificates import bundles
 from bssci.model import EUI, parse_eui
+from bssci.settings import table as settings
 
 
 def _eui(text: str) -> EUI:

@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import UTC, datetime
 
-from bssci import settings
+from bssci.settings import table as settings
 from bssci.web.accounts import AccountError, AccountFile
 from bssci.web.routing import ROLES
 

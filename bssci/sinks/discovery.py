@@ -12,7 +12,7 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from bssci import plugins
-from bssci.settings import SETTINGS, Settings, SettingsError
+from bssci.settings.table import SETTINGS, Settings, SettingsError
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 
 _log = Logger()

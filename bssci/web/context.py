@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from bssci.broker_trial import try_broker
 from bssci.center import ServiceCenter
-from bssci.center.configuration import Configuration
 from bssci.journal import Journal
-from bssci.settings import Settings
+from bssci.settings.configuration import Configuration
+from bssci.settings.table import Settings
 from bssci.system.clock import Clock
 from bssci.web.audit import Audit
 from bssci.web.feed import Feed

@@ -15,9 +15,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.http import Request
 
 from bssci.center import ServiceCenter
-from bssci.center.configuration import Configuration
 from bssci.certificates.server import ServerTLS
-from bssci.settings import SettingsError
+from bssci.settings.configuration import Configuration
+from bssci.settings.table import SettingsError
 from bssci.system.clock import Ticker
 from bssci.web import openapi
 from bssci.web.accounts import AccountError, AccountFile
@@ -59,7 +59,7 @@ class WebAdmin:
     """Serves pages and API on WEB_HOST and WEB_PORT.
 
     :param now: Unix seconds.
-    :raises bssci.settings.SettingsError: the file of accounts in STATE_DIR is not readable.
+    :raises bssci.settings.table.SettingsError: the file of accounts in STATE_DIR is not readable.
     :raises bssci.certificates.reading.CertificateError: WEB_TLS is on and its files cannot be used.
     """
 
@@ -153,7 +153,7 @@ class WebAdmin:
             await self.guard.changed(self.guard.file.forget_changes, len(changes))
 
     def listen(self) -> None:
-        """:raises bssci.settings.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
+        """:raises bssci.settings.table.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
         factory: Any = self.site
         if self._tls is not None:
             factory = TLSMemoryBIOFactory(self._tls, False, factory, self._reactor)

@@ -9,7 +9,7 @@ from twisted.internet.ssl import CertificateOptions
 
 from bssci.certificates.reading import read_pair
 from bssci.certificates.server import identity
-from bssci.settings import Settings
+from bssci.settings.table import Settings
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bssci import endpoints, settings
+from bssci import endpoints
 from bssci.cli import demo, main
+from bssci.settings import table as settings
 from bssci.simulator import cli as simulator_cli
 from bssci.web.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
 

@@ -13,7 +13,7 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.settings import load
+from bssci.settings.table import load
 from bssci.sinks import ISink, ISinkFactory, SinkSetting, discovery
 from bssci.sinks.discovery import SinkError
 

@@ -20,9 +20,9 @@ from twisted.internet.testing import StringTransport
 from werkzeug.routing import Rule
 
 from bssci.center import ServiceCenter
-from bssci.center.configuration import Configuration
 from bssci.certificates import bundles
 from bssci.model import AnyEvent
+from bssci.settings.configuration import Configuration
 from bssci.web.accounts import Account, AccountFile
 from bssci.web.context import Outside
 from bssci.web.routing import ROLES

@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers
 
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
-from bssci.settings import SettingsError
+from bssci.settings.table import SettingsError
 from bssci.web import site
 from bssci.web.service import WebAdmin
 from bssci.web.tls import WebFiles

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from bssci.journal import StorageError
 from bssci.model import StationState, StationStatus
-from bssci.settings import SETTINGS, Settings
+from bssci.settings.table import SETTINGS, Settings
 from bssci.system import logs
 from bssci.web import sampler
 from bssci.web.context import Outside
@@ -112,7 +112,7 @@ def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
 @pytest.fixture
 def free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else runs on this machine."""
-    monkeypatch.setattr("bssci.settings_trial.cannot_listen", lambda host, port: None)
+    monkeypatch.setattr("bssci.settings.trial.cannot_listen", lambda host, port: None)
 
 
 @pytest.mark.usefixtures("free_ports")

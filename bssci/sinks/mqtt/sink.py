@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent, StationState
-from bssci.settings import Settings
+from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings

@@ -19,7 +19,7 @@ from bssci.certificates.store import (
     CertificateStore,
     split_pem,
 )
-from bssci.settings_trial import try_other_files
+from bssci.settings.trial import try_other_files
 from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.api.service import CHANGES, changes_of
 from bssci.web.call import Call, Reply, member

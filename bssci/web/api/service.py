@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from bssci.broker_trial import EMBEDDED
-from bssci.center.configuration import setting_text
-from bssci.settings import MASK
+from bssci.settings.configuration import setting_text
+from bssci.settings.table import MASK
 from bssci.web.api.schemas import (
     BEFORE,
     DRY_RUN,

@@ -6,8 +6,8 @@ import re
 from itertools import groupby
 from typing import Any
 
-from bssci.center.configuration import setting_text
 from bssci.certificates.store import BUNDLE
+from bssci.settings.configuration import setting_text
 from bssci.web.api.events import filter_of
 from bssci.web.api.schemas import before
 from bssci.web.call import Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bssci.settings import MASK, SETTINGS, Setting, Settings
+from bssci.settings.table import MASK, SETTINGS, Setting, Settings
 from bssci.web.context import Context
 
 GROUPS = (

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from bssci.model import EUI, StationState
-from bssci.settings import load
+from bssci.settings.table import load
 from bssci.sinks import ISink, discovery
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt import sink as sink_module

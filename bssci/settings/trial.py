@@ -17,7 +17,7 @@ from bssci.certificates.reading import (
     read_client_pair,
     read_pair,
 )
-from bssci.settings import Settings, SettingsError
+from bssci.settings.table import Settings, SettingsError
 from bssci.system.files import prepare_directory
 
 STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE")

@@ -12,12 +12,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
-from bssci import settings
 from bssci.center.errors import CommandError
 from bssci.journal import JournalError
 from bssci.journal.database import check_file
-from bssci.settings import SETTINGS, Origin, Settings
-from bssci.settings_trial import listening_places, refuse_unusable
+from bssci.settings import table as settings
+from bssci.settings.table import SETTINGS, Origin, Settings
+from bssci.settings.trial import listening_places, refuse_unusable
 
 CREDENTIALS = frozenset({"MQTT_USERNAME", "MQTT_PASSWORD"})
 """never told to, nor taken from, MQTT"""

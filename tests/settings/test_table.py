@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from bssci import settings
-from bssci.settings import SETTINGS, Settings, SettingsError
+from bssci.settings import table as settings
+from bssci.settings.table import SETTINGS, Settings, SettingsError
 
 ROOT = Path(__file__).parent.parent
 NO_FILE = Path("/nonexistent/.env")

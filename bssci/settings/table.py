@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar
 
 from dotenv.parser import Binding, parse_stream
 
-from bssci import parsers
 from bssci.model import EUI
-from bssci.parsers import Parser
+from bssci.settings import parsers
+from bssci.settings.parsers import Parser
 from bssci.system.files import write_atomically
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bssci.certificates import bundles
-from bssci.settings import Settings, SettingsError
-from bssci.settings_trial import refuse_unusable
+from bssci.settings.table import Settings, SettingsError
+from bssci.settings.trial import refuse_unusable
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 
-from bssci.center.configuration import Configuration, setting_text
 from bssci.center.errors import CommandError
-from bssci.settings import MASK, Settings
+from bssci.settings.configuration import Configuration, setting_text
+from bssci.settings.table import MASK, Settings
 from tests.support.center import result_of
 
 Make = Callable[..., Configuration]
@@ -83,7 +83,7 @@ def test_a_file_that_cannot_be_written(make: Make, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     configuration = make()
-    monkeypatch.setattr("bssci.center.configuration.os.replace", refuse)
+    monkeypatch.setattr("bssci.settings.configuration.os.replace", refuse)
     with pytest.raises(CommandError, match="No space left") as raised:
         result_of(configuration.change({"STATUS_INTERVAL": "60"}))
     assert raised.value.code == "unavailable"
@@ -153,7 +153,7 @@ def test_a_state_directory_with_another_file_in_the_journals_place(make: Make, t
 
 def test_ports_that_the_service_itself_has_are_not_tried(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[int] = []
-    monkeypatch.setattr("bssci.settings_trial.cannot_listen", lambda host, port: tried.append(port))
+    monkeypatch.setattr("bssci.settings.trial.cannot_listen", lambda host, port: tried.append(port))
     configuration = make({"listen-host": "127.0.0.1"})
     result_of(configuration.change({"LISTEN_PORT": "16018,16019", "WEB_PORT": "5001"}))
     assert tried == [16019, 5001]

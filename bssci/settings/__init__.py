@@ -1,0 +1,1 @@
+"""Settings: their table, what they allow, where they come from and how they change."""

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from bssci.center.outcomes import Answers, Outcomes
 from bssci.center.sensors import Changes, Sensors, fingerprint_of
 from bssci.journal import Attachment, Journal, StorageError
-from bssci.journal.attachments import ATTACHMENTS
+from bssci.journal.sqlite.attachments import ATTACHMENTS
 from bssci.model import EUI, Sensor
 from bssci.system.clock import Clock
 

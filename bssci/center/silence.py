@@ -37,7 +37,7 @@ from bssci.center.attachments import Attachments
 from bssci.center.listening import Listening
 from bssci.center.sensors import Sensors
 from bssci.journal import Journal
-from bssci.journal.silences import SILENCES
+from bssci.journal.sqlite.silences import SILENCES
 from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
 from bssci.system.clock import Clock, Ticker
 

@@ -3,13 +3,13 @@
 Nothing here knows why it is stored.
 """
 
-from bssci.journal.administration import AuditEntry
-from bssci.journal.attachments import Attachment
-from bssci.journal.downlinks import DownlinkPicture, Left, StoredDownlink
 from bssci.journal.errors import JournalBusy, JournalError, StorageError
-from bssci.journal.journal import Journal
 from bssci.journal.records import Activity, Registration, StationRecord, StoredSession
-from bssci.journal.silences import Silence
+from bssci.journal.sqlite.administration import AuditEntry
+from bssci.journal.sqlite.attachments import Attachment
+from bssci.journal.sqlite.downlinks import DownlinkPicture, Left, StoredDownlink
+from bssci.journal.sqlite.journal import Journal
+from bssci.journal.sqlite.silences import Silence
 
 __all__ = [
     "Activity",

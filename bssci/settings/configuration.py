@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from bssci.center.errors import CommandError
 from bssci.journal import JournalError
-from bssci.journal.database import check_file
+from bssci.journal.sqlite.database import check_file
 from bssci.settings import table as settings
 from bssci.settings.table import SETTINGS, Origin, Settings
 from bssci.settings.trial import listening_places, refuse_unusable

@@ -12,9 +12,10 @@ from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, succeed
 
-from bssci.journal import Journal, StorageError, database
-from bssci.journal.database import Database, load_schema
-from bssci.journal.worker import Submission, Worker
+from bssci.journal import Journal, StorageError
+from bssci.journal.sqlite import database
+from bssci.journal.sqlite.database import Database, load_schema
+from bssci.journal.sqlite.worker import Submission, Worker
 
 T = TypeVar("T")
 

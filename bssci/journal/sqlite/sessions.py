@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal.core import Core
 from bssci.journal.records import Registration, StoredSession
-from bssci.journal.statements import Row, SqlValue, execute_rows
-from bssci.journal.worker import Lane, Submission
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows
+from bssci.journal.sqlite.worker import Lane, Submission
 from bssci.model import EUI
 
 OperationKey = tuple[EUI, int]

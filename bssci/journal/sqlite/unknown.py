@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal.core import Core
-from bssci.journal.statements import execute_rows
-from bssci.journal.worker import Lane
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import execute_rows
+from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
 
 

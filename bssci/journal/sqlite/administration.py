@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal.core import Core
-from bssci.journal.statements import execute_rows
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import execute_rows
 
 MAX_AUDIT = 100_000
 """entries; the oldest go"""

@@ -30,7 +30,7 @@ _ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
 
 def load_schema() -> list[str]:
     """The SQL scripts that lead from nothing to the present schema; script N makes schema N."""
-    folder = resources.files("bssci.journal") / "schema"
+    folder = resources.files("bssci.journal.sqlite") / "schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(folder / name).read_text(encoding="utf-8") for name in names]
 

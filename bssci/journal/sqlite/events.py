@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal.database import Database
 from bssci.journal.errors import StorageError
-from bssci.journal.receptions import TRIMS, Receptions
-from bssci.journal.statements import Row, execute_rows, query_rows
-from bssci.journal.tail import Tail
-from bssci.journal.uplink_keys import LIMIT as KEYS_IN_MEMORY
-from bssci.journal.uplink_keys import UplinkKeys, delete_keys, waiting_keys
-from bssci.journal.worker import Lane, Reactor, Submission
+from bssci.journal.sqlite.database import Database
+from bssci.journal.sqlite.inbox import TRIMS, Receptions
+from bssci.journal.sqlite.statements import Row, execute_rows, query_rows
+from bssci.journal.sqlite.tail import Tail
+from bssci.journal.sqlite.uplink_keys import LIMIT as KEYS_IN_MEMORY
+from bssci.journal.sqlite.uplink_keys import UplinkKeys, delete_keys, waiting_keys
+from bssci.journal.sqlite.worker import Lane, Reactor, Submission
 from bssci.model import EUI, AnyEvent, Reception, Uplink, decode_event, encode_event
 
 log = Logger()

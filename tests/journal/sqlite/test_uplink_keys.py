@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.journal import events, uplink_keys
 from bssci.journal.errors import StorageError
+from bssci.journal.sqlite import events, uplink_keys
 from bssci.model import EUI
 from tests.support.journal import SENSOR, HeldWriter, disk_full, online, uplink
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.journal.tail import Tail
+from bssci.journal.sqlite.tail import Tail
 from tests.support.journal import online
 
 

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal.database import Database
 from bssci.journal.errors import StorageError
-from bssci.journal.worker import Lane, Reactor, Reader, Submission, Writer, WriterStatistics
+from bssci.journal.sqlite.database import Database
+from bssci.journal.sqlite.worker import Lane, Reactor, Reader, Submission, Writer, WriterStatistics
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -12,7 +12,7 @@ import pytest
 from twisted.internet import reactor
 
 from bssci.journal import Journal, JournalError
-from bssci.journal.database import APPLICATION_ID, FILE_NAME, Database, load_schema
+from bssci.journal.sqlite.database import APPLICATION_ID, FILE_NAME, Database, load_schema
 from tests.support.journal import STATION, reception, uplink
 
 MAX_BYTES = 2**30

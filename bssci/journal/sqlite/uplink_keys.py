@@ -14,8 +14,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from bssci.journal.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoint
-from bssci.journal.statements import execute_rows, query_rows
+from bssci.journal.sqlite.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoint
+from bssci.journal.sqlite.statements import execute_rows, query_rows
 from bssci.model import EUI
 
 LIMIT = 50_000

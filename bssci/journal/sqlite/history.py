@@ -13,8 +13,8 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal.core import Core
-from bssci.journal.statements import query_rows
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import query_rows
 from bssci.model import EUI, AnyEvent, StationStatus, decode_event
 
 log = Logger()

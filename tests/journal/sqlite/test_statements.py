@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from bssci.journal.statements import execute_rows, in_chunks, query_rows
+from bssci.journal.sqlite.statements import execute_rows, in_chunks, query_rows
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 511, 512, 513, 1300])

@@ -9,10 +9,10 @@ from typing import Literal
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal.core import Core
 from bssci.journal.records import Registration
-from bssci.journal.statements import execute_rows
-from bssci.journal.worker import Lane
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import execute_rows
+from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
 
 

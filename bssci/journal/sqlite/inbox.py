@@ -9,11 +9,11 @@ from twisted.internet import defer
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal.core import Core
-from bssci.journal.database import Database
 from bssci.journal.errors import JournalBusy
-from bssci.journal.sessions import WATERMARKS
-from bssci.journal.worker import Lane, Reactor, Submission
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.database import Database
+from bssci.journal.sqlite.sessions import WATERMARKS
+from bssci.journal.sqlite.worker import Lane, Reactor, Submission
 from bssci.model import EUI, Reception
 
 log = Logger()

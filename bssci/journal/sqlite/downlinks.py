@@ -11,9 +11,9 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal.events import Events
-from bssci.journal.statements import Row, execute_rows, query_rows
-from bssci.journal.worker import Lane
+from bssci.journal.sqlite.events import Events
+from bssci.journal.sqlite.statements import Row, execute_rows, query_rows
+from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Downlink
 
 log = Logger()

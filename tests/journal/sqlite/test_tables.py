@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from bssci.journal import Activity, StationRecord
-from bssci.journal.database import Database, load_schema
+from bssci.journal.sqlite.database import Database, load_schema
 from bssci.model import EUI
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, HeldWriter, online, uplink
 

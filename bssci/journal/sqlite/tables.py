@@ -8,11 +8,11 @@ from collections.abc import Iterable
 import msgspec
 from twisted.internet.defer import Deferred
 
-from bssci.journal.checkpoints import ACTIVITY, find_checkpoint, move_checkpoint
-from bssci.journal.core import Core
 from bssci.journal.records import Activity, StationRecord
-from bssci.journal.statements import Row, execute_rows
-from bssci.journal.worker import Lane
+from bssci.journal.sqlite.checkpoints import ACTIVITY, find_checkpoint, move_checkpoint
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import Row, execute_rows
+from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
 
 _STATION = (

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal.checkpoints import ACTIVITY, PATHS, find_checkpoint, move_checkpoint
-from bssci.journal.core import Core
-from bssci.journal.statements import execute_rows
+from bssci.journal.sqlite.checkpoints import ACTIVITY, PATHS, find_checkpoint, move_checkpoint
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.statements import execute_rows
 from bssci.model import EUI
 
 

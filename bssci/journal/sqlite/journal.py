@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bssci.journal.administration import Administration
-from bssci.journal.attachments import Attachments
-from bssci.journal.database import Database, load_schema
-from bssci.journal.downlinks import Downlinks
 from bssci.journal.errors import JournalError, StorageError
-from bssci.journal.events import Events
-from bssci.journal.facts import Facts
-from bssci.journal.history import History
-from bssci.journal.listening import Listening
-from bssci.journal.paths import Paths
-from bssci.journal.sessions import Sessions
-from bssci.journal.silences import Silences
-from bssci.journal.unknown import UnknownSensors
-from bssci.journal.worker import Reactor
+from bssci.journal.sqlite.administration import Administration
+from bssci.journal.sqlite.attachments import Attachments
+from bssci.journal.sqlite.database import Database, load_schema
+from bssci.journal.sqlite.downlinks import Downlinks
+from bssci.journal.sqlite.events import Events
+from bssci.journal.sqlite.history import History
+from bssci.journal.sqlite.listening import Listening
+from bssci.journal.sqlite.paths import Paths
+from bssci.journal.sqlite.sessions import Sessions
+from bssci.journal.sqlite.silences import Silences
+from bssci.journal.sqlite.tables import Facts
+from bssci.journal.sqlite.unknown import UnknownSensors
+from bssci.journal.sqlite.worker import Reactor
 
 MAX_BYTES = 16 * 1024**3
 MAX_PENDING = 100_000

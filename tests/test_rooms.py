@@ -104,7 +104,7 @@ def test_every_room_has_its_place() -> None:
 
 def test_a_violation_is_seen() -> None:
     assert violations("center", "from bssci.sinks.mqtt import client\nimport sqlite3") == [
-        "bssci.sinks.mqtt.client",
+        "bssci.mqtt.client",
         "sqlite3",
     ]
     assert violations("journal", "from bssci import center, __version__") == ["bssci.center"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from bssci.broker_trial import try_broker
 from bssci.center import ServiceCenter
 from bssci.journal import Journal
+from bssci.mqtt.trial import try_broker
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock

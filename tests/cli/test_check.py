@@ -12,8 +12,8 @@ from threading import Thread
 
 import pytest
 
-from bssci.broker_trial import try_broker
 from bssci.cli import check, main
+from bssci.mqtt.trial import try_broker
 
 pytestmark = pytest.mark.parts
 
@@ -33,7 +33,7 @@ def taken_port() -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> Path:
-    """A healthy installation; of its broker see ``tests/test_broker_trial.py``."""
+    """A healthy installation; of its broker see ``tests/mqtt/test_trial.py``."""
     monkeypatch.setattr(check, "try_broker", lambda settings: "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")

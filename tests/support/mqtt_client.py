@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
+from bssci.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
 from tests.support.mqtt_broker import FakeBroker, Kind
 
 SETTINGS = MqttSettings(host="broker.example", client_id="center", username="user", password="Pa55word")

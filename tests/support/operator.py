@@ -11,7 +11,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from tests.support.service import until
 
 ANSWERS = ("response", "status", "warning", "error", "dl/status", "dl/reception", "ul")

@@ -18,10 +18,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.sensor import Signal, Telegram
 from bssci.simulator.station import SimulatedStation
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
 from tests.support.tls import TLSFiles
 
 ROOT = Path(__file__).parent.parent.parent

@@ -24,8 +24,8 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.mqtt.values import Message
 from bssci.sinks.mqtt import sensor_payloads
-from bssci.sinks.mqtt.values import Message
 from bssci.sinks.mqtt.variable_mac import variable_mac_uplink
 
 _encode = msgspec.json.Encoder().encode

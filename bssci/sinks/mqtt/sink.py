@@ -13,14 +13,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent, StationState
+from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.embedded import EmbeddedBroker
+from bssci.mqtt.values import MqttOffline
 from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt import payloads
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
-from bssci.sinks.mqtt.embedded import EmbeddedBroker
 from bssci.sinks.mqtt.requests import Requests
 from bssci.sinks.mqtt.station_requests import StationRequests
-from bssci.sinks.mqtt.values import MqttOffline
 from bssci.system.clock import Ticker
 
 EMBEDDED = "embedded"

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bssci.broker_trial import EMBEDDED
+from bssci.mqtt.trial import EMBEDDED
 from bssci.settings.configuration import setting_text
 from bssci.settings.table import MASK
 from bssci.web.api.schemas import (

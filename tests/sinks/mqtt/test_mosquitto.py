@@ -10,9 +10,9 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import DeferredQueue
 
-from bssci.sinks.mqtt import client as client_module
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
-from bssci.sinks.mqtt.connection import MAXIMUM_PACKET
+from bssci.mqtt import client as client_module
+from bssci.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
+from bssci.mqtt.connection import MAXIMUM_PACKET
 from tests.support.mosquitto import Mosquitto, mosquitto  # noqa: F401
 from tests.support.tls import tls_files  # noqa: F401
 

@@ -13,12 +13,12 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from bssci.model import EUI, StationState
+from bssci.mqtt.client import MqttClient, MqttOffline
+from bssci.mqtt.embedded import BrokerFailed
 from bssci.settings.table import load
 from bssci.sinks import ISink, discovery
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt import sink as sink_module
-from bssci.sinks.mqtt.client import MqttClient, MqttOffline
-from bssci.sinks.mqtt.embedded import BrokerFailed
 from bssci.sinks.mqtt.sink import SETTINGS, MqttSink
 from tests.support.journal import uplink
 from tests.support.mqtt_broker import FakeBroker, Kind

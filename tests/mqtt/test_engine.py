@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from paho.mqtt.client import Client
 from paho.mqtt.enums import MQTTErrorCode
 
-from bssci.sinks.mqtt.engine import Engine, PacketGate, SkippedMessage
-from bssci.sinks.mqtt.values import MqttSettings
+from bssci.mqtt.engine import Engine, PacketGate, SkippedMessage
+from bssci.mqtt.values import MqttSettings
 from tests.support.mqtt_broker import Kind, packet, publish
 
 CONNACK = packet(Kind.CONNACK, b"\0\0")

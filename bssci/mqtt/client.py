@@ -13,9 +13,9 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from bssci.sinks.mqtt.connection import MqttConnection
-from bssci.sinks.mqtt.transport import IStream, connect, explain
-from bssci.sinks.mqtt.values import (
+from bssci.mqtt.connection import MqttConnection
+from bssci.mqtt.transport import IStream, connect, explain
+from bssci.mqtt.values import (
     Message,
     MessageReceived,
     MessageSkipped,
@@ -65,7 +65,7 @@ class MqttClient:
     :param on_message: called with topic, payload and whether the broker had
         retained it
     :param on_skipped: called with topic, size and the same of one that is too large to be taken
-    :param connect: see :func:`bssci.sinks.mqtt.transport.connect`
+    :param connect: see :func:`bssci.mqtt.transport.connect`
     """
 
     log = Logger()

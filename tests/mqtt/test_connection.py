@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bssci.sinks.mqtt.client import Message
-from bssci.sinks.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE, WINDOW
+from bssci.mqtt.client import Message
+from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE, WINDOW
 from tests.support.mqtt_broker import Kind, packet, publish
 from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
 

@@ -10,8 +10,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from bssci.sinks.mqtt.values import MqttSettings
-from bssci.sinks.mqtt.websocket import WebSocketLayer
+from bssci.mqtt.values import MqttSettings
+from bssci.mqtt.websocket import WebSocketLayer
 from tests.support.mqtt_broker import Wire
 
 

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bssci import broker_trial
-from bssci.broker_trial import try_broker
+from bssci.mqtt import trial as broker_trial
+from bssci.mqtt.trial import try_broker
 from bssci.settings.table import Settings, load
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.tls import Authority, TLSFiles, tls_files

@@ -13,7 +13,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.sinks.mqtt.broker_process import NOT_INSTALLED, PORT_TAKEN
+from bssci.mqtt.broker_process import NOT_INSTALLED, PORT_TAKEN
 
 START_TIMEOUT = 20.0
 """s from the start of the process to its first connection"""
@@ -130,7 +130,7 @@ class _Child(ProcessProtocol):
         self._gone: list[Deferred[None]] = []
         # The child finds the same packages as we do, however we came by them.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "bssci.sinks.mqtt.broker_process", "--port", str(port)]
+        command = [sys.executable, "-m", "bssci.mqtt.broker_process", "--port", str(port)]
         self._kill = reactor.callLater(START_TIMEOUT, self._end, f"not ready after {START_TIMEOUT:.0f} s")
         self._process = reactor.spawnProcess(self, sys.executable, command, environment)
 

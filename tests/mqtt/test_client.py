@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
-from bssci.sinks.mqtt import client as client_module
-from bssci.sinks.mqtt.client import Message
-from bssci.sinks.mqtt.connection import WINDOW
+from bssci.mqtt import client as client_module
+from bssci.mqtt.client import Message
+from bssci.mqtt.connection import WINDOW
 from tests.support.mqtt_broker import Kind, publish
 from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
 

@@ -20,8 +20,8 @@ from twisted.internet.error import (
 from twisted.python.failure import Failure
 
 from bssci.certificates.reading import CertificateError, certificate_to_pem, key_to_pem
-from bssci.sinks.mqtt.transport import explain, tls_options
-from bssci.sinks.mqtt.values import MqttSettings
+from bssci.mqtt.transport import explain, tls_options
+from bssci.mqtt.values import MqttSettings
 from tests.support.tls import tls_files  # noqa: F401
 
 

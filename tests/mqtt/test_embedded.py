@@ -13,10 +13,10 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from bssci.sinks.mqtt import client as client_module
-from bssci.sinks.mqtt import embedded
-from bssci.sinks.mqtt.client import Message, MqttClient, MqttSettings
-from bssci.sinks.mqtt.embedded import BrokerFailed, EmbeddedBroker
+from bssci.mqtt import client as client_module
+from bssci.mqtt import embedded
+from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.embedded import BrokerFailed, EmbeddedBroker
 
 pytest.importorskip("amqtt", reason="needs amqtt: pip install bssci[broker]")
 pytestmark = pytest.mark.parts
@@ -134,7 +134,7 @@ async def test_stopping_what_never_started(broker, failures):
 
 def child(port: int) -> subprocess.Popen:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bssci.sinks.mqtt.broker_process", "--port", str(port)],
+        [sys.executable, "-m", "bssci.mqtt.broker_process", "--port", str(port)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

@@ -24,9 +24,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.sinks.mqtt.engine import KEEPALIVE, Engine, PacketGate
-from bssci.sinks.mqtt.transport import IStream, explain
-from bssci.sinks.mqtt.values import Message, MqttOffline, MqttSettings, MqttStatistics
+from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
+from bssci.mqtt.transport import IStream, explain
+from bssci.mqtt.values import Message, MqttOffline, MqttSettings, MqttStatistics
 
 WINDOW = 100
 """messages that may wait for their acknowledgement at the broker"""
@@ -116,7 +116,7 @@ class MqttConnection(Protocol):
     # What the owner calls
 
     def publish(self, messages: Sequence[Message]) -> Deferred[None]:
-        """See :meth:`bssci.sinks.mqtt.client.MqttClient.publish`."""
+        """See :meth:`bssci.mqtt.client.MqttClient.publish`."""
         if self._lost or self._finishing:
             return fail(MqttOffline(self._reason or "the connection is closing"))
         if not messages:

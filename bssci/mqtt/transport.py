@@ -23,7 +23,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from bssci.certificates.reading import read_certificates, read_client_pair
-from bssci.sinks.mqtt.values import MqttSettings
+from bssci.mqtt.values import MqttSettings
 
 CONNECT_TIMEOUT = 10.0
 """s for each address of the broker"""
@@ -51,7 +51,7 @@ async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStrea
     outermost: Protocol = protocol
     if settings.transport == "websockets":
         # Only here, for it costs memory that a TCP connection need not pay.
-        from bssci.sinks.mqtt.websocket import WebSocketLayer
+        from bssci.mqtt.websocket import WebSocketLayer
 
         outermost = WebSocketLayer(settings, protocol)
     factory = Factory.forProtocol(lambda: outermost)

@@ -2,7 +2,7 @@
 
 paho asks :meth:`Client._create_socket` for its socket and speaks to that
 through ``recv``, ``send`` and ``close``. The method is not public, so the
-requirement stays ``paho-mqtt>=2.1,<3`` and ``tests/sinks/mqtt/test_engine.py``
+requirement stays ``paho-mqtt>=2.1,<3`` and ``tests/mqtt/test_engine.py``
 checks the seam.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from bssci.sinks.mqtt.values import MqttSettings
+from bssci.mqtt.values import MqttSettings
 
 KEEPALIVE = 30
 """s; a ping goes out when nothing else did for so long"""

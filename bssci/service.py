@@ -22,6 +22,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
+from bssci import extensions as discovery
 from bssci.center import ServiceCenter
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
@@ -29,7 +30,6 @@ from bssci.endpoints import EndpointsError
 from bssci.journal import Journal, JournalError, StorageError
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings, SettingsError
-from bssci.sinks import discovery
 from bssci.sinks.pump import Pump
 from bssci.station.factory import LimitedTLSFactory, StationFactory
 from bssci.station.limits import Limits

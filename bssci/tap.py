@@ -13,9 +13,9 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from bssci import __version__
+from bssci import extensions as discovery
 from bssci.settings import table as settings
 from bssci.settings.configuration import Configuration
-from bssci.sinks import discovery
 from bssci.system import logs
 
 _log = Logger()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from twisted.python import usage
 
+from bssci import extensions as discovery
 from bssci import tap
 from bssci.settings import table as settings
-from bssci.sinks import discovery
 from bssci.sinks.interfaces import SinkSetting
 
 

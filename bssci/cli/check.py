@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import endpoints
+from bssci import extensions as discovery
 from bssci.certificates import reading as certificates
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError
@@ -21,7 +22,6 @@ from bssci.mqtt.trial import EMBEDDED, try_broker
 from bssci.settings import table as settings
 from bssci.settings.table import Settings
 from bssci.settings.trial import listening_places, try_log_file, try_state_directory
-from bssci.sinks import discovery
 from bssci.web.tls import WebFiles
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bssci import extensions as discovery
 from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.bundles import Made
 from bssci.settings import table as settings
-from bssci.sinks import discovery
 from bssci.system.files import prepare_directory, write_atomically
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bssci import extensions as discovery
 from bssci.certificates import reading as certificates
 from bssci.cli import main
 from bssci.cli.init import local_hosts
-from bssci.sinks import SinkSetting, discovery
+from bssci.sinks import SinkSetting
 
 
 @pytest.fixture(autouse=True)

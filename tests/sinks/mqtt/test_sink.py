@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
+from bssci import extensions as discovery
 from bssci.model import EUI, StationState
 from bssci.mqtt.client import MqttClient, MqttOffline
 from bssci.mqtt.embedded import BrokerFailed
 from bssci.settings.table import load
-from bssci.sinks import ISink, discovery
+from bssci.sinks import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.sink import SETTINGS, MqttSink

@@ -13,9 +13,10 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bssci import extensions as discovery
+from bssci.extensions import SinkError
 from bssci.settings.table import load
-from bssci.sinks import ISink, ISinkFactory, SinkSetting, discovery
-from bssci.sinks.discovery import SinkError
+from bssci.sinks import ISink, ISinkFactory, SinkSetting
 
 
 @implementer(ISink)

@@ -24,9 +24,9 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci import extensions as discovery
 from bssci.center import ServiceCenter
+from bssci.center.devices.endpoints import EndpointsError
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
-from bssci.endpoints import EndpointsError
 from bssci.journal import Journal, JournalError, StorageError
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings, SettingsError

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
+from bssci.center.attachments.propagation import Propagated
 from bssci.center.batch import Batch
-from bssci.center.propagation import Propagated
 from bssci.center.station import Station
 from bssci.model import EUI, Reception, StationStatus, Subpackets, eui_from_int
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp, UlData, UlDataRsp
@@ -93,7 +93,7 @@ class Statuses:
 
 
 class Propagations:
-    """§5.8, §5.9: the answers; :class:`bssci.center.propagation.Propagation` asks."""
+    """§5.8, §5.9: the answers; :class:`bssci.center.attachments.propagation.Propagation` asks."""
 
     def __init__(
         self, now: Callable[[], float], registered: Callable[[EUI], None] = lambda eui: None

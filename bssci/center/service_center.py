@@ -11,28 +11,28 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.center.activity import Activities
-from bssci.center.attachments import Attachments
-from bssci.center.deduplication import Deduplication
-from bssci.center.downlinks import Downlinks
-from bssci.center.errors import CommandError
-from bssci.center.listening import Listening
-from bssci.center.over_the_air import Observer, OverTheAir
+from bssci.center.attachments.attachments import Attachments
+from bssci.center.attachments.over_the_air import Observer, OverTheAir
+from bssci.center.attachments.propagation import Propagation
+from bssci.center.commands import SensorCommands
+from bssci.center.devices.reports import sensor_report
+from bssci.center.devices.sensors import Sensors
+from bssci.center.downlinks.downlinks import Downlinks
 from bssci.center.parts import Pings, Propagations, Statuses, Uplinks
-from bssci.center.paths import Paths
-from bssci.center.propagation import Propagation
-from bssci.center.reports import sensor_report
 from bssci.center.retention import Retention
-from bssci.center.sensor_commands import SensorCommands
-from bssci.center.sensors import Sensors
-from bssci.center.silence import Silence
+from bssci.center.silence.listening import Listening
+from bssci.center.silence.silence import Silence
 from bssci.center.station import Connection, Services, Station, methods
 from bssci.center.stations import Stations, Watcher
 from bssci.center.turns import Turns
-from bssci.center.unknown import UnknownSensor, UnknownSensors
+from bssci.center.uplinks.activity import Activities
+from bssci.center.uplinks.deduplication import Deduplication
+from bssci.center.uplinks.paths import Paths
+from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
 from bssci.center.variable_mac import VariableMac, run_variable_mac
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
+from bssci.model.commands import CommandError
 from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
 from bssci.settings.table import Settings, changeable
 from bssci.system import logs

@@ -24,8 +24,8 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bssci.center.attachments.propagation import PROPAGATED, Propagation
 from bssci.center.batch import Batch
-from bssci.center.propagation import PROPAGATED, Propagation
 from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, Reception, StationState, StationStatus
 from bssci.system.clock import Clock

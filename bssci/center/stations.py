@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.center.propagation import Propagation
+from bssci.center.attachments.propagation import Propagation
 from bssci.center.station import Connection, Link, Services, Station
 from bssci.journal import Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from bssci import __version__
+from bssci.center.devices.endpoints import EndpointsError
 from bssci.certificates.reading import CertificateError
-from bssci.endpoints import EndpointsError
 from bssci.settings.table import SettingsError
 
 COMMANDS = {

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bssci import endpoints
 from bssci import extensions as discovery
+from bssci.center.devices import endpoints
 from bssci.certificates import reading as certificates
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError

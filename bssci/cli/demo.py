@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci import endpoints
+from bssci.center.devices import endpoints
 from bssci.certificates import bundles
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import Sensor, eui_from_int

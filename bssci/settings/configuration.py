@@ -12,9 +12,9 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
-from bssci.center.errors import CommandError
 from bssci.journal import JournalError
 from bssci.journal.sqlite.database import check_file
+from bssci.model.commands import CommandError
 from bssci.settings import table as settings
 from bssci.settings.table import SETTINGS, Origin, Settings
 from bssci.settings.trial import listening_places, refuse_unusable

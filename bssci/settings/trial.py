@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci import endpoints
+from bssci.center.devices import endpoints
 from bssci.certificates.reading import (
     CertificateError,
     check_pair,

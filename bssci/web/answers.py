@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from bssci.center.outcomes import Outcomes, shortfall
+from bssci.center.attachments.answers import Outcomes, shortfall
 from bssci.model import EUI
 from bssci.web.call import Reply
 

@@ -16,8 +16,8 @@ from twisted.web.http import Request
 from twisted.web.resource import IResource
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from bssci.center.errors import CommandError
 from bssci.journal import StorageError
+from bssci.model.commands import CommandError
 from bssci.web.call import Call, Identity, Reply, Streamed, form_of, wants_json
 from bssci.web.errors import ApiError, from_command
 from bssci.web.guard import CSRF_HEADER, Guard

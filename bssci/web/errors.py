@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.center.errors import CommandError
+from bssci.model.commands import CommandError
 
 STATUS_OF_COMMAND = {
     "invalid": 422,

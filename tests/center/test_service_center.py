@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import ensureDeferred
 
-from bssci.center.errors import CommandError
+from bssci.model.commands import CommandError
 from bssci.system import logs
 from tests.support.center import House, Line, result_of
 

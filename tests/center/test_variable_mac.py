@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome
+from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome
 from bssci.center.station import Station
 from bssci.center.variable_mac import ANSWER_TIME, MacTypes
 from bssci.model import Subpackets, VariableMacUplink

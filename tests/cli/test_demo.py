@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bssci import endpoints
+from bssci.center.devices import endpoints
 from bssci.cli import demo, main
 from bssci.settings import table as settings
 from bssci.simulator import cli as simulator_cli

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 
-from bssci.center.errors import CommandError
+from bssci.model.commands import CommandError
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.settings.table import MASK, Settings
 from tests.support.center import result_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bssci.center.downlinks import Downlinks
-from bssci.center.paths import Paths
+from bssci.center.downlinks.downlinks import Downlinks
+from bssci.center.uplinks.paths import Paths
 from bssci.model import (
     EUI,
     Downlink,

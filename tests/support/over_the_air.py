@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.task import Clock
 
-from bssci.center.activity import Activities
-from bssci.center.attachments import Attachments
-from bssci.center.over_the_air import DetachVerifier, OverTheAir
+from bssci.center.attachments.attachments import Attachments
+from bssci.center.attachments.over_the_air import DetachVerifier, OverTheAir
+from bssci.center.attachments.propagation import Propagation
+from bssci.center.devices.sensors import Sensors
 from bssci.center.parts import Pings, Propagations, Statuses
-from bssci.center.propagation import Propagation
-from bssci.center.sensors import Sensors
 from bssci.center.station import Services, Station, methods
 from bssci.center.stations import Stations
+from bssci.center.uplinks.activity import Activities
 from bssci.center.variable_mac import VariableMac
 from bssci.model import EUI, Event, eui_to_int
 from bssci.wire.attach_crypto import attach_signature

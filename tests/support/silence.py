@@ -10,12 +10,12 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from bssci.center.activity import Activities
-from bssci.center.attachments import Attachments
-from bssci.center.listening import Listening
-from bssci.center.sensors import Sensors
-from bssci.center.silence import Silence, State
+from bssci.center.attachments.attachments import Attachments
+from bssci.center.devices.sensors import Sensors
+from bssci.center.silence.listening import Listening
+from bssci.center.silence.silence import Silence, State
 from bssci.center.turns import Turns
+from bssci.center.uplinks.activity import Activities
 from bssci.model import EUI, AnyEvent, Reception, SensorWarning, StationState, Uplink
 from tests.support.inline_journal import InlineJournal
 

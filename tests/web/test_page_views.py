@@ -9,7 +9,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from bssci.center.silence import Standing
+from bssci.center.silence.silence import Standing
 from bssci.journal import Registration
 from bssci.model import EUI, DownlinkStatus, Reception, SensorStatus, StationState, StationStatus, Uplink
 from bssci.web.page_views.service import device

@@ -11,9 +11,9 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 
-from bssci.center.downlink_json import NOT_YET_REVOKED
-from bssci.center.outcomes import AWAY, DONE, UNANSWERED, Outcome, Outcomes
-from bssci.center.sensors import Changes
+from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome, Outcomes
+from bssci.center.devices.sensors import Changes
+from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Uplink
 from bssci.web.answers import answer as answer_of
 from tests.support.center import result_of

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bssci.center import CommandError
-from bssci.center.downlink_json import reference
+from bssci.center.downlinks.request_json import reference
 from bssci.model import EUI, Sensor, SensorError, parse_sensor
 
 MAX_SIZE = 64 * 1024

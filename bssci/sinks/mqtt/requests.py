@@ -21,8 +21,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center import CommandError, ServiceCenter
-from bssci.center.downlink_json import NOT_YET_REVOKED, downlink_request
-from bssci.center.outcomes import Outcome, Outcomes, shortfall
+from bssci.center.attachments.answers import Outcome, Outcomes, shortfall
+from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.center.turns import Turns
 from bssci.journal import AuditEntry, StorageError
 from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, changed_fields, parse_eui

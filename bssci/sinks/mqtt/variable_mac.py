@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bssci.center.wireless_mbus import link_address
+from bssci.decoders.wireless_mbus import link_address
 from bssci.model import VariableMacUplink
 
 

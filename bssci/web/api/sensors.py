@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from bssci.center.downlink_json import NOT_YET_REVOKED, downlink_request
+from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, changed_fields, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings.table import MASK
 from bssci.web.answers import answer, outcome_of, outcomes_of

@@ -41,7 +41,7 @@ class Standing(NamedTuple):
     text: str
     """what a search looks through, in lower case"""
     state: str
-    """of :class:`bssci.center.silence.Silence`"""
+    """of :class:`bssci.center.silence.silence.Silence`"""
     attached: bool
     refused: bool
     last_seen_at: float

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bssci.center.downlink_json import NOT_YET_REVOKED
+from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.wire.messages import (
     AttPrp,

@@ -1,0 +1,1 @@
+"""Which base station serves which sensor: attached, detached, told and answered."""

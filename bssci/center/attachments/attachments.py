@@ -1,0 +1,254 @@
+"""Which sensors shall be attached, with which key; and the commands that change it.
+
+Configured means attached with its own key. What differs from that (attached over the air,
+detached by command, by the sensor or for its silence) is stored here. Every base station is
+brought to hold what is wanted: at once if it is connected, else when it is back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.attachments.answers import Answers, Outcomes
+from bssci.center.devices.sensors import Changes, Sensors, fingerprint_of
+from bssci.journal import Attachment, Journal, StorageError
+from bssci.journal.sqlite.attachments import ATTACHMENTS
+from bssci.model import EUI, Sensor
+from bssci.system.clock import Clock
+
+if TYPE_CHECKING:
+    from bssci.center.stations import Stations
+
+ANSWER_TIME = 30.0
+"""s that a command waits for the stations' answers"""
+
+
+class Attachments:
+    """What base stations shall hold.
+
+    :ivar stations: set once by whoever makes both.
+    """
+
+    log = Logger()
+    stations: Stations
+
+    def __init__(self, clock: Clock, journal: Journal, sensors: Sensors) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._sensors = sensors
+        self._stored = journal.load_attachments()
+
+    # what is wanted
+
+    def get(self, eui: EUI) -> Attachment | None:
+        """What is stored of a sensor; None if it is only configured."""
+        return self._stored.get(eui)
+
+    def is_attached(self, eui: EUI) -> bool:
+        """Whether base stations shall serve it."""
+        stored = self._stored.get(eui)
+        return eui in self._sensors and (stored is None or stored.state == "attached")
+
+    def wanted(self, eui: EUI) -> Sensor | None:
+        """What stations shall hold of a sensor, with its session key if it attached over the air."""
+        sensor = self._sensors.get(eui)
+        stored = self._stored.get(eui)
+        if sensor is None or stored is None:
+            return sensor
+        if stored.state == "detached":
+            return None
+        if stored.session_key is None or stored.short_address is None:
+            return sensor
+        return msgspec.structs.replace(
+            sensor, network_key=stored.session_key, short_address=stored.short_address
+        )
+
+    def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
+        """Every sensor that shall be attached, and the fingerprint of what stations shall hold of it."""
+        for eui, fingerprint in self._sensors.fingerprints():
+            if eui not in self._stored:
+                yield eui, fingerprint
+            elif (sensor := self.wanted(eui)) is not None:
+                yield eui, fingerprint_of(sensor)
+
+    # commands: outcomes per sensor and station
+
+    async def attach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
+        """Attach configured sensors everywhere, whatever stations hold already.
+
+        :param reason: ``command`` or ``heard again``.
+        :param at: Unix seconds.
+        :return: when the connected stations have answered, or after 30 s.
+        """
+        attached = self._attached(euis, reason, at)
+        if attached:
+            await self._store(attached)
+        return await self._tell(attach=euis)
+
+    async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
+        """Detach sensors everywhere; they stay configured.
+
+        :param reason: ``command`` or ``inactivity``.
+        :param at: Unix seconds.
+        """
+        await self._store([self._detached(eui, reason, at) for eui in euis])
+        return await self._tell(detach=euis)
+
+    @asynccontextmanager
+    async def recording(
+        self, changes: Changes, *, attach: Collection[EUI] = (), at: float
+    ) -> AsyncIterator[None]:
+        """Store what a change of the configuration means here, then let it happen.
+
+        A new key makes what was attached with the old one void. That is on disk before the sensors are
+        changed: a full disk refuses the whole change, and no restart finds a new key with an old session.
+
+        :param attach: attached by this, too.
+        :param at: Unix seconds.
+        :raises StorageError: nothing changed.
+        """
+        rows = self._rows_of(changes, attach, at)
+        before = {eui: self._stored[eui] for eui in rows}
+        if rows:
+            await self._record(rows)
+        try:
+            yield
+        except Exception:  # whatever kept it from happening
+            if rows:
+                await self._record_as_is(rows)
+            raise
+        # Who attached or detached itself meanwhile is left to changed().
+        self._take({eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]})
+
+    async def changed(self, changes: Changes, *, at: float) -> Outcomes:
+        """The configuration of sensors changed, see :meth:`recording`: tell every station.
+
+        :param at: Unix seconds.
+        """
+        rows = self._rows_of(changes, (), at)
+        if rows:
+            # A sensor attached or detached itself while its configuration changed.
+            self._take(rows)
+            await self._record_as_is(rows)
+        return await self._tell(changes.attach, changes.detach)
+
+    # over the air
+
+    def attached_over_the_air(
+        self, eui: EUI, *, session_key: bytes, short_address: int, attach_counter: int, at: float
+    ) -> Deferred[None]:
+        """A sensor attached itself: stored when the Deferred fires; see :meth:`propagate`."""
+        attachment = Attachment(
+            end_point_eui=eui,
+            state="attached",
+            session_key=session_key,
+            short_address=short_address,
+            attach_counter=attach_counter,
+            reason="over the air",
+            since=at,
+        )
+        return self._store([attachment])
+
+    def detached_over_the_air(self, eui: EUI, *, at: float) -> Deferred[None]:
+        """A sensor said goodbye: stored when the Deferred fires; see :meth:`propagate`."""
+        return self._store([self._detached(eui, "over the air", at)])
+
+    def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
+        """Tell the connected stations, ``but`` those that know already; the others when they are back."""
+        attach, detach = list(attach), list(detach)
+        for station in self.stations.connected():
+            if station.eui not in but:
+                station.propagation.change(attach, "attach")
+                station.propagation.change(detach, "detach")
+
+    # storing and telling
+
+    def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:
+        """Of these sensors those that are detached, as attached."""
+        stored = [self._stored[eui] for eui in euis if eui in self._stored]
+        # The counter stays: an attach over the air that was recorded earlier must not come again.
+        return [
+            replace(each, state="attached", reason=reason, since=at)
+            for each in stored
+            if each.state == "detached"
+        ]
+
+    def _detached(self, eui: EUI, reason: str, at: float) -> Attachment:
+        stored = self._stored.get(eui)
+        if stored is not None:
+            return replace(
+                stored, state="detached", session_key=None, short_address=None, reason=reason, since=at
+            )
+        return Attachment(end_point_eui=eui, state="detached", reason=reason, since=at)
+
+    def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
+        before = {each.end_point_eui: self._stored.get(each.end_point_eui) for each in attachments}
+        self._stored.update({attachment.end_point_eui: attachment for attachment in attachments})
+        return self._journal.store_attachments(attachments).addErrback(self._not_stored, attachments, before)
+
+    def _not_stored(
+        self, failure: Failure, attachments: Sequence[Attachment], before: dict[EUI, Attachment | None]
+    ) -> Failure:
+        """It never happened, unless something else has happened since."""
+        for attachment in attachments:
+            eui = attachment.end_point_eui
+            if self._stored.get(eui) is attachment:
+                earlier = before[eui]
+                if earlier is None:
+                    del self._stored[eui]
+                else:
+                    self._stored[eui] = earlier
+        return failure
+
+    def _rows_of(self, changes: Changes, attach: Collection[EUI], at: float) -> dict[EUI, Attachment | None]:
+        """What a change makes of that which is stored; None: nothing is left of it."""
+        attached = self._attached([*changes.attach, *attach], "command", at)
+        rows: dict[EUI, Attachment | None] = {each.end_point_eui: each for each in attached}
+        rows.update({eui: None for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored})
+        return rows
+
+    def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[int]:
+        """All of it in one commit."""
+        return self._journal.append_events([], beside=((ATTACHMENTS, list(rows.items())),))
+
+    def _take(self, rows: Mapping[EUI, Attachment | None]) -> None:
+        for eui, attachment in rows.items():
+            if attachment is None:
+                self._stored.pop(eui, None)
+            else:
+                self._stored[eui] = attachment
+
+    async def _record_as_is(self, euis: Collection[EUI]) -> None:
+        """What is known here of these sensors; a full disk is logged, no more."""
+        try:
+            await self._record({eui: self._stored.get(eui) for eui in euis})
+        except StorageError as error:
+            self.log.warn(
+                "attachments not stored, a restart forgets them {sensors} {error}",
+                sensors=len(euis),
+                error=error,
+            )
+
+    async def _tell(self, attach: Collection[EUI] = (), detach: Collection[EUI] = ()) -> Outcomes:
+        euis = [*attach, *detach]
+        if not euis:
+            return {}
+        answers = Answers(self._clock, ANSWER_TIME)
+        for station in self.stations:
+            if station.propagation.running:
+                answers.expect(station.eui, euis)
+                station.propagation.change(attach, "attach", answers)
+                station.propagation.change(detach, "detach", answers)
+            else:
+                answers.away(station.eui, euis)
+        outcomes = await answers.all()
+        await self._journal.write(lambda cursor: None)  # what the stations answered is on disk then
+        return outcomes

@@ -1,0 +1,257 @@
+"""Tells one base station which sensors to serve, and keeps what it answered (§5.8, §5.9).
+
+A fresh session knows nothing: every sensor is propagated. A resumed one is told what
+changed since: an ``attPrp`` for a sensor that a station already holds makes some
+stations throw away the downlinks queued there.
+
+    pending --(at most WINDOW in flight)--> issued --answered--> registration stored
+       ^                                                 |
+       +------- station busy (11), after BUSY_WAIT ------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal, Protocol
+
+from bssci.center.attachments.answers import AWAY, DONE, Answers, Outcome
+from bssci.center.devices.sensors import fingerprint, fingerprint_of
+from bssci.center.uplinks.activity import Activities
+from bssci.journal import Registration
+from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
+from bssci.system.clock import Clock
+from bssci.wire.errors import ErrorCode
+from bssci.wire.messages import AttPrp, AttPrp11, DetPrp
+from bssci.wire.version import is_1_1
+
+WINDOW = 128
+"""attach and detach operations in flight at one station"""
+BUSY_WAIT = 5.0
+"""s until a station that answered "busy" is asked again"""
+BUSY_TRIES = 10
+"""times that a busy station is asked again for one sensor"""
+
+Propagated = AttPrp | AttPrp11 | DetPrp
+PROPAGATED = (AttPrp, AttPrp11, DetPrp)
+Action = Literal["attach", "detach"]
+
+
+class Wanted(Protocol):
+    """What stations shall hold: :class:`bssci.center.attachments.attachments.Attachments`."""
+
+    def wanted(self, eui: EUI) -> Sensor | None: ...
+
+    def fingerprints(self) -> Iterator[tuple[EUI, bytes]]: ...
+
+
+class Propagation:
+    """What one station must still be told of sensors.
+
+    :param issue: sends operations to the station.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        station: EUI,
+        wanted: Wanted,
+        activities: Activities,
+        issue: Callable[[Sequence[Propagated]], None],
+    ) -> None:
+        self._clock = clock
+        self._station = station
+        self._wanted = wanted
+        self._activities = activities
+        self._issue = issue
+        self._version = ""
+        self.running = False
+        """whether the station is connected and up to be told"""
+        self._pending: dict[EUI, Action] = {}
+        self._in_flight: set[EUI] = set()
+        self._busy: dict[EUI, int] = {}
+        self._waiting: dict[EUI, list[Answers]] = {}
+
+    @property
+    def outstanding(self) -> int:
+        """Sensors that the station has not been asked, or has not answered, about."""
+        return len(self._pending) + len(self._in_flight)
+
+    def start(self, version: str, open_requests: Iterable[object], known: Sequence[Registration]) -> None:
+        """Bring the station up to date: at the start of a session, or at its resume.
+
+        :param open_requests: operations of the session that are not completed.
+        :param known: what the station was told in this session; nothing in a fresh one.
+        """
+        self._version = version
+        asked = {
+            eui_from_int(request.epEui): request_fingerprint(request)
+            for request in open_requests
+            if isinstance(request, PROPAGATED)
+        }
+        self._in_flight = set(asked)
+        told = {registration.end_point_eui: registration.fingerprint for registration in known} | asked
+        wanted = dict(self._wanted.fingerprints())
+        self._pending = {eui: "attach" for eui, it in wanted.items() if told.get(eui) != it}
+        self._pending.update({eui: "detach" for eui, it in told.items() if it and eui not in wanted})
+        self.running = True
+        self.fill()
+
+    def pause(self) -> None:
+        """The connection is gone; :meth:`start` goes on."""
+        self.running = False
+        waiting, self._waiting = self._waiting, {}
+        for eui, all_answers in waiting.items():
+            for answers in all_answers:
+                answers.answered(self._station, eui, AWAY)
+
+    def change(self, euis: Iterable[EUI], action: Action, answers: Answers | None = None) -> None:
+        """Tell the station, now or, if it is away, when it is back.
+
+        :param answers: hears what the station answers, once for each sensor.
+        """
+        if not self.running:
+            return
+        for eui in euis:
+            self._pending.pop(eui, None)
+            self._pending[eui] = action
+            if answers is not None:
+                self._waiting.setdefault(eui, []).append(answers)
+        self.fill()
+
+    def knows(self, eui: EUI) -> None:
+        """A sensor attached or detached itself through this station, which need not be told."""
+        if self._pending.pop(eui, None) is not None and eui not in self._in_flight:
+            self._tell(eui, DONE)
+
+    def fill(self) -> None:
+        """Issue what fits into the window."""
+        if not self.running or len(self._in_flight) > WINDOW // 2:
+            return
+        requests: list[Propagated] = []
+        for eui, action in list(islice(self._pending.items(), WINDOW)):
+            if len(self._in_flight) >= WINDOW:
+                break
+            if eui in self._in_flight:
+                continue
+            del self._pending[eui]
+            self._in_flight.add(eui)
+            requests.append(self._request(eui, action))
+        if requests:
+            self._issue(requests)
+
+    def _request(self, eui: EUI, action: Action) -> Propagated:
+        sensor = self._wanted.wanted(eui) if action == "attach" else None
+        if sensor is None:
+            return DetPrp(opId=0, epEui=eui_to_int(eui))
+        activity = self._activities.get(eui)
+        return attach_request(sensor, activity.packet_counter if activity else 0, self._version)
+
+    def answered(self, request: Propagated, at: float) -> tuple[Registration, SensorStatus]:
+        """The station did as it was told: what to keep, and what to report.
+
+        :param at: Unix seconds.
+        """
+        eui = self._finished(request)
+        told, wanted = request_fingerprint(request), self._wanted.wanted(eui)
+        if told != (fingerprint_of(wanted) if wanted is not None else b""):
+            self._pending.setdefault(eui, "attach")  # the sensor changed while the station was being told
+        else:
+            self._pending.pop(eui, None)  # asked for once more meanwhile; the station holds it
+        self._tell(eui, DONE)
+        state: Literal["attached", "detached"] = "detached" if isinstance(request, DetPrp) else "attached"
+        return (
+            Registration(end_point_eui=eui, fingerprint=told, state=state, at=at),
+            SensorStatus(at=at, action=state, end_point_eui=eui, base_station_eui=self._station),
+        )
+
+    def refused_by_station(
+        self, request: Propagated, code: int, message: str, at: float
+    ) -> tuple[Registration, SensorStatus] | None:
+        """The station refused; None if it is only busy and will be asked again."""
+        detach = isinstance(request, DetPrp)
+        if detach and code == ErrorCode.ENOENT:
+            return self.answered(request, at)
+        eui = self._finished(request)
+        if code == ErrorCode.EAGAIN and self._busy.get(eui, 0) < BUSY_TRIES:
+            self._busy[eui] = self._busy.get(eui, 0) + 1
+            self._again_later(eui, request)
+            return None
+        self._busy.pop(eui, None)
+        self._tell(eui, Outcome("failed", code, message))
+        return (
+            Registration(
+                end_point_eui=eui,
+                fingerprint=request_fingerprint(request),
+                state="refused",
+                code=code,
+                message=message,
+                at=at,
+            ),
+            SensorStatus(
+                at=at,
+                action="detach_failed" if detach else "attach_failed",
+                end_point_eui=eui,
+                base_station_eui=self._station,
+                code=code,
+                message=message,
+            ),
+        )
+
+    def not_sent(self, requests: Iterable[Propagated]) -> None:
+        """Operations that could not be stored, so were never sent: once more, later."""
+        for request in requests:
+            self._again_later(self._finished(request), request)
+
+    def _tell(self, eui: EUI, outcome: Outcome) -> None:
+        """The sensor's last word is spoken, unless there is more to say to the station."""
+        if eui not in self._pending:
+            for answers in self._waiting.pop(eui, ()):
+                answers.answered(self._station, eui, outcome)
+
+    def _again_later(self, eui: EUI, request: Propagated) -> None:
+        action: Action = "detach" if isinstance(request, DetPrp) else "attach"
+        self._clock.callLater(BUSY_WAIT, self._again, eui, action)
+
+    def _finished(self, request: Propagated) -> EUI:
+        eui = eui_from_int(request.epEui)
+        self._in_flight.discard(eui)
+        return eui
+
+    def _again(self, eui: EUI, action: Action) -> None:
+        if self.running:
+            self._pending.setdefault(eui, action)
+            self.fill()
+
+
+def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> AttPrp | AttPrp11:
+    """The operation that attaches a sensor, in the dialect of a session's version."""
+    common: dict[str, Any] = {
+        "opId": 0,
+        "epEui": eui_to_int(sensor.eui),
+        "nwkSnKey": list(sensor.network_key),
+        "shAddr": sensor.short_address,
+        "lastPacketCnt": last_packet_counter,
+        "dualChan": sensor.dual_channel,
+        "repetition": sensor.repetition,
+        "wideCarrOff": sensor.wide_carrier_offset,
+        "longBlkDist": sensor.long_block_distance,
+    }
+    if is_1_1(version):
+        return AttPrp11(epClass="a" if sensor.bidirectional else "z", syncBurst=False, **common)
+    return AttPrp(bidi=sensor.bidirectional, **common)
+
+
+def request_fingerprint(request: Propagated) -> bytes:
+    """The :func:`fingerprint` of the sensor that an operation propagates; empty for a detach."""
+    if isinstance(request, DetPrp):
+        return b""
+    return fingerprint(
+        bytes(request.nwkSnKey),
+        request.shAddr,
+        request.bidi if isinstance(request, AttPrp) else request.epClass != "z",
+        request.dualChan,
+        request.repetition,
+        request.wideCarrOff,
+        request.longBlkDist,
+    )

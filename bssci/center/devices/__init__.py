@@ -1,0 +1,1 @@
+"""What sends: the sensors of endpoints.json, and what is known of each."""

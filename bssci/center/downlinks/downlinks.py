@@ -1,0 +1,367 @@
+"""Downlinks from the wish to the sensor's acknowledgement: commands, stations' messages, time (§5.12-5.16).
+
+Each is handed to the worker, which deals with it in its turn:
+
+    queue, revoke, dlDataRes, dlAck ... --> downlink_worker --> downlink_turn: what happened
+                                                            --> downlink_plan: what stations are told
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.devices.sensors import Sensors
+from bssci.center.downlinks.happenings import Acknowledged, Due, Happening, Queued, Revoked, Turn
+from bssci.center.downlinks.messages import DownlinkMessages, storable
+from bssci.center.downlinks.plan import GRACE, has_passed
+from bssci.center.downlinks.request import can_receive, check_request, check_sensor
+from bssci.center.downlinks.worker import DownlinkWorker
+from bssci.center.reception_queries import ReceptionQueries
+from bssci.center.station import Station
+from bssci.center.uplinks.paths import Paths
+from bssci.journal import Journal, StorageError, StoredDownlink
+from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
+from bssci.model.commands import CommandError
+from bssci.system.clock import Clock, Ticker
+
+MAX_QUEUED = 250_000
+"""downlinks that are queued, of all sensors"""
+MAX_QUEUED_OF_SENSOR = 1000
+MAX_WAITING = 10_000
+"""happenings that wait for their turn, beyond which commands are refused"""
+TICK = 1.0
+"""s between looks at what is due"""
+SLICE = 256
+"""downlinks that one look or search deals with"""
+REVOKE_TIME = 10.0
+"""s that whoever revokes waits for the station's answer"""
+RECENT = 86400.0
+"""s: acknowledgements of downlinks that were sent earlier are not searched for at the start"""
+NOT_KNOWN = -1
+"""in place of a counter: looked up with the next uplink"""
+SHOWN = 200
+"""downlinks of a sensor that are listed"""
+
+
+class Downlinks:
+    """Every downlink.
+
+    :param station: finds a base station.
+    :param counter: the highest packet counter that was heard of a sensor, if it was.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        sensors: Sensors,
+        paths: Paths,
+        *,
+        station: Callable[[EUI], Station | None],
+        counter: Callable[[EUI], int | None],
+        now: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._sensors = sensors
+        self._paths = paths
+        self._station = station
+        self._now = now
+        counts = journal.load_downlink_counts()
+        self.queued = sum(counts.queued.values())
+        """downlinks that are queued"""
+        self.ended: dict[str, int] = {}
+        """how many came to each other state, since the start"""
+        self._queued = counts.queued
+        self._sent = counts.sent
+        """sensors that have something to acknowledge"""
+        self._passes = dict.fromkeys(counts.bound, NOT_KNOWN)
+        """by sensor: the counter beyond which a downlink for certain counters is too late"""
+        self._last_queue_id = counts.last_queue_id
+        self._away = dict.fromkeys(counts.stations, now() + GRACE)
+        """until when (Unix seconds) the downlinks at a station that went wait for it"""
+        self._revoking: dict[int, list[Deferred[Downlink]]] = {}
+        self._searches = 0
+        self._stopped = False
+        self._idle: list[Deferred[None]] = []
+        self._queries = ReceptionQueries(clock)
+        self._ticker = Ticker(clock, TICK, self._tick)
+        self._worker = DownlinkWorker(
+            clock,
+            journal,
+            paths,
+            station=station,
+            can_receive=lambda eui: can_receive(sensors, eui),
+            counter=counter,
+            now=now,
+            stored=self._stored,
+            idle=self._check_idle,
+        )
+        self.messages = DownlinkMessages(journal, self._worker, self._queries)
+        """the part of the stations"""
+        paths.on_change = self._look_if_queued
+
+    def start(self) -> None:
+        """Take up what an earlier run left."""
+        self._ticker.start()
+        self._search(self._recover_acknowledgements())
+
+    def stop(self) -> Deferred[None]:
+        """Fires when what is under way is over; the journal may be closed then."""
+        self._ticker.stop()
+        self._stopped = True
+        self._worker.pause()
+        return self.settled()
+
+    def settled(self) -> Deferred[None]:
+        """Fires when there is nothing to do now."""
+        settled: Deferred[None] = Deferred()
+        self._idle.append(settled)
+        self._check_idle()
+        return settled
+
+    # commands
+
+    def queue(self, request: DownlinkRequest) -> Deferred[Downlink]:
+        """Have something sent to a sensor. Fires when it is stored, with its queue id.
+
+        :raises CommandError: in the Deferred; nothing is stored then.
+        """
+        try:
+            check_sensor(self._sensors, request.end_point_eui)
+            request = check_request(request)
+            self._check_room(request.end_point_eui)
+        except CommandError as error:
+            return fail(error)
+        now = self._now()
+        self._last_queue_id += 1
+        downlink = Downlink(
+            queue_id=self._last_queue_id,
+            request=request,
+            state="queued",
+            created_at=now,
+            expires_at=None if request.expires_in is None else now + request.expires_in,
+            changed_at=now,
+        )
+        stored = StoredDownlink(downlink=downlink, due_at=downlink.expires_at)
+        return self._command(Queued(end_point_eui=request.end_point_eui, stored=stored))
+
+    def revoke(self, end_point_eui: EUI, queue_id: int) -> Deferred[Downlink]:
+        """Take a downlink back. Fires with what became of it.
+
+        If a station holds it and does not answer within 10 s, it fires with a downlink that is still queued;
+        it is revoked as soon as the station answers.
+
+        :raises CommandError: in the Deferred: there is none, or it is over.
+        """
+        revoked = Revoked(end_point_eui=end_point_eui, queue_id=storable(queue_id))
+        return self._command(revoked).addCallback(self._wait_until_revoked)
+
+    def of(self, end_point_eui: EUI) -> Deferred[list[Downlink]]:
+        """The newest 200 downlinks of a sensor, newest first."""
+        return self._journal.downlinks_of(end_point_eui, SHOWN)
+
+    def query_reception(self, end_point_eui: EUI) -> Deferred[EUI]:
+        """Have a sensor asked how well it receives (§5.16). Fires with the station that will ask.
+
+        What it tells is published as :class:`bssci.model.DownlinkReception`.
+
+        :raises CommandError: in the Deferred.
+        """
+        try:
+            check_sensor(self._sensors, end_point_eui)
+            hearing = map(self._station, self._paths.ranked(end_point_eui))
+            sending = (station for station in hearing if station is not None and station.can_send)
+            return self._queries.ask(next(sending, None), end_point_eui)
+        except CommandError as error:
+            return fail(error)
+
+    def statistics(self) -> dict[str, int]:
+        """Queued now, and how many came to each other state since the start."""
+        return {"queued": self.queued, **self.ended}
+
+    def _check_room(self, eui: EUI) -> None:
+        if self._queued.get(eui, 0) >= MAX_QUEUED_OF_SENSOR:
+            raise CommandError("busy", f"{MAX_QUEUED_OF_SENSOR} downlinks of {eui} are queued already")
+        if self.queued >= MAX_QUEUED or self._worker.waiting >= MAX_WAITING:
+            raise CommandError("busy", "too many downlinks are queued already: try again later")
+
+    def _command(self, happening: Happening) -> Deferred[Any]:
+        if self._stopped:
+            return fail(CommandError("unavailable", "the service stops"))
+        return self._worker.happen(happening).addErrback(_unavailable)
+
+    def _wait_until_revoked(self, downlink: Downlink) -> Downlink | Deferred[Downlink]:
+        if downlink.state != "queued":
+            return downlink
+        waiting: Deferred[Downlink] = Deferred()
+        self._revoking.setdefault(downlink.queue_id, []).append(waiting)
+        timer = self._clock.callLater(REVOKE_TIME, self._give_up, downlink, waiting)
+
+        def answered(result: Downlink) -> Downlink:
+            if timer.active():
+                timer.cancel()
+            return result
+
+        return waiting.addCallback(answered)
+
+    def _give_up(self, downlink: Downlink, waiting: Deferred[Downlink]) -> None:
+        others = self._revoking[downlink.queue_id]
+        others.remove(waiting)
+        if not others:
+            del self._revoking[downlink.queue_id]
+        waiting.callback(downlink)
+
+    # what else happens
+
+    def heard(self, uplinks: Sequence[Uplink]) -> None:
+        """Take published uplinks."""
+        for uplink in uplinks:
+            best = uplink.receptions[0]
+            eui = best.end_point_eui
+            if best.downlink_acknowledged and eui in self._sent:
+                self._acknowledge(uplink)
+            if eui in self._passes and has_passed(self._passes[eui], best.packet_counter):
+                del self._passes[eui]
+                self._worker.look([eui])
+
+    def registered(self, end_point_eui: EUI) -> None:
+        """A sensor was attached to, or detached from, a station; stored before the reactor's next turn."""
+        if end_point_eui in self._queued:
+            self._clock.callLater(0, self._worker.look, [end_point_eui])
+
+    def reconfigured(self, sensors: Iterable[EUI]) -> None:
+        """Sensors were changed or removed: downlinks of those that cannot receive any more are revoked."""
+        self._worker.look([eui for eui in sensors if eui in self._queued])
+
+    def station_changed(self, state: StationState) -> None:
+        """A station came or went."""
+        eui = state.base_station_eui
+        if state.state == "online":
+            self._away.pop(eui, None)
+            self._worker.connected(eui)
+            self._worker.look([sensor for sensor in self._queued if self._paths.hears(eui, sensor)])
+            self._search(self._look_at_station(eui))
+        else:
+            self._away[eui] = self._now() + GRACE
+
+    def _look_if_queued(self, eui: EUI) -> None:
+        if eui in self._queued:
+            self._worker.look([eui])
+
+    def _acknowledge(self, uplink: Uplink) -> None:
+        acknowledged = Acknowledged(
+            end_point_eui=uplink.end_point_eui, counter=uplink.packet_counter - 1 & 0xFFFF_FFFF, at=uplink.at
+        )
+        self._worker.happen(acknowledged).addErrback(self._log_failure)
+
+    async def _recover_acknowledgements(self) -> None:
+        """Find uplinks that acknowledge, but were published just before an earlier run ended."""
+        recent = await self._journal.unacknowledged_downlinks(self._now() - RECENT, MAX_WAITING)
+        for start in range(0, len(recent), SLICE):
+            await self._find_acknowledgements(recent[start : start + SLICE])
+
+    async def _find_acknowledgements(self, sent: Iterable[Downlink]) -> None:
+        """A sensor may be heard before the station that sent to it says so."""
+        keys = [
+            (downlink.request.end_point_eui, downlink.packet_counter + 1 & 0xFFFF_FFFF)
+            for downlink in sent
+            if downlink.packet_counter is not None
+        ]
+        for _, uplink in await self._journal.find_uplinks(keys):
+            if uplink.best.downlink_acknowledged:
+                self._acknowledge(uplink)
+
+    async def _look_at_station(self, eui: EUI) -> None:
+        self._worker.look(await self._journal.sensors_with_downlinks_at(eui))
+
+    async def _look_at_due(self) -> None:
+        for queue_id, eui in await self._journal.due_downlinks(self._now(), SLICE):
+            self._worker.happen(Due(end_point_eui=eui, queue_id=queue_id)).addErrback(_stays_due)
+
+    def _tick(self) -> None:
+        self._worker.wake()
+        now = self._now()
+        for station in [station for station, until in self._away.items() if until <= now]:
+            del self._away[station]
+            self._search(self._look_at_station(station))
+        if self._queued and not self._searches:
+            self._search(self._look_at_due())
+
+    def _search(self, search: Coroutine[Deferred[Any], Any, None]) -> None:
+        self._searches += 1
+        ensureDeferred(search).addErrback(self._log_failure).addCallback(self._searched)
+
+    def _searched(self, _: None) -> None:
+        self._searches -= 1
+        self._check_idle()
+
+    def _check_idle(self) -> None:
+        if not self._searches and not self._worker.working:
+            idle, self._idle = self._idle, []
+            for deferred in idle:
+                deferred.callback(None)
+
+    # what a turn stored
+
+    def _stored(self, turn: Turn) -> None:
+        sent = []
+        for stored in turn.rows.values():
+            self._note_counters(stored)
+        for stored in turn.changed():
+            downlink = stored.downlink
+            before = turn.before.get(downlink.queue_id)
+            if before is not None and before.downlink.state == downlink.state:
+                continue
+            self._count(downlink, was_queued=before is not None and before.downlink.state == "queued")
+            if downlink.state == "sent":
+                sent.append(downlink)
+            if downlink.state != "queued":
+                for waiting in self._revoking.pop(downlink.queue_id, ()):
+                    waiting.callback(downlink)
+        if sent:
+            self._search(self._find_acknowledgements(sent))
+
+    def _note_counters(self, stored: StoredDownlink) -> None:
+        request = stored.downlink.request
+        is_open = stored.downlink.state == "queued" and not stored.then
+        if is_open and request.packet_counters is not None:
+            last = max(request.packet_counters)
+            known = self._passes.get(request.end_point_eui, last)
+            self._passes[request.end_point_eui] = min(last, known)
+
+    def _count(self, downlink: Downlink, *, was_queued: bool) -> None:
+        eui = downlink.request.end_point_eui
+        step = (downlink.state == "queued") - was_queued
+        self.queued += step
+        self._queued[eui] = self._queued.get(eui, 0) + step
+        if not self._queued[eui]:
+            del self._queued[eui]
+        if downlink.state != "queued":
+            self.ended[downlink.state] = self.ended.get(downlink.state, 0) + 1
+        if downlink.state == "sent":
+            self._sent.add(eui)
+
+    def _log_failure(self, failure: Failure) -> None:
+        if isinstance(failure.value, StorageError):
+            self.log.warn("downlinks not found or stored {error}", error=failure.getErrorMessage())
+        else:
+            self.log.failure("downlinks", failure)
+
+
+def _unavailable(failure: Failure) -> Failure:
+    if isinstance(failure.value, StorageError):
+        raise CommandError("unavailable", "cannot store now, try again") from failure.value
+    return failure
+
+
+def _stays_due(failure: Failure) -> None:
+    """Looked at again with the next tick; the worker logs what was wrong."""

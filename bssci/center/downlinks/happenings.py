@@ -1,0 +1,346 @@
+"""What happened to downlinks, applied to a picture of them: one turn's changes, events and promises.
+
+States that others see, and where a queued downlink lies::
+
+    queued --> sent --> acknowledged
+       |        ^
+       |        | a station sent it before it heard of the revocation
+       +--> expired, revoked, invalid, failed
+
+    waits ("") --> asked --> held --> revoking --> waits, expired or revoked
+      ^              |                               |
+      +-- refused ---+                               |
+      +----------------------------------------------+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.journal import DownlinkPicture, Left, StoredDownlink
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkReception, DownlinkStatus
+from bssci.model.commands import CommandError
+from bssci.model.downlink import DownlinkState
+from bssci.wire.errors import ErrorCode
+from bssci.wire.messages import DlDataRes, DlRxStat
+
+RESULT_WAIT = 5.0
+"""s that a result may be on its way from a station which says that it does not hold the downlink"""
+log = Logger()
+
+
+@dataclass(slots=True)
+class Turn:
+    """Downlinks as they were, as they are now, and what is to be said of the difference.
+
+    :param now: Unix seconds.
+    """
+
+    now: float
+    before: dict[int, StoredDownlink]
+    rows: dict[int, StoredDownlink] = field(default_factory=dict)
+    events: list[AnyEvent] = field(default_factory=list)
+    left: set[Left] = field(default_factory=set)
+    not_left: set[Left] = field(default_factory=set)
+    resting: set[EUI] = field(default_factory=set)
+    """stations that are busy"""
+    unable: set[EUI] = field(default_factory=set)
+    """stations that take no downlinks"""
+    unknown: set[tuple[EUI, EUI]] = field(default_factory=set)
+    """(station, sensor) that the station does not know, though it should"""
+
+    @classmethod
+    def of(cls, picture: DownlinkPicture, now: float) -> Turn:
+        rows = dict(picture.named)
+        for queued in picture.queued.values():
+            rows.update({stored.downlink.queue_id: stored for stored in queued})
+        return cls(now, dict(rows), rows, left=set(picture.left))
+
+    def get(self, eui: EUI, queue_id: int) -> StoredDownlink | None:
+        """The downlink, if it is one of this sensor."""
+        stored = self.rows.get(queue_id)
+        return stored if stored and stored.downlink.request.end_point_eui == eui else None
+
+    def put(self, stored: StoredDownlink) -> None:
+        self.rows[stored.downlink.queue_id] = stored
+
+    def wait(self, stored: StoredDownlink, message: str | None = None, seconds: float = 0.0) -> None:
+        """No station holds it: it waits here, for a while at least."""
+        downlink = replace(stored.downlink, base_station_eui=None, message=message)
+        not_before = max(stored.not_before, self.now + seconds)
+        self.put(replace(stored, downlink=downlink, place="", session=b"", not_before=not_before))
+
+    def enter(self, stored: StoredDownlink, state: DownlinkState, **changes: Any) -> None:
+        """It comes to a new state, which is told."""
+        changes = {"message": None} | changes
+        downlink = replace(stored.downlink, state=state, changed_at=self.now, **changes)
+        self.put(replace(stored, downlink=downlink, place="", then="", due_at=None))
+        self.tell(downlink)
+
+    def tell(self, downlink: Downlink) -> None:
+        self.events.append(
+            DownlinkStatus(
+                at=self.now,
+                end_point_eui=downlink.request.end_point_eui,
+                queue_id=downlink.queue_id,
+                status=downlink.state,
+                ref=downlink.request.ref,
+                base_station_eui=downlink.base_station_eui,
+                tx_time=downlink.tx_time,
+                packet_counter=downlink.packet_counter,
+                message=downlink.message,
+            )
+        )
+
+    def changed(self) -> list[StoredDownlink]:
+        before = self.before
+        return [stored for queue_id, stored in self.rows.items() if before.get(queue_id) is not stored]
+
+
+@dataclass(slots=True, kw_only=True)
+class Happening:
+    """Something that changes downlinks. ``done`` fires when that is on disk."""
+
+    end_point_eui: EUI
+    done: Deferred[Any] = field(default_factory=Deferred)
+
+    def queue_ids(self) -> Collection[int]:
+        """What it must see."""
+        return ()
+
+    def counters(self) -> Collection[int]:
+        """What it must see: downlinks that answered the uplinks with these counters."""
+        return ()
+
+    def apply(self, turn: Turn) -> Any:
+        """Change the picture; what ``done`` fires with: a downlink as it is after the turn.
+
+        :raises CommandError: nothing is changed.
+        """
+        raise NotImplementedError
+
+
+@dataclass(slots=True, kw_only=True)
+class Queued(Happening):
+    """Somebody wants a downlink."""
+
+    stored: StoredDownlink
+
+    def apply(self, turn: Turn) -> Downlink:
+        turn.put(self.stored)
+        turn.tell(self.stored.downlink)
+        return self.stored.downlink
+
+
+@dataclass(slots=True, kw_only=True)
+class _Named(Happening):
+    queue_id: int
+
+    def queue_ids(self) -> Collection[int]:
+        return (self.queue_id,)
+
+
+@dataclass(slots=True, kw_only=True)
+class Due(_Named):
+    """It is time to look at a downlink."""
+
+    def apply(self, turn: Turn) -> None:
+        """Planning looks."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Revoked(_Named):
+    """Somebody does not want a downlink any more."""
+
+    def apply(self, turn: Turn) -> Downlink:
+        stored = turn.get(self.end_point_eui, self.queue_id)
+        if stored is None:
+            raise CommandError(
+                "unknown_downlink", f"{self.end_point_eui} has no downlink {self.queue_id}", "queue_id"
+            )
+        state = stored.downlink.state
+        if state == "queued":
+            if stored.place:
+                turn.put(replace(stored, then="revoked"))
+            else:
+                turn.enter(stored, "revoked")
+        elif state != "revoked":
+            raise CommandError(
+                "conflict", f"downlink {self.queue_id} is {state}: not to be revoked", "queue_id"
+            )
+        return turn.rows[self.queue_id].downlink
+
+
+@dataclass(slots=True, kw_only=True)
+class _AtStation(_Named):
+    station: EUI
+
+    def lies_there(self, stored: StoredDownlink | None) -> bool:
+        return stored is not None and stored.place != "" and stored.downlink.base_station_eui == self.station
+
+    def left(self) -> Left:
+        return Left(self.station, self.queue_id, self.end_point_eui)
+
+
+@dataclass(slots=True, kw_only=True)
+class Resulted(_AtStation):
+    """A station tells what became of a downlink (§5.14)."""
+
+    message: DlDataRes
+
+    def apply(self, turn: Turn) -> None:
+        turn.not_left.add(self.left())
+        stored = turn.get(self.end_point_eui, self.queue_id)
+        if stored is None:
+            log.warn(
+                "result of an unknown downlink {bs_eui} {queue_id}",
+                bs_eui=self.station,
+                queue_id=self.queue_id,
+            )
+        elif self.message.result == "sent":
+            self._sent(turn, stored)
+        elif self.lies_there(stored):
+            turn.enter(stored, stored.then or self.message.result)
+
+    def _sent(self, turn: Turn, stored: StoredDownlink) -> None:
+        """What was sent was sent, whichever station it was, and whatever had been decided meanwhile."""
+        downlink = stored.downlink
+        if downlink.state in ("sent", "acknowledged"):
+            if downlink.base_station_eui != self.station:
+                log.warn(
+                    "downlink sent by two stations {queue_id} {first} {second}",
+                    queue_id=self.queue_id,
+                    first=downlink.base_station_eui,
+                    second=self.station,
+                )
+            return
+        if stored.place and not self.lies_there(stored) and downlink.base_station_eui is not None:
+            turn.left.add(Left(downlink.base_station_eui, self.queue_id, self.end_point_eui))
+        turn.enter(
+            stored,
+            "sent",
+            base_station_eui=self.station,
+            tx_time=self.message.txTime,
+            packet_counter=self.message.packetCnt,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueRefused(_AtStation):
+    """A station did not take a downlink."""
+
+    code: int
+    message: str
+
+    def apply(self, turn: Turn) -> None:
+        stored = turn.get(self.end_point_eui, self.queue_id)
+        if stored is None or stored.place != "asked" or not self.lies_there(stored):
+            return
+        why = f"base station {self.station}: {self.code} {self.message}"
+        if self.code in (ErrorCode.EAGAIN, ErrorCode.EIO):
+            turn.resting.add(self.station)
+            turn.wait(stored, why)
+        elif self.code in (ErrorCode.ENOTSUP, ErrorCode.EPERM):
+            turn.unable.add(self.station)
+            turn.wait(stored, why)
+        elif self.code == ErrorCode.ENOENT:
+            turn.unknown.add((self.station, self.end_point_eui))
+            turn.wait(stored, why)
+        else:
+            turn.enter(stored, "failed", message=why)
+
+
+@dataclass(slots=True, kw_only=True)
+class RevokeAnswered(_AtStation):
+    """A station does not hold a downlink any more.
+
+    :ivar code: 0, or that of its error; 2 and 95 both say that it held none.
+    """
+
+    code: int = 0
+
+    def apply(self, turn: Turn) -> None:
+        if self.code in (ErrorCode.EAGAIN, ErrorCode.EIO):
+            turn.resting.add(self.station)
+            return
+        turn.not_left.add(self.left())
+        stored = turn.get(self.end_point_eui, self.queue_id)
+        if stored is None or stored.downlink.state != "queued":
+            return
+        wait = RESULT_WAIT if self.code else 0.0
+        if not self.lies_there(stored):
+            if wait:
+                turn.put(replace(stored, not_before=turn.now + wait))
+        elif stored.place == "revoking":
+            if stored.then:
+                turn.enter(stored, stored.then)
+            else:
+                turn.wait(stored, seconds=wait)
+
+
+@dataclass(slots=True, kw_only=True)
+class Acknowledged(Happening):
+    """A sensor says that it got the downlink that answered its uplink ``counter`` (§5.10)."""
+
+    counter: int
+    at: float
+    """Unix seconds, when it said so"""
+
+    def counters(self) -> Collection[int]:
+        return (self.counter,)
+
+    def apply(self, turn: Turn) -> None:
+        stored = _answer(turn, self.end_point_eui, self.counter)
+        if stored and stored.downlink.state == "sent" and stored.downlink.created_at <= self.at:
+            turn.enter(stored, "acknowledged")
+
+
+@dataclass(slots=True, kw_only=True)
+class ReceptionReported(Happening):
+    """A station tells how well a sensor received a downlink (§5.15)."""
+
+    station: EUI
+    message: DlRxStat
+
+    def counters(self) -> Collection[int]:
+        # The uplink that told of it follows the one that the downlink answered.
+        counter = self.message.packetCnt
+        return (counter - 1 & 0xFFFF_FFFF, counter)
+
+    def apply(self, turn: Turn) -> None:
+        message = self.message
+        stored = next(
+            filter(None, (_answer(turn, self.end_point_eui, counter) for counter in self.counters())), None
+        )
+        turn.events.append(
+            DownlinkReception(
+                at=turn.now,
+                end_point_eui=self.end_point_eui,
+                base_station_eui=self.station,
+                packet_counter=message.packetCnt,
+                snr=message.dlRxSnr,
+                rssi=message.dlRxRssi,
+                queue_id=None if stored is None else stored.downlink.queue_id,
+            )
+        )
+        if stored is not None:
+            downlink = replace(
+                stored.downlink, end_point_snr=message.dlRxSnr, end_point_rssi=message.dlRxRssi
+            )
+            turn.put(replace(stored, downlink=downlink))
+
+
+def _answer(turn: Turn, eui: EUI, counter: int) -> StoredDownlink | None:
+    """The newest downlink that answered an uplink."""
+    found = [
+        stored
+        for stored in turn.rows.values()
+        if stored.downlink.packet_counter == counter and stored.downlink.request.end_point_eui == eui
+    ]
+    return max(found, key=lambda stored: stored.downlink.queue_id, default=None)

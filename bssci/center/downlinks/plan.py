@@ -1,0 +1,336 @@
+"""Where downlinks go: decides, from a picture, what each station is to be told next.
+
+The rules:
+
+1.  A downlink lies at one connected station at most: the preferred one of those that are connected, can
+    send, hold the sensor attached and have heard it.
+2.  Whatever may lie at a connected station is revoked there before it goes anywhere else, back to the same
+    station included. That covers a better path, a new session, and a repeated attach, which makes some
+    stations drop their queue. If a station says that it held none, its result may be on its way, and
+    is waited for (RESULT_WAIT) before the downlink goes to any station.
+3.  A station that is away keeps its downlinks for GRACE. After that they go to another one, if there is one;
+    when the first is back, they are revoked there before it is told anything else of them, and if it has sent
+    one meanwhile, then its result counts and the other station is told to forget it. Only a downlink that
+    lies at a station that is cut off can therefore reach its sensor twice.
+4.  A station that lately refused a downlink gets others only if no other station can take them, and one
+    that says it does not know the sensor gets none for a while; what other stations hold stays there.
+5.  At a station lies one downlink that fits any uplink of its sensor, so that they go out in order whatever
+    the station does; beside it those that wait for certain uplinks, and one of a higher priority.
+6.  Nothing depends on memory: an operation that should be open and is not is begun again, with the same
+    queue id, after a restart as after a resume.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Literal
+
+from msgspec.structs import replace
+from twisted.logger import Logger
+
+from bssci.center.downlinks.happenings import Turn
+from bssci.center.downlinks.request import queue_message
+from bssci.center.station import Connection, Station
+from bssci.center.uplinks.paths import Paths
+from bssci.journal import Left, StoredDownlink
+from bssci.model import EUI, eui_to_int
+from bssci.wire.messages import DlDataQue, DlDataRev, Request
+
+GRACE = 30.0
+"""s that a station may be away before its downlinks go to another one"""
+WATCH = 60.0
+"""s until it is looked whether an operation is still open"""
+UNKNOWN_THERE_WAIT = 30.0
+"""s until a sensor that a station does not know is tried there again"""
+PER_SENSOR = 4
+"""downlinks of one sensor at a station that wait for certain uplinks, and as many others"""
+LOWEST = float("-inf")
+IN_FLIGHT = 64
+"""downlink operations open at one station"""
+RESERVE = 128
+"""operations of a session that are left for everything else"""
+
+Kind = Literal["queue", "revoke"]
+
+
+class Planner:
+    """Plans one turn.
+
+    :param can_receive: whether a sensor is configured, and bidirectional.
+    :param counter: the highest packet counter that was heard of a sensor, if it was.
+    :param attached_at: (station, sensor): since when it is attached there, in Unix seconds.
+    :param unable: stations that take no downlinks; ``resting``: those to be left alone for now;
+        ``refusing``: those that refused one lately; ``unknown``: (station, sensor) that it does not know.
+    :param away_since: when a station that is not connected went, in Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        turn: Turn,
+        *,
+        station: Callable[[EUI], Station | None],
+        paths: Paths,
+        can_receive: Callable[[EUI], bool],
+        counter: Callable[[EUI], int | None],
+        attached_at: Mapping[tuple[EUI, EUI], float],
+        unable: Iterable[EUI],
+        resting: Iterable[EUI],
+        refusing: Iterable[EUI],
+        unknown: Iterable[tuple[EUI, EUI]],
+        away_since: Callable[[Station | None], float],
+    ) -> None:
+        self.requests: dict[Station, list[Request]] = {}
+        self.blocked: set[tuple[EUI, EUI]] = set()
+        """(station, sensor): there is more to tell the station as soon as it can be told"""
+        self.unfinished: set[EUI] = set()
+        """sensors of which there may be more than the picture shows"""
+        self._turn = turn
+        self._station = station
+        self._paths = paths
+        self._can_receive = can_receive
+        self._counter = counter
+        self._attached_at = attached_at
+        self._unable = set(unable) | turn.unable
+        self._resting = set(resting) | turn.resting
+        self._refusing = set(refusing) | turn.resting
+        self._unknown = set(unknown) | turn.unknown
+        self._away_since = away_since
+        self._open: dict[EUI, set[tuple[Kind, int]]] = {}
+
+    def plan(self, sensors: Iterable[EUI]) -> None:
+        """Decide on the queued downlinks of sensors, as far as the picture shows them."""
+        queued: dict[EUI, list[StoredDownlink]] = {eui: [] for eui in sensors}
+        for stored in list(self._turn.rows.values()):
+            of_sensor = queued.get(stored.downlink.request.end_point_eui)
+            if of_sensor is not None and stored.downlink.state == "queued":
+                of_sensor.append(stored)
+        for eui, rows in queued.items():
+            try:
+                self._plan_sensor(eui, rows if self._can_receive(eui) else self._give_up(eui, rows))
+            except Exception:  # one sensor's downlinks hold up no other's
+                self.log.failure("downlinks of a sensor are not dealt with {eui}", eui=eui)
+        self._clear()
+
+    def _plan_sensor(self, eui: EUI, rows: Sequence[StoredDownlink]) -> None:
+        able = self._able(eui)
+        for stored in rows:
+            if stored.place:
+                self._look_at_placed(stored, able)
+        self._place([self._turn.rows[stored.downlink.queue_id] for stored in rows], self._choice(able))
+
+    def _give_up(self, eui: EUI, rows: Iterable[StoredDownlink]) -> list[StoredDownlink]:
+        """The sensor was removed, or is not bidirectional any more: its downlinks are revoked."""
+        given_up = [replace(stored, then="revoked") for stored in rows if not stored.then]
+        if given_up:
+            self.unfinished.add(eui)
+        for stored in given_up:
+            self._turn.put(stored)
+        return [self._turn.rows[stored.downlink.queue_id] for stored in rows]
+
+    def _clear(self) -> None:
+        """Revoke what was left at stations that are connected now."""
+        for left in sorted(self._turn.left - self._turn.not_left):
+            station = self._connected(left.base_station_eui)
+            if station is not None:
+                self._revoke(station, left.queue_id, left.end_point_eui)
+
+    # what lies at a station
+
+    def _look_at_placed(self, stored: StoredDownlink, able: Sequence[Station]) -> None:
+        then = stored.then or ("expired" if self._is_expired(stored) else "")
+        stored = replace(stored, then=then) if then != stored.then else stored
+        assert stored.downlink.base_station_eui is not None
+        station = self._connected(stored.downlink.base_station_eui)
+        if station is None:
+            self._look_at_unreachable(stored, able)
+            return
+        if stored.place == "revoking" or then or self._is_misplaced(stored, station, able):
+            stored = replace(stored, place="revoking")
+            self._revoke(station, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
+        elif stored.place == "asked" and not self._is_open(station, "queue", stored.downlink.queue_id):
+            self._tell(station, stored)
+        self._put(stored, watch=stored.place != "held")
+
+    def _look_at_unreachable(self, stored: StoredDownlink, able: Sequence[Station]) -> None:
+        assert stored.downlink.base_station_eui is not None
+        downlink = stored.downlink
+        station = stored.downlink.base_station_eui
+        left = Left(station, downlink.queue_id, downlink.request.end_point_eui)
+        moves_at = self._away_since(self._station(station)) + GRACE
+        if stored.then:
+            self._turn.left.add(left)
+            self._turn.enter(stored, stored.then)
+        elif able and self._turn.now >= moves_at:
+            self._turn.left.add(left)
+            self._turn.wait(stored)
+        else:
+            self._put(stored, look_at=moves_at)
+
+    def _is_misplaced(self, stored: StoredDownlink, station: Station, able: Sequence[Station]) -> bool:
+        attached_at = self._attached_at.get((station.eui, stored.downlink.request.end_point_eui))
+        better = takewhile(lambda each: each is not station, able)
+        return (
+            station.session is None
+            or stored.session != station.session.sn_sc_uuid
+            or attached_at is None
+            or attached_at > stored.placed_at
+            or any(each.eui not in self._refusing for each in better)
+        )
+
+    # what waits
+
+    def _place(self, rows: Iterable[StoredDownlink], target: Station | None) -> None:
+        rows = [stored for stored in rows if stored.downlink.state == "queued"]
+        placed = [stored for stored in rows if stored.place]
+        waiting = [stored for stored in rows if not stored.place]
+        waiting.sort(key=lambda stored: (-stored.downlink.request.priority, stored.downlink.queue_id))
+        count = Counter(stored.downlink.request.is_bound for stored in placed)
+        urgency = max(map(_urgency, placed), default=LOWEST)
+        for stored in waiting:
+            if stored.then or self._is_expired(stored):
+                self._turn.enter(stored, stored.then or "expired")
+                continue
+            request = stored.downlink.request
+            fits = count[request.is_bound] < PER_SENSOR and (request.is_bound or request.priority > urgency)
+            if fits and target is not None and self._may_go(stored, target) and self._tell(target, stored):
+                self._ask(stored, target)
+                count[request.is_bound] += 1
+            else:
+                self._put(stored, look_at=self._known_again_at(stored, target))
+            urgency = max(urgency, _urgency(stored))
+
+    def _may_go(self, stored: StoredDownlink, target: Station) -> bool:
+        left = Left(target.eui, stored.downlink.queue_id, stored.downlink.request.end_point_eui)
+        may_lie_there = left in self._turn.left and left not in self._turn.not_left
+        return self._turn.now >= stored.not_before and not may_lie_there
+
+    def _known_again_at(self, stored: StoredDownlink, target: Station | None) -> float | None:
+        """When to look again for a station, if one that does not know the sensor may be the only one."""
+        eui = stored.downlink.request.end_point_eui
+        if target is None and any(sensor == eui for _, sensor in self._unknown):
+            return self._turn.now + UNKNOWN_THERE_WAIT
+        return None
+
+    def _ask(self, stored: StoredDownlink, station: Station) -> None:
+        assert station.session is not None
+        downlink = replace(stored.downlink, base_station_eui=station.eui, message=None)
+        asked = replace(
+            stored,
+            downlink=downlink,
+            place="asked",
+            session=station.session.sn_sc_uuid,
+            placed_at=self._turn.now,
+            not_before=0.0,
+        )
+        self._put(asked, watch=True)
+
+    # stations
+
+    def _able(self, eui: EUI) -> list[Station]:
+        """The stations that can take downlinks of a sensor, best first."""
+        stations = map(self._station, self._paths.ranked(eui))
+        return [
+            station
+            for station in stations
+            if station is not None
+            and station.can_send
+            and station.eui not in self._unable
+            and (station.eui, eui) in self._attached_at
+            and (station.eui, eui) not in self._unknown
+        ]
+
+    def _choice(self, able: Sequence[Station]) -> Station | None:
+        """The best one that did not refuse lately, if there is one."""
+        willing = (station for station in able if station.eui not in self._refusing)
+        return next(willing, able[0] if able else None)
+
+    def _connected(self, eui: EUI) -> Station | None:
+        station = self._station(eui)
+        if station is None or station.connection is not Connection.ONLINE or station.session is None:
+            return None
+        return station
+
+    def _revoke(self, station: Station, queue_id: int, eui: EUI) -> None:
+        if not self._is_open(station, "revoke", queue_id) and self._has_room(station, eui):
+            self._begin(station, "revoke", queue_id, DlDataRev(opId=0, epEui=eui_to_int(eui), queId=queue_id))
+
+    def _tell(self, station: Station, stored: StoredDownlink) -> bool:
+        request, queue_id = stored.downlink.request, stored.downlink.queue_id
+        if not self._has_room(station, request.end_point_eui):
+            return False
+        self._begin(station, "queue", queue_id, queue_message(queue_id, request))
+        return True
+
+    def _begin(self, station: Station, kind: Kind, queue_id: int, request: Request) -> None:
+        self.requests.setdefault(station, []).append(request)
+        self._operations(station).add((kind, queue_id))
+
+    def _is_open(self, station: Station, kind: Kind, queue_id: int) -> bool:
+        return (kind, queue_id) in self._operations(station)
+
+    def _has_room(self, station: Station, eui: EUI) -> bool:
+        session = station.session
+        assert session is not None
+        open_now = len(session.open_requests) + len(self.requests.get(station, ()))
+        if (
+            station.eui not in self._resting
+            and len(self._operations(station)) < IN_FLIGHT
+            and open_now < session.max_open - RESERVE
+        ):
+            return True
+        self.blocked.add((station.eui, eui))
+        return False
+
+    def _operations(self, station: Station) -> set[tuple[Kind, int]]:
+        """Downlink operations that are open at a station."""
+        found = self._open.get(station.eui)
+        if found is None:
+            assert station.session is not None
+            found = self._open[station.eui] = set()
+            for request in station.session.open_requests.values():
+                if isinstance(request, DlDataQue):
+                    found.add(("queue", request.queId))
+                elif isinstance(request, DlDataRev):
+                    found.add(("revoke", request.queId))
+        return found
+
+    # rows
+
+    def _is_expired(self, stored: StoredDownlink) -> bool:
+        expires_at, request = stored.downlink.expires_at, stored.downlink.request
+        if expires_at is not None and expires_at <= self._turn.now:
+            return True
+        if request.packet_counters is None:
+            return False
+        heard = self._counter(request.end_point_eui)
+        return heard is not None and has_passed(max(request.packet_counters), heard)
+
+    def _put(self, stored: StoredDownlink, *, watch: bool = False, look_at: float | None = None) -> None:
+        """Keep it, to be looked at when that is next due."""
+        now = self._turn.now
+        times = (stored.downlink.expires_at, stored.not_before, look_at)
+        due = [at for at in times if at is not None and at > now]
+        if watch:
+            # What it is watched for may still be due: it is not put off by each look.
+            watched = stored.due_at if stored.due_at is not None and stored.due_at > now else now + WATCH
+            due.append(watched)
+        due_at = min(due, default=None)
+        if due_at != stored.due_at:
+            stored = replace(stored, due_at=due_at)
+        if stored is not self._turn.rows.get(stored.downlink.queue_id):
+            self._turn.put(stored)
+
+
+def has_passed(counter: int, heard: int) -> bool:
+    """Whether an uplink was heard that follows the one with this counter, which may roll over."""
+    return 0 < heard - counter & 0xFFFF_FFFF < 1 << 31
+
+
+def _urgency(stored: StoredDownlink) -> float:
+    """What another one that fits any uplink must exceed to go beside it."""
+    request = stored.downlink.request
+    return LOWEST if request.is_bound else request.priority

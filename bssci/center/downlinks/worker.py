@@ -1,0 +1,285 @@
+"""Deals with what happens to downlinks in turns, one at a time.
+
+A turn reads a picture of the downlinks concerned from the journal, applies to it what happened, decides what
+stations are to be told, and stores all of that by one commit; only then are operations begun and promises
+kept. What comes meanwhile waits for the next turn. So memory holds no downlinks, and a crash between any two
+steps leaves a picture from which the next run goes on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.downlinks.happenings import Happening, Turn
+from bssci.center.downlinks.plan import IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
+from bssci.center.station import Station
+from bssci.center.uplinks.paths import Paths
+from bssci.journal import DownlinkPicture, Journal, StorageError
+from bssci.model import EUI, Downlink
+from bssci.model.commands import CommandError
+from bssci.system.clock import Clock
+from bssci.wire.errors import TooManyOperations
+from bssci.wire.messages import Request
+
+TURN = 256
+"""happenings, and as many sensors, that one turn deals with"""
+LEFT_AT_STATION = 32
+"""downlinks that one turn revokes where they were left"""
+REST = 5.0
+"""s that a station which answered "busy" is left alone"""
+REFUSING = 60.0
+"""s that other stations are preferred to it"""
+
+
+class DownlinkWorker:
+    """What happened, and who is to be looked at.
+
+    :param can_receive: whether a sensor is configured, and bidirectional.
+    :param counter: the highest packet counter that was heard of a sensor, if it was.
+    :param now: Unix seconds.
+    :param stored: hears of each turn, once it is on disk.
+    :param idle: called when there is nothing left to do.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        paths: Paths,
+        *,
+        station: Callable[[EUI], Station | None],
+        can_receive: Callable[[EUI], bool],
+        counter: Callable[[EUI], int | None],
+        now: Callable[[], float],
+        stored: Callable[[Turn], None],
+        idle: Callable[[], None],
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._paths = paths
+        self._station = station
+        self._can_receive = can_receive
+        self._counter = counter
+        self._now = now
+        self._stored = stored
+        self._idle = idle
+        self._started_at = now()
+        self._happenings: deque[Happening] = deque()
+        self._sensors: dict[EUI, None] = {}
+        self._stations: set[EUI] = set()
+        self._blocked: dict[EUI, dict[EUI, None]] = {}
+        """by station: sensors that wait until it can be told more"""
+        self._resting: dict[EUI, float] = {}
+        """busy stations, until when by the reactor's clock"""
+        self._refusing: dict[EUI, float] = {}
+        """stations that were busy lately, until when"""
+        self._unknown: dict[tuple[EUI, EUI], float] = {}
+        """(station, sensor) that the station does not know, until when that is believed"""
+        self._unable: set[EUI] = set()
+        """stations that take no downlinks, until they connect again"""
+        self.working = False
+        self._paused = False
+
+    @property
+    def waiting(self) -> int:
+        """Happenings that wait for their turn."""
+        return len(self._happenings)
+
+    def happen(self, happening: Happening) -> Deferred[Any]:
+        """Take in what happened; the Deferred fires when what follows from it is on disk."""
+        self._happenings.append(happening)
+        self._kick()
+        return happening.done
+
+    def look(self, sensors: Iterable[EUI]) -> None:
+        """Look at the queued downlinks of sensors."""
+        self._sensors.update(dict.fromkeys(sensors))
+        self._kick()
+
+    def clear(self, station: EUI) -> None:
+        """Revoke what was left at a station, if it is connected."""
+        self._stations.add(station)
+        self._kick()
+
+    def can_be_told(self, station: EUI, sensors: int = 2) -> None:
+        """An operation at a station is over, so others may begin."""
+        blocked = self._blocked.get(station)
+        if blocked and station not in self._resting:
+            free = list(islice(blocked, sensors))
+            for eui in free:
+                del blocked[eui]
+            self.look(free)
+
+    def connected(self, station: EUI) -> None:
+        """A station is back: what it refused before does not count."""
+        self._resting.pop(station, None)
+        self._refusing.pop(station, None)
+        self._unable.discard(station)
+        self.clear(station)
+        self.can_be_told(station, IN_FLIGHT)
+
+    def wake(self) -> None:
+        """Time has passed: go on after a failure, and with stations that had enough rest."""
+        self._paused = False
+        now = self._clock.seconds()
+        for station in [station for station, until in self._resting.items() if until <= now]:
+            del self._resting[station]
+            self.can_be_told(station, IN_FLIGHT)
+        self._refusing = {station: until for station, until in self._refusing.items() if until > now}
+        self._unknown = {pair: until for pair, until in self._unknown.items() if until > now}
+        self._kick()
+
+    def pause(self) -> None:
+        """Finish the turn and begin no other, until :meth:`wake`."""
+        self._paused = True
+
+    # turns
+
+    def _kick(self) -> None:
+        if not self.working and self._has_work():
+            self.working = True
+            ensureDeferred(self._work()).addErrback(self._log_failure)
+
+    def _has_work(self) -> bool:
+        return not self._paused and bool(self._happenings or self._sensors or self._stations)
+
+    async def _work(self) -> None:
+        try:
+            while self._has_work():
+                await self._turn()
+        finally:
+            self.working = False
+            self._idle()
+
+    async def _turn(self) -> None:
+        happenings = [self._happenings.popleft() for _ in range(min(TURN, len(self._happenings)))]
+        sensors = dict.fromkeys(islice(self._sensors, TURN))
+        for eui in sensors:
+            del self._sensors[eui]
+        sensors.update(dict.fromkeys(happening.end_point_eui for happening in happenings))
+        stations, self._stations = self._stations, set()
+        try:
+            picture = await self._picture(happenings, sensors, stations)
+            turn, results = self._apply(picture, happenings)
+            planner = self._plan(turn, picture, sensors)
+            await self._store(turn, picture)
+        except Exception as error:
+            self._failed(error, happenings, sensors, stations)
+            return
+        self._stored(turn)
+        for eui, sensor in turn.unknown:
+            self._introduce(eui, sensor)
+        for station, requests in planner.requests.items():
+            self._issue(station, requests)
+        for happening, result in zip(happenings, results, strict=True):
+            if isinstance(result, Exception):
+                happening.done.errback(result)
+            elif isinstance(result, Downlink):
+                happening.done.callback(turn.rows[result.queue_id].downlink)
+            else:
+                happening.done.callback(result)
+
+    def _picture(
+        self, happenings: Sequence[Happening], sensors: Iterable[EUI], stations: Iterable[EUI]
+    ) -> Deferred[DownlinkPicture]:
+        return self._journal.picture_downlinks(
+            queue_ids={queue_id for happening in happenings for queue_id in happening.queue_ids()},
+            answered={
+                (happening.end_point_eui, counter)
+                for happening in happenings
+                for counter in happening.counters()
+            },
+            sensors=list(sensors),
+            stations=list(stations),
+            limit=LEFT_AT_STATION,
+        )
+
+    def _apply(self, picture: DownlinkPicture, happenings: Sequence[Happening]) -> tuple[Turn, list[object]]:
+        turn = Turn.of(picture, self._now())
+        results: list[object] = []
+        for happening in happenings:
+            try:
+                results.append(happening.apply(turn))
+            except CommandError as error:
+                results.append(error)
+            except Exception as error:
+                self.log.failure("what happened to a downlink is lost {happening}", happening=happening)
+                results.append(error)
+        self._unable |= turn.unable
+        now = self._clock.seconds()
+        for station in turn.resting:
+            self._resting[station] = now + REST
+            self._refusing[station] = now + REFUSING
+        self._unknown.update(dict.fromkeys(turn.unknown, now + UNKNOWN_THERE_WAIT))
+        return turn, results
+
+    def _plan(self, turn: Turn, picture: DownlinkPicture, sensors: Iterable[EUI]) -> Planner:
+        planner = Planner(
+            turn,
+            station=self._station,
+            paths=self._paths,
+            can_receive=self._can_receive,
+            counter=self._counter,
+            attached_at=picture.attached_at,
+            unable=self._unable,
+            resting=self._resting,
+            refusing=self._refusing,
+            unknown=self._unknown,
+            away_since=self._away_since,
+        )
+        # What changed while it was read is looked at again, in the next turn.
+        planner.plan([eui for eui in sensors if eui not in self._sensors])
+        for station, eui in planner.blocked:
+            self._blocked.setdefault(station, {})[eui] = None
+        self._sensors.update(dict.fromkeys(planner.unfinished))
+        return planner
+
+    def _away_since(self, station: Station | None) -> float:
+        return self._started_at if station is None else max(station.state.at, self._started_at)
+
+    async def _store(self, turn: Turn, picture: DownlinkPicture) -> None:
+        changed = turn.changed()
+        left = sorted(turn.left - turn.not_left - set(picture.left))
+        if changed or turn.events or left or turn.not_left:
+            await self._journal.store_downlinks(changed, turn.events, left=left, not_left=turn.not_left)
+
+    def _failed(
+        self,
+        error: Exception,
+        happenings: Sequence[Happening],
+        sensors: Iterable[EUI],
+        stations: Iterable[EUI],
+    ) -> None:
+        """Nothing was stored, so nothing was begun; the next time we are woken we try again."""
+        if not isinstance(error, StorageError):
+            self.log.failure("downlinks not dealt with")
+        self._paused = True
+        self._sensors.update(dict.fromkeys(sensors))
+        self._stations.update(stations)
+        for happening in happenings:
+            happening.done.errback(error)
+
+    def _introduce(self, eui: EUI, sensor: EUI) -> None:
+        """A station does not know a sensor that it should serve: it is told again."""
+        station = self._station(eui)
+        if station is not None:
+            station.propagation.change([sensor], "attach")
+
+    def _issue(self, station: Station, requests: list[Request]) -> None:
+        try:
+            station.issue(requests)
+        except TooManyOperations:
+            # What is asked and not open is looked at again when it is due.
+            self.log.warn("too many operations are open {bs_eui}", bs_eui=station.eui)
+
+    def _log_failure(self, failure: Failure) -> None:
+        self.log.failure("downlinks", failure)

@@ -1,0 +1,1 @@
+"""Sensors that fall silent: warned of, then detached."""

@@ -1,0 +1,411 @@
+"""The watch over sensors that have fallen silent: warns once, then detaches them everywhere.
+
+A silence begins with a sensor's last uplink or with its attachment, whichever is later. What counts
+is the time in which it could have been heard (:mod:`bssci.center.silence.listening`). Sensors are looked at
+in slices; while no base station is connected nobody is warned of or detached.
+
+    state                what it means
+    -------------------  ------------------------------------------------------------------------------
+    never seen           in endpoints.json when the service started, never heard and never attached by
+                         command. It may still lie in its box: never warned of, never detached
+    registered           attached, over the air or by command, or configured anew, and not heard since;
+                         its silence counts as that of an active sensor
+    active               heard; not silent for long, or not watched (``autoDetach`` is false, or
+                         AUTO_DETACH_ENABLED is)
+    warning              silent for AUTO_DETACH_WARNING_TIMEOUT
+    auto-detach pending  silent for AUTO_DETACH_TIMEOUT: stations are being told, or the next look has
+                         yet to come, or no station is connected
+    auto-detached        detached for its silence; attached again as soon as it is heard
+    detached             detached by command, or by itself over the air: not watched
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Literal, get_args
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci import journal
+from bssci.center.attachments.attachments import Attachments
+from bssci.center.devices.sensors import Sensors
+from bssci.center.silence.listening import Listening
+from bssci.center.uplinks.activity import Activities
+from bssci.journal import Journal
+from bssci.journal.sqlite.silences import SILENCES
+from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
+from bssci.system.clock import Clock, Ticker
+
+SLICE = 500
+"""sensors that are looked at in one turn of the reactor"""
+
+State = Literal[
+    "never seen", "registered", "active", "warning", "auto-detach pending", "auto-detached", "detached"
+]
+
+STATES: tuple[State, ...] = get_args(State)
+
+Command = Callable[[Sequence[EUI]], Awaitable[object]]
+"""attaches or detaches sensors; done when the stations have answered, or some time is over"""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a sensor stands, for display."""
+
+    state: State
+    inactive_seconds: float | None
+    """in which it could have been heard and was not; None if it was neither heard nor attached"""
+    seconds_until_detach: float | None
+    """of such time; None if it will not be detached, or is already"""
+
+
+class Silence:
+    """Looks for silent sensors every ``check_interval`` s.
+
+    :param now: Unix seconds.
+    :param detach: detaches sensors everywhere, with the reason ``inactivity``.
+    :param attach: attaches sensors everywhere; does not call :meth:`attached`.
+    :param enabled: and what follows: see :meth:`configure`.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        store: Journal,
+        *,
+        sensors: Sensors,
+        activities: Activities,
+        attachments: Attachments,
+        listening: Listening,
+        now: Callable[[], float],
+        detach: Command,
+        attach: Command,
+        enabled: bool,
+        timeout: float,
+        warning_timeout: float,
+        check_interval: float,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._sensors = sensors
+        self._activities = activities
+        self._attachments = attachments
+        self._listening = listening
+        self._now = now
+        self._detach = detach
+        self._attach = attach
+        self._enabled = enabled
+        self._timeout = timeout
+        self._warning_timeout = warning_timeout
+        self._running = False
+        self._known = store.load_silences()
+        self._under_way: set[EUI] = set()
+        # Auto-detached, or about to be: all that matters when uplinks come.
+        self._gone = {sensor.eui for sensor in sensors if self._is_auto_detached(sensor.eui)}
+        self._cooperator = Cooperator(lambda: lambda: True, self._in_next_turn)
+        self._look: CooperativeTask[Iterator[None]] | None = None
+        self._ticker = Ticker(clock, check_interval, self._look_unless_under_way)
+
+    def start(self) -> None:
+        self._running = True
+        self._ticker.start()
+        self.check()
+
+    def stop(self) -> None:
+        self._running = False
+        self._ticker.stop()
+        self._end_look()
+
+    def configure(
+        self, *, enabled: bool, timeout: float, warning_timeout: float, check_interval: float
+    ) -> None:
+        """Change the limits; they take effect at once.
+
+        A silence that was warned of is not warned of again. What is detached stays so until it is heard.
+
+        :param enabled: whether sensors are warned of and detached at all.
+        :param timeout: s of silence until a sensor is detached.
+        :param warning_timeout: s of silence until a sensor is warned of.
+        :param check_interval: s between two looks.
+        """
+        self._enabled, self._timeout, self._warning_timeout = enabled, timeout, warning_timeout
+        self._ticker.stop()
+        self._ticker = Ticker(self._clock, check_interval, self._look_unless_under_way)
+        if self._running:
+            self._ticker.start()
+            self.check()
+
+    # what happened
+
+    def heard(self, uplinks: Iterable[Uplink]) -> None:
+        """Sensors were heard: those that were detached for their silence are attached again."""
+        gone = self._gone
+        if gone:
+            back = {eui for uplink in uplinks if (eui := uplink.receptions[0].end_point_eui) in gone}
+            if back:
+                self._bring_back(back)
+
+    def attached(self, euis: Collection[EUI], at: float, *, over_the_air: bool = False) -> None:
+        """Sensors were attached, so that a silence of theirs begins anew.
+
+        :param at: Unix seconds.
+        """
+        how: Literal["over the air", "command"] = "over the air" if over_the_air else "command"
+        self._remember(journal.Silence(end_point_eui=eui, attached_at=at, how=how) for eui in euis)
+
+    # questions
+
+    def state(self, eui: EUI) -> State | None:
+        """How a sensor stands; None if it is not configured."""
+        sensor = self._sensors.get(eui)
+        return None if sensor is None else self._state(sensor, self._begin(eui), self._listening.total())
+
+    def standing(self, eui: EUI) -> Standing | None:
+        """The same, with figures."""
+        sensor = self._sensors.get(eui)
+        if sensor is None:
+            return None
+        begin, total = self._begin(eui), self._listening.total()
+        state = self._state(sensor, begin, total)
+        if begin is None:
+            return Standing(state, None, None)
+        inactive = self._inactive(begin, total)
+        watched = self._enabled and sensor.auto_detach and state not in ("auto-detached", "detached")
+        return Standing(state, inactive, max(0.0, self._timeout - inactive) if watched else None)
+
+    def counts(self) -> dict[State, int]:
+        """How many configured sensors stand how."""
+        total = self._listening.total()
+        counts = dict.fromkeys(STATES, 0)
+        for sensor in self._sensors:
+            counts[self._state(sensor, self._begin(sensor.eui), total)] += 1
+        return counts
+
+    def _begin(self, eui: EUI) -> float | None:
+        """Unix seconds when a sensor's silence began; None if it was neither heard nor attached."""
+        activity, known = self._activities.get(eui), self._known.get(eui)
+        if activity is None:
+            return known.attached_at if known is not None and known.how != "configured" else None
+        if known is None or activity.last_seen_at >= known.attached_at:
+            return activity.last_seen_at
+        return known.attached_at
+
+    def _inactive(self, begin: float, total: float) -> float:
+        return max(0.0, total - self._listening.until(begin))
+
+    def _state(self, sensor: Sensor, begin: float | None, total: float) -> State:
+        eui = sensor.eui
+        known, stored = self._known.get(eui), self._attachments.get(eui)
+        if stored is not None and stored.state == "detached":
+            if stored.reason != "inactivity":
+                return "detached"
+            if known is not None and begin == known.detached_since:
+                return "auto-detached"
+            if not self._is_back(begin, stored):
+                return "auto-detach pending"
+        if begin is None:
+            return "never seen"
+        if self._enabled and sensor.auto_detach:
+            inactive = self._inactive(begin, total)
+            if inactive >= self._timeout:
+                return "auto-detach pending"
+            if inactive >= self._warning_timeout:
+                return "warning"
+        activity = self._activities.get(eui)
+        return "active" if activity is not None and activity.last_seen_at == begin else "registered"
+
+    def _is_auto_detached(self, eui: EUI) -> bool:
+        stored = self._attachments.get(eui)
+        return (
+            stored is not None
+            and stored.state == "detached"
+            and stored.reason == "inactivity"
+            and eui in self._sensors
+        )
+
+    @staticmethod
+    def _is_back(begin: float | None, stored: journal.Attachment) -> bool:
+        """Whether a sensor was heard after it was detached for its silence."""
+        return begin is not None and begin > stored.since
+
+    # looking
+
+    def check(self) -> None:
+        """Look at every sensor, from the next turn of the reactor on."""
+        self._end_look()
+        self._look = self._cooperator.cooperate(self._slices())
+        self._look.whenDone().addErrback(self._look_failed)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether sensors are being looked at."""
+        return self._look is not None
+
+    def _look_unless_under_way(self) -> None:
+        if not self.under_way:
+            self.check()
+
+    def _end_look(self) -> None:
+        if self._look is not None:
+            look, self._look = self._look, None
+            look.stop()
+
+    def _look_failed(self, failure: Failure) -> None:
+        if not isinstance(failure.value, TaskStopped):
+            self._look = None
+            self.log.failure("look for silent sensors failed", failure)
+
+    def _in_next_turn(self, step: Callable[[], None]) -> Any:
+        return self._clock.callLater(0.0, step)
+
+    def _slices(self) -> Iterator[None]:
+        sensors = iter(self._sensors)
+        while few := list(islice(sensors, SLICE)):
+            self._look_at(few)
+            yield
+        removed = [eui for eui in self._known if eui not in self._sensors]
+        if removed:
+            for eui in removed:
+                del self._known[eui]
+            self._store.delete_silences(removed).addErrback(self._failed, "silence not forgotten")
+        self._look = None
+
+    def _look_at(self, sensors: Sequence[Sensor]) -> None:
+        now, total = self._now(), self._listening.total()
+        self._remember(
+            journal.Silence(end_point_eui=sensor.eui, attached_at=now, how="configured")
+            for sensor in sensors
+            if sensor.eui not in self._known
+        )
+        quiet: dict[EUI, float] = {}
+        silent: dict[EUI, float] = {}
+        back: set[EUI] = set()
+        for sensor in sensors:
+            eui = sensor.eui
+            begin = self._begin(eui)
+            if begin is None or eui in self._under_way:
+                continue
+            state = self._state(sensor, begin, total)
+            if state == "warning" and self._known[eui].warned_since != begin:
+                quiet[eui] = begin
+            elif state == "auto-detach pending":
+                silent[eui] = begin
+            elif eui in self._gone and state != "auto-detached":
+                back.add(eui)
+        if back:
+            self._bring_back(back)
+        if self._listening.is_listening:
+            if quiet:
+                warned = ensureDeferred(self._warn(quiet, now, total))
+                warned.addErrback(self._failed, "silent sensors not warned of")
+            if silent:
+                detached = ensureDeferred(self._detach_silent(silent))
+                detached.addErrback(self._failed, "silent sensors not detached")
+
+    # acting
+
+    async def _warn(self, quiet: dict[EUI, float], now: float, total: float) -> None:
+        events: list[AnyEvent] = []
+        for eui, begin in quiet.items():
+            inactive = self._inactive(begin, total)
+            events.append(
+                SensorWarning(
+                    at=now,
+                    end_point_eui=eui,
+                    inactive_hours=_hours(inactive),
+                    hours_until_detach=_hours(self._timeout - inactive),
+                    warning_threshold_hours=_hours(self._warning_timeout),
+                    detach_threshold_hours=_hours(self._timeout),
+                )
+            )
+        await self._publish(
+            events, [replace(self._known[eui], warned_since=begin) for eui, begin in quiet.items()]
+        )
+
+    async def _detach_silent(self, silent: dict[EUI, float]) -> None:
+        self._under_way.update(silent)
+        self._gone.update(silent)
+        try:
+            await self._detach(list(silent))
+            now, total = self._now(), self._listening.total()
+            # Some may have been heard, attached or removed meanwhile.
+            detached = [
+                eui
+                for eui in silent
+                if eui in self._under_way and eui in self._known and self._is_auto_detached(eui)
+            ]
+            events: list[AnyEvent] = [
+                SensorAutoDetached(
+                    at=now,
+                    end_point_eui=eui,
+                    inactive_hours=_hours(self._inactive(silent[eui], total)),
+                    threshold_hours=_hours(self._timeout),
+                )
+                for eui in detached
+            ]
+            await self._publish(
+                events, [replace(self._known[eui], detached_since=silent[eui]) for eui in detached]
+            )
+            self.log.info("silent sensors detached {sensors}", sensors=len(detached))
+        finally:
+            self._under_way.difference_update(silent)
+
+    def _bring_back(self, euis: set[EUI]) -> None:
+        """Attach sensors again, unless somebody did; a detach that is under way comes first."""
+        detached = [
+            eui
+            for eui in euis
+            if self._is_auto_detached(eui) or (eui in self._under_way and eui in self._sensors)
+        ]
+        self._gone -= euis
+        self._under_way -= euis
+        if detached:
+            self.log.info("silent sensors are heard again {sensors}", sensors=len(detached))
+            attached = ensureDeferred(self._attach_again(detached))
+            attached.addErrback(self._failed, "sensors that are heard again not attached")
+
+    async def _attach_again(self, euis: Sequence[EUI]) -> None:
+        try:
+            await self._attach(euis)
+        finally:
+            self._gone.update(eui for eui in euis if self._is_auto_detached(eui))
+
+    # remembering
+
+    def _remember(self, silences: Iterable[journal.Silence]) -> None:
+        remembered = {silence.end_point_eui: silence for silence in silences}
+        if remembered:
+            self._known.update(remembered)
+            stored = self._store.store_silences(remembered.values())
+            stored.addErrback(self._failed, "attachment times not stored")
+
+    async def _publish(self, events: list[AnyEvent], marked: Sequence[journal.Silence]) -> None:
+        """Publish events and remember that: both in one commit, or neither."""
+        after = {silence.end_point_eui: silence for silence in marked}
+        before = {eui: self._known[eui] for eui in after}
+        self._known.update(after)
+        try:
+            await self._store.append_events(events, beside=((SILENCES, list(after.items())),))
+        except Exception:  # whatever kept them off the disk
+            for eui, silence in after.items():
+                if self._known.get(eui) is silence:
+                    self._known[eui] = before[eui]
+            raise
+
+    def _failed(self, failure: Failure, what: str) -> None:
+        if isinstance(failure.value, journal.StorageError):
+            self.log.warn("{what} {error}", what=what, error=failure.getErrorMessage())
+        else:
+            self.log.failure("{what}", failure, what=what)
+
+
+def _hours(seconds: float) -> float:
+    return round(seconds / 3600.0, 2)

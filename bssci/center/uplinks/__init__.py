@@ -1,0 +1,1 @@
+"""What was heard: taken in, merged, and what is learned from it."""

@@ -1,0 +1,188 @@
+"""Sensors that are heard and not configured, listed so that one command adds them.
+
+The list is written every 30 s: a crash forgets what was heard since, a clean stop nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.devices.sensors import Sensors
+from bssci.journal import Journal
+from bssci.model import EUI, Uplink
+from bssci.system.clock import Clock, Ticker
+
+MAX_SENSORS = 10_000
+"""beyond, the one that was not heard for the longest time is forgotten"""
+MAX_STATIONS = 8
+"""remembered for a sensor"""
+STORE_INTERVAL = 30.0
+"""s between writes of what changed"""
+
+
+class Signal(msgspec.Struct, frozen=True, array_like=True):
+    """How a base station heard a sensor."""
+
+    base_station_eui: EUI
+    snr: float
+    """dB"""
+    rssi: float
+    """dBm"""
+    at: float
+    """Unix seconds"""
+
+
+class UnknownSensor(msgspec.Struct, array_like=True):
+    """What is known of a sensor that is not configured."""
+
+    end_point_eui: EUI
+    first_heard_at: float
+    """Unix seconds"""
+    last_heard_at: float
+    """Unix seconds"""
+    last: Signal
+    """of the last telegram"""
+    best: Signal
+    """ever, by its SNR"""
+    by_station: dict[EUI, Signal]
+    """the last of each station; the one that heard it last comes last"""
+    uplinks: int = 0
+    attach_requests: int = 0
+    """over the air; copies by several stations count once"""
+    attach_counter: int | None = None
+    """of the last one"""
+
+    @property
+    def count(self) -> int:
+        """Telegrams."""
+        return self.uplinks + self.attach_requests
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(UnknownSensor)
+
+
+class UnknownSensors:
+    """Every sensor heard lately that endpoints.json lacks.
+
+    :param sensors: the configured ones; who comes to be among them is off the list.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, journal: Journal, sensors: Sensors, now: Callable[[], float]) -> None:
+        self._journal = journal
+        self._sensors = sensors
+        self._now = now
+        # In the order in which they were heard.
+        self._of = _load(journal)
+        self._changed: set[EUI] = set()
+        self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> Deferred[None] | None:
+        """Write what is learned; the journal may be closed after that."""
+        self._ticker.stop()
+        return self.store()
+
+    # learning
+
+    def heard(self, uplinks: Iterable[Uplink]) -> None:
+        """Take published uplinks; those of configured sensors are passed over."""
+        for uplink in uplinks:
+            if not uplink.known:
+                best = uplink.receptions[0]
+                sensor = self._heard(
+                    Signal(best.base_station_eui, best.snr, best.rssi, uplink.at), best.end_point_eui
+                )
+                sensor.uplinks += 1
+                for copy in uplink.receptions[1:]:
+                    _add(sensor, Signal(copy.base_station_eui, copy.snr, copy.rssi, uplink.at))
+
+    def asked_to_attach(self, eui: EUI, station: EUI, counter: int, *, snr: float, rssi: float) -> None:
+        """A station forwarded an attach over the air (§5.6).
+
+        :param counter: the sensor's attach counter.
+        :param snr: dB.
+        :param rssi: dBm.
+        """
+        sensor = self._heard(Signal(station, snr, rssi, self._now()), eui)
+        if sensor.attach_counter != counter:
+            sensor.attach_counter = counter
+            sensor.attach_requests += 1
+
+    def _heard(self, signal: Signal, eui: EUI) -> UnknownSensor:
+        """Note who heard a telegram, best."""
+        self._changed.add(eui)
+        sensor = self._of.pop(eui, None)
+        if sensor is None:
+            if len(self._of) >= MAX_SENSORS:
+                oldest = next(iter(self._of))
+                del self._of[oldest]
+                self._changed.add(oldest)
+            sensor = UnknownSensor(eui, signal.at, signal.at, signal, signal, {})
+        self._of[eui] = sensor
+        sensor.last_heard_at, sensor.last = signal.at, signal
+        _add(sensor, signal)
+        return sensor
+
+    # questions
+
+    def __len__(self) -> int:
+        return len(self.listed())
+
+    def get(self, eui: EUI) -> UnknownSensor | None:
+        """None if it was not heard, or is configured."""
+        return None if eui in self._sensors else self._of.get(eui)
+
+    def listed(self) -> list[UnknownSensor]:
+        """Every one, the one that was heard last first."""
+        return [sensor for eui, sensor in reversed(self._of.items()) if eui not in self._sensors]
+
+    # storing
+
+    def store(self) -> Deferred[None] | None:
+        """Forget who is configured, and write what changed; None if nothing did."""
+        for eui in [eui for eui in self._of if eui in self._sensors]:
+            del self._of[eui]
+            self._changed.add(eui)
+        if not self._changed:
+            return None
+        changed, self._changed = self._changed, set()
+        rows: list[tuple[EUI, bytes | None]] = [
+            (eui, _encoder.encode(self._of[eui]) if eui in self._of else None) for eui in changed
+        ]
+        return self._journal.store_unknown(rows).addErrback(self._not_stored, changed)
+
+    def _not_stored(self, failure: Failure, changed: set[EUI]) -> None:
+        self.log.warn("unknown sensors not stored, tried again {error}", error=failure.getErrorMessage())
+        self._changed |= changed
+
+
+def _add(sensor: UnknownSensor, signal: Signal) -> None:
+    by_station = sensor.by_station
+    by_station.pop(signal.base_station_eui, None)
+    by_station[signal.base_station_eui] = signal
+    if len(by_station) > MAX_STATIONS:
+        del by_station[next(iter(by_station))]
+    if signal.snr > sensor.best.snr:
+        sensor.best = signal
+
+
+def _load(journal: Journal) -> dict[EUI, UnknownSensor]:
+    sensors: list[UnknownSensor] = []
+    for eui, body in journal.load_unknown().items():
+        try:
+            sensors.append(_decoder.decode(body))
+        except msgspec.DecodeError as error:
+            UnknownSensors.log.warn("unknown sensor not readable {eui} {error}", eui=eui, error=error)
+    sensors.sort(key=lambda sensor: sensor.last_heard_at)
+    return {sensor.end_point_eui: sensor for sensor in sensors}

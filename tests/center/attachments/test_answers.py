@@ -1,0 +1,56 @@
+"""The answers that a command gathers."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+
+from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Answers, Outcome, shortfall
+from bssci.model import EUI
+from tests.support.center import result_of
+
+HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")
+A, B = EUI("A" * 16), EUI("B" * 16)
+TIME = 30.0
+
+
+def test_they_come_together_when_the_last_has_come() -> None:
+    clock = Clock()
+    answers = Answers(clock, TIME)
+    answers.expect(HERE, [A, B])
+    answers.away(THERE, [A, B])
+    outcomes = answers.all()
+    answers.answered(HERE, A, DONE)
+    refused = Outcome("failed", 22, "no")
+    answers.answered(HERE, B, refused)
+    assert not outcomes.called  # what the station said is yet to be handed to the journal
+    clock.advance(0)
+    assert result_of(outcomes) == {A: {HERE: DONE, THERE: AWAY}, B: {HERE: refused, THERE: AWAY}}
+    assert not clock.getDelayedCalls()
+
+
+def test_a_station_that_is_silent_is_not_waited_for_longer() -> None:
+    clock = Clock()
+    answers = Answers(clock, TIME)
+    answers.expect(HERE, [A])
+    outcomes = answers.all()
+    clock.advance(TIME)
+    clock.advance(0)
+    assert result_of(outcomes)[A][HERE] == UNANSWERED
+    answers.answered(HERE, A, DONE)  # harms nobody
+    clock.advance(0)
+
+
+def test_nobody_to_wait_for() -> None:
+    clock = Clock()
+    outcomes = Answers(clock, TIME).all()
+    clock.advance(0)
+    assert result_of(outcomes) == {}
+
+
+def test_what_is_missing_to_success() -> None:
+    refused = Outcome("failed", 22, "no")
+    assert shortfall([]) is None and shortfall([DONE, AWAY]) is None
+    partly = shortfall([DONE, refused, UNANSWERED, AWAY])
+    assert partly is not None and (partly.code, partly.failed, partly.asked) == ("partially_failed", 2, 3)
+    wholly = shortfall([refused, AWAY])
+    assert wholly is not None and (wholly.code, wholly.failed, wholly.asked) == ("failed", 1, 1)

@@ -1,0 +1,340 @@
+"""The watch over silent sensors: warns once, detaches, and takes back who is heard again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
+
+from bssci.center.silence.silence import SLICE, STATES
+from bssci.journal import StorageError
+from bssci.model import SensorAutoDetached, SensorWarning
+from tests.support.silence import (
+    DETACH,
+    HOUR,
+    INTERVAL,
+    MINUTE,
+    WARNING,
+    Watch,
+    make_uplink,
+    make_watch,
+    restart,
+    sensor,
+    warnings,
+    watch,
+)
+
+__all__ = ["make_watch", "watch"]
+
+
+def auto_detached(watch: Watch) -> list[SensorAutoDetached]:
+    return watch.events(SensorAutoDetached)
+
+
+# a silence from its beginning to its end
+
+
+def test_silent_sensor_is_warned_of_once_then_detached(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(WARNING - INTERVAL)
+    assert watch.state() == "active"
+    assert not warnings(watch)
+
+    watch.advance(2 * INTERVAL)
+    assert watch.state() == "warning"
+    (warning,) = warnings(watch)
+    assert warning.end_point_eui == sensor(1)
+    assert warning.inactive_hours == pytest.approx(36.5, abs=0.5)
+    assert warning.hours_until_detach == pytest.approx(72.0 - warning.inactive_hours)
+    assert (warning.warning_threshold_hours, warning.detach_threshold_hours) == (36.0, 72.0)
+
+    watch.advance(DETACH - WARNING + INTERVAL)
+    assert watch.state() == "auto-detached"
+    assert watch.detached == [sensor(1)]
+    (event,) = auto_detached(watch)
+    assert event.end_point_eui == sensor(1)
+    assert event.inactive_hours == pytest.approx(72.5, abs=0.5)
+    assert event.threshold_hours == 72.0
+    assert not watch.attachments.is_attached(sensor(1))
+
+    watch.advance(DETACH)
+    assert len(warnings(watch)) == len(auto_detached(watch)) == len(watch.detached) == 1
+
+
+def test_sensor_that_is_heard_in_time_is_left_alone(watch: Watch) -> None:
+    for _ in range(5):
+        watch.hear(1)
+        watch.advance(WARNING - INTERVAL)
+    assert watch.state() == "active"
+    assert not watch.events(SensorWarning, SensorAutoDetached)
+
+
+def test_next_silence_is_warned_of_again(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(WARNING + INTERVAL)
+    watch.hear(1)
+    assert watch.state() == "active"
+    watch.advance(WARNING + INTERVAL)
+    assert len(warnings(watch)) == 2
+
+
+def test_auto_detached_sensor_is_attached_when_it_is_heard(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    watch.hear(1)
+    assert watch.attached == [sensor(1)]
+    assert watch.attachments.is_attached(sensor(1))
+    assert watch.state() == "active"
+    watch.hear(1)
+    assert watch.attached == [sensor(1)]
+
+
+def test_sensor_that_is_heard_before_its_detach_has_begun_ends_up_attached(watch: Watch) -> None:
+    watch.held_up = Deferred()
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    assert watch.detached == [sensor(1)]
+    assert watch.state() == "auto-detach pending"
+    watch.hear(1)
+    watch.held_up.callback(None)
+    watch.settle()
+    assert watch.attached == [sensor(1)]
+    assert watch.attachments.is_attached(sensor(1))
+    assert not auto_detached(watch)
+
+
+def test_sensor_that_is_heard_while_stations_are_told_ends_up_attached(watch: Watch) -> None:
+    watch.answers = Deferred()
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    assert watch.state() == "auto-detach pending"
+    watch.hear(1)
+    assert watch.state() == "active"
+    watch.answers.callback(None)
+    watch.settle()
+    assert watch.attached == [sensor(1)]
+    assert watch.attachments.is_attached(sensor(1))
+    assert watch.state() == "active"
+    assert not auto_detached(watch)
+
+
+def test_sensor_that_is_attached_while_it_is_being_detached_is_not_reported(watch: Watch) -> None:
+    watch.answers = Deferred()
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    watch.silence.attached([sensor(1)], watch.now())
+    ensureDeferred(watch.attachments.attach([sensor(1)], at=watch.now()))
+    watch.answers.callback(None)
+    watch.settle()
+    assert watch.state() == "registered"
+    assert not auto_detached(watch)
+
+
+def test_sensor_that_is_removed_while_it_is_being_detached_is_not_reported(watch: Watch) -> None:
+    watch.held_up = Deferred()
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    watch.configure(0)
+    watch.reload()
+    watch.held_up.callback(None)
+    watch.settle()
+    assert not auto_detached(watch)
+
+
+def test_attach_that_fails_is_tried_again_at_the_next_uplink(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    watch.attach_fails = StorageError("disk full")
+    watch.hear(1)
+    assert not watch.attachments.is_attached(sensor(1))
+    watch.attach_fails = None
+    watch.hear(1)
+    assert watch.attached == [sensor(1)]
+
+
+def test_sensor_that_is_being_detached_is_not_detached_twice(watch: Watch) -> None:
+    watch.answers = Deferred()
+    watch.hear(1)
+    watch.advance(DETACH + 3 * INTERVAL)
+    assert watch.detached == [sensor(1)]
+    watch.answers.callback(None)
+    watch.settle()
+    assert len(auto_detached(watch)) == 1
+
+
+def test_detach_that_fails_is_tried_again(watch: Watch, expected_errors: list[Failure]) -> None:
+    watch.answers = Deferred()
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    watch.answers.errback(ZeroDivisionError())
+    watch.settle()
+    assert expected_errors.pop().check(ZeroDivisionError)
+    assert watch.state() == "auto-detach pending"
+    watch.answers = None
+    watch.advance(INTERVAL)
+    assert watch.state() == "auto-detached"
+
+
+def test_warning_that_cannot_be_stored_is_given_later(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(WARNING - INTERVAL)
+    watch.journal.broken = True
+    watch.advance(2 * INTERVAL)
+    watch.journal.broken = False
+    assert not warnings(watch)
+    watch.advance(INTERVAL)
+    assert len(warnings(watch)) == 1
+
+
+# what is not held against a sensor
+
+
+def test_time_without_a_station_does_not_count(watch: Watch) -> None:
+    watch.hear(1)
+    watch.lose()
+    watch.advance(10 * DETACH)
+    assert watch.state() == "active"
+    assert watch.silence.standing(sensor(1)).inactive_seconds == 0.0
+    watch.connect()
+    watch.advance(WARNING + INTERVAL)
+    assert watch.state() == "warning"
+
+
+def test_time_that_the_service_was_down_does_not_count(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(HOUR)
+    watch.kill()
+    watch.clock.advance(10 * DETACH)
+    watch.open()
+    watch.advance(DETACH)
+    watch.connect()
+    assert watch.silence.standing(sensor(1)).inactive_seconds == pytest.approx(HOUR, abs=MINUTE)
+    assert not watch.events(SensorWarning, SensorAutoDetached)
+
+
+def test_nobody_is_detached_while_no_station_is_connected(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(WARNING - INTERVAL)
+    watch.lose()
+    watch.configure_limits(timeout=2 * HOUR, warning_timeout=HOUR)
+    assert watch.state() == "auto-detach pending"
+    assert not watch.detached
+    watch.connect()
+    watch.advance(INTERVAL)
+    assert watch.state() == "auto-detached"
+
+
+# restarts
+
+
+def test_restart_neither_repeats_nor_forgets_a_warning(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(WARNING + INTERVAL)
+    restart(watch)
+    assert watch.state() == "warning"
+    watch.advance(3 * INTERVAL)
+    assert len(warnings(watch)) == 1
+    watch.advance(DETACH - WARNING)
+    assert len(auto_detached(watch)) == 1
+
+
+def test_restarts_do_not_start_the_clock_anew(watch: Watch) -> None:
+    watch.hear(1)
+    for _ in range(12):
+        watch.advance(6 * HOUR)
+        restart(watch)
+    watch.advance(2 * INTERVAL)
+    assert watch.state() == "auto-detached"
+
+
+def test_auto_detached_sensor_comes_back_after_a_restart(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    restart(watch)
+    assert watch.state() == "auto-detached"
+    watch.hear(1)
+    assert watch.attached == [sensor(1)]
+    assert watch.state() == "active"
+
+
+def test_detach_that_a_crash_cut_short_is_finished(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(HOUR)
+    ensureDeferred(watch.attachments.detach([sensor(1)], reason="inactivity", at=watch.now()))
+    restart(watch)
+    assert watch.state() == "auto-detach pending"
+    watch.advance(INTERVAL)
+    assert watch.detached == [sensor(1)]
+    assert watch.state() == "auto-detached"
+    restart(watch)
+    watch.advance(2 * INTERVAL)
+    assert len(auto_detached(watch)) == 1
+
+
+def test_attach_that_a_crash_cut_short_is_finished(watch: Watch) -> None:
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    watch.journal.append_events([make_uplink(sensor(1), watch.now())])
+    restart(watch)
+    assert watch.attached == [sensor(1)]
+    assert watch.state() == "active"
+
+
+# figures
+
+
+def test_counts(make_watch: Callable[..., Watch]) -> None:
+    watch = make_watch(6)
+    watch.hear(1)
+    watch.advance(DETACH - WARNING)
+    watch.hear(2)
+    watch.advance(WARNING + INTERVAL)
+    watch.hear(3)
+    watch.silence.attached([sensor(4)], watch.now())
+    ensureDeferred(watch.attachments.detach([sensor(5)], at=watch.now()))
+    counts = watch.silence.counts()
+    assert tuple(counts) == STATES
+    assert {state: count for state, count in counts.items() if count} == {
+        "auto-detached": 1,
+        "warning": 1,
+        "active": 1,
+        "registered": 1,
+        "detached": 1,
+        "never seen": 1,
+    }
+
+
+def test_ten_thousand_sensors_are_checked_in_slices(make_watch: Callable[..., Watch]) -> None:
+    watch = make_watch(10_000)
+    watch.hear(*range(1, 10_001))
+    watch.advance(HOUR)
+    turns = 0
+
+    def somebody_else() -> None:
+        nonlocal turns
+        if watch.silence.under_way:
+            turns += 1
+            watch.clock.callLater(0.0, somebody_else)
+
+    watch.silence.check()
+    somebody_else()
+    began = time.process_time()
+    watch.clock.advance(0)
+    assert time.process_time() - began < 0.25  # 5 times the figure, for slow machines
+    assert turns >= 10_000 / SLICE
+    began = time.process_time()
+    assert watch.silence.counts()["active"] == 10_000
+    assert time.process_time() - began < 0.25
+
+
+def test_uplinks_cost_next_to_nothing(make_watch: Callable[..., Watch]) -> None:
+    watch = make_watch(2)
+    watch.hear(1)
+    watch.advance(DETACH + INTERVAL)
+    uplinks = [make_uplink(sensor(2), 0.0)] * 10_000
+    began = time.process_time()
+    watch.silence.heard(uplinks)
+    assert time.process_time() - began < 0.015

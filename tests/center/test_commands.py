@@ -1,0 +1,292 @@
+"""Attach, detach, configure and remove, for one sensor and for many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.logger import capturedLogs
+
+from bssci.center.attachments.answers import AWAY, DONE
+from bssci.model import EUI, parse_sensor
+from bssci.model.commands import CommandError
+from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
+from tests.support.center import KEY, House, Line, result_of, sensor_entry, sensor_eui
+
+HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")
+ONE, NOBODY = EUI(sensor_eui(1)), EUI("0" * 15 + "9")
+
+
+@pytest.fixture
+def house(make_house: Callable[..., House], monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setattr("bssci.center.service_center.deferToThread", maybeDeferred)
+    return make_house(3)
+
+
+@pytest.fixture
+def lines(house: House) -> list[Line]:
+    """Two stations, which hold every sensor."""
+    both = [Line(house), Line(house, int(THERE, 16))]
+    for line in both:
+        line.connect()
+        line.answer_everything()
+    return both
+
+
+def obey(house: House, *lines: Line) -> list[AttPrp | DetPrp]:
+    """Stations answer what they were told about sensors; all of it, as long as more comes."""
+    seen: list[AttPrp | DetPrp] = []
+    while True:
+        house.settle()
+        asked = [(line, told) for line in lines for told in (*line.take(AttPrp), *line.take(DetPrp))]
+        if not asked:
+            return seen
+        for line, told in asked:
+            seen.append(told)
+            answer = AttPrpRsp if isinstance(told, AttPrp) else DetPrpRsp
+            line.say(answer(opId=told.opId))
+
+
+def begin(command: Any) -> Deferred[Any]:
+    return ensureDeferred(command)
+
+
+def test_many_at_once_everywhere(house: House, lines: list[Line]) -> None:
+    euis = [EUI(sensor_eui(number)) for number in (1, 2, 3)]
+    detaching = begin(house.center.detach(euis))
+    assert len(obey(house, *lines)) == 6
+    assert result_of(detaching) == {eui: {HERE: DONE, THERE: DONE} for eui in euis}
+    assert not any(house.center.attachments.is_attached(eui) for eui in euis)
+    attaching = begin(house.center.attach(euis))
+    assert len(obey(house, *lines)) == 6
+    assert result_of(attaching) == {eui: {HERE: DONE, THERE: DONE} for eui in euis}
+
+
+def test_a_station_that_was_away_detaches_when_it_is_back(house: House, lines: list[Line]) -> None:
+    lines[1].lose()
+    removing = begin(house.center.remove([ONE]))
+    obey(house, lines[0])
+    assert result_of(removing) == {ONE: {HERE: DONE, THERE: AWAY}}
+    assert ONE not in house.center.sensors
+    house.crash()
+    back = Line(house, int(THERE, 16))
+    back.connect()
+    assert [told.epEui for told in back.take(DetPrp)] == [int(ONE, 16)]
+    assert not back.take(AttPrp)
+
+
+def test_another_key_is_told_to_every_station(house: House, lines: list[Line]) -> None:
+    changed = parse_sensor(sensor_entry(1, nwKey="F" * 32))
+    changing = begin(house.center.configure([changed]))
+    told = obey(house, *lines)
+    assert [request.nwkSnKey for request in told] == [[255] * 16] * 2
+    assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+
+
+def test_a_sensor_detached_by_command_that_is_configured_anew_is_attached(
+    house: House, lines: list[Line]
+) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    begin(house.center.configure([parse_sensor(sensor_entry(1))]))
+    assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
+    assert house.center.attachments.is_attached(ONE)
+
+
+@pytest.mark.parametrize(("again", "told"), [(True, [AttPrp, AttPrp]), (False, [])])
+def test_what_stations_do_not_see_is_changed_with_or_without_attaching_again(
+    house: House, lines: list[Line], again: bool, told: list[type]
+) -> None:
+    unseen = parse_sensor(sensor_entry(1, name="Cellar", tags=["a"], autoDetach=False))
+    changing = begin(house.center.configure([unseen], again=again))
+    assert [type(request) for request in obey(house, *lines)] == told
+    assert bool(result_of(changing)) is again
+    assert house.center.sensors.get(ONE) == unseen
+
+
+def test_a_detached_sensor_is_attached_even_if_only_its_name_changes(house: House, lines: list[Line]) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    changing = begin(house.center.configure([parse_sensor(sensor_entry(1, name="Cellar"))], again=False))
+    assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
+    assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+
+
+def test_commands_for_one_sensor_are_done_in_order(house: House, lines: list[Line]) -> None:
+    new = parse_sensor({"eui": NOBODY, "nwKey": KEY, "shortAddr": "0009", "bidi": False})
+    doing = [
+        begin(command)
+        for command in (
+            house.center.configure([new]),
+            house.center.detach([NOBODY]),
+            house.center.attach([NOBODY]),
+            house.center.remove([NOBODY]),
+        )
+    ]
+    told = obey(house, *lines)
+    assert [type(request) for request in told[::2]] == [AttPrp, DetPrp, AttPrp, DetPrp]
+    for command in doing:
+        assert result_of(command) == {NOBODY: {HERE: DONE, THERE: DONE}}
+
+
+@pytest.mark.parametrize("command", ["attach", "detach", "remove", "sensor_report"])
+def test_an_unknown_sensor(house: House, lines: list[Line], command: str) -> None:
+    argument = NOBODY if command == "sensor_report" else [ONE, NOBODY]
+    asked = begin(getattr(house.center, command)(argument))
+    house.settle()
+    with pytest.raises(CommandError) as raised:
+        result_of(asked)
+    assert (raised.value.code, raised.value.field) == ("unknown_sensor", "eui")
+    assert not lines[0].take(DetPrp) and not lines[0].take(AttPrp)
+    assert house.center.attachments.is_attached(ONE)
+
+
+def test_done_means_on_disk(house: House, lines: list[Line]) -> None:
+    attaching = begin(house.center.detach([ONE]))
+    house.settle()
+    for line in lines:
+        for told in line.take(DetPrp):
+            line.give(DetPrpRsp(opId=told.opId))
+    house.clock.advance(0)
+    assert not attaching.called
+    house.settle()
+    assert result_of(attaching)
+
+
+def test_a_disk_that_is_full_changes_nothing(house: House, lines: list[Line]) -> None:
+    house.journal.broken = True
+    detaching = begin(house.center.detach([ONE]))
+    house.settle()
+    house.journal.broken = False
+    with pytest.raises(CommandError) as raised:
+        result_of(detaching)
+    assert raised.value.code == "unavailable"
+    assert house.center.attachments.is_attached(ONE)
+
+
+def test_a_file_that_cannot_be_written_changes_nothing(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    monkeypatch.setattr("bssci.center.devices.endpoints.write", refuse)
+    removing = begin(house.center.remove([ONE]))
+    house.settle()
+    with pytest.raises(CommandError) as raised:
+        result_of(removing)
+    assert raised.value.code == "unavailable"
+    assert ONE in house.center.sensors
+    house.crash()
+    assert ONE in house.center.sensors and not house.center.attachments.is_attached(ONE)
+
+
+def refused(house: House, command: Any) -> CommandError:
+    doing = begin(command)
+    house.settle()
+    with pytest.raises(CommandError) as raised:
+        result_of(doing)
+    return raised.value
+
+
+@pytest.mark.parametrize("by_hand", [json.dumps([sensor_entry(1), sensor_entry(9)]), "[ half an ed", None])
+def test_a_file_that_was_changed_by_hand_is_not_overwritten(
+    house: House, lines: list[Line], by_hand: str | None
+) -> None:
+    house.sensors_file.unlink()
+    if by_hand is not None:
+        house.sensors_file.write_text(by_hand)
+    before = list(house.center.sensors)
+    with capturedLogs() as told:
+        error = refused(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    assert error.code == "conflict" and "SIGHUP" in error.message
+    assert [event["log_level"].name for event in told] == ["warn"]
+    assert refused(house, house.center.remove([ONE])).code == "conflict"
+    assert list(house.center.sensors) == before
+    assert by_hand == (house.sensors_file.read_text() if house.sensors_file.exists() else None)
+    assert not lines[0].take(AttPrp) and not lines[0].take(DetPrp)
+
+
+def test_what_was_changed_by_hand_is_kept_by_commands_after_a_reload(house: House, lines: list[Line]) -> None:
+    house.sensors_file.write_text("[ half an ed")
+    assert refused(house, house.center.reload_sensors()).code == "invalid"
+    assert refused(house, house.center.remove([ONE])).code == "conflict"
+    house.configure([sensor_entry(1), sensor_entry(9)])
+    begin(house.center.reload_sensors())
+    obey(house, *lines)
+    for number in (7, 8):
+        configuring = begin(house.center.configure([parse_sensor(sensor_entry(number))]))
+        obey(house, *lines)
+        assert result_of(configuring)
+    kept = [entry["eui"] for entry in json.loads(house.sensors_file.read_text())]
+    assert kept == [sensor_eui(number) for number in (1, 9, 7, 8)]
+
+
+def test_a_full_disk_refuses_a_change_that_makes_an_attachment_void(house: House, lines: list[Line]) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    file = house.sensors_file.read_text()
+    rekeyed = parse_sensor(sensor_entry(1, nwKey="F" * 32))
+    house.journal.broken = True
+    for command in (house.center.configure([rekeyed]), house.center.remove([ONE])):
+        assert refused(house, command).code == "unavailable"
+    assert house.sensors_file.read_text() == file
+    assert house.center.attachments.wanted(ONE) is None and ONE in house.center.sensors
+    house.configure([entry for entry in json.loads(file) if entry["eui"] != ONE])
+    assert refused(house, house.center.reload_sensors()).code == "unavailable"
+    assert ONE in house.center.sensors
+    house.journal.broken = False
+    house.sensors_file.write_text(file)
+    changing = begin(house.center.configure([rekeyed], again=False))
+    assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
+    assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
+    house.crash()
+    assert house.center.attachments.wanted(ONE) == rekeyed
+
+
+def test_what_is_written_is_told_when_a_full_disk_has_room_again(house: House, lines: list[Line]) -> None:
+    house.journal.broken = True
+    house.configure([sensor_entry(2, nwKey="F" * 32), sensor_entry(3)])
+    reloading = begin(house.center.reload_sensors())
+    house.advance(31.0)
+    house.journal.broken = False
+    with pytest.raises(CommandError, match=r"in endpoints\.json and base stations will be told") as raised:
+        result_of(reloading)
+    assert raised.value.code == "unavailable"
+    house.advance(6.0)
+    told = [(type(request), request.epEui) for request in obey(house, lines[0])]
+    assert sorted(told, key=str) == [(AttPrp, int(sensor_eui(2), 16)), (DetPrp, int(ONE, 16))]
+
+
+def test_a_sensor_that_is_new_is_not_found_detached(house: House, lines: list[Line]) -> None:
+    begin(house.center.detach([ONE]))
+    obey(house, *lines)
+    entries = json.loads(house.sensors_file.read_text())
+    house.configure([entry for entry in entries if entry["eui"] != ONE])
+    house.crash()
+    house.configure(entries)
+    reloading = begin(house.center.reload_sensors())
+    house.settle()
+    result_of(reloading)
+    assert house.center.attachments.get(ONE) is None
+    house.crash()
+    assert house.center.attachments.is_attached(ONE)
+
+
+def test_a_report_tells_what_stations_hold(house: House, lines: list[Line]) -> None:
+    asked = begin(house.center.sensor_report(ONE))
+    house.settle()
+    report = result_of(asked)
+    registration = report["registration"]
+    assert registration["attached"] is True and registration["over_the_air"] is False
+    assert {eui: each["state"] for eui, each in registration["base_stations"].items()} == {
+        HERE: "attached",
+        THERE: "attached",
+    }
+    assert report["activity"]["state"] == "never seen"
+    assert report["preferred_path"] is None

@@ -31,9 +31,9 @@ from bssci.journal import Journal, JournalError, StorageError
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings, SettingsError
 from bssci.sinks.pump import Pump
-from bssci.station.factory import LimitedTLSFactory, StationFactory
-from bssci.station.limits import Limits
-from bssci.station.tls import StationFiles
+from bssci.stations.admission import Limits
+from bssci.stations.factory import LimitedTLSFactory, StationFactory
+from bssci.stations.tls import StationFiles
 from bssci.system.clock import use_monotonic_time
 from bssci.system.fileset import finish_replacement
 

@@ -18,23 +18,23 @@ from bssci.center.commands import SensorCommands
 from bssci.center.devices.reports import sensor_report
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.downlinks import Downlinks
-from bssci.center.parts import Pings, Propagations, Statuses, Uplinks
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
 from bssci.center.silence.silence import Silence
-from bssci.center.station import Connection, Services, Station, methods
-from bssci.center.stations import Stations, Watcher
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.center.uplinks.deduplication import Deduplication
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
-from bssci.center.variable_mac import VariableMac, run_variable_mac
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
 from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
 from bssci.settings.table import Settings, changeable
+from bssci.stations.registry import Stations, Watcher
+from bssci.stations.station import Connection, Services, Station, methods
+from bssci.stations.uplinks import Pings, Propagations, Statuses, Uplinks
+from bssci.stations.variable_mac import VariableMac, run_variable_mac
 from bssci.system import logs
 from bssci.system.clock import Clock
 from bssci.wire.messages import Att

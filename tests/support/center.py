@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from bssci.center import ServiceCenter
-from bssci.center.station import Link, Station
 from bssci.model import AnyEvent, StationState, Uplink, eui_from_int
 from bssci.settings.configuration import Configuration
+from bssci.stations.station import Link, Station
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConRsp, Message, Status, StatusRsp
 from tests.support.inline_journal import InlineJournal

@@ -15,12 +15,12 @@ from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import DetachVerifier, OverTheAir
 from bssci.center.attachments.propagation import Propagation
 from bssci.center.devices.sensors import Sensors
-from bssci.center.parts import Pings, Propagations, Statuses
-from bssci.center.station import Services, Station, methods
-from bssci.center.stations import Stations
 from bssci.center.uplinks.activity import Activities
-from bssci.center.variable_mac import VariableMac
 from bssci.model import EUI, Event, eui_to_int
+from bssci.stations.registry import Stations
+from bssci.stations.station import Services, Station, methods
+from bssci.stations.uplinks import Pings, Propagations, Statuses
+from bssci.stations.variable_mac import VariableMac
 from bssci.wire.attach_crypto import attach_signature
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import (

@@ -543,12 +543,12 @@ def samples() -> dict[str, dict[str, Any]]:
                 {
                     "timestamp": NOW - number,
                     "level": ["info", "warn", "error", "debug"][number % 4],
-                    "logger": "bssci.station.protocol",
+                    "logger": "bssci.stations.protocol",
                     "text": f"station connected CAFEBA5E0000000{number % 9}",
                 }
                 for number in range(30)
             ],
-            "loggers": ["bssci.service", "bssci.station.protocol"],
+            "loggers": ["bssci.service", "bssci.stations.protocol"],
             "args": {},
         },
         "configuration.html": {"groups": _settings()},

@@ -16,9 +16,9 @@ from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
 from bssci.certificates.server import ServerTLS
-from bssci.station.factory import LimitedTLSFactory, StationFactory
-from bssci.station.limits import Limits
-from bssci.station.tls import StationFiles
+from bssci.stations.admission import Limits
+from bssci.stations.factory import LimitedTLSFactory, StationFactory
+from bssci.stations.tls import StationFiles
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConCmp, ConRsp, Message, Status, StatusRsp

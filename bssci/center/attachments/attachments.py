@@ -25,7 +25,7 @@ from bssci.model import EUI, Sensor
 from bssci.system.clock import Clock
 
 if TYPE_CHECKING:
-    from bssci.center.stations import Stations
+    from bssci.stations.registry import Stations
 
 ANSWER_TIME = 30.0
 """s that a command waits for the stations' answers"""

@@ -21,12 +21,12 @@ from twisted.python.failure import Failure
 
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.propagation import Action
-from bssci.center.batch import Batch
 from bssci.center.devices.sensors import Sensors, fingerprint
-from bssci.center.station import Station
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Attachment, Registration
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, eui_from_int
+from bssci.stations.batch import Batch
+from bssci.stations.station import Station
 from bssci.wire import attach_crypto
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Att, AttRsp, Det, DetRsp
@@ -253,7 +253,7 @@ class OverTheAir:
     def station_changed(self, state: StationState) -> None:
         """A station came or went: what it left uncompleted is over.
 
-        To be given to :meth:`bssci.center.stations.Stations.watch`.
+        To be given to :meth:`bssci.stations.registry.Stations.watch`.
         """
         for eui in list(self._untold):
             self._completed(eui, state.base_station_eui)

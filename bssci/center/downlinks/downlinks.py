@@ -21,12 +21,12 @@ from bssci.center.downlinks.messages import DownlinkMessages, storable
 from bssci.center.downlinks.plan import GRACE, has_passed
 from bssci.center.downlinks.request import can_receive, check_request, check_sensor
 from bssci.center.downlinks.worker import DownlinkWorker
-from bssci.center.reception_queries import ReceptionQueries
-from bssci.center.station import Station
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import Journal, StorageError, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
+from bssci.stations.questions import ReceptionQueries
+from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker
 
 MAX_QUEUED = 250_000

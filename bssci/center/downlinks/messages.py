@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bssci.center.batch import Batch
 from bssci.center.downlinks.happenings import QueueRefused, ReceptionReported, Resulted, RevokeAnswered
 from bssci.center.downlinks.worker import DownlinkWorker
-from bssci.center.reception_queries import ReceptionQueries
-from bssci.center.station import Station
 from bssci.journal import Journal
 from bssci.model import eui_from_int
+from bssci.stations.batch import Batch
+from bssci.stations.questions import ReceptionQueries
+from bssci.stations.station import Station
 from bssci.wire.messages import (
     DlDataQue,
     DlDataRes,
@@ -23,7 +23,7 @@ from bssci.wire.messages import (
 
 
 class DownlinkMessages:
-    """A part of the stations, see :mod:`bssci.center.station`."""
+    """A part of the stations, see :mod:`bssci.stations.station`."""
 
     def __init__(self, journal: Journal, worker: DownlinkWorker, queries: ReceptionQueries) -> None:
         self._journal = journal

@@ -32,10 +32,10 @@ from twisted.logger import Logger
 
 from bssci.center.downlinks.happenings import Turn
 from bssci.center.downlinks.request import queue_message
-from bssci.center.station import Connection, Station
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import Left, StoredDownlink
 from bssci.model import EUI, eui_to_int
+from bssci.stations.station import Connection, Station
 from bssci.wire.messages import DlDataQue, DlDataRev, Request
 
 GRACE = 30.0

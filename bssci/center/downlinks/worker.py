@@ -19,11 +19,11 @@ from twisted.python.failure import Failure
 
 from bssci.center.downlinks.happenings import Happening, Turn
 from bssci.center.downlinks.plan import IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
-from bssci.center.station import Station
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import DownlinkPicture, Journal, StorageError
 from bssci.model import EUI, Downlink
 from bssci.model.commands import CommandError
+from bssci.stations.station import Station
 from bssci.system.clock import Clock
 from bssci.wire.errors import TooManyOperations
 from bssci.wire.messages import Request

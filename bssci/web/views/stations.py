@@ -7,9 +7,9 @@ from typing import Any
 
 from cryptography import x509
 
-from bssci.center.station import Connection, Station
 from bssci.certificates.reading import describe
 from bssci.model import EUI, StationState, StationStatus
+from bssci.stations.station import Connection, Station
 from bssci.web.context import Context
 from bssci.web.errors import not_found
 from bssci.web.event_json import event_dict

@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci.center.attachments.propagation import Propagation
-from bssci.center.station import Connection, Link, Services, Station
 from bssci.journal import Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
+from bssci.stations.station import Connection, Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp

@@ -10,7 +10,7 @@ import pytest
 from msgspec import to_builtins
 from twisted.logger import globalLogPublisher
 
-from bssci.station.limits import Limits
+from bssci.stations.admission import Limits
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import (

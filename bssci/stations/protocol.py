@@ -25,10 +25,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.center.station import Station
 from bssci.certificates.reading import euis_of
 from bssci.model import EUI, eui_from_int
-from bssci.station.identity import check_identity
+from bssci.stations.identity import check_identity
+from bssci.stations.station import Station
 from bssci.system.clock import Timer
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
@@ -36,7 +36,7 @@ from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import Con, ConCmp, ConRsp, Error, ErrorAck, Message
 
 if TYPE_CHECKING:
-    from bssci.station.factory import StationFactory
+    from bssci.stations.factory import StationFactory
 
 
 class Phase(Enum):
@@ -58,7 +58,7 @@ class Phase(Enum):
 
 @implementer(IHandshakeListener, IPushProducer)
 class StationProtocol(Protocol):
-    """A :class:`bssci.center.station.Link` over a transport."""
+    """A :class:`bssci.stations.station.Link` over a transport."""
 
     log = Logger()
     factory: StationFactory
@@ -140,7 +140,7 @@ class StationProtocol(Protocol):
         self.transport.abortConnection()
 
     def not_asked(self) -> None:
-        """See :class:`bssci.center.station.Link`."""
+        """See :class:`bssci.stations.station.Link`."""
         self.heard_at = self.factory.clock.seconds()
 
     def check_idle(self, now: float) -> None:
@@ -315,7 +315,7 @@ class StationProtocol(Protocol):
     # messages out
 
     def send(self, messages: Sequence[Message]) -> None:
-        """See :class:`bssci.center.station.Link`."""
+        """See :class:`bssci.stations.station.Link`."""
         if self._codec is not None and self.transport is not None:
             encode = self._codec.encode
             self.transport.write(b"".join([encode(message) for message in messages]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bssci.station.limits import Limits
+from bssci.stations.admission import Limits
 from bssci.wire.messages import ConCmp, Ping, PingCmp, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls_memory import TCP_BUFFER, Client, StationRoom

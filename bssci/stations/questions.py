@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
-from bssci.center.station import Station
 from bssci.model import EUI, eui_from_int, eui_to_int
 from bssci.model.commands import CommandError
+from bssci.stations.station import Station
 from bssci.system.clock import Clock, Timer
 from bssci.wire.errors import TooManyOperations
 from bssci.wire.messages import DlRxStatQry, Error, Message

@@ -1,6 +1,6 @@
 """One base station as the service center knows it: its session, its connection, its open operations.
 
-What a message means is said by *parts* (``bssci.center.parts``): objects with a method
+What a message means is said by *parts* (``bssci.stations.uplinks``): objects with a method
 ``handle_<command>(station, message, batch)`` for an operation that the station began, and
 ``finish_<command>(station, request, answer, batch)`` for the outcome of one that we began,
 and ``complete_<command>(station, request)`` for the end of one that the station began and
@@ -25,9 +25,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.attachments.propagation import PROPAGATED, Propagation
-from bssci.center.batch import Batch
 from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, Reception, StationState, StationStatus
+from bssci.stations.batch import Batch
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status

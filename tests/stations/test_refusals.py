@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.station.refusals import MAX_REFUSALS, Refusals
+from bssci.stations.refusals import MAX_REFUSALS, Refusals
 
 
 def test_the_same_again_is_counted_and_comes_first() -> None:

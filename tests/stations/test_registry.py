@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import ensureDeferred, fail
 
-from bssci.center.station import Connection
+from bssci.stations.station import Connection
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
 from tests.support.center import EPOCH, STATION, House, Line, result_of, sensor_entry

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
-from bssci.station.tls import StationFiles
+from bssci.stations.tls import StationFiles
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls import Authority, TLSFiles

@@ -11,11 +11,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from bssci.center.stations import Stations
 from bssci.certificates.server import ServerTLS
-from bssci.station.limits import ConnectionCount, Limits
-from bssci.station.protocol import StationProtocol
-from bssci.station.refusals import Refusals
+from bssci.stations.admission import ConnectionCount, Limits
+from bssci.stations.protocol import StationProtocol
+from bssci.stations.refusals import Refusals
+from bssci.stations.registry import Stations
 from bssci.system.clock import Clock, Ticker
 
 IDLE_TICK = 1.0

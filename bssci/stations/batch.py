@@ -14,7 +14,7 @@ from bssci.wire.messages import Message
 
 @dataclass(slots=True)
 class Batch:
-    """Filled by the ``handle_`` and ``finish_`` methods; see :mod:`bssci.center.station`."""
+    """Filled by the ``handle_`` and ``finish_`` methods; see :mod:`bssci.stations.station`."""
 
     receptions: list[Reception] = field(default_factory=list)
     events: list[AnyEvent] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """What the everyday messages mean: ping, uplink, status, and the answers to propagation.
 
-Other parts live in modules of their own. See :mod:`bssci.center.station` for the method names.
+Other parts live in modules of their own. See :mod:`bssci.stations.station` for the method names.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from bssci.center.attachments.propagation import Propagated
-from bssci.center.batch import Batch
-from bssci.center.station import Station
 from bssci.model import EUI, Reception, StationStatus, Subpackets, eui_from_int
+from bssci.stations.batch import Batch
+from bssci.stations.station import Station
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp, UlData, UlDataRsp
 
 

@@ -1,4 +1,4 @@
-"""bssci.center.variable_mac: commands to a station, its telegrams, and stations that have no such thing."""
+"""bssci.stations.variable_mac: commands to a station, its telegrams, and stations that have no such thing."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome
-from bssci.center.station import Station
-from bssci.center.variable_mac import ANSWER_TIME, MacTypes
 from bssci.model import Subpackets, VariableMacUplink
+from bssci.stations.station import Station
+from bssci.stations.variable_mac import ANSWER_TIME, MacTypes
 from bssci.wire import messages as m
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError

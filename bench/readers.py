@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from bssci.simulator.configuration import FIRST_SENSOR, FIRST_STATION
-from bssci.web.pages import PAGES
+from bssci.web.pages.table import PAGES
 
 READERS = 4
 PAUSE = 0.03

@@ -23,7 +23,7 @@ from bssci.settings import table as settings
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.system.files import prepare_directory
-from bssci.web.accounts import FILE_NAME, LOCK_NAME
+from bssci.web.access.accounts import FILE_NAME, LOCK_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _first_account(chosen: settings.Settings) -> None:
     """Draw the web admin's first password and show it, this once, unless there is an account."""
-    from bssci.web.accounts import FIRST_ACCOUNT, AccountFile, new_password
+    from bssci.web.access.accounts import FIRST_ACCOUNT, AccountFile, new_password
 
     file, password = AccountFile.at_command_line(chosen.state_dir), new_password()
     if file.read().accounts or file.add_first(password) is None:

@@ -9,8 +9,8 @@ import sys
 from datetime import UTC, datetime
 
 from bssci.settings import table as settings
-from bssci.web.accounts import AccountError, AccountFile
-from bssci.web.routing import ROLES
+from bssci.web.access.accounts import AccountError, AccountFile
+from bssci.web.http.routing import ROLES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bssci.journal import AuditEntry, Journal
-from bssci.web.call import Call
+from bssci.web.http.call import Call
 
 MAX_DETAIL = 500
 

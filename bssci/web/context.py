@@ -16,14 +16,14 @@ from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock
 from bssci.web.audit import Audit
-from bssci.web.feed import Feed
-from bssci.web.figures import Figures
-from bssci.web.guard import Guard
-from bssci.web.live import Hub
-from bssci.web.logbook import Logbook
+from bssci.web.http.guard import Guard
+from bssci.web.live.feed import Feed
+from bssci.web.live.live import Hub
+from bssci.web.monitoring.figures import Figures
+from bssci.web.monitoring.logbook import Logbook
 
 if TYPE_CHECKING:
-    from bssci.web.probe import Probe
+    from bssci.web.monitoring.probe import Probe
 
 RunInThread = Callable[..., Deferred[Any]]
 

@@ -19,36 +19,36 @@ from bssci.certificates.server import ServerTLS
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import SettingsError
 from bssci.system.clock import Ticker
-from bssci.web import openapi
-from bssci.web.accounts import AccountError, AccountFile
+from bssci.web.access.accounts import AccountError, AccountFile
+from bssci.web.access.attempts import Attempts
+from bssci.web.access.sessions import Sessions
+from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.certificates import CertificateRoutes
 from bssci.web.api.events import EventRoutes
 from bssci.web.api.machine import MachineRoutes
+from bssci.web.api.metrics import Metrics, Requests
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
-from bssci.web.attempts import Attempts
 from bssci.web.audit import Audit
 from bssci.web.context import Context, Outside, RunInThread
-from bssci.web.dispatch import Dispatcher
-from bssci.web.feed import Feed
-from bssci.web.figures import Figures
-from bssci.web.guard import Guard
-from bssci.web.live import Hub
-from bssci.web.logbook import Logbook
-from bssci.web.metrics import Metrics, Requests
-from bssci.web.names import names_in
-from bssci.web.page_routes import PageRoutes
-from bssci.web.pages import STATIC, compile_templates
-from bssci.web.probe import Probe
-from bssci.web.routing import MAX_BODY, Route, routes_of
-from bssci.web.sampler import Sampler
-from bssci.web.sessions import Sessions
-from bssci.web.site import AdminSite, LimitedFactory
-from bssci.web.static import StaticFiles
+from bssci.web.http.dispatch import Dispatcher
+from bssci.web.http.guard import Guard
+from bssci.web.http.routing import MAX_BODY, Route, routes_of
+from bssci.web.http.site import AdminSite, LimitedFactory
+from bssci.web.http.static import StaticFiles
+from bssci.web.live.feed import Feed
+from bssci.web.live.live import Hub
+from bssci.web.live.names import names_in
+from bssci.web.monitoring.figures import Figures
+from bssci.web.monitoring.logbook import Logbook
+from bssci.web.monitoring.probe import Probe
+from bssci.web.monitoring.sampler import Sampler
+from bssci.web.pages.routes import PageRoutes
+from bssci.web.pages.table import STATIC, compile_templates
+from bssci.web.reports.facade import Views
 from bssci.web.tls import WebFiles
-from bssci.web.views.facade import Views
 
 SESSIONS_FILE = "sessions.json"
 REFRESH_INTERVAL = 10.0

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bssci.web.pages import PAGES, render
+from bssci.web.pages.table import PAGES, render
 from tests.support.page_samples import BASE, samples
 from tests.support.running_service import STATION, RunningService
 

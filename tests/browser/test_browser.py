@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bssci.web.pages import PAGES
+from bssci.web.pages.table import PAGES
 from tests.support.running_service import SENSOR, STATION, RunningService
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect

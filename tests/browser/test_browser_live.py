@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bssci.web.pages import render
+from bssci.web.pages.table import render
 from tests.browser.test_browser import SILENT_STREAM
 from tests.support.page_samples import BASE, samples
 from tests.support.running_service import SENSOR, RunningService

@@ -11,4 +11,4 @@ from argon2 import PasswordHasher
 @pytest.fixture(autouse=True)
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr("bssci.web.accounts.PasswordHasher", quick)
+    monkeypatch.setattr("bssci.web.access.accounts.PasswordHasher", quick)

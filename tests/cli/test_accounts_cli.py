@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bssci.cli import main
-from bssci.web.accounts import AccountFile
+from bssci.web.access.accounts import AccountFile
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from bssci.center.devices import endpoints
 from bssci.cli import demo, main
 from bssci.settings import table as settings
 from bssci.simulator import cli as simulator_cli
-from bssci.web.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
+from bssci.web.access.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICE = """

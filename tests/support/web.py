@@ -23,9 +23,9 @@ from bssci.center import ServiceCenter
 from bssci.certificates import bundles
 from bssci.model import AnyEvent
 from bssci.settings.configuration import Configuration
-from bssci.web.accounts import Account, AccountFile
+from bssci.web.access.accounts import Account, AccountFile
 from bssci.web.context import Outside
-from bssci.web.routing import ROLES
+from bssci.web.http.routing import ROLES
 from bssci.web.service import WebAdmin
 from tests.support.inline_journal import InlineJournal
 
@@ -364,7 +364,7 @@ def make_web_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     """Builds a :class:`WebHouse`."""
     # Compiling how URLs are built of the routes, which nobody does, takes longer than most tests.
     monkeypatch.setattr(Rule, "_compile_builder", lambda *_: _no_way_back, raising=False)
-    monkeypatch.setattr("bssci.web.accounts.PasswordHasher", _Hasher)
+    monkeypatch.setattr("bssci.web.access.accounts.PasswordHasher", _Hasher)
     houses: list[WebHouse] = []
 
     def make(**more: Any) -> WebHouse:

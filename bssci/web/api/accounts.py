@@ -6,14 +6,14 @@ from typing import Any
 
 import msgspec
 
-from bssci.web.accounts import AccountError, AccountFile, check_password
+from bssci.web.access.accounts import AccountError, AccountFile, check_password
 from bssci.web.api.schemas import TEXT, choice, json_body, list_of, object_of, success
-from bssci.web.call import Call, Reply, member
 from bssci.web.context import Context
-from bssci.web.cookies import cleared_cookie, session_cookie
-from bssci.web.errors import ApiError, invalid, not_found
-from bssci.web.routing import ROLES, route
-from bssci.web.views.facade import Views
+from bssci.web.http.call import Call, Reply, member
+from bssci.web.http.cookies import cleared_cookie, session_cookie
+from bssci.web.http.errors import ApiError, invalid, not_found
+from bssci.web.http.routing import ROLES, route
+from bssci.web.reports.facade import Views
 
 ROLE = choice(*ROLES)
 

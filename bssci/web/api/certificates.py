@@ -22,11 +22,11 @@ from bssci.certificates.store import (
 from bssci.settings.trial import try_other_files
 from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.api.service import CHANGES, changes_of
-from bssci.web.call import Call, Reply, member
 from bssci.web.context import Context
-from bssci.web.errors import ApiError, invalid, not_found
-from bssci.web.routing import Parameter, may, route
-from bssci.web.views.facade import Views
+from bssci.web.http.call import Call, Reply, member
+from bssci.web.http.errors import ApiError, invalid, not_found
+from bssci.web.http.routing import Parameter, may, route
+from bssci.web.reports.facade import Views
 
 UPLOADS = {
     "ca": {"certificate": CA, "key": CA_KEY},

@@ -14,16 +14,16 @@ from twisted.web.http import Request
 
 from bssci.journal import StorageError
 from bssci.web.api.schemas import BEFORE, EUI, LARGEST, TEXT, before, limit
-from bssci.web.call import Call, Streamed
 from bssci.web.context import Context
-from bssci.web.errors import ApiError, invalid
-from bssci.web.event_search import wanted
-from bssci.web.live import Filter, Viewer, encoded
-from bssci.web.names import names_in
-from bssci.web.outflow import Outflow
-from bssci.web.routing import Parameter, route
-from bssci.web.sentences import KINDS
-from bssci.web.views.facade import Views
+from bssci.web.http.call import Call, Streamed
+from bssci.web.http.errors import ApiError, invalid
+from bssci.web.http.outflow import Outflow
+from bssci.web.http.routing import Parameter, route
+from bssci.web.live.event_search import wanted
+from bssci.web.live.live import Filter, Viewer, encoded
+from bssci.web.live.names import names_in
+from bssci.web.live.sentences import KINDS
+from bssci.web.reports.facade import Views
 
 MAX_RESUMED = 500
 """events that a viewer who comes back is shown again"""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bssci.web.call import Call, Reply
-from bssci.web.metrics import CONTENT_TYPE, Metrics
-from bssci.web.routing import route
+from bssci.web.api.metrics import CONTENT_TYPE, Metrics
+from bssci.web.http.call import Call, Reply
+from bssci.web.http.routing import route
 
 
 class MachineRoutes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
-from bssci.web.call import Call
-from bssci.web.routing import Parameter, Schema
-from bssci.web.views.ranges import RANGES
+from bssci.web.http.call import Call
+from bssci.web.http.routing import Parameter, Schema
+from bssci.web.reports.ranges import RANGES
 
 EUI: Schema = {"type": "string", "pattern": "^[0-9A-F]{16}$", "example": "70B3D56770111505"}
 TEXT: Schema = {"type": "string"}

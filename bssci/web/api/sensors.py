@@ -9,7 +9,7 @@ import msgspec
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, changed_fields, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings.table import MASK
-from bssci.web.answers import answer, outcome_of, outcomes_of
+from bssci.web.api.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas import (
     BEFORE,
     BOOLEAN,
@@ -33,15 +33,15 @@ from bssci.web.api.schemas import (
 from bssci.web.api.schemas import (
     EUI as EUI_SCHEMA,
 )
-from bssci.web.call import Call, Reply, member
+from bssci.web.api.sensor_files import read_sensors, write_csv, write_json
 from bssci.web.context import Context
-from bssci.web.errors import ApiError, invalid, not_found
-from bssci.web.event_json import downlink_dict
-from bssci.web.routing import Parameter, may, route
-from bssci.web.sensor_files import read_sensors, write_csv, write_json
-from bssci.web.views.facade import Views
-from bssci.web.views.history import range_of
-from bssci.web.views.standings import SORTS, STATUSES
+from bssci.web.http.call import Call, Reply, member
+from bssci.web.http.errors import ApiError, invalid, not_found
+from bssci.web.http.routing import Parameter, may, route
+from bssci.web.live.event_json import downlink_dict
+from bssci.web.reports.facade import Views
+from bssci.web.reports.history import range_of
+from bssci.web.reports.standings import SORTS, STATUSES
 
 MAX_PER_PAGE = 500
 EVERY_SORT = (*SORTS, *(f"-{sort}" for sort in SORTS))

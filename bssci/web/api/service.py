@@ -22,13 +22,13 @@ from bssci.web.api.schemas import (
     span,
     success,
 )
-from bssci.web.call import Call, Reply
 from bssci.web.context import Context
-from bssci.web.errors import invalid
-from bssci.web.logbook import LEVELS
-from bssci.web.routing import Parameter, route
-from bssci.web.sampler import METRICS
-from bssci.web.views.facade import Views
+from bssci.web.http.call import Call, Reply
+from bssci.web.http.errors import invalid
+from bssci.web.http.routing import Parameter, route
+from bssci.web.monitoring.logbook import LEVELS
+from bssci.web.monitoring.sampler import METRICS
+from bssci.web.reports.facade import Views
 
 CHANGES = {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "object"]}}
 """settings by name, or in ``settings``"""

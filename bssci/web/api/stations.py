@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from bssci.web.api.schemas import list_of, object_of, span
-from bssci.web.call import Call
 from bssci.web.context import Context
-from bssci.web.routing import Route, alias, route, routes_of
-from bssci.web.views.facade import Views
-from bssci.web.views.history import range_of
+from bssci.web.http.call import Call
+from bssci.web.http.routing import Route, alias, route, routes_of
+from bssci.web.reports.facade import Views
+from bssci.web.reports.history import range_of
 
 
 class StationRoutes:

@@ -1,0 +1,1 @@
+"""Who may do what: accounts, roles, sessions, attempts. Knows no HTTP."""

@@ -1,0 +1,333 @@
+"""Accounts and API tokens: one file that the service and the command line both change.
+
+    STATE_DIR/accounts.json   mode 0600, replaced atomically
+    STATE_DIR/accounts.lock   held while it is read, changed and written
+
+Passwords are kept as argon2 hashes, tokens as SHA-256: a token is 32 random bytes, so that
+nothing is gained by hashing it slowly. What reads or hashes blocks: it belongs in a thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from bssci.system.files import write_atomically
+from bssci.web.http.routing import ROLES, Role
+
+FILE_NAME = "accounts.json"
+LOCK_NAME = "accounts.lock"
+MIN_PASSWORD, MAX_PASSWORD = 10, 200
+"""characters"""
+MAX_ACCOUNTS = 1000
+MAX_CHANGES = 1000
+TOKEN_PREFIX = "bssci_"
+FIRST_ACCOUNT = "admin"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+Stamp = tuple[int, int, int]
+
+
+class AccountError(ValueError):
+    """An account or token cannot be as asked: one line, and the field that is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who may log in."""
+
+    name: str
+    role: Role
+    password: str
+    """argon2 hash"""
+    generation: str
+    """drawn anew with every password; sessions of an earlier one are over"""
+    created_at: float
+    """Unix seconds"""
+    changed_at: float
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """Lets a program use the API."""
+
+    name: str
+    role: Role
+    digest: str
+    """SHA-256"""
+    created_at: float
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody did at the command line, on its way to the audit log."""
+
+    at: float
+    """Unix seconds"""
+    who: str
+    action: str
+    target: str
+    detail: str
+
+
+class Directory(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them."""
+
+    accounts: tuple[Account, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    changes: tuple[Change, ...] = ()
+    """not in the audit log yet: only the running service writes that"""
+
+    def account(self, name: str) -> Account | None:
+        return next((each for each in self.accounts if each.name == name), None)
+
+
+_decoder = msgspec.json.Decoder(Directory)
+
+
+class AccountFile:
+    """Reads and changes the file. All methods but :meth:`stamp` block.
+
+    :param now: Unix seconds.
+    :param who: is noted with every change; nobody if the caller keeps the audit log itself.
+    """
+
+    def __init__(self, directory: Path, now: Callable[[], float] = time.time, who: str = "") -> None:
+        self.path = directory / FILE_NAME
+        self._lock = directory / LOCK_NAME
+        self._now = now
+        self._who = who
+        self._hasher = PasswordHasher()
+        # Compared where there is no account, so that the time tells nothing.
+        self._nobody = ""
+
+    @classmethod
+    def at_command_line(cls, directory: Path) -> AccountFile:
+        """Notes changes under the name of the system's user."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):
+            user = str(os.getuid())
+        return cls(directory, who=f"command line {user}")
+
+    def stamp(self) -> Stamp:
+        """Changes when the file does."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_mtime_ns, status.st_size, status.st_ino)
+
+    def read(self) -> Directory:
+        """:raises AccountError: the file is not readable."""
+        try:
+            return _decoder.decode(self.path.read_bytes())
+        except FileNotFoundError:
+            return Directory()
+        except msgspec.DecodeError as error:
+            raise AccountError(
+                "file", f"{self.path}: is damaged ({error}); restore it or remove it"
+            ) from None
+
+    # accounts
+
+    def add(self, name: str, role: str, password: str) -> Account:
+        """:raises AccountError: the name is taken, or something is not allowed."""
+        check_name(name)
+        account = self._account(name, _role(role), password, self._now())
+        with self._changing() as directory:
+            if directory.account(name) is not None:
+                raise AccountError("name", f"there is an account {name} already")
+            if len(directory.accounts) >= MAX_ACCOUNTS:
+                raise AccountError("name", f"there are {MAX_ACCOUNTS} accounts, no more are allowed")
+            changed = msgspec.structs.replace(directory, accounts=(*directory.accounts, account))
+            self._write(changed, "account.add", name, role)
+        return account
+
+    def add_first(self, password: str, name: str = FIRST_ACCOUNT) -> Account | None:
+        """The first account, an admin; None if there are accounts already."""
+        check_name(name)
+        account = self._account(name, "admin", password, self._now())
+        with self._changing() as directory:
+            if directory.accounts:
+                return None
+            changed = msgspec.structs.replace(directory, accounts=(account,))
+            self._write(changed, "account.add", name, "admin")
+        return account
+
+    def set_password(self, name: str, password: str) -> Account:
+        """Ends every session of the account.
+
+        :raises AccountError: there is no such account, or the password is not allowed.
+        """
+        drawn = self._account(name, "viewer", password, self._now())
+        return self._replace(
+            name,
+            lambda account: msgspec.structs.replace(
+                account, password=drawn.password, generation=drawn.generation, changed_at=drawn.changed_at
+            ),
+            "account.password",
+        )
+
+    def set_role(self, name: str, role: str) -> Account:
+        """:raises AccountError: there is no such account, or it is the last admin."""
+        wanted = _role(role)
+        return self._replace(
+            name,
+            lambda account: msgspec.structs.replace(account, role=wanted, changed_at=self._now()),
+            "account.role",
+            role,
+        )
+
+    def remove(self, name: str) -> None:
+        """:raises AccountError: there is no such account, or it is the last admin."""
+        with self._changing() as directory:
+            _found(directory, name)
+            left = tuple(each for each in directory.accounts if each.name != name)
+            _check_admin_left(directory.accounts, left)
+            self._write(msgspec.structs.replace(directory, accounts=left), "account.remove", name)
+
+    def verify(self, name: str, password: str) -> Account | None:
+        """The account, if the password is its own. Takes as long for names that do not exist."""
+        account = self.read().account(name)
+        if not self._nobody:
+            self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        try:
+            self._hasher.verify(account.password if account else self._nobody, password[:MAX_PASSWORD])
+        except (VerificationError, InvalidHashError):
+            return None
+        return account
+
+    # tokens
+
+    def create_token(self, name: str, role: str) -> str:
+        """The token, which is shown this once.
+
+        :raises AccountError: the name is taken or not allowed.
+        """
+        check_name(name)
+        secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
+        token = Token(name=name, role=_role(role), digest=token_digest(secret), created_at=self._now())
+        with self._changing() as directory:
+            if any(each.name == name for each in directory.tokens):
+                raise AccountError("name", f"there is a token {name} already")
+            if len(directory.tokens) >= MAX_ACCOUNTS:
+                raise AccountError("name", f"there are {MAX_ACCOUNTS} tokens, no more are allowed")
+            changed = msgspec.structs.replace(directory, tokens=(*directory.tokens, token))
+            self._write(changed, "token.create", name, role)
+        return secret
+
+    def revoke_token(self, name: str) -> None:
+        """:raises AccountError: there is no such token."""
+        with self._changing() as directory:
+            left = tuple(each for each in directory.tokens if each.name != name)
+            if len(left) == len(directory.tokens):
+                raise AccountError("name", f"there is no token {name}")
+            self._write(msgspec.structs.replace(directory, tokens=left), "token.revoke", name)
+
+    # the file
+
+    def forget_changes(self, count: int) -> None:
+        """The oldest are in the audit log."""
+        with self._changing() as directory:
+            self._store(msgspec.structs.replace(directory, changes=directory.changes[count:]))
+
+    def _account(self, name: str, role: Role, password: str, now: float) -> Account:
+        check_password(password)
+        return Account(
+            name=name,
+            role=role,
+            password=self._hasher.hash(password),
+            generation=secrets.token_hex(8),
+            created_at=now,
+            changed_at=now,
+        )
+
+    def _replace(
+        self, name: str, change: Callable[[Account], Account], action: str, detail: str = ""
+    ) -> Account:
+        with self._changing() as directory:
+            changed = change(_found(directory, name))
+            accounts = tuple(changed if each.name == name else each for each in directory.accounts)
+            _check_admin_left(directory.accounts, accounts)
+            self._write(msgspec.structs.replace(directory, accounts=accounts), action, name, detail)
+        return changed
+
+    @contextmanager
+    def _changing(self) -> Iterator[Directory]:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield self.read()
+        finally:
+            os.close(descriptor)
+
+    def _write(self, directory: Directory, action: str, target: str, detail: str = "") -> None:
+        if self._who:
+            change = Change(at=self._now(), who=self._who, action=action, target=target, detail=detail)
+            changes = (*directory.changes, change)[-MAX_CHANGES:]
+            directory = msgspec.structs.replace(directory, changes=changes)
+        self._store(directory)
+
+    def _store(self, directory: Directory) -> None:
+        write_atomically(self.path, msgspec.json.format(msgspec.json.encode(directory), indent=1))
+
+
+def token_digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def new_password() -> str:
+    """Drawn, for the first admin."""
+    return secrets.token_urlsafe(15)
+
+
+def check_name(name: str) -> None:
+    """:raises AccountError: it is not allowed."""
+    if not _NAME.fullmatch(name):
+        raise AccountError(
+            "name", "must be 1 to 64 letters, digits or . _ @ -, and begin with a letter or digit"
+        )
+
+
+def check_password(password: str) -> None:
+    """:raises AccountError: it is too short or too long."""
+    if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+        raise AccountError("password", f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+
+
+def _role(role: str) -> Role:
+    for each in ROLES:
+        if each == role:
+            return each
+    raise AccountError("role", f"must be one of {', '.join(ROLES)}")
+
+
+def _found(directory: Directory, name: str) -> Account:
+    account = directory.account(name)
+    if account is None:
+        raise AccountError("name", f"there is no account {name}")
+    return account
+
+
+def _check_admin_left(before: tuple[Account, ...], after: tuple[Account, ...]) -> None:
+    if _has_admin(before) and not _has_admin(after):
+        raise AccountError("name", "it is the last admin: make somebody else admin first")
+
+
+def _has_admin(accounts: tuple[Account, ...]) -> bool:
+    return any(account.role == "admin" for account in accounts)

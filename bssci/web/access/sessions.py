@@ -1,0 +1,178 @@
+"""Sessions of people who logged in: kept over restarts, ended by time, by hand, or by a new password."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.system.clock import Clock, Ticker
+from bssci.system.files import write_atomically
+from bssci.web.access.accounts import Account
+
+IDLE = 12 * 3600.0
+"""s without a request after which a session is over"""
+LIFE = 7 * 86400.0
+"""s after which it is over in any case"""
+MAX_SESSIONS = 1000
+MAX_PER_ACCOUNT = 20
+SAVE_INTERVAL = 60.0
+"""s between writes of when sessions were last seen"""
+MAX_AGENT = 200
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """Somebody is logged in."""
+
+    digest: str
+    """SHA-256 of the secret id that the cookie holds; the id itself is not kept"""
+    csrf: str
+    account: str
+    generation: str
+    """of the account's password: a new one ends the session"""
+    created_at: float
+    """Unix seconds"""
+    seen_at: float
+    address: str
+    agent: str
+
+    @property
+    def handle(self) -> str:
+        """Names it in lists; tells nothing of the id."""
+        return self.digest[:16]
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[Session])
+
+
+class Sessions:
+    """Every session that is not over.
+
+    :param path: mode 0600; a file that is not readable means that all must log in again.
+    :param now: Unix seconds.
+    :param run_in_thread: ``deferToThread``.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        now: Callable[[], float],
+        run_in_thread: Callable[..., Deferred[Any]],
+    ) -> None:
+        self._path = path
+        self._now = now
+        self._run_in_thread = run_in_thread
+        self._by_digest: dict[str, Session] = {each.digest: each for each in self._load()}
+        self._seen = False
+        self._lock = DeferredLock()
+        self._ticker = Ticker(clock, SAVE_INTERVAL, self._tick)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> Deferred[None]:
+        self._ticker.stop()
+        return self.save()
+
+    def __len__(self) -> int:
+        return len(self._by_digest)
+
+    def begin(self, account: Account, address: str, agent: str) -> tuple[str, Session]:
+        """A new session: the secret id for the cookie, and what is known of it. See :meth:`save`."""
+        self._make_room(account.name)
+        secret = secrets.token_urlsafe(32)
+        now = self._now()
+        session = Session(
+            digest=_digest(secret),
+            csrf=secrets.token_urlsafe(32),
+            account=account.name,
+            generation=account.generation,
+            created_at=now,
+            seen_at=now,
+            address=address,
+            agent=agent[:MAX_AGENT],
+        )
+        self._by_digest[session.digest] = session
+        return secret, session
+
+    def find(self, secret: str, is_seen: bool = True) -> Session | None:
+        """The session of a cookie; None if it is over or never was.
+
+        :param is_seen: somebody acts in it now.
+        """
+        session = self._by_digest.get(_digest(secret))
+        if session is None:
+            return None
+        if self._is_over(session):
+            del self._by_digest[session.digest]
+            return None
+        if is_seen:
+            session.seen_at = self._now()
+            self._seen = True
+        return session
+
+    def end(self, session: Session) -> None:
+        self._by_digest.pop(session.digest, None)
+
+    def of(self, account: str) -> list[Session]:
+        """An account's sessions, the latest seen first."""
+        mine = [each for each in self._by_digest.values() if each.account == account]
+        return sorted((each for each in mine if not self._is_over(each)), key=lambda each: -each.seen_at)
+
+    def save(self) -> Deferred[None]:
+        """Write all; on disk when the Deferred fires. A failure is logged."""
+        return self._lock.run(self._write).addErrback(self._not_saved)
+
+    def _write(self) -> Deferred[None]:
+        self._seen = False
+        data = _encoder.encode(list(self._by_digest.values()))
+        return self._run_in_thread(write_atomically, self._path, data)
+
+    def _not_saved(self, failure: Failure) -> None:
+        self.log.warn("sessions not stored {error}", error=failure.getErrorMessage())
+
+    def _tick(self) -> None:
+        before = len(self._by_digest)
+        self._by_digest = {key: each for key, each in self._by_digest.items() if not self._is_over(each)}
+        if self._seen or len(self._by_digest) != before:
+            self.save()
+
+    def _is_over(self, session: Session) -> bool:
+        now = self._now()
+        return now - session.seen_at > IDLE or now - session.created_at > LIFE
+
+    def _make_room(self, account: str) -> None:
+        for old in self.of(account)[MAX_PER_ACCOUNT - 1 :]:
+            self.end(old)
+        if len(self._by_digest) >= MAX_SESSIONS:
+            self.end(min(self._by_digest.values(), key=lambda each: each.seen_at))
+
+    def _load(self) -> list[Session]:
+        try:
+            return _decoder.decode(self._path.read_bytes())
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError) as error:
+            self.log.warn("sessions not readable, all log in again {error}", error=str(error))
+            return []
+
+
+def same(one: str, other: str) -> bool:
+    """Compare secrets in constant time."""
+    return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,69 @@
+"""What commands answer: the outcome at each base station."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import msgspec
+
+from bssci.center.attachments.answers import Outcomes, shortfall
+from bssci.model import EUI
+from bssci.web.http.call import Reply
+
+MAX_DETAILED = 1000
+"""sensors of which the outcome per station is told; of more, sums only"""
+NONE_DID_IT = 409
+"""status, if every base station that was asked refused"""
+
+_encode = msgspec.json.Encoder().encode
+
+
+def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
+    """For one sensor: ``base_stations`` with state, code and message each."""
+    stations = {}
+    for station, outcome in outcomes.get(eui, {}).items():
+        entry: dict[str, Any] = {"state": outcome.state}
+        if outcome.code is not None:
+            entry |= {"code": outcome.code, "message": outcome.message}
+        stations[station] = entry
+    return {"sensor_eui": eui, "base_stations": stations}
+
+
+def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
+    """For many sensors: how many outcomes of which kind, in all and at each base station; each sensor's if
+    they are not too many.
+    """
+    counts = Counter[str]()
+    by_station: defaultdict[EUI, Counter[str]] = defaultdict(Counter)
+    for stations in outcomes.values():
+        for station, outcome in stations.items():
+            counts[outcome.state] += 1
+            by_station[station][outcome.state] += 1
+    answer: dict[str, Any] = {
+        "sensors": len(euis),
+        "outcomes": counts,
+        "base_stations": by_station,
+    }
+    if len(euis) <= MAX_DETAILED:
+        answer["results"] = {eui: outcome_of(eui, outcomes)["base_stations"] for eui in euis}
+    return answer
+
+
+def answer(told: dict[str, Any], outcomes: Outcomes, done: str = "") -> Reply:
+    """What is answered to a command: a success, unless no base station that was asked did it.
+
+    :param told: of the outcomes.
+    :param done: what was done whatever stations said, for the message; then it is a success in part at least.
+    """
+    missing = shortfall(outcome for stations in outcomes.values() for outcome in stations.values())
+    if missing is None:
+        return Reply(_encode({"success": True, "partially_failed": False, **told}))
+    stations = "connected base stations did not do it"
+    if len(outcomes) > 1:
+        stations = "requests to connected base stations failed"
+    message = f"{done}{missing.failed} of {missing.asked} {stations}"
+    if done or missing.code == "partially_failed":
+        return Reply(_encode({"success": True, "partially_failed": True, "message": message, **told}))
+    error = {"code": missing.code, "message": message}
+    return Reply(_encode({"success": False, "error": error, **told}), status=NONE_DID_IT)

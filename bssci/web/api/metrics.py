@@ -1,0 +1,162 @@
+"""``/metrics`` for Prometheus, in a registry of its own: figures are read when somebody asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from bssci.web.context import Context
+from bssci.web.monitoring.figures import Histogram
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
+
+
+class Requests:
+    """How the web admin itself answers."""
+
+    def __init__(self) -> None:
+        self.seconds = Histogram(REQUEST_BUCKETS)
+        self.answers: dict[tuple[str, str, str], int] = {}
+        """by method, route and status"""
+
+    def observe(self, path: str, method: str, status: int, seconds: float) -> None:
+        key = (method, path, str(status))
+        self.answers[key] = self.answers.get(key, 0) + 1
+        self.seconds.observe(seconds)
+
+
+class ServiceCollector(Collector):
+    """Reads the service."""
+
+    def __init__(self, context: Context, requests: Requests) -> None:
+        self._context = context
+        self._requests = requests
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._network()
+        yield from self._uplinks()
+        yield from self._sinks()
+        yield from self._journal()
+        yield from self._web()
+
+    def _network(self) -> Iterator[Metric]:
+        center, figures = self._context.center, self._context.figures
+        yield _gauge("bssci_info", "The service.", 1, version=center.version, sc_eui=center.eui)
+        yield _gauge("bssci_start_time_seconds", "Unix time of the start.", center.started_at)
+        yield _gauge("bssci_stations_connected", "Base stations connected.", len(center.stations.connected()))
+        yield _gauge("bssci_stations_known", "Base stations that ever connected.", len(center.stations))
+        yield _gauge("bssci_sensors", "Configured sensors.", len(center.sensors))
+        by_station = CounterMetricFamily(
+            "bssci_station_receptions", "Uplink copies by the station that received them.", labels=["station"]
+        )
+        for eui, count in figures.received_by.items():
+            by_station.add_metric([eui], count)
+        yield by_station
+        refused = CounterMetricFamily(
+            "bssci_station_connections_refused",
+            "Connections of base stations refused, or closed for cause.",
+            labels=["reason"],
+        )
+        for reason, count in self._context.outside.refused_connections().items():
+            refused.add_metric([reason], count)
+        yield refused
+
+    def _uplinks(self) -> Iterator[Metric]:
+        center, figures = self._context.center, self._context.figures
+        statistics = center.deduplication.statistics
+        yield _counter("bssci_receptions", "Uplink copies received.", statistics.total_messages)
+        yield _counter("bssci_duplicates", "Copies merged.", statistics.duplicate_messages)
+        yield _counter("bssci_uplinks", "Uplinks published.", statistics.published_messages)
+        yield _counter("bssci_unknown_uplinks", "Uplinks of unknown sensors.", center.unknown_uplinks)
+        yield _gauge("bssci_open_windows", "Uplinks that wait for copies.", center.deduplication.open_windows)
+        yield _histogram(
+            "bssci_uplink_merge_seconds", "From the first reception to the publication.", figures.merging
+        )
+        events = CounterMetricFamily("bssci_events", "Events by kind.", labels=["kind"])
+        for kind, count in figures.events_by_kind.items():
+            events.add_metric([kind], count)
+        yield events
+        downlinks = GaugeMetricFamily("bssci_downlinks", "Downlinks by state.", labels=["state"])
+        for state, count in center.downlinks.statistics().items():
+            downlinks.add_metric([state], count)
+        yield downlinks
+
+    def _sinks(self) -> Iterator[Metric]:
+        queued = GaugeMetricFamily("bssci_sink_backlog", "Events not delivered yet.", labels=["sink"])
+        oldest = GaugeMetricFamily("bssci_sink_oldest_seconds", "Age of the oldest of them.", labels=["sink"])
+        failing = GaugeMetricFamily(
+            "bssci_sink_failing", "The last delivery failed, or none is possible now.", labels=["sink"]
+        )
+        delivered = CounterMetricFamily("bssci_sink_delivered", "Events delivered.", labels=["sink"])
+        failed = CounterMetricFamily("bssci_sink_failures", "Deliveries that failed.", labels=["sink"])
+        for name, figures in self._context.center.queue_statistics().items():
+            queued.add_metric([name], figures["queued"])
+            oldest.add_metric([name], figures["oldest_seconds"])
+            failing.add_metric([name], float(figures["failing"]))
+            delivered.add_metric([name], figures["delivered"])
+            failed.add_metric([name], figures["failed"])
+        yield from (queued, oldest, failing, delivered, failed)
+
+    def _journal(self) -> Iterator[Metric]:
+        journal = self._context.journal
+        statistics = journal.statistics
+        yield _gauge("bssci_journal_bytes", "The journal on disk.", journal.size())
+        yield _gauge("bssci_journal_last_seq", "Number of the newest event.", journal.last_seq)
+        yield _counter("bssci_journal_commits", "Commits.", statistics.commits)
+        yield _counter("bssci_journal_failed_commits", "Commits that failed.", statistics.failed_commits)
+        yield _counter("bssci_journal_rows", "Rows written.", statistics.rows)
+        yield _gauge(
+            "bssci_journal_last_commit_seconds",
+            "How long the last commit took.",
+            statistics.last_commit_seconds,
+        )
+        yield _counter("bssci_refusals", "Batches that could not be stored.", self._context.center.refusals)
+
+    def _web(self) -> Iterator[Metric]:
+        yield _gauge("bssci_live_viewers", "Viewers of the live stream.", len(self._context.hub))
+        yield _counter("bssci_live_dropped", "Viewers that did not read.", self._context.hub.dropped)
+        yield _gauge("bssci_web_sessions", "Sessions.", len(self._context.guard.sessions))
+        answers = CounterMetricFamily(
+            "bssci_web_answers", "Answers of the web admin.", labels=["method", "route", "status"]
+        )
+        for key, count in self._requests.answers.items():
+            answers.add_metric(list(key), count)
+        yield answers
+        yield _histogram("bssci_web_seconds", "Time to answer.", self._requests.seconds)
+
+
+class Metrics:
+    """The page that Prometheus reads."""
+
+    def __init__(self, context: Context, requests: Requests) -> None:
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(ServiceCollector(context, requests))
+        ProcessCollector(registry=self._registry)
+
+    def page(self) -> bytes:
+        """The text format."""
+        return generate_latest(self._registry)
+
+
+def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(name, text, buckets=histogram.buckets(), sum_value=histogram.total)

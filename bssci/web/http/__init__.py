@@ -1,0 +1,1 @@
+"""Requests and answers: routes, dispatch, the guard at the door, bounds."""

@@ -1,0 +1,184 @@
+"""From a request to its route: session, role and CSRF token checked, errors answered in the caller's form."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from klein import Klein
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import Request
+from twisted.web.resource import IResource
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from bssci.journal import StorageError
+from bssci.model.commands import CommandError
+from bssci.web.http.call import Call, Identity, Reply, Streamed, form_of, wants_json
+from bssci.web.http.errors import ApiError, from_command
+from bssci.web.http.guard import CSRF_HEADER, Guard
+from bssci.web.http.routing import Route
+
+GZIP_FROM, GZIP_TO = 2048, 512 * 1024
+"""bytes; what is larger would hold up everything else while it is compressed"""
+PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
+"""of status codes (RFC 9110, RFC 6585) that Twisted does not know"""
+ErrorPage = Callable[[ApiError, Identity | None, str], bytes]
+"""what people see of an error: the error, who asked, and for which path"""
+
+_ENDPOINT = "route"
+_encode = msgspec.json.Encoder().encode
+
+
+class Dispatcher:
+    """Carries out the table of routes.
+
+    :param observe: told of every answer: route's path, method, status, seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        routes: Sequence[Route],
+        guard: Guard,
+        error_page: ErrorPage,
+        seconds: Callable[[], float],
+        observe: Callable[[str, str, int, float], None],
+    ) -> None:
+        self.routes = routes
+        self._guard = guard
+        self._error_page = error_page
+        self._seconds = seconds
+        self._observe = observe
+        self._app = Klein()
+
+    def resource(self) -> IResource:
+        """The root of the site."""
+        app = self._app
+        for number, route in enumerate(self.routes):
+            rule = route.path.replace("{", "<").replace("}", ">")
+            handler = _entry(self, route)
+            endpoint = f"{_ENDPOINT}{number}"
+            app.route(rule, methods=[route.method], endpoint=endpoint, strict_slashes=False)(handler)
+        no_route: Any = self._no_route
+        app.handle_errors(HTTPException)(no_route)
+        return app.resource()
+
+    def find(self, method: str, path: str) -> Route | None:
+        """The route of a request, before it is dispatched; None if there is none."""
+        try:
+            endpoint, _ = self._app.url_map.bind("").match(path, method)
+        except HTTPException:
+            return None
+        return self.routes[int(endpoint.removeprefix(_ENDPOINT))]
+
+    async def handle(self, request: Request, route: Route, path: dict[str, str]) -> None:
+        """Answer one request."""
+        began = self._seconds()
+        identity: Identity | None = None
+        streamed = False
+        try:
+            if self._guard.is_stale():
+                await self._guard.refresh()
+            identity = self._guard.identify(request)
+            self._guard.check(route, identity, _shown_csrf(request))
+            answer = await route.handler(Call(request, route, path, identity))
+            streamed = isinstance(answer, Streamed)
+            if not streamed:
+                _write(request, answer if isinstance(answer, Reply) else Reply(_encode(answer)))
+        except Exception as error:
+            self._write_error(request, route, identity, self._explained(error, route))
+        if not streamed:
+            self._observe(route.path, route.method, request.code, self._seconds() - began)
+
+    def _explained(self, error: Exception, route: Route) -> ApiError:
+        if isinstance(error, ApiError):
+            return error
+        if isinstance(error, CommandError):
+            return from_command(error)
+        if isinstance(error, StorageError):
+            return ApiError(503, "unavailable", str(error))
+        self.log.failure("request failed {method} {path}", method=route.method, path=route.path)
+        return ApiError(500, "internal", "internal error, see the log")
+
+    def _write_error(
+        self, request: Request, route: Route | None, identity: Identity | None, error: ApiError
+    ) -> None:
+        path = request.path.decode("utf-8", "replace")
+        as_page = route.page if route is not None else not path.startswith("/api")
+        as_page = as_page and not wants_json(request)
+        headers = {}
+        if error.retry_after is not None:
+            headers["Retry-After"] = str(max(1, round(error.retry_after)))
+        if as_page and error.status == 401:
+            wanted = request.uri.decode("ascii", "replace")
+            reply = Reply(b"", "text/html", 303, {"Location": f"/login?next={quote(wanted, safe='')}"})
+        elif as_page:
+            reply = Reply(self._error_page(error, identity, path), "text/html", error.status, headers)
+        else:
+            if error.status == 401:
+                headers["WWW-Authenticate"] = "Bearer"
+            reply = Reply(_encode(error_body(error)), "application/json", error.status, headers)
+        _write(request, reply)
+
+    def _no_route(self, request: Request, failure: Failure) -> None:
+        """What the map of routes raised: no such path, no such method, a path spelled otherwise."""
+        error: Any = failure.value
+        status = error.code or 404
+        if isinstance(error, MethodNotAllowed):
+            request.setHeader("Allow", ", ".join(sorted(error.valid_methods or ())))
+            explained = ApiError(405, "method_not_allowed", "this method is not allowed here")
+        else:
+            explained = ApiError(status if status >= 400 else 404, "not_found", "there is nothing here")
+        self._write_error(request, None, None, explained)
+
+
+def error_body(error: ApiError) -> dict[str, Any]:
+    """What programs see of an error."""
+    body = {"code": error.code, "message": error.message}
+    if error.field is not None:
+        body["field"] = error.field
+    return {"success": False, "error": body}
+
+
+def _entry(dispatcher: Dispatcher, route: Route) -> Callable[..., Any]:
+    def entry(request: Request, **path: str) -> Deferred[None]:
+        # Klein cancels what it waits for when the client goes away; a command that began goes on to its end.
+        done: Deferred[None] = Deferred()
+        ensureDeferred(dispatcher.handle(request, route, path)).addBoth(lambda _: done.callback(None))
+        return done
+
+    return entry
+
+
+def _shown_csrf(request: Request) -> str:
+    """In a header, or in the field ``csrf`` of a form."""
+    shown = request.getHeader(CSRF_HEADER)
+    return shown if shown is not None else form_of(request).get("csrf", "")
+
+
+def _write(request: Request, reply: Reply) -> None:
+    body = reply.body
+    request.setResponseCode(reply.status, PHRASES.get(reply.status))
+    text = reply.content_type.startswith("text/") or reply.content_type.endswith("json")
+    if reply.status == 304:
+        return
+    charset = "; charset=utf-8" if text and "charset" not in reply.content_type else ""
+    request.setHeader("Content-Type", reply.content_type + charset)
+    for name, value in reply.headers.items():
+        request.setHeader(name, value)
+    zippable = text and not reply.content_type.startswith("text/html")
+    if GZIP_FROM <= len(body) <= GZIP_TO and zippable and "Content-Encoding" not in reply.headers:
+        request.setHeader("Vary", "Accept-Encoding")
+        # Pages hold a secret (the CSRF token) beside what others may choose, so they stay as they are.
+        if "gzip" in (request.getHeader("accept-encoding") or ""):
+            body = gzip.compress(body, compresslevel=4, mtime=0)
+            request.setHeader("Content-Encoding", "gzip")
+    request.setHeader("Content-Length", str(len(body)))
+    if request.method != b"HEAD":
+        request.write(body)

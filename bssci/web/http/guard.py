@@ -1,0 +1,182 @@
+"""Who asks, and may they: cookies and tokens to identities, logging in and out."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.logger import Logger
+from twisted.web.http import Request
+
+from bssci.web.access.accounts import TOKEN_PREFIX, Account, AccountError, AccountFile, token_digest
+from bssci.web.access.attempts import Attempts
+from bssci.web.access.sessions import Session, Sessions, same
+from bssci.web.http.call import Identity
+from bssci.web.http.errors import ApiError
+from bssci.web.http.routing import Route, may
+
+COOKIE = "bssci_session"
+CSRF_HEADER = "x-csrf-token"
+HASHES_AT_A_TIME = 2
+MAX_WAITING = 20
+"""log-ins that wait for a hash; one more is refused"""
+
+
+class Guard:
+    """Looks at every request.
+
+    :param run_in_thread: ``deferToThread``: hashing and files take their time.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        file: AccountFile,
+        sessions: Sessions,
+        attempts: Attempts,
+        run_in_thread: Callable[..., Deferred[Any]],
+    ) -> None:
+        self.file = file
+        self.sessions = sessions
+        self._attempts = attempts
+        self._run_in_thread = run_in_thread
+        self._hashing = DeferredSemaphore(HASHES_AT_A_TIME)
+        self._stamp = file.stamp()
+        self.directory = file.read()
+        self.setup_secret = "" if self.directory.accounts else secrets.token_urlsafe(24)
+        """opens the one-time set-up, as long as there is no account"""
+
+    # recognising
+
+    def is_stale(self) -> bool:
+        """Whether somebody, perhaps the command line, has changed the accounts."""
+        return self.file.stamp() != self._stamp
+
+    async def refresh(self) -> None:
+        """Read the accounts again if they changed."""
+        stamp = self.file.stamp()
+        if stamp == self._stamp:
+            return
+        try:
+            self.directory = await self._run_in_thread(self.file.read)
+        except (AccountError, OSError) as error:
+            self.log.error("accounts not readable, the earlier ones stay {error}", error=str(error))
+        self._stamp = stamp
+        if self.directory.accounts:
+            self.setup_secret = ""
+
+    def identify(self, request: Request, is_seen: bool = True) -> Identity | None:
+        """Who asks, by what is known now.
+
+        :param is_seen: it counts as a sign of life of the session.
+        """
+        authorization = request.getHeader("authorization") or ""
+        scheme, _, secret = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return self._of_token(secret.strip())
+        cookie = request.getCookie(COOKIE.encode())
+        return self._of_cookie(cookie.decode("ascii", "replace"), is_seen) if cookie else None
+
+    def _of_token(self, secret: str) -> Identity | None:
+        if not secret.startswith(TOKEN_PREFIX):
+            return None
+        digest = token_digest(secret)
+        for token in self.directory.tokens:
+            if same(token.digest, digest):
+                return Identity(f"token {token.name}", token.role)
+        return None
+
+    def _of_cookie(self, secret: str, is_seen: bool) -> Identity | None:
+        session = self.sessions.find(secret, is_seen)
+        if session is None:
+            return None
+        account = self.directory.account(session.account)
+        if account is None or account.generation != session.generation:
+            self.sessions.end(session)
+            return None
+        return Identity(account.name, account.role, session)
+
+    def check(self, route: Route, identity: Identity | None, csrf: str) -> None:
+        """Whether a route is open to somebody.
+
+        :raises ApiError: 401 or 403.
+        """
+        if route.role is None:
+            return
+        if identity is None:
+            raise ApiError(401, "unauthorized", "log in first")
+        if not may(identity.role, route.role):
+            raise ApiError(
+                403, "forbidden", f"needs the role {route.role}; {identity.name} is {identity.role}"
+            )
+        session = identity.session
+        if route.changes and session is not None and not same(csrf, session.csrf):
+            raise ApiError(403, "csrf", "X-CSRF-Token is missing or wrong: load the page again")
+
+    # logging in
+
+    async def log_in(self, name: str, password: str, address: str, agent: str) -> tuple[str, Session]:
+        """A new session: the cookie's secret, and what is known of it.
+
+        :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.
+        """
+        account = await self.verify(name, password, address)
+        await self.refresh()
+        secret, session = self.sessions.begin(account, address, agent)
+        await self.sessions.save()
+        self.log.info("logged in {account} {address}", account=account.name, address=address)
+        return secret, session
+
+    async def verify(self, name: str, password: str, address: str) -> Account:
+        """The account, if the password is right.
+
+        :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.
+        """
+        wait = self._attempts.wait(name, address)
+        if wait > 0:
+            raise ApiError(429, "too_many_attempts", f"try again in {wait:.0f} s", retry_after=wait)
+        self._attempts.failed(name, address)
+        await self._attempts.slow_down()
+        account: Account | None = await self.hashed(self.file.verify, name, password)
+        if account is None:
+            self.log.warn("log-in refused {account} {address}", account=self.shown(name), address=address)
+            raise ApiError(401, "wrong_credentials", "name or password is wrong")
+        self._attempts.succeeded(name, address)
+        return account
+
+    def shown(self, name: str) -> str:
+        """A name as log and audit show it: people type passwords where the name belongs."""
+        return name if self.directory.account(name) is not None else "(no account)"
+
+    async def set_up(self, secret: str, name: str, password: str) -> Account:
+        """The first account, for whoever has the link from the log.
+
+        :raises ApiError: 403 if the link is used up or wrong; 422 for a name or password not allowed.
+        """
+        if not self.setup_secret or not same(secret, self.setup_secret):
+            raise ApiError(403, "forbidden", "this set-up link is wrong, or there is an account already")
+        account: Account | None = await self.changed(self.file.add_first, password, name)
+        if account is None:
+            raise ApiError(403, "forbidden", "there is an account already")
+        return account
+
+    async def changed(self, change: Callable[..., Any], *values: Any) -> Any:
+        """Run a change of the accounts, then take it over.
+
+        :raises ApiError: 422 or 409, naming the field.
+        """
+        try:
+            result = await self.hashed(change, *values)
+        except AccountError as error:
+            raise ApiError(422, "invalid", str(error), error.field) from error
+        await self.refresh()
+        return result
+
+    async def hashed(self, function: Callable[..., Any], *values: Any) -> Any:
+        """Run something slow in a thread, few at a time."""
+        if len(self._hashing.waiting) >= MAX_WAITING:
+            raise ApiError(503, "busy", "too many log-ins at once, try again", retry_after=5.0)
+        return await self._hashing.run(self._run_in_thread, function, *values)

@@ -1,0 +1,79 @@
+"""A long answer, written no faster than its client reads."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.web.http import Request
+from zope.interface import implementer
+
+from bssci.system.clock import Clock
+from bssci.web.http.site import abort
+
+PATIENCE = 60.0
+"""s without reading after which a client is parted from"""
+PIECE = 16 * 1024
+"""bytes written at once: Twisted tells of room only when all that waits is out, however long that takes"""
+
+
+@implementer(IPushProducer)
+class Outflow:
+    """What is written to one request, some at a time.
+
+    :ivar gone: the client went away, or is parted from.
+    :ivar lost: fires when the connection is closed, too.
+    """
+
+    def __init__(self, request: Request, clock: Clock) -> None:
+        self.gone = False
+        self._request = request
+        self._clock = clock
+        self._is_full = False
+        self._waiting: Deferred[None] | None = None
+        self.lost: Deferred[None] = Deferred()
+        request.notifyFinish().addBoth(self._finished)
+        request.registerProducer(self, True)
+
+    async def write(self, data: bytes) -> None:
+        """Done when there is room for more, or nobody to read it."""
+        for start in range(0, len(data), PIECE):
+            if self.gone:
+                return
+            self._request.write(data[start : start + PIECE])
+            if self._is_full:
+                timer = self._clock.callLater(PATIENCE, self.abort)
+                self._waiting = Deferred()
+                await self._waiting
+                if timer.active():
+                    timer.cancel()
+
+    def end(self) -> None:
+        """All is written."""
+        if not self.gone:
+            self._request.unregisterProducer()
+
+    def abort(self) -> None:
+        """Break off, so that nobody takes what was written for all."""
+        if not self.gone:
+            self.end()
+            abort(self._request)
+            self.stopProducing()
+
+    def _finished(self, _: object) -> None:
+        self.stopProducing()
+        self.lost.callback(None)
+
+    # IPushProducer
+
+    def pauseProducing(self) -> None:
+        self._is_full = True
+
+    def resumeProducing(self) -> None:
+        self._is_full = False
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def stopProducing(self) -> None:
+        self.gone = True
+        self.resumeProducing()

@@ -1,0 +1,152 @@
+"""The web server's edge: bodies bounded while they arrive, requests in time, headers that protect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from twisted.internet.interfaces import IAddress
+from twisted.protocols.policies import WrappingFactory
+from twisted.web import http
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+from bssci.system.clock import Timer
+from bssci.web.http.routing import MAX_BODY
+
+MAX_CONNECTIONS = 500
+IDLE_TIME = 60.0
+"""s without a byte after which a connection that is between requests, or within one, is closed"""
+REQUEST_TIME = 60.0
+"""s that a request may take to arrive"""
+
+_COMMON = {
+    b"X-Content-Type-Options": b"nosniff",
+    b"X-Frame-Options": b"DENY",
+    b"Referrer-Policy": b"no-referrer",
+    b"Cross-Origin-Opener-Policy": b"same-origin",
+    b"Cross-Origin-Resource-Policy": b"same-origin",
+    b"Permissions-Policy": b"camera=(), geolocation=(), microphone=()",
+    b"Content-Security-Policy": (
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    b"Cache-Control": b"no-store",
+}
+_HSTS = b"max-age=31536000"
+_TOO_LARGE = (
+    b'{"success": false, "error": {"code": "too_large", "message": "body must have at most %d bytes", '
+    b'"field": "body"}}'
+)
+
+
+class AdminRequest(Request):
+    """A request that arrives within bounds, or is refused while it arrives."""
+
+    def __init__(self, channel: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(channel, *args, **kwargs)
+        self._limit = MAX_BODY
+        self._received = 0
+        self._refused = False
+        site: AdminSite = channel.site
+        self._deadline: Timer | None = site.clock.callLater(REQUEST_TIME, self._too_late)
+
+    def gotLength(self, length: int | None) -> None:
+        # The request learns its method and path when its body is complete; its channel knows them before.
+        channel: Any = self.channel
+        site: AdminSite = channel.site
+        path = unquote_to_bytes(channel._path.partition(b"?")[0]).decode("utf-8", "replace")
+        self._limit = site.max_body(self, channel._command.decode("latin-1"), path)
+        if length is not None and length > self._limit:
+            self.content = BytesIO()
+            self._refuse()
+        else:
+            super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._received += len(data)
+        if self._received > self._limit:
+            self._refuse()
+        else:
+            super().handleContentChunk(data)
+
+    def process(self) -> None:
+        self._stop_deadline()
+        if self._refused:
+            return
+        for name, value in _COMMON.items():
+            self.responseHeaders.setRawHeaders(name, [value])
+        # A path that is no UTF-8 is nobody's, but no reason for a traceback in the log.
+        self.path = quote(unquote_to_bytes(self.path).decode("utf-8", "replace")).encode()
+        if self.isSecure():
+            self.responseHeaders.setRawHeaders(b"Strict-Transport-Security", [_HSTS])
+        super().process()
+
+    def render(self, resrc: IResource) -> None:
+        self.setHeader(b"Server", b"bssci")
+        super().render(resrc)
+
+    def connectionLost(self, reason: Any) -> None:
+        self._stop_deadline()
+        super().connectionLost(reason)
+
+    def _refuse(self) -> None:
+        """Answer without having read the rest, which is thrown away until the client sees it."""
+        self._refused = True
+        body = _TOO_LARGE % self._limit
+        channel: Any = self.channel
+        channel.transport.write(
+            b"HTTP/1.1 413 Content Too Large\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        channel.loseConnection()
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        abort(self)
+
+    def _stop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def abort(request: http.Request) -> None:
+    """Close a request's connection, whatever waits to be written."""
+    transport: Any = request.channel.transport
+    if transport is not None:
+        transport.abortConnection()
+
+
+class AdminSite(Site):
+    """Everything that listens on WEB_PORT.
+
+    :param max_body: bytes that the body of a request may have: its headers, method, path.
+    """
+
+    requestFactory = AdminRequest
+    displayTracebacks = False
+    noisy = False
+
+    def __init__(
+        self, reactor: Any, resource: IResource, max_body: Callable[[Request, str, str], int]
+    ) -> None:
+        super().__init__(resource, timeout=IDLE_TIME, parsePOSTFormSubmission=False, reactor=reactor)
+        self.clock = reactor
+        self.max_body = max_body
+
+    def log(self, request: Any) -> None:
+        """No line per request."""
+
+
+class LimitedFactory(WrappingFactory):
+    """As many connections as there may be; further ones are closed at once, before TLS begins."""
+
+    noisy = False
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None

@@ -1,0 +1,1 @@
+"""What happens now: the feed, its sentences, and the streams of events."""

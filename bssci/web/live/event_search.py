@@ -1,0 +1,51 @@
+"""Finding events by what a person types: all that they say, as their JSON has it or as pages show it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bssci.web.formats import octets
+
+_TYPED = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
+"""what a keyboard has in the place of what pages show"""
+_OCTETS = re.compile(r'"((?:[0-9a-f]{2})+)"')
+_SEPARATORS = re.compile(r"0x|[\s:-]")
+_BYTES = re.compile(r"(?:0x)?[0-9a-f]{2}(?:[\s:-]*(?:0x)?[0-9a-f]{2})*")
+_encode = msgspec.json.Encoder().encode
+
+
+def text_of(event: Mapping[str, Any]) -> str:
+    """What is looked through.
+
+    :param event: as :func:`bssci.web.live.event_json.event_dict` describes it.
+    """
+    json = _plain(_encode(event).decode())
+    shown = [event["kind"].replace("-", " "), event["title"], *event["names"].values()]
+    octets_shown = [octets(digits).lower() for digits in _OCTETS.findall(json)]
+    return "\n".join([json, *map(_plain, shown), *octets_shown])
+
+
+def wanted(query: str) -> tuple[str, ...]:
+    """What is looked for, of which one must be in the text; nothing: all are wanted.
+
+    Bytes and EUIs are found however they are written: ``0a1b``, ``0A 1B``, ``0x0a1b``, ``0A:1B``;
+    each has two digits, so that ``-9`` and ``10 1`` are no bytes.
+    """
+    typed = _plain(query.strip())
+    digits = _SEPARATORS.sub("", typed)
+    if digits != typed and _BYTES.fullmatch(typed):
+        return typed, octets(digits).lower()
+    return (typed,) if typed else ()
+
+
+def contains(text: str, needles: tuple[str, ...]) -> bool:
+    """Whether one of those that are looked for is there."""
+    return any(each in text for each in needles)
+
+
+def _plain(text: str) -> str:
+    return text.translate(_TYPED).lower()

@@ -1,0 +1,243 @@
+"""The live stream: Server-Sent Events, encoded once for all viewers, bounded for each.
+
+    journal --Feed--> Hub --one encoding--> Viewer, Viewer ... --> browser
+
+A viewer that does not read is dropped when its buffer is full; browsers come back by
+themselves, with the number of the last event they saw, and get what they missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
+from twisted.web.http import Request
+from zope.interface import implementer
+
+from bssci.model import EUI, AnyEvent
+from bssci.system.clock import Clock, Ticker
+from bssci.web.http.errors import ApiError
+from bssci.web.http.site import abort
+from bssci.web.live.event_json import event_dict, kind_of, parties
+from bssci.web.live.event_search import contains, text_of
+from bssci.web.live.names import NameOf, nameless
+
+MAX_VIEWERS = 200
+MAX_BUFFER = 512 * 1024
+"""bytes that wait for one viewer"""
+MAX_HELD = 5000
+"""events that wait while a viewer is shown the past"""
+KEEP_ALIVE = 10.0
+"""s; a browser that hears nothing for more than twice this takes the line for lost"""
+RETRY = 3000
+"""ms after which a browser comes back"""
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An event as it goes out, and what it is filtered by."""
+
+    seq: int
+    kind: str
+    sensor: EUI | None
+    stations: Sequence[EUI | None]
+    described: dict[str, Any]
+    data: bytes
+
+    @cached_property
+    def text(self) -> str:
+        """What a search looks through."""
+        return text_of(self.described)
+
+
+def encoded(seq: int, event: AnyEvent, name_of: NameOf) -> Encoded:
+    kind, described = kind_of(event), event_dict(seq, event, name_of)
+    data = b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, kind.encode(), _encode(described))
+    return Encoded(seq, kind, *parties(event), described, data)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a viewer wants to see; empty means all."""
+
+    kinds: frozenset[str] = frozenset()
+    sensor: EUI | None = None
+    station: EUI | None = None
+    text: tuple[str, ...] = ()
+    """as :func:`bssci.web.live.event_search.wanted` reads it"""
+
+    def takes(self, event: Encoded) -> bool:
+        return (
+            (not self.kinds or event.kind in self.kinds)
+            and (self.sensor is None or event.sensor == self.sensor)
+            and (self.station is None or self.station in event.stations)
+            and (not self.text or contains(event.text, self.text))
+        )
+
+
+@implementer(IPushProducer)
+class Viewer:
+    """One browser that watches."""
+
+    def __init__(self, request: Request, wanted: Filter, still_allowed: Callable[[], bool]) -> None:
+        self.request = request
+        self.still_allowed = still_allowed
+        self._wanted = wanted
+        self._paused = False
+        self._waiting: list[bytes] = []
+        self._size = 0
+        self._after = 0
+        """events up to this number are out already"""
+        self._seen = 0
+        """number of the newest event, wanted or not"""
+        self._held: list[Encoded] | None = []
+        """what happens while the past is read; None afterwards"""
+        self._skipped = 0
+        """events that were not held, and that it is not told of yet"""
+        self.gone = False
+
+    def begin(self, seq: int) -> None:
+        self._seen = seq
+        request = self.request
+        request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
+        request.setHeader("X-Accel-Buffering", "no")
+        request.registerProducer(self, True)
+        self._send(b"retry: %d\n\nevent: hello\ndata: %s\n\n" % (RETRY, _encode({"seq": seq})))
+
+    def past(self, events: Sequence[Encoded], after: int) -> None:
+        """What it missed; then what has happened meanwhile."""
+        held, self._held = self._held or [], None
+        self.show(events)
+        self._after = after
+        self.show(held)
+        if self._skipped:
+            self.skip(self._skipped)
+
+    def show(self, events: Sequence[Encoded]) -> None:
+        if self._held is not None:
+            room = MAX_HELD - len(self._held)
+            self._held += events[:room]
+            self.skip(len(events[room:]))
+            return
+        if events:
+            self._seen = max(self._seen, events[-1].seq)
+        wanted, after = self._wanted, self._after
+        data = b"".join([each.data for each in events if each.seq > after and wanted.takes(each)])
+        if data:
+            self._send(data)
+
+    def skip(self, count: int) -> None:
+        """Tells that it was not shown all, if need be when it has seen the past."""
+        if self._held is None:
+            self._send(b"event: skipped\ndata: %s\n\n" % _encode({"count": count}))
+        else:
+            self._skipped += count
+
+    def ping(self) -> None:
+        """Tells that the line lives, and how far it is even if nothing was wanted."""
+        if self._held is None:
+            self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
+
+    def drop(self) -> None:
+        """It does not read, or may not any more."""
+        if not self.gone:
+            self.gone = True
+            self._waiting.clear()
+            self.request.unregisterProducer()
+            # Not closed in order: what it does not read would be waited for.
+            abort(self.request)
+
+    def _send(self, data: bytes) -> None:
+        if self.gone:
+            return
+        if not self._paused:
+            self.request.write(data)
+            return
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > MAX_BUFFER:
+            self.drop()
+
+    # IPushProducer
+
+    def pauseProducing(self) -> None:
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        self._paused = False
+        if self._waiting and not self.gone:
+            data = b"".join(self._waiting)
+            self._waiting.clear()
+            self._size = 0
+            self.request.write(data)
+
+    def stopProducing(self) -> None:
+        self.gone = True
+        self._waiting.clear()
+
+
+class Hub:
+    """All viewers. A :class:`bssci.web.live.feed.Watcher`."""
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, name_of: NameOf = nameless) -> None:
+        self._name_of = name_of
+        self._viewers: set[Viewer] = set()
+        self._ticker = Ticker(clock, KEEP_ALIVE, self._keep_alive)
+        self.dropped = 0
+        """viewers that did not read, since the start"""
+
+    def __len__(self) -> int:
+        return len(self._viewers)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> None:
+        self._ticker.stop()
+        for viewer in list(self._viewers):
+            viewer.drop()
+
+    def enter(self, viewer: Viewer) -> None:
+        """:raises ApiError: there are too many."""
+        if len(self._viewers) >= MAX_VIEWERS:
+            raise ApiError(503, "busy", f"{MAX_VIEWERS} viewers watch already", retry_after=30.0)
+        self._viewers.add(viewer)
+
+    def leave(self, viewer: Viewer) -> None:
+        self._viewers.discard(viewer)
+
+    def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
+        if not self._viewers or not numbered:
+            return
+        events = [encoded(seq, event, self._name_of) for seq, event in numbered]
+        for viewer in list(self._viewers):
+            viewer.show(events)
+            self._check(viewer)
+
+    def skipped(self, count: int) -> None:
+        for viewer in list(self._viewers):
+            viewer.skip(count)
+            self._check(viewer)
+
+    def _keep_alive(self) -> None:
+        for viewer in list(self._viewers):
+            if viewer.still_allowed():
+                viewer.ping()
+            else:
+                viewer.drop()
+                self.leave(viewer)
+
+    def _check(self, viewer: Viewer) -> None:
+        if viewer.gone:
+            self.leave(viewer)
+            self.dropped += 1
+            self.log.info("viewer dropped, it does not read {dropped}", dropped=self.dropped)

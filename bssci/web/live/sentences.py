@@ -1,0 +1,131 @@
+"""What an event says, in one sentence for people; and how good or bad it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bssci.web.formats import duration, number, percent, share
+
+Described = Mapping[str, Any]
+"""an event as :func:`bssci.web.live.event_json.event_dict` describes it"""
+
+
+def sentence(event: Described) -> str:
+    """``Came online, session resumed``: without the EUIs, which stand beside it."""
+    say = _SENTENCES.get(event["kind"])
+    return say(event) if say is not None else str(event["kind"]).replace("-", " ")
+
+
+def state_of(event: Described) -> str:
+    """The word by which the event is coloured."""
+    said = event.get("state") or event.get("action") or event.get("status")
+    return str(said or _STATES.get(event["kind"], "info"))
+
+
+def _uplink(event: Described) -> str:
+    size = event.get("size", 0)
+    known = "" if event.get("known", True) else " from an unknown sensor"
+    copies = event.get("duplicates", 0)
+    merged = f", {copies} {'copy' if copies == 1 else 'copies'} merged" if copies else ""
+    return f"Uplink {event['cnt']}{known}, {size} {'byte' if size == 1 else 'bytes'}{merged}"
+
+
+def _sensor_status(event: Described) -> str:
+    air = " over the air" if event.get("over_the_air") else ""
+    match event["action"]:
+        case "attached":
+            return f"Attached{air}"
+        case "detached":
+            return f"Detached{air}"
+    what = "Attaching" if event["action"] == "attach_failed" else "Detaching"
+    return f"{what} was refused{_because(event)}"
+
+
+def _because(event: Described) -> str:
+    code = event.get("code")
+    parts = [str(event.get("message") or ""), f"code {code}" if code is not None else ""]
+    reason = ", ".join(filter(None, parts))
+    return f": {reason}" if reason else ""
+
+
+def _auto_detached(event: Described) -> str:
+    return f"Detached after {_hours(event['inactive_hours'])} of silence"
+
+
+def _warning(event: Described) -> str:
+    silent, left = _hours(event["inactive_hours"]), _hours(event["hours_until_detach"])
+    return f"Silent for {silent}; detached in {left} unless it is heard"
+
+
+def _hours(hours: float) -> str:
+    return duration(hours * 3600)
+
+
+def _problem(event: Described) -> str:
+    return f"{str(event['action']).replace('_', ' ').capitalize()} went wrong: {event['message']}"
+
+
+def _command(event: Described) -> str:
+    error = event.get("error")
+    why = f": {getattr(error, 'message', None) or error['message']}" if error else ""
+    return f"Command {event['command']} {event['status']}{why}"
+
+
+def _downlink(event: Described) -> str:
+    return f"Downlink {event['queId']} {event['status']}{_because(event)}"
+
+
+def _downlink_reception(event: Described) -> str:
+    signal = f"{number(event['snr'], 1, 'dB')}, {number(event['rssi'], 0, 'dBm')}"
+    return f"Downlink received by the sensor with {signal}"
+
+
+def _station_status(event: Described) -> str:
+    parts = [f"{name} {form(event[field])}" for name, field, form in _STATUS if event.get(field) is not None]
+    return f"Status: {', '.join(parts)}" if parts else "Status"
+
+
+def _load(value: float) -> str:
+    return percent(share(value))
+
+
+def _degrees(value: float) -> str:
+    return number(value, 1, "\N{DEGREE SIGN}C")
+
+
+_STATUS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
+    ("CPU", "cpuLoad", _load),
+    ("memory", "memLoad", _load),
+    ("duty cycle", "dutyCycle", _load),
+    ("temperature", "temp", _degrees),
+    ("running for", "uptime", duration),
+)
+
+
+def _station_state(event: Described) -> str:
+    if event["state"] == "online":
+        return "Came online, " + ("session resumed" if event.get("resumed") else "new session")
+    reason = event.get("reason")
+    return f"Went offline: {reason}" if reason else "Went offline"
+
+
+def _variable_mac(event: Described) -> str:
+    return f"Telegram of MAC type {event['mac_type']}, {len(event['payload']) // 2} bytes"
+
+
+_SENTENCES: dict[str, Callable[[Described], str]] = {
+    "uplink": _uplink,
+    "sensor-status": _sensor_status,
+    "sensor-auto-detached": _auto_detached,
+    "sensor-warning": _warning,
+    "sensor-problem": _problem,
+    "command-response": _command,
+    "downlink-status": _downlink,
+    "downlink-reception": _downlink_reception,
+    "station-status": _station_status,
+    "station-state": _station_state,
+    "variable-mac-uplink": _variable_mac,
+}
+KINDS: tuple[str, ...] = tuple(_SENTENCES)
+_STATES = {"sensor-auto-detached": "warning", "sensor-warning": "warning", "sensor-problem": "failed"}

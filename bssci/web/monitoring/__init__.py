@@ -1,0 +1,1 @@
+"""Figures over time: counts, samples, probes, the log, losses."""

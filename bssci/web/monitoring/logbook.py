@@ -1,0 +1,74 @@
+"""The newest log lines in memory, for the log page."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
+from bssci.system import logs
+from bssci.web.http.errors import invalid
+
+MAX_LINES = 5000
+MAX_TEXT = 4000
+"""characters of a line"""
+LEVELS = ("debug", "info", "warn", "error", "critical")
+
+
+@implementer(ILogObserver)
+class Logbook:
+    """Keeps what LOG_LEVEL lets through. Log lines hold no secrets, so neither does this."""
+
+    def __init__(self) -> None:
+        self._lines: deque[dict[str, Any]] = deque(maxlen=MAX_LINES)
+        self._count = 0
+        self._observer = logs.filtered(self)
+
+    def start(self) -> None:
+        globalLogPublisher.addObserver(self._observer)
+
+    def stop(self) -> None:
+        globalLogPublisher.removeObserver(self._observer)
+
+    def __call__(self, event: LogEvent) -> None:
+        level = event.get("log_level") or LogLevel.info
+        text = formatEvent(event)
+        failure = event.get("log_failure")
+        if failure is not None:
+            text = f"{text}\n{failure.getTraceback()}"
+        self._count += 1
+        self._lines.append(
+            {
+                "number": self._count,
+                "timestamp": event["log_time"],
+                "level": level.name,
+                "logger": event.get("log_namespace", "-"),
+                "text": text.strip()[:MAX_TEXT],
+            }
+        )
+
+    async def read(self, level: str = "", logger: str = "", q: str = "", limit: int = 200) -> dict[str, Any]:
+        """The newest lines, newest first.
+
+        :param level: the least serious to show.
+        :param logger: begins so, for example ``bssci.center``.
+        :param q: is in the text, in any case.
+        """
+        if level and level not in LEVELS:
+            raise invalid("level", f"must be one of {', '.join(LEVELS)}")
+        shown = LEVELS[LEVELS.index(level) if level else 0 :]
+        wanted = q.lower()
+        found: list[dict[str, Any]] = []
+        for line in reversed(self._lines):
+            if (
+                line["level"] in shown
+                and line["logger"].startswith(logger)
+                and wanted in line["text"].lower()
+            ):
+                found.append(line)
+                if len(found) == limit:
+                    break
+        loggers = sorted({line["logger"] for line in self._lines})
+        return {"lines": found, "kept": len(self._lines), "loggers": loggers}

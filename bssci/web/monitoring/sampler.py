@@ -1,0 +1,87 @@
+"""Once a minute a few figures into the journal, for charts of the last hour, day and week."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center import ServiceCenter
+from bssci.system.clock import Clock, Ticker
+from bssci.web.monitoring.figures import Figures
+
+INTERVAL = 60.0
+"""s"""
+KEPT = 8 * 86400.0
+"""s"""
+METRICS: dict[str, tuple[str, str]] = {
+    "uplinks": ("Uplinks", "/min"),
+    "duplicates": ("Duplicates merged", "/min"),
+    "unknown_uplinks": ("Uplinks of unknown sensors", "/min"),
+    "stations_online": ("Base stations online", ""),
+    "sensors_active": ("Sensors heard in the last hour", ""),
+    "backlog": ("Events that wait for the slowest sink", ""),
+    "journal_size": ("Journal", "MB"),
+    "downlinks_queued": ("Downlinks queued", ""),
+}
+"""title and unit of each"""
+
+
+class Sampler:
+    """Counters become differences, the rest is taken as it is.
+
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, clock: Clock, now: Callable[[], float], center: ServiceCenter, figures: Figures
+    ) -> None:
+        self._now = now
+        self._center = center
+        self._figures = figures
+        self._before = self._counters()
+        self._ticker = Ticker(clock, INTERVAL, self.sample)
+
+    def start(self) -> None:
+        self._before = self._counters()
+        self._ticker.start()
+
+    def stop(self) -> None:
+        self._ticker.stop()
+
+    def sample(self) -> None:
+        """Take one now."""
+        now, before = self._now(), self._before
+        self._before = self._counters()
+        values = {name: max(0.0, value - before[name]) for name, value in self._before.items()}
+        values |= self._levels()
+        stored = self._center.journal.store_samples(now, values, now - KEPT)
+        stored.addErrback(self._not_stored)
+
+    def _counters(self) -> dict[str, float]:
+        statistics = self._center.deduplication.statistics
+        return {
+            "uplinks": statistics.published_messages,
+            "duplicates": statistics.duplicate_messages,
+            "unknown_uplinks": self._center.unknown_uplinks,
+        }
+
+    def _levels(self) -> dict[str, float]:
+        center, since = self._center, self._now() - 3600.0
+        active = 0
+        for sensor in center.sensors:
+            activity = center.activities.get(sensor.eui)
+            active += activity is not None and activity.last_seen_at >= since
+        return {
+            "stations_online": len(center.stations.connected()),
+            "sensors_active": active,
+            "backlog": max((sink["queued"] for sink in center.queue_statistics().values()), default=0.0),
+            "journal_size": center.journal.size() / 1e6,
+            "downlinks_queued": center.downlinks.queued,
+        }
+
+    def _not_stored(self, failure: Failure) -> None:
+        self.log.warn("figures for charts not stored {error}", error=failure.getErrorMessage())

@@ -1,0 +1,193 @@
+"""Pages as routes: what every page is given, logging in and out by plain forms, errors for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bssci.web.context import Context
+from bssci.web.http.call import Call, Identity, Reply, form_of, wants_json
+from bssci.web.http.cookies import cleared_cookie, session_cookie
+from bssci.web.http.errors import ApiError
+from bssci.web.http.routing import Handler, Route, route, routes_of
+from bssci.web.pages import table as pages
+from bssci.web.pages.table import PAGES, Page
+from bssci.web.pages.views import PageViews
+from bssci.web.reports.facade import Views
+
+THEMES = ("auto", "light", "dark")
+TITLES = {
+    400: "That was not understood",
+    403: "Not allowed",
+    404: "Nothing here",
+    422: "That is not allowed",
+    429: "Too many tries",
+    500: "Something went wrong",
+    503: "Not now",
+}
+
+
+class PageRoutes:
+    """See the module."""
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
+        self._views = views
+        self._page_views = PageViews(context, views)
+
+    def routes(self) -> Iterator[Route]:
+        """Every page, and the forms around the session."""
+        yield from routes_of(self)
+        for page in PAGES:
+            yield Route(
+                "GET",
+                page.path.replace("<", "{").replace(">", "}"),
+                page.role,
+                f"Page {page.view}",
+                self._handler(page),
+                page=True,
+                content_type="text/html",
+            )
+
+    def _handler(self, page: Page) -> Handler:
+        view = getattr(self._page_views, page.view)
+
+        async def handle(call: Call) -> Reply | dict[str, Any]:
+            if page.view == "configuration" and wants_json(call.request):
+                return await self._views.config.named()
+            data = await view(call)
+            return _rendered(page.template, self._base(call) | data)
+
+        return handle
+
+    def _base(self, call: Call) -> dict[str, Any]:
+        """What every page is given."""
+        request, identity = call.request, call.known
+        query = request.uri.partition(b"?")[2].decode("ascii", "replace")
+        session = identity.session if identity is not None else None
+        theme = (request.getCookie(b"theme") or b"").decode("ascii", "replace")
+        return {
+            "user": {"name": identity.name, "role": identity.role} if identity is not None else None,
+            "csrf": session.csrf if session is not None else "",
+            "path": request.path.decode("utf-8", "replace"),
+            "query": query,
+            "theme": theme if theme in THEMES else "auto",
+            "needs_restart": self._views.config.needs_restart(),
+            **self._common(),
+        }
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "version": self._context.center.version,
+            "now": self._context.now(),
+            "timezone": self._context.settings.timezone,
+        }
+
+    def error(self, error: ApiError, identity: Identity | None, path: str) -> bytes:
+        """What people see of an error."""
+        user = {"name": identity.name, "role": identity.role} if identity is not None else None
+        text = pages.render(
+            "error.html",
+            status=error.status,
+            title=TITLES.get(error.status, "Something went wrong"),
+            message=error.message if error.status not in (404, 500) else "",
+            user=user,
+            csrf="",
+            path=path,
+            theme="auto",
+            **self._common(),
+        )
+        return text.encode("utf-8", "replace")
+
+    # the session
+
+    @route("GET", "/login", None, "Page login", page=True, content_type="text/html")
+    async def login(self, call: Call) -> Reply:
+        if call.known is not None:
+            return _see(_local(call.text("next")))
+        return self._login_page(call, call.text("next"))
+
+    @route("POST", "/login", None, "Log in by a form", page=True, content_type="text/html")
+    async def log_in(self, call: Call) -> Reply:
+        _check_own(call)
+        form = form_of(call.request)
+        name, wanted = form.get("username", ""), form.get("next", "")
+        guard, audit = self._context.guard, self._context.audit
+        try:
+            secret, session = await guard.log_in(
+                name, form.get("password", ""), call.address, call.header("user-agent")
+            )
+        except ApiError as error:
+            if error.status == 401:
+                await audit.record_as(guard.shown(name), call.address, "login.refused")
+            return self._login_page(call, wanted, error)
+        await audit.record_as(session.account, call.address, "login")
+        return _see(_local(wanted), session_cookie(call.request, secret))
+
+    def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply:
+        shown = {
+            "next": wanted,
+            "error": error.message if error is not None else "",
+            "setup_hint": bool(self._context.guard.setup_secret),
+        }
+        status = error.status if error is not None else 200
+        reply = _rendered("login.html", self._base(call) | shown, status)
+        if error is not None and error.retry_after is not None:
+            reply.headers["Retry-After"] = str(round(error.retry_after))
+        return reply
+
+    @route("POST", "/logout", "viewer", "Log out by a form", page=True, content_type="text/html")
+    async def log_out(self, call: Call) -> Reply:
+        session = call.identity.session
+        if session is not None:
+            self._context.guard.sessions.end(session)
+            await self._context.guard.sessions.save()
+            await self._context.audit.record(call, "logout")
+        return _see("/login", cleared_cookie(call.request))
+
+    @route("GET", "/setup", None, "Page set-up", page=True, content_type="text/html")
+    async def setup(self, call: Call) -> Reply:
+        if not self._context.guard.setup_secret:
+            return _see("/login")
+        return _rendered("setup.html", self._base(call) | {"token": call.text("token"), "error": ""})
+
+    @route("POST", "/setup", None, "The first account by a form", page=True, content_type="text/html")
+    async def set_up(self, call: Call) -> Reply:
+        _check_own(call)
+        form = form_of(call.request)
+        token, name, password = (form.get(field, "") for field in ("token", "username", "password"))
+        guard, audit = self._context.guard, self._context.audit
+        try:
+            account = await guard.set_up(token, name, password)
+        except ApiError as error:
+            text = f"{error.field}: {error.message}" if error.field else error.message
+            return _rendered("setup.html", self._base(call) | {"token": token, "error": text}, error.status)
+        await audit.record_as(account.name, call.address, "account.add", account.name, "set-up")
+        secret, _ = await guard.log_in(name, password, call.address, call.header("user-agent"))
+        return _see("/", session_cookie(call.request, secret))
+
+
+def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply:
+    return Reply(pages.render(template, **data).encode("utf-8", "replace"), "text/html", status)
+
+
+def _check_own(call: Call) -> None:
+    """Keep out forms that another site sends, where there is no session whose token would.
+
+    :raises ApiError: 403
+    """
+    if call.header("sec-fetch-site") in ("cross-site", "same-site"):
+        raise ApiError(403, "forbidden", "this form came from another site")
+
+
+def _local(path: str) -> str:
+    """Where to go after logging in: never to another site."""
+    safe = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path if safe and "\\" not in path and path.isascii() else "/"
+
+
+def _see(path: str, cookie: str | None = None) -> Reply:
+    headers = {"Location": path}
+    if cookie is not None:
+        headers["Set-Cookie"] = cookie
+    return Reply(b"", "text/html", 303, headers)

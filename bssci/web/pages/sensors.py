@@ -1,0 +1,138 @@
+"""Pages of the sensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.model import parse_eui
+from bssci.web.formats import duration
+from bssci.web.http.call import Call
+from bssci.web.pages.base import (
+    PER_PAGE,
+    PageData,
+    arguments,
+    chart,
+    page_number,
+    paging,
+    range_name,
+    timeline,
+)
+from bssci.web.reports.ranges import RANGES
+from bssci.web.reports.standings import SORTS, STATUSES
+
+MAX_PER_PAGE = 200
+UPLINKS = 25
+"""on a sensor's page"""
+HISTORY = 20
+UNKNOWN = 200
+
+
+class SensorPages(PageData):
+    """See the module."""
+
+    async def sensors(self, call: Call) -> dict[str, Any]:
+        """Query: q, status, station, sort, page, per_page."""
+        page, per_page = page_number(call), call.integer("per_page", PER_PAGE, 1, MAX_PER_PAGE)
+        listed = await self._views.sensors.list(
+            q=call.text("q"),
+            status=call.choice("status", STATUSES),
+            sort=call.choice("sort", (*SORTS, *(f"-{sort}" for sort in SORTS)), "eui") or "eui",
+            page=page,
+            per_page=per_page,
+            station=call.optional_eui("station"),
+        )
+        names, connected = self._names(), len(self._context.center.stations.connected())
+        return {
+            "rows": [_row(row, names, connected) for row in listed["sensors"]],
+            "counts": {"all": listed["total"], **listed["counts"]},
+            "unknown_count": len(self._context.center.unknown_sensors()),
+            "paging": paging(page, per_page, listed["matching"]),
+            "args": arguments(call, "q", "status", "station", "sort", "per_page"),
+        }
+
+    async def unknown_sensors(self, call: Call) -> dict[str, Any]:
+        listed = await self._views.sensors.unknown(UNKNOWN)
+        names = self._names()
+        return {
+            "rows": [row | {"station_name": names.get(row["base_station_eui"])} for row in listed["sensors"]],
+            "total": listed["total"],
+        }
+
+    async def sensor_form(self, call: Call) -> dict[str, Any]:
+        """Query of a new one: eui."""
+        if "eui" in call.path:
+            return {"sensor": (await self._views.sensors.detail(call.eui()))["configuration"], "eui": None}
+        return {"sensor": None, "eui": call.text("eui")}
+
+    async def sensor_import(self, call: Call) -> dict[str, Any]:
+        return {}
+
+    async def sensor(self, call: Call) -> dict[str, Any]:
+        """Query: range."""
+        eui, span, views = parse_eui(call.eui()), range_name(call), self._views.sensors
+        detail = await views.detail(eui)
+        uplinks = (await views.uplinks(eui, UPLINKS))["uplinks"]
+        signal = await views.signal(eui, RANGES[span])
+        names, connected = self._names(), len(self._context.center.stations.connected())
+        return {
+            "sensor": _row(detail, names, connected) | {"when_silent": self._when_silent(detail)},
+            "registrations": detail["registrations"],
+            "paths": [path | {"name": names.get(path["base_station_eui"])} for path in detail["paths"]],
+            "uplinks": [up | {"lost_before": signal["lost_before"].get(up["seq"])} for up in uplinks],
+            "names": names,
+            "lost": signal["lost"],
+            "charts": _charts(signal, names),
+            "range": span,
+            "timeline": timeline((await views.history(eui, HISTORY))["events"], names),
+            "downlinks": (await views.downlinks(eui))["downlinks"],
+        }
+
+    def _when_silent(self, detail: dict[str, Any]) -> str:
+        """What becomes of a sensor that is not heard."""
+        left = detail["seconds_until_detach"]
+        if detail["registration"] == "detached":
+            return "nothing, it is detached"
+        if not detail["configuration"]["autoDetach"]:
+            return "stays attached"
+        if not self._context.settings.auto_detach_enabled:
+            return "stays attached, as AUTO_DETACH_ENABLED is false"
+        if left is None:
+            return "warned, then detached; not before it was heard once"
+        return f"warned, then detached in {duration(left)}" if left else "detached at the next look"
+
+
+def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:
+    """With one state and its word, and the name of the station that hears it best."""
+    state, text = _state(row, connected)
+    return row | {
+        "state": state,
+        "state_text": text,
+        "seconds_until_detach": row["seconds_until_detach"] if row["registration"] == "attached" else None,
+        "best_station": row["preferred_path"],
+        "best_station_name": names.get(row["preferred_path"]),
+        "connected": connected,
+        "attached_at_others": row["attached_at"] - row["attached_at_connected"],
+    }
+
+
+def _state(row: dict[str, Any], connected: int) -> tuple[str, str]:
+    if row["refused_by"]:
+        return "refused", "refused"
+    if row["registration"] == "detached":
+        return "detached", "auto-detached" if row["status"] == "auto-detached" else "detached"
+    if not row["attached_at"]:
+        return "pending", "waits for a station"
+    if row["attached_at_connected"] < connected:
+        return "partial", "partly attached"
+    return "attached", "attached"
+
+
+def _charts(signal: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]]:
+    stations = signal["stations"]
+    by_name = {eui: names.get(eui, eui) for eui in stations}
+    snr = {by_name[eui]: each["snr"] for eui, each in stations.items()} or {"SNR": []}
+    rssi = {by_name[eui]: each["rssi"] for eui, each in stations.items()} or {"RSSI": []}
+    return [
+        chart("snr", "SNR", "dB", signal, snr, kind="line"),
+        chart("rssi", "RSSI", "dBm", signal, rssi, kind="line"),
+    ]

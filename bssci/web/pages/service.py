@@ -1,0 +1,154 @@
+"""Pages of the service itself: dashboard, live, logs, settings, certificates, accounts, audit."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import Any
+
+from bssci.certificates.store import BUNDLE
+from bssci.settings.configuration import setting_text
+from bssci.web.api.events import filter_of
+from bssci.web.api.schemas import before
+from bssci.web.http.call import Call
+from bssci.web.http.errors import ApiError
+from bssci.web.http.routing import may
+from bssci.web.live.sentences import KINDS
+from bssci.web.monitoring.logbook import LEVELS
+from bssci.web.pages.base import PageData, arguments, range_name
+from bssci.web.reports.history import delivered_at
+
+EVENTS = 50
+"""on the live page at first"""
+LINES = 200
+ENTRIES = 100
+_BROWSER = re.compile(r"(Edg|OPR|Firefox|Chrome|Version)/(\d+)")
+_BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
+"""as they are known, where they call themselves otherwise"""
+_SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+"""most special first: Android says Linux, too"""
+
+
+class ServicePages(PageData):
+    """See the module."""
+
+    async def dashboard(self, call: Call) -> dict[str, Any]:
+        """Query: range."""
+        return await self._views.status.dashboard(range_name(call))
+
+    async def live(self, call: Call) -> dict[str, Any]:
+        """Query: kind, station, sensor, q, before."""
+        args = arguments(call, "kind", "station", "sensor", "q")
+        try:
+            asked = filter_of(call)
+        except ApiError as error:
+            if error.field not in ("station", "sensor"):
+                raise
+            return {"wrong": {error.field: error.message}, "kinds": KINDS, "args": args}
+        newest = self._context.journal.last_seq
+        read = await self._views.events.read(asked, before(call), EVENTS)
+        events = read["events"]
+        sinks = self._context.center.queue_statistics()
+        last = self._context.journal.last_seq
+        deliveries = self._context.center.deliveries()
+        for event in events:
+            event["delivered_at"] = delivered_at(deliveries, event["seq"])
+        return {
+            "events": events,
+            "newest": max([newest, *(event["seq"] for event in events[:1])]),
+            "delivered": {name: last - figures["queued"] for name, figures in sinks.items()},
+            "kinds": KINDS,
+            "older": read["next"],
+            "args": args,
+        }
+
+    async def logs(self, call: Call) -> dict[str, Any]:
+        """Query: level, logger, q."""
+        read = await self._views.logs.read(
+            call.choice("level", LEVELS), call.text("logger"), call.text("q"), LINES
+        )
+        return read | {"args": arguments(call, "level", "logger", "q")}
+
+    async def configuration(self, call: Call) -> dict[str, Any]:
+        settings = (await self._views.config.get())["settings"]
+        entries = [_setting(each) for each in settings]
+        order = list(dict.fromkeys(each["group"] for each in entries))
+        entries.sort(key=lambda each: order.index(each["group"]))
+        return {
+            "groups": [
+                {"title": title, "settings": list(group)}
+                for title, group in groupby(entries, key=lambda each: each["group"])
+            ]
+        }
+
+    async def certificates(self, call: Call) -> dict[str, Any]:
+        status = await self._views.certificates.status()
+        stations = (await self._views.stations.list())["base_stations"]
+        of_stations = [each for each in status["certificates"] if each["file"].startswith(BUNDLE)]
+        return {
+            "files": [each for each in status["certificates"] if each not in of_stations],
+            "bundles": of_stations,
+            "stations": [each for each in stations if each["certificate"]],
+            "errors": status["errors"],
+            "warnings": status["warnings"],
+            "can_issue": status["can_issue"],
+        }
+
+    async def accounts(self, call: Call) -> dict[str, Any]:
+        views, identity = self._views.accounts, call.identity
+        admin = may(identity.role, "admin")
+        sessions = (await views.sessions(identity))["sessions"]
+        return {
+            "users": (await views.list())["accounts"] if admin else [],
+            "tokens": (await views.tokens())["tokens"] if admin else [],
+            "sessions": [each | {"device": device(each["agent"])} for each in sessions],
+        }
+
+    async def audit(self, call: Call) -> dict[str, Any]:
+        """Query: who, action, before."""
+        read = await self._views.audit.read(ENTRIES, before(call), call.text("who"), call.text("action"))
+        return {
+            "entries": read["entries"],
+            "older": read["next"],
+            "args": arguments(call, "who", "action"),
+        }
+
+
+def _setting(entry: dict[str, Any]) -> dict[str, Any]:
+    """With its value as text, and the kind of field that it takes."""
+    value, allowed = entry["value"], entry["allowed"]
+    text = f"{value:.15g}" if isinstance(value, float) else setting_text(entry["name"], value)
+    words = allowed.split(" or ")
+    choices = words if len(words) > 1 and all(word.isalnum() for word in words) else []
+    if entry["secret"]:
+        kind = "secret"
+    elif isinstance(value, bool):
+        kind = "bool"
+    elif isinstance(value, (int, float)):
+        kind = "number"
+    else:
+        kind = "choice" if choices else "text"
+    return entry | {
+        "value": "" if entry["secret"] else text,
+        "is_set": bool(value),
+        "kind": kind,
+        "choices": choices,
+    }
+
+
+def device(agent: str) -> str:
+    """``Firefox 140 on Windows``, of what a browser calls itself; what calls itself otherwise as it does."""
+    found = dict(_BROWSER.findall(agent))
+    # Browsers name those that they want to be taken for; what they are is the most special of the names.
+    browser = next((name for name in ("Edg", "OPR", "Firefox", "Chrome", "Version") if name in found), None)
+    if browser is None:
+        return agent
+    system = next((name for part, name in _SYSTEMS.items() if part in agent), None)
+    return f"{_BROWSERS.get(browser, browser)} {found[browser]}{f' on {system}' if system else ''}"

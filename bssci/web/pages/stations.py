@@ -1,0 +1,82 @@
+"""Pages of the base stations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.web.formats import share
+from bssci.web.http.call import Call
+from bssci.web.pages.base import (
+    PER_PAGE,
+    PageData,
+    arguments,
+    chart,
+    page_number,
+    paging,
+    range_name,
+    timeline,
+)
+from bssci.web.reports.ranges import RANGES
+
+STATES = ("online", "connecting", "offline")
+SORTS = ("name", "state", "since", "uplink_rate", "sensors_attached")
+
+
+class StationPages(PageData):
+    """See the module."""
+
+    async def stations(self, call: Call) -> dict[str, Any]:
+        """Query: q, state, sort, page."""
+        listed = await self._views.stations.list()
+        page, q = page_number(call), call.text("q").strip().lower()
+        state = call.choice("state", STATES)
+        rows = [
+            row
+            for row in listed["base_stations"]
+            if (not state or row["state"] == state)
+            and (not q or q in f"{row['eui']} {row['name'] or ''}".lower())
+        ]
+        sort = call.choice("sort", (*SORTS, *(f"-{each}" for each in SORTS)))
+        if sort:
+            key = sort.removeprefix("-")
+            rows.sort(key=lambda row: _comparable(row[key]), reverse=sort.startswith("-"))
+        first = (page - 1) * PER_PAGE
+        return {
+            "rows": rows[first : first + PER_PAGE],
+            "counts": {"all": listed["total"], **listed["counts"]},
+            "refused": listed["refused"],
+            "paging": paging(page, PER_PAGE, len(rows)),
+            "args": arguments(call, "q", "state", "sort"),
+        }
+
+    async def station(self, call: Call) -> dict[str, Any]:
+        """Query: range."""
+        span = range_name(call)
+        detail = await self._views.stations.detail(call.eui())
+        measured = await self._views.stations.history(detail["eui"], RANGES[span])
+        return {
+            "station": detail,
+            "timeline": timeline([each | {"base_station_eui": None} for each in detail["timeline"]], {}),
+            "charts": _charts(measured),
+            "range": span,
+        }
+
+
+def _charts(measured: dict[str, Any]) -> list[dict[str, Any]]:
+    series = measured["series"]
+    loads = {"CPU": _per_cent(series["cpu_load"]), "memory": _per_cent(series["memory_load"])}
+    duty, warmth = {"duty cycle": _per_cent(series["duty_cycle"])}, {"temperature": series["temperature"]}
+    return [
+        chart("load", "CPU and memory", "%", measured, loads, y_min=0),
+        chart("duty", "Duty cycle", "%", measured, duty, y_min=0),
+        chart("temperature", "Temperature", "\N{DEGREE SIGN}C", measured, warmth),
+    ]
+
+
+def _per_cent(points: list[list[float]]) -> list[list[float]]:
+    return [[at, share(value) * 100] for at, value in points]
+
+
+def _comparable(value: Any) -> tuple[bool, Any]:
+    """What is unknown comes last."""
+    return (value is None, value.casefold() if isinstance(value, str) else value or 0)

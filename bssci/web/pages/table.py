@@ -1,0 +1,98 @@
+"""Every page: its path, its template, what gives it its data and who may see it; and the rendering."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from jinja2 import BaseLoader, ChainableUndefined, Environment, FileSystemLoader
+
+from bssci.web.formats import FILTERS
+from bssci.web.http.routing import Role
+from bssci.web.http.routing import may as includes
+from bssci.web.pages.charts import draw
+
+STATIC = Path(__file__).parent / "static"
+"""served at ``/static/``"""
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Page(NamedTuple):
+    """One page that is read with GET."""
+
+    path: str
+    template: str
+    view: str
+    """method that gives the template its data"""
+    role: Role
+    """the least that may see it"""
+
+
+PAGES: tuple[Page, ...] = (
+    Page("/", "dashboard.html", "dashboard", "viewer"),
+    Page("/stations", "stations.html", "stations", "viewer"),
+    Page("/stations/<eui>", "station.html", "station", "viewer"),
+    Page("/sensors", "sensors.html", "sensors", "viewer"),
+    Page("/sensors/unknown", "unknown_sensors.html", "unknown_sensors", "viewer"),
+    Page("/sensors/new", "sensor_form.html", "sensor_form", "operator"),
+    Page("/sensors/import", "sensor_import.html", "sensor_import", "operator"),
+    Page("/sensors/<eui>", "sensor.html", "sensor", "viewer"),
+    Page("/sensors/<eui>/edit", "sensor_form.html", "sensor_form", "operator"),
+    Page("/live", "live.html", "live", "viewer"),
+    Page("/logs", "logs.html", "logs", "viewer"),
+    Page("/config", "configuration.html", "configuration", "viewer"),
+    Page("/certificates", "certificates.html", "certificates", "viewer"),
+    Page("/accounts", "accounts.html", "accounts", "viewer"),
+    Page("/audit", "audit.html", "audit", "viewer"),
+)
+
+
+def environment(loader: BaseLoader | None = None) -> Environment:
+    """Jinja2 with everything escaped, and our filters."""
+    made = Environment(
+        loader=loader or FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=ChainableUndefined,
+    )
+    made.filters.update(FILTERS)
+    made.globals.update(draw=draw, link=link, may=may, may_open=may_open)
+    return made
+
+
+def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
+    """A path with a query: ``args`` with ``changes``; what is empty is left out."""
+    values = {**(args or {}), **changes}
+    query = urlencode({name: value for name, value in values.items() if value not in (None, "")})
+    return f"{path}?{query}" if query else path
+
+
+def may(user: dict[str, Any] | None, role: Role) -> bool:
+    """Whether a user holds a role, or a higher one."""
+    return user is not None and includes(user["role"], role)
+
+
+def may_open(user: dict[str, Any] | None, href: str) -> bool:
+    """Whether a link leads to a page that a user may see."""
+    path = href.partition("?")[0].partition("#")[0]
+    return all(may(user, page.role) for page in PAGES if page.path == path)
+
+
+_environment = environment()
+
+
+def render(template: str, **context: Any) -> str:
+    """A page as HTML.
+
+    Beside the template's own data, ``context`` holds for every page: user (name, role; or None), csrf,
+    path, query, theme (auto, light, dark), version, now (Unix seconds), timezone, needs_restart.
+    """
+    return _environment.get_template(template).render(**context)
+
+
+def compile_templates() -> None:
+    """All of them, so that nobody's first look waits for it; for a thread."""
+    for name in _environment.list_templates():
+        _environment.get_template(name)

@@ -1,0 +1,14 @@
+"""What each page shows, in the shape that its template reads."""
+
+from __future__ import annotations
+
+from bssci.web.pages.sensors import SensorPages
+from bssci.web.pages.service import ServicePages
+from bssci.web.pages.stations import StationPages
+
+
+class PageViews(ServicePages, StationPages, SensorPages):
+    """One method for each :class:`bssci.web.pages.table.Page`, named by its ``view``."""
+
+
+__all__ = ["PageViews"]

@@ -1,0 +1,71 @@
+"""The inventory of certificates, with days left and what is wrong."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import Any
+
+from bssci.certificates.store import BUNDLE, CertificateStore
+from bssci.web.context import Context
+from bssci.web.reports.stations import days_left
+
+LONG_AGO = 30
+"""days"""
+
+
+class CertificateViews:
+    """Questions about certificates."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def status(self) -> dict[str, Any]:
+        """Certificates, errors that would keep the service from starting, and warnings."""
+        store = CertificateStore(self._context.settings)
+        inventory, (errors, warnings), can_issue = await self._context.run_in_thread(_look, store)
+        now = self._context.now()
+        for entry in inventory:
+            entry["days_left"] = days_left(entry["not_after"], now)
+        return {
+            "certificates": inventory,
+            "errors": errors,
+            "warnings": warnings,
+            "can_issue": can_issue,
+        }
+
+
+def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Files and what base stations showed, whatever ends first in front; ``href`` leads to where it is seen.
+
+    What a base station shows stands for the bundle that was made for it.
+    """
+    made = {entry["file"]: entry["not_after"] for entry in inventory}
+    shown = {
+        file: row
+        for row in stations
+        if row["certificate"] and not _is_past(row, made.get(file := f"{BUNDLE}{row['eui']}", 0))
+    }
+    files = [entry | {"href": "/certificates"} for entry in inventory if entry["file"] not in shown]
+    of_stations = [
+        row["certificate"]
+        | {
+            "file": file,
+            "name": f"Base station {row['name'] or row['eui']}",
+            "href": f"/stations/{row['eui']}",
+        }
+        for file, row in shown.items()
+    ]
+    return sorted(files + of_stations, key=itemgetter("not_after"))
+
+
+def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
+    """Whether a station that went need not come back with the certificate that it showed: a newer one was
+    made for it, or it ended so long ago that nobody waits.
+    """
+    certificate = station["certificate"]
+    is_replaced = certificate["not_after"] < bundle_ends
+    return station["state"] == "offline" and (is_replaced or certificate["days_left"] < -LONG_AGO)
+
+
+def _look(store: CertificateStore) -> tuple[list[dict[str, Any]], tuple[list[str], list[str]], bool]:
+    return store.inventory(), store.problems(), store.has_authority_key()

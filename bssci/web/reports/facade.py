@@ -1,0 +1,29 @@
+"""All views in one hand, for pages and API."""
+
+from __future__ import annotations
+
+from bssci.web.context import Context
+from bssci.web.reports.accounts import AccountViews
+from bssci.web.reports.certificates import CertificateViews
+from bssci.web.reports.config import ConfigViews
+from bssci.web.reports.history import ChartViews, EventViews
+from bssci.web.reports.sensors import SensorViews
+from bssci.web.reports.stations import StationViews
+from bssci.web.reports.status import StatusViews
+
+
+class Views:
+    """Whatever can be asked."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.sensors = SensorViews(context)
+        self.stations = StationViews(context)
+        self.certificates = CertificateViews(context)
+        self.config = ConfigViews(context)
+        self.accounts = AccountViews(context)
+        self.charts = ChartViews(context)
+        self.events = EventViews(context)
+        self.logs = context.logbook
+        self.audit = context.audit
+        self.status = StatusViews(context, self.sensors, self.stations, self.certificates, self.charts)

@@ -1,0 +1,115 @@
+"""Whether all is well, in one sentence, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from bssci.certificates.store import BUNDLE
+from bssci.web.pages.table import link
+
+OLD_BACKLOG = 60.0
+"""s that the oldest event of a sink waits before that is a problem"""
+LOW_DAYS = 30
+"""days before its end a certificate is a problem"""
+
+
+class Problem(NamedTuple):
+    """Something that is not well."""
+
+    severity: Literal["error", "warning"]
+    text: str
+    href: str
+    """where one sees more of it, or mends it"""
+    detail: str = ""
+    """what was reported, as it was reported"""
+
+
+def sentence(problems: Sequence[Problem], online: int) -> str:
+    """Of problems, the worst first.
+
+    :param online: base stations.
+    """
+    if not problems:
+        return "All is well." if online else "The service is ready and waits for its first base station."
+    first, *others = problems
+    text = first.text
+    if first.severity == "warning":
+        text = f"All runs, but {text[0].lower()}{text[1:]}"
+    return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
+
+
+def worst_first(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: problem.severity != "error")
+
+
+def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[Problem]:
+    """:param status: of :meth:`bssci.web.reports.status.StatusViews.status`."""
+    journal = status["journal"]
+    if not journal["writable"]:
+        text = "The journal cannot store: uplinks are refused, and base stations are told to keep them"
+        if journal["size"] >= journal["max_size"]:
+            yield Problem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
+        else:
+            yield Problem("error", text, "/logs?level=error")
+    if not listening:
+        yield Problem("error", "Base stations cannot connect", "/logs")
+
+
+def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[Problem]:
+    """:param counts: base stations by state."""
+    if known and not counts["online"]:
+        yield Problem("error", "No base station is connected", "/stations")
+    elif counts["offline"]:
+        text = f"{many(counts['offline'], 'base station is', 'base stations are')} offline"
+        yield Problem("warning", text, "/stations?state=offline")
+
+
+def of_sensors(counts: Mapping[str, int]) -> Iterator[Problem]:
+    """:param counts: sensors by status."""
+    if counts["refused"]:
+        text = f"{many(counts['refused'], 'sensor is', 'sensors are')} refused by a base station"
+        yield Problem("warning", text, "/sensors?status=refused")
+    if counts["warning"]:
+        text = f"{many(counts['warning'], 'sensor is', 'sensors are')} silent and will be detached"
+        yield Problem("warning", text, "/sensors?status=warning")
+    if counts["auto-detached"]:
+        text = f"{many(counts['auto-detached'], 'sensor was', 'sensors were')} detached for silence"
+        yield Problem("warning", text, "/sensors?status=auto-detached")
+
+
+def of_sinks(sinks: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """:param sinks: figures of each, by its name."""
+    for name, sink in sinks.items():
+        waiting = many(int(sink["queued"]), "event waits", "events wait")
+        if sink["failing"]:
+            mend = "/config#MQTT_BROKER" if name == "mqtt" else link("/logs", level="warn", q=name)
+            yield Problem("error", f"{name} takes nothing, {waiting}", mend, sink["trouble"])
+        elif sink["oldest_seconds"] > OLD_BACKLOG:
+            yield Problem("warning", f"{name} is behind, {waiting}", "/#sinks")
+
+
+def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+    """:param certificates: that which ends first comes first."""
+    low = [each for each in certificates if each["days_left"] < LOW_DAYS]
+    ours = [each for each in low if not each["file"].startswith(BUNDLE)]
+    stations = [each for each in low if each["file"].startswith(BUNDLE)]
+    if ours:
+        # One of ours is missed by all; that of a station, by that one alone.
+        yield _ending(ours, "error" if ours[0]["days_left"] < 0 else "warning")
+    if stations:
+        yield _ending(stations, "warning")
+
+
+def _ending(certificates: Sequence[Mapping[str, Any]], severity: Literal["error", "warning"]) -> Problem:
+    first, *others = certificates
+    days = first["days_left"]
+    when = f"in {many(days, 'day', 'days')}" if days else "today"
+    text = f"{first['name']}: the certificate " + (f"expires {when}" if days >= 0 else "has expired")
+    if not others:
+        return Problem(severity, text, first["href"])
+    return Problem(severity, f"{text}, and {len(others)} more within {LOW_DAYS} days", "/certificates")
+
+
+def many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"

@@ -1,0 +1,154 @@
+"""Figures over time, and what happened: charts, events, one uplink's way through the service."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from bssci.model import Uplink
+from bssci.web.context import Context
+from bssci.web.http.errors import invalid, not_found
+from bssci.web.live.event_json import event_dict
+from bssci.web.live.event_search import contains, text_of
+from bssci.web.live.live import Filter
+from bssci.web.live.names import names_in
+from bssci.web.monitoring.sampler import METRICS
+from bssci.web.reports.ranges import RANGES, Range
+
+SLICE = 500
+"""events that a search for a text looks at in one go"""
+SLICES = 6
+ON_DASHBOARD = (("uplinks", "duplicates"), ("stations_online",), ("sensors_active",), ("backlog",))
+
+
+def range_of(name: str) -> Range:
+    """:raises ApiError: it is none."""
+    if name not in RANGES:
+        raise invalid("range", f"must be one of {', '.join(RANGES)}")
+    return RANGES[name]
+
+
+class ChartViews:
+    """Time series of what is sampled once a minute."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def history(self, metric: str, span: str = "hour") -> dict[str, Any]:
+        """One metric: per step of time its mean, least and most."""
+        if metric not in METRICS:
+            raise invalid("metric", f"must be one of {', '.join(METRICS)}")
+        length, (title, unit), now = range_of(span), METRICS[metric], self._context.now()
+        rows = await self._context.journal.read_samples(metric, since=now - length.seconds, step=length.step)
+        return {
+            "metric": metric,
+            "title": title,
+            "unit": unit,
+            "start": now - length.seconds,
+            "end": now,
+            "step": length.step,
+            "points": _with_gaps([(at, mean) for at, mean, _, _ in rows], length.step),
+            "least": [[at, least] for at, _, least, _ in rows],
+            "most": [[at, most] for at, _, _, most in rows],
+        }
+
+    async def dashboard(self, span: str) -> list[dict[str, Any]]:
+        """The charts of the first page."""
+        charts = []
+        for metrics in ON_DASHBOARD:
+            histories = [await self.history(metric, span) for metric in metrics]
+            first = histories[0]
+            charts.append(
+                {
+                    "id": metrics[0],
+                    "title": first["title"],
+                    "unit": first["unit"],
+                    "start": first["start"],
+                    "end": first["end"],
+                    "kind": "area" if len(metrics) == 1 else "line",
+                    "y_min": 0,
+                    "series": [{"name": each["title"], "points": each["points"]} for each in histories],
+                }
+            )
+        return charts
+
+    async def total(self, metric: str, span: str) -> float:
+        """The sum of what a counter grew by."""
+        length, now = range_of(span), self._context.now()
+        rows = await self._context.journal.read_samples(metric, since=now - length.seconds, step=60.0)
+        return sum(mean for _, mean, _, _ in rows)
+
+
+class EventViews:
+    """A look back into the journal."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._journal = context.journal
+        self._name_of = names_in(context.center)
+
+    async def read(self, asked: Filter, before: int | None = None, limit: int = 100) -> dict[str, Any]:
+        """Events, newest first. ``next`` goes on: there may be more even if few, or none, were found."""
+        needles = asked.text
+        found: list[dict[str, Any]] = []
+        following = before or 0
+        for _ in range(SLICES if needles else 1):
+            events, following = await self._journal.look_back(
+                before=following or None,
+                limit=SLICE if needles else limit,
+                kinds=asked.kinds,
+                sensor=asked.sensor,
+                station=asked.station,
+            )
+            for seq, event in events:
+                described = event_dict(seq, event, self._name_of)
+                if not needles or contains(text_of(described), needles):
+                    found.append(described)
+                    if needles and len(found) == limit:
+                        return {"events": found, "next": seq}
+            if not following:
+                break
+        return {"events": found, "next": following or None}
+
+    async def one(self, seq: int) -> dict[str, Any]:
+        """One event, and how far every sink is with it; of an uplink also copies that came late."""
+        event = await self._journal.event(seq)
+        if event is None:
+            raise not_found(f"there is no event {seq}")
+        described = event_dict(seq, event, self._name_of)
+        described["sinks"] = self._sinks(seq)
+        described["delivered_at"] = delivered_at(self._context.center.deliveries(), seq)
+        if isinstance(event, Uplink):
+            copies = await self._journal.late_copies(seq)
+            described["late_copies"] = len(copies)
+        return described
+
+    def _sinks(self, seq: int) -> dict[str, str]:
+        """Each sink takes events in their order, so its backlog tells."""
+        last = self._journal.last_seq
+        return {
+            name: "delivered" if last - figures["queued"] >= seq else "waiting"
+            for name, figures in self._context.center.queue_statistics().items()
+        }
+
+
+def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int) -> dict[str, float]:
+    """When each sink took an event (Unix seconds), of those where that is known."""
+    found = {}
+    for sink, batches in deliveries.items():
+        position = bisect_left(batches, seq, key=itemgetter(0))
+        if 0 < position < len(batches):
+            found[sink] = batches[position][1]
+    return found
+
+
+def _with_gaps(points: list[tuple[float, float]], step: float) -> list[list[float | None]]:
+    """Points with a hole where the service did not run, so that no line leads across."""
+    shown: list[list[float | None]] = []
+    for index, (at, value) in enumerate(points):
+        if index and at - points[index - 1][0] > 2.5 * step:
+            shown.append([at - step, None])
+        shown.append([at, round(value, 3)])
+    return shown

@@ -1,0 +1,238 @@
+"""Sensors: the list with its filters, and everything about one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bssci.journal import Registration
+from bssci.model import EUI, Sensor, Uplink, sensor_to_json
+from bssci.settings.table import MASK
+from bssci.web.context import Context
+from bssci.web.http.errors import invalid, not_found
+from bssci.web.live.event_json import downlink_dict, event_dict, uplink_dict
+from bssci.web.live.names import names_in
+from bssci.web.monitoring.losses import losses
+from bssci.web.reports.ranges import Range, thinned
+from bssci.web.reports.standings import SILENT, SORTS, Standing, Standings, in_order
+
+MAX_SIGNAL = 2000
+"""uplinks of which a chart is drawn"""
+
+
+class SensorViews:
+    """Questions about sensors."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._center = context.center
+        self._journal = context.journal
+        self._name_of = names_in(context.center)
+        self._standings = Standings(context)
+
+    # the list
+
+    async def list(
+        self,
+        q: str = "",
+        status: str = "",
+        sort: str = "eui",
+        page: int = 1,
+        per_page: int = 50,
+        tag: str = "",
+        station: EUI | None = None,
+    ) -> dict[str, Any]:
+        """One page of sensors.
+
+        :param q: part of EUI, name or tag.
+        :param status: one of :data:`STATUSES`.
+        :param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties go by EUI.
+        :param station: only those that this station hears.
+        """
+        if sort.removeprefix("-") not in SORTS:
+            raise invalid("sort", f"must be one of {', '.join(SORTS)}, perhaps with - in front")
+        standings = await self._standings.all()
+        chosen = standings
+        if q:
+            wanted = q.strip().lower()
+            digits = wanted.replace("-", "").replace(":", "")
+            chosen = [each for each in chosen if wanted in each.text or (digits and digits in each.text)]
+        if status:
+            chosen = [each for each in chosen if each.has(status)]
+        if tag:
+            chosen = [each for each in chosen if tag in each.sensor.tags]
+        if station is not None:
+            hears = self._center.paths.hears
+            chosen = [each for each in chosen if hears(station, each.sensor.eui)]
+        chosen = in_order(chosen, sort)
+        first = (page - 1) * per_page
+        shown = chosen[first : first + per_page]
+        registrations = await self._journal.registration_states(each.sensor.eui for each in shown)
+        return {
+            "sensors": [self._row(each, registrations.get(each.sensor.eui, {})) for each in shown],
+            "total": len(standings),
+            "matching": len(chosen),
+            "page": page,
+            "per_page": per_page,
+            "pages": max(1, -(-len(chosen) // per_page)),
+            "counts": self._standings.counts(),
+        }
+
+    def _row(self, standing: Standing, registrations: Mapping[EUI, str]) -> dict[str, Any]:
+        """:param registrations: the state at each station that was told of it."""
+        sensor = standing.sensor
+        attached_at = [station for station, state in registrations.items() if state == "attached"]
+        eui = sensor.eui
+        attachment = self._center.attachments.get(eui)
+        activity = self._center.activities.get(eui)
+        silence = self._center.silence.standing(eui)
+        paths = self._center.paths.report(eui)
+        best = paths[0] if paths else None
+        return {
+            "eui": eui,
+            "name": sensor.name,
+            "shortAddr": f"{sensor.short_address:04X}",
+            "bidi": sensor.bidirectional,
+            "tags": list(sensor.tags),
+            "registration": "attached" if self._center.attachments.is_attached(eui) else "detached",
+            "over_the_air": attachment is not None and attachment.over_the_air,
+            "reason": attachment.reason if attachment else "configured",
+            "attached_at": len(attached_at),
+            "attached_at_connected": sum(map(self._center.is_connected, attached_at)),
+            "refused_by": sum(state == "refused" for state in registrations.values()),
+            "status": standing.state,
+            "warning": standing.state in SILENT,
+            "inactive_seconds": silence.inactive_seconds if silence else None,
+            "seconds_until_detach": silence.seconds_until_detach if silence else None,
+            "last_seen_at": activity.last_seen_at if activity else None,
+            "cnt": activity.packet_counter if activity else None,
+            "uplinks": activity.uplink_count if activity else 0,
+            "preferred_path": best["base_station_eui"] if best else None,
+            "snr": best["snr"] if best else None,
+            "rssi": best["rssi"] if best else None,
+        }
+
+    def forget(self) -> None:
+        """What is known of the list is over: sensors were attached or detached."""
+        self._standings.forget()
+
+    # one sensor
+
+    async def detail(self, eui: EUI) -> dict[str, Any]:
+        """Everything about one sensor; its key masked."""
+        sensor = self.sensor(eui)
+        registrations = await self._journal.registrations_of(eui)
+        states = {station: each.state for station, each in registrations.items()}
+        refused = {eui} if "refused" in states.values() else set[EUI]()
+        standing = next(self._standings.of([sensor], refused))
+        attachment = self._center.attachments.get(eui)
+        return self._row(standing, states) | {
+            "configuration": masked(sensor),
+            "registrations": [
+                self._registration(station, registration) for station, registration in registrations.items()
+            ],
+            "paths": self._center.paths.report(eui),
+            "attachment": {
+                "state": "attached" if standing.attached else "detached",
+                "reason": attachment.reason if attachment else "configured",
+                "since": attachment.since if attachment else None,
+                "attach_counter": attachment.attach_counter if attachment else None,
+            },
+        }
+
+    def sensor(self, eui: EUI) -> Sensor:
+        """:raises ApiError: 404"""
+        sensor = self._center.sensors.get(eui)
+        if sensor is None:
+            raise not_found(f"there is no sensor {eui}")
+        return sensor
+
+    def _registration(self, station: EUI, registration: Registration) -> dict[str, Any]:
+        known = self._center.stations.get(station)
+        return {
+            "base_station_eui": station,
+            "name": known.state.name if known else None,
+            "connected": known is not None and known.state.state == "online",
+            "state": registration.state,
+            "code": registration.code,
+            "message": registration.message,
+            "timestamp": registration.at,
+        }
+
+    async def uplinks(self, eui: EUI, limit: int = 50, before: int | None = None) -> dict[str, Any]:
+        """Stored uplinks, newest first; also of sensors that are not configured."""
+        events = await self._journal.uplinks_of(eui, before=before, limit=limit)
+        uplinks = [
+            {"seq": seq, "timestamp": event.at} | uplink_dict(event)
+            for seq, event in events
+            if isinstance(event, Uplink)
+        ]
+        return {"uplinks": uplinks, "next": events[-1][0] if len(events) == limit else None}
+
+    async def history(self, eui: EUI, limit: int = 100, before: int | None = None) -> dict[str, Any]:
+        """What happened to it beside its uplinks: attached, detached, warned, downlinks; newest first."""
+        events = await self._journal.events_of_sensor(eui, before=before, limit=limit)
+        return {
+            "events": [event_dict(seq, event, self._name_of) for seq, event in events],
+            "next": events[-1][0] if len(events) == limit else None,
+        }
+
+    async def signal(self, eui: EUI, span: Range) -> dict[str, Any]:
+        """SNR and RSSI by station over time, and how many counters were lost, from stored uplinks.
+
+        ``lost_before``: right before which uplink, by its number; of the newest 2 000, however old.
+        """
+        since = self._context.now() - span.seconds
+        events = await self._journal.uplinks_of(eui, before=None, limit=MAX_SIGNAL)
+        events.reverse()
+        missing = losses([uplink.packet_counter for _, uplink in events])
+        lost_before = {seq: lost for (seq, _), lost in zip(events, missing, strict=True) if lost}
+        recent = [(seq, uplink) for seq, uplink in events if uplink.at >= since]
+        stations: dict[str, dict[str, list[list[float]]]] = {}
+        for _, uplink in recent:
+            for reception in uplink.receptions:
+                series = stations.setdefault(reception.base_station_eui, {"snr": [], "rssi": []})
+                series["snr"].append([uplink.at, reception.snr])
+                series["rssi"].append([uplink.at, reception.rssi])
+        return {
+            "start": since,
+            "end": self._context.now(),
+            "uplinks": len(recent),
+            "lost": sum(lost_before.get(seq, 0) for seq, _ in recent),
+            "lost_before": lost_before,
+            "stations": {
+                station: {name: thinned(points) for name, points in series.items()}
+                for station, series in stations.items()
+            },
+        }
+
+    async def downlinks(self, eui: EUI) -> dict[str, Any]:
+        """Its newest downlinks, newest first."""
+        downlinks = await self._center.downlinks_of(eui)
+        return {"downlinks": [downlink_dict(each) for each in downlinks]}
+
+    async def unknown(self, limit: int = 100) -> dict[str, Any]:
+        """Sensors that are heard and not configured, the one that was heard last first."""
+        listed = self._center.unknown_sensors()
+        return {
+            "total": len(listed),
+            "sensors": [
+                {
+                    "eui": each.end_point_eui,
+                    "first_heard_at": each.first_heard_at,
+                    "last_heard_at": each.last_heard_at,
+                    "uplinks": each.uplinks,
+                    "attach_requests": each.attach_requests,
+                    "snr": each.last.snr,
+                    "rssi": each.last.rssi,
+                    "base_station_eui": each.last.base_station_eui,
+                    "stations": len(each.by_station),
+                }
+                for each in listed[:limit]
+            ],
+        }
+
+
+def masked(sensor: Sensor) -> dict[str, Any]:
+    """Its entry of endpoints.json without the key."""
+    return sensor_to_json(sensor) | {"nwKey": MASK}

@@ -1,0 +1,146 @@
+"""Base stations: who is connected, and everything about one of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography import x509
+
+from bssci.certificates.reading import describe
+from bssci.model import EUI, StationState, StationStatus
+from bssci.stations.station import Connection, Station
+from bssci.web.context import Context
+from bssci.web.http.errors import not_found
+from bssci.web.live.event_json import event_dict
+from bssci.web.reports.ranges import Range, thinned
+
+MAX_STATUSES = 3000
+"""status reports of which a chart is drawn"""
+CHARTED = ("cpu_load", "memory_load", "duty_cycle", "temperature", "uptime")
+
+
+class StationViews:
+    """Questions about base stations."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._center = context.center
+        self._journal = context.journal
+        self._certificates: dict[bytes, dict[str, Any]] = {}
+
+    async def list(self) -> dict[str, Any]:
+        """Every base station that ever connected, by EUI."""
+        held = await self._journal.count_registrations()
+        stations = [self._row(station, held.get(station.eui, {})) for station in self._center.stations]
+        stations.sort(key=lambda row: row["eui"])
+        counts = dict.fromkeys(("online", "connecting", "offline"), 0)
+        for row in stations:
+            counts[row["state"]] += 1
+        return {
+            "base_stations": stations,
+            "total": len(stations),
+            "counts": counts,
+            "refused": self._context.outside.refusals(),
+        }
+
+    async def detail(self, eui: EUI) -> dict[str, Any]:
+        """One base station, with its timeline: connected, resumed, closed and why."""
+        station = self._station(eui)
+        held = await self._journal.count_registrations()
+        events = await self._journal.events_of_station(eui, before=None, limit=50, kinds=("station-state",))
+        session = station.session
+        return self._row(station, held.get(eui, {})) | {
+            "timeline": [event_dict(seq, event) for seq, event in events],
+            "session": None
+            if session is None
+            else {"version": session.version, "open_operations": len(session.open_requests)},
+        }
+
+    async def history(self, eui: EUI, span: Range) -> dict[str, Any]:
+        """What it reported about itself over time, and when it came and went."""
+        self._station(eui)
+        now = self._context.now()
+        since = now - span.seconds
+        events = await self._journal.events_of_station(
+            eui, before=None, limit=MAX_STATUSES, kinds=("station-status", "station-state")
+        )
+        recent = [event for _, event in reversed(events) if event.at >= since]
+        statuses = [event for event in recent if isinstance(event, StationStatus)]
+        return {
+            "start": since,
+            "end": now,
+            "series": {
+                name: thinned(
+                    [[each.at, value] for each in statuses if (value := getattr(each, name)) is not None]
+                )
+                for name in CHARTED
+            },
+            "states": [
+                {"timestamp": each.at, "state": each.state, "reason": each.reason, "resumed": each.resumed}
+                for each in recent
+                if isinstance(each, StationState)
+            ],
+        }
+
+    def _station(self, eui: EUI) -> Station:
+        station = self._center.stations.get(eui)
+        if station is None:
+            raise not_found(f"there is no base station {eui}")
+        return station
+
+    def _row(self, station: Station, held: dict[str, int]) -> dict[str, Any]:
+        state, record, status = station.state, station.record, station.status
+        place = list(status.geo_location or ()) if status else []
+        connection = station.connection
+        # A station that goes before it was online is no event: only its record tells of it.
+        since = state.at if connection is Connection.ONLINE else record.last_seen_at
+        return {
+            "eui": station.eui,
+            "name": state.name,
+            "state": connection.value,
+            "since": since or None,
+            "resumed": state.resumed,
+            "reason": record.reason or "",
+            "address": record.address,
+            "vendor": state.vendor,
+            "model": state.model,
+            "version": state.software_version,
+            "certificate": self._described(record.certificate) if record.certificate else None,
+            "cpu": status.cpu_load if status else None,
+            "memory": status.memory_load if status else None,
+            "duty_cycle": status.duty_cycle if status else None,
+            "temperature": status.temperature if status else None,
+            "uptime": status.uptime if status else None,
+            "status_at": status.at if status else None,
+            "message": status.message if status else None,
+            "latitude": place[0] if len(place) > 1 else None,
+            "longitude": place[1] if len(place) > 1 else None,
+            "altitude": place[2] if len(place) > 2 else None,
+            "uplink_rate": self._context.figures.station_rate(station.eui) * 60,
+            "uplinks": self._context.figures.received_by.get(station.eui, 0),
+            "sensors_attached": held.get("attached", 0),
+            "sensors_failed": held.get("refused", 0),
+        }
+
+    def _described(self, der: bytes) -> dict[str, Any]:
+        """A station's certificate; parsed once."""
+        known = self._certificates.get(der)
+        if known is None:
+            if len(self._certificates) > 10_000:
+                self._certificates.clear()
+            description = describe(x509.load_der_x509_certificate(der))
+            known = self._certificates[der] = {
+                "subject": description.subject,
+                "issuer": description.issuer,
+                "names": list(description.names),
+                "not_after": description.not_after.timestamp(),
+                "fingerprint": description.fingerprint,
+            }
+        return known | {"days_left": days_left(known["not_after"], self._context.now())}
+
+
+def days_left(not_after: float, now: float) -> int:
+    """Whole days; negative when it is over."""
+    left = datetime.fromtimestamp(not_after, UTC) - datetime.fromtimestamp(now, UTC)
+    return left.days

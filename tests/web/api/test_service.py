@@ -1,0 +1,430 @@
+"""Status, settings, charts, events, log, audit, health, metrics and the description of the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from twisted.logger import Logger, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from bssci.journal import StorageError
+from bssci.model import StationState, StationStatus
+from bssci.settings.table import SETTINGS, Settings
+from bssci.system import logs
+from bssci.web.context import Outside
+from bssci.web.monitoring import sampler
+from bssci.web.service import WebAdmin
+from tests.support.journal import uplink
+from tests.support.web import EPOCH, WebHouse
+
+STATION = "70B3D59CD0000001"
+
+
+def test_status_under_both_names(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    status = browser.get("/api/bssci/status").json()
+    assert status.keys() >= {"running", "base_stations", "sensors", "mqtt", "tls", "deduplication"}
+    assert set(status["deduplication"]) >= {
+        "total_messages",
+        "duplicate_messages",
+        "published_messages",
+        "duplication_rate",
+    }
+    assert set(status["queue_statistics"]["mqtt"]) >= {
+        "queued",
+        "oldest_seconds",
+        "delivered",
+        "failed",
+        "rate",
+    }
+    assert browser.get("/api/service/status").json().keys() == status.keys()
+
+
+def test_the_dashboard_says_in_one_sentence_what_is_wrong(make_web_house: Callable[..., WebHouse]) -> None:
+    listening = [True]
+    web = make_web_house(outside=Outside(listening=lambda: listening[0]))
+    browser = web.browser("viewer")
+    health = browser.get("/api/dashboard").json()["health"]
+    assert health["ok"] and "waits for its first base station" in health["sentence"]
+    listening[0] = False
+    health = browser.get("/api/dashboard").json()["health"]
+    assert not health["ok"] and health["sentence"].startswith("Base stations cannot connect")
+    assert health["problems"][0]["severity"] == "error"
+
+
+def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+
+    def look() -> tuple[object, ...]:
+        status, dashboard = browser.get("/api/bssci/status").json(), browser.get("/api/dashboard").json()
+        ready, metrics = browser.get("/readyz"), browser.get("/metrics").text
+        [failing] = re.findall(r'^bssci_sink_failing{sink="mqtt"} (\S+)$', metrics, re.M)
+        delivering = (status["mqtt"]["delivering"], ready.json()["sinks"]["mqtt"], float(failing))
+        said = dashboard["health"]["sentence"], *[each["detail"] for each in dashboard["health"]["problems"]]
+        return ready.status, delivering, dashboard["broker"]["state"], *said
+
+    well = (200, (True, True, 0.0), "ok", "The service is ready and waits for its first base station.")
+    assert look() == well
+    figures = web.center.queue_statistics()
+    trouble = "not connected to broker.example:1883: nobody there"
+    web.center.queue_statistics = lambda: {
+        "mqtt": figures["mqtt"] | {"queued": 1, "failing": True, "trouble": trouble}
+    }
+    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 1 event waits.", trouble)
+    assert trouble in browser.get("/").text
+    web.center.queue_statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
+    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 3 events wait.", "")
+    web.center.queue_statistics = lambda: figures
+    assert look() == well
+
+
+def test_connections_that_were_refused_are_counted_by_reason(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    refused = {"too_many": 1, "framing": 4}
+    web = make_web_house(outside=Outside(refused_connections=lambda: refused))
+    browser = web.browser("viewer")
+    assert browser.get("/api/bssci/status").json()["tls"]["refused"] == refused
+    metrics = browser.get("/metrics").text
+    for reason, count in refused.items():
+        assert f'bssci_station_connections_refused_total{{reason="{reason}"}} {count}.0' in metrics
+
+
+def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    web = make_web_house(**{"mqtt-username": "me", "mqtt-password": "topsecret"})
+    answer = web.browser("viewer").get("/api/config")
+    assert "topsecret" not in answer.text
+    config = answer.json()
+    assert config["MQTT_PASSWORD"] == "********" and config["STATUS_INTERVAL"] == 300
+    entries = {each["name"]: each for each in config["settings"]}
+    assert entries.keys() == SETTINGS.keys()
+    assert entries["MQTT_USERNAME"]["origin"] == "command line"
+    assert not entries["MQTT_USERNAME"]["editable"] and entries["LISTEN_PORT"]["editable"]
+    assert all(each["group"] != "Other" for each in entries.values())
+    fixed = web.browser("admin").post("/api/config", {"MQTT_USERNAME": "you"})
+    assert fixed.status == 409 and fixed.error["field"] == "MQTT_USERNAME"
+
+
+@pytest.fixture
+def free_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else runs on this machine."""
+    monkeypatch.setattr("bssci.settings.trial.cannot_listen", lambda host, port: None)
+
+
+@pytest.mark.usefixtures("free_ports")
+def test_settings_are_changed_all_or_none(web: WebHouse) -> None:
+    browser = web.browser("admin")
+    before = (web.directory / ".env").exists()
+    wrong = browser.post("/api/config", {"DEDUPLICATION_DELAY": 1, "STATUS_INTERVAL": "often"})
+    assert wrong.status == 422 and wrong.error["field"] == "STATUS_INTERVAL"
+    together = browser.post("/api/config", {"AUTO_DETACH_WARNING_TIMEOUT": 10**8})
+    assert together.status == 422 and together.error["field"] == "AUTO_DETACH_WARNING_TIMEOUT"
+    assert browser.post("/api/config", {"COLOUR": "red"}).error["field"] == "COLOUR"
+    assert browser.post("/api/config", {"LISTEN_PORT": {"a": 1}}).error["field"] == "LISTEN_PORT"
+    assert (web.directory / ".env").exists() == before
+    dry = browser.post("/api/config?dry_run=1", {"settings": {"STATUS_INTERVAL": 60}}).json()
+    assert dry["changes"] == [{"name": "STATUS_INTERVAL", "before": 300.0, "after": 60.0, "restart": False}]
+    assert web.center.stations.status_interval == 300
+    done = browser.post("/api/config", {"STATUS_INTERVAL": 60, "LISTEN_PORT": [16018, 16017]}).json()
+    assert done["needs_restart"] == ["LISTEN_PORT"]
+    assert web.center.stations.status_interval == 60
+    assert (web.directory / ".env").stat().st_mode & 0o777 == 0o600
+    targets = [target for _, action, target in web.audit() if action == "config.change"]
+    assert sorted(targets) == ["LISTEN_PORT", "STATUS_INTERVAL"]
+
+
+def test_a_masked_secret_stays_and_a_new_one_is_not_written_down(web: WebHouse) -> None:
+    browser = web.browser("admin")
+    secret = {"MQTT_USERNAME": "me", "MQTT_PASSWORD": "topsecret"}
+    assert "topsecret" not in browser.post("/api/config", secret).text
+    assert browser.post("/api/config", {"MQTT_PASSWORD": "********", "MQTT_PORT": 1884}).status == 200
+    assert web.configuration.current.mqtt_password == "topsecret"
+    for path in ("/api/audit", "/api/config", "/config", "/audit", "/api/logs"):
+        assert "topsecret" not in browser.get(path).text
+
+
+def test_the_broker_is_tried_with_settings_that_are_not_saved(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    tried = []
+    web = make_web_house(
+        outside=Outside(try_broker=lambda settings: tried.append(settings.mqtt_broker) or "no answer")
+    )
+    answer = web.browser("admin").post("/api/config/test-broker", {"MQTT_BROKER": "broker.test"})
+    assert answer.json()["ok"] is False and answer.json()["lines"][0]["text"] == "no answer"
+    assert tried == ["broker.test"]
+    assert web.configuration.current.mqtt_broker == "localhost"
+
+
+@pytest.mark.usefixtures("free_ports")
+def test_the_embedded_broker_is_connected_to_if_it_is_the_present_one(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    tried = []
+    web = make_web_house(
+        outside=Outside(try_broker=lambda settings: tried.append(settings.mqtt_broker) or "")
+    )
+    browser = web.browser("admin")
+    answer = browser.post("/api/config/test-broker", {"MQTT_BROKER": "embedded"}).json()
+    assert answer["lines"][0]["text"] == "amqtt is installed, and port 1883 of 127.0.0.1 is free"
+    assert browser.post("/api/config", {"MQTT_BROKER": "embedded"}).status == 200
+    answer = browser.post("/api/config/test-broker", {}).json()
+    assert answer["lines"][0]["text"] == "embedded:1883 took the connection"
+    assert tried == ["embedded", "127.0.0.1"]
+
+
+@pytest.mark.parts
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("WEB_HOST", "192.0.2.77", "no address of this machine"),
+        ("LISTEN_HOST", "192.0.2.77", "no address of this machine"),
+        ("MQTT_CA_FILE", "absent.pem", "does not exist"),
+        ("SINKS", "log,paper", "no sink 'paper'"),
+        ("LOG_FILE", "/dev", "is a directory"),
+    ],
+)
+def test_what_would_refuse_the_next_start_is_refused(
+    web: WebHouse, name: str, value: str, reason: str
+) -> None:
+    def check_sinks(settings: Settings) -> None:
+        if "paper" in settings.sinks:
+            raise ValueError("SINKS: no sink 'paper' is installed")
+
+    web.configuration.check_sinks = check_sinks
+    browser = web.browser("admin")
+    for path in ("/api/config?dry_run=1", "/api/config"):
+        error = browser.post(path, {"STATUS_INTERVAL": 60, name: value}).error
+        assert error["field"] == name and reason in error["message"]
+        assert error["message"].count(name) == 1 + (name == "MQTT_CA_FILE")
+    assert web.configuration.current.status_interval == 300
+
+
+def test_files_that_do_not_fit_are_refused(web: WebHouse) -> None:
+    browser, certs = web.browser("admin"), web.directory / "certs"
+    absent = {"WEB_CERT_FILE": str(certs / "absent.pem"), "WEB_KEY_FILE": str(certs / "server_key.pem")}
+    error = browser.post("/api/config?dry_run=1", absent).error
+    assert error["field"] == "WEB_CERT_FILE" and "does not exist" in error["message"]
+    swapped = {"MQTT_CERT_FILE": str(certs / "ca.pem"), "MQTT_KEY_FILE": str(certs / "server_key.pem")}
+    error = browser.post("/api/config?dry_run=1", swapped).error
+    assert error["field"] == "MQTT_KEY_FILE" and "is not the key of" in error["message"]
+    right = {"MQTT_CERT_FILE": str(certs / "server.pem"), "MQTT_KEY_FILE": str(certs / "server_key.pem")}
+    assert browser.post("/api/config?dry_run=1", right).status == 200
+
+
+def test_figures_over_time(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    for minute in range(5):
+        web.center.deduplication.statistics.published_messages += 10 * minute
+        sampling.sample()
+        web.advance(60)
+    answer = web.browser("viewer").get("/api/history?metric=uplinks&range=hour").json()
+    assert [value for _, value in answer["points"]] == [0, 10, 20, 30, 40]
+    assert answer["unit"] == "/min"
+    browser = web.browser("viewer")
+    assert browser.get("/api/history?metric=colour").error["field"] == "metric"
+    assert browser.get("/api/history?range=year").error["field"] == "range"
+    assert browser.get("/api/dashboard").json()["uplinks"]["last_hour"] == 100
+    web.advance(sampler.KEPT)
+    sampling.sample()
+    later = web.browser("viewer").get("/api/history?metric=uplinks&range=week").json()
+    assert len(later["points"]) == 1
+
+
+def test_a_hole_in_the_figures_is_a_hole_in_the_line(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    sampling.sample()
+    web.advance(600)
+    sampling.sample()
+    points = web.browser("viewer").get("/api/history?metric=backlog&range=hour").json()["points"]
+    assert [value for _, value in points] == [3.0, None, 3.0]
+
+
+def test_a_look_back_into_the_journal(web: WebHouse) -> None:
+    web.happen(uplink(1), StationState(at=EPOCH, base_station_eui=STATION, state="online"), uplink(2))
+    browser = web.browser("viewer")
+    assert [each["kind"] for each in browser.get("/api/events").json()["events"]] == [
+        "uplink",
+        "station-state",
+        "uplink",
+    ]
+    found = browser.get("/api/events?kind=uplink&limit=1").json()
+    assert found["events"][0]["cnt"] == 2
+    earlier = browser.get(f"/api/events?kind=uplink&before={found['next']}").json()
+    assert [each["cnt"] for each in earlier["events"]] == [1] and earlier["next"] is None
+    one = browser.get(f"/api/events/{found['events'][0]['seq']}").json()
+    assert one["sinks"] == {"mqtt": "waiting"} and one["late_copies"] == 0
+    assert browser.get("/api/events/999").status == 404
+
+
+def test_a_search_of_the_journal_goes_on_where_it_stopped(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.web.reports.history.SLICE", 2)
+    monkeypatch.setattr("bssci.web.reports.history.SLICES", 2)
+    web.happen(*[uplink(number) for number in (501, 502, 1, 2, 3, 4, 5, 503, 504)])
+    browser = web.browser("viewer")
+    found, before, answers = [], "", 0
+    while before is not None:
+        answer = browser.get(f"/api/events?q=UPLINK+50&limit=1{before and f'&before={before}'}").json()
+        found += [each["cnt"] for each in answer["events"]]
+        before, answers = answer["next"], answers + 1
+    assert found == [504, 503, 502, 501]
+    assert answers <= 6
+
+
+def test_base_stations_and_their_history(web: WebHouse) -> None:
+    from bssci.journal import StationRecord
+
+    web.journal.store_station(
+        StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="<script>")
+    )
+    web.settle()
+    web.crash()
+    web.happen(
+        StationState(at=web.now(), base_station_eui=STATION, state="online"),
+        StationStatus(at=web.now(), base_station_eui=STATION, cpu_load=0.5),
+    )
+    browser = web.browser("viewer")
+    for path in ("/api/base_stations", "/api/base-stations"):
+        (row,) = browser.get(path).json()["base_stations"]
+        assert (row["eui"], row["state"]) == (STATION, "offline")
+    detail = browser.get(f"/api/base_stations/{STATION.lower()}").json()
+    assert [each["state"] for each in detail["timeline"]] == ["online"]
+    history = browser.get(f"/api/base_stations/{STATION}/history").json()
+    assert history["series"]["cpu_load"] == [[pytest.approx(web.now()), 0.5]]
+    assert "<script>" not in browser.get("/stations").text
+
+
+def test_the_log_has_levels_filters_and_a_bound(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.system.logs._predicate", logs._predicate)
+    book = web.admin.context.logbook
+    book.start()
+    try:
+        log = Logger(namespace="bssci.test")
+        log.info("first {n}", n=1)
+        log.warn("Second line")
+        log.debug("not to be seen")
+        Logger(namespace="other").error("third")
+    finally:
+        book.stop()
+    browser = web.browser("operator")
+    texts = [line["text"] for line in browser.get("/api/logs").json()["lines"]]
+    assert texts == ["third", "Second line", "first 1"]
+    assert len(browser.get("/api/logs?level=warn").json()["lines"]) == 2
+    assert len(browser.get("/api/logs?logger=bssci").json()["lines"]) == 2
+    assert len(browser.get("/api/logs?q=SECOND").json()["lines"]) == 1
+    assert len(browser.get("/api/logs?limit=1").json()["lines"]) == 1
+    assert browser.get("/api/logs?level=loud").error["field"] == "level"
+
+
+def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
+    admin, operator = web.browser("admin"), web.browser("operator")
+    operator.post("/api/sensors/reload")
+    entries = admin.get("/api/audit?limit=2").json()
+    assert [each["action"] for each in entries["entries"]] == ["sensor.reload", "login"]
+    assert entries["entries"][0]["who"] == "operator"
+    assert entries["entries"][0]["address"] == "192.0.2.7"
+    assert len(admin.get(f"/api/audit?before={entries['next']}").json()["entries"]) == 1
+    assert len(admin.get("/api/audit?action=login&who=admin").json()["entries"]) == 1
+
+
+def test_health_and_readiness(make_web_house: Callable[..., WebHouse]) -> None:
+    listening = [True]
+    web = make_web_house(outside=Outside(listening=lambda: listening[0]))
+    browser = web.browser()
+    assert browser.get("/healthz").json() == {"status": "ok"}
+    assert browser.get("/readyz").json()["ready"] is True
+    web.journal.broken = True
+    web.advance(5)
+    answer = browser.get("/readyz")
+    web.journal.broken = False
+    assert answer.status == 503 and answer.json()["journal"] is False
+    web.advance(5)
+    listening[0] = False
+    assert browser.get("/readyz").status == 503
+
+
+def test_a_journal_that_refuses_uplinks_is_not_ready(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    web.center._refused(Failure(StorageError("full")))
+    answer = browser.get("/readyz")
+    assert answer.status == 503 and answer.json()["journal"] is False
+    assert "uplinks are refused" in browser.get("/").text
+    web.advance(14)
+    web.journal.statistics.failed_commits += 1
+    assert browser.get("/readyz").status == 503
+    web.advance(14)
+    assert browser.get("/readyz").status == 503
+    web.advance(2)
+    assert browser.get("/readyz").json()["journal"] is True
+
+
+def test_metrics(web: WebHouse) -> None:
+    web.happen(uplink(1))
+    web.advance(1)
+    answer = web.browser("viewer").get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'bssci_sink_backlog{sink="mqtt"} 3.0' in answer.text
+    assert 'bssci_events_total{kind="uplink"} 1.0' in answer.text
+    assert f'bssci_station_receptions_total{{station="{STATION}"}} 1.0' in answer.text
+    assert 'bssci_uplink_merge_seconds_bucket{le="+Inf"} 1.0' in answer.text
+    for name in ("bssci_stations_connected", "bssci_journal_bytes", "process_resident_memory_bytes"):
+        assert re.search(rf"^{name} ", answer.text, re.M), name
+
+
+def test_every_route_is_described(web: WebHouse) -> None:
+    description = web.browser("viewer").get("/api/openapi.json").json()
+    described = {
+        (method.upper(), path) for path, methods in description["paths"].items() for method in methods
+    }
+    assert described == {(route.method, route.path) for route in web.admin.routes if not route.page}
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            assert operation["summary"] and operation["responses"]["200"]
+    ids = [each["operationId"] for methods in description["paths"].values() for each in methods.values()]
+    assert len(set(ids)) == len(ids)
+    assert description["paths"]["/api/accounts"]["get"]["x-role"] == "admin"
+    assert description["paths"]["/healthz"]["get"]["security"] == []
+
+
+def test_what_goes_wrong_inside_is_logged_and_not_shown(
+    web: WebHouse, expected_errors: list[Failure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(web.center), "health", None)
+    monkeypatch.setattr(web.center, "queue_statistics", lambda: 1 / 0)
+    answer = web.browser("viewer").get("/api/bssci/status")
+    assert answer.status == 500 and answer.error["code"] == "internal"
+    assert "ZeroDivision" not in answer.text
+    assert expected_errors.pop().check(ZeroDivisionError)
+    web.center.queue_statistics = dict
+
+
+def test_the_page_of_settings_is_json_for_a_program(web: WebHouse) -> None:
+    json = {"Accept": "application/json"}
+    viewer = web.browser("viewer")
+    assert viewer.get("/config", headers=json).json() == viewer.get("/api/config").json()
+    assert viewer.get("/config", headers={"Accept": "text/html, */*"}).text.startswith("<!")
+    refused = web.browser().get("/config", headers=json)
+    assert refused.status == 401 and refused.error["code"] == "unauthorized"
+
+
+def test_the_set_up_link_is_not_on_the_log_page(
+    make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = make_web_house()
+    web.file.path.unlink()
+    web.crash()
+    monkeypatch.setattr(WebAdmin, "url", "http://service.test/")
+    said: list[str] = []
+    globalLogPublisher.addObserver(lambda event: said.append(formatEvent(event)))
+    web.admin.start()
+    program = web.browser()
+    program.token = web.file.create_token("robot", "viewer")
+    secret = web.admin.guard.setup_secret
+    assert any(f"/setup?token={secret}" in line for line in said)
+    assert secret not in program.get("/api/logs").text

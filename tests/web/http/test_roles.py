@@ -1,0 +1,168 @@
+"""What each role may open and use: navigation, links, controls, pages and API say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bssci.web.http.routing import ROLES, Role, Route, may
+from bssci.web.pages.table import PAGES, Page
+from tests.support.center import Line
+from tests.support.html import Document, Element
+from tests.support.journal import uplink
+from tests.support.web import SENSOR, Answer, WebHouse
+
+STATION = "CAFE000000000001"
+USES = {
+    "data-bulk": "operator",
+    "data-selectable": "operator",
+    "data-import": "operator",
+    "data-bundle": "admin",
+    "data-generate": "admin",
+    "data-upload": "admin",
+    "data-restore": "admin",
+    "data-savebar": "admin",
+    "data-show-token": "admin",
+}
+"""what scripts ask of the API without saying so in the page, and the least role that may"""
+READS = {
+    "/": "/api/dashboard",
+    "/stations": "/api/base_stations",
+    "/stations/<eui>": "/api/base_stations/{eui}",
+    "/sensors": "/api/sensors",
+    "/sensors/unknown": "/api/sensors/unknown",
+    "/sensors/<eui>": "/api/sensors/{eui}",
+    "/live": "/api/live",
+    "/logs": "/api/logs",
+    "/config": "/api/config",
+    "/certificates": "/api/certificates/status",
+    "/accounts": "/api/sessions",
+    "/audit": "/api/audit",
+}
+"""pages that only show, and what of the API tells the same"""
+
+
+@pytest.fixture(params=["new", "at work"])
+def house(request: pytest.FixtureRequest, make_web_house: Callable[..., WebHouse]) -> WebHouse:
+    """One of which every list is empty, and one in which every page has something to show."""
+    if request.param == "new":
+        return make_web_house(sensors=0)
+    web = make_web_house()
+    Line(web).connect()
+    web.center.unknown.heard([uplink(1)])
+    return web
+
+
+class Walk:
+    """Every page that a role comes to by links, from the first one."""
+
+    def __init__(self, web: WebHouse, role: Role) -> None:
+        self.browser = web.browser(role)
+        self.answers: dict[str, Answer] = {}
+        self.pages: dict[str, Document] = {}
+        self.links: list[tuple[str, Element]] = []
+        """each with the path of the page that it is on"""
+        self._visit("/")
+
+    def _visit(self, path: str) -> None:
+        answer = self.answers[path] = self.browser.get(path)
+        if answer.status != 200 or not answer.headers["content-type"].startswith("text/html"):
+            return
+        page = self.pages[path] = Document(answer.text)
+        for link in page.all("a"):
+            self.links.append((path, link))
+            target = link["href"].partition("#")[0]
+            # Lists are there in many orders and parts: from those no further.
+            if target and target not in self.answers and "?" not in path:
+                self._visit(target)
+
+
+def test_what_is_linked_opens_and_what_opens_is_linked(web: WebHouse) -> None:
+    Line(web).connect()
+    for role in ROLES:
+        walk = Walk(web, role)
+        assert {path: answer.status for path, answer in walk.answers.items() if answer.status != 200} == {}
+        reached = {path.partition("?")[0] for path in walk.pages}
+        for page in PAGES:
+            path = path_of(page)
+            assert walk.browser.get(path).status == (200 if path in reached else 403), (path, role)
+
+
+def test_the_navigation_holds_every_page_that_stands_for_itself(house: WebHouse) -> None:
+    for role in ROLES:
+        browser = house.browser(role)
+        shown = navigation(Document(browser.get("/").text))
+        assert shown == [path for path in READS if path.count("/") == 1 and may_open(role, path)]
+        for path in shown:
+            answer = browser.get(path)
+            assert (answer.status, navigation(Document(answer.text))) == (200, shown), (path, role)
+
+
+@pytest.mark.parametrize("path", READS)
+def test_a_page_and_what_the_api_tells_of_it_are_for_the_same_people(web: WebHouse, path: str) -> None:
+    [role] = [route.role for route in web.admin.routes if (route.method, route.path) == ("GET", READS[path])]
+    assert [page.role for page in PAGES if page.path == path] == [role]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_link_leads_to_a_place_that_is_there(house: WebHouse, role: Role) -> None:
+    walk = Walk(house, role)
+    for path, link in walk.links:
+        target, _, place = link["href"].partition("#")
+        if place:
+            page = walk.pages[target or path]
+            assert place in {each["id"] for each in page.elements}, (path, link["href"])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_may_not_do_is_not_offered(house: WebHouse, role: Role) -> None:
+    offered = 0
+    for path, page in Walk(house, role).pages.items():
+        for each in page.elements:
+            for needed in needs(each, house.admin.routes):
+                offered += 1
+                assert may(role, needed), (path, each.tag, each.attributes)
+    assert offered > {"viewer": 10, "operator": 20, "admin": 40}[role]
+
+
+def test_what_a_new_installation_needs_is_asked_of_those_who_can(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    web = make_web_house(sensors=0)
+    for role in ROLES:
+        page = Document(web.browser(role).get("/stations").text)
+        offered = [each for each in page.all("a") if each.text == "Make a bundle"]
+        assert bool(offered) is (role == "admin")
+        assert ("Ask an administrator" in page.one("main").text) is (role != "admin")
+
+
+def path_of(page: Page) -> str:
+    return page.path.replace("<eui>", STATION if page.view == "station" else SENSOR)
+
+
+def may_open(role: Role, path: str) -> bool:
+    return any(may(role, page.role) for page in PAGES if page.path == path)
+
+
+def navigation(page: Document) -> list[str]:
+    [entries] = [each for each in page.all("nav") if each["id"] == "navigation"]
+    return [each["href"] for each in page.all("a") if entries in each.ancestors and each["class"] != "brand"]
+
+
+def needs(element: Element, routes: list[Route]) -> Iterator[Role]:
+    """What a control asks of whoever uses it."""
+    yield from (role for name, role in USES.items() if name in element.attributes)
+    targets = [element["data-api"]] if element["data-api"] else []
+    targets += [f"POST {path}" for path in (element["data-reveal"], element["data-test"]) if path]
+    if element.tag == "form" and element["action"]:
+        targets.append(f"{element['method'].upper() or 'GET'} {element['action']}")
+    for target in targets:
+        method, _, path = target.partition(" ")
+        [role] = {route.role for route in routes if route.method == method and leads(route, path)}
+        yield role
+
+
+def leads(route: Route, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path) is not None

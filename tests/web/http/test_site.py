@@ -1,0 +1,170 @@
+"""The edge: bodies, time, headers, paths that are not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.web.access import attempts
+from bssci.web.http import dispatch, site
+from tests.support.web import SENSOR, Connection, WebHouse, parse
+
+
+def test_a_large_body_is_refused_before_it_arrives(web: WebHouse) -> None:
+    connection = Connection(web)
+    connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 60000000\r\n\r\n")
+    answer = parse(connection.received)
+    assert answer.status == 413
+    assert answer.error == {
+        "code": "too_large",
+        "message": "body must have at most 65536 bytes",
+        "field": "body",
+    }
+    assert connection.transport.disconnecting
+
+
+@pytest.mark.parametrize("path", [b"/api/login", b"/not/there", b"/api/sensors/import"])
+def test_a_body_without_a_length_is_refused_while_it_arrives(web: WebHouse, path: bytes) -> None:
+    connection = Connection(web)
+    connection.send(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
+    for _ in range(site.MAX_BODY // 0x4000):
+        connection.send(chunk)
+        assert not connection.received
+    connection.send(chunk)
+    assert parse(connection.received).status == 413
+    connection.send(chunk)
+    assert connection.received.count(b"HTTP/1.1") == 1
+
+
+def test_who_is_logged_in_may_send_more(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    body = b"[" + b" " * (site.MAX_BODY * 2) + b"]"
+    assert browser.post("/api/sensors/import?dry_run=1", body).status == 200
+    assert web.browser().post("/api/sensors/import?dry_run=1", body).status == 413
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/api/sensors", 1 << 16),
+        (f"/api/sensors/{SENSOR}/downlink", 1 << 16),
+        ("/api/config", 1 << 16),
+        ("/api/not/there", 1 << 16),
+        ("/api//sensors/import", 1 << 16),
+        ("/api/sensors/bulk", 1 << 22),
+        ("/api/certificates/upload/server", 1 << 21),
+        ("/api/certificates/restore", 1 << 24),
+        ("/api/sensors/import?dry_run=1", 1 << 24),
+        ("/api/sensors/%69mport", 1 << 24),
+    ],
+)
+def test_every_route_has_its_bound(web: WebHouse, path: str, limit: int) -> None:
+    browser = web.browser("admin")
+    for length, refused in ((limit, False), (limit + 1, True)):
+        connection = Connection(web)
+        connection.send(browser.request("POST", path, headers={"Content-Length": str(length)}))
+        assert bool(connection.received) is refused
+    assert parse(connection.received).status == 413
+    assert f"{limit} bytes" in parse(connection.received).error["message"]
+
+
+def test_the_bounds_are_described(web: WebHouse) -> None:
+    paths = web.browser("viewer").get("/api/openapi.json").json()["paths"]
+    assert paths["/api/sensors"]["post"]["requestBody"]["description"] == "At most 65536 bytes"
+    assert paths["/api/sensors/import"]["post"]["requestBody"]["description"] == "At most 16777216 bytes"
+
+
+def test_json_that_is_none_is_the_body_s_fault(web: WebHouse) -> None:
+    for body in (b"{", b"[]", b'{"a": NaN}', b"\xff"):
+        answer = web.browser("operator").post("/api/sensors", body)
+        assert answer.status == 400 and answer.error["field"] == "body"
+
+
+def test_a_request_must_arrive_in_time(web: WebHouse) -> None:
+    connection = Connection(web)
+    connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    for _ in range(int(site.REQUEST_TIME // 10) + 1):
+        connection.send(b"x")
+        web.advance(10)
+    assert connection.transport.aborted
+
+
+def test_an_idle_connection_is_closed(web: WebHouse) -> None:
+    connection = Connection(web)
+    web.advance(site.IDLE_TIME + 1)
+    assert connection.transport.disconnecting or connection.transport.aborted
+
+
+@pytest.mark.parametrize("path", ["/", "/api/sensors", "/not/there", "/api/not/there", "/healthz", "/login"])
+def test_every_answer_has_the_headers_that_protect(web: WebHouse, path: str) -> None:
+    headers = web.browser().get(path).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy and "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    assert "strict-transport-security" not in headers
+    assert "Twisted" not in headers.get("server", "")
+
+
+def test_every_status_has_its_phrase(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "PER_ACCOUNT", 1)
+    browser = web.browser("viewer")
+    wrong = browser.request("POST", "/api/login", {"username": "admin", "password": "wrong password"})
+    asked = [wrong, wrong, browser.request("GET", "/api/sensors?per_page=x"), browser.request("GET", "/")]
+    lines = []
+    for request in asked:
+        connection = Connection(web)
+        connection.send(request)
+        lines.append(connection.received.partition(b"\r\n")[0].decode())
+    assert lines == [
+        "HTTP/1.1 401 Unauthorized",
+        "HTTP/1.1 429 Too Many Requests",
+        "HTTP/1.1 422 Unprocessable Content",
+        "HTTP/1.1 200 OK",
+    ]
+
+
+def test_what_is_not_there(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    answer = browser.get("/api/not/there")
+    assert answer.status == 404 and answer.error["code"] == "not_found"
+    page = browser.get("/not/there")
+    assert page.status == 404 and page.headers["content-type"].startswith("text/html")
+    method = browser.ask("PUT", "/api/sensors", {})
+    assert method.status == 405 and "POST" in method.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/%ff%fe", "/api/sensors/%ff", "/api//sensors", "/static/", "/static/../pages.py", "/%00"]
+)
+def test_odd_paths(web: WebHouse, path: str) -> None:
+    assert web.browser("admin").get(path).status in (404, 422)
+
+
+def test_static_files_are_served_with_a_tag_and_not_listed(web: WebHouse) -> None:
+    browser = web.browser()
+    answer = browser.get("/static/app.css")
+    assert answer.status == 200 and answer.headers["content-type"].startswith("text/css")
+    again = browser.get("/static/app.css", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status == 304 and not again.body
+    zipped = browser.get("/static/app.css", headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["content-encoding"] == "gzip" and zipped.body == answer.body
+    assert browser.get("/static").status == 404
+
+
+def test_head_sends_no_body(web: WebHouse) -> None:
+    answer = web.browser("viewer").ask("HEAD", "/api/sensors")
+    assert answer.status == 200 and not answer.body
+
+
+def test_large_answers_are_packed_but_pages_and_huge_ones_never(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = web.browser("viewer")
+    accepts = {"Accept-Encoding": "gzip"}
+    assert browser.get("/api/openapi.json", headers=accepts).headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in browser.get("/sensors", headers=accepts).headers
+    monkeypatch.setattr(dispatch, "GZIP_TO", 4096)
+    assert "content-encoding" not in browser.get("/api/openapi.json", headers=accepts).headers

@@ -1,0 +1,66 @@
+"""Time series to paths: where points lie, where the line breaks, what the axis says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bssci.web.pages.charts import Drawing, draw
+
+
+def drawn(points: list[list[float | None]], **more: Any) -> Drawing:
+    return draw(
+        {
+            "id": "c",
+            "title": "T",
+            "unit": "dB",
+            "start": 0,
+            "end": 100,
+            "series": [{"name": "a", "points": points}],
+            **more,
+        }
+    )
+
+
+def test_points_lie_between_the_ends_of_both_axes() -> None:
+    assert drawn([[0, 0], [50, 5], [100, 10]]).curves[0].line == "M0.0 144.0L500.0 72.0L1000.0 0.0"
+
+
+def test_a_gap_is_not_bridged_and_a_lonely_point_is_a_dot() -> None:
+    curve = drawn([[0, 0], [10, 10], [20, None], [50, 5]]).curves[0]
+    assert curve.line.count("M") == 1
+    assert curve.dots == "M500.0 72.0h.01"
+
+
+def test_an_area_reaches_down_to_the_axis() -> None:
+    assert drawn([[0, 5], [100, 10]], kind="area", y_min=0).curves[0].area.endswith("L1000.0 144Z")
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ((0, 10), ["0", "5", "10"]),
+        ((0, 0.5), ["0.0", "0.2", "0.4", "0.6"]),
+        ((0, 0), ["0", "1"]),
+        ((3, 3), ["3", "4"]),
+        ((3.5, 3.5), ["3.5", "3.6", "3.7", "3.8", "3.9"]),
+        ((0, 1000), ["0", "250", "500", "750", "1 000"]),
+        ((-110, -100), ["-110", "-105", "-100"]),
+    ],
+)
+def test_the_axis_has_round_numbers(values: tuple[float, float], labels: list[str]) -> None:
+    shown = drawn([[0, values[0]], [100, values[1]]]).values
+    assert [each.replace("\u202f", " ").replace("\u2212", "-") for each in shown] == labels
+
+
+def test_a_chart_without_points_says_so() -> None:
+    empty = drawn([])
+    assert empty.empty
+    assert "no data" in empty.summary
+
+
+def test_the_summary_tells_range_and_last_value() -> None:
+    assert (
+        drawn([[0, 1], [50, 9], [100, 4]]).summary.replace("\u202f", " ") == "a: from 1 dB to 9 dB, last 4 dB"
+    )

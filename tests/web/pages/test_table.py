@@ -1,0 +1,154 @@
+"""Every template with data of each kind: rich, hostile, empty; for each role."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bssci.web.http.routing import ROLES, Role
+from bssci.web.http.routing import may as includes
+from bssci.web.pages import table as pages
+from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, link, may, render
+from tests.support.html import Document, faults
+from tests.support.page_samples import BASE, HOSTILE, bare, hostile, samples
+
+SAMPLES = samples()
+TEMPLATE_NAMES = sorted(path.name for path in TEMPLATES.glob("[!_]*.html"))
+EVERY = list(itertools.product(TEMPLATE_NAMES, ROLES))
+
+
+def page(template: str, role: Role = "admin", **changes: Any) -> Document:
+    user = {"name": "anna", "role": role}
+    return Document(render(template, **{**BASE, "user": user, **SAMPLES[template], **changes}))
+
+
+def test_every_template_has_a_sample_and_every_page_a_template() -> None:
+    assert set(SAMPLES) == set(TEMPLATE_NAMES)
+    assert {each.template for each in PAGES} <= set(TEMPLATE_NAMES)
+
+
+@pytest.mark.parametrize(("template", "role"), EVERY)
+def test_a_page_has_title_heading_landmarks_and_labels(template: str, role: Role) -> None:
+    shown = page(template, role)
+    assert shown.one("html")["lang"] == "en"
+    assert shown.one("title").text.strip().endswith("· Service center")
+    assert shown.one("h1").text.strip()
+    assert shown.one("main")["id"] == "main"
+    assert faults(shown) == []
+
+
+@pytest.mark.parametrize("template", [each.template for each in PAGES])
+def test_pages_inside_have_a_skip_link_and_say_where_one_is(template: str) -> None:
+    path = next(each.path for each in PAGES if each.template == template)
+    shown = page(template, path=path)
+    assert shown.all("a")[0]["href"] == "#main"
+    assert any("aria-current" in each.attributes for each in shown.all("a"))
+
+
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_what_others_wrote_is_never_markup(template: str) -> None:
+    text = render(template, **{**BASE, **hostile(SAMPLES[template]), "needs_restart": [HOSTILE]})
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    shown = Document(text)
+    assert [each["src"] for each in shown.all("script")] == ["/static/app.js?v=1.0.0"]
+    assert not [name for each in shown.elements for name in each.attributes if name.startswith("on")]
+
+
+@pytest.mark.parametrize("template", TEMPLATE_NAMES)
+def test_a_page_of_which_nothing_is_known_yet_is_whole(template: str) -> None:
+    text = render(template, **{**BASE, **bare(SAMPLES[template])})
+    assert faults(Document(text)) == []
+    assert "None" not in Document(text).one("main").text
+
+
+@pytest.mark.parametrize(("template", "role"), EVERY)
+def test_links_lead_to_pages_that_the_role_may_see(template: str, role: Role) -> None:
+    paths = {each.path: each.role for each in PAGES}
+    own = next((each.role for each in PAGES if each.template == template), "viewer")
+    for each in page(template, role).all("a") if includes(role, own) else []:
+        target = each["href"].partition("?")[0].partition("#")[0]
+        if not target or target.startswith("/api/") or target == "/login":
+            continue
+        parts = target.strip("/").split("/")
+        known = target if target in paths else "/".join(["", parts[0], "<eui>", *parts[2:]])
+        assert known in paths, f"{each['href']} leads nowhere"
+        assert includes(role, paths[known]), f"{each['href']} is not for {role}"
+
+
+@pytest.mark.parametrize("template", [each.template for each in PAGES if each.role == "viewer"])
+def test_forms_that_change_something_are_shown_to_those_who_may(template: str) -> None:
+    own = ("/api/me/password", "/api/sessions/")
+    targets = [each["data-api"].partition(" ")[2] for each in page(template, "viewer").all("form")]
+    assert [each for each in targets if each and not each.startswith(own)] == []
+    assert page(template, "viewer").all("dialog") == []
+
+
+def test_a_full_page_of_sensors_is_small() -> None:
+    text = render("sensors.html", **{**BASE, **SAMPLES["sensors.html"]})
+    assert len(text.encode()) < 100_000
+    assert len(Document(text).all("tr")) == 51
+
+
+def test_keys_are_not_in_the_page() -> None:
+    for template in ("sensor.html", "sensor_form.html"):
+        assert page(template).source.count("********") == 0
+
+
+def test_states_are_said_in_words() -> None:
+    words = [each.text for each in page("stations.html").all("span") if each["class"].startswith("state ")]
+    assert {"online", "offline", "connecting", "refused"} <= set(words)
+    assert all(word.strip() for word in words)
+
+
+def test_times_carry_utc_and_the_settings_zone_is_shown() -> None:
+    shown = page("station.html")
+    assert shown.all("time")[0]["datetime"].endswith("Z")
+    assert "UTC" in shown.all("time")[0]["title"]
+    assert "Europe/Berlin" in shown.one("footer").text
+
+
+def test_the_theme_is_in_the_page_so_that_it_does_not_flash() -> None:
+    assert page("dashboard.html", theme="dark").one("html")["data-theme"] == "dark"
+    assert page("dashboard.html", theme='"><x').one("html")["data-theme"] == "auto"
+
+
+def test_settings_that_wait_for_a_restart_are_told_on_every_page() -> None:
+    assert "LISTEN_PORT" in page("dashboard.html", needs_restart=["LISTEN_PORT"]).one("main").text
+
+
+def test_scripts_are_modules_that_exist_and_load_nothing_from_elsewhere() -> None:
+    for path in STATIC.glob("*.js"):
+        text = path.read_text()
+        assert "http://www.w3.org/2000/svg" in text or "http" not in text, path.name
+        assert "innerHTML" not in text, path.name
+        for line in text.splitlines():
+            if line.startswith("import "):
+                assert (STATIC / line.split('"')[1]).exists(), f"{path.name}: {line}"
+    assert "url(" not in Path(STATIC / "app.css").read_text()
+
+
+def test_colours_are_none_that_a_browser_of_2023_does_not_know() -> None:
+    assert "light-dark(" not in Path(STATIC / "app.css").read_text()
+
+
+def test_links_keep_what_is_chosen_and_drop_what_is_empty() -> None:
+    assert link("/sensors", {"q": "a b", "page": "2"}, page=None, sort="-name") == "/sensors?q=a+b&sort=-name"
+    assert link("/sensors", None) == "/sensors"
+
+
+def test_roles_contain_each_other() -> None:
+    assert may({"role": "admin"}, "operator")
+    assert not may({"role": "viewer"}, "operator")
+    assert not may(None, "viewer")
+
+
+def test_paths_are_unique() -> None:
+    assert (
+        len({each.path for each in PAGES})
+        == len({each.view + each.path for each in PAGES})
+        == len(pages.PAGES)
+    )

@@ -1,0 +1,53 @@
+"""Whether all is well: the sentence, and what is a problem."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.web.reports import health
+from bssci.web.reports.health import Problem
+
+JOURNAL = Problem("error", "The journal cannot store", "/logs")
+AWAY = Problem("warning", "2 base stations are offline", "/stations?state=offline")
+SILENT = Problem("warning", "1 sensor is silent", "/sensors?status=warning")
+
+
+@pytest.mark.parametrize(
+    ("problems", "online", "said"),
+    [
+        ([], 1, "All is well."),
+        ([], 0, "The service is ready and waits for its first base station."),
+        ([AWAY], 1, "All runs, but 2 base stations are offline."),
+        ([AWAY, SILENT], 1, "All runs, but 2 base stations are offline; 1 more problem."),
+        ([JOURNAL], 0, "The journal cannot store."),
+        ([AWAY, SILENT, JOURNAL], 1, "The journal cannot store; 2 more problems."),
+    ],
+)
+def test_the_sentence_is_the_worst_problem(problems: list[Problem], online: int, said: str) -> None:
+    assert health.sentence(health.worst_first(problems), online) == said
+
+
+def test_errors_come_first_and_the_rest_as_it_was() -> None:
+    assert health.worst_first([AWAY, JOURNAL, SILENT]) == [JOURNAL, AWAY, SILENT]
+
+
+@pytest.mark.parametrize(
+    ("size", "href", "detail"),
+    [
+        (16, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached"),
+        (15, "/logs?level=error", ""),
+    ],
+)
+def test_a_journal_that_cannot_store_leads_to_its_size_if_that_is_why(
+    size: int, href: str, detail: str
+) -> None:
+    status = {"journal": {"writable": False, "size": size, "max_size": 16}}
+    [problem] = health.of_service(status, listening=True)
+    assert (problem.severity, problem.href, problem.detail) == ("error", href, detail)
+
+
+def test_sensors_that_fell_silent_stay_a_problem_once_they_are_detached() -> None:
+    counts = {"refused": 0, "warning": 0, "auto-detached": 12}
+    assert list(health.of_sensors(counts)) == [
+        Problem("warning", "12 sensors were detached for silence", "/sensors?status=auto-detached")
+    ]

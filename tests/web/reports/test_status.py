@@ -1,0 +1,219 @@
+"""The dashboard: what its sentence says, and where its tiles and problems lead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bssci.certificates import bundles
+from bssci.model import EUI
+from bssci.web.reports.certificates import by_end
+from tests.support.center import STATION, Line
+from tests.support.html import Document
+from tests.support.journal import uplink
+from tests.support.web import SENSOR, WebHouse
+
+NOW = 1_800_000_000.0
+"""Unix seconds, while certificates are looked at"""
+STATION_NAME = f"{STATION:016X}"
+
+
+def dashboard(web: WebHouse) -> dict[str, Any]:
+    told: dict[str, Any] = web.browser("viewer").get("/api/dashboard").json()
+    return told
+
+
+def tiles(web: WebHouse) -> dict[str, str]:
+    """Where each leads, by its label."""
+    page = Document(web.browser("viewer").get("/").text)
+    labels = [each for each in page.all("span") if each["class"] == "tile-label"]
+    return {each.text: tile["href"] for each in labels if (tile := each.within("a"))}
+
+
+def rows(web: WebHouse, path: str) -> list[str]:
+    answer = web.browser("viewer").get(path)
+    assert answer.status == 200
+    return [each["data-key"] for each in Document(answer.text).all("tr") if each["data-key"]]
+
+
+def test_each_tile_leads_to_what_it_counts(web: WebHouse) -> None:
+    merged = uplink(2)
+    copies = [merged.receptions[0]] * 3
+    several = web.happen(
+        type(merged)(at=merged.at, id="m", known=True, receptions=copies, duplicates=2), uplink(1)
+    )
+    lines = [Line(web, STATION + number) for number in range(2)]
+    for line in lines:
+        line.connect()
+    leads = tiles(web)
+    assert rows(web, leads["Base stations"]) == [f"{line.eui:016X}" for line in lines]
+    assert rows(web, leads["Sensors attached"]) == [SENSOR]
+    assert rows(web, leads["Silent sensors"]) == []
+    assert leads["Unknown sensors"] == "/sensors/unknown"
+    assert rows(web, leads["Uplinks"]) == [str(several + 1), str(several)]
+    assert rows(web, leads["Duplicates merged"]) == [str(several)]
+    assert leads["MQTT broker"] == "/config#MQTT_BROKER"
+    lines[0].lose()
+    assert rows(web, tiles(web)["Base stations"]) == [STATION_NAME]
+
+
+@pytest.mark.parametrize(
+    ("name", "figures", "href"),
+    [
+        ("mqtt", {"failing": True}, "/config#MQTT_BROKER"),
+        ("mqtt", {"failing": False, "oldest_seconds": 100.0}, "/#sinks"),
+        ("paper & ink", {"failing": True}, "/logs?level=warn&q=paper+%26+ink"),
+    ],
+)
+def test_a_sink_that_is_not_well_leads_to_where_that_is_mended(
+    web: WebHouse, name: str, figures: dict[str, Any], href: str
+) -> None:
+    [well] = web.center.queue_statistics().values()
+    web.center.queue_statistics = lambda: {name: well | figures}
+    [problem] = dashboard(web)["health"]["problems"]
+    assert problem["href"] == href
+    assert href.replace("&", "&amp;") in web.browser("viewer").get("/").text
+
+
+def test_first_steps_are_over_once_they_were_taken(web: WebHouse) -> None:
+    def broker_is_set(**figures: Any) -> bool:
+        web.center.queue_statistics = lambda: {"mqtt": well | figures}
+        [done] = [each["done"] for each in dashboard(web)["guide"] if each["title"] == "MQTT broker"]
+        return bool(done)
+
+    [well] = web.center.queue_statistics().values()
+    last = web.happen(uplink(1))
+    assert broker_is_set(failing=False, queued=last)
+    assert not broker_is_set(failing=True, queued=last)
+    assert broker_is_set(failing=True, queued=last - 1)
+
+
+# certificates
+
+
+@pytest.fixture
+def dated(web: WebHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Has certificates end in so many days: ours by their file, a station's with or without a bundle here."""
+    web.clock.advance(NOW - web.now())
+    web.settle()
+    certs = web.directory / "certs"
+
+    def make(server: float = 1000.0, station: float | None = None, bundle: float | None = None) -> None:
+        def issue(directory: Path, life: float) -> bytes:
+            now = datetime.fromtimestamp(web.now(), UTC)
+            monkeypatch.setattr("bssci.certificates.reading.LIFE", timedelta(days=life, seconds=60))
+            list(bundles.make_station(certs / "ca.pem", directory, EUI(STATION_NAME), now))
+            return (directory / STATION_NAME / "station_cert.pem").read_bytes()
+
+        for file in ("server.pem", "server_key.pem"):
+            (certs / file).unlink()
+        monkeypatch.setattr("bssci.certificates.reading.LIFE", timedelta(days=server, seconds=60))
+        now = datetime.fromtimestamp(web.now(), UTC)
+        list(bundles.make_server(certs / "ca.pem", certs / "server.pem", certs / "server_key.pem", [], now))
+        if bundle is not None:
+            issue(certs / "stations", bundle)
+        if station is not None:
+            line = Line(web)
+            pem = issue(tmp_path / "shown", station)
+            line.certificate = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+            line.connect()
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("ends", "name", "days", "href"),
+    [
+        ({"server": 300.0}, "Service center", 300, "/certificates"),
+        ({"server": 300.0, "station": 40.0}, f"Base station {STATION_NAME}", 40, f"/stations/{STATION_NAME}"),
+        ({"server": 300.0, "bundle": 50.0}, f"Base station {STATION_NAME}", 50, "/certificates"),
+        # What the station shows counts, not what it was once given.
+        ({"server": 300.0, "station": 400.0, "bundle": 5.0}, "Service center", 300, "/certificates"),
+    ],
+)
+def test_the_next_certificate_to_end_is_named_and_leads_to_it(
+    web: WebHouse, dated: Callable[..., None], ends: dict[str, float], name: str, days: int, href: str
+) -> None:
+    dated(**ends)
+    certificate = dashboard(web)["certificate"]
+    assert (certificate["name"], certificate["days_left"], certificate["href"]) == (name, days, href)
+    assert tiles(web)["Next certificate to end"] == href
+    assert name in web.browser("viewer").get("/").text
+
+
+@pytest.mark.parametrize(
+    ("state", "shown", "bundle", "counts"),
+    [
+        ("online", 5, 900, 5),
+        ("offline", 5, 900, 900),
+        ("offline", 5, None, 5),
+        ("offline", -29, None, -29),
+        ("offline", -31, None, None),
+        ("online", -31, None, -31),
+    ],
+)
+def test_what_a_station_that_went_had_shown_does_not_count_for_ever(
+    state: str, shown: int, bundle: int | None, counts: int | None
+) -> None:
+    def ending(days: int) -> dict[str, Any]:
+        return {"not_after": NOW + days * 86400.0, "days_left": days}
+
+    row = {"eui": STATION_NAME, "name": None, "state": state, "certificate": ending(shown)}
+    inventory = [] if bundle is None else [{"file": f"station:{STATION_NAME}"} | ending(bundle)]
+    assert [each["days_left"] for each in by_end(inventory, [row])] == ([] if counts is None else [counts])
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ({"server": 31.0, "station": 31.0}, []),
+        ({"server": 5.0}, [("warning", "Service center: the certificate expires in 5 days")]),
+        ({"server": 1.0}, [("warning", "Service center: the certificate expires in 1 day")]),
+        ({"server": 0.0}, [("warning", "Service center: the certificate expires today")]),
+        (
+            {"server": 5.0, "station": 3.0},
+            [
+                ("warning", "Service center: the certificate expires in 5 days"),
+                ("warning", f"Base station {STATION_NAME}: the certificate expires in 3 days"),
+            ],
+        ),
+    ],
+)
+def test_certificates_that_end_soon_are_problems(
+    web: WebHouse, dated: Callable[..., None], ends: dict[str, float], said: list[tuple[str, str]]
+) -> None:
+    dated(**ends)
+    problems = dashboard(web)["health"]["problems"]
+    assert [(each["severity"], each["text"]) for each in problems if "certificate" in each["text"]] == said
+
+
+def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
+    web: WebHouse, dated: Callable[..., None]
+) -> None:
+    dated(server=100.0, station=2.0)
+    second = Line(web, STATION + 1)
+    station = web.center.stations.get(EUI(STATION_NAME))
+    assert station is not None and station.record.certificate is not None
+    second.certificate = station.record.certificate
+    second.connect()
+    web.advance(3 * 86400.0)
+    health = dashboard(web)["health"]
+    assert health["problems"] == [
+        {
+            "severity": "warning",
+            "text": f"Base station {STATION_NAME}: the certificate has expired, and 1 more within 30 days",
+            "href": "/certificates",
+            "detail": "",
+        }
+    ]
+    assert health["sentence"].startswith("All runs, but base station")
+    web.advance(100 * 86400.0)
+    health = dashboard(web)["health"]
+    assert health["sentence"] == "Service center: the certificate has expired; 1 more problem."
+    assert "It has ended" in web.browser("viewer").get("/").text

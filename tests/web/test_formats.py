@@ -1,0 +1,78 @@
+"""Numbers, durations and states as people read them."""
+
+from __future__ import annotations
+
+import pytest
+from jinja2 import Undefined
+
+from bssci.web import formats
+from bssci.web.pages.table import environment
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NARROW NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "unit", "text"),
+    [(1234567, 0, "", "1 234 567"), (-101.26, 1, "dBm", "-101.3 dBm"), (0, 0, "", "0"), (None, 0, "s", "–")],
+)
+def test_numbers_are_grouped_and_keep_their_unit(value: float, digits: int, unit: str, text: str) -> None:
+    assert plain(formats.number(value, digits, unit)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (2.5, "2.5 s"),
+        (75, "1 min 15 s"),
+        (3600, "1 h"),
+        (90061, "1 d 1 h"),
+        (-5, "0 s"),
+        (None, "–"),
+    ],
+)
+def test_durations_show_two_parts(seconds: float, text: str) -> None:
+    assert plain(formats.duration(seconds)) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(1, "just now"), (59, "59 s ago"), (3 * 86400 + 5, "3 d ago")])
+def test_how_long_ago(seconds: float, text: str) -> None:
+    assert plain(formats.since(seconds)) == text
+
+
+def test_loads_in_per_cent_are_taken_for_shares() -> None:
+    assert formats.share(0.35) == formats.share(35) == 0.35
+    assert formats.share(None) is None
+
+
+def test_what_is_missing_in_a_template_is_a_dash() -> None:
+    assert formats.number(Undefined()) == formats.percent(None) == formats.octets("") == "–"
+
+
+def test_bytes_and_fingerprints() -> None:
+    assert formats.octets("0aff") == "0A FF"
+    assert formats.fingerprint("0aff") == "0A:FF"
+
+
+@pytest.mark.parametrize(
+    ("state", "tone"),
+    [("online", "ok"), ("partial", "warning"), ("failed", "error"), ("queued", "info"), ("?", "off")],
+)
+def test_each_state_has_its_tone(state: str, tone: str) -> None:
+    assert formats.tone(state) == tone
+
+
+@pytest.mark.parametrize(("days", "tone"), [(-1, "error"), (3, "warning"), (30, "ok"), (None, "off")])
+def test_certificates_are_urgent_near_their_end(days: int | None, tone: str) -> None:
+    assert formats.days_tone(days) == tone
+
+
+def test_times_are_in_the_zone_of_the_settings_and_say_utc() -> None:
+    template = environment().from_string("{{ at|moment }}")
+    text = template.render(at=1_790_000_000.5, now=0, timezone="Europe/Berlin")
+    assert 'datetime="2026-09-21T14:13:20.500Z"' in text
+    assert "2026-09-21 14:13:20 UTC" in text
+    assert ">2026-09-21 16:13:20<" in text
+    assert "14:13:20<" in template.render(at=1_790_000_000, now=0, timezone="No/Where")

@@ -1,73 +1,81 @@
-"""The floors of the house: each room imports only what stands below it."""
+"""The floors of the house: a room imports only what stands below it, and no imports run in a circle."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-GROUND = {
-    "model", "wire", "files", "fileset", "clock", "logs", "parsers", "settings", "certificates", "bundles",
-    "server_tls", "endpoints", "settings_trial", "broker_trial", "decoders",
-}  # fmt: skip
-HOUSE = GROUND | {
-    "journal", "center", "station", "sinks", "plugins", "simulator", "web", "cli", "tap", "service",
-}  # fmt: skip
-MAY_IMPORT = {
-    "model": set(),
-    "wire": set(),
-    "files": set(),
-    "fileset": {"files"},
-    "clock": set(),
-    "logs": set(),
-    "parsers": {"model"},
-    "settings": {"model", "files", "parsers"},
-    "certificates": {"model"},
-    "bundles": {"model", "files", "certificates"},
-    "endpoints": {"model", "files"},
-    "server_tls": {"certificates", "clock"},
-    "settings_trial": {"certificates", "endpoints", "files", "settings"},
-    "broker_trial": {"certificates", "settings"},
-    "simulator": {"wire"},
-    "decoders": {"model"},
-    "journal": GROUND,
-    "center": GROUND | {"journal"},
-    "station": GROUND | {"journal", "center"},
-    "sinks": GROUND | {"journal", "center", "plugins"},
-    "plugins": GROUND | {"journal", "center", "sinks"},
-    "web": GROUND | {"journal", "center"},
-    "cli": HOUSE,
-    "tap": HOUSE,
-    "service": HOUSE,
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("service", "tap", "cli"),
+    ("extensions", "plugins"),
+    ("sinks", "sources", "web"),
+    ("center",),
+    ("stations", "mqtt"),
+    ("settings", "journal", "decoders"),
+    ("certificates",),
+    ("system", "wire", "model"),
+)
+"""rooms of the service, the highest floor first: the table of docs/architecture.md"""
+BESIDE = {
+    "tap": {"service"},
+    "cli": {"service"},
+    "plugins": {"extensions"},
+    "extensions": {"plugins"},
+    "simulator": {"wire", "model", "system"},
+    "scanner": {"model", "system", "mqtt"},
+    "stream": {"model", "system", "mqtt"},
 }
-IMPURE = {
+"""what a room may import beside the floors below; programs of their own: instead of these"""
+PROGRAMS = {"simulator", "scanner", "stream"}
+"""rooms that are programs of their own"""
+PURE = {
     "twisted", "OpenSSL", "asyncio", "threading", "time", "datetime", "random", "secrets", "os", "pathlib",
     "socket", "ssl", "sqlite3", "subprocess", "logging",
 }  # fmt: skip
 REACTOR = "twisted.internet.reactor"
+NO_SOCKETS = {REACTOR, "twisted.web", "klein", "paho", "socket", "ssl", "OpenSSL"}
 MUST_NOT_KNOW = {
-    "wire": IMPURE,
-    "model": IMPURE,
-    "decoders": IMPURE,
-    "journal": {REACTOR, "twisted.web", "klein", "paho", "socket", "ssl", "OpenSSL"},
-    "center": {REACTOR, "twisted.web", "klein", "paho", "socket", "ssl", "OpenSSL", "sqlite3"},
-    "station": {REACTOR, "twisted.web", "klein", "paho", "sqlite3"},
-    "sinks": {"twisted.web", "klein", "sqlite3"},
-    "settings": {"twisted"},
-    "certificates": {"twisted"},
-    "bundles": {"twisted"},
-    "endpoints": {"twisted"},
+    "wire": PURE,
+    "model": PURE,
+    "decoders": PURE,
+    "journal": NO_SOCKETS,
+    "center": NO_SOCKETS | {"sqlite3"},
+    "stations": {REACTOR, "twisted.web", "klein", "paho", "sqlite3"},
+    "mqtt": {REACTOR, "twisted.web", "klein", "sqlite3"},
+    "sinks": {REACTOR, "klein", "sqlite3"},
+    "web": {REACTOR, "paho", "sqlite3"},
 }
+"""names of other packages that a room does without"""
 MODULES = sorted((ROOT / "bssci").rglob("*.py"))
 
 
-def room_of(path: Path) -> str:
-    """``bssci`` for the package's own ``__init__``, which every room may import."""
-    first = path.relative_to(ROOT / "bssci").parts[0]
-    return "bssci" if first == "__init__.py" else first.removesuffix(".py")
+def name_of(path: Path) -> str:
+    """A module's name in full; a package's for its ``__init__``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {name_of(path): path for path in MODULES}
+
+
+def room_of(name: str) -> str:
+    """``bssci`` for the package itself, which every room may import."""
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else "bssci"
+
+
+def allowed_to(room: str) -> set[str]:
+    """The rooms that a room may import."""
+    if room in PROGRAMS:
+        return BESIDE[room]
+    floor = next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+    below = {other for rooms in FLOORS[floor + 1 :] for other in rooms}
+    programs = PROGRAMS if room == "cli" else set()
+    return below | BESIDE.get(room, set()) | programs
 
 
 def imports(source: str) -> Iterator[str]:
@@ -80,33 +88,120 @@ def imports(source: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def module_of(imported: str) -> str | None:
+    """The module of ours that an imported name is, or belongs to."""
+    while imported and imported not in NAMES:
+        imported = imported.rpartition(".")[0]
+    return imported or None
+
+
 def violations(room: str, source: str) -> list[str]:
+    """The names that a module of a room imports and must not."""
     found = []
-    for name in imports(source):
-        parts = name.split(".")
+    for imported in imports(source):
+        parts = imported.split(".")
         if parts[0] == "bssci":
-            other = parts[1] if len(parts) > 1 and parts[1] in HOUSE else room
-            if other != room and other not in MAY_IMPORT.get(room, set()):
-                found.append(name)
-        elif any(name == known or name.startswith(f"{known}.") for known in MUST_NOT_KNOW.get(room, ())):
-            found.append(name)
+            other = room_of(module_of(imported) or imported)
+            if other not in (room, "bssci") and other not in allowed_to(room):
+                found.append(imported)
+        elif any(imported == name or imported.startswith(f"{name}.") for name in MUST_NOT_KNOW.get(room, ())):
+            found.append(imported)
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_room_imports_only_what_stands_below_it(path: Path) -> None:
-    assert violations(room_of(path), path.read_text()) == []
+def graph(group: Mapping[str, str]) -> dict[str, set[str]]:
+    """What imports what: the modules, or the groups that ``group`` puts them in."""
+    arrows: dict[str, set[str]] = {each: set() for each in group.values()}
+    for name, path in NAMES.items():
+        for imported in imports(path.read_text()):
+            other = module_of(imported) if imported.startswith("bssci") else None
+            if other is not None and group[other] != group[name]:
+                arrows[group[name]].add(group[other])
+    return arrows
+
+
+def circles(arrows: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """The groups of nodes that can all be reached from each other."""
+    reach: dict[str, set[str]] = {}
+    for start in arrows:
+        seen: set[str] = set()
+        waiting = list(arrows[start])
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting.extend(arrows[node])
+        reach[start] = seen
+    found = {
+        tuple(sorted(other for other in reach[node] if node in reach[other]))
+        for node in arrows
+        if node in reach[node]
+    }
+    return [list(each) for each in sorted(found)]
+
+
+UNFINISHED = {
+    "bssci.certificates.store", "bssci.settings.configuration", "bssci.settings.trial",
+    "bssci.sinks.mqtt.plugin", "bssci.stations.registry", "bssci.stations.station", "bssci.stations.uplinks",
+    "bssci.stations.variable_mac",
+}  # fmt: skip
+HIDING = {
+    "bssci.center.attachments.attachments", "bssci.center.devices.reports", "bssci.service",
+    "bssci.simulator.storm", "bssci.stations.protocol", "bssci.web.context", "bssci.web.http.routing",
+}  # fmt: skip
+
+
+def names_except(unfinished: set[str]) -> list[object]:
+    """Every module; those that are still being put right must fail."""
+    wrong = pytest.mark.xfail(strict=True)
+    return [pytest.param(name, marks=wrong if name in unfinished else ()) for name in sorted(NAMES)]
+
+
+@pytest.mark.parametrize("name", names_except(UNFINISHED))
+def test_a_room_imports_only_what_stands_below_it(name: str) -> None:
+    room = room_of(name)
+    assert room == "bssci" or violations(room, NAMES[name].read_text()) == []
+
+
+@pytest.mark.parametrize("name", names_except(HIDING))
+def test_no_import_hides(name: str) -> None:
+    assert "TYPE_CHECKING" not in NAMES[name].read_text()
 
 
 def test_every_room_has_its_place() -> None:
-    assert {room_of(path) for path in MODULES} - {"bssci"} <= set(MAY_IMPORT)
+    rooms = {room for floor in FLOORS for room in floor} | PROGRAMS
+    assert {room_of(name) for name in NAMES} - {"bssci"} <= rooms
+
+
+@pytest.mark.xfail(strict=True)
+def test_no_circle_of_modules() -> None:
+    assert circles(graph({name: name for name in NAMES})) == []
+
+
+@pytest.mark.xfail(strict=True)
+def test_no_circle_of_wings() -> None:
+    """The folders of a room; what stands at the room's own door is left out."""
+    wings = {name: ".".join(name.split(".")[:3]) if name.count(".") > 2 else name for name in NAMES}
+    assert [circle for circle in circles(graph(wings)) if any(each.count(".") > 1 for each in circle)] == []
+
+
+@pytest.mark.xfail(strict=True)
+def test_the_documentation_draws_the_same_table() -> None:
+    plan = (ROOT / "docs" / "architecture.md").read_text()
+    for rooms in FLOORS:
+        for room in rooms:
+            assert f"`bssci/{room}" in plan, room
 
 
 def test_a_violation_is_seen() -> None:
-    assert violations("center", "from bssci.sinks.mqtt import client\nimport sqlite3") == [
-        "bssci.mqtt.client",
+    assert violations("center", "from bssci.sinks.mqtt import sink\nimport sqlite3") == [
+        "bssci.sinks.mqtt.sink",
         "sqlite3",
     ]
     assert violations("journal", "from bssci import center, __version__") == ["bssci.center"]
-    assert violations("station", "from twisted.internet import reactor, defer") == [REACTOR]
+    assert violations("stations", "from twisted.internet import reactor, defer") == [REACTOR]
     assert violations("wire", "import msgspec\nfrom bssci.wire import frame\nimport os.path") == ["os.path"]
+
+
+def test_a_circle_is_seen() -> None:
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"], "d": ["d"]}) == [["b", "c"], ["d"]]

@@ -13,7 +13,7 @@ from dotenv import dotenv_values
 from bssci.settings import table as settings
 from bssci.settings.table import SETTINGS, Settings, SettingsError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NO_FILE = Path("/nonexistent/.env")
 
 

@@ -83,8 +83,8 @@ class Sensors:
         """Add sensors, or replace those that are there; in the file when the Deferred fires.
 
         It fails with :class:`OSError` if the file cannot be written, and with
-        :class:`bssci.center.devices.endpoints.EndpointsChangedError` if somebody else changed it since it was read
-        or written here; nothing changed then.
+        :class:`~bssci.center.devices.endpoints.EndpointsChangedError` if somebody else changed it since it
+        was read or written here; nothing changed then.
         """
         entries = {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}
         return self._lock.run(lambda: ensureDeferred(self._write(lambda: self._by_eui | entries, around)))

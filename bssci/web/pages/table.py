@@ -13,9 +13,11 @@ from bssci.web.http.routing import Role
 from bssci.web.http.routing import may as includes
 from bssci.web.pages.charts import draw
 
-STATIC = Path(__file__).parent / "static"
+WEB = Path(__file__).parent.parent
+STATIC = WEB / "static"
 """served at ``/static/``"""
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = WEB / "templates"
+"""in a checkout a link to the folder at its top"""
 
 
 class Page(NamedTuple):

@@ -215,6 +215,6 @@ def test_an_upgrade_that_fails_changes_nothing(directory):
 
 
 def test_schema_files_are_numbered_without_gaps():
-    folder = Path(__file__).parents[2] / "bssci" / "journal" / "schema"
+    folder = Path(__file__).parents[3] / "bssci" / "journal" / "sqlite" / "schema"
     numbers = sorted(int(path.name.split("_")[0]) for path in folder.glob("*.sql"))
     assert numbers == list(range(1, len(load_schema()) + 1))

@@ -12,7 +12,7 @@ import pytest
 from bssci.journal import JournalError
 from tests.support.journal import reception, uplink
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def run_until_killed(directory: Path, acknowledgements: int) -> list[tuple[int, int]]:

@@ -15,7 +15,7 @@ from tests.support.web import SENSOR, Browser, WebHouse
 
 FORMS = {"eui": SENSOR, "queId": "1", "seq": "1", "file": "ca", "type": "ca", "name": "nobody", "id": "none"}
 LIVE = "/api/live"
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 
 
 def path_of(route: Route) -> str:

@@ -247,6 +247,8 @@ class BssciService(Service):
                 "failed": statistics.failed,
                 "failing": statistics.failing,
                 "trouble": statistics.trouble,
+                "set_aside": statistics.set_aside,
+                "set_aside_reason": statistics.set_aside_reason,
                 "rate": statistics.rate,
             }
             for pump in self._pumps

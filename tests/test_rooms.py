@@ -140,6 +140,8 @@ def circles(arrows: Mapping[str, Iterable[str]]) -> list[list[str]]:
     return [list(each) for each in sorted(found)]
 
 
+KITS = {"bssci.sinks.testing"}
+"""modules for tests, which wait on the reactor"""
 UNFINISHED = {
     "bssci.certificates.store", "bssci.settings.configuration", "bssci.settings.trial",
     "bssci.sinks.mqtt.plugin", "bssci.stations.registry", "bssci.stations.station", "bssci.stations.uplinks",
@@ -160,7 +162,8 @@ def names_except(unfinished: set[str]) -> list[object]:
 @pytest.mark.parametrize("name", names_except(UNFINISHED))
 def test_a_room_imports_only_what_stands_below_it(name: str) -> None:
     room = room_of(name)
-    assert room == "bssci" or violations(room, NAMES[name].read_text()) == []
+    found = [] if room == "bssci" else violations(room, NAMES[name].read_text())
+    assert [each for each in found if each != REACTOR or name not in KITS] == []
 
 
 @pytest.mark.parametrize("name", names_except(HIDING))

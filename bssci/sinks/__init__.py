@@ -1,5 +1,6 @@
 """Where uplinks and events go. Third parties add sinks: see :class:`ISink` and :class:`ISinkFactory`."""
 
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
+from bssci.sinks.set_aside import SetAside
 
-__all__ = ["ISink", "ISinkFactory", "SinkSetting"]
+__all__ = ["ISink", "ISinkFactory", "SetAside", "SinkSetting"]

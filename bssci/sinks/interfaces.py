@@ -27,6 +27,9 @@ class ISink(Interface):
     A sink may have an attribute or property ``trouble`` as well: a short text that says
     why it cannot deliver now, empty or None while it can. Whoever watches the service
     is told; it has no influence on when :meth:`deliver` is called.
+
+    And it may have an attribute ``set_aside``, a :class:`bssci.sinks.SetAside`: what it
+    could not store and passed over, because it would be refused each time it came.
     """
 
     def start() -> None:

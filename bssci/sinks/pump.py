@@ -57,6 +57,10 @@ class SinkStatistics:
     last_error: str
     trouble: str
     """why the sink cannot deliver now, in its own words; empty: it says nothing"""
+    set_aside: int
+    """events that the sink could not store and passed over, since the start"""
+    set_aside_reason: str
+    """why it passed over the newest of them; empty: there is none"""
 
 
 class Pump:
@@ -131,6 +135,7 @@ class Pump:
         since, before = self._history[0]
         seconds = self._clock.seconds() - since
         trouble = self._trouble()
+        set_aside = getattr(self.sink, "set_aside", None)
         return SinkStatistics(
             queued=queued,
             oldest_seconds=max(0.0, self._now() - self._oldest_at) if queued and self._oldest_at else 0.0,
@@ -140,6 +145,8 @@ class Pump:
             rate=(self._delivered - before) / seconds if seconds > 0 else 0.0,
             last_error=self._last_error,
             trouble=trouble,
+            set_aside=getattr(set_aside, "count", 0),
+            set_aside_reason=getattr(set_aside, "last_reason", ""),
         )
 
     def _trouble(self) -> str:

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
 from bssci.model import Uplink
+from bssci.sinks import SetAside
 from bssci.sinks import pump as pump_module
 from bssci.sinks.pump import Pump
 from tests.support.inline_journal import InlineJournal
@@ -191,6 +192,23 @@ def test_a_sink_need_not_speak_of_trouble_and_may_fail_to(bench: Bench) -> None:
     assert (silent.failing, silent.trouble) == (False, "")
     confused = bench.pump(Confused(), "confused").statistics()
     assert confused.failing and confused.trouble.endswith("no idea")
+
+
+def test_what_a_sink_sets_aside_is_known(bench: Bench) -> None:
+    class Choosy(Sink):
+        def __init__(self) -> None:
+            super().__init__()
+            self.set_aside = SetAside("choosy")
+
+        def deliver(self, batch: list[Uplink]) -> Deferred[None]:
+            self.set_aside.add(batch[0], "too old")
+            return super().deliver(batch)
+
+    choosy, plain = bench.pump(Choosy(), "choosy"), bench.pump(Sink(), "plain")
+    bench.happen(2)
+    statistics = choosy.statistics()
+    assert (statistics.set_aside, statistics.set_aside_reason, statistics.failing) == (1, "too old", False)
+    assert (plain.statistics().set_aside, plain.statistics().set_aside_reason) == (0, "")
 
 
 def test_a_sink_that_raises_in_start_is_started_later(bench: Bench) -> None:

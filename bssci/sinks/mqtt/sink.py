@@ -21,6 +21,7 @@ from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt.requests import Requests
 from bssci.sinks.mqtt.station_requests import StationRequests
+from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
 EMBEDDED = "embedded"
@@ -62,6 +63,7 @@ class MqttSink:
     log = Logger()
 
     def __init__(self, reactor: Any, values: Mapping[str, Any], center: Any) -> None:
+        self.set_aside = SetAside("mqtt")
         self._center = center
         self._base_topic: str = values["BASE_TOPIC"]
         self._client = MqttClient(
@@ -124,8 +126,8 @@ class MqttSink:
     def _message(self, event: AnyEvent) -> Message | None:
         try:
             return payloads.message(self._base_topic, event)
-        except Exception:
-            self.log.failure("event cannot be published {kind}", kind=type(event).__name__)
+        except Exception as error:
+            self.set_aside.add(event, f"it cannot be written as JSON: {error}")
             return None
 
     def stop(self) -> Deferred[None]:

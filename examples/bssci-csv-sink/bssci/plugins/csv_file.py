@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.threads import deferToThread
 from twisted.plugin import IPlugin
 from zope.interface import implementer
@@ -25,16 +25,18 @@ class CsvSink:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = DeferredLock()
 
     def start(self) -> None:
         """There is nothing to open: what is wrong with the file, each delivery says anew."""
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         rows = [_row(event) for event in batch if isinstance(event, Uplink)]
-        return deferToThread(self._append, rows) if rows else succeed(None)
+        return self._writing.run(deferToThread, self._append, rows) if rows else succeed(None)
 
     def stop(self) -> Deferred[None]:
-        return succeed(None)
+        """Wait for what is being written."""
+        return self._writing.run(lambda: None)
 
     def _append(self, rows: list[tuple[object, ...]]) -> None:
         is_new = not self._path.exists()

@@ -1,0 +1,48 @@
+"""The count of the events that a sink cannot store and passes over, with the last reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.logger import Logger
+
+LOG_EVERY = 100
+"""the first event set aside is logged, and every so many after it"""
+REASON_LENGTH = 300
+"""characters of a reason that are kept"""
+
+
+class SetAside:
+    """What one sink has set aside since it was built: offered as the sink's attribute ``set_aside``.
+
+    Only for what would be refused each time it comes. Whatever may succeed later is a failure of
+    ``deliver`` instead, which repeats the batch.
+
+    :param sink: name of the sink.
+    :ivar count: events set aside.
+    :ivar last_reason: why the newest of them was, in one line; empty while there is none.
+    """
+
+    log = Logger()
+
+    def __init__(self, sink: str) -> None:
+        self._sink = sink
+        self.count = 0
+        self.last_reason = ""
+
+    def add(self, event: Any, reason: str) -> None:
+        """Count an event that is passed over.
+
+        :param reason: why the event cannot be stored, without a secret; only its beginning is kept.
+        """
+        self.last_reason = " ".join(reason.split())[:REASON_LENGTH]
+        if self.count % LOG_EVERY == 0:
+            self.log.warn(
+                "event set aside {sink} {kind} {id} {count} {reason}",
+                sink=self._sink,
+                kind=type(event).__name__,
+                id=getattr(event, "id", ""),
+                count=self.count + 1,
+                reason=self.last_reason,
+            )
+        self.count += 1

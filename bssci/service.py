@@ -32,7 +32,7 @@ from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings, SettingsError
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import Limits
-from bssci.stations.factory import LimitedTLSFactory, StationFactory
+from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.stations.tls import StationFiles
 from bssci.system.clock import use_monotonic_time
 from bssci.system.fileset import finish_replacement

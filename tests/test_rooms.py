@@ -149,7 +149,7 @@ UNFINISHED = {
 }  # fmt: skip
 HIDING = {
     "bssci.center.attachments.attachments", "bssci.center.devices.reports", "bssci.service",
-    "bssci.simulator.storm", "bssci.stations.protocol", "bssci.web.context", "bssci.web.http.routing",
+    "bssci.simulator.storm", "bssci.web.context", "bssci.web.http.routing",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from bssci.wire.attach_crypto import attach_signature, session_key
+from bssci.model.attach_crypto import attach_signature, session_key
 
 FORMAT_PLAIN = 0
 NOISE_DB = 1.5

@@ -1,11 +1,17 @@
-"""The bounds of what base stations may take: connections and time."""
+"""Who is let in: the bounds on connections and time, what a certificate allows, and who was refused."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 
+from bssci.model import EUI
+from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.frame import DEFAULT_MAX_SIZE
+
+MAX_REFUSALS = 100
+"""kinds of refusals that are remembered; the one that is longest ago makes room"""
 
 
 @dataclass(frozen=True)
@@ -57,3 +63,48 @@ class ConnectionCount:
         self._by_host[host] -= 1
         if not self._by_host[host]:
             del self._by_host[host]
+
+
+def check_identity(policy: str, station: EUI, named: Collection[EUI]) -> None:
+    """Hold the EUIs that a certificate names in CN or SAN against the one of ``con``.
+
+    :param policy: STATION_IDENTITY. ``lenient``: a certificate that names no EUI may speak for any
+        station, one that does only for those; ``strict``: it must name the station.
+    :raises ProtocolError: EPERM.
+    """
+    if station not in named and (named or policy == "strict"):
+        names = ", ".join(sorted(named)) or "no EUI"
+        raise ProtocolError(
+            ErrorCode.EPERM, f"the certificate names {names}, not {station} (STATION_IDENTITY={policy})", 0
+        )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Connections from one address that were refused for one reason."""
+
+    address: str
+    reason: str
+    station: str | None
+    """its EUI, if it came so far as to tell"""
+    count: int
+    at: float
+    """Unix seconds, of the last"""
+
+
+class Refusals:
+    """The newest refusals."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str | None], Refusal] = {}
+
+    def add(self, address: str, reason: str, at: float, station: str | None = None) -> None:
+        key = (address, reason, station)
+        earlier = self._found.pop(key, None) or Refusal(address, reason, station, 0, at)
+        self._found[key] = replace(earlier, count=earlier.count + 1, at=at)
+        if len(self._found) > MAX_REFUSALS:
+            del self._found[next(iter(self._found))]
+
+    def listed(self) -> list[Refusal]:
+        """The last one first."""
+        return list(reversed(self._found.values()))

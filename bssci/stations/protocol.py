@@ -1,4 +1,4 @@
-"""One connection of a base station: from the TLS handshake to its end.
+"""Connections of base stations: taken in within the limits, from the TLS handshake to their end.
 
     HANDSHAKE --certificate--> AWAITING_CONNECT --con--> DECIDING --conRsp--> AWAITING_COMPLETE
                                                                                     |
@@ -11,32 +11,36 @@ which the socket gave them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer, ITCPTransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress, IHandshakeListener, IPushProducer, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.certificates.reading import euis_of
+from bssci.certificates.server import ServerTLS
 from bssci.model import EUI, eui_from_int
-from bssci.stations.identity import check_identity
+from bssci.stations.admission import ConnectionCount, Limits, Refusals, check_identity
+from bssci.stations.registry import Stations
 from bssci.stations.station import Station
-from bssci.system.clock import Timer
+from bssci.system.clock import Clock, Ticker, Timer
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import Con, ConCmp, ConRsp, Error, ErrorAck, Message
 
-if TYPE_CHECKING:
-    from bssci.stations.factory import StationFactory
+IDLE_TICK = 1.0
+"""s between looks for silent stations"""
 
 
 class Phase(Enum):
@@ -319,6 +323,92 @@ class StationProtocol(Protocol):
         if self._codec is not None and self.transport is not None:
             encode = self._codec.encode
             self.transport.write(b"".join([encode(message) for message in messages]))
+
+
+class StationFactory(Factory):
+    """Makes a :class:`StationProtocol` for each connection.
+
+    :param identity_policy: STATION_IDENTITY.
+    :param now: Unix seconds.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: Clock,
+        stations: Stations,
+        limits: Limits,
+        identity_policy: str,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self.stations = stations
+        self.limits = limits
+        self.identity_policy = identity_policy
+        self.count = ConnectionCount(limits)
+        self.connections: set[StationProtocol] = set()
+        self.refusals = Refusals()
+        self._now = now
+        self._unread: list[StationProtocol] = []
+        self._ticker = Ticker(clock, IDLE_TICK, self._check_idle)
+
+    def startFactory(self) -> None:
+        self._ticker.start()
+
+    def stopFactory(self) -> None:
+        self._ticker.stop()
+
+    def buildProtocol(self, addr: IAddress | None) -> StationProtocol:  # type: ignore[override]
+        return StationProtocol(self, _host(addr))
+
+    def refused(self, host: str, reason: str, station: str | None = None) -> None:
+        """Remember that somebody was not let in."""
+        self.refusals.add(host, reason, self._now(), station)
+
+    def read_soon(self, connection: StationProtocol) -> None:
+        """Let a connection read at the end of this turn of the reactor."""
+        if not self._unread:
+            self.clock.callLater(0, self._read)
+        self._unread.append(connection)
+
+    def _read(self) -> None:
+        unread, self._unread = self._unread, []
+        for connection in unread:
+            connection.read()
+
+    def _check_idle(self) -> None:
+        now = self.clock.seconds()
+        for connection in list(self.connections):
+            connection.check_idle(now)
+
+
+class LimitedTLSFactory(TLSMemoryBIOFactory):
+    """TLS around a :class:`StationFactory`; a connection too many is closed before TLS begins."""
+
+    noisy = False
+    log = Logger()
+
+    def __init__(self, tls: ServerTLS, factory: StationFactory, clock: Any) -> None:
+        super().__init__(tls, False, factory, clock)
+        self._count = factory.count
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        host = _host(addr)
+        if not self._count.enter(host):
+            if self._count.refused % 100 == 1:
+                self.log.warn(
+                    "connection refused, too many {host} {open} {refused}",
+                    host=host,
+                    open=self._count.open,
+                    refused=self._count.refused,
+                )
+            return None
+        return super().buildProtocol(addr)
+
+
+def _host(address: IAddress | None) -> str:
+    return str(getattr(address, "host", "") or "")
 
 
 def _why(reason: Failure) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
@@ -26,8 +26,7 @@ from twisted.python.failure import Failure
 
 from bssci.center.attachments.propagation import PROPAGATED, Propagation
 from bssci.journal import Journal, Registration, StationRecord
-from bssci.model import EUI, Reception, StationState, StationStatus
-from bssci.stations.batch import Batch
+from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
@@ -65,6 +64,28 @@ class Link(Protocol):
 
     def not_asked(self) -> None:
         """A ping could not be sent: the station is not to blame for its silence so far."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What the messages of one read of the socket amount to: stored together, answered together.
+
+    Filled by the ``handle_`` and ``finish_`` methods.
+    """
+
+    receptions: list[Reception] = field(default_factory=list)
+    events: list[AnyEvent] = field(default_factory=list)
+    registrations: list[Registration] = field(default_factory=list)
+    stored: list[Deferred[Any]] = field(default_factory=list)
+    """writes of the journal that a handler began itself; the answers wait for them, too"""
+    answers: list[Message] = field(default_factory=list)
+    """to operations of the station, due when all of the above is on disk"""
+    closed: list[int] = field(default_factory=list)
+    """operations of ours that are over"""
+    completions: list[Message] = field(default_factory=list)
+    """our last word on those, due when all of the above is on disk"""
+    at_once: list[Message] = field(default_factory=list)
+    """errors, and what else needs no disk"""
 
 
 Handler = Callable[["Station", Any, Batch], None]

@@ -11,8 +11,7 @@ from twisted.logger import Logger
 
 from bssci.center.attachments.propagation import Propagated
 from bssci.model import EUI, Reception, StationStatus, Subpackets, eui_from_int
-from bssci.stations.batch import Batch
-from bssci.stations.station import Station
+from bssci.stations.station import Batch, Station
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp, UlData, UlDataRsp
 
 

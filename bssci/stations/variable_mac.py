@@ -13,8 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome
 from bssci.model import EUI, Subpackets, VariableMacUplink
 from bssci.model.commands import CommandError
-from bssci.stations.batch import Batch
-from bssci.stations.station import Connection, Link, Station
+from bssci.stations.station import Batch, Connection, Link, Station
 from bssci.system.clock import Clock, Timer
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (

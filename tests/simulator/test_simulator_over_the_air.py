@@ -8,10 +8,10 @@ import pytest
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
+from bssci.model.attach_crypto import is_signed, session_key
 from bssci.simulator import OperationFailed, SimulatedSensor, SimulatedStation
 from bssci.simulator.over_the_air import AttachFailed, attach, attach_all, detach
 from bssci.simulator.sensor import Signal
-from bssci.wire.attach_crypto import is_signed, session_key
 from bssci.wire.messages import Att, AttCmp, AttRsp, Det, DetCmp, DetRsp, Message
 from tests.support.center import result_of
 from tests.support.service_center import Air, ServiceCenterDouble

@@ -17,11 +17,11 @@ from bssci.center.attachments.propagation import Propagation
 from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks.activity import Activities
 from bssci.model import EUI, Event, eui_to_int
+from bssci.model.attach_crypto import attach_signature
 from bssci.stations.registry import Stations
 from bssci.stations.station import Services, Station, methods
 from bssci.stations.uplinks import Pings, Propagations, Statuses
 from bssci.stations.variable_mac import VariableMac
-from bssci.wire.attach_crypto import attach_signature
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import (
     Att,

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from bssci.certificates.server import ServerTLS
 from bssci.stations.admission import Limits
-from bssci.stations.factory import LimitedTLSFactory, StationFactory
+from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.stations.tls import StationFiles
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import FrameDecoder

@@ -24,10 +24,8 @@ from bssci.center.attachments.propagation import Action
 from bssci.center.devices.sensors import Sensors, fingerprint
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Attachment, Registration
-from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, eui_from_int
-from bssci.stations.batch import Batch
-from bssci.stations.station import Station
-from bssci.wire import attach_crypto
+from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, attach_crypto, eui_from_int
+from bssci.stations.station import Batch, Station
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Att, AttRsp, Det, DetRsp
 

@@ -6,9 +6,8 @@ from bssci.center.downlinks.happenings import QueueRefused, ReceptionReported, R
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.journal import Journal
 from bssci.model import eui_from_int
-from bssci.stations.batch import Batch
 from bssci.stations.questions import ReceptionQueries
-from bssci.stations.station import Station
+from bssci.stations.station import Batch, Station
 from bssci.wire.messages import (
     DlDataQue,
     DlDataRes,

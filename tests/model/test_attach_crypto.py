@@ -1,4 +1,4 @@
-"""bssci.wire.attach_crypto: the vectors of the protocol, and the attach counter's roll-over."""
+"""bssci.model.attach_crypto: the vectors of the protocol, and the attach counter's roll-over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bssci.wire.attach_crypto import attach_signature, is_signed, may_follow, session_key
+from bssci.model.attach_crypto import attach_signature, is_signed, may_follow, session_key
 
 
 class Vector(NamedTuple):

@@ -13,13 +13,16 @@ import msgspec
 from msgspec import inspect
 
 from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.information import cut_text, plain_map
 from bssci.wire.messages import (
     CLASSES,
     Att,
     Con,
+    ConRsp,
     Det,
     DlDataQue,
     DlDataRes,
+    Error,
     Message,
     StatusRsp,
     Subpackets,
@@ -28,14 +31,15 @@ from bssci.wire.messages import (
 )
 
 WIDE = 64
-"""bits; what msgspec's own bounds cannot express"""
+"""Bits of the widest integers; more than msgspec's own bounds can express."""
 Rule = Callable[[Any], Message]
-Located = TypeVar("Located", Con, StatusRsp)
+Introduced = TypeVar("Introduced", Con, ConRsp)
 Heard = TypeVar("Heard", Att, Det, VmUlData)
 
 
 def _refuse(message: Message, code: ErrorCode, text: str) -> NoReturn:
-    raise ProtocolError(code, f"{message.__struct_config__.tag}: {text}", message.opId)
+    command = str(message.__struct_config__.tag)
+    raise ProtocolError(code, f"{command}: {text}", message.opId, command)
 
 
 def _check_subpackets(message: Message, subpackets: Subpackets) -> None:
@@ -62,11 +66,44 @@ def _heard(message: Heard) -> Heard:
     return message
 
 
-def _located(message: Located) -> Located:
-    """[0, 0, 0] is what stations send that do not know where they are."""
-    if message.geoLocation is not None and not any(message.geoLocation):
-        return msgspec.structs.replace(message, geoLocation=None)
-    return message
+def _connect(message: Con) -> Con:
+    return _introduced(msgspec.structs.replace(message, geoLocation=_known(message.geoLocation)))
+
+
+def _introduced(message: Introduced) -> Introduced:
+    return msgspec.structs.replace(
+        message,
+        vendor=cut_text(message.vendor),
+        model=cut_text(message.model),
+        name=cut_text(message.name),
+        swVersion=cut_text(message.swVersion),
+        info=_plain(message, "info", message.info),
+    )
+
+
+def _status(message: StatusRsp) -> StatusRsp:
+    return msgspec.structs.replace(
+        message,
+        message=cut_text(message.message),
+        geoLocation=_known(message.geoLocation),
+        config=_plain(message, "config", message.config),
+    )
+
+
+def _error(message: Error) -> Error:
+    return msgspec.structs.replace(message, message=cut_text(message.message))
+
+
+def _known(location: list[float] | None) -> list[float] | None:
+    """Return the location, None for the [0, 0, 0] that stations send which do not know where they are."""
+    return location if location is not None and any(location) else None
+
+
+def _plain(message: Message, field: str, sent: dict[str, object] | None) -> dict[str, object] | None:
+    try:
+        return None if sent is None else plain_map(sent)
+    except ValueError as error:
+        _refuse(message, ErrorCode.EINVAL, f"{field}: {error}")
 
 
 def _downlink(message: DlDataQue) -> DlDataQue:
@@ -96,8 +133,10 @@ RULES: dict[type[Message], Rule] = {
     Att: _heard,
     Det: _heard,
     VmUlData: _heard,
-    Con: _located,
-    StatusRsp: _located,
+    Con: _connect,
+    ConRsp: _introduced,
+    StatusRsp: _status,
+    Error: _error,
     DlDataQue: _downlink,
     DlDataRes: _result,
 }
@@ -114,7 +153,7 @@ def _is_wide(declared: inspect.Type) -> bool:
 
 
 def _within_64_bits(kind: type[Message]) -> Rule:
-    """The rule of ``kind`` for JSON, where an integer can be of any size."""
+    """Return the rule of ``kind`` for decoders that give integers of any size."""
     declared = inspect.type_info(kind)
     assert isinstance(declared, inspect.StructType)
     wide = [field.name for field in declared.fields if _is_wide(field.type)]
@@ -129,4 +168,5 @@ def _within_64_bits(kind: type[Message]) -> Rule:
     return check
 
 
-JSON_RULES: dict[type[Message], Rule] = {kind: _within_64_bits(kind) for kind in CLASSES}
+WIDE_RULES: dict[type[Message], Rule] = {kind: _within_64_bits(kind) for kind in CLASSES}
+"""The rules for what comes from JSON or from a repair: those of ``RULES``, and no integer beyond 64 bits."""

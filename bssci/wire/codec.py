@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from bssci.wire.checks import JSON_RULES, RULES
+from bssci.wire.checks import RULES, WIDE_RULES
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message
@@ -34,6 +34,12 @@ _ANY_MESSAGE = reduce(or_, MESSAGES)
 _BY_COMMAND = {str(kind.__struct_config__.tag): kind for kind in MESSAGES}
 _MSGPACK_MAPS = frozenset((*range(0x80, 0x90), 0xDE, 0xDF))
 _INT64 = range(-(2**63), 2**63)
+
+
+class _Head(msgspec.Struct):
+    """The part of a message by which it can be answered, whatever else it holds."""
+
+    opId: object = None
 
 
 class Encoding(Enum):
@@ -61,12 +67,14 @@ class Codec:
             self._strict = msgspec.msgpack.Decoder(_ANY_MESSAGE).decode
             self._pack = msgspec.msgpack.Encoder().encode
             self._read = read_msgpack
+            self._head = msgspec.msgpack.Decoder(_Head).decode
             self._rules = RULES
         else:
             self._strict = msgspec.json.Decoder(_ANY_MESSAGE).decode
             self._pack = msgspec.json.Encoder().encode
             self._read = read_json
-            self._rules = JSON_RULES
+            self._head = msgspec.json.Decoder(_Head).decode
+            self._rules = WIDE_RULES
 
     @classmethod
     def detect(cls, first_payload: bytes) -> Codec:
@@ -94,31 +102,44 @@ class Codec:
             mistyped field, 22 for a value out of range, 95 for an unknown command.
         :raises FramingError: if the payload begins no map of this connection's encoding.
         """
+        rules = self._rules
         try:
             message = self._strict(payload)
         except BROKEN:
             message = self._repaired(payload)
-        rule = self._rules.get(type(message))
+            rules = WIDE_RULES
+        rule = rules.get(type(message))
         return message if rule is None else rule(message)
 
     def _repaired(self, payload: bytes) -> Message:
         if detect_encoding(payload) is not self.encoding:
             raise FramingError(f"a {self.encoding.value} map is expected, not {payload[:1].hex()!r}")
-        fields, fault = self._read(payload)
-        op_id = _op_id(fields)
+        fields, fault, code = self._read(payload)
+        op_id = _op_id(fields.get("opId"))
         if fault is not None:
-            raise ProtocolError(ErrorCode.EPROTO, fault, op_id)
+            raise ProtocolError(code, fault, self._op_id_anywhere(payload) if op_id is None else op_id)
         kind = _kind(fields, op_id)
         try:
             return msgspec.convert(mend(fields, kind), kind)
         except msgspec.ValidationError as error:
             raise _named(kind, str(error), op_id) from error
         except BROKEN as error:
-            raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id) from error
+            raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, _command(kind)) from error
+
+    def _op_id_anywhere(self, payload: bytes) -> int | None:
+        """The opId of a payload that could not be read to its end, if it stands behind the fault."""
+        try:
+            return _op_id(self._head(payload).opId)
+        except BROKEN:
+            return None
 
 
-def _op_id(fields: dict[str, Any]) -> int | None:
-    op_id = fields.get("opId")
+def _command(kind: type[Message]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def _op_id(op_id: object) -> int | None:
+    """The opId that a value means; None if it is no number of 64 bits."""
     if isinstance(op_id, float) and op_id.is_integer():
         op_id = int(op_id)
     return op_id if type(op_id) is int and op_id in _INT64 else None
@@ -131,7 +152,8 @@ def _kind(fields: dict[str, Any], op_id: int | None) -> type[Message]:
         raise ProtocolError(ErrorCode.EPROTO, "command is missing or no string", op_id)
     kind = _BY_COMMAND.get(command)
     if kind is None:
-        raise ProtocolError(ErrorCode.ENOTSUP, f"command {command[:40]!r} is not supported", op_id)
+        command = command[:40]
+        raise ProtocolError(ErrorCode.ENOTSUP, f"command {command!r} is not supported", op_id, command)
     return AttPrp11 if kind is AttPrp and "epClass" in fields else kind
 
 
@@ -140,4 +162,4 @@ def _named(kind: type[Message], refusal: str, op_id: int | None) -> ProtocolErro
     structural = "missing required" in refusal or ", got `" in refusal
     code = ErrorCode.EPROTO if structural else ErrorCode.EINVAL
     text = refusal.replace(" - at `$.", " at `")
-    return ProtocolError(code, f"{kind.__struct_config__.tag}: {text}", op_id)
+    return ProtocolError(code, f"{_command(kind)}: {text}", op_id, _command(kind))

@@ -25,19 +25,25 @@ class ErrorCode(IntEnum):
     """unknown command or sub-channel"""
 
 
+MAX_REASON = 200
+"""characters of ``ProtocolError.message``; what exceeds them is cut off"""
+
+
 class ProtocolError(Exception):
     """A message that must be answered by ``error``; the connection stays open.
 
     :ivar code: the errno for the answer.
     :ivar message: for people: the field or rule, and what is allowed; never a value that could be secret.
     :ivar op_id: the operation it is about; None when the message did not say.
+    :ivar command: the command of the message at fault; None when it is not known.
     """
 
-    def __init__(self, code: int, message: str, op_id: int | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, code: int, message: str, op_id: int | None = None, command: str | None = None) -> None:
+        super().__init__(message[:MAX_REASON])
         self.code = code
-        self.message = message
+        self.message = message[:MAX_REASON]
         self.op_id = op_id
+        self.command = command
 
 
 class FramingError(ProtocolError):

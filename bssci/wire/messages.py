@@ -49,9 +49,23 @@ Eui = Annotated[int, Meta(ge=0, extra={"bits": 64, "signed": True})]
 I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 """finite: neither a level nor a time can be NaN or infinite"""
+MAX_USER_DATA = 255
+"""bytes; an uplink of mioty carries up to 245, a downlink up to 250, and the length of both is one byte"""
+MAX_TELEGRAM = 512
+"""bytes of a telegram of another MAC; wireless M-Bus with its checksums needs up to 291"""
+MAX_SUBPACKETS = 1024
+"""24 and about one for each byte of payload beyond ten, three times as many with repetition"""
+MAX_MODE = 64
+"""characters of ``profile`` and ``mode``, which are short names"""
+MAX_COUNTERS = 1024
+"""entries of one downlink, and MACs of one station"""
+
 Bytes4 = Annotated[list[Byte], Meta(min_length=4, max_length=4)]
 Bytes16 = Annotated[list[Byte], Meta(min_length=16, max_length=16)]
 Uuid = Annotated[list[SignedByte], Meta(min_length=16, max_length=16)]
+UserData = Annotated[list[Byte], Meta(max_length=MAX_USER_DATA)]
+Levels = Annotated[list[float], Meta(max_length=MAX_SUBPACKETS)]
+Mode = Annotated[str, Meta(max_length=MAX_MODE)]
 GeoLocation = Annotated[list[Number], Meta(min_length=3, max_length=3)]
 """[latitude in degrees, longitude in degrees, altitude in m]; never [0, 0, 0], which means unknown"""
 
@@ -87,10 +101,10 @@ class Subpackets(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
     look at them all would take a third of the time to decode it.
     """
 
-    snr: list[float]
-    rssi: list[float]
-    frequency: list[float]
-    phase: list[float] | None = None
+    snr: Levels
+    rssi: Levels
+    frequency: Levels
+    phase: Levels | None = None
 
 
 # -- Connect §5.3
@@ -195,7 +209,7 @@ class Att(Request, frozen=True, kw_only=True):
     snr: Number
     rssi: Number
     eqSnr: Number | None = None
-    profile: str | None = None
+    profile: Mode | None = None
     subpackets: Subpackets | None = None
     nonce: Bytes4
     sign: Bytes4
@@ -229,7 +243,7 @@ class Det(Request, frozen=True, kw_only=True):
     snr: Number
     rssi: Number
     eqSnr: Number | None = None
-    profile: str | None = None
+    profile: Mode | None = None
     subpackets: Subpackets | None = None
     sign: Bytes4
 
@@ -312,12 +326,12 @@ class UlData(Request, frozen=True, kw_only=True):
     snr: Number
     rssi: Number
     eqSnr: Number | None = None
-    profile: str | None = None
+    profile: Mode | None = None
     """such as eu1"""
-    mode: str | None = None
+    mode: Mode | None = None
     """ulp, ulp-rep or ulp-ll"""
     subpackets: Subpackets | None = None
-    userData: list[Byte]
+    userData: UserData
     format: Byte = 0
     dlOpen: bool
     """the end point opened its downlink window"""
@@ -342,8 +356,8 @@ class UlDataTx(Request, frozen=True, kw_only=True):
     nwkSnKey: Bytes16
     shAddr: U16
     packetCnt: U32
-    profile: str | None = None
-    userData: list[Byte]
+    profile: Mode | None = None
+    userData: UserData
     format: Byte = 0
 
 
@@ -365,8 +379,8 @@ class DlDataQue(Request, frozen=True, kw_only=True):
     queId: U64
     cntDepend: bool
     """userData holds one entry for each counter of packetCnt"""
-    packetCnt: list[U32] | None = None
-    userData: list[list[Byte]]
+    packetCnt: Annotated[list[U32], Meta(max_length=MAX_COUNTERS)] | None = None
+    userData: Annotated[list[UserData], Meta(max_length=MAX_COUNTERS)]
     """one entry if not cntDepend; none for a mere acknowledgement"""
     format: Byte = 0
     prio: Number = 0.0
@@ -490,7 +504,7 @@ class VmStatus(Request, frozen=True, kw_only=True, tag="vm.status"):
 class VmStatusRsp(Response, frozen=True, kw_only=True, tag="vm.statusRsp"):
     """These."""
 
-    macTypes: list[U32]
+    macTypes: Annotated[list[U32], Meta(max_length=MAX_COUNTERS)]
 
 
 class VmStatusCmp(Completion, frozen=True, kw_only=True, tag="vm.statusCmp"):
@@ -501,7 +515,7 @@ class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
     """A station received a telegram of another MAC; what it carries names its sender."""
 
     macType: Byte
-    userData: list[Byte]
+    userData: Annotated[list[Byte], Meta(max_length=MAX_TELEGRAM)]
     """starts with the first byte after the MAC type"""
     trxTime: U64
     """ns, counter of the transceiver"""

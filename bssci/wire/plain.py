@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import msgpack  # type: ignore[import-untyped]
 import msgspec
+
+from bssci.wire.errors import ErrorCode
 
 BROKEN = (
     ValueError,
@@ -23,6 +24,10 @@ BROKEN = (
 
 _MAX_ARRAY = 1 << 16
 """elements; what needs repair is small, and a hostile payload must not take long"""
+_TOO_LONG = "max_array_len"
+"""Stands in the error of msgpack for an array of more than ``_MAX_ARRAY`` elements."""
+_MAX_DIGITS = 400
+"""digits of an integer that are read; Python itself refuses some thousand, and no field holds twenty"""
 _WHITESPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -33,6 +38,8 @@ class Plain(NamedTuple):
     """the last value of each name; names that are no strings are left out"""
     fault: str | None = None
     """why ``fields`` may not be all"""
+    code: ErrorCode = ErrorCode.EPROTO
+    """of the fault"""
 
 
 def read_msgpack(payload: bytes) -> Plain:
@@ -50,22 +57,54 @@ def read_msgpack(payload: bytes) -> Plain:
             name, value = unpacker.unpack(), unpacker.unpack()
             if isinstance(name, str):
                 fields[name] = value
-    except BROKEN:
+    except BROKEN as error:
+        if _TOO_LONG in str(error) and _is_whole(payload):
+            return Plain(fields, f"an array has more than {_MAX_ARRAY} elements", ErrorCode.EINVAL)
         return Plain(fields, "the MessagePack map is malformed or incomplete")
     if unpacker.tell() != len(payload):
         return Plain(fields, "the payload goes on behind its MessagePack map")
     return Plain(fields)
 
 
+class _Anything(msgspec.Struct):
+    """A map of whatever names, none of whose values are looked at."""
+
+
+_skim = msgspec.msgpack.Decoder(_Anything).decode
+
+
+def _is_whole(payload: bytes) -> bool:
+    """Whether a MessagePack map is there to its end, as far as can be told without building it."""
+    try:
+        _skim(payload)
+    except BROKEN:
+        return False
+    return True
+
+
 def read_json(payload: bytes) -> Plain:
-    """Read the JSON object that ``payload`` is."""
+    """Read the JSON object that ``payload`` is; what is no UTF-8 in a text is replaced."""
     try:
         return Plain(msgspec.json.decode(payload, type=dict[str, Any]))
     except BROKEN:
         fields: dict[str, Any] = {}
-        with suppress(*BROKEN):  # what stands before the break is then in fields
+        try:
             _read_members(payload.decode(errors="replace"), fields)
-        return Plain(fields, "the JSON object is malformed or incomplete")
+            json.dumps(fields, ensure_ascii=False).encode()  # half a surrogate pair cannot be written again
+        except BROKEN:  # what stands before the break is in fields
+            return Plain(fields, "the JSON object is malformed or incomplete")
+        return Plain(fields)  # it holds nothing worse than numbers out of range and text that is no UTF-8
+
+
+def _parse_integer(digits: str) -> int:
+    return int(digits[:_MAX_DIGITS])
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_READ_VALUE = json.JSONDecoder(parse_int=_parse_integer, parse_constant=_refuse_constant).raw_decode
 
 
 def _read_members(text: str, fields: dict[str, Any]) -> None:
@@ -73,15 +112,17 @@ def _read_members(text: str, fields: dict[str, Any]) -> None:
 
     :raises ValueError: where it is malformed, after the members before.
     """
-    read = json.JSONDecoder().raw_decode
     separator, position = _expect(text, 0, "{")
     while separator in "{,":
-        name, position = read(text, position)
+        name, position = _READ_VALUE(text, position)
         _, position = _expect(text, position, ":")
-        value, position = read(text, position)
+        value, position = _READ_VALUE(text, position)
         separator, position = _expect(text, position, ",}")
-        if isinstance(name, str):
-            fields[name] = value
+        if not isinstance(name, str):
+            raise ValueError("a name is no string")
+        fields[name] = value
+    if position != len(text):
+        raise ValueError("the payload goes on behind its object")
 
 
 def _expect(text: str, position: int, allowed: str) -> tuple[str, int]:

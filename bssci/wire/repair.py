@@ -6,7 +6,7 @@ Used only after a strict decode has refused a payload. A field's annotation give
 declared               taken as well
 =====================  =====================================================================================
 anything               ``nil`` is an absent field
-int                    a float without fraction
+int                    a float without fraction; infinity and NaN are integers out of range
 int sent signed        a negative number of that many bits: the EUI -1 is ffffffffffffffff, the byte -1 is ff
 bool                   0 and 1
 list of bytes          MessagePack ``bin``
@@ -19,6 +19,7 @@ put right it returns as it is, for the conversion to name it; so too None.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,9 @@ from msgspec import inspect
 
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import CLASSES, Error, Message
+
+BEYOND = 1 << 65
+"""An integer that no field can hold; it stands for infinity and NaN, which are refused as out of range."""
 
 Mender = Callable[[Any], Any]
 Plan = dict[str, Mender]
@@ -39,7 +43,11 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return BEYOND
+        return int(value) if value.is_integer() else value
+    return value
 
 
 def _signed_integer(bits: int) -> Mender:

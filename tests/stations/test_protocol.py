@@ -24,6 +24,7 @@ from bssci.wire.messages import (
     Ping,
     PingRsp,
     Status,
+    Subpackets,
     UlDataRsp,
 )
 from tests.support.center import STATION
@@ -141,13 +142,17 @@ def test_what_was_whole_before_the_fault_is_kept(room: StationRoom, station: Cli
     assert len(room.house.uplinks()) == 1
 
 
+def levels(count: int) -> Subpackets:
+    return Subpackets(snr=[1.5] * count, rssi=[-99.5] * count, frequency=[868.1e6] * count)
+
+
 def test_the_largest_frame_is_configurable(make_room) -> None:
     room = make_room(limits=Limits(frame_size=2000))
     client = room.station()
     client.establish(STATION)
-    client.say(uplink(1, userData=[1] * 1500))
+    client.say(uplink(1, subpackets=levels(50)))
     assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
-    client.say(uplink(2, userData=[1] * 2500))
+    client.say(uplink(2, subpackets=levels(100)))
     room.advance(1)
     assert client.lost is not None
 
@@ -167,6 +172,10 @@ def without(name: str) -> dict[str, Any]:
         (pack(without("snr")), 71),
         (pack(map_of(uplink(1)) | {"snr": "loud"}), 71),
         (pack(map_of(uplink(1)) | {"packetCnt": -1}), 22),
+        (pack(map_of(uplink(1)) | {"rxTime": 1e20}), 22),
+        (pack(map_of(uplink(1)) | {"epEui": 1e20}), 22),
+        (pack(map_of(uplink(1)) | {"rxDuration": float("inf")}), 22),
+        (pack(map_of(uplink(1)) | {"userData": [1] * 100_000}), 22),
         (pack({"command": "no.such", "opId": 1}), 95),
         (pack({"command": "rc.reset", "opId": 1}), 95),
         (pack({"command": "status", "opId": 1}), 71),
@@ -179,6 +188,19 @@ def test_a_bad_message_costs_itself(station: Client, payload: bytes, code: int) 
     assert errors(station) == [(op_id, code)]
     station.say(ErrorAck(opId=op_id), uplink(2))
     assert station.take(UlDataRsp) == [UlDataRsp(opId=2)]
+    assert station.lost is None
+
+
+def test_a_bad_message_costs_none_beside_it_in_the_same_read(station: Client) -> None:
+    payloads = [
+        pack(map_of(uplink(1, packetCnt=1))),
+        pack(map_of(uplink(2)) | {"rxTime": 1e20}),
+        pack(map_of(uplink(3)) | {"epEui": 1e20}),
+        pack(map_of(uplink(4, packetCnt=2))),
+    ]
+    station.write(b"".join(map(encode_frame, payloads)))
+    assert errors(station) == [(2, 22), (3, 22)]
+    assert station.take(UlDataRsp) == [UlDataRsp(opId=1), UlDataRsp(opId=4)]
     assert station.lost is None
 
 

@@ -1,0 +1,463 @@
+"""What a field may hold, for every field of every message in both encodings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import inspect
+
+from bssci.wire.codec import Codec, Encoding
+from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.information import MAX_DEPTH, MAX_MAP, MAX_TEXT
+from bssci.wire.messages import (
+    CLASSES,
+    MAX_COUNTERS,
+    MAX_MODE,
+    MAX_SUBPACKETS,
+    MAX_TELEGRAM,
+    MAX_USER_DATA,
+    Con,
+    ConRsp,
+    Error,
+    Message,
+    Ping,
+    StatusRsp,
+)
+from tests.support.wire import connect, map_of, pack, uplink
+
+MSGPACK, JSON = Codec(Encoding.MESSAGEPACK), Codec(Encoding.JSON)
+BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
+OP_ID = 77
+
+UNSIGNED = {
+    64: "bsEui scEui epEui rxTime rxDuration time queId txTime trxTime sysTime",
+    32: "packetCnt lastPacketCnt pattNum crc macTypes vm.activate.macType vm.deactivate.macType",
+    24: "attachCnt",
+    16: "shAddr",
+    8: "nonce sign nwkSnKey userData format vm.ulData.macType carrSpace pattGrp snBsUuid snScUuid",
+}
+"""Bits of a field, or of each of its elements, as the specification names them."""
+TAKEN_SIGNED = {"bsEui", "scEui", "epEui", "snBsUuid", "snScUuid"}
+"""Fields that stations send as signed integers of the same width."""
+SIGNED = {"opId", "snBsOpId", "snScOpId", "code"}
+"""Signed integers of 64 bits."""
+
+
+class Field(NamedTuple):
+    """A number of a message, in a field or in a list in it."""
+
+    kind: type[Message]
+    name: str
+    path: tuple[str | int, ...]
+    integer: bool
+
+    @property
+    def range(self) -> range:
+        """The integers that are allowed."""
+        if self.name in SIGNED:
+            return range(-(2**63), 2**63)
+        [bits] = [
+            bits
+            for bits, names in UNSIGNED.items()
+            if self.name in names.split() or f"{command(self.kind)}.{self.name}" in names.split()
+        ]
+        return range(1 << bits)
+
+
+def command(kind: type[Message]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def fields_of(kind: type[Message]) -> list[inspect.Field]:
+    declared = inspect.type_info(kind)
+    assert isinstance(declared, inspect.StructType)
+    return list(declared.fields)
+
+
+def value_of(declared: inspect.Type) -> Any:
+    """A plain value of a type, with one element at least in every list."""
+    match declared:
+        case inspect.Metadata(type=inner):
+            return value_of(inner)
+        case inspect.UnionType(types=types):
+            return value_of(types[0] if not isinstance(types[0], inspect.NoneType) else types[1])
+        case inspect.LiteralType(values=values):
+            return values[-1]
+        case inspect.ListType(item_type=item, min_length=least):
+            return [value_of(item)] * (least or 1)
+        case inspect.StructType(fields=fields):
+            return {field.encode_name: value_of(field.type) for field in fields}
+        case inspect.DictType():
+            return {"a": 1}
+        case inspect.StrType():
+            return "a"
+        case inspect.BoolType():
+            return True
+        case inspect.FloatType():
+            return 1.5
+    return 1
+
+
+def whole(kind: type[Message]) -> dict[str, Any]:
+    """A message of a class with all its fields."""
+    fields = {field.encode_name: value_of(field.type) for field in fields_of(kind)}
+    return fields | {"command": command(kind), "opId": OP_ID}
+
+
+def numbers(kind: type[Message]) -> Iterator[Field]:
+    for field in fields_of(kind):
+        yield from _numbers(kind, field.encode_name, (field.encode_name,), field.type)
+
+
+def _numbers(
+    kind: type[Message], name: str, path: tuple[str | int, ...], declared: inspect.Type
+) -> Iterator[Field]:
+    match declared:
+        case inspect.Metadata(type=inner):
+            yield from _numbers(kind, name, path, inner)
+        case inspect.UnionType(types=types):
+            for inner in types:
+                yield from _numbers(kind, name, path, inner)
+        case inspect.ListType(item_type=item):
+            yield from _numbers(kind, name, (*path, 0), item)
+        case inspect.StructType(fields=fields):
+            for field in fields:
+                yield from _numbers(kind, field.encode_name, (*path, field.encode_name), field.type)
+        case inspect.IntType() | inspect.FloatType():
+            yield Field(kind, name, path, isinstance(declared, inspect.IntType))
+
+
+NUMBERS = [number for kind in CLASSES for number in numbers(kind)]
+INTEGERS = [number for number in NUMBERS if number.integer]
+FLOATS = [number for number in NUMBERS if not number.integer and number.path[0] != "subpackets"]
+
+
+def of_each_message(fields: list[Field]) -> pytest.MarkDecorator:
+    """Give a test the fields of one message at a time."""
+    kinds = list(dict.fromkeys(field.kind for field in fields))
+    of_kind = [[field for field in fields if field.kind is kind] for kind in kinds]
+    return pytest.mark.parametrize("fields", of_kind, ids=[kind.__name__ for kind in kinds])
+
+
+def written(codec: Codec, plain: object) -> bytes:
+    return pack(plain) if codec is MSGPACK else json.dumps(plain).encode()
+
+
+def spoiled(codec: Codec, field: Field, value: object, literal: str | None = None) -> bytes:
+    """A whole message whose one number is another value; ``literal`` is JSON for what Python cannot write."""
+    plain = whole(field.kind)
+    place: Any = plain
+    for step in field.path[:-1]:
+        place = place[step]
+    place[field.path[-1]] = "@" if literal else value
+    return written(codec, plain).replace(b'"@"', (literal or "").encode())
+
+
+def read(message: Message, field: Field) -> Any:
+    value: Any = message
+    for step in field.path:
+        value = value[step] if isinstance(step, int) else getattr(value, step)
+    return value
+
+
+def refusal(codec: Codec, payload: bytes) -> ProtocolError:
+    with pytest.raises(ProtocolError) as caught:
+        codec.decode(payload)
+    return caught.value
+
+
+def assert_out_of_range(codec: Codec, field: Field, payload: bytes) -> None:
+    error = refusal(codec, payload)
+    assert error.code == ErrorCode.EINVAL, error.message
+    assert field.name in error.message
+    assert error.command == command(field.kind)
+    if field.name != "opId":
+        assert error.op_id == OP_ID
+
+
+def test_the_table_names_every_integer_once() -> None:
+    assert len(INTEGERS) > 100
+    for field in INTEGERS:
+        assert field.range
+
+
+@BOTH
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_a_whole_message_is_taken(kind: type[Message], codec: Codec) -> None:
+    assert type(codec.decode(written(codec, whole(kind)))) is kind
+
+
+@BOTH
+@of_each_message(INTEGERS)
+def test_the_bounds_of_an_integer(fields: list[Field], codec: Codec) -> None:
+    for field in fields:
+        for value in (field.range[0], field.range[-1]):
+            message = codec.decode(spoiled(codec, field, value))
+            assert read(message, field) == value
+            assert codec.decode(codec.encode_payload(message)) == message
+
+
+@BOTH
+@of_each_message(INTEGERS)
+def test_an_integer_out_of_range(fields: list[Field], codec: Codec) -> None:
+    for field in fields:
+        beyond: list[float] = [1e20, -1e20, 1e308, -1e308, 2.0**64, -(2.0**64)]
+        for value in (field.range[0] - 1, field.range[-1] + 1):
+            is_tolerated = field.name in TAKEN_SIGNED and value == -1
+            if not is_tolerated and (codec is JSON or -(2**63) <= value < 2**64):
+                beyond.append(value)
+        for number in beyond:
+            assert_out_of_range(codec, field, spoiled(codec, field, number))
+
+
+@of_each_message(INTEGERS)
+def test_an_integer_that_is_not_finite(fields: list[Field]) -> None:
+    for field in fields:
+        for value in (float("nan"), float("inf"), float("-inf")):
+            assert_out_of_range(MSGPACK, field, spoiled(MSGPACK, field, value))
+
+
+@pytest.mark.parametrize("literal", ["1e400", "-1e400", "1" + "0" * 30, "-1" + "0" * 5000, "9" * 5000])
+def test_an_integer_that_only_json_can_write(literal: str) -> None:
+    for field in INTEGERS:
+        assert_out_of_range(JSON, field, spoiled(JSON, field, None, literal))
+
+
+@BOTH
+def test_signed_euis_and_uuid_bytes(codec: Codec) -> None:
+    for field in INTEGERS:
+        if field.name in TAKEN_SIGNED:
+            half = (field.range[-1] + 1) // 2
+            assert read(codec.decode(spoiled(codec, field, -1)), field) == field.range[-1]
+            assert read(codec.decode(spoiled(codec, field, -half)), field) == half
+            assert_out_of_range(codec, field, spoiled(codec, field, float(-half * 4)))
+
+
+@of_each_message(FLOATS)
+def test_a_number_that_is_not_finite(fields: list[Field]) -> None:
+    for field in fields:
+        for value in (float("nan"), float("inf"), float("-inf")):
+            assert_out_of_range(MSGPACK, field, spoiled(MSGPACK, field, value))
+        for literal in ("1e400", "-1e400", "9" * 5000):
+            assert_out_of_range(JSON, field, spoiled(JSON, field, None, literal))
+        for literal in ("NaN", "Infinity"):  # is no JSON
+            error = refusal(JSON, spoiled(JSON, field, None, literal))
+            assert (error.code, error.op_id) == (ErrorCode.EPROTO, OP_ID)
+
+
+@of_each_message([field for field in NUMBERS if field.name != "opId"])
+def test_what_is_no_number(fields: list[Field]) -> None:
+    for field in fields:
+        for codec in (MSGPACK, JSON):
+            values: tuple[object, ...] = ("1", True, {}, [[1]])
+            for value in values:
+                error = refusal(codec, spoiled(codec, field, value))
+                assert (error.code, error.op_id) == (ErrorCode.EPROTO, OP_ID)
+
+
+@pytest.mark.parametrize(
+    "inserted",
+    [b"\xc7\x01\x05x", b"\xd6\xff\x00\x00\x00\x01", b"\xc7\x0c\xff" + b"\xff" * 12],
+    ids=["unknown", "timestamp", "timestamp out of range"],
+)
+def test_a_messagepack_extension_in_any_field(inserted: bytes) -> None:
+    for kind in CLASSES:
+        for field in fields_of(kind):
+            if field.encode_name != "opId":
+                payload = pack(whole(kind) | {field.encode_name: "@@@@"}).replace(pack("@@@@"), inserted)
+                error = refusal(MSGPACK, payload)
+                assert error.code in (ErrorCode.EPROTO, ErrorCode.EINVAL)
+                assert error.op_id == OP_ID
+
+
+# Lengths
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("ulData", MAX_USER_DATA), ("ulDataTx", MAX_USER_DATA), ("vm.ulData", MAX_TELEGRAM)],
+)
+def test_user_data_is_no_longer_than_what_can_be_sent(name: str, most: int, codec: Codec) -> None:
+    [kind] = [kind for kind in CLASSES if command(kind) == name]
+    assert codec.decode(written(codec, whole(kind) | {"userData": [1] * most}))
+    for length in (most + 1, 70_000, 1_000_000):
+        error = refusal(codec, written(codec, whole(kind) | {"userData": [1] * length}))
+        assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
+
+
+def test_long_user_data_as_bin_and_before_the_op_id() -> None:
+    for data in (bytes(256), bytes(1_000_000), [1] * 1_000_000):
+        fields = map_of(uplink(OP_ID))
+        error = refusal(
+            MSGPACK, pack({"userData": data} | {k: v for k, v in fields.items() if k != "userData"})
+        )
+        assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
+
+
+@BOTH
+def test_the_entries_of_a_downlink_are_bounded(codec: Codec) -> None:
+    plain = whole(next(kind for kind in CLASSES if command(kind) == "dlDataQue"))
+    assert codec.decode(written(codec, plain | {"userData": [[1] * MAX_USER_DATA]}))
+    too_many = {"userData": [[1]] * (MAX_COUNTERS + 1), "packetCnt": [1] * (MAX_COUNTERS + 1)}
+    for changes in ({"userData": [[1] * (MAX_USER_DATA + 1)]}, too_many):
+        assert refusal(codec, written(codec, plain | changes)).code == ErrorCode.EINVAL
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["att", "det", "ulData", "vm.ulData"])
+def test_subpackets_are_bounded(name: str, codec: Codec) -> None:
+    [kind] = [kind for kind in CLASSES if command(kind) == name]
+    for count, is_allowed in ((MAX_SUBPACKETS, True), (MAX_SUBPACKETS + 1, False), (70_000, False)):
+        levels = dict.fromkeys(("snr", "rssi", "frequency", "phase"), [1.5] * count)
+        payload = written(codec, whole(kind) | {"subpackets": levels})
+        if is_allowed:
+            assert codec.decode(payload)
+        else:
+            error = refusal(codec, payload)
+            assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "field"), [("att", "profile"), ("det", "profile"), ("ulData", "mode"), ("ulData", "profile")]
+)
+def test_the_names_of_modes_are_short(name: str, field: str, codec: Codec) -> None:
+    [kind] = [kind for kind in CLASSES if command(kind) == name]
+    assert codec.decode(written(codec, whole(kind) | {field: "x" * MAX_MODE}))
+    for length in (MAX_MODE + 1, 1_000_000):
+        error = refusal(codec, written(codec, whole(kind) | {field: "x" * length}))
+        assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
+
+
+@BOTH
+def test_texts_are_cut(codec: Codec) -> None:
+    texts = ("vendor", "model", "name", "swVersion")
+    long = "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 100_000
+    for plain in (map_of(connect()), whole(ConRsp)):
+        message = codec.decode(written(codec, plain | dict.fromkeys(texts, long)))
+        assert {getattr(message, name) for name in texts} == {long[:MAX_TEXT]}
+    for kind in (StatusRsp, Error):
+        message = codec.decode(written(codec, whole(kind) | {"message": long}))
+        assert isinstance(message, StatusRsp | Error) and message.message == long[:MAX_TEXT]
+
+
+@BOTH
+def test_no_error_text_is_long(codec: Codec) -> None:
+    plain = whole(next(kind for kind in CLASSES if command(kind) == "dlDataRes"))
+    assert len(refusal(codec, written(codec, plain | {"result": "x" * 100_000})).message) <= 200
+
+
+# Maps
+
+
+def nested(depth: int) -> Any:
+    return {"a": nested(depth - 1)} if depth else 1
+
+
+MAPS: list[tuple[Any, Any]] = [
+    ({"a": {"b": [1, 2.5, None, True, "x"]}}, {"a": {"b": [1, 2.5, None, True, "x"]}}),
+    ({"a": "x" * 1000}, {"a": "x" * MAX_TEXT}),
+    ({"a": 1, "b": "x" * 190, "c": [0] * 5000, "d": 2}, {"a": 1, "b": "x" * 190}),
+    ({str(number): number for number in range(100_000)}, None),
+    ({"a": nested(MAX_DEPTH - 2)}, {"a": nested(MAX_DEPTH - 2)}),
+    ({"a": nested(MAX_DEPTH), "b": 1}, {"b": 1}),
+    ({"a": nested(400), "b": 1}, {"b": 1}),
+    ({"a": [[[[]]]] * 100_000}, {}),
+    ({"a": 2**64 - 1, "b": -(2**63)}, {"a": 2**64 - 1, "b": -(2**63)}),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(("sent", "kept"), MAPS, ids=range(len(MAPS)))
+def test_a_map_is_cut(sent: Any, kept: Any, codec: Codec) -> None:
+    for plain, name in ((map_of(connect()), "info"), (whole(ConRsp), "info"), (whole(StatusRsp), "config")):
+        found = getattr(codec.decode(written(codec, plain | {name: sent})), name)
+        assert len(msgspec.json.encode(found)) <= 2 * MAX_MAP
+        if kept is not None:
+            assert found == kept
+
+
+def test_bin_in_a_map_is_a_list_of_integers() -> None:
+    message = MSGPACK.decode(pack(map_of(connect()) | {"info": {"mac": b"\x00\xff", 7: 1}}))
+    assert isinstance(message, Con) and message.info == {"mac": [0, 255]}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_in_a_map_is_finite(value: float) -> None:
+    for within in ({"a": value}, {"a": [value]}, {"a": {"b": value}}):
+        error = refusal(MSGPACK, pack(map_of(connect()) | {"info": within}))
+        assert (error.code, error.op_id) == (ErrorCode.EINVAL, 0)
+
+
+@pytest.mark.parametrize("literal", ["1e400", "1" + "0" * 30, "-9223372036854775809", "9" * 5000])
+def test_an_integer_in_a_map_has_64_bits(literal: str) -> None:
+    payload = written(JSON, map_of(connect()) | {"info": {"a": "@"}}).replace(b'"@"', literal.encode())
+    assert (refusal(JSON, payload).code, refusal(JSON, payload).op_id) == (ErrorCode.EINVAL, 0)
+
+
+# Whatever the value is
+
+_leaf = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=300)
+    | st.binary(max_size=600)
+)
+_anything = st.recursive(
+    _leaf,
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text(max_size=3) | st.integers(0, 9) | st.binary(max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def _check(codec: Codec, payload: bytes, op_id: int) -> None:
+    try:
+        message = codec.decode(payload)
+    except ProtocolError as error:
+        assert error.code in (ErrorCode.EINVAL, ErrorCode.EPROTO)
+        assert error.op_id == op_id
+        assert len(error.message) <= 200
+        return
+    for encode, decode in (
+        (MSGPACK.encode_payload, MSGPACK.decode),
+        (JSON.encode_payload, JSON.decode),
+    ):
+        _same_again(message, encode, decode)
+    for field in numbers(type(message)):
+        if field.integer and len(field.path) == 1 and (value := getattr(message, field.name)) is not None:
+            assert type(value) is int and value in field.range
+
+
+def _same_again(
+    message: Message, encode: Callable[[Message], bytes], decode: Callable[[bytes], Message]
+) -> None:
+    encoded = encode(message)
+    assert encode(decode(encoded)) == encoded
+
+
+@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@given(st.sampled_from([kind for kind in CLASSES if kind is not Ping]), st.data())
+def test_any_value_in_any_field(kind: type[Message], data: st.DataObject) -> None:
+    plain = whole(kind)
+    for name in data.draw(
+        st.sets(st.sampled_from(sorted(plain.keys() - {"command", "opId"}) or ["x"]), min_size=1)
+    ):
+        plain[name] = data.draw(_anything)
+    _check(MSGPACK, pack(plain), OP_ID)
+    try:
+        as_json = json.dumps(plain, allow_nan=True)
+    except TypeError:  # bytes
+        return
+    _check(JSON, as_json.encode(), OP_ID)

@@ -138,6 +138,15 @@ class SinkConformance:
             assert sink.set_aside.last_reason, "set_aside.last_reason is empty"
         arrived(bench, [first, last])
 
+    async def test_what_is_set_aside_is_counted_once(self, bench: SinkBench) -> None:
+        batch = [uplink(1), bench.refused_event(), uplink(2)]
+        async with running(bench) as sink:
+            async with broken(bench):
+                outcome = await attempted(bench, sink, batch)
+            await (taken_after(bench, sink, outcome, batch) if outcome else fired(bench, outcome))
+            assert sink.set_aside.count == 1, f"set_aside.count is {sink.set_aside.count}"
+        arrived(bench, uplinks(2))
+
     async def test_a_batch_that_comes_again_is_taken_again(self, bench: SinkBench) -> None:
         batch = uplinks(3)
         async with running(bench) as sink:

@@ -206,6 +206,14 @@ class Uncounted(Good):
             super().keep(event)
 
 
+class CountsEachTime(Good):
+    def deliver(self, batch):
+        for event in batch:
+            if self.store.away and isinstance(event, Uplink) and event.best.profile == REFUSED:
+                self.set_aside.add(event, "no")
+        return super().deliver(batch)
+
+
 class NeedsOther(Good):
     def start(self):
         if self.store.away and not self.trouble:
@@ -237,6 +245,7 @@ FAULTS = [
     (Resends, "it_stops_while_it_delivers", "counts as delivered"),
     (StopsAll, "an_event_that_is_refused_for_good_is_set_aside", "not this one"),
     (Uncounted, "an_event_that_is_refused_for_good_is_set_aside", "set_aside.count is 0"),
+    (CountsEachTime, "what_is_set_aside_is_counted_once", "set_aside.count is 2"),
     (NeedsOther, "it_starts_while_the_other_side_is_away", "and yet"),
 ]
 

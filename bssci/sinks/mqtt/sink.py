@@ -120,15 +120,18 @@ class MqttSink:
             waiting: Deferred[None] = Deferred()
             self._waiting.append(waiting)
             await waiting
-        messages = [self._message(event) for event in batch]
-        await self._client.publish([message for message in messages if message is not None])
-
-    def _message(self, event: AnyEvent) -> Message | None:
-        try:
-            return payloads.message(self._base_topic, event)
-        except Exception as error:
-            self.set_aside.add(event, f"it cannot be written as JSON: {error}")
-            return None
+        messages: list[Message] = []
+        refused: list[tuple[AnyEvent, str]] = []
+        for event in batch:
+            try:
+                message = payloads.message(self._base_topic, event)
+            except Exception as error:
+                refused.append((event, f"it cannot be written as JSON: {error}"))
+            else:
+                messages += [message] if message is not None else []
+        await self._client.publish(messages)
+        for event, reason in refused:
+            self.set_aside.add(event, reason)
 
     def stop(self) -> Deferred[None]:
         return ensureDeferred(self._stop())

@@ -1,0 +1,5 @@
+"""Offers the sink ``file``."""
+
+from bssci.sinks.file import FileSinkFactory
+
+file = FileSinkFactory()

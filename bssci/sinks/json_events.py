@@ -1,0 +1,80 @@
+"""Batches of events as JSON objects: those of the wanted kinds, and those that cannot be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from bssci.model import AnyEvent
+from bssci.model.event_json import event_json, kind_of
+from bssci.settings.parsers import Parser
+from bssci.sinks.set_aside import SetAside
+
+Value = TypeVar("Value")
+
+KINDS = tuple(str(each.__struct_config__.tag) for each in get_args(AnyEvent))
+"""kinds of events that this version knows"""
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class EncodedEvent:
+    """An event and its JSON object, without a line break in it."""
+
+    event: Any
+    json: bytes
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """What of a batch is to be written, in its order, and what cannot be, with the reason."""
+
+    events: Sequence[EncodedEvent]
+    refused: Sequence[tuple[Any, str]]
+
+    def set_aside(self, by: SetAside) -> None:
+        """Count what cannot be written: once the rest is taken, so that no repetition counts it twice."""
+        for event, reason in self.refused:
+            by.add(event, reason)
+
+
+def encode_batch(batch: Sequence[Any], kinds: frozenset[str]) -> EncodedBatch:
+    """Encode each event on its own.
+
+    :param kinds: kinds of events that are wanted; empty: all, also those that are yet unknown.
+    """
+    events: list[EncodedEvent] = []
+    refused: list[tuple[Any, str]] = []
+    for event in batch:
+        try:
+            if not kinds or kind_of(event) in kinds:
+                events.append(EncodedEvent(event, _encode(event_json(event))))
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            refused.append((event, f"it cannot be written as JSON: {error}"))
+    return EncodedBatch(events, refused)
+
+
+def parse_kinds(text: str) -> frozenset[str]:
+    """The kinds of events that a setting names, separated by commas; none: all kinds.
+
+    :raises ValueError: a kind is unknown.
+    """
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    if not names <= frozenset(KINDS):
+        raise ValueError(f"allowed are empty for all kinds of events, or of {', '.join(KINDS)}")
+    return names
+
+
+def reader(parser: Parser[Value]) -> Callable[[str], Value]:
+    """Return ``parser`` as a sink's setting wants it: its error says what is allowed."""
+
+    def parse(text: str) -> Value:
+        try:
+            return parser.parse(text)
+        except ValueError:
+            raise ValueError(f"allowed is {parser.allowed}") from None
+
+    return parse

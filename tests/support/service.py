@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -76,8 +77,11 @@ class ServiceProcess:
         """Write endpoints.json."""
         (self.directory / "endpoints.json").write_text(json.dumps(list(entries)))
 
-    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
-        """``twistd`` with these arguments."""
+    def spawn(self, *arguments: str, inherited: Iterable[int] = ()) -> subprocess.Popen[str]:
+        """``twistd`` with these arguments.
+
+        :param inherited: file descriptors that it keeps open, a daemon too.
+        """
         lines = [f"{name}={value}\n" for name, value in self.settings.items()]
         (self.directory / ".env").write_text("".join(lines))
         clean = {name: value for name, value in os.environ.items() if name not in self.settings}
@@ -89,12 +93,21 @@ class ServiceProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            pass_fds=tuple(inherited),
         )
 
     def fail(self, *arguments: str) -> tuple[int, str]:
-        """Exit status and standard error of a start that is expected to fail."""
-        process = self.spawn(*(arguments or ("-n", "--pidfile=", "bssci")))
-        _, said = process.communicate(timeout=PATIENCE)
+        """Exit status and standard error of a start that is expected to fail, after its last process."""
+        alive, held = os.pipe()
+        try:
+            process = self.spawn(*(arguments or ("-n", "--pidfile=", "bssci")), inherited=[held])
+        finally:
+            os.close(held)
+        with os.fdopen(alive, "rb") as last:
+            _, said = process.communicate(timeout=PATIENCE)
+            # A daemon tells its parent before it has tidied up; the pipe ends with the last process of them.
+            ended, _, _ = select.select([last], [], [], PATIENCE)
+            assert ended, "a process of the failed start is still there"
         return process.returncode, said
 
     async def start(self) -> None:

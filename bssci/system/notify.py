@@ -1,0 +1,95 @@
+"""What a service tells the service manager that started it: systemd's ``sd_notify`` and its watchdog.
+
+The protocol is a datagram of ``NAME=value`` lines to the socket that ``NOTIFY_SOCKET`` names. Outside of
+systemd the variable is not set, and every call here does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from twisted.logger import Logger
+
+MICROSECONDS = 1_000_000
+
+_log = Logger()
+
+Send = Callable[[str, bytes], None]
+
+
+class ServiceManager:
+    """The service manager as seen from the service.
+
+    :param environ: the environment of the process.
+    :param pid: of the process: what is addressed to another process, such as our parent, is not taken.
+    :param send: sends a datagram to an address; raises OSError.
+    """
+
+    def __init__(self, environ: Mapping[str, str], pid: int, send: Send | None = None) -> None:
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        self._send = send or send_datagram
+        self.watchdog_interval = _watchdog_interval(environ, pid)
+        """Seconds between two signs of life; None if none are asked for."""
+
+    def ready(self, status: str = "") -> None:
+        """Tell that the service serves; units that wait for it may start."""
+        self._tell("READY=1", *_status(status))
+
+    def reloading(self) -> None:
+        """Tell that settings are being read again; :meth:`ready` tells the end of it."""
+        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self, status: str = "") -> None:
+        """Tell that the stop has begun."""
+        self._tell("STOPPING=1", *_status(status))
+
+    def status(self, text: str) -> None:
+        """Show a line in ``systemctl status``."""
+        self._tell(*_status(text))
+
+    def alive(self) -> None:
+        """Give a sign of life: without one for ``WatchdogSec=`` the service is killed and started again."""
+        self._tell("WATCHDOG=1")
+
+    def _tell(self, *lines: str) -> None:
+        if not self._address or not lines:
+            return
+        try:
+            self._send(self._address, "\n".join(lines).encode())
+        except OSError as error:
+            # The service works without; systemd shows for itself what it misses.
+            _log.warn("service manager not told {lines} {error}", lines=lines, error=error.strerror)
+
+
+def send_datagram(address: str, data: bytes) -> None:
+    """Send a datagram to a Unix socket without waiting; ``@`` in front stands for the abstract namespace.
+
+    :raises OSError: it cannot be sent now.
+    """
+    target = "\0" + address[1:] if address.startswith("@") else address
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+        out.sendto(data, socket.MSG_DONTWAIT, target)
+
+
+def _status(text: str) -> tuple[str, ...]:
+    return (f"STATUS={' '.join(text.split())}",) if text else ()
+
+
+def _watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
+    microseconds = _number(environ.get("WATCHDOG_USEC"))
+    if not microseconds or environ.get("WATCHDOG_PID", str(pid)) != str(pid):
+        return None
+    # Half of the time that is left, as sd_watchdog_enabled(3) advises.
+    return microseconds / MICROSECONDS / 2
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+def service_manager() -> ServiceManager:
+    """The service manager of this process."""
+    return ServiceManager(os.environ, os.getpid())

@@ -8,12 +8,21 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
+import tomllib
+import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from bssci import __version__
+
 ROOT = Path(__file__).parent.parent
-SOURCES = ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "Makefile", "bssci", "twisted")
+SOURCES = (
+    "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE", "Makefile",
+    "bssci", "twisted", "deploy",
+)  # fmt: skip
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(60)]
@@ -92,6 +101,36 @@ def test_an_installed_package_works(way: str, checkout: Path, environment: Path,
 def test_an_editable_install_works(checkout: Path, environment: Path) -> None:
     install(environment, "--editable", checkout)
     works(environment, checkout)
+
+
+def test_a_wheel_says_what_it_is_and_under_which_licence(checkout: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(build("wheel", checkout, tmp_path)) as wheel:
+        names = wheel.namelist()
+        (found,) = [name for name in names if name.endswith(".dist-info/METADATA")]
+        metadata = message_from_bytes(wheel.read(found))
+    assert [name for name in names if name.endswith("/LICENSE")]
+    assert metadata["Name"] == "bssci" and metadata["Version"] == __version__
+    assert metadata["License"] == "Apache-2.0" and metadata["License-File"] == "LICENSE"
+    assert metadata["Requires-Python"] == ">=3.11"
+    for field in ("Author", "Summary", "Keywords"):
+        assert metadata[field], field
+    classifiers = metadata.get_all("Classifier")
+    assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13, 14)} <= set(classifiers)
+
+
+def test_an_sdist_holds_what_an_operator_needs(checkout: Path, tmp_path: Path) -> None:
+    with tarfile.open(build("sdist", checkout, tmp_path)) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    deploy = {str(path.relative_to(checkout)) for path in (checkout / "deploy").rglob("*") if path.is_file()}
+    assert deploy and {"LICENSE", "CHANGELOG.md", "README.md", "Makefile"} | deploy <= names
+
+
+def test_the_version_stands_in_one_place() -> None:
+    config = configparser.RawConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert config["metadata"]["version"] == "attr: bssci.__version__"
+    assert "version" not in tomllib.loads((ROOT / "pyproject.toml").read_text()).get("project", {})
+    assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_every_package_is_listed() -> None:

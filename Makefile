@@ -39,13 +39,16 @@ bench: $(VENV)/.installed-test system-parts
 docs: $(VENV)/.installed-broker
 	$(BIN)/python -m bssci.settings.table > docs/settings.md
 
-# Some tests talk to the broker mosquitto or drive the browser chromium. What cannot be had is named here, and
+# Some tests talk to the broker mosquitto, drive the browser chromium or try the examples of deploy/. What cannot be had is named here, and
 # the tests that need it are skipped and named in the summary.
 system-parts:
 	@PATH="$$PATH:/usr/sbin"; missing=; \
 	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
 	command -v mosquitto_sub >/dev/null || missing="$$missing mosquitto-clients"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
+	command -v logrotate >/dev/null || missing="$$missing logrotate"; \
 	test -n "$$missing" || exit 0; \
 	if [ "$$(id -u)" = 0 ]; then root=; elif sudo -n true 2>/dev/null; then root="sudo -n"; else root=no; fi; \
 	if [ "$$root" != no ] && command -v apt-get >/dev/null; then \

@@ -50,15 +50,7 @@ class RunningService:
         self.url = f"http://127.0.0.1:{self._web_port}"
 
     def __enter__(self) -> RunningService:
-        made = subprocess.run(
-            [sys.executable, "-m", "bssci.cli", "init"],
-            cwd=self.directory,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        found = re.search(r"user (\S+), password (\S+)", made.stdout + made.stderr)
+        found = re.search(r"user (\S+), password (\S+)", self.command("init"))
         assert found, "bssci init told no password"
         self.user, self.password = found[1], found[2]
         ports = {"web": self._web_port, "listen": self.listen_port, "mqtt": self._mqtt_port}
@@ -72,6 +64,18 @@ class RunningService:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def command(self, *arguments: str) -> str:
+        """What a sub-command of ``bssci`` prints; it must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "bssci.cli", *arguments],
+            cwd=self.directory,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout
 
     def simulate(self, name: str, bundle: Path, station: str) -> None:
         """Begin a base station that hears :data:`SENSOR`."""

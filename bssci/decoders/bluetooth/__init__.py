@@ -1,1 +1,0 @@
-"""Formats of Bluetooth Low Energy advertisements. Each module reads one; ``formats`` lists them."""

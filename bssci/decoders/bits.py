@@ -1,0 +1,88 @@
+"""Fields of any number of bits: how the bits of a field become a value.
+
+A field is cut out of the payload as an unsigned integer, most significant bit first. In a little-endian field
+of several bytes, bytes are swapped; bits that do not fill a byte stand last and count most.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+
+Value = int | float | str
+"""bool is an int"""
+Interpret = Callable[[int], Value]
+"""of the bits of one field as an unsigned integer"""
+
+LARGEST = 64
+"""bits of a number"""
+FLOATS = {16: ">e", 32: ">f", 64: ">d"}
+"""sizes in bits"""
+
+
+def cut(data: bytes, first: int, size: int) -> int:
+    """``size`` bits from bit ``first`` on, 0 being the highest of the first byte, as an unsigned integer.
+
+    :raises IndexError: the data ends before.
+    """
+    shift = len(data) * 8 - first - size
+    if shift < 0:
+        raise IndexError
+    return int.from_bytes(data) >> shift & (1 << size) - 1
+
+
+def swapped(size: int) -> Interpret | None:
+    """What turns a little-endian field of so many bits into its number; None: nothing."""
+    if size <= 8:
+        return None
+    whole, rest = divmod(size, 8)
+    if rest == 0:
+        return lambda bits: int.from_bytes(bits.to_bytes(whole), "little")
+    mask = (1 << rest) - 1
+    return lambda bits: (
+        int.from_bytes((bits >> rest).to_bytes(whole), "little") | (bits & mask) << (size - rest)
+    )
+
+
+def signed(size: int) -> Interpret:
+    """Two's complement."""
+    sign, range_ = 1 << size - 1, 1 << size
+    return lambda bits: bits - range_ if bits & sign else bits
+
+
+def floating(size: int) -> Interpret:
+    """IEEE 754; see :data:`FLOATS`. May be NaN or infinite."""
+    layout, length = struct.Struct(FLOATS[size]), size // 8
+    return lambda bits: layout.unpack(bits.to_bytes(length))[0]
+
+
+def boolean(bits: int) -> bool:
+    """Whether any bit is set."""
+    return bits != 0
+
+
+def octets(size: int) -> Interpret:
+    """Bytes as hexadecimal digits."""
+    length = size // 8
+    return lambda bits: bits.to_bytes(length).hex()
+
+
+def text(size: int) -> Interpret:
+    """UTF-8 up to the first zero byte; what is no UTF-8 is replaced."""
+    length = size // 8
+    return lambda bits: bits.to_bytes(length).split(b"\0", 1)[0].decode("utf-8", "replace")
+
+
+def is_number(value: Value) -> bool:
+    """Whether a float is one: a sensor sends NaN for what it could not measure."""
+    return math.isfinite(value)  # type: ignore[arg-type]
+
+
+def after_swap(swap: Interpret | None, then: Interpret | None) -> Interpret | None:
+    """Both, one after the other; None if there is neither."""
+    if swap is None:
+        return then
+    if then is None:
+        return swap
+    return lambda bits: then(swap(bits))  # type: ignore[arg-type]

@@ -1,0 +1,251 @@
+"""One payload format of a blueprint, compiled: where each field's bits are and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import NamedTuple
+
+import msgspec
+
+from bssci.decoders.bits import Interpret, Value, is_number
+from bssci.decoders.expressions import Evaluate, Number, fault
+from bssci.decoders.interfaces import DecodeError
+from bssci.decoders.quantities import Rule
+from bssci.model import Reading
+
+DECIMALS = 10
+"""of computed values: 22.1, not 22.099999999999966"""
+_LARGEST = 2**64
+
+
+class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a decoder made of one field, for people who try a payload out."""
+
+    name: str
+    """as the vendor calls it"""
+    first_bit: int | None = None
+    """0 is the highest bit of the first byte; None for what is computed of other fields"""
+    bits: int = 0
+    raw: int | None = None
+    """the bits as an unsigned integer, as they stand in the payload; None if there are more than 64"""
+    reading: Reading | None = None
+    """None: hidden, or the sensor sent "not a number" """
+    absent: bool = False
+    """its condition is not met, so it takes no bits; or what it is computed of is not there"""
+
+
+class Step(NamedTuple):
+    """One field."""
+
+    name: str
+    size: int
+    """bits; 0 for a virtual one"""
+    mask: int
+    offset: int | None
+    """bit at which it begins; None: where the one before ends"""
+    interpret: Interpret | None
+    """None: the unsigned integer as it is"""
+    condition: Evaluate | None
+    compute: Evaluate | None
+    """None: the value as it is"""
+    enum: Mapping[Number, Value] | None
+    """words for numbers"""
+    out_name: str | None
+    """of the reading; None: hidden"""
+    out_unit: str | None
+    convert: Callable[[Value], Value] | None
+    """into the unit of the table of quantities; None: the value as it is"""
+    rule: Rule
+    may_be_nan: bool
+    alone: bool
+    """no other field has its name"""
+
+
+class Taken(NamedTuple):
+    """What a field took of a payload."""
+
+    step: Step
+    end: int
+    """the bit behind it"""
+    raw: int
+    before: int
+    """number of readings that were there before"""
+
+
+class Layout:
+    """The fields of one format in the order of their bits, then the virtual ones.
+
+    :param number: the telegram's format byte.
+    :param encrypted: number of the application layer's cipher: what it encrypts is not read.
+    """
+
+    def __init__(
+        self, number: int, name: str, steps: Sequence[Step], virtual: Sequence[Step] = (), encrypted: int = 0
+    ) -> None:
+        self.number = number
+        self.name = name
+        self.steps = steps
+        self.virtual = virtual
+        self.encrypted = encrypted
+        # Plain tuples: Python takes these apart several times faster than named ones.
+        self._rows = tuple(
+            (
+                step, step.name, step.size, step.mask, step.condition is None and step.offset is None,
+                step.interpret, step.compute, step.out_name, step.out_unit, step.convert,
+            )
+            for step in steps
+        )  # fmt: skip
+
+    def read(self, data: bytes, values: dict[str, Number], taken: list[Taken] | None = None) -> list[Reading]:
+        """The readings in a payload.
+
+        :param values: what expressions may refer to beside fields; the fields' values are added.
+        :param taken: gets what each field took, also if this raises.
+        :raises DecodeError: with the field and its bits.
+        """
+        if self.encrypted:
+            raise DecodeError("encrypted", f"format {self.number} is encrypted (crypto {self.encrypted})")
+        readings = self._read_bits(data, values, taken)
+        if self.virtual:
+            self._compute_virtual(values, readings)
+        return readings
+
+    def _read_bits(self, data: bytes, values: dict[str, Number], taken: list[Taken] | None) -> list[Reading]:
+        payload = int.from_bytes(data)
+        total = len(data) * 8
+        position = end = 0
+        readings: list[Reading] = []
+        for step, name, size, mask, plain, interpret, compute, out_name, out_unit, convert in self._rows:
+            if not plain:
+                if step.condition is not None and not _met(step, values):
+                    continue
+                end = max(end, position)
+                position = position if step.offset is None else step.offset
+            position += size
+            if position > total:
+                raise _too_short(step, position, data)
+            value: Value = payload >> (total - position) & mask
+            if taken is not None:
+                taken.append(Taken(step, position, payload >> (total - position) & mask, len(readings)))
+            if interpret is not None:
+                value = interpret(value)  # type: ignore[arg-type]
+                if step.may_be_nan and not is_number(value):
+                    continue
+            if compute is not None:
+                try:
+                    value = compute(value, values)  # type: ignore[arg-type]
+                except (ArithmeticError, ValueError, KeyError) as error:
+                    raise _not_computed(step, value, error) from error
+            values[name] = value  # type: ignore[assignment]  # nothing refers to a text: compiling refuses it
+            if out_name is not None:
+                shown = value if convert is None else convert(value)
+                readings.append(
+                    Reading(out_name, shown, out_unit) if step.enum is None else _named(step, value)
+                )
+        end = max(end, position)
+        if total - end >= 8:
+            raise _too_long(end, data)
+        return readings
+
+    def _compute_virtual(self, values: dict[str, Number], readings: list[Reading]) -> None:
+        for step in self.virtual:
+            if step.condition is not None and not _met(step, values):
+                continue
+            assert step.compute is not None  # a virtual field without a func is refused
+            try:
+                value = step.compute(0, values)
+            except KeyError:
+                continue  # of a field that is not in this payload nothing is computed
+            except (ArithmeticError, ValueError) as error:
+                raise _not_computed(step, 0, error) from error
+            values[step.name] = value
+            if step.enum is not None:
+                readings.append(_named(step, value))
+            elif step.out_name is not None:
+                shown = value if step.convert is None else step.convert(value)
+                readings.append(Reading(step.out_name, shown, step.out_unit))
+
+    def traces(self, taken: Sequence[Taken], readings: Sequence[Reading]) -> list[FieldTrace]:
+        """Every field and what it took."""
+        found = {id(one.step): one for one in taken}
+        traces = []
+        for step in self.steps:
+            one = found.get(id(step))
+            if one is None:
+                traces.append(FieldTrace(name=step.name, absent=True))
+                continue
+            follower = readings[one.before] if one.before < len(readings) else None
+            mine = follower is not None and follower.name in {step.out_name, step.rule.name}
+            traces.append(
+                FieldTrace(
+                    name=step.name,
+                    first_bit=one.end - step.size,
+                    bits=step.size,
+                    raw=one.raw if step.size <= 64 else None,
+                    reading=follower if mine and step.out_name is not None else None,
+                )
+            )
+        by_name = {reading.name: reading for reading in readings}
+        for step in self.virtual:
+            reading = by_name.get(step.rule.name)
+            traces.append(FieldTrace(name=step.name, reading=reading, absent=reading is None))
+        return traces
+
+
+def _met(step: Step, values: Mapping[str, Number]) -> bool:
+    """A condition about a field that is not in this payload is not met."""
+    assert step.condition is not None  # whoever calls this has looked
+    try:
+        met = bool(step.condition(0, values))
+    except KeyError:
+        return False
+    except (ArithmeticError, ValueError) as error:
+        code, message = fault(error, "condition")
+        raise DecodeError(code, f"{step.name}: {message}") from error
+    if met and not step.alone and step.name in values:
+        raise DecodeError("clash", f"{step.name}: two fields of this name are in one payload")
+    return met
+
+
+def settled(compute: Evaluate) -> Evaluate:
+    """The same, rounded, and never infinite or too large for 64 bits."""
+
+    def settle(raw: Number, values: Mapping[str, Number]) -> Number:
+        value = compute(raw, values)
+        if value.__class__ is float:
+            if not isfinite(value):
+                raise ValueError
+            return round(value, DECIMALS)
+        return value if -_LARGEST < value < _LARGEST else float(value)
+
+    return settle
+
+
+def _not_computed(step: Step, raw: Value, error: Exception) -> DecodeError:
+    if isinstance(error, KeyError):
+        return DecodeError("missing_value", f"{step.name}: this payload has no {error.args[0]}")
+    code, message = fault(error, f"func of {raw}")
+    return DecodeError(code, f"{step.name}: {message}")
+
+
+def _named(step: Step, value: Value) -> Reading:
+    """The word for a number; the number itself, if there is none for it."""
+    assert step.enum is not None  # whoever calls this has looked
+    word = step.enum.get(value)  # type: ignore[arg-type]
+    return step.rule.reading(value if word is None else word)
+
+
+def _too_short(step: Step, end: int, data: bytes) -> DecodeError:
+    if not data:
+        return DecodeError("empty", f"{step.name}: the payload is empty")
+    first = end - step.size
+    place = f"bit {first}" if step.size == 1 else f"bits {first} to {end - 1}"
+    return DecodeError("too_short", f"{step.name}: needs {place}, the payload has {len(data) * 8}")
+
+
+def _too_long(end: int, data: bytes) -> DecodeError:
+    used = (end + 7) // 8
+    return DecodeError(
+        "too_long", f"byte {used}: the format ends before it, the payload has {len(data)} bytes"
+    )

@@ -78,16 +78,24 @@ class Layout:
 
     :param number: the telegram's format byte.
     :param encrypted: number of the application layer's cipher: what it encrypts is not read.
+    :param rest_allowed: whether a payload may have more bytes than the fields take.
     """
 
     def __init__(
-        self, number: int, name: str, steps: Sequence[Step], virtual: Sequence[Step] = (), encrypted: int = 0
+        self,
+        number: int,
+        name: str,
+        steps: Sequence[Step],
+        virtual: Sequence[Step] = (),
+        encrypted: int = 0,
+        rest_allowed: bool = False,
     ) -> None:
         self.number = number
         self.name = name
         self.steps = steps
         self.virtual = virtual
         self.encrypted = encrypted
+        self._rest_allowed = rest_allowed
         # Plain tuples: Python takes these apart several times faster than named ones.
         self._rows = tuple(
             (
@@ -144,7 +152,7 @@ class Layout:
                     Reading(out_name, shown, out_unit) if step.enum is None else _named(step, value)
                 )
         end = max(end, position)
-        if total - end >= 8:
+        if total - end >= 8 and not self._rest_allowed:
             raise _too_long(end, data)
         return readings
 

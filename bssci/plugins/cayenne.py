@@ -1,0 +1,5 @@
+"""Offers the decoder ``cayenne``."""
+
+from bssci.decoders.cayenne import CayenneFactory
+
+cayenne = CayenneFactory()

@@ -128,10 +128,11 @@ def _entries(data: bytes) -> Iterator[tuple[int, int, int]]:
             )
         place += 2
         size = TYPES[number].size
-        if place + size > len(data):
+        left = len(data) - place
+        if size > left:
             raise DecodeError(
                 "too_short",
-                f"byte {place}: type {number} of channel {channel} has {size} bytes, {len(data) - place} follow",
+                f"byte {place}: type {number} of channel {channel} has {size} bytes, {left} follow",
             )
         yield place, channel, number
         place += size

@@ -14,8 +14,8 @@
 
 A value is the bytes ``offset`` to ``offset + length``, big-endian unless ``littleEndian``, divided by ten to
 the power of ``decimals``, times ``scale``. ``encoding`` says how to read them: ``Int8`` to ``Int64``,
-``Uint8`` to ``Uint64``, ``Float32``, ``Float64``, ``Boolean``, ``String``, ``Hex``. The names of the columns of
-a table ``DataPoint`` do as well: ``Label``, ``DataEncoding``, ``Append`` (the unit), in upper or lower case.
+``Uint8`` to ``Uint64``, ``Float32``, ``Float64``, ``Boolean``, ``String``, ``Hex``. The columns of a table
+``DataPoint`` do as well: ``Label``, ``DataEncoding``, ``Append`` (the unit), in upper or lower case.
 ``check`` may be ``modbus``: the payload is a Modbus RTU answer, whose checksum at its end must be right.
 ``typeEui`` gives a model to a type of mioty sensor; otherwise the device names it as its ``decoder``.
 """

@@ -117,7 +117,7 @@ class BssciService(Service):
         self.center = ServiceCenter(reactor, self.configuration, self.journal, time.time)
         self.stations = StationFactory(
             reactor,
-            self.center.stations,
+            self.center.registry,
             Limits(
                 connections=settings.max_connections,
                 connections_per_host=settings.max_connections_per_host,

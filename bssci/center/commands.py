@@ -10,7 +10,6 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.center.attachments.answers import Outcomes
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.sensors import Changes, Sensors
@@ -20,7 +19,7 @@ from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import StorageError
 from bssci.model import EUI, Sensor
-from bssci.model.commands import CommandError
+from bssci.model.commands import CommandError, Outcomes
 
 
 class SensorCommands:

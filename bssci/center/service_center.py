@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import Observer, OverTheAir
-from bssci.center.attachments.propagation import Propagation
 from bssci.center.commands import SensorCommands
 from bssci.center.devices.reports import sensor_report
 from bssci.center.devices.sensors import Sensors
@@ -29,15 +28,20 @@ from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
 from bssci.journal import Journal
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
+from bssci.model.over_the_air import AttachRequest
 from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
 from bssci.settings.table import Settings, changeable
-from bssci.stations.registry import Stations, Watcher
-from bssci.stations.station import Connection, Services, Station, methods
-from bssci.stations.uplinks import Pings, Propagations, Statuses, Uplinks
+from bssci.stations.directory import Stations, Watcher
+from bssci.stations.downlinks import DownlinkMessages
+from bssci.stations.over_the_air import OverTheAirMessages
+from bssci.stations.questions import ReceptionQueries
+from bssci.stations.registry import Registry
+from bssci.stations.station import Services, methods
+from bssci.stations.upkeep import Pings, Propagations, Statuses
+from bssci.stations.uplinks import Uplinks
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
 from bssci.system import logs
 from bssci.system.clock import Clock
-from bssci.wire.messages import Att
 
 LIVE = (
     "STATUS_INTERVAL",
@@ -73,9 +77,10 @@ class ServiceCenter(SensorCommands):
         self.journal = journal
         self.eui = settings.sc_eui or _own_eui(journal)
         self._turns = Turns()
+        self.stations = Stations()
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal)
-        self.attachments = Attachments(clock, journal, self.sensors)
+        self.attachments = Attachments(clock, journal, self.sensors, self.activities, self.stations)
         self.deduplication = Deduplication(
             clock,
             journal,
@@ -85,13 +90,15 @@ class ServiceCenter(SensorCommands):
             now=now,
             published=self._published,
         )
-        self.paths = Paths(clock, journal, self.is_connected)
+        self.paths = Paths(clock, journal, self.stations.is_connected)
+        self._queries = ReceptionQueries(clock)
         self.downlinks = Downlinks(
             clock,
             journal,
             self.sensors,
             self.paths,
-            station=self._station,
+            self._queries,
+            station=self.stations.get,
             counter=self._counter,
             now=now,
         )
@@ -116,8 +123,7 @@ class ServiceCenter(SensorCommands):
             self.sensors, self.attachments, self.activities, now, observer=_AttachObserver(self)
         )
         self.variable_mac = VariableMac(clock, now)
-        self.stations = self._make_stations(clock, settings)
-        self.attachments.stations = self.stations
+        self.registry = self._make_registry(clock, settings)
         for watcher in (
             self.listening.station_changed,
             self.over_the_air.station_changed,
@@ -140,32 +146,28 @@ class ServiceCenter(SensorCommands):
         self.unknown_uplinks = 0
         """uplinks of sensors that endpoints.json lacks, since the start"""
 
-    def _make_stations(self, clock: Clock, settings: Settings) -> Stations:
+    def _make_registry(self, clock: Clock, settings: Settings) -> Registry:
         parts = [
             Pings(),
             Uplinks(self.now),
             Statuses(self.now),
             Propagations(self.now, self.downlinks.registered),
-            self.over_the_air,
-            self.downlinks.messages,
+            OverTheAirMessages(self.over_the_air),
+            DownlinkMessages(self.downlinks.reports, self._queries),
             self.variable_mac,
         ]
         services = Services(
             clock=clock,
             now=self.now,
             journal=self.journal,
+            wanted=self.attachments,
             received=self.deduplication.add,
             refused=self._refused,
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
         )
-        return Stations(
-            services,
-            lambda eui, issue: Propagation(clock, eui, self.attachments, self.activities, issue),
-            self.eui,
-            settings.status_interval,
-        )
+        return Registry(self.stations, services, self.eui, settings.status_interval)
 
     def start(self) -> None:
         """Take up what an earlier run left, then run."""
@@ -177,7 +179,7 @@ class ServiceCenter(SensorCommands):
             self.listening,
             self.silence,
             self.unknown,
-            self.stations,
+            self.registry,
             self.retention,
         ):
             part.start()
@@ -186,7 +188,7 @@ class ServiceCenter(SensorCommands):
         """Part from the stations and publish the open windows; the journal stays open."""
         self.retention.stop()
         self.silence.stop()
-        self.stations.stop()
+        self.registry.stop()
         self.deduplication.flush()
 
     async def stop(self) -> None:
@@ -199,8 +201,7 @@ class ServiceCenter(SensorCommands):
 
     def is_connected(self, eui: EUI) -> bool:
         """Whether operations run with a base station."""
-        station = self.stations.get(eui)
-        return station is not None and station.connection is Connection.ONLINE
+        return self.stations.is_connected(eui)
 
     def station_states(self) -> list[StationState]:
         """Every base station known, and whether it is connected."""
@@ -298,7 +299,7 @@ class ServiceCenter(SensorCommands):
         )
 
     def _reconfigure(self, settings: Settings) -> None:
-        self.stations.status_interval = settings.status_interval
+        self.registry.status_interval = settings.status_interval
         self.deduplication.delay = settings.deduplication_delay
         self.retention.days = settings.retention_days
         self.silence.configure(
@@ -322,9 +323,6 @@ class ServiceCenter(SensorCommands):
     def _counter(self, eui: EUI) -> int | None:
         activity = self.activities.get(eui)
         return None if activity is None else activity.packet_counter
-
-    def _station(self, eui: EUI) -> Station | None:
-        return self.stations.get(eui)
 
     def _delivered(self) -> int:
         return self.delivered_seq()
@@ -351,10 +349,8 @@ class _AttachObserver(Observer):
     def registered(self, eui: EUI) -> None:
         self._center.downlinks.registered(eui)
 
-    def unknown(self, eui: EUI, station: EUI, message: Att) -> None:
-        self._center.unknown.asked_to_attach(
-            eui, station, message.attachCnt, snr=message.snr, rssi=message.rssi
-        )
+    def unknown(self, request: AttachRequest) -> None:
+        self._center.unknown.asked_to_attach(request)
 
 
 def _own_eui(journal: Journal) -> EUI:

@@ -1,8 +1,12 @@
-"""Why a command cannot be carried out."""
+"""What becomes of a command: why it cannot be carried out, or what each base station did."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bssci.model.eui import EUI
 
 
 class CommandError(Exception):
@@ -23,3 +27,41 @@ class CommandError(Exception):
         self.message = message
         self.field = field
         self.result = result
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one station did with a command for one sensor."""
+
+    state: Literal["done", "failed", "away", "unanswered"]
+    """``away``: not connected, it is told when it is back; ``unanswered``: not in time, it may still come"""
+    code: int | None = None
+    """the station's error code, if it failed"""
+    message: str | None = None
+
+
+Outcomes = dict[EUI, dict[EUI, Outcome]]
+"""by sensor, then by base station"""
+
+DONE = Outcome("done")
+AWAY = Outcome("away")
+UNANSWERED = Outcome("unanswered")
+
+
+@dataclass(frozen=True, slots=True)
+class Shortfall:
+    """That not every base station that was asked did as it was told."""
+
+    failed: int
+    asked: int
+
+    @property
+    def code(self) -> Literal["failed", "partially_failed"]:
+        return "failed" if self.failed == self.asked else "partially_failed"
+
+
+def shortfall(outcomes: Iterable[Outcome]) -> Shortfall | None:
+    """What is missing to success; None if nothing is. Who is away is told later, which is no failure."""
+    asked = [outcome for outcome in outcomes if outcome.state != "away"]
+    failed = sum(outcome.state != "done" for outcome in asked)
+    return Shortfall(failed, len(asked)) if failed else None

@@ -12,6 +12,10 @@ MAX_DATA = 200
 """bytes of one downlink"""
 
 DownlinkState = Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
+OrderKind = Literal["queue", "revoke"]
+Refusal = Literal["busy", "unable", "unknown", "wrong"]
+"""Why a base station does not do as it is told of a downlink: ``unable``: it takes no downlinks; ``unknown``:
+it does not know the sensor, or the downlink; ``wrong``: this one never will be taken."""
 
 
 class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,3 +68,38 @@ class Downlink(msgspec.Struct, frozen=True, kw_only=True):
     """why it failed, or why it waits"""
     changed_at: float = 0.0
     """Unix seconds"""
+
+
+class DownlinkOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a base station is told of a downlink: to queue it, or to give it back (§5.12, §5.13)."""
+
+    kind: OrderKind
+    queue_id: int
+    end_point_eui: EUI
+    request: DownlinkRequest | None = None
+    """if it is to be queued"""
+
+
+class DownlinkResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a base station tells of a downlink that it held (§5.14)."""
+
+    base_station_eui: EUI
+    end_point_eui: EUI
+    queue_id: int
+    result: Literal["sent", "expired", "invalid"]
+    tx_time: int | None = None
+    """ns UTC of the station's clock, if sent"""
+    packet_counter: int | None = None
+    """of the uplink that it answered, if sent"""
+
+
+class ReceptionReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sensor told a base station of how it received a downlink (§5.15)."""
+
+    base_station_eui: EUI
+    end_point_eui: EUI
+    packet_counter: int
+    snr: float
+    """dB"""
+    rssi: float
+    """dBm"""

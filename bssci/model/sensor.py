@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -164,3 +165,30 @@ def _hex(entry: Mapping[str, Any], field: str, digits: int) -> str:
     if len(value) != digits:
         raise SensorError(field, f"must be {digits} hexadecimal digits, not {len(value)}")
     return value
+
+
+def fingerprint(
+    network_key: bytes,
+    short_address: int,
+    bidirectional: bool,
+    dual_channel: bool,
+    repetition: bool,
+    wide_carrier_offset: bool,
+    long_block_distance: bool,
+) -> bytes:
+    """Equal for two attachments that a base station serves alike; tells nothing of the key."""
+    flags = (bidirectional, dual_channel, repetition, wide_carrier_offset, long_block_distance)
+    return hashlib.sha256(network_key + short_address.to_bytes(2, "big") + bytes(flags)).digest()[:16]
+
+
+def fingerprint_of(sensor: Sensor) -> bytes:
+    """The :func:`fingerprint` of a sensor as base stations serve it."""
+    return fingerprint(
+        sensor.network_key,
+        sensor.short_address,
+        sensor.bidirectional,
+        sensor.dual_channel,
+        sensor.repetition,
+        sensor.wide_carrier_offset,
+        sensor.long_block_distance,
+    )

@@ -31,7 +31,7 @@ from bssci.certificates.reading import euis_of
 from bssci.certificates.server import ServerTLS
 from bssci.model import EUI, eui_from_int
 from bssci.stations.admission import ConnectionCount, Limits, Refusals, check_identity
-from bssci.stations.registry import Stations
+from bssci.stations.registry import Registry
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker, Timer
 from bssci.wire.codec import Codec
@@ -122,7 +122,7 @@ class StationProtocol(Protocol):
         self.phase = Phase.CLOSED
         station, self._station = self._station, None
         if station is not None:
-            self.factory.stations.lost(self, station, self._reason or _why(reason))
+            self.factory.registry.lost(self, station, self._reason or _why(reason))
 
     def disconnect(self, reason: str) -> None:
         """Close after what was written; after a while, whatever is left."""
@@ -268,7 +268,7 @@ class StationProtocol(Protocol):
             self._stop_waiting()
             self.phase = Phase.ESTABLISHED
             assert self._station is not None
-            established = ensureDeferred(self.factory.stations.established(self, self._station))
+            established = ensureDeferred(self.factory.registry.established(self, self._station))
             established.addErrback(self._failed)
         elif isinstance(message, Error):
             self.send([ErrorAck(opId=message.opId)])
@@ -291,7 +291,7 @@ class StationProtocol(Protocol):
     async def _decide(self, con: Con) -> None:
         try:
             check_identity(self.factory.identity_policy, eui_from_int(con.bsEui), self._named)
-            station, answer = await self.factory.stations.admit(con, self)
+            station, answer = await self.factory.registry.admit(con, self)
         except ProtocolError as error:
             self.log.warn(
                 "station refused {bs_eui} {peer} {code} {error}",
@@ -305,7 +305,7 @@ class StationProtocol(Protocol):
             self.disconnect(f"refused: {error.message}")
             return
         if self.phase is Phase.CLOSED:
-            self.factory.stations.lost(self, station, self._reason or "closed while connecting")
+            self.factory.registry.lost(self, station, self._reason or "closed while connecting")
             return
         self._station = station
         self._answer = answer
@@ -337,13 +337,13 @@ class StationFactory(Factory):
     def __init__(
         self,
         clock: Clock,
-        stations: Stations,
+        registry: Registry,
         limits: Limits,
         identity_policy: str,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
-        self.stations = stations
+        self.registry = registry
         self.limits = limits
         self.identity_policy = identity_policy
         self.count = ConnectionCount(limits)

@@ -1,20 +1,20 @@
-"""All base stations: who is known, who is connected, whose session goes on."""
+"""Who is admitted as which base station, whose session goes on, and what is remembered of each."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.center.attachments.propagation import Propagation
 from bssci.journal import Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
+from bssci.stations.directory import Stations
 from bssci.stations.station import Connection, Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
@@ -27,13 +27,11 @@ MAX_STATIONS = 20_000
 STATUS_TICK = 1.0
 """s between looks at which station's status is due"""
 
-Watcher = Callable[[StationState], None]
 
+class Registry:
+    """Keeps the base stations.
 
-class Stations:
-    """Every base station that ever connected.
-
-    :param propagation: makes what tells a station of sensors.
+    :param stations: is filled with those that an earlier run knew, and every new one.
     :param service_center: our own EUI.
     :param status_interval: s between status requests to one station; may change any time.
     """
@@ -42,25 +40,22 @@ class Stations:
 
     def __init__(
         self,
+        stations: Stations,
         services: Services,
-        propagation: Callable[[EUI, Callable[[Sequence[Any]], None]], Propagation],
         service_center: EUI,
         status_interval: float,
     ) -> None:
         self.status_interval = status_interval
         self._services = services
-        self._propagation = propagation
         self._service_center = service_center
-        self._watchers: list[Watcher] = []
-        self._by_eui: dict[EUI, Station] = {}
+        self._stations = stations
         self._resumed: dict[EUI, bool] = {}
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         for record in services.journal.load_stations():
-            self._by_eui[record.base_station_eui] = self._from_record(record)
+            stations.add(self._from_record(record))
         for stored in services.journal.load_sessions():
-            station = self._by_eui.get(stored.base_station_eui)
-            if station is None:
-                station = self._by_eui[stored.base_station_eui] = self._make(stored.base_station_eui)
+            station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
+            stations.add(station)
             station.session = _restore(stored)
 
     def start(self) -> None:
@@ -69,31 +64,11 @@ class Stations:
     def stop(self) -> None:
         """Part from every station; sessions stay, to be resumed."""
         self._ticker.stop()
-        for station in self:
+        for station in self._stations:
             link = station.link
             if link is not None:
                 self.lost(link, station, "service stops")
                 link.disconnect("service stops")
-
-    # looking
-
-    def __iter__(self) -> Iterator[Station]:
-        return iter(self._by_eui.values())
-
-    def __len__(self) -> int:
-        return len(self._by_eui)
-
-    def get(self, eui: EUI) -> Station | None:
-        return self._by_eui.get(eui)
-
-    def connected(self) -> list[Station]:
-        """The stations that operations run with."""
-        return [station for station in self._by_eui.values() if station.connection is Connection.ONLINE]
-
-    def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Call ``watcher`` whenever a station comes or goes; returns what ends that."""
-        self._watchers.append(watcher)
-        return lambda: self._watchers.remove(watcher)
 
     # connecting
 
@@ -172,15 +147,11 @@ class Stations:
             station.state, at=self._services.now(), state=state, resumed=resumed, reason=reason
         )
         self._services.journal.append_events([station.state]).addErrback(self._log_failure)
-        for watcher in list(self._watchers):
-            try:
-                watcher(station.state)
-            except Exception:  # one watcher, of a sink perhaps, keeps no other from hearing
-                self.log.failure("watcher of stations failed")
+        self._stations.announce(station.state)
 
     def _ask_due(self) -> None:
         now = self._services.clock.seconds()
-        for station in self.connected():
+        for station in self._stations.connected():
             if now >= station.status_due_at:
                 station.status_due_at = now + self.status_interval
                 station.ask_status()
@@ -188,15 +159,16 @@ class Stations:
     # remembering
 
     def _station(self, eui: EUI) -> Station:
-        station = self._by_eui.get(eui)
+        station = self._stations.get(eui)
         if station is None:
-            if len(self._by_eui) >= MAX_STATIONS:
+            if len(self._stations) >= MAX_STATIONS:
                 raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are known", 0)
-            station = self._by_eui[eui] = self._make(eui)
+            station = self._make(eui)
+            self._stations.add(station)
         return station
 
     def _make(self, eui: EUI) -> Station:
-        return Station(eui, self._services, self._propagation)
+        return Station(eui, self._services)
 
     def _remember(self, station: Station, con: Con, link: Link) -> None:
         now = self._services.now()

@@ -1,6 +1,6 @@
 """One base station as the service center knows it: its session, its connection, its open operations.
 
-What a message means is said by *parts* (``bssci.stations.uplinks``): objects with a method
+What a message means is said by *parts* (``bssci.stations.uplinks`` and its neighbours): objects with a method
 ``handle_<command>(station, message, batch)`` for an operation that the station began, and
 ``finish_<command>(station, request, answer, batch)`` for the outcome of one that we began,
 and ``complete_<command>(station, request)`` for the end of one that the station began and
@@ -24,9 +24,9 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center.attachments.propagation import PROPAGATED, Propagation
 from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
+from bssci.stations.propagation import PROPAGATED, Propagation, Wanted
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
@@ -120,6 +120,8 @@ class Services:
     now: Callable[[], float]
     """Unix seconds"""
     journal: Journal
+    wanted: Wanted
+    """what stations shall hold of sensors"""
     received: Callable[[Sequence[Reception], int], None]
     """takes receptions once they are on disk, and their position there"""
     refused: Callable[[Failure], None]
@@ -134,12 +136,7 @@ class Station:
 
     log = Logger()
 
-    def __init__(
-        self,
-        eui: EUI,
-        services: Services,
-        propagation: Callable[[EUI, Callable[[Sequence[Any]], None]], Propagation],
-    ) -> None:
+    def __init__(self, eui: EUI, services: Services) -> None:
         self.eui = eui
         self.connection = Connection.OFFLINE
         self.link: Link | None = None
@@ -152,12 +149,31 @@ class Station:
         self.status: StationStatus | None = None
         self.status_due_at = 0.0
         self._services = services
-        self.propagation = propagation(eui, self.issue)
+        self.propagation = Propagation(services.clock, eui, services.wanted, self.issue)
+
+    @property
+    def is_online(self) -> bool:
+        """Whether operations run with it."""
+        return self.connection is Connection.ONLINE and self.session is not None
+
+    @property
+    def session_id(self) -> bytes:
+        """What tells its session from all others; empty if it has none."""
+        return self.session.sn_sc_uuid if self.session is not None else b""
+
+    @property
+    def room(self) -> int:
+        """Operations that may be begun with it until some are over."""
+        return self.session.max_open - len(self.session.open_requests) if self.session is not None else 0
+
+    def open_requests(self) -> Iterable[Request]:
+        """Our operations that it has not answered."""
+        return self.session.open_requests.values() if self.session is not None else ()
 
     @property
     def can_send(self) -> bool:
         """Whether operations run with it, and it is no mere receiver."""
-        return self.connection is Connection.ONLINE and self.session is not None and self.bidirectional
+        return self.is_online and self.bidirectional
 
     # the life of a connection
 

@@ -10,9 +10,8 @@ from weakref import WeakSet
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 
-from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome
 from bssci.model import EUI, Subpackets, VariableMacUplink
-from bssci.model.commands import CommandError
+from bssci.model.commands import AWAY, DONE, UNANSWERED, CommandError, Outcome
 from bssci.stations.station import Batch, Connection, Link, Station
 from bssci.system.clock import Clock, Timer
 from bssci.wire.errors import ErrorCode, TooManyOperations

@@ -10,9 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.logger import capturedLogs
 
-from bssci.center.attachments.answers import AWAY, DONE
 from bssci.model import EUI, parse_sensor
-from bssci.model.commands import CommandError
+from bssci.model.commands import AWAY, DONE, CommandError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
 from tests.support.center import KEY, House, Line, result_of, sensor_entry, sensor_eui
 

@@ -33,7 +33,7 @@ def test_settings_reach_their_parts_at_once(house: House, monkeypatch: pytest.Mo
     }
     assert change(house, **wanted) == set(wanted)
     center = house.center
-    assert (center.stations.status_interval, center.deduplication.delay) == (60, 0.5)
+    assert (center.registry.status_interval, center.deduplication.delay) == (60, 0.5)
     assert (center.retention.days, levels) == (7, ["debug"])
     assert (center.silence._timeout, center.silence._warning_timeout) == (1000, 500)
     house.crash()
@@ -68,7 +68,7 @@ def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -
     with pytest.raises(CommandError) as raised:
         change(house, **values)
     assert raised.value.code == code
-    assert house.center.stations.status_interval == 300
+    assert house.center.registry.status_interval == 300
     assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.center.changeable_settings())
 
 

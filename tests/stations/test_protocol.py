@@ -321,7 +321,7 @@ def test_the_identity_policy(make_room, policy: str, certificate: int | str, adm
 
 
 def test_a_service_that_stops_closes_in_order(room: StationRoom, station: Client) -> None:
-    room.house.center.stations.stop()
+    room.house.center.registry.stop()
     room.settle()
     assert station.lost is not None
     assert room.count.timed_out == 0

@@ -28,7 +28,7 @@ def test_a_fresh_session_has_a_uuid_of_our_own(house: House) -> None:
 
 
 def test_the_session_is_on_disk_before_the_answer(house: House) -> None:
-    admitted = ensureDeferred(house.center.stations.admit(connect(bsEui=STATION), Line(house)))
+    admitted = ensureDeferred(house.center.registry.admit(connect(bsEui=STATION), Line(house)))
     assert not admitted.called
     house.settle()
     result_of(admitted)
@@ -259,7 +259,7 @@ def test_a_stop_parts_from_a_station_that_is_still_connecting(house: House) -> N
     first.connect()
     first.lose()
     again.begin(resume(0, 0))
-    connecting = ensureDeferred(house.center.stations.established(again, again.station))
+    connecting = ensureDeferred(house.center.registry.established(again, again.station))
     assert not connecting.called
     house.center.stop_receiving()
     house.settle()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome
 from bssci.model import Subpackets, VariableMacUplink
+from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome
 from bssci.stations.station import Station
 from bssci.stations.variable_mac import ANSWER_TIME, MacTypes
 from bssci.wire import messages as m

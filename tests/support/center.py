@@ -157,7 +157,7 @@ class Line:
 
     def begin(self, con: Con | None = None) -> ConRsp:
         """``con`` to ``conRsp``."""
-        admitted = ensureDeferred(self.house.center.stations.admit(con or connect(bsEui=self.eui), self))
+        admitted = ensureDeferred(self.house.center.registry.admit(con or connect(bsEui=self.eui), self))
         self.house.settle()
         self.station, answer = result_of(admitted)
         return answer
@@ -165,13 +165,13 @@ class Line:
     def complete(self) -> None:
         """``conCmp``"""
         assert self.station is not None
-        established = ensureDeferred(self.house.center.stations.established(self, self.station))
+        established = ensureDeferred(self.house.center.registry.established(self, self.station))
         self.house.settle()
         result_of(established)
 
     def lose(self) -> None:
         assert self.station is not None
-        self.house.center.stations.lost(self, self.station, "cable cut")
+        self.house.center.registry.lost(self, self.station, "cable cut")
         self.house.settle()
 
     def give(self, *messages: Message | ProtocolError) -> None:

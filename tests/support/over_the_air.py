@@ -13,14 +13,15 @@ from twisted.internet.task import Clock
 
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import DetachVerifier, OverTheAir
-from bssci.center.attachments.propagation import Propagation
 from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks.activity import Activities
 from bssci.model import EUI, Event, eui_to_int
 from bssci.model.attach_crypto import attach_signature
-from bssci.stations.registry import Stations
+from bssci.stations.directory import Stations
+from bssci.stations.over_the_air import OverTheAirMessages
+from bssci.stations.registry import Registry
 from bssci.stations.station import Services, Station, methods
-from bssci.stations.uplinks import Pings, Propagations, Statuses
+from bssci.stations.upkeep import Pings, Propagations, Statuses
 from bssci.stations.variable_mac import VariableMac
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import (
@@ -114,29 +115,31 @@ class House:
         self.journal = InlineJournal(self._directory / "data")
         self.sensors = Sensors(self._directory / "endpoints.json", _at_once)
         self.activities = Activities(self.clock, self.journal)
-        self.attachments = Attachments(self.clock, self.journal, self.sensors)
+        self.stations = Stations()
+        self.attachments = Attachments(self.clock, self.journal, self.sensors, self.activities, self.stations)
         self.over_the_air = OverTheAir(
             self.sensors, self.attachments, self.activities, self.now, self._detach_verifier
         )
         self.variable_mac = VariableMac(self.clock, self.now)
-        parts = [Pings(), Statuses(self.now), Propagations(self.now), self.over_the_air, self.variable_mac]
+        parts = [
+            Pings(),
+            Statuses(self.now),
+            Propagations(self.now),
+            OverTheAirMessages(self.over_the_air),
+            self.variable_mac,
+        ]
         services = Services(
             clock=self.clock,
             now=self.now,
             journal=self.journal,
+            wanted=self.attachments,
             received=lambda receptions, position: None,
             refused=lambda failure: None,
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
         )
-        self.stations = Stations(
-            services,
-            lambda eui, issue: Propagation(self.clock, eui, self.attachments, self.activities, issue),
-            EUI("0200000000000000"),
-            300.0,
-        )
-        self.attachments.stations = self.stations
+        self.registry = Registry(self.stations, services, EUI("0200000000000000"), 300.0)
         self.stations.watch(self.over_the_air.station_changed)
 
     def now(self) -> float:
@@ -170,10 +173,10 @@ class House:
             bidi=True,
             snBsUuid=list(range(16)),
         )
-        admitted = ensureDeferred(self.stations.admit(con, link))
+        admitted = ensureDeferred(self.registry.admit(con, link))
         self.commit()
         station: Station = result_of(admitted)[0]
-        established = ensureDeferred(self.stations.established(link, station))
+        established = ensureDeferred(self.registry.established(link, station))
         self.settle()
         result_of(established)
         return station
@@ -181,7 +184,7 @@ class House:
     def lose(self, eui: EUI) -> None:
         station = self.stations.get(eui)
         assert station is not None
-        self.stations.lost(self.links.pop(eui), station, "test")
+        self.registry.lost(self.links.pop(eui), station, "test")
 
     def say(self, eui: EUI, *messages: Message | ProtocolError) -> list[Message]:
         """A station sends messages in one go; what it is sent after the commit, in order."""

@@ -17,6 +17,7 @@ from bssci.center.silence.silence import Silence, State
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.model import EUI, AnyEvent, Reception, SensorWarning, StationState, Uplink
+from bssci.stations.directory import Stations
 from tests.support.inline_journal import InlineJournal
 
 EPOCH = 1_700_000_000.0
@@ -50,16 +51,6 @@ def make_uplink(eui: EUI, at: float, *, known: bool = True, **signals: float) ->
         for station, snr in (signals or {STATION: 10.0}).items()
     ]
     return Uplink(at=at, id="x", known=known, receptions=receptions, duplicates=len(receptions) - 1)
-
-
-class NoStations:
-    """Stations that take every command without a word."""
-
-    def __iter__(self):
-        return iter(())
-
-    def connected(self):
-        return []
 
 
 class Watch:
@@ -98,8 +89,7 @@ class Watch:
         self.turns = Turns()
         self.sensors = Sensors(self.directory / "endpoints.json", maybeDeferred)
         self.activities = Activities(self.clock, self.journal)
-        self.attachments = Attachments(self.clock, self.journal, self.sensors)
-        self.attachments.stations = NoStations()
+        self.attachments = Attachments(self.clock, self.journal, self.sensors, self.activities, Stations())
         self.listening = Listening(self.clock, self.journal, self.now)
         self.silence = Silence(
             self.clock,

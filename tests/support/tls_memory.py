@@ -45,7 +45,7 @@ class StationRoom:
         self.files = files
         self.clients: list[Client] = []
         self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), _call_now)
-        self.factory = StationFactory(house.clock, house.center.stations, limits or Limits(), identity)
+        self.factory = StationFactory(house.clock, house.center.registry, limits or Limits(), identity)
         self.listening = LimitedTLSFactory(self.tls, self.factory, house.clock)
         self.listening.doStart()
 

@@ -2,52 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection
 
 from twisted.internet.defer import Deferred
 
 from bssci.model import EUI
+from bssci.model.commands import AWAY, UNANSWERED, Outcome, Outcomes
 from bssci.system.clock import Clock, Timer
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one station did with a command for one sensor."""
-
-    state: Literal["done", "failed", "away", "unanswered"]
-    """``away``: not connected, it is told when it is back; ``unanswered``: not in time, it may still come"""
-    code: int | None = None
-    """the station's error code, if it failed"""
-    message: str | None = None
-
-
-Outcomes = dict[EUI, dict[EUI, Outcome]]
-"""by sensor, then by base station"""
-
-DONE = Outcome("done")
-AWAY = Outcome("away")
-UNANSWERED = Outcome("unanswered")
-
-
-@dataclass(frozen=True, slots=True)
-class Shortfall:
-    """That not every base station that was asked did as it was told."""
-
-    failed: int
-    asked: int
-
-    @property
-    def code(self) -> Literal["failed", "partially_failed"]:
-        return "failed" if self.failed == self.asked else "partially_failed"
-
-
-def shortfall(outcomes: Iterable[Outcome]) -> Shortfall | None:
-    """What is missing to success; None if nothing is. Who is away is told later, which is no failure."""
-    asked = [outcome for outcome in outcomes if outcome.state != "away"]
-    failed = sum(outcome.state != "done" for outcome in asked)
-    return Shortfall(failed, len(asked)) if failed else None
 
 
 class Answers:

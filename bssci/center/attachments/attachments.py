@@ -10,40 +10,40 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center.attachments.answers import Answers, Outcomes
-from bssci.center.devices.sensors import Changes, Sensors, fingerprint_of
+from bssci.center.attachments.answers import Answers
+from bssci.center.devices.sensors import Changes, Sensors
+from bssci.center.uplinks.activity import Activities
 from bssci.journal import Attachment, Journal, StorageError
 from bssci.journal.sqlite.attachments import ATTACHMENTS
 from bssci.model import EUI, Sensor
+from bssci.model.commands import Outcomes
+from bssci.model.sensor import fingerprint_of
+from bssci.stations.directory import Stations
 from bssci.system.clock import Clock
-
-if TYPE_CHECKING:
-    from bssci.stations.registry import Stations
 
 ANSWER_TIME = 30.0
 """s that a command waits for the stations' answers"""
 
 
 class Attachments:
-    """What base stations shall hold.
-
-    :ivar stations: set once by whoever makes both.
-    """
+    """What base stations shall hold."""
 
     log = Logger()
-    stations: Stations
 
-    def __init__(self, clock: Clock, journal: Journal, sensors: Sensors) -> None:
+    def __init__(
+        self, clock: Clock, journal: Journal, sensors: Sensors, activities: Activities, stations: Stations
+    ) -> None:
         self._clock = clock
         self._journal = journal
         self._sensors = sensors
+        self._activities = activities
+        self._stations = stations
         self._stored = journal.load_attachments()
 
     # what is wanted
@@ -78,6 +78,11 @@ class Attachments:
                 yield eui, fingerprint
             elif (sensor := self.wanted(eui)) is not None:
                 yield eui, fingerprint_of(sensor)
+
+    def last_counter(self, eui: EUI) -> int:
+        """The highest packet counter that was heard of a sensor; 0 if it was not."""
+        activity = self._activities.get(eui)
+        return activity.packet_counter if activity else 0
 
     # commands: outcomes per sensor and station
 
@@ -164,7 +169,7 @@ class Attachments:
     def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
         """Tell the connected stations, ``but`` those that know already; the others when they are back."""
         attach, detach = list(attach), list(detach)
-        for station in self.stations.connected():
+        for station in self._stations.connected():
             if station.eui not in but:
                 station.propagation.change(attach, "attach")
                 station.propagation.change(detach, "detach")
@@ -242,7 +247,7 @@ class Attachments:
         if not euis:
             return {}
         answers = Answers(self._clock, ANSWER_TIME)
-        for station in self.stations:
+        for station in self._stations:
             if station.propagation.running:
                 answers.expect(station.eui, euis)
                 station.propagation.change(attach, "attach", answers)

@@ -20,14 +20,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.attachments.attachments import Attachments
-from bssci.center.attachments.propagation import Action
-from bssci.center.devices.sensors import Sensors, fingerprint
+from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Attachment, Registration
-from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, attach_crypto, eui_from_int
-from bssci.stations.station import Batch, Station
-from bssci.wire.errors import ErrorCode, ProtocolError
-from bssci.wire.messages import Att, AttRsp, Det, DetRsp
+from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, attach_crypto, eui_to_int
+from bssci.model.over_the_air import AttachRequest, DetachRequest
+from bssci.model.sensor import fingerprint
+from bssci.stations.over_the_air import Accepted, Refused
+from bssci.stations.propagation import Action
 
 _DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "detach": "detached"}
 
@@ -45,8 +45,8 @@ class Verdict(Enum):
 class DetachVerifier(Protocol):
     """Judges the signature of a detach."""
 
-    def verify(self, sensor: Sensor, message: Det) -> Verdict:
-        """Called for every ``det`` of a configured sensor.
+    def verify(self, sensor: Sensor, request: DetachRequest) -> Verdict:
+        """Judge a detach of a configured sensor.
 
         :param sensor: with its session key if it is attached over the air.
         """
@@ -55,7 +55,7 @@ class DetachVerifier(Protocol):
 class LenientDetachVerifier:
     """Accepts every detach: how its signature is made is not public."""
 
-    def verify(self, sensor: Sensor, message: Det) -> Verdict:
+    def verify(self, sensor: Sensor, request: DetachRequest) -> Verdict:
         return Verdict.UNVERIFIED
 
 
@@ -68,6 +68,14 @@ class _Untold:
     """the stations that brought a copy of it"""
 
 
+@dataclass(frozen=True, slots=True)
+class _New:
+    """What is to be stored and published of the first copy; nothing of a further one."""
+
+    stored: Deferred[None] | None = None
+    event: SensorStatus | None = None
+
+
 class Observer:
     """Whoever must know; these do nothing."""
 
@@ -77,7 +85,7 @@ class Observer:
     def registered(self, eui: EUI) -> None:
         """What a station holds of a sensor is another thing now; in this turn of the reactor it is stored."""
 
-    def unknown(self, eui: EUI, station: EUI, message: Att) -> None:
+    def unknown(self, request: AttachRequest) -> None:
         """A sensor that is not configured asks to be attached."""
 
 
@@ -107,144 +115,126 @@ class OverTheAir:
         self._detach_verifier = detach_verifier or LenientDetachVerifier()
         self._observer = observer or Observer()
         self._untold: dict[EUI, _Untold] = {}
-        self._last_detach: dict[EUI, tuple[int, list[int]]] = {}
+        self._last_detach: dict[EUI, tuple[int, bytes]] = {}
 
     # attach
 
-    def handle_att(self, station: Station, message: Att, batch: Batch) -> None:
-        sensor = self._sensor(message, station)
-        eui, signature = sensor.eui, bytes(message.sign)
-        if not attach_crypto.is_signed(signature, sensor.network_key, message.epEui, message.attachCnt):
-            raise self._refusal("attach", message, station, batch, "the signature is wrong")
-        key = attach_crypto.session_key(sensor.network_key, message.epEui, bytes(message.nonce), signature)
-        address = sensor.short_address if message.shAddr is None else message.shAddr
+    def attach(self, request: AttachRequest) -> Accepted:
+        """See :meth:`bssci.stations.over_the_air.SensorRequests.attach`."""
+        eui, counter = request.end_point_eui, request.attach_counter
+        sensor = self._sensors.get(eui)
+        if sensor is None:
+            self._observer.unknown(request)
+            raise _not_configured(eui)
+        number = eui_to_int(eui)
+        if not attach_crypto.is_signed(request.signature, sensor.network_key, number, counter):
+            raise self._refusal("attach", request, "the signature is wrong")
+        key = attach_crypto.session_key(sensor.network_key, number, request.nonce, request.signature)
+        address = sensor.short_address if request.short_address is None else request.short_address
         stored = self._attachments.get(eui)
-        if stored is not None and _is_copy(message, key, stored):
-            self._copied(eui, station)
-            if message.shAddr is None and stored.short_address is not None:
+        new = _New()
+        if stored is not None and _is_copy(request, key, stored):
+            self._copied(request)
+            if request.short_address is None and stored.short_address is not None:
                 address = stored.short_address
-        elif stored is not None and not attach_crypto.may_follow(message.attachCnt, stored.attach_counter):
-            why = f"the attach counter {message.attachCnt} does not follow {stored.attach_counter}"
-            raise self._refusal("attach", message, station, batch, why)
+        elif stored is not None and not attach_crypto.may_follow(counter, stored.attach_counter):
+            why = f"the attach counter {counter} does not follow {stored.attach_counter}"
+            raise self._refusal("attach", request, why)
         else:
             now = self._now()
             self._activities.restart_counter(eui, now)
             attached = self._attachments.attached_over_the_air(
-                eui, session_key=key, short_address=address, attach_counter=message.attachCnt, at=now
+                eui, session_key=key, short_address=address, attach_counter=counter, at=now
             )
-            self._changed("attach", eui, attached, station, batch)
+            new = self._changed("attach", request, attached)
             self._observer.attached(eui, now)
-        self._hold("attached", eui, _fingerprint(sensor, key, address, message), station, batch)
-        batch.answers.append(
-            AttRsp(opId=message.opId, nwkSnKey=list(key), shAddr=address if message.shAddr is None else None)
+        return Accepted(
+            self._held("attached", eui, _fingerprint(sensor, key, address, request)),
+            new.stored,
+            new.event,
+            session_key=key,
+            short_address=address,
         )
-
-    def complete_att(self, station: Station, request: Att) -> None:
-        self._completed(eui_from_int(request.epEui), station.eui)
 
     # detach
 
-    def handle_det(self, station: Station, message: Det, batch: Batch) -> None:
-        sensor = self._sensor(message, station)
-        eui = sensor.eui
-        verdict = self._detach_verifier.verify(self._attachments.wanted(eui) or sensor, message)
+    def detach(self, request: DetachRequest) -> Accepted:
+        """See :meth:`bssci.stations.over_the_air.SensorRequests.detach`."""
+        eui = request.end_point_eui
+        sensor = self._sensors.get(eui)
+        if sensor is None:
+            raise _not_configured(eui)
+        verdict = self._detach_verifier.verify(self._attachments.wanted(eui) or sensor, request)
         if verdict is Verdict.WRONG:
-            raise self._refusal("detach", message, station, batch, "the signature is wrong")
-        telegram = (message.packetCnt, message.sign)
+            raise self._refusal("detach", request, "the signature is wrong")
+        telegram = (request.packet_counter, request.signature)
+        new = _New()
         if not self._attachments.is_attached(eui):
-            self._copied(eui, station)
+            self._copied(request)
         elif self._last_detach.get(eui) == telegram:
-            why = "the sensor is attached again since this telegram"
-            raise self._refusal("detach", message, station, batch, why)
+            raise self._refusal("detach", request, "the sensor is attached again since this telegram")
         else:
             detached = self._attachments.detached_over_the_air(eui, at=self._now())
             detached.addCallback(lambda _: self._last_detach.update({eui: telegram}))
-            self._changed("detach", eui, detached, station, batch, f"signature {verdict.value}")
-        self._hold("detached", eui, b"", station, batch)
-        batch.answers.append(DetRsp(opId=message.opId, sign=message.sign))
-
-    def complete_det(self, station: Station, request: Det) -> None:
-        self._completed(eui_from_int(request.epEui), station.eui)
+            new = self._changed("detach", request, detached, f"signature {verdict.value}")
+        return Accepted(self._held("detached", eui, b""), new.stored, new.event)
 
     # common to both
 
-    def _sensor(self, message: Att | Det, station: Station) -> Sensor:
-        eui = eui_from_int(message.epEui)
-        sensor = self._sensors.get(eui)
-        if sensor is None:
-            if isinstance(message, Att):
-                self._observer.unknown(eui, station.eui, message)
-            raise ProtocolError(ErrorCode.ENOENT, f"{eui} is not a configured sensor", message.opId)
-        return sensor
-
-    def _refusal(
-        self, action: Action, message: Att | Det, station: Station, batch: Batch, why: str
-    ) -> ProtocolError:
-        """What to raise; reported."""
-        problem = SensorProblem(
-            at=self._now(),
-            end_point_eui=eui_from_int(message.epEui),
-            action=action,
-            message=why,
-            base_station_eui=station.eui,
+    def _refusal(self, action: Action, request: AttachRequest | DetachRequest, why: str) -> Refused:
+        return Refused(
+            why,
+            SensorProblem(
+                at=self._now(),
+                end_point_eui=request.end_point_eui,
+                action=action,
+                message=why,
+                base_station_eui=request.base_station_eui,
+            ),
         )
-        batch.events.append(problem)
-        return ProtocolError(ErrorCode.EPROTO, why, message.opId)
 
     def _changed(
         self,
         action: Action,
-        eui: EUI,
+        request: AttachRequest | DetachRequest,
         stored: Deferred[None],
-        station: Station,
-        batch: Batch,
         note: str | None = None,
-    ) -> None:
+    ) -> _New:
         """The first copy: the other stations do not know, and sinks hear of it."""
-        untold = self._untold[eui] = _Untold(action, {station.eui})
-        batch.stored.append(stored.addErrback(self._not_changed, eui, untold))
+        eui, station = request.end_point_eui, request.base_station_eui
+        untold = self._untold[eui] = _Untold(action, {station})
         event = SensorStatus(
             at=self._now(),
             action=_DONE[action],
             end_point_eui=eui,
-            base_station_eui=station.eui,
+            base_station_eui=station,
             over_the_air=True,
             message=note,
         )
-        batch.events.append(event)
         self.log.info(
             "sensor {action} over the air {eui} {bs_eui} {note}",
             action=event.action,
             eui=eui,
-            bs_eui=station.eui,
+            bs_eui=station,
             note=note,
         )
+        return _New(stored.addErrback(self._not_changed, eui, untold), event)
 
     def _not_changed(self, failure: Failure, eui: EUI, untold: _Untold) -> Failure:
         if self._untold.get(eui) is untold:
             del self._untold[eui]
         return failure
 
-    def _copied(self, eui: EUI, station: Station) -> None:
+    def _copied(self, request: AttachRequest | DetachRequest) -> None:
         """A further copy: one station less to tell."""
-        untold = self._untold.get(eui)
+        untold = self._untold.get(request.end_point_eui)
         if untold is not None:
-            untold.holders.add(station.eui)
+            untold.holders.add(request.base_station_eui)
 
-    def _hold(
-        self,
-        state: Literal["attached", "detached"],
-        eui: EUI,
-        held: bytes,
-        station: Station,
-        batch: Batch,
-    ) -> None:
-        """Keep what the station holds with our answer, so that it is not told again."""
-        batch.registrations.append(
-            Registration(end_point_eui=eui, fingerprint=held, state=state, at=self._now())
-        )
-        station.propagation.knows(eui)
+    def _held(self, state: Literal["attached", "detached"], eui: EUI, held: bytes) -> Registration:
+        """What the station holds with our answer, so that it is not told again."""
         self._observer.registered(eui)
+        return Registration(end_point_eui=eui, fingerprint=held, state=state, at=self._now())
 
     # telling the others
 
@@ -254,33 +244,39 @@ class OverTheAir:
         To be given to :meth:`bssci.stations.registry.Stations.watch`.
         """
         for eui in list(self._untold):
-            self._completed(eui, state.base_station_eui)
+            self.completed(eui, state.base_station_eui)
 
-    def _completed(self, eui: EUI, station: EUI) -> None:
-        untold = self._untold.get(eui)
+    def completed(self, end_point_eui: EUI, station: EUI) -> None:
+        """See :meth:`bssci.stations.over_the_air.SensorRequests.completed`."""
+        untold = self._untold.get(end_point_eui)
         if untold is None or station not in untold.holders:
             return
-        del self._untold[eui]
-        attach, detach = ([eui], []) if untold.action == "attach" else ([], [eui])
+        del self._untold[end_point_eui]
+        told = [end_point_eui]
+        attach, detach = (told, []) if untold.action == "attach" else ([], told)
         self._attachments.propagate(attach, detach, but=untold.holders)
 
 
-def _is_copy(message: Att, session_key: bytes, stored: Attachment) -> bool:
+def _not_configured(eui: EUI) -> Refused:
+    return Refused(f"{eui} is not a configured sensor")
+
+
+def _is_copy(request: AttachRequest, session_key: bytes, stored: Attachment) -> bool:
     """Whether this attach is the one that is in force: from another station, or issued again.
 
     A detached sensor has no session key, so that an old attach cannot bring it back.
     """
-    return stored.attach_counter == message.attachCnt and stored.session_key == session_key
+    return stored.attach_counter == request.attach_counter and stored.session_key == session_key
 
 
-def _fingerprint(sensor: Sensor, session_key: bytes, short_address: int, message: Att) -> bytes:
+def _fingerprint(sensor: Sensor, session_key: bytes, short_address: int, request: AttachRequest) -> bytes:
     """Of what a station holds after an attach: with the flags that the sensor itself announced."""
     return fingerprint(
         session_key,
         short_address,
         sensor.bidirectional,
-        message.dualChan,
-        message.repetition,
-        message.wideCarrOff,
-        message.longBlkDist,
+        request.dual_channel,
+        request.repetition,
+        request.wide_carrier_offset,
+        request.long_block_distance,
     )

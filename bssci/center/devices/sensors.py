@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 
 from bssci.center.devices import endpoints
 from bssci.model import EUI, Sensor
+from bssci.model.sensor import fingerprint_of
 
 RunInThread = Callable[..., "Deferred[Any]"]
 
@@ -129,33 +129,6 @@ class Sensors:
 
 def _differs(before: _Entry | None, after: _Entry) -> bool:
     return before is None or before.fingerprint != after.fingerprint
-
-
-def fingerprint(
-    network_key: bytes,
-    short_address: int,
-    bidirectional: bool,
-    dual_channel: bool,
-    repetition: bool,
-    wide_carrier_offset: bool,
-    long_block_distance: bool,
-) -> bytes:
-    """Equal for two attachments that a base station serves alike; tells nothing of the key."""
-    flags = (bidirectional, dual_channel, repetition, wide_carrier_offset, long_block_distance)
-    return hashlib.sha256(network_key + short_address.to_bytes(2, "big") + bytes(flags)).digest()[:16]
-
-
-def fingerprint_of(sensor: Sensor) -> bytes:
-    """The :func:`fingerprint` of a sensor as base stations serve it."""
-    return fingerprint(
-        sensor.network_key,
-        sensor.short_address,
-        sensor.bidirectional,
-        sensor.dual_channel,
-        sensor.repetition,
-        sensor.wide_carrier_offset,
-        sensor.long_block_distance,
-    )
 
 
 def _read(path: Path) -> tuple[dict[EUI, _Entry], bytes]:

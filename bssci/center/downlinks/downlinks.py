@@ -17,8 +17,8 @@ from twisted.python.failure import Failure
 
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.happenings import Acknowledged, Due, Happening, Queued, Revoked, Turn
-from bssci.center.downlinks.messages import DownlinkMessages, storable
 from bssci.center.downlinks.plan import GRACE, has_passed
+from bssci.center.downlinks.reports import StationReports, storable
 from bssci.center.downlinks.request import can_receive, check_request, check_sensor
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.center.uplinks.paths import Paths
@@ -64,6 +64,7 @@ class Downlinks:
         journal: Journal,
         sensors: Sensors,
         paths: Paths,
+        queries: ReceptionQueries,
         *,
         station: Callable[[EUI], Station | None],
         counter: Callable[[EUI], int | None],
@@ -92,7 +93,7 @@ class Downlinks:
         self._searches = 0
         self._stopped = False
         self._idle: list[Deferred[None]] = []
-        self._queries = ReceptionQueries(clock)
+        self._queries = queries
         self._ticker = Ticker(clock, TICK, self._tick)
         self._worker = DownlinkWorker(
             clock,
@@ -105,8 +106,8 @@ class Downlinks:
             stored=self._stored,
             idle=self._check_idle,
         )
-        self.messages = DownlinkMessages(journal, self._worker, self._queries)
-        """the part of the stations"""
+        self.reports = StationReports(journal, self._worker)
+        """what hears the stations"""
         paths.on_change = self._look_if_queued
 
     def start(self) -> None:

@@ -26,9 +26,7 @@ from twisted.logger import Logger
 from bssci.journal import DownlinkPicture, Left, StoredDownlink
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkReception, DownlinkStatus
 from bssci.model.commands import CommandError
-from bssci.model.downlink import DownlinkState
-from bssci.wire.errors import ErrorCode
-from bssci.wire.messages import DlDataRes, DlRxStat
+from bssci.model.downlink import DownlinkResult, DownlinkState, ReceptionReport, Refusal
 
 RESULT_WAIT = 5.0
 """s that a result may be on its way from a station which says that it does not hold the downlink"""
@@ -192,7 +190,7 @@ class _AtStation(_Named):
 class Resulted(_AtStation):
     """A station tells what became of a downlink (§5.14)."""
 
-    message: DlDataRes
+    result: DownlinkResult
 
     def apply(self, turn: Turn) -> None:
         turn.not_left.add(self.left())
@@ -203,10 +201,10 @@ class Resulted(_AtStation):
                 bs_eui=self.station,
                 queue_id=self.queue_id,
             )
-        elif self.message.result == "sent":
+        elif self.result.result == "sent":
             self._sent(turn, stored)
         elif self.lies_there(stored):
-            turn.enter(stored, stored.then or self.message.result)
+            turn.enter(stored, stored.then or self.result.result)
 
     def _sent(self, turn: Turn, stored: StoredDownlink) -> None:
         """What was sent was sent, whichever station it was, and whatever had been decided meanwhile."""
@@ -226,8 +224,8 @@ class Resulted(_AtStation):
             stored,
             "sent",
             base_station_eui=self.station,
-            tx_time=self.message.txTime,
-            packet_counter=self.message.packetCnt,
+            tx_time=self.result.tx_time,
+            packet_counter=self.result.packet_counter,
         )
 
 
@@ -235,21 +233,22 @@ class Resulted(_AtStation):
 class QueueRefused(_AtStation):
     """A station did not take a downlink."""
 
-    code: int
+    why: Refusal
     message: str
+    """for people"""
 
     def apply(self, turn: Turn) -> None:
         stored = turn.get(self.end_point_eui, self.queue_id)
         if stored is None or stored.place != "asked" or not self.lies_there(stored):
             return
-        why = f"base station {self.station}: {self.code} {self.message}"
-        if self.code in (ErrorCode.EAGAIN, ErrorCode.EIO):
+        why = f"base station {self.station}: {self.message}"
+        if self.why == "busy":
             turn.resting.add(self.station)
             turn.wait(stored, why)
-        elif self.code in (ErrorCode.ENOTSUP, ErrorCode.EPERM):
+        elif self.why == "unable":
             turn.unable.add(self.station)
             turn.wait(stored, why)
-        elif self.code == ErrorCode.ENOENT:
+        elif self.why == "unknown":
             turn.unknown.add((self.station, self.end_point_eui))
             turn.wait(stored, why)
         else:
@@ -260,20 +259,20 @@ class QueueRefused(_AtStation):
 class RevokeAnswered(_AtStation):
     """A station does not hold a downlink any more.
 
-    :ivar code: 0, or that of its error; 2 and 95 both say that it held none.
+    :ivar refusal: None if it gave it back; any but ``busy`` says that it held none.
     """
 
-    code: int = 0
+    refusal: Refusal | None = None
 
     def apply(self, turn: Turn) -> None:
-        if self.code in (ErrorCode.EAGAIN, ErrorCode.EIO):
+        if self.refusal == "busy":
             turn.resting.add(self.station)
             return
         turn.not_left.add(self.left())
         stored = turn.get(self.end_point_eui, self.queue_id)
         if stored is None or stored.downlink.state != "queued":
             return
-        wait = RESULT_WAIT if self.code else 0.0
+        wait = RESULT_WAIT if self.refusal else 0.0
         if not self.lies_there(stored):
             if wait:
                 turn.put(replace(stored, not_before=turn.now + wait))
@@ -305,16 +304,15 @@ class Acknowledged(Happening):
 class ReceptionReported(Happening):
     """A station tells how well a sensor received a downlink (§5.15)."""
 
-    station: EUI
-    message: DlRxStat
+    report: ReceptionReport
 
     def counters(self) -> Collection[int]:
         # The uplink that told of it follows the one that the downlink answered.
-        counter = self.message.packetCnt
+        counter = self.report.packet_counter
         return (counter - 1 & 0xFFFF_FFFF, counter)
 
     def apply(self, turn: Turn) -> None:
-        message = self.message
+        report = self.report
         stored = next(
             filter(None, (_answer(turn, self.end_point_eui, counter) for counter in self.counters())), None
         )
@@ -322,17 +320,15 @@ class ReceptionReported(Happening):
             DownlinkReception(
                 at=turn.now,
                 end_point_eui=self.end_point_eui,
-                base_station_eui=self.station,
-                packet_counter=message.packetCnt,
-                snr=message.dlRxSnr,
-                rssi=message.dlRxRssi,
+                base_station_eui=report.base_station_eui,
+                packet_counter=report.packet_counter,
+                snr=report.snr,
+                rssi=report.rssi,
                 queue_id=None if stored is None else stored.downlink.queue_id,
             )
         )
         if stored is not None:
-            downlink = replace(
-                stored.downlink, end_point_snr=message.dlRxSnr, end_point_rssi=message.dlRxRssi
-            )
+            downlink = replace(stored.downlink, end_point_snr=report.snr, end_point_rssi=report.rssi)
             turn.put(replace(stored, downlink=downlink))
 
 

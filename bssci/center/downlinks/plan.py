@@ -25,18 +25,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import takewhile
-from typing import Literal
 
 from msgspec.structs import replace
 from twisted.logger import Logger
 
 from bssci.center.downlinks.happenings import Turn
-from bssci.center.downlinks.request import queue_message
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import Left, StoredDownlink
-from bssci.model import EUI, eui_to_int
-from bssci.stations.station import Connection, Station
-from bssci.wire.messages import DlDataQue, DlDataRev, Request
+from bssci.model import EUI
+from bssci.model.downlink import DownlinkOrder, OrderKind
+from bssci.stations.downlinks import orders_at
+from bssci.stations.station import Station
 
 GRACE = 30.0
 """s that a station may be away before its downlinks go to another one"""
@@ -51,8 +50,6 @@ IN_FLIGHT = 64
 """downlink operations open at one station"""
 RESERVE = 128
 """operations of a session that are left for everything else"""
-
-Kind = Literal["queue", "revoke"]
 
 
 class Planner:
@@ -83,7 +80,7 @@ class Planner:
         unknown: Iterable[tuple[EUI, EUI]],
         away_since: Callable[[Station | None], float],
     ) -> None:
-        self.requests: dict[Station, list[Request]] = {}
+        self.orders: dict[Station, list[DownlinkOrder]] = {}
         self.blocked: set[tuple[EUI, EUI]] = set()
         """(station, sensor): there is more to tell the station as soon as it can be told"""
         self.unfinished: set[EUI] = set()
@@ -99,7 +96,7 @@ class Planner:
         self._refusing = set(refusing) | turn.resting
         self._unknown = set(unknown) | turn.unknown
         self._away_since = away_since
-        self._open: dict[EUI, set[tuple[Kind, int]]] = {}
+        self._open: dict[EUI, set[tuple[OrderKind, int]]] = {}
 
     def plan(self, sensors: Iterable[EUI]) -> None:
         """Decide on the queued downlinks of sensors, as far as the picture shows them."""
@@ -174,8 +171,7 @@ class Planner:
         attached_at = self._attached_at.get((station.eui, stored.downlink.request.end_point_eui))
         better = takewhile(lambda each: each is not station, able)
         return (
-            station.session is None
-            or stored.session != station.session.sn_sc_uuid
+            stored.session != station.session_id
             or attached_at is None
             or attached_at > stored.placed_at
             or any(each.eui not in self._refusing for each in better)
@@ -216,13 +212,12 @@ class Planner:
         return None
 
     def _ask(self, stored: StoredDownlink, station: Station) -> None:
-        assert station.session is not None
         downlink = replace(stored.downlink, base_station_eui=station.eui, message=None)
         asked = replace(
             stored,
             downlink=downlink,
             place="asked",
-            session=station.session.sn_sc_uuid,
+            session=station.session_id,
             placed_at=self._turn.now,
             not_before=0.0,
         )
@@ -250,52 +245,44 @@ class Planner:
 
     def _connected(self, eui: EUI) -> Station | None:
         station = self._station(eui)
-        if station is None or station.connection is not Connection.ONLINE or station.session is None:
-            return None
-        return station
+        return station if station is not None and station.is_online else None
 
     def _revoke(self, station: Station, queue_id: int, eui: EUI) -> None:
         if not self._is_open(station, "revoke", queue_id) and self._has_room(station, eui):
-            self._begin(station, "revoke", queue_id, DlDataRev(opId=0, epEui=eui_to_int(eui), queId=queue_id))
+            self._begin(station, DownlinkOrder(kind="revoke", queue_id=queue_id, end_point_eui=eui))
 
     def _tell(self, station: Station, stored: StoredDownlink) -> bool:
         request, queue_id = stored.downlink.request, stored.downlink.queue_id
         if not self._has_room(station, request.end_point_eui):
             return False
-        self._begin(station, "queue", queue_id, queue_message(queue_id, request))
+        eui = request.end_point_eui
+        self._begin(
+            station, DownlinkOrder(kind="queue", queue_id=queue_id, end_point_eui=eui, request=request)
+        )
         return True
 
-    def _begin(self, station: Station, kind: Kind, queue_id: int, request: Request) -> None:
-        self.requests.setdefault(station, []).append(request)
-        self._operations(station).add((kind, queue_id))
+    def _begin(self, station: Station, order: DownlinkOrder) -> None:
+        self.orders.setdefault(station, []).append(order)
+        self._operations(station).add((order.kind, order.queue_id))
 
-    def _is_open(self, station: Station, kind: Kind, queue_id: int) -> bool:
+    def _is_open(self, station: Station, kind: OrderKind, queue_id: int) -> bool:
         return (kind, queue_id) in self._operations(station)
 
     def _has_room(self, station: Station, eui: EUI) -> bool:
-        session = station.session
-        assert session is not None
-        open_now = len(session.open_requests) + len(self.requests.get(station, ()))
         if (
             station.eui not in self._resting
             and len(self._operations(station)) < IN_FLIGHT
-            and open_now < session.max_open - RESERVE
+            and station.room - len(self.orders.get(station, ())) > RESERVE
         ):
             return True
         self.blocked.add((station.eui, eui))
         return False
 
-    def _operations(self, station: Station) -> set[tuple[Kind, int]]:
+    def _operations(self, station: Station) -> set[tuple[OrderKind, int]]:
         """Downlink operations that are open at a station."""
         found = self._open.get(station.eui)
         if found is None:
-            assert station.session is not None
-            found = self._open[station.eui] = set()
-            for request in station.session.open_requests.values():
-                if isinstance(request, DlDataQue):
-                    found.add(("queue", request.queId))
-                elif isinstance(request, DlDataRev):
-                    found.add(("revoke", request.queId))
+            found = self._open[station.eui] = orders_at(station)
         return found
 
     # rows

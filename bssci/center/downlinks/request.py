@@ -1,4 +1,4 @@
-"""What a downlink may be: checked before it is stored, and packed for a station (§5.12)."""
+"""What a downlink may be: checked before it is stored (§5.12)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import NoReturn
 from msgspec.structs import replace
 
 from bssci.center.devices.sensors import Sensors
-from bssci.model import EUI, DownlinkRequest, Sensor, eui_to_int
+from bssci.model import EUI, DownlinkRequest, Sensor
 from bssci.model.commands import CommandError
 from bssci.model.downlink import MAX_DATA
-from bssci.wire.messages import DlDataQue
 
 MAX_COUNTER = 0xFFFF_FFFF
 MAX_COUNTERS = 64
@@ -88,25 +87,6 @@ def _check_counters(request: DownlinkRequest) -> DownlinkRequest:
     if not all(request.data):
         _refuse("data", f"must have 1 to {MAX_DATA} bytes for each packet counter")
     return request
-
-
-def queue_message(queue_id: int, request: DownlinkRequest) -> DlDataQue:
-    """The operation that gives a downlink to a station."""
-    counters = request.packet_counters
-    return DlDataQue(
-        opId=0,
-        epEui=eui_to_int(request.end_point_eui),
-        queId=queue_id,
-        cntDepend=counters is not None,
-        packetCnt=None if counters is None else list(counters),
-        userData=[list(data) for data in request.data],
-        format=request.format,
-        prio=request.priority,
-        responseExp=request.response_expected,
-        responsePrio=request.response_priority,
-        dlWindReq=request.downlink_window_request,
-        expOnly=request.expect_only,
-    )
 
 
 def _is_integer(value: object) -> bool:

@@ -23,10 +23,10 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import DownlinkPicture, Journal, StorageError
 from bssci.model import EUI, Downlink
 from bssci.model.commands import CommandError
+from bssci.model.downlink import DownlinkOrder
+from bssci.stations.downlinks import give
 from bssci.stations.station import Station
 from bssci.system.clock import Clock
-from bssci.wire.errors import TooManyOperations
-from bssci.wire.messages import Request
 
 TURN = 256
 """happenings, and as many sensors, that one turn deals with"""
@@ -178,8 +178,8 @@ class DownlinkWorker:
         self._stored(turn)
         for eui, sensor in turn.unknown:
             self._introduce(eui, sensor)
-        for station, requests in planner.requests.items():
-            self._issue(station, requests)
+        for station, orders in planner.orders.items():
+            self._give(station, orders)
         for happening, result in zip(happenings, results, strict=True):
             if isinstance(result, Exception):
                 happening.done.errback(result)
@@ -274,10 +274,8 @@ class DownlinkWorker:
         if station is not None:
             station.propagation.change([sensor], "attach")
 
-    def _issue(self, station: Station, requests: list[Request]) -> None:
-        try:
-            station.issue(requests)
-        except TooManyOperations:
+    def _give(self, station: Station, orders: list[DownlinkOrder]) -> None:
+        if not give(station, orders):
             # What is asked and not open is looked at again when it is due.
             self.log.warn("too many operations are open {bs_eui}", bs_eui=station.eui)
 

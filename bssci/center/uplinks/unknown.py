@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from bssci.center.devices.sensors import Sensors
 from bssci.journal import Journal
 from bssci.model import EUI, Uplink
+from bssci.model.over_the_air import AttachRequest
 from bssci.system.clock import Clock, Ticker
 
 MAX_SENSORS = 10_000
@@ -107,16 +108,12 @@ class UnknownSensors:
                 for copy in uplink.receptions[1:]:
                     _add(sensor, Signal(copy.base_station_eui, copy.snr, copy.rssi, uplink.at))
 
-    def asked_to_attach(self, eui: EUI, station: EUI, counter: int, *, snr: float, rssi: float) -> None:
-        """A station forwarded an attach over the air (§5.6).
-
-        :param counter: the sensor's attach counter.
-        :param snr: dB.
-        :param rssi: dBm.
-        """
-        sensor = self._heard(Signal(station, snr, rssi, self._now()), eui)
-        if sensor.attach_counter != counter:
-            sensor.attach_counter = counter
+    def asked_to_attach(self, request: AttachRequest) -> None:
+        """A station forwarded an attach over the air (§5.6)."""
+        signal = Signal(request.base_station_eui, request.snr, request.rssi, self._now())
+        sensor = self._heard(signal, request.end_point_eui)
+        if sensor.attach_counter != request.attach_counter:
+            sensor.attach_counter = request.attach_counter
             sensor.attach_requests += 1
 
     def _heard(self, signal: Signal, eui: EUI) -> UnknownSensor:

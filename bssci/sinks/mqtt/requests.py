@@ -21,11 +21,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center import CommandError, ServiceCenter
-from bssci.center.attachments.answers import Outcome, Outcomes, shortfall
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.center.turns import Turns
 from bssci.journal import AuditEntry, StorageError
 from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, changed_fields, parse_eui
+from bssci.model.commands import Outcome, Outcomes, shortfall
 from bssci.settings.configuration import setting_text
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from bssci.center.attachments.answers import Outcomes, shortfall
 from bssci.model import EUI
+from bssci.model.commands import Outcomes, shortfall
 from bssci.web.http.call import Reply
 
 MAX_DETAILED = 1000

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from twisted.internet.task import Clock
 
-from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Answers, Outcome, shortfall
+from bssci.center.attachments.answers import Answers
 from bssci.model import EUI
+from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome, shortfall
 from tests.support.center import result_of
 
 HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from bssci.center.attachments.answers import DONE, Answers
+from bssci.center.attachments.answers import Answers
 from bssci.center.attachments.over_the_air import Verdict
-from bssci.center.attachments.propagation import WINDOW
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, Uplink, eui_to_int
+from bssci.model.commands import DONE
+from bssci.model.over_the_air import DetachRequest
+from bssci.stations.propagation import WINDOW
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import (
     AttCmp,
@@ -345,9 +347,9 @@ class Strict:
     def __init__(self) -> None:
         self.keys: list[bytes] = []
 
-    def verify(self, sensor: Sensor, message: Det) -> Verdict:
+    def verify(self, sensor: Sensor, request: DetachRequest) -> Verdict:
         self.keys.append(sensor.network_key)
-        return Verdict.VERIFIED if message.sign == [1, 2, 3, 4] else Verdict.WRONG
+        return Verdict.VERIFIED if request.signature == bytes([1, 2, 3, 4]) else Verdict.WRONG
 
 
 def test_a_sensor_detaches_itself_everywhere(connected: House) -> None:

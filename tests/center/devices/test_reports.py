@@ -86,6 +86,6 @@ def test_activity_and_the_preferred_path_after_uplinks(house: House) -> None:
     assert (activity["state"], activity["packet_counter"], activity["uplinks"]) == ("active", 8, 2)
     assert 0 < activity["inactive_seconds"] < 5
     assert told["preferred_path"] == HERE
-    house.center.stations.lost(line, line.station, "gone")
+    house.center.registry.lost(line, line.station, "gone")
     house.crash()
     assert report(house)["activity"]["uplinks"] == 2

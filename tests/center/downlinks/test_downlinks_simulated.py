@@ -34,11 +34,11 @@ class Cable:
         self.to_station: list[Message] = []
         self.transport = self
         simulated._connection = self  # type: ignore[assignment]
-        admitted = ensureDeferred(site.center.stations.admit(simulated.build_con(), self))
+        admitted = ensureDeferred(site.center.registry.admit(simulated.build_con(), self))
         site.settle()
         self.station, answer = result_of(admitted)
         simulated.established(answer)
-        ensureDeferred(site.center.stations.established(self, self.station))
+        ensureDeferred(site.center.registry.established(self, self.station))
         self.carry()
 
     def send(self, message: Any) -> None:
@@ -68,7 +68,7 @@ class Cable:
         self.to_station.clear()
         self.simulated.state = State.OFFLINE
         self.simulated._connection = None
-        self.site.center.stations.lost(self, self.station, "cut")
+        self.site.center.registry.lost(self, self.station, "cut")
 
 
 class World:

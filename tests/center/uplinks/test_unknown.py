@@ -15,10 +15,28 @@ from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks import unknown
 from bssci.center.uplinks.unknown import UnknownSensors
 from bssci.model import EUI
+from bssci.model.over_the_air import AttachRequest
 from tests.support.inline_journal import InlineJournal
 from tests.support.silence import EPOCH, make_uplink, sensor
 
 ONE, TWO = "CAFE000000000001", "CAFE000000000002"
+
+
+def asked_to_attach(station: EUI, counter: int, snr: float) -> AttachRequest:
+    return AttachRequest(
+        end_point_eui=sensor(1),
+        base_station_eui=station,
+        attach_counter=counter,
+        nonce=bytes(4),
+        signature=bytes(4),
+        short_address=None,
+        dual_channel=True,
+        repetition=False,
+        wide_carrier_offset=False,
+        long_block_distance=False,
+        snr=snr,
+        rssi=-100.0,
+    )
 
 
 class Desk:
@@ -86,7 +104,7 @@ def test_uplinks_are_counted_with_their_stations_and_signal(desk: Desk) -> None:
 def test_attach_requests_are_counted_once_for_all_stations(desk: Desk) -> None:
     for counter in (7, 8):
         for station, snr in ((ONE, 1.0), (TWO, 2.0)):
-            desk.unknown.asked_to_attach(sensor(1), EUI(station), counter, snr=snr, rssi=-100.0)
+            desk.unknown.asked_to_attach(asked_to_attach(EUI(station), counter, snr))
     heard = desk.unknown.get(sensor(1))
     assert heard is not None
     assert (heard.count, heard.uplinks, heard.attach_requests) == (2, 0, 2)

@@ -211,7 +211,7 @@ def test_a_retained_request_is_refused_once_and_never_done(site: Site) -> None:
     assert (received.status, failed.status, failed.error.code) == ("received", "failed", "retained")
     assert [answer["error"]["code"] for answer in site.settings] == ["retained"]
     assert site.house.center.attachments.is_attached(ONE)
-    assert site.house.center.stations.status_interval == 300
+    assert site.house.center.registry.status_interval == 300
 
 
 @pytest.mark.parametrize(

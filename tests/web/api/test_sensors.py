@@ -11,10 +11,10 @@ import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 
-from bssci.center.attachments.answers import AWAY, DONE, UNANSWERED, Outcome, Outcomes
 from bssci.center.devices.sensors import Changes
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Uplink
+from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome, Outcomes
 from bssci.web.api.answers import answer as answer_of
 from tests.support.center import result_of
 from tests.support.journal import reception

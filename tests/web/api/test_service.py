@@ -128,10 +128,10 @@ def test_settings_are_changed_all_or_none(web: WebHouse) -> None:
     assert (web.directory / ".env").exists() == before
     dry = browser.post("/api/config?dry_run=1", {"settings": {"STATUS_INTERVAL": 60}}).json()
     assert dry["changes"] == [{"name": "STATUS_INTERVAL", "before": 300.0, "after": 60.0, "restart": False}]
-    assert web.center.stations.status_interval == 300
+    assert web.center.registry.status_interval == 300
     done = browser.post("/api/config", {"STATUS_INTERVAL": 60, "LISTEN_PORT": [16018, 16017]}).json()
     assert done["needs_restart"] == ["LISTEN_PORT"]
-    assert web.center.stations.status_interval == 60
+    assert web.center.registry.status_interval == 60
     assert (web.directory / ".env").stat().st_mode & 0o777 == 0o600
     targets = [target for _, action, target in web.audit() if action == "config.change"]
     assert sorted(targets) == ["LISTEN_PORT", "STATUS_INTERVAL"]

@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, Protocol
 
-from bssci.center.attachments.answers import AWAY, DONE, Answers, Outcome
-from bssci.center.devices.sensors import fingerprint, fingerprint_of
-from bssci.center.uplinks.activity import Activities
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
+from bssci.model.commands import AWAY, DONE, Outcome
+from bssci.model.sensor import fingerprint, fingerprint_of
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import AttPrp, AttPrp11, DetPrp
@@ -38,11 +37,23 @@ Action = Literal["attach", "detach"]
 
 
 class Wanted(Protocol):
-    """What stations shall hold: :class:`bssci.center.attachments.attachments.Attachments`."""
+    """What stations shall hold."""
 
-    def wanted(self, eui: EUI) -> Sensor | None: ...
+    def wanted(self, eui: EUI) -> Sensor | None:
+        """The sensor with the key that it uses now; None if no station shall serve it."""
 
-    def fingerprints(self) -> Iterator[tuple[EUI, bytes]]: ...
+    def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
+        """Every sensor that shall be served, and the fingerprint of what a station shall hold of it."""
+
+    def last_counter(self, eui: EUI) -> int:
+        """The highest packet counter that was heard of a sensor; 0 if it was not."""
+
+
+class Answers(Protocol):
+    """Whoever waits for what stations answer."""
+
+    def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
+        """A station answered, or went away before it did."""
 
 
 class Propagation:
@@ -56,13 +67,11 @@ class Propagation:
         clock: Clock,
         station: EUI,
         wanted: Wanted,
-        activities: Activities,
         issue: Callable[[Sequence[Propagated]], None],
     ) -> None:
         self._clock = clock
         self._station = station
         self._wanted = wanted
-        self._activities = activities
         self._issue = issue
         self._version = ""
         self.running = False
@@ -144,8 +153,7 @@ class Propagation:
         sensor = self._wanted.wanted(eui) if action == "attach" else None
         if sensor is None:
             return DetPrp(opId=0, epEui=eui_to_int(eui))
-        activity = self._activities.get(eui)
-        return attach_request(sensor, activity.packet_counter if activity else 0, self._version)
+        return attach_request(sensor, self._wanted.last_counter(eui), self._version)
 
     def answered(self, request: Propagated, at: float) -> tuple[Registration, SensorStatus]:
         """The station did as it was told: what to keep, and what to report.

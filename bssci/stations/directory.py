@@ -1,0 +1,57 @@
+"""Every base station that is known, and who hears when one comes or goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from twisted.logger import Logger
+
+from bssci.model import EUI, StationState
+from bssci.stations.station import Connection, Station
+
+Watcher = Callable[[StationState], None]
+
+
+class Stations:
+    """The base stations by their EUI; :class:`bssci.stations.registry.Registry` fills it."""
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self._by_eui: dict[EUI, Station] = {}
+        self._watchers: list[Watcher] = []
+
+    def __iter__(self) -> Iterator[Station]:
+        return iter(self._by_eui.values())
+
+    def __len__(self) -> int:
+        return len(self._by_eui)
+
+    def get(self, eui: EUI) -> Station | None:
+        return self._by_eui.get(eui)
+
+    def is_connected(self, eui: EUI) -> bool:
+        """Whether operations run with a base station."""
+        station = self._by_eui.get(eui)
+        return station is not None and station.connection is Connection.ONLINE
+
+    def connected(self) -> list[Station]:
+        """The stations that operations run with."""
+        return [station for station in self._by_eui.values() if station.connection is Connection.ONLINE]
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` whenever a station comes or goes; returns what ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def add(self, station: Station) -> None:
+        """Know a station from now on."""
+        self._by_eui[station.eui] = station
+
+    def announce(self, state: StationState) -> None:
+        """Tell everybody who watches that a station came or went."""
+        for watcher in list(self._watchers):
+            try:
+                watcher(state)
+            except Exception:  # one watcher, of a sink perhaps, keeps no other from hearing
+                self.log.failure("watcher of stations failed")

@@ -1,0 +1,160 @@
+"""Downlinks at base stations as messages (§5.12-5.16); what follows from them is somebody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from bssci.model import EUI, DownlinkRequest, eui_from_int, eui_to_int
+from bssci.model.downlink import DownlinkOrder, DownlinkResult, OrderKind, ReceptionReport, Refusal
+from bssci.stations.questions import ReceptionQueries
+from bssci.stations.station import Batch, Station
+from bssci.wire.errors import ErrorCode, TooManyOperations
+from bssci.wire.messages import (
+    DlDataQue,
+    DlDataRes,
+    DlDataResRsp,
+    DlDataRev,
+    DlRxStat,
+    DlRxStatQry,
+    DlRxStatRsp,
+    Error,
+    Message,
+    Request,
+)
+
+_REFUSALS: dict[int, Refusal] = {
+    ErrorCode.EAGAIN: "busy",
+    ErrorCode.EIO: "busy",
+    ErrorCode.ENOTSUP: "unable",
+    ErrorCode.EPERM: "unable",
+    ErrorCode.ENOENT: "unknown",
+}
+
+
+class DownlinkReports(Protocol):
+    """Whoever hears what stations say of downlinks. Each Deferred fires when that is on disk."""
+
+    def resulted(self, result: DownlinkResult) -> Deferred[Any]:
+        """Take what became of a downlink."""
+
+    def reception(self, report: ReceptionReport) -> Deferred[Any]:
+        """Take how a sensor received a downlink."""
+
+    def taken(self, station: EUI, end_point_eui: EUI, queue_id: int) -> Deferred[Any]:
+        """Take note that a station holds a downlink."""
+
+    def refused(
+        self, station: EUI, end_point_eui: EUI, queue_id: int, why: Refusal, message: str
+    ) -> Deferred[Any]:
+        """Take note that a station did not take a downlink.
+
+        :param message: for people.
+        """
+
+    def given_back(
+        self, station: EUI, end_point_eui: EUI, queue_id: int, refusal: Refusal | None
+    ) -> Deferred[Any]:
+        """Take note that a station was told to give a downlink back.
+
+        :param refusal: None if it did; any but ``busy`` says that it held none.
+        """
+
+
+class DownlinkMessages:
+    """A part of the stations, see :mod:`bssci.stations.station`."""
+
+    def __init__(self, reports: DownlinkReports, queries: ReceptionQueries) -> None:
+        self._reports = reports
+        self._queries = queries
+
+    def handle_dlDataRes(self, station: Station, message: DlDataRes, batch: Batch) -> None:
+        result = DownlinkResult(
+            base_station_eui=station.eui,
+            end_point_eui=eui_from_int(message.epEui),
+            queue_id=message.queId,
+            result=message.result,
+            tx_time=message.txTime,
+            packet_counter=message.packetCnt,
+        )
+        batch.stored.append(self._reports.resulted(result))
+        batch.answers.append(DlDataResRsp(opId=message.opId))
+
+    def handle_dlRxStat(self, station: Station, message: DlRxStat, batch: Batch) -> None:
+        report = ReceptionReport(
+            base_station_eui=station.eui,
+            end_point_eui=eui_from_int(message.epEui),
+            packet_counter=message.packetCnt,
+            snr=message.dlRxSnr,
+            rssi=message.dlRxRssi,
+        )
+        batch.stored.append(self._reports.reception(report))
+        batch.answers.append(DlRxStatRsp(opId=message.opId))
+
+    def finish_dlDataQue(self, station: Station, request: DlDataQue, answer: Message, batch: Batch) -> None:
+        eui = eui_from_int(request.epEui)
+        if isinstance(answer, Error):
+            why = _REFUSALS.get(answer.code, "wrong")
+            text = f"{answer.code} {answer.message}"
+            batch.stored.append(self._reports.refused(station.eui, eui, request.queId, why, text))
+        else:
+            # Before the operation is closed, so that what is asked and not open was never sent.
+            batch.stored.append(self._reports.taken(station.eui, eui, request.queId))
+
+    def finish_dlDataRev(self, station: Station, request: DlDataRev, answer: Message, batch: Batch) -> None:
+        refusal = _REFUSALS.get(answer.code, "wrong") if isinstance(answer, Error) else None
+        batch.stored.append(
+            self._reports.given_back(station.eui, eui_from_int(request.epEui), request.queId, refusal)
+        )
+
+    def finish_dlRxStatQry(
+        self, station: Station, request: DlRxStatQry, answer: Message, batch: Batch
+    ) -> None:
+        self._queries.answered(station, request, answer)
+
+
+def give(station: Station, orders: Iterable[DownlinkOrder]) -> bool:
+    """Tell a station what to do with downlinks; false if too many of its operations are open."""
+    try:
+        station.issue([_operation(order) for order in orders])
+    except TooManyOperations:
+        return False
+    return True
+
+
+def orders_at(station: Station) -> set[tuple[OrderKind, int]]:
+    """The orders that a station has not answered, by queue id."""
+    found: set[tuple[OrderKind, int]] = set()
+    for request in station.open_requests():
+        if isinstance(request, DlDataQue):
+            found.add(("queue", request.queId))
+        elif isinstance(request, DlDataRev):
+            found.add(("revoke", request.queId))
+    return found
+
+
+def _operation(order: DownlinkOrder) -> Request:
+    if order.request is None:
+        return DlDataRev(opId=0, epEui=eui_to_int(order.end_point_eui), queId=order.queue_id)
+    return queue_message(order.queue_id, order.request)
+
+
+def queue_message(queue_id: int, request: DownlinkRequest) -> DlDataQue:
+    """The operation that gives a downlink to a station."""
+    counters = request.packet_counters
+    return DlDataQue(
+        opId=0,
+        epEui=eui_to_int(request.end_point_eui),
+        queId=queue_id,
+        cntDepend=counters is not None,
+        packetCnt=None if counters is None else list(counters),
+        userData=[list(data) for data in request.data],
+        format=request.format,
+        prio=request.priority,
+        responseExp=request.response_expected,
+        responsePrio=request.response_priority,
+        dlWindReq=request.downlink_window_request,
+        expOnly=request.expect_only,
+    )

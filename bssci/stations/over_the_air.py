@@ -1,0 +1,127 @@
+"""Attach and detach over the air as messages (§5.6, §5.7); who decides on them is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from bssci.journal import Registration
+from bssci.model import EUI, AnyEvent, eui_from_int
+from bssci.model.over_the_air import AttachRequest, DetachRequest
+from bssci.stations.station import Batch, Station
+from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.messages import Att, AttRsp, Det, DetRsp
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a sensor's request: it goes out when all of it is on disk."""
+
+    registration: Registration
+    """what the station holds with our answer"""
+    stored: Deferred[None] | None = None
+    """a write that was begun for it"""
+    event: AnyEvent | None = None
+    """to be published"""
+    session_key: bytes = b""
+    """of an attach"""
+    short_address: int = 0
+    """of an attach"""
+
+
+class Refused(Exception):
+    """A sensor's request is refused.
+
+    :ivar message: for people.
+    :ivar event: to be published; None for a sensor that is not configured.
+    """
+
+    def __init__(self, message: str, event: AnyEvent | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.event = event
+
+
+class SensorRequests(Protocol):
+    """Whoever decides on what sensors ask for."""
+
+    def attach(self, request: AttachRequest) -> Accepted:
+        """Decide on an attach, or on a further copy of it.
+
+        :raises Refused: it is not accepted.
+        """
+
+    def detach(self, request: DetachRequest) -> Accepted:
+        """Decide on a detach, or on a further copy of it.
+
+        :raises Refused: it is not accepted.
+        """
+
+    def completed(self, end_point_eui: EUI, station: EUI) -> None:
+        """Take note that a station has the answer to a request of this sensor, or its refusal."""
+
+
+class OverTheAirMessages:
+    """A part of the stations, see :mod:`bssci.stations.station`."""
+
+    def __init__(self, requests: SensorRequests) -> None:
+        self._requests = requests
+
+    def handle_att(self, station: Station, message: Att, batch: Batch) -> None:
+        request = AttachRequest(
+            end_point_eui=eui_from_int(message.epEui),
+            base_station_eui=station.eui,
+            attach_counter=message.attachCnt,
+            nonce=bytes(message.nonce),
+            signature=bytes(message.sign),
+            short_address=message.shAddr,
+            dual_channel=message.dualChan,
+            repetition=message.repetition,
+            wide_carrier_offset=message.wideCarrOff,
+            long_block_distance=message.longBlkDist,
+            snr=message.snr,
+            rssi=message.rssi,
+        )
+        accepted = _decided(lambda: self._requests.attach(request), station, message, batch)
+        address = accepted.short_address if message.shAddr is None else None
+        batch.answers.append(AttRsp(opId=message.opId, nwkSnKey=list(accepted.session_key), shAddr=address))
+
+    def complete_att(self, station: Station, request: Att) -> None:
+        self._requests.completed(eui_from_int(request.epEui), station.eui)
+
+    def handle_det(self, station: Station, message: Det, batch: Batch) -> None:
+        request = DetachRequest(
+            end_point_eui=eui_from_int(message.epEui),
+            base_station_eui=station.eui,
+            packet_counter=message.packetCnt,
+            signature=bytes(message.sign),
+        )
+        _decided(lambda: self._requests.detach(request), station, message, batch)
+        batch.answers.append(DetRsp(opId=message.opId, sign=message.sign))
+
+    def complete_det(self, station: Station, request: Det) -> None:
+        self._requests.completed(eui_from_int(request.epEui), station.eui)
+
+
+def _decided(decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: Batch) -> Accepted:
+    """The decision, with what is to be stored for it put into the batch.
+
+    :raises ProtocolError: the request is refused.
+    """
+    try:
+        accepted = decide()
+    except Refused as error:
+        if error.event is None:
+            raise ProtocolError(ErrorCode.ENOENT, error.message, message.opId) from error
+        batch.events.append(error.event)
+        raise ProtocolError(ErrorCode.EPROTO, error.message, message.opId) from error
+    if accepted.stored is not None:
+        batch.stored.append(accepted.stored)
+    if accepted.event is not None:
+        batch.events.append(accepted.event)
+    batch.registrations.append(accepted.registration)
+    station.propagation.knows(accepted.registration.end_point_eui)
+    return accepted

@@ -1,0 +1,83 @@
+"""What keeps a base station up: pings, its status, and its answers to what it is told of sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from bssci.model import EUI, StationStatus
+from bssci.stations.propagation import Propagated
+from bssci.stations.station import Batch, Station
+from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
+
+
+class Pings:
+    """§5.4, in both directions."""
+
+    def handle_ping(self, station: Station, message: Ping, batch: Batch) -> None:
+        batch.answers.append(PingRsp(opId=message.opId))
+
+    def finish_ping(self, station: Station, request: Ping, answer: Message, batch: Batch) -> None:
+        """The station lives; that it answered is all there is to it."""
+
+
+class Statuses:
+    """§5.5"""
+
+    log = Logger()
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+
+    def finish_status(
+        self, station: Station, request: Status, answer: StatusRsp | Error, batch: Batch
+    ) -> None:
+        if isinstance(answer, Error):
+            self.log.warn(
+                "station refuses its status {bs_eui} {code} {message}",
+                bs_eui=station.eui,
+                code=answer.code,
+                message=answer.message,
+            )
+            return
+        station.status = StationStatus(
+            at=self._now(),
+            base_station_eui=station.eui,
+            code=answer.code,
+            message=answer.message,
+            time=answer.time,
+            duty_cycle=answer.dutyCycle,
+            geo_location=answer.geoLocation,
+            uptime=answer.uptime,
+            temperature=answer.temp,
+            cpu_load=answer.cpuLoad,
+            memory_load=answer.memLoad,
+        )
+        batch.events.append(station.status)
+
+
+class Propagations:
+    """§5.8, §5.9: the answers; :class:`bssci.stations.propagation.Propagation` asks."""
+
+    def __init__(
+        self, now: Callable[[], float], registered: Callable[[EUI], None] = lambda eui: None
+    ) -> None:
+        """``registered`` hears of every sensor that a station has answered about."""
+        self._now = now
+        self._registered = registered
+
+    def finish_attPrp(self, station: Station, request: Propagated, answer: Message, batch: Batch) -> None:
+        if isinstance(answer, Error):
+            outcome = station.propagation.refused_by_station(
+                request, answer.code, answer.message, self._now()
+            )
+        else:
+            outcome = station.propagation.answered(request, self._now())
+        if outcome is not None:
+            registration, event = outcome
+            batch.registrations.append(registration)
+            batch.events.append(event)
+            self._registered(registration.end_point_eui)
+
+    finish_detPrp = finish_attPrp

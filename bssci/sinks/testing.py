@@ -405,8 +405,10 @@ def arrived(bench: SinkBench, events: Sequence[Any]) -> None:
     if received is None:
         return
     wanted = [event.id for event in events]
-    first_arrivals = [each for each in dict.fromkeys(received) if each in set(wanted)]
-    assert first_arrivals == wanted, f"of {wanted} arrived, in this order: {first_arrivals}"
+    arrivals = [each for each in dict.fromkeys(received) if each in set(wanted)]
+    missing = [each for each in wanted if each not in set(arrivals)]
+    assert not missing, f"{len(missing)} of {len(wanted)} uplinks are missing, the first is {missing[0]}"
+    assert arrivals == wanted, f"uplinks arrived in another order: {arrivals[:20]} ..."
 
 
 def timers(bench: SinkBench) -> Sequence[Any]:

@@ -227,10 +227,10 @@ class Half:
 FAULTS = [
     (Half, "it_is_a_sink", "failed to implement"),
     (Knows, "a_kind_of_event_that_is_yet_unknown_disturbs_nothing", "what is that"),
-    (Shuffles, "batches_keep_their_order", "in this order"),
+    (Shuffles, "batches_keep_their_order", "in another order"),
     (Forgets, "a_failure_is_no_delivery_and_passes", "counts as delivered"),
     (Fussy, "odd_values_cost_their_own_event_at_most", "no such character"),
-    (CutsOff, "a_large_batch_is_taken", "arrived, in this order"),
+    (CutsOff, "a_large_batch_is_taken", "400 of 500 uplinks are missing"),
     (NoLarge, "a_large_payload_disturbs_nothing", "too large"),
     (Silent, "while_it_cannot_deliver_it_says_why_in_one_line", "neither a failure"),
     (Chatty, "while_it_cannot_deliver_it_says_why_in_one_line", "more than one line"),

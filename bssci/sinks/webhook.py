@@ -1,0 +1,390 @@
+"""The sink ``webhook``: events in batches of JSON to a URL, signed as Standard Webhooks has it.
+
+    batch -> requests -> 2xx       taken
+                         400, 413, ...  halved, until the one event is found that is refused: set aside
+                         401, 403, 404, 408, 429, 5xx, a redirect, no answer  the batch comes again, later
+                         410       rests until the service is started anew
+
+A request that is repeated has the same body and the same ``webhook-id``, which is made from the body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import random
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.task import deferLater
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bssci import __version__
+from bssci.settings import parsers
+from bssci.sinks.http_post import Answer, NoAnswer, Poster, Target, make_poster, parse_target
+from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
+from bssci.sinks.json_events import EncodedEvent, encode_batch, parse_kinds, reader
+from bssci.sinks.set_aside import SetAside
+
+MAX_BODY = 1_000_000
+"""bytes of a request, unless a single event is larger"""
+GONE = 410
+RECEIVER_AT_FAULT = frozenset((401, 403, 404, 405, 407, 408, 421, 425, 426, 429, 451))
+"""refusals that concern every request, not what is in it: the batch comes again"""
+LONGEST_WAIT = 3600.0
+"""s of a Retry-After that are honoured"""
+LONGEST_JITTER = 15.0
+"""s that a repetition is put off at random, at most, beyond the service's own wait"""
+STOP_TIME = 1.0
+"""s that a stop waits for the answer to a request under way"""
+
+
+class WebhookTrouble(Exception):
+    """Events were not taken: one line that says why."""
+
+
+@dataclass(frozen=True)
+class WebhookSettings:
+    """How events are sent.
+
+    :ivar secret: key of the signature; empty: none is sent.
+    :ivar authorization: header of this name; empty: that of the URL's user, if it has one.
+    :ivar kinds: kinds of events that are sent; empty: all.
+    """
+
+    secret: bytes = field(default=b"", repr=False)
+    authorization: str = field(default="", repr=False)
+    batch_size: int = 100
+    kinds: frozenset[str] = frozenset()
+
+
+@implementer(ISink)
+class WebhookSink:
+    """Sends one request at a time.
+
+    :param now: Unix seconds.
+    :param jitter: a number from 0 to 1, at random.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        poster: Poster,
+        settings: WebhookSettings,
+        now: Callable[[], float] = time.time,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock = clock
+        self._poster = poster
+        self._settings = settings
+        self._now = now
+        self._jitter = jitter
+        self._headers = self._fixed_headers()
+        self._not_before = 0.0
+        """s of the clock before which the receiver asked not to be called"""
+        self._failures = 0
+        """in a row"""
+        self._sent: list[bytes] = []
+        """events at the beginning of the failed batch that are done with"""
+        self._pending: list[bytes] = []
+        """events of the request that failed, which come after those"""
+        self._waiting = False
+        self._delivering: Deferred[None] | None = None
+        self.set_aside = SetAside("webhook")
+        self.trouble = ""
+        """why nothing can be delivered now; empty: it can"""
+
+    def start(self) -> None:
+        """There is nothing to open: the first request connects."""
+
+    def deliver(self, batch: Sequence[Any]) -> Deferred[None]:
+        self._delivering = ensureDeferred(self._deliver(batch))
+        return self._delivering
+
+    async def _deliver(self, batch: Sequence[Any]) -> None:
+        await self._wait()
+        encoded = encode_batch(batch, self._settings.kinds)
+        try:
+            for request in self._requests(encoded.events):
+                await self._send(request)
+        except (NoAnswer, WebhookTrouble) as error:
+            self._failures += 1
+            self.trouble = str(error)
+            raise
+        except CancelledError:
+            raise WebhookTrouble("the service stops") from None
+        encoded.set_aside(self.set_aside)
+        self._sent, self._pending, self._failures, self.trouble = [], [], 0, ""
+
+    def stop(self) -> Deferred[None]:
+        """Give a request under way a moment for its answer, and end what only waits."""
+        delivering = self._delivering
+        if delivering is None or delivering.called:
+            return self._poster.close()
+        ended: Deferred[None] = Deferred()
+
+        def end(result: None | Failure) -> None | Failure:
+            ended.callback(None)
+            return result
+
+        delivering.addBoth(end)
+        if self._waiting:
+            delivering.cancel()
+        else:
+            late = self._clock.callLater(STOP_TIME, delivering.cancel)
+            ended.addCallback(lambda _: late.cancel() if late.active() else None)
+        return ended.addCallback(lambda _: self._poster.close())
+
+    async def _wait(self) -> None:
+        """Wait as long as the receiver asked for, and beyond the service's own wait a moment at random."""
+        delay = max(0.0, self._not_before - self._clock.seconds())
+        if self._failures:
+            delay += self._jitter() * min(LONGEST_JITTER, 0.5 * 2.0 ** min(self._failures, 10))
+        if delay:
+            await self._resting(deferLater(self._clock, delay))
+
+    async def _resting(self, until: Deferred[Any]) -> None:
+        self._waiting = True
+        try:
+            await until
+        except CancelledError:
+            raise WebhookTrouble("the service stops") from None
+        finally:
+            self._waiting = False
+
+    def _requests(self, events: Sequence[EncodedEvent]) -> list[list[EncodedEvent]]:
+        """What is to be sent, a list for each request.
+
+        A batch that comes again goes on where it failed, with the same request; what was added to
+        it since goes into others.
+        """
+        done = len(self._sent)
+        if [each.json for each in events[:done]] != self._sent:
+            self._sent, self._pending, done = [], [], 0
+        rest = list(events[done:])
+        again = rest[: len(self._pending)]
+        if [each.json for each in again] != self._pending:
+            again = []
+        requests = [again] if again else []
+        size = 0
+        current: list[EncodedEvent] = []
+        for event in rest[len(again) :]:
+            if current and (len(current) >= self._settings.batch_size or size + len(event.json) > MAX_BODY):
+                requests.append(current)
+                current, size = [], 0
+            current.append(event)
+            size += len(event.json) + 1
+        return [*requests, current] if current else requests
+
+    async def _send(self, events: list[EncodedEvent]) -> None:
+        """Send events until each is taken or set aside.
+
+        :raises NoAnswer: nobody answered.
+        :raises WebhookTrouble: the receiver takes nothing now.
+        """
+        self._pending = [each.json for each in events]
+        answer = await self._poster.post(*self._request(events))
+        if not 200 <= answer.status < 300:
+            self._refuse_all(answer)
+            if answer.status == GONE:
+                await self._rest_for_good()
+            if len(events) > 1:
+                middle = len(events) // 2
+                await self._send(events[:middle])
+                await self._send(events[middle:])
+                return
+            self.set_aside.add(events[0].event, f"HTTP {answer.status} {self._without_secrets(answer.text)}")
+        self._sent += self._pending
+        self._pending = []
+
+    def _refuse_all(self, answer: Answer) -> None:
+        """Raise if an answer tells of the receiver and not of the events."""
+        status, origin = answer.status, self._poster.target.origin
+        if 300 <= status < 400:
+            raise WebhookTrouble(
+                f"{origin} redirects elsewhere (HTTP {status}): set WEBHOOK_URL to the new place"
+            )
+        if status >= 500 or status < 200 or status in RECEIVER_AT_FAULT:
+            wait = _seconds(answer.retry_after, self._now())
+            self._not_before = self._clock.seconds() + wait
+            later = f", asks to wait {wait:.0f} s" if wait else ""
+            raise WebhookTrouble(f"{origin} answers HTTP {status}{_MEANING.get(status, '')}{later}")
+
+    async def _rest_for_good(self) -> None:
+        self.trouble = (
+            f"{self._poster.target.origin} answers that it is gone for good (HTTP 410), so nothing is sent;"
+            " set WEBHOOK_URL anew or take webhook out of SINKS, and restart"
+        )
+        await self._resting(Deferred())
+
+    def _request(self, events: Sequence[EncodedEvent]) -> tuple[dict[str, str], bytes]:
+        """Headers and body of one request."""
+        body = b'{"events":[' + b",".join(each.json for each in events) + b"]}"
+        identity = f"msg_{hashlib.sha256(body).hexdigest()[:32]}"
+        timestamp = str(int(self._now()))
+        headers = self._headers | {
+            "Webhook-Id": identity,
+            "Webhook-Timestamp": timestamp,
+            "Idempotency-Key": identity,
+        }
+        if self._settings.secret:
+            headers["Webhook-Signature"] = sign(self._settings.secret, identity, timestamp, body)
+        return headers, body
+
+    def _fixed_headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "User-Agent": f"bssci/{__version__}"}
+        user = self._poster.target.user
+        if self._settings.authorization:
+            headers["Authorization"] = self._settings.authorization
+        elif user is not None:
+            headers["Authorization"] = f"Basic {base64.b64encode(':'.join(user).encode()).decode()}"
+        return headers
+
+    def _without_secrets(self, text: str) -> str:
+        """What a receiver says, should it repeat what it was sent."""
+        for secret in self._secrets():
+            text = text.replace(secret, "***")
+        return text
+
+    def _secrets(self) -> list[str]:
+        """What may be a secret of what is sent: the credentials, and the longer parts of the URL."""
+        target, header = self._poster.target, self._headers.get("Authorization", "")
+        parts = re.split(r"[/?&=]", target.uri.decode().removeprefix(target.origin))
+        secrets = [
+            header,
+            *header.split()[1:],
+            *(target.user or ()),
+            *(part for part in parts if len(part) > 7),
+        ]
+        return sorted((secret for secret in secrets if len(secret) > 3), key=len, reverse=True)
+
+
+def sign(key: bytes, identity: str, timestamp: str, body: bytes) -> str:
+    """Return the header ``webhook-signature``: HMAC-SHA256 of id, timestamp and body with dots between."""
+    digest = hmac.new(key, f"{identity}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+def parse_url(text: str) -> Target | None:
+    """The target that a URL stands for; None where there is none.
+
+    :raises ValueError: it is no URL of a web server.
+    """
+    return parse_target(text) if text.strip() else None
+
+
+def parse_secret(text: str) -> bytes:
+    """The key that a secret stands for: ``whsec_`` and Base64 as Standard Webhooks has it, or any text.
+
+    :raises ValueError: what follows ``whsec_`` is no Base64.
+    """
+    text = parsers.text.parse(text.strip())
+    if not text.startswith("whsec_"):
+        return text.encode()
+    try:
+        return base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        raise ValueError("allowed is whsec_ with Base64 behind it, or text that begins otherwise") from None
+
+
+def parse_header(text: str) -> str:
+    """The value of a header.
+
+    :raises ValueError: it holds what no header can.
+    """
+    text = text.strip()
+    if not (text.isascii() and all(character.isprintable() for character in text)):
+        raise ValueError("allowed is one line of ASCII")
+    return text
+
+
+_MEANING = {
+    401: ": it wants other credentials",
+    403: ": it refuses the credentials",
+    404: ": there is nothing at that path",
+    405: ": it takes no POST at that path",
+    429: ": it gets too many requests",
+}
+
+
+def _seconds(retry_after: str, now: float) -> float:
+    """Seconds that a Retry-After asks for, in either of its forms; 0 if it says nothing that can be read."""
+    text = retry_after.strip()
+    try:
+        wait = (
+            float(text)
+            if text.isdigit()
+            else parsedate_to_datetime(text).replace(tzinfo=UTC).timestamp() - now
+        )
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(0.0, wait), LONGEST_WAIT)
+
+
+@implementer(IPlugin, ISinkFactory)
+class WebhookSinkFactory:
+    """Builds the sink ``webhook``.
+
+    :param get_reactor: asked when the sink is built, for importing a reactor chooses it.
+    """
+
+    name = "webhook"
+    description = "sends uplinks and events to a URL, in signed batches of JSON"
+    settings = (
+        SinkSetting("WEBHOOK_URL", "", "URL that batches are sent to; it may hold user:password@", parse_url),
+        SinkSetting("WEBHOOK_SECRET", "", "key of the signature; empty: none", parse_secret),
+        SinkSetting(
+            "WEBHOOK_AUTHORIZATION",
+            "",
+            "header Authorization, for example Bearer and a token; empty: none",
+            parse_header,
+        ),
+        SinkSetting(
+            "WEBHOOK_BATCH_SIZE", "100", "events in a request, at most", reader(parsers.integer(1, 500))
+        ),
+        SinkSetting(
+            "WEBHOOK_TIMEOUT", "30", "time that a request may take, s", reader(parsers.number(1, 600))
+        ),
+        SinkSetting(
+            "WEBHOOK_CA_FILE",
+            "",
+            "authorities that may sign the receiver's certificate; empty: the system's",
+            reader(parsers.optional_path),
+        ),
+        SinkSetting("WEBHOOK_EVENTS", "", "kinds of events, separated by commas; empty: all", parse_kinds),
+    )
+
+    def __init__(self, get_reactor: Callable[[], Any]) -> None:
+        self._get_reactor = get_reactor
+
+    def build(self, settings: Mapping[str, Any], center: Any) -> WebhookSink:
+        if settings["WEBHOOK_URL"] is None:
+            raise ValueError("WEBHOOK_URL is empty: set it to where batches shall be sent")
+        reactor = self._get_reactor()
+        poster = make_poster(
+            reactor,
+            settings["WEBHOOK_URL"],
+            settings["WEBHOOK_TIMEOUT"],
+            settings["WEBHOOK_CA_FILE"],
+            "WEBHOOK_CA_FILE",
+        )
+        return WebhookSink(
+            reactor,
+            poster,
+            WebhookSettings(
+                secret=settings["WEBHOOK_SECRET"],
+                authorization=settings["WEBHOOK_AUTHORIZATION"],
+                batch_size=settings["WEBHOOK_BATCH_SIZE"],
+                kinds=settings["WEBHOOK_EVENTS"],
+            ),
+        )

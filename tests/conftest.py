@@ -81,6 +81,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         places = os.environ["PATH"] + os.pathsep + "/usr/sbin"
         if not all(shutil.which(name, path=places) for name in ("mosquitto", "mosquitto_sub")):
             pytest.skip("needs mosquitto: apt-get install mosquitto mosquitto-clients")
+    if item.get_closest_marker("postgres") and not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        pytest.skip("needs PostgreSQL: apt-get install postgresql")
 
 
 @pytest.fixture

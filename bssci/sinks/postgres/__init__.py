@@ -1,0 +1,1 @@
+"""The sink ``postgres``: telegrams, readings, devices, gateways and events in PostgreSQL."""

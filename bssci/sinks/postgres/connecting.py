@@ -1,0 +1,56 @@
+"""Connections to the server, with limits on everything that may take long."""
+
+from __future__ import annotations
+
+import socket
+from os import dup
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+
+from bssci.sinks.postgres.errors import PostgresError
+from bssci.sinks.postgres.explain import explain
+from bssci.sinks.postgres.settings import PostgresSettings
+
+CONNECT_TIMEOUT = 8
+"""s for each address of the server"""
+_PARAMETERS: dict[str, Any] = {
+    "connect_timeout": CONNECT_TIMEOUT,
+    "application_name": "bssci",
+    "client_encoding": "UTF8",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""what a connection string may say otherwise"""
+
+
+class Line:
+    """The socket of a connection, to be cut from another thread when the server does not answer."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        # A copy: the number of the connection's own may be somebody else's by the time that it is cut.
+        self._socket = socket.socket(fileno=dup(connection.fileno()))
+
+    def cut(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is closed already
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def connect(settings: PostgresSettings) -> Connection[Any]:
+    """A connection in autocommit mode.
+
+    :raises PostgresError: in plain words, without a secret.
+    """
+    parameters = settings.connection()
+    try:
+        return psycopg.connect(**(_PARAMETERS | parameters), autocommit=True, prepare_threshold=None)
+    except (psycopg.Error, OSError, ValueError) as error:
+        raise PostgresError(explain(error, parameters)) from None

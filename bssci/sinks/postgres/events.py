@@ -1,0 +1,103 @@
+"""Any event as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from bssci.model import EUI, Event, Sensor, StationState, StationStatus, Telegram, Uplink, VariableMacUplink
+from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
+from bssci.sinks.postgres.telegrams import telegram_rows, uplink_rows, variable_mac_rows
+from bssci.sinks.postgres.texts import clean, shown, to_json, to_safe_json
+from bssci.sinks.postgres.times import instant
+
+_ID_SIZE = 12
+"""bytes of an id that is drawn from a content"""
+_encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
+
+
+def rows_of(
+    batch: Iterable[Any], sensors: Mapping[EUI, Sensor], now: datetime
+) -> tuple[list[EventRows], list[tuple[Any, Aside]]]:
+    """The rows of a batch, and what cannot be stored for a reason that is seen here.
+
+    :param sensors: what is configured, by EUI.
+    :param now: when a thing is set aside whose own time no table holds.
+    """
+    taken: list[EventRows] = []
+    asides: list[tuple[Any, Aside]] = []
+    for event in batch:
+        if not isinstance(event, Event):
+            continue
+        try:
+            rows = _rows(event, sensors)
+        except (ValueError, TypeError, OverflowError, AttributeError, IndexError, RecursionError) as error:
+            aside = Aside(now, event_id(event), _line(error), to_safe_json(event))
+            asides.append((event, aside))
+            continue
+        taken.append(rows)
+        asides += [(event, aside) for aside in rows.asides]
+    return taken, asides
+
+
+def event_id(event: Event) -> str:
+    """The event's own id, or one drawn from its content, which is the same at every delivery."""
+    own = getattr(event, "id", None)
+    if isinstance(own, str) and own:
+        return clean(own) or ""
+    try:
+        content = _encode(event)
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        content = ascii(event).encode()
+    return blake2b(content, digest_size=_ID_SIZE).hexdigest()
+
+
+def _rows(event: Event, sensors: Mapping[EUI, Sensor]) -> EventRows:
+    rows = EventRows(event, _id(event), instant(event.at))
+    if isinstance(event, Uplink):
+        uplink_rows(event, sensors.get(event.end_point_eui), rows)
+    elif isinstance(event, VariableMacUplink):
+        variable_mac_rows(event, rows)
+    elif isinstance(event, Telegram):
+        telegram_rows(event, rows)
+    else:
+        _happening(event, rows)
+    return rows
+
+
+def _id(event: Event) -> str:
+    if isinstance(event, VariableMacUplink):
+        # Readings are no part of it: a better decoder gives the same telegram others.
+        return f"vm-{event_id(msgspec.structs.replace(event, decoded=None))}"
+    return event_id(event)
+
+
+def _happening(event: Event, rows: EventRows) -> None:
+    eui = getattr(event, "end_point_eui", None)
+    gateway = getattr(event, "base_station_eui", None)
+    body = msgspec.to_builtins(event)
+    kind = str(body.pop("kind", type(event).__name__))
+    for name in ("at", "end_point_eui", "base_station_eui"):
+        body.pop(name, None)
+    device = f"mioty:{eui}" if eui else None
+    rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))
+    if isinstance(event, StationState):
+        facts = GatewayFacts(event.base_station_eui, "station", rows.at, name=clean(event.name))
+        facts.state = event.state
+        rows.gateways.append(facts)
+    elif isinstance(event, StationStatus):
+        facts = GatewayFacts(event.base_station_eui, "station", rows.at)
+        facts.status = to_json(body)
+        if event.geo_location:
+            names = ("lat", "lon", "altitude")
+            facts.location = to_json(dict(zip(names, event.geo_location, strict=False)))
+        rows.gateways.append(facts)
+
+
+def _line(error: Exception) -> str:
+    text = str(error)
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {shown(text)}"

@@ -1,0 +1,95 @@
+"""Errors of psycopg in plain words; and whether a row is to blame or the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+HIDDEN = "********"
+_POISON_CLASSES = ("21", "22", "23", "54")
+"""SQLSTATE classes that blame a row: cardinality, data, integrity, limits of the program"""
+_RAISED = "P0001"
+"""an exception of somebody's trigger"""
+_PLAIN = {
+    "25006": "the server is read-only: it is a standby, or default_transaction_read_only is on",
+    "53100": "the server's disk is full",
+    "53200": "the server has no memory left",
+    "53300": "the server has no connection left; raise max_connections, or limit others",
+    "57014": "the server did not finish in time",
+    "57P01": "the server was shut down",
+    "57P02": "the server crashed",
+    "57P03": "the server is starting up or shutting down",
+    "28P01": "the server refuses the password; check POSTGRES_USER and POSTGRES_PASSWORD",
+    "28000": "the server refuses the user; check POSTGRES_USER and the server's pg_hba.conf",
+    "3D000": "the database does not exist; check POSTGRES_DB, or create it",
+    "42501": "the user may not do that; GRANT what is missing",
+    "42P01": "a table is missing that was there before; restore it, or drop the whole schema",
+    "42703": "a column is missing that was there before; restore it",
+    "40P01": "another transaction was in the way",
+    "40001": "another transaction was in the way",
+    "55P03": "another transaction holds a lock for too long",
+}
+_SAID_AT_CONNECTION = (
+    ("password authentication failed", "28P01"),
+    ("no password supplied", "28P01"),
+    ("no pg_hba.conf entry", "28000"),
+    ("remaining connection slots", "53300"),
+    ("too many clients", "53300"),
+    ("too many connections", "53300"),
+    ("starting up", "57P03"),
+    ("shutting down", "57P03"),
+    ("in recovery mode", "57P03"),
+)
+"""what servers say when they refuse a connection; the error that psycopg makes of it has no SQLSTATE"""
+
+
+def is_poison(error: BaseException) -> bool:
+    """Whether what was to be stored is to blame, so that it would be refused each time."""
+    if isinstance(error, psycopg.Error):
+        code = error.sqlstate
+        if code is None:
+            return isinstance(error, psycopg.DataError)
+        return code[:2] in _POISON_CLASSES or code == _RAISED
+    return isinstance(error, (ValueError, OverflowError, TypeError))
+
+
+def explain(error: BaseException, parameters: Mapping[str, Any] | None = None) -> str:
+    """One line: what is wrong, what to do, and the server's own words.
+
+    :param parameters: of the connection; its password is left out wherever it occurs.
+    """
+    said = _said(error)
+    code = error.sqlstate if isinstance(error, psycopg.Error) else None
+    if code is None:
+        code = next((code for words, code in _SAID_AT_CONNECTION if words in said), None)
+    if code is None and 'database "' in said and "does not exist" in said:
+        code = "3D000"
+    plain = _PLAIN.get(code or "")
+    text = f"{plain} ({said})" if plain else said
+    return hide(text, parameters)
+
+
+def hide(text: str, parameters: Mapping[str, Any] | None) -> str:
+    """``text`` without the password of a connection."""
+    password = str((parameters or {}).get("password") or "")
+    return text.replace(password, HIDDEN) if password else text
+
+
+def reason(error: BaseException) -> str:
+    """Why a row cannot be stored: one line."""
+    text = _said(error)
+    return text if isinstance(error, psycopg.Error) else f"{type(error).__name__}: {text}"
+
+
+def _said(error: BaseException) -> str:
+    """The first line of an error, without what psycopg and libpq put before it."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return error.diag.message_primary.partition("\n")[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    if isinstance(error, psycopg.OperationalError):
+        return lines[-1] if lines[0].startswith("Multiple connection attempts") else lines[0]
+    return lines[0]

@@ -1,0 +1,107 @@
+"""The schema, by numbered SQL files that are applied once each, by one at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from psycopg import Connection, sql
+
+from bssci.sinks.postgres.errors import PostgresError
+
+_LOCK = 0x6273_7363_6970_6731
+"""advisory lock that whoever migrates holds"""
+_VERSIONS = """
+    CREATE TABLE schema_version (
+        version     integer     PRIMARY KEY,
+        description text        NOT NULL,
+        applied_at  timestamptz NOT NULL DEFAULT now()
+    )"""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of the folder ``schema``."""
+
+    version: int
+    description: str
+    statements: str
+
+
+@cache
+def migrations() -> tuple[Migration, ...]:
+    """All of them, from 1 on without a gap."""
+    found = []
+    folder = files("bssci.sinks.postgres") / "schema"
+    for file in sorted(folder.iterdir(), key=lambda each: each.name):
+        number, _, description = file.name.removesuffix(".sql").partition("_")
+        found.append(Migration(int(number), description.replace("_", " "), file.read_text()))
+    return tuple(found)
+
+
+def latest() -> int:
+    """The version that this program knows."""
+    return migrations()[-1].version
+
+
+def present(connection: Connection[Any], schema: str) -> int:
+    """The version of the tables in ``schema``; 0: there are none."""
+    table = sql.Identifier(schema, "schema_version").as_string(connection)
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
+    assert row is not None
+    if not row[0]:
+        return 0
+    return version(connection, schema)
+
+
+def version(connection: Connection[Any], schema: str) -> int:
+    """The version of the tables, which are there."""
+    table = sql.Identifier(schema, "schema_version")
+    row = connection.execute(sql.SQL("SELECT coalesce(max(version), 0) FROM {}").format(table)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def check(number: int, schema: str) -> None:
+    """:raises PostgresError: the tables are of a version that this program does not know."""
+    if number > latest():
+        raise PostgresError(
+            f"the tables in schema {schema} have version {number}, made by a newer release;"
+            f" this one knows versions up to {latest()}: run the newer release,"
+            " or set POSTGRES_SCHEMA to another schema"
+        )
+
+
+def migrate(connection: Connection[Any], schema: str) -> int:
+    """Bring the tables to the latest version; returns which they had before.
+
+    :raises PostgresError: as :func:`check`.
+    :raises psycopg.Error: nothing is changed.
+    """
+    before = present(connection, schema)
+    check(before, schema)
+    if before == latest():
+        return before
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        _make_schema(connection, schema)
+        # Another one may have migrated while we waited for the lock.
+        before = present(connection, schema)
+        check(before, schema)
+        if before == 0:
+            connection.execute(_VERSIONS)
+        for migration in migrations()[before:]:
+            connection.execute(migration.statements.encode())
+            connection.execute(
+                "INSERT INTO schema_version (version, description) VALUES (%s, %s)",
+                (migration.version, migration.description),
+            )
+    return before
+
+
+def _make_schema(connection: Connection[Any], schema: str) -> None:
+    """IF NOT EXISTS would ask for the right to make it even where it is there."""
+    if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone() is None:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))

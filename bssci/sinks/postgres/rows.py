@@ -1,0 +1,144 @@
+"""What tables get of one event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class RawRow(NamedTuple):
+    """A row of ``raw``."""
+
+    received_at: datetime
+    id: str
+    device: str
+    gateway: str
+    source: str
+    payload: str
+    """JSON"""
+    bytes: bytes
+
+
+class ReadingRow(NamedTuple):
+    """A row of ``reading``."""
+
+    time: datetime
+    device: str
+    name: str
+    value: float | None
+    text: str | None
+    unit: str | None
+    id: str
+    gateway: str
+    decoder: str
+    topic: str | None
+
+
+class EventRow(NamedTuple):
+    """A row of ``event``."""
+
+    time: datetime
+    kind: str
+    device: str | None
+    gateway: str | None
+    body: str
+    """JSON"""
+    id: str
+
+
+class DecodedMark(NamedTuple):
+    """A telegram was read: of its readings, those stay that come with it."""
+
+    time: datetime
+    id: str
+
+
+@dataclass(slots=True)
+class DeviceFacts:
+    """What an event tells about a device; None is no news."""
+
+    id: str
+    kind: str
+    at: datetime
+    name: str | None = None
+    model: str | None = None
+    decoder: str | None = None
+    parent: str | None = None
+    port: str | None = None
+    tags: str | None = None
+    """JSON"""
+    location: str | None = None
+    """JSON"""
+
+
+@dataclass(slots=True)
+class GatewayFacts:
+    """What an event tells about a gateway; None is no news."""
+
+    id: str
+    kind: str
+    at: datetime
+    name: str | None = None
+    location: str | None = None
+    """JSON"""
+    state: str | None = None
+    status: str | None = None
+    """JSON"""
+
+
+class Aside(NamedTuple):
+    """A row of ``set_aside``."""
+
+    time: datetime
+    id: str
+    reason: str
+    body: str
+
+
+Row = RawRow | ReadingRow | EventRow
+
+
+@dataclass(slots=True)
+class EventRows:
+    """All rows of one event.
+
+    :ivar event: that they were made of.
+    """
+
+    event: Any
+    id: str
+    at: datetime
+    raw: list[RawRow] = field(default_factory=list)
+    readings: list[ReadingRow] = field(default_factory=list)
+    decoded: list[DecodedMark] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    devices: list[DeviceFacts] = field(default_factory=list)
+    """the sender, if there is one, before the others"""
+    gateways: list[GatewayFacts] = field(default_factory=list)
+    stations: list[str] = field(default_factory=list)
+    """base stations of which it is known only that they heard it"""
+    asides: list[Aside] = field(default_factory=list)
+
+    def rows(self) -> Iterator[Row]:
+        """Each that could be to blame if the event cannot be stored."""
+        yield from self.raw
+        yield from self.readings
+        yield from self.events
+
+    def only(self, kept: set[int]) -> EventRows:
+        """The event with those of its rows whose :func:`id` is in ``kept``."""
+        return EventRows(
+            self.event,
+            self.id,
+            self.at,
+            raw=[row for row in self.raw if id(row) in kept],
+            readings=[row for row in self.readings if id(row) in kept],
+            decoded=self.decoded,
+            events=[row for row in self.events if id(row) in kept],
+            devices=self.devices,
+            gateways=self.gateways,
+            stations=self.stations,
+            asides=self.asides,
+        )

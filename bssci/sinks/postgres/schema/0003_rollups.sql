@@ -1,0 +1,63 @@
+-- Hourly and daily values. Where TimescaleDB's continuous aggregates are had, the sink lets the two views read
+-- from these instead; names and columns stay.
+
+-- Hours of a device that have readings which are not rolled up yet.
+CREATE TABLE rollup_due (
+    hour   timestamptz NOT NULL,
+    device text        NOT NULL,
+    PRIMARY KEY (hour, device)
+);
+
+CREATE TABLE rollup_hourly (
+    hour    timestamptz NOT NULL,
+    device  text        NOT NULL,
+    name    text        NOT NULL,
+    unit    text,
+    count   bigint      NOT NULL,
+    average double precision,
+    minimum double precision,
+    maximum double precision,
+    last    double precision,
+    PRIMARY KEY (device, hour, name)
+);
+CREATE INDEX rollup_hourly_hour ON rollup_hourly USING brin (hour);
+
+CREATE TABLE rollup_daily (
+    day     timestamptz NOT NULL,       -- midnight UTC
+    device  text        NOT NULL,
+    name    text        NOT NULL,
+    unit    text,
+    count   bigint      NOT NULL,
+    average double precision,
+    minimum double precision,
+    maximum double precision,
+    last    double precision,
+    PRIMARY KEY (device, day, name)
+);
+
+-- What is due is computed when it is asked for, so that the view is never behind.
+CREATE VIEW reading_hourly AS
+SELECT hour, device, name, unit, count, average, minimum, maximum, last
+FROM rollup_hourly stored
+WHERE NOT EXISTS (SELECT FROM rollup_due due WHERE due.hour = stored.hour AND due.device = stored.device)
+UNION ALL
+SELECT due.hour, due.device, name, max(unit), count(value), avg(value), min(value), max(value),
+       (array_agg(value ORDER BY time DESC))[1]
+FROM rollup_due due
+JOIN reading ON reading.device = due.device
+            AND reading.time >= due.hour AND reading.time < due.hour + interval '1 hour'
+WHERE value IS NOT NULL
+GROUP BY due.hour, due.device, name;
+
+CREATE VIEW reading_daily AS
+WITH due AS (SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day, device FROM rollup_due)
+SELECT day, device, name, unit, count, average, minimum, maximum, last
+FROM rollup_daily stored
+WHERE NOT EXISTS (SELECT FROM due WHERE due.day = stored.day AND due.device = stored.device)
+UNION ALL
+SELECT due.day, due.device, name, max(unit), sum(count)::bigint, sum(average * count) / sum(count),
+       min(minimum), max(maximum), (array_agg(last ORDER BY hour DESC))[1]
+FROM due
+JOIN reading_hourly ON reading_hourly.device = due.device
+                   AND reading_hourly.hour >= due.day AND reading_hourly.hour < due.day + interval '1 day'
+GROUP BY due.day, due.device, name;

@@ -1,0 +1,93 @@
+"""A connection that is ready to be written to: checked, migrated, with what TimescaleDB offers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, LiteralString
+
+from psycopg import sql
+
+from bssci.sinks.postgres import migrations, timescale
+from bssci.sinks.postgres.connecting import Line, connect
+from bssci.sinks.postgres.rows import Aside, EventRows
+from bssci.sinks.postgres.settings import PostgresSettings
+from bssci.sinks.postgres.staging import create_all
+from bssci.sinks.postgres.timescale import AGGREGATES
+from bssci.sinks.postgres.upkeep import Upkeep
+from bssci.sinks.postgres.writer import Writer
+
+_SETTINGS: tuple[LiteralString, ...] = (
+    "SET statement_timeout = '30s'",
+    "SET lock_timeout = '10s'",
+    "SET idle_in_transaction_session_timeout = '60s'",
+    "SET client_min_messages = 'warning'",
+    "SET timezone = 'UTC'",
+    # To compile a merge costs more than it saves; the planner thinks the temporary tables large.
+    "SET jit = off",
+)
+
+
+class Session:
+    """What a connection is used for; all methods are called in one thread.
+
+    :ivar server: the server's version, for people.
+    :ivar migrated_from: version of the tables before.
+    """
+
+    def __init__(self, settings: PostgresSettings, connected: Callable[[Line], None]) -> None:
+        """Connect.
+
+        :param connected: is told how to cut the connection, as soon as there is one.
+        :raises PostgresError: why that cannot be done now.
+        """
+        self._settings = settings
+        self._connection = connect(settings)
+        try:
+            self._line = Line(self._connection)
+            connected(self._line)
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        settings, connection = self._settings, self._connection
+        for statement in _SETTINGS:
+            connection.execute(statement)
+        path = sql.SQL("SET search_path TO {}, public").format(sql.Identifier(settings.schema))
+        connection.execute(path)
+        self.server = str(connection.info.parameter_status("server_version") or "")
+        self.migrated_from = migrations.migrate(connection, settings.schema)
+        self.timescale = timescale.set_up(connection, settings.raw_days, settings.reading_days)
+        for statement in create_all():
+            connection.execute(statement.encode())
+        own_roll_up = not self.timescale.has(AGGREGATES)
+        self._writer = Writer(connection, settings.write, roll_up=own_roll_up)
+        days = {"raw": settings.raw_days, "reading": settings.reading_days}
+        self._upkeep = Upkeep(connection, self.timescale, days)
+
+    def store(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
+        """See :meth:`Writer.store`.
+
+        :raises PostgresError: a newer release has migrated the tables.
+        """
+        migrations.check(migrations.version(self._connection, self._settings.schema), self._settings.schema)
+        found: list[tuple[Any, Aside]] = []
+        size = self._settings.batch_size
+        for begin in range(0, max(1, len(units)), size):
+            found += self._writer.store(units[begin : begin + size], asides if begin == 0 else ())
+        return found
+
+    def upkeep(self) -> bool:
+        """Do a bit of upkeep; whether there is more at once."""
+        return self._upkeep.slice()
+
+    def close(self) -> None:
+        self._line.close()
+        self._connection.close()
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)

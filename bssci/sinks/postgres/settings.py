@@ -1,0 +1,188 @@
+"""The settings of the sink ``postgres``, and where they say that its server is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bssci.settings import parsers
+from bssci.settings.parsers import Parser
+from bssci.sinks.interfaces import SinkSetting
+from bssci.sinks.postgres.errors import PostgresError
+
+T = TypeVar("T")
+
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+COPY, INSERT = "copy", "insert"
+_SCHEMA = re.compile(r"[^\x00-\x1f\x7f]{1,63}")
+
+
+def _allowed(parser: Parser[T]) -> Callable[[str], T]:
+    """A parser as :class:`SinkSetting` wants it: it says what is allowed, and never what was given."""
+
+    def parse(text: str) -> T:
+        try:
+            return parser.parse(text)
+        except ValueError:
+            raise ValueError(f"{parser.allowed} is allowed") from None
+
+    return parse
+
+
+def _schema(text: str) -> str:
+    if not _SCHEMA.fullmatch(text.strip()):
+        raise ValueError
+    return text.strip()
+
+
+_path = _allowed(parsers.optional_path)
+_port = _allowed(parsers.integer(1, 65535))
+_days = _allowed(parsers.integer(0, 36500))
+
+SETTINGS = (
+    SinkSetting(
+        "POSTGRES_HOST",
+        "localhost",
+        "host of the PostgreSQL server, or the directory of its socket",
+        _allowed(parsers.text),
+    ),
+    SinkSetting("POSTGRES_PORT", "5432", "port of the PostgreSQL server", _port),
+    SinkSetting("POSTGRES_DB", "bssci", "database", _allowed(parsers.text)),
+    SinkSetting("POSTGRES_USER", "bssci", "user at the PostgreSQL server", _allowed(parsers.text)),
+    SinkSetting(
+        "POSTGRES_PASSWORD", "", "password at the PostgreSQL server; a secret", _allowed(parsers.text)
+    ),
+    SinkSetting(
+        "POSTGRES_PASSWORD_FILE", "", "file that holds POSTGRES_PASSWORD; read at each connection", _path
+    ),
+    SinkSetting("POSTGRES_SSLMODE", "prefer", "TLS to the server", _allowed(parsers.choice(*SSL_MODES))),
+    SinkSetting(
+        "POSTGRES_SCHEMA",
+        "public",
+        "schema that the tables are in; made if it is missing",
+        _allowed(Parser(_schema, "a name of at most 63 characters")),
+    ),
+    SinkSetting(
+        "POSTGRES_DSN",
+        "",
+        "instead of the settings above, except POSTGRES_SCHEMA: postgresql://user:password@host:5432/database;"
+        " a secret",
+        _allowed(parsers.text),
+    ),
+    SinkSetting("POSTGRES_DSN_FILE", "", "file that holds POSTGRES_DSN; read at each connection", _path),
+    SinkSetting(
+        "POSTGRES_BATCH_SIZE",
+        "500",
+        "events written in one transaction, at most",
+        _allowed(parsers.integer(1, 10_000)),
+    ),
+    SinkSetting(
+        "POSTGRES_BATCH_TIMEOUT",
+        "1",
+        "s from one transaction to the next while there are fewer events than POSTGRES_BATCH_SIZE",
+        _allowed(parsers.number(0, 60)),
+    ),
+    SinkSetting(
+        "POSTGRES_WRITE",
+        COPY,
+        "how rows get to the server: copy; insert where a server cannot do COPY",
+        _allowed(parsers.choice(COPY, INSERT)),
+    ),
+    SinkSetting("POSTGRES_RAW_DAYS", "90", "days that raw telegrams are kept there; 0: for ever", _days),
+    SinkSetting(
+        "POSTGRES_READING_DAYS", "365", "days that readings are kept there; 0: for ever", _days
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PostgresSettings:
+    """What the sink is told. Its repr shows no secret."""
+
+    values: Mapping[str, Any] = field(repr=False)
+    """each of :data:`SETTINGS`, by its name"""
+
+    def __post_init__(self) -> None:
+        """:raises ValueError: naming what is wrong, without the text of POSTGRES_DSN."""
+        for name in ("POSTGRES_DSN", "POSTGRES_PASSWORD"):
+            if self.values[name] and self.values[f"{name}_FILE"]:
+                raise ValueError(f"{name} and {name}_FILE are both set; only one is allowed")
+        if self.values["POSTGRES_DSN"]:
+            _parse_dsn(self.values["POSTGRES_DSN"])
+
+    @property
+    def schema(self) -> str:
+        return str(self.values["POSTGRES_SCHEMA"])
+
+    @property
+    def write(self) -> str:
+        return str(self.values["POSTGRES_WRITE"])
+
+    @property
+    def batch_size(self) -> int:
+        """events"""
+        return int(self.values["POSTGRES_BATCH_SIZE"])
+
+    @property
+    def batch_timeout(self) -> float:
+        """s"""
+        return float(self.values["POSTGRES_BATCH_TIMEOUT"])
+
+    @property
+    def raw_days(self) -> int:
+        return int(self.values["POSTGRES_RAW_DAYS"])
+
+    @property
+    def reading_days(self) -> int:
+        return int(self.values["POSTGRES_READING_DAYS"])
+
+    def connection(self) -> dict[str, Any]:
+        """The parameters of libpq; secrets are read from their files anew.
+
+        :raises PostgresError: a file cannot be read, or holds no connection string.
+        """
+        dsn = self._secret("POSTGRES_DSN")
+        password = self._secret("POSTGRES_PASSWORD")
+        if dsn:
+            try:
+                parameters = _parse_dsn(dsn)
+            except ValueError as error:
+                raise PostgresError(str(error)) from None
+        else:
+            parameters = {
+                "host": self.values["POSTGRES_HOST"],
+                "port": self.values["POSTGRES_PORT"],
+                "dbname": self.values["POSTGRES_DB"],
+                "user": self.values["POSTGRES_USER"],
+                "sslmode": self.values["POSTGRES_SSLMODE"],
+            }
+        if password and not parameters.get("password"):
+            parameters["password"] = password
+        return parameters
+
+    def _secret(self, name: str) -> str:
+        file: Path | None = self.values[f"{name}_FILE"]
+        if file is None:
+            return str(self.values[name])
+        try:
+            return file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            raise PostgresError(f"{name}_FILE: {file} cannot be read: {reason}") from None
+
+
+def _parse_dsn(dsn: str) -> dict[str, Any]:
+    """:raises ValueError: without the text, nor what libpq says about it, for that quotes it."""
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        return dict(conninfo_to_dict(dsn))
+    except ProgrammingError:
+        raise ValueError(
+            "POSTGRES_DSN: postgresql://user:password@host:5432/database is allowed, with special characters"
+            " in the password as %XX; or host=... dbname=... user=... password=..."
+        ) from None

@@ -1,0 +1,134 @@
+"""The sink ``postgres``: batches from the journal to the thread that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from bssci.model import EUI, AnyEvent, Event, Sensor, Uplink
+from bssci.sinks.interfaces import ISink
+from bssci.sinks.postgres.errors import PostgresError
+from bssci.sinks.postgres.events import rows_of
+from bssci.sinks.postgres.explain import explain
+from bssci.sinks.postgres.rows import Aside
+from bssci.sinks.postgres.session import Session, now
+from bssci.sinks.postgres.settings import PostgresSettings
+from bssci.sinks.postgres.timescale import FEATURES
+from bssci.sinks.postgres.worker import Worker
+from bssci.sinks.set_aside import SetAside
+from bssci.system.clock import Ticker
+
+STOP_TIME = 1.5
+"""s"""
+CHECK_INTERVAL = 5.0
+"""s from one look at whether the server answers to the next"""
+FULL = 500
+"""events at which a batch does not wait for more: the service delivers no more at once"""
+Stored = list[tuple[Any, Aside]]
+
+
+@implementer(ISink)
+class PostgresSink:
+    """Stores what is delivered, each thing once however often it comes.
+
+    :param sensors: finds what is configured of a sensor by its EUI: ``get``.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: PostgresSettings, sensors: Any) -> None:
+        self.set_aside = SetAside("postgres")
+        self._reactor = reactor
+        self._settings = settings
+        self._sensors = sensors
+        self._worker: Worker[Session] = Worker(
+            reactor, partial(Session, settings), self._explain, self._session_ready
+        )
+        self._ticker = Ticker(reactor, CHECK_INTERVAL, self._worker.check)
+        self._written_at: float | None = None
+        self._waiting: tuple[Deferred[None], IDelayedCall] | None = None
+
+    def start(self) -> None:
+        self._worker.start()
+        self._ticker.start()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored now; empty: it can, or the first attempt is under way."""
+        return self._worker.trouble
+
+    def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
+        events = [event for event in batch if isinstance(event, Event)]
+        if not events:
+            return succeed(None)
+        wait = self._wait(len(events))
+        if not wait:
+            return self._write(events)
+        waited: Deferred[None] = Deferred()
+        self._waiting = (waited, self._reactor.callLater(wait, self._waited))
+        return waited.addCallback(lambda _: self._write(events))
+
+    def stop(self) -> Deferred[None]:
+        self._ticker.stop()
+        if self._waiting is not None:
+            (deferred, call), self._waiting = self._waiting, None
+            call.cancel()
+            deferred.errback(PostgresError("the sink stops"))
+        return self._worker.stop(STOP_TIME)
+
+    def _wait(self, count: int) -> float:
+        """s that a batch of so many events waits, so that few events do not make many transactions."""
+        if self._written_at is None or count >= min(FULL, self._settings.batch_size):
+            return 0.0
+        since: float = self._reactor.seconds() - self._written_at
+        return max(0.0, self._settings.batch_timeout - since)
+
+    def _waited(self) -> None:
+        if self._waiting is not None:
+            (deferred, _), self._waiting = self._waiting, None
+            deferred.callback(None)
+
+    def _write(self, events: Sequence[Event]) -> Deferred[None]:
+        self._written_at = self._reactor.seconds()
+        euis = {event.end_point_eui for event in events if isinstance(event, Uplink) and event.receptions}
+        found = {eui: self._sensors.get(eui) for eui in euis}
+        sensors = {eui: sensor for eui, sensor in found.items() if sensor is not None}
+        return self._worker.submit(partial(_store, events, sensors)).addCallback(self._stored)
+
+    def _stored(self, asides: Stored) -> None:
+        """Count an event once, however many of its rows were refused."""
+        reasons: dict[int, tuple[Any, str]] = {}
+        for event, aside in asides:
+            reasons.setdefault(id(event), (event, aside.reason))
+        for event, reason in reasons.values():
+            self.set_aside.add(event, reason)
+
+    def _explain(self, error: BaseException) -> str:
+        try:
+            parameters = self._settings.connection()
+        except PostgresError:
+            parameters = {}
+        return explain(error, parameters)
+
+    def _session_ready(self, session: Session) -> None:
+        had = session.timescale
+        self.log.info(
+            "PostgreSQL connected {server} {schema} {migrated_from} {timescaledb} {lacking}",
+            server=session.server,
+            schema=self._settings.schema,
+            migrated_from=session.migrated_from,
+            timescaledb=had.version or "none",
+            lacking=", ".join(each for each in FEATURES if each in had.lacking),
+        )
+
+
+def _store(events: Sequence[Event], sensors: Mapping[EUI, Sensor], session: Session) -> Stored:
+    """Runs in the worker's thread."""
+    units, asides = rows_of(events, sensors, now())
+    return asides + session.store(units, [aside for _, aside in asides])

@@ -1,0 +1,183 @@
+"""Uplinks and telegrams as rows: the raw archive, readings, who sent and who heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bssci.decoders.wireless_mbus import link_address
+from bssci.model import Decoded, Reading, Sensor, Telegram, Uplink, VariableMacUplink
+from bssci.sinks.mqtt.payloads import uplink as uplink_payload
+from bssci.sinks.mqtt.variable_mac import variable_mac_uplink as variable_mac_payload
+from bssci.sinks.postgres.rows import (
+    Aside,
+    DecodedMark,
+    DeviceFacts,
+    EventRows,
+    GatewayFacts,
+    RawRow,
+    ReadingRow,
+)
+from bssci.sinks.postgres.texts import TextError, check, clean, shown, to_json, to_safe_json
+from bssci.sinks.postgres.times import measured
+
+OWN_SOURCE = "bssci"
+"""``raw.source`` of what base stations heard"""
+EXACT = 1 << 53
+"""integers up to it are exact as double precision"""
+GATEWAY_KINDS = {"ble": "scanner", "f2": "controller"}
+"""what hears devices of a kind"""
+
+
+def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
+    """:param sensor: what is configured of the sender."""
+    best = event.receptions[0]
+    device = f"mioty:{best.end_point_eui}"
+    facts = DeviceFacts(device, "mioty", rows.at)
+    if sensor is not None:
+        facts.name = clean(sensor.name) or None
+        facts.model = sensor.type_eui
+        facts.tags = _fact_json(sensor.tags or None)
+        facts.location = _fact_json(getattr(sensor, "location", None) or sensor.extra.get("location"))
+    rows.devices.append(facts)
+    rows.stations = [reception.base_station_eui for reception in event.receptions]
+    time = measured(event.at, [best.rx_time / 1e9])
+    _add_readings(rows, event.decoded, time, best.base_station_eui, None)
+    payload = uplink_payload(event)[1]
+    _add_raw(rows, best.base_station_eui, OWN_SOURCE, payload, event.decoded, event.payload)
+
+
+def variable_mac_rows(event: VariableMacUplink, rows: EventRows) -> None:
+    sender = link_address(event.payload)
+    if sender is None:
+        device = f"vm:{event.base_station_eui}"
+    else:
+        device = f"wmbus:{sender.manufacturer}{sender.identification}"
+    rows.devices.append(DeviceFacts(device, device.partition(":")[0], rows.at))
+    rows.gateways.append(GatewayFacts(event.base_station_eui, "station", rows.at))
+    time = measured(event.at, [event.system_time / 1e9])
+    _add_readings(rows, event.decoded, time, event.base_station_eui, None)
+    payload = variable_mac_payload(event)[1]
+    _add_raw(rows, event.base_station_eui, OWN_SOURCE, payload, event.decoded, event.payload)
+
+
+def telegram_rows(event: Telegram, rows: EventRows) -> None:
+    check(event.device, event.gateway, event.source)
+    kind = event.device.partition(":")[0]
+    facts = DeviceFacts(event.device, kind, rows.at, name=_device_name(event.envelope))
+    facts.parent, facts.port = _place(event.device)
+    rows.devices.append(facts)
+    gateway = GatewayFacts(event.gateway, GATEWAY_KINDS.get(kind, event.source), rows.at)
+    if _own_report(event):
+        gateway.kind = kind
+        gateway.state = clean(str(event.envelope["status"]))
+        gateway.status = _fact_json(event.envelope)
+    rows.gateways.append(gateway)
+    time = measured(event.at, [event.device_time, event.gateway_time])
+    _add_readings(rows, event.decoded, time, event.gateway, _topic(event.envelope))
+    payload: dict[str, Any] = {
+        "id": event.id,
+        "device": event.device,
+        "gateway": event.gateway,
+        "source": event.source,
+        "timestamp": event.at,
+        "data": list(event.payload),
+    }
+    reported = {"deviceTime": event.device_time, "gatewayTime": event.gateway_time, "rssi": event.rssi}
+    payload |= {name: value for name, value in reported.items() if value is not None}
+    if event.envelope:
+        payload["envelope"] = event.envelope
+    _add_raw(rows, event.gateway, event.source, payload, event.decoded, event.payload)
+
+
+def _add_raw(
+    rows: EventRows, gateway: str, source: str, payload: dict[str, Any], decoded: Decoded | None, data: bytes
+) -> None:
+    if decoded is not None and "decoder" not in payload:
+        payload["decoder"] = decoded.decoder
+        if decoded.failure is not None:
+            payload["decodeError"] = {"code": decoded.failure.code, "message": decoded.failure.message}
+    try:
+        text = to_json(payload)
+    except (TextError, TypeError) as error:
+        rows.asides.append(Aside(rows.at, rows.id, f"raw: {error}", to_safe_json(payload)))
+        return
+    rows.raw.append(RawRow(rows.at, rows.id, rows.devices[0].id, gateway, source, text, data))
+
+
+def _add_readings(
+    rows: EventRows, decoded: Decoded | None, time: Any, gateway: str, topic: str | None
+) -> None:
+    """Without a decoder, or when it failed, what an earlier one read stays."""
+    if decoded is None or decoded.failure is not None:
+        return
+    sender = rows.devices[0]
+    sender.decoder = clean(decoded.decoder)
+    rows.decoded.append(DecodedMark(time, rows.id))
+    others: set[str] = set()
+    for reading in decoded.readings:
+        try:
+            row = _reading(reading, sender.id, time, rows.id, gateway, decoded.decoder, topic)
+        except (TextError, OverflowError) as error:
+            reason = f"reading {shown(reading.name)}: {error}"
+            rows.asides.append(Aside(rows.at, rows.id, reason, to_safe_json(reading)))
+            continue
+        rows.readings.append(row)
+        if reading.device is not None and row.device != sender.id and row.device not in others:
+            others.add(row.device)
+            parent, port = _place(row.device)
+            kind = row.device.partition(":")[0]
+            rows.devices.append(
+                DeviceFacts(row.device, kind, rows.at, decoder=sender.decoder, parent=parent, port=port)
+            )
+
+
+def _reading(
+    reading: Reading, sender: str, time: Any, id: str, gateway: str, decoder: str, topic: str | None
+) -> ReadingRow:
+    given = reading.value
+    value: float | None
+    text: str | None = None
+    if isinstance(given, str):
+        value, text = None, given
+    elif isinstance(given, bool):
+        value, text = float(given), "true" if given else "false"
+    else:
+        value = float(given)
+        if isinstance(given, int) and not -EXACT <= given <= EXACT:
+            text = str(given)
+    device = reading.device or sender
+    check(reading.name, text, reading.unit, device, decoder)
+    return ReadingRow(time, device, reading.name, value, text, reading.unit, id, gateway, decoder, topic)
+
+
+def _place(device: str) -> tuple[str | None, str | None]:
+    """Parent and port of a device at a controller: ``f2:{mac}/J1/3`` is at ``J1/3`` of ``f2:{mac}``."""
+    parent, _, port = device.partition("/")
+    return (parent, port) if port else (None, None)
+
+
+def _device_name(envelope: Mapping[str, Any]) -> str | None:
+    device = envelope.get("device")
+    name = device.get("name") if isinstance(device, Mapping) else envelope.get("name")
+    return clean(name) or None if isinstance(name, str) else None
+
+
+def _topic(envelope: Mapping[str, Any]) -> str | None:
+    topic = envelope.get("topic", envelope.get("original_topic"))
+    return clean(topic) if isinstance(topic, str) else None
+
+
+def _own_report(event: Telegram) -> bool:
+    """Whether a gateway speaks about itself."""
+    return event.device.partition(":")[2] == event.gateway and isinstance(event.envelope.get("status"), str)
+
+
+def _fact_json(value: Any) -> str | None:
+    """JSON of a fact; None where there is none, or none that can be stored."""
+    if value is None:
+        return None
+    try:
+        return to_json(value)
+    except (TextError, TypeError):
+        return None

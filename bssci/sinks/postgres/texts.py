@@ -1,0 +1,76 @@
+"""Text and JSON as PostgreSQL takes them, and what it does not take."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+LONGEST_BODY = 100_000
+"""characters that are kept of what was set aside"""
+_NUL = "\0"
+_NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_UNTAKEN = re.compile("[\0\ud800-\udfff]")
+_encode = msgspec.json.Encoder().encode
+
+
+class TextError(ValueError):
+    """A text that no table holds."""
+
+
+def check(*texts: str | None) -> None:
+    """Find what PostgreSQL's text cannot hold.
+
+    :raises TextError: naming it.
+    """
+    for text in texts:
+        if not text:
+            continue
+        if _NUL in text:
+            raise TextError(f"NUL in text: {shown(text)}")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise TextError(f"half a surrogate pair in text: {shown(text)}") from None
+
+
+def clean(text: str | None) -> str | None:
+    """``text`` with U+FFFD for what PostgreSQL cannot hold."""
+    return _UNTAKEN.sub("\ufffd", text) if text else text
+
+
+def shown(text: str, longest: int = 60) -> str:
+    """A text as a message may quote it: ASCII on one line."""
+    quoted = ascii(text)
+    return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."
+
+
+def to_json(value: Any) -> str:
+    """JSON for a jsonb. NaN and infinities, which JSON lacks, become null.
+
+    :raises TextError: it holds a NUL or half a surrogate pair.
+    :raises TypeError: it holds what JSON has no form for.
+    """
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:
+        raise TextError("half a surrogate pair in text") from None
+    except RecursionError:
+        raise TextError("objects nested too deep") from None
+    # The expression alone would cost more than the encoding.
+    if b"\\u0000" in encoded and _NUL_IN_JSON.search(encoded):
+        raise TextError("NUL in text")
+    return encoded.decode()
+
+
+def to_safe_json(value: Any) -> str:
+    """JSON in ASCII of anything at all, for people: what it has no form for as Python shows it."""
+    try:
+        builtins = msgspec.to_builtins(value, str_keys=True, enc_hook=ascii)
+        text = json.dumps(builtins, default=ascii)
+    except (TypeError, ValueError, RecursionError) as error:
+        text = json.dumps({"type": type(value).__name__, "error": ascii(str(error))})
+    return text[:LONGEST_BODY]

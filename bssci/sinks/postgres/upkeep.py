@@ -1,0 +1,147 @@
+"""Roll-ups and deletion where TimescaleDB does not do them: in slices, so that no delivery waits for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, LiteralString
+
+from psycopg import Connection
+
+from bssci.sinks.postgres.timescale import AGGREGATES, HYPERTABLES, RETENTION, Timescale
+
+ROWS = 5000
+"""that a slice deletes, at most"""
+HOURS = 100
+"""hours of one device each that a slice rolls up, at most"""
+_ROLL_UP: LiteralString = """
+    WITH taken AS (
+        DELETE FROM rollup_due WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM rollup_due WHERE hour < date_trunc('hour', now() - interval '1 minute', 'UTC')
+            LIMIT %(hours)s))
+        RETURNING hour, device
+    ), due AS (
+        SELECT hour, device FROM taken
+        WHERE %(days)s = 0 OR hour > now() - make_interval(days => %(days)s - 1)
+    ), gone AS (
+        DELETE FROM rollup_hourly old USING due WHERE old.device = due.device AND old.hour = due.hour
+        AND NOT EXISTS (
+            SELECT FROM reading WHERE reading.device = old.device AND reading.time >= old.hour
+            AND reading.time < old.hour + interval '1 hour' AND reading.name = old.name AND value IS NOT NULL)
+    ), hourly AS (
+        INSERT INTO rollup_hourly
+        SELECT due.hour, due.device, name, max(unit), count(value), avg(value), min(value), max(value),
+               (array_agg(value ORDER BY time DESC))[1]
+        FROM due JOIN reading ON reading.device = due.device
+                             AND reading.time >= due.hour AND reading.time < due.hour + interval '1 hour'
+        WHERE value IS NOT NULL
+        GROUP BY due.hour, due.device, name
+        ON CONFLICT (device, hour, name) DO UPDATE
+        SET unit = excluded.unit, count = excluded.count, average = excluded.average,
+            minimum = excluded.minimum, maximum = excluded.maximum, last = excluded.last
+    )
+    SELECT hour, device, EXISTS (SELECT FROM due WHERE (due.hour, due.device) = (taken.hour, taken.device))
+    FROM taken"""
+_DAYS_GONE: LiteralString = """
+    DELETE FROM rollup_daily old
+    USING (SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day, device
+           FROM unnest(%(hour)s::timestamptz[], %(device)s::text[]) AS rolled (hour, device)) due
+    WHERE old.device = due.device AND old.day = due.day"""
+_DAYS: LiteralString = """
+    INSERT INTO rollup_daily
+    SELECT due.day, due.device, name, max(unit), sum(count)::bigint,
+           sum(average * count) / sum(count), min(minimum), max(maximum),
+           (array_agg(last ORDER BY hour DESC))[1]
+    FROM (SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day, device
+          FROM unnest(%(hour)s::timestamptz[], %(device)s::text[]) AS rolled (hour, device)) due
+    JOIN rollup_hourly hourly ON hourly.device = due.device
+                             AND hourly.hour >= due.day AND hourly.hour < due.day + interval '1 day'
+    GROUP BY due.day, due.device, name"""
+_EXPIRED: tuple[tuple[str, LiteralString], ...] = (
+    (
+        "raw",
+        "DELETE FROM raw WHERE ctid = ANY (ARRAY(SELECT ctid FROM raw"
+        " WHERE received_at < now() - make_interval(days => %s) ORDER BY received_at LIMIT %s))",
+    ),
+    (
+        "reading",
+        "DELETE FROM reading WHERE ctid = ANY (ARRAY(SELECT ctid FROM reading"
+        " WHERE time < now() - make_interval(days => %s) ORDER BY time LIMIT %s))",
+    ),
+)
+_EXPIRED_ALWAYS: tuple[tuple[str, LiteralString], ...] = (
+    (
+        "reading",
+        "DELETE FROM event WHERE ctid = ANY (ARRAY(SELECT ctid FROM event"
+        " WHERE time < now() - make_interval(days => %s) ORDER BY time LIMIT %s))",
+    ),
+    (
+        "raw",
+        "DELETE FROM set_aside WHERE ctid = ANY (ARRAY(SELECT ctid FROM set_aside"
+        " WHERE time < now() - make_interval(days => %s) ORDER BY time LIMIT %s))",
+    ),
+    (
+        "reading",
+        "DELETE FROM rollup_hourly WHERE ctid = ANY (ARRAY(SELECT ctid FROM rollup_hourly"
+        " WHERE hour < now() - make_interval(days => %s) LIMIT %s))",
+    ),
+)
+
+
+class Upkeep:
+    """The slices of work at a connection.
+
+    :param days: retention of ``raw`` and ``reading``; 0: for ever.
+    """
+
+    def __init__(self, connection: Connection[Any], timescale: Timescale, days: dict[str, int]) -> None:
+        self._connection = connection
+        self._reading_days = days["reading"]
+        self._slices: list[Callable[[], int]] = []
+        if not timescale.has(AGGREGATES):
+            self._slices.append(self._roll_up)
+        if not timescale.has(HYPERTABLES):
+            self._slices += [self._deletion(days[table], sql) for table, sql in _EXPIRED]
+        elif not timescale.has(RETENTION):
+            self._slices += [self._dropping(table, days[table]) for table in ("raw", "reading")]
+        self._slices += [self._deletion(days[table], sql) for table, sql in _EXPIRED_ALWAYS]
+        self._next = 0
+
+    def slice(self) -> bool:
+        """Do a bit; whether there is more to do at once. Begins anew after all is done."""
+        if self._slices[self._next]():
+            return True
+        self._next = (self._next + 1) % len(self._slices)
+        return self._next != 0
+
+    def _roll_up(self) -> int:
+        """Make hourly and daily values anew.
+
+        Not of hours whose readings may be partly deleted: what came of all of them is better.
+        """
+        with self._connection.transaction():
+            limits = {"hours": HOURS, "days": self._reading_days}
+            taken = self._connection.execute(_ROLL_UP, limits).fetchall()
+            rolled = [(hour, device) for hour, device, is_whole in taken if is_whole]
+            if rolled:
+                pairs = {"hour": [hour for hour, _ in rolled], "device": [device for _, device in rolled]}
+                self._connection.execute(_DAYS_GONE, pairs)
+                self._connection.execute(_DAYS, pairs)
+        return len(taken)
+
+    def _deletion(self, days: int, statement: LiteralString) -> Callable[[], int]:
+        def delete() -> int:
+            return self._connection.execute(statement, (days, ROWS)).rowcount if days else 0
+
+        return delete
+
+    def _dropping(self, table: str, days: int) -> Callable[[], int]:
+        """Whole chunks: rows of a hypertable are not deleted one by one."""
+
+        def drop() -> int:
+            if days:
+                self._connection.execute(
+                    "SELECT drop_chunks(%s::regclass, older_than => make_interval(days => %s))", (table, days)
+                )
+            return 0
+
+        return drop

@@ -1,0 +1,247 @@
+"""The thread that talks to the server: one connection, jobs in order, upkeep in between.
+
+away --connected, migrated--> ready --job, slice of upkeep--> ready
+  ^                             |
+  +-- backoff 1, 2, 4 ... 30 s -+ anything failed, or no answer for too long: the connection is cut
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.sinks.postgres.errors import PostgresError
+
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
+"""s from one attempt to connect to the next, while nothing is to be delivered"""
+SILENCE = 5.0
+"""s without an answer after which that is said"""
+ANSWER_TIME = 45.0
+"""s without an answer after which the connection is cut"""
+UPKEEP_INTERVAL = 60.0
+"""s from the end of one round of upkeep to the next"""
+SLICE_INTERVAL = 0.5
+"""s from one slice of upkeep to the next, while there is something to deliver"""
+_TURN = 0.5
+"""s that the thread waits for a job before it looks around"""
+
+_Failure: Any = Failure
+S = TypeVar("S", bound="Session")
+T = TypeVar("T")
+
+
+class Line(Protocol):
+    """How a connection is cut from another thread."""
+
+    def cut(self) -> None: ...
+
+
+class Session(Protocol):
+    """What the thread needs of a connection."""
+
+    def upkeep(self) -> bool: ...
+
+    def close(self) -> None: ...
+
+
+class Reactor(Protocol):
+    """What is asked of a reactor here."""
+
+    def seconds(self) -> float: ...
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Any: ...
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
+        """Run in the reactor's thread, soon."""
+
+
+class Worker(Generic[S]):
+    """Submitting and asking is for the reactor's thread; the Deferreds fire there.
+
+    :param opened: makes a session; is given what to tell of the line as soon as there is one.
+    :param explain: an error as one line for people.
+    :param ready: called in the reactor's thread with each new session.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        opened: Callable[[Callable[[Line], None]], S],
+        explain: Callable[[BaseException], str],
+        ready: Callable[[S], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reactor = reactor
+        self._open = opened
+        self._explain = explain
+        self._ready = ready
+        self._now = monotonic
+        self._queue: SimpleQueue[tuple[Deferred[Any], Callable[[S], Any]] | None] = SimpleQueue()
+        self._session: S | None = None
+        self._line: Line | None = None
+        self._trouble = ""
+        self._busy_since: float | None = None
+        self._backoff = 0.0
+        self._next_attempt = 0.0
+        self._next_slice = monotonic() + UPKEEP_INTERVAL
+        self._stopping = False
+        self._ended: Deferred[None] = Deferred()
+        # A daemon: the journal keeps what is not stored, so it must not keep a process alive.
+        self._thread = Thread(target=self._run, name="postgres", daemon=True)
+        self._started = False
+
+    def start(self) -> None:
+        """Connect; again and again, if need be."""
+        self._started = True
+        self._thread.start()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be stored now; empty: it can, or the first attempt is under way."""
+        since = self._busy_since
+        if not self._trouble and since is not None and self._now() - since > SILENCE:
+            return f"the server has not answered for {self._now() - since:.0f} s"
+        return self._trouble
+
+    def submit(self, job: Callable[[S], T]) -> Deferred[T]:
+        """Run ``job`` in the thread, with a connection that is made first where there is none.
+
+        Fails with :class:`PostgresError`.
+        """
+        deferred: Deferred[T] = Deferred()
+        if self._stopping:
+            deferred.errback(PostgresError("the sink stops"))
+        else:
+            self._queue.put((deferred, job))
+        return deferred
+
+    def check(self) -> None:
+        """Cut the connection if the server has not answered for too long. Call it now and then."""
+        since = self._busy_since
+        if since is not None and self._now() - since > ANSWER_TIME:
+            self.log.warn("connection cut, the server does not answer {seconds}", seconds=ANSWER_TIME)
+            self._cut()
+
+    def stop(self, seconds: float) -> Deferred[None]:
+        """Finish what is under way, within ``seconds``; then the connection is cut."""
+        if not self._started or self._stopping:
+            return succeed(None)
+        self._stopping = True
+        self._queue.put(None)
+        cutting = self._reactor.callLater(seconds / 2, self._cut)
+        # A thread that is still connecting cannot be ended; it does no harm, for its jobs are refused.
+        ending = self._reactor.callLater(seconds, self._end)
+
+        def ended(_: None) -> None:
+            for call in (cutting, ending):
+                if call.active():
+                    call.cancel()
+
+        return self._ended.addCallback(ended)
+
+    def _cut(self) -> None:
+        line = self._line
+        if line is not None:
+            line.cut()
+
+    def _end(self) -> None:
+        if not self._ended.called:
+            self._ended.callback(None)
+
+    # in the thread
+
+    def _run(self) -> None:
+        self._look_around()
+        while True:
+            try:
+                item = self._queue.get(timeout=_TURN)
+            except Empty:
+                self._look_around()
+                continue
+            if item is None:
+                break
+            deferred, job = item
+            self._reactor.callFromThread(_fire, deferred, self._attempt(job))
+            if self._session is not None and self._now() >= self._next_slice:
+                self._slice()
+        self._close()
+        self._reactor.callFromThread(self._end)
+
+    def _attempt(self, job: Callable[[S], Any]) -> Any:
+        """What the job returns, or a Failure."""
+        if self._stopping:
+            return _Failure(PostgresError("the sink stops"))
+        self._busy_since = self._now()
+        try:
+            if self._session is None:
+                self._session = self._connect()
+            result = job(self._session)
+        except Exception as error:
+            return _Failure(self._failed(error))
+        else:
+            self._trouble = ""
+            self._backoff = 0.0
+            return result
+        finally:
+            self._busy_since = None
+
+    def _connect(self) -> S:
+        session = self._open(self._connected)
+        self._reactor.callFromThread(self._ready, session)
+        return session
+
+    def _connected(self, line: Line) -> None:
+        self._line = line
+
+    def _failed(self, error: Exception) -> PostgresError:
+        """Give the connection up: what state it is in is not worth knowing."""
+        known = error if isinstance(error, PostgresError) else PostgresError(self._explain(error))
+        self._trouble = str(known)
+        self._backoff = min(LAST_BACKOFF, self._backoff * 2 or FIRST_BACKOFF)
+        self._next_attempt = self._now() + self._backoff
+        self._close()
+        return known
+
+    def _close(self) -> None:
+        session, self._session, self._line = self._session, None, None
+        if session is not None:
+            try:
+                session.close()
+            except Exception as error:
+                self.log.debug("connection not closed properly {error}", error=self._explain(error))
+
+    def _look_around(self) -> None:
+        """Nothing is to be delivered: connect, so that it is known whether that works, or do upkeep."""
+        if self._stopping:
+            return
+        if self._session is None:
+            if self._now() >= self._next_attempt:
+                self._attempt(lambda session: None)
+        elif self._now() >= self._next_slice:
+            while self._slice() and self._queue.empty():
+                pass
+
+    def _slice(self) -> bool:
+        more = False
+
+        def upkeep(session: S) -> None:
+            nonlocal more
+            more = session.upkeep()
+
+        failed = isinstance(self._attempt(upkeep), Failure)
+        more = more and not failed
+        self._next_slice = self._now() + (SLICE_INTERVAL if more else UPKEEP_INTERVAL)
+        return more
+
+
+def _fire(deferred: Deferred[Any], result: Any) -> None:
+    deferred.callback(result)

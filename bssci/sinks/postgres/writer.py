@@ -1,0 +1,237 @@
+"""Rows into tables: staged in temporary tables, merged by one statement a table, poison set aside.
+
+    events' rows --COPY or INSERT--> temporary tables --INSERT ... ON CONFLICT--> raw, reading, ...
+
+Whatever comes again changes nothing, or replaces what an earlier decoder read. The merge goes by the unique
+keys that the tables have, so it does not matter who else wrote a row before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import psycopg
+from psycopg import Connection, Cursor
+
+from bssci.sinks.postgres.explain import is_poison, reason
+from bssci.sinks.postgres.facts import devices_of, gateways_of
+from bssci.sinks.postgres.rows import Aside, DecodedMark, EventRow, EventRows, RawRow, ReadingRow
+from bssci.sinks.postgres.settings import COPY
+from bssci.sinks.postgres.staging import STAGES, Stage
+from bssci.sinks.postgres.texts import clean, to_safe_json
+
+ROWS_AN_INSERT = 50
+"""a server that cannot do COPY may not like long statements either"""
+_KNOWN = """
+    SELECT received_at, id FROM stage_raw
+    WHERE EXISTS (SELECT FROM raw WHERE raw.received_at = stage_raw.received_at AND raw.id = stage_raw.id
+                  AND raw.received_at BETWEEN %s AND %s)"""
+_RAW = """
+    INSERT INTO raw SELECT received_at, id, device, gateway, source, payload::jsonb, bytes FROM stage_raw
+    ON CONFLICT (received_at, id) DO UPDATE SET payload = excluded.payload
+    WHERE raw.payload IS DISTINCT FROM excluded.payload"""
+_NO_LONGER_READ = """
+    DELETE FROM reading USING stage_decoded
+    WHERE reading.time = stage_decoded.time AND reading.id = stage_decoded.id
+      AND reading.time BETWEEN %s AND %s
+      AND NOT EXISTS (SELECT FROM stage_reading new WHERE new.time = reading.time AND new.id = reading.id
+                      AND new.device = reading.device AND new.name = reading.name)
+    RETURNING reading.time, reading.device"""
+_READINGS = """
+    INSERT INTO reading (time, device, name, value, text, unit, id, gateway, decoder, topic)
+    SELECT time, device, name, value, text, unit, id, gateway, decoder, topic FROM stage_reading
+    ON CONFLICT (time, device, name, id) DO UPDATE
+    SET value = excluded.value, text = excluded.text, unit = excluded.unit, gateway = excluded.gateway,
+        decoder = excluded.decoder, topic = excluded.topic
+    WHERE (reading.value, reading.text, reading.unit, reading.gateway, reading.decoder, reading.topic)
+          IS DISTINCT FROM
+          (excluded.value, excluded.text, excluded.unit, excluded.gateway, excluded.decoder,
+           excluded.topic)"""
+_DUE = """
+    INSERT INTO rollup_due
+    SELECT DISTINCT date_trunc('hour', time, 'UTC'), device FROM stage_reading ON CONFLICT DO NOTHING"""
+_DUE_AGAIN = """
+    INSERT INTO rollup_due VALUES (date_trunc('hour', %s::timestamptz, 'UTC'), %s) ON CONFLICT DO NOTHING"""
+_DEVICES = """
+    INSERT INTO device AS old
+        (id, kind, name, model, decoder, parent, port, tags, location, first_seen, last_seen, count)
+    SELECT id, kind, name, model, decoder, parent, port, tags::jsonb, location::jsonb, first_seen,
+           last_seen, count
+    FROM stage_device
+    ON CONFLICT (id) DO UPDATE
+    SET name = coalesce(excluded.name, old.name), model = coalesce(excluded.model, old.model),
+        decoder = coalesce(excluded.decoder, old.decoder), parent = coalesce(excluded.parent, old.parent),
+        port = coalesce(excluded.port, old.port), tags = coalesce(excluded.tags, old.tags),
+        location = coalesce(excluded.location, old.location),
+        first_seen = least(excluded.first_seen, old.first_seen),
+        last_seen = greatest(excluded.last_seen, old.last_seen), count = old.count + excluded.count"""
+_GATEWAYS = """
+    INSERT INTO gateway AS old (id, kind, name, location, state, state_at, last_seen, status, status_at)
+    SELECT id, kind, name, location::jsonb, state, state_at, last_seen, status::jsonb, status_at
+    FROM stage_gateway
+    ON CONFLICT (id) DO UPDATE
+    SET kind = excluded.kind, name = coalesce(excluded.name, old.name),
+        location = coalesce(excluded.location, old.location),
+        state = CASE WHEN excluded.state_at >= coalesce(old.state_at, '-infinity') THEN excluded.state
+                     ELSE old.state END,
+        state_at = greatest(excluded.state_at, old.state_at),
+        status = CASE WHEN excluded.status_at >= coalesce(old.status_at, '-infinity') THEN excluded.status
+                      ELSE old.status END,
+        status_at = greatest(excluded.status_at, old.status_at),
+        last_seen = greatest(excluded.last_seen, old.last_seen)"""
+_EVENTS = """
+    INSERT INTO event (time, kind, device, gateway, body, id)
+    SELECT time, kind, device, gateway, body::jsonb, id FROM stage_event ON CONFLICT DO NOTHING"""
+_ASIDE = """
+    INSERT INTO set_aside (time, id, reason, body) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+
+
+class Writer:
+    """Writes to a connection in autocommit mode whose temporary tables :mod:`staging` has made.
+
+    :param write: ``copy`` or ``insert``.
+    :param roll_up: whether hours are noted that hourly values must be made of.
+    """
+
+    def __init__(self, connection: Connection[Any], write: str, *, roll_up: bool) -> None:
+        self._connection = connection
+        self._fill = _copy if write == COPY else _insert
+        self._roll_up = roll_up
+
+    def store(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
+        """Store in one transaction; returns what the server refused, set aside with its event.
+
+        :param asides: what was found before that cannot be stored.
+        :raises psycopg.Error: nothing is stored; not to blame on a row.
+        """
+        try:
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                self._write(cursor, units)
+                _set_aside(cursor, asides)
+            return []
+        except Exception as error:
+            if not is_poison(error):
+                raise
+        with self._connection.transaction(), self._connection.cursor() as cursor:
+            found = list(self._isolate(cursor, units))
+            _set_aside(cursor, [*asides, *(aside for _, aside in found)])
+        return found
+
+    def _isolate(self, cursor: Cursor[Any], units: Sequence[EventRows]) -> Iterator[tuple[Any, Aside]]:
+        """Write all but what is to blame, by halves."""
+        error = self._try(cursor, units)
+        if error is None:
+            return
+        if len(units) > 1:
+            middle = len(units) // 2
+            yield from self._isolate(cursor, units[:middle])
+            yield from self._isolate(cursor, units[middle:])
+            return
+        (unit,) = units
+        good: set[int] = set()
+        bad: list[tuple[Any, Aside]] = []
+        for row in unit.rows():
+            alone = unit.only({id(row)})
+            alone.decoded = []
+            refused = self._try(cursor, [alone], keep=False)
+            if refused is None:
+                good.add(id(row))
+            else:
+                bad.append((unit.event, _aside(unit, reason(refused), _named(row))))
+        # What is left fails only if it is not a row that is to blame, but who sent or heard it.
+        rest = self._try(cursor, [unit.only(good)]) if good else error
+        if bad and (rest is None or not good):
+            yield from bad
+        elif rest is not None:
+            yield unit.event, _aside(unit, reason(rest), unit.event)
+
+    def _try(self, cursor: Cursor[Any], units: Sequence[EventRows], *, keep: bool = True) -> Exception | None:
+        """Write, or find out whether that is possible; the error if a row is to blame."""
+        try:
+            with self._connection.transaction() as savepoint:
+                for stage in STAGES:
+                    cursor.execute(stage.clear)
+                self._write(cursor, units)
+                if not keep:
+                    raise psycopg.Rollback(savepoint)
+        except Exception as error:
+            if not is_poison(error):
+                raise
+            return error
+        return None
+
+    def _write(self, cursor: Cursor[Any], units: Sequence[EventRows]) -> None:
+        raw = {row[:2]: row for unit in units for row in unit.raw}
+        known = self._raw(cursor, raw) if raw else set()
+        devices = devices_of(units, known)
+        if devices:
+            self._merge(cursor, STAGES.device, devices, _DEVICES)
+        gateways = gateways_of(units)
+        if gateways:
+            self._merge(cursor, STAGES.gateway, gateways, _GATEWAYS)
+        decoded = list(dict.fromkeys(mark for unit in units for mark in unit.decoded))
+        # The last of two readings of one name counts, as in `components` on MQTT.
+        readings = {(row.time, row.device, row.name, row.id): row for unit in units for row in unit.readings}
+        if decoded or readings:
+            self._readings(cursor, decoded, list(readings.values()))
+        events = {(row.time, row.id): row for unit in units for row in unit.events}
+        if events:
+            self._merge(cursor, STAGES.event, list[EventRow](events.values()), _EVENTS)
+
+    def _raw(self, cursor: Cursor[Any], rows: dict[Any, RawRow]) -> set[tuple[datetime, str]]:
+        """Store raw rows; returns which were there before."""
+        self._fill(cursor, STAGES.raw, rows.values())
+        times = [row.received_at for row in rows.values()]
+        known = set(cursor.execute(_KNOWN, (min(times), max(times))).fetchall())
+        cursor.execute(_RAW)
+        return known
+
+    def _readings(
+        self, cursor: Cursor[Any], decoded: Sequence[DecodedMark], readings: Sequence[ReadingRow]
+    ) -> None:
+        self._fill(cursor, STAGES.reading, readings)
+        if decoded:
+            self._fill(cursor, STAGES.decoded, decoded)
+            times = [mark.time for mark in decoded]
+            gone = cursor.execute(_NO_LONGER_READ, (min(times), max(times))).fetchall()
+            if gone and self._roll_up:
+                cursor.executemany(_DUE_AGAIN, gone)
+        if readings:
+            cursor.execute(_READINGS)
+            if self._roll_up:
+                cursor.execute(_DUE)
+
+    def _merge(self, cursor: Cursor[Any], stage: Stage, rows: Sequence[Any], statement: str) -> None:
+        self._fill(cursor, stage, rows)
+        cursor.execute(statement)
+
+
+def _copy(cursor: Cursor[Any], stage: Stage, rows: Iterable[Sequence[Any]]) -> None:
+    with cursor.copy(stage.copy) as copy:
+        copy.set_types(stage.types)
+        for row in rows:
+            copy.write_row(row)
+
+
+def _insert(cursor: Cursor[Any], stage: Stage, rows: Iterable[Sequence[Any]]) -> None:
+    each = iter(rows)
+    while chunk := list(islice(each, ROWS_AN_INSERT)):
+        cursor.execute(stage.insert(len(chunk)), [value for row in chunk for value in row])
+
+
+def _set_aside(cursor: Cursor[Any], asides: Iterable[Aside]) -> None:
+    for aside in asides:
+        cursor.execute(_ASIDE, (aside.time, clean(aside.id), clean(aside.reason), clean(aside.body)))
+
+
+def _aside(unit: EventRows, why: str, body: Any) -> Aside:
+    return Aside(unit.at, unit.id, why, to_safe_json(body))
+
+
+def _named(row: Any) -> dict[str, Any]:
+    """A row for people: with the names of its columns."""
+    columns = row._asdict().items()
+    return {name: value.hex() if isinstance(value, bytes) else value for name, value in columns}

@@ -1,0 +1,76 @@
+"""Errors in plain words, and who is to blame."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from bssci.sinks.postgres.explain import explain, is_poison, reason
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.UntranslatableCharacter("x"),
+        errors.NotNullViolation("x"),
+        errors.ProgramLimitExceeded("x"),
+        errors.RaiseException("x"),
+        psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        OverflowError("x"),
+    ],
+)
+def test_a_row_is_to_blame(error: Exception) -> None:
+    assert is_poison(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.DiskFull("x"),
+        errors.ReadOnlySqlTransaction("x"),
+        errors.AdminShutdown("x"),
+        errors.QueryCanceled("x"),
+        errors.InsufficientPrivilege("x"),
+        errors.UndefinedTable("x"),
+        errors.DeadlockDetected("x"),
+        psycopg.OperationalError("the connection is closed"),
+        OSError("x"),
+        KeyError("x"),
+    ],
+)
+def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
+    assert not is_poison(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "plain"),
+    [
+        ('FATAL:  password authentication failed for user "bssci"', "refuses the password"),
+        ('FATAL:  no pg_hba.conf entry for host "::1"', "refuses the user"),
+        ('FATAL:  database "bssci" does not exist', "POSTGRES_DB"),
+        ("FATAL:  sorry, too many clients already", "max_connections"),
+        ("FATAL:  the database system is starting up", "starting up"),
+        ("connection failed: Connection refused", "Connection refused"),
+    ],
+)
+def test_what_is_said_at_a_connection_is_explained(said: str, plain: str) -> None:
+    text = explain(psycopg.OperationalError(f"{said}\nmore of it"))
+    assert plain in text and "\n" not in text and "more" not in text
+
+
+def test_states_of_the_server_are_explained() -> None:
+    assert "disk is full" in explain(errors.DiskFull("could not extend file"))
+    assert "read-only" in explain(errors.ReadOnlySqlTransaction("cannot execute INSERT"))
+
+
+def test_a_password_is_left_out() -> None:
+    error = psycopg.OperationalError("could not translate host name hunter2@db")
+    assert explain(error, {"password": "hunter2"}) == "could not translate host name ********@db"
+
+
+def test_a_reason_is_one_line() -> None:
+    assert reason(errors.InvalidTextRepresentation("bad json\nCONTEXT: x")) == "bad json"
+    assert reason(OverflowError("too large")) == "OverflowError: too large"
+    assert reason(OverflowError()) == "OverflowError: OverflowError"

@@ -1,0 +1,237 @@
+"""What is in the tables after deliveries, repetitions, better decoders and poison; with a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bssci.model import EUI, Decoded, Reading, StationState, Telegram
+from bssci.sinks.postgres.events import rows_of
+from bssci.sinks.postgres.session import Session
+from bssci.sinks.testing_events import AT, STATION, every_event, odd_events, reception, uplink, uplinks
+from tests.support.postgres import Database
+
+pytestmark = [pytest.mark.parts, pytest.mark.postgres]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+READINGS = (
+    Reading("t", 21.5, "°C"),
+    Reading("on", value=True),
+    Reading("note", 'wet "floor"; DROP TABLE raw --'),
+)
+
+
+@pytest.fixture(params=["copy", "insert"])
+def session(request: pytest.FixtureRequest, database: Database) -> Iterator[Session]:
+    session = Session(database.settings(POSTGRES_WRITE=request.param), lambda line: None)
+    yield session
+    session.close()
+
+
+def store(session: Session, *events: Any) -> list[str]:
+    """Store as the sink does; the reasons of what was set aside."""
+    units, asides = rows_of(events, {}, NOW)
+    found = session.store(units, [aside for _, aside in asides])
+    return [aside.reason for _, aside in asides + found]
+
+
+def read(counter: int, *readings: Reading, decoder: str = "meter@1", **changes: Any) -> Any:
+    return uplink(counter, decoded=Decoded(decoder=decoder, readings=readings), **changes)
+
+
+def test_what_is_delivered_is_there_once_however_often_it_comes(session: Session, database: Database) -> None:
+    batch = [*every_event(), read(1, *READINGS), read(1, *READINGS)]
+    tables = ("raw", "reading", "device", "gateway", "event")
+    contents = []
+    for _ in range(3):
+        assert store(session, *batch) == []
+        contents.append([database.query(f"SELECT to_jsonb(x) FROM {table} x ORDER BY 1") for table in tables])
+    assert contents[0] == contents[1] == contents[2]
+    assert all(contents[0])
+    assert database.query(
+        "SELECT name, value, text, unit FROM reading WHERE id = 'uplink-1' ORDER BY name"
+    ) == [
+        ("note", None, 'wet "floor"; DROP TABLE raw --', None),
+        ("on", 1.0, "true", None),
+        ("t", 21.5, None, "°C"),
+    ]
+
+
+def test_telegrams_are_counted_once(session: Session, database: Database) -> None:
+    for batch in (uplinks(3), uplinks(5), [*uplinks(6), *uplinks(6)]):
+        store(session, *batch)
+    ((count, first, last),) = database.query("SELECT count, first_seen, last_seen FROM device")
+    assert count == 6
+    assert (first.timestamp(), last.timestamp()) == (AT + 1, AT + 6)
+
+
+def test_a_better_decoder_replaces_what_an_earlier_one_read(session: Session, database: Database) -> None:
+    store(session, read(1, *READINGS), read(2, *READINGS))
+    store(session, read(1, Reading("t", 22.0, "°C"), Reading("humidity", 40), decoder="meter@2"))
+    rows = database.query("SELECT id, name, value, decoder FROM reading ORDER BY id, name")
+    assert rows == [
+        ("uplink-1", "humidity", 40.0, "meter@2"),
+        ("uplink-1", "t", 22.0, "meter@2"),
+        ("uplink-2", "note", None, "meter@1"),
+        ("uplink-2", "on", 1.0, "meter@1"),
+        ("uplink-2", "t", 21.5, "meter@1"),
+    ]
+    assert database.query("SELECT decoder FROM device") == ["meter@2"]
+    assert database.query("SELECT payload ->> 'decoder' FROM raw ORDER BY id") == ["meter@2", "meter@1"]
+
+
+def test_a_decoder_that_reads_nothing_leaves_nothing(session: Session, database: Database) -> None:
+    store(session, read(1, *READINGS))
+    store(session, uplink(1))
+    assert len(database.query("SELECT name FROM reading")) == 3
+    store(session, read(1))
+    assert database.query("SELECT name FROM reading") == []
+
+
+def test_the_last_of_two_values_of_one_name_counts(session: Session, database: Database) -> None:
+    store(session, read(1, Reading("t", 1), Reading("t", 2)))
+    assert database.query("SELECT value FROM reading") == [2.0]
+
+
+def test_odd_values_harm_nobody(session: Session, database: Database) -> None:
+    good = uplinks(20)
+    batch: list[Any] = []
+    for place, event in enumerate(good):
+        batch += [event, *odd_events()[place : place + 1]]
+    reasons = store(session, *batch)
+    assert len(reasons) == 6
+    stored = database.query("SELECT id FROM raw WHERE id = ANY(%s)", [event.id for event in good])
+    assert len(stored) == 20
+    assert len(database.query("SELECT id FROM set_aside")) == 6
+    store(session, *batch)
+    # What has no time of its own is set aside at ours, and yet once.
+    assert len(database.query("SELECT id FROM set_aside")) == 6
+
+
+def test_not_a_number_and_endless_numbers_are_kept(session: Session, database: Database) -> None:
+    store(session, read(1, Reading("a", float("nan")), Reading("b", float("-inf"))))
+    assert [str(value) for value in database.query("SELECT value FROM reading ORDER BY name")] == [
+        "nan",
+        "-inf",
+    ]
+
+
+def test_what_the_server_refuses_is_found_and_set_aside(session: Session, database: Database) -> None:
+    """Rows that only the server knows to be wrong: a constraint and a trigger of somebody, too long a key."""
+    database.query("ALTER TABLE reading ADD CHECK (name <> 'forbidden')")
+    database.query("ALTER TABLE raw ADD CHECK (bytes <> '\\xbad0')")
+    long = "".join(chr(0x4E00 + number) for number in range(3000))
+    batch = [read(counter, *READINGS) for counter in range(1, 41)]
+    batch[7] = read(8, Reading("forbidden", 1), Reading("allowed", 2))
+    batch[20] = read(21, Reading(long, 1), Reading("allowed", 2))
+    batch[33] = read(34, Reading("allowed", 3), payload=b"\xba\xd0")
+    reasons = store(session, *batch)
+    assert [reason[:9] for reason in reasons] == ["new row f", "index row", "new row f"]
+    assert len(database.query("SELECT id FROM raw")) == 39
+    assert len(database.query("SELECT id FROM reading WHERE name = 'allowed'")) == 3
+    assert len(database.query("SELECT id FROM reading WHERE name = 't'")) == 37
+    bodies = [json.loads(body) for body in database.query("SELECT body FROM set_aside ORDER BY id")]
+    assert [body.get("name", body.get("bytes")) for body in bodies] == [long, "bad0", "forbidden"]
+    assert database.query("SELECT count FROM device") == [39]
+
+
+def test_a_refused_value_does_not_keep_what_a_better_decoder_left_out(
+    session: Session, database: Database
+) -> None:
+    store(session, read(1, Reading("old", 1)))
+    database.query("ALTER TABLE reading ADD CHECK (name <> 'forbidden')")
+    assert len(store(session, read(1, Reading("forbidden", 1), Reading("new", 1), decoder="meter@2"))) == 1
+    assert database.query("SELECT name FROM reading") == ["new"]
+
+
+def test_many_refused_rows_leave_the_others(session: Session, database: Database) -> None:
+    database.query("ALTER TABLE raw ADD CHECK (bytes <> '\\xbad0')")
+    batch = [uplink(counter, payload=b"\xba\xd0" if counter % 3 else b"ok") for counter in range(1, 61)]
+    assert len(store(session, *batch)) == 40
+    assert len(database.query("SELECT id FROM raw")) == 20
+
+
+def test_an_error_that_no_row_is_to_blame_for_stores_nothing(session: Session, database: Database) -> None:
+    database.query("ALTER TABLE reading RENAME TO away")
+    with pytest.raises(Exception, match='relation "reading" does not exist'):
+        store(session, read(1, *READINGS))
+    database.query("ALTER TABLE away RENAME TO reading")
+    assert database.query("SELECT id FROM raw") == []
+    assert store(session, read(1, *READINGS)) == []
+
+
+def test_an_old_state_of_a_station_does_not_come_back(session: Session, database: Database) -> None:
+    def state(at: float, word: Any) -> StationState:
+        return StationState(at=at, base_station_eui=STATION, state=word)
+
+    store(session, state(AT, "online"), state(AT + 5, "offline"), uplink(900))
+    store(session, state(AT, "online"))
+    ((word, since, seen),) = database.query("SELECT state, state_at, last_seen FROM gateway")
+    assert (word, since.timestamp(), seen.timestamp()) == ("offline", AT + 5, AT + 900)
+
+
+def test_a_device_keeps_what_people_wrote(session: Session, database: Database) -> None:
+    store(session, uplink(1))
+    database.query("UPDATE device SET blocked = true, name = 'by hand', tags = '[1]'")
+    store(session, uplink(2))
+    assert database.query("SELECT blocked, name, tags, count FROM device") == [(True, "by hand", [1], 2)]
+
+
+def test_a_batch_of_several_transactions_is_stored_whole(database: Database) -> None:
+    session = Session(database.settings(POSTGRES_BATCH_SIZE=7), lambda line: None)
+    store(session, *uplinks(50))
+    session.close()
+    assert len(database.query("SELECT id FROM raw")) == 50
+
+
+def test_the_older_pipelines_find_their_tables(session: Session, database: Database) -> None:
+    read_at_pin = Decoded(
+        decoder="modbus@1", readings=(Reading("temperature", 22.5, "°C", device="f2:0011aabbccdd/J1/3"),)
+    )
+    seen = Decoded(
+        decoder="atc@1", readings=(Reading("temperature", 21.5, "°C"), Reading("motion", value=True))
+    )
+    store(
+        session,
+        Telegram(
+            at=AT, id="ble-1", device="ble:AA:BB:CC:DD:EE:FF", gateway="roof", source="mqtt", payload=b"\1",
+            rssi=-70.0, gateway_time=AT - 1, decoded=seen,
+            envelope={"device": {"name": "Thermometer"}, "service_data": {"181a": "AA=="}},
+        ),
+        Telegram(at=AT, id="st-1", device="scanner:roof", gateway="roof", source="mqtt", payload=b"",
+                 envelope={"status": "online", "uptime_seconds": 7}),
+        Telegram(
+            at=AT, id="f2-1", device="f2:0011aabbccdd", gateway="f2-0011aabbccdd", source="mqtt",
+            payload=b"\1", decoded=read_at_pin,
+            envelope={"topic": "tele/f2-0011aabbccdd/sensor-mode/J1/sensor-3"},
+        ),
+        read(1, *READINGS, receptions=[reception(1, end_point_eui=EUI("70B3D56770110009"))]),
+    )  # fmt: skip
+    assert database.query(
+        "SELECT id, scanner_id, device_address, device_name, rssi, raw_payload -> 'service_data' ->> '181a'"
+        " FROM raw_advertisements"
+    ) == [("ble-1", "roof", "AA:BB:CC:DD:EE:FF", "Thermometer", -70.0, "AA==")]
+    assert database.query(
+        "SELECT device_address, sensor_type, readings, raw_advertisement_id FROM sensor_readings"
+        " WHERE raw_advertisement_id = 'ble-1'"
+    ) == [("AA:BB:CC:DD:EE:FF", "atc", {"temperature": 21.5, "motion": True}, "ble-1")]
+    assert database.query(
+        "SELECT address, name, device_type, parser_type, metadata ->> 'count', is_blocked FROM devices"
+        " WHERE device_type = 'ble'"
+    ) == [("AA:BB:CC:DD:EE:FF", "Thermometer", "ble", "atc", "1", False)]
+    assert database.query("SELECT scanner_id, status, metadata ->> 'uptime_seconds' FROM scanners") == [
+        ("roof", "online", "7")
+    ]
+    assert database.query(
+        "SELECT device_id, connector_mode, component_type, pin_position, value, unit, topic"
+        " FROM iot_measurements WHERE topic IS NOT NULL"
+    ) == [
+        (
+            "f2-0011aabbccdd", "sensor-mode", "sensor", 3, 22.5, "°C",
+            "tele/f2-0011aabbccdd/sensor-mode/J1/sensor-3",
+        )
+    ]  # fmt: skip
+    assert len(database.query("SELECT * FROM iot_measurements")) == 6

@@ -1,0 +1,200 @@
+"""A real PostgreSQL for tests: a cluster of its own in a temporary folder, reached by a socket in it.
+
+Mark tests that use it with ``pytest.mark.postgres``; they are skipped where Debian's ``postgresql`` is
+missing::
+
+    from tests.support.postgres import postgres_cluster, database
+
+    @pytest.mark.postgres
+    def test_something(database):
+        database.query("SELECT 1")
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from bssci.sinks.postgres.settings import SETTINGS, PostgresSettings
+
+_USER = "postgres"
+"""the server refuses to run as root"""
+_OPTIONS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "20",
+    "shared_buffers": "32MB",
+    "timezone": "America/St_Johns",  # half an hour off, so that nobody relies on UTC
+    "max_wal_size": "512MB",
+}
+_numbers = count(1)
+
+
+def programs() -> Path | None:
+    """The folder of initdb and pg_ctl; None where they are missing."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).parent if on_path else None
+
+
+class Cluster:
+    """One server that can be stopped, killed, frozen and started again.
+
+    :param options: of postgresql.conf, beside those that make it quick.
+    :param folder: where its data lies; it must be writable for the user ``postgres``.
+    """
+
+    user = _USER
+
+    def __init__(self, folder: Path | None = None, options: Mapping[str, str] | None = None) -> None:
+        found = programs()
+        assert found is not None
+        self._programs = found
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="bssci-pg-"))
+        self._data = self.folder / "data"
+        self._options = _OPTIONS | dict(options or {})
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, _USER)
+        self._call("initdb", "-A", "trust", "-U", self.user, "--no-sync", "--no-locale", "-E", "UTF8")
+        with (self._data / "postgresql.conf").open("a") as file:
+            for name, value in self._options.items():
+                file.write(f"{name} = '{value}'\n")
+            file.write(f"unix_socket_directories = '{self.folder}'\n")
+
+    @property
+    def host(self) -> str:
+        return str(self.folder)
+
+    def start(self) -> None:
+        self._call("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "start")
+
+    def stop(self) -> None:
+        """End it as an administrator does in a hurry: it disconnects everybody."""
+        self._call("pg_ctl", "-w", "-s", "-m", "fast", "stop")
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out."""
+        for process in self.processes():
+            os.kill(process, signal.SIGKILL)
+        while self.processes():
+            pass
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def freeze(self) -> None:
+        """Let it answer nobody, though its sockets stay open."""
+        for process in self.processes():
+            os.kill(process, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for process in self.processes():
+            os.kill(process, signal.SIGCONT)
+
+    def remove(self) -> None:
+        if (self._data / "postmaster.pid").exists():
+            self.thaw()
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_hba(self, *lines: str) -> None:
+        """Say who may connect, and let the server read it."""
+        (self._data / "pg_hba.conf").write_text("\n".join(lines) + "\n")
+        self._call("pg_ctl", "-s", "reload")
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
+        return psycopg.connect(host=self.host, dbname=database, user=self.user, autocommit=True)
+
+    def create_database(self) -> Database:
+        database = Database(self, f"test_{next(_numbers)}")
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {database.name}")
+        return database
+
+    def processes(self) -> list[int]:
+        """The server, and what it started."""
+        try:
+            first = int((self._data / "postmaster.pid").read_text().split()[0])
+            children = Path(f"/proc/{first}/task/{first}/children").read_text()
+        except (OSError, ValueError, IndexError):
+            return []
+        return [first, *map(int, children.split())]
+
+    def _call(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), "-D", str(self._data), *arguments]
+        # By its number and not with runuser, which would stay between us and the server.
+        user = pwd.getpwnam(_USER).pw_uid if os.geteuid() == 0 else None
+        subprocess.run(
+            command, check=True, user=user, cwd=self.folder, stdout=subprocess.DEVNULL, timeout=20
+        )  # fmt: skip
+
+
+class Database:
+    """One database of a cluster."""
+
+    def __init__(self, cluster: Cluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+
+    def settings(self, **changes: Any) -> PostgresSettings:
+        """Settings of a sink that writes to it; without a pause between batches."""
+        return settings(
+            POSTGRES_HOST=self.cluster.host,
+            POSTGRES_DB=self.name,
+            POSTGRES_USER=self.cluster.user,
+            **{"POSTGRES_BATCH_TIMEOUT": 0.0} | changes,
+        )
+
+    def query(self, statement: str, *values: Any) -> list[Any]:
+        """All rows; of one column, its values."""
+        with self.cluster.connect(self.name) as connection:
+            connection.execute("SET timezone = 'UTC'")
+            cursor = connection.execute(statement.encode(), values)
+            if cursor.description is None:
+                return []
+            return [row[0] if len(row) == 1 else row for row in cursor]
+
+
+def settings(**changes: Any) -> PostgresSettings:
+    """The sink's settings: their defaults, but for ``changes``."""
+    return PostgresSettings({each.name: each.parse(each.default) for each in SETTINGS} | changes)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[Cluster]:
+    """One server for all tests of a process."""
+    cluster = Cluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()
+
+
+@pytest.fixture
+def database(postgres_cluster: Cluster) -> Database:
+    """An empty database."""
+    return postgres_cluster.create_database()
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """A server that a test may do anything to."""
+    cluster = Cluster()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.remove()

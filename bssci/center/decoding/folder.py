@@ -1,0 +1,184 @@
+"""The folder DECODER_DIR: read in a thread, and again when something in it changes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+from twisted.logger import Logger
+
+from bssci.decoders.commented_json import MAX_CHARACTERS
+from bssci.decoders.library import MAX_FILES, Kind, Library, Problem, build_library, check_file
+from bssci.system.clock import Clock, Ticker
+from bssci.system.files import write_atomically
+
+INTERVAL = 2.0
+"""s between looks at the folder"""
+FILE_MODE = 0o644
+"""decoders are no secrets"""
+
+RunInThread = Callable[..., "Deferred[Any]"]
+Signature = Mapping[str, tuple[int, int, int]]
+"""time of change in ns, size and inode of each file: differs whenever a file may"""
+
+
+class DecoderFolder:
+    """The decoders in a folder. Call :meth:`load` once, before what needs them; then :meth:`start`.
+
+    :param kinds: how files are compiled, by the ending of their names.
+    :param taken: names of decoders that are no files.
+    :param changed: called in the reactor's thread with what is new, also by :meth:`load`.
+    :param run_in_thread: ``deferToThread``: files are read and compiled away from the reactor.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        run_in_thread: RunInThread,
+        kinds: Mapping[str, Kind],
+        changed: Callable[[Library], None],
+        taken: Collection[str] = (),
+    ) -> None:
+        self.path = path
+        self.library = Library()
+        self._run_in_thread = run_in_thread
+        self._kinds = kinds
+        self._changed = changed
+        self._taken = frozenset(taken)
+        self._signature: Signature | None = None
+        self._lock = DeferredLock()
+        self._looking: Deferred[Library] | None = None
+        self._ticker = Ticker(clock, INTERVAL, self._look)
+
+    def start(self) -> None:
+        """Look for changes from now on."""
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ticker.stop()
+
+    def load(self) -> Deferred[Library]:
+        """Read the folder if it changed; one that does not exist is empty. Wrong files are problems."""
+        return self._lock.run(lambda: ensureDeferred(self._load()))
+
+    def put(self, file: str, text: str) -> Deferred[Library]:
+        """Write a file, and use it.
+
+        The Deferred fails with ValueError for what is no decoder (with a line it is a
+        :class:`bssci.decoders.commented_json.DefinitionError`), or with OSError; nothing changed then.
+        """
+        return self._lock.run(lambda: ensureDeferred(self._put(file, text)))
+
+    def delete(self, file: str) -> Deferred[Library]:
+        """Remove a file. The Deferred fails with OSError: FileNotFoundError, if there is none."""
+        return self._lock.run(lambda: ensureDeferred(self._delete(file)))
+
+    async def _load(self) -> Library:
+        signature, library = await self._run_in_thread(self._read, self._signature, self.library)
+        if library is not self.library or self._signature is None:
+            self._tell(library)
+            self._signature, self.library = signature, library
+            self._changed(library)
+        return self.library
+
+    async def _put(self, file: str, text: str) -> Library:
+        await self._run_in_thread(self._write, file, text)
+        self._signature = None
+        return await self._load()
+
+    async def _delete(self, file: str) -> Library:
+        if file != os.path.basename(file) or not self._is_ours(file):
+            raise FileNotFoundError(f"no decoder's file {file!r}")
+        await self._run_in_thread((self.path / file).unlink)
+        self._signature = None
+        return await self._load()
+
+    def _look(self) -> None:
+        """Read what changed, unless that is under way."""
+        if self._looking is not None:
+            return
+        looking = self._looking = self.load()
+        looking.addErrback(lambda failure: self.log.failure("decoders not read", failure))
+        looking.addBoth(self._looked)
+
+    def _looked(self, _: object) -> None:
+        self._looking = None
+
+    def _tell(self, library: Library) -> None:
+        known = set(self.library.problems)
+        for problem in library.problems:
+            if problem not in known:
+                self.log.warn("decoder file {problem}", problem=str(problem))
+
+    def _is_ours(self, file: str) -> bool:
+        return not file.startswith(".") and any(file.lower().endswith(ending) for ending in self._kinds)
+
+    # --- in a thread
+
+    def _read(self, before: Signature | None, library: Library) -> tuple[Signature, Library]:
+        """The same library, if nothing changed."""
+        try:
+            signature = self._listed()
+        except OSError as error:
+            trouble = Problem(file=str(self.path), reason=f"cannot be read: {error.strerror}", refused=False)
+            if library.problems == (trouble,):
+                return before or {}, library
+            return {}, msgspec.structs.replace(library, problems=(trouble,))
+        if signature == before:
+            return signature, library
+        texts: dict[str, str] = {}
+        problems: list[Problem] = []
+        for name in signature:
+            try:
+                texts[name] = self._text(name)
+            except OSError as error:
+                problems.append(Problem(file=name, reason=f"cannot be read: {error.strerror}"))
+            except ValueError as error:
+                problems.append(Problem(file=name, reason=str(error)))
+        built = build_library(texts, self._kinds, self._taken, library)
+        return signature, msgspec.structs.replace(built, problems=(*problems, *built.problems))
+
+    def _listed(self) -> Signature:
+        found: dict[str, tuple[int, int, int]] = {}
+        try:
+            names = sorted(filter(self._is_ours, os.listdir(self.path)))
+        except FileNotFoundError:
+            return found
+        for name in names[: MAX_FILES + 1]:
+            try:
+                status = os.stat(self.path / name)
+            except OSError:
+                continue  # it went while we looked
+            if stat.S_ISREG(status.st_mode):
+                found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+        return found
+
+    def _text(self, name: str) -> str:
+        with open(self.path / name, "rb") as file:
+            data = file.read(MAX_CHARACTERS + 1)
+        if len(data) > MAX_CHARACTERS:
+            raise ValueError(f"has more than {MAX_CHARACTERS} bytes")
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
+
+    def _write(self, file: str, text: str) -> None:
+        check_file(file, text, self._kinds)
+        name = file.rpartition(".")[0]
+        if name in self._taken:
+            raise ValueError(f"a built-in decoder is named {name!r}")
+        for other, taken in self.library.files.items():
+            if taken == name and other != file:
+                raise ValueError(f"{other} makes a decoder {name!r} already")
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path / file, text.encode("utf-8"), FILE_MODE)

@@ -1,0 +1,67 @@
+"""Which events have a payload, and what a decoder is told of it."""
+
+from __future__ import annotations
+
+from bssci.decoders.interfaces import Payload
+from bssci.model import EUI, AnyEvent, Telegram, Uplink, VariableMacUplink
+
+Device = str
+"""``mioty:{EUI}``, ``ble:{MAC}``, ...; ``vm:{EUI}`` for what the variable MAC of a base station heard"""
+_DECODABLE = (Uplink, Telegram, VariableMacUplink)
+
+
+def decodable(event: AnyEvent) -> bool:
+    """Whether an event has a payload."""
+    return isinstance(event, _DECODABLE)
+
+
+def device_of(event: AnyEvent) -> Device:
+    """The id of the sender of an event that is :func:`decodable`."""
+    if isinstance(event, Uplink):
+        return f"mioty:{event.end_point_eui}"
+    if isinstance(event, Telegram):
+        return event.device
+    if isinstance(event, VariableMacUplink):
+        return f"vm:{event.base_station_eui}"
+    raise TypeError(f"{type(event).__name__} has no payload")
+
+
+def key_of(event: AnyEvent) -> object:
+    """Equal for two deliveries of the same :func:`decodable` event, and for no others."""
+    if isinstance(event, VariableMacUplink):
+        return event.base_station_eui, event.mac_type, event.system_time, event.trx_time, event.payload
+    if isinstance(event, Uplink | Telegram):
+        return event.id
+    raise TypeError(f"{type(event).__name__} has no payload")
+
+
+def payload_of(event: AnyEvent, type_eui: EUI | None) -> Payload:
+    """What a decoder is given of a :func:`decodable` event."""
+    if isinstance(event, Uplink):
+        best = event.best
+        return Payload(
+            data=best.payload,
+            kind="uplink",
+            device=device_of(event),
+            received_at=best.received_at,
+            format=best.format,
+            type_eui=type_eui,
+        )
+    if isinstance(event, Telegram):
+        return Payload(
+            data=event.payload,
+            kind="telegram",
+            device=event.device,
+            received_at=event.at,
+            type_eui=type_eui,
+            envelope=event.envelope,
+        )
+    if isinstance(event, VariableMacUplink):
+        return Payload(
+            data=event.payload,
+            kind="variable-mac",
+            device=device_of(event),
+            received_at=event.at,
+            mac_type=event.mac_type,
+        )
+    raise TypeError(f"{type(event).__name__} has no payload")

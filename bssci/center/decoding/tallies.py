@@ -1,0 +1,60 @@
+"""How often decoding went well, and what went wrong last: per decoder and per device."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import msgspec
+
+from bssci.model import DecodeFailure
+
+MAX_ROWS = 20_000
+"""that are remembered; the one that was counted least recently is forgotten first"""
+
+
+class Tally(msgspec.Struct):
+    """What is known since the start."""
+
+    decoded: int = 0
+    failed: int = 0
+    failing: bool = False
+    """the last payload was not decoded"""
+    failure: DecodeFailure | None = None
+    """the last one"""
+    failed_at: float | None = None
+    """Unix seconds when the payload of the last failure was received"""
+    failed_with: str = ""
+    """of a device: the decoder of the last failure, ``name@version``; of a decoder: the device"""
+
+
+class Tallies:
+    """A tally each, bounded in number."""
+
+    def __init__(self, most: int = MAX_ROWS) -> None:
+        self._most = most
+        self._rows: OrderedDict[str, Tally] = OrderedDict()
+
+    def __iter__(self) -> Iterator[tuple[str, Tally]]:
+        return iter(list(self._rows.items()))
+
+    def get(self, key: str) -> Tally | None:
+        """What is known of one; None: nothing."""
+        return self._rows.get(key)
+
+    def count(self, key: str, failure: DecodeFailure | None, at: float, other: str) -> Tally:
+        """One payload more, received at ``at``."""
+        tally = self._rows.get(key)
+        if tally is None:
+            tally = self._rows[key] = Tally()
+            if len(self._rows) > self._most:
+                self._rows.popitem(last=False)
+        else:
+            self._rows.move_to_end(key)
+        tally.failing = failure is not None
+        if failure is None:
+            tally.decoded += 1
+        else:
+            tally.failed += 1
+            tally.failure, tally.failed_at, tally.failed_with = failure, at, other
+        return tally

@@ -1,0 +1,73 @@
+"""One payload through one decoder, whatever the decoder does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from bssci.decoders.blueprints import Blueprint
+from bssci.decoders.cayenne import CayenneDecoder
+from bssci.decoders.cleaning import clean
+from bssci.decoders.datapoints import DataPoints
+from bssci.decoders.interfaces import DecodeError, Payload
+from bssci.decoders.layouts import FieldTrace
+from bssci.model import Decoded, DecodeFailure
+
+OURS = (Blueprint, DataPoints, CayenneDecoder)
+"""give readings that are fit already: bounded, and under the names of the table"""
+MAX_MESSAGE = 500
+"""characters of a failure"""
+MAX_WARNINGS = 20
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What came of trying a decoder out."""
+
+    decoded: Decoded
+    fields: tuple[FieldTrace, ...] = ()
+    """bit by bit, if the decoder can tell"""
+
+
+def label(decoder: Any) -> str:
+    """``name@version``, as every reading carries it."""
+    return f"{decoder.name}@{decoder.version}"
+
+
+def run(
+    decoder: Any, payload: Payload, parameters: Mapping[str, Any], faulty: Callable[[Any], None] | None = None
+) -> Decoded:
+    """Decode a payload. Never raises: what a decoder raises is the failure.
+
+    :param decoder: an :class:`bssci.decoders.interfaces.IDecoder`.
+    :param faulty: called, while the exception is handled, if the decoder raised what it must not.
+    """
+    try:
+        readings = decoder.decode(payload, parameters)
+        if isinstance(decoder, OURS):
+            return Decoded(decoder=label(decoder), readings=tuple(readings))
+        readings, warnings = clean(readings)
+    except DecodeError as error:
+        return failed(decoder, error)
+    except Exception as error:  # whoever wrote the decoder; a message costs its own readings only
+        if faulty is not None:
+            faulty(decoder)
+        # without its text, which may hold a key
+        return failed(decoder, DecodeError("fault", f"the decoder failed: {type(error).__name__}"))
+    return Decoded(decoder=label(decoder), readings=tuple(readings), warnings=tuple(warnings[:MAX_WARNINGS]))
+
+
+def failed(decoder: Any, error: DecodeError) -> Decoded:
+    """What became of a payload that a decoder cannot read."""
+    return Decoded(
+        decoder=label(decoder), failure=DecodeFailure(str(error.code)[:50], str(error.message)[:MAX_MESSAGE])
+    )
+
+
+def try_out(decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
+    """Decode for people: with what each field took, if the decoder has a ``trace``."""
+    decoded = run(decoder, payload, parameters)
+    if not isinstance(decoder, Blueprint | DataPoints):
+        return Attempt(decoded=decoded)
+    return Attempt(decoded=decoded, fields=tuple(decoder.trace(payload, parameters)[0]))

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+
+from bssci.center.decoding.decoding import LOG_EVERY, PATIENCE, Decoding, Job, Runner
+from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted
+from bssci.decoders.interfaces import DecodeError, Payload
+from bssci.decoders.library import Library, build_library
+from bssci.model import (
+    EUI,
+    AnyEvent,
+    Decoded,
+    DecodeFailure,
+    Reading,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+)
+from tests.support.journal import SENSOR, STATION, online, uplink
+
+TYPE_EUI = EUI("70B3D59CD0000095")
+DEVICE = f"mioty:{SENSOR}"
+BLUEPRINT = json.dumps(
+    {
+        "version": "1",
+        "typeEui": TYPE_EUI,
+        "uplink": [{"payload": [{"name": "temp", "size": 16, "type": "int", "unit": "°C"}]}],
+    }
+)
+TELEGRAM = Telegram(at=5.0, id="t1", device="ble:AABBCCDDEEFF", gateway="s1", source="mqtt", payload=b"\7")
+FRAME = VariableMacUplink(
+    at=6.0,
+    base_station_eui=STATION,
+    mac_type=2,
+    payload=b"\7",
+    trx_time=1,
+    system_time=2,
+    frequency=868e6,
+    snr=1.0,
+    rssi=-90.0,
+)
+
+
+class FakeDecoder:
+    """Reads the first byte of what it matches."""
+
+    version = "3"
+
+    def __init__(self, name: str = "fake", kinds: Sequence[str] = (), answer: Any = None) -> None:
+        self.name = name
+        self.kinds = kinds
+        self.answer = answer
+        self.asked: list[tuple[Payload, Mapping[str, Any]]] = []
+
+    def matches(self, payload: Payload) -> bool:
+        return payload.kind in self.kinds
+
+    def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Any:
+        self.asked.append((payload, parameters))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return [Reading("first", payload.data[0])] if self.answer is None else self.answer
+
+
+class FakeRunner:
+    """Does its jobs when told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Sequence[Job], Deferred[None]]] = []
+        self.stopped = False
+
+    def decode(self, jobs: Sequence[Job]) -> Deferred[None]:
+        self.asked.append((jobs, Deferred()))
+        return self.asked[-1][1]
+
+    def stop(self) -> None:
+        self.stopped = True
+
+    def finish(self, number: int = 0) -> None:
+        jobs, done = self.asked[number]
+        for job in jobs:
+            job.decoded = Decoded(decoder="slow@3", readings=(Reading("n", job.payload.data[0]),))
+        done.callback(None)
+
+
+class House:
+    """Decoding with what it stands on."""
+
+    def __init__(
+        self, *installed: FakeDecoder, runner_of: Callable[[Any], Runner | None] | None = None
+    ) -> None:
+        self.clock = Clock()
+        self.wanted: dict[str, Wanted] = {}
+        self.seconds: Iterator[float] = iter(lambda: 0.0, 1.0)
+        self.decoding = Decoding(
+            self.clock,
+            installed,
+            lambda device: self.wanted.get(device, NOTHING_WANTED),
+            runner_of or (lambda decoder: None),
+            lambda: next(self.seconds),
+        )
+
+    def start(self, *events: AnyEvent) -> list[list[AnyEvent]]:
+        results: list[list[AnyEvent]] = []
+        self.decoding.decode(events).addCallback(results.append)
+        return results
+
+    def decode(self, *events: AnyEvent) -> list[Decoded | None]:
+        ((*found,),) = self.start(*events)
+        assert [
+            msgspec.structs.replace(event, decoded=None) for event in found if hasattr(event, "decoded")
+        ] == [event for event in events if hasattr(event, "decoded")]
+        return [getattr(event, "decoded", None) for event in found]
+
+
+def library(text: str = BLUEPRINT) -> Library:
+    return build_library({"thermometer.json": text})
+
+
+def test_the_decoder_that_the_sensor_names_comes_first() -> None:
+    house = House(FakeDecoder("named"), FakeDecoder("matching", ["uplink"]))
+    house.decoding.use(library())
+    house.wanted[DEVICE] = Wanted("named", TYPE_EUI, {"key": "00"})
+    assert house.decode(uplink()) == [Decoded(decoder="named@3", readings=(Reading("first", 1),))]
+    ((payload, parameters),) = house.decoding.decoders["named"].asked
+    assert parameters == {"key": "00"}
+    assert payload == Payload(
+        data=b"\1\2", kind="uplink", device=DEVICE, received_at=1_700_000_000.0, type_eui=TYPE_EUI
+    )
+
+
+def test_then_comes_its_type_then_the_first_that_matches() -> None:
+    house = House(FakeDecoder("other"), FakeDecoder("matching", ["uplink"]), FakeDecoder("late", ["uplink"]))
+    house.decoding.use(library())
+    house.wanted[DEVICE] = Wanted(None, TYPE_EUI)
+    temperature = (Reading("temperature", 0x0102, "°C"),)
+    assert house.decode(uplink()) == [Decoded(decoder="thermometer@1", readings=temperature)]
+    del house.wanted[DEVICE]
+    assert house.decode(uplink()) == [Decoded(decoder="matching@3", readings=(Reading("first", 1),))]
+
+
+def test_without_a_decoder_an_event_stays_as_it_is() -> None:
+    house = House(FakeDecoder())
+    batch = [uplink(), online(), TELEGRAM, FRAME]
+    assert house.start(*batch) == [batch]
+
+
+def test_all_that_has_a_payload_is_decoded() -> None:
+    decoder = FakeDecoder(kinds=["telegram", "variable-mac"])
+    house = House(decoder)
+    seven = Decoded(decoder="fake@3", readings=(Reading("first", 7),))
+    assert house.decode(TELEGRAM, online(), FRAME) == [seven, None, seven]
+    assert [(it.kind, it.device, it.mac_type, it.received_at) for it, _ in decoder.asked] == [
+        ("telegram", "ble:AABBCCDDEEFF", None, 5.0),
+        ("variable-mac", f"vm:{STATION}", 2, 6.0),
+    ]
+
+
+def test_a_message_is_decoded_once_for_all_sinks() -> None:
+    decoder = FakeDecoder(kinds=["uplink", "variable-mac"])
+    house = House(decoder)
+    first = house.decode(uplink(1), uplink(2), FRAME)
+    assert house.decode(uplink(1), uplink(2), FRAME) == first
+    assert len(decoder.asked) == 3
+
+
+def test_a_new_decoder_and_a_changed_sensor_apply_to_what_was_decoded_before() -> None:
+    house = House(FakeDecoder("named"))
+    house.decoding.use(library())
+    house.wanted[DEVICE] = Wanted(None, TYPE_EUI)
+    assert house.decode(uplink())[0].decoder == "thermometer@1"  # type: ignore[union-attr]
+    house.decoding.use(library(BLUEPRINT.replace('"1"', '"2"')))
+    assert house.decode(uplink())[0].decoder == "thermometer@2"  # type: ignore[union-attr]
+    house.wanted[DEVICE] = Wanted("named")
+    assert house.decode(uplink())[0].decoder == "named@3"  # type: ignore[union-attr]
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.center.decoding.decoding.REMEMBERED", 2)
+    decoder = FakeDecoder(kinds=["uplink"])
+    house = House(decoder)
+    house.decode(uplink(1), uplink(2), uplink(3))
+    house.decode(uplink(3), uplink(2))
+    assert len(decoder.asked) == 3
+    house.decode(uplink(1))
+    assert len(decoder.asked) == 4
+
+
+def test_failures_are_said_and_counted() -> None:
+    house = House(FakeDecoder("bad", answer=DecodeError("too_short", "byte 0")), FakeDecoder("good"))
+    house.wanted[DEVICE] = Wanted("bad")
+    failure = DecodeFailure("too_short", "byte 0")
+    assert house.decode(uplink(1)) == [Decoded(decoder="bad@3", failure=failure)]
+    house.wanted[DEVICE] = Wanted("good")
+    house.decode(uplink(2))
+    tally = house.decoding.by_device.get(DEVICE)
+    assert tally is not None
+    assert (tally.decoded, tally.failed, tally.failing, tally.failure) == (1, 1, False, failure)
+    assert (tally.failed_at, tally.failed_with) == (1_700_000_000.0, "bad@3")
+    tally = house.decoding.by_decoder.get("bad")
+    assert tally is not None
+    assert (tally.decoded, tally.failed, tally.failed_with) == (0, 1, DEVICE)
+
+
+def test_a_decoder_that_is_not_there_is_a_failure() -> None:
+    house = House()
+    house.wanted[DEVICE] = Wanted("gone")
+    assert house.decode(uplink()) == [
+        Decoded(decoder="gone", failure=DecodeFailure("no_decoder", "there is no decoder 'gone'"))
+    ]
+    assert list(house.decoding.by_decoder) == []
+
+
+@pytest.mark.parametrize("answer", [ValueError("key 0011"), 7, [None], [Reading("a", None)]])  # type: ignore[arg-type]
+def test_a_decoder_with_a_fault_costs_its_message_only(answer: Any, expected_errors: list[Failure]) -> None:
+    house = House(FakeDecoder("bad", ["telegram"], answer), FakeDecoder("good", ["uplink"]))
+    bad, good = house.decode(TELEGRAM, uplink())
+    assert good == Decoded(decoder="good@3", readings=(Reading("first", 1),))
+    assert bad is not None
+    assert bad.failure is not None
+    assert bad.failure.code in {"fault", "bad_reading"}
+    assert "0011" not in bad.failure.message
+    expected_errors.clear()
+
+
+def test_a_fault_is_logged_now_and_then(expected_errors: list[Failure]) -> None:
+    house = House(FakeDecoder("bad", ["uplink"], RuntimeError()))
+    house.decode(*map(uplink, range(LOG_EVERY + 1)))
+    assert len(expected_errors) == 2
+    expected_errors.clear()
+
+
+def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(expected_errors: list[Failure]) -> None:
+    class Broken(FakeDecoder):
+        def matches(self, payload: Payload) -> bool:
+            raise RuntimeError
+
+    house = House(Broken("broken"), FakeDecoder("good", ["uplink"]))
+    assert house.decode(uplink()) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]
+    assert len(expected_errors) == 1
+    expected_errors.clear()
+
+
+def test_a_long_batch_gives_others_their_turn() -> None:
+    house = House(FakeDecoder(kinds=["uplink"]))
+    house.seconds = iter([0.0, 0.005, 0.02, 1.0, 1.001])
+    results = house.start(uplink(1), uplink(2), uplink(3))
+    assert results == []
+    house.clock.advance(0)
+    assert [event.decoded is not None for event in results[0]] == [True] * 3  # type: ignore[union-attr]
+
+
+class Slow:
+    """A house with one slow decoder, for sensors, beside a fast one, for telegrams."""
+
+    def __init__(self) -> None:
+        self.runner = FakeRunner()
+        slow = FakeDecoder("slow", ["uplink"])
+        self.house = House(
+            slow,
+            FakeDecoder("fast", ["telegram"]),
+            runner_of=lambda decoder: self.runner if decoder is slow else None,
+        )
+
+
+def told(event: AnyEvent) -> str:
+    decoded = event.decoded if isinstance(event, Uplink | Telegram) else None
+    assert decoded is not None
+    return decoded.failure.code if decoded.failure else decoded.decoder
+
+
+def test_a_slow_decoder_is_run_beside() -> None:
+    slow = Slow()
+    results = slow.house.start(uplink(1), TELEGRAM, uplink(2))
+    assert results == []
+    slow.runner.finish()
+    assert [told(event) for event in results[0]] == ["slow@3", "fast@3", "slow@3"]
+    assert [told(event) for event in slow.house.start(uplink(2))[0]] == ["slow@3"]
+    assert len(slow.runner.asked) == 1
+    assert slow.house.clock.getDelayedCalls() == []
+
+
+def test_nobody_waits_long_for_a_slow_decoder() -> None:
+    slow = Slow()
+    results = slow.house.start(uplink(1), TELEGRAM)
+    slow.house.clock.advance(PATIENCE)
+    assert [told(event) for event in results[0]] == ["late", "fast@3"]
+    slow.runner.finish()  # for those who ask later
+    assert [told(event) for event in slow.house.start(uplink(1))[0]] == ["slow@3"]
+
+
+def test_two_sinks_that_ask_at_the_same_time_have_it_decoded_once() -> None:
+    slow = Slow()
+    first = slow.house.start(uplink(1))
+    second = slow.house.start(uplink(1), uplink(2))
+    assert [len(jobs) for jobs, _ in slow.runner.asked] == [1, 1]
+    slow.runner.finish(1)
+    assert second == []
+    slow.runner.finish(0)
+    assert [told(event) for event in (*first[0], *second[0])] == ["slow@3"] * 3
+
+
+def test_a_runner_ends_with_its_decoder() -> None:
+    runners: dict[str, FakeRunner] = {}
+
+    def runner_of(decoder: Any) -> FakeRunner:
+        return runners.setdefault(f"{decoder.name}@{decoder.version}", FakeRunner())
+
+    house = House(runner_of=runner_of)
+    house.decoding.use(library())
+    house.wanted[DEVICE] = Wanted(None, TYPE_EUI)
+    results = house.start(uplink())
+    house.decoding.use(library(BLUEPRINT.replace('"1"', '"2"')))
+    assert {name: runner.stopped for name, runner in runners.items()} == {
+        "thermometer@1": True,
+        "thermometer@2": False,
+    }
+    runners["thermometer@1"].finish()
+    assert len(results) == 1
+    house.start(uplink())
+    assert len(runners["thermometer@2"].asked) == 1, "what the old one said is not what the new one says"
+    house.decoding.stop()
+    assert runners["thermometer@2"].stopped
+    house.clock.advance(PATIENCE)

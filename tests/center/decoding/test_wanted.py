@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted, wanted_of
+from bssci.model import parse_sensor
+
+ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bidi": False}
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({}, Wanted()),
+        ({"decoder": "cayenne"}, Wanted("cayenne")),
+        ({"typeEui": "70b3d59cd0000095"}, Wanted(None, "70B3D59CD0000095")),  # type: ignore[arg-type]
+        ({"decoder": "m", "decoderParameters": {"key": "00"}}, Wanted("m", None, {"key": "00"})),
+        ({"decoder": 7, "decoderParameters": "x"}, Wanted()),
+        ({"decoder": ""}, Wanted()),
+    ],
+)
+def test_what_an_entry_says(fields: dict[str, Any], wanted: Wanted) -> None:
+    assert wanted_of(parse_sensor({**ENTRY, **fields})) == wanted
+
+
+def test_of_an_unknown_sensor_nothing_is_said() -> None:
+    assert wanted_of(None) is NOTHING_WANTED

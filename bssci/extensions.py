@@ -1,4 +1,4 @@
-"""Finds the sinks that are installed, and builds those that SINKS names."""
+"""Finds the sinks and decoders that are installed, and builds them: of sinks, those that SINKS names."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zope.interface.exceptions import Invalid
 from zope.interface.verify import verifyObject
 
 from bssci import plugins
+from bssci.decoders.interfaces import IDecoder, IDecoderFactory
 from bssci.settings.table import SETTINGS, Settings, SettingsError
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 
@@ -93,6 +94,33 @@ def build(factory: Any, settings: Settings, texts: Mapping[str, str], center: An
     except Invalid as error:
         raise SinkError(f"sink {factory.name} is incomplete: {error}".replace("\n", " ")) from error
     return sink
+
+
+def build_decoders(settings: Settings, texts: Mapping[str, str]) -> tuple[list[Any], list[str]]:
+    """Every installed decoder, and one line for each that cannot be used; it costs nothing else.
+
+    :param texts: as for :func:`build`.
+    """
+    decoders: dict[str, Any] = {}
+    problems: list[str] = []
+    for factory in getPlugins(IDecoderFactory, plugins):
+        name = getattr(factory, "name", repr(factory))
+        try:
+            verifyObject(IDecoderFactory, factory)
+            decoder = factory.build(_values(factory.settings, settings, texts))
+            verifyObject(IDecoder, decoder)
+            if decoder.name in decoders:
+                raise ValueError("another one has that name")
+        except Invalid as error:
+            problems.append(f"decoder {name} is incomplete: {error}".replace("\n", " "))
+        except ValueError as error:
+            problems.append(f"decoder {name}: {error}".replace("\n", " "))
+        except Exception as error:  # whoever wrote the plugin; the operator must hear which one it is
+            _log.failure("decoder not built {decoder}", decoder=name)
+            problems.append(f"decoder {name} failed: {type(error).__name__}; the log says where")
+        else:
+            decoders[decoder.name] = decoder
+    return list(decoders.values()), problems
 
 
 def _values(

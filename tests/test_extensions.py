@@ -11,9 +11,11 @@ import pytest
 from twisted.internet.defer import succeed
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 
 from bssci import extensions as discovery
+from bssci.decoders.cayenne import CayenneDecoder
+from bssci.decoders.interfaces import IDecoderFactory
 from bssci.extensions import SinkError
 from bssci.settings.table import load
 from bssci.sinks import ISink, ISinkFactory, SinkSetting
@@ -118,4 +120,55 @@ def test_a_sink_that_breaks_is_named_and_its_traceback_logged(expected_errors: l
     assert "\n" not in str(refused.value)
     [failure] = expected_errors
     assert failure.check(RuntimeError) and "raise RuntimeError" in failure.getTraceback()
+    expected_errors.clear()
+
+
+class DecoderFactory:
+    """A factory of decoders, whole unless told otherwise."""
+
+    description = "reads nothing"
+    settings: tuple[SinkSetting | str, ...] = ()
+
+    def __init__(self, name: str, decoder: Any = None) -> None:
+        self.name = name
+        self.decoder = decoder
+
+    def build(self, settings):
+        if isinstance(self.decoder, Exception):
+            raise self.decoder
+        return CayenneDecoder() if self.decoder is None else self.decoder
+
+
+def test_the_built_in_decoders_are_found() -> None:
+    decoders, problems = discovery.build_decoders(SETTINGS, {})
+    assert {"cayenne", "ruuvi", "bthome"} <= {decoder.name for decoder in decoders}
+    assert problems == []
+
+
+def test_a_decoder_that_cannot_be_used_costs_itself_only(
+    monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
+    factories = (
+        SimpleNamespace(name="half"),
+        DecoderFactory("missing", ValueError("pip install 'bssci[mbus]'")),
+        DecoderFactory("broken", RuntimeError("oh")),
+        DecoderFactory("no decoder", 7),
+        DecoderFactory("good"),
+        DecoderFactory("again"),
+    )
+    for factory in factories:
+        directlyProvides(factory, IDecoderFactory)
+    monkeypatch.setattr(discovery, "getPlugins", lambda interface, package: iter(factories))
+    decoders, problems = discovery.build_decoders(SETTINGS, {})
+    assert [decoder.name for decoder in decoders] == ["cayenne"]
+    assert [problem.split(":")[0] for problem in problems] == [
+        "decoder half is incomplete",
+        "decoder missing",
+        "decoder broken failed",
+        "decoder no decoder is incomplete",
+        "decoder again",
+    ]
+    assert "pip install 'bssci[mbus]'" in problems[1]
+    assert all("\n" not in problem for problem in problems)
+    assert len(expected_errors) == 1
     expected_errors.clear()

@@ -1,5 +1,8 @@
 """Offers a decoder for each format of Bluetooth advertisements."""
 
+from twisted.plugin import IPlugin as _IPlugin
+from zope.interface import classImplements as _class_implements
+
 from bssci.decoders.bluetooth import atc as _atc
 from bssci.decoders.bluetooth import beacons as _beacons
 from bssci.decoders.bluetooth import bthome as _bthome
@@ -8,6 +11,7 @@ from bssci.decoders.bluetooth import govee as _govee
 from bssci.decoders.bluetooth import ruuvi as _ruuvi
 from bssci.decoders.bluetooth import switchbot as _switchbot
 from bssci.decoders.bluetooth import xiaomi as _xiaomi
+from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory as _Factory
 
 bthome = _bthome.FACTORY
 atc = _atc.FACTORY
@@ -18,3 +22,5 @@ ruuvi = _ruuvi.FACTORY
 eddystone = _eddystone.FACTORY
 altbeacon = _beacons.ALTBEACON
 ibeacon = _beacons.IBEACON
+
+_class_implements(_Factory, _IPlugin)

@@ -408,3 +408,28 @@ def test_a_header_is_one_line() -> None:
     assert parse_header(" Bearer a ") == "Bearer a"
     with pytest.raises(ValueError):
         parse_header("a\r\nb")
+
+
+def test_what_the_documentation_says_about_signatures_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    monkeypatch.setattr(names["time"], "time", lambda: NOW)
+    for secret in ("s3cret", "whsec_" + base64.b64encode(b"k" * 24).decode()):
+        it = Fixture(secret=parse_secret(secret))
+        it.deliver(uplinks(1))
+        [request] = it.receiver.requests
+        assert names["verify"](secret, request.headers, request.body)
+        assert not names["verify"](secret, request.headers, request.body + b" ")
+        assert not names["verify"]("other", request.headers, request.body)
+        old = request.headers | {"webhook-timestamp": "1600000000"}
+        assert not names["verify"](secret, old, request.body)
+
+
+def test_the_documentation_names_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text(encoding="utf-8")
+    for sink in ("webhook", "file"):
+        for setting in extensions.discover()[sink].settings:
+            default = f"`{setting.default}`" if setting.default else "empty"
+            assert f"| `{setting.name}` | {default} |" in page

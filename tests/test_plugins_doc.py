@@ -1,0 +1,99 @@
+"""The steps of docs/plugins.md, copied one by one into an empty folder, give a running sink."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from bssci import model
+from bssci.model import AnyEvent
+from tests.support.service import ServiceProcess, send, until
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+SENSOR, STATION = 0x70B3D56770110001, 0xCAFE00000000A001
+BLOCK = re.compile(r"^```\w+\n# ([\w./]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def call(*command: str | Path, cwd: Path, path: list[Path]) -> str:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The folder that the page's package is installed in."""
+    package, installed = tmp_path / "bssci-readings", tmp_path / "installed"
+    files = dict(BLOCK.findall(PAGE))
+    assert set(files) == {"pyproject.toml", "bssci/plugins/readings.py", "test_readings.py", ".env"}
+    for name, text in files.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text, encoding="utf-8")
+    options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", installed)
+    call(sys.executable, "-m", "pip", "install", *options, package, cwd=tmp_path, path=[])
+    return installed
+
+
+@pytest.fixture
+def service(tmp_path: Path, installed: Path) -> Iterator[ServiceProcess]:
+    service = ServiceProcess(tmp_path / "service", SINKS="log,readings", READINGS_FILE="values.txt")
+    service.extra_path.append(installed)
+    yield service
+    service.end()
+
+
+@pytest.mark.parts
+@pytest.mark.timeout(60)
+async def test_the_steps_of_the_page_give_a_sink_that_is_tested_and_runs(
+    tmp_path: Path, installed: Path, service: ServiceProcess
+) -> None:
+    said = call(
+        sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_readings.py",
+        cwd=tmp_path / "bssci-readings",
+        path=[installed, ROOT],
+    )  # fmt: skip
+    assert re.search(r"\d\d passed", said), said
+    await service.start()
+    station = service.station(STATION)
+    try:
+        await station.when_connected()
+        await send(station, SENSOR, 7)
+        values = service.directory / "values.txt"
+        await until(lambda: values.exists() and values.read_text().endswith("\n"))
+        assert re.fullmatch(rf"\w+;{SENSOR:016X};7;\n", values.read_text())
+    finally:
+        await station.stop()
+        await service.stop()
+
+
+def documented(name: str) -> set[str]:
+    """What the row of a table says of an event or a part of one."""
+    [row] = re.findall(rf"^\| `{name}`[^|]*\|(.*)\|$", PAGE, re.MULTILINE)
+    return set(re.findall(r"`(\w+)`", row))
+
+
+@pytest.mark.parametrize("kind", [*get_args(AnyEvent), model.Reception, model.Decoded, model.Reading])
+def test_every_field_of_every_event_is_told(kind: type) -> None:
+    fields = {field.name for field in msgspec.structs.fields(kind)} - {"at"}
+    assert fields <= documented(kind.__name__)
+
+
+def test_no_other_field_is_told() -> None:
+    everything = {name for name in dir(model) if name[0].isupper()}
+    for kind in get_args(AnyEvent):
+        words = documented(kind.__name__) - everything
+        values = {word for word in words if not hasattr(kind, word)}
+        assert values <= {
+            "attached", "detached", "attach_failed", "detach_failed", "received", "done", "failed", "online",
+            "offline", "code", "message", "field",
+        }, kind  # fmt: skip

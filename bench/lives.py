@@ -10,9 +10,11 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from twisted.internet import task
@@ -20,7 +22,7 @@ from twisted.internet.defer import ensureDeferred
 
 from bench import processes
 from bssci.center import ServiceCenter
-from bssci.journal import Journal, StoredDownlink
+from bssci.journal import Loaded, StoredDownlink, open_journal
 from bssci.model import EUI, Downlink, DownlinkRequest
 from bssci.settings.configuration import Configuration
 from bssci.simulator.configuration import FIRST_SENSOR
@@ -37,10 +39,10 @@ def fill_downlinks(directory: Path, count: int, sensors: int) -> None:
 
 
 async def _fill(reactor: Any, directory: Path, count: int, sensors: int) -> None:
-    journal = Journal.open(directory, reactor)
+    journal = open_journal(directory, reactor)
     now = time.time()
     for first in range(1, count + 1, BATCH):
-        await journal.store_downlinks(
+        await journal.downlinks.store(
             [
                 StoredDownlink(
                     downlink=Downlink(
@@ -109,11 +111,16 @@ def look_for_silence(sensors: int) -> float:
 
 def _look(directory: Path) -> float:
     clock = task.Clock()
-    clock.callFromThread = lambda call, *arguments: None  # type: ignore[attr-defined]
+    calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
+    clock.callFromThread = lambda *call: calls.put(partial(*call))  # type: ignore[attr-defined]
     options = {"sensor-config-file": str(directory / "endpoints.json"), "state-dir": str(directory)}
     configuration = Configuration(options, os.environ, directory / "none.env", lambda *_: None)
-    journal = Journal.open(directory / "data", clock)  # type: ignore[arg-type]
-    center = ServiceCenter(clock, configuration, journal, time.time)
+    journal = open_journal(directory / "data", clock)  # type: ignore[arg-type]
+    found: list[Loaded] = []
+    journal.load().addCallback(found.append)
+    while not found:
+        calls.get()()
+    center = ServiceCenter(clock, configuration, journal, found[0], time.time)
     center.silence.attached([sensor.eui for sensor in center.sensors], time.time(), over_the_air=True)
     began = time.perf_counter()
     center.silence.check()

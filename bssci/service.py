@@ -27,7 +27,7 @@ from bssci.center import ServiceCenter
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
-from bssci.journal import Journal, JournalError, StorageError
+from bssci.journal import Journal, JournalError, StorageError, open_journal
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings, SettingsError
 from bssci.sinks.pump import Pump
@@ -93,7 +93,7 @@ class BssciService(Service):
         """
         use_monotonic_time(self._reactor)
         try:
-            self._open()
+            wait_for(self._reactor, ensureDeferred(self._open()))
         except START_ERRORS as error:
             self._abandon()
             text = _one_line(error, self.settings)
@@ -103,7 +103,7 @@ class BssciService(Service):
             raise StartError(text) from None
         super().privilegedStartService()
 
-    def _open(self) -> None:
+    async def _open(self) -> None:
         settings, reactor = self.settings, self._reactor
         _finish_replacement(settings.state_dir)
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file)
@@ -111,10 +111,12 @@ class BssciService(Service):
         installed = discovery.discover()
         factories = discovery.choose(installed, settings.sinks)
         self.configuration.check_sinks = lambda changed: discovery.choose(installed, changed.sinks)
-        self.journal = Journal.open(
+        self.journal = open_journal(
             settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE
         )
-        self.center = ServiceCenter(reactor, self.configuration, self.journal, time.time)
+        loaded = await self.journal.load()
+        self.center = ServiceCenter(reactor, self.configuration, self.journal, loaded, time.time)
+        await self.center.recover()
         self.stations = StationFactory(
             reactor,
             self.center.registry,
@@ -125,13 +127,12 @@ class BssciService(Service):
             ),
             settings.station_identity,
         )
-        cursors = self.journal.load_cursors()
         for factory in factories:
             sink = discovery.build(factory, settings, self._texts, self.center)
-            cursor = cursors.get(factory.name)
+            cursor = loaded.cursors.get(factory.name)
             if cursor is None:
-                cursor = self.journal.last_seq
-                self.journal.move_cursor(factory.name, cursor)
+                cursor = loaded.last_seq
+                self.journal.cursors.move(factory.name, cursor)
             self._pumps.append(Pump(reactor, self.journal, factory.name, sink, cursor, time.time))
         self._listen()
         if settings.web_port:
@@ -218,7 +219,7 @@ class BssciService(Service):
         await self._step(self.center.stop_receiving)
         journal = self.journal
         assert journal is not None
-        await self._step(lambda: journal.write(lambda cursor: None))
+        await self._step(journal.settled)
         await gatherResults([self._step(pump.stop) for pump in self._pumps])
         await self._step(self.center.stop)
         await self._step(journal.close)
@@ -260,7 +261,20 @@ class BssciService(Service):
 
     def _delivered_seq(self) -> int:
         assert self.journal is not None
-        return min((pump.cursor for pump in self._pumps), default=self.journal.last_seq)
+        return min((pump.cursor for pump in self._pumps), default=self.journal.events.last_seq)
+
+
+def wait_for(reactor: Any, deferred: Deferred[None]) -> None:
+    """Have a reactor turn that does not run yet, until something has come about.
+
+    twistd gives up its privileges before it runs the reactor, and by then all ports must be open.
+    """
+    outcome: list[Failure | None] = []
+    deferred.addBoth(outcome.append)
+    while not outcome:
+        reactor.iterate(0.1)
+    if outcome[0] is not None:
+        outcome[0].raiseException()
 
 
 def _finish_replacement(state_dir: Path) -> None:

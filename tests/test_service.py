@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from twisted.internet import reactor
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 
 from bssci import service as service_module
+from bssci.journal import Loaded
 from bssci.service import BssciService, StartError
 from bssci.settings.configuration import Configuration
+from tests.support.center import result_of
+from tests.support.inline_journal import InlineJournal
 from tests.support.tls import TLSFiles
 
 
@@ -28,6 +31,19 @@ def configuration_in(directory: Path, **options: str):
     }
     chosen = {name: str(directory / file) for name, file in files.items()} | {"sinks": "log"} | options
     return Configuration(chosen, {}, directory / "none.env", maybeDeferred)
+
+
+class Journal(InlineJournal):
+    """Answers what the start asks without a turn of the reactor, which runs already."""
+
+    def load(self) -> Deferred[Loaded]:
+        return succeed(self.kept())
+
+
+def use_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service_module, "use_monotonic_time", lambda reactor: None)
+    monkeypatch.setattr(service_module, "open_journal", lambda directory, *_, **options: Journal(directory))
+    monkeypatch.setattr(service_module, "wait_for", lambda reactor, opened: result_of(opened))
 
 
 class Reactor:
@@ -65,7 +81,7 @@ class _Port:
 def test_a_port_that_cannot_be_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd, reason: int, setting: str
 ) -> None:
-    monkeypatch.setattr(service_module, "use_monotonic_time", lambda reactor: None)
+    use_at_once(monkeypatch)
     configuration = configuration_in(tmp_path, **{"listen-port": "2,1", "listen-host": "192.0.2.1"})
     doomed = Reactor(reason)
     with pytest.raises(StartError) as refused:
@@ -79,7 +95,7 @@ def test_a_port_that_cannot_be_had(
 def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service_module, "use_monotonic_time", lambda reactor: None)
+    use_at_once(monkeypatch)
     options = {"listen-port": "2", "web-port": "3", "web-host": "127.0.0.1"}
     service = BssciService(Reactor(0), configuration_in(tmp_path, **options), {})
     service.privilegedStartService()

@@ -53,8 +53,8 @@ class Retention:
             self._running.addCallbacks(self._trimmed, self._failed)
 
     async def _trim(self, before_at: float) -> int:
-        events = await self._journal.trim(before_at, self._delivered())
-        while await self._journal.trim_downlinks(before_at):
+        events = await self._journal.events.trim(before_at, self._delivered())
+        while await self._journal.downlinks.trim(before_at):
             pass
         return events
 

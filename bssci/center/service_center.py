@@ -25,7 +25,7 @@ from bssci.center.uplinks.activity import Activities
 from bssci.center.uplinks.deduplication import Deduplication
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
-from bssci.journal import Journal
+from bssci.journal import Fact, Journal, Loaded
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
 from bssci.model.over_the_air import AttachRequest
@@ -67,7 +67,12 @@ class ServiceCenter(SensorCommands):
     """
 
     def __init__(
-        self, clock: Clock, configuration: Configuration, journal: Journal, now: Callable[[], float]
+        self,
+        clock: Clock,
+        configuration: Configuration,
+        journal: Journal,
+        loaded: Loaded,
+        now: Callable[[], float],
     ) -> None:
         settings = configuration.current
         self.version = __version__
@@ -75,26 +80,28 @@ class ServiceCenter(SensorCommands):
         self.now = now
         self.configuration = configuration
         self.journal = journal
-        self.eui = settings.sc_eui or _own_eui(journal)
+        self._receptions = loaded.receptions
+        self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self._turns = Turns()
         self.stations = Stations()
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
-        self.activities = Activities(clock, journal)
-        self.attachments = Attachments(clock, journal, self.sensors, self.activities, self.stations)
+        self.activities = Activities(clock, journal, loaded)
+        self.attachments = Attachments(clock, journal, loaded, self.sensors, self.activities, self.stations)
         self.deduplication = Deduplication(
             clock,
-            journal,
+            journal.events,
             delay=settings.deduplication_delay,
             sensors=self.sensors,
             counters=self.activities.counters(),
             now=now,
             published=self._published,
         )
-        self.paths = Paths(clock, journal, self.stations.is_connected)
+        self.paths = Paths(clock, journal, loaded, self.stations.is_connected)
         self._queries = ReceptionQueries(clock)
         self.downlinks = Downlinks(
             clock,
             journal,
+            loaded,
             self.sensors,
             self.paths,
             self._queries,
@@ -102,10 +109,11 @@ class ServiceCenter(SensorCommands):
             counter=self._counter,
             now=now,
         )
-        self.listening = Listening(clock, journal, now)
+        self.listening = Listening(clock, journal, loaded, now)
         self.silence = Silence(
             clock,
             journal,
+            loaded,
             sensors=self.sensors,
             activities=self.activities,
             attachments=self.attachments,
@@ -118,12 +126,12 @@ class ServiceCenter(SensorCommands):
             warning_timeout=settings.auto_detach_warning_timeout,
             check_interval=settings.auto_detach_check_interval,
         )
-        self.unknown = UnknownSensors(clock, journal, self.sensors, now)
+        self.unknown = UnknownSensors(clock, journal, loaded, self.sensors, now)
         self.over_the_air = OverTheAir(
             self.sensors, self.attachments, self.activities, now, observer=_AttachObserver(self)
         )
         self.variable_mac = VariableMac(clock, now)
-        self.registry = self._make_registry(clock, settings)
+        self.registry = self._make_registry(clock, settings, loaded)
         for watcher in (
             self.listening.station_changed,
             self.over_the_air.station_changed,
@@ -146,7 +154,7 @@ class ServiceCenter(SensorCommands):
         self.unknown_uplinks = 0
         """uplinks of sensors that endpoints.json lacks, since the start"""
 
-    def _make_registry(self, clock: Clock, settings: Settings) -> Registry:
+    def _make_registry(self, clock: Clock, settings: Settings, loaded: Loaded) -> Registry:
         parts = [
             Pings(),
             Uplinks(self.now),
@@ -167,11 +175,16 @@ class ServiceCenter(SensorCommands):
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
         )
-        return Registry(self.stations, services, self.eui, settings.status_interval)
+        return Registry(self.stations, services, loaded, self.eui, settings.status_interval)
+
+    async def recover(self) -> None:
+        """Learn the last of an earlier run, before :meth:`start`."""
+        await self.paths.recover()
 
     def start(self) -> None:
         """Take up what an earlier run left, then run."""
-        self.deduplication.recover(self.journal.open_receptions())
+        self.deduplication.recover(self._receptions)
+        self._receptions = ()
         for part in (
             self.activities,
             self.paths,
@@ -239,7 +252,7 @@ class ServiceCenter(SensorCommands):
 
     def report(self, event: AnyEvent) -> None:
         """Hand an event to the sinks, by the journal."""
-        self.journal.append_events([event]).addErrback(
+        self.journal.events.append([event]).addErrback(
             lambda failure: self.log.error(
                 "event lost {kind} {error}", kind=type(event).__name__, error=failure.getErrorMessage()
             )
@@ -353,13 +366,13 @@ class _AttachObserver(Observer):
         self._center.unknown.asked_to_attach(request)
 
 
-def _own_eui(journal: Journal) -> EUI:
+def _own_eui(journal: Journal, loaded: Loaded) -> EUI:
     """Drawn at the first start: locally administered, so that it meets no vendor's."""
-    stored = journal.get_setting("sc_eui")
+    stored = loaded.facts.get("sc_eui")
     if stored is not None:
         return EUI(stored)
     drawn = bytearray(os.urandom(8))
     drawn[0] = drawn[0] & 0xFC | 0x02
     eui = EUI(drawn.hex().upper())
-    journal.set_setting("sc_eui", eui)
+    journal.tables.put([Fact(name="sc_eui", value=eui)])
     return eui

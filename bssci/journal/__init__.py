@@ -4,26 +4,46 @@ Nothing here knows why it is stored.
 """
 
 from bssci.journal.errors import JournalBusy, JournalError, StorageError
-from bssci.journal.records import Activity, Registration, StationRecord, StoredSession
-from bssci.journal.sqlite.administration import AuditEntry
-from bssci.journal.sqlite.attachments import Attachment
-from bssci.journal.sqlite.downlinks import DownlinkPicture, Left, StoredDownlink
-from bssci.journal.sqlite.journal import Journal
-from bssci.journal.sqlite.silences import Silence
+from bssci.journal.interface import Change, Journal
+from bssci.journal.records import (
+    Activity,
+    Attachment,
+    AuditEntry,
+    DownlinkPicture,
+    Fact,
+    Left,
+    ListeningRecord,
+    Loaded,
+    PathRecord,
+    Registration,
+    Silence,
+    StationRecord,
+    StoredDownlink,
+    StoredSession,
+    UnknownRecord,
+)
+from bssci.journal.sqlite.journal import open_journal
 
 __all__ = [
     "Activity",
     "Attachment",
     "AuditEntry",
+    "Change",
     "DownlinkPicture",
+    "Fact",
     "Journal",
     "JournalBusy",
     "JournalError",
     "Left",
+    "ListeningRecord",
+    "Loaded",
+    "PathRecord",
     "Registration",
     "Silence",
     "StationRecord",
     "StorageError",
     "StoredDownlink",
     "StoredSession",
+    "UnknownRecord",
+    "open_journal",
 ]

@@ -1,11 +1,181 @@
-"""What the journal keeps that is neither a reception nor an event."""
+"""What the journal keeps that is neither a reception nor an event: one value object a table.
+
+A :class:`Kept` is a row of a keyed table: its fields are the columns, ``KEY`` names the one by which it is
+found. Columns that no plain value fits are kept as MessagePack. Adding a kept table is one class here, its
+name in :data:`KEPT`, and its ``CREATE TABLE``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
 
-from bssci.model import EUI
+import msgspec
+
+from bssci.model import EUI, Downlink, Reception, StationStatus, Uplink
+
+Place = Literal["", "asked", "held", "revoking"]
+
+
+class Kept:
+    """A row of a keyed table, which is stored, replaced and deleted by its key."""
+
+    __slots__ = ()
+
+    TABLE: ClassVar[str]
+    KEY: ClassVar[str]
+    """the field that names the row"""
+    FIXED: ClassVar[frozenset[str]] = frozenset()
+    """fields that keep what was stored first"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationRecord(Kept):
+    """A base station that has had a session with us."""
+
+    TABLE: ClassVar[str] = "station"
+    KEY: ClassVar[str] = "base_station_eui"
+    FIXED: ClassVar[frozenset[str]] = frozenset({"first_seen_at"})
+
+    base_station_eui: EUI
+    first_seen_at: float
+    """Unix seconds; once stored it stays"""
+    last_seen_at: float
+    """Unix seconds: when it last connected or, if later, went"""
+    vendor: str | None = None
+    model: str | None = None
+    name: str | None = None
+    software_version: str | None = None
+    info: Mapping[str, object] | None = None
+    address: str | None = None
+    """where it connected from last"""
+    certificate: bytes | None = None
+    """that it showed there: DER"""
+    reason: str | None = None
+    """why it went, for people; empty: it has not; None: not known"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity(Kept):
+    """The uplinks of a sensor, summed up."""
+
+    TABLE: ClassVar[str] = "sensor_activity"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    last_seen_at: float
+    """Unix seconds"""
+    packet_counter: int
+    """the highest"""
+    uplink_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment(Kept):
+    """How a sensor differs from "attached with its own key", which needs no record."""
+
+    TABLE: ClassVar[str] = "attachment"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    state: Literal["attached", "detached"]
+    session_key: bytes | None = None
+    """16 bytes, of an attachment over the air. Secret"""
+    short_address: int | None = None
+    """of an attachment over the air"""
+    attach_counter: int | None = None
+    """24 bits, the last that was accepted; kept when the sensor is detached"""
+    reason: str
+    """``command``, ``over the air`` or ``inactivity``"""
+    since: float
+    """Unix seconds"""
+
+    @property
+    def over_the_air(self) -> bool:
+        return self.session_key is not None
+
+    def __repr__(self) -> str:
+        return f"Attachment({self.end_point_eui} {self.state})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence(Kept):
+    """A configured sensor: since when its silence counts at most, and what was said about it."""
+
+    TABLE: ClassVar[str] = "silence"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    attached_at: float
+    """Unix seconds"""
+    how: Literal["configured", "command", "over the air"]
+    """it was attached"""
+    warned_since: float | None = None
+    """Unix seconds when the last silence that was warned of began"""
+    detached_since: float | None = None
+    """Unix seconds when the last silence that it was detached for began"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathRecord(Kept):
+    """By which base stations a sensor was heard lately, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "path"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownRecord(Kept):
+    """A sensor that was heard and is not configured, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "unknown_sensor"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListeningRecord(Kept):
+    """An interval in which a base station was connected, so that sensors could be heard."""
+
+    TABLE: ClassVar[str] = "listening"
+    KEY: ClassVar[str] = "number"
+
+    number: int
+    """in the order of time"""
+    began_at: float
+    """Unix seconds"""
+    ended_at: float
+    """Unix seconds"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact(Kept):
+    """A fact about this installation, for example its own EUI."""
+
+    TABLE: ClassVar[str] = "setting"
+    KEY: ClassVar[str] = "name"
+
+    name: str
+    value: str
+
+
+KEPT: tuple[type[Kept], ...] = (
+    StationRecord,
+    Activity,
+    Attachment,
+    Silence,
+    PathRecord,
+    UnknownRecord,
+    ListeningRecord,
+    Fact,
+)
+"""every keyed table"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,34 +215,114 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StationRecord:
-    """A base station that has had a session with us."""
+class AuditEntry:
+    """Somebody changed something, or was shown a secret."""
+
+    at: float
+    """Unix seconds"""
+    who: str
+    address: str
+    action: str
+    target: str = ""
+    detail: str = ""
+    """for people; holds no secret"""
+    seq: int = 0
+    """given when it is stored"""
+
+
+class StoredDownlink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A downlink, and where a queued one lies."""
+
+    downlink: Downlink
+    place: Place = ""
+    """"" waits here; at ``downlink.base_station_eui`` otherwise"""
+    then: Literal["", "revoked", "expired"] = ""
+    """what becomes of it as soon as no station holds it; "" = it goes on"""
+    session: bytes = b""
+    """our identifier of the session in which it was placed"""
+    placed_at: float = 0.0
+    """Unix seconds"""
+    not_before: float = 0.0
+    """Unix seconds: it waits here until then"""
+    due_at: float | None = None
+    """Unix seconds: when it must be looked at again"""
+
+
+class Left(NamedTuple):
+    """A downlink that may lie at a station, from which it is to be revoked."""
 
     base_station_eui: EUI
-    first_seen_at: float
-    """Unix seconds; once stored it stays"""
-    last_seen_at: float
-    """Unix seconds: when it last connected or, if later, went"""
-    vendor: str | None = None
-    model: str | None = None
-    name: str | None = None
-    software_version: str | None = None
-    info: Mapping[str, object] | None = None
-    address: str | None = None
-    """where it connected from last"""
-    certificate: bytes | None = None
-    """that it showed there: DER"""
-    reason: str | None = None
-    """why it went, for people; empty: it has not; None: not known"""
+    queue_id: int
+    end_point_eui: EUI
+
+
+@dataclass(slots=True)
+class DownlinkPicture:
+    """What is known of the downlinks that were asked for, at one moment."""
+
+    named: dict[int, StoredDownlink] = field(default_factory=dict)
+    """those that were named by queue id, or by the uplink that they answered"""
+    queued: dict[EUI, list[StoredDownlink]] = field(default_factory=dict)
+    """of each sensor: those at stations, then those that are next, in order"""
+    attached_at: dict[tuple[EUI, EUI], float] = field(default_factory=dict)
+    """(station, sensor) that is attached there: since when, in Unix seconds"""
+    left: list[Left] = field(default_factory=list)
+    """of the sensors and stations that were asked for"""
+
+
+class DownlinkCounts(NamedTuple):
+    """Which sensors and stations have downlinks, at the start."""
+
+    queued: dict[EUI, int]
+    bound: set[EUI]
+    """sensors with a queued one for certain counters"""
+    sent: set[EUI]
+    """sensors with a downlink that was sent and not acknowledged"""
+    stations: set[EUI]
+    """at which queued ones lie"""
+    last_queue_id: int
+
+
+NumberedUplinks = list[tuple[int, Uplink]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    """The uplinks of a sensor, summed up."""
+class Loaded:
+    """Everything that the service needs of the journal when it starts."""
 
-    end_point_eui: EUI
-    last_seen_at: float
-    """Unix seconds"""
-    packet_counter: int
-    """the highest"""
-    uplink_count: int
+    stations: Mapping[EUI, StationRecord]
+    statuses: Mapping[EUI, StationStatus]
+    """what each station reported last, of those that did"""
+    sessions: Mapping[EUI, StoredSession]
+    attachments: Mapping[EUI, Attachment]
+    activities: Mapping[EUI, Activity]
+    """of every sensor that ever was heard, up to the newest event"""
+    silences: Mapping[EUI, Silence]
+    paths: Mapping[EUI, PathRecord]
+    paths_seq: int
+    """the last event that is counted into the paths of all sensors"""
+    listening: Mapping[int, ListeningRecord]
+    """in the order of time"""
+    unknown: Mapping[EUI, UnknownRecord]
+    facts: Mapping[str, str]
+    cursors: Mapping[str, int]
+    """the last event that each sink has delivered"""
+    downlinks: DownlinkCounts
+    receptions: tuple[tuple[int, list[Reception]], ...]
+    """the inbox, in order: commit by commit, each with its last position"""
+    last_seq: int
+    """number of the newest event"""
+    last_event_at: float
+    """Unix seconds of the newest event; 0 without any"""
+
+
+@dataclass(slots=True)
+class JournalStatistics:
+    """Counted since the start, read in the reactor's thread."""
+
+    commits: int = 0
+    failed_commits: int = 0
+    failed_in_row: int = 0
+    """commits that failed since the last that did not"""
+    rows: int = 0
+    last_commit_seconds: float = 0.0

@@ -107,7 +107,7 @@ class Pump:
     def start(self) -> None:
         self._running = True
         self._taken_at.append((self.cursor, self._now()))
-        self._unsubscribe = self._journal.subscribe(self._pump)
+        self._unsubscribe = self._journal.events.subscribe(self._pump)
         self._pump()
 
     async def stop(self) -> None:
@@ -123,14 +123,14 @@ class Pump:
 
     def _drained(self) -> Deferred[None]:
         """Fires when the sink has taken all there is, or does not take it now."""
-        if self._backoff or (self.cursor >= self._journal.last_seq and not self._busy):
+        if self._backoff or (self.cursor >= self._journal.events.last_seq and not self._busy):
             return succeed(None)
         drained: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(drained)
         return drained.addTimeout(DRAIN_TIME, self._clock).addErrback(lambda failure: None)
 
     def statistics(self) -> SinkStatistics:
-        queued = max(0, self._journal.last_seq - self.cursor)
+        queued = max(0, self._journal.events.last_seq - self.cursor)
         self._forget_old_rates()
         since, before = self._history[0]
         seconds = self._clock.seconds() - since
@@ -164,7 +164,7 @@ class Pump:
     def _pump(self) -> None:
         if self._busy or not self._running or self._timer is not None:
             return
-        if self._begun and self.cursor >= self._journal.last_seq:
+        if self._begun and self.cursor >= self._journal.events.last_seq:
             self._oldest_at = None
             self._fire_idle()
             return
@@ -175,8 +175,8 @@ class Pump:
 
     async def _deliver(self) -> int:
         """The number of events that the sink took."""
-        last_seq = self._journal.last_seq
-        entries = await self._journal.read_events(self.cursor, BATCH)
+        last_seq = self._journal.events.last_seq
+        entries = await self._journal.events.read(self.cursor, BATCH)
         self._oldest_at = entries[0][1].at if entries else None
         if not self._begun:
             self.sink.start()
@@ -199,7 +199,7 @@ class Pump:
         self._remember_rate()
         if count:
             self._taken_at.append((self.cursor, self._now()))
-            self._journal.move_cursor(self.name, self.cursor).addErrback(self._cursor_not_stored)
+            self._journal.cursors.move(self.name, self.cursor).addErrback(self._cursor_not_stored)
         self._clock.callLater(0, self._pump)
 
     def _cursor_not_stored(self, failure: Failure) -> None:

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
-from bssci.journal import Registration, StationRecord, StorageError, StoredSession
+from bssci.journal import Loaded, Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations.directory import Stations
 from bssci.stations.station import Connection, Link, Services, Station
@@ -42,6 +42,7 @@ class Registry:
         self,
         stations: Stations,
         services: Services,
+        loaded: Loaded,
         service_center: EUI,
         status_interval: float,
     ) -> None:
@@ -51,9 +52,9 @@ class Registry:
         self._stations = stations
         self._resumed: dict[EUI, bool] = {}
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
-        for record in services.journal.load_stations():
-            stations.add(self._from_record(record))
-        for stored in services.journal.load_sessions():
+        for record in loaded.stations.values():
+            stations.add(self._from_record(record, loaded))
+        for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
             station.session = _restore(stored)
@@ -92,7 +93,7 @@ class Registry:
         if not resumed:
             session = Session.fresh(con, os.urandom(16), version)
             try:
-                await self._services.journal.store_session(_stored(session, self._services.now()))
+                await self._services.journal.sessions.begin(_stored(session, self._services.now()))
             except Exception as error:
                 self.lost(link, station, "session not stored")
                 if not isinstance(error, StorageError):
@@ -126,7 +127,7 @@ class Registry:
         resumed = self._resumed.pop(station.eui, False)
         known: Sequence[Registration] = []
         if resumed:
-            known = await self._services.journal.load_registrations(station.eui)
+            known = await self._services.journal.sessions.registrations_at(station.eui)
             if station.link is not link:
                 return
         station.online(session, known, resumed)
@@ -146,7 +147,7 @@ class Registry:
         station.state = msgspec.structs.replace(
             station.state, at=self._services.now(), state=state, resumed=resumed, reason=reason
         )
-        self._services.journal.append_events([station.state]).addErrback(self._log_failure)
+        self._services.journal.events.append([station.state]).addErrback(self._log_failure)
         self._stations.announce(station.state)
 
     def _ask_due(self) -> None:
@@ -191,12 +192,12 @@ class Registry:
         )
         self._store(station)
 
-    def _from_record(self, record: StationRecord) -> Station:
+    def _from_record(self, record: StationRecord, loaded: Loaded) -> Station:
         station = self._make(record.base_station_eui)
         station.record = record
-        station.status = self._services.journal.last_status(record.base_station_eui)
+        station.status = loaded.statuses.get(record.base_station_eui)
         if record.reason == "":
-            self._left(station, "service was cut off", max(record.last_seen_at, self._newest_event_at()))
+            self._left(station, "service was cut off", max(record.last_seen_at, loaded.last_event_at))
         station.state = StationState(
             at=station.record.last_seen_at,
             base_station_eui=record.base_station_eui,
@@ -209,17 +210,13 @@ class Registry:
         )
         return station
 
-    def _newest_event_at(self) -> float:
-        journal = self._services.journal
-        return max((event.at for _, event in journal.events_after(journal.last_seq - 1, 1)), default=0.0)
-
     def _left(self, station: Station, reason: str, at: float) -> None:
         """It went, as far as it had come; that is remembered, also if it is no event."""
         station.record = replace(station.record, last_seen_at=at, reason=reason)
         self._store(station)
 
     def _store(self, station: Station) -> None:
-        self._services.journal.store_station(station.record).addErrback(self._log_failure)
+        self._services.journal.tables.put([station.record]).addErrback(self._log_failure)
 
     def _log_failure(self, failure: Failure) -> None:
         if isinstance(failure.value, StorageError):

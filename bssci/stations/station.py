@@ -201,7 +201,7 @@ class Station:
         if session is None or link is None:
             return
         issued = [session.issue(request) for request in requests]
-        stored = self._services.journal.open_operations(
+        stored = self._services.journal.sessions.open_operations(
             self.eui, session.last_sc_op_id, [(request.opId, encode_operation(request)) for request in issued]
         )
         stored.addCallbacks(
@@ -299,17 +299,18 @@ class Station:
         journal = self._services.journal
         waits = batch.stored
         if batch.receptions:
-            stored = journal.append_receptions(self.eui, session.last_bs_op_id, batch.receptions)
+            mark = journal.sessions.mark(self.eui, session.last_bs_op_id)
+            stored = journal.inbox.append(batch.receptions, mark)
             stored.addCallback(self._received, batch.receptions)
             waits.append(stored)
         elif session.last_bs_op_id != last_before:
-            waits.append(journal.advance_session(self.eui, session.last_bs_op_id))
+            waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
         if batch.registrations:
-            waits.append(journal.store_registrations(self.eui, batch.registrations))
+            waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
         if batch.events:
-            waits.append(journal.append_events(batch.events))
+            waits.append(journal.events.append(batch.events))
         if batch.closed:
-            waits.append(journal.close_operations(self.eui, batch.closed))
+            waits.append(journal.sessions.close_operations(self.eui, batch.closed))
         if waits:
             done: Deferred[Any] = waits[0] if len(waits) == 1 else gatherResults(waits, consumeErrors=True)
             done.addCallbacks(

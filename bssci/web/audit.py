@@ -41,7 +41,7 @@ class Audit:
         at: float | None = None,
     ) -> None:
         """:param at: Unix seconds, if it was not now."""
-        await self._journal.append_audit(
+        await self._journal.audit.append(
             AuditEntry(
                 at=self._now() if at is None else at,
                 who=who[:MAX_DETAIL],
@@ -56,7 +56,7 @@ class Audit:
         self, limit: int = 100, before: int | None = None, who: str = "", action: str = ""
     ) -> dict[str, Any]:
         """Newest first; ``next`` is the ``before`` of the following page."""
-        entries = await self._journal.read_audit(before=before, limit=limit, who=who, action=action)
+        entries = await self._journal.audit.read(before=before, limit=limit, who=who, action=action)
         return {
             "entries": [
                 {

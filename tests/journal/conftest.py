@@ -9,16 +9,17 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from bssci.journal import Journal
+from bssci.journal import open_journal as open_in
+from bssci.journal.sqlite.journal import SqliteJournal
 
 
 @pytest.fixture
-def open_journal(tmp_path: Path) -> Iterator[Callable[..., Journal]]:
+def open_journal(tmp_path: Path) -> Iterator[Callable[..., SqliteJournal]]:
     """Open the test's journal. To open it again, close it first."""
     opened = []
 
-    def open_it(**options: int) -> Journal:
-        journal = Journal.open(tmp_path / "data", reactor, **options)
+    def open_it(**options: int) -> SqliteJournal:
+        journal = open_in(tmp_path / "data", reactor, **options)
         opened.append(journal)
         return journal
 
@@ -28,5 +29,5 @@ def open_journal(tmp_path: Path) -> Iterator[Callable[..., Journal]]:
 
 
 @pytest.fixture
-def journal(open_journal: Callable[..., Journal]) -> Journal:
+def journal(open_journal: Callable[..., SqliteJournal]) -> SqliteJournal:
     return open_journal()

@@ -94,7 +94,10 @@ class MqttBench(SinkBench):
             watch_stations=lambda watcher: lambda: None,
             health=dict,
             configuration=SimpleNamespace(watch=lambda names, watcher: lambda: None),
-            journal=SimpleNamespace(last_seq=0, look_back=lambda **_: succeed(([], 0))),
+            journal=SimpleNamespace(
+                events=SimpleNamespace(last_seq=0),
+                history=SimpleNamespace(look_back=lambda **_: succeed(([], 0))),
+            ),
         )
         return mqtt_module.MqttSink(self.clock, values, center)
 

@@ -67,7 +67,7 @@ class Bench:
 
     def happen(self, count: int = 1) -> None:
         first, self.counter = self.counter + 1, self.counter + count
-        self.journal.append_events([uplink(number) for number in range(first, first + count)])
+        self.journal.events.append([uplink(number) for number in range(first, first + count)])
         self.settle()
 
     def settle(self) -> None:
@@ -94,7 +94,7 @@ def test_what_happens_is_delivered_in_order_and_the_cursor_moves(bench: Bench) -
     bench.happen(3)
     assert sink.batches == [[1, 2], [3, 4, 5]]
     assert pump.cursor == 5
-    assert bench.journal.load_cursors() == {"test": 5}
+    assert bench.journal.kept().cursors == {"test": 5}
 
 
 def test_a_pump_goes_on_behind_its_cursor(bench: Bench) -> None:
@@ -129,7 +129,7 @@ def test_the_next_batch_comes_after_this_one_and_holds_what_waited(bench: Bench)
     bench.happen(2)
     bench.happen(3)
     assert sink.batches == [[1]]
-    assert (pump.cursor, bench.journal.load_cursors()) == (0, {})
+    assert (pump.cursor, bench.journal.kept().cursors) == (0, {})
     assert pump.statistics().queued == 6
     slow.callback(None)
     bench.settle()
@@ -236,13 +236,13 @@ def test_no_sink_notices_another_one(bench: Bench) -> None:
     assert good.batches == [[number] for number in range(1, 11)]
     assert stuck.batches == [[1]]
     assert unborn.batches == []
-    assert bench.journal.load_cursors() == {"good": 10}
+    assert bench.journal.kept().cursors == {"good": 10}
 
 
 def test_a_backlog_on_disk_is_read_while_more_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is committed between question and answer must not be jumped over."""
     bench.happen(1)
-    bench.journal._tail.after = 1_000_000  # nothing is in memory
+    bench.journal.events.tail.after = 1_000_000  # nothing is in memory
     sink = Sink()
     pump = Pump(bench.clock, bench.journal, "test", sink, 1, lambda: 0.0)
     asked: list[Deferred[list]] = []
@@ -251,7 +251,7 @@ def test_a_backlog_on_disk_is_read_while_more_comes(bench: Bench, monkeypatch: p
         asked.append(Deferred())
         return asked[-1]
 
-    monkeypatch.setattr(bench.journal, "read_events", read_events)
+    monkeypatch.setattr(bench.journal.events, "read", read_events)
     pump.start()
     monkeypatch.undo()
     bench.happen(1)
@@ -270,10 +270,10 @@ def test_a_cursor_that_is_not_stored_moves_on_with_the_next(bench: Bench) -> Non
     slow.callback(None)
     bench.settle()
     bench.journal.broken = False
-    assert bench.journal.load_cursors() == {}
+    assert bench.journal.kept().cursors == {}
     bench.happen()
     assert sink.batches == [[1, 2], [3]]
-    assert bench.journal.load_cursors() == {"test": 3}
+    assert bench.journal.kept().cursors == {"test": 3}
 
 
 def stop(pump: Pump) -> list[str]:

@@ -32,7 +32,7 @@ def test_the_session_is_on_disk_before_the_answer(house: House) -> None:
     assert not admitted.called
     house.settle()
     result_of(admitted)
-    assert [stored.sn_bs_uuid for stored in house.journal.load_sessions()] == [bytes(UUID)]
+    assert [stored.sn_bs_uuid for stored in house.journal.kept().sessions.values()] == [bytes(UUID)]
 
 
 def test_without_a_disk_no_session_begins_and_the_next_try_succeeds(house: House) -> None:
@@ -56,7 +56,7 @@ def test_a_station_whose_new_session_cannot_be_stored_is_known_to_be_offline(hou
 
 
 def test_a_fault_of_ours_is_no_full_disk(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(house.journal, "store_session", lambda session: fail(RuntimeError("bug")))
+    monkeypatch.setattr(house.journal.sessions, "begin", lambda session: fail(RuntimeError("bug")))
     line = Line(house)
     with pytest.raises(RuntimeError):
         line.connect()

@@ -66,7 +66,12 @@ class House:
         self.configuration = Configuration(options, {}, self.directory / "none.env", maybeDeferred)
         self.settings = self.configuration.current
         self.journal = InlineJournal(self.directory / "data")
-        self.center = ServiceCenter(self.clock, self.configuration, self.journal, self.now)
+        self.center = ServiceCenter(
+            self.clock, self.configuration, self.journal, self.journal.kept(), self.now
+        )
+        recovering = ensureDeferred(self.center.recover())
+        self.journal.commit()
+        result_of(recovering)
         self.center.start()
         self.settle()
 
@@ -84,7 +89,7 @@ class House:
             if not self.journal.commit():
                 break
         after = self.events[-1][0] if self.events else 0
-        reading = self.journal.read_events(after, 1_000_000)
+        reading = self.journal.events.read(after, 1_000_000)
         self.journal.commit()
         if not self.journal.broken:
             self.events += result_of(reading)

@@ -7,7 +7,7 @@ import threading
 
 from twisted.internet.defer import Deferred
 
-from bssci.journal import Journal
+from bssci.journal.sqlite.journal import SqliteJournal
 from bssci.model import EUI, Reception, StationState, Uplink
 
 STATION = EUI("70B3D59CD0000001")
@@ -51,14 +51,14 @@ def disk_full(cursor: sqlite3.Cursor) -> None:
 class HeldWriter:
     """While it is entered, the journal's writer is in the middle of a transaction and stays there."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: SqliteJournal) -> None:
         self._journal = journal
         self._entered = threading.Event()
         self._let_go = threading.Event()
         self.done: Deferred[None] | None = None
 
     def __enter__(self) -> HeldWriter:
-        self.done = self._journal.write(self._hold)
+        self.done = self._journal.core.change(self._hold)
         assert self._entered.wait(10)
         return self
 

@@ -13,22 +13,22 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from bssci.journal import Journal
-from tests.support.journal import STATION, reception, uplink
+from bssci.journal import Journal, open_journal
+from tests.support.journal import reception, uplink
 
 
 async def store(journal: Journal) -> None:
     while True:
-        counter = journal.last_seq + 1
+        counter = journal.events.last_seq + 1
         position, seq = await gatherResults(
             [
-                journal.append_receptions(STATION, counter, [reception(counter)]),
-                journal.append_events([uplink(counter)]),
+                journal.inbox.append([reception(counter)]),
+                journal.events.append([uplink(counter)]),
             ]
         )
         os.write(1, f"{position} {seq}\n".encode())
 
 
 if __name__ == "__main__":
-    Deferred.fromCoroutine(store(Journal.open(Path(sys.argv[1]), reactor)))
+    Deferred.fromCoroutine(store(open_journal(Path(sys.argv[1]), reactor)))
     reactor.run()

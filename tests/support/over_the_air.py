@@ -113,10 +113,13 @@ class House:
 
     def _open(self) -> None:
         self.journal = InlineJournal(self._directory / "data")
+        kept = self.journal.kept()
         self.sensors = Sensors(self._directory / "endpoints.json", _at_once)
-        self.activities = Activities(self.clock, self.journal)
+        self.activities = Activities(self.clock, self.journal, kept)
         self.stations = Stations()
-        self.attachments = Attachments(self.clock, self.journal, self.sensors, self.activities, self.stations)
+        self.attachments = Attachments(
+            self.clock, self.journal, kept, self.sensors, self.activities, self.stations
+        )
         self.over_the_air = OverTheAir(
             self.sensors, self.attachments, self.activities, self.now, self._detach_verifier
         )
@@ -139,7 +142,7 @@ class House:
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
         )
-        self.registry = Registry(self.stations, services, EUI("0200000000000000"), 300.0)
+        self.registry = Registry(self.stations, services, kept, EUI("0200000000000000"), 300.0)
         self.stations.watch(self.over_the_air.station_changed)
 
     def now(self) -> float:
@@ -223,7 +226,7 @@ class House:
     def events(self, *kinds: type[Kind]) -> list[Kind]:
         """What sinks got to see of these kinds, oldest first."""
         self.commit()
-        reading = self.journal.read_events(0, 10_000)
+        reading = self.journal.events.read(0, 10_000)
         self.commit()
         return [event for _, event in result_of(reading) if isinstance(event, kinds)]
 

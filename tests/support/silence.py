@@ -86,14 +86,18 @@ class Watch:
 
     def open(self) -> None:
         self.journal = InlineJournal(self.directory / "data")
+        kept = self.journal.kept()
         self.turns = Turns()
         self.sensors = Sensors(self.directory / "endpoints.json", maybeDeferred)
-        self.activities = Activities(self.clock, self.journal)
-        self.attachments = Attachments(self.clock, self.journal, self.sensors, self.activities, Stations())
-        self.listening = Listening(self.clock, self.journal, self.now)
+        self.activities = Activities(self.clock, self.journal, kept)
+        self.attachments = Attachments(
+            self.clock, self.journal, kept, self.sensors, self.activities, Stations()
+        )
+        self.listening = Listening(self.clock, self.journal, kept, self.now)
         self.silence = Silence(
             self.clock,
             self.journal,
+            kept,
             sensors=self.sensors,
             activities=self.activities,
             attachments=self.attachments,
@@ -158,7 +162,7 @@ class Watch:
     def hear(self, *numbers: int) -> None:
         """Uplinks, published as the service does."""
         uplinks = [make_uplink(sensor(number), self.now()) for number in numbers]
-        stored = self.journal.append_events(list(uplinks))
+        stored = self.journal.events.append(list(uplinks))
         stored.addCallback(lambda first: self._published(uplinks, first))
         self.settle()
 
@@ -197,7 +201,7 @@ class Watch:
         return self.silence.state(sensor(number))
 
     def events(self, *kinds: type) -> list[AnyEvent]:
-        reading = self.journal.read_events(0, 1_000_000)
+        reading = self.journal.events.read(0, 1_000_000)
         self.journal.commit()
         found: list[tuple[int, AnyEvent]] = []
         reading.addCallback(found.extend)

@@ -275,7 +275,9 @@ class WebHouse:
         }
         self.configuration = Configuration(options | self.options, {}, directory / ".env", in_line)
         self.journal = InlineJournal(directory / "data")
-        self.center = ServiceCenter(self.clock, self.configuration, self.journal, self.now)
+        self.center = ServiceCenter(
+            self.clock, self.configuration, self.journal, self.journal.kept(), self.now
+        )
         self.center.sensors._run_in_thread = in_line
         self.center.start()
         self.center.queue_statistics = lambda: {
@@ -316,8 +318,8 @@ class WebHouse:
 
     def happen(self, *events: AnyEvent) -> int:
         """Store events; the number of the first."""
-        first = self.journal.last_seq + 1
-        self.journal.append_events(list(events))
+        first = self.journal.events.last_seq + 1
+        self.journal.events.append(list(events))
         self.settle()
         return first
 
@@ -335,7 +337,7 @@ class WebHouse:
 
     def audit(self) -> list[tuple[str, str, str]]:
         """(who, action, target), oldest first."""
-        reading = self.journal.read_audit(before=None, limit=1000)
+        reading = self.journal.audit.read(before=None, limit=1000)
         self.settle()
         entries: list[Any] = []
         reading.addCallback(entries.extend)

@@ -19,8 +19,7 @@ from twisted.python.failure import Failure
 from bssci.center.attachments.answers import Answers
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.uplinks.activity import Activities
-from bssci.journal import Attachment, Journal, StorageError
-from bssci.journal.sqlite.attachments import ATTACHMENTS
+from bssci.journal import Attachment, Journal, Loaded, StorageError
 from bssci.model import EUI, Sensor
 from bssci.model.commands import Outcomes
 from bssci.model.sensor import fingerprint_of
@@ -37,14 +36,20 @@ class Attachments:
     log = Logger()
 
     def __init__(
-        self, clock: Clock, journal: Journal, sensors: Sensors, activities: Activities, stations: Stations
+        self,
+        clock: Clock,
+        journal: Journal,
+        loaded: Loaded,
+        sensors: Sensors,
+        activities: Activities,
+        stations: Stations,
     ) -> None:
         self._clock = clock
         self._journal = journal
         self._sensors = sensors
         self._activities = activities
         self._stations = stations
-        self._stored = journal.load_attachments()
+        self._stored = dict(loaded.attachments)
 
     # what is wanted
 
@@ -197,7 +202,8 @@ class Attachments:
     def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
         before = {each.end_point_eui: self._stored.get(each.end_point_eui) for each in attachments}
         self._stored.update({attachment.end_point_eui: attachment for attachment in attachments})
-        return self._journal.store_attachments(attachments).addErrback(self._not_stored, attachments, before)
+        stored = self._journal.tables.put(attachments)
+        return stored.addErrback(self._not_stored, attachments, before)
 
     def _not_stored(
         self, failure: Failure, attachments: Sequence[Attachment], before: dict[EUI, Attachment | None]
@@ -220,9 +226,9 @@ class Attachments:
         rows.update({eui: None for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored})
         return rows
 
-    def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[int]:
+    def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
         """All of it in one commit."""
-        return self._journal.append_events([], beside=((ATTACHMENTS, list(rows.items())),))
+        return self._journal.tables.apply(Attachment, rows)
 
     def _take(self, rows: Mapping[EUI, Attachment | None]) -> None:
         for eui, attachment in rows.items():
@@ -255,5 +261,5 @@ class Attachments:
             else:
                 answers.away(station.eui, euis)
         outcomes = await answers.all()
-        await self._journal.write(lambda cursor: None)  # what the stations answered is on disk then
+        await self._journal.settled()  # what the stations answered is on disk then
         return outcomes

@@ -25,7 +25,7 @@ async def sensor_report(center: ServiceCenter, eui: EUI) -> dict[str, Any]:
 
 async def _registration(center: ServiceCenter, eui: EUI) -> dict[str, Any]:
     attachment = center.attachments.get(eui)
-    told = await center.journal.registrations_of(eui)
+    told = await center.journal.sessions.registrations_of(eui)
     stations = {}
     for station, registration in told.items():
         stations[station] = {"state": registration.state, "at": registration.at}

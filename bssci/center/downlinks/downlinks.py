@@ -22,7 +22,7 @@ from bssci.center.downlinks.reports import StationReports, storable
 from bssci.center.downlinks.request import can_receive, check_request, check_sensor
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.center.uplinks.paths import Paths
-from bssci.journal import Journal, StorageError, StoredDownlink
+from bssci.journal import Journal, Loaded, StorageError, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
 from bssci.stations.questions import ReceptionQueries
@@ -62,6 +62,7 @@ class Downlinks:
         self,
         clock: Clock,
         journal: Journal,
+        loaded: Loaded,
         sensors: Sensors,
         paths: Paths,
         queries: ReceptionQueries,
@@ -76,13 +77,13 @@ class Downlinks:
         self._paths = paths
         self._station = station
         self._now = now
-        counts = journal.load_downlink_counts()
+        counts = loaded.downlinks
         self.queued = sum(counts.queued.values())
         """downlinks that are queued"""
         self.ended: dict[str, int] = {}
         """how many came to each other state, since the start"""
-        self._queued = counts.queued
-        self._sent = counts.sent
+        self._queued = dict(counts.queued)
+        self._sent = set(counts.sent)
         """sensors that have something to acknowledge"""
         self._passes = dict.fromkeys(counts.bound, NOT_KNOWN)
         """by sensor: the counter beyond which a downlink for certain counters is too late"""
@@ -168,7 +169,7 @@ class Downlinks:
 
     def of(self, end_point_eui: EUI) -> Deferred[list[Downlink]]:
         """The newest 200 downlinks of a sensor, newest first."""
-        return self._journal.downlinks_of(end_point_eui, SHOWN)
+        return self._journal.downlinks.of_sensor(end_point_eui, SHOWN)
 
     def query_reception(self, end_point_eui: EUI) -> Deferred[EUI]:
         """Have a sensor asked how well it receives (§5.16). Fires with the station that will ask.
@@ -266,7 +267,7 @@ class Downlinks:
 
     async def _recover_acknowledgements(self) -> None:
         """Find uplinks that acknowledge, but were published just before an earlier run ended."""
-        recent = await self._journal.unacknowledged_downlinks(self._now() - RECENT, MAX_WAITING)
+        recent = await self._journal.downlinks.unacknowledged(self._now() - RECENT, MAX_WAITING)
         for start in range(0, len(recent), SLICE):
             await self._find_acknowledgements(recent[start : start + SLICE])
 
@@ -277,15 +278,15 @@ class Downlinks:
             for downlink in sent
             if downlink.packet_counter is not None
         ]
-        for _, uplink in await self._journal.find_uplinks(keys):
+        for _, uplink in await self._journal.events.find_uplinks(keys):
             if uplink.best.downlink_acknowledged:
                 self._acknowledge(uplink)
 
     async def _look_at_station(self, eui: EUI) -> None:
-        self._worker.look(await self._journal.sensors_with_downlinks_at(eui))
+        self._worker.look(await self._journal.downlinks.sensors_at(eui))
 
     async def _look_at_due(self) -> None:
-        for queue_id, eui in await self._journal.due_downlinks(self._now(), SLICE):
+        for queue_id, eui in await self._journal.downlinks.due(self._now(), SLICE):
             self._worker.happen(Due(end_point_eui=eui, queue_id=queue_id)).addErrback(_stays_due)
 
     def _tick(self) -> None:

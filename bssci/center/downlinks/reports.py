@@ -34,7 +34,7 @@ class StationReports:
         return self._worker.happen(ReceptionReported(end_point_eui=report.end_point_eui, report=report))
 
     def taken(self, station: EUI, end_point_eui: EUI, queue_id: int) -> Deferred[Any]:
-        held = self._journal.hold_downlink(queue_id, station)
+        held = self._journal.downlinks.hold(queue_id, station)
         if self._worker.working:
             self._worker.look([end_point_eui])
         self._worker.can_be_told(station)

@@ -191,7 +191,7 @@ class DownlinkWorker:
     def _picture(
         self, happenings: Sequence[Happening], sensors: Iterable[EUI], stations: Iterable[EUI]
     ) -> Deferred[DownlinkPicture]:
-        return self._journal.picture_downlinks(
+        return self._journal.downlinks.picture(
             queue_ids={queue_id for happening in happenings for queue_id in happening.queue_ids()},
             answered={
                 (happening.end_point_eui, counter)
@@ -250,7 +250,7 @@ class DownlinkWorker:
         changed = turn.changed()
         left = sorted(turn.left - turn.not_left - set(picture.left))
         if changed or turn.events or left or turn.not_left:
-            await self._journal.store_downlinks(changed, turn.events, left=left, not_left=turn.not_left)
+            await self._journal.downlinks.store(changed, turn.events, left=left, not_left=turn.not_left)
 
     def _failed(
         self,

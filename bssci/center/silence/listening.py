@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal
+from bssci.journal import Journal, ListeningRecord, Loaded
 from bssci.model import EUI, StationState
 from bssci.system.clock import Clock, Ticker
 
@@ -40,7 +40,7 @@ class Listening:
 
     log = Logger()
 
-    def __init__(self, clock: Clock, journal: Journal, now: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock, journal: Journal, loaded: Loaded, now: Callable[[], float]) -> None:
         self._clock = clock
         self._journal = journal
         self._now = now
@@ -51,9 +51,9 @@ class Listening:
         self._begins: list[float] = []
         self._ends: list[float] = []
         self._sums: list[float] = []
-        for number, (began_at, ended_at) in journal.load_listening().items():
+        for number, interval in loaded.listening.items():
             self._first = self._first if self._begins else number
-            self._append(began_at, ended_at)
+            self._append(interval.began_at, interval.ended_at)
         self._changed: set[int] = set()
         self._ticker = Ticker(clock, MARK_INTERVAL, self._mark)
 
@@ -156,14 +156,16 @@ class Listening:
         if not self._changed:
             return None
         changed, self._changed = self._changed, set()
-        stored = self._journal.store_listening({number: self._interval(number) for number in changed})
+        rows = {number: self._interval(number) for number in changed}
+        stored = self._journal.tables.apply(ListeningRecord, rows)
         return stored.addErrback(self._not_stored, changed)
 
-    def _interval(self, number: int) -> tuple[float, float] | None:
+    def _interval(self, number: int) -> ListeningRecord | None:
         index = number - self._first
         if not 0 <= index < len(self._begins):
             return None
-        return self._begins[index], min(self._ends[index], self._seen[0])
+        ended_at = min(self._ends[index], self._seen[0])
+        return ListeningRecord(number=number, began_at=self._begins[index], ended_at=ended_at)
 
     def _not_stored(self, failure: Failure, changed: set[int]) -> None:
         self.log.warn("listening time not stored, tried again {error}", error=failure.getErrorMessage())

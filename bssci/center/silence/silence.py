@@ -36,8 +36,7 @@ from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import Listening
 from bssci.center.uplinks.activity import Activities
-from bssci.journal import Journal
-from bssci.journal.sqlite.silences import SILENCES
+from bssci.journal import Journal, Loaded
 from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
 from bssci.system.clock import Clock, Ticker
 
@@ -80,6 +79,7 @@ class Silence:
         self,
         clock: Clock,
         store: Journal,
+        loaded: Loaded,
         *,
         sensors: Sensors,
         activities: Activities,
@@ -106,7 +106,7 @@ class Silence:
         self._timeout = timeout
         self._warning_timeout = warning_timeout
         self._running = False
-        self._known = store.load_silences()
+        self._known = dict(loaded.silences)
         self._under_way: set[EUI] = set()
         # Auto-detached, or about to be: all that matters when uplinks come.
         self._gone = {sensor.eui for sensor in sensors if self._is_auto_detached(sensor.eui)}
@@ -275,7 +275,8 @@ class Silence:
         if removed:
             for eui in removed:
                 del self._known[eui]
-            self._store.delete_silences(removed).addErrback(self._failed, "silence not forgotten")
+            forgotten = self._store.tables.delete(journal.Silence, removed)
+            forgotten.addErrback(self._failed, "silence not forgotten")
         self._look = None
 
     def _look_at(self, sensors: Sequence[Sensor]) -> None:
@@ -384,7 +385,7 @@ class Silence:
         remembered = {silence.end_point_eui: silence for silence in silences}
         if remembered:
             self._known.update(remembered)
-            stored = self._store.store_silences(remembered.values())
+            stored = self._store.tables.put(remembered.values())
             stored.addErrback(self._failed, "attachment times not stored")
 
     async def _publish(self, events: list[AnyEvent], marked: Sequence[journal.Silence]) -> None:
@@ -393,7 +394,8 @@ class Silence:
         before = {eui: self._known[eui] for eui in after}
         self._known.update(after)
         try:
-            await self._store.append_events(events, beside=((SILENCES, list(after.items())),))
+            marks = self._store.tables.change(journal.Silence, after)
+            await self._store.events.append(events, beside=[marks])
         except Exception:  # whatever kept them off the disk
             for eui, silence in after.items():
                 if self._known.get(eui) is silence:

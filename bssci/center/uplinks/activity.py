@@ -38,15 +38,15 @@ class Activities:
 
     log = Logger()
 
-    def __init__(self, clock: Clock, store: journal.Journal) -> None:
+    def __init__(self, clock: Clock, store: journal.Journal, loaded: journal.Loaded) -> None:
         self._store = store
         self._of: dict[EUI, Activity] = {
             eui: Activity(stored.last_seen_at, stored.packet_counter, stored.uplink_count)
-            for eui, stored in store.load_activity().items()
+            for eui, stored in loaded.activities.items()
         }
         # All are written once: what they counted since the last checkpoint would be lost beyond the next.
         self._changed = set(self._of)
-        self._checkpoint = store.last_seq
+        self._checkpoint = loaded.last_seq
         self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
 
     def start(self) -> None:
@@ -98,18 +98,16 @@ class Activities:
         if not self._changed:
             return None
         changed, self._changed = self._changed, set()
-        rows = []
+        rows: dict[EUI, journal.Activity | None] = {}
         for eui in changed:
             activity = self._of[eui]
-            rows.append(
-                journal.Activity(
-                    end_point_eui=eui,
-                    last_seen_at=activity.last_seen_at,
-                    packet_counter=activity.packet_counter,
-                    uplink_count=activity.uplink_count,
-                )
+            rows[eui] = journal.Activity(
+                end_point_eui=eui,
+                last_seen_at=activity.last_seen_at,
+                packet_counter=activity.packet_counter,
+                uplink_count=activity.uplink_count,
             )
-        stored = self._store.store_activity(rows, self._checkpoint)
+        stored = self._store.tables.apply(journal.Activity, rows, through=self._checkpoint)
         stored.addErrback(self._not_stored, changed)
         return stored
 

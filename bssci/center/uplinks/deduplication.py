@@ -57,9 +57,7 @@ _RANDOM_BYTES = 12
 class Store(Protocol):
     """What deduplication needs of the journal."""
 
-    def append_events(
-        self, events: list[AnyEvent], *, trim_receptions_before: int | None = None
-    ) -> Deferred[int]: ...
+    def append(self, events: list[AnyEvent], *, taken_before: int | None = None) -> Deferred[int]: ...
 
     def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]: ...
 
@@ -342,9 +340,7 @@ class Deduplication:
             return
         self._storing, self._closed = self._closed, []
         if self._storing:
-            stored = self._store.append_events(
-                list(self._storing), trim_receptions_before=self._oldest_open_position()
-            )
+            stored = self._store.append(list(self._storing), taken_before=self._oldest_open_position())
             stored.addCallbacks(self._stored, self._not_stored)
             stored.addErrback(self._log_failure)
         if self._unasked:

@@ -14,7 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
-from bssci.journal import Journal, StorageError
+from bssci.journal import Journal, Loaded, PathRecord, StorageError
 from bssci.model import EUI, Uplink
 from bssci.system.clock import Clock, Ticker
 
@@ -74,16 +74,17 @@ class Paths:
 
     log = Logger()
 
-    def __init__(self, clock: Clock, journal: Journal, connected: Callable[[EUI], bool]) -> None:
+    def __init__(
+        self, clock: Clock, journal: Journal, loaded: Loaded, connected: Callable[[EUI], bool]
+    ) -> None:
         self._journal = journal
         self._connected = connected
-        self._of = _load(journal)
+        self._of = _decoded(loaded)
         self._changed: dict[EUI, None] = {}
         self._storing: Deferred[None] | None = None
-        self._last_seq = self._stored_seq = journal.paths_checkpoint()
+        self._last_seq = self._stored_seq = loaded.paths_seq
         self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
         self.on_change: Callable[[EUI], None] = lambda eui: None
-        self._replay()
 
     def start(self) -> None:
         self._ticker.start()
@@ -91,15 +92,14 @@ class Paths:
     def stop(self) -> None:
         """Write what is learned; the journal may be closed after that."""
         self._ticker.stop()
-        rows = [(eui, self._encoded(eui)) for eui in self._changed]
-        stored = self._journal.store_paths(rows, self._last_seq)
+        stored = self._write(self._changed, self._last_seq)
         stored.addErrback(lambda failure: self.log.warn("paths not stored {error}", error=failure.value))
 
     # learning
 
-    def _replay(self) -> None:
-        """Learn from what was published after the last write, before a crash."""
-        while events := self._journal.events_after(self._last_seq, REPLAY):
+    async def recover(self) -> None:
+        """Learn from what was published after the last write, before a crash; ahead of all else."""
+        while events := await self._journal.events.read(self._last_seq, REPLAY):
             uplinks = [event for _, event in events if isinstance(event, Uplink)]
             self.heard([each for each in uplinks if not self._is_learned(each)], events[-1][0])
 
@@ -236,7 +236,7 @@ class Paths:
         try:
             for first in range(0, len(changed), STORE_SLICE):
                 await self._store_slice(changed[first : first + STORE_SLICE])
-            await self._journal.store_paths([], last_seq)
+            await self._write((), last_seq)
             self._stored_seq = last_seq
         except StorageError as error:
             self.log.warn("paths not stored, tried again {error}", error=error)
@@ -247,14 +247,18 @@ class Paths:
         for eui in euis:
             self._changed.pop(eui, None)
         try:
-            await self._journal.store_paths([(eui, self._encoded(eui)) for eui in euis])
+            await self._write(euis)
         except StorageError:
             self._changed.update(dict.fromkeys(euis))
             raise
 
-    def _encoded(self, eui: EUI) -> bytes | None:
+    def _write(self, euis: Iterable[EUI], through: int | None = None) -> Deferred[None]:
+        rows = {eui: self._record(eui) for eui in euis}
+        return self._journal.tables.apply(PathRecord, rows, through=through)
+
+    def _record(self, eui: EUI) -> PathRecord | None:
         sensor = self._of.get(eui)
-        return None if sensor is None else _encoder.encode(sensor)
+        return None if sensor is None else PathRecord(end_point_eui=eui, body=_encoder.encode(sensor))
 
 
 def _forget_oldest(sensor: SensorPaths) -> None:
@@ -264,11 +268,11 @@ def _forget_oldest(sensor: SensorPaths) -> None:
     del sensor.by_station[oldest.base_station_eui]
 
 
-def _load(journal: Journal) -> dict[EUI, SensorPaths]:
+def _decoded(loaded: Loaded) -> dict[EUI, SensorPaths]:
     paths: dict[EUI, SensorPaths] = {}
-    for eui, body in journal.load_paths().items():
+    for eui, record in loaded.paths.items():
         try:
-            paths[eui] = _decoder.decode(body)
+            paths[eui] = _decoder.decode(record.body)
         except msgspec.DecodeError as error:
             Paths.log.warn("paths not readable, learned anew {eui} {error}", eui=eui, error=error)
     return paths

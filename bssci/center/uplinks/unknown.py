@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.devices.sensors import Sensors
-from bssci.journal import Journal
+from bssci.journal import Journal, Loaded, UnknownRecord
 from bssci.model import EUI, Uplink
 from bssci.model.over_the_air import AttachRequest
 from bssci.system.clock import Clock, Ticker
@@ -77,12 +77,19 @@ class UnknownSensors:
 
     log = Logger()
 
-    def __init__(self, clock: Clock, journal: Journal, sensors: Sensors, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        loaded: Loaded,
+        sensors: Sensors,
+        now: Callable[[], float],
+    ) -> None:
         self._journal = journal
         self._sensors = sensors
         self._now = now
         # In the order in which they were heard.
-        self._of = _load(journal)
+        self._of = _decoded(loaded)
         self._changed: set[EUI] = set()
         self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
 
@@ -154,10 +161,13 @@ class UnknownSensors:
         if not self._changed:
             return None
         changed, self._changed = self._changed, set()
-        rows: list[tuple[EUI, bytes | None]] = [
-            (eui, _encoder.encode(self._of[eui]) if eui in self._of else None) for eui in changed
-        ]
-        return self._journal.store_unknown(rows).addErrback(self._not_stored, changed)
+        rows = {eui: self._record(eui) for eui in changed}
+        stored = self._journal.tables.apply(UnknownRecord, rows)
+        return stored.addErrback(self._not_stored, changed)
+
+    def _record(self, eui: EUI) -> UnknownRecord | None:
+        sensor = self._of.get(eui)
+        return None if sensor is None else UnknownRecord(end_point_eui=eui, body=_encoder.encode(sensor))
 
     def _not_stored(self, failure: Failure, changed: set[EUI]) -> None:
         self.log.warn("unknown sensors not stored, tried again {error}", error=failure.getErrorMessage())
@@ -174,11 +184,11 @@ def _add(sensor: UnknownSensor, signal: Signal) -> None:
         sensor.best = signal
 
 
-def _load(journal: Journal) -> dict[EUI, UnknownSensor]:
+def _decoded(loaded: Loaded) -> dict[EUI, UnknownSensor]:
     sensors: list[UnknownSensor] = []
-    for eui, body in journal.load_unknown().items():
+    for eui, record in loaded.unknown.items():
         try:
-            sensors.append(_decoder.decode(body))
+            sensors.append(_decoder.decode(record.body))
         except msgspec.DecodeError as error:
             UnknownSensors.log.warn("unknown sensor not readable {eui} {error}", eui=eui, error=error)
     sensors.sort(key=lambda sensor: sensor.last_heard_at)

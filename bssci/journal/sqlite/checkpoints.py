@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 
+from bssci.journal.sqlite.statements import upsert
+from bssci.journal.sqlite.worker import Lane
+
 UPLINK_KEY = "uplink_key"
-"""the index of uplinks by counter"""
-ACTIVITY = "sensor_activity"
-PATHS = "path"
+"""the index of uplinks by counter; a table that is learned from events has its own name here"""
 
 
-def move_checkpoint(cursor: sqlite3.Cursor, name: str, seq: int) -> None:
-    """Events up to this one are contained in what ``name`` stands for."""
-    cursor.execute(
-        "INSERT INTO checkpoint (name, seq) VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
-        (name, seq),
-    )
+def move_checkpoints(cursor: sqlite3.Cursor, moves: list[tuple[str, int]]) -> None:
+    """Note for each name that events up to this number are contained in what it stands for."""
+    upsert(cursor, "checkpoint", ("name", "seq"), list(dict(moves).items()), key=("name",))
 
 
 def find_checkpoint(cursor: sqlite3.Cursor, name: str) -> int | None:
     """The last event that is contained; None if none was ever named."""
     row = cursor.execute("SELECT seq FROM checkpoint WHERE name = ?", (name,)).fetchone()
     return None if row is None else int(row[0])
+
+
+CHECKPOINTS: Lane[tuple[str, int]] = Lane(move_checkpoints)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 from twisted.internet import defer
@@ -14,18 +13,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal.errors import StorageError
-from bssci.journal.sqlite.database import Database
-from bssci.journal.sqlite.inbox import TRIMS, Receptions
+from bssci.journal.interface import Change, Numbered
+from bssci.journal.sqlite.core import Core, lanes_of
+from bssci.journal.sqlite.inbox import TRIMS
 from bssci.journal.sqlite.statements import Row, execute_rows, query_rows
 from bssci.journal.sqlite.tail import Tail
 from bssci.journal.sqlite.uplink_keys import LIMIT as KEYS_IN_MEMORY
-from bssci.journal.sqlite.uplink_keys import UplinkKeys, delete_keys, waiting_keys
-from bssci.journal.sqlite.worker import Lane, Reactor, Submission
+from bssci.journal.sqlite.uplink_keys import UplinkKeys, delete_keys
+from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Reception, Uplink, decode_event, encode_event
 
 log = Logger()
 
-_NEWEST = 1 << 62
 _SLICE = 1000
 """events that one step of the retention looks at"""
 
@@ -49,44 +48,39 @@ def _insert_late_copies(cursor: sqlite3.Cursor, rows: list[Row]) -> None:
 LATE_COPIES: Lane[Row] = Lane(_insert_late_copies)
 
 
-class Events(Receptions):
-    """Part of the journal: events."""
+class Events:
+    """See :class:`bssci.journal.interface.Events`.
 
-    def __init__(self, database: Database, reactor: Reactor, max_pending: int, tail_bytes: int) -> None:
-        super().__init__(database, reactor, max_pending)
-        self.last_seq = self._read_now(_last_seq)
-        """sequence number of the newest event on disk"""
-        self._next_seq = self.last_seq + 1
+    :param last_seq: number of the newest event that is stored.
+    :param keys: of uplinks.
+    :param waiting_keys: how many of those are in memory only.
+    :param tail_bytes: how much of the newest events stays in memory, as encoded.
+    """
+
+    def __init__(
+        self, core: Core, *, last_seq: int, keys: UplinkKeys, waiting_keys: int, tail_bytes: int
+    ) -> None:
+        self.last_seq = last_seq
+        self._core = core
+        self._next_seq = last_seq + 1
         self._appending = 0
-        self._tail = Tail(self.last_seq, tail_bytes)
+        self.tail = Tail(last_seq, tail_bytes)
         self._subscribers: list[Callable[[], None]] = []
-        self._announced_seq = self.last_seq
-        waiting = self._read_now(waiting_keys)
-        self._keys = UplinkKeys(waiting)
-        self._waiting_keys = len(waiting)
-        self._keys_leaving = False
-        self._events: Lane[Row] = Lane(self._write_events)
+        self._announced_seq = last_seq
+        self._keys = keys
+        self._waiting_keys = waiting_keys
+        self.keys_leaving = False
+        self.lane: Lane[Row] = Lane(self._write_events)
+        core.watch(after_group=self._committed, after_transaction=keys.settle)
 
     def _write_events(self, cursor: sqlite3.Cursor, rows: list[Row]) -> None:
         """In the writing thread."""
         _insert_events(cursor, rows)
         self._keys.add([(row[2], row[4], row[0]) for row in rows if row[1] == "uplink"])  # type: ignore[misc]
 
-    def append_events(
-        self,
-        events: list[AnyEvent],
-        *,
-        trim_receptions_before: int | None = None,
-        beside: tuple[tuple[Lane[Any], Sequence[Any]], ...] = (),
+    def append(
+        self, events: list[AnyEvent], *, taken_before: int | None = None, beside: Sequence[Change] = ()
     ) -> Deferred[int]:
-        """Store events in this order, and in the same commit forget inbox entries below a position.
-
-        :param beside: rows that go into the same commit.
-
-        Fires with the sequence number of the first, once they are on disk; the others follow without a gap.
-
-        :raises StorageError: in the Deferred.
-        """
         first = self._next_seq
         rows = [_row(seq, event) for seq, event in enumerate(events, first)]
         self._next_seq += len(rows)
@@ -94,22 +88,17 @@ class Events(Receptions):
         self._appending += 1
         size = sum([len(row[-1]) for row in rows])
         deferred.addCallbacks(self._stored, self._not_stored, (events, size))
-        trims = () if trim_receptions_before is None else (trim_receptions_before,)
-        self._writer.submit(Submission(deferred, first, ((self._events, rows), (TRIMS, trims), *beside)))
+        trims = () if taken_before is None else (taken_before,)
+        self._core.submit(deferred, first, ((self.lane, rows), (TRIMS, trims), *lanes_of(beside)))
         return deferred
 
-    def read_events(self, after: int, limit: int) -> Deferred[list[tuple[int, AnyEvent]]]:
-        """Up to ``limit`` stored events that follow number ``after``, each with its own number.
-
-        Answered at once if all are among the newest, which are in memory.
-        """
-        events = self._tail.read(after, limit)
+    def read(self, after: int, limit: int) -> Deferred[Numbered]:
+        events = self.tail.read(after, limit)
         if events is not None:
             return defer.succeed(events)
-        return self.read(lambda cursor: _select_events(cursor, after, limit))
+        return self._core.read(lambda cursor: _select_events(cursor, after, limit))
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called after each commit that stored events. Returns how to end that."""
         self._subscribers.append(callback)
 
         def unsubscribe() -> None:
@@ -119,40 +108,20 @@ class Events(Receptions):
         return unsubscribe
 
     def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]:
-        """The stored uplinks with one of these (end point, packet counter), oldest first.
-
-        Sees everything that was submitted before.
-        """
         wanted = list(dict.fromkeys(keys))
-        found = self._change(lambda cursor: self._keys.find(cursor, wanted), after=(self._events,))
-        return found.addCallback(self._uplinks)
-
-    def uplinks_of(self, eui: EUI, *, before: int | None, limit: int) -> Deferred[list[tuple[int, Uplink]]]:
-        """The newest stored uplinks of a sensor, newest first; of those numbered below ``before``."""
-        found = self._change(
-            lambda cursor: self._keys.of(cursor, eui, before or _NEWEST, limit), after=(self._events,)
-        )
+        found = self._core.change(lambda cursor: self._keys.find(cursor, wanted), after=(self.lane,))
         return found.addCallback(self._uplinks)
 
     def _uplinks(self, seqs: list[int]) -> Deferred[list[tuple[int, Uplink]]]:
         if not seqs:
             return defer.succeed([])
-        return self.read(lambda cursor: _select_uplinks(cursor, seqs))
-
-    def events_after(self, seq: int, limit: int) -> list[tuple[int, AnyEvent]]:
-        """As :meth:`read_events`, blocking: for the start."""
-        return self._read_now(lambda cursor: _select_events(cursor, seq, limit))
+        return self._core.read(lambda cursor: select_uplinks(cursor, seqs))
 
     def append_late_copies(self, copies: list[tuple[int, Reception]]) -> Deferred[None]:
-        """Record receptions of uplinks that are published already, given by the number of their event."""
-        return self._rows(LATE_COPIES, [(seq, _encoder.encode(reception)) for seq, reception in copies])
+        rows = [(seq, _encoder.encode(reception)) for seq, reception in copies]
+        return self._core.store((LATE_COPIES, rows))
 
     def trim(self, before_at: float, delivered_seq: int) -> Deferred[int]:
-        """Forget events older than ``before_at`` (Unix seconds), up to number ``delivered_seq``.
-
-        Works in many small steps, so that nobody waits for it. The newest event stays, so that
-        no number is given twice. Fires with how many were forgotten.
-        """
         return Deferred.fromCoroutine(self._trim_in_steps(before_at, delivered_seq))
 
     async def _trim_in_steps(self, before_at: float, delivered_seq: int) -> int:
@@ -160,29 +129,29 @@ class Events(Receptions):
         last = min(delivered_seq, self.last_seq - 1)
         while True:
             step = functools.partial(_delete_events, after=position, last=last, before_at=before_at)
-            position, deleted = await self._change(step, after=())
+            position, deleted = await self._core.change(step, after=())
             if not deleted:
                 return total
             total += deleted
 
     async def _store_keys(self) -> None:
         self._waiting_keys = 0
+        change = self._core.change
         try:
-            await self._change(lambda cursor: self._keys.begin())
+            await change(lambda cursor: self._keys.begin())
             position: int | None = 0
             while position is not None:
-                write = functools.partial(self._keys.write, position=position)
-                position = await self._change(write, after=())
-            await self._change(lambda cursor: self._keys.end(), after=())
+                position = await change(functools.partial(self._keys.write, position=position), after=())
+            await change(lambda cursor: self._keys.end(), after=())
         except StorageError as error:
             log.warn("keys of uplinks stay in memory: {error}", error=error)
-        self._keys_leaving = False
+        self.keys_leaving = False
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:
         self._appending -= 1
         if events:
             self._waiting_keys += len(events)
-            self._tail.append(first, events, size)
+            self.tail.append(first, events, size)
             self.last_seq = first + len(events) - 1
         return first
 
@@ -193,14 +162,9 @@ class Events(Receptions):
             self._next_seq = self.last_seq + 1
         return failure
 
-    def _transaction_ended(self, committed: bool) -> None:
-        """In the writing thread."""
-        self._keys.settle(committed)
-
     def _committed(self) -> None:
-        super()._committed()
-        if self._waiting_keys >= KEYS_IN_MEMORY and not self._keys_leaving:
-            self._keys_leaving = True
+        if self._waiting_keys >= KEYS_IN_MEMORY and not self.keys_leaving:
+            self.keys_leaving = True
             defer.ensureDeferred(self._store_keys())
         if self.last_seq == self._announced_seq:
             return
@@ -223,7 +187,8 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
     return (seq, kind, end_point_eui, base_station_eui, None, event.at, body)
 
 
-def _last_seq(cursor: sqlite3.Cursor) -> int:
+def last_seq(cursor: sqlite3.Cursor) -> int:
+    """Number of the newest event."""
     return int(cursor.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0])
 
 
@@ -245,7 +210,8 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
     return events
 
 
-def _select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Uplink]]:
+def select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Uplink]]:
+    """The uplinks with these numbers, in this order."""
     rows: list[tuple[int, bytes]] = query_rows(
         cursor,
         "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",

@@ -1,21 +1,22 @@
-"""Questions about what happened: the past of one sensor or station, and a look back through all events.
-
-All read beside the writer, so that nobody waits for a commit.
-"""
+"""Questions about what happened: the past of one sensor or station, and a look back through all events."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from bssci.journal.interface import Numbered
 from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.events import select_uplinks
 from bssci.journal.sqlite.statements import query_rows
-from bssci.model import EUI, AnyEvent, StationStatus, decode_event
+from bssci.journal.sqlite.uplink_keys import UplinkKeys
+from bssci.journal.sqlite.worker import Lane
+from bssci.model import EUI, AnyEvent, Reception, StationStatus, Uplink, decode_event
 
 log = Logger()
 
@@ -23,30 +24,40 @@ SCAN = 20_000
 """events that one look back goes through, at most"""
 _NEWEST = 1 << 62
 
-Numbered = list[tuple[int, AnyEvent]]
+_reception = msgspec.msgpack.Decoder(Reception)
 
 
-class History(Core):
-    """Part of the journal: the past. All lists are newest first and of bounded length."""
+class History:
+    """See :class:`bssci.journal.interface.History`.
+
+    :param keys: of uplinks; they belong to the writing thread.
+    :param events: the lane of events, which keys are looked for behind.
+    """
+
+    def __init__(self, core: Core, keys: UplinkKeys, events: Lane[Any]) -> None:
+        self._core = core
+        self._keys = keys
+        self._events = events
+
+    def uplinks_of_sensor(
+        self, eui: EUI, *, before: int | None, limit: int
+    ) -> Deferred[list[tuple[int, Uplink]]]:
+        found = self._core.change(
+            lambda cursor: self._keys.of(cursor, eui, before or _NEWEST, limit), after=(self._events,)
+        )
+        return found.addCallback(
+            lambda seqs: self._core.read(lambda cursor: select_uplinks(cursor, seqs)) if seqs else []
+        )
 
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        """What happened to a sensor beside its uplinks."""
-        return self.read(lambda cursor: _of_one(cursor, "end_point_eui", eui, before, limit, kinds))
+        return self._core.read(lambda cursor: _of_one(cursor, "end_point_eui", eui, before, limit, kinds))
 
     def events_of_station(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        """What a station reported, and its comings and goings."""
-        return self.read(lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds))
-
-    def last_status(self, station: EUI) -> StationStatus | None:
-        """What a station reported last; blocking: for the start."""
-        found = self._read_now(
-            lambda cursor: _of_one(cursor, "base_station_eui", station, None, 1, ("station-status",))
-        )
-        return next((event for _, event in found if isinstance(event, StationStatus)), None)
+        return self._core.read(lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds))
 
     def look_back(
         self,
@@ -57,45 +68,24 @@ class History(Core):
         sensor: EUI | None = None,
         station: EUI | None = None,
     ) -> Deferred[tuple[Numbered, int]]:
-        """Events of any kind, and the number before which to go on looking (0: there is nothing before)."""
-        return self.read(lambda cursor: _look_back(cursor, before or _NEWEST, limit, kinds, sensor, station))
+        return self._core.read(
+            lambda cursor: _look_back(cursor, before or _NEWEST, limit, kinds, sensor, station)
+        )
 
     def event(self, seq: int) -> Deferred[AnyEvent | None]:
-        """One event by its number."""
-        return self.read(lambda cursor: dict(_events(cursor, [seq])).get(seq))
+        return self._core.read(lambda cursor: dict(_events(cursor, [seq])).get(seq))
 
-    def late_copies(self, seq: int) -> Deferred[list[Any]]:
-        """Receptions of an uplink that came after it was published, as the arrays they are stored as."""
+    def late_copies(self, seq: int) -> Deferred[list[Reception]]:
         query = "SELECT body FROM late_copy WHERE event_seq = ? LIMIT 100"
-        return self.read(
-            lambda cursor: [msgspec.msgpack.decode(body) for (body,) in cursor.execute(query, (seq,))]
+        return self._core.read(
+            lambda cursor: [_reception.decode(body) for (body,) in cursor.execute(query, (seq,))]
         )
 
-    def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
-        """The state of some sensors at each base station that was told of them."""
-        wanted = [(eui,) for eui in euis]
-        return self.read(
-            lambda cursor: _by_sensor(
-                query_rows(
-                    cursor,
-                    "SELECT end_point_eui, base_station_eui, state FROM registration "
-                    "WHERE end_point_eui IN (VALUES {rows})",
-                    wanted,
-                )
-            )
-        )
 
-    def sensors_with_refusals(self) -> Deferred[set[EUI]]:
-        """Sensors that some station refused."""
-        query = "SELECT DISTINCT end_point_eui FROM registration WHERE state = 'refused'"
-        return self.read(lambda cursor: {eui for (eui,) in cursor.execute(query).fetchall()})
-
-
-def _by_sensor(rows: list[Any]) -> dict[EUI, dict[EUI, str]]:
-    states: dict[EUI, dict[EUI, str]] = {}
-    for eui, station, state in rows:
-        states.setdefault(eui, {})[station] = state
-    return states
+def last_status(cursor: sqlite3.Cursor, station: EUI) -> StationStatus | None:
+    """What a station reported last."""
+    found = _of_one(cursor, "base_station_eui", station, None, 1, ("station-status",))
+    return next((event for _, event in found if isinstance(event, StationStatus)), None)
 
 
 def _numbers(cursor: sqlite3.Cursor, query: str, values: tuple[Any, ...]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The inbox: receptions that are on disk before their station hears that we have them."""
+"""The inbox: receptions that are on disk before whoever brought them hears that we have them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.journal.errors import JournalBusy
-from bssci.journal.sqlite.core import Core
-from bssci.journal.sqlite.database import Database
-from bssci.journal.sqlite.sessions import WATERMARKS
-from bssci.journal.sqlite.worker import Lane, Reactor, Submission
-from bssci.model import EUI, Reception
+from bssci.journal.interface import Change
+from bssci.journal.sqlite.core import Core, lanes_of
+from bssci.journal.sqlite.worker import Lane
+from bssci.model import Reception
 
 log = Logger()
 
@@ -37,26 +36,19 @@ TRIMS: Lane[int] = Lane(_trim)
 """The position before which the inbox may be forgotten."""
 
 
-class Receptions(Core):
-    """Part of the journal: receptions."""
+class Inbox:
+    """See :class:`bssci.journal.interface.Inbox`.
 
-    def __init__(self, database: Database, reactor: Reactor, max_pending: int) -> None:
-        super().__init__(database, reactor)
+    :param last_position: of what is stored.
+    """
+
+    def __init__(self, core: Core, max_pending: int, last_position: int) -> None:
+        self._core = core
         self._max_pending = max_pending
         self.pending = 0
-        """receptions that wait for the disk"""
-        self._position = self._read_now(_last_position)
+        self._position = last_position
 
-    def append_receptions(
-        self, base_station_eui: EUI, last_bs_op_id: int, receptions: list[Reception]
-    ) -> Deferred[int]:
-        """Store what one station sent; in the same commit, that its session has come to this operation.
-
-        Fires with their position in the inbox, once they are on disk.
-
-        :raises JournalBusy: in the Deferred, if too many wait for the disk already.
-        :raises StorageError: in the Deferred.
-        """
+    def append(self, receptions: list[Reception], mark: Change | None = None) -> Deferred[int]:
         count = len(receptions)
         if self.pending + count > self._max_pending:
             return defer.fail(JournalBusy(f"{self.pending} receptions wait for the disk already"))
@@ -65,38 +57,29 @@ class Receptions(Core):
         self.pending += count
         deferred: Deferred[int] = Deferred()
         deferred.addBoth(self._no_longer_pending, count)
-        self._writer.submit(
-            Submission(
-                deferred,
-                self._position,
-                (
-                    (RECEPTIONS, ((self._position, body),)),
-                    (WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)),
-                ),
-            )
-        )
+        marks = () if mark is None else lanes_of((mark,))
+        self._core.submit(deferred, self._position, ((RECEPTIONS, ((self._position, body),)), *marks))
         return deferred
-
-    def open_receptions(self) -> list[tuple[int, list[Reception]]]:
-        """What the inbox holds, in order: commit by commit, each with its last position. For the start."""
-        inbox = []
-        for position, body in self._read_now(_inbox):
-            try:
-                batches = _decoder.decode(body)
-            except msgspec.DecodeError as error:
-                log.error("inbox entry {position} is not readable: {error}", position=position, error=error)
-            else:
-                inbox.append((position, [reception for batch in batches for reception in batch]))
-        return inbox
 
     def _no_longer_pending(self, result: int, count: int) -> int:
         self.pending -= count
         return result
 
 
-def _last_position(cursor: sqlite3.Cursor) -> int:
+def last_position(cursor: sqlite3.Cursor) -> int:
+    """The position of the newest reception."""
     return int(cursor.execute("SELECT COALESCE(MAX(position), 0) FROM reception_batch").fetchone()[0])
 
 
-def _inbox(cursor: sqlite3.Cursor) -> list[tuple[int, bytes]]:
-    return cursor.execute("SELECT position, body FROM reception_batch ORDER BY position").fetchall()
+def load_receptions(cursor: sqlite3.Cursor) -> tuple[tuple[int, list[Reception]], ...]:
+    """What the inbox holds, in order: commit by commit, each with its last position."""
+    inbox = []
+    rows = cursor.execute("SELECT position, body FROM reception_batch ORDER BY position").fetchall()
+    for position, body in rows:
+        try:
+            batches = _decoder.decode(body)
+        except msgspec.DecodeError as error:
+            log.error("inbox entry {position} is not readable: {error}", position=position, error=error)
+        else:
+            inbox.append((position, [reception for batch in batches for reception in batch]))
+    return tuple(inbox)

@@ -1,22 +1,28 @@
-"""The journal: everything that must outlive a crash, in one SQLite file."""
+"""The journal in one SQLite file: its components over one writer and one reader."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from bssci.journal.errors import JournalError, StorageError
-from bssci.journal.sqlite.administration import Administration
-from bssci.journal.sqlite.attachments import Attachments
+from twisted.internet.defer import Deferred
+
+from bssci.journal.errors import JournalError
+from bssci.journal.records import JournalStatistics, Loaded
+from bssci.journal.sqlite.audit import Audit
+from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.cursors import Cursors
 from bssci.journal.sqlite.database import Database, load_schema
 from bssci.journal.sqlite.downlinks import Downlinks
-from bssci.journal.sqlite.events import Events
+from bssci.journal.sqlite.events import Events, last_seq
 from bssci.journal.sqlite.history import History
-from bssci.journal.sqlite.listening import Listening
-from bssci.journal.sqlite.paths import Paths
+from bssci.journal.sqlite.inbox import Inbox, last_position
+from bssci.journal.sqlite.loading import load
+from bssci.journal.sqlite.samples import Samples
 from bssci.journal.sqlite.sessions import Sessions
-from bssci.journal.sqlite.silences import Silences
-from bssci.journal.sqlite.tables import Facts
-from bssci.journal.sqlite.unknown import UnknownSensors
+from bssci.journal.sqlite.tables import Tables
+from bssci.journal.sqlite.uplink_keys import UplinkKeys, waiting_keys
 from bssci.journal.sqlite.worker import Reactor
 
 MAX_BYTES = 16 * 1024**3
@@ -24,50 +30,78 @@ MAX_PENDING = 100_000
 TAIL_BYTES = 8 * 1024**2
 
 
-class Journal(
-    Downlinks,
-    Events,
-    Sessions,
-    Facts,
-    Attachments,
-    Paths,
-    Listening,
-    Silences,
-    UnknownSensors,
-    Administration,
-    History,
-):
-    """What the service promised, knows and has yet to deliver.
+class SqliteJournal:
+    """See :class:`bssci.journal.interface.Journal`.
 
-    For the reactor's thread alone. Every Deferred of a change fires after the commit that holds it, with
-    fsync, or fails with :class:`StorageError`. Changes take effect in the order in which they are submitted.
+    :param max_pending: how many receptions may wait for the disk.
+    :param tail_bytes: how much of the newest events stays in memory, as encoded.
     """
 
-    @classmethod
-    def open(
-        cls,
-        directory: Path,
+    def __init__(
+        self,
+        database: Database,
         reactor: Reactor,
         *,
-        max_bytes: int = MAX_BYTES,
         max_pending: int = MAX_PENDING,
         tail_bytes: int = TAIL_BYTES,
-    ) -> Journal:
-        """Open the journal in a directory, or create it there. Blocks: for the start.
+    ) -> None:
+        with closing(database.connect_to_read()) as connection:
+            cursor = connection.cursor()
+            position, seq, waiting = last_position(cursor), last_seq(cursor), waiting_keys(cursor)
+        self.core = Core(database, reactor)
+        self.keys = UplinkKeys(waiting)
+        self.inbox = Inbox(self.core, max_pending, position)
+        self.events = Events(
+            self.core, last_seq=seq, keys=self.keys, waiting_keys=len(waiting), tail_bytes=tail_bytes
+        )
+        self.cursors = Cursors(self.core)
+        self.sessions = Sessions(self.core)
+        self.downlinks = Downlinks(self.core, self.events)
+        self.tables = Tables(self.core)
+        self.audit = Audit(self.core)
+        self.samples = Samples(self.core)
+        self.history = History(self.core, self.keys, self.events.lane)
 
-        :param max_bytes: how large the file may grow; then changes fail until old events are trimmed.
-        :param max_pending: how many receptions may wait for the disk.
-        :param tail_bytes: how much of the newest events stays in memory, as encoded.
-        :raises JournalError: if the directory is in use or cannot be used, or the file is damaged, not
-            ours or of a newer version; it stays as it is.
-        """
-        database = Database(directory, load_schema(), max_bytes=max_bytes)
-        try:
-            journal = cls(database, reactor, max_pending, tail_bytes)
-        except StorageError as error:
-            database.release()
-            raise JournalError(
-                f"{database.path}: {error}: restore it from a backup or set STATE_DIR"
-            ) from error
-        journal._start()
-        return journal
+    @property
+    def statistics(self) -> JournalStatistics:
+        return self.core.writer.statistics
+
+    def size(self) -> int:
+        return self.core.database.size()
+
+    def load(self) -> Deferred[Loaded]:
+        return self.core.read_after_writing(load)
+
+    def settled(self) -> Deferred[None]:
+        return self.core.settled()
+
+    def close(self) -> Deferred[None]:
+        return self.core.close()
+
+
+def open_journal(
+    directory: Path,
+    reactor: Reactor,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_pending: int = MAX_PENDING,
+    tail_bytes: int = TAIL_BYTES,
+) -> SqliteJournal:
+    """Open the journal in a directory, or create it there. Blocks: before anything is served.
+
+    :param max_bytes: how large the file may grow; then changes fail until old events are trimmed.
+    :param max_pending: how many receptions may wait for the disk.
+    :param tail_bytes: how much of the newest events stays in memory, as encoded.
+    :raises JournalError: if the directory is in use or cannot be used, or the file is damaged, not
+        ours or of a newer version; it stays as it is.
+    """
+    database = Database(directory, load_schema(), max_bytes=max_bytes)
+    try:
+        journal = SqliteJournal(database, reactor, max_pending=max_pending, tail_bytes=tail_bytes)
+    except sqlite3.Error as error:
+        database.release()
+        raise JournalError(
+            f"{database.path}: the journal cannot be read: {error}: restore it from a backup or set STATE_DIR"
+        ) from error
+    journal.core.start()
+    return journal

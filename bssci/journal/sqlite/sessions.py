@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from twisted.internet.defer import Deferred
 
+from bssci.journal.interface import Change
 from bssci.journal.records import Registration, StoredSession
-from bssci.journal.sqlite.core import Core
-from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows
-from bssci.journal.sqlite.worker import Lane, Submission
+from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows, query_rows, upsert
+from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
 
 OperationKey = tuple[EUI, int]
 RegistrationKey = tuple[EUI, EUI]
+
+_REGISTRATION = ("base_station_eui", "end_point_eui", "fingerprint", "state", "code", "message", "at")
+_SESSION = (
+    "base_station_eui",
+    "sn_bs_uuid",
+    "sn_sc_uuid",
+    "version",
+    "last_bs_op_id",
+    "last_sc_op_id",
+    "created_at",
+)
 
 
 def _move_watermarks(cursor: sqlite3.Cursor, moves: list[tuple[EUI, int, int]]) -> None:
@@ -39,25 +51,15 @@ def _change_operations(cursor: sqlite3.Cursor, changes: list[tuple[OperationKey,
 
 
 def _insert_operations(cursor: sqlite3.Cursor, rows: list[Row]) -> None:
-    execute_rows(
-        cursor,
-        "INSERT INTO open_operation (base_station_eui, op_id, message) VALUES {rows} "
-        "ON CONFLICT (base_station_eui, op_id) DO UPDATE SET message = excluded.message",
-        rows,
-    )
+    columns = ("base_station_eui", "op_id", "message")
+    upsert(cursor, "open_operation", columns, rows, key=columns[:2])
 
 
 def _store_registrations(
     cursor: sqlite3.Cursor, changes: list[tuple[RegistrationKey, tuple[SqlValue, ...]]]
 ) -> None:
-    execute_rows(
-        cursor,
-        "INSERT INTO registration (base_station_eui, end_point_eui, fingerprint, state, code, message, at) "
-        "VALUES {rows} ON CONFLICT (base_station_eui, end_point_eui) DO UPDATE SET "
-        "fingerprint = excluded.fingerprint, state = excluded.state, code = excluded.code, "
-        "message = excluded.message, at = excluded.at",
-        [(*key, *values) for key, values in dict(changes).items()],
-    )
+    rows = [(*key, *values) for key, values in dict(changes).items()]
+    upsert(cursor, "registration", _REGISTRATION, rows, key=_REGISTRATION[:2])
 
 
 def _delete_operations(cursor: sqlite3.Cursor, keys: Iterable[OperationKey]) -> None:
@@ -82,83 +84,80 @@ REGISTRATIONS: Lane[tuple[RegistrationKey, tuple[SqlValue, ...]]] = Lane(_store_
 """A registration's values; the last word counts."""
 
 
-class Sessions(Core):
-    """Part of the journal: sessions and registrations.
+class Sessions:
+    """See :class:`bssci.journal.interface.Sessions`."""
 
-    What is said of a session that no longer exists changes nothing.
-    """
+    def __init__(self, core: Core) -> None:
+        self._core = core
 
-    def load_sessions(self) -> list[StoredSession]:
-        """Every session, for the start."""
-        return self._read_now(_select_sessions)
-
-    def store_session(self, session: StoredSession) -> Deferred[None]:
-        """Begin a session. The station's old one goes, with its open operations and registrations."""
-        return self._change(
+    def begin(self, session: StoredSession) -> Deferred[None]:
+        return self._core.change(
             lambda cursor: _replace_session(cursor, session), after=(WATERMARKS, OPERATIONS, REGISTRATIONS)
         )
 
-    def advance_session(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:
-        """Store that a session has come to this operation of the station."""
-        return self._rows(WATERMARKS, [(base_station_eui, last_bs_op_id, 0)])
+    def advance(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:
+        return self._core.store((WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)))
+
+    def mark(self, base_station_eui: EUI, last_bs_op_id: int) -> Change:
+        return Rows((WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)))
 
     def open_operations(
         self, base_station_eui: EUI, last_sc_op_id: int, operations: Iterable[tuple[int, bytes]]
     ) -> Deferred[None]:
-        """Store operations (id, message) that are issued now, and the lowest id that was ever issued."""
         changes = [((base_station_eui, op_id), message) for op_id, message in operations]
-        deferred: Deferred[None] = Deferred()
-        self._writer.submit(
-            Submission(
-                deferred, rows=((OPERATIONS, changes), (WATERMARKS, ((base_station_eui, 0, last_sc_op_id),)))
-            )
-        )
-        return deferred
+        return self._core.store((OPERATIONS, changes), (WATERMARKS, ((base_station_eui, 0, last_sc_op_id),)))
 
     def close_operations(self, base_station_eui: EUI, op_ids: Iterable[int]) -> Deferred[None]:
-        """Forget operations that are completed."""
-        return self._rows(OPERATIONS, [((base_station_eui, op_id), None) for op_id in op_ids])
-
-    def load_registrations(self, base_station_eui: EUI) -> Deferred[list[Registration]]:
-        """What the station was told, including everything that was submitted before."""
-        return self._read_after_writing(lambda cursor: _select_registrations(cursor, base_station_eui))
+        return self._core.store((OPERATIONS, [((base_station_eui, op_id), None) for op_id in op_ids]))
 
     def store_registrations(
         self, base_station_eui: EUI, registrations: Iterable[Registration]
     ) -> Deferred[None]:
-        """Store what the station was told or has answered; one registration per sensor, the last counts."""
-        return self._rows(
-            REGISTRATIONS,
-            [
-                ((base_station_eui, r.end_point_eui), (r.fingerprint, r.state, r.code, r.message, r.at))
-                for r in registrations
-            ],
+        rows = [
+            ((base_station_eui, r.end_point_eui), (r.fingerprint, r.state, r.code, r.message, r.at))
+            for r in registrations
+        ]
+        return self._core.store((REGISTRATIONS, rows))
+
+    def registrations_at(self, base_station_eui: EUI) -> Deferred[list[Registration]]:
+        return self._core.read_after_writing(
+            lambda cursor: [
+                registration
+                for _, registration in _registrations(cursor, "base_station_eui", base_station_eui)
+            ]
         )
 
+    def registrations_of(self, end_point_eui: EUI) -> Deferred[dict[EUI, Registration]]:
+        return self._core.read_after_writing(
+            lambda cursor: dict(_registrations(cursor, "end_point_eui", end_point_eui))
+        )
 
-def _select_sessions(cursor: sqlite3.Cursor) -> list[StoredSession]:
+    def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
+        wanted = [(eui,) for eui in euis]
+        return self._core.read(lambda cursor: _states(cursor, wanted))
+
+    def count_registrations(self) -> Deferred[dict[EUI, dict[str, int]]]:
+        return self._core.read(_count_registrations)
+
+    def sensors_with_refusals(self) -> Deferred[set[EUI]]:
+        query = "SELECT DISTINCT end_point_eui FROM registration WHERE state = 'refused'"
+        return self._core.read(lambda cursor: {eui for (eui,) in cursor.execute(query).fetchall()})
+
+
+def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
+    """Every session, by its station."""
     operations: dict[EUI, list[tuple[int, bytes]]] = {}
     for eui, op_id, message in cursor.execute(
         "SELECT base_station_eui, op_id, message FROM open_operation ORDER BY op_id DESC"
     ):
         operations.setdefault(eui, []).append((op_id, message))
-    rows = cursor.execute(
-        "SELECT base_station_eui, sn_bs_uuid, sn_sc_uuid, version, last_bs_op_id, last_sc_op_id, created_at "
-        "FROM session ORDER BY base_station_eui"
-    ).fetchall()
-    return [
-        StoredSession(
-            base_station_eui=eui,
-            sn_bs_uuid=bs_uuid,
-            sn_sc_uuid=sc_uuid,
-            version=version,
-            last_bs_op_id=bs_op_id,
-            last_sc_op_id=sc_op_id,
-            created_at=created_at,
-            open_operations=operations.get(eui, []),
+    rows = cursor.execute(f"SELECT {', '.join(_SESSION)} FROM session ORDER BY base_station_eui").fetchall()
+    return {
+        row[0]: StoredSession(
+            **dict(zip(_SESSION, row, strict=True)), open_operations=operations.get(row[0], [])
         )
-        for eui, bs_uuid, sc_uuid, version, bs_op_id, sc_op_id, created_at in rows
-    ]
+        for row in rows
+    }
 
 
 def _replace_session(cursor: sqlite3.Cursor, session: StoredSession) -> None:
@@ -166,31 +165,44 @@ def _replace_session(cursor: sqlite3.Cursor, session: StoredSession) -> None:
     cursor.execute("DELETE FROM session WHERE base_station_eui = ?", (eui,))
     cursor.execute("DELETE FROM open_operation WHERE base_station_eui = ?", (eui,))
     cursor.execute("DELETE FROM registration WHERE base_station_eui = ?", (eui,))
-    cursor.execute(
-        "INSERT INTO session (base_station_eui, sn_bs_uuid, sn_sc_uuid, version, last_bs_op_id, "
-        "last_sc_op_id, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (
-            eui,
-            session.sn_bs_uuid,
-            session.sn_sc_uuid,
-            session.version,
-            session.last_bs_op_id,
-            session.last_sc_op_id,
-            session.created_at,
-        ),
+    upsert(
+        cursor,
+        "session",
+        _SESSION,
+        [tuple(getattr(session, name) for name in _SESSION)],
+        key=("base_station_eui",),
     )
     _insert_operations(cursor, [(eui, op_id, message) for op_id, message in session.open_operations])
 
 
-def _select_registrations(cursor: sqlite3.Cursor, base_station_eui: EUI) -> list[Registration]:
+def _registrations(cursor: sqlite3.Cursor, column: str, eui: EUI) -> Iterator[tuple[EUI, Registration]]:
+    """Those of one station or sensor, each with its station."""
     rows = cursor.execute(
-        "SELECT end_point_eui, fingerprint, state, code, message, at FROM registration "
-        "WHERE base_station_eui = ? ORDER BY end_point_eui",
-        (base_station_eui,),
+        f"SELECT {', '.join(_REGISTRATION)} FROM registration WHERE {column} = ? "
+        "ORDER BY base_station_eui, end_point_eui",
+        (eui,),
     ).fetchall()
-    return [
-        Registration(
-            end_point_eui=eui, fingerprint=fingerprint, state=state, code=code, message=message, at=at
-        )
-        for eui, fingerprint, state, code, message, at in rows
-    ]
+    for station, *values in rows:
+        yield station, Registration(**dict(zip(_REGISTRATION[1:], values, strict=True)))
+
+
+def _states(cursor: sqlite3.Cursor, euis: list[tuple[EUI]]) -> dict[EUI, dict[EUI, str]]:
+    rows = query_rows(
+        cursor,
+        "SELECT end_point_eui, base_station_eui, state FROM registration "
+        "WHERE end_point_eui IN (VALUES {rows})",
+        euis,
+    )
+    states: dict[EUI, dict[EUI, str]] = {}
+    for eui, station, state in rows:
+        states.setdefault(eui, {})[station] = state
+    return states
+
+
+def _count_registrations(cursor: sqlite3.Cursor) -> dict[EUI, dict[str, int]]:
+    counts: dict[EUI, dict[str, int]] = {}
+    for station, state, count in cursor.execute(
+        "SELECT base_station_eui, state, COUNT(*) FROM registration GROUP BY base_station_eui, state"
+    ):
+        counts.setdefault(station, {})[state] = count
+    return counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -51,3 +51,29 @@ def query_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row]) -> l
 def _with_rows(statement: str, columns: int, rows: int) -> str:
     row = f"({', '.join('?' * columns)})"
     return statement.replace("{rows}", ", ".join([row] * rows))
+
+
+def upsert(
+    cursor: sqlite3.Cursor,
+    table: str,
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    key: Sequence[str],
+    fixed: Collection[str] = (),
+) -> None:
+    """Store rows, in place of those with the same key; the rows' keys differ.
+
+    :param fixed: columns that keep what was stored first.
+    """
+    execute_rows(cursor, _upsert(table, tuple(columns), tuple(key), frozenset(fixed)), rows)
+
+
+@functools.cache
+def _upsert(table: str, columns: tuple[str, ...], key: tuple[str, ...], fixed: frozenset[str]) -> str:
+    changing = [name for name in columns if name not in key and name not in fixed]
+    update = f"UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changing)}"
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {{rows}} "
+        f"ON CONFLICT ({', '.join(key)}) DO {update if changing else 'NOTHING'}"
+    )

@@ -1,154 +1,102 @@
-"""Known base stations, sensors' activity, sinks' cursors and facts about this installation."""
+"""Keyed tables: statements and rows made from the class of the records."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from types import NoneType
+from typing import Any, Generic, get_args, get_type_hints
 
 import msgspec
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
 
-from bssci.journal.records import Activity, StationRecord
-from bssci.journal.sqlite.checkpoints import ACTIVITY, find_checkpoint, move_checkpoint
-from bssci.journal.sqlite.core import Core
-from bssci.journal.sqlite.statements import Row, execute_rows
+from bssci.journal.interface import Change, Key, Record
+from bssci.journal.records import KEPT, Kept
+from bssci.journal.sqlite.checkpoints import CHECKPOINTS
+from bssci.journal.sqlite.core import Core, LaneRows, Rows
+from bssci.journal.sqlite.statements import Row, execute_rows, upsert
 from bssci.journal.sqlite.worker import Lane
-from bssci.model import EUI
 
-_STATION = (
-    "base_station_eui",
-    "first_seen_at",
-    "last_seen_at",
-    "vendor",
-    "model",
-    "name",
-    "software_version",
-    "info",
-    "address",
-    "certificate",
-    "reason",
-)
-"""columns, named as the fields of a :class:`StationRecord`; the first two never change"""
+log = Logger()
 
-_decoder = msgspec.msgpack.Decoder(dict[str, object])
+_PLAIN = (str, int, float, bytes)
+"""types of values that a column holds as they are"""
 
 
-def _store_stations(cursor: sqlite3.Cursor, records: list[StationRecord]) -> None:
-    last = {record.base_station_eui: record for record in records}
-    changing = ", ".join(f"{name} = excluded.{name}" for name in _STATION[2:])
-    execute_rows(
-        cursor,
-        f"INSERT INTO station ({', '.join(_STATION)}) VALUES {{rows}} "
-        f"ON CONFLICT (base_station_eui) DO UPDATE SET {changing}",
-        [_station_row(record) for record in last.values()],
-    )
+def _is_plain(hint: Any) -> bool:
+    kinds = [each for each in get_args(hint) or (hint,) if each is not NoneType]
+    return all(getattr(kind, "__supertype__", kind) in _PLAIN or isinstance(kind, _PLAIN) for kind in kinds)
 
 
-def _move_cursors(cursor: sqlite3.Cursor, moves: list[tuple[str, int]]) -> None:
-    execute_rows(
-        cursor,
-        "INSERT INTO sink_cursor (name, seq) VALUES {rows} "
-        "ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
-        list(dict(moves).items()),
-    )
+class Table(Generic[Record]):
+    """One keyed table."""
 
+    def __init__(self, kind: type[Record]) -> None:
+        self.kind = kind
+        self.name = kind.TABLE
+        self.columns = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
+        hints = get_type_hints(kind)
+        self._packed = [name for name in self.columns if not _is_plain(hints[name])]
+        self.lane: Lane[tuple[str | int, Record | None]] = Lane(self._write)
 
-def _set_settings(cursor: sqlite3.Cursor, settings: list[tuple[str, str]]) -> None:
-    execute_rows(
-        cursor,
-        "INSERT INTO setting (name, value) VALUES {rows} "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        list(dict(settings).items()),
-    )
-
-
-STATIONS: Lane[StationRecord] = Lane(_store_stations)
-CURSORS: Lane[tuple[str, int]] = Lane(_move_cursors)
-SETTINGS: Lane[tuple[str, str]] = Lane(_set_settings)
-
-
-class Facts(Core):
-    """Part of the journal: stations, activity, cursors and settings. What loads, loads for the start."""
-
-    def load_stations(self) -> list[StationRecord]:
-        """Every base station that ever was here."""
-        return self._read_now(_select_stations)
-
-    def store_station(self, record: StationRecord) -> Deferred[None]:
-        """Store what is known of a base station. When it was first seen is kept from the first time."""
-        return self._rows(STATIONS, [record])
-
-    def load_activity(self) -> dict[EUI, Activity]:
-        """The activity of every sensor that ever was heard, up to the newest event."""
-        return self._read_now(_select_activity)
-
-    def store_activity(self, activities: Iterable[Activity], checkpoint_seq: int) -> Deferred[None]:
-        """Store the activity of the sensors for which it has changed.
-
-        :param checkpoint_seq: the last event that is counted in, of all sensors.
-        """
-        rows: list[Row] = [
-            (a.end_point_eui, a.last_seen_at, a.packet_counter, a.uplink_count) for a in activities
-        ]
-        return self._change(lambda cursor: _store_activity(cursor, rows, checkpoint_seq), after=())
-
-    def load_cursors(self) -> dict[str, int]:
-        """The last event that each sink has delivered."""
-        query = "SELECT name, seq FROM sink_cursor"
-        return dict(self._read_now(lambda cursor: cursor.execute(query).fetchall()))
-
-    def move_cursor(self, name: str, seq: int) -> Deferred[None]:
-        """Store the last event that a sink has delivered."""
-        return self._rows(CURSORS, [(name, seq)])
-
-    def get_setting(self, name: str) -> str | None:
-        """A fact about this installation, or None if it was never set."""
-        query = "SELECT value FROM setting WHERE name = ?"
-        row = self._read_now(lambda cursor: cursor.execute(query, (name,)).fetchone())
-        return None if row is None else str(row[0])
-
-    def set_setting(self, name: str, value: str) -> Deferred[None]:
-        """Store a fact about this installation."""
-        return self._rows(SETTINGS, [(name, value)])
-
-
-def _station_row(record: StationRecord) -> Row:
-    info = None if record.info is None else msgspec.msgpack.encode(record.info)
-    return tuple(info if name == "info" else getattr(record, name) for name in _STATION)
-
-
-def _select_stations(cursor: sqlite3.Cursor) -> list[StationRecord]:
-    rows = cursor.execute(f"SELECT {', '.join(_STATION)} FROM station ORDER BY base_station_eui").fetchall()
-    found = [dict(zip(_STATION, row, strict=True)) for row in rows]
-    return [
-        StationRecord(**each | {"info": each["info"] and _decoder.decode(each["info"])}) for each in found
-    ]
-
-
-def _select_activity(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
-    rows = cursor.execute(
-        "SELECT end_point_eui, MAX(last_seen_at), MAX(packet_counter), SUM(uplink_count) FROM ("
-        "SELECT end_point_eui, last_seen_at, packet_counter, uplink_count FROM sensor_activity "
-        "UNION ALL "
-        "SELECT end_point_eui, at, packet_counter, 1 FROM event WHERE kind = 'uplink' "
-        "AND seq > ?) AS every GROUP BY end_point_eui",
-        (find_checkpoint(cursor, ACTIVITY) or 0,),
-    ).fetchall()
-    return {
-        eui: Activity(
-            end_point_eui=eui, last_seen_at=last_seen_at, packet_counter=counter, uplink_count=int(count)
+    def _write(self, cursor: sqlite3.Cursor, changes: list[tuple[str | int, Record | None]]) -> None:
+        last = dict(changes)
+        execute_rows(
+            cursor,
+            f"DELETE FROM {self.name} WHERE {self.kind.KEY} IN (VALUES {{rows}})",
+            [(key,) for key, record in last.items() if record is None],
         )
-        for eui, last_seen_at, counter, count in rows
-    }
+        rows = [self._row(record) for record in last.values() if record is not None]
+        upsert(cursor, self.name, self.columns, rows, key=(self.kind.KEY,), fixed=self.kind.FIXED)
+
+    def load(self, cursor: sqlite3.Cursor) -> dict[Any, Record]:
+        """Every row by its key, in the order of the keys."""
+        rows = cursor.execute(f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {self.kind.KEY}")
+        found = (self._record(row) for row in rows.fetchall())
+        return {getattr(record, self.kind.KEY): record for record in found}
+
+    def _row(self, record: Record) -> Row:
+        values = {name: getattr(record, name) for name in self.columns}
+        for name in self._packed:
+            if values[name] is not None:
+                values[name] = msgspec.msgpack.encode(values[name])
+        return tuple(values.values())
+
+    def _record(self, row: Row) -> Record:
+        values: dict[str, Any] = dict(zip(self.columns, row, strict=True))
+        for name in self._packed:
+            if values[name] is not None:
+                values[name] = msgspec.msgpack.decode(values[name])
+        return msgspec.convert(values, self.kind, builtin_types=(bytes,))
 
 
-def _store_activity(cursor: sqlite3.Cursor, rows: list[Row], checkpoint_seq: int) -> None:
-    execute_rows(
-        cursor,
-        "INSERT INTO sensor_activity (end_point_eui, last_seen_at, packet_counter, uplink_count) "
-        "VALUES {rows} "
-        "ON CONFLICT (end_point_eui) DO UPDATE SET last_seen_at = excluded.last_seen_at, "
-        "packet_counter = excluded.packet_counter, uplink_count = excluded.uplink_count",
-        rows,
-    )
-    move_checkpoint(cursor, ACTIVITY, checkpoint_seq)
+TABLES: dict[type[Kept], Table[Any]] = {kind: Table(kind) for kind in KEPT}
+
+
+class Tables:
+    """See :class:`bssci.journal.interface.Tables`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def put(self, records: Iterable[Kept]) -> Deferred[None]:
+        by_kind: dict[type[Kept], list[tuple[str | int, Kept]]] = {}
+        for record in records:
+            by_kind.setdefault(type(record), []).append((getattr(record, record.KEY), record))
+        return self._core.store(*((TABLES[kind].lane, rows) for kind, rows in by_kind.items()))
+
+    def delete(self, kind: type[Kept], keys: Iterable[str | int]) -> Deferred[None]:
+        return self._core.store((TABLES[kind].lane, [(key, None) for key in keys]))
+
+    def apply(
+        self, kind: type[Record], rows: Mapping[Key, Record | None], *, through: int | None = None
+    ) -> Deferred[None]:
+        lanes: list[LaneRows] = [(TABLES[kind].lane, list(rows.items()))]
+        if through is not None:
+            lanes.append((CHECKPOINTS, [(kind.TABLE, through)]))
+        return self._core.store(*lanes)
+
+    def change(self, kind: type[Record], rows: Mapping[Key, Record | None]) -> Change:
+        return Rows((TABLES[kind].lane, list(rows.items())))

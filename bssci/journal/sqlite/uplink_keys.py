@@ -14,7 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from bssci.journal.sqlite.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoint
+from bssci.journal.sqlite.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoints
 from bssci.journal.sqlite.statements import execute_rows, query_rows
 from bssci.model import EUI
 
@@ -29,8 +29,8 @@ class UplinkKeys:
 
     def __init__(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
         """``rows``: (end point, packet counter, sequence number) of the uplinks behind the checkpoint."""
-        self._waiting: dict[EUI, list[tuple[int, int]]] = {}
-        self._leaving: dict[EUI, list[tuple[int, int]]] = {}
+        self.waiting: dict[EUI, list[tuple[int, int]]] = {}
+        self.leaving: dict[EUI, list[tuple[int, int]]] = {}
         self._leaving_rows: list[tuple[EUI, int, int]] = []
         self._unsettled: list[tuple[EUI, int, int]] = []
         self.add(rows)
@@ -38,7 +38,7 @@ class UplinkKeys:
 
     def add(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
         """New uplinks, found from now on; they stay if :meth:`settle` confirms them."""
-        waiting = self._waiting
+        waiting = self.waiting
         first = len(self._unsettled)
         self._unsettled += rows
         for eui, counter, seq in self._unsettled[first:]:
@@ -52,7 +52,7 @@ class UplinkKeys:
         """What was added since the last time is on disk now, or never will be."""
         if not committed:
             for eui, _, _ in reversed(self._unsettled):
-                known = self._waiting if eui in self._waiting else self._leaving
+                known = self.waiting if eui in self.waiting else self.leaving
                 known[eui].pop()
                 if not known[eui]:
                     del known[eui]
@@ -70,7 +70,7 @@ class UplinkKeys:
         )
         seqs = {seq for (seq,) in rows}
         for eui, wanted in keys:
-            for known in (self._waiting, self._leaving):
+            for known in (self.waiting, self.leaving):
                 seqs.update(seq for counter, seq in known.get(eui, ()) if counter == wanted)
         return sorted(seqs)
 
@@ -82,7 +82,7 @@ class UplinkKeys:
             (eui, before, limit),
         ).fetchall()
         seqs = {seq for (seq,) in rows}
-        for known in (self._waiting, self._leaving):
+        for known in (self.waiting, self.leaving):
             seqs.update(seq for _, seq in known.get(eui, ()) if seq < before)
         return sorted(seqs, reverse=True)[:limit]
 
@@ -90,11 +90,11 @@ class UplinkKeys:
 
     def begin(self) -> None:
         """All that waits is to go to disk, with what an earlier attempt left."""
-        waiting, self._waiting = self._waiting, {}
+        waiting, self.waiting = self.waiting, {}
         for eui, entries in waiting.items():
-            self._leaving.setdefault(eui, []).extend(entries)
+            self.leaving.setdefault(eui, []).extend(entries)
         self._leaving_rows = [
-            (eui, counter, seq) for eui in sorted(self._leaving) for counter, seq in self._leaving[eui]
+            (eui, counter, seq) for eui in sorted(self.leaving) for counter, seq in self.leaving[eui]
         ]
 
     def write(self, cursor: sqlite3.Cursor, position: int) -> int | None:
@@ -109,12 +109,12 @@ class UplinkKeys:
         if position + SLICE < len(self._leaving_rows):
             return position + SLICE
         newest = max((row[2] for row in self._leaving_rows), default=0)
-        move_checkpoint(cursor, UPLINK_KEY, newest)
+        move_checkpoints(cursor, [(UPLINK_KEY, newest)])
         return None
 
     def end(self) -> None:
         """All of it is on disk."""
-        self._leaving = {}
+        self.leaving = {}
         self._leaving_rows = []
 
 

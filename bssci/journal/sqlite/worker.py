@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.journal.errors import StorageError, is_storage_failure
+from bssci.journal.records import JournalStatistics
 
 R = TypeVar("R")
 
@@ -54,18 +55,6 @@ class Submission:
     after: tuple[Lane[Any], ...] | None = None
 
 
-@dataclass(slots=True)
-class WriterStatistics:
-    """Counted since the start, read in the reactor's thread."""
-
-    commits: int = 0
-    failed_commits: int = 0
-    failed_in_row: int = 0
-    """commits that failed since the last that did not"""
-    rows: int = 0
-    last_commit_seconds: float = 0.0
-
-
 Outcome = tuple[Submission, object]
 """A submission and its result, or the exception that is to fail it."""
 
@@ -77,7 +66,7 @@ class Worker:
     """
 
     def __init__(self, name: str, connection: sqlite3.Connection, reactor: Reactor) -> None:
-        self._connection = connection
+        self.connection = connection
         self._reactor = reactor
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
         self._refusing = False
@@ -106,10 +95,10 @@ class Worker:
         return self._closed
 
     def _run(self) -> None:
-        while self._serve(self._waiting()):
+        while self.serve(self._waiting()):
             pass
         try:
-            self._connection.close()
+            self.connection.close()
         except sqlite3.Error as error:
             log.error("journal connection not closed properly: {error}", error=error)
         self._reactor.callFromThread(self._ended)
@@ -127,7 +116,7 @@ class Worker:
         except Empty:
             return submissions
 
-    def _serve(self, submissions: list[Submission | None]) -> bool:
+    def serve(self, submissions: list[Submission | None]) -> bool:
         """Deal with what waited; False if the end (None, always the last) was among it."""
         raise NotImplementedError
 
@@ -135,14 +124,14 @@ class Worker:
 class Reader(Worker):
     """Runs queries one by one."""
 
-    def _serve(self, submissions: list[Submission | None]) -> bool:
+    def serve(self, submissions: list[Submission | None]) -> bool:
         for submission in submissions:
             if submission is None:
                 return False
             result: object
             try:
                 assert submission.change is not None
-                result = submission.change(self._connection.cursor())
+                result = submission.change(self.connection.cursor())
             except Exception as error:
                 result = _explained(error)
             self._reactor.callFromThread(_fire, [(submission, result)])
@@ -171,13 +160,13 @@ class Writer(Worker):
         :param committed: called in the reactor's thread after each group's Deferreds have fired.
         :param ended: called in the writing thread after each transaction: whether it was committed.
         """
-        self.statistics = WriterStatistics()
+        self.statistics = JournalStatistics()
         self._committed = committed
         self._transaction_ended = ended
         self._failures = 0
         super().__init__(name, connection, reactor)
 
-    def _serve(self, submissions: list[Submission | None]) -> bool:
+    def serve(self, submissions: list[Submission | None]) -> bool:
         group = [submission for submission in submissions if submission is not None]
         if group:
             began = time.perf_counter()
@@ -218,7 +207,7 @@ class Writer(Worker):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
-        cursor = self._connection.cursor()
+        cursor = self.connection.cursor()
         try:
             cursor.execute("BEGIN IMMEDIATE")
             yield cursor
@@ -226,8 +215,8 @@ class Writer(Worker):
         except BaseException:
             # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
             try:
-                if self._connection.in_transaction:
-                    self._connection.rollback()
+                if self.connection.in_transaction:
+                    self.connection.rollback()
             finally:
                 self._transaction_ended(False)
             raise

@@ -70,7 +70,7 @@ class Requests:
         self._turns = Turns()
         self._running = 0
         self._retained: set[str] = set()
-        self._first_seq: int = center.journal.last_seq + 1
+        self._first_seq: int = center.journal.events.last_seq + 1
 
     def start(self) -> None:
         """Answer the requests whose end an earlier run did not live to see."""
@@ -193,7 +193,7 @@ class Requests:
             detail=detail[:MAX_DETAIL],
         )
         try:
-            await self._center.journal.append_audit(entry)
+            await self._center.journal.audit.append(entry)
         except StorageError as error:
             raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
 
@@ -252,7 +252,7 @@ class Requests:
         )
 
     async def _answer_interrupted(self) -> None:
-        found, _ = await self._center.journal.look_back(
+        found, _ = await self._center.journal.history.look_back(
             before=self._first_seq, limit=INTERRUPTED, kinds=("command-response",)
         )
         error = CommandError("interrupted", "the service restarted meanwhile: ask for the status")

@@ -140,7 +140,7 @@ class EventRoutes:
     )
     async def live(self, call: Call) -> Streamed:
         request, hub, journal = call.request, self._context.hub, self._context.journal
-        asked, last = filter_of(call), journal.last_seq
+        asked, last = filter_of(call), journal.events.last_seq
         since = call.integer("since", last, 0, LARGEST)
         viewer = Viewer(request, asked, lambda: self._is_allowed(request))
         hub.enter(viewer)
@@ -166,7 +166,7 @@ class EventRoutes:
             if after < last:
                 viewer.skip(last - after)
             return
-        entries = await self._context.journal.read_events(after, MAX_RESUMED)
+        entries = await self._context.journal.events.read(after, MAX_RESUMED)
         shown = [encoded(seq, event, self._name_of) for seq, event in entries]
         viewer.past(shown, entries[-1][0] if entries else last)
 

@@ -111,7 +111,7 @@ class ServiceCollector(Collector):
         journal = self._context.journal
         statistics = journal.statistics
         yield _gauge("bssci_journal_bytes", "The journal on disk.", journal.size())
-        yield _gauge("bssci_journal_last_seq", "Number of the newest event.", journal.last_seq)
+        yield _gauge("bssci_journal_last_seq", "Number of the newest event.", journal.events.last_seq)
         yield _counter("bssci_journal_commits", "Commits.", statistics.commits)
         yield _counter("bssci_journal_failed_commits", "Commits that failed.", statistics.failed_commits)
         yield _counter("bssci_journal_rows", "Rows written.", statistics.rows)

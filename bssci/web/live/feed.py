@@ -39,7 +39,7 @@ class Feed:
         self._clock = clock
         self._journal = journal
         self._watchers = watchers
-        self.position = journal.last_seq
+        self.position = journal.events.last_seq
         """number of the last event that was seen"""
         self._timer: Timer | None = None
         self._reading = False
@@ -47,9 +47,9 @@ class Feed:
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
-        self.position = self._journal.last_seq
+        self.position = self._journal.events.last_seq
         self._running = True
-        self._unsubscribe = self._journal.subscribe(self._stored)
+        self._unsubscribe = self._journal.events.subscribe(self._stored)
 
     def stop(self) -> None:
         self._running = False
@@ -69,14 +69,14 @@ class Feed:
         ensureDeferred(self._read()).addErrback(self._not_read).addCallback(self._finished)
 
     async def _read(self) -> None:
-        last = self._journal.last_seq
+        last = self._journal.events.last_seq
         behind = last - self.position
         if behind > MAX_BEHIND:
             skipped = behind - BATCH
             self.position += skipped
             for watcher in self._watchers:
                 watcher.skipped(skipped)
-        entries = await self._journal.read_events(self.position, BATCH)
+        entries = await self._journal.events.read(self.position, BATCH)
         self.position = entries[-1][0] if entries else last
         for watcher in self._watchers:
             watcher.events(entries)
@@ -86,5 +86,5 @@ class Feed:
 
     def _finished(self, _: None) -> None:
         self._reading = False
-        if self.position < self._journal.last_seq:
+        if self.position < self._journal.events.last_seq:
             self._stored()

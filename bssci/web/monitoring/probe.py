@@ -9,7 +9,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
 from bssci.center import ServiceCenter
-from bssci.journal import StorageError
+from bssci.journal import Fact, StorageError
 from bssci.system.clock import Clock
 from bssci.web.context import Outside
 
@@ -73,7 +73,7 @@ class Probe:
         return self._center.refusals + self._center.journal.statistics.failed_commits
 
     async def _write(self, now: float) -> bool:
-        written = self._center.journal.set_setting(_SETTING, f"{now:.0f}")
+        written = self._center.journal.tables.put([Fact(name=_SETTING, value=f"{now:.0f}")])
         try:
             await written.addTimeout(WRITE_TIME, self._clock)  # type: ignore[arg-type]
         except (StorageError, DeferredTimeout):

@@ -58,7 +58,7 @@ class Sampler:
         self._before = self._counters()
         values = {name: max(0.0, value - before[name]) for name, value in self._before.items()}
         values |= self._levels()
-        stored = self._center.journal.store_samples(now, values, now - KEPT)
+        stored = self._center.journal.samples.store(now, values, now - KEPT)
         stored.addErrback(self._not_stored)
 
     def _counters(self) -> dict[str, float]:

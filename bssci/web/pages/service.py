@@ -52,11 +52,11 @@ class ServicePages(PageData):
             if error.field not in ("station", "sensor"):
                 raise
             return {"wrong": {error.field: error.message}, "kinds": KINDS, "args": args}
-        newest = self._context.journal.last_seq
+        newest = self._context.journal.events.last_seq
         read = await self._views.events.read(asked, before(call), EVENTS)
         events = read["events"]
         sinks = self._context.center.queue_statistics()
-        last = self._context.journal.last_seq
+        last = self._context.journal.events.last_seq
         deliveries = self._context.center.deliveries()
         for event in events:
             event["delivered_at"] = delivered_at(deliveries, event["seq"])

@@ -41,7 +41,7 @@ class ChartViews:
         if metric not in METRICS:
             raise invalid("metric", f"must be one of {', '.join(METRICS)}")
         length, (title, unit), now = range_of(span), METRICS[metric], self._context.now()
-        rows = await self._context.journal.read_samples(metric, since=now - length.seconds, step=length.step)
+        rows = await self._context.journal.samples.read(metric, since=now - length.seconds, step=length.step)
         return {
             "metric": metric,
             "title": title,
@@ -77,7 +77,7 @@ class ChartViews:
     async def total(self, metric: str, span: str) -> float:
         """The sum of what a counter grew by."""
         length, now = range_of(span), self._context.now()
-        rows = await self._context.journal.read_samples(metric, since=now - length.seconds, step=60.0)
+        rows = await self._context.journal.samples.read(metric, since=now - length.seconds, step=60.0)
         return sum(mean for _, mean, _, _ in rows)
 
 
@@ -95,7 +95,7 @@ class EventViews:
         found: list[dict[str, Any]] = []
         following = before or 0
         for _ in range(SLICES if needles else 1):
-            events, following = await self._journal.look_back(
+            events, following = await self._journal.history.look_back(
                 before=following or None,
                 limit=SLICE if needles else limit,
                 kinds=asked.kinds,
@@ -114,20 +114,20 @@ class EventViews:
 
     async def one(self, seq: int) -> dict[str, Any]:
         """One event, and how far every sink is with it; of an uplink also copies that came late."""
-        event = await self._journal.event(seq)
+        event = await self._journal.history.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
         described = event_dict(seq, event, self._name_of)
         described["sinks"] = self._sinks(seq)
         described["delivered_at"] = delivered_at(self._context.center.deliveries(), seq)
         if isinstance(event, Uplink):
-            copies = await self._journal.late_copies(seq)
+            copies = await self._journal.history.late_copies(seq)
             described["late_copies"] = len(copies)
         return described
 
     def _sinks(self, seq: int) -> dict[str, str]:
         """Each sink takes events in their order, so its backlog tells."""
-        last = self._journal.last_seq
+        last = self._journal.events.last_seq
         return {
             name: "delivered" if last - figures["queued"] >= seq else "waiting"
             for name, figures in self._context.center.queue_statistics().items()

@@ -67,7 +67,7 @@ class SensorViews:
         chosen = in_order(chosen, sort)
         first = (page - 1) * per_page
         shown = chosen[first : first + per_page]
-        registrations = await self._journal.registration_states(each.sensor.eui for each in shown)
+        registrations = await self._journal.sessions.registration_states(each.sensor.eui for each in shown)
         return {
             "sensors": [self._row(each, registrations.get(each.sensor.eui, {})) for each in shown],
             "total": len(standings),
@@ -121,7 +121,7 @@ class SensorViews:
     async def detail(self, eui: EUI) -> dict[str, Any]:
         """Everything about one sensor; its key masked."""
         sensor = self.sensor(eui)
-        registrations = await self._journal.registrations_of(eui)
+        registrations = await self._journal.sessions.registrations_of(eui)
         states = {station: each.state for station, each in registrations.items()}
         refused = {eui} if "refused" in states.values() else set[EUI]()
         standing = next(self._standings.of([sensor], refused))
@@ -161,7 +161,7 @@ class SensorViews:
 
     async def uplinks(self, eui: EUI, limit: int = 50, before: int | None = None) -> dict[str, Any]:
         """Stored uplinks, newest first; also of sensors that are not configured."""
-        events = await self._journal.uplinks_of(eui, before=before, limit=limit)
+        events = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=limit)
         uplinks = [
             {"seq": seq, "timestamp": event.at} | uplink_dict(event)
             for seq, event in events
@@ -171,7 +171,7 @@ class SensorViews:
 
     async def history(self, eui: EUI, limit: int = 100, before: int | None = None) -> dict[str, Any]:
         """What happened to it beside its uplinks: attached, detached, warned, downlinks; newest first."""
-        events = await self._journal.events_of_sensor(eui, before=before, limit=limit)
+        events = await self._journal.history.events_of_sensor(eui, before=before, limit=limit)
         return {
             "events": [event_dict(seq, event, self._name_of) for seq, event in events],
             "next": events[-1][0] if len(events) == limit else None,
@@ -183,7 +183,7 @@ class SensorViews:
         ``lost_before``: right before which uplink, by its number; of the newest 2 000, however old.
         """
         since = self._context.now() - span.seconds
-        events = await self._journal.uplinks_of(eui, before=None, limit=MAX_SIGNAL)
+        events = await self._journal.history.uplinks_of_sensor(eui, before=None, limit=MAX_SIGNAL)
         events.reverse()
         missing = losses([uplink.packet_counter for _, uplink in events])
         lost_before = {seq: lost for (seq, _), lost in zip(events, missing, strict=True) if lost}

@@ -114,7 +114,7 @@ class Standings:
         return self._standings
 
     async def _gather(self, configured: Configured) -> None:
-        refused = await self._journal.sensors_with_refusals()
+        refused = await self._journal.sessions.sensors_with_refusals()
         texts = {id(each.sensor): each.text for each in self._standings}
         ordered = sorted(configured, key=lambda sensor: sensor.eui)
         rest = iter(ordered)

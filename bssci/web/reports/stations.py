@@ -31,7 +31,7 @@ class StationViews:
 
     async def list(self) -> dict[str, Any]:
         """Every base station that ever connected, by EUI."""
-        held = await self._journal.count_registrations()
+        held = await self._journal.sessions.count_registrations()
         stations = [self._row(station, held.get(station.eui, {})) for station in self._center.stations]
         stations.sort(key=lambda row: row["eui"])
         counts = dict.fromkeys(("online", "connecting", "offline"), 0)
@@ -47,8 +47,10 @@ class StationViews:
     async def detail(self, eui: EUI) -> dict[str, Any]:
         """One base station, with its timeline: connected, resumed, closed and why."""
         station = self._station(eui)
-        held = await self._journal.count_registrations()
-        events = await self._journal.events_of_station(eui, before=None, limit=50, kinds=("station-state",))
+        held = await self._journal.sessions.count_registrations()
+        events = await self._journal.history.events_of_station(
+            eui, before=None, limit=50, kinds=("station-state",)
+        )
         session = station.session
         return self._row(station, held.get(eui, {})) | {
             "timeline": [event_dict(seq, event) for seq, event in events],
@@ -62,7 +64,7 @@ class StationViews:
         self._station(eui)
         now = self._context.now()
         since = now - span.seconds
-        events = await self._journal.events_of_station(
+        events = await self._journal.history.events_of_station(
             eui, before=None, limit=MAX_STATUSES, kinds=("station-status", "station-state")
         )
         recent = [event for _, event in reversed(events) if event.at >= since]

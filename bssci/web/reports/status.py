@@ -73,7 +73,7 @@ class StatusViews:
             "journal": {
                 "size": context.journal.size(),
                 "max_size": settings.journal_max_size * 1024 * 1024,
-                "last_seq": context.journal.last_seq,
+                "last_seq": context.journal.events.last_seq,
                 "last_commit_seconds": context.journal.statistics.last_commit_seconds,
                 "failed_commits": context.journal.statistics.failed_commits,
                 "refusals": center.refusals,

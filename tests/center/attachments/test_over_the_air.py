@@ -260,7 +260,7 @@ def test_a_wrong_signature(connected: House, changes: dict[str, Any]) -> None:
 def _nothing_changed(house: House) -> None:
     assert house.attachments.get(SENSOR) is None
     assert over_the_air(house) == []
-    assert house.journal.load_attachments() == {}
+    assert house.journal.kept().attachments == {}
 
 
 @pytest.mark.parametrize("counter", [COUNTER - 1, 0])

@@ -402,4 +402,4 @@ def test_a_service_that_stops_takes_nothing_more(site: DownlinkHouse) -> None:
     with pytest.raises(CommandError) as error:
         site.queue()
     assert error.value.code == "unavailable"
-    assert site.journal.load_downlink_counts().queued == {SENSOR: 1}
+    assert site.journal.kept().downlinks.queued == {SENSOR: 1}

@@ -212,7 +212,7 @@ def _live(site: DownlinkHouse, crash_at: int) -> bool:
     """Live until the ``crash_at``-th commit, crash, go on; whether there was that commit."""
     commits = 0
     crashed = False
-    writer: Any = site.journal._writer
+    writer: Any = site.journal.core.writer
     commit = writer._commit
 
     def commit_and_crash(group: list[Any]) -> Any:

@@ -51,4 +51,4 @@ def test_bad_input_names_its_field(
     assert (error.value.code, error.value.field) == (code, field)
     assert error.value.message
     assert site.downlinks.statistics() == {"queued": 0}
-    assert site.journal.load_downlink_counts().last_queue_id == 0
+    assert site.journal.kept().downlinks.last_queue_id == 0

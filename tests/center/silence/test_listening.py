@@ -28,7 +28,7 @@ class Desk:
 
     def open(self) -> None:
         self.journal = InlineJournal(self.directory / "data")
-        self.listening = Listening(self.clock, self.journal, self.now)
+        self.listening = Listening(self.clock, self.journal, self.journal.kept(), self.now)
         self.listening.start()
 
     def now(self) -> float:
@@ -134,7 +134,8 @@ def test_mark_that_cannot_be_stored_is_stored_later(desk: Desk) -> None:
     desk.advance(40)
     desk.kill()
     desk.open()
-    assert list(desk.journal.load_listening().values()) == [(EPOCH, EPOCH + 20)]
+    [kept] = desk.journal.kept().listening.values()
+    assert (kept.began_at, kept.ended_at) == (EPOCH, EPOCH + 20)
 
 
 @pytest.mark.parametrize("years", [1, 50])
@@ -168,7 +169,7 @@ def test_clock_that_is_set_back_leaves_a_sane_past(desk: Desk) -> None:
     desk.kill()
     desk.open()
     assert desk.since(EPOCH) == pytest.approx(90.0, abs=listening.MARK_INTERVAL)
-    assert len(desk.journal.load_listening()) == 2
+    assert len(desk.journal.kept().listening) == 2
 
 
 def test_clock_that_was_behind_at_the_start(desk: Desk) -> None:
@@ -190,7 +191,7 @@ def test_small_steps_of_the_clock_are_nothing_special(desk: Desk) -> None:
     desk.ahead = 2.0
     desk.advance(100)
     assert desk.since(EPOCH) == 202.0
-    assert len(desk.journal.load_listening()) == 1
+    assert len(desk.journal.kept().listening) == 1
 
 
 def test_intervals_are_bounded_and_lose_no_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,9 +203,9 @@ def test_intervals_are_bounded_and_lose_no_time(desk: Desk, monkeypatch: pytest.
         desk.clock.advance(4)
     assert desk.since(EPOCH - 1e9) == 60.0
     assert desk.since(desk.now() - 4 * 7) == 12.0
-    stored = desk.journal.load_listening()
+    stored = desk.journal.kept().listening
     assert len(stored) == 5
-    oldest, _ = next(iter(stored.values()))
+    oldest = next(iter(stored.values())).began_at
     assert desk.since(oldest) == 60.0
     desk.kill()
     desk.open()

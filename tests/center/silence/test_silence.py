@@ -277,7 +277,7 @@ def test_detach_that_a_crash_cut_short_is_finished(watch: Watch) -> None:
 def test_attach_that_a_crash_cut_short_is_finished(watch: Watch) -> None:
     watch.hear(1)
     watch.advance(DETACH + INTERVAL)
-    watch.journal.append_events([make_uplink(sensor(1), watch.now())])
+    watch.journal.events.append([make_uplink(sensor(1), watch.now())])
     restart(watch)
     assert watch.attached == [sensor(1)]
     assert watch.state() == "active"

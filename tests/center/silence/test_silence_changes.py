@@ -141,7 +141,7 @@ def test_removed_sensor_is_forgotten(watch: Watch) -> None:
     assert watch.silence.standing(sensor(1)) is None
     watch.advance(DETACH)
     assert not watch.detached
-    assert not watch.journal.load_silences()
+    assert not watch.journal.kept().silences
 
 
 def test_sensor_that_is_configured_anew_is_not_judged_by_its_past(watch: Watch) -> None:

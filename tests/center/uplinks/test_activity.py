@@ -28,7 +28,7 @@ class Learner:
     def _open(self) -> None:
         self.clock = Clock()
         self.journal = InlineJournal(self._directory)
-        self.activities = Activities(self.clock, self.journal)
+        self.activities = Activities(self.clock, self.journal, self.journal.kept())
         self.activities.start()
 
     def crash(self) -> None:
@@ -38,9 +38,9 @@ class Learner:
     def hear(self, sensor: EUI, counter: int, at: float = AT) -> None:
         heard = msgspec.structs.replace(reception(counter, sensor, STATION), received_at=at)
         uplink = Uplink(at=at, id=f"{sensor}-{counter}", known=True, receptions=[heard], duplicates=0)
-        self.journal.append_events([uplink])
+        self.journal.events.append([uplink])
         self.journal.commit()
-        self.activities.heard([uplink], self.journal.last_seq)
+        self.activities.heard([uplink], self.journal.events.last_seq)
 
     def store(self) -> None:
         self.clock.advance(STORE_INTERVAL)

@@ -39,11 +39,11 @@ class Receiver:
     def open(self) -> None:
         self.journal = InlineJournal(self.directory)
         self.counters = {
-            eui: activity.packet_counter for eui, activity in self.journal.load_activity().items()
+            eui: activity.packet_counter for eui, activity in self.journal.kept().activities.items()
         }
         self.deduplication = Deduplication(
             self.clock,
-            self.journal,
+            self.journal.events,
             delay=self.delay,
             sensors=self.known,
             counters=self.counters,
@@ -74,7 +74,7 @@ class Receiver:
             rx_time=RX_TIME + int(self.clock.seconds() * SECOND) if rx_time is None else rx_time,
             received_at=self.now(),
         )
-        stored = self.journal.append_receptions(station, 1, [heard])
+        stored = self.journal.inbox.append([heard])
         self.journal.commit()
         self.deduplication.add([heard], result_of(stored))
         return heard
@@ -100,16 +100,16 @@ class Receiver:
         for call in list(self.clock.getDelayedCalls()):
             call.cancel()
         self.open()
-        self.deduplication.recover(self.journal.open_receptions())
+        self.deduplication.recover(self.journal.kept().receptions)
         self.journal.commit()
 
     def uplinks(self) -> list[Uplink]:
-        reading = self.journal.read_events(0, 1000)
+        reading = self.journal.events.read(0, 1000)
         self.journal.commit()
         return [event for _, event in result_of(reading) if isinstance(event, Uplink)]
 
     def late_copies(self) -> int:
-        counted = self.journal.read(
+        counted = self.journal.core.read(
             lambda cursor: cursor.execute("SELECT count(*) FROM late_copy").fetchone()[0]
         )
         self.journal.commit()
@@ -295,7 +295,7 @@ def test_a_copy_of_what_is_not_stored_yet_is_no_new_uplink(receiver: Receiver) -
     receiver.hear(1)
     receiver.advance(1.99)
     receiver.clock.advance(0.02)  # the window ends; its uplink is on its way
-    writer, queue = receiver.journal._queues[0]
+    writer, queue = receiver.journal.queues[0]
     late = msgspec.structs.replace(
         reception(1, payload=b"\1"),
         base_station_eui=OTHER_STATION,
@@ -310,7 +310,7 @@ def test_a_copy_of_what_is_not_stored_yet_is_no_new_uplink(receiver: Receiver) -
     receiver.journal.broken = False
     receiver.clock.advance(1.1)  # it is stored once more, before the answer to the question comes
     assert len(queue) == 1
-    writer._serve([question])
+    writer.serve([question])
     receiver.advance(5)
     assert len(receiver.uplinks()) == 1
     assert receiver.late_copies() == 1
@@ -356,9 +356,9 @@ def test_the_inbox_is_forgotten_when_all_of_it_is_published(receiver: Receiver) 
     receiver.advance(1)
     receiver.hear(2)
     receiver.advance(1.5)
-    assert [copies[0].packet_counter for _, copies in receiver.journal.open_receptions()] == [2]
+    assert [copies[0].packet_counter for _, copies in receiver.journal.kept().receptions] == [2]
     receiver.advance(3)
-    assert receiver.journal.open_receptions() == []
+    assert receiver.journal.kept().receptions == ()
 
 
 def test_a_shorter_delay_does_not_make_the_inbox_forget_older_windows(receiver: Receiver) -> None:

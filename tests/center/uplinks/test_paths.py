@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
 from bssci.center.uplinks.paths import MAX_STATIONS, MISSES, STORE_INTERVAL, Paths
 from bssci.model import EUI, Reception, Uplink
+from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
 
 SENSOR = EUI("70B3D56770110001")
@@ -26,7 +29,10 @@ class Bench:
 
     def open(self) -> None:
         self.journal = InlineJournal(self.directory)
-        self.paths = Paths(self.clock, self.journal, lambda eui: eui not in self.offline)
+        self.paths = Paths(self.clock, self.journal, self.journal.kept(), lambda eui: eui not in self.offline)
+        recovering = ensureDeferred(self.paths.recover())
+        self.journal.commit()
+        result_of(recovering)
         self.paths.on_change = self.changes.append
         self.paths.start()
 
@@ -39,7 +45,7 @@ class Bench:
                 for name, snr in sorted(signals.items(), key=lambda item: -item[1])
             ]
             uplink = Uplink(at=self.clock.seconds(), id="x", known=known, receptions=receptions, duplicates=0)
-            stored = self.journal.append_events([uplink])
+            stored = self.journal.events.append([uplink])
             self.journal.commit()
             stored.addCallback(lambda seq, uplink=uplink: self.paths.heard([uplink], seq))
 
@@ -187,8 +193,12 @@ def test_a_crash_while_paths_are_written_counts_no_uplink_twice(
 ) -> None:
     for snr in (4, 8):
         bench.hear(A=snr)
-    store = bench.journal.store_paths
-    monkeypatch.setattr(bench.journal, "store_paths", lambda rows, checkpoint=None: store(rows))
+    apply = bench.journal.tables.apply
+
+    def apply_rows_only(kind: Any, rows: Any, *, through: int | None = None) -> Deferred[None]:
+        return apply(kind, rows)
+
+    monkeypatch.setattr(bench.journal.tables, "apply", apply_rows_only)
     bench.paths.store()
     bench.journal.commit()
     bench.journal.cut()
@@ -201,11 +211,11 @@ def test_what_could_not_be_stored_is_stored_later(bench: Bench) -> None:
     bench.journal.broken = True
     bench.clock.advance(STORE_INTERVAL)
     bench.journal.commit()
-    assert bench.journal.load_paths() == {}
+    assert bench.journal.kept().paths == {}
     bench.journal.broken = False
     bench.clock.advance(STORE_INTERVAL)
     bench.journal.commit()
-    assert list(bench.journal.load_paths()) == [SENSOR]
+    assert list(bench.journal.kept().paths) == [SENSOR]
 
 
 def test_many_sensors_are_stored_in_slices(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +224,7 @@ def test_many_sensors_are_stored_in_slices(bench: Bench, monkeypatch: pytest.Mon
         bench.hear(sensor=EUI(f"{number:016X}"), A=1)
     bench.clock.advance(STORE_INTERVAL)
     bench.journal.commit()
-    assert len(bench.journal.load_paths()) == 5
+    assert len(bench.journal.kept().paths) == 5
 
 
 def test_forgotten_sensors_are_forgotten_on_disk_too(bench: Bench) -> None:
@@ -225,4 +235,4 @@ def test_forgotten_sensors_are_forgotten_on_disk_too(bench: Bench) -> None:
     bench.paths.store()
     bench.journal.commit()
     assert bench.paths.preferred(SENSOR) is None
-    assert bench.journal.load_paths() == {}
+    assert bench.journal.kept().paths == {}

@@ -58,7 +58,7 @@ class Desk:
     def open(self) -> None:
         self.journal = InlineJournal(self.directory / "data")
         self.sensors = Sensors(self.directory / "endpoints.json", maybeDeferred)
-        self.unknown = UnknownSensors(self.clock, self.journal, self.sensors, self.now)
+        self.unknown = UnknownSensors(self.clock, self.journal, self.journal.kept(), self.sensors, self.now)
         self.unknown.start()
 
     def now(self) -> float:
@@ -132,7 +132,7 @@ def test_oldest_makes_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.hear(4)
     assert desk.listed() == [sensor(4), sensor(1), sensor(3)]
     desk.advance(unknown.STORE_INTERVAL)
-    assert set(desk.journal.load_unknown()) == {sensor(1), sensor(3), sensor(4)}
+    assert set(desk.journal.kept().unknown) == {sensor(1), sensor(3), sensor(4)}
 
 
 def test_stations_of_a_sensor_are_bounded(desk: Desk) -> None:
@@ -176,7 +176,7 @@ def test_who_is_configured_is_off_the_list(desk: Desk) -> None:
     desk.configure()
     desk.sensors.reload()
     assert desk.listed() == [sensor(2)]
-    assert set(desk.journal.load_unknown()) == {sensor(2)}
+    assert set(desk.journal.kept().unknown) == {sensor(2)}
 
 
 def test_what_cannot_be_stored_is_stored_later(desk: Desk) -> None:
@@ -185,7 +185,7 @@ def test_what_cannot_be_stored_is_stored_later(desk: Desk) -> None:
     desk.advance(unknown.STORE_INTERVAL)
     desk.journal.broken = False
     desk.advance(unknown.STORE_INTERVAL)
-    assert set(desk.journal.load_unknown()) == {sensor(1)}
+    assert set(desk.journal.kept().unknown) == {sensor(1)}
 
 
 def test_uplinks_of_configured_sensors_cost_next_to_nothing(desk: Desk) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from twisted.internet import reactor
 
-from bssci.journal import Journal, JournalError
+from bssci.journal import JournalError
+from bssci.journal import open_journal as open_in
 from bssci.journal.sqlite.database import APPLICATION_ID, FILE_NAME, Database, load_schema
+from bssci.journal.sqlite.journal import SqliteJournal
 from tests.support.journal import STATION, reception, uplink
 
 MAX_BYTES = 2**30
@@ -36,14 +38,14 @@ def refusal(directory: Path) -> str:
     """Why the journal does not open; and that nothing was touched."""
     before = contents(directory)
     with pytest.raises(JournalError) as error:
-        Journal.open(directory, reactor)
+        open_in(directory, reactor)
     assert contents(directory) == before
     text = str(error.value)
     assert text.startswith(f"{directory / FILE_NAME}: ")
     assert "\n" not in text
     # The lock was let go.
     with pytest.raises(JournalError, match="journal.sqlite"):
-        Journal.open(directory, reactor)
+        open_in(directory, reactor)
     return text
 
 
@@ -53,10 +55,10 @@ def sqlite_file(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-async def filled(open_journal) -> Journal:
+async def filled(open_journal) -> SqliteJournal:
     journal = open_journal()
-    await journal.append_receptions(STATION, 1, [reception(n) for n in range(100)])
-    await journal.append_events([uplink(n) for n in range(1000)])
+    await journal.inbox.append([reception(n) for n in range(100)], journal.sessions.mark(STATION, 1))
+    await journal.events.append([uplink(n) for n in range(1000)])
     return journal
 
 
@@ -112,7 +114,7 @@ def test_a_newer_schema(directory):
 
 async def test_a_newer_schema_that_only_the_log_knows(open_journal, tmp_path):
     journal = await filled(open_journal)
-    await journal.write(lambda cursor: cursor.execute("PRAGMA user_version = 99"))
+    await journal.core.change(lambda cursor: cursor.execute("PRAGMA user_version = 99"))
     crashed = tmp_path / "crashed"
     shutil.copytree(tmp_path / "data", crashed)
     (crashed / f"{FILE_NAME}-shm").unlink()
@@ -151,8 +153,8 @@ async def test_a_crashed_journal_is_read_with_its_log(open_journal, tmp_path):
     await filled(open_journal)
     crashed = tmp_path / "crashed"
     shutil.copytree(tmp_path / "data", crashed)
-    journal = Journal.open(crashed, reactor)
-    assert len(await journal.read_events(0, 2000)) == 1000
+    journal = open_in(crashed, reactor)
+    assert len(await journal.events.read(0, 2000)) == 1000
     await journal.close()
 
 
@@ -176,16 +178,16 @@ def test_a_directory_that_cannot_be_used(tmp_path):
     (tmp_path / "file").touch()
     for directory in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(JournalError, match="or set STATE_DIR to another directory"):
-            Journal.open(directory, reactor)
+            open_in(directory, reactor)
     (tmp_path / "data" / "lock").mkdir(parents=True)
     with pytest.raises(JournalError, match="lock: Is a directory: make it accessible"):
-        Journal.open(tmp_path / "data", reactor)
+        open_in(tmp_path / "data", reactor)
 
 
 def test_a_file_that_cannot_be_read(directory):
     (directory / FILE_NAME).mkdir()
     with pytest.raises(JournalError, match="journal.sqlite: Is a directory: make it accessible"):
-        Journal.open(directory, reactor)
+        open_in(directory, reactor)
 
 
 def test_an_older_file_is_upgraded_and_keeps_what_it_holds(directory):

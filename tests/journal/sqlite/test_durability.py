@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bssci.journal import JournalError
+from bssci.journal import Fact, JournalError
 from tests.support.journal import reception, uplink
 
 ROOT = Path(__file__).parents[3]
@@ -39,10 +39,10 @@ async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(
             positions.add(position)
             seqs.add(seq)
         journal = open_journal()
-        inbox = journal.open_receptions()
+        inbox = (await journal.load()).receptions
         assert positions <= {position for position, _ in inbox}
         assert all(receptions == [reception(receptions[0].packet_counter)] for _, receptions in inbox)
-        events = await journal.read_events(0, 10**6)
+        events = await journal.events.read(0, 10**6)
         assert seqs <= {seq for seq, _ in events}
         assert all(event == uplink(seq) for seq, event in events)
         await journal.close()
@@ -55,4 +55,4 @@ async def test_a_second_service_is_told_who_uses_the_directory(journal, tmp_path
         f"{tmp_path}/data: used by another bssci (pid {os.getpid()}): stop it or set STATE_DIR"
     )
     await journal.close()
-    await open_journal().set_setting("mine", "now")
+    await open_journal().tables.put([Fact(name="mine", value="now")])

@@ -24,24 +24,24 @@ async def test_every_kind_of_event_comes_back_as_it_was_and_numbered_in_order(op
         online(),
     ]
     journal = open_journal()
-    assert await journal.append_events(events) == 1
-    assert await journal.append_events([uplink(2)]) == 5
+    assert await journal.events.append(events) == 1
+    assert await journal.events.append([uplink(2)]) == 5
     expected = list(enumerate([*events, uplink(2)], 1))
-    assert await journal.read_events(0, 100) == expected
+    assert await journal.events.read(0, 100) == expected
     await journal.close()
 
     reopened = open_journal()
-    assert reopened.last_seq == 5
-    assert await reopened.read_events(0, 100) == expected
-    assert await reopened.append_events([online()]) == 6
+    assert reopened.events.last_seq == 5
+    assert await reopened.events.read(0, 100) == expected
+    assert await reopened.events.append([online()]) == 6
 
 
 async def test_the_columns_say_what_the_body_says(journal):
-    await journal.append_events(
+    await journal.events.append(
         [uplink(3), SensorStatus(at=4.0, action="detached", end_point_eui=SENSOR, base_station_eui=STATION)]
     )
     query = "SELECT kind, end_point_eui, base_station_eui, packet_counter, at FROM event ORDER BY seq"
-    assert await journal.read(lambda cursor: cursor.execute(query).fetchall()) == [
+    assert await journal.core.read(lambda cursor: cursor.execute(query).fetchall()) == [
         ("uplink", SENSOR, STATION, 3, 1_700_000_000.0),
         ("sensor-status", SENSOR, STATION, None, 4.0),
     ]
@@ -50,66 +50,66 @@ async def test_the_columns_say_what_the_body_says(journal):
 async def test_memory_and_disk_give_the_same_answers(open_journal):
     ample = open_journal()
     for n in range(0, 60, 3):
-        await ample.append_events([uplink(n), uplink(n + 1), uplink(n + 2)])
+        await ample.events.append([uplink(n), uplink(n + 1), uplink(n + 2)])
     questions = [(after, limit) for after in range(0, 62, 7) for limit in (1, 10, 100)]
-    from_memory = [await ample.read_events(*question) for question in questions]
-    assert ample.read_events(0, 10).called
+    from_memory = [await ample.events.read(*question) for question in questions]
+    assert ample.events.read(0, 10).called
     await ample.close()
 
     bare = open_journal(tail_bytes=0)
-    assert not bare.read_events(0, 10).called
-    assert [await bare.read_events(*question) for question in questions] == from_memory
+    assert not bare.events.read(0, 10).called
+    assert [await bare.events.read(*question) for question in questions] == from_memory
 
 
 async def test_the_tail_is_bounded_and_the_disk_has_the_rest(open_journal):
     journal = open_journal(tail_bytes=1000)
     for n in range(50):
-        await journal.append_events([uplink(n)])
-    assert journal.read_events(49, 10).called
-    from_disk = journal.read_events(0, 100)
+        await journal.events.append([uplink(n)])
+    assert journal.events.read(49, 10).called
+    from_disk = journal.events.read(0, 100)
     assert not from_disk.called
     assert [event.packet_counter for _, event in await from_disk] == list(range(50))
 
 
 async def test_an_event_is_readable_when_its_deferred_fires_and_not_before(journal):
     with HeldWriter(journal):
-        stored = journal.append_events([online()])
-        assert (journal.last_seq, await journal.read_events(0, 10)) == (0, [])
+        stored = journal.events.append([online()])
+        assert (journal.events.last_seq, await journal.events.read(0, 10)) == (0, [])
     assert await stored == 1
-    assert (journal.last_seq, len(await journal.read_events(0, 10))) == (1, 1)
+    assert (journal.events.last_seq, len(await journal.events.read(0, 10))) == (1, 1)
 
 
 async def test_an_unreadable_event_is_passed_over(open_journal):
     journal = open_journal(tail_bytes=0)
-    await journal.append_events([uplink(n) for n in range(4)])
-    await journal.write(lambda cursor: cursor.execute("UPDATE event SET body = x'c1' WHERE seq <= 2"))
-    assert [seq for seq, _ in await journal.read_events(0, 2)] == [3, 4]
+    await journal.events.append([uplink(n) for n in range(4)])
+    await journal.core.change(lambda cursor: cursor.execute("UPDATE event SET body = x'c1' WHERE seq <= 2"))
+    assert [seq for seq, _ in await journal.events.read(0, 2)] == [3, 4]
 
 
 async def test_subscribers_are_told_once_a_commit_and_only_of_events(journal):
     told = []
-    unsubscribe = journal.subscribe(lambda: told.append(journal.last_seq))
-    await journal.append_receptions(STATION, 1, [reception()])
+    unsubscribe = journal.events.subscribe(lambda: told.append(journal.events.last_seq))
+    await journal.inbox.append([reception()], journal.sessions.mark(STATION, 1))
     assert told == []
     with HeldWriter(journal):
-        waiting = [journal.append_events([uplink(n)]) for n in range(10)]
+        waiting = [journal.events.append([uplink(n)]) for n in range(10)]
     await waiting[-1]
-    await journal.write(lambda cursor: None)
+    await journal.settled()
     assert told == [10]
     unsubscribe()
     unsubscribe()
-    await journal.append_events([online()])
-    await journal.write(lambda cursor: None)
+    await journal.events.append([online()])
+    await journal.settled()
     assert told == [10]
 
 
 async def test_a_subscriber_that_raises_harms_nobody(journal, expected_errors):
     told = []
-    journal.subscribe(lambda: 1 / 0)
-    journal.subscribe(lambda: told.append(1))
-    await journal.append_events([online()])
-    await journal.append_events([online()])
-    await journal.write(lambda cursor: None)
+    journal.events.subscribe(lambda: 1 / 0)
+    journal.events.subscribe(lambda: told.append(1))
+    await journal.events.append([online()])
+    await journal.events.append([online()])
+    await journal.settled()
     assert told == [1, 1]
     assert [failure.type for failure in expected_errors] == [ZeroDivisionError] * 2
     expected_errors.clear()
@@ -118,47 +118,47 @@ async def test_a_subscriber_that_raises_harms_nobody(journal, expected_errors):
 async def test_uplinks_are_found_by_sensor_and_counter_even_before_their_commit(journal):
     other = EUI("FCA84A0300005678")
     with HeldWriter(journal):
-        journal.append_events([uplink(1), online(), uplink(2), uplink(1, other)])
-        found = journal.find_uplinks([(SENSOR, 2), (other, 1), (other, 2), (SENSOR, 2)])
-        journal.append_events([uplink(2, other)])
+        journal.events.append([uplink(1), online(), uplink(2), uplink(1, other)])
+        found = journal.events.find_uplinks([(SENSOR, 2), (other, 1), (other, 2), (SENSOR, 2)])
+        journal.events.append([uplink(2, other)])
     assert await found == [(3, uplink(2)), (4, uplink(1, other))]
     many = [(SENSOR, counter) for counter in range(3000)]
-    assert [seq for seq, _ in await journal.find_uplinks(many)] == [1, 3]
-    assert await journal.find_uplinks([]) == []
+    assert [seq for seq, _ in await journal.events.find_uplinks(many)] == [1, 3]
+    assert await journal.events.find_uplinks([]) == []
 
 
 async def test_looking_for_uplinks_uses_the_index(journal):
     statements = []
-    await journal.append_events([uplink(1)])
-    await journal.write(lambda cursor: cursor.connection.set_trace_callback(statements.append))
-    await journal.find_uplinks([(SENSOR, counter) for counter in range(512 + 1)])
+    await journal.events.append([uplink(1)])
+    await journal.core.change(lambda cursor: cursor.connection.set_trace_callback(statements.append))
+    await journal.events.find_uplinks([(SENSOR, counter) for counter in range(512 + 1)])
     queries = [statement for statement in statements if "wanted" in statement]
     assert len(queries) == 2
     for query in queries:
-        plan = await journal.read(
+        plan = await journal.core.read(
             lambda cursor, q=query: cursor.execute(f"EXPLAIN QUERY PLAN {q}").fetchall()
         )
         assert any("uplink_key_counter (end_point_eui=? AND packet_counter=?)" in step[3] for step in plan)
 
 
 async def test_retention_forgets_what_is_old_and_delivered(journal, open_journal):
-    await journal.append_events([uplink(n, at=float(n)) for n in range(1, 2501)])
-    await journal.append_late_copies([(1, reception()), (1, reception()), (2400, reception())])
-    assert await journal.trim(before_at=2001.0, delivered_seq=1500) == 1500
-    assert await journal.trim(before_at=2001.0, delivered_seq=2500) == 500
-    assert await journal.read(count("event")) == 500
-    assert await journal.read(count("late_copy")) == 1
-    assert await journal.trim(before_at=9999.0, delivered_seq=9999) == 499
+    await journal.events.append([uplink(n, at=float(n)) for n in range(1, 2501)])
+    await journal.events.append_late_copies([(1, reception()), (1, reception()), (2400, reception())])
+    assert await journal.events.trim(before_at=2001.0, delivered_seq=1500) == 1500
+    assert await journal.events.trim(before_at=2001.0, delivered_seq=2500) == 500
+    assert await journal.core.read(count("event")) == 500
+    assert await journal.core.read(count("late_copy")) == 1
+    assert await journal.events.trim(before_at=9999.0, delivered_seq=9999) == 499
     await journal.close()
     reopened = open_journal()
-    assert await reopened.append_events([online()]) == 2501
+    assert await reopened.events.append([online()]) == 2501
 
 
 async def test_retention_lets_others_in_between_its_steps(journal):
-    await journal.append_events([uplink(n, at=0.0) for n in range(3001)])
+    await journal.events.append([uplink(n, at=0.0) for n in range(3001)])
     order = []
-    trimmed = journal.trim(1.0, 3001).addCallback(order.append)
-    await journal.append_events([online()]).addCallback(lambda seq: order.append("event"))
+    trimmed = journal.events.trim(1.0, 3001).addCallback(order.append)
+    await journal.events.append([online()]).addCallback(lambda seq: order.append("event"))
     await trimmed
     assert order == ["event", 3000]
 
@@ -168,30 +168,30 @@ async def test_a_full_journal_refuses_and_recovers_when_old_events_go(open_journ
     stored = 0
     with pytest.raises(StorageError):
         for _ in range(100):
-            await journal.append_events([uplink(n, at=0.0, payload=b"x" * 200) for n in range(20)])
+            await journal.events.append([uplink(n, at=0.0, payload=b"x" * 200) for n in range(20)])
             stored += 20
     assert 0 < stored < 2000
     # A small change may still find room in a page, a batch does not.
     with pytest.raises(StorageError):
-        await journal.append_receptions(STATION, 1, [reception(n) for n in range(500)])
-    assert len(await journal.read_events(0, 5000)) == stored
+        await journal.inbox.append([reception(n) for n in range(500)], journal.sessions.mark(STATION, 1))
+    assert len(await journal.events.read(0, 5000)) == stored
 
-    await journal.trim(before_at=1.0, delivered_seq=journal.last_seq)
-    await journal.append_receptions(STATION, 1, [reception(n) for n in range(500)])
-    await journal.append_events([uplink(n) for n in range(20)])
+    await journal.events.trim(before_at=1.0, delivered_seq=journal.events.last_seq)
+    await journal.inbox.append([reception(n) for n in range(500)], journal.sessions.mark(STATION, 1))
+    await journal.events.append([uplink(n) for n in range(20)])
 
 
 async def test_numbers_of_events_that_were_not_stored_are_given_again(journal, expected_errors):
     for _ in range(2):
         with HeldWriter(journal):
-            refused = [journal.append_events([uplink(1), uplink(2)]), journal.append_events([online()])]
-            full = journal.write(disk_full)
+            refused = [journal.events.append([uplink(1), uplink(2)]), journal.events.append([online()])]
+            full = journal.core.change(disk_full)
         for deferred in (*refused, full):
             with pytest.raises(StorageError):
                 await deferred
-    assert await journal.append_events([uplink(1), uplink(2)]) == 1
-    assert await journal.append_events([online()]) == 3
-    assert [seq for seq, _ in await journal.read_events(0, 10)] == [1, 2, 3]
+    assert await journal.events.append([uplink(1), uplink(2)]) == 1
+    assert await journal.events.append([online()]) == 3
+    assert [seq for seq, _ in await journal.events.read(0, 10)] == [1, 2, 3]
     expected_errors.clear()
 
 
@@ -199,14 +199,16 @@ async def test_the_inbox_is_trimmed_with_the_events_that_it_became(journal):
     def inbox(cursor: sqlite3.Cursor) -> list[int]:
         return [row[0] for row in cursor.execute("SELECT position FROM reception_batch ORDER BY position")]
 
-    positions = [await journal.append_receptions(STATION, n, [reception(n)]) for n in range(4)]
-    await journal.append_events([uplink(1)], trim_receptions_before=positions[2])
-    assert await journal.read(inbox) == positions[2:]
+    positions = [
+        await journal.inbox.append([reception(n)], journal.sessions.mark(STATION, n)) for n in range(4)
+    ]
+    await journal.events.append([uplink(1)], taken_before=positions[2])
+    assert await journal.core.read(inbox) == positions[2:]
     await defer.gatherResults(
         [
-            journal.append_events([], trim_receptions_before=positions[3] + 1),
-            journal.append_events([online()]),
+            journal.events.append([], taken_before=positions[3] + 1),
+            journal.events.append([online()]),
         ]
     )
-    assert await journal.read(inbox) == []
-    assert journal.last_seq == 2
+    assert await journal.core.read(inbox) == []
+    assert journal.events.last_seq == 2

@@ -26,73 +26,79 @@ def registration(sensor: EUI = SENSOR, state: str = "attached", **changes: objec
     )
 
 
-def only_session(journal) -> StoredSession:
-    (stored,) = journal.load_sessions()
+async def only_session(journal) -> StoredSession:
+    (stored,) = (await journal.load()).sessions.values()
     return stored
 
 
 async def test_a_session_comes_back_with_its_open_operations_in_the_order_of_issue(open_journal):
     journal = open_journal()
-    await journal.store_session(session(last_bs_op_id=4, open_operations=[(-1, b"one")]))
-    await journal.open_operations(STATION, -3, [(-2, b"two"), (-3, b"three")])
-    await journal.close_operations(STATION, [-2])
-    await journal.advance_session(STATION, 9)
-    await journal.store_session(session(OTHER_STATION))
+    await journal.sessions.begin(session(last_bs_op_id=4, open_operations=[(-1, b"one")]))
+    await journal.sessions.open_operations(STATION, -3, [(-2, b"two"), (-3, b"three")])
+    await journal.sessions.close_operations(STATION, [-2])
+    await journal.sessions.advance(STATION, 9)
+    await journal.sessions.begin(session(OTHER_STATION))
     await journal.close()
 
     expected = session(last_bs_op_id=9, last_sc_op_id=-3, open_operations=[(-1, b"one"), (-3, b"three")])
-    assert open_journal().load_sessions() == [expected, session(OTHER_STATION)]
+    assert (await open_journal().load()).sessions == {
+        STATION: expected,
+        OTHER_STATION: session(OTHER_STATION),
+    }
 
 
 async def test_operations_of_one_commit_end_as_their_last_word_says(journal):
-    await journal.store_session(session(open_operations=[(-1, b"one")]))
+    await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
     with HeldWriter(journal):
-        journal.close_operations(STATION, [-1])
-        journal.open_operations(STATION, -700, [(-n, b"m") for n in range(2, 701)])
-        closed = journal.close_operations(STATION, range(-699, -1))
+        journal.sessions.close_operations(STATION, [-1])
+        journal.sessions.open_operations(STATION, -700, [(-n, b"m") for n in range(2, 701)])
+        closed = journal.sessions.close_operations(STATION, range(-699, -1))
     await closed
-    stored = only_session(journal)
+    stored = await only_session(journal)
     assert (stored.last_sc_op_id, stored.open_operations) == (-700, [(-700, b"m")])
 
 
 async def test_operation_ids_only_move_on(journal):
-    await journal.store_session(session(last_bs_op_id=10, last_sc_op_id=-10))
-    await journal.advance_session(STATION, 5)
-    await journal.open_operations(STATION, -5, [])
-    assert (only_session(journal).last_bs_op_id, only_session(journal).last_sc_op_id) == (10, -10)
+    await journal.sessions.begin(session(last_bs_op_id=10, last_sc_op_id=-10))
+    await journal.sessions.advance(STATION, 5)
+    await journal.sessions.open_operations(STATION, -5, [])
+    assert ((await only_session(journal)).last_bs_op_id, (await only_session(journal)).last_sc_op_id) == (
+        10,
+        -10,
+    )
     with HeldWriter(journal):
-        journal.advance_session(STATION, 12)
-        moved = journal.append_receptions(STATION, 11, [reception()])
+        journal.sessions.advance(STATION, 12)
+        moved = journal.inbox.append([reception()], journal.sessions.mark(STATION, 11))
     await moved
-    assert only_session(journal).last_bs_op_id == 12
+    assert (await only_session(journal)).last_bs_op_id == 12
 
 
 async def test_receptions_move_the_session_in_their_own_commit(journal):
-    await journal.store_session(session())
+    await journal.sessions.begin(session())
     commits = journal.statistics.commits
-    await journal.append_receptions(STATION, 77, [reception()])
+    await journal.inbox.append([reception()], journal.sessions.mark(STATION, 77))
     assert journal.statistics.commits == commits + 1
-    assert only_session(journal).last_bs_op_id == 77
+    assert (await only_session(journal)).last_bs_op_id == 77
 
 
 async def test_an_unknown_session_is_not_made_by_moving_it(journal):
-    await journal.append_receptions(STATION, 7, [reception()])
-    await journal.advance_session(STATION, 8)
-    assert journal.load_sessions() == []
+    await journal.inbox.append([reception()], journal.sessions.mark(STATION, 7))
+    await journal.sessions.advance(STATION, 8)
+    assert (await journal.load()).sessions == {}
 
 
 async def test_a_new_session_drops_everything_of_the_old_one_and_nothing_else(journal):
     for station in (STATION, OTHER_STATION):
-        await journal.store_session(session(station, open_operations=[(-1, b"old")]))
-        await journal.store_registrations(station, [registration()])
+        await journal.sessions.begin(session(station, open_operations=[(-1, b"old")]))
+        await journal.sessions.store_registrations(station, [registration()])
     new = session(sn_sc_uuid=bytes(16), created_at=2.0)
     with HeldWriter(journal):
-        journal.append_receptions(STATION, 500, [reception()])
-        journal.open_operations(STATION, -400, [(-400, b"late")])
-        journal.store_registrations(STATION, [registration(SECOND_SENSOR)])
-        stored = journal.store_session(new)
-        journal.append_receptions(STATION, 1, [reception()])
-        journal.open_operations(STATION, -1, [(-1, b"new")])
+        journal.inbox.append([reception()], journal.sessions.mark(STATION, 500))
+        journal.sessions.open_operations(STATION, -400, [(-400, b"late")])
+        journal.sessions.store_registrations(STATION, [registration(SECOND_SENSOR)])
+        stored = journal.sessions.begin(new)
+        journal.inbox.append([reception()], journal.sessions.mark(STATION, 1))
+        journal.sessions.open_operations(STATION, -1, [(-1, b"new")])
     await stored
     expected = session(
         sn_sc_uuid=bytes(16),
@@ -101,26 +107,29 @@ async def test_a_new_session_drops_everything_of_the_old_one_and_nothing_else(jo
         last_sc_op_id=-1,
         open_operations=[(-1, b"new")],
     )
-    assert journal.load_sessions() == [expected, session(OTHER_STATION, open_operations=[(-1, b"old")])]
-    assert await journal.load_registrations(STATION) == []
-    assert await journal.load_registrations(OTHER_STATION) == [registration()]
+    assert (await journal.load()).sessions == {
+        STATION: expected,
+        OTHER_STATION: session(OTHER_STATION, open_operations=[(-1, b"old")]),
+    }
+    assert await journal.sessions.registrations_at(STATION) == []
+    assert await journal.sessions.registrations_at(OTHER_STATION) == [registration()]
 
 
 async def test_registrations_are_replaced_and_kept_apart_by_station(journal):
     refused = registration(SECOND_SENSOR, "refused", code=22, message="no")
     with HeldWriter(journal):
-        journal.store_registrations(STATION, [registration(state="told"), refused])
-        journal.store_registrations(STATION, [registration(state="attached")])
-        journal.store_registrations(OTHER_STATION, [registration(state="told")])
-        loaded = journal.load_registrations(STATION)
-        journal.store_registrations(STATION, [registration(state="again")])
+        journal.sessions.store_registrations(STATION, [registration(state="told"), refused])
+        journal.sessions.store_registrations(STATION, [registration(state="attached")])
+        journal.sessions.store_registrations(OTHER_STATION, [registration(state="told")])
+        loaded = journal.sessions.registrations_at(STATION)
+        journal.sessions.store_registrations(STATION, [registration(state="again")])
     assert await loaded in ([registration(state="attached"), refused], [registration(state="again"), refused])
-    assert await journal.load_registrations(STATION) == [registration(state="again"), refused]
-    assert await journal.load_registrations(OTHER_STATION) == [registration(state="told")]
+    assert await journal.sessions.registrations_at(STATION) == [registration(state="again"), refused]
+    assert await journal.sessions.registrations_at(OTHER_STATION) == [registration(state="told")]
 
 
 async def test_ten_thousand_registrations_go_in(journal):
     sensors = [EUI(f"{n:016X}") for n in range(10_000)]
-    await journal.store_registrations(STATION, [registration(sensor) for sensor in sensors])
-    loaded = await journal.load_registrations(STATION)
+    await journal.sessions.store_registrations(STATION, [registration(sensor) for sensor in sensors])
+    loaded = await journal.sessions.registrations_at(STATION)
     assert [r.end_point_eui for r in loaded] == sensors

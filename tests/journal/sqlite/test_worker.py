@@ -8,7 +8,7 @@ import pytest
 from twisted.internet import defer
 from twisted.logger import capturedLogs
 
-from bssci.journal import StorageError
+from bssci.journal import Fact, StorageError
 from tests.support.journal import (
     OTHER_STATION,
     SENSOR,
@@ -36,26 +36,32 @@ def inbox_rows(cursor: sqlite3.Cursor) -> int:
 
 async def test_what_is_submitted_during_one_commit_shares_the_next(journal):
     with HeldWriter(journal) as held:
-        waiting = [journal.append_receptions(STATION, n, [reception(n)]) for n in range(1, 101)]
-        waiting += [journal.append_events([uplink(n)]) for n in range(1, 101)]
-        waiting += [journal.move_cursor("log", n) for n in range(1, 101)]
-        assert journal.pending == 100
+        waiting = [
+            journal.inbox.append([reception(n)], journal.sessions.mark(STATION, n)) for n in range(1, 101)
+        ]
+        waiting += [journal.events.append([uplink(n)]) for n in range(1, 101)]
+        waiting += [journal.cursors.move("log", n) for n in range(1, 101)]
+        assert journal.inbox.pending == 100
     await defer.gatherResults([held.done, *waiting])
     assert journal.statistics.commits == 2
-    assert journal.pending == 0
-    assert await journal.read(inbox_rows) == 1
-    assert journal.load_cursors() == {"log": 100}
-    assert [seq for seq, _ in await journal.read_events(0, 1000)] == list(range(1, 101))
+    assert journal.inbox.pending == 0
+    assert await journal.core.read(inbox_rows) == 1
+    assert (await journal.load()).cursors == {"log": 100}
+    assert [seq for seq, _ in await journal.events.read(0, 1000)] == list(range(1, 101))
 
 
 async def test_hundreds_of_rows_take_few_statements(journal):
     statements = []
-    await journal.write(lambda cursor: cursor.connection.set_trace_callback(statements.append))
+    await journal.core.change(lambda cursor: cursor.connection.set_trace_callback(statements.append))
     with HeldWriter(journal) as held:
-        waiting = [journal.append_receptions(STATION, n, [reception(n)]) for n in range(300)]
-        waiting += [journal.append_receptions(OTHER_STATION, n, [reception(n)]) for n in range(300)]
-        waiting += [journal.append_events([uplink(n)]) for n in range(512)]
-        waiting += [journal.advance_session(STATION, n) for n in range(300)]
+        waiting = [
+            journal.inbox.append([reception(n)], journal.sessions.mark(STATION, n)) for n in range(300)
+        ]
+        waiting += [
+            journal.inbox.append([reception(n)], journal.sessions.mark(OTHER_STATION, n)) for n in range(300)
+        ]
+        waiting += [journal.events.append([uplink(n)]) for n in range(512)]
+        waiting += [journal.sessions.advance(STATION, n) for n in range(300)]
         statements.clear()
     await defer.gatherResults([held.done, *waiting])
     # The end of the held group; begin, inbox, watermarks, events, commit.
@@ -68,62 +74,63 @@ async def test_a_commit_is_synchronous_with_the_disk(journal):
         return mode, cursor.execute("PRAGMA synchronous").fetchone()[0]
 
     full = 2
-    assert await journal.read(lambda cursor: cursor.execute("PRAGMA journal_mode").fetchone()[0]) == "wal"
-    assert (await journal.write(durability)) == ("wal", full)
+    mode = "PRAGMA journal_mode"
+    assert await journal.core.read(lambda cursor: cursor.execute(mode).fetchone()[0]) == "wal"
+    assert (await journal.core.change(durability)) == ("wal", full)
 
 
 async def test_a_change_that_raises_fails_alone(journal):
     with HeldWriter(journal):
-        before = journal.append_receptions(STATION, 1, [reception(1)])
-        wrong = journal.write(failing)
-        worse = journal.write(lambda cursor: cursor.execute("SELECT nonsense"))
-        after = journal.append_events([uplink(1)])
+        before = journal.inbox.append([reception(1)], journal.sessions.mark(STATION, 1))
+        wrong = journal.core.change(failing)
+        worse = journal.core.change(lambda cursor: cursor.execute("SELECT nonsense"))
+        after = journal.events.append([uplink(1)])
     with pytest.raises(Mischief):
         await wrong
     with pytest.raises(sqlite3.OperationalError):
         await worse
     assert (await before, await after) == (1, 1)
-    assert journal.get_setting("half") is None
-    assert len(journal.open_receptions()) == 1
+    assert (await journal.load()).facts.get("half") is None
+    assert len((await journal.load()).receptions) == 1
 
 
 async def test_rows_that_cannot_be_stored_fail_alone(journal):
     with HeldWriter(journal):
-        before = journal.append_receptions(STATION, 1, [reception(1)])
-        wrong = journal.append_receptions(STATION, 2**63, [reception(2)])
-        after = journal.append_receptions(STATION, 2, [reception(3)])
+        before = journal.inbox.append([reception(1)], journal.sessions.mark(STATION, 1))
+        wrong = journal.inbox.append([reception(2)], journal.sessions.mark(STATION, 2**63))
+        after = journal.inbox.append([reception(3)], journal.sessions.mark(STATION, 2))
     with pytest.raises(OverflowError):
         await wrong
     await before
     await after
-    stored = [r.packet_counter for _, receptions in journal.open_receptions() for r in receptions]
+    stored = [r.packet_counter for _, receptions in (await journal.load()).receptions for r in receptions]
     assert stored == [1, 3]
-    assert journal.pending == 0
+    assert journal.inbox.pending == 0
 
 
 async def test_a_failing_disk_fails_the_whole_group_and_the_next_tries_again(journal):
     with HeldWriter(journal):
-        receptions = journal.append_receptions(STATION, 1, [reception(1)])
-        full = journal.write(disk_full)
-        events = journal.append_events([uplink(1)])
+        receptions = journal.inbox.append([reception(1)], journal.sessions.mark(STATION, 1))
+        full = journal.core.change(disk_full)
+        events = journal.events.append([uplink(1)])
     for failed in (receptions, full, events):
         with pytest.raises(StorageError):
             await failed
-    assert (journal.pending, journal.last_seq, journal.open_receptions()) == (0, 0, [])
+    assert (journal.inbox.pending, journal.events.last_seq, (await journal.load()).receptions) == (0, 0, ())
     assert journal.statistics.failed_commits == 1
 
-    seq = await journal.append_events([uplink(2)])
-    assert [(s, e.packet_counter) for s, e in await journal.read_events(0, 10)] == [(seq, 2)]
+    seq = await journal.events.append([uplink(2)])
+    assert [(s, e.packet_counter) for s, e in await journal.events.read(0, 10)] == [(seq, 2)]
 
 
 async def test_a_failing_disk_is_logged_the_first_and_every_hundredth_time(journal):
     with capturedLogs() as logged:
         for _ in range(101):
             with pytest.raises(StorageError):
-                await journal.write(disk_full)
-        await journal.write(lambda cursor: None)
+                await journal.core.change(disk_full)
+        await journal.settled()
         with pytest.raises(StorageError):
-            await journal.write(disk_full)
+            await journal.core.change(disk_full)
     assert [entry["failures"] for entry in logged if "failures" in entry] == [1, 101, 1]
 
 
@@ -134,38 +141,38 @@ async def test_a_change_sees_what_was_submitted_before_it_and_nothing_later(jour
     with HeldWriter(journal):
         counts = []
         for _ in range(3):
-            journal.append_events([online()])
-            counts.append(journal.write(count))
+            journal.events.append([online()])
+            counts.append(journal.core.change(count))
     assert await defer.gatherResults(counts) == [1, 2, 3]
 
 
 async def test_the_reader_does_not_wait_for_the_writer(journal):
-    await journal.set_setting("colour", "blue")
+    await journal.tables.put([Fact(name="colour", value="blue")])
     with HeldWriter(journal):
-        journal.set_setting("colour", "red")
+        journal.tables.put([Fact(name="colour", value="red")])
         query = "SELECT value FROM setting WHERE name = 'colour'"
-        assert await journal.read(lambda cursor: cursor.execute(query).fetchone()[0]) == "blue"
+        assert await journal.core.read(lambda cursor: cursor.execute(query).fetchone()[0]) == "blue"
 
 
 async def test_the_reader_refuses_to_write(journal):
     with pytest.raises(StorageError):
-        await journal.read(lambda cursor: cursor.execute("DELETE FROM event"))
+        await journal.core.read(lambda cursor: cursor.execute("DELETE FROM event"))
 
 
 async def test_close_finishes_what_was_submitted(open_journal):
     journal = open_journal()
     with HeldWriter(journal):
-        stored = journal.append_events([uplink(7, SENSOR)])
+        stored = journal.events.append([uplink(7, SENSOR)])
         closed = journal.close()
         again = journal.close()
         with pytest.raises(StorageError):
-            await journal.append_events([uplink(8)])
+            await journal.events.append([uplink(8)])
     assert await stored == 1
     await closed
     await again
     await journal.close()
     with pytest.raises(StorageError):
-        await journal.read(lambda cursor: None)
+        await journal.core.read(lambda cursor: None)
 
     reopened = open_journal()
-    assert [event.packet_counter for _, event in await reopened.read_events(0, 10)] == [7]
+    assert [event.packet_counter for _, event in await reopened.events.read(0, 10)] == [7]

@@ -64,7 +64,7 @@ def test_settings_that_cannot_be(site: Site, change: object, code: str, field: s
 
 def audited(site: Site) -> list[tuple[str, str, str]]:
     """Action, target and detail, oldest first; all of ``mqtt``."""
-    reading = site.house.journal.read_audit(before=None, limit=100)
+    reading = site.house.journal.audit.read(before=None, limit=100)
     site.house.settle()
     entries = result_of(reading)
     assert {(entry.who, entry.address) for entry in entries} <= {("mqtt", "")}
@@ -100,7 +100,7 @@ def test_changes_of_settings_are_in_the_audit_log(site: Site) -> None:
 
 
 def test_what_cannot_be_kept_in_the_audit_log_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(site.house.journal, "append_audit", lambda entry: fail(StorageError("disk full")))
+    monkeypatch.setattr(site.house.journal.audit, "append", lambda entry: fail(StorageError("disk full")))
     site.ask("mioty/config/set", {"STATUS_INTERVAL": 60})
     [answer] = site.settings
     assert answer["error"] == {

@@ -93,7 +93,7 @@ def test_a_downlink_in_every_form_of_data(site: Site, data: object) -> None:
     site.ask(f"mioty/ep/{ONE}/dl", {"data": data, "ref": "d"})
     done = site.answers()[-1]
     assert (done.command, done.status, done.ref) == ("downlink", "done", "d")
-    [stored] = site.house.journal.load_downlink_counts().queued.values()
+    [stored] = site.house.journal.kept().downlinks.queued.values()
     assert stored == 1
     assert done.result == {"queId": 1, "state": "queued"}
     site.ask(f"mioty/ep/{ONE}/dl", {"revoke": 1})
@@ -192,7 +192,7 @@ def test_bad_input_is_told_and_changes_nothing(
     assert len(answer.command) <= 40
     assert KEY not in repr(answer)
     assert site.house.sensors_file.read_bytes() == before
-    assert site.house.journal.load_downlink_counts().last_queue_id == 0
+    assert site.house.journal.kept().downlinks.last_queue_id == 0
     assert not site.line.take(AttPrp)
 
 

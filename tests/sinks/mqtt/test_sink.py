@@ -42,7 +42,10 @@ class Center:
         self.states = [state("offline")]
         self.watchers: list[Any] = []
         self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
-        self.journal = SimpleNamespace(last_seq=0, look_back=lambda **_: succeed(([], 0)))
+        self.journal = SimpleNamespace(
+            events=SimpleNamespace(last_seq=0),
+            history=SimpleNamespace(look_back=lambda **_: succeed(([], 0))),
+        )
 
     def station_states(self) -> list[StationState]:
         return self.states

@@ -260,8 +260,8 @@ def test_a_kind_that_there_is_not_is_refused(web: WebHouse, path: str) -> None:
 
 
 def test_events_bring_names_and_are_found_by_them(web: WebHouse) -> None:
-    web.journal.store_station(
-        StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="Roof <1>")
+    web.journal.tables.put(
+        [StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="Roof <1>")]
     )
     web.settle()
     web.crash()

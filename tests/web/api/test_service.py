@@ -280,8 +280,8 @@ def test_a_search_of_the_journal_goes_on_where_it_stopped(
 def test_base_stations_and_their_history(web: WebHouse) -> None:
     from bssci.journal import StationRecord
 
-    web.journal.store_station(
-        StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="<script>")
+    web.journal.tables.put(
+        [StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="<script>")]
     )
     web.settle()
     web.crash()

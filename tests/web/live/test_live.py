@@ -114,7 +114,7 @@ def test_a_viewer_who_comes_back_gets_what_it_missed_once(web: WebHouse) -> None
 def test_a_viewer_who_was_away_for_long_is_told(web: WebHouse) -> None:
     web.happen(*(uplink(number) for number in range(600)))
     viewer = Viewer(web.browser("viewer"), "?since=1")
-    assert viewer.events()[1] == ("skipped", {"count": web.journal.last_seq - 1})
+    assert viewer.events()[1] == ("skipped", {"count": web.journal.events.last_seq - 1})
     viewer.connection.lose()
 
 
@@ -195,7 +195,7 @@ def test_what_went_by_unwanted_is_not_missed(web: WebHouse) -> None:
     last = web.happen(*(uplink(number) for number in range(600))) + 599
     web.advance(1)
     web.advance(live.KEEP_ALIVE)
-    assert viewer.ids() == [web.journal.last_seq - 600, last]
+    assert viewer.ids() == [web.journal.events.last_seq - 600, last]
     viewer.connection.lose()
     again = Viewer(browser, "?kind=station-state", **{"Last-Event-ID": str(last)})
     assert again.kinds() == ["hello"]
@@ -207,7 +207,7 @@ def test_a_ping_names_no_number_that_was_not_shown(web: WebHouse) -> None:
     web.crash()
     viewer = Viewer(web.browser("viewer"))
     web.advance(live.KEEP_ALIVE)
-    assert viewer.ids() == [web.journal.last_seq]
+    assert viewer.ids() == [web.journal.events.last_seq]
     viewer.connection.lose()
 
 
@@ -246,7 +246,7 @@ def test_what_is_too_much_while_the_past_is_read_is_told(
     monkeypatch.setattr(live, "MAX_HELD", 3)
     first, reading = web.happen(uplink(1), uplink(2)), Deferred[list[Any]]()
     web.advance(feed.PACE)
-    monkeypatch.setattr(web.journal, "read_events", lambda *_: reading)
+    monkeypatch.setattr(web.journal.events, "read", lambda *_: reading)
     viewer = Viewer(web.browser("viewer"), f"?since={first}")
     web.admin.context.hub.events([(first + 2 + number, uplink(3 + number)) for number in range(5)])
     web.admin.context.hub.skipped(10)
@@ -264,7 +264,7 @@ def test_a_stream_whose_past_cannot_be_read_is_broken_off(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure], error: Exception
 ) -> None:
     first = web.happen(uplink(1), uplink(2))
-    monkeypatch.setattr(web.journal, "read_events", lambda *_: fail(error))
+    monkeypatch.setattr(web.journal.events, "read", lambda *_: fail(error))
     viewer = Viewer(web.browser("viewer"), f"?since={first}")
     assert viewer.connection.transport.aborted
     assert viewer.kinds() == ["hello"] and b"disk full" not in viewer.connection.received

@@ -133,7 +133,7 @@ def test_where_a_sensor_is_attached_is_said_plainly(
     for letter in [*held, "F"]:
         done = "detached" if letter == "F" else "attached"
         told = Registration(end_point_eui=EUI(SENSOR), fingerprint=b"", state=done, at=EPOCH)
-        web.journal.store_registrations(station(letter), [told])
+        web.journal.sessions.store_registrations(station(letter), [told])
     web.settle()
     there = list(map(station, connected))
     monkeypatch.setattr(web.center.stations, "connected", lambda: there)

@@ -1,0 +1,60 @@
+"""Who did what."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from twisted.internet.defer import Deferred
+
+from bssci.journal.records import AuditEntry
+from bssci.journal.sqlite.core import Core
+
+MAX_AUDIT = 100_000
+"""entries; the oldest go"""
+
+
+class Audit:
+    """See :class:`bssci.journal.interface.Audit`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def append(self, entry: AuditEntry) -> Deferred[None]:
+        return self._core.change(lambda cursor: _insert(cursor, entry), after=())
+
+    def read(
+        self, *, before: int | None, limit: int, who: str = "", action: str = ""
+    ) -> Deferred[list[AuditEntry]]:
+        return self._core.read_after_writing(lambda cursor: _select(cursor, before, limit, who, action))
+
+
+def _insert(cursor: sqlite3.Cursor, entry: AuditEntry) -> None:
+    cursor.execute(
+        "INSERT INTO audit (at, who, address, action, target, detail) VALUES (?, ?, ?, ?, ?, ?)",
+        (entry.at, entry.who, entry.address, entry.action, entry.target, entry.detail),
+    )
+    cursor.execute("DELETE FROM audit WHERE seq <= (SELECT MAX(seq) FROM audit) - ?", (MAX_AUDIT,))
+
+
+def _select(
+    cursor: sqlite3.Cursor, before: int | None, limit: int, who: str, action: str
+) -> list[AuditEntry]:
+    conditions, values = ["1 = 1"], list[str | int]()
+    if before is not None:
+        conditions.append("seq < ?")
+        values.append(before)
+    if who:
+        conditions.append("who = ?")
+        values.append(who)
+    if action:
+        conditions.append("substr(action, 1, ?) = ?")
+        values += [len(action), action]
+    rows = cursor.execute(
+        "SELECT seq, at, who, address, action, target, detail FROM audit "
+        f"WHERE {' AND '.join(conditions)} ORDER BY seq DESC LIMIT ?",
+        (*values, limit),
+    ).fetchall()
+    return [
+        AuditEntry(seq=seq, at=at, who=name, address=address, action=did, target=target, detail=detail)
+        for seq, at, name, address, did, target, detail in rows
+    ]

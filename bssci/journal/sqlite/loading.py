@@ -1,0 +1,79 @@
+"""Everything that the service needs of the journal when it starts, in one look."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from bssci.journal.records import (
+    Activity,
+    Attachment,
+    Fact,
+    ListeningRecord,
+    Loaded,
+    PathRecord,
+    Silence,
+    StationRecord,
+    UnknownRecord,
+)
+from bssci.journal.sqlite.checkpoints import find_checkpoint
+from bssci.journal.sqlite.cursors import load_cursors
+from bssci.journal.sqlite.downlinks import count_downlinks
+from bssci.journal.sqlite.events import last_seq
+from bssci.journal.sqlite.history import last_status
+from bssci.journal.sqlite.inbox import load_receptions
+from bssci.journal.sqlite.sessions import load_sessions
+from bssci.journal.sqlite.tables import TABLES
+from bssci.model import EUI
+
+
+def load(cursor: sqlite3.Cursor) -> Loaded:
+    """Look."""
+    stations = TABLES[StationRecord].load(cursor)
+    statuses = {eui: last_status(cursor, eui) for eui in stations}
+    return Loaded(
+        stations=stations,
+        statuses={eui: status for eui, status in statuses.items() if status is not None},
+        sessions=load_sessions(cursor),
+        attachments=TABLES[Attachment].load(cursor),
+        activities=_activities(cursor),
+        silences=TABLES[Silence].load(cursor),
+        paths=TABLES[PathRecord].load(cursor),
+        paths_seq=_paths_seq(cursor),
+        listening=TABLES[ListeningRecord].load(cursor),
+        unknown=TABLES[UnknownRecord].load(cursor),
+        facts={fact.name: fact.value for fact in TABLES[Fact].load(cursor).values()},
+        cursors=load_cursors(cursor),
+        downlinks=count_downlinks(cursor),
+        receptions=load_receptions(cursor),
+        last_seq=last_seq(cursor),
+        last_event_at=_last_event_at(cursor),
+    )
+
+
+def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
+    """What is stored, and what the events tell that came after it."""
+    rows = cursor.execute(
+        "SELECT end_point_eui, MAX(last_seen_at), MAX(packet_counter), SUM(uplink_count) FROM ("
+        "SELECT end_point_eui, last_seen_at, packet_counter, uplink_count FROM sensor_activity "
+        "UNION ALL "
+        "SELECT end_point_eui, at, packet_counter, 1 FROM event WHERE kind = 'uplink' "
+        "AND seq > ?) AS every GROUP BY end_point_eui",
+        (find_checkpoint(cursor, Activity.TABLE) or 0,),
+    ).fetchall()
+    return {
+        eui: Activity(
+            end_point_eui=eui, last_seen_at=last_seen_at, packet_counter=counter, uplink_count=int(count)
+        )
+        for eui, last_seen_at, counter, count in rows
+    }
+
+
+def _paths_seq(cursor: sqlite3.Cursor) -> int:
+    """In a journal of an older release, that of the sensors' activity: it was stored as often."""
+    found = find_checkpoint(cursor, PathRecord.TABLE)
+    return found if found is not None else find_checkpoint(cursor, Activity.TABLE) or 0
+
+
+def _last_event_at(cursor: sqlite3.Cursor) -> float:
+    row = cursor.execute("SELECT at FROM event ORDER BY seq DESC LIMIT 1").fetchone()
+    return 0.0 if row is None else float(row[0])

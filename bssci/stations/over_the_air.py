@@ -89,8 +89,8 @@ class OverTheAirMessages:
         address = accepted.short_address if message.shAddr is None else None
         batch.answers.append(AttRsp(opId=message.opId, nwkSnKey=list(accepted.session_key), shAddr=address))
 
-    def complete_att(self, station: Station, request: Att) -> None:
-        self._requests.completed(eui_from_int(request.epEui), station.eui)
+    def complete_att(self, station: Station, end_point_eui: int) -> None:
+        self._requests.completed(eui_from_int(end_point_eui), station.eui)
 
     def handle_det(self, station: Station, message: Det, batch: Batch) -> None:
         request = DetachRequest(
@@ -102,8 +102,8 @@ class OverTheAirMessages:
         _decided(lambda: self._requests.detach(request), station, message, batch)
         batch.answers.append(DetRsp(opId=message.opId, sign=message.sign))
 
-    def complete_det(self, station: Station, request: Det) -> None:
-        self._requests.completed(eui_from_int(request.epEui), station.eui)
+    def complete_det(self, station: Station, end_point_eui: int) -> None:
+        self._requests.completed(eui_from_int(end_point_eui), station.eui)
 
 
 def _decided(decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: Batch) -> Accepted:

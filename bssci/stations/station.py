@@ -86,14 +86,16 @@ class Batch:
     """our last word on those, due when all of the above is on disk"""
     at_once: list[Message] = field(default_factory=list)
     """errors, and what else needs no disk"""
+    generation: int = 0
+    """of the session when the messages came: answers to an older one are void"""
 
 
 Handler = Callable[["Station", Any, Batch], None]
 """begins: station, the request, the batch it belongs to; may raise :class:`ProtocolError`"""
 Finisher = Callable[["Station", Any, Any, Batch], None]
 """ends: station, our request, the response or ``error``, the batch it belongs to"""
-Completer = Callable[["Station", Any], None]
-"""concludes: station, its request, of which it knows our answer or refusal"""
+Completer = Callable[["Station", int], None]
+"""concludes: station, ``epEui`` of its request, of which it knows our answer or refusal"""
 
 
 def command(message: type[Message]) -> str:
@@ -254,7 +256,7 @@ class Station:
         if session is None or link is None:
             return
         last_before = session.last_bs_op_id
-        batch = Batch()
+        batch = Batch(generation=session.generation)
         for message in messages:
             try:
                 if isinstance(message, ProtocolError):
@@ -263,9 +265,9 @@ class Station:
                 if isinstance(outcome, Requested):
                     self._begin(outcome.message, batch)
                 elif isinstance(outcome, Completed):
-                    completer = self._services.completers.get(type(outcome.request))
-                    if completer is not None:
-                        completer(self, outcome.request)
+                    completer = self._services.completers.get(outcome.kind)
+                    if completer is not None and outcome.epEui is not None:
+                        completer(self, outcome.epEui)
                 else:
                     self._end(outcome, batch)
             except ProtocolError as error:
@@ -328,17 +330,22 @@ class Station:
             self.log.failure("receptions left for the next start {bs_eui}", bs_eui=self.eui)
 
     def _answer(self, session: Session, link: Link, batch: Batch) -> None:
-        messages = [answer for answer in batch.answers if session.answer(answer)]
+        messages = [answer for answer in batch.answers if session.answer(answer, batch.generation)]
         self._send(session, link, messages + batch.completions)
 
     def _not_stored(self, session: Session, link: Link, batch: Batch, failure: Failure) -> None:
         """Tell the station to keep what we could not; what needs no disk is answered all the same."""
         messages: list[Message] = []
         for answer in batch.answers:
-            if not isinstance(answer, PingRsp):
-                messages.append(session.refuse(answer.opId, ErrorCode.EAGAIN, "cannot store now, try again"))
-            elif session.answer(answer):
-                messages.append(answer)
+            if isinstance(answer, PingRsp):
+                if session.answer(answer, batch.generation):
+                    messages.append(answer)
+                continue
+            refusal = session.refuse(
+                answer.opId, ErrorCode.EAGAIN, "cannot store now, try again", batch.generation
+            )
+            if refusal is not None:
+                messages.append(refusal)
         self._send(session, link, messages + batch.completions)
         self._services.refused(failure)
 

@@ -102,13 +102,12 @@ class Codec:
             mistyped field, 22 for a value out of range, 95 for an unknown command.
         :raises FramingError: if the payload begins no map of this connection's encoding.
         """
-        rules = self._rules
         try:
             message = self._strict(payload)
         except BROKEN:
             message = self._repaired(payload)
-            rules = WIDE_RULES
-        rule = rules.get(type(message))
+            return WIDE_RULES[type(message)](message)
+        rule = self._rules.get(type(message))
         return message if rule is None else rule(message)
 
     def _repaired(self, payload: bytes) -> Message:

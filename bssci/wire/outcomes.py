@@ -25,7 +25,10 @@ class Completed(Struct, frozen=True, gc=False):
     """The station knows our answer, or our refusal: its operation is over."""
 
     op_id: int
-    request: Request
+    kind: type[Request]
+    """of the message that began the operation"""
+    epEui: int | None
+    """of that message, where it had one"""
     completion: ClassVar[None] = None
 
 
@@ -33,7 +36,8 @@ class Cancelled(Struct, frozen=True, gc=False):
     """The station gave its own operation up with an error; ``Session.answer`` will decline a late answer."""
 
     op_id: int
-    request: Request
+    kind: type[Request]
+    """of the message that began the operation"""
     code: int
     message: str
     completion: ErrorAck
@@ -72,6 +76,8 @@ class Rejected(Struct, frozen=True, gc=False):
     """A message was not acceptable and costs itself only; the station is told."""
 
     completion: Error
+    command: str | None = None
+    """of the message, where it is known"""
 
 
 class Ignored(Struct, frozen=True, gc=False):

@@ -30,28 +30,54 @@ The session (connections, and ``con`` on them, are the caller's)::
 
     A con that may not resume replaces the session by a fresh one.
 
-Of the station's operations those before the answer and those after it are kept in a table each. Unanswered
-ones are bounded by an error (11). Of answered ones whose completion never comes the oldest is forgotten, so
-that a station that never completes anything is served all the same.
+Of the station's operations those before the answer and those after it are kept in a table each: their opId
+and kind, never their content. Unanswered ones are bounded by an error (11), in number and in the bytes that
+their messages occupy elsewhere until they are answered. Of answered ones whose completion never comes the
+oldest is forgotten, so that a station that never completes anything is served all the same.
+
+An answer takes time, and the connection may have been replaced meanwhile. The station has then begun the same
+operation again, with the same opId, and waits for the answer to that. So every connection is a *generation*,
+and what belongs to an earlier one changes nothing::
+
+    connection 1   ulData 7 -> (stored slowly ...)              answer(generation 1): declined
+    connection 2               con, resumed(); ulData 7 again -> stored -> answer(generation 2): sent
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
-from bssci.wire.messages import Completion, Con, Error, ErrorAck, Message, Request, Response
+from bssci.wire.messages import (
+    CLASSES,
+    Completion,
+    Con,
+    DlDataQue,
+    Error,
+    ErrorAck,
+    Message,
+    Request,
+    Response,
+)
 from bssci.wire.operations import CENTER_REQUESTS, OPERATION_OF, STATION_REQUESTS
 from bssci.wire.outcomes import Answered, Cancelled, Completed, Ignored, Outcome, Refused, Rejected, Requested
 from bssci.wire.version import parse_version
 
 DEFAULT_MAX_OPEN = 8192
 """operations, in each direction"""
+DEFAULT_MAX_BYTES = 32 * 1024 * 1024
+"""bytes of memory that the requests without an answer occupy, about, in each direction"""
+
+_REQUEST_SIZE = 3072
+"""bytes of a request in memory, with all that it holds but subpackets and downlinks"""
+_SUBPACKET_SIZE = 128
+"""bytes of a subpacket in memory: four floating-point numbers, each in a list"""
 
 AnyRequest = TypeVar("AnyRequest", bound=Request)
 
@@ -66,12 +92,32 @@ def encode_operation(request: Request) -> bytes:
 def decode_operation(stored: bytes) -> Request:
     """The request that ``encode_operation`` stored.
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is none, or damaged.
     """
-    request = _STORAGE.decode(stored)
+    try:
+        request = _STORAGE.decode(stored)
+    except ProtocolError as error:
+        raise ValueError(f"no operation: {error}") from error
     if not isinstance(request, Request):
         raise ValueError(f"{type(request).__name__} does not begin an operation")
     return request
+
+
+class _Begun(Struct, frozen=True, gc=False):
+    """An operation of the station, as far as it is remembered."""
+
+    kind: type[Request]
+    epEui: int | None
+    size: int
+    """bytes of its request in memory"""
+
+
+def _size(request: Request) -> int:
+    """About how many bytes of memory a request occupies."""
+    if type(request) is DlDataQue:
+        return _REQUEST_SIZE + sum(64 + 8 * len(entry) for entry in request.userData)
+    subpackets = getattr(request, "subpackets", None)
+    return _REQUEST_SIZE if subpackets is None else _REQUEST_SIZE + _SUBPACKET_SIZE * len(subpackets.snr)
 
 
 class SessionState(Enum):
@@ -83,6 +129,11 @@ class SessionState(Enum):
     """after a resume, until its first new one: also those that it has used before"""
 
 
+# Python 3.11 needs as long to look at a member of an enum as for a whole message otherwise.
+_RUNNING = SessionState.RUNNING
+_REISSUING = SessionState.REISSUING
+
+
 class Session:
     """The service center's side of a session; it outlives connections and, restored, the process.
 
@@ -92,7 +143,9 @@ class Session:
     :ivar version: as negotiated.
     :ivar last_bs_op_id: the last opId of the station that was seen; 0 = none.
     :ivar last_sc_op_id: the last opId that we issued; 0 = none.
-    :ivar open_requests: our operations without an answer, in the order of their issue.
+    :ivar open_requests: our operations without an answer, in the order of their issue; to be read only.
+    :ivar generation: counts the connections that went on with this session; ``answer`` and ``refuse`` want
+        the one on which the operation was received.
     """
 
     def __init__(
@@ -106,6 +159,7 @@ class Session:
         last_sc_op_id: int = 0,
         open_requests: Mapping[int, Request] | None = None,
         max_open: int = DEFAULT_MAX_OPEN,
+        max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
         self.bs_eui = bs_eui
         self.sn_bs_uuid = sn_bs_uuid
@@ -115,9 +169,13 @@ class Session:
         self.last_sc_op_id = last_sc_op_id
         self.open_requests: dict[int, Request] = dict(open_requests or {})
         self.max_open = max_open
-        self.state = SessionState.RUNNING
-        self._received: dict[int, Request] = {}
-        self._answered: dict[int, Request] = {}
+        self.max_bytes = max_bytes
+        self.state = _RUNNING
+        self.generation = 0
+        self._open_bytes = sum(map(_size, self.open_requests.values()))
+        self._received: dict[int, _Begun] = {}
+        self._received_bytes = 0
+        self._answered: dict[int, _Begun] = {}
 
     @classmethod
     def fresh(cls, con: Con, sn_sc_uuid: bytes, version: str) -> Session:
@@ -132,31 +190,45 @@ class Session:
     def issue(self, request: AnyRequest) -> AnyRequest:
         """Begin an operation: the request with its opId set, to be sent. Whatever opId it had is replaced.
 
-        :raises TooManyOperations: if ``max_open`` are open.
+        :raises TooManyOperations: if ``max_open`` are open, or those that are open occupy ``max_bytes``.
         :raises ValueError: if it is not ours to begin.
         """
         if type(request) not in CENTER_REQUESTS:
             raise ValueError(f"{_name(request)} is not begun by the service center")
         if len(self.open_requests) >= self.max_open:
             raise TooManyOperations(f"{self.max_open} operations are open")
+        size = _size(request)
+        if self._open_bytes + size > self.max_bytes:
+            raise TooManyOperations(f"the operations that are open occupy {self._open_bytes} bytes")
         op_id = self.last_sc_op_id - 1
         issued = msgspec.structs.replace(request, opId=op_id)
         self.last_sc_op_id = op_id
         self.open_requests[op_id] = issued
+        self._open_bytes += size
         return issued
 
     def abandon(self, op_ids: Iterable[int]) -> None:
         """Forget operations that were issued but never sent; their opIds are not used again."""
         for op_id in op_ids:
-            self.open_requests.pop(op_id, None)
+            self._close(op_id)
+
+    def _close(self, op_id: int) -> Request | None:
+        """End an operation of ours, if it is open."""
+        request = self.open_requests.pop(op_id, None)
+        if request is not None:
+            self._open_bytes -= _size(request)
+        return request
 
     def resumed(self) -> None:
         """A new connection goes on with this session: to be called before anything of it is received.
 
-        What the station had begun on the old connection it begins again.
+        What the station had begun on the old connection it begins again. What is still being done for the old
+        connection changes nothing any more.
         """
-        self.state = SessionState.REISSUING
+        self.state = _REISSUING
+        self.generation += 1
         self._received.clear()
+        self._received_bytes = 0
         self._answered.clear()
 
     def reissue(self) -> list[Request]:
@@ -165,18 +237,24 @@ class Session:
 
     # Operations that the station begins
 
-    def answer(self, response: Message) -> bool:
-        """An operation of the station is answered.
+    def answer(self, response: Message, generation: int) -> bool:
+        """End an operation of the station with a response.
 
-        :return: whether the station still waits for it; if not (cancelled, already refused, begun on an older
-            connection), the response must not be sent.
+        :param generation: ``generation`` at the time when the request was received.
+        :return: whether the station waits for the response; if not (cancelled, already refused, begun on an
+            older connection), it must not be sent.
         """
-        return self._end_waiting(response.opId)
+        return generation == self.generation and self._end_waiting(response.opId)
 
-    def refuse(self, op_id: int, code: int, message: str) -> Error:
-        """An operation of the station is refused: the error to send in place of the response."""
-        self._end_waiting(op_id)
-        return Error(opId=op_id, code=int(code), message=message)
+    def refuse(self, op_id: int, code: int, message: str, generation: int) -> Error | None:
+        """End an operation of the station with an error.
+
+        :param generation: ``generation`` at the time when the request was received.
+        :return: the error to send in place of the response; None if the station does not wait for it.
+        """
+        if generation == self.generation and self._end_waiting(op_id):
+            return Error(opId=op_id, code=int(code), message=message)
+        return None
 
     def reject(self, error: ProtocolError) -> Rejected | Refused:
         """A message could not be decoded, or ``receive`` or whoever handled it raised: what must be sent.
@@ -190,27 +268,26 @@ class Session:
         """
         op_id = error.op_id or 0
         answer = Error(opId=op_id, code=int(error.code), message=error.message)
-        request = self.open_requests.pop(op_id, None)
+        request = self._close(op_id)
         if request is not None:
             return Refused(request, answer, answer)
         if op_id == self.last_bs_op_id + 1:
-            self._advance(op_id)
+            self.last_bs_op_id = op_id
+            self.state = _RUNNING
+        begun = self._received.get(op_id)
         self._end_waiting(op_id)
-        return Rejected(answer)
+        return Rejected(answer, error.command or (None if begun is None else _command(begun.kind)))
 
     def _end_waiting(self, op_id: int) -> bool:
-        request = self._received.pop(op_id, None)
-        if request is None:
+        begun = self._received.pop(op_id, None)
+        if begun is None:
             return False
+        self._received_bytes -= begun.size
         answered = self._answered
-        answered[op_id] = request
+        answered[op_id] = begun
         if len(answered) > self.max_open:
             del answered[next(iter(answered))]
         return True
-
-    def _advance(self, op_id: int) -> None:
-        self.last_bs_op_id = op_id
-        self.state = SessionState.RUNNING
 
     # Messages
 
@@ -219,42 +296,37 @@ class Session:
 
         :raises ProtocolError: if it breaks the rules; give it to ``reject``. 71: an opId not above the last,
             a message that the station may not send or not now, a response that does not fit the request; 11:
-            more than ``max_open`` operations without an answer.
+            more than ``max_open`` operations, or ``max_bytes`` of them, without an answer.
         """
-        match message:
-            case Request():
-                return self._request(message)
-            case Completion():
-                return self._completion(message)
-            case Response():
-                return self._response(message)
-            case Error():
-                return self._error(message)
-            case _:
-                return self._error_ack(message.opId)
+        return _MEANING[type(message)](self, message)
 
     def _request(self, message: Request) -> Requested:
         op_id = message.opId
         again = op_id <= self.last_bs_op_id
         if not again:
-            self._advance(op_id)
-        elif self.state is SessionState.RUNNING or op_id <= 0 or op_id in self._received:
+            self.last_bs_op_id = op_id
+            self.state = _RUNNING
+        elif self.state is _RUNNING or op_id <= 0 or op_id in self._received:
             raise _wrong_order(message, f"opId {op_id} is not above {self.last_bs_op_id}, the last one")
         if type(message) not in STATION_REQUESTS:
             raise _wrong_order(message, "a base station cannot begin it in a session")
         if len(self._received) >= self.max_open:
-            raise ProtocolError(ErrorCode.EAGAIN, f"{self.max_open} operations are open, try again", op_id)
-        self._received[op_id] = message
+            raise _busy(message, f"{self.max_open} operations are open")
+        size = _size(message)
+        if self._received_bytes + size > self.max_bytes:
+            raise _busy(message, f"the operations that are open occupy {self._received_bytes} bytes")
+        self._received_bytes += size
+        self._received[op_id] = _Begun(type(message), getattr(message, "epEui", None), size)
         return Requested(message, again)
 
     def _completion(self, message: Completion) -> Completed | Ignored:
         op_id = message.opId
-        request = self._answered.get(op_id)
-        if request is not None:
-            if OPERATION_OF[type(request)] is not OPERATION_OF[type(message)]:
-                raise _wrong_order(message, f"does not complete {_name(request)}")
+        begun = self._answered.get(op_id)
+        if begun is not None:
+            if OPERATION_OF[begun.kind] is not OPERATION_OF[type(message)]:
+                raise _wrong_order(message, f"does not complete {_command(begun.kind)}")
             del self._answered[op_id]
-            return Completed(op_id, request)
+            return Completed(op_id, begun.kind, begun.epEui)
         if op_id in self._received or op_id in self.open_requests:
             raise _wrong_order(message, "completes an operation that was not answered")
         return Ignored(f"{_name(message)} {op_id} completes nothing that is open")
@@ -269,25 +341,44 @@ class Session:
         operation = OPERATION_OF[type(request)]
         if operation is not OPERATION_OF[type(message)]:
             raise _wrong_order(message, f"does not answer {_name(request)}")
-        del self.open_requests[op_id]
+        self._close(op_id)
         return Answered(request, message, operation.completion(opId=op_id))
 
     def _error(self, message: Error) -> Refused | Cancelled | Ignored:
         op_id = message.opId
         acknowledgement = ErrorAck(opId=op_id)
-        ours = self.open_requests.pop(op_id, None)
+        ours = self._close(op_id)
         if ours is not None:
             return Refused(ours, message, acknowledgement)
-        request = self._received.pop(op_id, None) or self._answered.pop(op_id, None)
-        if request is not None:
-            return Cancelled(op_id, request, message.code, message.message, acknowledgement)
+        begun = self._received.pop(op_id, None)
+        if begun is not None:
+            self._received_bytes -= begun.size
+        else:
+            begun = self._answered.pop(op_id, None)
+        if begun is not None:
+            return Cancelled(op_id, begun.kind, message.code, message.message, acknowledgement)
         return Ignored(f"error {message.code} for {op_id}, which is not open", acknowledgement)
 
-    def _error_ack(self, op_id: int) -> Completed | Ignored:
-        request = self._answered.pop(op_id, None)
-        if request is not None:
-            return Completed(op_id, request)
+    def _error_ack(self, message: ErrorAck) -> Completed | Ignored:
+        op_id = message.opId
+        begun = self._answered.pop(op_id, None)
+        if begun is not None:
+            return Completed(op_id, begun.kind, begun.epEui)
         return Ignored(f"errorAck {op_id} for which nobody waits")
+
+
+def _meaning(kind: type[Message]) -> Callable[[Session, Any], Outcome]:
+    if issubclass(kind, Request):
+        return Session._request
+    if issubclass(kind, Completion):
+        return Session._completion
+    if issubclass(kind, Response):
+        return Session._response
+    return Session._error if kind is Error else Session._error_ack
+
+
+_MEANING = {kind: _meaning(kind) for kind in CLASSES}
+"""How a session takes each kind of message. To look it up is several times faster than ``isinstance``."""
 
 
 def decide_resume(con: Con, known: Session | None, version: str) -> bool:
@@ -313,9 +404,18 @@ def _uuid(con: Con) -> bytes:
     return bytes(byte & 0xFF for byte in con.snBsUuid)
 
 
+def _command(kind: type[Message]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
 def _name(message: Message) -> str:
-    return str(message.__struct_config__.tag)
+    return _command(type(message))
 
 
 def _wrong_order(message: Message, reason: str) -> ProtocolError:
-    return ProtocolError(ErrorCode.EPROTO, f"{_name(message)}: {reason}", message.opId)
+    name = _name(message)
+    return ProtocolError(ErrorCode.EPROTO, f"{name}: {reason}", message.opId, name)
+
+
+def _busy(message: Message, reason: str) -> ProtocolError:
+    return ProtocolError(ErrorCode.EAGAIN, f"{reason}, try again", message.opId, _name(message))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.wire import connect, sample, uplink
 
 SC_UUID = bytes(range(100, 116))
 STATUS = m.Status(opId=0)
+EUI = uplink().epEui
 
 
 def session(**changes: Any) -> Session:
@@ -37,8 +39,8 @@ def refusal(peer: Session, message: Message) -> ProtocolError:
 def test_an_operation_of_the_station() -> None:
     peer = session()
     assert peer.receive(uplink(1)) == Requested(uplink(1), again=False)
-    assert peer.answer(m.UlDataRsp(opId=1))
-    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, uplink(1))
+    assert peer.answer(m.UlDataRsp(opId=1), peer.generation)
+    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, m.UlData, EUI)
     assert peer.last_bs_op_id == 1
     assert isinstance(peer.receive(m.UlDataCmp(opId=1)), Ignored)
 
@@ -48,10 +50,12 @@ def test_operations_interleave_in_both_directions() -> None:
     asked = peer.issue(STATUS)
     peer.receive(uplink(5))
     peer.receive(uplink(6))
-    assert peer.answer(m.UlDataRsp(opId=6)) and peer.answer(m.UlDataRsp(opId=5))
+    assert peer.answer(m.UlDataRsp(opId=6), peer.generation) and peer.answer(
+        m.UlDataRsp(opId=5), peer.generation
+    )
     assert peer.receive(m.StatusRsp(opId=-1)) == Answered(asked, m.StatusRsp(opId=-1), m.StatusCmp(opId=-1))
-    assert peer.receive(m.UlDataCmp(opId=5)) == Completed(5, uplink(5))
-    assert peer.receive(m.UlDataCmp(opId=6)) == Completed(6, uplink(6))
+    assert peer.receive(m.UlDataCmp(opId=5)) == Completed(5, m.UlData, EUI)
+    assert peer.receive(m.UlDataCmp(opId=6)) == Completed(6, m.UlData, EUI)
 
 
 @pytest.mark.parametrize("op_id", [7, 6, 1, 0, -1, -(1 << 63)])
@@ -88,9 +92,9 @@ def test_a_second_con_is_out_of_order() -> None:
 def test_a_refused_operation_waits_for_the_acknowledgement() -> None:
     peer = session()
     peer.receive(uplink(1))
-    assert peer.refuse(1, ErrorCode.EIO, "disk") == Error(opId=1, code=5, message="disk")
-    assert not peer.answer(m.UlDataRsp(opId=1))
-    assert peer.receive(ErrorAck(opId=1)) == Completed(1, uplink(1))
+    assert peer.refuse(1, ErrorCode.EIO, "disk", 0) == Error(opId=1, code=5, message="disk")
+    assert not peer.answer(m.UlDataRsp(opId=1), peer.generation)
+    assert peer.receive(ErrorAck(opId=1)) == Completed(1, m.UlData, EUI)
     assert isinstance(peer.receive(ErrorAck(opId=1)), Ignored)
 
 
@@ -99,27 +103,27 @@ def test_the_station_gives_its_operation_up(answered: bool) -> None:
     peer = session()
     peer.receive(uplink(1))
     if answered:
-        peer.answer(m.UlDataRsp(opId=1))
+        peer.answer(m.UlDataRsp(opId=1), peer.generation)
     outcome = peer.receive(Error(opId=1, code=22, message="no"))
-    assert outcome == Cancelled(1, uplink(1), 22, "no", ErrorAck(opId=1))
-    assert not peer.answer(m.UlDataRsp(opId=1))
+    assert outcome == Cancelled(1, m.UlData, 22, "no", ErrorAck(opId=1))
+    assert not peer.answer(m.UlDataRsp(opId=1), peer.generation)
 
 
 def test_a_completion_before_the_answer_is_out_of_order() -> None:
     peer = session()
     peer.receive(uplink(1))
     error = refusal(peer, m.UlDataCmp(opId=1))
-    assert error.code == ErrorCode.EPROTO
-    assert peer.reject(error) == Rejected(Error(opId=1, code=71, message=error.message))
-    assert not peer.answer(m.UlDataRsp(opId=1))
+    assert (error.code, error.command) == (ErrorCode.EPROTO, "ulDataCmp")
+    assert peer.reject(error) == Rejected(Error(opId=1, code=71, message=error.message), "ulDataCmp")
+    assert not peer.answer(m.UlDataRsp(opId=1), peer.generation)
 
 
 def test_a_completion_must_fit_its_operation() -> None:
     peer = session()
     peer.receive(uplink(1))
-    peer.answer(m.UlDataRsp(opId=1))
+    peer.answer(m.UlDataRsp(opId=1), peer.generation)
     assert refusal(peer, m.AttCmp(opId=1)).code == ErrorCode.EPROTO
-    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, uplink(1))
+    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, m.UlData, EUI)
 
 
 def test_unanswered_operations_are_bounded_and_the_rest_goes_on() -> None:
@@ -129,7 +133,7 @@ def test_unanswered_operations_are_bounded_and_the_rest_goes_on() -> None:
     error = refusal(peer, uplink(3))
     assert error.code == ErrorCode.EAGAIN
     assert isinstance(peer.reject(error), Rejected)
-    peer.answer(m.UlDataRsp(opId=1))
+    peer.answer(m.UlDataRsp(opId=1), peer.generation)
     assert peer.receive(uplink(4)) == Requested(uplink(4), again=False)
 
 
@@ -137,10 +141,106 @@ def test_a_station_that_never_completes_is_served_all_the_same() -> None:
     peer = session(max_open=2)
     for op_id in range(1, 5):
         peer.receive(uplink(op_id))
-        assert peer.answer(m.UlDataRsp(opId=op_id))
+        assert peer.answer(m.UlDataRsp(opId=op_id), peer.generation)
     assert isinstance(peer.receive(m.UlDataCmp(opId=2)), Ignored)
     assert isinstance(peer.receive(m.UlDataCmp(opId=3)), Completed)
     assert isinstance(peer.receive(m.UlDataCmp(opId=4)), Completed)
+
+
+# What a session remembers
+
+
+def test_the_content_of_an_operation_is_not_kept() -> None:
+    peer = session()
+    data = list(range(200))
+    before = sys.getrefcount(data)
+    peer.receive(uplink(1, userData=data))
+    assert sys.getrefcount(data) == before
+    peer.answer(m.UlDataRsp(opId=1), peer.generation)
+    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, m.UlData, EUI)
+
+
+def test_of_a_ping_no_sensor_is_remembered() -> None:
+    peer = session()
+    peer.receive(m.Ping(opId=1))
+    peer.answer(m.PingRsp(opId=1), peer.generation)
+    assert peer.receive(m.PingCmp(opId=1)) == Completed(1, m.Ping, None)
+
+
+def large(op_id: int) -> m.UlData:
+    levels = [1.5] * m.MAX_SUBPACKETS
+    return uplink(op_id, subpackets=m.Subpackets(snr=levels, rssi=levels, frequency=levels))
+
+
+def test_unanswered_operations_are_bounded_in_bytes() -> None:
+    peer = session(max_bytes=1_000_000)
+    taken = 0
+    while taken < 1000:
+        try:
+            peer.receive(large(taken + 1))
+        except ProtocolError as error:
+            assert (error.code, error.command) == (ErrorCode.EAGAIN, "ulData")
+            peer.reject(error)
+            break
+        taken += 1
+    assert 5 <= taken <= 10
+    peer.receive(uplink(taken + 2))  # a small one finds room
+    for op_id in range(1, taken + 3):
+        peer.answer(m.UlDataRsp(opId=op_id), peer.generation)
+    for op_id in range(taken + 3, taken + taken + 3):
+        assert isinstance(peer.receive(large(op_id)), Requested)
+
+
+@pytest.mark.parametrize("end", ["answer", "refuse", "reject", "error", "resumed"])
+def test_whatever_ends_an_operation_gives_its_bytes_back(end: str) -> None:
+    peer = session(max_bytes=200_000)
+    for number in range(1, 20):
+        assert isinstance(peer.receive(large(number)), Requested)
+        match end:
+            case "answer":
+                peer.answer(m.UlDataRsp(opId=number), peer.generation)
+            case "refuse":
+                peer.refuse(number, 11, "busy", peer.generation)
+            case "reject":
+                peer.reject(ProtocolError(ErrorCode.EIO, "internal error", number))
+            case "error":
+                peer.receive(Error(opId=number, code=22, message="no"))
+            case "resumed":
+                peer.resumed()
+
+
+def queued(entries: int) -> m.DlDataQue:
+    counters = list(range(entries))
+    return m.DlDataQue(
+        opId=0, epEui=1, queId=1, cntDepend=True, packetCnt=counters, userData=[[1] * 200] * entries
+    )
+
+
+@pytest.mark.parametrize("end", ["response", "error", "reject", "abandon"])
+def test_our_operations_are_bounded_in_bytes(end: str) -> None:
+    peer = session(max_bytes=200_000)
+    peer.issue(queued(64))
+    peer.issue(STATUS)
+    with pytest.raises(TooManyOperations, match="bytes"):
+        peer.issue(queued(64))
+    match end:
+        case "response":
+            peer.receive(m.DlDataQueRsp(opId=-1))
+        case "error":
+            peer.receive(Error(opId=-1, code=22, message="no"))
+        case "reject":
+            peer.reject(ProtocolError(ErrorCode.EINVAL, "no", -1))
+        case "abandon":
+            peer.abandon([-1])
+    assert peer.issue(queued(64)).opId == -3
+
+
+def test_a_restored_session_knows_how_much_is_open() -> None:
+    peer = session(max_bytes=200_000, last_sc_op_id=-1, open_requests={-1: queued(64)})
+    with pytest.raises(TooManyOperations, match="bytes"):
+        peer.issue(queued(64))
+    peer.receive(m.DlDataQueRsp(opId=-1))
+    peer.issue(queued(64))
 
 
 # Messages that are not acceptable
@@ -148,8 +248,8 @@ def test_a_station_that_never_completes_is_served_all_the_same() -> None:
 
 def test_the_next_op_id_of_an_unreadable_message_counts_as_seen() -> None:
     peer = session(last_bs_op_id=6)
-    outcome = peer.reject(ProtocolError(ErrorCode.EPROTO, "broken", 7))
-    assert outcome == Rejected(Error(opId=7, code=71, message="broken"))
+    outcome = peer.reject(ProtocolError(ErrorCode.EPROTO, "broken", 7, "ulData"))
+    assert outcome == Rejected(Error(opId=7, code=71, message="broken"), "ulData")
     assert peer.last_bs_op_id == 7
     assert isinstance(peer.receive(ErrorAck(opId=7)), Ignored)
 
@@ -177,7 +277,8 @@ def test_an_unusable_answer_ends_our_operation() -> None:
 def test_an_operation_that_nobody_handles_is_over() -> None:
     peer = session(max_open=1)
     peer.receive(uplink(1))
-    peer.reject(ProtocolError(ErrorCode.ENOTSUP, "no handler", 1))
+    told = peer.reject(ProtocolError(ErrorCode.ENOTSUP, "no handler", 1))
+    assert told == Rejected(Error(opId=1, code=95, message="no handler"), "ulData")
     assert peer.receive(uplink(2)) == Requested(uplink(2), again=False)
 
 
@@ -289,6 +390,12 @@ def test_only_requests_are_stored() -> None:
         decode_operation(encode_operation(ErrorAck(opId=1)))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("stored", [b"", b"\x00", b"\x81", encode_operation(STATUS)[:-1], b"{}", b"\x80"])
+def test_a_damaged_operation_is_no_operation(stored: bytes) -> None:
+    with pytest.raises(ValueError, match="no operation"):
+        decode_operation(stored)
+
+
 def test_the_station_issues_again_until_its_first_new_operation() -> None:
     peer = session(last_bs_op_id=9)
     peer.resumed()
@@ -304,7 +411,7 @@ def test_the_station_issues_again_until_its_first_new_operation() -> None:
 def test_a_completion_from_before_the_resume_completes_nothing() -> None:
     peer = session()
     peer.receive(uplink(1))
-    peer.answer(m.UlDataRsp(opId=1))
+    peer.answer(m.UlDataRsp(opId=1), peer.generation)
     peer.resumed()
     assert isinstance(peer.receive(m.UlDataCmp(opId=1)), Ignored)
 
@@ -327,10 +434,40 @@ def test_an_answer_from_before_the_resume_is_declined_once_only() -> None:
     peer = session()
     peer.receive(uplink(1))
     peer.resumed()
-    assert not peer.answer(m.UlDataRsp(opId=1))
+    assert not peer.answer(m.UlDataRsp(opId=1), peer.generation)
     assert peer.receive(uplink(1)) == Requested(uplink(1), again=True)
-    assert peer.answer(m.UlDataRsp(opId=1))
-    assert not peer.answer(m.UlDataRsp(opId=1))
+    assert peer.answer(m.UlDataRsp(opId=1), peer.generation)
+    assert not peer.answer(m.UlDataRsp(opId=1), peer.generation)
+
+
+def test_what_an_older_connection_finishes_leaves_the_repeated_operation_alone() -> None:
+    peer = session()
+    older = peer.generation
+    peer.receive(uplink(1))
+    peer.resumed()
+    peer.receive(uplink(1))
+    assert not peer.answer(m.UlDataRsp(opId=1), older)
+    assert peer.refuse(1, ErrorCode.EAGAIN, "try again", older) is None
+    assert peer.answer(m.UlDataRsp(opId=1), peer.generation)
+    assert peer.receive(m.UlDataCmp(opId=1)) == Completed(1, m.UlData, EUI)
+
+
+def test_an_older_connection_does_not_complete_what_a_newer_one_refused() -> None:
+    peer = session()
+    older = peer.generation
+    peer.receive(uplink(1))
+    peer.resumed()
+    peer.receive(uplink(1))
+    assert peer.refuse(1, ErrorCode.EAGAIN, "try again", peer.generation) is not None
+    assert not peer.answer(m.UlDataRsp(opId=1), older)
+    assert peer.receive(ErrorAck(opId=1)) == Completed(1, m.UlData, EUI)
+
+
+def test_what_is_over_cannot_be_refused() -> None:
+    peer = session()
+    peer.receive(uplink(1))
+    peer.receive(Error(opId=1, code=22, message="no"))
+    assert peer.refuse(1, ErrorCode.EAGAIN, "try again", peer.generation) is None
 
 
 KNOWN: dict[str, Any] = {
@@ -414,7 +551,7 @@ def test_no_sequence_of_messages_breaks_a_session(
             if isinstance(outcome, Requested):
                 assert outcome.again == (op_id <= highest)
                 if op_id % 2:
-                    assert peer.answer(m.UlDataRsp(opId=op_id))
+                    assert peer.answer(m.UlDataRsp(opId=op_id), peer.generation)
         assert peer.last_bs_op_id >= highest
         highest = peer.last_bs_op_id
         assert len(peer._received) <= 3 and len(peer._answered) <= 3

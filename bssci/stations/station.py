@@ -305,7 +305,8 @@ class Station:
             stored = journal.inbox.append(batch.receptions, mark)
             stored.addCallback(self._received, batch.receptions)
             waits.append(stored)
-        elif session.last_bs_op_id != last_before:
+        elif session.last_bs_op_id != last_before or batch.answers:
+            # What is begun again after a resume may be on its way to the disk: its answer waits behind it.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
         if batch.registrations:
             waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
+from bssci.journal import StorageError
 from bssci.model import StationStatus
+from bssci.model.attach_crypto import attach_signature
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import (
+    Att,
+    Det,
+    DlDataRes,
+    DlRxStat,
     Error,
     ErrorAck,
+    Message,
     Ping,
     PingRsp,
+    Request,
     Status,
     StatusCmp,
     StatusRsp,
     UlDataCmp,
     UlDataRsp,
+    VmUlData,
 )
+from bssci.wire.operations import OPERATION_OF, STATION_REQUESTS
 from bssci.wire.session import DEFAULT_MAX_OPEN
-from tests.support.center import STATION, House, Line
-from tests.support.wire import uplink
+from tests.support.center import KEY, STATION, House, Line, result_of, sensor_eui
+from tests.support.wire import connect, sample, uplink
 
 
 @pytest.fixture
@@ -190,3 +201,114 @@ def test_a_handler_that_raises_costs_its_message_only(
 def test_a_request_that_only_we_may_begin_is_refused(line: Line) -> None:
     line.say(Status(opId=1))
     assert [(error.opId, error.code) for error in line.take(Error)] == [(1, 71)]
+
+
+# Operations that are begun again, on a connection that goes on with the session
+
+
+SENSOR = int(sensor_eui(1), 16)
+_SIGNATURE = list(attach_signature(bytes.fromhex(KEY), SENSOR, 1))
+OF_A_STATION: list[Request] = [
+    uplink(9),
+    Ping(opId=9),
+    sample(Att, 9, epEui=SENSOR, attachCnt=1, sign=_SIGNATURE),
+    sample(Det, 9, epEui=SENSOR),
+    sample(DlDataRes, 9, epEui=SENSOR, txTime=1, packetCnt=1),
+    sample(DlRxStat, 9, epEui=SENSOR),
+    sample(VmUlData, 9),
+]
+"""One of each operation that a station begins."""
+
+
+def connect_again(old: Line) -> Line:
+    """A new connection of the same station, on which operations run, before anything is on disk."""
+    new = Line(old.house, old.eui)
+    stations = old.house.center.registry
+    assert old.station is not None
+    stations.lost(old, old.station, "cable cut")
+    new.station, answer = result_of(ensureDeferred(stations.admit(connect(bsEui=old.eui), new)))
+    assert answer.snResume
+    established = ensureDeferred(stations.established(new, new.station))
+    established.addErrback(lambda failure: failure.trap(StorageError))  # where the test's disk is full
+    return new
+
+
+def answers_to(line: Line, op_id: int) -> list[Message]:
+    return [message for message in line.sent if message.opId == op_id]
+
+
+def test_every_operation_of_a_station_is_tried() -> None:
+    assert {type(request) for request in OF_A_STATION} == STATION_REQUESTS
+
+
+@pytest.fixture
+def old(make_house) -> Line:
+    line = Line(make_house(sensors=1))
+    line.connect()
+    line.answer_everything()
+    line.sent.clear()
+    return line
+
+
+@pytest.mark.parametrize("request_", OF_A_STATION, ids=lambda request: type(request).__name__)
+def test_an_operation_begun_again_while_it_is_being_stored_is_answered_once(
+    old: Line, request_: Request
+) -> None:
+    old.give(request_)
+    new = connect_again(old)
+    new.give(request_)
+    assert answers_to(new, 9) == []
+    old.house.settle()
+    assert answers_to(old, 9) == []
+    [answer] = answers_to(new, 9)
+    assert type(answer) is OPERATION_OF[type(request_)].response
+
+
+@pytest.mark.parametrize("request_", OF_A_STATION, ids=lambda request: type(request).__name__)
+def test_an_operation_begun_again_after_it_was_stored_is_answered_once(old: Line, request_: Request) -> None:
+    old.give(request_)
+    new = connect_again(old)
+    old.house.settle()
+    new.say(request_)
+    assert answers_to(old, 9) == []
+    [answer] = answers_to(new, 9)
+    assert type(answer) is OPERATION_OF[type(request_)].response
+
+
+@pytest.mark.parametrize("request_", OF_A_STATION, ids=lambda request: type(request).__name__)
+def test_an_operation_that_is_refused_twice_is_told_once(old: Line, request_: Request) -> None:
+    old.give(request_)
+    new = connect_again(old)
+    new.give(request_)
+    old.house.journal.broken = True
+    old.house.settle()
+    old.house.journal.broken = False
+    assert answers_to(old, 9) == []
+    [answer] = answers_to(new, 9)
+    if isinstance(request_, Ping):
+        assert answer == PingRsp(opId=9)
+    else:
+        assert isinstance(answer, Error) and answer.code == ErrorCode.EAGAIN
+
+
+def test_an_uplink_that_the_old_connection_could_not_store_is_stored_for_the_new_one(old: Line) -> None:
+    old.give(uplink(9))
+    new = connect_again(old)
+    old.house.journal.broken = True
+    old.house.settle()
+    old.house.journal.broken = False
+    new.say(uplink(9))
+    assert answers_to(new, 9) == [UlDataRsp(opId=9)]
+    old.house.advance(3)
+    assert len(old.house.uplinks()) == 1
+
+
+def test_an_uplink_is_published_once_though_it_was_begun_thrice(old: Line) -> None:
+    lines = [old]
+    for _ in range(2):
+        lines[-1].give(uplink(9))
+        lines.append(connect_again(lines[-1]))
+    lines[-1].give(uplink(9))
+    old.house.advance(3)
+    assert [len(answers_to(line, 9)) for line in lines] == [0, 0, 1]
+    assert len(old.house.uplinks()) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack  # type: ignore[import-untyped]
 import msgspec
@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from bssci.wire.messages import Con, DlDataQue, DlDataRes, Message, StatusRsp, Subpackets, UlData
+
+Sampled = TypeVar("Sampled", bound=Message)
 
 
 def uplink(op_id: int = 1, **changes: Any) -> UlData:
@@ -112,12 +114,12 @@ def messages(kind: type[Message]) -> st.SearchStrategy[Message]:
     return st.fixed_dictionaries(fields).map(lambda values: kind(**_consistent(kind, values)))
 
 
-def sample(kind: type[Message], op_id: int) -> Message:
+def sample(kind: type[Sampled], op_id: int, **changes: Any) -> Sampled:
     """A message of a class with nothing but its mandatory fields."""
     declared = inspect.type_info(kind)
     assert isinstance(declared, inspect.StructType)
     fields = {field.name: _least(field.type) for field in declared.fields if field.required}
-    return kind(**(fields | {"opId": op_id}))
+    return kind(**(fields | {"opId": op_id} | changes))
 
 
 def _least(declared: inspect.Type) -> Any:

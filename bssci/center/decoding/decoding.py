@@ -6,7 +6,7 @@
                      sensor's decoder, else its typeEui, else the first that matches    |
                                 |                                                       |
                                 +-- fast: decoded at once ------------------------------+
-                                +-- slow (scripts): by a runner, which has its time ----+
+                                +-- slow (scripts): beside, and for a while only -------+
 
 What is kept is raw: nothing here changes the journal, and a new decoder applies to all that is delivered from
 then on.
@@ -35,66 +35,73 @@ REMEMBERED = 4096
 """messages whose readings are kept for the other sinks"""
 SLICE = 0.01
 """s of decoding, after which others have their turn"""
-PATIENCE = 0.25
-"""s that a batch waits for slow decoders in all"""
+PATIENCE = 0.3
+"""s that a batch waits for slow decoders in all; they should answer sooner of themselves"""
 LOG_EVERY = 100
 """faults of a decoder are logged the first time and every so many times"""
 
 
-class Job:
+class Request(NamedTuple):
     """A payload for a slow decoder."""
 
-    __slots__ = ("decoded", "parameters", "payload")
-
-    def __init__(self, payload: Payload, parameters: Mapping[str, Any]) -> None:
-        self.payload = payload
-        self.parameters = parameters
-        self.decoded: Decoded | None = None
-        """None until it is done"""
+    payload: Payload
+    parameters: Mapping[str, Any]
+    """``decoderParameters`` of the device"""
 
 
-class Runner(Protocol):
-    """Runs a decoder that may take its time, away from the reactor's thread."""
+class SlowDecoding(Protocol):
+    """Runs decoders that may take their time, away from the reactor's thread."""
 
-    def decode(self, jobs: Sequence[Job]) -> Deferred[None]:
-        """Fill in :attr:`Job.decoded` of each; fires in the reactor's thread when all are done. Never fails.
+    def decode(self, decoder: Any, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
+        """One answer for each request, in their order; never fails.
 
-        A job that the decoder takes too long for, or that there is no room for, is done with a failure.
+        What the decoder takes too long for, or has no room for, is answered with a failure.
         """
-
-    def stop(self) -> None:
-        """End: the decoder is not used any more."""
 
 
 class _Work:
-    """Jobs of one runner under way, and who waits for them."""
+    """Requests to one slow decoder under way, and who waits for them."""
 
-    def __init__(self, runner: Runner, jobs: Sequence[Job]) -> None:
-        self.done = False
+    def __init__(self, slow: SlowDecoding, decoder: Any, requests: Sequence[Request]) -> None:
+        self.answers: list[Decoded] | None = None
+        """None until they are there"""
         self._waiting: list[Callable[[], None]] = []
-        runner.decode(jobs).addBoth(self._finished)
+        slow.decode(decoder, requests).addCallback(self._answered)
 
-    def when_done(self, call: Callable[[], None]) -> None:
-        if self.done:
-            call()
-        else:
+    def when_answered(self, call: Callable[[], None]) -> None:
+        if self.answers is None:
             self._waiting.append(call)
+        else:
+            call()
 
-    def _finished(self, _: object) -> None:
-        self.done = True
+    def _answered(self, answers: list[Decoded]) -> None:
+        self.answers = answers
         waiting, self._waiting = self._waiting, []
         for call in waiting:
             call()
 
 
 class _Place(NamedTuple):
-    """A job of a batch and where its event stands there."""
+    """A request of a batch and where its event stands there."""
 
     number: int
     key: object
     wanted: Wanted
     decoder: Any
-    job: Job
+    request: Request
+
+
+class _Share(NamedTuple):
+    """A request in a work that is under way."""
+
+    wanted: Wanted
+    decoder: Any
+    work: _Work
+    number: int
+
+    @property
+    def answer(self) -> Decoded | None:
+        return None if self.work.answers is None else self.work.answers[self.number]
 
 
 class Decoding:
@@ -102,7 +109,7 @@ class Decoding:
 
     :param installed: decoders that are no files, in the order in which they are asked whether one matches.
     :param wanted: what the configuration says of a device, by its id.
-    :param runner_of: the runner of a decoder that must not run in the reactor's thread; None: it may.
+    :param slow: runs decoders that have an ``engine``: scripts. None: they run in the reactor's thread.
     :param seconds: a clock for measuring how long decoding takes.
     """
 
@@ -113,7 +120,7 @@ class Decoding:
         clock: Any,
         installed: Iterable[Any],
         wanted: Callable[[Device], Wanted],
-        runner_of: Callable[[Any], Runner | None] = lambda decoder: None,
+        slow: SlowDecoding | None = None,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.by_decoder = Tallies()
@@ -121,13 +128,11 @@ class Decoding:
         self._clock = clock
         self._installed = {decoder.name: decoder for decoder in installed}
         self._wanted = wanted
-        self._runner_of = runner_of
+        self._slow = slow
         self._seconds = seconds
-        self._runners: dict[int, Runner] = {}
-        """by id of the decoder, which lives as long"""
         self._faults: dict[str, int] = {}
         self._known: OrderedDict[object, tuple[Wanted, Decoded | None]] = OrderedDict()
-        self._under_way: dict[object, tuple[Wanted, Any, Job, _Work]] = {}
+        self._under_way: dict[object, _Share] = {}
         self._decoders: dict[str, Any] = {}
         self._by_type: dict[EUI, Any] = {}
         self.use(Library())
@@ -148,13 +153,6 @@ class Decoding:
                 self._by_type.setdefault(type_eui, decoder)
         self._known.clear()
         self._under_way.clear()
-        self._change_runners()
-
-    def stop(self) -> None:
-        """End what runs beside."""
-        for runner in self._runners.values():
-            runner.stop()
-        self._runners.clear()
 
     def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
         """The same events in their order, those with a payload with what became of it. Does not fail.
@@ -206,16 +204,12 @@ class Decoding:
                 await _later(self._clock)
                 began = self._seconds()
         if slow:
-            await self._wait_for(slow)
-            for place in slow:
-                decoded = place.job.decoded or failed(
-                    place.decoder, DecodeError("late", f"not done within {PATIENCE * 1000:.0f} ms")
-                )
+            for place, decoded in zip(slow, await self._decode_slow(slow), strict=True):
                 found[place.number] = msgspec.structs.replace(events[place.number], decoded=decoded)
         return found
 
     def _begin(self, index: int, key: object, event: AnyEvent, wanted: Wanted) -> _Place | Decoded | None:
-        """Decode, or say what is to be decoded by a runner."""
+        """Decode, or say what a slow decoder is to decode."""
         payload = payload_of(event, wanted.type_eui)
         try:
             decoder = self.choose(payload, wanted)
@@ -227,57 +221,70 @@ class Decoding:
             self._known[key] = wanted, None
             self._trim()
             return None
-        if id(decoder) in self._runners:
-            return _Place(index, key, wanted, decoder, Job(payload, wanted.parameters))
+        if self._slow is not None and hasattr(decoder, "engine"):
+            return _Place(index, key, wanted, decoder, Request(payload, wanted.parameters))
         decoded = run(decoder, payload, wanted.parameters, self._faulty)
         self._remember(key, wanted, decoded, payload, decoder)
         return decoded
 
-    async def _wait_for(self, places: list[_Place]) -> None:
-        """Until all jobs are done, or PATIENCE is over."""
-        works: list[_Work] = []
-        fresh: dict[int, list[_Place]] = {}
-        for number, place in enumerate(places):
+    async def _decode_slow(self, places: Sequence[_Place]) -> list[Decoded]:
+        """The answers, or after PATIENCE what is there of them."""
+        shares: list[_Share | None] = []
+        fresh: dict[int, list[int]] = {}
+        for at, place in enumerate(places):
             other = self._under_way.get(place.key)
-            if other is not None and other[0] == place.wanted and other[1] is place.decoder:
-                places[number] = place._replace(job=other[2])  # another sink asked for it just now
-                works.append(other[3])
-            else:
-                fresh.setdefault(id(place.decoder), []).append(place)
-        works.extend(self._send(mine) for mine in fresh.values())
-        left = {id(work) for work in works if not work.done}
-        if not left:
+            same = other is not None and other.wanted == place.wanted and other.decoder is place.decoder
+            shares.append(other if same else None)  # another sink asked for it just now
+            if not same:
+                fresh.setdefault(id(place.decoder), []).append(at)
+        for chosen in fresh.values():
+            mine = [places[at] for at in chosen]
+            for at, share in zip(chosen, self._send(mine), strict=True):
+                shares[at] = share
+        answers = [share for share in shares if share is not None]
+        await self._patience([share.work for share in answers])
+        return [
+            share.answer
+            or failed(share.decoder, DecodeError("late", f"not done within {PATIENCE * 1000:.0f} ms"))
+            for share in answers
+        ]
+
+    def _send(self, places: Sequence[_Place]) -> list[_Share]:
+        """Hand the requests of one decoder over."""
+        assert self._slow is not None  # a request is made only then
+        decoder = places[0].decoder
+        work = _Work(self._slow, decoder, [place.request for place in places])
+        shares = [_Share(place.wanted, decoder, work, number) for number, place in enumerate(places)]
+        for place, share in zip(places, shares, strict=True):
+            self._under_way[place.key] = share
+        work.when_answered(lambda: self._take_over(places, shares))
+        return shares
+
+    def _take_over(self, places: Sequence[_Place], shares: Sequence[_Share]) -> None:
+        """Keep what a slow decoder found; also if nobody waits any more."""
+        for place, share in zip(places, shares, strict=True):
+            if self._under_way.get(place.key) is not share or share.answer is None:
+                continue  # other decoders are used by now
+            del self._under_way[place.key]
+            self._remember(place.key, place.wanted, share.answer, place.request.payload, place.decoder)
+
+    async def _patience(self, works: Sequence[_Work]) -> None:
+        """Until all are answered, or PATIENCE is over."""
+        open_works = {id(work): work for work in works if work.answers is None}
+        if not open_works:
             return
         over: Deferred[None] = Deferred()
         timer = self._clock.callLater(PATIENCE, over.callback, None)
 
-        def done(work: _Work) -> None:
-            left.discard(id(work))
-            if not left and timer.active():
+        def answered(number: int) -> None:
+            del open_works[number]
+            if not open_works and timer.active():
                 timer.cancel()
                 over.callback(None)
 
-        for work in {id(work): work for work in works}.values():
-            if not work.done:
-                work.when_done(lambda work=work: done(work))  # type: ignore[misc]
+        for number, work in list(open_works.items()):
+            work.when_answered(lambda number=number: answered(number))  # type: ignore[misc]
         await over
-
-    def _send(self, places: Sequence[_Place]) -> _Work:
-        work = _Work(self._runners[id(places[0].decoder)], [place.job for place in places])
-        for place in places:
-            self._under_way[place.key] = place.wanted, place.decoder, place.job, work
-        work.when_done(lambda: self._take_over(places))
-        return work
-
-    def _take_over(self, places: Sequence[_Place]) -> None:
-        """Keep what a runner found; also if nobody waits any more."""
-        for place in places:
-            mine = self._under_way.get(place.key)
-            if mine is None or mine[2] is not place.job:
-                continue  # other decoders are used by now
-            del self._under_way[place.key]
-            if place.job.decoded is not None:
-                self._remember(place.key, place.wanted, place.job.decoded, place.job.payload, place.decoder)
 
     def _remember(
         self, key: object, wanted: Wanted, decoded: Decoded, payload: Payload, decoder: Any
@@ -304,16 +311,6 @@ class Decoding:
         count = self._faults[decoder.name] = self._faults.get(decoder.name, 0) + 1
         if count % LOG_EVERY == 1:
             self.log.failure("decoder faulty {decoder} {count}", decoder=label(decoder), count=count)
-
-    def _change_runners(self) -> None:
-        wanted = {id(decoder): decoder for decoder in self._decoders.values()}
-        for gone in self._runners.keys() - wanted.keys():
-            self._runners.pop(gone).stop()
-        for number, decoder in wanted.items():
-            if number not in self._runners:
-                runner = self._runner_of(decoder)
-                if runner is not None:
-                    self._runners[number] = runner
 
 
 def _later(clock: Any) -> Deferred[None]:

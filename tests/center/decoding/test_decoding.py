@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bssci.center.decoding.decoding import LOG_EVERY, PATIENCE, Decoding, Job, Runner
+from bssci.center.decoding.decoding import LOG_EVERY, PATIENCE, Decoding, Request
 from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.library import Library, build_library
@@ -70,33 +70,38 @@ class FakeDecoder:
         return [Reading("first", payload.data[0])] if self.answer is None else self.answer
 
 
-class FakeRunner:
-    """Does its jobs when told to."""
+class FakeScript(FakeDecoder):
+    """A decoder that is slow."""
+
+    def engine(self) -> None:
+        """What tells it from others."""
+
+
+class FakeThreads:
+    """Decodes when told to."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Sequence[Job], Deferred[None]]] = []
-        self.stopped = False
+        self.asked: list[tuple[Any, Sequence[Request], Deferred[list[Decoded]]]] = []
 
-    def decode(self, jobs: Sequence[Job]) -> Deferred[None]:
-        self.asked.append((jobs, Deferred()))
-        return self.asked[-1][1]
-
-    def stop(self) -> None:
-        self.stopped = True
+    def decode(self, decoder: Any, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
+        self.asked.append((decoder, requests, Deferred()))
+        return self.asked[-1][2]
 
     def finish(self, number: int = 0) -> None:
-        jobs, done = self.asked[number]
-        for job in jobs:
-            job.decoded = Decoded(decoder="slow@3", readings=(Reading("n", job.payload.data[0]),))
-        done.callback(None)
+        decoder, requests, done = self.asked[number]
+        label = f"{decoder.name}@{decoder.version}"
+        done.callback(
+            [
+                Decoded(decoder=label, readings=(Reading("n", request.payload.data[0]),))
+                for request in requests
+            ]
+        )
 
 
 class House:
     """Decoding with what it stands on."""
 
-    def __init__(
-        self, *installed: FakeDecoder, runner_of: Callable[[Any], Runner | None] | None = None
-    ) -> None:
+    def __init__(self, *installed: FakeDecoder, slow: FakeThreads | None = None) -> None:
         self.clock = Clock()
         self.wanted: dict[str, Wanted] = {}
         self.seconds: Iterator[float] = iter(lambda: 0.0, 1.0)
@@ -104,7 +109,7 @@ class House:
             self.clock,
             installed,
             lambda device: self.wanted.get(device, NOTHING_WANTED),
-            runner_of or (lambda decoder: None),
+            slow,
             lambda: next(self.seconds),
         )
 
@@ -262,12 +267,9 @@ class Slow:
     """A house with one slow decoder, for sensors, beside a fast one, for telegrams."""
 
     def __init__(self) -> None:
-        self.runner = FakeRunner()
-        slow = FakeDecoder("slow", ["uplink"])
+        self.threads = FakeThreads()
         self.house = House(
-            slow,
-            FakeDecoder("fast", ["telegram"]),
-            runner_of=lambda decoder: self.runner if decoder is slow else None,
+            FakeScript("slow", ["uplink"]), FakeDecoder("fast", ["telegram"]), slow=self.threads
         )
 
 
@@ -281,10 +283,10 @@ def test_a_slow_decoder_is_run_beside() -> None:
     slow = Slow()
     results = slow.house.start(uplink(1), TELEGRAM, uplink(2))
     assert results == []
-    slow.runner.finish()
+    slow.threads.finish()
     assert [told(event) for event in results[0]] == ["slow@3", "fast@3", "slow@3"]
     assert [told(event) for event in slow.house.start(uplink(2))[0]] == ["slow@3"]
-    assert len(slow.runner.asked) == 1
+    assert len(slow.threads.asked) == 1
     assert slow.house.clock.getDelayedCalls() == []
 
 
@@ -293,7 +295,7 @@ def test_nobody_waits_long_for_a_slow_decoder() -> None:
     results = slow.house.start(uplink(1), TELEGRAM)
     slow.house.clock.advance(PATIENCE)
     assert [told(event) for event in results[0]] == ["late", "fast@3"]
-    slow.runner.finish()  # for those who ask later
+    slow.threads.finish()  # for those who ask later
     assert [told(event) for event in slow.house.start(uplink(1))[0]] == ["slow@3"]
 
 
@@ -301,32 +303,25 @@ def test_two_sinks_that_ask_at_the_same_time_have_it_decoded_once() -> None:
     slow = Slow()
     first = slow.house.start(uplink(1))
     second = slow.house.start(uplink(1), uplink(2))
-    assert [len(jobs) for jobs, _ in slow.runner.asked] == [1, 1]
-    slow.runner.finish(1)
+    assert [len(requests) for _, requests, _ in slow.threads.asked] == [1, 1]
+    slow.threads.finish(1)
     assert second == []
-    slow.runner.finish(0)
+    slow.threads.finish(0)
     assert [told(event) for event in (*first[0], *second[0])] == ["slow@3"] * 3
 
 
-def test_a_runner_ends_with_its_decoder() -> None:
-    runners: dict[str, FakeRunner] = {}
+def test_what_a_decoder_of_before_says_is_not_what_the_one_of_now_says() -> None:
+    slow = Slow()
+    results = slow.house.start(uplink())
+    slow.house.decoding.use(library())
+    again = slow.house.start(uplink())
+    slow.threads.finish(0)
+    assert [told(event) for event in results[0]] == ["slow@3"]
+    assert again == []
+    slow.threads.finish(1)
+    assert [told(event) for event in again[0]] == ["slow@3"]
 
-    def runner_of(decoder: Any) -> FakeRunner:
-        return runners.setdefault(f"{decoder.name}@{decoder.version}", FakeRunner())
 
-    house = House(runner_of=runner_of)
-    house.decoding.use(library())
-    house.wanted[DEVICE] = Wanted(None, TYPE_EUI)
-    results = house.start(uplink())
-    house.decoding.use(library(BLUEPRINT.replace('"1"', '"2"')))
-    assert {name: runner.stopped for name, runner in runners.items()} == {
-        "thermometer@1": True,
-        "thermometer@2": False,
-    }
-    runners["thermometer@1"].finish()
-    assert len(results) == 1
-    house.start(uplink())
-    assert len(runners["thermometer@2"].asked) == 1, "what the old one said is not what the new one says"
-    house.decoding.stop()
-    assert runners["thermometer@2"].stopped
-    house.clock.advance(PATIENCE)
+def test_without_threads_a_script_runs_like_any_decoder() -> None:
+    house = House(FakeScript("slow", ["uplink"]))
+    assert house.decode(uplink()) == [Decoded(decoder="slow@3", readings=(Reading("first", 1),))]

@@ -79,7 +79,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     _row("flow", "m³/h", "flowrate volumeflow volumetricflow waterflow durchfluss"),
     _row("flow_temperature", "°C", "supplytemperature vorlauftemperatur forwardtemperature"),
     _row("return_temperature", "°C", "returntemp ruecklauftemperatur"),
-    _row("temperature_difference", "°C", "deltat temperaturedelta"),
+    _row("temperature_difference", "K", "deltat temperaturedelta difftemperature"),
     _row("energy", "kWh", "activeenergy totalenergy energytotal energyimport importenergy meterenergy"),
     _row("energy_export", "kWh", "exportenergy energyexported"),
     _row("reactive_energy", "kvarh"),

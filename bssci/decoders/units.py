@@ -36,6 +36,7 @@ _TO: dict[str, dict[str, Conversion]] = {
         "°F F degF fahrenheit ℉": Conversion(before=-32, multiplier=5, divisor=9),
         "K kelvin": Conversion(after=-273.15),
     },
+    "K": {"K kelvin °C C degC ℃": SAME, "°F F": _times(5, 9)},
     "%": {"% percent pct %RH %rH RH% % RH % r.F. % rel": SAME, "‰": _times(1, 10)},
     "hPa": {
         "hPa mbar hectopascal millibar": SAME,

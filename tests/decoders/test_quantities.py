@@ -14,6 +14,8 @@ from bssci.model import Reading
         ("temperature", "K", 293.15, Reading("temperature", 20.0, "°C")),
         ("temp_2", "°C", 4, Reading("temperature_2", 4, "°C")),
         ("co2_1", "ppm", 400, Reading("co2_1", 400, "ppm")),
+        ("delta_t", "°C", 5, Reading("temperature_difference", 5, "K")),
+        ("delta_t", "°F", 9, Reading("temperature_difference", 5.0, "K")),
         ("humidity", "%RH", 40, Reading("humidity", 40, "%")),
         ("Pressure", "Pa", 101_325, Reading("pressure", 1013.25, "hPa")),
         ("volume", "l", 123, Reading("volume", 0.123, "m³")),

@@ -140,7 +140,7 @@ class _Reader:
         return node
 
     def _line(self) -> int:
-        return bisect_right(self._lines, self._place - 1) + 1
+        return bisect_right(self._lines, self._place) + 1
 
     def _error(self, reason: str) -> DefinitionError:
         return DefinitionError(reason, self._line())

@@ -85,6 +85,16 @@ def test_of_a_file_that_became_wrong_the_version_before_is_used() -> None:
     assert build_library({}, before=third).decoders == {}
 
 
+def test_a_decoder_of_before_is_that_of_its_file_only() -> None:
+    def refuse(name: str, text: str) -> object:
+        raise ValueError("no")
+
+    first = build_library({"a.json": GOOD})
+    second = build_library({"a.js": GOOD}, {**JSON_KIND, ".js": refuse}, before=first)
+    assert second.decoders == {}
+    assert told(second) == ["a.js: no"]
+
+
 def test_a_fault_of_a_compiler_costs_the_file_only() -> None:
     def broken(name: str, text: str) -> object:
         raise RuntimeError("oh\nno")

@@ -92,14 +92,12 @@ class DecoderFolder:
 
     async def _put(self, file: str, text: str) -> Library:
         await self._run_in_thread(self._write, file, text)
-        self._signature = None
         return await self._load()
 
     async def _delete(self, file: str) -> Library:
         if file != os.path.basename(file) or not self._is_ours(file):
             raise FileNotFoundError(f"no decoder's file {file!r}")
         await self._run_in_thread((self.path / file).unlink)
-        self._signature = None
         return await self._load()
 
     def _look(self) -> None:

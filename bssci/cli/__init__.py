@@ -17,6 +17,10 @@ COMMANDS = {
     "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
     "user": ("bssci.cli.user", "accounts of the web admin"),
     "token": ("bssci.cli.token", "tokens for programs that use the API"),
+    "decoders": (
+        "bssci.cli.decoders",
+        "decoders: list them, run their examples, try a payload, import a file",
+    ),
     "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
     "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
     "demo": ("bssci.cli.demo", "the service with three simulated base stations"),

@@ -22,6 +22,8 @@ INTERVAL = 2.0
 FILE_MODE = 0o644
 """decoders are no secrets"""
 
+_EMPTY = Library()
+
 RunInThread = Callable[..., "Deferred[Any]"]
 Signature = Mapping[str, tuple[int, int, int]]
 """time of change in ns, size and inode of each file: differs whenever a file may"""
@@ -83,7 +85,9 @@ class DecoderFolder:
         return self._lock.run(lambda: ensureDeferred(self._delete(file)))
 
     async def _load(self) -> Library:
-        signature, library = await self._run_in_thread(self._read, self._signature, self.library)
+        signature, library = await self._run_in_thread(
+            read_folder, self.path, self._kinds, self._taken, self._signature, self.library
+        )
         if library is not self.library or self._signature is None:
             self._tell(library)
             self._signature, self.library = signature, library
@@ -95,7 +99,7 @@ class DecoderFolder:
         return await self._load()
 
     async def _delete(self, file: str) -> Library:
-        if file != os.path.basename(file) or not self._is_ours(file):
+        if file != os.path.basename(file) or not _is_ours(file, self._kinds):
             raise FileNotFoundError(f"no decoder's file {file!r}")
         await self._run_in_thread((self.path / file).unlink)
         return await self._load()
@@ -117,60 +121,8 @@ class DecoderFolder:
             if problem not in known:
                 self.log.warn("decoder file {problem}", problem=str(problem))
 
-    def _is_ours(self, file: str) -> bool:
-        return not file.startswith(".") and any(file.lower().endswith(ending) for ending in self._kinds)
-
-    # --- in a thread
-
-    def _read(self, before: Signature | None, library: Library) -> tuple[Signature, Library]:
-        """The same library, if nothing changed."""
-        try:
-            signature = self._listed()
-        except OSError as error:
-            trouble = Problem(file=str(self.path), reason=f"cannot be read: {error.strerror}", refused=False)
-            if library.problems == (trouble,):
-                return before or {}, library
-            return {}, msgspec.structs.replace(library, problems=(trouble,))
-        if signature == before:
-            return signature, library
-        texts: dict[str, str] = {}
-        problems: list[Problem] = []
-        for name in signature:
-            try:
-                texts[name] = self._text(name)
-            except OSError as error:
-                problems.append(Problem(file=name, reason=f"cannot be read: {error.strerror}"))
-            except ValueError as error:
-                problems.append(Problem(file=name, reason=str(error)))
-        built = build_library(texts, self._kinds, self._taken, library)
-        return signature, msgspec.structs.replace(built, problems=(*problems, *built.problems))
-
-    def _listed(self) -> Signature:
-        found: dict[str, tuple[int, int, int]] = {}
-        try:
-            names = sorted(filter(self._is_ours, os.listdir(self.path)))
-        except FileNotFoundError:
-            return found
-        for name in names[: MAX_FILES + 1]:
-            try:
-                status = os.stat(self.path / name)
-            except OSError:
-                continue  # it went while we looked
-            if stat.S_ISREG(status.st_mode):
-                found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
-        return found
-
-    def _text(self, name: str) -> str:
-        with open(self.path / name, "rb") as file:
-            data = file.read(MAX_CHARACTERS + 1)
-        if len(data) > MAX_CHARACTERS:
-            raise ValueError(f"has more than {MAX_CHARACTERS} bytes")
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
-
     def _write(self, file: str, text: str) -> None:
+        """In a thread."""
         check_file(file, text, self._kinds)
         name = file.rpartition(".")[0]
         if name in self._taken:
@@ -180,3 +132,67 @@ class DecoderFolder:
                 raise ValueError(f"{other} makes a decoder {name!r} already")
         self.path.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path / file, text.encode("utf-8"), FILE_MODE)
+
+
+def read_folder(
+    path: Path,
+    kinds: Mapping[str, Kind],
+    taken: Collection[str] = (),
+    before: Signature | None = None,
+    library: Library = _EMPTY,
+) -> tuple[Signature, Library]:
+    """Read and compile; the same library, if nothing changed since ``before``.
+
+    Blocks. While the folder itself cannot be read, its decoders stay as they were.
+    """
+    try:
+        signature = _listed(path, kinds)
+    except OSError as error:
+        trouble = Problem(file=str(path), reason=f"cannot be read: {error.strerror}", refused=False)
+        if library.problems == (trouble,):
+            return before or {}, library
+        return {}, msgspec.structs.replace(library, problems=(trouble,))
+    if signature == before:
+        return signature, library
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    for name in signature:
+        try:
+            texts[name] = _text(path / name)
+        except OSError as error:
+            problems.append(Problem(file=name, reason=f"cannot be read: {error.strerror}"))
+        except ValueError as error:
+            problems.append(Problem(file=name, reason=str(error)))
+    built = build_library(texts, kinds, taken, library)
+    return signature, msgspec.structs.replace(built, problems=(*problems, *built.problems))
+
+
+def _is_ours(file: str, kinds: Mapping[str, Kind]) -> bool:
+    return not file.startswith(".") and any(file.lower().endswith(ending) for ending in kinds)
+
+
+def _listed(path: Path, kinds: Mapping[str, Kind]) -> Signature:
+    found: dict[str, tuple[int, int, int]] = {}
+    try:
+        names = sorted(name for name in os.listdir(path) if _is_ours(name, kinds))
+    except FileNotFoundError:
+        return found
+    for name in names[: MAX_FILES + 1]:
+        try:
+            status = os.stat(path / name)
+        except OSError:
+            continue  # it went while we looked
+        if stat.S_ISREG(status.st_mode):
+            found[name] = (status.st_mtime_ns, status.st_size, status.st_ino)
+    return found
+
+
+def _text(path: Path) -> str:
+    with open(path, "rb") as file:
+        data = file.read(MAX_CHARACTERS + 1)
+    if len(data) > MAX_CHARACTERS:
+        raise ValueError(f"has more than {MAX_CHARACTERS} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bssci.cli import main
+
+GOOD = json.dumps(
+    {
+        "version": "1",
+        "meta": {"vendor": "Acme", "name": "Thermometer"},
+        "uplink": [{"payload": [{"name": "temp", "size": 8, "type": "int", "unit": "°C"}]}],
+        "examples": [{"payload": "15", "readings": {"temperature": 21}}],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DECODER_DIR", raising=False)
+    (tmp_path / "decoders").mkdir()
+    (tmp_path / "decoders" / "thermo.json").write_text(GOOD)
+    return tmp_path / "decoders"
+
+
+def test_every_decoder_is_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decoders", "list"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "thermo@1\tthermo.json\tAcme Thermometer" in said
+    assert "cayenne@1\tinstalled" in said
+    (folder / "broken.json").write_text("{")
+    assert main(["decoders", "list"]) == 1
+    assert capsys.readouterr().err == "problem: broken.json, line 1: the file ends too early\n"
+
+
+def test_examples_are_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decoders", "test"]) == 0
+    assert capsys.readouterr().out == "thermo@1: 1 of 1 examples are right\n"
+    (folder / "thermo.json").write_text(GOOD.replace("21", "22"))
+    assert main(["decoders", "test", "thermo"]) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "thermo@1: 0 of 1 examples are right",
+        "  line 1, 15: temperature: 22 expected, 21 read",
+    ]
+    assert main(["decoders", "test", "other"]) == 1
+    assert capsys.readouterr().err == "error: there is no file of a decoder 'other'\n"
+
+
+def test_a_payload_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decoders", "try", "thermo", "15"]) == 0
+    assert capsys.readouterr().out == "bits   0 to   7  temp = 0x15\ntemperature = 21 °C\n"
+    assert main(["decoders", "try", "cayenne", "01 67 00FF"]) == 0
+    assert capsys.readouterr().out == "temperature_1 = 25.5 °C\n"
+    assert main(["decoders", "try", str(folder / "thermo.json"), "1501"]) == 1
+    assert capsys.readouterr().err.startswith("error: too_long: byte 1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing", "15"], "there is no decoder 'nothing'; there are: "),
+        (["thermo", "1"], "must be bytes in hexadecimal digits"),
+        (["thermo", "15", "--parameters", "{"], "--parameters is no JSON"),
+        (["thermo", "15", "--parameters", "3"], "--parameters must be an object"),
+    ],
+)
+def test_what_cannot_be_tried(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decoders", "try", *arguments]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_file_is_imported(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other.json").write_text(GOOD)
+    assert main(["decoders", "--directory", "new", "import", "other.json"]) == 0
+    assert capsys.readouterr().out == "other@1: 1 of 1 examples are right\n"
+    assert (tmp_path / "new" / "other.json").read_text() == GOOD
+    (tmp_path / "broken.json").write_text("{")
+    assert main(["decoders", "import", "broken.json"]) == 1
+    assert capsys.readouterr().err == "error: line 1: the file ends too early\n"
+    (tmp_path / "cayenne.json").write_text(GOOD)
+    assert main(["decoders", "import", "cayenne.json"]) == 1
+    assert "built-in" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["thermo.json"]

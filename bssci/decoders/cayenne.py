@@ -14,6 +14,9 @@ from zope.interface import implementer
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
 from bssci.model import Reading
 
+MAX_BYTES = 1024
+"""of a payload; a mioty telegram has 245 at most"""
+
 
 class _Part(NamedTuple):
     name: str
@@ -93,6 +96,8 @@ class CayenneDecoder:
         """The readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
         if not payload.data:
             raise DecodeError("empty", "the payload is empty")
+        if len(payload.data) > MAX_BYTES:
+            raise DecodeError("too_long", f"byte {MAX_BYTES}: no payload that is read has more")
         found: dict[str, Reading] = {}
         for place, channel, number in _entries(payload.data):
             for reading in _readings(payload.data, place, channel, number):

@@ -35,13 +35,11 @@ from bssci.decoders.commented_json import Node, parse
 from bssci.decoders.examples import Example, read_examples
 from bssci.decoders.expressions import Evaluate
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
-from bssci.decoders.layouts import DECIMALS, FieldTrace, Layout, Step, Taken, settled
+from bssci.decoders.layouts import DECIMALS, MAX_BYTES, FieldTrace, Layout, Step, Taken, settled
 from bssci.decoders.quantities import MAX_NAME, Rule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
 MAX_POINTS = 1000
-MAX_BYTES = 4096
-"""of a payload"""
 MAX_DECIMALS = 18
 
 _ENCODING = re.compile(r"(u?int)(8|16|24|32|40|48|56|64)|float(16|32|64)|boolean|bool|string|hex")

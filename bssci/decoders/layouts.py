@@ -16,6 +16,8 @@ from bssci.model import Reading
 
 DECIMALS = 10
 """of computed values: 22.1, not 22.099999999999966"""
+MAX_BYTES = 4096
+"""of a payload; a mioty telegram has 245 at most"""
 _LARGEST = 2**64
 
 
@@ -114,6 +116,8 @@ class Layout:
         """
         if self.encrypted:
             raise DecodeError("encrypted", f"format {self.number} is encrypted (crypto {self.encrypted})")
+        if len(data) > MAX_BYTES:
+            raise DecodeError("too_long", f"byte {MAX_BYTES}: no payload that is read has more")
         readings = self._read_bits(data, values, taken)
         if self.virtual:
             self._compute_virtual(values, readings)

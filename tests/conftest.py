@@ -29,6 +29,8 @@ WHOLE = ("browser", "e2e")
 """folders of tests with the whole service"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
 """what no unit test uses, by the names of Python's audit events"""
+TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
+"""where `make timescaledb` installs it"""
 _parts_used: list[str] = []
 
 
@@ -83,6 +85,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("needs mosquitto: apt-get install mosquitto mosquitto-clients")
     if item.get_closest_marker("postgres") and not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
         pytest.skip("needs PostgreSQL: apt-get install postgresql")
+    if item.get_closest_marker("timescaledb") and not TIMESCALEDB.is_dir():
+        pytest.skip("needs TimescaleDB: make timescaledb (which needs node and npm)")
 
 
 @pytest.fixture

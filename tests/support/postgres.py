@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -39,6 +40,8 @@ _OPTIONS = {
     "timezone": "America/St_Johns",  # half an hour off, so that nobody relies on UTC
     "max_wal_size": "512MB",
 }
+STARTING = 20
+"""s that a server may take to start or to end"""
 _numbers = count(1)
 
 
@@ -66,6 +69,7 @@ class Cluster:
         self._programs = found
         self.folder = folder or Path(tempfile.mkdtemp(prefix="bssci-pg-"))
         self._data = self.folder / "data"
+        self._server: Any = None
         self._options = _OPTIONS | dict(options or {})
         if os.geteuid() == 0:
             shutil.chown(self.folder, _USER)
@@ -80,19 +84,41 @@ class Cluster:
         return str(self.folder)
 
     def start(self) -> None:
-        self._call("pg_ctl", "-w", "-s", "-l", str(self.folder / "log"), "start")
+        # A child of ours: one of pg_ctl's would become a zombie when it is killed, and block the next start.
+        log = (self.folder / "log").open("ab")
+        with log:
+            self._server = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data], user=self._uid(), stdout=log, stderr=log
+            )  # fmt: skip
+        deadline = time.monotonic() + STARTING
+        while True:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                assert self._server.poll() is None and time.monotonic() < deadline, (
+                    "PostgreSQL does not start"
+                )
+                time.sleep(0.01)
+            else:
+                return
 
     def stop(self) -> None:
         """End it as an administrator does in a hurry: it disconnects everybody."""
-        self._call("pg_ctl", "-w", "-s", "-m", "fast", "stop")
+        self._end(signal.SIGINT)
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out."""
-        for process in self.processes():
+        os.kill(self._server.pid, signal.SIGSTOP)  # so that it starts nothing meanwhile
+        children = self.processes()[1:]
+        for process in children:
             os.kill(process, signal.SIGKILL)
-        while self.processes():
-            pass
-        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        self._end(signal.SIGKILL)
+        while any(map(_lives, children)):
+            time.sleep(0.01)
+
+    def _end(self, how: signal.Signals) -> None:
+        self._server.send_signal(how)
+        self._server.wait(STARTING)
 
     def freeze(self) -> None:
         """Let it answer nobody, though its sockets stay open."""
@@ -104,8 +130,7 @@ class Cluster:
             os.kill(process, signal.SIGCONT)
 
     def remove(self) -> None:
-        if (self._data / "postmaster.pid").exists():
-            self.thaw()
+        if self.processes():
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -117,28 +142,41 @@ class Cluster:
     def connect(self, database: str = "postgres") -> psycopg.Connection[Any]:
         return psycopg.connect(host=self.host, dbname=database, user=self.user, autocommit=True)
 
-    def create_database(self) -> Database:
+    def create_database(self, tablespace: str = "pg_default") -> Database:
         database = Database(self, f"test_{next(_numbers)}")
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {database.name}")
+            connection.execute(f"CREATE DATABASE {database.name} TABLESPACE {tablespace}".encode())
         return database
 
     def processes(self) -> list[int]:
-        """The server, and what it started."""
-        try:
-            first = int((self._data / "postmaster.pid").read_text().split()[0])
-            children = Path(f"/proc/{first}/task/{first}/children").read_text()
-        except (OSError, ValueError, IndexError):
+        """The server, and what it started; none if it does not run."""
+        if self._server is None or self._server.poll() is not None:
             return []
+        first = self._server.pid
+        children = Path(f"/proc/{first}/task/{first}/children").read_text()
         return [first, *map(int, children.split())]
 
     def _call(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), "-D", str(self._data), *arguments]
-        # By its number and not with runuser, which would stay between us and the server.
-        user = pwd.getpwnam(_USER).pw_uid if os.geteuid() == 0 else None
         subprocess.run(
-            command, check=True, user=user, cwd=self.folder, stdout=subprocess.DEVNULL, timeout=20
-        )  # fmt: skip
+            [self._programs / program, "-D", self._data, *arguments],
+            check=True,
+            user=self._uid(),
+            cwd=self.folder,
+            stdout=subprocess.DEVNULL,
+            timeout=STARTING,
+        )
+
+    @staticmethod
+    def _uid() -> int | None:
+        return pwd.getpwnam(_USER).pw_uid if os.geteuid() == 0 else None
+
+
+def _lives(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 class Database:
@@ -150,12 +188,13 @@ class Database:
 
     def settings(self, **changes: Any) -> PostgresSettings:
         """Settings of a sink that writes to it; without a pause between batches."""
-        return settings(
-            POSTGRES_HOST=self.cluster.host,
-            POSTGRES_DB=self.name,
-            POSTGRES_USER=self.cluster.user,
-            **{"POSTGRES_BATCH_TIMEOUT": 0.0} | changes,
-        )
+        values = {
+            "POSTGRES_HOST": self.cluster.host,
+            "POSTGRES_DB": self.name,
+            "POSTGRES_USER": self.cluster.user,
+            "POSTGRES_BATCH_TIMEOUT": 0.0,
+        }
+        return settings(**values | changes)
 
     def query(self, statement: str, *values: Any) -> list[Any]:
         """All rows; of one column, its values."""

@@ -16,7 +16,6 @@ from bssci.sinks.postgres.settings import PostgresSettings
 CONNECT_TIMEOUT = 8
 """s for each address of the server"""
 _PARAMETERS: dict[str, Any] = {
-    "connect_timeout": CONNECT_TIMEOUT,
     "application_name": "bssci",
     "client_encoding": "UTF8",
     "keepalives_idle": 30,
@@ -51,6 +50,10 @@ def connect(settings: PostgresSettings) -> Connection[Any]:
     """
     parameters = settings.connection()
     try:
-        return psycopg.connect(**(_PARAMETERS | parameters), autocommit=True, prepare_threshold=None)
+        return psycopg.connect(
+            **(_PARAMETERS | {"connect_timeout": CONNECT_TIMEOUT} | parameters),
+            autocommit=True,
+            prepare_threshold=None,
+        )
     except (psycopg.Error, OSError, ValueError) as error:
         raise PostgresError(explain(error, parameters)) from None

@@ -23,6 +23,7 @@ COMPRESS_AFTER = 14
 """days: later than most of what comes late, for writing to what is compressed is slow"""
 LATE = 3
 """days before the end of retention that aggregates are refreshed no more, for the readings must be there"""
+_TABLE: LiteralString = "(quote_ident(hypertable_schema) || '.' || quote_ident(hypertable_name))::regclass"
 _HOURLY: LiteralString = """
     CREATE MATERIALIZED VIEW IF NOT EXISTS timescale_hourly
     WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
@@ -78,8 +79,7 @@ def in_use(connection: Connection[Any]) -> set[str]:
     if all(_is_hypertable(connection, table) for table in TABLES):
         had.add(HYPERTABLES)
     jobs = connection.execute(
-        "SELECT proc_name FROM timescaledb_information.jobs"
-        " WHERE format('%%I.%%I', hypertable_schema, hypertable_name)::regclass = 'reading'::regclass"
+        "SELECT proc_name FROM timescaledb_information.jobs WHERE " + _TABLE + " = 'reading'::regclass"
     ).fetchall()
     procedures = {str(name) for (name,) in jobs}
     if procedures & {"policy_compression", "policy_columnstore"}:
@@ -144,8 +144,7 @@ def _hypertables(connection: Connection[Any]) -> None:
 
 def _is_hypertable(connection: Connection[Any], table: str) -> bool:
     row = connection.execute(
-        "SELECT FROM timescaledb_information.hypertables h"
-        " WHERE format('%%I.%%I', h.hypertable_schema, h.hypertable_name)::regclass = %s::regclass",
+        "SELECT FROM timescaledb_information.hypertables WHERE " + _TABLE + " = %s::regclass",
         (table,),
     ).fetchone()
     return row is not None
@@ -160,8 +159,9 @@ def _compression(connection: Connection[Any]) -> None:
     )
     for table, statement in zip(TABLES, statements, strict=True):
         row = connection.execute(
-            "SELECT h.compression_enabled FROM timescaledb_information.hypertables h"
-            " WHERE format('%%I.%%I', h.hypertable_schema, h.hypertable_name)::regclass = %s::regclass",
+            "SELECT compression_enabled FROM timescaledb_information.hypertables WHERE "
+            + _TABLE
+            + " = %s::regclass",
             (table,),
         ).fetchone()
         if row and not row[0]:
@@ -190,6 +190,12 @@ def _aggregates(connection: Connection[Any], reading_days: int) -> None:
             "SELECT add_continuous_aggregate_policy(%s::regclass, start_offset => %s::interval,"
             " end_offset => %s::interval, schedule_interval => %s::interval)",
             (name, start, end, every),
+        )
+    connection.execute("SELECT remove_retention_policy('timescale_hourly', if_exists => true)")
+    if reading_days:
+        connection.execute(
+            "SELECT add_retention_policy('timescale_hourly', drop_after => make_interval(days => %s))",
+            (reading_days,),
         )
     for statement in _VIEWS:
         connection.execute(statement)

@@ -33,6 +33,10 @@ _INSTEAD = {
     timescale.AGGREGATES: "hourly and daily values are made by the sink",
     timescale.RETENTION: "what is too old is deleted by the sink",
 }
+_MAY_WRITE = (
+    "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'UPDATE')"
+    " AND has_table_privilege(%s, 'DELETE')"
+)
 Finding = tuple[str, str]
 
 
@@ -96,7 +100,7 @@ def _tables(connection: Connection[Any], schema: str) -> Iterator[Finding]:
         name = sql.Identifier(schema, table).as_string(connection)
         if _one(connection, "SELECT to_regclass(%s) IS NULL", name):
             yield "error", f"postgres: the table {table} is missing"
-        elif not _one(connection, "SELECT has_table_privilege(%s, 'INSERT, UPDATE, DELETE')", name):
+        elif not _one(connection, _MAY_WRITE, name, name, name):
             yield "error", f"postgres: the user may not write to the table {table}: GRANT it"
 
 

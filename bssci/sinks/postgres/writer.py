@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 import psycopg
@@ -23,7 +22,7 @@ from bssci.sinks.postgres.settings import COPY
 from bssci.sinks.postgres.staging import STAGES, Stage
 from bssci.sinks.postgres.texts import clean, to_safe_json
 
-ROWS_AN_INSERT = 50
+ROWS_AN_INSERT, CHARACTERS_AN_INSERT = 50, 16_000
 """a server that cannot do COPY may not like long statements either"""
 _KNOWN = """
     SELECT received_at, id FROM stage_raw
@@ -217,9 +216,23 @@ def _copy(cursor: Cursor[Any], stage: Stage, rows: Iterable[Sequence[Any]]) -> N
 
 
 def _insert(cursor: Cursor[Any], stage: Stage, rows: Iterable[Sequence[Any]]) -> None:
-    each = iter(rows)
-    while chunk := list(islice(each, ROWS_AN_INSERT)):
+    for chunk in _chunks(rows):
         cursor.execute(stage.insert(len(chunk)), [value for row in chunk for value in row])
+
+
+def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Rows that one INSERT takes; at least one."""
+    chunk: list[Sequence[Any]] = []
+    size = 0
+    for row in rows:
+        length = sum(len(value) for value in row if isinstance(value, (str, bytes)))
+        if chunk and (len(chunk) == ROWS_AN_INSERT or size + length > CHARACTERS_AN_INSERT):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(row)
+        size += length
+    if chunk:
+        yield chunk
 
 
 def _set_aside(cursor: Cursor[Any], asides: Iterable[Aside]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -94,6 +94,20 @@ def build(factory: Any, settings: Settings, texts: Mapping[str, str], center: An
     except Invalid as error:
         raise SinkError(f"sink {factory.name} is incomplete: {error}".replace("\n", " ")) from error
     return sink
+
+
+def check(factory: Any, settings: Settings, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What a sink says about its settings and the other side, if it can: lines with ok, warning or error.
+
+    :param texts: as for :func:`build`.
+    """
+    offered = getattr(factory, "check", None)
+    if offered is None:
+        return
+    try:
+        yield from offered(_values(factory.settings, settings, texts))
+    except ValueError as error:
+        yield "error", f"sink {factory.name}: {error}"
 
 
 def build_decoders(settings: Settings, texts: Mapping[str, str]) -> tuple[list[Any], list[str]]:

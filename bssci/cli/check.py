@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.serialization import Encoding
+from dotenv import dotenv_values
 
 from bssci import extensions as discovery
 from bssci.center.devices import endpoints
@@ -28,7 +29,8 @@ from bssci.web.tls import WebFiles
 class Finding(NamedTuple):
     """One line of the report."""
 
-    level: Literal["ok", "warning", "error"]
+    level: str
+    """ok, warning or error"""
     message: str
 
 
@@ -50,7 +52,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     """All that can be said without starting the service; nothing more if the settings are wrong."""
     try:
         chosen, _, warnings = settings.load({}, environ, env_file, discovery.own_setting_names())
-        discovery.choose(discovery.discover(), chosen.sinks)
+        factories = discovery.choose(discovery.discover(), chosen.sinks)
     except settings.SettingsError as error:
         yield Finding("error", str(error))
         return
@@ -68,6 +70,10 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _listening(chosen)
     if "mqtt" in chosen.sinks:
         yield _broker(chosen)
+    texts = {name: value or "" for name, value in dotenv_values(env_file, interpolate=False).items()}
+    for factory in factories:
+        for level, message in discovery.check(factory, chosen, texts | dict(environ)):
+            yield Finding(level, message)
 
 
 def _certificates(chosen: Settings) -> Iterator[Finding]:

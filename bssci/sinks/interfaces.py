@@ -56,7 +56,12 @@ class ISink(Interface):
 
 
 class ISinkFactory(Interface):
-    """Makes a sink. A module in ``bssci.plugins`` offers an object that provides this."""
+    """Makes a sink. A module in ``bssci.plugins`` offers an object that provides this.
+
+    It may have a method ``check(settings)`` as well, for ``bssci check``. It is given what
+    :meth:`build` is given, and yields lines for people, each after its level ok, warning or
+    error: ``("error", "no such server")``. It may take a few seconds, and changes nothing.
+    """
 
     name = Attribute("how SINKS names it: lower-case letters, digits, ``_`` and ``-``; unique")
     description = Attribute("one line for people")

@@ -213,3 +213,21 @@ def test_ports_of_the_running_service_are_its_own(
         thread.join()
     assert (status, bad) == (0, [])
     assert "ok: ports: the service is running and has them" in good
+
+
+def test_a_sink_says_what_it_finds(
+    capsys: pytest.CaptureFixture[str], directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SINKS", "log,postgres")
+    with (directory / ".env").open("a") as file:
+        file.write(f"POSTGRES_HOST={directory}\nPOSTGRES_PASSWORD=not-to-be-told\n")
+    status, _, bad = report(capsys)
+    assert status == 1
+    (line,) = bad
+    assert line.startswith("error: postgres: ") and "No such file" in line and "not-to-be-told" not in line
+    monkeypatch.setenv("POSTGRES_PORT", "none")
+    status, _, bad = report(capsys)
+    assert (status, bad) == (
+        1,
+        ["error: sink postgres: POSTGRES_PORT: a whole number from 1 to 65535 is allowed"],
+    )

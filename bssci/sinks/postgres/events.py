@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from bssci.model import EUI, Event, Sensor, StationState, StationStatus, Telegram, Uplink, VariableMacUplink
+from bssci.model.event_json import event_json
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
 from bssci.sinks.postgres.telegrams import telegram_rows, uplink_rows, variable_mac_rows
 from bssci.sinks.postgres.texts import clean, shown, to_json, to_safe_json
@@ -79,9 +80,9 @@ def _id(event: Event) -> str:
 def _happening(event: Event, rows: EventRows) -> None:
     eui = getattr(event, "end_point_eui", None)
     gateway = getattr(event, "base_station_eui", None)
-    body = msgspec.to_builtins(event)
-    kind = str(body.pop("kind", type(event).__name__))
-    for name in ("at", "end_point_eui", "base_station_eui"):
+    body = event_json(event)
+    kind = body.pop("kind")
+    for name in ("timestamp", "sensor_eui", "base_station_eui"):
         body.pop(name, None)
     device = f"mioty:{eui}" if eui else None
     rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))

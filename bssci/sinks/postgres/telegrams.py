@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from bssci.decoders.wireless_mbus import link_address
+import msgspec
+
 from bssci.model import Decoded, Reading, Sensor, Telegram, Uplink, VariableMacUplink
-from bssci.sinks.mqtt.payloads import uplink as uplink_payload
-from bssci.sinks.mqtt.variable_mac import variable_mac_uplink as variable_mac_payload
+from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
 from bssci.sinks.postgres.rows import (
     Aside,
     DecodedMark,
@@ -21,6 +21,7 @@ from bssci.sinks.postgres.rows import (
 from bssci.sinks.postgres.texts import TextError, check, clean, shown, to_json, to_safe_json
 from bssci.sinks.postgres.times import measured
 
+T = TypeVar("T", Uplink, VariableMacUplink, Telegram)
 OWN_SOURCE = "bssci"
 """``raw.source`` of what base stations heard"""
 EXACT = 1 << 53
@@ -43,22 +44,16 @@ def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
     rows.stations = [reception.base_station_eui for reception in event.receptions]
     time = measured(event.at, [best.rx_time / 1e9])
     _add_readings(rows, event.decoded, time, best.base_station_eui, None)
-    payload = uplink_payload(event)[1]
-    _add_raw(rows, best.base_station_eui, OWN_SOURCE, payload, event.decoded, event.payload)
+    _add_raw(rows, best.base_station_eui, OWN_SOURCE, uplink_json, event)
 
 
 def variable_mac_rows(event: VariableMacUplink, rows: EventRows) -> None:
-    sender = link_address(event.payload)
-    if sender is None:
-        device = f"vm:{event.base_station_eui}"
-    else:
-        device = f"wmbus:{sender.manufacturer}{sender.identification}"
-    rows.devices.append(DeviceFacts(device, device.partition(":")[0], rows.at))
+    device = f"vm:{event.base_station_eui}"
+    rows.devices.append(DeviceFacts(device, "vm", rows.at))
     rows.gateways.append(GatewayFacts(event.base_station_eui, "station", rows.at))
     time = measured(event.at, [event.system_time / 1e9])
     _add_readings(rows, event.decoded, time, event.base_station_eui, None)
-    payload = variable_mac_payload(event)[1]
-    _add_raw(rows, event.base_station_eui, OWN_SOURCE, payload, event.decoded, event.payload)
+    _add_raw(rows, event.base_station_eui, OWN_SOURCE, variable_mac_json, event)
 
 
 def telegram_rows(event: Telegram, rows: EventRows) -> None:
@@ -75,34 +70,24 @@ def telegram_rows(event: Telegram, rows: EventRows) -> None:
     rows.gateways.append(gateway)
     time = measured(event.at, [event.device_time, event.gateway_time])
     _add_readings(rows, event.decoded, time, event.gateway, _topic(event.envelope))
-    payload: dict[str, Any] = {
-        "id": event.id,
-        "device": event.device,
-        "gateway": event.gateway,
-        "source": event.source,
-        "timestamp": event.at,
-        "data": list(event.payload),
-    }
-    reported = {"deviceTime": event.device_time, "gatewayTime": event.gateway_time, "rssi": event.rssi}
-    payload |= {name: value for name, value in reported.items() if value is not None}
-    if event.envelope:
-        payload["envelope"] = event.envelope
-    _add_raw(rows, event.gateway, event.source, payload, event.decoded, event.payload)
+    _add_raw(rows, event.gateway, event.source, telegram_json, event)
 
 
 def _add_raw(
-    rows: EventRows, gateway: str, source: str, payload: dict[str, Any], decoded: Decoded | None, data: bytes
+    rows: EventRows, gateway: str, source: str, build: Callable[[T], dict[str, Any]], event: T
 ) -> None:
-    if decoded is not None and "decoder" not in payload:
-        payload["decoder"] = decoded.decoder
-        if decoded.failure is not None:
-            payload["decodeError"] = {"code": decoded.failure.code, "message": decoded.failure.message}
     try:
-        text = to_json(payload)
+        text = to_json(build(event))
     except (TextError, TypeError) as error:
-        rows.asides.append(Aside(rows.at, rows.id, f"raw: {error}", to_safe_json(payload)))
-        return
-    rows.raw.append(RawRow(rows.at, rows.id, rows.devices[0].id, gateway, source, text, data))
+        # What a decoder made of it is no reason to lose what was received.
+        bare = msgspec.structs.replace(event, decoded=None)
+        try:
+            text = to_json(build(bare))
+        except (TextError, TypeError):
+            rows.asides.append(Aside(rows.at, rows.id, f"raw: {error}", to_safe_json(event)))
+            return
+    device = rows.devices[0].id
+    rows.raw.append(RawRow(rows.at, rows.id, device, gateway, source, text, event.payload))
 
 
 def _add_readings(

@@ -24,10 +24,12 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci import extensions as discovery
 from bssci.center import ServiceCenter
+from bssci.center.access import Access
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
 from bssci.journal import Journal, JournalError, StorageError, open_journal
+from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings, SettingsError
 from bssci.sinks.pump import Pump
@@ -128,12 +130,16 @@ class BssciService(Service):
             settings.station_identity,
         )
         for factory in factories:
-            sink = discovery.build(factory, settings, self._texts, self.center)
+            sink = discovery.build(
+                factory, settings, self._texts, Access(self.center, Asker(factory.name, factory.name))
+            )
             cursor = loaded.cursors.get(factory.name)
             if cursor is None:
                 cursor = loaded.last_seq
                 self.journal.cursors.move(factory.name, cursor)
-            self._pumps.append(Pump(reactor, self.journal, factory.name, sink, cursor, time.time))
+            pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time)
+            self._pumps.append(pump)
+            self.center.deliveries.add(pump)
         self._listen()
         if settings.web_port:
             self.web = self._open_web()
@@ -182,9 +188,6 @@ class BssciService(Service):
 
     def startService(self) -> None:
         """Serve."""
-        self.center.queue_statistics = self._queue_statistics
-        self.center.delivered_seq = self._delivered_seq
-        self.center.deliveries = self._deliveries
         self.center.start()
         self.tls.start()
         for pump in self._pumps:
@@ -234,34 +237,10 @@ class BssciService(Service):
         self.log.warn("stopped before all was done {error}", error=failure.getErrorMessage())
 
     def _reload(self) -> None:
-        ensureDeferred(self.center.reload_sensors()).addErrback(
+        ensureDeferred(self.center.commands.reload_sensors(Asker("SIGHUP", "signal"))).addErrback(
             lambda failure: self.log.error("sensors not reloaded {error}", error=failure.getErrorMessage())
         )
         self.tls.check()
-
-    def _queue_statistics(self) -> dict[str, dict[str, Any]]:
-        return {
-            pump.name: {
-                "queued": statistics.queued,
-                "oldest_seconds": statistics.oldest_seconds,
-                "delivered": statistics.delivered,
-                "failed": statistics.failed,
-                "failing": statistics.failing,
-                "trouble": statistics.trouble,
-                "set_aside": statistics.set_aside,
-                "set_aside_reason": statistics.set_aside_reason,
-                "rate": statistics.rate,
-            }
-            for pump in self._pumps
-            for statistics in [pump.statistics()]
-        }
-
-    def _deliveries(self) -> dict[str, list[tuple[int, float]]]:
-        return {pump.name: pump.taken() for pump in self._pumps}
-
-    def _delivered_seq(self) -> int:
-        assert self.journal is not None
-        return min((pump.cursor for pump in self._pumps), default=self.journal.events.last_seq)
 
 
 def wait_for(reactor: Any, deferred: Deferred[None]) -> None:

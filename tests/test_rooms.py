@@ -148,7 +148,7 @@ UNFINISHED = {
     "bssci.sinks.mqtt.plugin",
 }  # fmt: skip
 HIDING = {
-    "bssci.center.devices.reports", "bssci.service",
+    "bssci.service",
     "bssci.simulator.storm", "bssci.web.context", "bssci.web.http.routing",
 }  # fmt: skip
 

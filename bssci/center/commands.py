@@ -1,16 +1,22 @@
-"""Commands on sensors: each in its turn for a sensor, with the outcome at every base station."""
+"""Every command, whoever gives it: checked, put in the audit log, done in its turn for a sensor.
+
+A change is in the audit log before it is made, so that none is made that the log does not know of. If it
+fails after that, a second entry says so. A queued downlink gets its number by being stored, so its
+entry follows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.center.attachments.attachments import Attachments
+from bssci.center.audit import Audit
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import Downlinks
@@ -18,98 +24,295 @@ from bssci.center.silence.silence import Silence
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import StorageError
-from bssci.model import EUI, Sensor
-from bssci.model.commands import CommandError, Outcomes
+from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
+from bssci.model.commands import Asker, CommandError, Outcomes
+from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
+from bssci.settings.table import changeable
+from bssci.stations.directory import Stations
+from bssci.stations.variable_mac import VariableMac, run_variable_mac
+
+MAX_NAMED = 20
+"""sensors that an entry of the audit log names"""
+BROKER = frozenset({"MQTT_BROKER", "MQTT_PORT", "MQTT_TLS", "MQTT_CA_FILE"})
+"""settings that say who the broker is"""
+
+T = TypeVar("T")
 
 
-class SensorCommands:
-    """Part of the service center."""
+class Commands:
+    """The one door for changes.
+
+    :param now: Unix seconds.
+    """
 
     log = Logger()
-    now: Callable[[], float]
-    sensors: Sensors
-    attachments: Attachments
-    silence: Silence
-    paths: Paths
-    downlinks: Downlinks
-    _turns: Turns
 
-    async def attach(self, euis: Sequence[EUI]) -> Outcomes:
+    def __init__(
+        self,
+        *,
+        audit: Audit,
+        turns: Turns,
+        sensors: Sensors,
+        attachments: Attachments,
+        silence: Silence,
+        paths: Paths,
+        downlinks: Downlinks,
+        stations: Stations,
+        variable_mac: VariableMac,
+        configuration: Configuration,
+        now: Callable[[], float],
+    ) -> None:
+        self._audit = audit
+        self._turns = turns
+        self._sensors = sensors
+        self._attachments = attachments
+        self._silence = silence
+        self._paths = paths
+        self._downlinks = downlinks
+        self._stations = stations
+        self._variable_mac = variable_mac
+        self._configuration = configuration
+        self._now = now
+
+    # sensors: attaching
+
+    async def attach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
         """Attach sensors everywhere, whatever stations hold already.
 
         :return: when the connected stations have answered, or after 30 s.
         :raises CommandError: ``unknown_sensor``, nothing is attached then.
         """
-        return await self._in_turn(euis, lambda: self._attach(euis))
+        return await self._in_turn(euis, lambda: self._attach(euis, by))
 
-    async def _attach(self, euis: Sequence[EUI]) -> Outcomes:
-        self._check_known(euis)
-        self.silence.attached(euis, self.now())
-        return await self.attachments.attach(euis, at=self.now())
+    async def _attach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+        self.check_known(euis)
+        async with self._recorded(by, "sensor.attach", *_named(euis)):
+            self._silence.attached(euis, self._now())
+            return await self._attachments.attach(euis, at=self._now())
 
-    async def detach(self, euis: Sequence[EUI]) -> Outcomes:
+    async def detach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
         """Detach sensors everywhere; they stay configured. See :meth:`attach`."""
-        return await self._in_turn(euis, lambda: self._detach(euis))
+        return await self._in_turn(euis, lambda: self._detach(euis, by))
 
-    async def _detach(self, euis: Sequence[EUI]) -> Outcomes:
-        self._check_known(euis)
-        return await self.attachments.detach(euis, at=self.now())
+    async def _detach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+        self.check_known(euis)
+        async with self._recorded(by, "sensor.detach", *_named(euis)):
+            return await self._attachments.detach(euis, at=self._now())
 
-    async def configure(self, sensors: Sequence[Sensor], *, again: bool = True) -> Outcomes:
-        """Add sensors to endpoints.json, or change those that are there, and attach them everywhere.
+    # sensors: configuring
 
-        :param again: also those that are attached, and are to stations as they were.
+    async def configure(self, sensor: Sensor, by: Asker, *, again: bool = True) -> Outcomes:
+        """Add a sensor to endpoints.json, or change it there, and attach it everywhere.
+
+        :param again: also if it is attached, and is to stations as it was.
         :raises CommandError: ``conflict``: somebody else changed the file, or ``unavailable``: it cannot
             be written; nothing changed. ``unavailable`` also if only what follows cannot be recorded,
             which the message says: stations are told all the same.
         """
+        return await self._in_turn([sensor.eui], lambda: self._configure_one(sensor, by, again))
+
+    async def _configure_one(self, sensor: Sensor, by: Asker, again: bool) -> Outcomes:
+        before = self._sensors.get(sensor.eui)
+        action, detail = "sensor.add", sensor.name
+        if before is not None:
+            action, detail = "sensor.update", ", ".join(changed_fields(before, sensor))
+        async with self._recorded(by, action, sensor.eui, detail):
+            return await self._configure([sensor], again)
+
+    async def import_(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
+        """Add or change many sensors, all or none, and attach those that stations must be told of.
+
+        :raises CommandError: as :meth:`configure`.
+        """
         euis = [sensor.eui for sensor in sensors]
-        return await self._in_turn(euis, lambda: self._configure(sensors, again))
+        return await self._in_turn(euis, lambda: self._import(sensors, by))
+
+    async def _import(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
+        different = [sensor.eui for sensor in sensors if self._sensors.get(sensor.eui) != sensor]
+        added = sum(eui not in self._sensors for eui in different)
+        text = f"{added} added, {len(different) - added} changed"
+        async with self._recorded(by, "sensor.import", "", _naming(text, different)):
+            return await self._configure(sensors, again=False)
 
     async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
         euis = [sensor.eui for sensor in sensors]
-        also = [eui for eui in euis if again or not self.attachments.is_attached(eui)]
-        changes = await self._change(self.sensors.put(sensors, lambda them: self._recording(them, euis)))
+        also = [eui for eui in euis if again or not self._attachments.is_attached(eui)]
+        changes = await self._change(self._sensors.put(sensors, lambda them: self._recording(them, euis)))
         return await self._propagate(replace(changes, attach=list(dict.fromkeys([*changes.attach, *also]))))
 
-    async def remove(self, euis: Sequence[EUI]) -> Outcomes:
+    async def remove(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
         """Take sensors out of endpoints.json and detach them everywhere.
 
         :raises CommandError: ``unknown_sensor``, or as :meth:`configure`.
         """
-        return await self._in_turn(euis, lambda: self._remove(euis))
+        action = "sensor.remove" if len(euis) == 1 else "sensor.delete"
+        return await self._in_turn(euis, lambda: self._remove(euis, by, action, *_named(euis)))
 
-    async def _remove(self, euis: Sequence[EUI]) -> Outcomes:
-        self._check_known(euis)
-        return await self._propagate(await self._change(self.sensors.remove(euis, self._recording)))
+    async def clear(self, by: Asker) -> Outcomes:
+        """Take all sensors out; see :meth:`remove`."""
+        euis = [sensor.eui for sensor in self._sensors]
+        text = f"{len(euis)} sensors"
+        return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
 
-    async def reload_sensors(self) -> Changes:
+    async def _remove(self, euis: Sequence[EUI], by: Asker, action: str, target: str, text: str) -> Outcomes:
+        self.check_known(euis)
+        async with self._recorded(by, action, target, text):
+            return await self._propagate(await self._change(self._sensors.remove(euis, self._recording)))
+
+    async def reload_sensors(self, by: Asker) -> Changes:
         """Read endpoints.json again, all or nothing, and tell the stations what changed.
 
         :raises CommandError: ``invalid``: the file is wrong, nothing changed; or ``unavailable``.
         """
-        changes = await self._change(self.sensors.reload(self._recording))
-        self.log.info(
-            "sensors reloaded {sensors} {attach} {detach}",
-            sensors=len(self.sensors),
-            attach=len(changes.attach),
-            detach=len(changes.detach),
+        async with self._recorded(by, "sensor.reload"):
+            changes = await self._change(self._sensors.reload(self._recording))
+            self.log.info(
+                "sensors reloaded {sensors} {attach} {detach}",
+                sensors=len(self._sensors),
+                attach=len(changes.attach),
+                detach=len(changes.detach),
+            )
+            await self._propagate(changes)
+            return changes
+
+    def check_known(self, euis: Sequence[EUI]) -> None:
+        """:raises CommandError: ``unknown_sensor``: one is not configured."""
+        for eui in euis:
+            if eui not in self._sensors:
+                raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
+
+    # downlinks
+
+    async def queue_downlink(self, request: DownlinkRequest, by: Asker) -> Downlink:
+        """Have something sent to a sensor; see :meth:`bssci.center.downlinks.downlinks.Downlinks.queue`."""
+        downlink = await self._downlinks.queue(request)
+        await self._record_done(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
+        return downlink
+
+    async def revoke_downlink(self, eui: EUI, queue_id: int, by: Asker) -> Downlink:
+        """Take a downlink back; see :meth:`bssci.center.downlinks.downlinks.Downlinks.revoke`."""
+        downlink = await self._downlinks.revoke(eui, queue_id)
+        await self._record_done(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
+        return downlink
+
+    async def query_reception(self, eui: EUI, by: Asker) -> EUI:
+        """Have a sensor asked how well it receives (§5.16): the station that will ask.
+
+        :raises CommandError: no station can, or it refuses.
+        """
+        self.log.info("sensor is asked how it receives {eui} {who}", eui=eui, who=by.name)
+        return await self._downlinks.query_reception(eui)
+
+    # base stations
+
+    async def variable_mac(self, eui: EUI, command: object, mac_type: object, by: Asker) -> dict[str, Any]:
+        """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
+
+        :param command: ``activate``, ``deactivate`` or ``status``.
+        :param mac_type: 0..2**32-1; for ``status`` not used.
+        :return: ``macTypes`` for ``status``, else nothing.
+        :raises CommandError: a parameter is wrong, or the station is away, refuses or does not answer.
+        """
+        station = self._stations.get(eui)
+        if station is None:
+            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        if command not in ("activate", "deactivate"):
+            return await run_variable_mac(self._variable_mac, station, command, mac_type)
+        async with self._recorded(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
+            return await run_variable_mac(self._variable_mac, station, command, mac_type)
+
+    # settings
+
+    def changeable_settings(self) -> dict[str, Any]:
+        """What may change while running, without credentials."""
+        return self._configuration.shown(sorted(changeable() - CREDENTIALS))
+
+    async def change_settings(self, values: Mapping[str, Any], by: Asker) -> frozenset[str]:
+        """Put settings into force and write them to ``.env``; what changed.
+
+        :param values: by name; as JSON knows them, or as text.
+        :raises CommandError: one is unknown, wrong, fixed, a credential or needs a restart; nothing changed.
+        """
+        for name in values:
+            if name in CREDENTIALS:
+                raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
+            if name in BROKER and self._configuration.current.mqtt_password:
+                text = f"{name} decides to whom MQTT_PASSWORD is sent; change it in the web admin or .env"
+                raise CommandError("not_allowed", text, name)
+            if name not in changeable():
+                raise CommandError("invalid", f"{name} is no setting that may change while running", name)
+        before = self.changeable_settings()
+        changed = await self._configuration.change(
+            {name: setting_text(name, value) for name, value in values.items()}
         )
-        await self._propagate(changes)
-        return changes
+        after = self.changeable_settings()
+        for name in sorted(changed):
+            texts = [setting_text(name, shown[name]) for shown in (before, after)]
+            await self._record_done(by, "config.change", name, " -> ".join(texts))
+        return changed
+
+    # the audit log
+
+    @asynccontextmanager
+    async def _recorded(
+        self, by: Asker, action: str, target: str = "", detail: str = ""
+    ) -> AsyncIterator[None]:
+        """Write the entry, then let it happen; if it fails, say that too.
+
+        :raises CommandError: ``unavailable``: it cannot be recorded, so it does not happen.
+        """
+        try:
+            await self._audit.record(by, action, target, detail)
+        except StorageError as error:
+            raise _not_stored(error) from error
+        self.log.info(
+            "command {action} {target} {detail} {who} {address}",
+            action=action,
+            target=target,
+            detail=detail,
+            who=by.name,
+            address=by.address,
+        )
+        try:
+            yield
+        except (CommandError, StorageError) as error:
+            self.log.warn(
+                "command failed {action} {target} {error}", action=action, target=target, error=error
+            )
+            try:
+                await self._audit.record(by, action, target, f"failed: {error}")
+            except StorageError as unkept:
+                self.log.warn("not in the audit log {action} {error}", action=action, error=unkept)
+            raise
+
+    async def _record_done(self, by: Asker, action: str, target: str, detail: str) -> None:
+        self.log.info(
+            "command {action} {target} {detail} {who} {address}",
+            action=action,
+            target=target,
+            detail=detail,
+            who=by.name,
+            address=by.address,
+        )
+        try:
+            await self._audit.record(by, action, target, detail)
+        except StorageError as error:
+            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
+
+    # what commands on sensors have in common
 
     def _recording(self, changes: Changes, attach: Collection[EUI] = ()) -> AbstractAsyncContextManager[None]:
-        return self.attachments.recording(changes, attach=attach, at=self.now())
+        return self._attachments.recording(changes, attach=attach, at=self._now())
 
     async def _propagate(self, changes: Changes) -> Outcomes:
         """:raises CommandError: ``unavailable``: the stations are told, that is all."""
-        self.silence.attached(changes.attach, self.now())
-        self.downlinks.reconfigured([*changes.attach, *changes.detach])
-        self.paths.forget(changes.detach)
+        self._silence.attached(changes.attach, self._now())
+        self._downlinks.reconfigured([*changes.attach, *changes.detach])
+        self._paths.forget(changes.detach)
         try:
-            return await self.attachments.changed(changes, at=self.now())
+            return await self._attachments.changed(changes, at=self._now())
         except StorageError as error:
-            name = self.sensors.path.name
+            name = self._sensors.path.name
             raise CommandError(
                 "unavailable",
                 f"it is in {name} and base stations will be told, but not all is recorded: {error}",
@@ -126,33 +329,27 @@ class SensorCommands:
         except StorageError as error:
             raise _not_stored(error) from error
         except OSError as error:
-            raise CommandError("unavailable", f"{self.sensors.path}: {error.strerror}") from error
+            raise CommandError("unavailable", f"{self._sensors.path}: {error.strerror}") from error
 
     async def _in_turn(
-        self, euis: Sequence[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, Outcomes]]
-    ) -> Outcomes:
+        self, euis: Sequence[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]
+    ) -> T:
         """:raises CommandError: ``unavailable``: the journal cannot store."""
         try:
             return await self._turns.run(euis, command)
         except StorageError as error:
             raise _not_stored(error) from error
 
-    def _check_known(self, euis: Sequence[EUI]) -> None:
-        for eui in euis:
-            if eui not in self.sensors:
-                raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
 
-    # what the watch over silence does, in its turn like everybody else
+def _named(euis: Sequence[EUI]) -> tuple[str, str]:
+    """Target and detail of a command for sensors."""
+    return (euis[0], "") if len(euis) == 1 else ("", _naming(f"{len(euis)} sensors", euis))
 
-    async def _detach_silent(self, euis: Sequence[EUI]) -> Outcomes:
-        return await self._turns.run(
-            euis, lambda: self.attachments.detach(euis, reason="inactivity", at=self.now())
-        )
 
-    async def _attach_again(self, euis: Sequence[EUI]) -> Outcomes:
-        return await self._turns.run(
-            euis, lambda: self.attachments.attach(euis, reason="heard again", at=self.now())
-        )
+def _naming(text: str, euis: Sequence[EUI]) -> str:
+    """The text and the first of the sensors that it is about."""
+    more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
+    return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
 
 
 def _not_stored(error: StorageError) -> CommandError:

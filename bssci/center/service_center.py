@@ -1,22 +1,24 @@
-"""The service center: its parts put together, and the one door for commands and questions."""
+"""The service center: its parts put together, started and stopped, and what they are asked."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import Observer, OverTheAir
-from bssci.center.commands import SensorCommands
-from bssci.center.devices.reports import sensor_report
+from bssci.center.audit import Audit
+from bssci.center.commands import Commands
+from bssci.center.deliveries import Deliveries
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.downlinks import Downlinks
+from bssci.center.reports import SensorReports
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
 from bssci.center.silence.silence import Silence
@@ -26,11 +28,10 @@ from bssci.center.uplinks.deduplication import Deduplication
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
 from bssci.journal import Fact, Journal, Loaded
-from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, StationState, Uplink
-from bssci.model.commands import CommandError
+from bssci.model import EUI, AnyEvent, StationState, Uplink
 from bssci.model.over_the_air import AttachRequest
-from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
-from bssci.settings.table import Settings, changeable
+from bssci.settings.configuration import Configuration
+from bssci.settings.table import Settings
 from bssci.stations.directory import Stations, Watcher
 from bssci.stations.downlinks import DownlinkMessages
 from bssci.stations.over_the_air import OverTheAirMessages
@@ -39,7 +40,7 @@ from bssci.stations.registry import Registry
 from bssci.stations.station import Services, methods
 from bssci.stations.upkeep import Pings, Propagations, Statuses
 from bssci.stations.uplinks import Uplinks
-from bssci.stations.variable_mac import VariableMac, run_variable_mac
+from bssci.stations.variable_mac import VariableMac
 from bssci.system import logs
 from bssci.system.clock import Clock
 
@@ -56,15 +57,16 @@ LIVE = (
 """settings that the service center itself puts into force while it runs"""
 
 
-BROKER = frozenset({"MQTT_BROKER", "MQTT_PORT", "MQTT_TLS", "MQTT_CA_FILE"})
-"""settings that say who the broker is"""
+class ServiceCenter:
+    """What the web admin and the service's start and stop call; sinks have an :class:`Access` to it.
 
-
-class ServiceCenter(SensorCommands):
-    """What sinks, the web admin and the service's start and stop call.
+    :ivar commands: for everything that changes something.
+    :ivar deliveries: what the sinks report, each added as it is made.
 
     :param now: Unix seconds.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -82,20 +84,13 @@ class ServiceCenter(SensorCommands):
         self.journal = journal
         self._receptions = loaded.receptions
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
-        self._turns = Turns()
+        self.audit = Audit(journal, now)
+        self.deliveries = Deliveries(journal)
+        turns = Turns()
         self.stations = Stations()
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal, loaded)
         self.attachments = Attachments(clock, journal, loaded, self.sensors, self.activities, self.stations)
-        self.deduplication = Deduplication(
-            clock,
-            journal.events,
-            delay=settings.deduplication_delay,
-            sensors=self.sensors,
-            counters=self.activities.counters(),
-            now=now,
-            published=self._published,
-        )
         self.paths = Paths(clock, journal, loaded, self.stations.is_connected)
         self._queries = ReceptionQueries(clock)
         self.downlinks = Downlinks(
@@ -119,19 +114,51 @@ class ServiceCenter(SensorCommands):
             attachments=self.attachments,
             listening=self.listening,
             now=now,
-            detach=self._detach_silent,
-            attach=self._attach_again,
+            turns=turns,
             enabled=settings.auto_detach_enabled,
             timeout=settings.auto_detach_timeout,
             warning_timeout=settings.auto_detach_warning_timeout,
             check_interval=settings.auto_detach_check_interval,
         )
         self.unknown = UnknownSensors(clock, journal, loaded, self.sensors, now)
+        self.deduplication = Deduplication(
+            clock,
+            journal.events,
+            delay=settings.deduplication_delay,
+            sensors=self.sensors,
+            counters=self.activities.counters(),
+            now=now,
+            published=self._published,
+        )
         self.over_the_air = OverTheAir(
-            self.sensors, self.attachments, self.activities, now, observer=_AttachObserver(self)
+            self.sensors,
+            self.attachments,
+            self.activities,
+            now,
+            observer=_AttachObserver(self.silence, self.downlinks, self.unknown),
         )
         self.variable_mac = VariableMac(clock, now)
         self.registry = self._make_registry(clock, settings, loaded)
+        self.commands = Commands(
+            audit=self.audit,
+            turns=turns,
+            sensors=self.sensors,
+            attachments=self.attachments,
+            silence=self.silence,
+            paths=self.paths,
+            downlinks=self.downlinks,
+            stations=self.stations,
+            variable_mac=self.variable_mac,
+            configuration=configuration,
+            now=now,
+        )
+        self._reports = SensorReports(
+            journal,
+            attachments=self.attachments,
+            silence=self.silence,
+            activities=self.activities,
+            paths=self.paths,
+        )
         for watcher in (
             self.listening.station_changed,
             self.over_the_air.station_changed,
@@ -139,16 +166,9 @@ class ServiceCenter(SensorCommands):
         ):
             self.stations.watch(watcher)
         self.retention = Retention(
-            clock, journal, days=settings.retention_days, now=now, delivered=self._delivered
+            clock, journal, days=settings.retention_days, now=now, delivered=self.deliveries.delivered_seq
         )
         configuration.watch(LIVE, self._reconfigure)
-        self.queue_statistics: Callable[[], dict[str, dict[str, Any]]] = dict
-        """statistics of every sink by its name; set by whoever runs the sinks"""
-        self.delivered_seq: Callable[[], int] = lambda: 0
-        """the last event that every sink has taken; set by whoever runs the sinks"""
-        self.deliveries: Callable[[], dict[str, list[tuple[int, float]]]] = dict
-        """of every sink: last event and Unix seconds of the newest batches that it has taken, oldest first
-        (of the first itself it is not known); set by whoever runs the sinks"""
         self.refusals = 0
         """batches of messages that could not be stored, since the start"""
         self.unknown_uplinks = 0
@@ -232,8 +252,8 @@ class ServiceCenter(SensorCommands):
 
         :raises CommandError: ``unknown_sensor``.
         """
-        self._check_known([eui])
-        return await sensor_report(self, eui)
+        self.commands.check_known([eui])
+        return await self._reports.of(eui)
 
     def unknown_sensors(self) -> list[UnknownSensor]:
         """Sensors that are heard though endpoints.json lacks them, the last heard first."""
@@ -241,7 +261,7 @@ class ServiceCenter(SensorCommands):
 
     def health(self) -> dict[str, Any]:
         """The payload of ``health_check``."""
-        queue = self.queue_statistics()
+        queue = self.deliveries.statistics()
         failing = self.journal.statistics.failed_in_row > 0 or any(sink["failing"] for sink in queue.values())
         return {
             "status": "degraded" if failing else "ok",
@@ -258,58 +278,7 @@ class ServiceCenter(SensorCommands):
             )
         )
 
-    # downlinks
-
-    def queue_downlink(self, request: DownlinkRequest) -> Deferred[Downlink]:
-        """Send something to a sensor; see :meth:`Downlinks.queue`."""
-        return self.downlinks.queue(request)
-
-    def revoke_downlink(self, eui: EUI, queue_id: int) -> Deferred[Downlink]:
-        """Take a downlink back, if it was not sent; see :meth:`Downlinks.revoke`."""
-        return self.downlinks.revoke(eui, queue_id)
-
-    def downlinks_of(self, eui: EUI) -> Deferred[list[Downlink]]:
-        """The newest downlinks of a sensor."""
-        return self.downlinks.of(eui)
-
-    # base stations
-
-    async def variable_mac_command(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
-        """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
-
-        :param command: ``activate``, ``deactivate`` or ``status``.
-        :param mac_type: 0..2**32-1; for ``status`` not used.
-        :return: ``macTypes`` for ``status``, else nothing.
-        :raises CommandError: a parameter is wrong, or the station is away, refuses or does not answer.
-        """
-        station = self.stations.get(eui)
-        if station is None:
-            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
-        return await run_variable_mac(self.variable_mac, station, command, mac_type)
-
     # settings
-
-    def changeable_settings(self) -> dict[str, Any]:
-        """What may change while running, without credentials."""
-        return self.configuration.shown(sorted(changeable() - CREDENTIALS))
-
-    async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
-        """Put settings into force and write them to ``.env``; what changed.
-
-        :param values: by name; as JSON knows them, or as text.
-        :raises CommandError: one is unknown, wrong, fixed, a credential or needs a restart; nothing changed.
-        """
-        for name in values:
-            if name in CREDENTIALS:
-                raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
-            if name in BROKER and self.configuration.current.mqtt_password:
-                text = f"{name} decides to whom MQTT_PASSWORD is sent; change it in the web admin or .env"
-                raise CommandError("not_allowed", text, name)
-            if name not in changeable():
-                raise CommandError("invalid", f"{name} is no setting that may change while running", name)
-        return await self.configuration.change(
-            {name: setting_text(name, value) for name, value in values.items()}
-        )
 
     def _reconfigure(self, settings: Settings) -> None:
         self.registry.status_interval = settings.status_interval
@@ -337,9 +306,6 @@ class ServiceCenter(SensorCommands):
         activity = self.activities.get(eui)
         return None if activity is None else activity.packet_counter
 
-    def _delivered(self) -> int:
-        return self.delivered_seq()
-
     def _refused(self, failure: Failure) -> None:
         self.refusals += 1
         if self.refusals % 100 == 1:
@@ -353,17 +319,19 @@ class ServiceCenter(SensorCommands):
 class _AttachObserver(Observer):
     """Passes on what happens over the air."""
 
-    def __init__(self, center: ServiceCenter) -> None:
-        self._center = center
+    def __init__(self, silence: Silence, downlinks: Downlinks, unknown: UnknownSensors) -> None:
+        self._silence = silence
+        self._downlinks = downlinks
+        self._unknown = unknown
 
     def attached(self, eui: EUI, at: float) -> None:
-        self._center.silence.attached([eui], at, over_the_air=True)
+        self._silence.attached([eui], at, over_the_air=True)
 
     def registered(self, eui: EUI) -> None:
-        self._center.downlinks.registered(eui)
+        self._downlinks.registered(eui)
 
     def unknown(self, request: AttachRequest) -> None:
-        self._center.unknown.asked_to_attach(request)
+        self._unknown.asked_to_attach(request)
 
 
 def _own_eui(journal: Journal, loaded: Loaded) -> EUI:

@@ -9,6 +9,18 @@ from typing import Any, Literal
 from bssci.model.eui import EUI
 
 
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who gives a command."""
+
+    name: str
+    """an account, a token, or the part of the service that it came by: ``mqtt``"""
+    source: str
+    """the way it came: ``web``, ``mqtt``, ``signal``"""
+    address: str = ""
+    """of whoever asks, if there is one"""
+
+
 class CommandError(Exception):
     """Tells whoever commanded what is wrong; nothing was stored or sent, or the message says what was.
 

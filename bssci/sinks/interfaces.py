@@ -74,6 +74,7 @@ class ISinkFactory(Interface):
         """The sink.
 
         :param settings: the value of each of :attr:`settings`, parsed, by its name.
-        :param center: :class:`bssci.center.ServiceCenter`: what the service knows, and its commands.
+        :param center: :class:`bssci.center.interfaces.ICenter`: what the service knows, and its commands,
+            which the audit log has under the sink's name.
         :raises ValueError: with one line that says which setting to change; stops the start.
         """

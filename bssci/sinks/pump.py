@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
@@ -154,6 +154,12 @@ class Pump:
             return str(getattr(self.sink, "trouble", None) or "")
         except Exception as error:
             return f"its trouble cannot be told: {error}"
+
+    def figures(self) -> dict[str, Any]:
+        """The statistics as JSON knows them; what other software said last stays in the log."""
+        figures = asdict(self.statistics())
+        del figures["last_error"]
+        return figures
 
     def taken(self) -> list[tuple[int, float]]:
         """Last sequence number and Unix seconds of the newest batches taken, oldest first.

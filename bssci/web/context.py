@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.center import ServiceCenter
+from bssci.center.audit import Audit
 from bssci.journal import Journal
 from bssci.mqtt.trial import try_broker
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock
-from bssci.web.audit import Audit
 from bssci.web.http.guard import Guard
 from bssci.web.live.feed import Feed
 from bssci.web.live.live import Hub

@@ -16,6 +16,7 @@ from twisted.web.http import Request
 
 from bssci.center import ServiceCenter
 from bssci.certificates.server import ServerTLS
+from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import SettingsError
 from bssci.system.clock import Ticker
@@ -31,7 +32,6 @@ from bssci.web.api.metrics import Metrics, Requests
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
-from bssci.web.audit import Audit
 from bssci.web.context import Context, Outside, RunInThread
 from bssci.web.http.dispatch import Dispatcher
 from bssci.web.http.guard import Guard
@@ -93,7 +93,7 @@ class WebAdmin:
             configuration=configuration,
             run_in_thread=run_in_thread,
             guard=self.guard,
-            audit=Audit(center.journal, now),
+            audit=center.audit,
             figures=figures,
             hub=hub,
             logbook=Logbook(),
@@ -148,7 +148,9 @@ class WebAdmin:
         await self.guard.refresh()
         changes = self.guard.directory.changes
         for each in changes:
-            await self.context.audit.record_as(each.who, "", each.action, each.target, each.detail, each.at)
+            await self.context.audit.record(
+                Asker(each.who, "command line"), each.action, each.target, each.detail, each.at
+            )
         if changes:
             await self.guard.changed(self.guard.file.forget_changes, len(changes))
 

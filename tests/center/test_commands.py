@@ -7,13 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, fail, maybeDeferred
 from twisted.logger import capturedLogs
 
-from bssci.model import EUI, parse_sensor
-from bssci.model.commands import AWAY, DONE, CommandError
+from bssci.journal import StorageError
+from bssci.model import EUI, DownlinkRequest, parse_sensor
+from bssci.model.commands import AWAY, DONE, Asker, CommandError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
-from tests.support.center import KEY, House, Line, result_of, sensor_entry, sensor_eui
+from tests.support.center import KEY, TESTER, House, Line, result_of, sensor_entry, sensor_eui
 
 HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")
 ONE, NOBODY = EUI(sensor_eui(1)), EUI("0" * 15 + "9")
@@ -55,18 +56,18 @@ def begin(command: Any) -> Deferred[Any]:
 
 def test_many_at_once_everywhere(house: House, lines: list[Line]) -> None:
     euis = [EUI(sensor_eui(number)) for number in (1, 2, 3)]
-    detaching = begin(house.center.detach(euis))
+    detaching = begin(house.commands.detach(euis, TESTER))
     assert len(obey(house, *lines)) == 6
     assert result_of(detaching) == {eui: {HERE: DONE, THERE: DONE} for eui in euis}
     assert not any(house.center.attachments.is_attached(eui) for eui in euis)
-    attaching = begin(house.center.attach(euis))
+    attaching = begin(house.commands.attach(euis, TESTER))
     assert len(obey(house, *lines)) == 6
     assert result_of(attaching) == {eui: {HERE: DONE, THERE: DONE} for eui in euis}
 
 
 def test_a_station_that_was_away_detaches_when_it_is_back(house: House, lines: list[Line]) -> None:
     lines[1].lose()
-    removing = begin(house.center.remove([ONE]))
+    removing = begin(house.commands.remove([ONE], TESTER))
     obey(house, lines[0])
     assert result_of(removing) == {ONE: {HERE: DONE, THERE: AWAY}}
     assert ONE not in house.center.sensors
@@ -79,7 +80,7 @@ def test_a_station_that_was_away_detaches_when_it_is_back(house: House, lines: l
 
 def test_another_key_is_told_to_every_station(house: House, lines: list[Line]) -> None:
     changed = parse_sensor(sensor_entry(1, nwKey="F" * 32))
-    changing = begin(house.center.configure([changed]))
+    changing = begin(house.commands.configure(changed, TESTER))
     told = obey(house, *lines)
     assert [request.nwkSnKey for request in told] == [[255] * 16] * 2
     assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
@@ -88,9 +89,9 @@ def test_another_key_is_told_to_every_station(house: House, lines: list[Line]) -
 def test_a_sensor_detached_by_command_that_is_configured_anew_is_attached(
     house: House, lines: list[Line]
 ) -> None:
-    begin(house.center.detach([ONE]))
+    begin(house.commands.detach([ONE], TESTER))
     obey(house, *lines)
-    begin(house.center.configure([parse_sensor(sensor_entry(1))]))
+    begin(house.commands.configure(parse_sensor(sensor_entry(1)), TESTER))
     assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
     assert house.center.attachments.is_attached(ONE)
 
@@ -100,16 +101,18 @@ def test_what_stations_do_not_see_is_changed_with_or_without_attaching_again(
     house: House, lines: list[Line], again: bool, told: list[type]
 ) -> None:
     unseen = parse_sensor(sensor_entry(1, name="Cellar", tags=["a"], autoDetach=False))
-    changing = begin(house.center.configure([unseen], again=again))
+    changing = begin(house.commands.configure(unseen, TESTER, again=again))
     assert [type(request) for request in obey(house, *lines)] == told
     assert bool(result_of(changing)) is again
     assert house.center.sensors.get(ONE) == unseen
 
 
 def test_a_detached_sensor_is_attached_even_if_only_its_name_changes(house: House, lines: list[Line]) -> None:
-    begin(house.center.detach([ONE]))
+    begin(house.commands.detach([ONE], TESTER))
     obey(house, *lines)
-    changing = begin(house.center.configure([parse_sensor(sensor_entry(1, name="Cellar"))], again=False))
+    changing = begin(
+        house.commands.configure(parse_sensor(sensor_entry(1, name="Cellar")), TESTER, again=False)
+    )
     assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
     assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
 
@@ -119,10 +122,10 @@ def test_commands_for_one_sensor_are_done_in_order(house: House, lines: list[Lin
     doing = [
         begin(command)
         for command in (
-            house.center.configure([new]),
-            house.center.detach([NOBODY]),
-            house.center.attach([NOBODY]),
-            house.center.remove([NOBODY]),
+            house.commands.configure(new, TESTER),
+            house.commands.detach([NOBODY], TESTER),
+            house.commands.attach([NOBODY], TESTER),
+            house.commands.remove([NOBODY], TESTER),
         )
     ]
     told = obey(house, *lines)
@@ -133,8 +136,10 @@ def test_commands_for_one_sensor_are_done_in_order(house: House, lines: list[Lin
 
 @pytest.mark.parametrize("command", ["attach", "detach", "remove", "sensor_report"])
 def test_an_unknown_sensor(house: House, lines: list[Line], command: str) -> None:
-    argument = NOBODY if command == "sensor_report" else [ONE, NOBODY]
-    asked = begin(getattr(house.center, command)(argument))
+    if command == "sensor_report":
+        asked = begin(house.center.sensor_report(EUI(NOBODY)))
+    else:
+        asked = begin(getattr(house.commands, command)([ONE, NOBODY], TESTER))
     house.settle()
     with pytest.raises(CommandError) as raised:
         result_of(asked)
@@ -144,7 +149,7 @@ def test_an_unknown_sensor(house: House, lines: list[Line], command: str) -> Non
 
 
 def test_done_means_on_disk(house: House, lines: list[Line]) -> None:
-    attaching = begin(house.center.detach([ONE]))
+    attaching = begin(house.commands.detach([ONE], TESTER))
     house.settle()
     for line in lines:
         for told in line.take(DetPrp):
@@ -157,7 +162,7 @@ def test_done_means_on_disk(house: House, lines: list[Line]) -> None:
 
 def test_a_disk_that_is_full_changes_nothing(house: House, lines: list[Line]) -> None:
     house.journal.broken = True
-    detaching = begin(house.center.detach([ONE]))
+    detaching = begin(house.commands.detach([ONE], TESTER))
     house.settle()
     house.journal.broken = False
     with pytest.raises(CommandError) as raised:
@@ -172,10 +177,10 @@ def test_a_file_that_cannot_be_written_changes_nothing(
     def refuse(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    begin(house.center.detach([ONE]))
+    begin(house.commands.detach([ONE], TESTER))
     obey(house, *lines)
     monkeypatch.setattr("bssci.center.devices.endpoints.write", refuse)
-    removing = begin(house.center.remove([ONE]))
+    removing = begin(house.commands.remove([ONE], TESTER))
     house.settle()
     with pytest.raises(CommandError) as raised:
         result_of(removing)
@@ -202,10 +207,12 @@ def test_a_file_that_was_changed_by_hand_is_not_overwritten(
         house.sensors_file.write_text(by_hand)
     before = list(house.center.sensors)
     with capturedLogs() as told:
-        error = refused(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+        error = refused(
+            house, house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER)
+        )
     assert error.code == "conflict" and "SIGHUP" in error.message
-    assert [event["log_level"].name for event in told] == ["warn"]
-    assert refused(house, house.center.remove([ONE])).code == "conflict"
+    assert [event["log_level"].name for event in told] == ["info", "warn", "warn"]
+    assert refused(house, house.commands.remove([ONE], TESTER)).code == "conflict"
     assert list(house.center.sensors) == before
     assert by_hand == (house.sensors_file.read_text() if house.sensors_file.exists() else None)
     assert not lines[0].take(AttPrp) and not lines[0].take(DetPrp)
@@ -213,13 +220,13 @@ def test_a_file_that_was_changed_by_hand_is_not_overwritten(
 
 def test_what_was_changed_by_hand_is_kept_by_commands_after_a_reload(house: House, lines: list[Line]) -> None:
     house.sensors_file.write_text("[ half an ed")
-    assert refused(house, house.center.reload_sensors()).code == "invalid"
-    assert refused(house, house.center.remove([ONE])).code == "conflict"
+    assert refused(house, house.commands.reload_sensors(TESTER)).code == "invalid"
+    assert refused(house, house.commands.remove([ONE], TESTER)).code == "conflict"
     house.configure([sensor_entry(1), sensor_entry(9)])
-    begin(house.center.reload_sensors())
+    begin(house.commands.reload_sensors(TESTER))
     obey(house, *lines)
     for number in (7, 8):
-        configuring = begin(house.center.configure([parse_sensor(sensor_entry(number))]))
+        configuring = begin(house.commands.configure(parse_sensor(sensor_entry(number)), TESTER))
         obey(house, *lines)
         assert result_of(configuring)
     kept = [entry["eui"] for entry in json.loads(house.sensors_file.read_text())]
@@ -227,31 +234,37 @@ def test_what_was_changed_by_hand_is_kept_by_commands_after_a_reload(house: Hous
 
 
 def test_a_full_disk_refuses_a_change_that_makes_an_attachment_void(house: House, lines: list[Line]) -> None:
-    begin(house.center.detach([ONE]))
+    begin(house.commands.detach([ONE], TESTER))
     obey(house, *lines)
     file = house.sensors_file.read_text()
     rekeyed = parse_sensor(sensor_entry(1, nwKey="F" * 32))
     house.journal.broken = True
-    for command in (house.center.configure([rekeyed]), house.center.remove([ONE])):
+    for command in (house.commands.configure(rekeyed, TESTER), house.commands.remove([ONE], TESTER)):
         assert refused(house, command).code == "unavailable"
     assert house.sensors_file.read_text() == file
     assert house.center.attachments.wanted(ONE) is None and ONE in house.center.sensors
     house.configure([entry for entry in json.loads(file) if entry["eui"] != ONE])
-    assert refused(house, house.center.reload_sensors()).code == "unavailable"
+    assert refused(house, house.commands.reload_sensors(TESTER)).code == "unavailable"
     assert ONE in house.center.sensors
     house.journal.broken = False
     house.sensors_file.write_text(file)
-    changing = begin(house.center.configure([rekeyed], again=False))
+    changing = begin(house.commands.configure(rekeyed, TESTER, again=False))
     assert [type(told) for told in obey(house, *lines)] == [AttPrp, AttPrp]
     assert result_of(changing) == {ONE: {HERE: DONE, THERE: DONE}}
     house.crash()
     assert house.center.attachments.wanted(ONE) == rekeyed
 
 
-def test_what_is_written_is_told_when_a_full_disk_has_room_again(house: House, lines: list[Line]) -> None:
-    house.journal.broken = True
+def test_what_is_written_is_told_when_a_full_disk_has_room_again(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def record(*_: object) -> None:
+        """The disk is full right after this."""
+        house.journal.broken = True
+
+    monkeypatch.setattr(house.center.audit, "record", record)
     house.configure([sensor_entry(2, nwKey="F" * 32), sensor_entry(3)])
-    reloading = begin(house.center.reload_sensors())
+    reloading = begin(house.commands.reload_sensors(TESTER))
     house.advance(31.0)
     house.journal.broken = False
     with pytest.raises(CommandError, match=r"in endpoints\.json and base stations will be told") as raised:
@@ -263,13 +276,13 @@ def test_what_is_written_is_told_when_a_full_disk_has_room_again(house: House, l
 
 
 def test_a_sensor_that_is_new_is_not_found_detached(house: House, lines: list[Line]) -> None:
-    begin(house.center.detach([ONE]))
+    begin(house.commands.detach([ONE], TESTER))
     obey(house, *lines)
     entries = json.loads(house.sensors_file.read_text())
     house.configure([entry for entry in entries if entry["eui"] != ONE])
     house.crash()
     house.configure(entries)
-    reloading = begin(house.center.reload_sensors())
+    reloading = begin(house.commands.reload_sensors(TESTER))
     house.settle()
     result_of(reloading)
     assert house.center.attachments.get(ONE) is None
@@ -289,3 +302,75 @@ def test_a_report_tells_what_stations_hold(house: House, lines: list[Line]) -> N
     }
     assert report["activity"]["state"] == "never seen"
     assert report["preferred_path"] is None
+
+
+# the audit log
+
+
+def audited(house: House) -> list[tuple[str, str, str]]:
+    """Action, target and detail, oldest first; all of the tester."""
+    reading = begin(house.center.audit.read())
+    house.settle()
+    entries = result_of(reading)["entries"]
+    assert {(entry["who"], entry["address"]) for entry in entries} <= {("tester", "192.0.2.7")}
+    return [(entry["action"], entry["target"], entry["detail"]) for entry in reversed(entries)]
+
+
+def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
+    house: House, lines: list[Line]
+) -> None:
+    by = Asker("tester", "web", "192.0.2.7")
+    new, one = parse_sensor(sensor_entry(7, name="cellar", bidi=True)), EUI(ONE)
+    for command in (
+        lambda: house.commands.configure(new, by),
+        lambda: house.commands.configure(parse_sensor(sensor_entry(7, name="attic", bidi=True)), by),
+        lambda: house.commands.import_([parse_sensor(sensor_entry(8)), new], by),
+        lambda: house.commands.detach([one], by),
+        lambda: house.commands.attach([one, new.eui], by),
+        lambda: house.commands.queue_downlink(DownlinkRequest(end_point_eui=new.eui, data=(b"x",)), by),
+        lambda: house.commands.revoke_downlink(new.eui, 1, by),
+        lambda: house.commands.reload_sensors(by),
+        lambda: house.commands.change_settings({"STATUS_INTERVAL": 60}, by),
+        lambda: house.commands.remove([one], by),
+        lambda: house.commands.clear(by),
+    ):
+        done = begin(command())
+        obey(house, *lines)
+        result_of(done)
+    assert audited(house) == [
+        ("sensor.add", new.eui, "cellar"),
+        ("sensor.update", new.eui, "name"),
+        ("sensor.import", "", f"1 added, 1 changed: {sensor_eui(8)}, {new.eui}"),
+        ("sensor.detach", ONE, ""),
+        ("sensor.attach", "", f"2 sensors: {ONE}, {new.eui}"),
+        ("downlink.queue", new.eui, "queId 1"),
+        ("downlink.revoke", new.eui, "queId 1"),
+        ("sensor.reload", "", ""),
+        ("config.change", "STATUS_INTERVAL", "300.0 -> 60.0"),
+        ("sensor.remove", ONE, ""),
+        ("sensor.clear", "", "4 sensors"),
+    ]
+
+
+def test_a_command_that_fails_after_its_entry_says_so_there(house: House) -> None:
+    house.sensors_file.write_text("[ half an ed")
+    by = Asker("tester", "web", "192.0.2.7")
+    assert refused(house, house.commands.reload_sensors(by)).code == "invalid"
+    first, second = audited(house)
+    assert first == ("sensor.reload", "", "")
+    assert second[:2] == first[:2] and second[2].startswith("failed: ") and "endpoints.json" in second[2]
+
+
+def test_what_cannot_be_recorded_does_not_happen(
+    house: House, lines: list[Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.journal.audit, "append", lambda entry: fail(StorageError("disk full")))
+    for command in (
+        house.commands.detach([ONE], TESTER),
+        house.commands.remove([ONE], TESTER),
+        house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER),
+        house.commands.reload_sensors(TESTER),
+    ):
+        assert refused(house, command).code == "unavailable"
+    assert obey(house, *lines) == []
+    assert house.center.attachments.is_attached(ONE)

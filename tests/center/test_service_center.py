@@ -10,11 +10,11 @@ from twisted.internet.defer import ensureDeferred
 
 from bssci.model.commands import CommandError
 from bssci.system import logs
-from tests.support.center import House, Line, result_of
+from tests.support.center import TESTER, House, Line, result_of
 
 
 def change(house: House, **values: Any) -> frozenset[str]:
-    changing = ensureDeferred(house.center.change_settings(values))
+    changing = ensureDeferred(house.commands.change_settings(values, TESTER))
     house.settle()
     changed: frozenset[str] = result_of(changing)
     return changed
@@ -69,16 +69,16 @@ def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -
         change(house, **values)
     assert raised.value.code == code
     assert house.center.registry.status_interval == 300
-    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.center.changeable_settings())
+    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.commands.changeable_settings())
 
 
 def test_health_tells_who_is_there_and_what_fails(house: House) -> None:
     center = house.center
     assert center.health() == {"status": "ok", "timestamp": house.now(), "base_stations": 0, "queue": {}}
     Line(house).connect()
-    center.queue_statistics = lambda: {"mqtt": {"failing": False, "queued": 3}}
+    center.deliveries.statistics = lambda: {"mqtt": {"failing": False, "queued": 3}}
     assert (center.health()["status"], center.health()["base_stations"]) == ("ok", 1)
-    center.queue_statistics = lambda: {"mqtt": {"failing": True, "queued": 3}}
+    center.deliveries.statistics = lambda: {"mqtt": {"failing": True, "queued": 3}}
     assert center.health()["status"] == "degraded"
 
 
@@ -92,6 +92,6 @@ def test_its_eui_stays_the_same(house: House) -> None:
 def test_the_broker_that_gets_the_password_is_not_changed_from_afar(make_house: Callable[..., House]) -> None:
     house = make_house(0, **{"mqtt-username": "u", "mqtt-password": "secret"})
     with pytest.raises(CommandError) as refused:
-        result_of(ensureDeferred(house.center.change_settings({"MQTT_BROKER": "elsewhere"})))
+        result_of(ensureDeferred(house.commands.change_settings({"MQTT_BROKER": "elsewhere"}, TESTER)))
     assert (refused.value.code, refused.value.field) == ("not_allowed", "MQTT_BROKER")
     assert house.center.configuration.current.mqtt_broker == "localhost"

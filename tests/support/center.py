@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 
 from bssci.center import ServiceCenter
 from bssci.model import AnyEvent, StationState, Uplink, eui_from_int
+from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.stations.station import Link, Station
 from bssci.wire.errors import ProtocolError
@@ -22,6 +23,7 @@ from tests.support.wire import connect
 
 EPOCH = 1_700_000_000.0
 """Unix seconds when a test begins"""
+TESTER = Asker("tester", "test")
 STATION = 0xCAFE000000000001
 KEY = "000102030405060708090A0B0C0D0E0F"
 
@@ -72,6 +74,7 @@ class House:
         recovering = ensureDeferred(self.center.recover())
         self.journal.commit()
         result_of(recovering)
+        self.commands = self.center.commands
         self.center.start()
         self.settle()
 

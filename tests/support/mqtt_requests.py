@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import maybeDeferred
 
+from bssci.center.access import Access
 from bssci.model import CommandResponse
+from bssci.model.commands import Asker
 from bssci.sinks.mqtt.requests import Requests
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
 from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
@@ -37,7 +39,9 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        self.requests = Requests(self.house.center, "mioty", self.settings.append)
+        self.requests = Requests(
+            Access(self.house.center, Asker("mqtt", "mqtt")), "mioty", self.settings.append
+        )
         self.requests.start()
         self.house.settle()
 

@@ -16,7 +16,9 @@ from bssci.center.silence.listening import Listening
 from bssci.center.silence.silence import Silence, State
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
+from bssci.journal import Loaded
 from bssci.model import EUI, AnyEvent, Reception, SensorWarning, StationState, Uplink
+from bssci.model.commands import Outcomes
 from bssci.stations.directory import Stations
 from tests.support.inline_journal import InlineJournal
 
@@ -51,6 +53,33 @@ def make_uplink(eui: EUI, at: float, *, known: bool = True, **signals: float) ->
         for station, snr in (signals or {STATION: 10.0}).items()
     ]
     return Uplink(at=at, id="x", known=known, receptions=receptions, duplicates=len(receptions) - 1)
+
+
+class WatchedAttachments(Attachments):
+    """Notes what is attached and detached, and holds it up."""
+
+    def __init__(self, watch: Watch, kept: Loaded) -> None:
+        super().__init__(watch.clock, watch.journal, kept, watch.sensors, watch.activities, Stations())
+        self._watch = watch
+
+    async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
+        watch = self._watch
+        if reason == "inactivity":
+            watch.detached += euis
+            if watch.held_up is not None:
+                await watch.held_up
+        outcomes = await super().detach(euis, reason=reason, at=at)
+        if reason == "inactivity" and watch.answers is not None:
+            await watch.answers
+        return outcomes
+
+    async def attach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
+        watch = self._watch
+        if reason == "heard again":
+            if watch.attach_fails is not None:
+                raise watch.attach_fails
+            watch.attached += euis
+        return await super().attach(euis, reason=reason, at=at)
 
 
 class Watch:
@@ -90,9 +119,7 @@ class Watch:
         self.turns = Turns()
         self.sensors = Sensors(self.directory / "endpoints.json", maybeDeferred)
         self.activities = Activities(self.clock, self.journal, kept)
-        self.attachments = Attachments(
-            self.clock, self.journal, kept, self.sensors, self.activities, Stations()
-        )
+        self.attachments = WatchedAttachments(self, kept)
         self.listening = Listening(self.clock, self.journal, kept, self.now)
         self.silence = Silence(
             self.clock,
@@ -103,8 +130,7 @@ class Watch:
             attachments=self.attachments,
             listening=self.listening,
             now=self.now,
-            detach=self._detach,
-            attach=self._attach,
+            turns=self.turns,
             enabled=True,
             **self.limits,
         )
@@ -115,26 +141,6 @@ class Watch:
 
     def now(self) -> float:
         return EPOCH + self.ahead + self.clock.seconds()
-
-    async def _detach(self, euis: Sequence[EUI]) -> None:
-        await self.turns.run(euis, lambda: self._detach_now(euis))
-
-    async def _attach(self, euis: Sequence[EUI]) -> None:
-        await self.turns.run(euis, lambda: self._attach_now(euis))
-
-    async def _detach_now(self, euis: Sequence[EUI]) -> None:
-        self.detached += euis
-        if self.held_up is not None:
-            await self.held_up
-        await self.attachments.detach(euis, reason="inactivity", at=self.now())
-        if self.answers is not None:
-            await self.answers
-
-    async def _attach_now(self, euis: Sequence[EUI]) -> None:
-        if self.attach_fails is not None:
-            raise self.attach_fails
-        self.attached += euis
-        await self.attachments.attach(euis, at=self.now())
 
     # what happens
 

@@ -280,7 +280,7 @@ class WebHouse:
         )
         self.center.sensors._run_in_thread = in_line
         self.center.start()
-        self.center.queue_statistics = lambda: {
+        self.center.deliveries.statistics = lambda: {
             "mqtt": {
                 "queued": 3.0,
                 "oldest_seconds": 1.5,

@@ -21,7 +21,7 @@ in slices; while no base station is connected nobody is warned of or detached.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, get_args
@@ -35,6 +35,7 @@ from bssci import journal
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import Listening
+from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Journal, Loaded
 from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
@@ -48,9 +49,6 @@ State = Literal[
 ]
 
 STATES: tuple[State, ...] = get_args(State)
-
-Command = Callable[[Sequence[EUI]], Awaitable[object]]
-"""attaches or detaches sensors; done when the stations have answered, or some time is over"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +66,6 @@ class Silence:
     """Looks for silent sensors every ``check_interval`` s.
 
     :param now: Unix seconds.
-    :param detach: detaches sensors everywhere, with the reason ``inactivity``.
-    :param attach: attaches sensors everywhere; does not call :meth:`attached`.
     :param enabled: and what follows: see :meth:`configure`.
     """
 
@@ -86,8 +82,7 @@ class Silence:
         attachments: Attachments,
         listening: Listening,
         now: Callable[[], float],
-        detach: Command,
-        attach: Command,
+        turns: Turns,
         enabled: bool,
         timeout: float,
         warning_timeout: float,
@@ -100,8 +95,7 @@ class Silence:
         self._attachments = attachments
         self._listening = listening
         self._now = now
-        self._detach = detach
-        self._attach = attach
+        self._turns = turns
         self._enabled = enabled
         self._timeout = timeout
         self._warning_timeout = warning_timeout
@@ -335,7 +329,10 @@ class Silence:
         self._under_way.update(silent)
         self._gone.update(silent)
         try:
-            await self._detach(list(silent))
+            await self._turns.run(
+                list(silent),
+                lambda: self._attachments.detach(list(silent), reason="inactivity", at=self._now()),
+            )
             now, total = self._now(), self._listening.total()
             # Some may have been heard, attached or removed meanwhile.
             detached = [
@@ -375,7 +372,9 @@ class Silence:
 
     async def _attach_again(self, euis: Sequence[EUI]) -> None:
         try:
-            await self._attach(euis)
+            await self._turns.run(
+                euis, lambda: self._attachments.attach(euis, reason="heard again", at=self._now())
+            )
         finally:
             self._gone.update(eui for eui in euis if self._is_auto_detached(eui))
 

@@ -8,7 +8,7 @@
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
 ``failed``. The answers are events: they are
 stored, so a broker that is away gets them later. Requests for one sensor are done in the order
-in which they come. Changes of sensors and settings are in the audit log, made by ``mqtt``.
+in which they come. What they change is in the audit log, made by the sink.
 """
 
 from __future__ import annotations
@@ -20,13 +20,12 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center import CommandError, ServiceCenter
+from bssci.center import CommandError
+from bssci.center.access import Access
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.center.turns import Turns
-from bssci.journal import AuditEntry, StorageError
-from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, changed_fields, parse_eui
+from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, parse_eui
 from bssci.model.commands import Outcome, Outcomes, shortfall
-from bssci.settings.configuration import setting_text
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     MAX_SIZE,
@@ -47,8 +46,6 @@ REPEATED = 300.0
 """s within which a downlink with the same ``ref`` and content is the same"""
 INTERRUPTED = 1000
 """answers of the last run that are looked at for requests without an end"""
-MAX_DETAIL = 500
-"""characters of an audit entry's detail"""
 COMMANDS = ("attach", "detach", "status", "reception")
 _NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cmd"}
 
@@ -62,7 +59,7 @@ class Requests:
     log = Logger()
 
     def __init__(
-        self, center: ServiceCenter, base_topic: str, answer_settings: Callable[[dict[str, Any]], None]
+        self, center: Access, base_topic: str, answer_settings: Callable[[dict[str, Any]], None]
     ) -> None:
         self._center = center
         self._base_topic = base_topic
@@ -157,45 +154,20 @@ class Requests:
         return await self._queue(eui, asked)
 
     async def _configure(self, eui: EUI, asked: Asked) -> dict[str, Any]:
-        sensor, before = read_sensor(eui, asked.body), self._center.sensors.get(eui)
-        outcomes = await self._center.configure([sensor])
-        if before is None:
-            await self._record("sensor.add", eui, sensor.name)
-        else:
-            await self._record("sensor.update", eui, ", ".join(changed_fields(before, sensor)))
-        return _result(eui, outcomes)
+        return _result(eui, await self._center.configure(read_sensor(eui, asked.body)))
 
     async def _command(self, eui: EUI, command: str) -> dict[str, Any]:
         center = self._center
         if command in ("attach", "detach"):
             outcomes = await (center.attach([eui]) if command == "attach" else center.detach([eui]))
-            await self._record(f"sensor.{command}", eui)
             return _result(eui, outcomes)
         if command == "status":
             return await center.sensor_report(eui)
         if command == "reception":
-            return {"base_station_eui": await center.downlinks.query_reception(eui)}
+            return {"base_station_eui": await center.query_reception(eui)}
         raise CommandError(
             "unknown_command", f"{command!r} is no command; there are {', '.join(COMMANDS)}", "command"
         )
-
-    async def _record(self, action: str, target: str, detail: str = "") -> None:
-        """Put a change in the audit log, without secrets.
-
-        :raises CommandError: it cannot be kept there.
-        """
-        entry = AuditEntry(
-            at=self._center.now(),
-            who="mqtt",
-            address="",
-            action=action,
-            target=target,
-            detail=detail[:MAX_DETAIL],
-        )
-        try:
-            await self._center.journal.audit.append(entry)
-        except StorageError as error:
-            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
 
     async def _queue(self, eui: EUI, asked: Asked) -> dict[str, Any]:
         wanted = downlink_request(eui, asked.body)
@@ -277,7 +249,7 @@ class Requests:
                 answer["ref"] = asked.ref
             if kind == "set":
                 changes = {name: value for name, value in asked.body.items() if name != "ref"}
-                answer["changed"] = await self._change_settings(changes)
+                answer["changed"] = sorted(await self._center.change_settings(changes))
             answer |= {"settings": self._center.changeable_settings(), "status": "done"}
         except CommandError as error:
             self.log.info(
@@ -290,15 +262,6 @@ class Requests:
         finally:
             self._running -= 1
         self._answer_settings(answer)
-
-    async def _change_settings(self, changes: Mapping[str, Any]) -> list[str]:
-        before = self._center.changeable_settings()
-        changed = sorted(await self._center.change_settings(changes))
-        after = self._center.changeable_settings()
-        for name in changed:
-            texts = [setting_text(name, values[name]) for values in (before, after)]
-            await self._record("config.change", name, " -> ".join(texts))
-        return changed
 
 
 def _without_end(answers: Iterable[AnyEvent]) -> list[CommandResponse]:

@@ -13,7 +13,8 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from bssci.center import CommandError, ServiceCenter
+from bssci.center import CommandError
+from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
@@ -33,7 +34,7 @@ class StationRequests:
     log = Logger()
 
     def __init__(
-        self, center: ServiceCenter, base_topic: str, publish: Callable[[EUI, dict[str, Any]], None]
+        self, center: ICenter, base_topic: str, publish: Callable[[EUI, dict[str, Any]], None]
     ) -> None:
         self._center = center
         self._prefix = f"{base_topic}/bs/"
@@ -80,7 +81,7 @@ class StationRequests:
             asked = read_object("vm", payload)
             answer |= {"command": asked.body.get("command")}
             answer |= {} if asked.ref is None else {"ref": asked.ref}
-            result = await self._center.variable_mac_command(
+            result = await self._center.variable_mac(
                 eui, asked.body.get("command"), asked.body.get("macType")
             )
             answer |= result | {"status": "done"}

@@ -49,9 +49,9 @@ class AccountRoutes:
             )
         except ApiError as error:
             if error.status == 401:
-                await self._context.audit.record_as(self._guard.shown(name), call.address, "login.refused")
+                await self._context.audit.record(call.named(self._guard.shown(name)), "login.refused")
             raise
-        await self._context.audit.record_as(session.account, call.address, "login")
+        await self._context.audit.record(call.named(session.account), "login")
         return _json({"success": True, "csrf": session.csrf}, session_cookie(call.request, secret))
 
     @route("POST", "/api/logout", "viewer", "Log out", answer=success())
@@ -59,7 +59,7 @@ class AccountRoutes:
         if call.identity.session is not None:
             self._guard.sessions.end(call.identity.session)
             await self._guard.sessions.save()
-            await self._context.audit.record(call, "logout")
+            await self._context.audit.record(call.asker, "logout")
         return _json({"success": True}, cleared_cookie(call.request))
 
     @route(
@@ -76,7 +76,7 @@ class AccountRoutes:
         body = call.json()
         token, name = member(body, "token", str), member(body, "username", str)
         account = await self._guard.set_up(token, name, member(body, "password", str))
-        await self._context.audit.record_as(account.name, call.address, "account.add", account.name, "set-up")
+        await self._context.audit.record(call.named(account.name), "account.add", account.name, "set-up")
         return {"success": True}
 
     @route("GET", "/api/me", "viewer", "Who asks")
@@ -105,7 +105,7 @@ class AccountRoutes:
             check_password(new)
         except AccountError as error:
             raise invalid("new_password", str(error)) from None
-        await self._context.audit.record(call, "account.password", session.account)
+        await self._context.audit.record(call.asker, "account.password", session.account)
         account = await self._guard.changed(self._file.set_password, session.account, new)
         secret, fresh = self._guard.sessions.begin(account, call.address, call.header("user-agent"))
         await self._guard.sessions.save()
@@ -124,7 +124,7 @@ class AccountRoutes:
             raise not_found("there is no such session")
         self._guard.sessions.end(session)
         await self._guard.sessions.save()
-        await self._context.audit.record(call, "session.end", session.handle)
+        await self._context.audit.record(call.asker, "session.end", session.handle)
         return {"success": True}
 
     # everybody
@@ -147,7 +147,7 @@ class AccountRoutes:
         body = call.json()
         name, role = member(body, "name", str), member(body, "role", str)
         await self._guard.changed(self._file.add, name, role, member(body, "password", str))
-        await self._context.audit.record(call, "account.add", name, role)
+        await self._context.audit.record(call.asker, "account.add", name, role)
         return {"success": True}
 
     @route(
@@ -166,10 +166,10 @@ class AccountRoutes:
         if "role" in body:
             role = member(body, "role", str)
             await self._guard.changed(self._file.set_role, name, role)
-            await self._context.audit.record(call, "account.role", name, role)
+            await self._context.audit.record(call.asker, "account.role", name, role)
         if "password" in body:
             await self._guard.changed(self._file.set_password, name, member(body, "password", str))
-            await self._context.audit.record(call, "account.password", name)
+            await self._context.audit.record(call.asker, "account.password", name)
         return {"success": True}
 
     @route("DELETE", "/api/accounts/{name}", "admin", "Remove an account", answer=success())
@@ -177,7 +177,7 @@ class AccountRoutes:
         name = call.path["name"]
         self._check_exists(name)
         await self._guard.changed(self._file.remove, name)
-        await self._context.audit.record(call, "account.remove", name)
+        await self._context.audit.record(call.asker, "account.remove", name)
         return {"success": True}
 
     @route("GET", "/api/tokens", "admin", "API tokens")
@@ -196,7 +196,7 @@ class AccountRoutes:
         body = call.json()
         name, role = member(body, "name", str), member(body, "role", str)
         token = await self._guard.changed(self._file.create_token, name, role)
-        await self._context.audit.record(call, "token.create", name, role)
+        await self._context.audit.record(call.asker, "token.create", name, role)
         return {"success": True, "token": token}
 
     @route("DELETE", "/api/tokens/{name}", "admin", "Revoke an API token", answer=success())
@@ -205,7 +205,7 @@ class AccountRoutes:
         if all(token.name != name for token in self._guard.directory.tokens):
             raise not_found("there is no such token")
         await self._guard.changed(self._file.revoke_token, name)
-        await self._context.audit.record(call, "token.revoke", name)
+        await self._context.audit.record(call.asker, "token.revoke", name)
         return {"success": True}
 
     def _check_exists(self, name: str) -> None:

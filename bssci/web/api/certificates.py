@@ -98,7 +98,7 @@ class CertificateRoutes:
         if file in SECRET_FILES:
             if not may(call.identity.role, "admin"):
                 raise ApiError(403, "forbidden", "private keys are for the role admin only")
-            await self._context.audit.record(call, "certificate.download_key", file)
+            await self._context.audit.record(call.asker, "certificate.download_key", file)
         return _file(await self._run(self._store.read, file), f"{file}.pem", PEM)
 
     @route(
@@ -179,7 +179,7 @@ class CertificateRoutes:
         answer={"type": "string", "format": "binary"},
     )
     async def backup(self, call: Call) -> Reply:
-        await self._context.audit.record(call, "certificate.backup")
+        await self._context.audit.record(call.asker, "certificate.backup")
         return _file(await self._run(self._store.backup), "certificates.zip", ZIP)
 
     @route(
@@ -210,7 +210,9 @@ class CertificateRoutes:
     async def station(self, call: Call) -> Reply:
         eui = call.eui()
         renew = bool(call.body()) and call.json().get("renew") is True
-        await self._context.audit.record(call, "certificate.station_bundle", eui, "renewed" if renew else "")
+        await self._context.audit.record(
+            call.asker, "certificate.station_bundle", eui, "renewed" if renew else ""
+        )
         return _file(await self._run(self._store.station_bundle, eui, renew), f"{eui}.zip", ZIP)
 
     async def _replace(
@@ -237,7 +239,7 @@ class CertificateRoutes:
                 "confirm with force",
                 "force",
             )
-        await self._context.audit.record(call, f"certificate.{action.partition(' ')[0]}", detail=action)
+        await self._context.audit.record(call.asker, f"certificate.{action.partition(' ')[0]}", detail=action)
         await self._run(self._store.replace, files, others)
         await self._take_certificates()
         return answer

@@ -99,7 +99,7 @@ class ServiceCollector(Collector):
         )
         delivered = CounterMetricFamily("bssci_sink_delivered", "Events delivered.", labels=["sink"])
         failed = CounterMetricFamily("bssci_sink_failures", "Deliveries that failed.", labels=["sink"])
-        for name, figures in self._context.center.queue_statistics().items():
+        for name, figures in self._context.center.deliveries.statistics().items():
             queued.add_metric([name], figures["queued"])
             oldest.add_metric([name], figures["oldest_seconds"])
             failing.add_metric([name], float(figures["failing"]))

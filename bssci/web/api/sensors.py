@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
-from bssci.model import EUI, Sensor, SensorError, changed_fields, parse_eui, parse_sensor, sensor_to_json
+from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings.table import MASK
 from bssci.web.api.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas import (
@@ -80,6 +80,7 @@ class SensorRoutes:
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
         self._center = context.center
+        self._commands = context.center.commands
         self._audit = context.audit
         self._views = views.sensors
 
@@ -129,7 +130,7 @@ class SensorRoutes:
             if not may(call.identity.role, "admin"):
                 raise ApiError(403, "forbidden", "network keys are exported for the role admin only")
             await self._audit.record(
-                call, "sensor.export_keys", detail=f"{len(self._center.sensors)} sensors"
+                call.asker, "sensor.export_keys", detail=f"{len(self._center.sensors)} sensors"
             )
         write = write_csv if form == "csv" else write_json
         body = await self._context.run_in_thread(write, list(self._center.sensors), with_keys)
@@ -168,7 +169,7 @@ class SensorRoutes:
     )
     async def reveal(self, call: Call) -> dict[str, Any]:
         sensor = self._views.sensor(call.eui())
-        await self._audit.record(call, "sensor.reveal_key", sensor.eui)
+        await self._audit.record(call.asker, "sensor.reveal_key", sensor.eui)
         return {"success": True, "nwKey": sensor.network_key.hex().upper()}
 
     # changing
@@ -184,13 +185,7 @@ class SensorRoutes:
     async def put(self, call: Call) -> Reply:
         sensor = self._sensor(call.json())
         before = self._center.sensors.get(sensor.eui)
-        outcomes = await self._center.configure([sensor], again=False)
-        if before is None:
-            await self._audit.record(call, "sensor.add", sensor.eui, sensor.name)
-        else:
-            await self._audit.record(
-                call, "sensor.update", sensor.eui, ", ".join(changed_fields(before, sensor))
-            )
+        outcomes = await self._commands.configure(sensor, call.asker, again=False)
         told = outcome_of(sensor.eui, outcomes) | {"created": before is None}
         return answer(told, outcomes, STORED)
 
@@ -203,8 +198,7 @@ class SensorRoutes:
     )
     async def remove(self, call: Call) -> Reply:
         eui = call.eui()
-        outcomes = await self._center.remove([eui])
-        await self._audit.record(call, "sensor.remove", eui)
+        outcomes = await self._commands.remove([eui], call.asker)
         return answer(outcome_of(eui, outcomes), outcomes, REMOVED)
 
     @route(
@@ -246,18 +240,14 @@ class SensorRoutes:
             return Reply(msgspec.json.encode({"success": False, "error": error, **report}), status=422)
         if not found.sensors:
             raise ApiError(422, "invalid", "the file holds no sensors")
-        outcomes = await self._center.configure(found.sensors, again=False)
-        await self._audit.record(
-            call, "sensor.import", detail=_naming(f"{added} added, {changed} changed", different)
-        )
+        outcomes = await self._commands.import_(found.sensors, call.asker)
         done = outcomes_of([sensor.eui for sensor in found.sensors], outcomes)
         told = {"dry_run": False, **report, "outcomes": done["outcomes"]}
         return answer(told, outcomes, "they are stored, but ")
 
     @route("POST", "/api/sensors/reload", "operator", "Read endpoints.json again", answer=success())
     async def reload(self, call: Call) -> dict[str, Any]:
-        changes = await self._center.reload_sensors()
-        await self._audit.record(call, "sensor.reload")
+        changes = await self._commands.reload_sensors(call.asker)
         return {"success": True, "attach": len(changes.attach), "detach": len(changes.detach)}
 
     @route(
@@ -273,8 +263,7 @@ class SensorRoutes:
         if body.get("confirm", None if call.identity.session else CONFIRMATION) != CONFIRMATION:
             raise invalid("confirm", f"must be {CONFIRMATION}")
         euis = [sensor.eui for sensor in self._center.sensors]
-        outcomes = await self._center.remove(euis)
-        await self._audit.record(call, "sensor.clear", detail=f"{len(euis)} sensors")
+        outcomes = await self._commands.clear(call.asker)
         return answer(outcomes_of(euis, outcomes), outcomes, "they are removed, but ")
 
     # attaching
@@ -289,9 +278,8 @@ class SensorRoutes:
     )
     async def attach(self, call: Call) -> Reply:
         eui = call.eui()
-        outcomes = await self._center.attach([eui])
+        outcomes = await self._commands.attach([eui], call.asker)
         self._views.forget()
-        await self._audit.record(call, "sensor.attach", eui)
         return answer(outcome_of(eui, outcomes), outcomes)
 
     @route(
@@ -304,9 +292,8 @@ class SensorRoutes:
     )
     async def detach(self, call: Call) -> Reply:
         eui = call.eui()
-        outcomes = await self._center.detach([eui])
+        outcomes = await self._commands.detach([eui], call.asker)
         self._views.forget()
-        await self._audit.record(call, "sensor.detach", eui)
         return answer(outcome_of(eui, outcomes), outcomes)
 
     @route(
@@ -352,14 +339,12 @@ class SensorRoutes:
 
     async def _many(self, call: Call, action: str, euis: list[EUI]) -> Reply:
         commands = {
-            "attach": self._center.attach,
-            "detach": self._center.detach,
-            "delete": self._center.remove,
+            "attach": self._commands.attach,
+            "detach": self._commands.detach,
+            "delete": self._commands.remove,
         }
-        outcomes = await commands[action](euis)
+        outcomes = await commands[action](euis, call.asker)
         self._views.forget()
-        target = euis[0] if len(euis) == 1 else ""
-        await self._audit.record(call, f"sensor.{action}", target, _naming(f"{len(euis)} sensors", euis))
         done = "they are removed, but " if action == "delete" else ""
         return answer(outcomes_of(euis, outcomes), outcomes, done)
 
@@ -375,8 +360,7 @@ class SensorRoutes:
     )
     async def queue(self, call: Call) -> dict[str, Any]:
         eui = call.eui()
-        downlink = await self._center.queue_downlink(downlink_request(eui, call.json()))
-        await self._audit.record(call, "downlink.queue", eui, f"queId {downlink.queue_id}")
+        downlink = await self._commands.queue_downlink(downlink_request(eui, call.json()), call.asker)
         return {"success": True, **downlink_dict(downlink)}
 
     @route("DELETE", "/api/sensors/{eui}/downlink/{queId}", "operator", "Revoke a downlink", answer=success())
@@ -384,8 +368,7 @@ class SensorRoutes:
         eui, text = call.eui(), call.path["queId"]
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise not_found("there is no such downlink")
-        downlink = await self._center.revoke_downlink(eui, int(text))
-        await self._audit.record(call, "downlink.revoke", eui, f"queId {downlink.queue_id}")
+        downlink = await self._commands.revoke_downlink(eui, int(text), call.asker)
         told = {"success": True, **downlink_dict(downlink)}
         return told | {"message": NOT_YET_REVOKED} if downlink.state == "queued" else told
 

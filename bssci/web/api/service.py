@@ -97,7 +97,7 @@ class ServiceRoutes:
         await configuration.change(values)
         for change in changes:
             await self._context.audit.record(
-                call, "config.change", change["name"], f"{change['before']} -> {change['after']}"
+                call.asker, "config.change", change["name"], f"{change['before']} -> {change['after']}"
             )
         return {
             "success": True,
@@ -118,7 +118,7 @@ class ServiceRoutes:
         values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
         settings = await configuration.draft(values) if values else configuration.current
-        await self._context.audit.record(call, "config.test_broker", settings.mqtt_broker)
+        await self._context.audit.record(call.asker, "config.test_broker", settings.mqtt_broker)
         well = f"{settings.mqtt_broker}:{settings.mqtt_port} took the connection"
         if settings.mqtt_broker == EMBEDDED:
             now = configuration.current

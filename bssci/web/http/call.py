@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 from twisted.web.http import Request
 
 from bssci.model import EUI, parse_eui
+from bssci.model.commands import Asker
 from bssci.web.access.sessions import Session
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.routing import Role, Route
@@ -66,6 +67,15 @@ class Call:
     def known(self) -> Identity | None:
         """Who asks; None on open routes without a session."""
         return self._identity
+
+    @property
+    def asker(self) -> Asker:
+        """Who asks, as the audit log names them."""
+        return self.named(self._identity.name if self._identity is not None else "")
+
+    def named(self, name: str) -> Asker:
+        """The same where only a name is known: at a log-in."""
+        return Asker(name, "web", self.address)
 
     @property
     def identity(self) -> Identity:

@@ -51,7 +51,9 @@ class Probe:
         """``ready`` and what it depends on. A failing sink is told but is no reason: its backlog is kept."""
         await self._try()
         listening = self._outside.listening()
-        sinks = {name: not figures["failing"] for name, figures in self._center.queue_statistics().items()}
+        sinks = {
+            name: not figures["failing"] for name, figures in self._center.deliveries.statistics().items()
+        }
         return {
             "ready": self.journal_is_writable and listening,
             "journal": self.journal_is_writable,

@@ -78,7 +78,7 @@ class Sampler:
         return {
             "stations_online": len(center.stations.connected()),
             "sensors_active": active,
-            "backlog": max((sink["queued"] for sink in center.queue_statistics().values()), default=0.0),
+            "backlog": max((sink["queued"] for sink in center.deliveries.statistics().values()), default=0.0),
             "journal_size": center.journal.size() / 1e6,
             "downlinks_queued": center.downlinks.queued,
         }

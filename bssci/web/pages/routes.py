@@ -119,9 +119,9 @@ class PageRoutes:
             )
         except ApiError as error:
             if error.status == 401:
-                await audit.record_as(guard.shown(name), call.address, "login.refused")
+                await audit.record(call.named(guard.shown(name)), "login.refused")
             return self._login_page(call, wanted, error)
-        await audit.record_as(session.account, call.address, "login")
+        await audit.record(call.named(session.account), "login")
         return _see(_local(wanted), session_cookie(call.request, secret))
 
     def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply:
@@ -142,7 +142,7 @@ class PageRoutes:
         if session is not None:
             self._context.guard.sessions.end(session)
             await self._context.guard.sessions.save()
-            await self._context.audit.record(call, "logout")
+            await self._context.audit.record(call.asker, "logout")
         return _see("/login", cleared_cookie(call.request))
 
     @route("GET", "/setup", None, "Page set-up", page=True, content_type="text/html")
@@ -162,7 +162,7 @@ class PageRoutes:
         except ApiError as error:
             text = f"{error.field}: {error.message}" if error.field else error.message
             return _rendered("setup.html", self._base(call) | {"token": token, "error": text}, error.status)
-        await audit.record_as(account.name, call.address, "account.add", account.name, "set-up")
+        await audit.record(call.named(account.name), "account.add", account.name, "set-up")
         secret, _ = await guard.log_in(name, password, call.address, call.header("user-agent"))
         return _see("/", session_cookie(call.request, secret))
 

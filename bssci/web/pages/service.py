@@ -55,9 +55,9 @@ class ServicePages(PageData):
         newest = self._context.journal.events.last_seq
         read = await self._views.events.read(asked, before(call), EVENTS)
         events = read["events"]
-        sinks = self._context.center.queue_statistics()
+        sinks = self._context.center.deliveries.statistics()
         last = self._context.journal.events.last_seq
-        deliveries = self._context.center.deliveries()
+        deliveries = self._context.center.deliveries.taken()
         for event in events:
             event["delivered_at"] = delivered_at(deliveries, event["seq"])
         return {

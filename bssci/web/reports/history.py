@@ -119,7 +119,7 @@ class EventViews:
             raise not_found(f"there is no event {seq}")
         described = event_dict(seq, event, self._name_of)
         described["sinks"] = self._sinks(seq)
-        described["delivered_at"] = delivered_at(self._context.center.deliveries(), seq)
+        described["delivered_at"] = delivered_at(self._context.center.deliveries.taken(), seq)
         if isinstance(event, Uplink):
             copies = await self._journal.history.late_copies(seq)
             described["late_copies"] = len(copies)
@@ -130,7 +130,7 @@ class EventViews:
         last = self._journal.events.last_seq
         return {
             name: "delivered" if last - figures["queued"] >= seq else "waiting"
-            for name, figures in self._context.center.queue_statistics().items()
+            for name, figures in self._context.center.deliveries.statistics().items()
         }
 
 

@@ -208,7 +208,7 @@ class SensorViews:
 
     async def downlinks(self, eui: EUI) -> dict[str, Any]:
         """Its newest downlinks, newest first."""
-        downlinks = await self._center.downlinks_of(eui)
+        downlinks = await self._center.downlinks.of(eui)
         return {"downlinks": [downlink_dict(each) for each in downlinks]}
 
     async def unknown(self, limit: int = 100) -> dict[str, Any]:

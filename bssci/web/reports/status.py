@@ -37,7 +37,7 @@ class StatusViews:
         context, center, settings = self._context, self._context.center, self._context.settings
         statistics = center.deduplication.statistics
         context.probe.refresh()
-        sinks = center.queue_statistics()
+        sinks = center.deliveries.statistics()
         return {
             "running": True,
             "version": center.version,
@@ -69,7 +69,9 @@ class StatusViews:
             },
             "uplink_rate": context.figures.uplink_rate(),
             "queue_statistics": sinks,
-            "deliveries": {name: batches[-DELIVERIES:] for name, batches in center.deliveries().items()},
+            "deliveries": {
+                name: batches[-DELIVERIES:] for name, batches in center.deliveries.taken().items()
+            },
             "journal": {
                 "size": context.journal.size(),
                 "max_size": settings.journal_max_size * 1024 * 1024,

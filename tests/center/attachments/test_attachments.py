@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 
 from bssci.journal import StorageError
 from bssci.model import EUI, parse_sensor
-from tests.support.center import House, result_of, sensor_entry, sensor_eui
+from tests.support.center import TESTER, House, result_of, sensor_entry, sensor_eui
 
 ONE, TWO = EUI(sensor_eui(1)), EUI(sensor_eui(2))
 SESSION_KEY = bytes(range(16))
@@ -55,12 +55,12 @@ def test_over_the_air_the_session_key_is_wanted_and_survives(house: House) -> No
 
 def test_detached_survives_and_the_counter_with_it(house: House) -> None:
     attach_over_the_air(house)
-    done(house, house.center.detach([ONE, TWO]))
+    done(house, house.commands.detach([ONE, TWO], TESTER))
     house.crash()
     attachments = house.center.attachments
     assert attachments.wanted(ONE) is None and not attachments.is_attached(TWO)
     assert list(attachments.fingerprints()) == []
-    done(house, house.center.attach([ONE, TWO]))
+    done(house, house.commands.attach([ONE, TWO], TESTER))
     stored = attachments.get(ONE)
     assert stored is not None
     assert (stored.state, stored.attach_counter, stored.session_key) == ("attached", 5, None)
@@ -69,7 +69,7 @@ def test_detached_survives_and_the_counter_with_it(house: House) -> None:
 
 def test_another_key_makes_an_attachment_over_the_air_void(house: House) -> None:
     attach_over_the_air(house)
-    done(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    done(house, house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))
     house.crash()
     wanted = house.center.attachments.wanted(ONE)
     assert wanted is not None and wanted.network_key == b"\xff" * 16
@@ -78,7 +78,7 @@ def test_another_key_makes_an_attachment_over_the_air_void(house: House) -> None
 
 def test_another_name_changes_nothing_on_the_air(house: House) -> None:
     attach_over_the_air(house)
-    done(house, house.center.configure([parse_sensor(sensor_entry(1, name="cellar"))]))
+    done(house, house.commands.configure(parse_sensor(sensor_entry(1, name="cellar")), TESTER))
     wanted = house.center.attachments.wanted(ONE)
     assert wanted is not None and wanted.network_key == SESSION_KEY
 
@@ -103,16 +103,16 @@ def test_what_cannot_be_stored_never_happened(house: House) -> None:
 
 def test_an_edit_keeps_what_was_attached_over_the_air_and_a_new_key_makes_it_void(house: House) -> None:
     attach_over_the_air(house)
-    done(house, house.center.configure([parse_sensor(sensor_entry(1, bidi=True))]))
+    done(house, house.commands.configure(parse_sensor(sensor_entry(1, bidi=True)), TESTER))
     wanted = house.center.attachments.wanted(ONE)
     assert wanted is not None
     assert (wanted.network_key, wanted.bidirectional) == (SESSION_KEY, True)
-    done(house, house.center.detach([ONE]))
-    done(house, house.center.configure([parse_sensor(sensor_entry(1, bidi=False))]))
+    done(house, house.commands.detach([ONE], TESTER))
+    done(house, house.commands.configure(parse_sensor(sensor_entry(1, bidi=False)), TESTER))
     stored = house.center.attachments.get(ONE)
     assert stored is not None
     assert (stored.state, stored.attach_counter) == ("attached", 5)
-    done(house, house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    done(house, house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))
     assert house.center.attachments.get(ONE) is None
 
 
@@ -125,7 +125,7 @@ def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
     )
     attach_over_the_air(house)
     house.settle()
-    changing = ensureDeferred(house.center.configure([parse_sensor(sensor_entry(1, nwKey="F" * 32))]))
+    changing = ensureDeferred(house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))
     house.settle()
     attach_over_the_air(house, counter=6)
     house.settle()

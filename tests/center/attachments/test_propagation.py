@@ -19,7 +19,7 @@ from bssci.wire.messages import (
     PingRsp,
     UlDataRsp,
 )
-from tests.support.center import KEY, STATION, House, Line, result_of, sensor_eui
+from tests.support.center import KEY, STATION, TESTER, House, Line, result_of, sensor_eui
 from tests.support.wire import connect, uplink
 
 
@@ -172,7 +172,7 @@ def test_what_changed_while_the_connection_was_lost_is_told_after_what_was_asked
     line.take(AttPrp)
     line.lose()
     house.configure([])
-    ensureDeferred(house.center.reload_sensors())
+    ensureDeferred(house.commands.reload_sensors(TESTER))
     house.settle()
     again = Line(house)
     assert again.connect().snResume
@@ -187,7 +187,7 @@ def test_a_command_given_while_the_station_is_asked_the_same_is_answered_with_th
     line = Line(house)
     line.connect()
     [asked] = line.take(AttPrp)
-    attaching = ensureDeferred(house.center.attach([sensor_eui(1)]))
+    attaching = ensureDeferred(house.commands.attach([sensor_eui(1)], TESTER))
     house.settle()
     line.say(AttPrpRsp(opId=asked.opId))
     assert line.take(AttPrp) == []

@@ -15,7 +15,7 @@ from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import OperationFailed, SimulatedStation, State
 from bssci.wire.messages import Message
-from tests.support.center import result_of
+from tests.support.center import TESTER, result_of
 from tests.support.downlinks import SENSOR, DownlinkHouse, site
 
 __all__ = ["site"]
@@ -208,7 +208,7 @@ def test_attached_again_it_is_sent_once(site: DownlinkHouse, quirks: tuple[str, 
     queue_id = site.queue(b"x")
     world.cable.carry()
     site.advance(1)
-    ensureDeferred(site.center.attach([SENSOR]))
+    ensureDeferred(site.commands.attach([SENSOR], TESTER))
     world.cable.carry()
     for _ in range(12):
         world.uplink()

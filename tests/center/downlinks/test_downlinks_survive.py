@@ -13,7 +13,7 @@ from bssci.center.downlinks.happenings import RESULT_WAIT
 from bssci.center.downlinks.plan import GRACE
 from bssci.model import EUI, DownlinkRequest
 from bssci.wire.messages import DlDataQue, DlDataQueRsp, DlDataRev, Error
-from tests.support.center import result_of
+from tests.support.center import TESTER, result_of
 from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, make_site, site
 
 __all__ = ["make_site", "site"]
@@ -327,7 +327,7 @@ def test_an_attach_again_makes_it_queued_again(site: DownlinkHouse, drops: bool)
     queue_id = site.queue()
     station.accept()
     site.advance(1)
-    attached = ensureDeferred(site.center.attach([SENSOR]))
+    attached = ensureDeferred(site.commands.attach([SENSOR], TESTER))
     site.settle()
     if drops:
         station.held.clear()
@@ -344,7 +344,7 @@ def test_a_detached_sensor_waits_until_it_is_attached_again(site: DownlinkHouse)
     station = connected(site)
     queue_id = site.queue()
     station.accept()
-    ensureDeferred(site.center.detach([SENSOR]))
+    ensureDeferred(site.commands.detach([SENSOR], TESTER))
     site.settle()
     station.held.clear()
     station.answer_attachments()
@@ -352,7 +352,7 @@ def test_a_detached_sensor_waits_until_it_is_attached_again(site: DownlinkHouse)
     station.forget()
     site.advance(40)
     assert station.asked() == []
-    ensureDeferred(site.center.attach([SENSOR]))
+    ensureDeferred(site.commands.attach([SENSOR], TESTER))
     site.settle()
     station.answer_attachments()
     site.advance(1)

@@ -264,6 +264,7 @@ def test_detach_that_a_crash_cut_short_is_finished(watch: Watch) -> None:
     watch.hear(1)
     watch.advance(HOUR)
     ensureDeferred(watch.attachments.detach([sensor(1)], reason="inactivity", at=watch.now()))
+    watch.detached.clear()
     restart(watch)
     assert watch.state() == "auto-detach pending"
     watch.advance(INTERVAL)

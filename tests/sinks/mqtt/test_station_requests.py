@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bssci.center.access import Access
+from bssci.model.commands import Asker
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import Error, VmActivate, VmActivateRsp, VmStatus, VmStatusRsp
@@ -26,7 +28,9 @@ class Desk:
         self.line.answer_everything()
         self.answers: list[tuple[str, dict[str, Any]]] = []
         self.requests = StationRequests(
-            house.center, "mioty", lambda eui, answer: self.answers.append((eui, answer))
+            Access(house.center, Asker("mqtt", "mqtt")),
+            "mioty",
+            lambda eui, answer: self.answers.append((eui, answer)),
         )
 
     def ask(self, request: Any, topic: str = TOPIC, retained: bool = False) -> None:

@@ -274,9 +274,9 @@ REFUSED = Outcome("failed", 22, "no")
 BULK = "/api/sensors/bulk"
 COMMANDS = [
     ("configure", "POST", "/api/sensors", sensor_entry(1, name="Cellar"), "it is stored, but "),
-    ("configure", "POST", "/api/sensors/import", [sensor_entry(1, name="Cellar")], "they are stored, but "),
+    ("import_", "POST", "/api/sensors/import", [sensor_entry(1, name="Cellar")], "they are stored, but "),
     ("remove", "DELETE", f"/api/sensors/{SENSOR}", None, "it is removed, but "),
-    ("remove", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are removed, but "),
+    ("clear", "POST", "/api/sensors/clear", {"confirm": "CLEAR ALL"}, "they are removed, but "),
     (
         "remove",
         "POST",
@@ -308,7 +308,7 @@ def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
         async def carried_out(*_: object, **__: object) -> Outcomes:
             return {EUI(SENSOR): {EUI(f"{number:016X}"): state for number, state in enumerate(states)}}
 
-        monkeypatch.setattr(web.center, command, carried_out)
+        monkeypatch.setattr(web.center.commands, command, carried_out)
         return browser.ask(method, path, body)
 
     failed = ask(REFUSED, UNANSWERED, AWAY)
@@ -374,8 +374,8 @@ def test_a_revocation_that_no_station_has_answered_says_so(
 ) -> None:
     browser = web.browser("operator")
     queue_id = browser.post(f"/api/sensors/{SENSOR}/downlink", {"data": "01"}).json()["queId"]
-    [queued] = _result(web, web.center.downlinks_of(EUI(SENSOR)))
-    monkeypatch.setattr(web.center, "revoke_downlink", lambda eui, queue_id: succeed(queued))
+    [queued] = _result(web, web.center.downlinks.of(EUI(SENSOR)))
+    monkeypatch.setattr(web.center.commands, "revoke_downlink", lambda eui, queue_id, by: succeed(queued))
     answer = browser.delete(f"/api/sensors/{SENSOR}/downlink/{queue_id}").json()
     assert (answer["state"], answer["message"]) == ("queued", NOT_YET_REVOKED)
 

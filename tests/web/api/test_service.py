@@ -67,16 +67,16 @@ def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -
 
     well = (200, (True, True, 0.0), "ok", "The service is ready and waits for its first base station.")
     assert look() == well
-    figures = web.center.queue_statistics()
+    figures = web.center.deliveries.statistics()
     trouble = "not connected to broker.example:1883: nobody there"
-    web.center.queue_statistics = lambda: {
+    web.center.deliveries.statistics = lambda: {
         "mqtt": figures["mqtt"] | {"queued": 1, "failing": True, "trouble": trouble}
     }
     assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 1 event waits.", trouble)
     assert trouble in browser.get("/").text
-    web.center.queue_statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
+    web.center.deliveries.statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
     assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 3 events wait.", "")
-    web.center.queue_statistics = lambda: figures
+    web.center.deliveries.statistics = lambda: figures
     assert look() == well
 
 
@@ -396,12 +396,12 @@ def test_what_goes_wrong_inside_is_logged_and_not_shown(
     web: WebHouse, expected_errors: list[Failure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(web.center), "health", None)
-    monkeypatch.setattr(web.center, "queue_statistics", lambda: 1 / 0)
+    monkeypatch.setattr(web.center.deliveries, "statistics", lambda: 1 / 0)
     answer = web.browser("viewer").get("/api/bssci/status")
     assert answer.status == 500 and answer.error["code"] == "internal"
     assert "ZeroDivision" not in answer.text
     assert expected_errors.pop().check(ZeroDivisionError)
-    web.center.queue_statistics = dict
+    web.center.deliveries.statistics = dict
 
 
 def test_the_page_of_settings_is_json_for_a_program(web: WebHouse) -> None:

@@ -74,8 +74,8 @@ def test_each_tile_leads_to_what_it_counts(web: WebHouse) -> None:
 def test_a_sink_that_is_not_well_leads_to_where_that_is_mended(
     web: WebHouse, name: str, figures: dict[str, Any], href: str
 ) -> None:
-    [well] = web.center.queue_statistics().values()
-    web.center.queue_statistics = lambda: {name: well | figures}
+    [well] = web.center.deliveries.statistics().values()
+    web.center.deliveries.statistics = lambda: {name: well | figures}
     [problem] = dashboard(web)["health"]["problems"]
     assert problem["href"] == href
     assert href.replace("&", "&amp;") in web.browser("viewer").get("/").text
@@ -83,11 +83,11 @@ def test_a_sink_that_is_not_well_leads_to_where_that_is_mended(
 
 def test_first_steps_are_over_once_they_were_taken(web: WebHouse) -> None:
     def broker_is_set(**figures: Any) -> bool:
-        web.center.queue_statistics = lambda: {"mqtt": well | figures}
+        web.center.deliveries.statistics = lambda: {"mqtt": well | figures}
         [done] = [each["done"] for each in dashboard(web)["guide"] if each["title"] == "MQTT broker"]
         return bool(done)
 
-    [well] = web.center.queue_statistics().values()
+    [well] = web.center.deliveries.statistics().values()
     last = web.happen(uplink(1))
     assert broker_is_set(failing=False, queued=last)
     assert not broker_is_set(failing=True, queued=last)

@@ -1,4 +1,4 @@
-"""Who changed what, and who was shown a secret: written before the answer goes out."""
+"""Who changed what, and who was shown a secret: on disk before anything of it is done or told."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from bssci.journal import AuditEntry, Journal
-from bssci.web.http.call import Call
+from bssci.model.commands import Asker
 
 MAX_DETAIL = 500
+"""characters"""
 
 
 class Audit:
@@ -21,31 +22,21 @@ class Audit:
         self._journal = journal
         self._now = now
 
-    async def record(self, call: Call, action: str, target: str = "", detail: str = "") -> None:
-        """On disk when this returns.
+    async def record(
+        self, by: Asker, action: str, target: str = "", detail: str = "", at: float | None = None
+    ) -> None:
+        """Write an entry; it is on disk when this returns.
 
         :param action: ``sensor.update``, ``login`` and so on.
         :param detail: for people, without secrets.
+        :param at: Unix seconds, if it was not now.
         :raises bssci.journal.StorageError: it cannot be kept; what was asked for must not happen then.
         """
-        who = call.known.name if call.known is not None else ""
-        await self.record_as(who, call.address, action, target, detail)
-
-    async def record_as(
-        self,
-        who: str,
-        address: str,
-        action: str,
-        target: str = "",
-        detail: str = "",
-        at: float | None = None,
-    ) -> None:
-        """:param at: Unix seconds, if it was not now."""
         await self._journal.audit.append(
             AuditEntry(
                 at=self._now() if at is None else at,
-                who=who[:MAX_DETAIL],
-                address=address,
+                who=by.name[:MAX_DETAIL],
+                address=by.address,
                 action=action,
                 target=target[:MAX_DETAIL],
                 detail=detail[:MAX_DETAIL],

@@ -1,0 +1,86 @@
+"""The service center as one sink or source sees it: what it may ask, and commands in its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from bssci.center.service_center import ServiceCenter
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState
+from bssci.model.commands import Asker, Outcomes
+
+
+class Access:
+    """See :class:`bssci.center.interfaces.ICenter`.
+
+    :param by: whose commands these are.
+    """
+
+    def __init__(self, center: ServiceCenter, by: Asker) -> None:
+        self._center = center
+        self._commands = center.commands
+        self._by = by
+        self.version = center.version
+        self.eui = center.eui
+        self.started_at = center.started_at
+        self.now = center.now
+        self.configuration = center.configuration
+        self.journal = center.journal
+
+    # sensors
+
+    def sensor(self, eui: EUI) -> Sensor | None:
+        return self._center.sensors.get(eui)
+
+    async def sensor_report(self, eui: EUI) -> dict[str, Any]:
+        return await self._center.sensor_report(eui)
+
+    async def attach(self, euis: Sequence[EUI]) -> Outcomes:
+        return await self._commands.attach(euis, self._by)
+
+    async def detach(self, euis: Sequence[EUI]) -> Outcomes:
+        return await self._commands.detach(euis, self._by)
+
+    async def configure(self, sensor: Sensor) -> Outcomes:
+        return await self._commands.configure(sensor, self._by)
+
+    # downlinks
+
+    async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
+        return await self._commands.queue_downlink(request, self._by)
+
+    async def revoke_downlink(self, eui: EUI, queue_id: int) -> Downlink:
+        return await self._commands.revoke_downlink(eui, queue_id, self._by)
+
+    def downlinks_of(self, eui: EUI) -> Deferred[list[Downlink]]:
+        return self._center.downlinks.of(eui)
+
+    async def query_reception(self, eui: EUI) -> EUI:
+        return await self._commands.query_reception(eui, self._by)
+
+    # base stations
+
+    def station_states(self) -> list[StationState]:
+        return self._center.station_states()
+
+    def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
+        return self._center.watch_stations(watcher)
+
+    async def variable_mac(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
+        return await self._commands.variable_mac(eui, command, mac_type, self._by)
+
+    # the service
+
+    def report(self, event: AnyEvent) -> None:
+        self._center.report(event)
+
+    def health(self) -> dict[str, Any]:
+        return self._center.health()
+
+    def changeable_settings(self) -> dict[str, Any]:
+        return self._commands.changeable_settings()
+
+    async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
+        return await self._commands.change_settings(values, self._by)

@@ -49,8 +49,8 @@ def kind_of(event: Event) -> str:
 def uplink_json(event: Uplink) -> dict[str, Any]:
     """Return an uplink as ``ep/{EUI}/ul`` has it, whose topic names the sensor."""
     best = event.receptions[0]
-    known = {"eqSnr": best.equivalent_snr, "profile": best.profile, "mode": best.mode}
-    return {
+    # Every uplink passes here: ifs cost less than a dictionary of what may be None.
+    said: dict[str, Any] = {
         "id": event.id,
         "bs_eui": best.base_station_eui,
         "rxTime": best.rx_time,
@@ -66,20 +66,29 @@ def uplink_json(event: Uplink) -> dict[str, Any]:
         "baseStations": [reception_json(each) for each in event.receptions],
         "duplicates": event.duplicates,
         "known": event.known,
-        **_said(known),
-        **decoded_json(event.decoded),
     }
+    if best.equivalent_snr is not None:
+        said["eqSnr"] = best.equivalent_snr
+    if best.profile is not None:
+        said["profile"] = best.profile
+    if best.mode is not None:
+        said["mode"] = best.mode
+    if event.decoded is not None:
+        said |= decoded_json(event.decoded)
+    return said
 
 
 def reception_json(reception: Reception) -> dict[str, Any]:
     """Return what one base station heard, as an entry of ``baseStations``."""
-    return {
+    said: dict[str, Any] = {
         "bs_eui": reception.base_station_eui,
         "rxTime": reception.rx_time,
         "snr": reception.snr,
         "rssi": reception.rssi,
-        **_said({"eqSnr": reception.equivalent_snr}),
     }
+    if reception.equivalent_snr is not None:
+        said["eqSnr"] = reception.equivalent_snr
+    return said
 
 
 def decoded_json(decoded: Decoded | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -14,7 +13,6 @@ from bssci.model import (
     CommandResponse,
     DownlinkReception,
     DownlinkStatus,
-    Reception,
     SensorAutoDetached,
     SensorProblem,
     SensorStatus,
@@ -24,6 +22,7 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.model.event_json import uplink_json
 from bssci.mqtt.values import Message
 from bssci.sinks.mqtt import sensor_payloads
 from bssci.sinks.mqtt.variable_mac import variable_mac_uplink
@@ -42,43 +41,7 @@ def message(base_topic: str, event: AnyEvent) -> Message | None:
 
 def uplink(event: Uplink) -> tuple[str, dict[str, Any]]:
     """``ep/{EUI}/ul``"""
-    best = event.receptions[0]
-    payload: dict[str, Any] = {
-        "id": event.id,
-        "bs_eui": best.base_station_eui,
-        "rxTime": best.rx_time,
-        "time": iso_time(best.rx_time),
-        "snr": best.snr,
-        "rssi": best.rssi,
-        "cnt": best.packet_counter,
-        "data": list(best.payload),
-        "format": best.format,
-        "dlOpen": best.downlink_open,
-        "responseExp": best.response_expected,
-        "dlAck": best.downlink_acknowledged,
-        "baseStations": [_reception(reception) for reception in event.receptions],
-        "duplicates": event.duplicates,
-        "known": event.known,
-    }
-    if best.equivalent_snr is not None:
-        payload["eqSnr"] = best.equivalent_snr
-    if best.profile is not None:
-        payload["profile"] = best.profile
-    if best.mode is not None:
-        payload["mode"] = best.mode
-    return f"ep/{best.end_point_eui}/ul", payload
-
-
-def _reception(reception: Reception) -> dict[str, Any]:
-    entry = {
-        "bs_eui": reception.base_station_eui,
-        "rxTime": reception.rx_time,
-        "snr": reception.snr,
-        "rssi": reception.rssi,
-    }
-    if reception.equivalent_snr is not None:
-        entry["eqSnr"] = reception.equivalent_snr
-    return entry
+    return f"ep/{event.end_point_eui}/ul", uplink_json(event)
 
 
 def station_status(event: StationStatus) -> tuple[str, dict[str, Any]]:
@@ -131,15 +94,6 @@ def settings_answer(base_topic: str, answer: dict[str, Any]) -> Message:
 def variable_mac_answer(base_topic: str, eui: EUI, answer: dict[str, Any]) -> Message:
     """``bs/{EUI}/vm/response``"""
     return Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer))
-
-
-def iso_time(nanoseconds: int) -> str:
-    """ns since 1970 UTC as ISO 8601 with the digits that the station gave."""
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
-    except (OverflowError, ValueError, OSError):
-        return ""
 
 
 _BUILDERS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
-from bssci.model import EUI, Reception, SensorStatus, StationState, StationStatus, Uplink
+from bssci.model import EUI, Decoded, Reading, Reception, SensorStatus, StationState, StationStatus, Uplink
 from bssci.sinks.mqtt import payloads
 
 STATION, OTHER, SENSOR = EUI("CAFE000000000001"), EUI("CAFE000000000002"), EUI("70B3D56770110001")
@@ -146,9 +147,10 @@ def test_a_state_goes_its_own_way() -> None:
     assert payloads.message("mioty", StationState(at=1.0, base_station_eui=STATION, state="online")) is None
 
 
-@pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [(0, "1970-01-01T00:00:00.000000000Z"), (1, "1970-01-01T00:00:00.000000001Z"), (2**64 - 1, "2554")],
-)
-def test_a_station_s_clock_may_say_anything(nanoseconds: int, text: str) -> None:
-    assert payloads.iso_time(nanoseconds).startswith(text)
+def test_readings_are_components() -> None:
+    decoded = Decoded(decoder="meter@3", readings=(Reading("volume", 12.5, "m³"),))
+    event = msgspec.structs.replace(uplink(), decoded=decoded)
+    payload = json.loads(payloads.message("mioty", event).payload)
+    assert payload["components"] == {"volume": {"value": 12.5, "unit": "m³"}}
+    assert payload["decoder"] == "meter@3"
+    assert set(payload) == ALWAYS | {"components", "decoder"}

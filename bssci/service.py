@@ -140,6 +140,7 @@ class BssciService(Service):
             pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time)
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
+        self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
         self._listen()
         if settings.web_port:
             self.web = self._open_web()

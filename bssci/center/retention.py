@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,10 @@ from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 600.0
 """s"""
+LOOKS = 144
+"""looks at the fill that growth is judged by: of a day"""
+FULL_SOON = 0.8
+"""of the journal, filled by what sinks have yet to take: time to say so"""
 DAY = 86400.0
 
 
@@ -38,13 +43,38 @@ class Retention:
         self._now = now
         self._delivered = delivered
         self._running: Deferred[int] | None = None
-        self._ticker = Ticker(clock, INTERVAL, self.trim)
+        self._undelivered: deque[tuple[float, int]] = deque(maxlen=LOOKS)
+        self._ticker = Ticker(clock, INTERVAL, self._tick)
 
     def start(self) -> None:
         self._ticker.start()
 
     def stop(self) -> None:
         self._ticker.stop()
+
+    def days_left(self) -> float | None:
+        """Days until the journal is full, if what is undelivered grows as it did today; None: it does not."""
+        usage = self._journal.usage()
+        if not self._undelivered:
+            return None
+        began_at, then = self._undelivered[0]
+        seconds = self._now() - began_at
+        growth = usage.undelivered - then
+        if growth <= 0 or seconds <= 0:
+            return None
+        return (usage.max_size - usage.undelivered) / (growth / seconds) / DAY
+
+    def _tick(self) -> None:
+        self.trim()
+        usage, days = self._journal.usage(), self.days_left()
+        self._undelivered.append((self._now(), usage.undelivered))
+        if usage.share >= FULL_SOON:
+            self.log.warn(
+                "journal {percent} % full of what sinks have yet to take, full in {days} days; uplinks are "
+                "refused then: see which sink does not deliver, or raise JOURNAL_MAX_SIZE",
+                percent=round(100 * usage.share),
+                days="some" if days is None else f"{days:.1f}",
+            )
 
     def trim(self) -> None:
         """Forget now, unless that is under way."""
@@ -55,6 +85,8 @@ class Retention:
     async def _trim(self, before_at: float) -> int:
         events = await self._journal.events.trim(before_at, self._delivered())
         while await self._journal.downlinks.trim(before_at):
+            pass
+        while await self._journal.requests.trim(before_at):
             pass
         return events
 

@@ -17,8 +17,7 @@ from bssci import extensions as discovery
 from bssci.center.devices import endpoints
 from bssci.certificates import reading as certificates
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
-from bssci.journal import JournalError
-from bssci.journal.sqlite.database import check_file
+from bssci.journal import JournalError, inspect
 from bssci.mqtt.trial import EMBEDDED, try_broker
 from bssci.settings import table as settings
 from bssci.settings.table import Settings
@@ -116,7 +115,8 @@ def _state_directory(path: Path) -> Finding:
 
 def _journal(directory: Path) -> Iterator[Finding]:
     try:
-        check_file(directory)
+        for damage in inspect(directory):
+            yield Finding("warning", damage)
     except JournalError as error:
         yield Finding("error", str(error))
 

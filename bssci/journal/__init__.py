@@ -19,9 +19,12 @@ from bssci.journal.records import (
     Silence,
     StationRecord,
     StoredDownlink,
+    StoredRequest,
     StoredSession,
     UnknownRecord,
+    Usage,
 )
+from bssci.journal.sqlite.inspection import inspect
 from bssci.journal.sqlite.journal import open_journal
 
 __all__ = [
@@ -43,7 +46,10 @@ __all__ = [
     "StationRecord",
     "StorageError",
     "StoredDownlink",
+    "StoredRequest",
     "StoredSession",
     "UnknownRecord",
+    "Usage",
+    "inspect",
     "open_journal",
 ]

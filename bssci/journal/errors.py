@@ -13,6 +13,10 @@ class StorageError(Exception):
     """The disk did not take it or did not give it: full, failing, damaged. A later try may succeed."""
 
 
+class JournalGoneError(StorageError):
+    """The journal's files were removed, replaced or cut while they were open."""
+
+
 class JournalBusy(StorageError):
     """Too much is waiting for the disk already; nothing was taken."""
 
@@ -34,6 +38,14 @@ _STORAGE_CODES = {
 
 def is_storage_failure(error: Exception) -> bool:
     """Whether the disk is at fault, and not the statement or its values."""
+    if isinstance(error, JournalGoneError):
+        return True
     # The low byte of an extended result code is the primary one.
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in _STORAGE_CODES
+
+
+def is_full(error: Exception) -> bool:
+    """Whether there is no more room: the journal has come to its size, or the disk is full."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF == sqlite3.SQLITE_FULL

@@ -4,6 +4,7 @@
     events      what happened, in the order in which sinks take it
     cursors     how far each sink has come
     sessions    base stations' sessions, open operations, and what each was told of which sensor
+    requests    what was asked for, from before it is confirmed until it is answered
     downlinks   what shall be sent, and where it lies
     tables      rows by key, a class of :mod:`bssci.journal.records` each
     audit       who did what
@@ -19,7 +20,7 @@ that it belongs to makes and another one takes along.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -32,7 +33,9 @@ from bssci.journal.records import (
     Loaded,
     Registration,
     StoredDownlink,
+    StoredRequest,
     StoredSession,
+    Usage,
 )
 from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink
 
@@ -89,9 +92,9 @@ class Events(Protocol):
         """Have ``callback`` called after each commit that stored events. Returns how to end that."""
 
     def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]:
-        """The stored uplinks with one of these (end point, packet counter), oldest first.
+        """The newest stored uplinks with one of these (end point, packet counter), oldest first.
 
-        Sees everything that was submitted before.
+        Of each key a bounded number. Sees everything that was submitted before.
         """
 
     def append_late_copies(self, copies: list[tuple[int, Reception]]) -> Deferred[None]:
@@ -107,6 +110,12 @@ class Events(Protocol):
 
 class Cursors(Protocol):
     """The last event that each sink has delivered."""
+
+    def follow(self, cursors: Mapping[str, int]) -> None:
+        """Say which sinks there are, and where each is.
+
+        Events that all of them have taken make room when the journal is full; none does before this.
+        """
 
     def move(self, name: str, seq: int) -> Deferred[None]:
         """Store how far a sink has come."""
@@ -154,6 +163,30 @@ class Sessions(Protocol):
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
         """Sensors that some station refused."""
+
+
+class Requests(Protocol):
+    """What somebody asked for: carried out once, whatever happens in between."""
+
+    def receive(self, source: str, topic: str, payload: bytes, at: float) -> Deferred[int]:
+        """Store a request, before its sender hears that we have it; fires with its number.
+
+        :param at: Unix seconds.
+        """
+
+    def answer(
+        self, number: int, state: Literal["done", "failed"], answer: bytes, at: float
+    ) -> Deferred[None]:
+        """Store how a request ended. The first answer stays."""
+
+    def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
+        """The same, for another component's commit, for example of the event that tells it."""
+
+    def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
+        """The newest requests from a source on a topic, newest first, including what was submitted before."""
+
+    def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
+        """Forget requests that were answered before then (Unix seconds); fires with how many."""
 
 
 class Downlinks(Protocol):
@@ -312,6 +345,9 @@ class Journal(Protocol):
     def sessions(self) -> Sessions: ...
 
     @property
+    def requests(self) -> Requests: ...
+
+    @property
     def downlinks(self) -> Downlinks: ...
 
     @property
@@ -332,6 +368,9 @@ class Journal(Protocol):
 
     def size(self) -> int:
         """Bytes that the journal takes."""
+
+    def usage(self) -> Usage:
+        """How full it is."""
 
     def load(self) -> Deferred[Loaded]:
         """Read what the service needs at its start, including everything that was submitted before."""

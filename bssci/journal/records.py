@@ -230,6 +230,26 @@ class AuditEntry:
     """given when it is stored"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRequest:
+    """A request that is to be carried out once."""
+
+    number: int
+    """given when it is stored"""
+    source: str
+    """who brought it, for example the sink ``mqtt``"""
+    topic: str
+    """where it came in"""
+    payload: bytes
+    received_at: float
+    """Unix seconds"""
+    state: Literal["received", "done", "failed"] = "received"
+    answer: bytes | None = None
+    """what the sender was told in the end, as its source encoded it"""
+    answered_at: float | None = None
+    """Unix seconds"""
+
+
 class StoredDownlink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A downlink, and where a queued one lies."""
 
@@ -308,6 +328,8 @@ class Loaded:
     cursors: Mapping[str, int]
     """the last event that each sink has delivered"""
     downlinks: DownlinkCounts
+    requests: tuple[StoredRequest, ...]
+    """those that are not answered, in the order in which they came"""
     receptions: tuple[tuple[int, list[Reception]], ...]
     """the inbox, in order: commit by commit, each with its last position"""
     last_seq: int
@@ -326,3 +348,24 @@ class JournalStatistics:
     """commits that failed since the last that did not"""
     rows: int = 0
     last_commit_seconds: float = 0.0
+    forgotten: int = 0
+    """delivered events that made room"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How full the journal is. What every sink has taken makes room, so it fills by the rest only."""
+
+    size: int
+    """bytes on disk"""
+    max_size: int
+    """bytes that it may come to"""
+    undelivered: int
+    """bytes, about, of the events that some sink has yet to take"""
+    unreadable: int
+    """damaged entries that were passed over, since the start"""
+
+    @property
+    def share(self) -> float:
+        """What is undelivered, of all that may be kept: 0..1."""
+        return min(1.0, self.undelivered / self.max_size)

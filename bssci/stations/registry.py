@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -18,7 +18,7 @@ from bssci.stations.directory import Stations
 from bssci.stations.station import Connection, Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
-from bssci.wire.messages import Con, ConRsp
+from bssci.wire.messages import Con, ConRsp, Request
 from bssci.wire.session import Session, decide_resume, decode_operation
 from bssci.wire.version import negotiate
 
@@ -246,5 +246,19 @@ def _restore(stored: StoredSession) -> Session:
         version=stored.version,
         last_bs_op_id=stored.last_bs_op_id,
         last_sc_op_id=stored.last_sc_op_id,
-        open_requests={op_id: decode_operation(message) for op_id, message in stored.open_operations},
+        open_requests=dict(_operations(stored)),
     )
+
+
+def _operations(stored: StoredSession) -> Iterator[tuple[int, Request]]:
+    """Those of a session that can be read; one that cannot costs itself only."""
+    for op_id, message in stored.open_operations:
+        try:
+            yield op_id, decode_operation(message)
+        except (msgspec.MsgspecError, ValueError, ProtocolError) as error:
+            Registry.log.error(
+                "operation not readable, dropped {bs_eui} {op_id} {error}",
+                bs_eui=stored.base_station_eui,
+                op_id=op_id,
+                error=error,
+            )

@@ -57,7 +57,7 @@ class InlineJournal(SqliteJournal):
         super().__init__(file, _AtOnce(), max_pending=max_pending, tail_bytes=1 << 20)
         self.broken = False
         self.queues: list[tuple[Worker, list[Submission]]] = []
-        for worker in (self.core.writer, self.core.reader):
+        for worker in (self.core.writer, self.core.reader, self.core.history):
             self._hold(worker)
         # Nobody pulls the plug here, and disks are slow.
         self.core.writer.connection.execute("PRAGMA synchronous = OFF")

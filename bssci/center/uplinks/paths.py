@@ -273,6 +273,6 @@ def _decoded(loaded: Loaded) -> dict[EUI, SensorPaths]:
     for eui, record in loaded.paths.items():
         try:
             paths[eui] = _decoder.decode(record.body)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             Paths.log.warn("paths not readable, learned anew {eui} {error}", eui=eui, error=error)
     return paths

@@ -189,7 +189,7 @@ def _decoded(loaded: Loaded) -> dict[EUI, UnknownSensor]:
     for eui, record in loaded.unknown.items():
         try:
             sensors.append(_decoder.decode(record.body))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             UnknownSensors.log.warn("unknown sensor not readable {eui} {error}", eui=eui, error=error)
     sensors.sort(key=lambda sensor: sensor.last_heard_at)
     return {sensor.end_point_eui: sensor for sensor in sensors}

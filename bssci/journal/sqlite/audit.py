@@ -25,7 +25,9 @@ class Audit:
     def read(
         self, *, before: int | None, limit: int, who: str = "", action: str = ""
     ) -> Deferred[list[AuditEntry]]:
-        return self._core.read_after_writing(lambda cursor: _select(cursor, before, limit, who, action))
+        return self._core.look_back(
+            lambda cursor: _select(cursor, before, limit, who, action), after_writing=True
+        )
 
 
 def _insert(cursor: sqlite3.Cursor, entry: AuditEntry) -> None:

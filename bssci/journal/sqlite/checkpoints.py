@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from bssci.journal.sqlite.damage import pass_over
 from bssci.journal.sqlite.statements import upsert
 from bssci.journal.sqlite.worker import Lane
 
@@ -17,9 +18,14 @@ def move_checkpoints(cursor: sqlite3.Cursor, moves: list[tuple[str, int]]) -> No
 
 
 def find_checkpoint(cursor: sqlite3.Cursor, name: str) -> int | None:
-    """The last event that is contained; None if none was ever named."""
+    """The last event that is contained; None if none was ever named, or it is damaged."""
     row = cursor.execute("SELECT seq FROM checkpoint WHERE name = ?", (name,)).fetchone()
-    return None if row is None else int(row[0])
+    if row is None:
+        return None
+    if isinstance(row[0], int):
+        return row[0]
+    pass_over(cursor, "checkpoint", name, TypeError("not a number"))
+    return None
 
 
 CHECKPOINTS: Lane[tuple[str, int]] = Lane(move_checkpoints)

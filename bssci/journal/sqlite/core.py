@@ -42,28 +42,48 @@ class Core:
         self._waiting_for_close: list[Deferred[None]] = []
         self._after_group: list[Callable[[], None]] = []
         self._after_transaction: list[Callable[[bool], None]] = []
+        self._make_room: list[Callable[[sqlite3.Cursor], int]] = []
         self.writer = Writer(
             "journal writer",
             database.connect(),
             reactor,
             committed=self._committed,
             ended=self._transaction_ended,
+            check=database.check_files,
+            looked=database.remember_log,
+            make_room=lambda cursor: sum(make(cursor) for make in self._make_room),
         )
         self.reader = Reader("journal reader", database.connect_to_read(), reactor)
+        self.history = Reader("journal history", database.connect_to_read(), reactor)
 
     def start(self) -> None:
         """Let the threads begin."""
         self.writer.start()
         self.reader.start()
+        self.history.start()
 
-    def watch(self, *, after_group: Callable[[], None], after_transaction: Callable[[bool], None]) -> None:
+    @property
+    def unreadable(self) -> int:
+        """Damaged entries that were passed over."""
+        return sum(worker.connection.unreadable for worker in (self.writer, self.reader, self.history))
+
+    def watch(
+        self,
+        *,
+        after_group: Callable[[], None],
+        after_transaction: Callable[[bool], None],
+        make_room: Callable[[sqlite3.Cursor], int],
+    ) -> None:
         """Have a component told of commits.
 
         :param after_group: called when a group is finished, and its Deferreds have fired.
         :param after_transaction: called in the writing thread: whether it was committed.
+        :param make_room: called there when the journal is full; deletes what can be spared, and says how
+            many rows.
         """
         self._after_group.append(after_group)
         self._after_transaction.append(after_transaction)
+        self._make_room.append(make_room)
 
     def change(
         self, change: Callable[[sqlite3.Cursor], T], after: tuple[Lane[Any], ...] | None = None
@@ -96,6 +116,18 @@ class Core:
         self.reader.submit(Submission(deferred, change=query))
         return deferred
 
+    def look_back(self, query: Callable[[sqlite3.Cursor], T], *, after_writing: bool = False) -> Deferred[T]:
+        """A query about the past, which may take its time: nobody else waits behind it.
+
+        :param after_writing: it sees everything that was submitted before.
+        """
+        deferred: Deferred[T] = Deferred()
+        if after_writing:
+            self.settled().addBoth(lambda _: self.history.submit(Submission(deferred, change=query)))
+        else:
+            self.history.submit(Submission(deferred, change=query))
+        return deferred
+
     def read_after_writing(self, query: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
         """A query that sees everything that was submitted before, without holding up the writer."""
         # If the commit fails, the query shows what is on disk all the same.
@@ -116,7 +148,8 @@ class Core:
             self._closing = True
             self.writer.refuse()
             # The writer last: the last connection to close takes the write-ahead log into the file.
-            self.reader.close().addCallback(lambda _: self.writer.close()).addCallback(self._release)
+            closed = self.reader.close().addCallback(lambda _: self.history.close())
+            closed.addCallback(lambda _: self.writer.close()).addCallback(self._release)
         return waiting
 
     def _release(self, _: None) -> None:

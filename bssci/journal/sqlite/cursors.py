@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.damage import pass_over
+from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import upsert
 from bssci.journal.sqlite.worker import Lane
 
@@ -16,22 +19,51 @@ def _move(cursor: sqlite3.Cursor, moves: list[tuple[str, int]]) -> None:
     upsert(cursor, "sink_cursor", ("name", "seq"), list(dict(moves).items()), key=("name",))
 
 
+_EVERY = 1 << 62
+
 CURSORS: Lane[tuple[str, int]] = Lane(_move)
 
 
 class Cursors:
     """See :class:`bssci.journal.interface.Cursors`."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, events: Events) -> None:
         self._core = core
+        self._events = events
+        self._followed: dict[str, int] = {}
+        self._following = False
+
+    def follow(self, cursors: Mapping[str, int]) -> None:
+        self._following = True
+        self._followed = dict(cursors)
+        self._release()
 
     def move(self, name: str, seq: int) -> Deferred[None]:
+        if name in self._followed:
+            self._followed[name] = seq
+            self._release()
         return self._core.store((CURSORS, [(name, seq)]))
 
     def change(self, name: str, seq: int) -> Change:
         return Rows((CURSORS, [(name, seq)]))
 
+    @property
+    def delivered_seq(self) -> int:
+        """The last event that every sink has taken; 0 as long as it is not known which there are."""
+        if not self._following:
+            return 0
+        return min(self._followed.values(), default=_EVERY)
+
+    def _release(self) -> None:
+        self._events.delivered_seq = self.delivered_seq
+
 
 def load_cursors(cursor: sqlite3.Cursor) -> dict[str, int]:
-    """The last event that each sink has delivered."""
-    return dict(cursor.execute("SELECT name, seq FROM sink_cursor").fetchall())
+    """The last event that each sink has delivered; one with a damaged cursor begins anew."""
+    cursors: dict[str, int] = {}
+    for name, seq in cursor.execute("SELECT name, seq FROM sink_cursor").fetchall():
+        if isinstance(seq, int):
+            cursors[name] = seq
+        else:
+            pass_over(cursor, "sink_cursor", name, TypeError("not a number"))
+    return cursors

@@ -11,7 +11,8 @@ from importlib import resources
 from pathlib import Path
 from threading import Event, Timer
 
-from bssci.journal.errors import JournalError
+from bssci.journal.errors import JournalError, JournalGoneError
+from bssci.journal.sqlite.damage import Connection
 
 CHECK_SECONDS = 5.0
 """s that the search for damage may take"""
@@ -25,6 +26,8 @@ _MAGIC = b"SQLite format 3\0"
 _HEADER_SIZE = 100
 _APPLICATION_ID_OFFSET = 68
 _CHECKPOINT_PAGES = 4000
+_LOG_SIZE = 4 * _CHECKPOINT_PAGES * PAGE_SIZE
+"""bytes to which the write-ahead log is cut when it was longer"""
 _ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
 
 
@@ -52,7 +55,10 @@ class Database:
         :raises JournalError: and leaves the file as it was.
         """
         self.path = directory / FILE_NAME
+        self.max_bytes = max_bytes
         self._max_pages = max(1, max_bytes // PAGE_SIZE)
+        with _explained(self.path):
+            _refuse_orphaned_log(self.path)
         _make_directory(directory)
         self._lock = _lock(directory)
         try:
@@ -63,15 +69,15 @@ class Database:
                     _check(self.path, len(schema), check_seconds)
                 with closing(self.connect()) as connection:
                     _upgrade(connection, schema)
+                self._file = self.path.stat()
+                self._log: os.stat_result | None = None
         except BaseException:
             self.release()
             raise
 
-    def connect(self) -> sqlite3.Connection:
+    def connect(self) -> Connection:
         """A new connection for writing, without implicit transactions, on which COMMIT means fsync."""
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        connection = self._connect()
         for pragma in (
             "journal_mode = WAL",
             "synchronous = FULL",
@@ -79,19 +85,50 @@ class Database:
             "secure_delete = OFF",
             "cache_size = -16384",
             f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-            f"journal_size_limit = {4 * _CHECKPOINT_PAGES * PAGE_SIZE}",
+            f"journal_size_limit = {_LOG_SIZE}",
             f"max_page_count = {self._max_pages}",
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def connect_to_read(self) -> sqlite3.Connection:
+    def connect_to_read(self) -> Connection:
         """A new connection that refuses to write."""
-        connection = sqlite3.connect(
-            self.path, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
         return connection
+
+    def _connect(self) -> Connection:
+        return sqlite3.connect(
+            self.path,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=Connection,
+        )
+
+    def check_files(self) -> None:
+        """Look whether the files are still the ones that were opened: what is written to others is lost.
+
+        :raises JournalGoneError: they were removed, replaced or cut.
+        """
+        try:
+            file = self.path.stat()
+            log = os.stat(f"{self.path}-wal")
+        except OSError as error:
+            raise JournalGoneError(f"{error.filename}: {error.strerror}: the journal is gone") from error
+        if (file.st_ino, file.st_dev) != (self._file.st_ino, self._file.st_dev):
+            raise JournalGoneError(f"{self.path}: somebody put another file in the journal's place")
+        known = self._log or log
+        if log.st_ino != known.st_ino:
+            raise JournalGoneError(f"{self.path}-wal: somebody put another file in its place")
+        # A checkpoint cuts the log, but not below this size; the file itself never shrinks.
+        if file.st_size < self._file.st_size or log.st_size < min(known.st_size, _LOG_SIZE):
+            raise JournalGoneError(f"{self.path}: somebody cut the journal's files")
+        self._file = file
+
+    def remember_log(self) -> None:
+        """Note how far the log is, after a commit: it must not be shorter at the next look."""
+        self._log = os.stat(f"{self.path}-wal")
 
     def size(self) -> int:
         """Bytes on disk."""
@@ -142,6 +179,17 @@ def _lock(directory: Path) -> int:
     return descriptor
 
 
+def _refuse_orphaned_log(path: Path) -> None:
+    """A write-ahead log without its database holds commits that creating a new one would destroy."""
+    log = path.with_name(path.name + "-wal")
+    is_empty = not path.exists() or path.stat().st_size == 0
+    if is_empty and log.exists() and log.stat().st_size > 0:
+        raise JournalError(
+            f"{path}: is missing or empty, but its write-ahead log {log.name} is there: "
+            f"restore the file beside it, or move the log away, {_ANOTHER_DIRECTORY}"
+        )
+
+
 def _create(path: Path, schema: Sequence[str]) -> None:
     """Make the file aside and rename it: whenever this is cut short, a file of this name is complete."""
     draft = path.with_name(path.name + ".new")
@@ -167,6 +215,7 @@ def check_file(directory: Path) -> None:
     """
     path = directory / FILE_NAME
     with _explained(path):
+        _refuse_orphaned_log(path)
         if path.exists() and path.stat().st_size > 0:
             _check(path, len(load_schema()), CHECK_SECONDS)
 
@@ -185,7 +234,7 @@ def _check(path: Path, newest: int, seconds: float) -> None:
             f"{path}: is another program's file (SQLite application id {application_id:#x}): "
             f"move it away, {_ANOTHER_DIRECTORY}"
         )
-    with _read_only(path) as connection:
+    with read_only(path) as connection:
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             damage = _damage(connection, seconds)
@@ -204,7 +253,7 @@ def _check(path: Path, newest: int, seconds: float) -> None:
 
 
 @contextmanager
-def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
+def read_only(path: Path) -> Iterator[Connection]:
     """A connection that leaves the file and its neighbours as they are."""
     log = path.with_name(path.name + "-wal")
     index = path.with_name(path.name + "-shm")
@@ -213,7 +262,7 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
     index_existed = index.exists()
     uri = path.absolute().as_uri() + ("?mode=ro" if crashed else "?mode=ro&immutable=1")
     try:
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, factory=Connection)) as connection:
             yield connection
     finally:
         if crashed and not index_existed:

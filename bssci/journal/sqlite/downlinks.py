@@ -8,16 +8,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredDownlink
 from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import Row, SqlValue, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Downlink
-
-log = Logger()
 
 MAX_PLACED = 16
 """downlinks of one sensor at stations that a picture shows"""
@@ -161,7 +159,7 @@ class Downlinks:
 
 
 def _listed(cursor: sqlite3.Cursor, query: str, values: tuple[SqlValue, ...]) -> list[Downlink]:
-    return [stored.downlink for stored in _readable(cursor.execute(query, values).fetchall())]
+    return [stored.downlink for stored in _readable(cursor, cursor.execute(query, values).fetchall())]
 
 
 def _row(stored: StoredDownlink) -> Row:
@@ -181,13 +179,13 @@ def _row(stored: StoredDownlink) -> Row:
     )
 
 
-def _readable(rows: Iterable[Any]) -> Iterator[StoredDownlink]:
+def _readable(cursor: sqlite3.Cursor, rows: Iterable[Any]) -> Iterator[StoredDownlink]:
     """The downlinks of (place, body) rows; one that cannot be read is passed over."""
     for place, body in rows:
         try:
             stored = _decoder.decode(body)
-        except msgspec.DecodeError as error:
-            log.error("a downlink is not readable: {error}", error=error)
+        except UNREADABLE as error:
+            pass_over(cursor, "downlink", place, error)
         else:
             yield stored if stored.place == place else msgspec.structs.replace(stored, place=place)
 
@@ -234,10 +232,10 @@ def _picture(
         "ON end_point_eui = eui AND packet_counter = counter",
         list(answered),
     )
-    for stored in _readable(rows):
+    for stored in _readable(cursor, rows):
         picture.named[stored.downlink.queue_id] = stored
     for eui in sensors:
-        picture.queued[eui] = list(_readable(_queued(cursor, eui)))
+        picture.queued[eui] = list(_readable(cursor, _queued(cursor, eui)))
     each_sensor = [(eui,) for eui in sensors]
     for station, eui, at in query_rows(
         cursor,

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from bssci.journal.errors import StorageError
 from bssci.journal.interface import Change, Numbered
 from bssci.journal.sqlite.core import Core, lanes_of
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.inbox import TRIMS
 from bssci.journal.sqlite.statements import Row, execute_rows, query_rows
 from bssci.journal.sqlite.tail import Tail
@@ -25,6 +26,8 @@ from bssci.model import EUI, AnyEvent, Reception, Uplink, decode_event, encode_e
 
 log = Logger()
 
+ROOM = 10_000
+"""delivered events that make room at once when the journal is full"""
 _SLICE = 1000
 """events that one step of the retention looks at"""
 
@@ -51,15 +54,25 @@ LATE_COPIES: Lane[Row] = Lane(_insert_late_copies)
 class Events:
     """See :class:`bssci.journal.interface.Events`.
 
-    :param last_seq: number of the newest event that is stored.
+    :param first_seq: number of the oldest event that is stored.
+    :param last_seq: of the newest.
     :param keys: of uplinks.
     :param waiting_keys: how many of those are in memory only.
     :param tail_bytes: how much of the newest events stays in memory, as encoded.
     """
 
     def __init__(
-        self, core: Core, *, last_seq: int, keys: UplinkKeys, waiting_keys: int, tail_bytes: int
+        self,
+        core: Core,
+        *,
+        first_seq: int,
+        last_seq: int,
+        keys: UplinkKeys,
+        waiting_keys: int,
+        tail_bytes: int,
     ) -> None:
+        self.first_seq = first_seq
+        """number of the oldest event that is kept, about"""
         self.last_seq = last_seq
         self._core = core
         self._next_seq = last_seq + 1
@@ -71,7 +84,9 @@ class Events:
         self._waiting_keys = waiting_keys
         self.keys_leaving = False
         self.lane: Lane[Row] = Lane(self._write_events)
-        core.watch(after_group=self._committed, after_transaction=keys.settle)
+        self.delivered_seq = 0
+        """the last event that every sink has taken, as far as is known"""
+        core.watch(after_group=self._committed, after_transaction=keys.settle, make_room=self._make_room)
 
     def _write_events(self, cursor: sqlite3.Cursor, rows: list[Row]) -> None:
         """In the writing thread."""
@@ -133,6 +148,18 @@ class Events:
             if not deleted:
                 return total
             total += deleted
+            self.first_seq = position + 1
+
+    def _make_room(self, cursor: sqlite3.Cursor) -> int:
+        """In the writing thread: forget the oldest events that every sink has taken."""
+        oldest, newest = cursor.execute("SELECT MIN(seq), MAX(seq) FROM event").fetchone()
+        if oldest is None:
+            return 0
+        last = min(self.delivered_seq, newest - 1, oldest + ROOM - 1)
+        if last < oldest:
+            return 0
+        self.first_seq = last + 1
+        return _delete_range(cursor, oldest - 1, last, float("inf"))
 
     async def _store_keys(self) -> None:
         self._waiting_keys = 0
@@ -187,6 +214,11 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
     return (seq, kind, end_point_eui, base_station_eui, None, event.at, body)
 
 
+def first_seq(cursor: sqlite3.Cursor) -> int:
+    """Number of the oldest event, or of the first that will be."""
+    return int(cursor.execute("SELECT COALESCE(MIN(seq), 1) FROM event").fetchone()[0])
+
+
 def last_seq(cursor: sqlite3.Cursor) -> int:
     """Number of the newest event."""
     return int(cursor.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0])
@@ -205,8 +237,8 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
         for seq, body in rows:
             try:
                 events.append((seq, decode_event(body)))
-            except msgspec.DecodeError as error:
-                log.error("event {seq} is not readable: {error}", seq=seq, error=error)
+            except UNREADABLE as error:
+                pass_over(cursor, "event", seq, error)
     return events
 
 
@@ -217,7 +249,12 @@ def select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, U
         "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",
         [(seq,) for seq in seqs],
     )
-    found = {seq: _uplink_decoder.decode(body) for seq, body in rows}
+    found: dict[int, Uplink] = {}
+    for seq, body in rows:
+        try:
+            found[seq] = _uplink_decoder.decode(body)
+        except UNREADABLE as error:
+            pass_over(cursor, "event", seq, error)
     return [(seq, found[seq]) for seq in seqs if seq in found]
 
 
@@ -230,9 +267,14 @@ def _delete_events(cursor: sqlite3.Cursor, after: int, last: int, before_at: flo
     ).fetchone()[0]
     if position is None:
         return after, 0
+    return position, _delete_range(cursor, after, position, before_at)
+
+
+def _delete_range(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> int:
+    """Delete old events of a range, with what belongs to them; how many."""
     old = "SELECT seq FROM event WHERE seq > ? AND seq <= ? AND at < ?"
-    values = (after, position, before_at)
+    values = (after, last, before_at)
     delete_keys(cursor, *values)
     cursor.execute(f"DELETE FROM late_copy WHERE event_seq IN ({old})", values)
     cursor.execute("DELETE FROM event WHERE seq > ? AND seq <= ? AND at < ?", values)
-    return position, cursor.rowcount
+    return cursor.rowcount

@@ -8,17 +8,15 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from bssci.journal.interface import Numbered
 from bssci.journal.sqlite.core import Core
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.events import select_uplinks
 from bssci.journal.sqlite.statements import query_rows
 from bssci.journal.sqlite.uplink_keys import UplinkKeys
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Reception, StationStatus, Uplink, decode_event
-
-log = Logger()
 
 SCAN = 20_000
 """events that one look back goes through, at most"""
@@ -46,18 +44,22 @@ class History:
             lambda cursor: self._keys.of(cursor, eui, before or _NEWEST, limit), after=(self._events,)
         )
         return found.addCallback(
-            lambda seqs: self._core.read(lambda cursor: select_uplinks(cursor, seqs)) if seqs else []
+            lambda seqs: self._core.look_back(lambda cursor: select_uplinks(cursor, seqs)) if seqs else []
         )
 
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        return self._core.read(lambda cursor: _of_one(cursor, "end_point_eui", eui, before, limit, kinds))
+        return self._core.look_back(
+            lambda cursor: _of_one(cursor, "end_point_eui", eui, before, limit, kinds)
+        )
 
     def events_of_station(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        return self._core.read(lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds))
+        return self._core.look_back(
+            lambda cursor: _of_one(cursor, "base_station_eui", eui, before, limit, kinds)
+        )
 
     def look_back(
         self,
@@ -68,18 +70,26 @@ class History:
         sensor: EUI | None = None,
         station: EUI | None = None,
     ) -> Deferred[tuple[Numbered, int]]:
-        return self._core.read(
+        return self._core.look_back(
             lambda cursor: _look_back(cursor, before or _NEWEST, limit, kinds, sensor, station)
         )
 
     def event(self, seq: int) -> Deferred[AnyEvent | None]:
-        return self._core.read(lambda cursor: dict(_events(cursor, [seq])).get(seq))
+        return self._core.look_back(lambda cursor: dict(_events(cursor, [seq])).get(seq))
 
     def late_copies(self, seq: int) -> Deferred[list[Reception]]:
         query = "SELECT body FROM late_copy WHERE event_seq = ? LIMIT 100"
-        return self._core.read(
-            lambda cursor: [_reception.decode(body) for (body,) in cursor.execute(query, (seq,))]
-        )
+        return self._core.look_back(lambda cursor: _receptions(cursor, query, seq))
+
+
+def _receptions(cursor: sqlite3.Cursor, query: str, seq: int) -> list[Reception]:
+    found = []
+    for (body,) in cursor.execute(query, (seq,)).fetchall():
+        try:
+            found.append(_reception.decode(body))
+        except UNREADABLE as error:
+            pass_over(cursor, "late_copy", seq, error)
+    return found
 
 
 def last_status(cursor: sqlite3.Cursor, station: EUI) -> StationStatus | None:
@@ -139,6 +149,6 @@ def _events(cursor: sqlite3.Cursor, numbers: list[int]) -> Numbered:
     for seq, body in sorted(rows, reverse=True):
         try:
             events.append((seq, decode_event(body)))
-        except msgspec.DecodeError as error:
-            log.error("event {seq} is not readable: {error}", seq=seq, error=error)
+        except UNREADABLE as error:
+            pass_over(cursor, "event", seq, error)
     return events

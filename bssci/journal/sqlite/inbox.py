@@ -7,15 +7,13 @@ import sqlite3
 import msgspec
 from twisted.internet import defer
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from bssci.journal.errors import JournalBusy
 from bssci.journal.interface import Change
 from bssci.journal.sqlite.core import Core, lanes_of
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import Reception
-
-log = Logger()
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[list[Reception]])
@@ -78,8 +76,8 @@ def load_receptions(cursor: sqlite3.Cursor) -> tuple[tuple[int, list[Reception]]
     for position, body in rows:
         try:
             batches = _decoder.decode(body)
-        except msgspec.DecodeError as error:
-            log.error("inbox entry {position} is not readable: {error}", position=position, error=error)
+        except UNREADABLE as error:
+            pass_over(cursor, "reception_batch", position, error)
         else:
             inbox.append((position, [reception for batch in batches for reception in batch]))
     return tuple(inbox)

@@ -9,16 +9,17 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from bssci.journal.errors import JournalError
-from bssci.journal.records import JournalStatistics, Loaded
+from bssci.journal.records import JournalStatistics, Loaded, Usage
 from bssci.journal.sqlite.audit import Audit
 from bssci.journal.sqlite.core import Core
 from bssci.journal.sqlite.cursors import Cursors
-from bssci.journal.sqlite.database import Database, load_schema
+from bssci.journal.sqlite.database import PAGE_SIZE, Database, load_schema
 from bssci.journal.sqlite.downlinks import Downlinks
-from bssci.journal.sqlite.events import Events, last_seq
+from bssci.journal.sqlite.events import Events, first_seq, last_seq
 from bssci.journal.sqlite.history import History
 from bssci.journal.sqlite.inbox import Inbox, last_position
 from bssci.journal.sqlite.loading import load
+from bssci.journal.sqlite.requests import Requests
 from bssci.journal.sqlite.samples import Samples
 from bssci.journal.sqlite.sessions import Sessions
 from bssci.journal.sqlite.tables import Tables
@@ -47,15 +48,22 @@ class SqliteJournal:
     ) -> None:
         with closing(database.connect_to_read()) as connection:
             cursor = connection.cursor()
-            position, seq, waiting = last_position(cursor), last_seq(cursor), waiting_keys(cursor)
+            position, waiting = last_position(cursor), waiting_keys(cursor)
+            first, seq = first_seq(cursor), last_seq(cursor)
         self.core = Core(database, reactor)
         self.keys = UplinkKeys(waiting)
         self.inbox = Inbox(self.core, max_pending, position)
         self.events = Events(
-            self.core, last_seq=seq, keys=self.keys, waiting_keys=len(waiting), tail_bytes=tail_bytes
+            self.core,
+            first_seq=first,
+            last_seq=seq,
+            keys=self.keys,
+            waiting_keys=len(waiting),
+            tail_bytes=tail_bytes,
         )
-        self.cursors = Cursors(self.core)
+        self.cursors = Cursors(self.core, self.events)
         self.sessions = Sessions(self.core)
+        self.requests = Requests(self.core)
         self.downlinks = Downlinks(self.core, self.events)
         self.tables = Tables(self.core)
         self.audit = Audit(self.core)
@@ -68,6 +76,16 @@ class SqliteJournal:
 
     def size(self) -> int:
         return self.core.database.size()
+
+    def usage(self) -> Usage:
+        stored = max(1, self.events.last_seq - self.events.first_seq + 1)
+        waiting = max(0, self.events.last_seq - self.cursors.delivered_seq)
+        return Usage(
+            size=self.size(),
+            max_size=self.core.database.max_bytes,
+            undelivered=int(self.core.writer.used_pages * PAGE_SIZE * min(1.0, waiting / stored)),
+            unreadable=self.core.unreadable,
+        )
 
     def load(self) -> Deferred[Loaded]:
         return self.core.read_after_writing(load)

@@ -17,13 +17,16 @@ from bssci.journal.records import (
 )
 from bssci.journal.sqlite.checkpoints import find_checkpoint
 from bssci.journal.sqlite.cursors import load_cursors
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.downlinks import count_downlinks
 from bssci.journal.sqlite.events import last_seq
 from bssci.journal.sqlite.history import last_status
 from bssci.journal.sqlite.inbox import load_receptions
+from bssci.journal.sqlite.requests import load_requests
 from bssci.journal.sqlite.sessions import load_sessions
 from bssci.journal.sqlite.tables import TABLES
 from bssci.model import EUI
+from bssci.model.eui import parse_eui
 
 
 def load(cursor: sqlite3.Cursor) -> Loaded:
@@ -44,6 +47,7 @@ def load(cursor: sqlite3.Cursor) -> Loaded:
         facts={fact.name: fact.value for fact in TABLES[Fact].load(cursor).values()},
         cursors=load_cursors(cursor),
         downlinks=count_downlinks(cursor),
+        requests=load_requests(cursor),
         receptions=load_receptions(cursor),
         last_seq=last_seq(cursor),
         last_event_at=_last_event_at(cursor),
@@ -60,12 +64,18 @@ def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
         "AND seq > ?) AS every GROUP BY end_point_eui",
         (find_checkpoint(cursor, Activity.TABLE) or 0,),
     ).fetchall()
-    return {
-        eui: Activity(
-            end_point_eui=eui, last_seen_at=last_seen_at, packet_counter=counter, uplink_count=int(count)
-        )
-        for eui, last_seen_at, counter, count in rows
-    }
+    found: dict[EUI, Activity] = {}
+    for eui, last_seen_at, counter, count in rows:
+        try:
+            found[eui] = Activity(
+                end_point_eui=EUI(parse_eui(eui)),
+                last_seen_at=float(last_seen_at),
+                packet_counter=int(counter),
+                uplink_count=int(count),
+            )
+        except UNREADABLE as error:
+            pass_over(cursor, Activity.TABLE, eui, error)
+    return found
 
 
 def _paths_seq(cursor: sqlite3.Cursor) -> int:

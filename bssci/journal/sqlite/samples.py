@@ -28,7 +28,7 @@ class Samples:
             "SELECT CAST(at / ? AS INTEGER) AS step, AVG(value), MIN(value), MAX(value) FROM sample "
             "WHERE metric = ? AND at >= ? GROUP BY step ORDER BY step"
         )
-        return self._core.read(
+        return self._core.look_back(
             lambda cursor: [
                 (number * step, mean, least, most)
                 for number, mean, least, most in cursor.execute(query, (step, metric, since)).fetchall()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 
+import msgspec
 from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.records import Registration, StoredSession
 from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
+from bssci.model.eui import parse_eui
 
 OperationKey = tuple[EUI, int]
 RegistrationKey = tuple[EUI, EUI]
@@ -134,14 +137,14 @@ class Sessions:
 
     def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
         wanted = [(eui,) for eui in euis]
-        return self._core.read(lambda cursor: _states(cursor, wanted))
+        return self._core.look_back(lambda cursor: _states(cursor, wanted))
 
     def count_registrations(self) -> Deferred[dict[EUI, dict[str, int]]]:
-        return self._core.read(_count_registrations)
+        return self._core.look_back(_count_registrations)
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
         query = "SELECT DISTINCT end_point_eui FROM registration WHERE state = 'refused'"
-        return self._core.read(lambda cursor: {eui for (eui,) in cursor.execute(query).fetchall()})
+        return self._core.look_back(lambda cursor: {eui for (eui,) in cursor.execute(query).fetchall()})
 
 
 def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
@@ -150,14 +153,20 @@ def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
     for eui, op_id, message in cursor.execute(
         "SELECT base_station_eui, op_id, message FROM open_operation ORDER BY op_id DESC"
     ):
-        operations.setdefault(eui, []).append((op_id, message))
+        if isinstance(op_id, int) and isinstance(message, bytes):
+            operations.setdefault(eui, []).append((op_id, message))
+        else:
+            pass_over(cursor, "open_operation", (eui, op_id), TypeError("not a message"))
     rows = cursor.execute(f"SELECT {', '.join(_SESSION)} FROM session ORDER BY base_station_eui").fetchall()
-    return {
-        row[0]: StoredSession(
-            **dict(zip(_SESSION, row, strict=True)), open_operations=operations.get(row[0], [])
-        )
-        for row in rows
-    }
+    sessions: dict[EUI, StoredSession] = {}
+    for row in rows:
+        try:
+            parse_eui(row[0])
+            values = dict(zip(_SESSION, row, strict=True)) | {"open_operations": operations.get(row[0], [])}
+            sessions[row[0]] = msgspec.convert(values, StoredSession, builtin_types=(bytes,))
+        except UNREADABLE as error:
+            pass_over(cursor, "session", row[0], error)
+    return sessions
 
 
 def _replace_session(cursor: sqlite3.Cursor, session: StoredSession) -> None:
@@ -183,7 +192,13 @@ def _registrations(cursor: sqlite3.Cursor, column: str, eui: EUI) -> Iterator[tu
         (eui,),
     ).fetchall()
     for station, *values in rows:
-        yield station, Registration(**dict(zip(_REGISTRATION[1:], values, strict=True)))
+        try:
+            kept = dict(zip(_REGISTRATION[1:], values, strict=True))
+            registration = msgspec.convert(kept, Registration, builtin_types=(bytes,))
+        except UNREADABLE as error:
+            pass_over(cursor, "registration", (station, values[0]), error)
+        else:
+            yield station, registration
 
 
 def _states(cursor: sqlite3.Cursor, euis: list[tuple[EUI]]) -> dict[EUI, dict[EUI, str]]:

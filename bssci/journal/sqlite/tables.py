@@ -10,16 +10,15 @@ from typing import Any, Generic, get_args, get_type_hints
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 
 from bssci.journal.interface import Change, Key, Record
 from bssci.journal.records import KEPT, Kept
 from bssci.journal.sqlite.checkpoints import CHECKPOINTS
 from bssci.journal.sqlite.core import Core, LaneRows, Rows
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.statements import Row, execute_rows, upsert
 from bssci.journal.sqlite.worker import Lane
-
-log = Logger()
+from bssci.model.eui import parse_eui
 
 _PLAIN = (str, int, float, bytes)
 """types of values that a column holds as they are"""
@@ -54,8 +53,14 @@ class Table(Generic[Record]):
     def load(self, cursor: sqlite3.Cursor) -> dict[Any, Record]:
         """Every row by its key, in the order of the keys."""
         rows = cursor.execute(f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {self.kind.KEY}")
-        found = (self._record(row) for row in rows.fetchall())
-        return {getattr(record, self.kind.KEY): record for record in found}
+        position = self.columns.index(self.kind.KEY)
+        found: dict[Any, Record] = {}
+        for row in rows.fetchall():
+            try:
+                found[row[position]] = self._record(row)
+            except UNREADABLE as error:
+                pass_over(cursor, self.name, row[position], error)
+        return found
 
     def _row(self, record: Record) -> Row:
         values = {name: getattr(record, name) for name in self.columns}
@@ -69,7 +74,10 @@ class Table(Generic[Record]):
         for name in self._packed:
             if values[name] is not None:
                 values[name] = msgspec.msgpack.decode(values[name])
-        return msgspec.convert(values, self.kind, builtin_types=(bytes,))
+        record = msgspec.convert(values, self.kind, builtin_types=(bytes,))
+        if self.kind.KEY.endswith("_eui"):
+            parse_eui(values[self.kind.KEY])
+        return record
 
 
 TABLES: dict[type[Kept], Table[Any]] = {kind: Table(kind) for kind in KEPT}

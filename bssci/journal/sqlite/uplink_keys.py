@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from bssci.journal.sqlite.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoints
 from bssci.journal.sqlite.statements import execute_rows, query_rows
@@ -22,6 +23,8 @@ LIMIT = 50_000
 """keys that wait before they go to disk"""
 SLICE = 1024
 """keys that go with one commit"""
+NEWEST = 32
+"""uplinks of one sensor with one counter that are found: a counter that does not rise has thousands"""
 
 
 class UplinkKeys:
@@ -59,19 +62,21 @@ class UplinkKeys:
         self._unsettled = []
 
     def find(self, cursor: sqlite3.Cursor, keys: Sequence[tuple[EUI, int]]) -> list[int]:
-        """Sequence numbers of the uplinks with one of these (end point, packet counter), rising."""
+        """Sequence numbers of the newest uplinks with one of these (end point, packet counter), rising."""
         rows = query_rows(
             cursor,
             # A cross join, because SQLite takes its tables in this order. For "(a, b) IN (VALUES ...)", and
             # for an inner join with many keys, it would go through the whole table.
             "WITH wanted (eui, counter) AS (VALUES {rows}) SELECT seq FROM wanted CROSS JOIN uplink_key "
-            "WHERE end_point_eui = eui AND packet_counter = counter",
+            "WHERE uplink_key.id IN (SELECT id FROM uplink_key WHERE end_point_eui = eui "
+            f"AND packet_counter = counter ORDER BY seq DESC LIMIT {NEWEST})",
             keys,
         )
         seqs = {seq for (seq,) in rows}
         for eui, wanted in keys:
             for known in (self.waiting, self.leaving):
-                seqs.update(seq for counter, seq in known.get(eui, ()) if counter == wanted)
+                newest_first = reversed(known.get(eui, ()))
+                seqs.update(islice((seq for counter, seq in newest_first if counter == wanted), NEWEST))
         return sorted(seqs)
 
     def of(self, cursor: sqlite3.Cursor, eui: EUI, before: int, limit: int) -> list[int]:

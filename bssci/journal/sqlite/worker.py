@@ -14,12 +14,19 @@ from typing import Any, Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal.errors import StorageError, is_storage_failure
+from bssci.journal.errors import StorageError, is_full, is_storage_failure
 from bssci.journal.records import JournalStatistics
+from bssci.journal.sqlite.damage import Connection
 
 R = TypeVar("R")
 
 log = Logger()
+
+LOOK_INTERVAL = 0.5
+"""s between looks at the files"""
+_PAGES = ("page_count", "freelist_count")
+MAX_ROOMS = 20
+"""times that room is made for one group"""
 
 
 class Reactor(Protocol):
@@ -65,7 +72,7 @@ class Worker:
     Submitting is for the reactor's thread; the Deferreds fire there.
     """
 
-    def __init__(self, name: str, connection: sqlite3.Connection, reactor: Reactor) -> None:
+    def __init__(self, name: str, connection: Connection, reactor: Reactor) -> None:
         self.connection = connection
         self._reactor = reactor
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
@@ -149,17 +156,30 @@ class Writer(Worker):
     def __init__(
         self,
         name: str,
-        connection: sqlite3.Connection,
+        connection: Connection,
         reactor: Reactor,
         *,
         committed: Callable[[], None],
         ended: Callable[[bool], None],
+        check: Callable[[], None],
+        looked: Callable[[], None],
+        make_room: Callable[[sqlite3.Cursor], int],
     ) -> None:
-        """Whom to tell.
+        """Whom to tell and to ask.
 
         :param committed: called in the reactor's thread after each group's Deferreds have fired.
         :param ended: called in the writing thread after each transaction: whether it was committed.
+        :param check: called there now and then before a commit; raises if what is committed would be lost.
+        :param looked: called there after a commit that was checked.
+        :param make_room: called there in a transaction of its own when there is no more room; how many
+            rows it has deleted.
         """
+        self.used_pages = 0
+        """of the file, at the last look"""
+        self._look_at = 0.0
+        self._check = check
+        self._looked = looked
+        self._make_room = make_room
         self.statistics = JournalStatistics()
         self._committed = committed
         self._transaction_ended = ended
@@ -190,20 +210,35 @@ class Writer(Worker):
 
     def _commit(self, group: list[Submission]) -> tuple[list[Outcome], int, bool]:
         """The outcomes, how many rows were written, and whether the commit succeeded."""
-        error: Exception
-        for attempt in (_together, _one_by_one):
+        attempt, rooms = _together, MAX_ROOMS
+        while True:
             try:
                 with self._transaction() as cursor:
                     outcomes, rows = attempt(cursor, group)
             except Exception as failure:
                 error = failure
-                if is_storage_failure(failure):
+                if is_full(failure) and rooms and self._made_room():
+                    rooms -= 1
+                elif is_storage_failure(failure) or attempt is _one_by_one:
                     break
+                else:
+                    attempt = _one_by_one
             else:
                 self._failures = 0
                 return outcomes, rows, True
         self._report(error)
         return [(submission, _explained(error)) for submission in group], 0, False
+
+    def _made_room(self) -> bool:
+        """Whether something could be deleted that is needed no more."""
+        try:
+            with self._transaction() as cursor:
+                deleted = self._make_room(cursor)
+        except Exception as error:
+            log.error("journal cannot make room: {error}", error=error)
+            return False
+        self.statistics.forgotten += deleted
+        return deleted > 0
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -211,7 +246,12 @@ class Writer(Worker):
         try:
             cursor.execute("BEGIN IMMEDIATE")
             yield cursor
+            look = time.monotonic() >= self._look_at
+            if look:
+                self._look(cursor)
             cursor.execute("COMMIT")
+            if look:
+                self._looked()
         except BaseException:
             # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
             try:
@@ -221,6 +261,13 @@ class Writer(Worker):
                 self._transaction_ended(False)
             raise
         self._transaction_ended(True)
+
+    def _look(self, cursor: sqlite3.Cursor) -> None:
+        """Now and then, as it takes time: how full the file is, and whether it is still there."""
+        self._check()
+        pages, free = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _PAGES)
+        self.used_pages = pages - free
+        self._look_at = time.monotonic() + LOOK_INTERVAL
 
     def _report(self, error: Exception) -> None:
         if self._failures % 100 == 0:
@@ -278,7 +325,7 @@ def _write(cursor: sqlite3.Cursor, lane: Lane[Any], rows: Sequence[Any]) -> int:
 
 
 def _explained(error: Exception) -> Exception:
-    if not is_storage_failure(error):
+    if isinstance(error, StorageError) or not is_storage_failure(error):
         return error
     storage_error = StorageError(f"the journal cannot store or read: {error}")
     storage_error.__cause__ = error

@@ -137,7 +137,7 @@ class AccountFile:
             return _decoder.decode(self.path.read_bytes())
         except FileNotFoundError:
             return Directory()
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError) as error:
             raise AccountError(
                 "file", f"{self.path}: is damaged ({error}); restore it or remove it"
             ) from None

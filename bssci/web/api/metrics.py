@@ -110,7 +110,14 @@ class ServiceCollector(Collector):
     def _journal(self) -> Iterator[Metric]:
         journal = self._context.journal
         statistics = journal.statistics
-        yield _gauge("bssci_journal_bytes", "The journal on disk.", journal.size())
+        usage = journal.usage()
+        yield _gauge("bssci_journal_bytes", "The journal on disk.", usage.size)
+        yield _gauge("bssci_journal_max_bytes", "What the journal may come to.", usage.max_size)
+        yield _gauge(
+            "bssci_journal_undelivered_bytes", "About what some sink has yet to take.", usage.undelivered
+        )
+        yield _counter("bssci_journal_forgotten", "Delivered events that made room.", statistics.forgotten)
+        yield _counter("bssci_journal_unreadable", "Damaged entries passed over.", usage.unreadable)
         yield _gauge("bssci_journal_last_seq", "Number of the newest event.", journal.events.last_seq)
         yield _counter("bssci_journal_commits", "Commits.", statistics.commits)
         yield _counter("bssci_journal_failed_commits", "Commits that failed.", statistics.failed_commits)

@@ -10,6 +10,8 @@ from bssci.web.pages.table import link
 
 OLD_BACKLOG = 60.0
 """s that the oldest event of a sink waits before that is a problem"""
+FULL, FULL_SOON = 0.97, 0.8
+"""of the journal, filled by what sinks have yet to take"""
 LOW_DAYS = 30
 """days before its end a certificate is a problem"""
 
@@ -48,10 +50,18 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[Problem]:
     journal = status["journal"]
     if not journal["writable"]:
         text = "The journal cannot store: uplinks are refused, and base stations are told to keep them"
-        if journal["size"] >= journal["max_size"]:
+        if journal["undelivered"] >= FULL * journal["max_size"]:
             yield Problem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
         else:
             yield Problem("error", text, "/logs?level=error")
+    elif journal["undelivered"] >= FULL_SOON * journal["max_size"]:
+        days = journal["full_in_days"]
+        when = "" if days is None else f", full in {days:.1f} days"
+        text = f"The journal is {round(100 * journal['undelivered'] / journal['max_size'])} % full{when}"
+        yield Problem("warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have yet to take what is in it")
+    if journal["unreadable"]:
+        text = many(journal["unreadable"], "entry of the journal is", "entries of the journal are")
+        yield Problem("warning", f"{text} damaged and passed over", "/logs?level=error")
     if not listening:
         yield Problem("error", "Base stations cannot connect", "/logs")
 

@@ -37,7 +37,7 @@ class StatusViews:
         context, center, settings = self._context, self._context.center, self._context.settings
         statistics = center.deduplication.statistics
         context.probe.refresh()
-        sinks = center.deliveries.statistics()
+        sinks, usage = center.deliveries.statistics(), context.journal.usage()
         return {
             "running": True,
             "version": center.version,
@@ -73,8 +73,11 @@ class StatusViews:
                 name: batches[-DELIVERIES:] for name, batches in center.deliveries.taken().items()
             },
             "journal": {
-                "size": context.journal.size(),
-                "max_size": settings.journal_max_size * 1024 * 1024,
+                "size": usage.size,
+                "max_size": usage.max_size,
+                "undelivered": usage.undelivered,
+                "full_in_days": center.retention.days_left(),
+                "unreadable": usage.unreadable,
                 "last_seq": context.journal.events.last_seq,
                 "last_commit_seconds": context.journal.statistics.last_commit_seconds,
                 "failed_commits": context.journal.statistics.failed_commits,

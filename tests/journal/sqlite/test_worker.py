@@ -65,7 +65,14 @@ async def test_hundreds_of_rows_take_few_statements(journal):
         statements.clear()
     await defer.gatherResults([held.done, *waiting])
     # The end of the held group; begin, inbox, watermarks, events, commit.
-    assert [s.split()[0] for s in statements] == ["COMMIT", "BEGIN", "INSERT", "WITH", "INSERT", "COMMIT"]
+    assert [s.split()[0] for s in statements if "PRAGMA" not in s] == [
+        "COMMIT",
+        "BEGIN",
+        "INSERT",
+        "WITH",
+        "INSERT",
+        "COMMIT",
+    ]
 
 
 async def test_a_commit_is_synchronous_with_the_disk(journal):

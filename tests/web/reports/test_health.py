@@ -41,9 +41,22 @@ def test_errors_come_first_and_the_rest_as_it_was() -> None:
 def test_a_journal_that_cannot_store_leads_to_its_size_if_that_is_why(
     size: int, href: str, detail: str
 ) -> None:
-    status = {"journal": {"writable": False, "size": size, "max_size": 16}}
+    status = {"journal": {"writable": False, "undelivered": size, "max_size": 16, "unreadable": 0}}
     [problem] = health.of_service(status, listening=True)
     assert (problem.severity, problem.href, problem.detail) == ("error", href, detail)
+
+
+def test_a_journal_that_fills_is_told_with_the_days_that_are_left() -> None:
+    journal = {"writable": True, "undelivered": 13, "max_size": 16, "unreadable": 0, "full_in_days": 2.04}
+    [problem] = health.of_service({"journal": journal}, listening=True)
+    assert (problem.severity, problem.text) == ("warning", "The journal is 81 % full, full in 2.0 days")
+    assert not list(health.of_service({"journal": journal | {"undelivered": 12}}, listening=True))
+
+
+def test_damage_is_told() -> None:
+    journal = {"writable": True, "undelivered": 0, "max_size": 16, "unreadable": 2, "full_in_days": None}
+    [problem] = health.of_service({"journal": journal}, listening=True)
+    assert problem.text == "2 entries of the journal are damaged and passed over"
 
 
 def test_sensors_that_fell_silent_stay_a_problem_once_they_are_detached() -> None:

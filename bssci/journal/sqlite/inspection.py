@@ -1,0 +1,56 @@
+"""A look at the journal of a service that does not run: what of it cannot be read."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
+from bssci.journal.sqlite.database import FILE_NAME, check_file, load_schema, read_only
+from bssci.journal.sqlite.loading import load
+from bssci.model import decode_event
+
+SECONDS = 5.0
+"""s that a look at the events may take; of more than can be seen by then the newest count"""
+_SLICE = 1000
+
+
+def inspect(directory: Path) -> list[str]:
+    """What a start would pass over of the journal in a directory, a line for each table; nothing is touched.
+
+    :raises JournalError: it would not open at all.
+    """
+    check_file(directory)
+    path = directory / FILE_NAME
+    if not path.exists() or path.stat().st_size == 0:
+        return []
+    with read_only(path) as connection:
+        cursor = connection.cursor()
+        if cursor.execute("PRAGMA user_version").fetchone()[0] < len(load_schema()):
+            return []
+        load(cursor)
+        _look_at_events(cursor)
+        return [
+            f"{path}: {count} of the entries of {table} cannot be read, the first is {key!r}; "
+            "they are passed over, the rest is used"
+            for table, (count, key) in sorted(connection.damaged.items())
+        ]
+
+
+def _look_at_events(cursor: sqlite3.Cursor) -> None:
+    """Look at the events, newest first, as long as there is time."""
+    end = time.monotonic() + SECONDS
+    before = 1 << 62
+    while time.monotonic() < end:
+        rows = cursor.execute(
+            "SELECT seq, body FROM event WHERE seq < ? ORDER BY seq DESC LIMIT ?", (before, _SLICE)
+        ).fetchall()
+        if not rows:
+            return
+        before = rows[-1][0]
+        for seq, body in rows:
+            try:
+                decode_event(body)
+            except UNREADABLE as error:
+                pass_over(cursor, "event", seq, error)

@@ -1,0 +1,85 @@
+"""Requests: received, carried out once, answered."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Literal
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from bssci.journal.interface import Change
+from bssci.journal.records import StoredRequest
+from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.damage import UNREADABLE, pass_over
+from bssci.journal.sqlite.worker import Lane
+
+_COLUMNS = ("number", "source", "topic", "payload", "received_at", "state", "answer", "answered_at")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM request "
+
+
+def _answer(cursor: sqlite3.Cursor, answers: list[tuple[str, bytes, float, int]]) -> None:
+    # An answer is final.
+    cursor.executemany(
+        "UPDATE request SET state = ?, answer = ?, answered_at = ? WHERE number = ? AND state = 'received'",
+        answers,
+    )
+
+
+ANSWERS: Lane[tuple[str, bytes, float, int]] = Lane(_answer)
+"""(state, answer, when, number)"""
+
+
+class Requests:
+    """See :class:`bssci.journal.interface.Requests`."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def receive(self, source: str, topic: str, payload: bytes, at: float) -> Deferred[int]:
+        values = (source, topic, payload, at)
+        return self._core.change(lambda cursor: _insert(cursor, values), after=())
+
+    def answer(
+        self, number: int, state: Literal["done", "failed"], answer: bytes, at: float
+    ) -> Deferred[None]:
+        return self._core.store((ANSWERS, [(state, answer, at, number)]))
+
+    def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
+        return Rows((ANSWERS, [(state, answer, at, number)]))
+
+    def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
+        query = _SELECT + "WHERE source = ? AND topic = ? ORDER BY number DESC LIMIT ?"
+        return self._core.read_after_writing(lambda cursor: _listed(cursor, query, (source, topic, limit)))
+
+    def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
+        query = (
+            "DELETE FROM request WHERE number IN "
+            "(SELECT number FROM request WHERE answered_at IS NOT NULL AND answered_at < ? LIMIT ?)"
+        )
+        return self._core.change(lambda cursor: cursor.execute(query, (before_at, limit)).rowcount, after=())
+
+
+def load_requests(cursor: sqlite3.Cursor) -> tuple[StoredRequest, ...]:
+    """Those that are not answered, in the order in which they came."""
+    return tuple(_listed(cursor, _SELECT + "WHERE state = 'received' ORDER BY number", ()))
+
+
+def _insert(cursor: sqlite3.Cursor, values: tuple[str, str, bytes, float]) -> int:
+    cursor.execute(
+        "INSERT INTO request (source, topic, payload, received_at, state) VALUES (?, ?, ?, ?, 'received')",
+        values,
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def _listed(cursor: sqlite3.Cursor, query: str, values: tuple[Any, ...]) -> list[StoredRequest]:
+    found = []
+    for row in cursor.execute(query, values).fetchall():
+        try:
+            kept = dict(zip(_COLUMNS, row, strict=True))
+            found.append(msgspec.convert(kept, StoredRequest, builtin_types=(bytes,)))
+        except UNREADABLE as error:
+            pass_over(cursor, "request", row[0], error)
+    return found

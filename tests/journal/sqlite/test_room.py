@@ -1,0 +1,75 @@
+"""A full journal forgets what every sink has taken before it refuses anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.journal import StorageError
+from bssci.journal.sqlite import events, worker
+from tests.support.journal import online, uplink
+
+SIZE = 1024 * 1024
+
+
+def batch(first: int):
+    return [uplink(n, payload=b"x" * 200) for n in range(first, first + 100)]
+
+
+@pytest.fixture
+def journal(open_journal, monkeypatch):
+    monkeypatch.setattr(events, "ROOM", 300)
+    monkeypatch.setattr(worker, "LOOK_INTERVAL", 0.0)
+    return open_journal(max_bytes=SIZE, tail_bytes=0)
+
+
+async def test_with_sinks_up_to_date_it_goes_on_for_ever(journal):
+    journal.cursors.follow({"log": 0})
+    for first in range(0, 10_000, 100):
+        seq = await journal.events.append(batch(first))
+        await journal.cursors.move("log", seq + 99)
+    assert journal.statistics.failed_commits == 0
+    assert journal.statistics.forgotten > 5000
+    assert journal.core.database.path.stat().st_size <= SIZE
+    kept = await journal.events.read(0, 100_000)
+    assert kept[-1][0] == 10_000 and kept[0][0] == journal.events.first_seq
+    assert [seq for seq, _ in kept] == list(range(kept[0][0], 10_001))
+    found = await journal.events.find_uplinks([(uplink().end_point_eui, n) for n in (0, 9_999)])
+    assert [seq for seq, _ in found] == [10_000]
+
+
+async def test_without_sinks_all_is_history(journal):
+    journal.cursors.follow({})
+    for first in range(0, 5_000, 100):
+        await journal.events.append(batch(first))
+    assert journal.statistics.failed_commits == 0
+
+
+async def test_what_one_sink_has_yet_to_take_is_kept_and_the_newest_input_is_refused(journal):
+    journal.cursors.follow({"log": 0, "slow": 0})
+    stored = 0
+    with pytest.raises(StorageError):
+        for first in range(0, 10_000, 100):
+            stored = await journal.events.append(batch(first)) + 99
+            await journal.cursors.move("log", stored)
+    kept = await journal.events.read(0, 100_000)
+    assert [seq for seq, _ in kept] == list(range(1, stored + 1))
+    assert journal.usage().share > 0.8
+    await journal.cursors.move("slow", stored)
+    assert await journal.events.append(batch(0)) == stored + 1
+
+
+async def test_until_the_sinks_are_known_nothing_is_forgotten(journal):
+    with pytest.raises(StorageError):
+        for first in range(0, 10_000, 100):
+            await journal.events.append(batch(first))
+    assert (await journal.events.read(0, 1))[0][0] == 1
+
+
+async def test_other_changes_find_room_too(journal):
+    journal.cursors.follow({})
+    for first in range(0, 3_000, 100):
+        await journal.events.append(batch(first))
+    for number in range(100):
+        await journal.requests.receive("mqtt", "topic", b"x" * 3000, at=float(number))
+    await journal.events.append([online()])
+    assert journal.statistics.failed_commits == 0

@@ -146,7 +146,8 @@ class BssciService(Service):
             self.web = self._open_web()
 
     def _open_web(self) -> WebAdmin:
-        from bssci.web.service import Outside, WebAdmin
+        from bssci.web.outside import Outside
+        from bssci.web.service import WebAdmin
 
         outside = Outside(
             listening=self._is_listening,

@@ -147,10 +147,7 @@ UNFINISHED = {
     "bssci.certificates.store", "bssci.settings.configuration", "bssci.settings.trial",
     "bssci.sinks.mqtt.plugin",
 }  # fmt: skip
-HIDING = {
-    "bssci.service",
-    "bssci.simulator.storm", "bssci.web.context", "bssci.web.http.routing",
-}  # fmt: skip
+HIDING = {"bssci.service", "bssci.simulator.storm"}
 
 
 def names_except(unfinished: set[str]) -> list[object]:

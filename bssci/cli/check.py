@@ -22,7 +22,7 @@ from bssci.mqtt.trial import EMBEDDED, try_broker
 from bssci.settings import table as settings
 from bssci.settings.table import Settings
 from bssci.settings.trial import listening_places, try_log_file, try_state_directory
-from bssci.web.tls import WebFiles
+from bssci.web.http.tls import WebFiles
 
 
 class Finding(NamedTuple):

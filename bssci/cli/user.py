@@ -9,8 +9,7 @@ import sys
 from datetime import UTC, datetime
 
 from bssci.settings import table as settings
-from bssci.web.access.accounts import AccountError, AccountFile
-from bssci.web.http.routing import ROLES
+from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from bssci.center import ServiceCenter
 from bssci.center.audit import Audit
 from bssci.journal import Journal
-from bssci.mqtt.trial import try_broker
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock
@@ -21,29 +20,10 @@ from bssci.web.live.feed import Feed
 from bssci.web.live.live import Hub
 from bssci.web.monitoring.figures import Figures
 from bssci.web.monitoring.logbook import Logbook
-
-if TYPE_CHECKING:
-    from bssci.web.monitoring.probe import Probe
+from bssci.web.monitoring.probe import Probe
+from bssci.web.outside import Outside
 
 RunInThread = Callable[..., Deferred[Any]]
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What the service tells of the parts that the center does not know.
-
-    :ivar listening: whether base stations can connect.
-    :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
-    :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
-    :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
-    :ivar try_broker: blocks until it knows what is wrong with the broker of some settings; empty: nothing.
-    """
-
-    listening: Callable[[], bool] = lambda: True
-    refusals: Callable[[], list[dict[str, Any]]] = list
-    refused_connections: Callable[[], Mapping[str, int]] = dict
-    take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
-    try_broker: Callable[[Settings], str] = try_broker
 
 
 @dataclass(frozen=True)

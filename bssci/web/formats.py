@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from jinja2 import Undefined, pass_context
@@ -146,6 +147,13 @@ def _in_zone(at: Any, context: Mapping[str, Any] | Context) -> datetime:
     except (ZoneInfoNotFoundError, ValueError):
         zone = ZoneInfo("UTC")
     return datetime.fromtimestamp(float(at), zone)
+
+
+def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
+    """Return a path with a query: ``args`` with ``changes``, without what is empty."""
+    values = {**(args or {}), **changes}
+    query = urlencode({name: value for name, value in values.items() if value not in (None, "")})
+    return f"{path}?{query}" if query else path
 
 
 FILTERS = {

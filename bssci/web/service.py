@@ -32,12 +32,13 @@ from bssci.web.api.metrics import Metrics, Requests
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
-from bssci.web.context import Context, Outside, RunInThread
+from bssci.web.context import Context, RunInThread
 from bssci.web.http.dispatch import Dispatcher
 from bssci.web.http.guard import Guard
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
 from bssci.web.http.site import AdminSite, LimitedFactory
 from bssci.web.http.static import StaticFiles
+from bssci.web.http.tls import WebFiles
 from bssci.web.live.feed import Feed
 from bssci.web.live.live import Hub
 from bssci.web.live.names import names_in
@@ -45,10 +46,10 @@ from bssci.web.monitoring.figures import Figures
 from bssci.web.monitoring.logbook import Logbook
 from bssci.web.monitoring.probe import Probe
 from bssci.web.monitoring.sampler import Sampler
+from bssci.web.outside import Outside
 from bssci.web.pages.routes import PageRoutes
 from bssci.web.pages.table import STATIC, compile_templates
 from bssci.web.reports.facade import Views
-from bssci.web.tls import WebFiles
 
 SESSIONS_FILE = "sessions.json"
 REFRESH_INTERVAL = 10.0

@@ -23,9 +23,8 @@ from bssci.center import ServiceCenter
 from bssci.certificates import bundles
 from bssci.model import AnyEvent
 from bssci.settings.configuration import Configuration
-from bssci.web.access.accounts import Account, AccountFile
-from bssci.web.context import Outside
-from bssci.web.http.routing import ROLES
+from bssci.web.access.accounts import ROLES, Account, AccountFile
+from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.inline_journal import InlineJournal
 

@@ -25,8 +25,8 @@ from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
 from bssci.settings.table import SettingsError
 from bssci.web.http import site
+from bssci.web.http.tls import WebFiles
 from bssci.web.service import WebAdmin
-from bssci.web.tls import WebFiles
 from tests.support.web import PASSWORD, WebHouse, in_line
 
 JSON = Headers({"Content-Type": ["application/json"]})

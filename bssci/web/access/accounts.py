@@ -19,14 +19,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from bssci.system.files import write_atomically
-from bssci.web.http.routing import ROLES, Role
 
+Role = Literal["viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+"""roles in their order: each may do what those before it may"""
 FILE_NAME = "accounts.json"
 LOCK_NAME = "accounts.lock"
 MIN_PASSWORD, MAX_PASSWORD = 10, 200
@@ -285,6 +288,11 @@ class AccountFile:
 
     def _store(self, directory: Directory) -> None:
         write_atomically(self.path, msgspec.json.format(msgspec.json.encode(directory), indent=1))
+
+
+def may(role: Role, needed: Role) -> bool:
+    """Return whether a role includes another one."""
+    return ROLES.index(role) >= ROLES.index(needed)
 
 
 def token_digest(secret: str) -> str:

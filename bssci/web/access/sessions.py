@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from twisted.python.failure import Failure
 
 from bssci.system.clock import Clock, Ticker
 from bssci.system.files import write_atomically
-from bssci.web.access.accounts import Account
+from bssci.web.access.accounts import Account, Role
 
 IDLE = 12 * 3600.0
 """s without a request after which a session is over"""
@@ -48,6 +49,17 @@ class Session(msgspec.Struct, kw_only=True):
     def handle(self) -> str:
         """Names it in lists; tells nothing of the id."""
         return self.digest[:16]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who asks: an account in one of its sessions, or a token."""
+
+    name: str
+    """name of the account, or ``token NAME``"""
+    role: Role
+    session: Session | None = None
+    """None for a token"""
 
 
 _encoder = msgspec.json.Encoder()

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from bssci.web.access.accounts import AccountError, AccountFile, check_password
+from bssci.web.access.accounts import ROLES, AccountError, AccountFile, check_password
 from bssci.web.api.schemas import TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.context import Context
 from bssci.web.http.call import Call, Reply, member
-from bssci.web.http.cookies import cleared_cookie, session_cookie
 from bssci.web.http.errors import ApiError, invalid, not_found
-from bssci.web.http.routing import ROLES, route
+from bssci.web.http.guard import cleared_cookie, session_cookie
+from bssci.web.http.routing import route
 from bssci.web.reports.facade import Views
 
 ROLE = choice(*ROLES)

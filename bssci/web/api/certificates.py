@@ -20,12 +20,13 @@ from bssci.certificates.store import (
     split_pem,
 )
 from bssci.settings.trial import try_other_files
+from bssci.web.access.accounts import may
 from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.api.service import CHANGES, changes_of
 from bssci.web.context import Context
 from bssci.web.http.call import Call, Reply, member
 from bssci.web.http.errors import ApiError, invalid, not_found
-from bssci.web.http.routing import Parameter, may, route
+from bssci.web.http.routing import Parameter, route
 from bssci.web.reports.facade import Views
 
 UPLOADS = {

@@ -13,14 +13,13 @@ from twisted.logger import Logger
 from twisted.web.http import Request
 
 from bssci.journal import StorageError
-from bssci.web.api.schemas import BEFORE, EUI, LARGEST, TEXT, before, limit
+from bssci.web.api.schemas import BEFORE, EUI, TEXT, limit
 from bssci.web.context import Context
-from bssci.web.http.call import Call, Streamed
-from bssci.web.http.errors import ApiError, invalid
+from bssci.web.http.call import LARGEST, Call, Streamed
+from bssci.web.http.errors import ApiError
 from bssci.web.http.outflow import Outflow
 from bssci.web.http.routing import Parameter, route
-from bssci.web.live.event_search import wanted
-from bssci.web.live.live import Filter, Viewer, encoded
+from bssci.web.live.live import Filter, Viewer, encoded, filter_of
 from bssci.web.live.names import names_in
 from bssci.web.live.sentences import KINDS
 from bssci.web.reports.facade import Views
@@ -64,7 +63,7 @@ class EventRoutes:
         parameters=(*ASKED, limit(100), BEFORE),
     )
     async def stored(self, call: Call) -> dict[str, Any]:
-        return await self._views.read(filter_of(call), before(call), call.integer("limit", 100, 1, 1000))
+        return await self._views.read(filter_of(call), call.before(), call.integer("limit", 100, 1, 1000))
 
     @route(
         "GET",
@@ -169,14 +168,3 @@ class EventRoutes:
         entries = await self._context.journal.events.read(after, MAX_RESUMED)
         shown = [encoded(seq, event, self._name_of) for seq, event in entries]
         viewer.past(shown, entries[-1][0] if entries else last)
-
-
-def filter_of(call: Call) -> Filter:
-    """The events that a query asks for.
-
-    :raises ApiError: 422, there is no such kind, or no such EUI.
-    """
-    kinds = frozenset(filter(None, call.text("kind").split(",")))
-    if not kinds <= set(KINDS):
-        raise invalid("kind", f"must be of {', '.join(KINDS)}")
-    return Filter(kinds, call.optional_eui("sensor"), call.optional_eui("station"), wanted(call.text("q")))

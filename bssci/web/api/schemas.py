@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
-from bssci.web.http.call import Call
 from bssci.web.http.routing import Parameter, Schema
 from bssci.web.reports.ranges import RANGES
 
@@ -14,8 +13,6 @@ TEXT: Schema = {"type": "string"}
 BOOLEAN: Schema = {"type": "boolean"}
 INTEGER: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "string", "enum": ["0", "1", "false", "true"]}
-LARGEST = 1 << 60
-"""number of an event that is asked for"""
 
 
 def object_of(required: tuple[str, ...] = (), **properties: Schema) -> dict[str, Any]:
@@ -47,11 +44,6 @@ def integer(low: int, high: int, default: int) -> Schema:
 def limit(default: int) -> Parameter:
     """How long a list may be."""
     return Parameter("limit", "how many", integer(1, 1000, default))
-
-
-def before(call: Call) -> int | None:
-    """What :data:`BEFORE` says."""
-    return call.integer("before", 0, 1, LARGEST) or None
 
 
 def span(default: str) -> Parameter:

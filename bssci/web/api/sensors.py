@@ -9,6 +9,7 @@ import msgspec
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
 from bssci.settings.table import MASK
+from bssci.web.access.accounts import may
 from bssci.web.api.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas import (
     BEFORE,
@@ -20,7 +21,6 @@ from bssci.web.api.schemas import (
     REFUSAL,
     SENSOR,
     TEXT,
-    before,
     choice,
     integer,
     json_body,
@@ -37,7 +37,7 @@ from bssci.web.api.sensor_files import read_sensors, write_csv, write_json
 from bssci.web.context import Context
 from bssci.web.http.call import Call, Reply, member
 from bssci.web.http.errors import ApiError, invalid, not_found
-from bssci.web.http.routing import Parameter, may, route
+from bssci.web.http.routing import Parameter, route
 from bssci.web.live.event_json import downlink_dict
 from bssci.web.reports.facade import Views
 from bssci.web.reports.history import range_of
@@ -144,13 +144,13 @@ class SensorRoutes:
 
     @route("GET", "/api/sensors/{eui}/uplinks", "viewer", "Stored uplinks", parameters=(limit(50), BEFORE))
     async def uplinks(self, call: Call) -> dict[str, Any]:
-        return await self._views.uplinks(call.eui(), call.integer("limit", 50, 1, 1000), before(call))
+        return await self._views.uplinks(call.eui(), call.integer("limit", 50, 1, 1000), call.before())
 
     @route(
         "GET", "/api/sensors/{eui}/history", "viewer", "What happened to it", parameters=(limit(100), BEFORE)
     )
     async def history(self, call: Call) -> dict[str, Any]:
-        return await self._views.history(call.eui(), call.integer("limit", 100, 1, 1000), before(call))
+        return await self._views.history(call.eui(), call.integer("limit", 100, 1, 1000), call.before())
 
     @route("GET", "/api/sensors/{eui}/signal", "viewer", "SNR and RSSI over time", parameters=(span("day"),))
     async def signal(self, call: Call) -> dict[str, Any]:

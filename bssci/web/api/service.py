@@ -14,7 +14,6 @@ from bssci.web.api.schemas import (
     BEFORE,
     DRY_RUN,
     TEXT,
-    before,
     choice,
     json_body,
     limit,
@@ -169,7 +168,7 @@ class ServiceRoutes:
     async def audit(self, call: Call) -> dict[str, Any]:
         return await self._views.audit.read(
             call.integer("limit", 100, 1, 1000),
-            before(call),
+            call.before(),
             call.text("who"),
             call.text("action"),
         )

@@ -11,26 +11,17 @@ from twisted.web.http import Request
 
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import Asker
-from bssci.web.access.sessions import Session
+from bssci.web.access.sessions import Identity
 from bssci.web.http.errors import ApiError, invalid
-from bssci.web.http.routing import Role, Route
+from bssci.web.http.routing import Route
 
 T = TypeVar("T")
 MAX_FORM = 64 * 1024
 """bytes"""
 MAX_TEXT = 200
 """characters of one text in a query"""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who asks."""
-
-    name: str
-    """of the account, or ``token NAME``"""
-    role: Role
-    session: Session | None = None
-    """None for a token"""
+LARGEST = 1 << 60
+"""largest number of an event that can be asked for"""
 
 
 @dataclass(frozen=True)
@@ -139,6 +130,10 @@ class Call:
             return parse_eui(text)
         except ValueError:
             raise invalid(name, "must be 16 hexadecimal digits") from None
+
+    def before(self) -> int | None:
+        """Return the event's number below which a list goes on; None for the newest."""
+        return self.integer("before", 0, 1, LARGEST) or None
 
     # headers and body
 

@@ -18,7 +18,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from bssci.journal import StorageError
 from bssci.model.commands import CommandError
-from bssci.web.http.call import Call, Identity, Reply, Streamed, form_of, wants_json
+from bssci.web.access.sessions import Identity
+from bssci.web.http.call import Call, Reply, Streamed, form_of, wants_json
 from bssci.web.http.errors import ApiError, from_command
 from bssci.web.http.guard import CSRF_HEADER, Guard
 from bssci.web.http.routing import Route

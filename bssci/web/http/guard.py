@@ -10,12 +10,18 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 from twisted.web.http import Request
 
-from bssci.web.access.accounts import TOKEN_PREFIX, Account, AccountError, AccountFile, token_digest
+from bssci.web.access.accounts import (
+    TOKEN_PREFIX,
+    Account,
+    AccountError,
+    AccountFile,
+    may,
+    token_digest,
+)
 from bssci.web.access.attempts import Attempts
-from bssci.web.access.sessions import Session, Sessions, same
-from bssci.web.http.call import Identity
+from bssci.web.access.sessions import LIFE, Identity, Session, Sessions, same
 from bssci.web.http.errors import ApiError
-from bssci.web.http.routing import Route, may
+from bssci.web.http.routing import Route
 
 COOKIE = "bssci_session"
 CSRF_HEADER = "x-csrf-token"
@@ -180,3 +186,18 @@ class Guard:
         if len(self._hashing.waiting) >= MAX_WAITING:
             raise ApiError(503, "busy", "too many log-ins at once, try again", retry_after=5.0)
         return await self._hashing.run(self._run_in_thread, function, *values)
+
+
+def session_cookie(request: Request, secret: str) -> str:
+    """Return the session's cookie: for this site only, not for scripts, over TLS only where there is TLS."""
+    return _cookie(request, secret, int(LIFE))
+
+
+def cleared_cookie(request: Request) -> str:
+    """Return the cookie that ends a session in the browser."""
+    return _cookie(request, "", 0)
+
+
+def _cookie(request: Request, value: str, max_age: int) -> str:
+    secure = "; Secure" if request.isSecure() else ""
+    return f"{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from bssci.web.http.call import Call
+from bssci.web.access.accounts import Role
 
-Role = Literal["viewer", "operator", "admin"]
-ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
-"""each may do what those before it may"""
 Schema = Mapping[str, Any]
 """JSON schema"""
-Handler = Callable[["Call"], Awaitable[Any]]
+Handler = Callable[..., Awaitable[Any]]
+"""takes a :class:`bssci.web.http.call.Call`"""
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 MAX_BODY = 64 * 1024
@@ -91,8 +88,3 @@ def routes_of(owner: object) -> Iterator[Route]:
 def alias(route: Route, path: str) -> Route:
     """The same under another path."""
     return replace(route, path=path)
-
-
-def may(role: Role, needed: Role) -> bool:
-    """Whether a role includes another one."""
-    return ROLES.index(role) >= ROLES.index(needed)

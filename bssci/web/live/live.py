@@ -21,11 +21,13 @@ from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent
 from bssci.system.clock import Clock, Ticker
-from bssci.web.http.errors import ApiError
+from bssci.web.http.call import Call
+from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.site import abort
 from bssci.web.live.event_json import event_dict, kind_of, parties
-from bssci.web.live.event_search import contains, text_of
+from bssci.web.live.event_search import contains, text_of, wanted
 from bssci.web.live.names import NameOf, nameless
+from bssci.web.live.sentences import KINDS
 
 MAX_VIEWERS = 200
 MAX_BUFFER = 512 * 1024
@@ -241,3 +243,14 @@ class Hub:
             self.leave(viewer)
             self.dropped += 1
             self.log.info("viewer dropped, it does not read {dropped}", dropped=self.dropped)
+
+
+def filter_of(call: Call) -> Filter:
+    """The events that a query asks for.
+
+    :raises ApiError: 422, there is no such kind, or no such EUI.
+    """
+    kinds = frozenset(filter(None, call.text("kind").split(",")))
+    if not kinds <= set(KINDS):
+        raise invalid("kind", f"must be of {', '.join(KINDS)}")
+    return Filter(kinds, call.optional_eui("sensor"), call.optional_eui("station"), wanted(call.text("q")))

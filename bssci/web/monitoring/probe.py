@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from bssci.center import ServiceCenter
 from bssci.journal import Fact, StorageError
 from bssci.system.clock import Clock
-from bssci.web.context import Outside
+from bssci.web.outside import Outside
 
 FRESH = 2.0
 """s for which an answer is given again, so that asking costs nothing"""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
-from bssci.web.http.call import Call, Identity, Reply, form_of, wants_json
-from bssci.web.http.cookies import cleared_cookie, session_cookie
+from bssci.web.http.call import Call, Reply, form_of, wants_json
 from bssci.web.http.errors import ApiError
+from bssci.web.http.guard import cleared_cookie, session_cookie
 from bssci.web.http.routing import Handler, Route, route, routes_of
 from bssci.web.pages import table as pages
 from bssci.web.pages.table import PAGES, Page

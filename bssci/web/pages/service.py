@@ -8,11 +8,10 @@ from typing import Any
 
 from bssci.certificates.store import BUNDLE
 from bssci.settings.configuration import setting_text
-from bssci.web.api.events import filter_of
-from bssci.web.api.schemas import before
+from bssci.web.access.accounts import may
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError
-from bssci.web.http.routing import may
+from bssci.web.live.live import filter_of
 from bssci.web.live.sentences import KINDS
 from bssci.web.monitoring.logbook import LEVELS
 from bssci.web.pages.base import PageData, arguments, range_name
@@ -53,7 +52,7 @@ class ServicePages(PageData):
                 raise
             return {"wrong": {error.field: error.message}, "kinds": KINDS, "args": args}
         newest = self._context.journal.events.last_seq
-        read = await self._views.events.read(asked, before(call), EVENTS)
+        read = await self._views.events.read(asked, call.before(), EVENTS)
         events = read["events"]
         sinks = self._context.center.deliveries.statistics()
         last = self._context.journal.events.last_seq
@@ -113,7 +112,7 @@ class ServicePages(PageData):
 
     async def audit(self, call: Call) -> dict[str, Any]:
         """Query: who, action, before."""
-        read = await self._views.audit.read(ENTRIES, before(call), call.text("who"), call.text("action"))
+        read = await self._views.audit.read(ENTRIES, call.before(), call.text("who"), call.text("action"))
         return {
             "entries": read["entries"],
             "older": read["next"],

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 from jinja2 import BaseLoader, ChainableUndefined, Environment, FileSystemLoader
 
-from bssci.web.formats import FILTERS
-from bssci.web.http.routing import Role
-from bssci.web.http.routing import may as includes
+from bssci.web.access.accounts import Role
+from bssci.web.access.accounts import may as includes
+from bssci.web.formats import FILTERS, link
 from bssci.web.pages.charts import draw
 
 WEB = Path(__file__).parent.parent
@@ -62,13 +61,6 @@ def environment(loader: BaseLoader | None = None) -> Environment:
     made.filters.update(FILTERS)
     made.globals.update(draw=draw, link=link, may=may, may_open=may_open)
     return made
-
-
-def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
-    """A path with a query: ``args`` with ``changes``; what is empty is left out."""
-    values = {**(args or {}), **changes}
-    query = urlencode({name: value for name, value in values.items() if value not in (None, "")})
-    return f"{path}?{query}" if query else path
 
 
 def may(user: dict[str, Any] | None, role: Role) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
-from bssci.web.http.call import Identity
 
 
 class AccountViews:

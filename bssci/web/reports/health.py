@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from bssci.certificates.store import BUNDLE
-from bssci.web.pages.table import link
+from bssci.web.formats import link
 
 OLD_BACKLOG = 60.0
 """s that the oldest event of a sink waits before that is a problem"""

@@ -19,7 +19,7 @@ from bssci.certificates import bundles
 from bssci.certificates.reading import CertificateError, check_pair, euis_of
 from bssci.model import EUI
 from bssci.system import fileset
-from bssci.web.context import Outside
+from bssci.web.outside import Outside
 from tests.support.center import Line
 from tests.support.html import Document
 from tests.support.web import Connection, WebHouse

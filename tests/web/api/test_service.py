@@ -13,8 +13,8 @@ from bssci.journal import StorageError
 from bssci.model import StationState, StationStatus
 from bssci.settings.table import SETTINGS, Settings
 from bssci.system import logs
-from bssci.web.context import Outside
 from bssci.web.monitoring import sampler
+from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.journal import uplink
 from tests.support.web import EPOCH, WebHouse

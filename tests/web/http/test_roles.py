@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bssci.web.http.routing import ROLES, Role, Route, may
+from bssci.web.access.accounts import ROLES, Role, may
+from bssci.web.http.routing import Route
 from bssci.web.pages.table import PAGES, Page
 from tests.support.center import Line
 from tests.support.html import Document, Element

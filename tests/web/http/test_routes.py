@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from bssci.web.access.accounts import ROLES, may
 from bssci.web.http.call import Call
-from bssci.web.http.routing import ROLES, Route, may
+from bssci.web.http.routing import Route
 from tests.support.web import SENSOR, Browser, WebHouse
 
 FORMS = {"eui": SENSOR, "queId": "1", "seq": "1", "file": "ca", "type": "ca", "name": "nobody", "id": "none"}

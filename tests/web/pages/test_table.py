@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bssci.web.http.routing import ROLES, Role
-from bssci.web.http.routing import may as includes
+from bssci.web.access.accounts import ROLES, Role
+from bssci.web.access.accounts import may as includes
 from bssci.web.pages import table as pages
 from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, link, may, render
 from tests.support.html import Document, faults

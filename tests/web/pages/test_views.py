@@ -12,7 +12,7 @@ import pytest
 from bssci.center.silence.silence import Standing
 from bssci.journal import Registration
 from bssci.model import EUI, DownlinkStatus, Reception, SensorStatus, StationState, StationStatus, Uplink
-from bssci.web.http.routing import ROLES, Role, may
+from bssci.web.access.accounts import ROLES, Role, may
 from bssci.web.pages.service import device
 from bssci.web.pages.table import PAGES, Page
 from tests.support.html import Document, faults

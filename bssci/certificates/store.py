@@ -6,9 +6,12 @@ Everything here blocks: it belongs in a thread, one at a time.
 from __future__ import annotations
 
 import io
+import lzma
 import re
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +43,21 @@ _IN_ARCHIVE = {
     "server_cert.pem": SERVER,
     "server_key.pem": SERVER_KEY,
 }
-_PEM = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.DOTALL)
+_BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z ]{1,40})-----")
+"""a line that begins or ends a part of a PEM file"""
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+)
+"""what reading an archive raises whose bytes are not as they were written"""
 _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|station_cert|station_key)\.pem")
 
 
@@ -244,11 +261,19 @@ def split_pem(data: bytes) -> tuple[bytes, bytes]:
     """The certificates and the private key of one file; either may be empty."""
     certificate_parts: list[bytes] = []
     key_parts: list[bytes] = []
-    for match in _PEM.finditer(data):
-        if match[1].endswith(b"PRIVATE KEY"):
-            key_parts.append(match[0] + b"\n")
-        elif match[1].endswith(b"CERTIFICATE"):
-            certificate_parts.append(match[0] + b"\n")
+    # One pass over the boundaries, whatever stands between them: a pattern for a whole part would look
+    # for the end of each beginning anew, which takes minutes for a file of beginnings.
+    begun: re.Match[bytes] | None = None
+    for boundary in _BOUNDARY.finditer(data):
+        if boundary[1] == b"BEGIN":
+            begun = boundary
+        elif begun is not None and begun[2] == boundary[2]:
+            part = data[begun.start() : boundary.end()] + b"\n"
+            begun = None
+            if boundary[2].endswith(b"PRIVATE KEY"):
+                key_parts.append(part)
+            elif boundary[2].endswith(b"CERTIFICATE"):
+                certificate_parts.append(part)
     return b"".join(certificate_parts), b"".join(key_parts)
 
 
@@ -262,8 +287,10 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
                 with opened.open(info) as member:
                     # A size that lies must not fill the memory.
                     yield info.filename, member.read(MAX_ARCHIVE)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        raise CertificateError(f"this is no backup: {error}") from None
+    except CertificateError:
+        raise
+    except _DAMAGED as error:
+        raise CertificateError(f"this is no backup, or it is damaged: {error}") from None
 
 
 def _zip(members: Mapping[str, bytes]) -> bytes:

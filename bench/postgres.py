@@ -80,9 +80,11 @@ def _own_cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def measure(cluster: Cluster, database: Database, seconds: float) -> dict[str, float]:
+async def measure(cluster: Cluster, database: Database, seconds: float, write: str) -> dict[str, float]:
     """Figures by their name."""
-    sink = PostgresSink(reactor, database.settings(), SimpleNamespace(get=lambda eui: None))
+    sink = PostgresSink(
+        reactor, database.settings(POSTGRES_WRITE=write), SimpleNamespace(get=lambda eui: None)
+    )
     sink.start()
     await sink.deliver(uplinks(0, BATCH, time.time()))
     figures: dict[str, float] = {}
@@ -99,15 +101,17 @@ async def measure(cluster: Cluster, database: Database, seconds: float) -> dict[
         figures[f"uplinks/s, {name}"] = round(stored / passed)
         figures[f"server CPU ms for 500 uplinks, {name}"] = round((_cpu(cluster) - cpu) / stored * 500e3, 1)
         figures[f"own CPU ms for 500 uplinks, {name}"] = round((_own_cpu() - own) / stored * 500e3, 1)
+        if name == "stored":
+            figures |= _sizes(database)
     await sink.stop()
+    return figures
+
+
+def _sizes(database: Database) -> dict[str, float]:
     ((raw, reading, rows),) = database.query(
         "SELECT pg_total_relation_size('raw'), pg_total_relation_size('reading'), (SELECT count(*) FROM raw)"
     )
-    figures |= {
-        "bytes an uplink in raw": round(raw / rows),
-        "bytes an uplink in reading": round(reading / rows),
-    }
-    return figures
+    return {"bytes an uplink in raw": round(raw / rows), "bytes an uplink in reading": round(reading / rows)}
 
 
 _START = time.time()
@@ -125,14 +129,16 @@ def _again(stored: int) -> Iterator[tuple[int, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="of load in each measurement")
+    parser.add_argument("--write", choices=("copy", "insert"), default="copy", help="POSTGRES_WRITE")
     arguments = parser.parse_args()
     cluster = Cluster(options=DEFAULTS)
     try:
         cluster.start()
 
         def run(_: Any) -> Any:
-            return ensureDeferred(measure(cluster, cluster.create_database(), arguments.seconds)).addCallback(
-                lambda figures: print(json.dumps(figures | {"goal, uplinks/s": GOAL}, indent=1))
+            figures = measure(cluster, cluster.create_database(), arguments.seconds, arguments.write)
+            return ensureDeferred(figures).addCallback(
+                lambda found: print(json.dumps(found | {"goal, uplinks/s": GOAL}, indent=1))
             )
 
         react(run)

@@ -13,10 +13,12 @@ ROWS = 5000
 """that a slice deletes, at most"""
 HOURS = 100
 """hours of one device each that a slice rolls up, at most"""
+# LATERAL: a join of two tables would be planned as if most of the larger one were wanted.
 _ROLL_UP: LiteralString = """
     WITH taken AS (
         DELETE FROM rollup_due WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM rollup_due WHERE hour < date_trunc('hour', now() - interval '1 minute', 'UTC')
+            ORDER BY hour, device
             LIMIT %(hours)s))
         RETURNING hour, device
     ), due AS (
@@ -29,12 +31,14 @@ _ROLL_UP: LiteralString = """
             AND reading.time < old.hour + interval '1 hour' AND reading.name = old.name AND value IS NOT NULL)
     ), hourly AS (
         INSERT INTO rollup_hourly
-        SELECT due.hour, due.device, name, max(unit), count(value), avg(value), min(value), max(value),
-               (array_agg(value ORDER BY time DESC))[1]
-        FROM due JOIN reading ON reading.device = due.device
-                             AND reading.time >= due.hour AND reading.time < due.hour + interval '1 hour'
-        WHERE value IS NOT NULL
-        GROUP BY due.hour, due.device, name
+        SELECT due.hour, due.device, made.*
+        FROM due CROSS JOIN LATERAL (
+            SELECT name, max(unit), count(value), avg(value), min(value), max(value),
+                   (array_agg(value ORDER BY time DESC))[1]
+            FROM reading
+            WHERE device = due.device AND time >= due.hour AND time < due.hour + interval '1 hour'
+              AND value IS NOT NULL
+            GROUP BY name) made
         ON CONFLICT (device, hour, name) DO UPDATE
         SET unit = excluded.unit, count = excluded.count, average = excluded.average,
             minimum = excluded.minimum, maximum = excluded.maximum, last = excluded.last
@@ -48,14 +52,15 @@ _DAYS_GONE: LiteralString = """
     WHERE old.device = due.device AND old.day = due.day"""
 _DAYS: LiteralString = """
     INSERT INTO rollup_daily
-    SELECT due.day, due.device, name, max(unit), sum(count)::bigint,
-           sum(average * count) / sum(count), min(minimum), max(maximum),
-           (array_agg(last ORDER BY hour DESC))[1]
+    SELECT due.day, due.device, made.*
     FROM (SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day, device
           FROM unnest(%(hour)s::timestamptz[], %(device)s::text[]) AS rolled (hour, device)) due
-    JOIN rollup_hourly hourly ON hourly.device = due.device
-                             AND hourly.hour >= due.day AND hourly.hour < due.day + interval '1 day'
-    GROUP BY due.day, due.device, name"""
+    CROSS JOIN LATERAL (
+        SELECT name, max(unit), sum(count)::bigint, sum(average * count) / sum(count), min(minimum),
+               max(maximum), (array_agg(last ORDER BY hour DESC))[1]
+        FROM rollup_hourly
+        WHERE device = due.device AND hour >= due.day AND hour < due.day + interval '1 day'
+        GROUP BY name) made"""
 _EXPIRED: tuple[tuple[str, LiteralString], ...] = (
     (
         "raw",

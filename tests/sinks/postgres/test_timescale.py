@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from tests.support.timescaledb import TimescaleServer, timescale_server
 
 __all__ = ["timescale_server"]
 pytestmark = [pytest.mark.parts, pytest.mark.timescaledb, pytest.mark.timeout(120)]
+PAGE = Path(__file__).parents[3] / "docs" / "postgres.md"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -157,8 +160,8 @@ def test_a_feature_that_is_not_there_costs_itself(
         assert connection.execute("SELECT count(*) FROM reading").fetchone() == (0,)
 
 
-def test_tables_that_hold_rows_stay_as_they_are(
-    chosen: PostgresSettings, monkeypatch: pytest.MonkeyPatch
+def test_tables_that_hold_rows_stay_as_they_are_until_they_are_moved_by_hand(
+    chosen: PostgresSettings, timescale_server: TimescaleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timescale, "installed", lambda connection: None)
     session = Session(chosen, lambda line: None)
@@ -168,5 +171,16 @@ def test_tables_that_hold_rows_stay_as_they_are(
     session = Session(chosen, lambda line: None)
     assert "holds rows already" in session.timescale.lacking[HYPERTABLES]
     assert set(session.timescale.lacking) == set(FEATURES)
-    assert store(session, *uplinks(3)) == []
+    assert store(session, *uplinks(3), read(4, "m@1", a=1.0)) == []
     session.close()
+    # What the documentation says to do then.
+    (conversion,) = re.findall(r"(SELECT create_hypertable.*?)\n```", PAGE.read_text(), re.DOTALL)
+    for statement in re.sub(r"--.*", "", conversion).split(";"):
+        if statement.strip():
+            timescale_server.query(statement)
+    session = Session(chosen, lambda line: None)
+    assert session.timescale.lacking == {}
+    assert store(session, read(5, "m@1", a=3.0)) == []
+    session.close()
+    assert timescale_server.query("SELECT count(*) FROM raw") == [5]
+    assert timescale_server.query("SELECT count, average FROM reading_daily") == [(2, 2.0)]

@@ -41,13 +41,14 @@ SELECT hour, device, name, unit, count, average, minimum, maximum, last
 FROM rollup_hourly stored
 WHERE NOT EXISTS (SELECT FROM rollup_due due WHERE due.hour = stored.hour AND due.device = stored.device)
 UNION ALL
-SELECT due.hour, due.device, name, max(unit), count(value), avg(value), min(value), max(value),
-       (array_agg(value ORDER BY time DESC))[1]
-FROM rollup_due due
-JOIN reading ON reading.device = due.device
-            AND reading.time >= due.hour AND reading.time < due.hour + interval '1 hour'
-WHERE value IS NOT NULL
-GROUP BY due.hour, due.device, name;
+SELECT due.hour, due.device, made.*
+FROM rollup_due due CROSS JOIN LATERAL (
+    SELECT name, max(unit), count(value), avg(value), min(value), max(value),
+           (array_agg(value ORDER BY time DESC))[1]
+    FROM reading
+    WHERE device = due.device AND time >= due.hour AND time < due.hour + interval '1 hour'
+      AND value IS NOT NULL
+    GROUP BY name) made;
 
 CREATE VIEW reading_daily AS
 WITH due AS (SELECT DISTINCT date_trunc('day', hour, 'UTC') AS day, device FROM rollup_due)
@@ -55,9 +56,10 @@ SELECT day, device, name, unit, count, average, minimum, maximum, last
 FROM rollup_daily stored
 WHERE NOT EXISTS (SELECT FROM due WHERE due.day = stored.day AND due.device = stored.device)
 UNION ALL
-SELECT due.day, due.device, name, max(unit), sum(count)::bigint, sum(average * count) / sum(count),
-       min(minimum), max(maximum), (array_agg(last ORDER BY hour DESC))[1]
-FROM due
-JOIN reading_hourly ON reading_hourly.device = due.device
-                   AND reading_hourly.hour >= due.day AND reading_hourly.hour < due.day + interval '1 day'
-GROUP BY due.day, due.device, name;
+SELECT due.day, due.device, made.*
+FROM due CROSS JOIN LATERAL (
+    SELECT name, max(unit), sum(count)::bigint, sum(average * count) / sum(count),
+           min(minimum), max(maximum), (array_agg(last ORDER BY hour DESC))[1]
+    FROM reading_hourly
+    WHERE device = due.device AND hour >= due.day AND hour < due.day + interval '1 day'
+    GROUP BY name) made;

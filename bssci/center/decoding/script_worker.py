@@ -1,0 +1,149 @@
+"""The thread of one script: takes jobs and decodes, and shows what it is at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+
+from bssci.center.decoding.decoding import Request
+from bssci.decoders.interfaces import DecodeError, Payload
+from bssci.decoders.scripts import CALLS_OF_ONE_ENGINE, Script
+from bssci.model import Decoded, DecodeFailure
+
+_ENGINE_SPOILING = frozenset({"timeout", "out_of_memory", "stack_overflow"})
+"""what leaves an engine in a state that nobody vouches for"""
+
+
+class LoadedScript(Protocol):
+    """What :class:`bssci.decoders.scripts.Engine` does."""
+
+    def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Script: ...
+
+
+class DecodesByScript(Protocol):
+    """What :class:`bssci.decoders.scripts.ScriptDecoder` has."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def engine(self) -> LoadedScript: ...
+
+
+class Job:
+    """Payloads that were handed in together.
+
+    The thread appends to ``results``; all else belongs to the reactor's thread, except that the thread
+    looks at ``cancelled``.
+    """
+
+    def __init__(self, requests: Sequence[Request], deadline: float, timeouts: int) -> None:
+        self.requests = requests
+        self.deadline = deadline
+        """s on the clock; after it, it does not wait any longer for a script that hangs"""
+        self.timeouts = timeouts
+        """of the script until now"""
+        self.results: list[Decoded] = []
+        self.answers: list[Decoded | None] = [None] * len(requests)
+        """given by the reactor's thread; they lead"""
+        self.taken = 0
+        """results that were counted"""
+        self.cancelled = False
+        self.done: Deferred[list[Decoded]] = Deferred()
+
+    def answered(self) -> list[Decoded] | None:
+        """Every answer; None as long as one is missing."""
+        results = self.results
+        found = [
+            answer if answer is not None else results[at] if at < len(results) else None
+            for at, answer in enumerate(self.answers)
+        ]
+        complete = [answer for answer in found if answer is not None]
+        return complete if len(complete) == len(found) else None
+
+    def fill(self, answer: Decoded) -> None:
+        """Answer whatever has no answer yet, and have the thread leave the rest."""
+        self.cancelled = True
+        known = len(self.results)
+        self.answers = [
+            given if given is not None or at < known else answer for at, given in enumerate(self.answers)
+        ]
+
+
+class Worker:
+    """Runs jobs of one script, one after the other, in a thread of its own.
+
+    :param on_done: called in the thread with each job that it is through with.
+    :param on_end: called in the thread when it ends.
+    """
+
+    def __init__(
+        self,
+        decoder: DecodesByScript,
+        on_done: Callable[[Worker, Job], None],
+        on_end: Callable[[Worker], None],
+    ) -> None:
+        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
+        """None: the thread ends"""
+        self.current: tuple[Job, int] | None = None
+        """the payload that is being decoded: a new tuple for each"""
+        self.abandoned = False
+        """nobody waits for the thread; it ends as soon as it can"""
+        self._decoder = decoder
+        self._label = f"{decoder.name}@{decoder.version}"
+        self._on_done = on_done
+        self._on_end = on_end
+        self._engine: LoadedScript | None = None
+        self._calls = 0
+
+    def start(self) -> None:
+        """Start the thread. It does not keep the process from ending."""
+        Thread(target=self.run, name=f"script {self._decoder.name}", daemon=True).start()
+
+    def run(self) -> None:
+        """Work until told to end."""
+        while self.step():
+            pass
+        self._engine = None
+        self._on_end(self)
+
+    def step(self) -> bool:
+        """Wait for a job and do it.
+
+        :return: False if it was told to end.
+        """
+        job = self.jobs.get()
+        if job is None or self.abandoned:
+            return False
+        for at, request in enumerate(job.requests):
+            if job.cancelled:
+                break
+            self.current = (job, at)
+            job.results.append(self._decode(request))
+        self.current = None
+        if not self.abandoned:
+            self._on_done(self, job)
+        return not self.abandoned
+
+    def _decode(self, request: Request) -> Decoded:
+        try:
+            if self._engine is None or self._calls >= CALLS_OF_ONE_ENGINE:
+                self._engine = self._decoder.engine()
+                self._calls = 0
+            self._calls += 1
+            script = self._engine.decode(request.payload, request.parameters)
+        except DecodeError as error:
+            if error.code in _ENGINE_SPOILING:
+                self._engine = None
+            return Decoded(decoder=self._label, failure=DecodeFailure(error.code, error.message))
+        except Exception as error:  # a fault of ours must not end the thread; it is counted like any failure
+            self._engine = None
+            failure = DecodeFailure("fault", f"{type(error).__name__}: {error}")
+            return Decoded(decoder=self._label, failure=failure)
+        return Decoded(decoder=self._label, readings=tuple(script.readings), warnings=script.warnings)

@@ -1,0 +1,289 @@
+"""JavaScript codecs, as ChirpStack and The Things Stack take them.
+
+A script has one of these functions, looked for in this order:
+
+- ``decodeUplink({bytes, fPort, recvTime, variables})``, which returns ``{data, warnings, errors}`` (TS013);
+- ``Decode(fPort, bytes, variables)``, which returns the data (ChirpStack 3);
+- ``Decoder(bytes, port)``, which returns the data (The Things Network 2).
+
+``bytes`` is an array of numbers, ``fPort`` the telegram's format, ``variables`` the sensor's
+``decoderParameters``. The data become readings by these rules:
+
+- an object in an object gives names joined by dots, an array its positions: ``{a: {b: [7]}}`` is ``a.b.0``;
+- ``{value, unit}`` and nothing else is one value with its unit;
+- null and undefined give no reading; a Date becomes text;
+- what has a name of the table of quantities gets the table's name and unit.
+
+A comment of the script may say more, as JSON: for which ``typeEui`` it is, what it is called, and examples
+(:class:`bssci.decoders.examples.Example`)::
+
+    /* decoder {"typeEui": "70B3D59CD0000095", "title": "Vendor Meter 5",
+                "examples": [{"payload": "00D7", "readings": {"temperature": 21.5}}]} */
+
+A script has no files, no network, no timers, and must not rely on its global variables from one payload
+to the next. Its bounds are :class:`Limits`. In-process code is no wall against an attacker: scripts come
+from administrators only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from importlib import import_module
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from zope.interface import implementer
+
+from bssci.decoders.commented_json import DefinitionError, parse
+from bssci.decoders.examples import Example, read_examples
+from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
+from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, Rule, rules_for
+from bssci.model import EUI, Reading, parse_eui
+
+INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
+MAX_SOURCE = 1_000_000
+"""characters"""
+CALLS_OF_ONE_ENGINE = 10_000
+"""after which it is made anew, so that what a script leaves behind does not grow"""
+MAX_SHAPES = 200
+"""sets of names and units, as a script gives them, whose rules are remembered"""
+_HARNESS = files("bssci.decoders").joinpath("harness.js").read_text("utf-8")
+_PLACE = re.compile(r"<input>:(\d+):(\d+)")
+_REASON_WITH_LINE = re.compile(r"line (\d+): (.*)")
+_HEAD = re.compile(r"/\*[\s*]*decoder\s*(\{.*?\})[\s*]*\*/", re.DOTALL)
+_OWN_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one decoding may use."""
+
+    seconds: float = 0.1
+    """of the process's CPU time; who runs scripts beside others also looks at the clock on the wall"""
+    memory: int = 16 << 20
+    """bytes"""
+    stack: int = 256 << 10
+    """bytes"""
+
+
+LIMITS = Limits()
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What one decoding gave."""
+
+    readings: list[Reading]
+    warnings: tuple[str, ...] = ()
+
+
+class _Bounds(msgspec.Struct, frozen=True):
+    """What the harness refuses beyond."""
+
+    name: int = MAX_NAME
+    text: int = MAX_TEXT
+    readings: int = 500
+    depth: int = 8
+    notes: int = 10
+
+
+class _Answer(msgspec.Struct):
+    """What the harness hands over."""
+
+    code: str
+    text: str = ""
+    at: str = ""
+    stack: str = ""
+    errors: list[str] = []
+    readings: list[list[float | int | bool | str]] = []
+    """name, value, and unit where there is one"""
+    warnings: list[str] = []
+
+
+class Engine:
+    """A script, loaded, in an engine of its own. Belongs to the thread that made it."""
+
+    def __init__(self, source: str, limits: Limits) -> None:
+        """Load the script.
+
+        :raises DecodeError: it cannot be loaded.
+        :raises ValueError: the extra is not installed.
+        """
+        quickjs = _quickjs()
+        self._rules: dict[tuple[tuple[object, object], ...], list[Rule]] = {}
+        self._stack_overflow: type[Exception] = quickjs.StackOverflow
+        self._error: type[Exception] = quickjs.JSException
+        self._context = quickjs.Context()
+        self._context.set_memory_limit(limits.memory)
+        self._context.set_max_stack_size(limits.stack)
+        self._context.set_time_limit(limits.seconds)
+        harness = self._context.eval(_HARNESS)
+        load = self._context.eval("(harness, name) => harness[name]")
+        self._decode: Callable[[str], str] = load(harness, "decode")
+        self._refuse(self._call(load(harness, "load"), source, _BOUNDS))
+
+    def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Script:
+        """Run the script on a payload.
+
+        :raises DecodeError: whatever the script does wrong.
+        """
+        question = {
+            "bytes": list(payload.data),
+            "fPort": payload.format,
+            "at": payload.received_at * 1000,
+            "variables": parameters,
+        }
+        answer = self._call(self._decode, msgspec.json.encode(question).decode())
+        self._refuse(answer)
+        return Script(self._readings(answer.readings), tuple(answer.warnings))
+
+    def _readings(self, given: list[list[float | int | bool | str]]) -> list[Reading]:
+        fields = tuple([(one[0], one[2] if len(one) > 2 else None) for one in given])
+        rules = self._rules.get(fields)
+        if rules is None:
+            if len(self._rules) >= MAX_SHAPES:
+                self._rules.clear()
+            rules = self._rules[fields] = rules_for([_field(name, unit) for name, unit in fields])
+        found = {how.name: how.reading(one[1]) for one, how in zip(given, rules, strict=True)}
+        return list(found.values())
+
+    def _call(self, function: Callable[..., str], *arguments: str) -> _Answer:
+        try:
+            return msgspec.json.decode(function(*arguments), type=_Answer)
+        except self._stack_overflow:
+            raise DecodeError("stack_overflow", "it calls itself too often") from None
+        except self._error as error:
+            raise _ended(str(error)) from None
+        except MemoryError:
+            raise _ended("out of memory") from None
+        except (msgspec.DecodeError, UnicodeError):
+            raise DecodeError("bad_text", "a text holds half a surrogate pair") from None
+
+    @staticmethod
+    def _refuse(answer: _Answer) -> None:
+        if not answer.code:
+            return
+        if answer.code == "reported":
+            raise DecodeError("reported", "; ".join(answer.errors)[:MAX_TEXT])
+        text = answer.text or _REFUSALS.get(answer.code, "it threw what is no error")
+        if "call stack size exceeded" in text:
+            raise DecodeError("stack_overflow", "it calls itself too often")
+        if text == "out of memory":
+            raise _ended(text)
+        place = _PLACE.search(answer.stack)
+        if place is not None:
+            text = f"line {place[1]}: {text}"
+        elif answer.at:
+            text = f"{answer.at[:MAX_NAME]}: {text}"
+        raise DecodeError(answer.code, text)
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What a script's comment says of it."""
+
+    type_eui: EUI | None = None
+    title: str = ""
+    examples: tuple[Example, ...] = ()
+
+
+NO_HEAD = Head()
+
+
+@implementer(IDecoder)
+class ScriptDecoder:
+    """A script as a decoder.
+
+    :ivar type_eui: of the sensors that it is for, if the script says it.
+    :ivar title: for people.
+    :ivar examples: that the script carries.
+    """
+
+    def __init__(self, name: str, source: str, limits: Limits = LIMITS, head: Head = NO_HEAD) -> None:
+        self.name = name
+        self.source = source
+        self.limits = limits
+        self.version = sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        self.type_eui = head.type_eui
+        self.title = head.title
+        self.examples = head.examples
+
+    def matches(self, payload: Payload) -> bool:
+        """Whether the sensor's ``typeEui`` is the script's."""
+        return self.type_eui is not None and payload.type_eui == self.type_eui and payload.kind == "uplink"
+
+    def engine(self) -> Engine:
+        """Return the script loaded anew; see :class:`Engine`."""
+        return Engine(self.source, self.limits)
+
+    def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
+        """Run the script in a new engine: slow, and from any thread."""
+        return self.engine().decode(payload, parameters).readings
+
+
+def compile_script(name: str, source: str, limits: Limits = LIMITS) -> ScriptDecoder:
+    """Make a decoder of a script, and load it once to see that it can be.
+
+    :raises ValueError: with one line: what is wrong, or what to install; DefinitionError if there is a line.
+    """
+    if len(source) > MAX_SOURCE:
+        raise ValueError(f"more than {MAX_SOURCE} characters")
+    decoder = ScriptDecoder(name, source, limits, read_head(source))
+    try:
+        decoder.engine()
+    except DecodeError as error:
+        found = _REASON_WITH_LINE.fullmatch(error.message)
+        if found is None:
+            raise ValueError(error.message) from error
+        raise DefinitionError(found[2], int(found[1])) from error
+    return decoder
+
+
+def read_head(source: str) -> Head:
+    """Read the comment that says what a script is for.
+
+    :raises DefinitionError: it is wrong.
+    """
+    found = _HEAD.search(source)
+    if found is None:
+        return NO_HEAD
+    try:
+        root = parse(found[1])
+        title, type_eui = root.get("title"), root.get("typeEui")
+        eui = None
+        if type_eui is not None:
+            try:
+                eui = parse_eui(type_eui.text())
+            except ValueError as error:
+                raise type_eui.error("must be 16 hexadecimal digits") from error
+        return Head(eui, "" if title is None else title.text(), read_examples(root.get("examples")))
+    except DefinitionError as error:
+        raise DefinitionError(error.reason, error.line + source.count("\n", 0, found.start(1))) from error
+
+
+def _quickjs() -> Any:
+    try:
+        module = import_module("quickjs")
+    except ImportError:
+        raise ValueError(INSTALL) from None
+    # the older package of the same module name hangs for ever in a regular expression
+    if module.Context().eval("typeof Error.captureStackTrace") != "function":
+        raise ValueError(f"the package quickjs must go (pip uninstall quickjs); {INSTALL}")
+    return module
+
+
+def _ended(text: str) -> DecodeError:
+    if "interrupted" in text:
+        return DecodeError("timeout", "it takes too long")
+    return DecodeError("out_of_memory", "it uses too much memory")
+
+
+def _field(name: object, unit: object) -> tuple[str, str | None]:
+    text = str(name)
+    if len(text) > MAX_NAME or _OWN_NAME.fullmatch(text) is None:
+        raise DecodeError("bad_name", f"{text[:MAX_NAME]!r} is no name for a reading")
+    return text, None if unit is None else str(unit)
+
+
+_BOUNDS = msgspec.json.encode(_Bounds()).decode()
+_REFUSALS = {"too_many_readings": f"more than {_Bounds().readings} values"}

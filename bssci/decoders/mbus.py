@@ -1,0 +1,225 @@
+"""Meters that speak M-Bus: wireless M-Bus and OMS, plain and encrypted, and wired long frames.
+
+A wireless frame begins with its length field, and has the checksums of frame format A or none at all.
+The names of readings are those of EN 13757-3, through the table of quantities; what is not the present value
+of the first register says so behind the name: ``volume_storage_1``, ``power_max``, ``energy_tariff_2``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from math import isfinite
+from typing import Any
+
+from zope.interface import implementer
+
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
+from bssci.decoders.keys import aes_key
+from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, rule
+from bssci.decoders.wireless_mbus import link_address
+from bssci.model import Reading
+
+INSTALL = "M-Bus needs the extra: pip install 'bssci[mbus]'"
+MAX_READINGS = 500
+_WIRED = 0x68
+_FIRST_BLOCK = 10
+_BLOCK = 16
+_CHECKSUM = 2
+_DECRYPTED = "2F2F"
+"""a message that was decrypted with its key begins with two fillers (OMS, modes 5 and 7)"""
+_LARGEST = 2**53 - 1
+_FUNCTIONS = {"Maximum value": "_max", "Minimum value": "_min", "Value during error state": "_error"}
+_UNITS = {
+    "m3": "m³",
+    "m3.h-1": "m³/h",
+    "m3.min-1": "m³/min",
+    "m3.s-1": "m³/s",
+    "kg.h-1": "kg/h",
+    "W.h": "Wh",
+    "J.h-1": "J/h",
+    "Cel": "°C",
+    "[degF]": "°F",
+    "[gal_us]": "gal",
+    "[ft_i]": "ft",
+}
+"""as this package spells them; others stay"""
+_NOT_A_NAME = re.compile(r"[^a-z0-9]+")
+_BRACKETS = re.compile(r" \(.*\)$")
+_UNSUPPORTED = "[security.unsupported_mode]"
+_PANIC = "pyo3_runtime"
+
+
+@implementer(IDecoder)
+class MBusDecoder:
+    """Reads M-Bus frames."""
+
+    name = "mbus"
+    version = "1"
+
+    def matches(self, payload: Payload) -> bool:
+        """Whether it is a wireless M-Bus frame that a station received with another MAC."""
+        return payload.kind == "variable-mac" and link_address(payload.data) is not None
+
+    def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
+        """Return the readings of a frame. The ``key`` of the meter is in the parameters.
+
+        :raises DecodeError: ``no_key``, ``wrong_key``, ``bad_checksum``, ``bad_frame``, ...
+        """
+        frame = payload.data
+        if not frame:
+            raise DecodeError("empty", "no bytes")
+        key = aes_key(parameters)
+        found = _parse(frame if frame[0] == _WIRED else without_checksums(frame), key)
+        _check_security(found["security"], key is not None)
+        readings = _readings(found["records"])
+        if not readings and found["decode_state"] != "complete":
+            reasons = [said["message"] for said in found["diagnostics"] if said["severity"] != "info"]
+            raise DecodeError("bad_record", "; ".join(reasons)[:MAX_TEXT] or "no record can be read")
+        return readings
+
+
+@implementer(IDecoderFactory)
+class MBusDecoderFactory:
+    """Offers :class:`MBusDecoder` to the plugin system."""
+
+    name = MBusDecoder.name
+    description = "Wireless M-Bus and OMS meters, plain and encrypted (extra mbus)"
+    settings: Sequence[object] = ()
+
+    def build(self, settings: Mapping[str, Any]) -> MBusDecoder:
+        """Return the decoder; the extra is looked for when there is a frame."""
+        return MBusDecoder()
+
+
+def _table() -> tuple[int, ...]:
+    """Remainders of every byte by the polynomial of EN 13757-4."""
+    found = []
+    for byte in range(256):
+        remainder = byte << 8
+        for _ in range(8):
+            remainder = remainder << 1 ^ (0x3D65 if remainder & 0x8000 else 0)
+        found.append(remainder & 0xFFFF)
+    return tuple(found)
+
+
+_REMAINDERS = _table()
+
+
+def checksum(block: bytes) -> int:
+    """Return the checksum of a block of frame format A."""
+    remainder = 0
+    for byte in block:
+        remainder = (remainder << 8 & 0xFFFF) ^ _REMAINDERS[remainder >> 8 ^ byte]
+    return remainder ^ 0xFFFF
+
+
+def without_checksums(frame: bytes) -> bytes:
+    """Return a wireless frame without the checksums of format A, which it has or not.
+
+    :raises DecodeError: its length field says something else than either, or a checksum is wrong.
+    """
+    plain = frame[0] + 1
+    blocks = 1 + max(0, -(-(plain - _FIRST_BLOCK) // _BLOCK))
+    with_checksums = plain + _CHECKSUM * blocks
+    if plain < _FIRST_BLOCK or len(frame) < plain:
+        raise DecodeError("too_short", f"byte 0: {max(plain, _FIRST_BLOCK)} bytes, there are {len(frame)}")
+    if len(frame) == plain:
+        return frame
+    if len(frame) != with_checksums:
+        raise DecodeError("bad_frame", f"byte 0: {plain} or {with_checksums} bytes, there are {len(frame)}")
+    found = b""
+    at = 0
+    while at < len(frame):
+        end = min(at + (_BLOCK if at else _FIRST_BLOCK), len(frame) - _CHECKSUM)
+        block = frame[at:end]
+        at = end + _CHECKSUM
+        if checksum(block) != int.from_bytes(frame[end:at], "big"):
+            raise DecodeError("bad_checksum", f"byte {end}: the checksum of the block before does not fit")
+        found += block
+    return found
+
+
+def _parse(frame: bytes, key: bytes | None) -> dict[str, Any]:
+    try:
+        parser: Any = import_module("pymbusparser")
+    except ImportError:
+        raise DecodeError("not_installed", INSTALL) from None
+    try:
+        found: dict[str, Any] = parser.parse(frame, key=key, include_enrichment=False)
+    except ValueError as error:
+        text = str(error)[:MAX_TEXT]
+        raise DecodeError("unsupported_encryption" if _UNSUPPORTED in text else "bad_frame", text) from None
+    except BaseException as error:  # a panic of the parser is no Exception
+        if type(error).__module__ != _PANIC:
+            raise
+        raise DecodeError("bad_frame", "the parser gave up") from None
+    return found
+
+
+def _check_security(security: Mapping[str, Any], has_key: bool) -> None:
+    state = security["decryption_state"]
+    if state == "key_missing":
+        if not has_key:
+            raise DecodeError("no_key", "encrypted; decoderParameters need a key")
+        mode = security.get("mode") or "of the link layer"
+        raise DecodeError("unsupported_encryption", f"encryption {mode} is not read")
+    if state != "not_applicable" and not (security.get("decrypted_payload_hex") or "").startswith(_DECRYPTED):
+        raise DecodeError("wrong_key", "the key in decoderParameters does not fit this meter")
+
+
+def _readings(records: Sequence[Mapping[str, Any]]) -> list[Reading]:
+    found: dict[str, Reading] = {}
+    for record in records[:MAX_READINGS]:
+        quantities = record["quantities"]
+        value = _value(record["value"])
+        if not quantities or value is None:
+            continue
+        base, *qualifiers = map(_word, quantities)
+        unit: str | None = record.get("unit")
+        how = rule(base, None if unit is None else _UNITS.get(unit, unit))
+        name = how.name + "".join(f"_{word}" for word in qualifiers) + _register(record)
+        name = name[: MAX_NAME - 4]
+        number = 2
+        unique = name
+        while unique in found:
+            unique = f"{name}_{number}"
+            number += 1
+        is_text = isinstance(value, str)
+        found[unique] = Reading(unique, value if is_text else how.value(value), None if is_text else how.unit)
+    return list(found.values())
+
+
+def _register(record: Mapping[str, Any]) -> str:
+    """Which register of the meter, where it is not the first."""
+    ending = ""
+    for field in ("storage", "tariff", "subunit"):
+        number = record.get("storage_number" if field == "storage" else field)
+        if number:
+            ending += f"_{field}_{number}"
+    return ending + _FUNCTIONS.get(record["function"], "")
+
+
+def _value(value: Mapping[str, Any]) -> float | int | str | None:
+    """None: there is none, or a date that stands for several."""
+    kind, given = value["kind"], value.get("value")
+    if kind == "decimal":
+        return _number(given)
+    if kind == "float":
+        return given if isinstance(given, int | float) and isfinite(given) else None
+    if kind in ("text", "date", "time", "datetime") and isinstance(given, str):
+        return given.strip()[:MAX_TEXT]
+    return None
+
+
+def _number(text: Any) -> float | int | None:
+    try:
+        number: float | int = float(text) if "." in text else int(text)
+    except (TypeError, ValueError):
+        return None
+    return number if abs(number) <= _LARGEST else None
+
+
+def _word(quantity: str) -> str:
+    return _NOT_A_NAME.sub("_", _BRACKETS.sub("", quantity).lower()).strip("_")

@@ -1,0 +1,5 @@
+"""Offers the decoder ``mbus``."""
+
+from bssci.decoders.mbus import MBusDecoderFactory
+
+mbus = MBusDecoderFactory()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
-from bssci.journal import AuditEntry, Journal
+from twisted.logger import Logger
+
+from bssci.journal import AuditEntry, Journal, StorageError
 from bssci.model.commands import Asker
 
 MAX_DETAIL = 500
@@ -17,6 +20,8 @@ class Audit:
 
     :param now: Unix seconds.
     """
+
+    log = Logger()
 
     def __init__(self, journal: Journal, now: Callable[[], float]) -> None:
         self._journal = journal
@@ -42,6 +47,33 @@ class Audit:
                 detail=detail[:MAX_DETAIL],
             )
         )
+
+    @asynccontextmanager
+    async def around(self, by: Asker, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
+        """Write an entry, then let happen what it tells; if that fails, an entry says so.
+
+        :raises bssci.journal.StorageError: it cannot be kept; nothing has happened then.
+        """
+        await self.record(by, action, target, detail)
+        try:
+            yield
+        except Exception as error:
+            await self.note(by, f"{action}.failed", target, str(error))
+            raise
+
+    async def note(self, by: Asker, action: str, target: str = "", detail: str = "") -> None:
+        """As :meth:`record`, of what must not be kept from happening: who logs in may mend a full disk."""
+        try:
+            await self.record(by, action, target, detail)
+        except StorageError as error:
+            self.log.error(
+                "audit entry lost {who} {address} {action} {target} {error}",
+                who=by.name,
+                address=by.address,
+                action=action,
+                target=target,
+                error=error,
+            )
 
     async def read(
         self, limit: int = 100, before: int | None = None, who: str = "", action: str = ""

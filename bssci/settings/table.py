@@ -95,7 +95,7 @@ class Settings:
     sensor_config_file: Path = _setting("endpoints.json", parsers.path, "the sensors")
     state_dir: Path = _setting("data", parsers.path, "journal, sessions and all that must outlive a restart")
     retention_days: int = _setting("90", parsers.integer(1, 36500), "how long the journal keeps what every sink has received", "days", live=True)
-    journal_max_size: int = _setting("10240", parsers.integer(16, 1 << 24), "size at which the journal takes nothing more, so that base stations keep their data", "MB")
+    journal_max_size: int = _setting("10240", parsers.integer(16, 1 << 24), "size of the journal: what every sink has taken makes room, and when there is none of that, base stations keep their data", "MB")
     deduplication_delay: float = _setting("2.0", parsers.number(0, 60), "how long an uplink waits for better copies", "s", live=True)
     auto_detach_enabled: bool = _setting("true", parsers.boolean, "detach sensors that have fallen silent", live=True)
     auto_detach_timeout: float = _setting("259200", parsers.number(1, 1e9), "silence after which a sensor is detached", "s", live=True)

@@ -176,7 +176,7 @@ class Sessions:
             return _decoder.decode(self._path.read_bytes())
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, ValueError, msgspec.DecodeError) as error:
             self.log.warn("sessions not readable, all log in again {error}", error=str(error))
             return []
 

@@ -49,9 +49,9 @@ class AccountRoutes:
             )
         except ApiError as error:
             if error.status == 401:
-                await self._context.audit.record(call.named(self._guard.shown(name)), "login.refused")
+                await self._context.audit.note(call.named(self._guard.shown(name)), "login.refused")
             raise
-        await self._context.audit.record(call.named(session.account), "login")
+        await self._context.audit.note(call.named(session.account), "login")
         return _json({"success": True, "csrf": session.csrf}, session_cookie(call.request, secret))
 
     @route("POST", "/api/logout", "viewer", "Log out", answer=success())
@@ -59,7 +59,7 @@ class AccountRoutes:
         if call.identity.session is not None:
             self._guard.sessions.end(call.identity.session)
             await self._guard.sessions.save()
-            await self._context.audit.record(call.asker, "logout")
+            await self._context.audit.note(call.asker, "logout")
         return _json({"success": True}, cleared_cookie(call.request))
 
     @route(
@@ -105,8 +105,8 @@ class AccountRoutes:
             check_password(new)
         except AccountError as error:
             raise invalid("new_password", str(error)) from None
-        await self._context.audit.record(call.asker, "account.password", session.account)
-        account = await self._guard.changed(self._file.set_password, session.account, new)
+        async with self._context.audit.around(call.asker, "account.password", session.account):
+            account = await self._guard.changed(self._file.set_password, session.account, new)
         secret, fresh = self._guard.sessions.begin(account, call.address, call.header("user-agent"))
         await self._guard.sessions.save()
         return _json({"success": True, "csrf": fresh.csrf}, session_cookie(call.request, secret))
@@ -124,7 +124,7 @@ class AccountRoutes:
             raise not_found("there is no such session")
         self._guard.sessions.end(session)
         await self._guard.sessions.save()
-        await self._context.audit.record(call.asker, "session.end", session.handle)
+        await self._context.audit.note(call.asker, "session.end", session.handle)
         return {"success": True}
 
     # everybody
@@ -146,8 +146,9 @@ class AccountRoutes:
     async def add(self, call: Call) -> dict[str, Any]:
         body = call.json()
         name, role = member(body, "name", str), member(body, "role", str)
-        await self._guard.changed(self._file.add, name, role, member(body, "password", str))
-        await self._context.audit.record(call.asker, "account.add", name, role)
+        password = member(body, "password", str)
+        async with self._context.audit.around(call.asker, "account.add", name, role):
+            await self._guard.changed(self._file.add, name, role, password)
         return {"success": True}
 
     @route(
@@ -165,19 +166,20 @@ class AccountRoutes:
         self._check_exists(name)
         if "role" in body:
             role = member(body, "role", str)
-            await self._guard.changed(self._file.set_role, name, role)
-            await self._context.audit.record(call.asker, "account.role", name, role)
+            async with self._context.audit.around(call.asker, "account.role", name, role):
+                await self._guard.changed(self._file.set_role, name, role)
         if "password" in body:
-            await self._guard.changed(self._file.set_password, name, member(body, "password", str))
-            await self._context.audit.record(call.asker, "account.password", name)
+            password = member(body, "password", str)
+            async with self._context.audit.around(call.asker, "account.password", name):
+                await self._guard.changed(self._file.set_password, name, password)
         return {"success": True}
 
     @route("DELETE", "/api/accounts/{name}", "admin", "Remove an account", answer=success())
     async def remove(self, call: Call) -> dict[str, Any]:
         name = call.path["name"]
         self._check_exists(name)
-        await self._guard.changed(self._file.remove, name)
-        await self._context.audit.record(call.asker, "account.remove", name)
+        async with self._context.audit.around(call.asker, "account.remove", name):
+            await self._guard.changed(self._file.remove, name)
         return {"success": True}
 
     @route("GET", "/api/tokens", "admin", "API tokens")
@@ -195,8 +197,8 @@ class AccountRoutes:
     async def create_token(self, call: Call) -> dict[str, Any]:
         body = call.json()
         name, role = member(body, "name", str), member(body, "role", str)
-        token = await self._guard.changed(self._file.create_token, name, role)
-        await self._context.audit.record(call.asker, "token.create", name, role)
+        async with self._context.audit.around(call.asker, "token.create", name, role):
+            token = await self._guard.changed(self._file.create_token, name, role)
         return {"success": True, "token": token}
 
     @route("DELETE", "/api/tokens/{name}", "admin", "Revoke an API token", answer=success())
@@ -204,8 +206,8 @@ class AccountRoutes:
         name = call.path["name"]
         if all(token.name != name for token in self._guard.directory.tokens):
             raise not_found("there is no such token")
-        await self._guard.changed(self._file.revoke_token, name)
-        await self._context.audit.record(call.asker, "token.revoke", name)
+        async with self._context.audit.around(call.asker, "token.revoke", name):
+            await self._guard.changed(self._file.revoke_token, name)
         return {"success": True}
 
     def _check_exists(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -93,11 +94,13 @@ class ServiceRoutes:
         changes = await self._views.config.differences(values, after)
         if call.flag("dry_run"):
             return {"success": True, "dry_run": True, "changes": changes}
-        await configuration.change(values)
-        for change in changes:
-            await self._context.audit.record(
-                call.asker, "config.change", change["name"], f"{change['before']} -> {change['after']}"
-            )
+        async with AsyncExitStack() as entries:
+            for change in changes:
+                detail = f"{change['before']} -> {change['after']}"
+                await entries.enter_async_context(
+                    self._context.audit.around(call.asker, "config.change", change["name"], detail)
+                )
+            await configuration.change(values)
         return {
             "success": True,
             "changes": changes,

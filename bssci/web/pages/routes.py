@@ -120,9 +120,9 @@ class PageRoutes:
             )
         except ApiError as error:
             if error.status == 401:
-                await audit.record(call.named(guard.shown(name)), "login.refused")
+                await audit.note(call.named(guard.shown(name)), "login.refused")
             return self._login_page(call, wanted, error)
-        await audit.record(call.named(session.account), "login")
+        await audit.note(call.named(session.account), "login")
         return _see(_local(wanted), session_cookie(call.request, secret))
 
     def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply:
@@ -143,7 +143,7 @@ class PageRoutes:
         if session is not None:
             self._context.guard.sessions.end(session)
             await self._context.guard.sessions.save()
-            await self._context.audit.record(call.asker, "logout")
+            await self._context.audit.note(call.asker, "logout")
         return _see("/login", cleared_cookie(call.request))
 
     @route("GET", "/setup", None, "Page set-up", page=True, content_type="text/html")

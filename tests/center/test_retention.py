@@ -1,0 +1,83 @@
+"""The journal forgets what is old, and says ahead when it will be full."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+
+from bssci.center.retention import DAY, INTERVAL, Retention
+from bssci.journal import Usage
+
+GIGABYTE = 1 << 30
+
+
+class Bench:
+    """A journal that fills as the test says."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.undelivered = 0
+        self.trimmed: list[tuple[float, int]] = []
+        once = iter([1, 0])
+        journal: Any = SimpleNamespace(
+            events=SimpleNamespace(trim=self._trim),
+            downlinks=SimpleNamespace(trim=lambda before_at: succeed(next(once, 0))),
+            requests=SimpleNamespace(trim=lambda before_at: succeed(0)),
+            usage=lambda: Usage(
+                size=GIGABYTE, max_size=10 * GIGABYTE, undelivered=self.undelivered, unreadable=0
+            ),
+        )
+        self.retention = Retention(self.clock, journal, days=2.0, now=self.clock.seconds, delivered=lambda: 7)
+
+    def _trim(self, before_at: float, delivered_seq: int) -> Deferred[int]:
+        self.trimmed.append((before_at, delivered_seq))
+        return succeed(3)
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    bench.clock.advance(3 * DAY)
+    bench.retention.start()
+    yield bench
+    bench.retention.stop()
+
+
+def test_what_is_old_and_delivered_goes_now_and_then(bench: Bench) -> None:
+    bench.clock.advance(INTERVAL)
+    assert bench.trimmed[-1] == (DAY + INTERVAL, 7)
+
+
+def test_a_journal_that_does_not_fill_has_no_end(bench: Bench) -> None:
+    assert bench.retention.days_left() is None
+    bench.clock.pump([INTERVAL] * 5)
+    assert bench.retention.days_left() is None
+
+
+def test_the_days_until_it_is_full_follow_from_how_it_grew(bench: Bench) -> None:
+    for _ in range(6):
+        bench.clock.advance(INTERVAL)
+        bench.undelivered += GIGABYTE // 144
+    # A gigabyte a day, with little in it yet.
+    assert bench.retention.days_left() == pytest.approx(10, abs=2)
+
+
+@pytest.mark.parametrize(("filled", "warned"), [(7.9, False), (8.1, True)])
+def test_it_warns_from_80_percent_on(bench: Bench, filled: float, warned: bool) -> None:
+    texts: list[str] = []
+
+    def observe(event: dict[str, Any]) -> None:
+        texts.append(event["log_format"].format(**event))
+
+    bench.undelivered = int(filled * GIGABYTE)
+    globalLogPublisher.addObserver(observe)
+    try:
+        bench.clock.advance(INTERVAL)
+    finally:
+        globalLogPublisher.removeObserver(observe)
+    assert any("81 % full of what sinks have yet to take, full in" in text for text in texts) is warned

@@ -82,9 +82,8 @@ def _own_cpu() -> float:
 
 async def measure(cluster: Cluster, database: Database, seconds: float, write: str) -> dict[str, float]:
     """Figures by their name."""
-    sink = PostgresSink(
-        reactor, database.settings(POSTGRES_WRITE=write), SimpleNamespace(get=lambda eui: None)
-    )
+    nobody = SimpleNamespace(get=lambda eui: None)
+    sink = PostgresSink(reactor, database.settings(POSTGRES_WRITE=write), nobody, time.time)
     sink.start()
     await sink.deliver(uplinks(0, BATCH, time.time()))
     figures: dict[str, float] = {}

@@ -148,6 +148,11 @@ class Cluster:
             connection.execute(f"CREATE DATABASE {database.name} TABLESPACE {tablespace}".encode())
         return database
 
+    def drop_database(self, database: Database) -> None:
+        """Each is a thousand files, which would take long to remove in the end."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {database.name} WITH (FORCE)".encode())
+
     def processes(self) -> list[int]:
         """The server, and what it started; none if it does not run."""
         if self._server is None or self._server.poll() is not None:
@@ -223,9 +228,11 @@ def postgres_cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def database(postgres_cluster: Cluster) -> Database:
+def database(postgres_cluster: Cluster) -> Iterator[Database]:
     """An empty database."""
-    return postgres_cluster.create_database()
+    database = postgres_cluster.create_database()
+    yield database
+    postgres_cluster.drop_database(database)
 
 
 @pytest.fixture

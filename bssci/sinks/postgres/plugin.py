@@ -33,7 +33,7 @@ class PostgresSinkFactory:
         _check_driver()
         from bssci.sinks.postgres.sink import PostgresSink
 
-        return PostgresSink(self._reactor(), PostgresSettings(dict(settings)), center.sensors)
+        return PostgresSink(self._reactor(), PostgresSettings(dict(settings)), center.sensors, center.now)
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """For ``bssci check``: lines about the server, each with its level ok, warning or error."""

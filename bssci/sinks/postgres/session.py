@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from psycopg import sql
@@ -87,7 +85,3 @@ class Session:
     def close(self) -> None:
         self._line.close()
         self._connection.close()
-
-
-def now() -> datetime:
-    return datetime.fromtimestamp(time.time(), UTC)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,8 +18,9 @@ from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.explain import explain
 from bssci.sinks.postgres.rows import Aside
-from bssci.sinks.postgres.session import Session, now
+from bssci.sinks.postgres.session import Session
 from bssci.sinks.postgres.settings import PostgresSettings
+from bssci.sinks.postgres.times import instant
 from bssci.sinks.postgres.timescale import FEATURES
 from bssci.sinks.postgres.worker import Worker
 from bssci.sinks.set_aside import SetAside
@@ -38,15 +40,19 @@ class PostgresSink:
     """Stores what is delivered, each thing once however often it comes.
 
     :param sensors: finds what is configured of a sensor by its EUI: ``get``.
+    :param now: Unix seconds.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: PostgresSettings, sensors: Any) -> None:
+    def __init__(
+        self, reactor: Any, settings: PostgresSettings, sensors: Any, now: Callable[[], float]
+    ) -> None:
         self.set_aside = SetAside("postgres")
         self._reactor = reactor
         self._settings = settings
         self._sensors = sensors
+        self._now = now
         self._worker: Worker[Session] = Worker(
             reactor, partial(Session, settings), self._explain, self._session_ready
         )
@@ -99,7 +105,9 @@ class PostgresSink:
         euis = {event.end_point_eui for event in events if isinstance(event, Uplink) and event.receptions}
         found = {eui: self._sensors.get(eui) for eui in euis}
         sensors = {eui: sensor for eui, sensor in found.items() if sensor is not None}
-        return self._worker.submit(partial(_store, events, sensors)).addCallback(self._stored)
+        return self._worker.submit(partial(_store, events, sensors, instant(self._now()))).addCallback(
+            self._stored
+        )
 
     def _stored(self, asides: Stored) -> None:
         """Count an event once, however many of its rows were refused."""
@@ -128,7 +136,7 @@ class PostgresSink:
         )
 
 
-def _store(events: Sequence[Event], sensors: Mapping[EUI, Sensor], session: Session) -> Stored:
+def _store(events: Sequence[Event], sensors: Mapping[EUI, Sensor], now: datetime, session: Session) -> Stored:
     """Runs in the worker's thread."""
-    units, asides = rows_of(events, sensors, now())
+    units, asides = rows_of(events, sensors, now)
     return asides + session.store(units, [aside for _, aside in asides])

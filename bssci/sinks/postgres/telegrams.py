@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -91,7 +92,7 @@ def _add_raw(
 
 
 def _add_readings(
-    rows: EventRows, decoded: Decoded | None, time: Any, gateway: str, topic: str | None
+    rows: EventRows, decoded: Decoded | None, time: datetime, gateway: str, topic: str | None
 ) -> None:
     """Without a decoder, or when it failed, what an earlier one read stays."""
     if decoded is None or decoded.failure is not None:
@@ -118,7 +119,7 @@ def _add_readings(
 
 
 def _reading(
-    reading: Reading, sender: str, time: Any, id: str, gateway: str, decoder: str, topic: str | None
+    reading: Reading, sender: str, time: datetime, id: str, gateway: str, decoder: str, topic: str | None
 ) -> ReadingRow:
     given = reading.value
     value: float | None

@@ -77,6 +77,8 @@ def _server(connection: Connection[Any]) -> Iterator[Finding]:
 def _tables(connection: Connection[Any], schema: str) -> Iterator[Finding]:
     number = migrations.present(connection, schema)
     migrations.check(number, schema)
+    if not _one(connection, "SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
+        yield "error", "postgres: the user may not create temporary tables: GRANT TEMPORARY ON DATABASE"
     if number == 0:
         if _one(connection, "SELECT to_regnamespace(quote_ident(%s)) IS NULL", schema):
             may = _one(connection, "SELECT has_database_privilege(current_database(), 'CREATE')")

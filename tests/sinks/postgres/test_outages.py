@@ -42,7 +42,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(settings: PostgresSettings) -> AsyncIterator[PostgresSink]:
-    sink = PostgresSink(reactor, settings, SimpleNamespace(get=lambda eui: None))
+    sink = PostgresSink(reactor, settings, SimpleNamespace(get=lambda eui: None), time.time)
     sink.start()
     try:
         yield sink

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ class PostgresBench(SinkBench):
 
     def make_sink(self) -> PostgresSink:
         settings = self._database.settings(POSTGRES_RAW_DAYS=0, POSTGRES_PASSWORD=PASSWORD)
-        return PostgresSink(reactor, settings, SimpleNamespace(get=lambda eui: None))
+        return PostgresSink(reactor, settings, SimpleNamespace(get=lambda eui: None), time.time)
 
     def received(self) -> Sequence[str]:
         if not self._database.query("SELECT to_regclass('raw') IS NOT NULL")[0]:

@@ -174,6 +174,7 @@ def test_a_server_that_does_not_answer_is_said_and_cut_off(bench: Bench) -> None
     assert bench.worker.trouble == "the server has not answered for 6 s" and not bench.line.is_cut.is_set()
     bench.seconds += ANSWER_TIME
     bench.worker.check()
+    assert bench.line.is_cut.is_set()
     with pytest.raises(PostgresError, match="explained: closed"):
         bench.reactor.result(hanging)
 

@@ -37,6 +37,8 @@ def test_missing_rights_are_found(database: Database) -> None:
     database.query(f"CREATE ROLE {role} LOGIN")
     assert "may not create tables" in said(database, "error", POSTGRES_USER=role)
     assert "schema new and its tables" not in said(database, "ok", POSTGRES_USER=role, POSTGRES_SCHEMA="new")
+    database.query(f"REVOKE TEMPORARY ON DATABASE {database.name} FROM PUBLIC")
+    assert "may not create temporary tables" in said(database, "error", POSTGRES_USER=role)
     Session(database.settings(), lambda line: None).close()
     database.query(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     database.query(f"GRANT INSERT ON raw TO {role}")

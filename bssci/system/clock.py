@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 _log = Logger()
@@ -31,23 +32,22 @@ class Ticker:
     """Calls ``body`` every ``interval`` s; a body that raises is logged and called again."""
 
     def __init__(self, clock: Clock, interval: float, body: Callable[[], object]) -> None:
-        self._clock = clock
         self._interval = interval
         self._body = body
-        self._timer: Timer | None = None
+        self._loop = LoopingCall(self._guarded)
+        self._loop.clock = clock  # type: ignore[assignment]
 
     def start(self) -> None:
         """First call after one interval; nothing if it runs already."""
-        if self._timer is None:
-            self._timer = self._clock.callLater(self._interval, self._tick)
+        if not self._loop.running:
+            self._loop.start(self._interval, now=False)
 
     def stop(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = None
+        if self._loop.running:
+            self._loop.stop()
 
-    def _tick(self) -> None:
-        self._timer = self._clock.callLater(self._interval, self._tick)
+    def _guarded(self) -> None:
+        """Call the body; what it returns is not waited for."""
         try:
             self._body()
         except Exception:

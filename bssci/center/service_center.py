@@ -128,6 +128,7 @@ class ServiceCenter:
             sensors=self.sensors,
             counters=self.activities.counters(),
             now=now,
+            began=self.attachments.began,
             published=self._published,
         )
         self.over_the_air = OverTheAir(
@@ -135,7 +136,7 @@ class ServiceCenter:
             self.attachments,
             self.activities,
             now,
-            observer=_AttachObserver(self.silence, self.downlinks, self.unknown),
+            observer=_AttachObserver(self.silence, self.downlinks, self.unknown, self.deduplication),
         )
         self.variable_mac = VariableMac(clock, now)
         self.registry = self._make_registry(clock, settings, loaded)
@@ -319,12 +320,20 @@ class ServiceCenter:
 class _AttachObserver(Observer):
     """Passes on what happens over the air."""
 
-    def __init__(self, silence: Silence, downlinks: Downlinks, unknown: UnknownSensors) -> None:
+    def __init__(
+        self,
+        silence: Silence,
+        downlinks: Downlinks,
+        unknown: UnknownSensors,
+        deduplication: Deduplication,
+    ) -> None:
         self._silence = silence
+        self._deduplication = deduplication
         self._downlinks = downlinks
         self._unknown = unknown
 
     def attached(self, eui: EUI, at: float) -> None:
+        self._deduplication.restart(eui)
         self._silence.attached([eui], at, over_the_air=True)
 
     def registered(self, eui: EUI) -> None:

@@ -89,6 +89,11 @@ class Attachments:
         activity = self._activities.get(eui)
         return activity.packet_counter if activity else 0
 
+    def began(self, eui: EUI) -> float:
+        """Unix seconds when a sensor attached itself, and began to count anew; 0 if it did not."""
+        stored = self._stored.get(eui)
+        return stored.since if stored is not None and stored.over_the_air else 0.0
+
     # commands: outcomes per sensor and station
 
     async def attach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:

@@ -9,7 +9,9 @@ A counter above every counter heard of that sensor cannot be a copy of something
 older. Any other one is looked up in the journal first: it is a late copy if it
 arrives within 15 minutes of the recorded uplink, or if a station received it
 within 300 s (of the stations' clocks) of the recorded one, which is what a station
-that was cut off and now resends looks like. Else it is a new uplink.
+that was cut off and now resends looks like. Else it is a new uplink. A sensor that
+attaches itself over the air counts anew: what was heard before is no original of
+what comes after.
 
     reception --+-- window open ----------------> merged
                 +-- counter is news ------------> opens a window
@@ -107,6 +109,7 @@ class Deduplication:
     :param now: Unix seconds, for :attr:`Uplink.at`.
     :param delay: s that an uplink waits for better copies; may change any time.
     :param sensors: the configured ones, for :attr:`Uplink.known`.
+    :param began: when (Unix seconds) a sensor began to count anew.
     :param counters: the highest counter heard of each sensor; kept up to date here.
     :param published: called with uplinks once they are in the journal, and the
         sequence number of the first.
@@ -123,6 +126,7 @@ class Deduplication:
         sensors: Container[EUI],
         counters: MutableMapping[EUI, int],
         now: Callable[[], float],
+        began: Callable[[EUI], float] = lambda eui: 0.0,
         published: Callable[[list[Uplink], int], None] = lambda uplinks, first_seq: None,
     ) -> None:
         self.delay = delay
@@ -132,6 +136,7 @@ class Deduplication:
         self._sensors = sensors
         self._counters = counters
         self._now = now
+        self._began = began
         self._published = published
         self._open: dict[Key, list[Reception]] = {}
         self._queue: deque[_Windows] = deque()
@@ -170,6 +175,17 @@ class Deduplication:
                 self._counters[reception.end_point_eui] = max(counter, reception.packet_counter)
         for position, receptions in batches:
             self.add(receptions, position)
+
+    def restart(self, eui: EUI) -> None:
+        """A sensor counts anew: forget how far it was, and publish what of it waits for copies."""
+        self._counters.pop(eui, None)
+        keys = [key for key in self._open if key[0] == eui]
+        if keys:
+            gone = set(keys)
+            for windows in self._queue:
+                windows.keys = [key for key in windows.keys if key not in gone]
+            self._closed += self._uplinks(keys)
+            self._store_uplinks()
 
     def flush(self) -> None:
         """Close every window now, at a clean stop."""
@@ -253,7 +269,12 @@ class Deduplication:
         for key in keys:
             suspect = self._suspects.pop(key)
             original = next(
-                (entry for entry in recorded.get(key, ()) if _is_late_copy(suspect, entry[1])), None
+                (
+                    entry
+                    for entry in recorded.get(key, ())
+                    if _is_late_copy(suspect, entry[1], self._began(key[0]))
+                ),
+                None,
             )
             if original is None:
                 self._open_late(key, suspect)
@@ -405,8 +426,11 @@ def best_first(receptions: Sequence[Reception]) -> list[Reception]:
     return list(best.values())
 
 
-def _is_late_copy(suspect: _Suspect, uplink: Uplink) -> bool:
+def _is_late_copy(suspect: _Suspect, uplink: Uplink, began: float) -> bool:
+    """:param began: when the sensor began to count anew (Unix seconds)."""
     arrived = min(copy.received_at for copy in uplink.receptions)
+    if arrived < began <= suspect.receptions[0].received_at:
+        return False
     if abs(suspect.receptions[0].received_at - arrived) <= LATE_ARRIVAL:
         return True
     return any(

@@ -34,6 +34,7 @@ class Receiver:
         self.told: list[tuple[int, str]] = []
         self.counters: dict[EUI, int] = {}
         self.delay = 2.0
+        self.began = 0.0
         self.open()
 
     def open(self) -> None:
@@ -48,11 +49,17 @@ class Receiver:
             sensors=self.known,
             counters=self.counters,
             now=self.now,
+            began=lambda eui: self.began if eui == SENSOR else 0.0,
             published=self._published,
         )
 
     def now(self) -> float:
         return EPOCH + self.clock.seconds()
+
+    def attach(self) -> None:
+        """The sensor attaches itself over the air."""
+        self.began = self.now()
+        self.deduplication.restart(SENSOR)
 
     def _published(self, uplinks: list[Uplink], first_seq: int) -> None:
         self.told += [(seq, uplink.id) for seq, uplink in enumerate(uplinks, first_seq)]
@@ -440,3 +447,52 @@ def test_windows_that_end_together_are_stored_together(receiver: Receiver) -> No
     receiver.advance(3)
     assert receiver.journal.statistics.commits - commits == 1
     assert len(receiver.uplinks()) == 100
+
+
+# a sensor that counts anew
+
+
+@pytest.mark.parametrize("seconds", [0.5, 10.0], ids=["in its window", "published"])
+def test_the_same_uplink_after_an_attach_is_a_new_one(receiver: Receiver, seconds: float) -> None:
+    receiver.hear(5)
+    receiver.advance(seconds)
+    receiver.attach()
+    receiver.advance(0.1)
+    receiver.hear(5)
+    receiver.advance(3)
+    first, second = receiver.uplinks()
+    assert (first.packet_counter, second.packet_counter) == (5, 5)
+    assert first.id != second.id and first.duplicates == second.duplicates == 0
+    assert receiver.figures() == (2, 0, 2)
+
+
+def test_copies_after_an_attach_are_merged_and_late_ones_recorded_as_ever(receiver: Receiver) -> None:
+    receiver.hear(5)
+    receiver.advance(10)
+    receiver.attach()
+    receiver.advance(1)
+    receiver.hear(5)
+    receiver.hear(5, station=OTHER_STATION)
+    receiver.advance(10)
+    receiver.hear(5, station=THIRD_STATION)
+    receiver.advance(3)
+    assert [uplink.duplicates for uplink in receiver.uplinks()] == [0, 1]
+
+
+def test_an_attach_is_remembered_over_a_crash(receiver: Receiver) -> None:
+    receiver.hear(5)
+    receiver.advance(10)
+    receiver.attach()
+    receiver.crash()
+    receiver.hear(5)
+    receiver.advance(3)
+    assert len(receiver.uplinks()) == 2
+
+
+def test_an_attach_of_one_sensor_leaves_the_others_alone(receiver: Receiver) -> None:
+    receiver.hear(5, sensor=OTHER_SENSOR)
+    receiver.advance(10)
+    receiver.attach()
+    receiver.hear(5, sensor=OTHER_SENSOR, station=OTHER_STATION)
+    receiver.advance(3)
+    assert len(receiver.uplinks()) == 1

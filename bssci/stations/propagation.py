@@ -109,6 +109,7 @@ class Propagation:
     def pause(self) -> None:
         """The connection is gone; :meth:`start` goes on."""
         self.running = False
+        self._pending = {}
         waiting, self._waiting = self._waiting, {}
         for eui, all_answers in waiting.items():
             for answers in all_answers:

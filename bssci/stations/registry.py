@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import msgspec
+from cryptography.x509 import load_der_x509_certificate
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
+from bssci.certificates.reading import euis_of
 from bssci.journal import Loaded, Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations.directory import Stations
@@ -24,6 +26,10 @@ from bssci.wire.version import negotiate
 
 MAX_STATIONS = 20_000
 """base stations that are remembered; beyond, new ones are refused"""
+MAX_TEXT = 200
+"""characters of what a station says of itself"""
+MAX_INFO = 4096
+"""bytes of its further information; more is not kept"""
 STATUS_TICK = 1.0
 """s between looks at which station's status is due"""
 
@@ -83,6 +89,7 @@ class Registry:
         """
         version = negotiate(con.version)
         station = self._station(eui_from_int(con.bsEui))
+        _check_certificate(station, link.certificate)
         older, station.link = station.link, link
         station.connection = Connection.CONNECTING
         station.propagation.pause()
@@ -175,17 +182,21 @@ class Registry:
         now = self._services.now()
         station.bidirectional = con.bidi
         station.state = msgspec.structs.replace(
-            station.state, vendor=con.vendor, model=con.model, name=con.name, software_version=con.swVersion
+            station.state,
+            vendor=_short(con.vendor),
+            model=_short(con.model),
+            name=_short(con.name),
+            software_version=_short(con.swVersion),
         )
         station.record = StationRecord(
             base_station_eui=station.eui,
             first_seen_at=station.record.first_seen_at or now,
             last_seen_at=now,
-            vendor=con.vendor,
-            model=con.model,
-            name=con.name,
-            software_version=con.swVersion,
-            info=con.info,
+            vendor=_short(con.vendor),
+            model=_short(con.model),
+            name=_short(con.name),
+            software_version=_short(con.swVersion),
+            info=_small(con.info),
             address=link.peer,
             certificate=link.certificate,
             reason="",
@@ -223,6 +234,42 @@ class Registry:
             self.log.warn("base stations not recorded {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("stations", failure)
+
+
+def _short(text: str | None) -> str | None:
+    return text if text is None or len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+
+
+def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """The information, unless it is too much, or cannot be stored."""
+    try:
+        size = len(msgspec.msgpack.encode(info))
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return None
+    return info if size <= MAX_INFO else None
+
+
+def _check_certificate(station: Station, certificate: bytes) -> None:
+    """Hold a station to the kind of certificate that it showed before.
+
+    :raises ProtocolError: its last certificate named it, and this one does not.
+    """
+    known = station.record.certificate
+    if known and known != certificate and _names(known, station.eui) and not _names(certificate, station.eui):
+        raise ProtocolError(
+            ErrorCode.EPERM,
+            f"{station.eui} had a certificate that names it, this one does not; if that is meant, forget the"
+            " station first",
+            0,
+        )
+
+
+def _names(certificate: bytes, eui: EUI) -> bool:
+    """Whether a certificate (DER) names a station."""
+    try:
+        return eui in euis_of(load_der_x509_certificate(certificate))
+    except ValueError:
+        return False
 
 
 def _stored(session: Session, now: float) -> StoredSession:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import ensureDeferred, fail
 
+from bssci.certificates.reading import new_key
+from bssci.model import EUI
+from bssci.stations.registry import MAX_TEXT
 from bssci.stations.station import Connection
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
@@ -311,3 +319,41 @@ def test_a_station_that_left_while_connecting_is_no_event(house: House) -> None:
     [station] = house.center.stations
     assert (station.record.last_seen_at, station.record.reason) == (EPOCH + 5, "cable cut")
     assert house.states() == []
+
+
+def test_what_a_station_says_of_itself_is_cut(house: House) -> None:
+    line = Line(house)
+    line.connect(connect(bsEui=STATION, name="x" * 100_000, info={"much": "y" * 100_000}))
+    station = house.center.stations.get(EUI(f"{STATION:016X}"))
+    assert station is not None and station.state.name is not None
+    assert len(station.state.name) == MAX_TEXT and station.state.name.endswith("…")
+    assert (station.record.name, station.record.info) == (station.state.name, None)
+
+
+def test_who_showed_a_certificate_that_names_it_may_not_come_with_another(house: House) -> None:
+    named, other = (_certificate(name) for name in (f"{STATION:016X}", "somebody"))
+    first, second = Line(house), Line(house)
+    first.certificate = second.certificate = named
+    first.connect()
+    second.connect()
+    intruder = Line(house)
+    intruder.certificate = other
+    with pytest.raises(ProtocolError, match="forget the station first") as refused:
+        intruder.begin()
+    assert refused.value.code == 1 and second.closed is None
+
+
+def test_who_never_showed_one_that_names_it_may_come_with_any(house: House) -> None:
+    for name in ("somebody", "somebody else", f"{STATION:016X}"):
+        line = Line(house)
+        line.certificate = _certificate(name)
+        line.connect()
+
+
+def _certificate(name: str) -> bytes:
+    """DER, for this common name."""
+    key = new_key()
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, day, day + timedelta(days=1))
+    return builder.sign(key, SHA256()).public_bytes(Encoding.DER)

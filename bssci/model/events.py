@@ -135,6 +135,22 @@ class StationState(Event, frozen=True, kw_only=True, tag="station-state"):
     software_version: str | None = None
 
 
+Direction = Literal["sent", "received"]
+"""as the service center sees it"""
+
+
+class StationProblem(Event, frozen=True, kw_only=True, tag="station-problem"):
+    """A base station and we did not understand each other: an ``error`` message, ours or the station's."""
+
+    base_station_eui: EUI
+    direction: Direction
+    code: int
+    """a POSIX errno"""
+    message: str
+    count: int = 1
+    """errors with this code since the last report"""
+
+
 class SensorAutoDetached(Event, frozen=True, kw_only=True, tag="sensor-auto-detached"):
     """A sensor was silent for too long and is detached everywhere."""
 
@@ -279,6 +295,7 @@ AnyEvent = (
     | DownlinkReception
     | StationStatus
     | StationState
+    | StationProblem
     | VariableMacUplink
     | Telegram
 )

@@ -19,6 +19,7 @@ from bssci.model import (
     SensorProblem,
     SensorStatus,
     SensorWarning,
+    StationProblem,
     StationState,
     StationStatus,
     Subpackets,
@@ -196,6 +197,7 @@ def _of_stations() -> list[Any]:
             state="online", resumed=True, vendor="V", model="M", name="N", software_version="1", **of
         ),
         StationState(state="offline", reason="cable cut", **of),
+        StationProblem(direction="received", code=71, message="wrong order", count=3, **of),
     ]
 
 

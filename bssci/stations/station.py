@@ -26,12 +26,17 @@ from twisted.python.failure import Failure
 
 from bssci.journal import Journal, Registration, StationRecord
 from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
+from bssci.model.events import Direction
+from bssci.stations.faults import Faults
 from bssci.stations.propagation import PROPAGATED, Propagation, Wanted
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
-from bssci.wire.outcomes import Answered, Completed, Outcome, Refused, Rejected, Requested
+from bssci.wire.outcomes import Answered, Cancelled, Completed, Outcome, Refused, Rejected, Requested
 from bssci.wire.session import Session, encode_operation
+
+EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
+"""codes that are part of normal service: not known here, and busy"""
 
 
 class Connection(Enum):
@@ -150,6 +155,7 @@ class Station:
         """what is remembered of it while it is away"""
         self.status: StationStatus | None = None
         self.status_due_at = 0.0
+        self.faults = Faults(eui)
         self._services = services
         self.propagation = Propagation(services.clock, eui, services.wanted, self.issue)
 
@@ -269,15 +275,31 @@ class Station:
                     if completer is not None and outcome.epEui is not None:
                         completer(self, outcome.epEui)
                 else:
+                    self._hear_error(outcome, batch)
                     self._end(outcome, batch)
             except ProtocolError as error:
-                self._end(session.reject(error), batch)
+                self._reject(session, error, batch)
             except Exception:  # one message costs itself, not those beside it
                 self.log.failure("message failed {bs_eui} {command}", bs_eui=self.eui, command=type(message))
-                self._end(session.reject(_internal_error(message)), batch)
+                self._reject(session, _internal_error(message), batch)
         if batch.at_once:
             link.send(batch.at_once)
         self._store(session, link, batch, last_before)
+
+    def _reject(self, session: Session, error: ProtocolError, batch: Batch) -> None:
+        self._note("sent", error.code, error.message, batch)
+        self._end(session.reject(error), batch)
+
+    def _hear_error(self, outcome: Outcome, batch: Batch) -> None:
+        """Note an error that the station sent."""
+        if isinstance(outcome, (Refused, Cancelled)):
+            self._note("received", outcome.code, outcome.message, batch)
+
+    def _note(self, direction: Direction, code: int, message: str, batch: Batch) -> None:
+        if code not in EVERYDAY:
+            problem = self.faults.note(direction, int(code), message, self._services.now())
+            if problem is not None:
+                batch.events.append(problem)
 
     def _begin(self, message: Request, batch: Batch) -> None:
         handler = self._services.handlers.get(type(message))

@@ -324,6 +324,12 @@ class Silence:
         await self._publish(
             events, [replace(self._known[eui], warned_since=begin) for eui, begin in quiet.items()]
         )
+        for event in events:
+            self.log.warn(
+                "sensor is silent {event.end_point_eui} for {event.inactive_hours} h,"
+                " detached in {event.hours_until_detach} h",
+                event=event,
+            )
 
     async def _detach_silent(self, silent: dict[EUI, float]) -> None:
         self._under_way.update(silent)
@@ -352,7 +358,10 @@ class Silence:
             await self._publish(
                 events, [replace(self._known[eui], detached_since=silent[eui]) for eui in detached]
             )
-            self.log.info("silent sensors detached {sensors}", sensors=len(detached))
+            for event in events:
+                self.log.info(
+                    "AUTO-DETACH {event.end_point_eui} silent for {event.inactive_hours} h", event=event
+                )
         finally:
             self._under_way.difference_update(silent)
 
@@ -366,7 +375,8 @@ class Silence:
         self._gone -= euis
         self._under_way -= euis
         if detached:
-            self.log.info("silent sensors are heard again {sensors}", sensors=len(detached))
+            for eui in detached:
+                self.log.info("silent sensor is heard again {eui}", eui=eui)
             attached = ensureDeferred(self._attach_again(detached))
             attached.addErrback(self._failed, "sensors that are heard again not attached")
 

@@ -58,6 +58,12 @@ def _warning(event: Described) -> str:
     return f"Silent for {silent}; detached in {left} unless it is heard"
 
 
+def _station_problem(event: Described) -> str:
+    side = "The service center" if event["direction"] == "sent" else "The base station"
+    times = f", {event['count']} times" if event["count"] > 1 else ""
+    return f"{side} refused a message{_because(event)}{times}"
+
+
 def _hours(hours: float) -> str:
     return duration(hours * 3600)
 
@@ -124,8 +130,14 @@ _SENTENCES: dict[str, Callable[[Described], str]] = {
     "downlink-status": _downlink,
     "downlink-reception": _downlink_reception,
     "station-status": _station_status,
+    "station-problem": _station_problem,
     "station-state": _station_state,
     "variable-mac-uplink": _variable_mac,
 }
 KINDS: tuple[str, ...] = tuple(_SENTENCES)
-_STATES = {"sensor-auto-detached": "warning", "sensor-warning": "warning", "sensor-problem": "failed"}
+_STATES = {
+    "sensor-auto-detached": "warning",
+    "sensor-warning": "warning",
+    "sensor-problem": "failed",
+    "station-problem": "failed",
+}

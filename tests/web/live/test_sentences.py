@@ -53,6 +53,11 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
     ({"kind": "station-state", "state": "online", "resumed": True}, "Came online, session resumed", "online"),
     ({"kind": "station-state", "state": "offline", "reason": "idle"}, "Went offline: idle", "offline"),
     (
+        {"kind": "station-problem", "direction": "sent", "code": 71, "message": "why", "count": 3},
+        "The service center refused a message: why, code 71, 3 times",
+        "failed",
+    ),
+    (
         {"kind": "variable-mac-uplink", "mac_type": 2, "payload": "aabb"},
         "Telegram of MAC type 2, 2 bytes",
         "info",

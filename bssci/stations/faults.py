@@ -1,0 +1,72 @@
+"""Protocol errors between a base station and us: counted, in the log and in its timeline, without a flood."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from twisted.logger import Logger
+
+from bssci.model import EUI, StationProblem
+from bssci.model.events import Direction
+
+REPORT_INTERVAL = 60.0
+"""s between two reports of the same code of one station"""
+MAX_MESSAGE = 200
+"""characters"""
+MAX_KINDS = 64
+"""codes of one station that are told apart, in each direction"""
+OTHER = -1
+"""stands for all further codes"""
+
+
+@dataclass(slots=True)
+class _Report:
+    at: float
+    count: int
+
+
+class Faults:
+    """The protocol errors of one base station, since the service started.
+
+    :ivar counts: how many there were, by direction and code (a POSIX errno).
+    """
+
+    log = Logger()
+
+    def __init__(self, station: EUI) -> None:
+        self.counts: Counter[tuple[Direction, int]] = Counter()
+        self._station = station
+        self._reported: dict[tuple[Direction, int], _Report] = {}
+
+    def note(self, direction: Direction, code: int, message: str, now: float) -> StationProblem | None:
+        """Count an error; what is to be published of it, at most once a minute for each code.
+
+        :param now: Unix seconds.
+        """
+        key = (direction, code)
+        if key not in self.counts and len(self.counts) >= 2 * MAX_KINDS:
+            key = (direction, OTHER)
+        self.counts[key] += 1
+        count = self.counts[key]
+        last = self._reported.get(key)
+        if last is not None and now - last.at < REPORT_INTERVAL:
+            return None
+        self._reported[key] = _Report(now, count)
+        text = message[:MAX_MESSAGE]
+        self.log.warn(
+            "protocol error {direction} {bs_eui} {code} {error} {count}",
+            direction=direction,
+            bs_eui=self._station,
+            code=code,
+            error=text,
+            count=count,
+        )
+        return StationProblem(
+            at=now,
+            base_station_eui=self._station,
+            direction=direction,
+            code=code,
+            message=text,
+            count=count - (last.count if last is not None else 0),
+        )

@@ -1,0 +1,63 @@
+"""Errors that a base station sends or gets leave a trace, and not a flood."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.logger import capturedLogs
+
+from bssci.model import EUI, StationProblem
+from bssci.stations.faults import MAX_KINDS, OTHER, REPORT_INTERVAL, Faults
+from bssci.wire.messages import Error, Ping, PingRsp, Status
+from tests.support.center import House, Line
+
+STATION = EUI("CAFE000000000001")
+
+
+def test_the_first_is_reported_then_once_a_minute_with_how_many_there_were() -> None:
+    faults = Faults(STATION)
+    first = faults.note("sent", 71, "wrong order", 0.0)
+    assert first is not None
+    assert (first.direction, first.code, first.message, first.count) == ("sent", 71, "wrong order", 1)
+    assert [faults.note("sent", 71, "wrong order", at) for at in (1.0, 2.0, 59.0)] == [None] * 3
+    later = faults.note("sent", 71, "again", REPORT_INTERVAL)
+    assert later is not None and later.count == 4
+    assert faults.counts == {("sent", 71): 5}
+
+
+def test_codes_and_directions_are_told_apart_but_not_without_end() -> None:
+    faults = Faults(STATION)
+    for code in range(10_000):
+        faults.note("received", code, "x" * 10_000, 0.0)
+    assert len(faults.counts) == 2 * MAX_KINDS + 1
+    assert faults.counts["received", OTHER] == 10_000 - 2 * MAX_KINDS
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (Ping(opId=0), ("sent", 71)),
+        (Error(opId=-1, code=95, message="no status here"), ("received", 95)),
+    ],
+)
+def test_it_is_in_the_log_and_in_the_timeline(
+    house: House, sent: Ping | Error, expected: tuple[str, int]
+) -> None:
+    line = Line(house)
+    line.connect()
+    house.advance(2)
+    assert line.take(Status)
+    with capturedLogs() as told:
+        line.say(sent)
+    [problem] = [event for _, event in house.events if isinstance(event, StationProblem)]
+    assert (problem.direction, problem.code, problem.base_station_eui) == (*expected, STATION)
+    [logged] = [each for each in told if "protocol error" in str(each.get("log_format"))]
+    assert (logged["bs_eui"], logged["code"]) == (STATION, expected[1])
+
+
+def test_busy_and_not_known_are_everyday(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    house.advance(2)
+    line.say(Error(opId=-1, code=11, message="busy"), Ping(opId=1))
+    assert line.take(PingRsp)
+    assert not [event for _, event in house.events if isinstance(event, StationProblem)]

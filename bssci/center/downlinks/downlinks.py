@@ -109,7 +109,7 @@ class Downlinks:
         )
         self.reports = StationReports(journal, self._worker)
         """what hears the stations"""
-        paths.on_change = self._look_if_queued
+        paths.watch(self._look_if_queued)
 
     def start(self) -> None:
         """Take up what an earlier run left."""

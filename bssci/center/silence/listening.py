@@ -11,19 +11,17 @@ until a station connects again, is no listening time.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import inf
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
+from bssci.center.write_behind import WriteBehind
 from bssci.journal import Journal, ListeningRecord, Loaded
 from bssci.model import EUI, StationState
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock
 
-MARK_INTERVAL = 30.0
-"""s between marks; a killed service forgets as much listening time at most"""
 CLOCK_STEP = 60.0
 """s that the system's clock may gain or lose between two looks; beyond, it was set or the machine slept"""
 MAX_INTERVALS = 4096
@@ -54,16 +52,14 @@ class Listening:
         for number, interval in loaded.listening.items():
             self._first = self._first if self._begins else number
             self._append(interval.began_at, interval.ended_at)
-        self._changed: set[int] = set()
-        self._ticker = Ticker(clock, MARK_INTERVAL, self._mark)
+        self._behind = WriteBehind[int](clock, "listening time", self._write, before=self._mark)
 
     def start(self) -> None:
-        self._ticker.start()
+        self._behind.start()
 
     def stop(self) -> None:
         """Write a last mark; the journal may be closed after that."""
-        self._ticker.stop()
-        self._mark()
+        self._behind.stop()
 
     def station_changed(self, state: StationState) -> None:
         """A base station came or went."""
@@ -77,7 +73,7 @@ class Listening:
             self._open(now)
         elif listened and not self.is_listening:
             self._close(now)
-        self._store()
+        self._behind.store()
 
     @property
     def is_listening(self) -> bool:
@@ -99,18 +95,18 @@ class Listening:
 
     def _open(self, now: float) -> None:
         while self._begins and self._begins[-1] >= now:
-            self._changed.add(self._last)
+            self._behind.changed[self._last] = None
             del self._begins[-1], self._ends[-1], self._sums[-1]
         if self._ends and self._ends[-1] > now:
             self._close(now)
         self._append(now, inf)
-        self._changed.add(self._last)
+        self._behind.changed[self._last] = None
         if len(self._begins) > MAX_INTERVALS:
             self._join_oldest()
 
     def _close(self, now: float) -> None:
         self._ends[-1] = max(now, self._begins[-1])
-        self._changed.add(self._last)
+        self._behind.changed[self._last] = None
 
     def _append(self, began_at: float, ended_at: float) -> None:
         self._sums.append(self._sums[-1] + self._ends[-1] - self._begins[-1] if self._sums else 0.0)
@@ -122,7 +118,7 @@ class Listening:
         del self._begins[0], self._ends[0], self._sums[0]
         self._begins[0] -= length
         self._sums[0] -= length
-        self._changed |= {self._first, self._first + 1}
+        self._behind.update((self._first, self._first + 1))
         self._first += 1
 
     @property
@@ -148,17 +144,10 @@ class Listening:
     def _mark(self) -> None:
         self._follow_clock()
         if self.is_listening:
-            self._changed.add(self._last)
-        self._store()
+            self._behind.changed[self._last] = None
 
-    def _store(self) -> Deferred[None] | None:
-        """Write what changed; None if nothing did."""
-        if not self._changed:
-            return None
-        changed, self._changed = self._changed, set()
-        rows = {number: self._interval(number) for number in changed}
-        stored = self._journal.tables.apply(ListeningRecord, rows)
-        return stored.addErrback(self._not_stored, changed)
+    def _write(self, numbers: Collection[int], through: int | None) -> Deferred[None]:
+        return self._journal.tables.apply(ListeningRecord, {each: self._interval(each) for each in numbers})
 
     def _interval(self, number: int) -> ListeningRecord | None:
         index = number - self._first
@@ -166,7 +155,3 @@ class Listening:
             return None
         ended_at = min(self._ends[index], self._seen[0])
         return ListeningRecord(number=number, began_at=self._begins[index], ended_at=ended_at)
-
-    def _not_stored(self, failure: Failure, changed: set[int]) -> None:
-        self.log.warn("listening time not stored, tried again {error}", error=failure.getErrorMessage())
-        self._changed |= changed

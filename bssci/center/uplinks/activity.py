@@ -1,19 +1,19 @@
-"""When each sensor was last heard, and how far its counter is: learned, and kept in the journal."""
+"""When each sensor was last heard, and how far its counter is: learned, and kept in the journal.
+
+A crash loses nothing: the journal's uplinks tell what was not written yet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bssci import journal
+from bssci.center.write_behind import WriteBehind
 from bssci.model import EUI, Uplink
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock
 
-STORE_INTERVAL = 30.0
-"""s between writes of what changed; a crash loses nothing, the journal's uplinks tell the rest"""
 MAX_UNKNOWN = 100_000
 """sensors remembered here beside the configured ones"""
 
@@ -36,8 +36,6 @@ class Activity:
 class Activities:
     """The activity of every sensor heard, configured or not."""
 
-    log = Logger()
-
     def __init__(self, clock: Clock, store: journal.Journal, loaded: journal.Loaded) -> None:
         self._store = store
         self._of: dict[EUI, Activity] = {
@@ -45,16 +43,14 @@ class Activities:
             for eui, stored in loaded.activities.items()
         }
         # All are written once: what they counted since the last checkpoint would be lost beyond the next.
-        self._changed = set(self._of)
-        self._checkpoint = loaded.last_seq
-        self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
+        self._behind = WriteBehind[EUI](clock, "sensor activity", self._write, through=loaded.last_seq)
+        self._behind.update(self._of)
 
     def start(self) -> None:
-        self._ticker.start()
+        self._behind.start()
 
     def stop(self) -> Deferred[None] | None:
-        self._ticker.stop()
-        return self.store()
+        return self._behind.stop()
 
     def get(self, eui: EUI) -> Activity | None:
         return self._of.get(eui)
@@ -65,7 +61,7 @@ class Activities:
 
     def heard(self, uplinks: Iterable[Uplink], last_seq: int) -> None:
         """Take uplinks that the journal holds up to ``last_seq``."""
-        of, changed = self._of, self._changed
+        of, changed = self._of, self._behind.changed
         for uplink in uplinks:
             best = uplink.receptions[0]
             eui = best.end_point_eui
@@ -78,8 +74,8 @@ class Activities:
             if best.received_at >= activity.counts_from:
                 activity.packet_counter = max(activity.packet_counter, best.packet_counter)
             activity.uplink_count += 1
-            changed.add(eui)
-        self._checkpoint = last_seq
+            changed[eui] = None
+        self._behind.through = last_seq
 
     def restart_counter(self, eui: EUI, at: float) -> None:
         """A sensor attached over the air, so it counts from 0 again.
@@ -89,17 +85,17 @@ class Activities:
         activity = self._of.get(eui)
         if activity is not None:
             activity.packet_counter, activity.counts_from = 0, at
-            self._changed.add(eui)
+            self._behind.changed[eui] = None
             # The answer to the attach waits for a later commit than this one.
             self.store()
 
     def store(self) -> Deferred[None] | None:
-        """Write what changed; None if nothing did."""
-        if not self._changed:
-            return None
-        changed, self._changed = self._changed, set()
+        """Write what changed until now; None if nothing did."""
+        return self._behind.store()
+
+    def _write(self, euis: Collection[EUI], through: int | None) -> Deferred[None]:
         rows: dict[EUI, journal.Activity | None] = {}
-        for eui in changed:
+        for eui in euis:
             activity = self._of[eui]
             rows[eui] = journal.Activity(
                 end_point_eui=eui,
@@ -107,10 +103,4 @@ class Activities:
                 packet_counter=activity.packet_counter,
                 uplink_count=activity.uplink_count,
             )
-        stored = self._store.tables.apply(journal.Activity, rows, through=self._checkpoint)
-        stored.addErrback(self._not_stored, changed)
-        return stored
-
-    def _not_stored(self, failure: Failure, changed: set[EUI]) -> None:
-        self.log.warn("sensor activity not stored, tried again {error}", error=failure.getErrorMessage())
-        self._changed |= changed
+        return self._store.tables.apply(journal.Activity, rows, through=through)

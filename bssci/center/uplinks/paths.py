@@ -7,16 +7,17 @@ so that a sensor between two stations does not swing. While it is away, the best
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.journal import Journal, Loaded, PathRecord, StorageError
+from bssci.center.write_behind import WriteBehind
+from bssci.journal import Journal, Loaded, PathRecord
 from bssci.model import EUI, Uplink
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock
 
 SMOOTHING = 0.25
 """weight of the newest uplink"""
@@ -27,8 +28,6 @@ MISSES = 3
 LOWEST = float("-inf")
 MAX_STATIONS = 8
 """remembered for a sensor"""
-STORE_INTERVAL = 30.0
-"""s between writes of what changed"""
 STORE_SLICE = 2000
 """sensors that one write stores"""
 REPLAY = 5000
@@ -68,8 +67,6 @@ class Paths:
     """The paths of every configured sensor that was heard.
 
     :param connected: whether operations run with a base station.
-    :ivar on_change: called with each sensor that a station hears for the first time, or whose preferred
-        station is another one now.
     """
 
     log = Logger()
@@ -80,20 +77,26 @@ class Paths:
         self._journal = journal
         self._connected = connected
         self._of = _decoded(loaded)
-        self._changed: dict[EUI, None] = {}
-        self._storing: Deferred[None] | None = None
-        self._last_seq = self._stored_seq = loaded.paths_seq
-        self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
-        self.on_change: Callable[[EUI], None] = lambda eui: None
+        self._watchers: list[Callable[[EUI], None]] = []
+        self._last_seq = loaded.paths_seq
+        self._behind = WriteBehind[EUI](
+            clock, "paths", self._write, slice_size=STORE_SLICE, through=loaded.paths_seq
+        )
 
     def start(self) -> None:
-        self._ticker.start()
+        self._behind.start()
 
     def stop(self) -> None:
         """Write what is learned; the journal may be closed after that."""
-        self._ticker.stop()
-        stored = self._write(self._changed, self._last_seq)
-        stored.addErrback(lambda failure: self.log.warn("paths not stored {error}", error=failure.value))
+        self._behind.stop()
+
+    def watch(self, watcher: Callable[[EUI], None]) -> None:
+        """Call ``watcher`` with each sensor that a station begins to hear, or to be preferred for."""
+        self._watchers.append(watcher)
+
+    def _tell(self, eui: EUI) -> None:
+        for watcher in self._watchers:
+            watcher(eui)
 
     # learning
 
@@ -109,8 +112,8 @@ class Paths:
 
     def heard(self, uplinks: Sequence[Uplink], last_seq: int) -> None:
         """Take uplinks that the journal holds up to ``last_seq``; unknown sensors' are passed over."""
-        self._last_seq = last_seq
-        of, changed = self._of, self._changed
+        self._last_seq = self._behind.through = last_seq
+        of, changed = self._of, self._behind.changed
         for uplink in uplinks:
             if not uplink.known:
                 continue
@@ -129,7 +132,7 @@ class Paths:
                 if path is None:
                     snr = reception.snr
                     path = by_station[station] = Path(station, snr, reception.rssi, at)
-                    self.on_change(eui)
+                    self._tell(eui)
                 else:
                     snr, rssi = path.snr, path.rssi
                     path.snr = snr = snr + SMOOTHING * (reception.snr - snr)
@@ -156,13 +159,13 @@ class Paths:
         if preferred is None or sensor.missed >= MISSES or best.snr > preferred.snr + HYSTERESIS:
             sensor.preferred = best.base_station_eui
             sensor.missed = 0
-            self.on_change(eui)
+            self._tell(eui)
 
     def forget(self, euis: Iterable[EUI]) -> None:
         """Sensors that are no longer configured."""
         for eui in euis:
             if self._of.pop(eui, None) is not None:
-                self._changed[eui] = None
+                self._behind.changed[eui] = None
 
     # questions
 
@@ -226,33 +229,11 @@ class Paths:
 
     # storing
 
-    def store(self) -> None:
-        """Write what changed until now, a slice at a time, unless that is under way."""
-        if self._storing is None and (self._changed or self._last_seq != self._stored_seq):
-            self._storing = ensureDeferred(self._store())
+    def store(self) -> Deferred[None] | None:
+        """Write what changed until now; None if nothing did."""
+        return self._behind.store()
 
-    async def _store(self) -> None:
-        last_seq, changed = self._last_seq, list(self._changed)
-        try:
-            for first in range(0, len(changed), STORE_SLICE):
-                await self._store_slice(changed[first : first + STORE_SLICE])
-            await self._write((), last_seq)
-            self._stored_seq = last_seq
-        except StorageError as error:
-            self.log.warn("paths not stored, tried again {error}", error=error)
-        finally:
-            self._storing = None
-
-    async def _store_slice(self, euis: list[EUI]) -> None:
-        for eui in euis:
-            self._changed.pop(eui, None)
-        try:
-            await self._write(euis)
-        except StorageError:
-            self._changed.update(dict.fromkeys(euis))
-            raise
-
-    def _write(self, euis: Iterable[EUI], through: int | None = None) -> Deferred[None]:
+    def _write(self, euis: Collection[EUI], through: int | None) -> Deferred[None]:
         rows = {eui: self._record(eui) for eui in euis}
         return self._journal.tables.apply(PathRecord, rows, through=through)
 

@@ -5,25 +5,23 @@ The list is written every 30 s: a crash forgets what was heard since, a clean st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bssci.center.devices.sensors import Sensors
+from bssci.center.write_behind import WriteBehind
 from bssci.journal import Journal, Loaded, UnknownRecord
 from bssci.model import EUI, Uplink
 from bssci.model.over_the_air import AttachRequest
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock
 
 MAX_SENSORS = 10_000
 """beyond, the one that was not heard for the longest time is forgotten"""
 MAX_STATIONS = 8
 """remembered for a sensor"""
-STORE_INTERVAL = 30.0
-"""s between writes of what changed"""
 
 
 class Signal(msgspec.Struct, frozen=True, array_like=True):
@@ -90,16 +88,14 @@ class UnknownSensors:
         self._now = now
         # In the order in which they were heard.
         self._of = _decoded(loaded)
-        self._changed: set[EUI] = set()
-        self._ticker = Ticker(clock, STORE_INTERVAL, self.store)
+        self._behind = WriteBehind[EUI](clock, "unknown sensors", self._write, before=self._forget_configured)
 
     def start(self) -> None:
-        self._ticker.start()
+        self._behind.start()
 
     def stop(self) -> Deferred[None] | None:
         """Write what is learned; the journal may be closed after that."""
-        self._ticker.stop()
-        return self.store()
+        return self._behind.stop()
 
     # learning
 
@@ -125,13 +121,13 @@ class UnknownSensors:
 
     def _heard(self, signal: Signal, eui: EUI) -> UnknownSensor:
         """Note who heard a telegram, best."""
-        self._changed.add(eui)
+        self._behind.changed[eui] = None
         sensor = self._of.pop(eui, None)
         if sensor is None:
             if len(self._of) >= MAX_SENSORS:
                 oldest = next(iter(self._of))
                 del self._of[oldest]
-                self._changed.add(oldest)
+                self._behind.changed[oldest] = None
             sensor = UnknownSensor(eui, signal.at, signal.at, signal, signal, {})
         self._of[eui] = sensor
         sensor.last_heard_at, sensor.last = signal.at, signal
@@ -153,25 +149,18 @@ class UnknownSensors:
 
     # storing
 
-    def store(self) -> Deferred[None] | None:
-        """Forget who is configured, and write what changed; None if nothing did."""
-        for eui in [eui for eui in self._of if eui in self._sensors]:
+    def _forget_configured(self) -> None:
+        configured = [eui for eui in self._of if eui in self._sensors]
+        for eui in configured:
             del self._of[eui]
-            self._changed.add(eui)
-        if not self._changed:
-            return None
-        changed, self._changed = self._changed, set()
-        rows = {eui: self._record(eui) for eui in changed}
-        stored = self._journal.tables.apply(UnknownRecord, rows)
-        return stored.addErrback(self._not_stored, changed)
+        self._behind.update(configured)
+
+    def _write(self, euis: Collection[EUI], through: int | None) -> Deferred[None]:
+        return self._journal.tables.apply(UnknownRecord, {eui: self._record(eui) for eui in euis})
 
     def _record(self, eui: EUI) -> UnknownRecord | None:
         sensor = self._of.get(eui)
         return None if sensor is None else UnknownRecord(end_point_eui=eui, body=_encoder.encode(sensor))
-
-    def _not_stored(self, failure: Failure, changed: set[EUI]) -> None:
-        self.log.warn("unknown sensors not stored, tried again {error}", error=failure.getErrorMessage())
-        self._changed |= changed
 
 
 def _add(sensor: UnknownSensor, signal: Signal) -> None:

@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from bssci.center.silence import listening
 from bssci.center.silence.listening import Listening
+from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI
 from tests.support.inline_journal import InlineJournal
 from tests.support.silence import EPOCH, station_state
@@ -107,7 +108,7 @@ def test_killed_service_listened_until_its_last_mark(desk: Desk) -> None:
     desk.clock.advance(50_000)
     desk.open()
     desk.advance(600)
-    assert desk.since(EPOCH) == pytest.approx(100.0, abs=listening.MARK_INTERVAL)
+    assert desk.since(EPOCH) == pytest.approx(100.0, abs=INTERVAL)
     before = desk.since(EPOCH)
     desk.connect()
     desk.advance(7)
@@ -168,7 +169,7 @@ def test_clock_that_is_set_back_leaves_a_sane_past(desk: Desk) -> None:
     assert desk.since(EPOCH + 1000) < 0.0
     desk.kill()
     desk.open()
-    assert desk.since(EPOCH) == pytest.approx(90.0, abs=listening.MARK_INTERVAL)
+    assert desk.since(EPOCH) == pytest.approx(90.0, abs=INTERVAL)
     assert len(desk.journal.kept().listening) == 2
 
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from bssci.center.uplinks.activity import STORE_INTERVAL, Activities, Activity
+from bssci.center.uplinks.activity import Activities, Activity
+from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI, Uplink
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import SENSOR, STATION, reception
@@ -43,7 +44,7 @@ class Learner:
         self.activities.heard([uplink], self.journal.events.last_seq)
 
     def store(self) -> None:
-        self.clock.advance(STORE_INTERVAL)
+        self.clock.advance(INTERVAL)
         self.journal.commit()
 
     def of(self, sensor: EUI) -> Activity:

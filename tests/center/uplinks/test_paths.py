@@ -10,7 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 
-from bssci.center.uplinks.paths import MAX_STATIONS, MISSES, STORE_INTERVAL, Paths
+from bssci.center.uplinks.paths import MAX_STATIONS, MISSES, Paths
+from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI, Reception, Uplink
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
@@ -33,7 +34,7 @@ class Bench:
         recovering = ensureDeferred(self.paths.recover())
         self.journal.commit()
         result_of(recovering)
-        self.paths.on_change = self.changes.append
+        self.paths.watch(self.changes.append)
         self.paths.start()
 
     def hear(self, times: int = 1, known: bool = True, sensor: EUI = SENSOR, **signals: float) -> None:
@@ -174,7 +175,7 @@ def test_each_station_that_begins_to_hear_it_is_told_of(bench: Bench) -> None:
 def test_paths_survive_a_crash_and_a_restart(bench: Bench, is_stored: bool) -> None:
     bench.hear(10, A=15, B=2)
     if is_stored:
-        bench.clock.advance(STORE_INTERVAL)
+        bench.clock.advance(INTERVAL)
         bench.journal.commit()
     bench.hear(5, A=9, B=30)
     report = bench.paths.report(SENSOR)
@@ -209,11 +210,11 @@ def test_a_crash_while_paths_are_written_counts_no_uplink_twice(
 def test_what_could_not_be_stored_is_stored_later(bench: Bench) -> None:
     bench.hear(A=15)
     bench.journal.broken = True
-    bench.clock.advance(STORE_INTERVAL)
+    bench.clock.advance(INTERVAL)
     bench.journal.commit()
     assert bench.journal.kept().paths == {}
     bench.journal.broken = False
-    bench.clock.advance(STORE_INTERVAL)
+    bench.clock.advance(INTERVAL)
     bench.journal.commit()
     assert list(bench.journal.kept().paths) == [SENSOR]
 
@@ -222,7 +223,7 @@ def test_many_sensors_are_stored_in_slices(bench: Bench, monkeypatch: pytest.Mon
     monkeypatch.setattr("bssci.center.uplinks.paths.STORE_SLICE", 2)
     for number in range(5):
         bench.hear(sensor=EUI(f"{number:016X}"), A=1)
-    bench.clock.advance(STORE_INTERVAL)
+    bench.clock.advance(INTERVAL)
     bench.journal.commit()
     assert len(bench.journal.kept().paths) == 5
 

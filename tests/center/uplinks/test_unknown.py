@@ -14,6 +14,7 @@ from twisted.internet.task import Clock
 from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks import unknown
 from bssci.center.uplinks.unknown import UnknownSensors
+from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI
 from bssci.model.over_the_air import AttachRequest
 from tests.support.inline_journal import InlineJournal
@@ -128,10 +129,10 @@ def test_oldest_makes_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unknown, "MAX_SENSORS", 3)
     for number in (1, 2, 3, 1):
         desk.hear(number)
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     desk.hear(4)
     assert desk.listed() == [sensor(4), sensor(1), sensor(3)]
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     assert set(desk.journal.kept().unknown) == {sensor(1), sensor(3), sensor(4)}
 
 
@@ -149,7 +150,7 @@ def test_list_survives_a_crash(desk: Desk) -> None:
     desk.advance(1)
     desk.hear(2)
     before = desk.unknown.listed()
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     desk.hear(3)
     desk.kill()
     desk.open()
@@ -167,12 +168,12 @@ def test_clean_stop_forgets_nothing(desk: Desk) -> None:
 def test_who_is_configured_is_off_the_list(desk: Desk) -> None:
     desk.hear(1)
     desk.hear(2)
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     desk.configure(1)
     desk.sensors.reload()
     assert desk.listed() == [sensor(2)]
     assert desk.unknown.get(sensor(1)) is None
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     desk.configure()
     desk.sensors.reload()
     assert desk.listed() == [sensor(2)]
@@ -182,9 +183,9 @@ def test_who_is_configured_is_off_the_list(desk: Desk) -> None:
 def test_what_cannot_be_stored_is_stored_later(desk: Desk) -> None:
     desk.hear(1)
     desk.journal.broken = True
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     desk.journal.broken = False
-    desk.advance(unknown.STORE_INTERVAL)
+    desk.advance(INTERVAL)
     assert set(desk.journal.kept().unknown) == {sensor(1)}
 
 

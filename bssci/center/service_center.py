@@ -25,6 +25,7 @@ from bssci.center.silence.silence import Silence
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.center.uplinks.deduplication import Deduplication
+from bssci.center.uplinks.ingest import Ingest
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
 from bssci.journal import Fact, Journal, Loaded
@@ -131,6 +132,7 @@ class ServiceCenter:
             began=self.attachments.began,
             published=self._published,
         )
+        self.ingest = Ingest(journal, self.deduplication)
         self.over_the_air = OverTheAir(
             self.sensors,
             self.attachments,
@@ -190,7 +192,7 @@ class ServiceCenter:
             now=self.now,
             journal=self.journal,
             wanted=self.attachments,
-            received=self.deduplication.add,
+            ingest=self.ingest,
             refused=self._refused,
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),

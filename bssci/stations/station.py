@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal, Registration, StationRecord
+from bssci.journal import Change, Journal, Registration, StationRecord
 from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
@@ -119,6 +119,16 @@ def methods(parts: Iterable[object], prefix: str) -> dict[type[Request], Callabl
     return found
 
 
+class Ingest(Protocol):
+    """Whoever takes what stations heard."""
+
+    def receptions(self, receptions: list[Reception], mark: Change) -> Deferred[None]:
+        """Take receptions; fires when they are on disk, fails if they cannot be stored.
+
+        :param mark: how far the station has come with them, for the same commit.
+        """
+
+
 @dataclass(frozen=True)
 class Services:
     """What every station uses."""
@@ -129,8 +139,8 @@ class Services:
     journal: Journal
     wanted: Wanted
     """what stations shall hold of sensors"""
-    received: Callable[[Sequence[Reception], int], None]
-    """takes receptions once they are on disk, and their position there"""
+    ingest: Ingest
+    """takes receptions"""
     refused: Callable[[Failure], None]
     """hears that something of a station could not be stored"""
     handlers: Mapping[type[Request], Handler]
@@ -324,9 +334,7 @@ class Station:
         waits = batch.stored
         if batch.receptions:
             mark = journal.sessions.mark(self.eui, session.last_bs_op_id)
-            stored = journal.inbox.append(batch.receptions, mark)
-            stored.addCallback(self._received, batch.receptions)
-            waits.append(stored)
+            waits.append(self._services.ingest.receptions(batch.receptions, mark))
         elif session.last_bs_op_id != last_before or batch.answers:
             # What is begun again after a resume may be on its way to the disk: its answer waits behind it.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
@@ -345,12 +353,6 @@ class Station:
             if batch.closed:
                 done.addCallback(lambda _: self.propagation.fill())
             done.addErrback(self._log_failure)
-
-    def _received(self, position: int, receptions: list[Reception]) -> None:
-        try:
-            self._services.received(receptions, position)
-        except Exception:  # they are on disk, so the station must hear that they are
-            self.log.failure("receptions left for the next start {bs_eui}", bs_eui=self.eui)
 
     def _answer(self, session: Session, link: Link, batch: Batch) -> None:
         messages = [answer for answer in batch.answers if session.answer(answer, batch.generation)]

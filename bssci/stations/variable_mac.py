@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
@@ -12,8 +12,9 @@ from twisted.internet.defer import Deferred, succeed
 
 from bssci.model import EUI, Subpackets, VariableMacUplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, CommandError, Outcome
+from bssci.stations.asking import Questions
 from bssci.stations.station import Batch, Connection, Link, Station
-from bssci.system.clock import Clock, Timer
+from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (
     Error,
@@ -31,7 +32,7 @@ ANSWER_TIME = 30.0
 
 Command = VmActivate | VmDeactivate | VmStatus
 _Key = tuple[EUI, Command]
-"""one question; whoever asks it again meanwhile hears the same answer"""
+"""one question"""
 _UNSUPPORTED = Outcome("failed", int(ErrorCode.ENOTSUP), "the station does not support the variable MAC")
 
 
@@ -43,14 +44,6 @@ class MacTypes(Outcome):
     """that the station receives"""
 
 
-@dataclass(frozen=True)
-class _Question:
-    """A command that the station has not answered."""
-
-    timer: Timer
-    askers: list[Deferred[Outcome]] = field(default_factory=list)
-
-
 class VariableMac:
     """Switches what stations receive, and takes its uplinks.
 
@@ -60,10 +53,9 @@ class VariableMac:
     """
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
-        self._clock = clock
         self._now = now
         self._unsupported: WeakSet[Link] = WeakSet()
-        self._open: dict[_Key, _Question] = {}
+        self._questions = Questions[_Key, Outcome](clock, ANSWER_TIME, lambda key: UNANSWERED)
 
     # commands
 
@@ -88,27 +80,10 @@ class VariableMac:
             return succeed(AWAY)
         if station.link in self._unsupported:
             return succeed(_UNSUPPORTED)
-        key = (station.eui, command)
-        question = self._open.get(key)
-        if question is None:
-            try:
-                station.issue([command])
-            except TooManyOperations as error:
-                return succeed(Outcome("failed", int(ErrorCode.EAGAIN), str(error)))
-            timer = self._clock.callLater(ANSWER_TIME, self._tell, key, UNANSWERED)
-            question = self._open[key] = _Question(timer)
-        answered: Deferred[Outcome] = Deferred()
-        question.askers.append(answered)
-        return answered
-
-    def _tell(self, key: _Key, outcome: Outcome) -> None:
-        question = self._open.pop(key, None)
-        if question is None:
-            return
-        if question.timer.active():
-            question.timer.cancel()
-        for asker in question.askers:
-            asker.callback(outcome)
+        try:
+            return self._questions.ask((station.eui, command), lambda: station.issue([command]))
+        except TooManyOperations as error:
+            return succeed(Outcome("failed", int(ErrorCode.EAGAIN), str(error)))
 
     # what stations say
 
@@ -120,7 +95,7 @@ class VariableMac:
                 self._unsupported.add(station.link)
         elif isinstance(answer, VmStatusRsp):
             outcome = MacTypes("done", mac_types=tuple(answer.macTypes))
-        self._tell((station.eui, msgspec.structs.replace(request, opId=0)), outcome)
+        self._questions.answer((station.eui, msgspec.structs.replace(request, opId=0)), outcome)
 
     finish_vm_deactivate = finish_vm_activate
     finish_vm_status = finish_vm_activate

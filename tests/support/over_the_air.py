@@ -15,7 +15,8 @@ from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import DetachVerifier, OverTheAir
 from bssci.center.devices.sensors import Sensors
 from bssci.center.uplinks.activity import Activities
-from bssci.model import EUI, Event, eui_to_int
+from bssci.journal import Change
+from bssci.model import EUI, Event, Reception, eui_to_int
 from bssci.model.attach_crypto import attach_signature
 from bssci.stations.directory import Stations
 from bssci.stations.over_the_air import OverTheAirMessages
@@ -99,6 +100,16 @@ class FakeLink:
         return [message for message in self.sent if isinstance(message, kinds)]
 
 
+class Unheard:
+    """Keeps receptions and does nothing with them."""
+
+    def __init__(self, journal: InlineJournal) -> None:
+        self._journal = journal
+
+    def receptions(self, receptions: list[Reception], mark: Change) -> Deferred[Any]:
+        return self._journal.inbox.append(receptions, mark)
+
+
 class House:
     """The parts under test, with one configured sensor that hears no one and one more."""
 
@@ -136,7 +147,7 @@ class House:
             now=self.now,
             journal=self.journal,
             wanted=self.attachments,
-            received=lambda receptions, position: None,
+            ingest=Unheard(self.journal),
             refused=lambda failure: None,
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),

@@ -255,7 +255,9 @@ def _check_certificate(station: Station, certificate: bytes) -> None:
     :raises ProtocolError: its last certificate named it, and this one does not.
     """
     known = station.record.certificate
-    if known and known != certificate and _names(known, station.eui) and not _names(certificate, station.eui):
+    if not known or not certificate or known == certificate:
+        return
+    if _names(known, station.eui) and not _names(certificate, station.eui):
         raise ProtocolError(
             ErrorCode.EPERM,
             f"{station.eui} had a certificate that names it, this one does not; if that is meant, forget the"

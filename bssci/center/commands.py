@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, FirstError
 from twisted.logger import Logger
 
 from bssci.center.attachments.attachments import Attachments
@@ -29,6 +29,7 @@ from bssci.model.commands import Asker, CommandError, Outcomes
 from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
 from bssci.settings.table import changeable
 from bssci.stations.directory import Stations
+from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
 
 MAX_NAMED = 20
@@ -58,6 +59,7 @@ class Commands:
         paths: Paths,
         downlinks: Downlinks,
         stations: Stations,
+        registry: Registry,
         variable_mac: VariableMac,
         configuration: Configuration,
         now: Callable[[], float],
@@ -70,6 +72,7 @@ class Commands:
         self._paths = paths
         self._downlinks = downlinks
         self._stations = stations
+        self._registry = registry
         self._variable_mac = variable_mac
         self._configuration = configuration
         self._now = now
@@ -220,6 +223,20 @@ class Commands:
             return await run_variable_mac(self._variable_mac, station, command, mac_type)
         async with self._recorded(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
             return await run_variable_mac(self._variable_mac, station, command, mac_type)
+
+    async def forget_station(self, eui: EUI, by: Asker) -> None:
+        """Know a base station no longer, nor the certificate that it showed; it may come anew.
+
+        :raises CommandError: ``unknown_station``, or it cannot be stored.
+        """
+        station = self._stations.get(eui)
+        if station is None:
+            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        async with self._recorded(by, "station.forget", eui):
+            try:
+                await self._registry.forget(station)
+            except FirstError as error:
+                raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
 
     # settings
 

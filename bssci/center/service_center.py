@@ -151,6 +151,7 @@ class ServiceCenter:
             paths=self.paths,
             downlinks=self.downlinks,
             stations=self.stations,
+            registry=self.registry,
             variable_mac=self.variable_mac,
             configuration=configuration,
             now=now,

@@ -130,6 +130,9 @@ class Sessions(Protocol):
     def begin(self, session: StoredSession) -> Deferred[None]:
         """Store a new session. The station's old one goes, with its open operations and registrations."""
 
+    def end(self, base_station_eui: EUI) -> Deferred[None]:
+        """Forget a session, with its open operations and registrations."""
+
     def advance(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:
         """Store that a session has come to this operation of the station."""
 

@@ -48,6 +48,10 @@ class Stations:
         """Know a station from now on."""
         self._by_eui[station.eui] = station
 
+    def remove(self, eui: EUI) -> None:
+        """Know a station no longer."""
+        self._by_eui.pop(eui, None)
+
     def announce(self, state: StationState) -> None:
         """Tell everybody who watches that a station came or went."""
         for watcher in list(self._watchers):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from itertools import islice
+from typing import Any, Literal
 
 import msgspec
 from cryptography.x509 import load_der_x509_certificate
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -25,7 +27,13 @@ from bssci.wire.session import Session, decide_resume, decode_operation
 from bssci.wire.version import negotiate
 
 MAX_STATIONS = 20_000
-"""base stations that are remembered; beyond, new ones are refused"""
+"""base stations that are remembered; for a new one then the least known goes that is not connected"""
+FORGET_AFTER = 3600.0
+"""s that a station is remembered which went without having done anything"""
+SWEEP_INTERVAL = 600.0
+"""s between looks for such stations"""
+SWEEP = 500
+"""of them that one look forgets"""
 MAX_TEXT = 200
 """characters of what a station says of itself"""
 MAX_INFO = 4096
@@ -58,19 +66,23 @@ class Registry:
         self._stations = stations
         self._resumed: dict[EUI, bool] = {}
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
+        self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
         for record in loaded.stations.values():
             stations.add(self._from_record(record, loaded))
         for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
             station.session = _restore(stored)
+            station.worked = station.worked or stored.last_bs_op_id > 0
 
     def start(self) -> None:
         self._ticker.start()
+        self._sweeper.start()
 
     def stop(self) -> None:
         """Part from every station; sessions stay, to be resumed."""
         self._ticker.stop()
+        self._sweeper.stop()
         for station in self._stations:
             link = station.link
             if link is not None:
@@ -170,10 +182,48 @@ class Registry:
         station = self._stations.get(eui)
         if station is None:
             if len(self._stations) >= MAX_STATIONS:
-                raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are known", 0)
+                self._make_room()
             station = self._make(eui)
             self._stations.add(station)
         return station
+
+    def _make_room(self) -> None:
+        """Forget the station that is known least, which made-up ones are.
+
+        :raises ProtocolError: all are connected.
+        """
+        away = [station for station in self._stations if station.link is None]
+        if not away:
+            raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are connected", 0)
+        least = min(away, key=_acquaintance)
+        self.log.warn("base station forgotten to make room {bs_eui}", bs_eui=least.eui)
+        self.forget(least).addErrback(self._log_failure)
+
+    def _sweep(self) -> None:
+        """Forget stations that connected once and never did anything."""
+        before = self._services.now() - FORGET_AFTER
+        idle = (
+            station
+            for station in self._stations
+            if station.link is None and not station.worked and station.record.last_seen_at < before
+        )
+        for station in list(islice(idle, SWEEP)):
+            self.log.info("base station that did nothing forgotten {bs_eui}", bs_eui=station.eui)
+            self.forget(station).addErrback(self._log_failure)
+
+    def forget(self, station: Station) -> Deferred[Any]:
+        """Know a station no longer, nor its session; fires when that is on disk. It may come anew."""
+        link = station.link
+        if link is not None:
+            self.lost(link, station, "forgotten")
+            link.disconnect("forgotten")
+        self._stations.remove(station.eui)
+        self._resumed.pop(station.eui, None)
+        journal = self._services.journal
+        return gatherResults(
+            [journal.sessions.end(station.eui), journal.tables.delete(StationRecord, [station.eui])],
+            consumeErrors=True,
+        )
 
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services)
@@ -207,6 +257,7 @@ class Registry:
         station = self._make(record.base_station_eui)
         station.record = record
         station.status = loaded.statuses.get(record.base_station_eui)
+        station.worked = station.status is not None
         if record.reason == "":
             self._left(station, "service was cut off", max(record.last_seen_at, loaded.last_event_at))
         station.state = StationState(
@@ -234,6 +285,12 @@ class Registry:
             self.log.warn("base stations not recorded {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("stations", failure)
+
+
+def _acquaintance(station: Station) -> tuple[bool, float, float]:
+    """How well a station is known: whether it ever did anything, for how long, how lately."""
+    record = station.record
+    return station.worked, record.last_seen_at - record.first_seen_at, record.last_seen_at
 
 
 def _short(text: str | None) -> str | None:

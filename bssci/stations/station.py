@@ -166,6 +166,8 @@ class Station:
         self.status: StationStatus | None = None
         self.status_due_at = 0.0
         self.faults = Faults(eui)
+        self.worked = False
+        """whether it ever sent more than ``con``"""
         self._services = services
         self.propagation = Propagation(services.clock, eui, services.wanted, self.issue)
 
@@ -292,6 +294,7 @@ class Station:
             except Exception:  # one message costs itself, not those beside it
                 self.log.failure("message failed {bs_eui} {command}", bs_eui=self.eui, command=type(message))
                 self._reject(session, _internal_error(message), batch)
+        self.worked = self.worked or bool(batch.answers or batch.closed)
         if batch.at_once:
             link.send(batch.at_once)
         self._store(session, link, batch, last_before)

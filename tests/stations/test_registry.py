@@ -12,11 +12,12 @@ from twisted.internet.defer import ensureDeferred, fail
 
 from bssci.certificates.reading import new_key
 from bssci.model import EUI
-from bssci.stations.registry import MAX_TEXT
+from bssci.model.commands import CommandError
+from bssci.stations.registry import FORGET_AFTER, MAX_TEXT, SWEEP_INTERVAL
 from bssci.stations.station import Connection
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
-from tests.support.center import EPOCH, STATION, House, Line, result_of, sensor_entry
+from tests.support.center import EPOCH, STATION, TESTER, House, Line, result_of, sensor_entry
 from tests.support.wire import connect, uplink
 
 UUID = list(range(16))
@@ -348,6 +349,63 @@ def test_who_never_showed_one_that_names_it_may_come_with_any(house: House) -> N
         line = Line(house)
         line.certificate = _certificate(name)
         line.connect()
+
+
+# forgetting
+
+
+def test_a_station_that_never_did_anything_is_forgotten_after_a_while(house: House) -> None:
+    idle, busy = Line(house), Line(house, STATION + 1)
+    for line in (idle, busy):
+        line.connect()
+    busy.say(Ping(opId=1))
+    for line in (idle, busy):
+        line.lose()
+    house.advance(FORGET_AFTER - 60, step=60)
+    assert len(house.center.stations) == 2
+    house.advance(SWEEP_INTERVAL + 120, step=60)
+    assert [station.eui for station in house.center.stations] == [f"{STATION + 1:016X}"]
+    house.crash()
+    assert [station.eui for station in house.center.stations] == [f"{STATION + 1:016X}"]
+
+
+def test_who_is_known_least_makes_room_for_a_new_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.stations.registry.MAX_STATIONS", 4)
+    old, short, idle, here = (Line(house, STATION + number) for number in range(4))
+    for line in (old, short, idle, here):
+        line.connect()
+        if line is not idle:
+            line.say(Ping(opId=1))
+    short.lose()
+    house.advance(5)
+    old.lose()
+    idle.lose()
+    for new, gone in ((10, idle), (11, short), (12, old)):
+        newcomer = Line(house, STATION + new)
+        newcomer.connect()
+        newcomer.say(Ping(opId=1))
+        assert house.center.stations.get(EUI(f"{gone.eui:016X}")) is None
+    with pytest.raises(ProtocolError, match="too many base stations are connected"):
+        Line(house, STATION + 13).begin()
+    assert here.closed is None
+
+
+def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> None:
+    line = Line(house)
+    line.certificate = _certificate(f"{STATION:016X}")
+    line.connect()
+    line.say(Ping(opId=1))
+    eui = EUI(f"{STATION:016X}")
+    forgetting = ensureDeferred(house.commands.forget_station(eui, TESTER))
+    house.settle()
+    result_of(forgetting)
+    assert line.closed == "forgotten" and house.center.stations.get(eui) is None
+    assert house.states()[-1] == ("offline", False)
+    again = Line(house)
+    again.certificate = _certificate("somebody")
+    assert not again.connect(resume(0, 0)).snResume
+    with pytest.raises(CommandError, match="there is no base station"):
+        result_of(ensureDeferred(house.commands.forget_station(EUI("0" * 16), TESTER)))
 
 
 def _certificate(name: str) -> bytes:

@@ -98,6 +98,12 @@ class Sessions:
             lambda cursor: _replace_session(cursor, session), after=(WATERMARKS, OPERATIONS, REGISTRATIONS)
         )
 
+    def end(self, base_station_eui: EUI) -> Deferred[None]:
+        return self._core.change(
+            lambda cursor: _delete_session(cursor, base_station_eui),
+            after=(WATERMARKS, OPERATIONS, REGISTRATIONS),
+        )
+
     def advance(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:
         return self._core.store((WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)))
 
@@ -169,11 +175,14 @@ def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
     return sessions
 
 
+def _delete_session(cursor: sqlite3.Cursor, eui: EUI) -> None:
+    for table in ("session", "open_operation", "registration"):
+        cursor.execute(f"DELETE FROM {table} WHERE base_station_eui = ?", (eui,))
+
+
 def _replace_session(cursor: sqlite3.Cursor, session: StoredSession) -> None:
     eui = session.base_station_eui
-    cursor.execute("DELETE FROM session WHERE base_station_eui = ?", (eui,))
-    cursor.execute("DELETE FROM open_operation WHERE base_station_eui = ?", (eui,))
-    cursor.execute("DELETE FROM registration WHERE base_station_eui = ?", (eui,))
+    _delete_session(cursor, eui)
     upsert(
         cursor,
         "session",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from bssci.web.api.schemas import list_of, object_of, span
+from bssci.web.api.schemas import list_of, object_of, span, success
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.routing import Route, alias, route, routes_of
@@ -18,6 +18,7 @@ class StationRoutes:
 
     def __init__(self, context: Context, views: Views) -> None:
         self._views = views.stations
+        self._commands = context.center.commands
 
     @route(
         "GET",
@@ -42,6 +43,17 @@ class StationRoutes:
     )
     async def history(self, call: Call) -> dict[str, Any]:
         return await self._views.history(call.eui(), range_of(call.text("range") or "day"))
+
+    @route(
+        "DELETE",
+        "/api/base_stations/{eui}",
+        "admin",
+        "Forget one, with its session and the certificate that it showed; it may come anew",
+        answer=success(),
+    )
+    async def forget(self, call: Call) -> dict[str, Any]:
+        await self._commands.forget_station(call.eui(), call.asker)
+        return {"success": True}
 
     def routes(self) -> Iterator[Route]:
         """Each under both spellings."""

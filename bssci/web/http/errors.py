@@ -7,6 +7,7 @@ from bssci.model.commands import CommandError
 STATUS_OF_COMMAND = {
     "invalid": 422,
     "unknown_sensor": 404,
+    "unknown_station": 404,
     "unknown_downlink": 404,
     "not_bidirectional": 409,
     "conflict": 409,

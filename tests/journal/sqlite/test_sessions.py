@@ -133,3 +133,12 @@ async def test_ten_thousand_registrations_go_in(journal):
     await journal.sessions.store_registrations(STATION, [registration(sensor) for sensor in sensors])
     loaded = await journal.sessions.registrations_at(STATION)
     assert [r.end_point_eui for r in loaded] == sensors
+
+
+async def test_a_session_that_is_ended_leaves_nothing_and_others_alone(journal):
+    for station in (STATION, OTHER_STATION):
+        await journal.sessions.begin(session(station, open_operations=[(-1, b"one")]))
+    await journal.sessions.end(STATION)
+    await journal.sessions.advance(STATION, 9)
+    stored = await only_session(journal)
+    assert (stored.base_station_eui, stored.open_operations) == (OTHER_STATION, [(-1, b"one")])

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles
-from bssci.wire.messages import Status, StatusRsp
+from bssci.wire.messages import Ping, Status, StatusRsp
 from tests.support.center import Line
 from tests.support.html import Document
 from tests.support.web import WebHouse
@@ -120,8 +120,19 @@ def test_a_new_try_of_a_station_that_went_does_not_show_why_it_went(web: WebHous
 
 def test_a_certificate_that_has_ended_is_called_so(web: WebHouse, line: Line) -> None:
     line.connect()
+    line.say(Ping(opId=1))
     line.lose()
     web.advance(86400.0 * 365 * 20)
     assert listed(web)["certificate"]["days_left"] < 0
     for text in shown(web):
         assert "expired" in text and "\N{MINUS SIGN}" not in text
+
+
+def test_a_station_is_forgotten_by_an_administrator(web: WebHouse, line: Line) -> None:
+    line.connect()
+    path = f"/api/base_stations/{STATION}"
+    assert web.browser("operator").delete(path).status == 403
+    assert web.browser("admin").delete(path).json() == {"success": True}
+    assert web.browser("viewer").get("/api/base_stations").json()["base_stations"] == []
+    assert ("admin", "station.forget", STATION) in web.audit()
+    assert web.browser("admin").delete(path).status == 404

@@ -58,6 +58,10 @@ LIVE = (
 """settings that the service center itself puts into force while it runs"""
 
 
+RECOVERED = 2000
+"""sensors that are looked up at once, at the start"""
+
+
 class ServiceCenter:
     """What the web admin and the service's start and stop call; sinks have an :class:`Access` to it.
 
@@ -141,6 +145,7 @@ class ServiceCenter:
             observer=_AttachObserver(self.silence, self.downlinks, self.unknown, self.deduplication),
         )
         self.variable_mac = VariableMac(clock, now)
+        self._served: set[EUI] = set()
         self.registry = self._make_registry(clock, settings, loaded)
         self.commands = Commands(
             audit=self.audit,
@@ -183,7 +188,7 @@ class ServiceCenter:
             Pings(),
             Uplinks(self.now),
             Statuses(self.now),
-            Propagations(self.now, self.downlinks.registered),
+            Propagations(self.now, self.downlinks.registered, self.stations.told),
             OverTheAirMessages(self.over_the_air),
             DownlinkMessages(self.downlinks.reports, self._queries),
             self.variable_mac,
@@ -198,12 +203,17 @@ class ServiceCenter:
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
+            served=self._served,
         )
         return Registry(self.stations, services, loaded, self.eui, settings.status_interval)
 
     async def recover(self) -> None:
         """Learn the last of an earlier run, before :meth:`start`."""
         await self.paths.recover()
+        euis = [sensor.eui for sensor in self.sensors]
+        for first in range(0, len(euis), RECOVERED):
+            states = await self.journal.sessions.registration_states(euis[first : first + RECOVERED])
+            self._served.update(eui for eui, at in states.items() if "attached" in at.values())
 
     def start(self) -> None:
         """Take up what an earlier run left, then run."""
@@ -249,7 +259,7 @@ class ServiceCenter:
 
         Returns what ends that.
         """
-        return self.stations.watch(watcher)
+        return self.stations.watch(watcher, also_told=True)
 
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
         """Registration, activity, signal and preferred path of a sensor, as JSON knows them.

@@ -127,6 +127,8 @@ class StationState(Event, frozen=True, kw_only=True, tag="station-state"):
     base_station_eui: EUI
     state: Literal["online", "offline"]
     resumed: bool = False
+    attached: int | None = None
+    """sensors that it serves, said once it was told of all in this session; None: not known yet"""
     reason: str = ""
     """why it went: for people, not for programs"""
     vendor: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from twisted.logger import Logger
 
@@ -19,7 +19,7 @@ class Stations:
 
     def __init__(self) -> None:
         self._by_eui: dict[EUI, Station] = {}
-        self._watchers: list[Watcher] = []
+        self._watchers: list[tuple[Watcher, bool]] = []
 
     def __iter__(self) -> Iterator[Station]:
         return iter(self._by_eui.values())
@@ -39,10 +39,14 @@ class Stations:
         """The stations that operations run with."""
         return [station for station in self._by_eui.values() if station.connection is Connection.ONLINE]
 
-    def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Call ``watcher`` whenever a station comes or goes; returns what ends that."""
-        self._watchers.append(watcher)
-        return lambda: self._watchers.remove(watcher)
+    def watch(self, watcher: Watcher, *, also_told: bool = False) -> Callable[[], None]:
+        """Call ``watcher`` whenever a station comes or goes; returns what ends that.
+
+        :param also_told: and when one that came was told of all sensors.
+        """
+        entry = (watcher, also_told)
+        self._watchers.append(entry)
+        return lambda: self._watchers.remove(entry)
 
     def add(self, station: Station) -> None:
         """Know a station from now on."""
@@ -52,9 +56,16 @@ class Stations:
         """Know a station no longer."""
         self._by_eui.pop(eui, None)
 
+    def told(self, state: StationState) -> None:
+        """Tell those who want to know that a station was told of all sensors."""
+        self._tell([watcher for watcher, also_told in self._watchers if also_told], state)
+
     def announce(self, state: StationState) -> None:
         """Tell everybody who watches that a station came or went."""
-        for watcher in list(self._watchers):
+        self._tell([watcher for watcher, _ in self._watchers], state)
+
+    def _tell(self, watchers: Iterable[Watcher], state: StationState) -> None:
+        for watcher in watchers:
             try:
                 watcher(state)
             except Exception:  # one watcher, of a sink perhaps, keeps no other from hearing

@@ -123,5 +123,5 @@ def _decided(decide: Callable[[], Accepted], station: Station, message: Att | De
     if accepted.event is not None:
         batch.events.append(accepted.event)
     batch.registrations.append(accepted.registration)
-    station.propagation.knows(accepted.registration.end_point_eui)
+    station.propagation.knows(accepted.registration.end_point_eui, accepted.registration.state)
     return accepted

@@ -60,6 +60,7 @@ class Propagation:
     """What one station must still be told of sensors.
 
     :param issue: sends operations to the station.
+    :param served: sensors that some station serves, or did when it was last here; shared by all.
     """
 
     def __init__(
@@ -68,15 +69,21 @@ class Propagation:
         station: EUI,
         wanted: Wanted,
         issue: Callable[[Sequence[Propagated]], None],
+        served: set[EUI],
     ) -> None:
         self._clock = clock
         self._station = station
         self._wanted = wanted
         self._issue = issue
+        self._served = served
         self._version = ""
         self.running = False
         """whether the station is connected and up to be told"""
+        self.served: set[EUI] = set()
+        """sensors that the station has agreed to serve"""
+        self._reported = False
         self._pending: dict[EUI, Action] = {}
+        self._asked_for: set[EUI] = set()
         self._in_flight: set[EUI] = set()
         self._busy: dict[EUI, int] = {}
         self._waiting: dict[EUI, list[Answers]] = {}
@@ -103,13 +110,23 @@ class Propagation:
         wanted = dict(self._wanted.fingerprints())
         self._pending = {eui: "attach" for eui, it in wanted.items() if told.get(eui) != it}
         self._pending.update({eui: "detach" for eui, it in told.items() if it and eui not in wanted})
+        self.served = {each.end_point_eui for each in known if each.state == "attached"}
+        self._reported = False
         self.running = True
         self.fill()
+
+    def report(self) -> int | None:
+        """How many sensors the station serves, when it was told of all; once in a connection."""
+        if self._reported or not self.running or self.outstanding:
+            return None
+        self._reported = True
+        return len(self.served)
 
     def pause(self) -> None:
         """The connection is gone; :meth:`start` goes on."""
         self.running = False
         self._pending = {}
+        self._asked_for.clear()
         waiting, self._waiting = self._waiting, {}
         for eui, all_answers in waiting.items():
             for answers in all_answers:
@@ -125,12 +142,21 @@ class Propagation:
         for eui in euis:
             self._pending.pop(eui, None)
             self._pending[eui] = action
+            self._asked_for.add(eui)
             if answers is not None:
                 self._waiting.setdefault(eui, []).append(answers)
         self.fill()
 
-    def knows(self, eui: EUI) -> None:
-        """A sensor attached or detached itself through this station, which need not be told."""
+    def knows(self, eui: EUI, state: str) -> None:
+        """A sensor attached or detached itself through this station, which need not be told.
+
+        :param state: of its registration.
+        """
+        for served in (self.served, self._served):
+            if state == "attached":
+                served.add(eui)
+            else:
+                served.discard(eui)
         if self._pending.pop(eui, None) is not None and eui not in self._in_flight:
             self._tell(eui, DONE)
 
@@ -156,12 +182,23 @@ class Propagation:
             return DetPrp(opId=0, epEui=eui_to_int(eui))
         return attach_request(sensor, self._wanted.last_counter(eui), self._version)
 
-    def answered(self, request: Propagated, at: float) -> tuple[Registration, SensorStatus]:
+    def answered(self, request: Propagated, at: float) -> tuple[Registration, SensorStatus | None]:
         """The station did as it was told: what to keep, and what to report.
+
+        What a station that connects anew is told is no news, unless no other one serves the sensor.
 
         :param at: Unix seconds.
         """
         eui = self._finished(request)
+        is_news = eui in self._asked_for
+        self._asked_for.discard(eui)
+        if isinstance(request, DetPrp):
+            self.served.discard(eui)
+            self._served.discard(eui)
+        else:
+            self.served.add(eui)
+            is_news = is_news or eui not in self._served
+            self._served.add(eui)
         told, wanted = request_fingerprint(request), self._wanted.wanted(eui)
         if told != (fingerprint_of(wanted) if wanted is not None else b""):
             self._pending.setdefault(eui, "attach")  # the sensor changed while the station was being told
@@ -171,12 +208,14 @@ class Propagation:
         state: Literal["attached", "detached"] = "detached" if isinstance(request, DetPrp) else "attached"
         return (
             Registration(end_point_eui=eui, fingerprint=told, state=state, at=at),
-            SensorStatus(at=at, action=state, end_point_eui=eui, base_station_eui=self._station),
+            SensorStatus(at=at, action=state, end_point_eui=eui, base_station_eui=self._station)
+            if is_news
+            else None,
         )
 
     def refused_by_station(
         self, request: Propagated, code: int, message: str, at: float
-    ) -> tuple[Registration, SensorStatus] | None:
+    ) -> tuple[Registration, SensorStatus | None] | None:
         """The station refused; None if it is only busy and will be asked again."""
         detach = isinstance(request, DetPrp)
         if detach and code == ErrorCode.ENOENT:
@@ -187,6 +226,7 @@ class Propagation:
             self._again_later(eui, request)
             return None
         self._busy.pop(eui, None)
+        self._asked_for.discard(eui)
         self._tell(eui, Outcome("failed", code, message))
         return (
             Registration(

@@ -164,7 +164,12 @@ class Registry:
         self, station: Station, state: Literal["online", "offline"], resumed: bool = False, reason: str = ""
     ) -> None:
         station.state = msgspec.structs.replace(
-            station.state, at=self._services.now(), state=state, resumed=resumed, reason=reason
+            station.state,
+            at=self._services.now(),
+            state=state,
+            resumed=resumed,
+            reason=reason,
+            attached=station.propagation.report(),
         )
         self._services.journal.events.append([station.state]).addErrback(self._log_failure)
         self._stations.announce(station.state)

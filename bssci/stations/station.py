@@ -146,6 +146,8 @@ class Services:
     handlers: Mapping[type[Request], Handler]
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
+    served: set[EUI] = field(default_factory=set)
+    """sensors that some station serves, or did when it was last here"""
 
 
 class Station:
@@ -169,7 +171,7 @@ class Station:
         self.worked = False
         """whether it ever sent more than ``con``"""
         self._services = services
-        self.propagation = Propagation(services.clock, eui, services.wanted, self.issue)
+        self.propagation = Propagation(services.clock, eui, services.wanted, self.issue, services.served)
 
     @property
     def is_online(self) -> bool:

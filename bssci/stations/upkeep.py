@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from twisted.logger import Logger
 
-from bssci.model import EUI, StationStatus
+from bssci.model import EUI, StationState, StationStatus
 from bssci.stations.propagation import Propagated
 from bssci.stations.station import Batch, Station
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
@@ -61,11 +62,16 @@ class Propagations:
     """§5.8, §5.9: the answers; :class:`bssci.stations.propagation.Propagation` asks."""
 
     def __init__(
-        self, now: Callable[[], float], registered: Callable[[EUI], None] = lambda eui: None
+        self,
+        now: Callable[[], float],
+        registered: Callable[[EUI], None] = lambda eui: None,
+        told: Callable[[StationState], None] = lambda state: None,
     ) -> None:
-        """``registered`` hears of every sensor that a station has answered about."""
+        """``registered`` hears of every sensor that a station has answered about, ``told`` of a station that
+        was told of all."""
         self._now = now
         self._registered = registered
+        self._told = told
 
     def finish_attPrp(self, station: Station, request: Propagated, answer: Message, batch: Batch) -> None:
         if isinstance(answer, Error):
@@ -77,7 +83,13 @@ class Propagations:
         if outcome is not None:
             registration, event = outcome
             batch.registrations.append(registration)
-            batch.events.append(event)
+            if event is not None:
+                batch.events.append(event)
             self._registered(registration.end_point_eui)
+            attached = station.propagation.report()
+            if attached is not None:
+                station.state = msgspec.structs.replace(station.state, attached=attached)
+                batch.events.append(station.state)
+                self._told(station.state)
 
     finish_detPrp = finish_attPrp

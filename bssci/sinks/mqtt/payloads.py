@@ -63,7 +63,7 @@ def station_status(event: StationStatus) -> tuple[str, dict[str, Any]]:
 
 def station_state(base_topic: str, event: StationState) -> Message:
     """``bs/{EUI}/state``, retained"""
-    payload = {
+    payload: dict[str, Any] = {
         "state": event.state,
         "since": event.at,
         "resumed": event.resumed,
@@ -72,6 +72,8 @@ def station_state(base_topic: str, event: StationState) -> Message:
         "name": event.name,
         "swVersion": event.software_version,
     }
+    if event.attached is not None:
+        payload["attached"] = event.attached
     return Message(f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), retain=True)
 
 

@@ -111,7 +111,9 @@ _STATUS: tuple[tuple[str, str, Callable[[Any], str]], ...] = (
 
 def _station_state(event: Described) -> str:
     if event["state"] == "online":
-        return "Came online, " + ("session resumed" if event.get("resumed") else "new session")
+        attached = event.get("attached")
+        serves = f", {attached} {'sensor' if attached == 1 else 'sensors'} attached" if attached else ""
+        return f"Came online, {'session resumed' if event.get('resumed') else 'new session'}{serves}"
     reason = event.get("reason")
     return f"Went offline: {reason}" if reason else "Went offline"
 

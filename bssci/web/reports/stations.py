@@ -80,8 +80,9 @@ class StationViews:
             },
             "states": [
                 {"timestamp": each.at, "state": each.state, "reason": each.reason, "resumed": each.resumed}
-                for each in recent
-                if isinstance(each, StationState)
+                for each in {
+                    (each.at, each.state): each for each in recent if isinstance(each, StationState)
+                }.values()
             ],
         }
 

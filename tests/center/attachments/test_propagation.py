@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 
 from bssci.journal import StorageError
-from bssci.model import SensorStatus
+from bssci.model import SensorStatus, StationState
 from bssci.wire.messages import (
     AttPrp,
     AttPrp11,
@@ -193,3 +193,54 @@ def test_a_command_given_while_the_station_is_asked_the_same_is_answered_with_th
     assert line.take(AttPrp) == []
     [outcomes] = result_of(attaching).values()
     assert [outcome.state for outcome in outcomes.values()] == ["done"]
+
+
+# histories are not flooded
+
+
+def _attached_at(house: House, line: Line) -> int:
+    return sum(event.base_station_eui == f"{line.eui:016X}" for event in statuses(house))
+
+
+def test_what_a_station_that_connects_anew_is_told_is_no_news_but_how_many_it_serves_is(make_house) -> None:
+    house = make_house(sensors=3)
+    first, second = Line(house), Line(house, STATION + 1)
+    heard: list[tuple[str, int | None]] = []
+    house.center.watch_stations(lambda state: heard.append((state.base_station_eui, state.attached)))
+    first.connect()
+    first.answer_everything()
+    second.connect()
+    second.answer_everything()
+    assert (_attached_at(house, first), _attached_at(house, second)) == (3, 0)
+    here, there = f"{STATION:016X}", f"{STATION + 1:016X}"
+    assert heard == [(here, None), (here, 3), (there, None), (there, 3)]
+    online = [event for _, event in house.events if isinstance(event, StationState)]
+    assert [event.attached for event in online] == [None, 3, None, 3]
+    first.lose()
+    again = Line(house)
+    assert again.connect().snResume and heard[-1] == (here, 3)
+
+
+def test_that_is_so_after_a_restart_too(make_house) -> None:
+    house = make_house(sensors=2)
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    house.crash()
+    again = Line(house)
+    again.connect(connect(bsEui=STATION, snBsUuid=[7] * 16))
+    assert len(again.answer_everything()) == 2
+    assert _attached_at(house, line) == 2
+
+
+def test_a_command_is_told_for_each_station(make_house) -> None:
+    house = make_house(sensors=1)
+    lines = [Line(house), Line(house, STATION + 1)]
+    for line in lines:
+        line.connect()
+        line.answer_everything()
+    ensureDeferred(house.commands.attach([sensor_eui(1)], TESTER))
+    house.settle()
+    for line in lines:
+        assert len(line.answer_everything()) == 1
+    assert [_attached_at(house, line) for line in lines] == [2, 1]

@@ -31,7 +31,10 @@ from bssci.settings.table import changeable
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
+from bssci.system.clock import Clock, in_slices
 
+SLICE = 2000
+"""sensors that one turn of the reactor deals with"""
 MAX_NAMED = 20
 """sensors that an entry of the audit log names"""
 BROKER = frozenset({"MQTT_BROKER", "MQTT_PORT", "MQTT_TLS", "MQTT_CA_FILE"})
@@ -51,6 +54,7 @@ class Commands:
     def __init__(
         self,
         *,
+        clock: Clock,
         audit: Audit,
         turns: Turns,
         sensors: Sensors,
@@ -64,6 +68,7 @@ class Commands:
         configuration: Configuration,
         now: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._audit = audit
         self._turns = turns
         self._sensors = sensors
@@ -90,7 +95,7 @@ class Commands:
     async def _attach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
         self.check_known(euis)
         async with self._recorded(by, "sensor.attach", *_named(euis)):
-            self._silence.attached(euis, self._now())
+            await self._begin_silences(euis)
             return await self._attachments.attach(euis, at=self._now())
 
     async def detach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
@@ -321,9 +326,14 @@ class Commands:
     def _recording(self, changes: Changes, attach: Collection[EUI] = ()) -> AbstractAsyncContextManager[None]:
         return self._attachments.recording(changes, attach=attach, at=self._now())
 
+    async def _begin_silences(self, euis: Sequence[EUI]) -> None:
+        """Have the silence of sensors begin anew, as they are attached."""
+        async for few in in_slices(self._clock, euis, SLICE):
+            self._silence.attached(few, self._now())
+
     async def _propagate(self, changes: Changes) -> Outcomes:
         """:raises CommandError: ``unavailable``: the stations are told, that is all."""
-        self._silence.attached(changes.attach, self._now())
+        await self._begin_silences(changes.attach)
         self._downlinks.reconfigured([*changes.attach, *changes.detach])
         self._paths.forget(changes.detach)
         try:

@@ -148,6 +148,7 @@ class ServiceCenter:
         self._served: set[EUI] = set()
         self.registry = self._make_registry(clock, settings, loaded)
         self.commands = Commands(
+            clock=clock,
             audit=self.audit,
             turns=turns,
             sensors=self.sensors,

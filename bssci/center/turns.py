@@ -9,6 +9,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from bssci.model import EUI
 
+MANY = 1000
+"""sensors of one command, beyond which it has no lock for each of them"""
+
 T = TypeVar("T")
 
 
@@ -17,11 +20,21 @@ class Turns:
 
     def __init__(self) -> None:
         self._locks: dict[EUI, DeferredLock] = {}
+        self._many = DeferredLock()
+        """held by a command for very many sensors, which has no lock for each"""
 
     async def run(self, euis: Collection[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]) -> T:
         """Run ``command`` when it is the turn of all these sensors."""
+        if len(euis) > MANY:
+            return await self._run_many(euis, command)
+        waits_for_many = self._many.locked
+        if waits_for_many:
+            await self._many.acquire()
         locks = {eui: self._locks.setdefault(eui, DeferredLock()) for eui in euis}
-        for turn in [lock.acquire() for lock in locks.values()]:
+        turns = [lock.acquire() for lock in locks.values()]
+        if waits_for_many:
+            self._many.release()
+        for turn in turns:
             await turn
         try:
             return await command()
@@ -30,3 +43,15 @@ class Turns:
                 lock.release()
                 if not lock.locked:
                     self._locks.pop(eui, None)
+
+    async def _run_many(
+        self, euis: Collection[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]
+    ) -> T:
+        """Wait for those that are before us; who comes after us waits until we are through."""
+        await self._many.acquire()
+        try:
+            for lock in [lock for eui in euis if (lock := self._locks.get(eui)) is not None]:
+                await lock.run(lambda: None)
+            return await command()
+        finally:
+            self._many.release()

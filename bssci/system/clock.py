@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+Item = TypeVar("Item")
 
 _log = Logger()
 
@@ -52,6 +55,16 @@ class Ticker:
             self._body()
         except Exception:
             _log.failure("timer body failed {body}", body=self._body)
+
+
+async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIterator[Sequence[Item]]:
+    """The items, ``size`` at a time, with a turn of the reactor between two slices for everybody else."""
+    for first in range(0, len(items), size):
+        if first:
+            turn: Deferred[None] = Deferred()
+            clock.callLater(0, turn.callback, None)
+            await turn
+        yield items[first : first + size]
 
 
 def use_monotonic_time(reactor: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred
 
-from bssci.center.turns import Turns
+from bssci.center.turns import MANY, Turns
 from bssci.model import EUI
 from tests.support.center import result_of
 
@@ -66,3 +66,19 @@ def test_a_command_that_fails_ends_its_turn() -> None:
     assert work.begun == ["failing", "next"]
     work.ends["next"].callback("")
     assert not work.turns._locks
+
+
+def test_a_command_for_very_many_waits_for_those_before_it_and_goes_before_those_after_it() -> None:
+    work = Work()
+    many = [EUI(f"{number:016X}") for number in range(MANY + 1)]
+    for name, euis in (("one", many[:1]), ("other", [A]), ("all", many), ("late", many[:1]), ("last", [A])):
+        work.ask(name, *euis)
+    assert work.begun == ["one", "other"]
+    work.ends["one"].callback("")
+    assert work.begun == ["one", "other", "all"]
+    work.ends["other"].callback("")
+    work.ends["all"].callback("")
+    assert work.begun[:3] == ["one", "other", "all"] and set(work.begun[3:]) == {"late", "last"}
+    for name in ("late", "last"):
+        work.ends[name].callback("")
+    assert not work.turns._locks and not work.turns._many.locked

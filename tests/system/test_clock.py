@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
-from bssci.system.clock import Ticker, use_monotonic_time
+from bssci.system.clock import Ticker, in_slices, use_monotonic_time
 
 
 def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:
@@ -58,3 +59,16 @@ def test_the_reactor_keeps_monotonic_time_unless_it_has_timers() -> None:
     use_monotonic_time(busy)
     assert idle.seconds is time.monotonic
     assert busy.seconds() == 0.0
+
+
+def test_slices_leave_a_turn_to_others_between_them() -> None:
+    clock, seen = Clock(), []
+
+    async def go() -> None:
+        async for few in in_slices(clock, range(5), 2):
+            seen.append(list(few))
+
+    done = ensureDeferred(go())
+    assert seen == [[0, 1]] and len(clock.getDelayedCalls()) == 1
+    clock.advance(0)
+    assert seen == [[0, 1], [2, 3], [4]] and done.called

@@ -19,7 +19,7 @@ class Answers:
 
     def __init__(self, clock: Clock, time: float) -> None:
         self._outcomes: Outcomes = {}
-        self._missing = 0
+        self._missing = 1  # until all are asked
         self._done: Deferred[Outcomes] = Deferred()
         self._clock = clock
         self._timer: Timer | None = clock.callLater(time, self._finish)
@@ -43,7 +43,8 @@ class Answers:
             self._finish()
 
     def all(self) -> Deferred[Outcomes]:
-        """Fires when there is nothing to wait for any more."""
+        """Fires when there is nothing to wait for any more; to be called when all were asked."""
+        self._missing -= 1
         if not self._missing:
             self._finish()
         return self._done

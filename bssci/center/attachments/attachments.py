@@ -24,8 +24,11 @@ from bssci.model import EUI, Sensor
 from bssci.model.commands import Outcomes
 from bssci.model.sensor import fingerprint_of
 from bssci.stations.directory import Stations
-from bssci.system.clock import Clock
+from bssci.stations.propagation import Action
+from bssci.system.clock import Clock, in_slices
 
+SLICE = 2000
+"""sensors that one station is told of in one turn of the reactor"""
 ANSWER_TIME = 30.0
 """s that a command waits for the stations' answers"""
 
@@ -258,13 +261,15 @@ class Attachments:
         if not euis:
             return {}
         answers = Answers(self._clock, ANSWER_TIME)
-        for station in self._stations:
-            if station.propagation.running:
-                answers.expect(station.eui, euis)
-                station.propagation.change(attach, "attach", answers)
-                station.propagation.change(detach, "detach", answers)
-            else:
-                answers.away(station.eui, euis)
+        orders: list[tuple[Action, list[EUI]]] = [("attach", list(attach)), ("detach", list(detach))]
+        for station in list(self._stations):
+            for action, told in orders:
+                async for few in in_slices(self._clock, told, SLICE):
+                    if station.propagation.running:
+                        answers.expect(station.eui, few)
+                        station.propagation.change(few, action, answers)
+                    else:
+                        answers.away(station.eui, few)
         outcomes = await answers.all()
         await self._journal.settled()  # what the stations answered is on disk then
         return outcomes

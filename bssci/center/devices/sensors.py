@@ -42,6 +42,10 @@ class _Entry(NamedTuple):
     fingerprint: bytes
 
 
+_Entries = dict[EUI, _Entry]
+"""never changed, only replaced: threads read it"""
+
+
 class Sensors:
     """Every sensor of endpoints.json by its EUI.
 
@@ -86,45 +90,48 @@ class Sensors:
         :class:`~bssci.center.devices.endpoints.EndpointsChangedError` if somebody else changed it since it
         was read or written here; nothing changed then.
         """
-        entries = {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}
-        return self._lock.run(lambda: ensureDeferred(self._write(lambda: self._by_eui | entries, around)))
+
+        def make(before: _Entries) -> _Entries:
+            return before | {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}
+
+        return self._lock.run(lambda: ensureDeferred(self._write(make, around)))
 
     def remove(self, euis: Collection[EUI], around: Around) -> Deferred[Changes]:
         """Take sensors out; of the file, too, when the Deferred fires. See :meth:`put`."""
         gone = set(euis)
-        return self._lock.run(
-            lambda: ensureDeferred(
-                self._write(lambda: {eui: it for eui, it in self._by_eui.items() if eui not in gone}, around)
-            )
-        )
+
+        def make(before: _Entries) -> _Entries:
+            return {eui: entry for eui, entry in before.items() if eui not in gone}
+
+        return self._lock.run(lambda: ensureDeferred(self._write(make, around)))
 
     async def _reload(self, around: Around) -> Changes:
         after, version = await self._run_in_thread(_read, self.path)
-        changes = self._changes(after)
+        changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
         async with around(changes):
             self._by_eui, self._version = after, version
         return changes
 
-    async def _write(self, make: Callable[[], dict[EUI, _Entry]], around: Around) -> Changes:
-        after = make()
-        changes = self._changes(after)
+    async def _write(self, make: Callable[[_Entries], _Entries], around: Around) -> Changes:
+        after = await self._run_in_thread(make, self._by_eui)
+        changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
         sensors = [entry.sensor for entry in after.values()]
         async with around(changes):
             self._version = await self._run_in_thread(endpoints.write, self.path, sensors, self._version)
             self._by_eui = after
         return changes
 
-    def _changes(self, after: dict[EUI, _Entry]) -> Changes:
-        before = self._by_eui
-        return Changes(
-            attach=[eui for eui, entry in after.items() if _differs(before.get(eui), entry)],
-            detach=[eui for eui in before if eui not in after],
-            rekeyed=frozenset(
-                eui
-                for eui, entry in after.items()
-                if eui not in before or before[eui].sensor.network_key != entry.sensor.network_key
-            ),
-        )
+
+def _changes(before: _Entries, after: _Entries) -> Changes:
+    return Changes(
+        attach=[eui for eui, entry in after.items() if _differs(before.get(eui), entry)],
+        detach=[eui for eui in before if eui not in after],
+        rekeyed=frozenset(
+            eui
+            for eui, entry in after.items()
+            if eui not in before or before[eui].sensor.network_key != entry.sensor.network_key
+        ),
+    )
 
 
 def _differs(before: _Entry | None, after: _Entry) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
@@ -120,9 +121,13 @@ def test_an_attachment_with_the_old_key_while_that_is_replaced_is_void(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turn: Deferred[None] = Deferred()
-    monkeypatch.setattr(
-        house.center.sensors, "_run_in_thread", lambda call, *args: turn.addCallback(lambda _: call(*args))
-    )
+
+    def run_in_thread(call: Callable[..., Any], *args: Any) -> Deferred[Any]:
+        done: Deferred[Any] = Deferred()
+        turn.addCallback(lambda _: done.callback(call(*args)))
+        return done
+
+    monkeypatch.setattr(house.center.sensors, "_run_in_thread", run_in_thread)
     attach_over_the_air(house)
     house.settle()
     changing = ensureDeferred(house.commands.configure(parse_sensor(sensor_entry(1, nwKey="F" * 32)), TESTER))

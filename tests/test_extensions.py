@@ -141,7 +141,7 @@ class DecoderFactory:
 
 def test_the_built_in_decoders_are_found() -> None:
     decoders, problems = discovery.build_decoders(SETTINGS, {})
-    assert {"cayenne", "ruuvi", "bthome"} <= {decoder.name for decoder in decoders}
+    assert {"cayenne", "ruuvi", "bthome", "mbus"} <= {decoder.name for decoder in decoders}
     assert problems == []
 
 

@@ -12,13 +12,11 @@ from typing import Any
 from bssci.center.decoding.folder import FILE_MODE, read_folder
 from bssci.decoders.examples import parse_hex
 from bssci.decoders.interfaces import Payload
-from bssci.decoders.library import JSON_KIND, Library, check_file, examples_of
+from bssci.decoders.library import KINDS, Library, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
 from bssci.extensions import build_decoders
 from bssci.settings import table as settings
 from bssci.system.files import write_atomically
-
-KINDS = JSON_KIND
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

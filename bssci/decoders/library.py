@@ -15,6 +15,7 @@ from bssci.decoders.blueprints import compile_blueprint, is_blueprint
 from bssci.decoders.commented_json import DefinitionError, parse
 from bssci.decoders.datapoints import compile_datapoints, is_datapoints
 from bssci.decoders.examples import ExampleResult, run_example
+from bssci.decoders.scripts import compile_script
 
 MAX_FILES = 1000
 MAX_NAME = 64
@@ -66,13 +67,13 @@ def json_decoder(name: str, text: str) -> Any:
     raise document.error("is neither a mioty blueprint (no uplink) nor a model (no dataPoints)")
 
 
-JSON_KIND: Mapping[str, Kind] = {".json": json_decoder}
+KINDS: Mapping[str, Kind] = {".json": json_decoder, ".js": compile_script}
 """by the ending of a file's name"""
 
 
 def build_library(
     texts: Mapping[str, str],
-    kinds: Mapping[str, Kind] = JSON_KIND,
+    kinds: Mapping[str, Kind] = KINDS,
     taken: Collection[str] = (),
     before: Library | None = None,
 ) -> Library:
@@ -107,9 +108,7 @@ def build_library(
     return Library(decoders, files, (*wrong.values(), *problems), dict(texts), wrong)
 
 
-def check_file(
-    file: str, text: str, kinds: Mapping[str, Kind] = JSON_KIND
-) -> tuple[Any, list[ExampleResult]]:
+def check_file(file: str, text: str, kinds: Mapping[str, Kind] = KINDS) -> tuple[Any, list[ExampleResult]]:
     """A file's decoder and what becomes of its examples.
 
     :raises ValueError: it is wrong; DefinitionError if there is a line.

@@ -6,7 +6,7 @@ import pytest
 
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.interfaces import Payload
-from bssci.decoders.library import JSON_KIND, Library, build_library, check_file, examples_of
+from bssci.decoders.library import KINDS, Library, build_library, check_file, examples_of
 
 TYPE_EUI = "70B3D59CD0000095"
 GOOD = json.dumps(
@@ -60,8 +60,7 @@ def test_of_two_decoders_for_one_type_of_sensor_the_first_is_used_and_both_are_t
 
 
 def test_two_files_of_one_name() -> None:
-    kinds = {**JSON_KIND, ".js": JSON_KIND[".json"]}
-    library = build_library({"a.json": POINTS, "a.js": POINTS}, kinds)
+    library = build_library({"a.json": POINTS, "a.js": POINTS}, {**KINDS, ".js": KINDS[".json"]})
     assert library.files == {"a.js": "a"}
     assert told(library) == ["a.json: another file makes a decoder 'a' already"]
 
@@ -90,16 +89,24 @@ def test_a_decoder_of_before_is_that_of_its_file_only() -> None:
         raise ValueError("no")
 
     first = build_library({"a.json": GOOD})
-    second = build_library({"a.js": GOOD}, {**JSON_KIND, ".js": refuse}, before=first)
+    second = build_library({"a.js": GOOD}, {**KINDS, ".js": refuse}, before=first)
     assert second.decoders == {}
     assert told(second) == ["a.js: no"]
+
+
+def test_a_script_is_a_decoder_too() -> None:
+    library = build_library(
+        {"a.js": "function decodeUplink(input) { return {data: {}}; }", "b.js": "function ("}
+    )
+    assert sorted(library.decoders) == ["a"]
+    assert [problem.file for problem in library.problems] == ["b.js"]
 
 
 def test_a_fault_of_a_compiler_costs_the_file_only() -> None:
     def broken(name: str, text: str) -> object:
         raise RuntimeError("oh\nno")
 
-    library = build_library({"a.js": "x", "b.json": POINTS}, {**JSON_KIND, ".js": broken})
+    library = build_library({"a.js": "x", "b.json": POINTS}, {**KINDS, ".js": broken})
     assert sorted(library.decoders) == ["b"]
     assert told(library) == ["a.js: cannot be compiled: RuntimeError: oh no"]
 
@@ -134,7 +141,11 @@ def test_a_decoder_that_raises_fails_its_example_only() -> None:
 
 @pytest.mark.parametrize(
     ("file", "text", "part"),
-    [("a.txt", GOOD, "ends in .json"), ("..json", GOOD, "the name may have"), ("a.json", "{", "line 1")],
+    [
+        ("a.txt", GOOD, "ends in .js or .json"),
+        ("..json", GOOD, "the name may have"),
+        ("a.json", "{", "line 1"),
+    ],
 )
 def test_a_file_that_cannot_be_one(file: str, text: str, part: str) -> None:
     with pytest.raises(ValueError, match=part):

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 
 from bssci.center.decoding.folder import INTERVAL, DecoderFolder
 from bssci.decoders.commented_json import DefinitionError
-from bssci.decoders.library import JSON_KIND, Library
+from bssci.decoders.library import KINDS, Library
 
 GOOD = json.dumps({"version": "1", "uplink": [{"payload": [{"name": "a", "size": 8, "type": "uint"}]}]})
 NEXT = GOOD.replace('"1"', '"2"')
@@ -28,7 +28,7 @@ class Watched:
     def __init__(self, path: Path) -> None:
         self.clock = Clock()
         self.told: list[Library] = []
-        self.folder = DecoderFolder(path, self.clock, at_once, JSON_KIND, self.told.append, {"cayenne"})
+        self.folder = DecoderFolder(path, self.clock, at_once, KINDS, self.told.append, {"cayenne"})
 
     def result(self, waiting: Deferred[Any]) -> Any:
         results: list[Any] = []
@@ -126,7 +126,7 @@ def test_a_file_is_written_and_used(watched: Watched) -> None:
     ("file", "text", "error", "reason"),
     [
         ("a.json", "{", DefinitionError, "line 1"),
-        ("a.txt", GOOD, ValueError, "ends in .json"),
+        ("a.txt", GOOD, ValueError, "ends in .js or .json"),
         ("../a.json", GOOD, ValueError, "the name may have"),
         ("cayenne.json", GOOD, ValueError, "built-in"),
     ],

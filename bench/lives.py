@@ -21,7 +21,7 @@ from twisted.internet import task
 from twisted.internet.defer import ensureDeferred
 
 from bench import processes
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.journal import Loaded, StoredDownlink, open_journal
 from bssci.model import EUI, Downlink, DownlinkRequest
 from bssci.settings.configuration import Configuration

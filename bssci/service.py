@@ -23,9 +23,9 @@ from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci import extensions as discovery
-from bssci.center import ServiceCenter
 from bssci.center.access import Access
 from bssci.center.devices.endpoints import EndpointsError
+from bssci.center.service_center import ServiceCenter
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
 from bssci.journal import Journal, JournalError, StorageError, open_journal

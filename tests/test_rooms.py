@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -208,3 +210,12 @@ def test_a_violation_is_seen() -> None:
 
 def test_a_circle_is_seen() -> None:
     assert circles({"a": ["b"], "b": ["c"], "c": ["b"], "d": ["d"]}) == [["b", "c"], ["d"]]
+
+
+@pytest.mark.parts
+@pytest.mark.parametrize("first", ["bssci.tap", "bssci.settings.configuration", "bssci.settings.trial"])
+def test_every_door_can_be_the_first_to_be_imported(first: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {first}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

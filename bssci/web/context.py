@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from bssci.center import ServiceCenter
 from bssci.center.audit import Audit
+from bssci.center.service_center import ServiceCenter
 from bssci.journal import Journal
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.http import Request
 
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.certificates.server import ServerTLS
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration

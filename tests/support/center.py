@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.model import AnyEvent, StationState, Uplink, eui_from_int
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration

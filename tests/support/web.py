@@ -19,7 +19,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from werkzeug.routing import Rule
 
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.certificates import bundles
 from bssci.model import AnyEvent
 from bssci.settings.configuration import Configuration

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bssci.center import CommandError
 from bssci.center.downlinks.request_json import reference
 from bssci.model import EUI, Sensor, SensorError, parse_sensor
+from bssci.model.commands import CommandError
 
 MAX_SIZE = 64 * 1024
 """bytes of a request"""

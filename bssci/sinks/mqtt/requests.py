@@ -20,12 +20,11 @@ from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center import CommandError
 from bssci.center.access import Access
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.center.turns import Turns
 from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, parse_eui
-from bssci.model.commands import Outcome, Outcomes, shortfall
+from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     MAX_SIZE,

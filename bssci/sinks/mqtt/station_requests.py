@@ -13,9 +13,9 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from bssci.center import CommandError
 from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
+from bssci.model.commands import CommandError
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
     failure_of,

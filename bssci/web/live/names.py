@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI
 
 NameOf = Callable[[EUI], str]

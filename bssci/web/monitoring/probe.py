@@ -8,7 +8,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.journal import Fact, StorageError
 from bssci.system.clock import Clock
 from bssci.web.outside import Outside

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center import ServiceCenter
+from bssci.center.service_center import ServiceCenter
 from bssci.system.clock import Clock, Ticker
 from bssci.web.monitoring.figures import Figures
 

@@ -38,7 +38,7 @@ bench: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m bench
 
 docs: $(VENV)/.installed-broker
-	$(BIN)/python -m bssci.settings.table > docs/settings.md
+	$(BIN)/python -m bssci.cli.settings_document > docs/settings.md
 
 # Some tests talk to the broker mosquitto, drive the browser chromium, run a server PostgreSQL or try the examples of
 # deploy/. What cannot be had is named here, and the tests that need it are skipped and named in the summary.

@@ -21,6 +21,7 @@ from twisted.internet import task
 from twisted.internet.defer import ensureDeferred
 
 from bench import processes
+from bssci import extensions
 from bssci.center.service_center import ServiceCenter
 from bssci.journal import Loaded, StoredDownlink, open_journal
 from bssci.model import EUI, Downlink, DownlinkRequest
@@ -114,7 +115,8 @@ def _look(directory: Path) -> float:
     calls: SimpleQueue[Callable[[], object]] = SimpleQueue()
     clock.callFromThread = lambda *call: calls.put(partial(*call))  # type: ignore[attr-defined]
     options = {"sensor-config-file": str(directory / "endpoints.json"), "state-dir": str(directory)}
-    configuration = Configuration(options, os.environ, directory / "none.env", lambda *_: None)
+    catalogue = extensions.discover().catalogue
+    configuration = Configuration(catalogue, options, os.environ, directory / "none.env", lambda *_: None)
     journal = open_journal(directory / "data", clock)  # type: ignore[arg-type]
     found: list[Loaded] = []
     journal.load().addCallback(found.append)

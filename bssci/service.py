@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +21,18 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci import __version__
-from bssci import extensions as discovery
+from bssci import __version__, extensions
 from bssci.center.access import Access
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
+from bssci.extensions import SINK, Installed
 from bssci.journal import Journal, JournalError, StorageError, open_journal
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
-from bssci.settings.table import Settings, SettingsError
+from bssci.settings.rows import SettingsError
+from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
@@ -73,15 +74,15 @@ class BssciService(Service):
 
     Threads begin only in :meth:`privilegedStartService`: before it, twistd may fork.
 
-    :param texts: the environment and ``.env``, for settings that sinks bring along.
+    :param installed: sinks that there are.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, configuration: Configuration, texts: Mapping[str, str]) -> None:
+    def __init__(self, reactor: Any, configuration: Configuration, installed: Installed) -> None:
         self.configuration = configuration
         self.settings = configuration.current
-        self._texts = texts
+        self._installed = installed
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
         self._pumps: list[Pump] = []
@@ -110,9 +111,7 @@ class BssciService(Service):
         _finish_replacement(settings.state_dir)
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
-        installed = discovery.discover()
-        factories = discovery.choose(installed, settings.sinks)
-        self.configuration.check_sinks = lambda changed: discovery.choose(installed, changed.sinks)
+        factories = self._installed.choose(settings.sinks)
         self.journal = open_journal(
             settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE
         )
@@ -130,9 +129,8 @@ class BssciService(Service):
             settings.station_identity,
         )
         for factory in factories:
-            sink = discovery.build(
-                factory, settings, self._texts, Access(self.center, Asker(factory.name, factory.name))
-            )
+            access = Access(self.center, Asker(factory.name, factory.name))
+            sink = extensions.build(SINK, factory, settings, access)
             cursor = loaded.cursors.get(factory.name)
             if cursor is None:
                 cursor = loaded.last_seq

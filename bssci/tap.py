@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from twisted.application.service import IService
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python import usage
 
-from bssci import __version__
-from bssci import extensions as discovery
-from bssci.settings import table as settings
+from bssci import __version__, extensions
+from bssci.center.devices import endpoints
+from bssci.extensions import Installed
+from bssci.journal import JournalError
+from bssci.journal.sqlite.database import check_file
 from bssci.settings.configuration import Configuration
+from bssci.settings.env_file import ENV_FILE
+from bssci.settings.rows import SettingsError
+from bssci.settings.table import Settings
 from bssci.system import logs
 
 _log = Logger()
@@ -23,6 +28,17 @@ _log = Logger()
 DAEMON_LOG = Path("twistd.log")
 TWISTD_LOGS = ("logger", "logfile", "syslog")
 """options of twistd that say where the log goes, and come before LOG_FILE"""
+
+
+def _discover() -> Installed:
+    try:
+        return extensions.discover()
+    except SettingsError as error:
+        raise SystemExit(f"bssci: {error}") from None
+
+
+INSTALLED = _discover()
+"""what there is; known early, because twistd wants the options as an attribute of a class"""
 
 
 class Options(usage.Options):
@@ -33,7 +49,7 @@ class Options(usage.Options):
         "The mioty service center. Settings come from the command line, then the environment,"
         " then .env in the working directory. `bssci init` makes what is needed; `bssci check` tests it."
     )
-    optParameters = [list(row) for row in settings.option_parameters()]
+    optParameters = [list(row) for row in INSTALLED.catalogue.option_parameters()]
 
     def opt_version(self) -> None:
         """Show the version and exit."""
@@ -41,10 +57,12 @@ class Options(usage.Options):
         raise SystemExit(0)
 
     def postOptions(self) -> None:
+        trials = (INSTALLED.refuse_unknown, try_kept_files)
         try:
-            others = discovery.own_setting_names()
-            self.configuration = Configuration(self, os.environ, settings.ENV_FILE, deferToThread, others)
-        except settings.SettingsError as error:
+            self.configuration = Configuration(
+                INSTALLED.catalogue, self, os.environ, ENV_FILE, deferToThread, trials
+            )
+        except SettingsError as error:
             raise SystemExit(f"bssci: {error}") from None
         if self.parent is not None and not any(self.parent.get(name) for name in TWISTD_LOGS):
             log_observer.chosen = self.configuration.current
@@ -60,15 +78,30 @@ def makeService(options: Options) -> IService:
 
     for warning in options.configuration.warnings:
         _log.warn("{warning}", warning=warning)
-    from_file = dotenv_values(settings.ENV_FILE, interpolate=False)
-    texts = {name: value or "" for name, value in from_file.items()} | dict(os.environ)
-    return BssciService(reactor, options.configuration, texts)
+    return BssciService(reactor, options.configuration, INSTALLED)
+
+
+def try_kept_files(settings: Settings, changed: Collection[str]) -> None:
+    """Read the sensors and the journal that changed settings point to. Blocks.
+
+    :raises SettingsError: the service could not work with them.
+    """
+    if "SENSOR_CONFIG_FILE" in changed:
+        try:
+            endpoints.read(settings.sensor_config_file)
+        except endpoints.EndpointsError as error:
+            raise SettingsError(f"SENSOR_CONFIG_FILE: {error}") from error
+    if "STATE_DIR" in changed:
+        try:
+            check_file(settings.state_dir)
+        except JournalError as error:
+            raise SettingsError(f"STATE_DIR: {error}") from error
 
 
 class LogObserver:
     """Makes the observer that the settings ask for. twistd knows it by name only, hence :attr:`chosen`."""
 
-    chosen: settings.Settings
+    chosen: Settings
     daemon: bool
     """there is no standard output: without LOG_FILE the log goes where twistd's own would"""
 

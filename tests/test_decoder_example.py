@@ -16,10 +16,10 @@ PROGRAM = """
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.running import run
 from bssci.extensions import build_decoders
-from bssci.settings.table import load
+from bssci.cli.chosen import load
 from pathlib import Path
 
-decoders, problems = build_decoders(load({}, {}, Path("/dev/null"))[0], {})
+decoders, problems = build_decoders(load()[1].settings)
 assert problems == [], problems
 (tank,) = [decoder for decoder in decoders if decoder.name == "tank"]
 for data in ("A505DC50", "A5FFFF50", "00"):

@@ -13,12 +13,14 @@ from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
-from bssci import extensions as discovery
+from bssci import extensions
 from bssci.decoders.cayenne import CayenneDecoder
 from bssci.decoders.interfaces import IDecoderFactory
-from bssci.extensions import SinkError
-from bssci.settings.table import load
+from bssci.extensions import SINK, ExtensionError, Installed
+from bssci.settings.catalogue import Catalogue
+from bssci.settings.rows import SettingsError
 from bssci.sinks import ISink, ISinkFactory, SinkSetting
+from tests.support.settings import settings_of
 
 
 @implementer(ISink)
@@ -47,29 +49,28 @@ class Factory:
         return self.sink
 
 
-SETTINGS, _, _ = load({"mqtt-port": "2000"}, {}, Path(os.devnull))
 URL = SinkSetting("SAMPLE_URL", "http://localhost", "where")
 COUNT = SinkSetting("SAMPLE_COUNT", "3", "how many", parse=int)
 
 
-def found(monkeypatch: pytest.MonkeyPatch, *factories: Any) -> dict[str, Any]:
-    monkeypatch.setattr(discovery, "getPlugins", lambda interface, package: iter(factories))
-    return discovery.discover()
+def found(monkeypatch: pytest.MonkeyPatch, *factories: Any) -> Installed:
+    monkeypatch.setattr(extensions, "getPlugins", lambda interface, package: iter(factories))
+    return extensions.discover()
 
 
 def test_the_built_in_sinks_are_found() -> None:
-    assert {"mqtt", "log"} <= set(discovery.discover())
+    assert {"mqtt", "log"} <= set(extensions.discover().sinks)
 
 
 def test_sinks_are_chosen_by_name_in_order() -> None:
-    factories = {"a": 1, "b": 2, "c": 3}
-    assert discovery.choose(factories, ["c", "a"]) == [3, 1]
-    with pytest.raises(SinkError, match="no sink 'd' is installed; there are: a, b, c"):
-        discovery.choose(factories, ["a", "d"])
+    installed = Installed({"a": 1, "b": 2, "c": 3}, Catalogue())
+    assert installed.choose(["c", "a"]) == [3, 1]
+    with pytest.raises(ExtensionError, match="no sink 'd' is installed; there are: a, b, c"):
+        installed.choose(["a", "d"])
 
 
 def test_two_of_a_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SinkError, match="two sink plugins are named 'sample'"):
+    with pytest.raises(ExtensionError, match="two sink plugins are named 'sample'"):
         found(monkeypatch, Factory(), Factory())
 
 
@@ -78,49 +79,69 @@ def test_an_incomplete_factory_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     class Half:
         name = "half"
 
-    with pytest.raises(SinkError, match="incomplete"):
+    with pytest.raises(ExtensionError, match="incomplete"):
         found(monkeypatch, Half())
 
 
 def test_a_setting_that_is_there_already_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SinkError, match="MQTT_PORT"):
-        found(monkeypatch, Factory(SinkSetting("MQTT_PORT", "1", "mine")))
+    with pytest.raises(SettingsError, match="WEB_PORT"):
+        found(monkeypatch, Factory(SinkSetting("WEB_PORT", "1", "mine")))
 
 
-def test_own_settings_come_from_texts_or_defaults_and_others_from_the_service() -> None:
-    factory = Factory(URL, COUNT, "MQTT_PORT")
-    discovery.build(factory, SETTINGS, {"SAMPLE_COUNT": "5", "SAMPLE_URL": ""}, None)
-    assert factory.values == {"SAMPLE_URL": "http://localhost", "SAMPLE_COUNT": 5, "MQTT_PORT": 2000}
-    assert discovery.own_settings([factory]) == [URL, COUNT]
+def built(monkeypatch: pytest.MonkeyPatch, factory: Factory, **environ: str) -> None:
+    installed = found(monkeypatch, factory)
+    settings = installed.catalogue.load({}, {"SINKS": "sample", **environ}, Path(os.devnull)).settings
+    extensions.build(SINK, factory, settings, None)
+
+
+def test_its_own_settings_come_with_it_and_others_from_the_service(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    factory = Factory(URL, COUNT, "WEB_PORT")
+    built(monkeypatch, factory, SAMPLE_COUNT="5", SAMPLE_URL="", WEB_PORT="2000")
+    assert factory.values == {"SAMPLE_URL": "http://localhost", "SAMPLE_COUNT": 5, "WEB_PORT": 2000}
 
 
 @pytest.mark.parametrize(
-    ("factory", "texts", "said"),
+    ("factory", "environ", "said"),
     [
-        (Factory(COUNT), {"SAMPLE_COUNT": "many"}, "sink sample: SAMPLE_COUNT: .*many"),
+        (Factory(COUNT), {"SAMPLE_COUNT": "many"}, "SAMPLE_COUNT='many' .environment.: .*many"),
         (Factory("NO_SETTING"), {}, "sink sample: NO_SETTING is no setting"),
         (Factory(sink=SimpleNamespace()), {}, "sink sample is incomplete"),
     ],
 )
-def test_what_is_wrong_is_one_line(factory: Factory, texts: dict[str, str], said: str) -> None:
-    with pytest.raises(SinkError, match=said) as refused:
-        discovery.build(factory, SETTINGS, texts, None)
+def test_what_is_wrong_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, factory: Factory, environ: dict[str, str], said: str
+) -> None:
+    with pytest.raises(SettingsError, match=said) as refused:
+        built(monkeypatch, factory, **environ)
     assert "\n" not in str(refused.value)
 
 
-def test_a_sink_that_breaks_is_named_and_its_traceback_logged(expected_errors: list[Failure]) -> None:
+def test_a_sink_that_breaks_is_named_and_its_traceback_logged(
+    monkeypatch: pytest.MonkeyPatch, expected_errors: list[Failure]
+) -> None:
     class Broken(Factory):
         def build(self, settings, center):
             raise RuntimeError("two\nlines")
 
     with pytest.raises(
-        SinkError, match=r"^sink sample failed: RuntimeError: two lines; the log says where$"
+        ExtensionError, match=r"^sink sample failed: RuntimeError: two lines; the log says where$"
     ) as refused:
-        discovery.build(Broken(), SETTINGS, {}, None)
+        built(monkeypatch, Broken())
     assert "\n" not in str(refused.value)
     [failure] = expected_errors
     assert failure.check(RuntimeError) and "raise RuntimeError" in failure.getTraceback()
     expected_errors.clear()
+
+
+def test_a_secret_of_a_sink_is_masked_and_may_come_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    factory = Factory(SinkSetting("SAMPLE_KEY", "", "key", secret=True))
+    (tmp_path / "key").write_text("s3cret\n")
+    built(monkeypatch, factory, SAMPLE_KEY_FILE=str(tmp_path / "key"))
+    assert factory.values == {"SAMPLE_KEY": "s3cret"}
 
 
 class DecoderFactory:
@@ -140,7 +161,7 @@ class DecoderFactory:
 
 
 def test_the_built_in_decoders_are_found() -> None:
-    decoders, problems = discovery.build_decoders(SETTINGS, {})
+    decoders, problems = extensions.build_decoders(settings_of())
     assert {"cayenne", "ruuvi", "bthome", "mbus"} <= {decoder.name for decoder in decoders}
     assert problems == []
 
@@ -158,8 +179,8 @@ def test_a_decoder_that_cannot_be_used_costs_itself_only(
     )
     for factory in factories:
         directlyProvides(factory, IDecoderFactory)
-    monkeypatch.setattr(discovery, "getPlugins", lambda interface, package: iter(factories))
-    decoders, problems = discovery.build_decoders(SETTINGS, {})
+    monkeypatch.setattr(extensions, "getPlugins", lambda interface, package: iter(factories))
+    decoders, problems = extensions.build_decoders(settings_of())
     assert [decoder.name for decoder in decoders] == ["cayenne"]
     assert [problem.split(":")[0] for problem in problems] == [
         "decoder half is incomplete",

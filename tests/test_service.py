@@ -16,6 +16,7 @@ from bssci.service import BssciService, StartError
 from bssci.settings.configuration import Configuration
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
+from tests.support.settings import CATALOGUE, INSTALLED
 from tests.support.tls import TLSFiles
 
 
@@ -30,7 +31,7 @@ def configuration_in(directory: Path, **options: str):
         "state-dir": "data",
     }
     chosen = {name: str(directory / file) for name, file in files.items()} | {"sinks": "log"} | options
-    return Configuration(chosen, {}, directory / "none.env", maybeDeferred)
+    return Configuration(CATALOGUE, chosen, {}, directory / "none.env", maybeDeferred)
 
 
 class Journal(InlineJournal):
@@ -85,7 +86,7 @@ def test_a_port_that_cannot_be_had(
     configuration = configuration_in(tmp_path, **{"listen-port": "2,1", "listen-host": "192.0.2.1"})
     doomed = Reactor(reason)
     with pytest.raises(StartError) as refused:
-        BssciService(doomed, configuration, {}).privilegedStartService()
+        BssciService(doomed, configuration, INSTALLED).privilegedStartService()
     assert str(refused.value).startswith(setting)
     assert refused.value.code == 1
     assert isinstance(refused.value, SystemExit)
@@ -97,7 +98,7 @@ def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
 ) -> None:
     use_at_once(monkeypatch)
     options = {"listen-port": "2", "web-port": "3", "web-host": "127.0.0.1"}
-    service = BssciService(Reactor(0), configuration_in(tmp_path, **options), {})
+    service = BssciService(Reactor(0), configuration_in(tmp_path, **options), INSTALLED)
     service.privilegedStartService()
     try:
         count = service.stations.count

@@ -26,8 +26,7 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.commands import Asker, CommandError, Outcomes
-from bssci.settings.configuration import CREDENTIALS, Configuration, setting_text
-from bssci.settings.table import changeable
+from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
@@ -37,9 +36,6 @@ SLICE = 2000
 """sensors that one turn of the reactor deals with"""
 MAX_NAMED = 20
 """sensors that an entry of the audit log names"""
-BROKER = frozenset({"MQTT_BROKER", "MQTT_PORT", "MQTT_TLS", "MQTT_CA_FILE"})
-"""settings that say who the broker is"""
-
 T = TypeVar("T")
 
 
@@ -247,7 +243,8 @@ class Commands:
 
     def changeable_settings(self) -> dict[str, Any]:
         """What may change while running, without credentials."""
-        return self._configuration.shown(sorted(changeable() - CREDENTIALS))
+        rows = self._configuration.catalogue.rows.values()
+        return self._configuration.shown(sorted(row.name for row in rows if row.live and not row.private))
 
     async def change_settings(self, values: Mapping[str, Any], by: Asker) -> frozenset[str]:
         """Put settings into force and write them to ``.env``; what changed.
@@ -256,13 +253,7 @@ class Commands:
         :raises CommandError: one is unknown, wrong, fixed, a credential or needs a restart; nothing changed.
         """
         for name in values:
-            if name in CREDENTIALS:
-                raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
-            if name in BROKER and self._configuration.current.mqtt_password:
-                text = f"{name} decides to whom MQTT_PASSWORD is sent; change it in the web admin or .env"
-                raise CommandError("not_allowed", text, name)
-            if name not in changeable():
-                raise CommandError("invalid", f"{name} is no setting that may change while running", name)
+            self._configuration.refuse_remote(name)
         before = self.changeable_settings()
         changed = await self._configuration.change(
             {name: setting_text(name, value) for name, value in values.items()}

@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,18 +25,16 @@ from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.reading import CertificateError
 from bssci.model import EUI
-from bssci.settings.table import Settings
 from bssci.system.fileset import replace_together
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
-WEB, MQTT = "web", "mqtt"
 BUNDLE = "station:"
 """stands before the EUI of a station that a bundle was made for"""
 FILES = (CA, SERVER, SERVER_KEY, CA_KEY)
 SECRET_FILES = (SERVER_KEY, CA_KEY)
 MAX_ARCHIVE = 4 * 1024 * 1024
 """bytes, unpacked"""
-_NAMES = {CA: "Authority", SERVER: "Service center", WEB: "Web admin", MQTT: "MQTT client"}
+_NAMES = {CA: "Authority", SERVER: "Service center"}
 """whose certificates they are"""
 _IN_ARCHIVE = {
     "ca_cert.pem": CA,
@@ -61,25 +60,41 @@ _DAMAGED = (
 _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|station_cert|station_key)\.pem")
 
 
+@dataclass(frozen=True)
+class CertificateFiles:
+    """Where the certificates of an installation are."""
+
+    state_dir: Path
+    """holds what is being replaced"""
+    certificate: Path
+    """CERT_FILE"""
+    key: Path
+    """KEY_FILE"""
+    authorities: Path
+    """CA_FILE"""
+    others: Mapping[str, Path] = field(default_factory=dict)
+    """by a word for whose they are, ``Web admin``: looked at only"""
+
+
+def _word(name: str) -> str:
+    """Return how a file is called in the API: the first word of whose it is."""
+    return name.split(maxsplit=1)[0].lower()
+
+
 class CertificateStore:
-    """CERT_FILE, KEY_FILE, CA_FILE, the CA's key beside it, and the bundles of base stations.
+    """CERT_FILE, KEY_FILE, CA_FILE, the CA's key beside it, and the bundles of base stations."""
 
-    The web admin's own certificate, and the one for the MQTT broker, are looked at only.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._state_dir = settings.state_dir
+    def __init__(self, files: CertificateFiles) -> None:
+        self._state_dir = files.state_dir
         self.paths: dict[str, Path] = {
-            CA: settings.ca_file,
-            SERVER: settings.cert_file,
-            SERVER_KEY: settings.key_file,
-            CA_KEY: bundles.authority_key_file(settings.ca_file),
+            CA: files.authorities,
+            SERVER: files.certificate,
+            SERVER_KEY: files.key,
+            CA_KEY: bundles.authority_key_file(files.authorities),
+            **{_word(name): path for name, path in files.others.items()},
         }
-        if settings.web_tls and settings.web_cert_file:
-            self.paths[WEB] = settings.web_cert_file
-        if "mqtt" in settings.sinks and settings.mqtt_tls and settings.mqtt_cert_file:
-            self.paths[MQTT] = settings.mqtt_cert_file
-        self.stations = settings.cert_file.parent / "stations"
+        self._names = _NAMES | {_word(name): name for name in files.others}
+        self.stations = files.certificate.parent / "stations"
 
     # looking
 
@@ -87,7 +102,7 @@ class CertificateStore:
         """Every certificate that can be read: authorities, our own, those of the bundles."""
         entries = [
             entry
-            for file, name in _NAMES.items()
+            for file, name in self._names.items()
             if file in self.paths
             for entry in _described(file, name, self.paths[file], file)
         ]

@@ -10,7 +10,7 @@ from importlib import import_module
 from bssci import __version__
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.certificates.reading import CertificateError
-from bssci.settings.table import SettingsError
+from bssci.settings.rows import SettingsError
 
 COMMANDS = {
     "init": ("bssci.cli.init", "make certificates, .env, endpoints.json and the state directory"),

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.serialization import Encoding
-from dotenv import dotenv_values
 
-from bssci import extensions as discovery
+from bssci import extensions
 from bssci.center.devices import endpoints
 from bssci.certificates import reading as certificates
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError, inspect
-from bssci.mqtt.trial import EMBEDDED, try_broker
-from bssci.settings import table as settings
+from bssci.settings.env_file import ENV_FILE
+from bssci.settings.groups import Group, Place, Values
+from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
-from bssci.settings.trial import listening_places, try_log_file, try_state_directory
+from bssci.settings.trial import try_log_file, try_state_directory
 from bssci.web.http.tls import WebFiles
 
 
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each thing looked at; 0 unless one is an error."""
     status = 0
-    for finding in findings(os.environ, settings.ENV_FILE):
+    for finding in findings(os.environ, ENV_FILE):
         print(f"{finding.level}: {finding.message}")
         if finding.level == "error":
             status = 1
@@ -50,9 +49,11 @@ def run(arguments: argparse.Namespace) -> int:
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     """All that can be said without starting the service; nothing more if the settings are wrong."""
     try:
-        chosen, _, warnings = settings.load({}, environ, env_file, discovery.own_setting_names())
-        factories = discovery.choose(discovery.discover(), chosen.sinks)
-    except settings.SettingsError as error:
+        installed = extensions.discover()
+        catalogue = installed.catalogue
+        chosen, _, warnings = catalogue.load({}, environ, env_file)
+        factories = installed.choose(chosen.sinks)
+    except SettingsError as error:
         yield Finding("error", str(error))
         return
     for warning in warnings:
@@ -64,14 +65,15 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _journal(chosen.state_dir)
     try:
         try_log_file(chosen.log_file)
-    except settings.SettingsError as error:
+    except SettingsError as error:
         yield Finding("error", str(error))
-    yield from _listening(chosen)
-    if "mqtt" in chosen.sinks:
-        yield _broker(chosen)
-    texts = {name: value or "" for name, value in dotenv_values(env_file, interpolate=False).items()}
+    yield from _listening(chosen, catalogue.places(chosen))
+    values = chosen.values()
+    for group in catalogue.groups:
+        if group.chosen_by is not None and group.is_in_use(values):
+            yield from _plugged(group, values)
     for factory in factories:
-        for level, message in discovery.check(factory, chosen, texts | dict(environ)):
+        for level, message in extensions.check(factory, chosen):
             yield Finding(level, message)
 
 
@@ -106,7 +108,7 @@ def _sensors(path: Path) -> Iterator[Finding]:
 def _state_directory(path: Path) -> Finding:
     try:
         try_state_directory(path)
-    except settings.SettingsError as error:
+    except SettingsError as error:
         return Finding("error", str(error))
     if not path.exists():
         return Finding("warning", f"{path}: does not exist yet; `bssci init` or the first start makes it")
@@ -131,24 +133,25 @@ def _is_running(chosen: Settings) -> bool:
     return shown == ours.public_bytes(Encoding.DER)
 
 
-def _listening(chosen: Settings) -> Iterator[Finding]:
-    problems = dict(listening_problems(chosen))
+def _listening(chosen: Settings, places: Sequence[Place]) -> Iterator[Finding]:
+    problems = dict(listening_problems(places))
     if problems and _is_running(chosen):
         yield Finding("ok", "ports: the service is running and has them")
         return
     for name, problem in problems.items():
         yield Finding("error", f"{problem}; stop what listens there, or set {name} to another port")
-    for name, host, port in listening_places(chosen):
+    for name, _, host, port in places:
         if name not in problems:
             yield Finding("ok", f"{name}: {host}:{port} is free")
 
 
-def _broker(chosen: Settings) -> Finding:
-    if chosen.mqtt_broker == EMBEDDED:
-        if find_spec("amqtt") is None:
-            return Finding("error", "MQTT_BROKER=embedded needs amqtt: `pip install bssci[broker]`")
-        return Finding("ok", "broker: embedded")
-    trouble = try_broker(chosen)
-    if trouble:
-        return Finding("error", f"broker: {trouble}")
-    return Finding("ok", f"broker: {chosen.mqtt_broker}:{chosen.mqtt_port} takes our connection")
+def _plugged(group: Group, values: Values) -> Iterator[Finding]:
+    """Yield what is said of the settings of a sink, and of its other side."""
+    try:
+        group.usable(values, [row.name for row in group])
+    except ValueError as error:
+        yield Finding("error", str(error))
+        return
+    if group.trial is not None:
+        trouble = group.trial(values)
+        yield Finding("error" if trouble else "ok", f"{group.title}: {trouble or 'works'}")

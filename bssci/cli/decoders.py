@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from bssci.center.decoding.folder import FILE_MODE, read_folder
+from bssci.cli.chosen import load, load_own
 from bssci.decoders.examples import parse_hex
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import KINDS, Library, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
 from bssci.extensions import build_decoders
-from bssci.settings import table as settings
 from bssci.system.files import write_atomically
 
 
@@ -23,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--directory",
         type=Path,
-        default=Path(os.environ.get("DECODER_DIR") or "decoders"),
-        help="where the files are; default: DECODER_DIR, or %(default)s",
+        default=load_own().decoder_dir,
+        help="where the files are; default: DECODER_DIR, %(default)s",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     actions.add_parser("list", help="every decoder, and what is wrong with files")
@@ -57,8 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _installed() -> tuple[dict[str, Any], list[str]]:
-    chosen, _, _ = settings.load({}, os.environ, settings.ENV_FILE)
-    decoders, problems = build_decoders(chosen, os.environ)
+    decoders, problems = build_decoders(load()[1].settings)
     return {decoder.name: decoder for decoder in decoders}, problems
 
 

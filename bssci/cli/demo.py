@@ -17,9 +17,9 @@ from pathlib import Path
 
 from bssci.center.devices import endpoints
 from bssci.certificates import bundles
+from bssci.cli.chosen import load
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import Sensor, eui_from_int
-from bssci.settings import table as settings
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.system.files import prepare_directory
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Start both, say how to watch them, and stop both; 0 if that was asked for and went well."""
-    chosen, origins, _ = settings.load({}, os.environ, settings.ENV_FILE)
+    installed, (chosen, origins, _) = load()
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
     ours = chosen.state_dir
     directory = ours / "demo"
@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         "state-dir": str(directory / "state"),
         "sensor-config-file": str(directory / "endpoints.json"),
     }
-    chosen, _, _ = settings.load(options, os.environ, settings.ENV_FILE)
-    problems = list(listening_problems(chosen))
+    chosen = load(options)[1].settings
+    problems = list(listening_problems(installed.catalogue.places(chosen)))
     for name, problem in problems:
         print(f"error: {problem}; is it running already? If not, set {name} to another port", file=sys.stderr)
     if problems:
@@ -123,20 +123,22 @@ def simulator_command(directory: Path, host: str, port: int) -> list[str]:
 
 def announcement(chosen: Settings) -> str:
     """What is running, and how to watch it."""
-    broker = "127.0.0.1" if chosen.mqtt_broker == "embedded" else chosen.mqtt_broker
-    kind = ", our own broker" if chosen.mqtt_broker == "embedded" else ""
-    user = f" -u {chosen.mqtt_username} -P PASSWORD" if chosen.mqtt_username else ""
+    host, port, name = (chosen.value(f"MQTT_{each}") for each in ("BROKER", "PORT", "USERNAME"))
+    broker = "127.0.0.1" if host == "embedded" else host
+    kind = ", our own broker" if host == "embedded" else ""
+    user = f" -u {name} -P PASSWORD" if name else ""
+    topic = chosen.value("BASE_TOPIC")
     ports = ", ".join(map(str, chosen.listen_port))
     web = f"http://{reachable(chosen.web_host)}:{chosen.web_port}/" if chosen.web_port else "switched off"
     missing = "" if shutil.which("mosquitto_sub") else "  (apt-get install mosquitto-clients)"
     return f"""
 The service center is running.
   base stations   TLS on {chosen.listen_host}, port {ports}
-  MQTT            {broker}:{chosen.mqtt_port}{kind}, topics below {chosen.base_topic}/
+  MQTT            {broker}:{port}{kind}, topics below {topic}/
   web admin       {web} (user admin, with the password that `bssci init` has shown)
   simulated       {len(STATIONS)} base stations that hear {len(SENSORS)} sensors, {RATE:g} uplinks a second
 Watch the uplinks from another terminal:
-  mosquitto_sub -h {broker} -p {chosen.mqtt_port}{user} -v -t '{chosen.base_topic}/#'{missing}
+  mosquitto_sub -h {broker} -p {port}{user} -v -t '{topic}/#'{missing}
 Ctrl-C stops everything.
 """
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci import extensions as discovery
 from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.bundles import Made
-from bssci.settings import table as settings
+from bssci.cli.chosen import load
+from bssci.settings.catalogue import Catalogue
+from bssci.settings.env_file import ENV_FILE
+from bssci.settings.table import Settings
 from bssci.system.files import prepare_directory, write_atomically
 
 
@@ -30,10 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make what is missing, naming each file."""
-    chosen, _, warnings = settings.load({}, os.environ, settings.ENV_FILE, discovery.own_setting_names())
+    installed, (chosen, _, warnings) = load()
     for warning in warnings:
         print(f"warning: {warning}")
-    for made in _everything(chosen, [*local_hosts(), *arguments.host]):
+    for made in _everything(installed.catalogue, chosen, [*local_hosts(), *arguments.host]):
         print(f"{'created' if made.created else 'kept   '} {made.path}")
     for warning in certificates.check_pair(
         chosen.cert_file, chosen.key_file, chosen.ca_file, datetime.now(UTC)
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _first_account(chosen: settings.Settings) -> None:
+def _first_account(chosen: Settings) -> None:
     """Draw the web admin's first password and show it, this once, unless there is an account."""
     from bssci.web.access.accounts import FIRST_ACCOUNT, AccountFile, new_password
 
@@ -69,7 +70,7 @@ def local_hosts() -> list[str]:
     return hosts
 
 
-def _everything(chosen: settings.Settings, hosts: list[str]) -> Iterator[Made]:
+def _everything(catalogue: Catalogue, chosen: Settings, hosts: list[str]) -> Iterator[Made]:
     now = datetime.now(UTC)
     if chosen.cert_file.exists() and not chosen.ca_file.exists():
         raise certificates.CertificateError(
@@ -82,7 +83,7 @@ def _everything(chosen: settings.Settings, hosts: list[str]) -> Iterator[Made]:
     yield _text(chosen.sensor_config_file, "[]\n")
     yield Made(chosen.state_dir, prepare_directory(chosen.state_dir))
     # Last: where it exists, no earlier run was cut off.
-    yield _text(settings.ENV_FILE, settings.env_template())
+    yield _text(ENV_FILE, catalogue.env_template())
 
 
 def _text(path: Path, content: str) -> Made:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from bssci.settings.table import Settings
-from bssci.settings.trial import cannot_listen, listening_places
+from bssci.settings.groups import Place
+from bssci.settings.trial import cannot_listen
 
 
-def listening_problems(chosen: Settings) -> Iterator[tuple[str, str]]:
-    """For each place where the service could not listen now: the setting, and why."""
-    for name, host, port in listening_places(chosen):
-        reason = cannot_listen(host, port)
+def listening_problems(places: Iterable[Place]) -> Iterator[tuple[str, str]]:
+    """Yield for each place where the service could not listen now the setting, and why."""
+    for place in places:
+        reason = cannot_listen(place.host, place.port)
         if reason is not None:
-            yield name, f"{name}: cannot listen on {host}:{port}: {reason}"
+            yield place.setting, f"{place.setting}: cannot listen on {place.host}:{place.port}: {reason}"
 
 
 def reachable(host: str) -> str:

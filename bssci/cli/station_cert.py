@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from datetime import UTC, datetime
 
 from bssci.certificates import bundles
+from bssci.cli.chosen import load_own
 from bssci.model import EUI, parse_eui
-from bssci.settings import table as settings
 
 
 def _eui(text: str) -> EUI:
@@ -24,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle, unless it exists, naming each file."""
-    chosen, _, _ = settings.load({}, os.environ, settings.ENV_FILE)
+    chosen = load_own()
     stations = chosen.cert_file.parent / "stations"
     for made in bundles.make_station(chosen.ca_file, stations, arguments.eui, datetime.now(UTC)):
         print(f"{'created' if made.created else 'kept   '} {made.path}")

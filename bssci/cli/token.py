@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from datetime import UTC, datetime
 
-from bssci.settings import table as settings
+from bssci.cli.chosen import load_own
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
 
 
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out one action."""
-    chosen, _, _ = settings.load({}, os.environ, settings.ENV_FILE)
+    chosen = load_own()
     file = AccountFile.at_command_line(chosen.state_dir)
     try:
         if arguments.action == "create":

@@ -14,8 +14,9 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from bssci.mqtt.connection import MqttConnection
-from bssci.mqtt.transport import IStream, connect, explain
+from bssci.mqtt.transport import connect, explain
 from bssci.mqtt.values import (
+    IStream,
     Message,
     MessageReceived,
     MessageSkipped,

@@ -25,8 +25,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
-from bssci.mqtt.transport import IStream, explain
-from bssci.mqtt.values import Message, MqttOffline, MqttSettings, MqttStatistics
+from bssci.mqtt.transport import explain
+from bssci.mqtt.values import IStream, Message, MqttOffline, MqttSettings, MqttStatistics
 
 WINDOW = 100
 """messages that may wait for their acknowledgement at the broker"""

@@ -11,11 +11,8 @@ from service_identity import VerificationError
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
-    IConsumer,
     IOpenSSLClientConnectionCreator,
-    IPushProducer,
     IStreamClientEndpoint,
-    ITCPTransport,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
@@ -23,14 +20,10 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from bssci.certificates.reading import read_certificates, read_client_pair
-from bssci.mqtt.values import MqttSettings
+from bssci.mqtt.values import IStream, MqttSettings
 
 CONNECT_TIMEOUT = 10.0
 """s for each address of the broker"""
-
-
-class IStream(ITCPTransport, IConsumer, IPushProducer):
-    """What Twisted's TCP and TLS transports are: a stream with flow control both ways."""
 
 
 async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStream:

@@ -1,10 +1,16 @@
-"""What the MQTT client is given: settings and messages; and the error that it answers with."""
+"""Values around the MQTT client: its settings, messages and stream, and the error that it answers with."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
+
+
+class IStream(ITCPTransport, IConsumer, IPushProducer):
+    """A stream with flow control both ways, as Twisted's TCP and TLS transports are."""
 
 
 class MqttOffline(Exception):

@@ -13,8 +13,7 @@ from websockets.protocol import OPEN
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from bssci.mqtt.transport import IStream
-from bssci.mqtt.values import MqttSettings
+from bssci.mqtt.values import IStream, MqttSettings
 
 _LENGTHS = {126: 2, 127: 8}
 """bytes that tell the length of a frame whose second byte says so (RFC 6455 §5.2)"""

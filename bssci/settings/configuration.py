@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
-from bssci.journal import JournalError
-from bssci.journal.sqlite.database import check_file
 from bssci.model.commands import CommandError
-from bssci.settings import table as settings
-from bssci.settings.table import SETTINGS, Origin, Settings
-from bssci.settings.trial import listening_places, refuse_unusable
+from bssci.settings import env_file as env_files
+from bssci.settings.catalogue import Catalogue, Loaded, shown
+from bssci.settings.table import Settings
 
-CREDENTIALS = frozenset({"MQTT_USERNAME", "MQTT_PASSWORD"})
-"""never told to, nor taken from, MQTT"""
-FIXED_ORIGINS = ("command line", "environment")
+FIXED_ORIGINS = ("command line", "environment", "file")
 
 Watcher = Callable[[Settings], object]
-Loaded = tuple[Settings, dict[str, Origin], list[str]]
+Trial = Callable[[Settings, Collection[str]], None]
+"""tries what the settings of the given names point to; raises ``ValueError``, one line. Blocks"""
 
 
 class Configuration:
@@ -32,28 +28,29 @@ class Configuration:
 
     :param options: what the command line said, by option name.
     :param run_in_thread: ``deferToThread``.
-    :param others: settings that sinks of third parties bring along.
+    :param trials: run before a change is taken, beside those of the groups.
+    :raises SettingsError: a setting is wrong.
     """
 
     log = Logger()
 
     def __init__(
         self,
+        catalogue: Catalogue,
         options: Mapping[str, Any],
         environ: Mapping[str, str],
         env_file: Path,
         run_in_thread: Callable[..., Deferred[Any]],
-        others: Collection[str] = (),
+        trials: Sequence[Trial] = (),
     ) -> None:
+        self.catalogue = catalogue
         self._options = dict(options)
         self._environ = dict(environ)
         self._env_file = env_file
-        self._others = others
+        self._trials = tuple(trials)
         self._run_in_thread = run_in_thread
         self._lock = DeferredLock()
         self._watchers: list[tuple[frozenset[str], Watcher]] = []
-        self.check_sinks: Callable[[Settings], object] = lambda settings: None
-        """raises ``ValueError`` if SINKS names one that is not installed; blocks"""
         self.current, self.origins, self.warnings = self._load(env_file)
         self.at_start = self.current
         """what is in force for settings that need a restart"""
@@ -70,12 +67,23 @@ class Configuration:
 
     def shown(self, names: Sequence[str]) -> dict[str, Any]:
         """Values as JSON knows them; secrets masked."""
-        return {
-            name: settings.MASK
-            if SETTINGS[name].secret and getattr(self.current, SETTINGS[name].attribute)
-            else _plain(getattr(self.current, SETTINGS[name].attribute))
-            for name in names
-        }
+        return {name: shown(self.catalogue.rows[name], self.current.value(name)) for name in names}
+
+    def refuse_remote(self, name: str) -> None:
+        """Refuse a change that comes by way of a sink, unless anybody there may make it.
+
+        :raises CommandError: it is a credential, says who gets one, or needs a restart.
+        """
+        row = self.catalogue.rows.get(name)
+        if row is None or not row.live:
+            raise CommandError("invalid", f"{name} is no setting that may change while running", name)
+        if row.private:
+            raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
+        if row.trusted:
+            for other in self.catalogue.group_of(name):
+                if other.secret and self.current.value(other.name):
+                    text = f"{name} decides to whom {other.name} is sent; change it in the web admin or .env"
+                    raise CommandError("not_allowed", text, name)
 
     def change(self, values: Mapping[str, str]) -> Deferred[frozenset[str]]:
         """Write settings to ``.env`` and put into force what can change while running.
@@ -100,9 +108,7 @@ class Configuration:
         loaded = await self._tried(values, keep=True)
         before, (self.current, self.origins, self.warnings) = self.current, loaded
         changed = frozenset(
-            name
-            for name, setting in SETTINGS.items()
-            if getattr(before, setting.attribute) != getattr(self.current, setting.attribute)
+            name for name in self.catalogue.rows if before.value(name) != self.current.value(name)
         )
         self.log.info("settings changed {names}", names=sorted(changed))
         for names, watcher in list(self._watchers):
@@ -115,13 +121,13 @@ class Configuration:
 
     async def _tried(self, values: Mapping[str, str], *, usable: bool = True, keep: bool = False) -> Loaded:
         for name in values:
-            if name not in SETTINGS:
+            if name not in self.catalogue.rows:
                 raise CommandError("invalid", f"{name} is not a setting", name)
             if self.is_fixed(name):
                 raise CommandError("conflict", f"{name} is fixed by the {self.origins[name]}", name)
         try:
             loaded: Loaded = await self._run_in_thread(self._draft, values, usable, keep)
-        except (ValueError, JournalError) as error:
+        except ValueError as error:
             raise CommandError("invalid", str(error), _named(error, values)) from error
         except OSError as error:
             raise CommandError("unavailable", f"{self._env_file}: {error.strerror}") from error
@@ -133,20 +139,18 @@ class Configuration:
         :param usable: only if the service could start with what they point to.
         :param keep: write them.
         :raises ValueError: one is wrong, or cannot be used.
-        :raises JournalError: what STATE_DIR holds cannot be used.
         """
         draft = self._env_file.with_name(f"{self._env_file.name}.new")
         try:
             if self._env_file.exists():
                 shutil.copy2(self._env_file, draft)
-            settings.update_env_file(draft, values)
+            self.catalogue.check_texts(values)
+            env_files.update(draft, values)
             loaded = self._load(draft)
             if usable:
-                refuse_unusable(loaded[0], values, self._ports())
-                if "STATE_DIR" in values:
-                    check_file(loaded[0].state_dir)
-                if "SINKS" in values:
-                    self.check_sinks(loaded[0])
+                self.catalogue.refuse_unusable(loaded.settings, values, self._ports())
+                for trial in self._trials:
+                    trial(loaded.settings, values)
             if keep:
                 os.replace(draft, self._env_file)
         finally:
@@ -154,13 +158,14 @@ class Configuration:
         return loaded
 
     def _ports(self) -> set[int]:
-        """What the service listens on now: of the ports, only the embedded broker's changes while it runs."""
-        now = self.current
-        places = replace(self.at_start, mqtt_broker=now.mqtt_broker, mqtt_port=now.mqtt_port)
-        return {port for _, _, port in listening_places(places)}
+        """Return the ports that the service listens on now."""
+        live = self.catalogue.live()
+        started, now = self.at_start.values(), self.current.values()
+        values = {name: now[name] if name in live else started[name] for name in now}
+        return {place.port for place in self.catalogue.places_of(values)}
 
     def _load(self, env_file: Path) -> Loaded:
-        return settings.load(self._options, self._environ, env_file, others=self._others)
+        return self.catalogue.load(self._options, self._environ, env_file)
 
 
 def setting_text(name: str, value: Any) -> str:
@@ -178,12 +183,6 @@ def setting_text(name: str, value: Any) -> str:
     if value is None:
         return ""
     raise CommandError("invalid", f"{name} must be text, a number, true or false", name)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(each) for each in value]
-    return str(value) if isinstance(value, Path) else value
 
 
 def _named(error: Exception, values: Mapping[str, str]) -> str | None:

@@ -37,8 +37,14 @@ def number(low: float, high: float) -> Parser[float]:
     return Parser(lambda text: _within(float(text), low, high), f"a number from {low:.10g} to {high:.10g}")
 
 
-def choice(*words: str) -> Parser[str]:
-    return Parser(lambda text: words[words.index(text.strip().lower())], " or ".join(words))
+def choice(*words: str, **others: str) -> Parser[str]:
+    """Return a reader of one of ``words``; ``others`` are further names, each for one of them."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        return words[words.index(others.get(word, word))]
+
+    return Parser(parse, " or ".join(words))
 
 
 def _within(value: Number, low: Number, high: Number) -> Number:

@@ -1,58 +1,19 @@
-"""Every setting once: the table from which come option, environment, ``.env``, page and documentation."""
+"""The service's own settings, a group each: one row is all that a new setting takes."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from dotenv.parser import Binding, parse_stream
+from typing import Any, ClassVar, TypeVar
 
 from bssci.model import EUI
-from bssci.settings import parsers
+from bssci.settings import parsers, trial
+from bssci.settings.groups import Group, Place, Values
 from bssci.settings.parsers import Parser
-from bssci.system.files import write_atomically
+from bssci.settings.rows import Origin, Setting, SettingsError
 
 T = TypeVar("T")
-Origin = Literal["command line", "environment", ".env", "default"]
-
-ENV_FILE = Path(".env")
-"""in the directory that the service is started in"""
-MASK = "********"
-_PLAIN_VALUE = re.compile(r"[\w./:,@+-]*")
-
-
-class SettingsError(ValueError):
-    """A setting is wrong: one line with its name, its value (masked if secret), what is allowed, its origin."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One line of the table. Empty text stands for the default."""
-
-    name: str
-    """as in the environment and ``.env``: ``LISTEN_PORT``"""
-    default: str
-    parser: Parser[Any]
-    description: str
-    unit: str
-    restart: bool
-    """a change needs a restart"""
-    secret: bool
-    """never shown, logged or sent"""
-
-    @property
-    def attribute(self) -> str:
-        """Its name in :class:`Settings`."""
-        return self.name.lower()
-
-    @property
-    def option(self) -> str:
-        """Its name on the command line, without the dashes in front."""
-        return self.name.lower().replace("_", "-")
 
 
 def _setting(
@@ -63,22 +24,24 @@ def _setting(
     live: bool = False,
     secret: bool = False,
 ) -> T:
-    line = {
+    row = {
         "default": default,
         "parser": parser,
         "description": description,
         "unit": unit,
-        "restart": not live,
+        "live": live,
         "secret": secret,
     }
-    typed: T = field(default=parser.parse(default), metadata=line)
+    typed: T = field(default=parser.parse(default), metadata=row)
     return typed
 
 
 # fmt: off
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The table, and the values in force. One line here is all that a new setting takes."""
+@dataclass(frozen=True, kw_only=True)
+class StationSettings:
+    """Where base stations connect, and who is let in."""
+
+    title: ClassVar[str] = "Base stations"
 
     listen_host: str = _setting("0.0.0.0", parsers.host, "address on which base stations connect")
     listen_port: tuple[int, ...] = _setting("16018", parsers.ports, "ports on which base stations connect, separated by commas (some gateways can only reach 16017)")
@@ -92,6 +55,13 @@ class Settings:
     max_connections_per_host: int = _setting("200", parsers.integer(1, 1_000_000), "connections from one address at a time; many stations may share one behind NAT")
     status_interval: float = _setting("300", parsers.number(1, 86400), "time between status requests to each base station", "s", live=True)
 
+
+@dataclass(frozen=True, kw_only=True)
+class JournalSettings:
+    """What is kept, for how long, and when a sensor is silent."""
+
+    title: ClassVar[str] = "Sensors and journal"
+
     sensor_config_file: Path = _setting("endpoints.json", parsers.path, "the sensors")
     state_dir: Path = _setting("data", parsers.path, "journal, sessions and all that must outlive a restart")
     retention_days: int = _setting("90", parsers.integer(1, 36500), "how long the journal keeps what every sink has received", "days", live=True)
@@ -102,20 +72,30 @@ class Settings:
     auto_detach_warning_timeout: float = _setting("129600", parsers.number(1, 1e9), "silence after which a warning is sent; below AUTO_DETACH_TIMEOUT", "s", live=True)
     auto_detach_check_interval: float = _setting("3600", parsers.number(1, 86400), "time between two looks for silent sensors", "s", live=True)
 
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverySettings:
+    """Where uplinks and events go."""
+
+    title: ClassVar[str] = "Delivery"
+
     sinks: tuple[str, ...] = _setting("mqtt,log", parsers.names, "sinks that uplinks go to, separated by commas")
-    mqtt_broker: str = _setting("localhost", parsers.host, "host of the MQTT broker; embedded: a broker of our own on 127.0.0.1", live=True)
-    mqtt_port: int = _setting("1883", parsers.integer(1, 65535), "port of the MQTT broker", live=True)
-    mqtt_username: str = _setting("", parsers.text, "user at the MQTT broker; empty: none", live=True)
-    mqtt_password: str = _setting("", parsers.text, "password at the MQTT broker", live=True, secret=True)
-    base_topic: str = _setting("mioty", parsers.topic, "first part of every MQTT topic; a trailing / is ignored")
-    mqtt_qos: int = _setting("1", parsers.integer(0, 2), "MQTT quality of service", live=True)
-    mqtt_tls: bool = _setting("false", parsers.boolean, "TLS to the MQTT broker", live=True)
-    mqtt_ca_file: Path | None = _setting("", parsers.optional_path, "authorities that may sign the broker's certificate; empty: the system's", live=True)
-    mqtt_cert_file: Path | None = _setting("", parsers.optional_path, "certificate shown to the broker; empty: none", live=True)
-    mqtt_key_file: Path | None = _setting("", parsers.optional_path, "private key of MQTT_CERT_FILE", live=True)
-    mqtt_transport: str = _setting("tcp", parsers.choice("tcp", "websockets"), "how the MQTT broker is reached", live=True)
-    mqtt_path: str = _setting("/mqtt", parsers.text, "path at the broker with MQTT_TRANSPORT=websockets", live=True)
-    mqtt_client_id: str = _setting("", parsers.text, "client identifier at the MQTT broker; empty: one that stays the same for this installation", live=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderSettings:
+    """How bytes become readings."""
+
+    title: ClassVar[str] = "Decoders"
+
+    decoder_dir: Path = _setting("decoders", parsers.path, "blueprints (*.json) and scripts (*.js); read again when they change")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSettings:
+    """The web admin."""
+
+    title: ClassVar[str] = "Web admin"
 
     web_host: str = _setting("127.0.0.1", parsers.host, "address of the web admin")
     web_port: int = _setting("5000", parsers.integer(0, 65535), "port of the web admin; 0 switches it off")
@@ -123,204 +103,127 @@ class Settings:
     web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
     web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")
 
-    log_level: str = _setting("info", parsers.choice("debug", "info", "warn", "error"), "least serious log lines to write", live=True)
+
+@dataclass(frozen=True, kw_only=True)
+class LogSettings:
+    """The service's own log."""
+
+    title: ClassVar[str] = "Log"
+
+    log_level: str = _setting("info", parsers.choice("debug", "info", "warn", "error", warning="warn", critical="error"), "least serious log lines to write", live=True)
     log_format: str = _setting("text", parsers.choice("text", "json"), "form of the log lines")
     log_file: Path | None = _setting("", parsers.optional_path, "where log lines go; empty: standard output")
     timezone: str = _setting("UTC", parsers.zone, "time zone of log lines, for example Europe/Berlin")
 # fmt: on
 
 
-SETTINGS: Mapping[str, Setting] = {
-    each.name.upper(): Setting(name=each.name.upper(), **each.metadata) for each in fields(Settings)
-}
+@dataclass(frozen=True, kw_only=True)
+class Settings(StationSettings, JournalSettings, DeliverySettings, DecoderSettings, WebSettings, LogSettings):
+    """The values in force: the service's own as attributes, those of plugins by name."""
+
+    title: ClassVar[str] = ""
+
+    plugged: Values = field(default_factory=dict)
+    """of the settings that sinks, sources and decoders bring along"""
+
+    def value(self, name: str) -> Any:
+        """Return the value of a setting.
+
+        :raises KeyError: there is no such setting.
+        """
+        if name in self.plugged:
+            return self.plugged[name]
+        if name not in OWN:
+            raise KeyError(name)
+        return getattr(self, name.lower())
+
+    def values(self) -> dict[str, Any]:
+        """Return every value by the name of its setting."""
+        return {name: getattr(self, name.lower()) for name in OWN} | dict(self.plugged)
 
 
-def load(
-    options: Mapping[str, Any], environ: Mapping[str, str], env_file: Path, others: Container[str] = ()
-) -> tuple[Settings, dict[str, Origin], list[str]]:
-    """The values in force: command line before environment before ``.env`` before default.
-
-    :param options: ``listen-port`` and so on; names that are no settings, and None, are passed over.
-    :param env_file: need not exist.
-    :param others: names that sinks of third parties read from ``env_file``.
-    :return: the settings, for each name where its value comes from, and warnings (one line each).
-    :raises SettingsError: if a value is wrong or ``env_file`` cannot be read.
-    """
-    from_file, warnings = _read_env_file(env_file, others)
-    values: dict[str, Any] = {}
-    origins: dict[str, Origin] = {}
-    for setting in SETTINGS.values():
-        text: str | None
-        origin: Origin
-        if (text := options.get(setting.option)) is not None:
-            origin = "command line"
-        elif (text := environ.get(setting.name)) is not None:
-            origin = "environment"
-        elif (text := from_file.get(setting.name)) is not None:
-            origin = ".env"
-        else:
-            text, origin = setting.default, "default"
-        origins[setting.name] = origin
-        values[setting.attribute] = _parse(setting, text, str(env_file) if origin == ".env" else origin)
-    settings = Settings(**values)
-    _check_together(settings, origins)
-    if not settings.mqtt_tls and (settings.mqtt_ca_file or settings.mqtt_cert_file):
-        warnings.append("MQTT_CA_FILE and MQTT_CERT_FILE have no effect: MQTT_TLS is false")
-    return settings, origins, warnings
+def _rows(group: Any) -> tuple[Setting, ...]:
+    return tuple(Setting(name=each.name.upper(), **each.metadata) for each in fields(group))
 
 
-def update_env_file(path: Path, values: Mapping[str, str]) -> None:
-    """Set values in ``.env``: atomically, mode 0600, all other lines and comments kept.
-
-    :raises SettingsError: if a name or value is wrong, or the file cannot be read; nothing is written.
-    :raises OSError: if it cannot be written.
-    """
-    for name, value in values.items():
-        if name not in SETTINGS:
-            raise SettingsError(f"{name} is not a setting")
-        _parse(SETTINGS[name], value, "new value")
-    missing = dict(values)
-    pieces = []
-    for binding in _bindings(path):
-        piece = binding.original.string
-        if binding.key is not None and binding.key in values:
-            missing.pop(binding.key, None)
-            piece = _blank(binding) + _assignment(binding.key, values[binding.key])
-        pieces.append(piece)
-    if pieces and not pieces[-1].endswith("\n"):
-        pieces.append("\n")
-    pieces += [_assignment(name, value) for name, value in missing.items()]
-    write_atomically(path, "".join(pieces).encode())
+def _check_silence(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
+    warning, detach = values["AUTO_DETACH_WARNING_TIMEOUT"], values["AUTO_DETACH_TIMEOUT"]
+    if warning >= detach:
+        raise _contradiction(
+            values, origins, "AUTO_DETACH_WARNING_TIMEOUT", f"must be below AUTO_DETACH_TIMEOUT={detach:.10g}"
+        )
+    yield from ()
 
 
-def changeable() -> frozenset[str]:
-    """Names of the settings that take effect while the service runs."""
-    return frozenset(name for name, setting in SETTINGS.items() if not setting.restart)
+def _check_web(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
+    if values["WEB_CERT_FILE"] and not values["WEB_KEY_FILE"]:
+        raise _contradiction(values, origins, "WEB_CERT_FILE", "needs WEB_KEY_FILE too")
+    if values["WEB_KEY_FILE"] and not values["WEB_CERT_FILE"]:
+        raise _contradiction(values, origins, "WEB_KEY_FILE", "needs WEB_CERT_FILE too")
+    yield from ()
 
 
-def option_parameters() -> Iterator[tuple[str, None, None, str]]:
-    """Rows for ``twisted.python.usage.Options.optParameters``; None marks what was not given."""
-    for setting in SETTINGS.values():
-        yield setting.option, None, None, f"{_explained(setting)} [default: {setting.default or 'empty'}]"
+def _contradiction(values: Values, origins: Mapping[str, Origin], name: str, allowed: str) -> SettingsError:
+    return SettingsError(f"{name}={str(values[name])!r} ({origins[name]}): {allowed}")
 
 
-def documentation() -> str:
-    """``docs/settings.md``."""
-    lines = [
-        "# Settings",
-        "",
-        "The same names in `.env`, in the environment and, as `--lower-case-with-dashes`, on `twistd bssci`.",
-        "Command line before environment before `.env` before default; empty text stands for the default.",
-        "",
-        "| Setting | Default | Meaning | Allowed | Change |",
-        "|---|---|---|---|---|",
-    ]
-    for setting in SETTINGS.values():
-        default = f"`{setting.default}`" if setting.default else "empty"
-        change = "needs a restart" if setting.restart else "while running"
-        cells = [f"`{setting.name}`", default, _explained(setting), setting.parser.allowed, change]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+def _station_places(values: Values) -> Iterator[Place]:
+    for port in values["LISTEN_PORT"]:
+        yield Place("LISTEN_PORT", "LISTEN_HOST", values["LISTEN_HOST"], port)
 
 
-def env_template() -> str:
-    """A ``.env`` to begin with: every setting explained and commented out."""
-    lines = [
-        "# Settings of the service center. Remove the # in front of a setting to change it.",
-        "# The environment and the command line of twistd come before this file.",
-    ]
-    for setting in SETTINGS.values():
-        change = "; needs a restart" if setting.restart else ""
-        lines += ["", f"# {_explained(setting)}{change}", f"#{setting.name}={setting.default}"]
-    return "\n".join(lines) + "\n"
+def _web_places(values: Values) -> Iterator[Place]:
+    if values["WEB_PORT"]:
+        yield Place("WEB_PORT", "WEB_HOST", values["WEB_HOST"], values["WEB_PORT"])
 
 
-def _explained(setting: Setting) -> str:
-    return f"{setting.description} ({setting.unit})" if setting.unit else setting.description
+def _usable_stations(values: Values, changed: Collection[str]) -> None:
+    trial.try_station_files(values, changed)
+    if "LISTEN_HOST" in changed:
+        trial.try_host("LISTEN_HOST", values["LISTEN_HOST"])
 
 
-def _parse(setting: Setting, text: str, origin: str) -> Any:
-    try:
-        return setting.parser.parse(text if text.strip() else setting.default)
-    except ValueError:
-        shown = MASK if setting.secret else repr(text)
-        raise SettingsError(
-            f"{setting.name}={shown} ({origin}): {setting.parser.allowed} is allowed"
-        ) from None
+def _usable_journal(values: Values, changed: Collection[str]) -> None:
+    if "STATE_DIR" in changed:
+        trial.try_state_directory(values["STATE_DIR"])
 
 
-def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
-    def refuse(name: str, allowed: str) -> None:
-        value = getattr(settings, name.lower())
-        raise SettingsError(f"{name}={str(value)!r} ({origins[name]}): {allowed}")
-
-    if settings.auto_detach_warning_timeout >= settings.auto_detach_timeout:
-        limit = f"AUTO_DETACH_TIMEOUT={settings.auto_detach_timeout:.10g}"
-        refuse("AUTO_DETACH_WARNING_TIMEOUT", f"must be below {limit}")
-    if settings.mqtt_cert_file and not settings.mqtt_key_file:
-        refuse("MQTT_CERT_FILE", "needs MQTT_KEY_FILE too")
-    if settings.mqtt_key_file and not settings.mqtt_cert_file:
-        refuse("MQTT_KEY_FILE", "needs MQTT_CERT_FILE too")
-    if settings.mqtt_password and not settings.mqtt_username:
-        raise SettingsError(f"MQTT_PASSWORD={MASK} ({origins['MQTT_PASSWORD']}): needs MQTT_USERNAME too")
-    if settings.web_cert_file and not settings.web_key_file:
-        refuse("WEB_CERT_FILE", "needs WEB_KEY_FILE too")
-    if settings.web_key_file and not settings.web_cert_file:
-        refuse("WEB_KEY_FILE", "needs WEB_CERT_FILE too")
-    if settings.web_port in settings.listen_port:
-        refuse("WEB_PORT", "is one of LISTEN_PORT too")
-    if settings.mqtt_broker == "embedded":
-        if settings.mqtt_port in (settings.web_port, *settings.listen_port):
-            refuse("MQTT_PORT", "is WEB_PORT or one of LISTEN_PORT too; the embedded broker needs its own")
-        if settings.mqtt_tls or settings.mqtt_transport != "tcp":
-            refuse("MQTT_BROKER", "the embedded broker needs MQTT_TLS=false and MQTT_TRANSPORT=tcp")
+def _usable_web(values: Values, changed: Collection[str]) -> None:
+    trial.try_web_files(values, changed)
+    if "WEB_HOST" in changed:
+        trial.try_host("WEB_HOST", values["WEB_HOST"])
 
 
-def _read_env_file(path: Path, others: Container[str]) -> tuple[dict[str, str], list[str]]:
-    values: dict[str, str] = {}
-    warnings: list[str] = []
-    for binding in _bindings(path):
-        if binding.key is None or binding.key in others:
-            continue
-        if binding.key not in SETTINGS:
-            warnings.append(f"{path} line {_line(binding)}: {binding.key} is not a setting")
-        elif binding.key in values:
-            warnings.append(f"{path} line {_line(binding)}: {binding.key} again, the last one counts")
-        values[binding.key] = binding.value or ""
-    return values, warnings
+def _usable_log(values: Values, changed: Collection[str]) -> None:
+    if "LOG_FILE" in changed:
+        trial.try_log_file(values["LOG_FILE"])
 
 
-def _bindings(path: Path) -> list[Binding]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
-    bindings = list(parse_stream(io.StringIO(text)))
-    for binding in bindings:
-        if binding.error or (binding.key is not None and binding.value is None):
-            raise SettingsError(f"{path} line {_line(binding)}: NAME=value or # comment is allowed")
-    return bindings
+def _web_certificates(values: Values) -> Mapping[str, Path]:
+    own = values["WEB_CERT_FILE"]
+    return {"Web admin": own} if values["WEB_TLS"] and own else {}
 
 
-def _blank(binding: Binding) -> str:
-    """The empty lines that the parser counts to the line after them."""
-    text = binding.original.string
-    return text[: len(text) - len(text.lstrip())]
-
-
-def _line(binding: Binding) -> int:
-    return binding.original.line + _blank(binding).count("\n")
-
-
-def _assignment(name: str, value: str) -> str:
-    if not _PLAIN_VALUE.fullmatch(value):
-        value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return f"{name}={value}\n"
-
-
-if __name__ == "__main__":
-    print(documentation(), end="")
+GROUPS = (
+    Group(
+        StationSettings.title,
+        _rows(StationSettings),
+        usable=_usable_stations,
+        places=_station_places,
+    ),
+    Group(JournalSettings.title, _rows(JournalSettings), check=_check_silence, usable=_usable_journal),
+    Group(DeliverySettings.title, _rows(DeliverySettings)),
+    Group(DecoderSettings.title, _rows(DecoderSettings)),
+    Group(
+        WebSettings.title,
+        _rows(WebSettings),
+        check=_check_web,
+        usable=_usable_web,
+        places=_web_places,
+        certificates=_web_certificates,
+    ),
+    Group(LogSettings.title, _rows(LogSettings), usable=_usable_log),
+)
+"""the service's own, in the order in which they are shown"""
+OWN: Mapping[str, Setting] = {row.name: row for group in GROUPS for row in group}
+"""every row of them by its name"""

@@ -1,72 +1,40 @@
-"""What of changed settings would keep the service from starting again: files, addresses, ports."""
+"""Trials of what settings point to: files, addresses, ports. All of them block."""
 
 from __future__ import annotations
 
 import os
 import socket
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.center.devices import endpoints
-from bssci.certificates.reading import (
-    CertificateError,
-    check_pair,
-    read_certificates,
-    read_client_pair,
-    read_pair,
-)
-from bssci.settings.table import Settings, SettingsError
+from bssci.certificates.reading import CertificateError, check_pair, read_pair
+from bssci.settings.groups import Place, Values
+from bssci.settings.rows import SettingsError
 from bssci.system.files import prepare_directory
 
 STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE")
-WEB_FILES, WEB_SWITCHES = ("WEB_CERT_FILE", "WEB_KEY_FILE"), ("WEB_TLS", "WEB_PORT")
-MQTT_FILES, MQTT_SWITCHES = ("MQTT_CA_FILE", "MQTT_CERT_FILE", "MQTT_KEY_FILE"), ("MQTT_TLS", "SINKS")
-HOSTS = {"LISTEN_PORT": "LISTEN_HOST", "WEB_PORT": "WEB_HOST", "MQTT_PORT": "MQTT_BROKER"}
-"""which setting goes with a port"""
+WEB_FILES = ("WEB_CERT_FILE", "WEB_KEY_FILE")
+WEB_SWITCHES = ("WEB_TLS", "WEB_PORT")
 
 
-def refuse_unusable(settings: Settings, names: Collection[str], held: Collection[int] = ()) -> None:
-    """Try what the settings of these names point to. Blocks: belongs in a thread.
+def try_place(place: Place, blamed: str) -> None:
+    """Try to listen somewhere.
 
-    :param held: ports that the service itself listens on now.
-    :raises SettingsError: the service could not use one of them.
+    :param blamed: name of the setting to change.
+    :raises SettingsError: a server could not listen there now.
     """
-    _try_files(settings, names)
-    for name, host in (("LISTEN_HOST", settings.listen_host), ("WEB_HOST", settings.web_host)):
-        if name in names:
-            _try_host(name, host)
-    for name, host, port in listening_places(settings):
-        changed = [each for each in (name, HOSTS[name]) if each in names]
-        if changed and port not in held and (reason := cannot_listen(host, port)):
-            raise SettingsError(
-                f"{changed[0]}: cannot listen on {host}:{port}: {reason}; "
-                f"stop what listens there, or set {name} to another port"
-            )
-    if "STATE_DIR" in names:
-        try_state_directory(settings.state_dir)
-    if "LOG_FILE" in names:
-        try_log_file(settings.log_file)
-    if "SENSOR_CONFIG_FILE" in names:
-        try:
-            endpoints.read(settings.sensor_config_file)
-        except endpoints.EndpointsError as error:
-            raise SettingsError(f"SENSOR_CONFIG_FILE: {error}") from error
-
-
-def listening_places(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    """Setting, host and port of everything that the service listens on."""
-    for port in settings.listen_port:
-        yield "LISTEN_PORT", settings.listen_host, port
-    if settings.mqtt_broker == "embedded":
-        yield "MQTT_PORT", "127.0.0.1", settings.mqtt_port
-    if settings.web_port:
-        yield "WEB_PORT", settings.web_host, settings.web_port
+    reason = cannot_listen(place.host, place.port)
+    if reason:
+        raise SettingsError(
+            f"{blamed}: cannot listen on {place.host}:{place.port}: {reason}; "
+            f"stop what listens there, or set {place.setting} to another port"
+        )
 
 
 def cannot_listen(host: str, port: int) -> str | None:
-    """Why a server could not listen there now, in words; None if it could."""
+    """Return why a server could not listen there now, in words; None if it could."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in addresses:
@@ -80,8 +48,24 @@ def cannot_listen(host: str, port: int) -> str | None:
     return None
 
 
+def try_host(name: str, host: str) -> None:
+    """Try to bind to an address.
+
+    :raises SettingsError: it is no address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(
+            f"{name}={host}: is no address of this machine ({reason}); 0.0.0.0 is every address"
+        ) from error
+
+
 def try_state_directory(path: Path) -> None:
-    """Whether the service could work there; a directory that is not there is not made.
+    """Try whether the service could work in a directory; one that is not there is not made.
 
     :raises SettingsError: it could not.
     """
@@ -97,7 +81,7 @@ def try_state_directory(path: Path) -> None:
 
 
 def try_log_file(path: Path | None) -> None:
-    """Whether the log could be written there, if to a file; one that is not there is not made.
+    """Try whether the log could be written there, if to a file; one that is not there is not made.
 
     :raises SettingsError: it could not.
     """
@@ -110,6 +94,46 @@ def try_log_file(path: Path | None) -> None:
         raise SettingsError(f"LOG_FILE={path}: cannot be written ({_reason(error)})") from error
 
 
+def try_station_files(values: Values, changed: Collection[str]) -> None:
+    """Read the service center's certificate, key and authorities, if one of them changed.
+
+    :raises SettingsError: the service could not use them.
+    """
+    try_files(
+        values,
+        [name for name in STATION_FILES if name in changed],
+        lambda: check_pair(values["CERT_FILE"], values["KEY_FILE"], values["CA_FILE"], datetime.now(UTC)),
+    )
+
+
+def try_web_files(values: Values, changed: Collection[str]) -> None:
+    """Read the web admin's certificate and key, if one of them changed or comes into use.
+
+    :raises SettingsError: the web admin could not use them.
+    """
+    in_use = values["WEB_TLS"] and values["WEB_PORT"]
+    names = [name for name in WEB_FILES + (WEB_SWITCHES if in_use else ()) if name in changed]
+    if values["WEB_TLS"] or values["WEB_CERT_FILE"]:
+        certificate, key = values["WEB_CERT_FILE"], values["WEB_KEY_FILE"]
+        try_files(
+            values,
+            names,
+            lambda: read_pair(certificate or values["CERT_FILE"], key or values["KEY_FILE"], "WEB_"),
+        )
+
+
+def try_files(values: Values, changed: Sequence[str], attempt: Callable[[], object]) -> None:
+    """Run an attempt to read certificates, if settings changed that it is about.
+
+    :raises SettingsError: it failed, with the name of the setting that is to blame.
+    """
+    if changed:
+        try:
+            attempt()
+        except CertificateError as error:
+            raise SettingsError(f"{_blamed(values, changed, str(error))}: {error}") from error
+
+
 def _try_to_write(directory: Path) -> None:
     with tempfile.TemporaryFile(dir=directory):
         pass
@@ -119,67 +143,10 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def _try_files(settings: Settings, names: Collection[str]) -> None:
-    """Those that are named, and those that come into use."""
-    uses_web, uses_mqtt = (
-        settings.web_tls and settings.web_port,
-        settings.mqtt_tls and "mqtt" in settings.sinks,
-    )
-    for attempt, files in (
-        (_try_station_files, STATION_FILES),
-        (_try_web_files, WEB_FILES + (WEB_SWITCHES if uses_web else ())),
-        (_try_mqtt_files, MQTT_FILES + (MQTT_SWITCHES if uses_mqtt else ())),
-    ):
-        changed = [name for name in files if name in names]
-        if changed:
-            try:
-                attempt(settings)
-            except CertificateError as error:
-                raise SettingsError(f"{_blamed(settings, changed, str(error))}: {error}") from error
-
-
-def _try_station_files(settings: Settings) -> None:
-    check_pair(settings.cert_file, settings.key_file, settings.ca_file, datetime.now(UTC))
-
-
-def try_other_files(settings: Settings) -> None:
-    """Those of the web admin and for the MQTT broker. Blocks.
-
-    :raises CertificateError: they could not be used.
-    """
-    _try_web_files(settings)
-    _try_mqtt_files(settings)
-
-
-def _try_web_files(settings: Settings) -> None:
-    if settings.web_tls or settings.web_cert_file:
-        certificate, key = settings.web_cert_file or settings.cert_file, settings.web_key_file
-        read_pair(certificate, key or settings.key_file, "WEB_")
-
-
-def _try_mqtt_files(settings: Settings) -> None:
-    if settings.mqtt_ca_file:
-        read_certificates(settings.mqtt_ca_file, "MQTT_CA_FILE")
-    if settings.mqtt_cert_file and settings.mqtt_key_file:
-        read_client_pair(settings.mqtt_cert_file, settings.mqtt_key_file, "MQTT_")
-
-
-def _blamed(settings: Settings, changed: list[str], text: str) -> str:
-    """The changed setting whose file a text begins with, or else the first."""
+def _blamed(values: Values, changed: Sequence[str], text: str) -> str:
+    """Return the changed setting whose file a text begins with, or else the first."""
     for name in changed:
-        path = getattr(settings, name.lower())
+        path = values[name]
         if isinstance(path, Path) and text.startswith(f"{path}:"):
             return name
     return changed[0]
-
-
-def _try_host(name: str, host: str) -> None:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(
-            f"{name}={host}: is no address of this machine ({reason}); 0.0.0.0 is every address"
-        ) from error

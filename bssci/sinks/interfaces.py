@@ -19,6 +19,10 @@ class SinkSetting:
     description: str
     parse: Callable[[str], Any] = str
     """raises ValueError, saying what is allowed"""
+    live: bool = False
+    """a change takes effect while the service runs: the sink watches for it"""
+    secret: bool = False
+    """never shown, logged or sent; may be given as NAME_FILE, too"""
 
 
 class ISink(Interface):
@@ -66,8 +70,8 @@ class ISinkFactory(Interface):
     name = Attribute("how SINKS names it: lower-case letters, digits, ``_`` and ``-``; unique")
     description = Attribute("one line for people")
     settings = Attribute(
-        "a sequence, may be empty: a :class:`SinkSetting` for each setting of its own,"
-        " and the name of each setting of the service that it wants to know"
+        "a :class:`bssci.settings.groups.Group`, or a sequence, perhaps empty: a :class:`SinkSetting` for"
+        " each setting of its own, and the name of each setting of the service that it wants to know"
     )
 
     def build(settings, center):

@@ -341,13 +341,20 @@ class WebhookSinkFactory:
     name = "webhook"
     description = "sends uplinks and events to a URL, in signed batches of JSON"
     settings = (
-        SinkSetting("WEBHOOK_URL", "", "URL that batches are sent to; it may hold user:password@", parse_url),
-        SinkSetting("WEBHOOK_SECRET", "", "key of the signature; empty: none", parse_secret),
+        SinkSetting(
+            "WEBHOOK_URL",
+            "",
+            "URL that batches are sent to; it may hold user:password@",
+            parse_url,
+            secret=True,
+        ),
+        SinkSetting("WEBHOOK_SECRET", "", "key of the signature; empty: none", parse_secret, secret=True),
         SinkSetting(
             "WEBHOOK_AUTHORIZATION",
             "",
             "header Authorization, for example Bearer and a token; empty: none",
             parse_header,
+            secret=True,
         ),
         SinkSetting(
             "WEBHOOK_BATCH_SIZE", "100", "events in a request, at most", reader(parsers.integer(1, 500))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from bssci.center.audit import Audit
 from bssci.center.service_center import ServiceCenter
+from bssci.certificates.store import CertificateFiles
 from bssci.journal import Journal
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
@@ -55,6 +55,6 @@ class Context:
         return self.configuration.current
 
     @property
-    def certificates(self) -> Path:
-        """The directory of CERT_FILE."""
-        return self.settings.cert_file.parent
+    def certificate_files(self) -> CertificateFiles:
+        """Where the certificates are."""
+        return self.configuration.catalogue.certificate_files(self.settings)

@@ -8,9 +8,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from bssci.mqtt.trial import try_broker
-from bssci.settings.table import Settings
-
 
 @dataclass(frozen=True)
 class Outside:
@@ -20,11 +17,9 @@ class Outside:
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
     :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
     :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
-    :ivar try_broker: blocks until it knows what is wrong with the broker of some settings; empty: nothing.
     """
 
     listening: Callable[[], bool] = lambda: True
     refusals: Callable[[], list[dict[str, Any]]] = list
     refused_connections: Callable[[], Mapping[str, int]] = dict
     take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
-    try_broker: Callable[[Settings], str] = try_broker

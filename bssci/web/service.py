@@ -18,7 +18,7 @@ from bssci.center.service_center import ServiceCenter
 from bssci.certificates.server import ServerTLS
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
-from bssci.settings.table import SettingsError
+from bssci.settings.rows import SettingsError
 from bssci.system.clock import Ticker
 from bssci.web.access.accounts import AccountError, AccountFile
 from bssci.web.access.attempts import Attempts
@@ -60,7 +60,7 @@ class WebAdmin:
     """Serves pages and API on WEB_HOST and WEB_PORT.
 
     :param now: Unix seconds.
-    :raises bssci.settings.table.SettingsError: the file of accounts in STATE_DIR is not readable.
+    :raises bssci.settings.rows.SettingsError: the file of accounts in STATE_DIR is not readable.
     :raises bssci.certificates.reading.CertificateError: WEB_TLS is on and its files cannot be used.
     """
 
@@ -156,7 +156,7 @@ class WebAdmin:
             await self.guard.changed(self.guard.file.forget_changes, len(changes))
 
     def listen(self) -> None:
-        """:raises bssci.settings.table.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
+        """:raises bssci.settings.rows.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
         factory: Any = self.site
         if self._tls is not None:
             factory = TLSMemoryBIOFactory(self._tls, False, factory, self._reactor)

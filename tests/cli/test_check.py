@@ -34,7 +34,7 @@ def taken_port() -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> Path:
     """A healthy installation; of its broker see ``tests/mqtt/test_trial.py``."""
-    monkeypatch.setattr(check, "try_broker", lambda settings: "")
+    monkeypatch.setattr("bssci.mqtt.settings.try_broker", lambda values, prefix: "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")
     monkeypatch.setenv("LISTEN_PORT", str(free_port))
@@ -63,7 +63,7 @@ def test_a_healthy_installation(capsys: pytest.CaptureFixture[str], free_port: i
         "ok: endpoints.json: 0 sensors",
         "ok: data: can be read and written",
         f"ok: LISTEN_PORT: 127.0.0.1:{free_port} is free",
-        f"ok: broker: 127.0.0.1:{taken_port} takes our connection",
+        "ok: MQTT: works",
     ]
 
 
@@ -108,7 +108,7 @@ def test_every_fault_is_reported(
         f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
         "stop what listens there, or set LISTEN_PORT to another port",
     ]
-    assert good == ["ok: settings", f"ok: broker: 127.0.0.1:{taken_port} takes our connection"]
+    assert good == ["ok: settings", "ok: MQTT: works"]
 
 
 def test_a_journal_that_would_not_open(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_certificate_of_the_web_admin_that_is_not_there(
     monkeypatch.setenv("WEB_CERT_FILE", "web.pem")
     monkeypatch.setenv("WEB_KEY_FILE", "web_key.pem")
     monkeypatch.setenv("WEB_PORT", "5000")
-    monkeypatch.setattr(check, "listening_problems", lambda chosen: [])
+    monkeypatch.setattr(check, "listening_problems", lambda places: [])
     status, _, bad = report(capsys)
     assert status == 1
     assert len(bad) == 1 and bad[0].startswith("error: web.pem: ") and "WEB_CERT_FILE" in bad[0]
@@ -138,7 +138,7 @@ def test_no_broker_is_needed_without_its_sink(
     monkeypatch.setenv("MQTT_PORT", str(free_port))
     status, good, bad = report(capsys)
     assert (status, bad) == (0, [])
-    assert not any("broker" in line for line in good)
+    assert not any("MQTT" in line for line in good)
 
 
 def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
@@ -163,13 +163,13 @@ def test_places_that_nobody_could_make(
 def test_a_broker_that_does_not_take_us(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, free_port: int
 ) -> None:
-    monkeypatch.setattr(check, "try_broker", try_broker)
+    monkeypatch.setattr("bssci.mqtt.settings.try_broker", try_broker)
     monkeypatch.setenv("MQTT_PORT", str(free_port))
     status, _, bad = report(capsys)
     assert (status, bad) == (
         1,
         [
-            f"error: broker: 127.0.0.1:{free_port} does not answer: connection refused; "
+            f"error: MQTT: 127.0.0.1:{free_port} does not answer: connection refused; "
             "start it, or set MQTT_BROKER and MQTT_PORT"
         ],
     )
@@ -179,7 +179,9 @@ def test_the_embedded_broker_needs_its_port_and_its_package(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, taken_port: int
 ) -> None:
     monkeypatch.setenv("MQTT_BROKER", "embedded")
-    monkeypatch.setattr(check, "find_spec", lambda name: None)
+    monkeypatch.setattr("bssci.mqtt.trial.find_spec", lambda name: None)
+    monkeypatch.setattr("bssci.mqtt.settings.try_broker", try_broker)
+    monkeypatch.setattr("bssci.mqtt.trial._is_broker", lambda port: False)
     monkeypatch.setattr(check, "tls_certificate", lambda host, port: None)
     status, _, bad = report(capsys)
     assert (status, bad) == (
@@ -187,7 +189,7 @@ def test_the_embedded_broker_needs_its_port_and_its_package(
         [
             f"error: MQTT_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
             "stop what listens there, or set MQTT_PORT to another port",
-            "error: MQTT_BROKER=embedded needs amqtt: `pip install bssci[broker]`",
+            "error: MQTT: the embedded broker is not installed: pip install bssci[broker]",
         ],
     )
 

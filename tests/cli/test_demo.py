@@ -15,9 +15,9 @@ import pytest
 
 from bssci.center.devices import endpoints
 from bssci.cli import demo, main
-from bssci.settings import table as settings
 from bssci.simulator import cli as simulator_cli
 from bssci.web.access.accounts import FILE_NAME, LOCK_NAME, AccountFile, token_digest
+from tests.support.settings import settings_of
 
 ROOT = Path(__file__).parent.parent.parent
 SERVICE = """
@@ -139,9 +139,7 @@ def test_without_a_service_no_simulator_is_started(supervise: Supervise) -> None
 
 def test_its_files_are_its_own(directory: Path) -> None:
     place = directory / "data" / "demo"
-    chosen = settings.load(
-        {"sensor-config-file": str(place / "endpoints.json")}, os.environ, settings.ENV_FILE
-    )[0]
+    chosen = settings_of({"sensor-config-file": str(place / "endpoints.json")}, os.environ)
     demo.prepare(place, chosen)
     sensors = endpoints.read(place / "endpoints.json")
     assert len(sensors) == 20
@@ -153,9 +151,7 @@ def test_its_files_are_its_own(directory: Path) -> None:
 
 def test_a_new_authority_signs_the_stations_anew(directory: Path) -> None:
     place = directory / "data" / "demo"
-    chosen = settings.load(
-        {"sensor-config-file": str(place / "endpoints.json")}, os.environ, settings.ENV_FILE
-    )[0]
+    chosen = settings_of({"sensor-config-file": str(place / "endpoints.json")}, os.environ)
     demo.prepare(place, chosen)
     for path in (directory / "certs").glob("*.pem"):
         path.unlink()
@@ -199,9 +195,7 @@ def test_a_taken_port_names_its_setting(
 
 def test_the_simulator_understands_its_options(directory: Path) -> None:
     place = directory / "data" / "demo"
-    chosen = settings.load(
-        {"sensor-config-file": str(place / "endpoints.json")}, os.environ, settings.ENV_FILE
-    )[0]
+    chosen = settings_of({"sensor-config-file": str(place / "endpoints.json")}, os.environ)
     demo.prepare(place, chosen)
     parser = argparse.ArgumentParser()
     simulator_cli.add_arguments(parser)
@@ -212,9 +206,9 @@ def test_the_simulator_understands_its_options(directory: Path) -> None:
 
 
 def test_the_announcement_says_how_to_watch() -> None:
-    chosen = settings.load({"mqtt-broker": "embedded", "mqtt-port": "1884"}, {}, Path("none"))[0]
+    chosen = settings_of({"mqtt-broker": "embedded", "mqtt-port": "1884"})
     assert "mosquitto_sub -h 127.0.0.1 -p 1884 -v -t 'mioty/#'" in demo.announcement(chosen)
-    chosen = settings.load({"mqtt-username": "me", "mqtt-password": "hunter2"}, {}, Path("none"))[0]
+    chosen = settings_of({"mqtt-username": "me", "mqtt-password": "hunter2"})
     text = demo.announcement(chosen)
     assert "mosquitto_sub -h localhost -p 1883 -u me -P PASSWORD -v -t 'mioty/#'" in text
     assert "hunter2" not in text

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bssci import extensions as discovery
+from bssci import extensions
 from bssci.certificates import reading as certificates
 from bssci.cli import main
 from bssci.cli.init import local_hosts
-from bssci.sinks import SinkSetting
+from bssci.extensions import ExtensionError, Installed
+from bssci.settings import parsers
+from bssci.settings.catalogue import Catalogue
+from bssci.settings.groups import Group
+from bssci.settings.rows import Setting
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +123,8 @@ def test_bad_settings_stop_it(directory: Path, capsys: pytest.CaptureFixture[str
 def test_a_setting_of_an_installed_sink_is_one(
     directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "own_settings", lambda factories: [SinkSetting("INFLUX_URL", "", "where")])
+    group = Group("Influx", (Setting("INFLUX_URL", "", parsers.text, "where"),))
+    monkeypatch.setattr(extensions, "discover", lambda: Installed({}, Catalogue([group])))
     (directory / ".env").write_text("INFLUX_URL=here\nINFLUX_ULR=there\n")
     assert main(["init"]) == 0
     warnings = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
@@ -130,9 +135,9 @@ def test_sinks_that_do_not_go_together_are_one_line(
     directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise discovery.SinkError("two sink plugins are named 'influx'")
+        raise ExtensionError("two sink plugins are named 'influx'")
 
-    monkeypatch.setattr(discovery, "discover", fail)
+    monkeypatch.setattr(extensions, "discover", fail)
     assert main(["init"]) == 1
     assert capsys.readouterr().err == "error: two sink plugins are named 'influx'\n"
 

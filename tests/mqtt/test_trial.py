@@ -13,8 +13,9 @@ import pytest
 
 from bssci.mqtt import trial as broker_trial
 from bssci.mqtt.trial import try_broker
-from bssci.settings.table import Settings, load
+from bssci.settings.groups import Values
 from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.settings import settings_of
 from tests.support.tls import Authority, TLSFiles, tls_files
 
 __all__ = ["mosquitto", "tls_files"]
@@ -23,22 +24,22 @@ pytestmark = pytest.mark.parts
 Start = Callable[..., Mosquitto]
 
 
-def settings_for(port: int, **more: object) -> Settings:
+def settings_for(port: int, **more: object) -> Values:
     options = {"mqtt-broker": "127.0.0.1", "mqtt-port": port}
     options |= {name.replace("_", "-"): value for name, value in more.items()}
-    return load({name: str(value) for name, value in options.items()}, {}, Path("none"))[0]
+    return settings_of({name: str(value) for name, value in options.items()}).values()
 
 
-def with_tls(port: int, files: TLSFiles, **more: object) -> Settings:
+def with_tls(port: int, files: TLSFiles, **more: object) -> Values:
     bundle = files.station_bundle()
     certificate = {"mqtt_cert_file": bundle / "station_cert.pem", "mqtt_key_file": bundle / "station_key.pem"}
     return settings_for(port, mqtt_tls="true", **{"mqtt_ca_file": files.ca} | certificate | more)
 
 
-def trouble(settings: Settings) -> str:
+def trouble(settings: Values) -> str:
     """What is said of the broker there."""
-    place, _, text = try_broker(settings).partition(" ")
-    assert place == f"{settings.mqtt_broker}:{settings.mqtt_port}"
+    place, _, text = try_broker(settings, "MQTT_").partition(" ")
+    assert place == f"{settings['MQTT_BROKER']}:{settings['MQTT_PORT']}"
     return text
 
 
@@ -89,7 +90,7 @@ def test_somebody_who_comes_to_no_end_is_left_alone(monkeypatch: pytest.MonkeyPa
 )
 def test_wrong_credentials_are_told(mosquitto: Start, credentials: dict[str, str], said: str) -> None:  # noqa: F811
     port = mosquitto(users={"center": "right"}).port
-    assert try_broker(settings_for(port, mqtt_username="center", mqtt_password="right")) == ""
+    assert try_broker(settings_for(port, mqtt_username="center", mqtt_password="right"), "MQTT_") == ""
     refused = trouble(settings_for(port, **credentials))
     assert refused.startswith("refuses: Not authorized; ") and said in refused
 
@@ -105,7 +106,7 @@ def test_tls_as_the_service_speaks_it(
 ) -> None:
     port = mosquitto(tls=tls_files, websockets=websockets).port
     transport = "websockets" if websockets else "tcp"
-    assert try_broker(with_tls(port, tls_files, mqtt_transport=transport, mqtt_broker=host)) == ""
+    assert try_broker(with_tls(port, tls_files, mqtt_transport=transport, mqtt_broker=host), "MQTT_") == ""
 
 
 @pytest.mark.mosquitto
@@ -162,7 +163,7 @@ def test_a_file_that_is_not_there_is_named_with_its_setting(
 ) -> None:
     missing = tmp_path / "missing.pem"
     settings = with_tls(1, tls_files, **{setting.lower(): missing})
-    assert try_broker(settings) == f"{missing}: does not exist; set {setting}"
+    assert try_broker(settings, "MQTT_") == f"{missing}: does not exist; set {setting}"
 
 
 @pytest.mark.mosquitto
@@ -171,7 +172,7 @@ def test_the_service_keeps_its_connection(mosquitto: Start) -> None:  # noqa: F8
     with socket.create_connection(("127.0.0.1", port)) as service:
         service.sendall(b"\x10\x12\0\4MQTT\4\2\0\x3c\0\6center")
         assert service.recv(4) == b"\x20\2\0\0"
-        assert try_broker(settings_for(port, mqtt_client_id="center")) == ""
+        assert try_broker(settings_for(port, mqtt_client_id="center"), "MQTT_") == ""
         service.sendall(b"\xc0\0")
         assert service.recv(2) == b"\xd0\0"
 
@@ -182,7 +183,7 @@ def test_the_embedded_broker_needs_its_package_and_a_free_port(monkeypatch: pyte
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = settings_for(taken.getsockname()[1], mqtt_broker="embedded")
-        assert "cannot be used: address already in use" in try_broker(settings)
-    assert try_broker(settings) == ""
+        assert "cannot be used: address already in use" in try_broker(settings, "MQTT_")
+    assert try_broker(settings, "MQTT_") == ""
     monkeypatch.setattr(broker_trial, "find_spec", lambda name: None)
-    assert "not installed" in try_broker(settings)
+    assert "not installed" in try_broker(settings, "MQTT_")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,16 @@ from typing import Any
 import pytest
 
 from bssci.certificates import bundles
-from bssci.settings.table import Settings, SettingsError
-from bssci.settings.trial import refuse_unusable
+from bssci.settings.rows import SettingsError
+from bssci.settings.table import Settings
+from bssci.tap import try_kept_files
+from tests.support.settings import CATALOGUE, settings_with
+
+
+def refuse_unusable(settings: Settings, names: Collection[str], held: Collection[int] = ()) -> None:
+    """Try everything that is tried before a change is taken."""
+    CATALOGUE.refuse_unusable(settings, names, held)
+    try_kept_files(settings, names)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +42,7 @@ def tried(certs: Path, changes: dict[str, Any]) -> None:
     paths = {
         name: certs / value if name.endswith("_file") and value else value for name, value in values.items()
     }
-    refuse_unusable(Settings(**paths), changes)
+    refuse_unusable(settings_with(**paths), changes)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,9 @@ def test_files_that_fit(certs: Path, changes: dict[str, Any]) -> None:
 
 
 def test_what_was_wrong_before_hinders_no_other_change() -> None:
-    refuse_unusable(Settings(cert_file=Path("absent.pem"), mqtt_ca_file=Path("absent.pem")), {"LOG_LEVEL"})
+    refuse_unusable(
+        settings_with(cert_file=Path("absent.pem"), mqtt_ca_file=Path("absent.pem")), {"LOG_LEVEL"}
+    )
 
 
 ABSENT = {"mqtt_ca_file": Path("absent.pem"), "web_cert_file": Path("absent.pem")}
@@ -97,12 +107,14 @@ ABSENT = {"mqtt_ca_file": Path("absent.pem"), "web_cert_file": Path("absent.pem"
     ],
 )
 def test_a_file_that_is_not_used_hinders_nobody_from_leaving_it(changes: dict[str, Any]) -> None:
-    refuse_unusable(Settings(**ABSENT | {name.lower(): value for name, value in changes.items()}), changes)
+    refuse_unusable(
+        settings_with(**ABSENT | {name.lower(): value for name, value in changes.items()}), changes
+    )
 
 
 @pytest.mark.parametrize("names", [{"MQTT_TLS"}, {"SINKS"}, {"WEB_TLS"}, {"WEB_PORT"}])
 def test_a_file_is_tried_when_it_comes_into_use(names: set[str]) -> None:
-    settings = Settings(**ABSENT, mqtt_tls=True, web_tls=True, web_port=5000, sinks=("mqtt",))
+    settings = settings_with(**ABSENT, mqtt_tls=True, web_tls=True, web_port=5000, sinks=("mqtt",))
     with pytest.raises(SettingsError, match="absent.pem: does not exist"):
         refuse_unusable(settings, names)
 
@@ -143,7 +155,7 @@ def test_a_port_of_another_process(taken_port: int, name: str, others: dict[str,
         "web_port": taken_port if name.startswith("WEB_") else 0,
         "mqtt_port": taken_port,
     }
-    settings = Settings(**port, **others)
+    settings = settings_with(**port, **others)
     with pytest.raises(
         SettingsError, match=f"cannot listen on 127.0.0.1:{taken_port}: address already"
     ) as raised:
@@ -155,7 +167,9 @@ def test_a_port_of_another_process(taken_port: int, name: str, others: dict[str,
 
 @pytest.mark.parts
 def test_a_port_of_a_broker_elsewhere(taken_port: int) -> None:
-    refuse_unusable(Settings(mqtt_broker="127.0.0.1", mqtt_port=taken_port), {"MQTT_BROKER", "MQTT_PORT"})
+    refuse_unusable(
+        settings_with(mqtt_broker="127.0.0.1", mqtt_port=taken_port), {"MQTT_BROKER", "MQTT_PORT"}
+    )
 
 
 @pytest.fixture
@@ -183,7 +197,7 @@ def places(tmp_path: Path) -> Path:
     ],
 )
 def test_places_that_could_not_be_used(places: Path, name: str, place: str, reason: str) -> None:
-    settings = Settings(**{name.lower(): places / place})
+    settings = settings_with(**{name.lower(): places / place})
     before = sorted(places.rglob("*"))
     with pytest.raises(SettingsError, match=reason) as raised:
         refuse_unusable(settings, {name})
@@ -204,6 +218,6 @@ def test_places_that_could_not_be_used(places: Path, name: str, place: str, reas
 )
 def test_places_that_can_be_used_are_left_as_they_are(places: Path, name: str, place: str) -> None:
     before = sorted(places.rglob("*"))
-    refuse_unusable(Settings(**{name.lower(): places / place}), {name})
+    refuse_unusable(settings_with(**{name.lower(): places / place}), {name})
     assert sorted(places.rglob("*")) == before
     assert (places / "file").read_text() == "a file"

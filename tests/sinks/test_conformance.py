@@ -17,11 +17,12 @@ from twisted.internet.task import Clock
 
 from bssci.model import EUI
 from bssci.mqtt.client import MqttClient
-from bssci.settings.table import load
 from bssci.sinks.log import LogSink
 from bssci.sinks.mqtt import sink as mqtt_module
+from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.testing import SinkBench, SinkConformance, reception, uplink
 from tests.support.mqtt_broker import FakeBroker, Kind
+from tests.support.settings import settings_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples/bssci-csv-sink/bssci/plugins/csv_file.py"
 
@@ -84,8 +85,8 @@ class MqttBench(SinkBench):
 
     def make_sink(self) -> Any:
         options = {"mqtt-username": "user", "mqtt-password": "Pa55word"}
-        settings, _, _ = load(options, {}, Path("/nonexistent/.env"))
-        values = {name: getattr(settings, name.lower()) for name in mqtt_module.SETTINGS}
+        settings = settings_of(options)
+        values = {name: settings.value(name) for name in NAMES}
         center = SimpleNamespace(
             eui=EUI("0200000000000001"),
             version="1.0",

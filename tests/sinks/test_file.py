@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 
 from bssci import extensions
-from bssci.settings.table import load
+from bssci.extensions import SINK
+from bssci.settings.rows import SettingsError
 from bssci.sinks import file as module
 from bssci.sinks.file import FileSettings, FileSink, FileTrouble, LinesFile, rotated_files
 from bssci.sinks.json_events import KINDS
 from bssci.sinks.testing import SinkBench, SinkConformance, every_event, reception, uplink, uplinks
+from tests.support.settings import INSTALLED, settings_of
 
 LINE = b'{"kind":"x","timestamp":1000.0,"a":1}\n'
 NEXT = b'{"kind":"y","timestamp":2000.0,"a":2}\n'
@@ -319,8 +321,7 @@ async def test_a_line_holds_what_the_event_says(place: Place) -> None:
 
 
 def build(**texts: str) -> Any:
-    settings, _, _ = load({}, {}, Path(os.devnull))
-    return extensions.build(extensions.discover()["file"], settings, texts, None)
+    return extensions.build(SINK, INSTALLED.sinks["file"], settings_of(environ=texts), None)
 
 
 def test_it_is_found_and_built(tmp_path: Path) -> None:
@@ -339,7 +340,7 @@ def test_it_is_found_and_built(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(name: str, text: str, allowed: str) -> None:
-    with pytest.raises(extensions.SinkError, match=f"sink file: {name}: allowed .*{allowed}"):
+    with pytest.raises(SettingsError, match=f"^{name}=.*{allowed}"):
         build(**{name: text})
 
 

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,13 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from bssci import extensions
-from bssci.settings.table import load
+from bssci.extensions import SINK
+from bssci.settings.rows import SettingsError
 from bssci.sinks.http_post import Poster, parse_target
 from bssci.sinks.testing import SinkBench, SinkConformance, every_event, reception, uplink, uplinks
 from bssci.sinks.webhook import WebhookSettings, WebhookSink, parse_header, parse_secret, sign
 from tests.support.http_receiver import Receiver, Request, Response
+from tests.support.settings import INSTALLED, settings_of
 
 URL = "https://user:Pa55word@hooks.example:8443/in/T0KENT0KEN?key=K3YK3YK3Y"
 NOW = 1_700_000_000.75
@@ -374,8 +375,7 @@ def test_what_cannot_be_written_is_set_aside() -> None:
 
 
 def build(**texts: str) -> Any:
-    settings, _, _ = load({}, {}, Path(os.devnull))
-    return extensions.build(extensions.discover()["webhook"], settings, texts, None)
+    return extensions.build(SINK, INSTALLED.sinks["webhook"], settings_of(environ=texts), None)
 
 
 def test_it_is_found_and_built() -> None:
@@ -390,16 +390,16 @@ def test_it_is_found_and_built() -> None:
     ("texts", "said"),
     [
         ({}, "WEBHOOK_URL is empty"),
-        ({"WEBHOOK_URL": "ftp://x/s3cret"}, "WEBHOOK_URL: allowed is a URL"),
-        ({"WEBHOOK_SECRET": "whsec_s3cret!"}, "WEBHOOK_SECRET: allowed is whsec_"),
-        ({"WEBHOOK_AUTHORIZATION": "Bearer s3cret\u00e9"}, "WEBHOOK_AUTHORIZATION: allowed is one line"),
-        ({"WEBHOOK_BATCH_SIZE": "0"}, "WEBHOOK_BATCH_SIZE: allowed is a whole number from 1 to 500"),
-        ({"WEBHOOK_TIMEOUT": "s3cret"}, "WEBHOOK_TIMEOUT: allowed is a number from 1 to 600"),
+        ({"WEBHOOK_URL": "ftp://x/s3cret"}, "WEBHOOK_URL=.* allowed is a URL"),
+        ({"WEBHOOK_SECRET": "whsec_s3cret!"}, "WEBHOOK_SECRET=.* allowed is whsec_"),
+        ({"WEBHOOK_AUTHORIZATION": "Bearer s3cret\u00e9"}, "WEBHOOK_AUTHORIZATION=.* allowed is one line"),
+        ({"WEBHOOK_BATCH_SIZE": "0"}, "WEBHOOK_BATCH_SIZE=.* allowed is a whole number from 1 to 500"),
+        ({"WEBHOOK_TIMEOUT": "soon"}, "WEBHOOK_TIMEOUT=.* allowed is a number from 1 to 600"),
         ({"WEBHOOK_URL": "http://x/", "WEBHOOK_CA_FILE": "/none.pem"}, "WEBHOOK_CA_FILE"),
     ],
 )
 def test_a_wrong_setting_is_named_and_not_told(texts: dict[str, str], said: str) -> None:
-    with pytest.raises(extensions.SinkError, match=said) as refused:
+    with pytest.raises(SettingsError, match=said) as refused:
         build(**texts)
     assert "s3cret" not in str(refused.value)
 
@@ -430,6 +430,6 @@ def test_what_the_documentation_says_about_signatures_is_true(monkeypatch: pytes
 def test_the_documentation_names_every_setting_with_its_default() -> None:
     page = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text(encoding="utf-8")
     for sink in ("webhook", "file"):
-        for setting in extensions.discover()[sink].settings:
+        for setting in extensions.discover().sinks[sink].settings:
             default = f"`{setting.default}`" if setting.default else "empty"
             assert f"| `{setting.name}` | {default} |" in page

@@ -19,6 +19,7 @@ from bssci.stations.station import Link, Station
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConRsp, Message, Status, StatusRsp
 from tests.support.inline_journal import InlineJournal
+from tests.support.settings import CATALOGUE
 from tests.support.wire import connect
 
 EPOCH = 1_700_000_000.0
@@ -65,7 +66,7 @@ class House:
             "state-dir": str(self.directory / "data"),
             **self.settings_given,
         }
-        self.configuration = Configuration(options, {}, self.directory / "none.env", maybeDeferred)
+        self.configuration = Configuration(CATALOGUE, options, {}, self.directory / "none.env", maybeDeferred)
         self.settings = self.configuration.current
         self.journal = InlineJournal(self.directory / "data")
         self.center = ServiceCenter(

@@ -27,6 +27,7 @@ from bssci.web.access.accounts import ROLES, Account, AccountFile
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.inline_journal import InlineJournal
+from tests.support.settings import CATALOGUE, TRIALS
 
 EPOCH = 1_700_000_000.0
 PASSWORD = "correct horse battery"
@@ -243,8 +244,7 @@ class WebHouse:
         self.directory = directory
         self.clock = Clock()
         self.clock.advance(1000.0)
-        # No test that does not say so asks a broker.
-        self.outside = outside or Outside(try_broker=lambda settings: "")
+        self.outside = outside or Outside()
         self.options = options
         state = directory / "data"
         state.mkdir(exist_ok=True)
@@ -272,7 +272,9 @@ class WebHouse:
             "key-file": str(certs / "server_key.pem"),
             "ca-file": str(certs / "ca.pem"),
         }
-        self.configuration = Configuration(options | self.options, {}, directory / ".env", in_line)
+        self.configuration = Configuration(
+            CATALOGUE, options | self.options, {}, directory / ".env", in_line, TRIALS
+        )
         self.journal = InlineJournal(directory / "data")
         self.center = ServiceCenter(
             self.clock, self.configuration, self.journal, self.journal.kept(), self.now

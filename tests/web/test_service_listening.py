@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers
 
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS
-from bssci.settings.table import SettingsError
+from bssci.settings.rows import SettingsError
 from bssci.web.http import site
 from bssci.web.http.tls import WebFiles
 from bssci.web.service import WebAdmin

@@ -9,8 +9,10 @@ from typing import Any
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from bssci.mqtt.trial import EMBEDDED
 from bssci.sinks.interfaces import ISinkFactory
-from bssci.sinks.mqtt.sink import EMBEDDED, SETTINGS, MqttSink
+from bssci.sinks.mqtt.settings import GROUP
+from bssci.sinks.mqtt.sink import MqttSink
 
 
 @implementer(IPlugin, ISinkFactory)
@@ -19,7 +21,7 @@ class MqttSinkFactory:
 
     name = "mqtt"
     description = "publishes uplinks and events on MQTT"
-    settings = SETTINGS
+    settings = GROUP
 
     def build(self, settings: Mapping[str, Any], center: Any) -> MqttSink:
         from twisted.internet import reactor

@@ -15,40 +15,23 @@ from zope.interface import implementer
 from bssci.model import EUI, AnyEvent, StationState
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.mqtt.embedded import EmbeddedBroker
+from bssci.mqtt.trial import EMBEDDED
 from bssci.mqtt.values import MqttOffline
 from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt.requests import Requests
+from bssci.sinks.mqtt.settings import LIVE, NAMES
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
-EMBEDDED = "embedded"
 HEALTH_INTERVAL = 60.0
 """s"""
 STOP_TIME = 1.0
 """s for the last acknowledgements and the goodbye"""
 BROKER_RETRY = 10.0
 """s until the embedded broker is started again that did not start"""
-SETTINGS = (
-    "MQTT_BROKER",
-    "MQTT_PORT",
-    "MQTT_USERNAME",
-    "MQTT_PASSWORD",
-    "BASE_TOPIC",
-    "MQTT_QOS",
-    "MQTT_TLS",
-    "MQTT_CA_FILE",
-    "MQTT_CERT_FILE",
-    "MQTT_KEY_FILE",
-    "MQTT_TRANSPORT",
-    "MQTT_PATH",
-    "MQTT_CLIENT_ID",
-)
-
-LIVE = tuple(name for name in SETTINGS if name != "BASE_TOPIC")
-"""what may change while the service runs"""
 
 
 @implementer(ISink)
@@ -179,7 +162,7 @@ class MqttSink:
 
         Not at once: whoever asked for it by MQTT is answered before.
         """
-        values = {name: getattr(settings, name.lower()) for name in SETTINGS}
+        values = {name: settings.value(name) for name in NAMES}
         self._reactor.callLater(0, self._begin_change, values)
 
     def _begin_change(self, values: Mapping[str, Any]) -> None:

@@ -53,7 +53,7 @@ SETTINGS = (
     SinkSetting("POSTGRES_DB", "bssci", "database", _allowed(parsers.text)),
     SinkSetting("POSTGRES_USER", "bssci", "user at the PostgreSQL server", _allowed(parsers.text)),
     SinkSetting(
-        "POSTGRES_PASSWORD", "", "password at the PostgreSQL server; a secret", _allowed(parsers.text)
+        "POSTGRES_PASSWORD", "", "password at the PostgreSQL server", _allowed(parsers.text), secret=True
     ),
     SinkSetting(
         "POSTGRES_PASSWORD_FILE", "", "file that holds POSTGRES_PASSWORD; read at each connection", _path
@@ -68,9 +68,9 @@ SETTINGS = (
     SinkSetting(
         "POSTGRES_DSN",
         "",
-        "instead of the settings above, except POSTGRES_SCHEMA: postgresql://user:password@host:5432/database;"
-        " a secret",
+        "instead of the settings above, except POSTGRES_SCHEMA: postgresql://user:password@host:5432/database",
         _allowed(parsers.text),
+        secret=True,
     ),
     SinkSetting("POSTGRES_DSN_FILE", "", "file that holds POSTGRES_DSN; read at each connection", _path),
     SinkSetting(

@@ -19,7 +19,6 @@ from bssci.certificates.store import (
     CertificateStore,
     split_pem,
 )
-from bssci.settings.trial import try_other_files
 from bssci.web.access.accounts import may
 from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
 from bssci.web.api.service import CHANGES, changes_of
@@ -45,6 +44,8 @@ MAX_PEM = 256 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 _KEY_OF = {CA: CA_KEY, SERVER: SERVER_KEY}
 FORCE = Parameter("force", "1: although connected base stations would be refused", FLAG)
+OTHER_FILES = ("_CERT_FILE", "_KEY_FILE", "_CA_FILE")
+"""end the names of settings for certificates that are not for base stations"""
 ZIP = "application/zip"
 PEM = "application/x-pem-file"
 
@@ -65,7 +66,7 @@ class CertificateRoutes:
 
     @property
     def _store(self) -> CertificateStore:
-        return CertificateStore(self._context.settings)
+        return CertificateStore(self._context.certificate_files)
 
     async def _run(self, function: Any, *values: Any) -> Any:
         """One at a time, in a thread."""
@@ -135,10 +136,13 @@ class CertificateRoutes:
         values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
         settings = await configuration.draft(values) if values else configuration.current
-        errors, warnings = await self._run(CertificateStore(settings).problems)
+        catalogue = configuration.catalogue
+        store = CertificateStore(catalogue.certificate_files(settings))
+        errors, warnings = await self._run(store.problems)
         try:
-            await self._context.run_in_thread(try_other_files, settings)
-        except CertificateError as error:
+            files = [name for name in catalogue.rows if name.endswith(OTHER_FILES)]
+            await self._context.run_in_thread(catalogue.refuse_unusable, settings, files)
+        except ValueError as error:
             errors = [*errors, str(error)]
         lines = [{"ok": False, "text": text} for text in errors]
         if not lines:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
-from bssci.settings.table import MASK
+from bssci.settings.rows import MASK
 from bssci.web.http.errors import ApiError
 
 MAX_SENSORS = 100_000

@@ -8,7 +8,7 @@ import msgspec
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
-from bssci.settings.table import MASK
+from bssci.settings.rows import MASK
 from bssci.web.access.accounts import may
 from bssci.web.api.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas import (

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from bssci.mqtt.trial import EMBEDDED
 from bssci.settings.configuration import setting_text
-from bssci.settings.table import MASK
+from bssci.settings.rows import MASK
 from bssci.web.api.schemas import (
     BEFORE,
     DRY_RUN,
@@ -24,7 +22,7 @@ from bssci.web.api.schemas import (
 )
 from bssci.web.context import Context
 from bssci.web.http.call import Call, Reply
-from bssci.web.http.errors import invalid
+from bssci.web.http.errors import invalid, not_found
 from bssci.web.http.routing import Parameter, route
 from bssci.web.monitoring.logbook import LEVELS
 from bssci.web.monitoring.sampler import METRICS
@@ -107,31 +105,25 @@ class ServiceRoutes:
             "needs_restart": self._views.config.needs_restart(),
         }
 
-    @route("POST", "/api/config/test/broker", "admin", "As test-broker", body=json_body(CHANGES))
     @route(
         "POST",
-        "/api/config/test-broker",
+        "/api/config/test/{group}",
         "admin",
-        "Try to reach the MQTT broker, with settings that are not saved if some are given",
+        "Try to reach the other side of a group of settings, with some that are not saved if they are given",
         body=json_body(CHANGES),
         answer=success(ok={"type": "boolean"}),
     )
-    async def test_broker(self, call: Call) -> dict[str, Any]:
-        values = changes_of(call.json()) if call.body() else {}
+    async def test_group(self, call: Call) -> dict[str, Any]:
         configuration = self._context.configuration
+        groups = {group.key: group for group in configuration.catalogue.groups if group.trial is not None}
+        group = groups.get(call.path["group"])
+        if group is None or group.trial is None:
+            raise not_found(f"there are {', '.join(groups)}")
+        values = changes_of(call.json()) if call.body() else {}
         settings = await configuration.draft(values) if values else configuration.current
-        await self._context.audit.record(call.asker, "config.test_broker", settings.mqtt_broker)
-        well = f"{settings.mqtt_broker}:{settings.mqtt_port} took the connection"
-        if settings.mqtt_broker == EMBEDDED:
-            now = configuration.current
-            if "mqtt" in now.sinks and (now.mqtt_broker, now.mqtt_port) == (EMBEDDED, settings.mqtt_port):
-                settings = replace(
-                    settings, mqtt_broker="127.0.0.1", mqtt_tls=False, mqtt_transport="tcp", mqtt_username=""
-                )
-            else:
-                well = f"amqtt is installed, and port {settings.mqtt_port} of 127.0.0.1 is free"
-        problem = await self._context.run_in_thread(self._context.outside.try_broker, settings)
-        line = {"ok": not problem, "text": problem or well}
+        await self._context.audit.record(call.asker, "config.test", group.key)
+        problem = await self._context.run_in_thread(group.trial, settings.values())
+        line = {"ok": not problem, "text": problem or f"{group.title}: the other side took the connection"}
         return {"success": True, "ok": not problem, "lines": [line]}
 
     # log and audit

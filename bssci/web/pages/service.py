@@ -78,12 +78,16 @@ class ServicePages(PageData):
     async def configuration(self, call: Call) -> dict[str, Any]:
         settings = (await self._views.config.get())["settings"]
         entries = [_setting(each) for each in settings]
-        order = list(dict.fromkeys(each["group"] for each in entries))
-        entries.sort(key=lambda each: order.index(each["group"]))
+        groups = {group.title: group for group in self._context.configuration.catalogue.groups}
         return {
             "groups": [
-                {"title": title, "settings": list(group)}
-                for title, group in groupby(entries, key=lambda each: each["group"])
+                {
+                    "title": title,
+                    "key": groups[title].key,
+                    "test": groups[title].trial_title if groups[title].trial is not None else "",
+                    "settings": list(rows),
+                }
+                for title, rows in groupby(entries, key=lambda each: each["group"])
             ]
         }
 

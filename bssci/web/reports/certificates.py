@@ -21,7 +21,7 @@ class CertificateViews:
 
     async def status(self) -> dict[str, Any]:
         """Certificates, errors that would keep the service from starting, and warnings."""
-        store = CertificateStore(self._context.settings)
+        store = CertificateStore(self._context.certificate_files)
         inventory, (errors, warnings), can_issue = await self._context.run_in_thread(_look, store)
         now = self._context.now()
         for entry in inventory:

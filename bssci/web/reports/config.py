@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bssci.settings.table import MASK, SETTINGS, Setting, Settings
+from bssci.settings.catalogue import shown
+from bssci.settings.groups import Group
+from bssci.settings.rows import Setting
+from bssci.settings.table import Settings
 from bssci.web.context import Context
-
-GROUPS = (
-    ("Base stations", ("LISTEN_", "CERT_", "KEY_", "CA_", "STATION_", "SC_", "MAX_", "STATUS_")),
-    ("Sensors and journal", ("SENSOR_", "STATE_", "RETENTION_", "JOURNAL_", "DEDUPLICATION_", "AUTO_")),
-    ("Delivery", ("SINKS", "MQTT_", "BASE_TOPIC")),
-    ("Web admin", ("WEB_",)),
-    ("Log", ("LOG_", "TIMEZONE")),
-)
 
 
 class ConfigViews:
@@ -24,8 +19,9 @@ class ConfigViews:
         self._configuration = context.configuration
 
     async def get(self) -> dict[str, Any]:
-        """All settings; secrets masked."""
-        settings = [self._entry(setting) for setting in SETTINGS.values()]
+        """Return all settings; secrets masked."""
+        catalogue = self._configuration.catalogue
+        settings = [self._entry(group, row) for group in catalogue.groups for row in group]
         return {
             "settings": settings,
             "needs_restart": [each["name"] for each in settings if each["pending"]],
@@ -33,68 +29,45 @@ class ConfigViews:
         }
 
     async def named(self) -> dict[str, Any]:
-        """The same, and each value under its setting's name."""
-        values = {name: shown(setting, self._configuration.current) for name, setting in SETTINGS.items()}
-        return values | await self.get()
+        """Return the same, and each value under its setting's name."""
+        configuration = self._configuration
+        return configuration.shown(list(configuration.catalogue.rows)) | await self.get()
 
     def needs_restart(self) -> list[str]:
-        """Settings whose change is not in force."""
-        return [name for name, setting in SETTINGS.items() if self._is_pending(setting)]
+        """Return the names of the settings whose change is not in force."""
+        return [name for name, row in self._configuration.catalogue.rows.items() if self._is_pending(row)]
 
     async def differences(self, changes: Mapping[str, str], after: Settings) -> list[dict[str, Any]]:
-        """What a change would change."""
-        before = self._configuration.current
+        """Return what a change would change."""
+        before, rows = self._configuration.current, self._configuration.catalogue.rows
         return [
             {
                 "name": name,
-                "before": shown(SETTINGS[name], before),
-                "after": shown(SETTINGS[name], after),
-                "restart": SETTINGS[name].restart,
+                "before": shown(rows[name], before.value(name)),
+                "after": shown(rows[name], after.value(name)),
+                "restart": not rows[name].live,
             }
             for name in changes
-            if _value(SETTINGS[name], before) != _value(SETTINGS[name], after)
+            if before.value(name) != after.value(name)
         ]
 
-    def _entry(self, setting: Setting) -> dict[str, Any]:
+    def _entry(self, group: Group, row: Setting) -> dict[str, Any]:
         configuration = self._configuration
         return {
-            "name": setting.name,
-            "value": shown(setting, configuration.current),
-            "default": setting.default,
-            "description": setting.description,
-            "unit": setting.unit,
-            "allowed": setting.parser.allowed,
-            "origin": configuration.origins[setting.name],
-            "editable": not configuration.is_fixed(setting.name),
-            "restart": setting.restart,
-            "secret": setting.secret,
-            "pending": self._is_pending(setting),
-            "group": group_of(setting.name),
+            "name": row.name,
+            "value": shown(row, configuration.current.value(row.name)),
+            "default": row.default,
+            "description": row.description,
+            "unit": row.unit,
+            "allowed": row.parser.allowed,
+            "origin": configuration.origins[row.name],
+            "editable": not configuration.is_fixed(row.name),
+            "restart": not row.live,
+            "secret": row.secret,
+            "pending": self._is_pending(row),
+            "group": group.title,
         }
 
-    def _is_pending(self, setting: Setting) -> bool:
-        configuration = self._configuration
-        return setting.restart and _value(setting, configuration.at_start) != _value(
-            setting, configuration.current
-        )
-
-
-def group_of(name: str) -> str:
-    """The part of the service that a setting is about."""
-    return next((group for group, begins in GROUPS if name.startswith(begins)), "Other")
-
-
-def shown(setting: Setting, settings: Settings) -> Any:
-    """A value as JSON knows it; masked if it is a secret."""
-    value = _value(setting, settings)
-    if setting.secret:
-        return MASK if value else ""
-    if isinstance(value, tuple):
-        return list(value)
-    if value is None:
-        return ""
-    return value if isinstance(value, (bool, int, float)) else str(value)
-
-
-def _value(setting: Setting, settings: Settings) -> Any:
-    return getattr(settings, setting.attribute)
+    def _is_pending(self, row: Setting) -> bool:
+        started, now = self._configuration.at_start, self._configuration.current
+        return not row.live and started.value(row.name) != now.value(row.name)

@@ -88,13 +88,17 @@ def of_sensors(counts: Mapping[str, int]) -> Iterator[Problem]:
         yield Problem("warning", text, "/sensors?status=auto-detached")
 
 
-def of_sinks(sinks: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
-    """:param sinks: figures of each, by its name."""
+def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with delivery.
+
+    :param sinks: figures of each, by its name.
+    :param settings: the setting of a sink by its name, if it has some, that one looks at first.
+    """
     for name, sink in sinks.items():
         waiting = many(int(sink["queued"]), "event waits", "events wait")
         if sink["failing"]:
-            mend = "/config#MQTT_BROKER" if name == "mqtt" else link("/logs", level="warn", q=name)
-            yield Problem("error", f"{name} takes nothing, {waiting}", mend, sink["trouble"])
+            mend = f"/config#{settings[name]}" if name in settings else link("/logs", level="warn", q=name)
+            yield Problem("error", f"{name} cannot deliver, {waiting}", mend, sink["trouble"])
         elif sink["oldest_seconds"] > OLD_BACKLOG:
             yield Problem("warning", f"{name} is behind, {waiting}", "/#sinks")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
-from bssci.settings.table import MASK
+from bssci.settings.rows import MASK
 from bssci.web.context import Context
 from bssci.web.http.errors import invalid, not_found
 from bssci.web.live.event_json import downlink_dict, event_dict, uplink_dict

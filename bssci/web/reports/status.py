@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from bssci.web.context import Context
@@ -38,7 +39,7 @@ class StatusViews:
         statistics = center.deduplication.statistics
         context.probe.refresh()
         sinks, usage = center.deliveries.statistics(), context.journal.usage()
-        return {
+        return self._about_sinks(sinks) | {
             "running": True,
             "version": center.version,
             "sc_eui": center.eui,
@@ -47,13 +48,6 @@ class StatusViews:
             "timestamp": context.now(),
             "base_stations": {"connected": len(center.stations.connected()), "known": len(center.stations)},
             "sensors": {"total": len(center.sensors), "unknown": len(center.unknown_sensors())},
-            "mqtt": {
-                "enabled": "mqtt" in settings.sinks,
-                "broker": settings.mqtt_broker,
-                "port": settings.mqtt_port,
-                "base_topic": settings.base_topic,
-                "delivering": "mqtt" in sinks and not sinks["mqtt"]["failing"],
-            },
             "tls": {
                 "ports": list(settings.listen_port),
                 "station_identity": settings.station_identity,
@@ -87,6 +81,19 @@ class StatusViews:
             "live_viewers": len(context.hub),
         }
 
+    def _about_sinks(self, sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return of each sink that has settings where it goes, and whether it delivers, by its name."""
+        values = self._context.settings.values()
+        return {
+            group.chosen_by[1]: {
+                "enabled": group.is_in_use(values),
+                **group.about(values),
+                "delivering": group.chosen_by[1] in sinks and not sinks[group.chosen_by[1]]["failing"],
+            }
+            for group in self._context.configuration.catalogue.groups
+            if group.chosen_by is not None and group.chosen_by[0] == "SINKS"
+        }
+
     async def dashboard(self, span: str = "hour") -> dict[str, Any]:
         """All that the first page shows."""
         status = await self.status()
@@ -100,7 +107,7 @@ class StatusViews:
                 *health.of_service(status, self._context.outside.listening()),
                 *health.of_stations(status["base_stations"]["known"], stations),
                 *health.of_sensors(sensors),
-                *health.of_sinks(status["queue_statistics"]),
+                *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
                 *health.of_certificates(certificates),
             ]
         )
@@ -129,7 +136,7 @@ class StatusViews:
                 "rate": copies["duplication_rate"],
                 "average_stations": copies["total_messages"] / uplinks if copies["total_messages"] else None,
             },
-            "broker": self._broker(status),
+            "delivery": _delivery(status["queue_statistics"]),
             "certificate": certificates[0] if certificates else None,
             "sinks": [{"name": name, **figures} for name, figures in status["queue_statistics"].items()],
             "range": span,
@@ -137,21 +144,30 @@ class StatusViews:
             "status": status,
         }
 
-    def _broker(self, status: dict[str, Any]) -> dict[str, str]:
-        mqtt = status["mqtt"]
-        if not mqtt["enabled"]:
-            return {"state": "off", "text": "MQTT is not among the sinks"}
-        where = f"{mqtt['broker']}:{mqtt['port']}"
-        return {"state": "ok" if mqtt["delivering"] else "error", "text": where}
+    def _settings_of_sinks(self) -> dict[str, str]:
+        """Return the first setting of each sink in use that has some, by the sink's name."""
+        groups = self._context.configuration.catalogue.groups
+        return {
+            name: group.rows[0].name
+            for name in self._context.settings.sinks
+            for group in groups
+            if group.chosen_by == ("SINKS", name)
+        }
 
     async def _guide(
         self, status: dict[str, Any], inventory: dict[str, Any], heard: bool
     ) -> list[dict[str, Any]]:
         """First steps, each done when it is really there, and the least role that can do it."""
         uplinks = status["deduplication"]["published_messages"]
-        broker = status["queue_statistics"].get("mqtt")
-        # What the broker took shows that it is set, also while it is away.
-        is_set = not broker or not broker["failing"] or broker["queued"] < status["journal"]["last_seq"]
+        settings = self._settings_of_sinks()
+        # What a sink took shows that it is set, also while its other side is away.
+        last_seq = status["journal"]["last_seq"]
+        unset = [
+            name
+            for name, sink in status["queue_statistics"].items()
+            if name in settings and sink["failing"] and sink["queued"] >= last_seq
+        ]
+        first = settings.get(unset[0] if unset else next(iter(settings), ""), "SINKS")
         return [
             {
                 "title": "Certificates",
@@ -162,12 +178,12 @@ class StatusViews:
                 "done": any(each["file"] == "server" for each in inventory["certificates"]),
             },
             {
-                "title": "MQTT broker",
-                "text": "Where uplinks are published.",
-                "href": "/config#MQTT_BROKER",
+                "title": "Delivery",
+                "text": "Where uplinks go: a broker, a database, a file.",
+                "href": f"/config#{first}",
                 "role": "admin",
-                "action": "Set the broker",
-                "done": is_set,
+                "action": "Set where uplinks go",
+                "done": not unset,
             },
             {
                 "title": "First base station",
@@ -194,3 +210,11 @@ class StatusViews:
                 "done": uplinks > 0 or heard,
             },
         ]
+
+
+def _delivery(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return how delivery stands, for the dashboard's tile."""
+    failing = [name for name, sink in sinks.items() if sink["failing"]]
+    if failing:
+        return {"state": "error", "text": f"{', '.join(failing)}: not delivering"}
+    return {"state": "ok" if sinks else "off", "text": ", ".join(sinks) or "no sink is set"}

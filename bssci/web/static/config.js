@@ -12,7 +12,8 @@ let round = 0;
 const form = document.querySelector("[data-config-form]");
 const fields = () => [...form.elements].filter((it) => it.name && !it.disabled);
 // An empty password stays as it is, unless its user goes: the two are one.
-const goes = (field) => field.name === "MQTT_PASSWORD" && "set" in field.dataset && !form.elements.namedItem("MQTT_USERNAME").value;
+const userOf = (field) => form.elements.namedItem(field.name.replace(/PASSWORD$/, "USERNAME"));
+const goes = (field) => field.name.endsWith("PASSWORD") && "set" in field.dataset && userOf(field) && !userOf(field).value;
 const differs = (field) => goes(field) || (field.value !== (field.dataset.initial ?? "") && !(field.type !== "password" && sameBool(field)));
 const sameBool = (field) => field.tagName === "SELECT" && field.value.toLowerCase() === field.dataset.initial.toLowerCase();
 const changed = () => fields().filter(differs);

@@ -44,7 +44,11 @@ def test_settings_take_effect_at_once(site: Site) -> None:
         ({"FOO": 1}, "invalid", "FOO"),
         ({"STATUS_INTERVAL": "abc"}, "invalid", "STATUS_INTERVAL"),
         ({"STATUS_INTERVAL": {}}, "invalid", "STATUS_INTERVAL"),
-        ({"STATUS_INTERVAL": 60, "AUTO_DETACH_TIMEOUT": 5}, "invalid", "AUTO_DETACH_TIMEOUT"),
+        (
+            {"AUTO_DETACH_TIMEOUT": 5, "AUTO_DETACH_WARNING_TIMEOUT": 6},
+            "invalid",
+            "AUTO_DETACH_WARNING_TIMEOUT",
+        ),
         ({"STATE_DIR": "/tmp"}, "invalid", "STATE_DIR"),
         ({"STATUS_INTERVAL": 60, "MQTT_CA_FILE": "absent.pem"}, "invalid", "MQTT_CA_FILE"),
         ([], "malformed", "payload"),

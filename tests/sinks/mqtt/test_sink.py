@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,17 +11,17 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from bssci import extensions as discovery
 from bssci.model import EUI, StationState
 from bssci.mqtt.client import MqttClient, MqttOffline
 from bssci.mqtt.embedded import BrokerFailed
-from bssci.settings.table import load
 from bssci.sinks import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt import sink as sink_module
-from bssci.sinks.mqtt.sink import SETTINGS, MqttSink
+from bssci.sinks.mqtt.settings import GROUP, NAMES
+from bssci.sinks.mqtt.sink import MqttSink
 from tests.support.journal import uplink
 from tests.support.mqtt_broker import FakeBroker, Kind
+from tests.support.settings import INSTALLED, settings_of
 
 STATION = EUI("CAFE000000000001")
 
@@ -87,8 +86,8 @@ class Fixture:
             sink_module, "MqttClient", lambda *a, **k: MqttClient(*a, **k, connect=self.broker.connect)
         )
         monkeypatch.setattr(sink_module, "EmbeddedBroker", lambda *arguments: self.embedded)
-        settings, _, _ = load(options, {}, Path("/nonexistent/.env"))
-        values = {name: getattr(settings, name.lower()) for name in SETTINGS}
+        settings = settings_of(options)
+        values = {name: settings.value(name) for name in NAMES}
         self.sink = MqttSink(self.clock, values, self.center)
 
     def accept(self) -> None:
@@ -125,7 +124,7 @@ def topics(published: list[tuple[str, Any, bool]]) -> list[str]:
 
 def test_it_is_a_sink(it: Fixture) -> None:
     assert verifyObject(ISink, it.sink)
-    assert discovery.discover()["mqtt"].settings == SETTINGS
+    assert INSTALLED.sinks["mqtt"].settings is GROUP
 
 
 def test_birth_will_and_the_states_of_stations_on_every_connection(it: Fixture) -> None:

@@ -277,7 +277,7 @@ def test_the_answer_comes_when_new_certificates_are_in_force(make_web_house: Cal
         return succeed(None) if len(seen) > 1 else waiting
 
     waiting: Deferred[None] = Deferred()
-    outside = Outside(try_broker=lambda settings: "", take_certificates=take)
+    outside = Outside(take_certificates=take)
     web = make_web_house(outside=outside, **{"web-tls": "true"})
     tls = web.admin._tls
     assert tls is not None

@@ -11,12 +11,13 @@ from twisted.python.failure import Failure
 
 from bssci.journal import StorageError
 from bssci.model import StationState, StationStatus
-from bssci.settings.table import SETTINGS, Settings
+from bssci.settings.groups import Values
 from bssci.system import logs
 from bssci.web.monitoring import sampler
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.journal import uplink
+from tests.support.settings import CATALOGUE
 from tests.support.web import EPOCH, WebHouse
 
 STATION = "70B3D59CD0000001"
@@ -63,7 +64,7 @@ def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -
         [failing] = re.findall(r'^bssci_sink_failing{sink="mqtt"} (\S+)$', metrics, re.M)
         delivering = (status["mqtt"]["delivering"], ready.json()["sinks"]["mqtt"], float(failing))
         said = dashboard["health"]["sentence"], *[each["detail"] for each in dashboard["health"]["problems"]]
-        return ready.status, delivering, dashboard["broker"]["state"], *said
+        return ready.status, delivering, dashboard["delivery"]["state"], *said
 
     well = (200, (True, True, 0.0), "ok", "The service is ready and waits for its first base station.")
     assert look() == well
@@ -72,10 +73,10 @@ def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -
     web.center.deliveries.statistics = lambda: {
         "mqtt": figures["mqtt"] | {"queued": 1, "failing": True, "trouble": trouble}
     }
-    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 1 event waits.", trouble)
+    assert look() == (200, (False, False, 1.0), "error", "mqtt cannot deliver, 1 event waits.", trouble)
     assert trouble in browser.get("/").text
     web.center.deliveries.statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
-    assert look() == (200, (False, False, 1.0), "error", "mqtt takes nothing, 3 events wait.", "")
+    assert look() == (200, (False, False, 1.0), "error", "mqtt cannot deliver, 3 events wait.", "")
     web.center.deliveries.statistics = lambda: figures
     assert look() == well
 
@@ -101,7 +102,7 @@ def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
     config = answer.json()
     assert config["MQTT_PASSWORD"] == "********" and config["STATUS_INTERVAL"] == 300
     entries = {each["name"]: each for each in config["settings"]}
-    assert entries.keys() == SETTINGS.keys()
+    assert entries.keys() == CATALOGUE.rows.keys()
     assert entries["MQTT_USERNAME"]["origin"] == "command line"
     assert not entries["MQTT_USERNAME"]["editable"] and entries["LISTEN_PORT"]["editable"]
     assert all(each["group"] != "Other" for each in entries.values())
@@ -142,39 +143,30 @@ def test_a_masked_secret_stays_and_a_new_one_is_not_written_down(web: WebHouse) 
     secret = {"MQTT_USERNAME": "me", "MQTT_PASSWORD": "topsecret"}
     assert "topsecret" not in browser.post("/api/config", secret).text
     assert browser.post("/api/config", {"MQTT_PASSWORD": "********", "MQTT_PORT": 1884}).status == 200
-    assert web.configuration.current.mqtt_password == "topsecret"
+    assert web.configuration.current.value("MQTT_PASSWORD") == "topsecret"
     for path in ("/api/audit", "/api/config", "/config", "/audit", "/api/logs"):
         assert "topsecret" not in browser.get(path).text
 
 
 def test_the_broker_is_tried_with_settings_that_are_not_saved(
-    make_web_house: Callable[..., WebHouse],
+    make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = []
-    web = make_web_house(
-        outside=Outside(try_broker=lambda settings: tried.append(settings.mqtt_broker) or "no answer")
-    )
-    answer = web.browser("admin").post("/api/config/test-broker", {"MQTT_BROKER": "broker.test"})
+
+    def try_broker(values: Values, prefix: str) -> str:
+        tried.append(values[f"{prefix}BROKER"])
+        return "no answer"
+
+    monkeypatch.setattr("bssci.mqtt.settings.try_broker", try_broker)
+    web = make_web_house()
+    answer = web.browser("admin").post("/api/config/test/mqtt", {"MQTT_BROKER": "broker.test"})
     assert answer.json()["ok"] is False and answer.json()["lines"][0]["text"] == "no answer"
     assert tried == ["broker.test"]
-    assert web.configuration.current.mqtt_broker == "localhost"
+    assert web.configuration.current.value("MQTT_BROKER") == "localhost"
 
 
-@pytest.mark.usefixtures("free_ports")
-def test_the_embedded_broker_is_connected_to_if_it_is_the_present_one(
-    make_web_house: Callable[..., WebHouse],
-) -> None:
-    tried = []
-    web = make_web_house(
-        outside=Outside(try_broker=lambda settings: tried.append(settings.mqtt_broker) or "")
-    )
-    browser = web.browser("admin")
-    answer = browser.post("/api/config/test-broker", {"MQTT_BROKER": "embedded"}).json()
-    assert answer["lines"][0]["text"] == "amqtt is installed, and port 1883 of 127.0.0.1 is free"
-    assert browser.post("/api/config", {"MQTT_BROKER": "embedded"}).status == 200
-    answer = browser.post("/api/config/test-broker", {}).json()
-    assert answer["lines"][0]["text"] == "embedded:1883 took the connection"
-    assert tried == ["embedded", "127.0.0.1"]
+def test_only_groups_with_another_side_are_tried(make_web_house: Callable[..., WebHouse]) -> None:
+    assert make_web_house().browser("admin").post("/api/config/test/log", {}).status == 404
 
 
 @pytest.mark.parts
@@ -191,11 +183,6 @@ def test_the_embedded_broker_is_connected_to_if_it_is_the_present_one(
 def test_what_would_refuse_the_next_start_is_refused(
     web: WebHouse, name: str, value: str, reason: str
 ) -> None:
-    def check_sinks(settings: Settings) -> None:
-        if "paper" in settings.sinks:
-            raise ValueError("SINKS: no sink 'paper' is installed")
-
-    web.configuration.check_sinks = check_sinks
     browser = web.browser("admin")
     for path in ("/api/config?dry_run=1", "/api/config"):
         error = browser.post(path, {"STATUS_INTERVAL": 60, name: value}).error

@@ -58,7 +58,7 @@ def test_each_tile_leads_to_what_it_counts(web: WebHouse) -> None:
     assert leads["Unknown sensors"] == "/sensors/unknown"
     assert rows(web, leads["Uplinks"]) == [str(several + 1), str(several)]
     assert rows(web, leads["Duplicates merged"]) == [str(several)]
-    assert leads["MQTT broker"] == "/config#MQTT_BROKER"
+    assert leads["Delivery"] == "/#sinks"
     lines[0].lose()
     assert rows(web, tiles(web)["Base stations"]) == [STATION_NAME]
 
@@ -84,7 +84,7 @@ def test_a_sink_that_is_not_well_leads_to_where_that_is_mended(
 def test_first_steps_are_over_once_they_were_taken(web: WebHouse) -> None:
     def broker_is_set(**figures: Any) -> bool:
         web.center.deliveries.statistics = lambda: {"mqtt": well | figures}
-        [done] = [each["done"] for each in dashboard(web)["guide"] if each["title"] == "MQTT broker"]
+        [done] = [each["done"] for each in dashboard(web)["guide"] if each["title"] == "Delivery"]
         return bool(done)
 
     [well] = web.center.deliveries.statistics().values()

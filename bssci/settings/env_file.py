@@ -1,0 +1,90 @@
+"""``.env``: read with every fault named, changed with all other lines and comments kept."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
+
+from bssci.settings.rows import SettingsError
+from bssci.system.files import write_atomically
+
+ENV_FILE = Path(".env")
+"""in the directory that the service is started in"""
+_PLAIN_VALUE = re.compile(r"[\w./:,@+-]*")
+
+
+def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the texts of the settings in a file, and warnings of one line each.
+
+    :param path: need not exist.
+    :param known: names of settings; others are passed over with a warning.
+    :raises SettingsError: the file cannot be read, or a line of it.
+    """
+    values: dict[str, str] = {}
+    warnings: list[str] = []
+    for binding in _bindings(path):
+        if binding.key is None:
+            continue
+        if binding.key not in known:
+            warnings.append(f"{path} line {_line(binding)}: {binding.key} is not a setting")
+            continue
+        if binding.key in values:
+            warnings.append(f"{path} line {_line(binding)}: {binding.key} again, the last one counts")
+        values[binding.key] = binding.value or ""
+    return values, warnings
+
+
+def update(path: Path, values: Mapping[str, str]) -> None:
+    """Set values in a file: atomically, mode 0600, all other lines and comments kept.
+
+    :raises SettingsError: the file cannot be read; nothing is written.
+    :raises OSError: it cannot be written.
+    """
+    missing = dict(values)
+    pieces = []
+    for binding in _bindings(path):
+        piece = binding.original.string
+        if binding.key is not None and binding.key in values:
+            missing.pop(binding.key, None)
+            piece = _blank(binding) + _assignment(binding.key, values[binding.key])
+        pieces.append(piece)
+    if pieces and not pieces[-1].endswith("\n"):
+        pieces.append("\n")
+    pieces += [_assignment(name, value) for name, value in missing.items()]
+    write_atomically(path, "".join(pieces).encode())
+
+
+def _bindings(path: Path) -> list[Binding]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: is not UTF-8 (byte {error.start + 1}): save it as UTF-8") from None
+    bindings = list(parse_stream(io.StringIO(text)))
+    for binding in bindings:
+        if binding.error or (binding.key is not None and binding.value is None):
+            raise SettingsError(f"{path} line {_line(binding)}: NAME=value or # comment is allowed")
+    return bindings
+
+
+def _blank(binding: Binding) -> str:
+    """Return the empty lines that the parser counts to the line after them."""
+    text = binding.original.string
+    return text[: len(text) - len(text.lstrip())]
+
+
+def _line(binding: Binding) -> int:
+    return binding.original.line + _blank(binding).count("\n")
+
+
+def _assignment(name: str, value: str) -> str:
+    if not _PLAIN_VALUE.fullmatch(value):
+        value = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return f"{name}={value}\n"

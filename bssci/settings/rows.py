@@ -1,0 +1,77 @@
+"""One setting as a row: its name, what it allows, its default, and what changing it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bssci.settings.parsers import Parser
+
+Origin = Literal["command line", "environment", ".env", "file", "default"]
+"""where a value comes from; ``file``: from the file that NAME_FILE names"""
+MASK = "********"
+"""stands for a secret wherever a setting is shown"""
+FILE_SUFFIX = "_FILE"
+"""ends the name of the setting that gives the path of a file with a secret"""
+
+
+class SettingsError(ValueError):
+    """A setting is wrong: one line with name, value (masked if secret), origin and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row. Empty text stands for the default."""
+
+    name: str
+    """as in the environment and ``.env``: ``LISTEN_PORT``"""
+    default: str
+    parser: Parser[Any]
+    description: str
+    unit: str = ""
+    live: bool = False
+    """a change takes effect while the service runs"""
+    secret: bool = False
+    """never shown, logged or sent; may be given as NAME_FILE"""
+    private: bool = False
+    """a credential: shown and changed in the web admin and ``.env`` only, never by way of a sink"""
+    trusted: bool = False
+    """says to whom the secrets of its group are sent: while one is set, not changed by way of a sink"""
+
+    @property
+    def attribute(self) -> str:
+        """Name as an attribute of :class:`bssci.settings.table.Settings`."""
+        return self.name.lower()
+
+    @property
+    def option(self) -> str:
+        """Name on the command line, without the dashes in front."""
+        return option_of(self.name)
+
+    @property
+    def file_name(self) -> str | None:
+        """Name of the setting that gives the path of a file with the value; None if it is no secret."""
+        return self.name + FILE_SUFFIX if self.secret else None
+
+    @property
+    def explained(self) -> str:
+        """Description, with the unit."""
+        return f"{self.description} ({self.unit})" if self.unit else self.description
+
+    def parse(self, text: str, origin: str) -> Any:
+        """Return the value of a text.
+
+        :param origin: for the error: ``environment``, the path of ``.env`` and so on.
+        :raises SettingsError: it is not allowed.
+        """
+        try:
+            return self.parser.parse(text if text.strip() else self.default)
+        except ValueError as error:
+            shown = MASK if self.secret else repr(text)
+            allowed = f"{self.parser.allowed} is allowed" if self.parser.allowed else str(error)
+            raise SettingsError(f"{self.name}={shown} ({origin}): {allowed}") from None
+
+
+def option_of(name: str) -> str:
+    """Return the option that is named for a setting, without the dashes in front."""
+    return name.lower().replace("_", "-")

@@ -415,3 +415,21 @@ def _certificate(name: str) -> bytes:
     day = datetime(2026, 1, 1, tzinfo=UTC)
     builder = x509.CertificateBuilder(subject, subject, key.public_key(), 1, day, day + timedelta(days=1))
     return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\xff", b"\x82\xa4opId\x01\xa1\xff\xa1\xff", b"\xc1" * 20])
+def test_an_operation_that_cannot_be_read_costs_itself_only(house: House, damaged: bytes) -> None:
+    line = Line(house)
+    line.connect()
+    eui = line.station.eui
+    line.station.ping()
+    house.settle()
+    good = house.journal.kept().sessions[eui].open_operations
+    assert good
+    house.journal.sessions.open_operations(eui, -99, [(-99, damaged)])
+    house.settle()
+    house.crash()
+    again = Line(house)
+    assert again.connect(resume(0, -1)).snResume
+    assert list(again.station.session.open_requests)[: len(good)] == [op_id for op_id, _ in good]
+    assert -99 not in again.station.session.open_requests

@@ -170,9 +170,12 @@ def test_a_session_survives_a_crash(web: WebHouse) -> None:
     assert browser.cookies["bssci_session"] not in stored
 
 
-def test_a_damaged_file_of_sessions_only_logs_out(web: WebHouse) -> None:
+@pytest.mark.parametrize("damage", [b"{", b"\xff"])
+def test_a_damaged_file_of_sessions_only_logs_out(web: WebHouse, damage: bytes) -> None:
     browser = web.browser("operator")
-    (web.directory / "data" / "sessions.json").write_text("{")
+    path = web.directory / "data" / "sessions.json"
+    # Also inside a text: what is not UTF-8 is another error to the decoder than what is not JSON.
+    path.write_bytes(path.read_bytes().replace(b"operator", b"op\xffrator") if damage == b"\xff" else damage)
     web.crash()
     assert browser.get("/api/me").status == 401
     assert web.browser().log_in("operator").status == 200

@@ -25,7 +25,7 @@ log = Logger()
 LOOK_INTERVAL = 0.5
 """s between looks at the files"""
 _PAGES = ("page_count", "freelist_count")
-MAX_ROOMS = 20
+MAX_ROOMS = 4
 """times that room is made for one group"""
 
 
@@ -235,7 +235,8 @@ class Writer(Worker):
             with self._transaction() as cursor:
                 deleted = self._make_room(cursor)
         except Exception as error:
-            log.error("journal cannot make room: {error}", error=error)
+            if self._failures % 100 == 0:
+                log.error("journal cannot make room: {error}", error=error)
             return False
         self.statistics.forgotten += deleted
         return deleted > 0

@@ -26,7 +26,7 @@ from bssci.center.access import Access
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.reading import CertificateError
-from bssci.certificates.server import ServerTLS
+from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, Installed
 from bssci.journal import Journal, JournalError, StorageError, open_journal
 from bssci.model.commands import Asker
@@ -36,9 +36,8 @@ from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
-from bssci.stations.tls import StationFiles
 from bssci.system.clock import use_monotonic_time
-from bssci.system.fileset import finish_replacement
+from bssci.system.files import finish_replacement
 
 if TYPE_CHECKING:
     from bssci.web.service import WebAdmin
@@ -109,7 +108,7 @@ class BssciService(Service):
     async def _open(self) -> None:
         settings, reactor = self.settings, self._reactor
         _finish_replacement(settings.state_dir)
-        files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file)
+        files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file, settings.crl_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
         factories = self._installed.choose(settings.sinks)
         self.journal = open_journal(

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from cryptography import x509
 
+from bssci.certificates import issuing
 from bssci.certificates import reading as certificates
-from bssci.certificates.reading import Authority, CertificateError, PrivateKey
+from bssci.certificates.issuing import Authority
+from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
 from bssci.system.files import write_atomically
 
@@ -41,7 +43,7 @@ def make_authority(ca_file: Path, now: datetime) -> Iterator[Made]:
         certificates.read_certificates(ca_file, "CA_FILE")
         yield Made(ca_file, created=False)
         return
-    yield from _make_pair(ca_file, key_file, lambda key: certificates.create_authority(key, now))
+    yield from _make_pair(ca_file, key_file, lambda key: issuing.create_authority(key, now))
 
 
 def make_server(
@@ -50,7 +52,7 @@ def make_server(
     """The service center's certificate and key, unless they exist; raises as :func:`make_authority`."""
 
     def issue(key: PrivateKey) -> x509.Certificate:
-        return certificates.issue_server(key, read_authority(ca_file), hosts, now)
+        return issuing.issue_server(key, read_authority(ca_file), hosts, now)
 
     yield from _make_pair(cert_file, key_file, issue)
 
@@ -66,7 +68,7 @@ def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) 
         read_authority(ca_file)  # else a key without a certificate would be left behind
 
     def issue(key: PrivateKey) -> x509.Certificate:
-        return certificates.issue_station(key, read_authority(ca_file), eui, now)
+        return issuing.issue_station(key, read_authority(ca_file), eui, now)
 
     yield from _make_pair(certificate, directory / "station_key.pem", issue)
     copy = directory / "ca_cert.pem"
@@ -93,7 +95,7 @@ def read_authority(ca_file: Path) -> Authority:
 def _certificates_of(ca_file: Path) -> bytes:
     """Without a key that may be in the file, too: a bundle leaves the house."""
     found = certificates.read_certificates(ca_file, "CA_FILE")
-    return b"".join(certificates.certificate_to_pem(each) for each in found)
+    return b"".join(issuing.certificate_to_pem(each) for each in found)
 
 
 def _make_pair(
@@ -104,9 +106,9 @@ def _make_pair(
         raise CertificateError(
             f"{key_file}: does not exist, though {cert_file} does; restore it, or remove both"
         )
-    yield _make(key_file, lambda: certificates.key_to_pem(certificates.new_key()))
+    yield _make(key_file, lambda: issuing.key_to_pem(issuing.new_key()))
     yield _make(
-        cert_file, lambda: certificates.certificate_to_pem(issue(certificates.read_key(key_file, "its path")))
+        cert_file, lambda: issuing.certificate_to_pem(issue(certificates.read_key(key_file, "its path")))
     )
 
 

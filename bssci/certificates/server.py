@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
-from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
-from twisted.internet.ssl import CertificateOptions
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from bssci.certificates.reading import CertificateError, PrivateKey
+from bssci.certificates.checking import examine
+from bssci.certificates.contexts import server_context, station_context
+from bssci.certificates.reading import (
+    REVOKED,
+    CertificateError,
+    read_certificates,
+    read_key,
+    read_pair,
+    read_revoked,
+    revocation_file,
+)
 from bssci.system.clock import Clock, Ticker
 
 CHECK_INTERVAL = 5.0
@@ -33,11 +43,71 @@ class ServerFiles(Protocol):
     def paths(self) -> Sequence[Path]:
         """All of them, the certificate first."""
 
-    def load(self) -> CertificateOptions:
-        """TLS options, 1.2 at least.
+    def load(self, now: datetime, *, at_start: bool) -> SSL.Context:
+        """Return the context that they make, of TLS 1.2 at least.
 
+        :param at_start: there is nothing else to work with, so what is out of its time is taken too.
         :raises CertificateError: one line that names file, place and remedy.
         """
+
+
+@dataclass(frozen=True)
+class StationFiles:
+    """Files of mutual TLS: every client must show a certificate of the authorities."""
+
+    certificate: Path
+    """our own, with those that signed it"""
+    key: Path
+    authorities: Path
+    """those that base stations' certificates are signed by"""
+    revoked: Path | None = None
+    """their revocation lists; None for ``crl.pem`` beside the authorities, if it is there"""
+
+    log: ClassVar[Logger] = Logger()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        revoked = self.revoked or self.authorities.with_name(REVOKED)
+        return (self.certificate, self.key, self.authorities, revoked)
+
+    def load(self, now: datetime, *, at_start: bool) -> SSL.Context:
+        """See :class:`ServerFiles`."""
+        verdict = examine(self.certificate, self.key, self.authorities, now, self.revoked)
+        for fault in verdict.faults:
+            if not at_start:
+                raise CertificateError(fault)
+            self.log.error("no base station gets in: {fault}", fault=fault)
+        for warning in verdict.warnings:
+            self.log.warn("{warning}", warning=warning)
+        authorities = read_certificates(self.authorities, "CA_FILE")
+        return station_context(
+            read_certificates(self.certificate, "CERT_FILE"),
+            read_key(self.key, "KEY_FILE"),
+            authorities,
+            read_revoked(revocation_file(self.authorities, self.revoked), authorities),
+        )
+
+
+@dataclass(frozen=True)
+class WebFiles:
+    """Files of the web admin, which asks for no client certificates."""
+
+    certificate: Path
+    """its own, with those that signed it"""
+    key: Path
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.certificate, self.key)
+
+    def load(self, now: datetime, *, at_start: bool) -> SSL.Context:
+        """See :class:`ServerFiles`; browsers say themselves what is out of its time."""
+        try:
+            return server_context(*read_pair(self.certificate, self.key, "WEB_"))
+        except CertificateError as error:
+            if str(error).startswith((f"{self.certificate}:", f"{self.key}:")):
+                raise
+            raise CertificateError(f"{self.certificate}: {error}; set WEB_CERT_FILE to another") from None
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -57,7 +127,7 @@ class ServerTLS:
         self.files = files
         self._run_in_thread = run_in_thread
         self._stamp = _stamp(files.paths)
-        self._options = files.load()
+        self._context = files.load(datetime.now(UTC), at_start=True)
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, CHECK_INTERVAL, self.check)
 
@@ -69,7 +139,7 @@ class ServerTLS:
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """See ``IOpenSSLServerConnectionCreator``."""
-        return SSL.Connection(self._options.getContext(), None)
+        return SSL.Connection(self._context, None)
 
     def check(self) -> Deferred[None]:
         """Load the files if they changed; fires when those that are there now are in force, or refused."""
@@ -80,22 +150,19 @@ class ServerTLS:
         if stamp == self._stamp:
             return None
         self._stamp = stamp
-        return self._run_in_thread(self.files.load).addCallbacks(self._loaded, self._not_loaded)
+        return self._run_in_thread(self._load).addCallbacks(self._loaded, self._not_loaded)
 
-    def _loaded(self, options: CertificateOptions) -> None:
-        self._options = options
+    def _load(self) -> SSL.Context:
+        return self.files.load(datetime.now(UTC), at_start=False)
+
+    def _loaded(self, context: SSL.Context) -> None:
+        self._context = context
         self.log.info("certificates reloaded {file}", file=str(self.files.paths[0]))
 
     def _not_loaded(self, failure: Failure) -> None:
         reason = failure.check(CertificateError)
         text = failure.getErrorMessage() if reason else failure.getTraceback()
         self.log.error("new certificates not taken, the old ones stay {error}", error=text)
-
-
-def identity(chain: Sequence[x509.Certificate], key: PrivateKey) -> dict[str, Any]:
-    """What ``CertificateOptions`` is told of a server: its certificate, those that signed it, its key."""
-    own, *signers = chain
-    return {"privateKey": key, "certificate": own, "extraCertChain": signers}
 
 
 def _stamp(paths: Sequence[Path]) -> Stamp:

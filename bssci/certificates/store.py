@@ -9,23 +9,24 @@ import io
 import lzma
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
-from bssci.certificates import bundles
+from bssci.certificates import bundles, issuing
 from bssci.certificates import reading as certificates
-from bssci.certificates.reading import CertificateError
+from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
+from bssci.certificates.issuing import Authority
+from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
-from bssci.system.fileset import replace_together
+from bssci.system.files import replace_together, scratch_directory
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
 BUNDLE = "station:"
@@ -34,6 +35,7 @@ FILES = (CA, SERVER, SERVER_KEY, CA_KEY)
 SECRET_FILES = (SERVER_KEY, CA_KEY)
 MAX_ARCHIVE = 4 * 1024 * 1024
 """bytes, unpacked"""
+MAX_BUNDLES_TRIED = 100
 _NAMES = {CA: "Authority", SERVER: "Service center"}
 """whose certificates they are"""
 _IN_ARCHIVE = {
@@ -42,8 +44,6 @@ _IN_ARCHIVE = {
     "server_cert.pem": SERVER,
     "server_key.pem": SERVER_KEY,
 }
-_BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z ]{1,40})-----")
-"""a line that begins or ends a part of a PEM file"""
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -114,7 +114,7 @@ class CertificateStore:
     def problems(self) -> tuple[list[str], list[str]]:
         """Errors that would keep the service from starting, and warnings."""
         try:
-            return [], certificates.check_pair(
+            return [], check_pair(
                 self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], datetime.now(UTC)
             )
         except CertificateError as error:
@@ -144,8 +144,7 @@ class CertificateStore:
         :return: warnings.
         :raises CertificateError: it could not.
         """
-        with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
-            directory = Path(name)
+        with scratch_directory(self._state_dir) as directory:
             for file in (CA, SERVER, SERVER_KEY, CA_KEY):
                 data = files.get(file)
                 if data is None and self.paths[file].exists():
@@ -155,7 +154,7 @@ class CertificateStore:
                     path.touch(mode=0o600)
                     path.write_bytes(data)
             try:
-                warnings = certificates.check_pair(
+                warnings = check_pair(
                     directory / f"{SERVER}.pem",
                     directory / f"{SERVER_KEY}.pem",
                     directory / f"{CA}.pem",
@@ -163,9 +162,50 @@ class CertificateStore:
                 )
                 if CA_KEY in files:
                     bundles.read_authority(directory / f"{CA}.pem")
+                self._refuse_stations(directory)
             except CertificateError as error:
                 raise CertificateError(str(error).replace(f"{directory}/", "")) from None
         return [warning.replace(f"{directory}/", "") for warning in warnings]
+
+    def _refuse_stations(self, directory: Path) -> None:
+        """Have a base station of the authority connect, in memory: one made for it, or one of the bundles.
+
+        :raises CertificateError: it would not get in.
+        """
+        ca = directory / f"{CA}.pem"
+        authorities = certificates.read_certificates(ca, "CA_FILE")
+        server = (
+            certificates.read_certificates(directory / f"{SERVER}.pem", "CERT_FILE"),
+            certificates.read_key(directory / f"{SERVER_KEY}.pem", "KEY_FILE"),
+            authorities,
+        )
+        key_file = directory / f"{CA_KEY}.pem"
+        identities: list[tuple[x509.Certificate, PrivateKey]] = []
+        if key_file.exists():
+            signer = certificates.read_key(key_file, "CA_FILE")
+            own = [each for each in authorities if each.public_key() == signer.public_key()]
+            key = issuing.new_key()
+            identities = [
+                (issuing.issue_station(key, Authority(each, signer), None, datetime.now(UTC)), key)
+                for each in own
+            ]
+        for identity in identities or islice(self._bundled(authorities), 1):
+            refuse_station(server, identity, ca)
+
+    def _bundled(
+        self, authorities: Sequence[x509.Certificate]
+    ) -> Iterator[tuple[x509.Certificate, PrivateKey]]:
+        """Yield certificate and key of the bundles that these authorities have signed."""
+        now = datetime.now(UTC)
+        for path in sorted(self.stations.glob("*/station_cert.pem"))[:MAX_BUNDLES_TRIED]:
+            try:
+                certificate = certificates.read_certificates(path, "the bundle")[0]
+                key = certificates.read_key(path.with_name("station_key.pem"), "the bundle")
+            except CertificateError:
+                continue
+            is_valid = certificate.not_valid_before_utc < now < certificate.not_valid_after_utc
+            if is_valid and any(is_signed_by(certificate, each) for each in authorities):
+                yield certificate, key
 
     def replace(self, files: Mapping[str, bytes], others: Mapping[Path, bytes] | None = None) -> None:
         """Put them in place, all or none.
@@ -183,7 +223,9 @@ class CertificateStore:
         return sorted(
             eui
             for eui, der in peers.items()
-            if not any(_signed(x509.load_der_x509_certificate(der), authority) for authority in authorities)
+            if not any(
+                is_signed_by(x509.load_der_x509_certificate(der), authority) for authority in authorities
+            )
         )
 
     # making
@@ -196,8 +238,7 @@ class CertificateStore:
         if not authority:
             bundles.read_authority(self.paths[CA])
         now = datetime.now(UTC)
-        with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
-            directory = Path(name)
+        with scratch_directory(self._state_dir) as directory:
             ca = directory / "ca_cert.pem"
             if not authority:
                 for file, path in ((CA, ca), (CA_KEY, bundles.authority_key_file(ca))):
@@ -218,9 +259,9 @@ class CertificateStore:
         """
         directory = self.stations / eui
         if renew or not self._is_valid(directory):
-            with tempfile.TemporaryDirectory(dir=self._state_dir) as name:
-                list(bundles.make_station(self.paths[CA], Path(name), eui, datetime.now(UTC)))
-                made = {directory / path.name: path.read_bytes() for path in (Path(name) / eui).glob("*.pem")}
+            with scratch_directory(self._state_dir) as scratch:
+                list(bundles.make_station(self.paths[CA], scratch, eui, datetime.now(UTC)))
+                made = {directory / path.name: path.read_bytes() for path in (scratch / eui).glob("*.pem")}
             replace_together(self._state_dir, made)
         members = {path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))}
         return _zip(members | {"ca_cert.pem": self.read(CA)})
@@ -232,7 +273,7 @@ class CertificateStore:
             authorities = certificates.read_certificates(self.paths[CA], "CA_FILE")
         except CertificateError:
             return False
-        return any(_signed(certificate, authority) for authority in authorities)
+        return any(is_signed_by(certificate, authority) for authority in authorities)
 
     # all in one
 
@@ -276,19 +317,11 @@ def split_pem(data: bytes) -> tuple[bytes, bytes]:
     """The certificates and the private key of one file; either may be empty."""
     certificate_parts: list[bytes] = []
     key_parts: list[bytes] = []
-    # One pass over the boundaries, whatever stands between them: a pattern for a whole part would look
-    # for the end of each beginning anew, which takes minutes for a file of beginnings.
-    begun: re.Match[bytes] | None = None
-    for boundary in _BOUNDARY.finditer(data):
-        if boundary[1] == b"BEGIN":
-            begun = boundary
-        elif begun is not None and begun[2] == boundary[2]:
-            part = data[begun.start() : boundary.end()] + b"\n"
-            begun = None
-            if boundary[2].endswith(b"PRIVATE KEY"):
-                key_parts.append(part)
-            elif boundary[2].endswith(b"CERTIFICATE"):
-                certificate_parts.append(part)
+    for label, block in certificates.pem_blocks(data):
+        if label.endswith(b"PRIVATE KEY"):
+            key_parts.append(block)
+        elif label.endswith(b"CERTIFICATE"):
+            certificate_parts.append(block)
     return b"".join(certificate_parts), b"".join(key_parts)
 
 
@@ -340,11 +373,3 @@ def _described(file: str, name: str, path: Path, setting: str) -> list[dict[str,
             }
         )
     return entries
-
-
-def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True

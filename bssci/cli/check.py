@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bssci import extensions
 from bssci.center.devices import endpoints
 from bssci.certificates import reading as certificates
+from bssci.certificates.checking import check_pair
+from bssci.certificates.server import WebFiles
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError, inspect
 from bssci.settings.env_file import ENV_FILE
@@ -21,7 +23,6 @@ from bssci.settings.groups import Group, Place, Values
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
-from bssci.web.http.tls import WebFiles
 
 
 class Finding(NamedTuple):
@@ -80,7 +81,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
 def _certificates(chosen: Settings) -> Iterator[Finding]:
     now = datetime.now(UTC)
     try:
-        warnings = certificates.check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, now)
+        warnings = check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, now, chosen.crl_file)
     except certificates.CertificateError as error:
         yield Finding("error", str(error))
         return
@@ -90,7 +91,8 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
     yield Finding("ok", f"certificates: valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
     if chosen.web_port and chosen.web_tls:
         try:
-            WebFiles.of(chosen).load()
+            files = WebFiles(chosen.web_cert_file or chosen.cert_file, chosen.web_key_file or chosen.key_file)
+            files.load(now, at_start=True)
         except certificates.CertificateError as error:
             yield Finding("error", str(error))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from bssci.certificates import bundles
 from bssci.certificates import reading as certificates
 from bssci.certificates.bundles import Made
+from bssci.certificates.checking import check_pair
 from bssci.cli.chosen import load
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.env_file import ENV_FILE
@@ -36,9 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"warning: {warning}")
     for made in _everything(installed.catalogue, chosen, [*local_hosts(), *arguments.host]):
         print(f"{'created' if made.created else 'kept   '} {made.path}")
-    for warning in certificates.check_pair(
-        chosen.cert_file, chosen.key_file, chosen.ca_file, datetime.now(UTC)
-    ):
+    for warning in check_pair(chosen.cert_file, chosen.key_file, chosen.ca_file, datetime.now(UTC)):
         print(f"warning: {warning}")
     _first_account(chosen)
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from bssci.model.commands import CommandError
 from bssci.settings import env_file as env_files
 from bssci.settings.catalogue import Catalogue, Loaded, shown
 from bssci.settings.table import Settings
+from bssci.system.files import write_atomically
 
 FIXED_ORIGINS = ("command line", "environment", "file")
 
@@ -152,7 +152,7 @@ class Configuration:
                 for trial in self._trials:
                     trial(loaded.settings, values)
             if keep:
-                os.replace(draft, self._env_file)
+                write_atomically(self._env_file, draft.read_bytes())
         finally:
             draft.unlink(missing_ok=True)
         return loaded

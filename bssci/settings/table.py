@@ -48,6 +48,7 @@ class StationSettings:
     cert_file: Path = _setting("certs/service_center_cert.pem", parsers.path, "certificate of the service center; read again when the file changes")
     key_file: Path = _setting("certs/service_center_key.pem", parsers.path, "private key of the service center; read again when the file changes")
     ca_file: Path = _setting("certs/ca_cert.pem", parsers.path, "certificates of the authorities whose base stations are let in; read again when the file changes")
+    crl_file: Path | None = _setting("", parsers.optional_path, "revocation lists (PEM) of the authorities: whom they name is refused; empty: crl.pem beside CA_FILE, if it is there; read again when the file changes")
     station_identity: str = _setting("lenient", parsers.choice("lenient", "strict"), "lenient: any certificate of the CA, but one that names an EUI must name this station's; strict: it must name it (CN or SAN)")
     sc_eui: EUI | None = _setting("", parsers.optional_eui, "EUI of the service center; empty: drawn at first start and kept in STATE_DIR")
     max_frame_size: int = _setting("1048576", parsers.integer(1024, 1 << 30), "largest message that a base station may send", "bytes")

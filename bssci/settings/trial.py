@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates.reading import CertificateError, check_pair, read_pair
+from bssci.certificates.checking import check_pair
+from bssci.certificates.reading import CertificateError, read_pair
 from bssci.settings.groups import Place, Values
 from bssci.settings.rows import SettingsError
 from bssci.system.files import prepare_directory
 
-STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE")
+STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE", "CRL_FILE")
 WEB_FILES = ("WEB_CERT_FILE", "WEB_KEY_FILE")
 WEB_SWITCHES = ("WEB_TLS", "WEB_PORT")
 
@@ -102,7 +103,9 @@ def try_station_files(values: Values, changed: Collection[str]) -> None:
     try_files(
         values,
         [name for name in STATION_FILES if name in changed],
-        lambda: check_pair(values["CERT_FILE"], values["KEY_FILE"], values["CA_FILE"], datetime.now(UTC)),
+        lambda: check_pair(
+            values["CERT_FILE"], values["KEY_FILE"], values["CA_FILE"], datetime.now(UTC), values["CRL_FILE"]
+        ),
     )
 
 

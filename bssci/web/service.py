@@ -15,7 +15,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.http import Request
 
 from bssci.center.service_center import ServiceCenter
-from bssci.certificates.server import ServerTLS
+from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.settings.rows import SettingsError
@@ -38,7 +38,6 @@ from bssci.web.http.guard import Guard
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
 from bssci.web.http.site import AdminSite, LimitedFactory
 from bssci.web.http.static import StaticFiles
-from bssci.web.http.tls import WebFiles
 from bssci.web.live.feed import Feed
 from bssci.web.live.live import Hub
 from bssci.web.live.names import names_in
@@ -107,7 +106,13 @@ class WebAdmin:
         self._sampler = Sampler(reactor, now, center, figures)
         self._tls: ServerTLS | None = None
         if settings.web_tls:
-            self._tls = ServerTLS(reactor, WebFiles.of(settings), run_in_thread)
+            self._tls = ServerTLS(
+                reactor,
+                WebFiles(
+                    settings.web_cert_file or settings.cert_file, settings.web_key_file or settings.key_file
+                ),
+                run_in_thread,
+            )
         self.views = Views(self.context)
         self.site = self._site()
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bssci.certificates import bundles
+from bssci.certificates import bundles, issuing
 from bssci.certificates import reading as certificates
+from bssci.certificates.checking import check_pair
 from bssci.certificates.reading import CertificateError
 from bssci.model import EUI
 
@@ -53,7 +54,7 @@ def test_a_run_that_was_cut_off_is_completed(tmp_path: Path, written: int) -> No
         (tmp_path / name).unlink()
     assert make(tmp_path) == {name: name not in before for name in ALL}
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    assert certificates.check_pair(tmp_path / ALL[3], tmp_path / ALL[2], tmp_path / "ca_cert.pem", NOW) == []
+    assert check_pair(tmp_path / ALL[3], tmp_path / ALL[2], tmp_path / "ca_cert.pem", NOW) == []
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_without_the_key_of_the_authority_nothing_is_issued(tmp_path: Path) -> N
 
 def test_the_key_of_another_authority_issues_nothing(tmp_path: Path) -> None:
     make(tmp_path)
-    (tmp_path / "ca_key.pem").write_bytes(certificates.key_to_pem(certificates.new_key()))
+    (tmp_path / "ca_key.pem").write_bytes(issuing.key_to_pem(issuing.new_key()))
     with pytest.raises(CertificateError, match="ca_key.pem: is not the key of"):
         list(bundles.make_station(tmp_path / "ca_cert.pem", tmp_path / "other", STATION, NOW))
 

@@ -12,9 +12,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bssci.certificates import bundles
+from bssci.certificates import bundles, issuing
 from bssci.certificates import reading as certificates
-from bssci.certificates.reading import Authority, CertificateError, certificate_to_pem, key_to_pem
+from bssci.certificates.checking import check_pair
+from bssci.certificates.issuing import Authority, certificate_to_pem, key_to_pem
+from bssci.certificates.reading import CertificateError
 from bssci.model import EUI
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -35,7 +37,7 @@ class Files:
         return self
 
     def check(self, now: datetime = NOW) -> list[str]:
-        return certificates.check_pair(self.cert, self.key, self.ca, now)
+        return check_pair(self.cert, self.key, self.ca, now)
 
     def refusal(self, now: datetime = NOW) -> str:
         with pytest.raises(CertificateError) as caught:
@@ -54,7 +56,7 @@ def load(path: Path) -> x509.Certificate:
 
 
 def named(common_name: str, *alternatives: x509.GeneralName) -> x509.Certificate:
-    key = certificates.new_key()
+    key = issuing.new_key()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(1))
     if alternatives:
@@ -103,9 +105,9 @@ def test_a_station_is_named_by_its_eui(files: Files, tmp_path: Path) -> None:
 
 
 def test_nothing_outlives_its_authority(tmp_path: Path) -> None:
-    key = certificates.new_key()
-    authority = Authority(certificates.create_authority(key, NOW - timedelta(days=3000)), key)
-    station = certificates.issue_station(certificates.new_key(), authority, STATION, NOW)
+    key = issuing.new_key()
+    authority = Authority(issuing.create_authority(key, NOW - timedelta(days=3000)), key)
+    station = issuing.issue_station(issuing.new_key(), authority, STATION, NOW)
     assert station.not_valid_after_utc == authority.certificate.not_valid_after_utc
 
 
@@ -173,7 +175,7 @@ def test_a_key_that_others_may_read_is_warned_about(files: Files) -> None:
 
 
 def test_a_key_of_another_certificate_is_refused(files: Files) -> None:
-    files.key.write_bytes(key_to_pem(certificates.new_key()))
+    files.key.write_bytes(key_to_pem(issuing.new_key()))
     assert files.refusal() == (
         f"{files.key}: is not the key of {files.cert}; set KEY_FILE and CERT_FILE to a pair"
     )
@@ -196,27 +198,28 @@ def test_one_of_several_authorities_is_enough(files: Files, tmp_path: Path) -> N
 
 
 def test_a_chain_leads_to_its_authority(tmp_path: Path) -> None:
-    root_key, middle_key, key = (certificates.new_key() for _ in range(3))
-    root = certificates.create_authority(root_key, NOW)
+    root_key, middle_key, key = (issuing.new_key() for _ in range(3))
+    root = issuing.create_authority(root_key, NOW, path_length=1)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "middle")])
     middle = (
         x509.CertificateBuilder(root.subject, name, middle_key.public_key(), 1, NOW, NOW + timedelta(9))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(root_key, hashes.SHA256())
     )
-    leaf = certificates.issue_server(key, Authority(middle, middle_key), [], NOW)
+    leaf = issuing.issue_server(key, Authority(middle, middle_key), [], NOW)
     files = Files(tmp_path)
     files.ca.write_bytes(certificate_to_pem(root))
     files.key.write_bytes(key_to_pem(key))
     files.key.chmod(0o600)
     files.cert.write_bytes(certificate_to_pem(leaf) + certificate_to_pem(middle))
-    assert files.check() == [f"{files.cert}: expires on 2026-06-10"]
+    until = f"{files.cert}: expires on 2026-06-10"
+    assert files.check() == [until, f"{until} (CN=middle)"]
     files.cert.write_bytes(certificate_to_pem(leaf))
     assert "is not signed by" in files.refusal()
 
 
 def test_an_authority_that_may_not_sign_is_refused(files: Files) -> None:
-    key = certificates.new_key()
+    key = issuing.new_key()
     files.key.write_bytes(key_to_pem(key))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "self")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=99))
@@ -248,7 +251,9 @@ def test_a_certificate_for_clients_only_is_refused(
     if usage is not None:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     files.cert.write_bytes(certificate_to_pem(builder.sign(authority.key, hashes.SHA256())))
-    if serves:
+    if usage == ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE:
+        assert "(serverAuth); base stations that insist on it" in files.check()[0]
+    elif serves:
         assert files.check() == []
     else:
         assert f"{files.cert}: is for clients only" in files.refusal()
@@ -277,7 +282,7 @@ def test_files_that_hold_something_else(files: Files) -> None:
 
 
 def test_a_key_with_a_password_is_refused(files: Files) -> None:
-    locked = certificates.new_key().private_bytes(
+    locked = issuing.new_key().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"secret"),

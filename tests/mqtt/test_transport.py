@@ -19,7 +19,8 @@ from twisted.internet.error import (
 )
 from twisted.python.failure import Failure
 
-from bssci.certificates.reading import CertificateError, certificate_to_pem, key_to_pem
+from bssci.certificates.issuing import certificate_to_pem, key_to_pem
+from bssci.certificates.reading import CertificateError
 from bssci.mqtt.transport import explain, tls_options
 from bssci.mqtt.values import MqttSettings
 from tests.support.tls import tls_files  # noqa: F401

@@ -44,7 +44,7 @@ def test_a_change_is_written_told_and_in_force(make: Make, env_file: Path) -> No
     assert configuration.at_start.status_interval == 100
     assert [settings.status_interval for settings in told] == [60]
     assert env_file.read_text() == "# ours\nSTATUS_INTERVAL=60\n\nMQTT_USERNAME=me\nMQTT_PASSWORD=secret\n"
-    assert env_file.stat().st_mode & 0o777 == 0o600
+    assert env_file.stat().st_mode & 0o777 == 0o640
     assert result_of(configuration.change({"STATUS_INTERVAL": "60"})) == frozenset()
     end()
     result_of(configuration.change({"STATUS_INTERVAL": "61"}))
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_written(make: Make, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     configuration = make()
-    monkeypatch.setattr("bssci.settings.configuration.os.replace", refuse)
+    monkeypatch.setattr("bssci.settings.configuration.write_atomically", refuse)
     with pytest.raises(CommandError, match="No space left") as raised:
         result_of(configuration.change({"STATUS_INTERVAL": "60"}))
     assert raised.value.code == "unavailable"

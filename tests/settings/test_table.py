@@ -229,7 +229,7 @@ def test_updating_keeps_other_lines_and_comments(env_file: Path) -> None:
     assert env_file.read_text() == (
         "# mine\n\nMQTT_PORT=1884\nOTHER=x\n\n#LISTEN_PORT=2\nWEB_PORT=3\nBASE_TOPIC=site\n"
     )
-    assert stat.S_IMODE(env_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(env_file.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("value", ["it's", "a\\b", "back\\", "'", "a # b", " x ", "$HOME", '"q"', "ü", "a=b"])

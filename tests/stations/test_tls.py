@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,7 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 
 from bssci.certificates.reading import CertificateError
-from bssci.certificates.server import ServerTLS
-from bssci.stations.tls import StationFiles
+from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls import Authority, TLSFiles
@@ -120,17 +120,17 @@ def test_a_look_is_over_when_the_files_of_now_are_in_force(house, own_files: TLS
         return loads[-1]
 
     tls = ServerTLS(house.clock, StationFiles(own_files.certificate, own_files.key, own_files.ca), in_thread)
-    old, over = tls._options, []
+    old, over = tls._context, []
     assert tls.check().called and not loads
     renew(own_files)
     tls.check()
     renew(own_files)
     tls.check().addCallback(over.append)
     loads[0].callback(None)
-    first = tls._options
+    first = tls._context
     assert first is not old and not over
     loads[1].callback(None)
-    assert over == [None] and tls._options is not first
+    assert over == [None] and tls._context is not first
 
 
 def test_files_that_do_not_fit_refuse_the_start(own_files: TLSFiles) -> None:
@@ -138,4 +138,29 @@ def test_files_that_do_not_fit_refuse_the_start(own_files: TLSFiles) -> None:
     renew(own_files)
     own_files.key.write_bytes(key)
     with pytest.raises(CertificateError, match="KEY_FILE"):
-        StationFiles(own_files.certificate, own_files.key, own_files.ca).load()
+        StationFiles(own_files.certificate, own_files.key, own_files.ca).load(
+            datetime.now(UTC), at_start=True
+        )
+
+
+def test_a_client_that_offers_protocols_gets_in(room) -> None:
+    client = room.station(protocols=[b"bssci", b"h2"])
+    client.establish(STATION)
+    client.say(uplink(1))
+    assert client.take(UlDataRsp) == [UlDataRsp(opId=1)]
+
+
+def test_a_revoked_station_stays_out_from_the_next_look_on(make_room, own_files: TLSFiles) -> None:
+    room = make_room(files=own_files)
+    room.tls.start()
+    room.station(STATION).establish(STATION)
+    (own_files.directory / "crl.pem").write_bytes(
+        own_files.authority.revoke(own_files.station_bundle(STATION))
+    )
+    room.advance(6)
+    client = room.station(STATION)
+    client.say(client.con(STATION))
+    room.advance(1)
+    assert client.lost is not None
+    assert room.factory.refusals.listed()[0].reason == "TLS handshake failed: certificate verify failed"
+    room.station().establish(STATION)

@@ -71,6 +71,15 @@ class Authority:
         )
         key_file.chmod(0o600)
 
+    def revoke(self, bundle: Path) -> bytes:
+        """A revocation list (PEM) that names the certificate of a base station's bundle."""
+        revoked = x509.load_pem_x509_certificate((bundle / "station_cert.pem").read_bytes())
+        entry = x509.RevokedCertificateBuilder().serial_number(revoked.serial_number)
+        builder = x509.CertificateRevocationListBuilder().issuer_name(self._name)
+        builder = builder.last_update(_VALID_FROM).next_update(_VALID_UNTIL)
+        builder = builder.add_revoked_certificate(entry.revocation_date(_VALID_FROM).build())
+        return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
 
 class TLSFiles:
     """A directory with ca_cert.pem, service_center_cert.pem and service_center_key.pem."""

@@ -15,10 +15,9 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
-from bssci.certificates.server import ServerTLS
+from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
-from bssci.stations.tls import StationFiles
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConCmp, ConRsp, Message, Status, StatusRsp
@@ -60,12 +59,17 @@ class StationRoom:
         bundle: Path | None = None,
         host: str = "192.0.2.1",
         version: int | None = None,
+        protocols: list[bytes] | None = None,
     ) -> Client:
         """A base station with a certificate for ``eui``, connected as far as TLS goes.
 
         :param version: the highest version of TLS that it speaks.
+        :param protocols: it offers by ALPN.
         """
-        client = Client(self, self._options(bundle or self.files.station_bundle(eui), version), host)
+        options = self._options(bundle or self.files.station_bundle(eui), version)
+        if protocols is not None:
+            options.getContext().set_alpn_protos(protocols)
+        client = Client(self, options, host)
         self.clients.append(client)
         self.settle()
         return client

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from bssci.system.files import prepare_directory, write_atomically
+from bssci.system import files
+from bssci.system.files import (
+    finish_replacement,
+    prepare_directory,
+    replace_together,
+    scratch_directory,
+    sweep,
+    try_to_write,
+    write_atomically,
+)
 
 
 def test_content_and_mode(tmp_path: Path) -> None:
@@ -72,3 +83,178 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
         prepare_directory(tmp_path / "file")
+
+
+def test_the_mode_stays_but_others_lose_their_rights(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    path.chmod(0o664)
+    write_atomically(path, b"one")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    path.chmod(0o664)
+    write_atomically(path, b"two", private=False)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+def test_the_owner_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    given: list[tuple[int, int]] = []
+    real = os.stat
+
+    def owned_by_others(name: Any, **options: Any) -> Any:
+        found = list(real(name, **options))
+        if name == path:
+            found[stat.ST_UID], found[stat.ST_GID] = 4711, 4712
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "stat", owned_by_others)
+    monkeypatch.setattr(os, "fchown", lambda descriptor, uid, gid: given.append((uid, gid)))
+    write_atomically(path, b"new")
+    assert given == [(4711, 4712)]
+    assert path.read_bytes() == b"new"
+
+
+def test_somebody_elses_file_is_written_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"older")
+    inode = path.stat().st_ino
+    real = os.stat
+
+    def owned_by_others(name: Any, **options: Any) -> Any:
+        found = list(real(name, **options))
+        if name == path:
+            found[stat.ST_UID] = 4711
+        return os.stat_result(found)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "stat", owned_by_others)
+    monkeypatch.setattr(os, "fchown", refuse)
+    write_atomically(path, b"new")
+    monkeypatch.undo()
+    assert (path.read_bytes(), path.stat().st_ino) == (b"new", inode)
+    assert (tmp_path / "file.bak").read_bytes() == b"older"
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.bak"]
+
+
+@pytest.mark.parametrize("number", [errno.EBUSY, errno.EXDEV])
+def test_a_file_mounted_alone_is_written_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a longer old content")
+    inode = path.stat().st_ino
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    write_atomically(path, b"new")
+    assert (path.read_bytes(), path.stat().st_ino) == (b"new", inode)
+    assert (tmp_path / "file.bak").read_bytes() == b"a longer old content"
+    assert stat.S_IMODE((tmp_path / "file.bak").stat().st_mode) == 0o600
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.bak"]
+
+
+def test_a_directory_that_takes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    with pytest.raises(OSError, match="Read-only"):
+        write_atomically(tmp_path / "other", b"new")
+
+
+def test_a_new_file_is_the_directorys_owners_if_root_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    real = os.stat
+
+    def owned_by_others(name: Any, **options: Any) -> Any:
+        found = list(real(name, **options))
+        found[stat.ST_UID], found[stat.ST_GID] = 4711, 4712
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda descriptor, uid, gid: given.append((uid, gid)))
+    monkeypatch.setattr(
+        files.os,
+        "stat",
+        lambda name, **o: owned_by_others(name, **o) if name == tmp_path else real(name, **o),
+    )
+    write_atomically(tmp_path / "new", b"")
+    os.close(files.open_lock(tmp_path / "lock"))
+    assert given == [(4711, 4712)] * 2
+
+
+def test_a_draft_is_never_readable_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+    )
+    old = os.umask(0)
+    try:
+        write_atomically(tmp_path / "key.pem", b"secret")
+        with scratch_directory(tmp_path) as scratch:
+            assert stat.S_IMODE(scratch.stat().st_mode) == 0o700
+    finally:
+        os.umask(old)
+    assert modes[0] == 0o600
+
+
+def dead_process() -> int:
+    """A number that no process has."""
+    return next(pid for pid in range(4_000_000, 5_000_000) if not Path(f"/proc/{pid}").exists())
+
+
+def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+    dead, alive = dead_process(), os.getppid()
+    gone = [f".sc.key.{dead}.abcd_fg1.new", f".env.{os.getpid()}.abcdefgh.new", ".sc.key.abcdefgh"]
+    kept = [f".sc.key.{alive}.abcdefgh.new", "sc.key", ".other.abcdefgh", ".env.new", f".x.{dead}.abcdefgh"]
+    for name in [*gone, *kept]:
+        (tmp_path / name).write_bytes(b"secret")
+    for name in (f".scratch.{dead}.abcdefgh", "tmpabcdefgh"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ca_key.pem").write_bytes(b"secret")
+    for name in (".sc.key.abcdefgh", ".other.abcdefgh", "tmpabcdefgh"):
+        os.utime(tmp_path / name, (1, 1))
+    removed = sweep([tmp_path, tmp_path / "missing"], ["sc.key"])
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+    assert len(removed) == 5
+
+
+def test_what_stands_in_the_way_of_writing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"")
+    assert try_to_write(path) is None
+    real = os.stat
+
+    def owned_by_root(name: Any, **options: Any) -> Any:
+        found = list(real(name, **options))
+        found[stat.ST_UID] = 0 if name == path else 4711
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "stat", owned_by_root)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    reason = try_to_write(path)
+    assert reason is not None and "belongs to user 0, its directory to user 4711; run `chown 4711:" in reason
+
+
+def test_files_together(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "replacement.new").mkdir()
+    (state / "replacement.new" / "0").write_bytes(b"a key that was never put in place")
+    assert finish_replacement(state) == []
+    assert os.listdir(state) == []
+    replace_together(state, {tmp_path / "one": b"1", tmp_path / "deep" / "two": b"2"})
+    assert ((tmp_path / "one").read_bytes(), (tmp_path / "deep" / "two").read_bytes()) == (b"1", b"2")
+    assert os.listdir(state) == []

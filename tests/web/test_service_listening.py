@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
@@ -22,10 +23,9 @@ from twisted.web.client import (
 from twisted.web.http_headers import Headers
 
 from bssci.certificates.reading import CertificateError
-from bssci.certificates.server import ServerTLS
+from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.settings.rows import SettingsError
 from bssci.web.http import site
-from bssci.web.http.tls import WebFiles
 from bssci.web.service import WebAdmin
 from tests.support.web import PASSWORD, WebHouse, in_line
 
@@ -75,20 +75,20 @@ def test_a_taken_port_is_named(make_web_house: Callable[..., WebHouse]) -> None:
 def test_files_that_are_no_pair_are_named(web: WebHouse) -> None:
     certs = web.directory / "certs"
     with pytest.raises(CertificateError, match="WEB_KEY_FILE and WEB_CERT_FILE"):
-        WebFiles(certs / "ca.pem", certs / "server_key.pem").load()
+        WebFiles(certs / "ca.pem", certs / "server_key.pem").load(datetime.now(UTC), at_start=True)
 
 
 def test_a_renewed_certificate_is_taken_and_a_wrong_one_is_not(web: WebHouse) -> None:
     certs = web.directory / "certs"
     tls = ServerTLS(web.clock, WebFiles(certs / "server.pem", certs / "server_key.pem"), in_line)
-    first = tls._options
+    first = tls._context
     assert web.browser("admin").post("/api/certificates/generate", {}).status == 200
     tls.check()
-    second = tls._options
+    second = tls._context
     assert second is not first
     (certs / "server.pem").write_text("rubbish")
     tls.check()
-    assert tls._options is second
+    assert tls._context is second
 
 
 @pytest.mark.parts

@@ -25,7 +25,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from bssci.system.files import write_atomically
+from bssci.system.files import open_lock, write_atomically
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -272,7 +272,7 @@ class AccountFile:
     @contextmanager
     def _changing(self) -> Iterator[Directory]:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_lock(self._lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield self.read()

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.certificates import bundles
-from bssci.certificates.reading import CertificateError, check_pair, euis_of
+from bssci.certificates.checking import check_pair
+from bssci.certificates.reading import CertificateError, euis_of
 from bssci.model import EUI
-from bssci.system import fileset
+from bssci.system import files as filesystem
 from bssci.web.outside import Outside
 from tests.support.center import Line
 from tests.support.html import Document
@@ -281,15 +282,15 @@ def test_the_answer_comes_when_new_certificates_are_in_force(make_web_house: Cal
     web = make_web_house(outside=outside, **{"web-tls": "true"})
     tls = web.admin._tls
     assert tls is not None
-    admin, old = web.browser("admin"), tls._options
+    admin, old = web.browser("admin"), tls._context
     connection = Connection(web)
     connection.send(admin.request("POST", "/api/certificates/generate", {}))
     assert seen == [certs(web)["server.pem"]] and connection.received == b""
     waiting.callback(None)
     web.settle()
-    assert connection.received.startswith(b"HTTP/1.1 200") and tls._options is not old
+    assert connection.received.startswith(b"HTTP/1.1 200") and tls._context is not old
     for path in ("upload/server", "restore"):
-        old = tls._options
+        old = tls._context
         if path == "restore":
             archive = admin.get("/api/certificates/backup").body
             answer = admin.post(RESTORE, archive, content_type="application/zip")
@@ -297,7 +298,7 @@ def test_the_answer_comes_when_new_certificates_are_in_force(make_web_house: Cal
             files = certs(web)
             pair = (files["server.pem"] + files["server_key.pem"]).decode()
             answer = admin.post(f"/api/certificates/{path}", {"certificate": pair})
-        assert answer.status == 200 and tls._options is not old
+        assert answer.status == 200 and tls._context is not old
     assert len(seen) == 3
 
 
@@ -414,7 +415,7 @@ def test_wherever_a_replacement_is_cut_off_the_next_start_has_a_whole_set(
 ) -> None:
     theirs = other_set(tmp_path / "theirs")
     before = certs(web)
-    real = fileset.write_atomically
+    real = filesystem.write_atomically
     for survived in range(9):
         written = 0
 
@@ -426,16 +427,16 @@ def test_wherever_a_replacement_is_cut_off_the_next_start_has_a_whole_set(
             real(path, data, mode)
 
         with monkeypatch.context() as patched:
-            patched.setattr(fileset, "write_atomically", write)
+            patched.setattr(filesystem, "write_atomically", write)
             files = {_authority(web): theirs["ca"].encode()}
             files[web.directory / "certs" / "server.pem"] = theirs["certificate"].encode()
             files[web.directory / "certs" / "server_key.pem"] = theirs["key"].encode()
             with contextlib.suppress(KeyboardInterrupt):
-                fileset.replace_together(web.directory / "data", files)
-        fileset.finish_replacement(web.directory / "data")
+                filesystem.replace_together(web.directory / "data", files)
+        filesystem.finish_replacement(web.directory / "data")
         usable(web)
         # Back to what was, for the next cut.
-        fileset.replace_together(
+        filesystem.replace_together(
             web.directory / "data",
             {web.directory / "certs" / name: data for name, data in before.items()},
         )

@@ -107,13 +107,13 @@ def dated(web: WebHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     def make(server: float = 1000.0, station: float | None = None, bundle: float | None = None) -> None:
         def issue(directory: Path, life: float) -> bytes:
             now = datetime.fromtimestamp(web.now(), UTC)
-            monkeypatch.setattr("bssci.certificates.reading.LIFE", timedelta(days=life, seconds=60))
+            monkeypatch.setattr("bssci.certificates.issuing.LIFE", timedelta(days=life, seconds=60))
             list(bundles.make_station(certs / "ca.pem", directory, EUI(STATION_NAME), now))
             return (directory / STATION_NAME / "station_cert.pem").read_bytes()
 
         for file in ("server.pem", "server_key.pem"):
             (certs / file).unlink()
-        monkeypatch.setattr("bssci.certificates.reading.LIFE", timedelta(days=server, seconds=60))
+        monkeypatch.setattr("bssci.certificates.issuing.LIFE", timedelta(days=server, seconds=60))
         now = datetime.fromtimestamp(web.now(), UTC)
         list(bundles.make_server(certs / "ca.pem", certs / "server.pem", certs / "server_key.pem", [], now))
         if bundle is not None:

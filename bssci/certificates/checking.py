@@ -1,0 +1,267 @@
+"""Trials of certificate files: would OpenSSL serve with them, and base stations get in?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
+
+from bssci.certificates.contexts import described_key, server_context, station_context
+from bssci.certificates.handshakes import OTHER_PURPOSE, meet, words_of_fault
+from bssci.certificates.reading import (
+    CertificateError,
+    PrivateKey,
+    read_certificates,
+    read_pair,
+    read_revoked,
+    revocation_file,
+)
+
+SOON = timedelta(days=30)
+"""before its end a certificate is warned about"""
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+"""of keys that every TLS library knows"""
+MAX_CHAIN = 32 * 1024
+"""bytes (DER) of a certificate with those that signed it: gateways keep no more of a handshake"""
+
+
+class Verdict(NamedTuple):
+    """What is to be said of files that the service center can open; one line each."""
+
+    faults: tuple[str, ...]
+    """nobody gets in until it is mended, which may need no other file: a certificate that has expired"""
+    warnings: tuple[str, ...]
+
+
+def check_pair(
+    cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
+) -> list[str]:
+    """Check whether base stations get in with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
+
+    :return: warnings, one line each.
+    :raises CertificateError: they do not.
+    """
+    verdict = examine(cert_file, key_file, ca_file, now, crl_file)
+    if verdict.faults:
+        raise CertificateError(verdict.faults[0])
+    return list(verdict.warnings)
+
+
+def examine(
+    cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
+) -> Verdict:
+    """Say what is wrong with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
+
+    :raises CertificateError: the service center cannot work with them, whatever the time.
+    """
+    authorities = read_certificates(ca_file, "CA_FILE")
+    chain, key = read_pair(cert_file, key_file)
+    _refuse_size(cert_file, chain)
+    _refuse_weak(cert_file, chain)
+    _refuse_order(cert_file, chain)
+    if not _leads_to(chain, authorities):
+        raise CertificateError(
+            f"{cert_file}: is not signed by {ca_file} (signed by {chain[-1].issuer.rfc4514_string()}); "
+            "set CA_FILE to its authority, or remove it and its key and run `bssci init`"
+        )
+    for authority in authorities:
+        if not _may_sign(authority):
+            raise CertificateError(
+                f"{ca_file}: may not sign certificates (CA:TRUE, keyCertSign); use another CA"
+            )
+    revoked = read_revoked(revocation_file(ca_file, crl_file), authorities)
+    _refuse_untaken(cert_file, chain, key, authorities, revoked)
+    faults = [*_all_out_of_time(ca_file, authorities, now), *_out_of_time(cert_file, chain, now)]
+    warnings = [
+        *_some_out_of_time(ca_file, authorities, now),
+        *_soon_out_of_time(ca_file, authorities, now),
+        *_soon_out_of_time(cert_file, chain, now),
+        *_old_lists(revocation_file(ca_file, crl_file), revoked, now),
+    ]
+    strict = {fault for _, fault in meet(server_context(chain, key), authorities, whole_chain=True).faults}
+    if OTHER_PURPOSE in strict:
+        warnings.append(
+            f"{cert_file}: does not name servers in its extended key usage (serverAuth); base stations that"
+            " insist on it refuse the service center"
+        )
+    if strict - {OTHER_PURPOSE}:
+        warnings.append(
+            f"{ca_file}: holds no root (an authority that signed itself); base stations that insist on one"
+            " refuse the service center: add it"
+        )
+    if key_file.stat().st_mode & 0o077:
+        warnings.append(f"{key_file}: others may read it; run `chmod 600 {key_file}`")
+    return Verdict(tuple(faults), tuple(warnings))
+
+
+def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Return whether an authority has signed a certificate, by name and signature."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def refuse_station(
+    context_of: tuple[Sequence[x509.Certificate], PrivateKey, Sequence[x509.Certificate]],
+    identity: tuple[x509.Certificate, PrivateKey],
+    ca_file: Path,
+) -> None:
+    """Have a base station connect in memory.
+
+    :param context_of: chain and key of the service center, and its authorities.
+    :param identity: certificate and key of the base station.
+    :raises CertificateError: it would not get in.
+    """
+    chain, key, authorities = context_of
+    meeting = meet(station_context(chain, key, authorities), authorities, identity=identity)
+    if meeting.refused:
+        name = identity[0].subject.rfc4514_string()
+        raise CertificateError(
+            f"{ca_file}: the base station {name}, whose certificate it signed, would not get in"
+            f" ({meeting.refused})"
+        )
+
+
+def _refuse_size(path: Path, chain: Sequence[x509.Certificate]) -> None:
+    size = sum(len(each.public_bytes(Encoding.DER)) for each in chain)
+    if size > MAX_CHAIN:
+        raise CertificateError(
+            f"{path}: its {len(chain)} certificates have {size} bytes, base stations take {MAX_CHAIN};"
+            " leave only the service center's and those between it and the authority"
+        )
+
+
+def _refuse_weak(path: Path, chain: Sequence[x509.Certificate]) -> None:
+    for each in chain:
+        algorithm = each.signature_hash_algorithm
+        if algorithm is not None and algorithm.name in ("md5", "sha1") and each.subject != each.issuer:
+            raise CertificateError(
+                f"{path}: {_name(each)} is signed with {algorithm.name.upper()}, which no TLS library accepts"
+                f" any more; have {each.issuer.rfc4514_string()} sign it anew with SHA-256"
+            )
+
+
+def _refuse_order(path: Path, chain: Sequence[x509.Certificate]) -> None:
+    seen: set[bytes] = set()
+    for number, each in enumerate(chain, 1):
+        der = each.public_bytes(Encoding.DER)
+        if der in seen:
+            raise CertificateError(
+                f"{path}: certificate {number} ({_name(each)}) is there twice; remove one of them"
+            )
+        seen.add(der)
+    for number in range(1, len(chain)):
+        lower, upper = chain[number - 1], chain[number]
+        if not is_signed_by(lower, upper):
+            elsewhere = any(is_signed_by(lower, each) for each in chain)
+            remedy = (
+                "put each certificate before the one that signed it, the service center's own first"
+                if elsewhere
+                else "leave only those between the service center's and the authority"
+            )
+            raise CertificateError(
+                f"{path}: certificate {number + 1} ({_name(upper)}) has not signed certificate {number}"
+                f" ({_name(lower)}); {remedy}"
+            )
+
+
+def _leads_to(chain: Sequence[x509.Certificate], authorities: Sequence[x509.Certificate]) -> bool:
+    return any(
+        each == authority or is_signed_by(each, authority) for each in chain for authority in authorities
+    )
+
+
+def _refuse_untaken(
+    path: Path,
+    chain: Sequence[x509.Certificate],
+    key: PrivateKey,
+    authorities: Sequence[x509.Certificate],
+    revoked: Sequence[x509.CertificateRevocationList],
+) -> None:
+    """:raises CertificateError: OpenSSL would not serve with them, or a base station not take them."""
+    kind = described_key(key)
+    try:
+        if isinstance(key, ec.EllipticCurvePrivateKey) and kind not in CURVES:
+            raise CertificateError(f"its key is {kind}, which base stations do not know")
+        station_context(chain, key, authorities, revoked)
+        meeting = meet(server_context(chain, key), authorities)
+    except CertificateError as error:
+        raise CertificateError(f"{path}: {error}; use a key on P-256 or RSA of 2048 bits or more") from None
+    for certificate, fault in meeting.faults:
+        if fault == OTHER_PURPOSE:
+            continue  # some TLS libraries take it: see the warnings
+        raise CertificateError(
+            f"{path}: base stations would refuse {_name(certificate)}: {words_of_fault(fault)}"
+        )
+    if meeting.refused:
+        raise CertificateError(
+            f"{path}: no base station could connect ({meeting.refused}; its key is {kind});"
+            " use a key on P-256 or RSA of 2048 bits or more"
+        )
+
+
+def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -> Iterator[str]:
+    for number, certificate in enumerate(found):
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        which = f" ({_name(certificate)})" if number else ""
+        if now > end:
+            yield f"{path}: expired on {end:%Y-%m-%d}{which}; remove it and run `bssci init`"
+        elif now < begin:
+            yield f"{path}: is valid only from {begin:%Y-%m-%d}{which}; set this machine's clock"
+
+
+def _all_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: datetime) -> list[str]:
+    found = list(_out_of_time(path, authorities, now))
+    return found[:1] if len(found) == len(authorities) else []
+
+
+def _some_out_of_time(path: Path, authorities: Sequence[x509.Certificate], now: datetime) -> list[str]:
+    found = [each for each in authorities if list(_out_of_time(path, [each], now))]
+    if len(found) == len(authorities):
+        return []
+    return [
+        f"{path}: the authority {_name(each)} is out of its time ({each.not_valid_before_utc:%Y-%m-%d} to "
+        f"{each.not_valid_after_utc:%Y-%m-%d}); base stations of it are refused"
+        for each in found
+    ]
+
+
+def _soon_out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -> Iterator[str]:
+    for number, certificate in enumerate(found):
+        end = certificate.not_valid_after_utc
+        if end - SOON < now <= end:
+            which = f" ({_name(certificate)})" if number else ""
+            yield f"{path}: expires on {end:%Y-%m-%d}{which}"
+
+
+def _old_lists(
+    path: Path | None, revoked: Sequence[x509.CertificateRevocationList], now: datetime
+) -> Iterator[str]:
+    for each in revoked:
+        end = each.next_update_utc
+        if end is not None and now > end:
+            yield (
+                f"{path}: the list of {each.issuer.rfc4514_string()} is out of date since {end:%Y-%m-%d};"
+                " what it names is refused, what was revoked since is not"
+            )
+
+
+def _may_sign(certificate: x509.Certificate) -> bool:
+    try:
+        authority = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        return authority and certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound as missing:
+        return missing.oid == ExtensionOID.KEY_USAGE
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string() or "without a name"

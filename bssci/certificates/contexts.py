@@ -1,0 +1,90 @@
+"""TLS contexts of the service center's servers, made by OpenSSL of certificates in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from OpenSSL import SSL, crypto
+from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
+
+from bssci.certificates.reading import CertificateError, PrivateKey
+
+UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED = 3, 11, 12
+"""errors of OpenSSL's verification (``X509_V_ERR_…``)"""
+
+
+def server_context(chain: Sequence[x509.Certificate], key: PrivateKey) -> SSL.Context:
+    """Return the context of a server that asks for no certificate of its clients. TLS 1.2 at least.
+
+    :raises CertificateError: OpenSSL refuses certificate or key; the text begins with what is wrong.
+    """
+    return _context(chain, key)
+
+
+def station_context(
+    chain: Sequence[x509.Certificate],
+    key: PrivateKey,
+    authorities: Sequence[x509.Certificate],
+    revoked: Sequence[x509.CertificateRevocationList] = (),
+) -> SSL.Context:
+    """Return the context of a server that lets in the clients of some authorities only. TLS 1.2 at least.
+
+    An authority needs no root above it: what is among ``authorities`` is trusted (a partial chain).
+
+    :param revoked: lists of what the authorities have revoked. An authority without a list has revoked
+        nothing; a list that is out of date counts nevertheless.
+    :raises CertificateError: as :func:`server_context`.
+    """
+    roots = trustRootFromCertificates(
+        [Certificate(crypto.X509.from_cryptography(each)) for each in authorities]
+    )
+    context = _context(chain, key, trustRoot=roots)
+    store = context.get_cert_store()
+    assert store is not None
+    store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+    if revoked:
+        store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
+        for each in revoked:
+            store.add_crl(each)
+        listed = {each.issuer.public_bytes() for each in revoked}
+
+        def excuse(_: SSL.Connection, certificate: crypto.X509, error: int, __: int, is_good: int) -> bool:
+            if error == UNABLE_TO_GET_CRL:
+                return certificate.to_cryptography().issuer.public_bytes() not in listed
+            return bool(is_good) or error in (CRL_NOT_YET_VALID, CRL_EXPIRED)
+
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, excuse)
+    return context
+
+
+def described_key(key: object) -> str:
+    """Return what kind of key it is: ``RSA 2048``, ``secp256r1``."""
+    if isinstance(key, (rsa.RSAPublicKey, rsa.RSAPrivateKey)):
+        return f"RSA {key.key_size}"
+    if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)):
+        return key.curve.name
+    return type(key).__name__
+
+
+def _context(chain: Sequence[x509.Certificate], key: PrivateKey, **options: Any) -> SSL.Context:
+    own, *signers = chain
+    # The stubs of Twisted know pyOpenSSL's own types only, which are deprecated.
+    identity: dict[str, Any] = {"privateKey": key, "certificate": own, "extraCertChain": signers}
+    try:
+        context = CertificateOptions(**identity, **options).getContext()
+    except SSL.Error as error:
+        raise CertificateError(
+            f"OpenSSL refuses it ({words_of(error)}; its key is {described_key(key)})"
+        ) from None
+    # Twisted refuses a client that offers a protocol by ALPN which nobody here has named (alert 80).
+    context.set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
+    return context
+
+
+def words_of(error: SSL.Error) -> str:
+    """Return OpenSSL's own words for an error."""
+    stack = error.args[0] if error.args and isinstance(error.args[0], list) else []
+    return ", ".join(dict.fromkeys(words for *_, words in stack if words)) or "no reason given"

@@ -99,12 +99,14 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
 
 def _sensors(path: Path) -> Iterator[Finding]:
     try:
-        sensors = endpoints.read(path)
+        file = endpoints.read_file(path)
     except endpoints.EndpointsError as error:
         for problem in error.problems:
             yield Finding("error", f"{path}: {problem}")
         return
-    yield Finding("ok", f"{path}: {len(sensors)} sensors")
+    for each in file.wrong:
+        yield Finding("error", f"{path}: {each}; not used")
+    yield Finding("ok", f"{path}: {len(file.sensors)} sensors")
 
 
 def _state_directory(path: Path) -> Finding:

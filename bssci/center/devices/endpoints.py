@@ -1,4 +1,4 @@
-"""endpoints.json as a file: read with every fault named, written whole with the previous version kept."""
+"""endpoints.json as a file: read with every fault named, written whole with the version before kept."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
-from bssci.system.files import write_atomically
+from bssci.system.files import NO_RENAME, write_atomically
 
+_SPACE = re.compile(r"[\s,]*")
 _TEXT_OR_CONSTANT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<constant>NaN|-?Infinity)')
 
 
 class EndpointsError(ValueError):
-    """A sensor file cannot be used; one line that names the file and the first fault.
+    """A sensor file cannot be read; one line that names the file and the first fault.
 
     ``problems`` lists every fault, one line each, without the file's name.
     """
@@ -39,51 +41,106 @@ class EndpointsChangedError(Exception):
         )
 
 
+@dataclass(frozen=True)
+class WrongEntry:
+    """An entry that is no sensor: it is not used, and stays in the file as it is."""
+
+    number: int
+    """its place in the file, from 1"""
+    eui: EUI | None
+    """where it can be read"""
+    problem: str
+    """field and what is allowed"""
+    text: str = field(repr=False)
+    """as the file has it, with keys"""
+
+    def __str__(self) -> str:
+        return f"entry {self.number}{f' ({self.eui})' if self.eui else ''}: {self.problem}"
+
+
+class EndpointsFile(NamedTuple):
+    """What a sensor file holds."""
+
+    sensors: list[Sensor]
+    """in the order of the file"""
+    wrong: tuple[WrongEntry, ...]
+    version: bytes
+    """of the file; see :func:`write`"""
+
+
 def read(path: Path) -> list[Sensor]:
-    """The sensors of a file, in its order. Entries are counted from 1 in messages.
+    """Return the sensors of a file, without its wrong entries; raises as :func:`read_file`."""
+    return read_file(path).sensors
 
-    :raises EndpointsError: if it cannot be read, is no JSON array, or has a wrong or repeated entry.
+
+def read_file(path: Path) -> EndpointsFile:
+    """Read a file. Entries are counted from 1 in messages.
+
+    :raises EndpointsError: it cannot be read, or is no JSON array.
     """
-    return read_version(path)[0]
-
-
-def read_version(path: Path) -> tuple[list[Sensor], bytes]:
-    """The same, and which version of the file that is; see :func:`write`."""
+    content = _content(path)
     try:
-        content = path.read_bytes()
         text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise EndpointsError(path, [f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8"]) from None
+    sensors, wrong = _sensors(_entries(path, text), text)
+    return EndpointsFile(sensors, wrong, _version(content))
+
+
+def read_version(path: Path) -> bytes:
+    """Return which version of the file there is, without looking into it; raises as :func:`read_file`."""
+    return _version(_content(path))
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError:
         raise EndpointsError(path, ["does not exist: run `bssci init`, or set SENSOR_CONFIG_FILE"]) from None
     except OSError as error:
         raise EndpointsError(path, [f"cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError as error:
-        raise EndpointsError(path, [f"is not UTF-8 (byte {error.start + 1}): save it as UTF-8"]) from None
-    return _sensors(path, _entries(path, text)), _version(content)
 
 
-def write(path: Path, sensors: Iterable[Sensor], replacing: bytes | None = None) -> bytes:
-    """Replace the file's content atomically, mode 0600; the previous version stays beside it, as ``.bak``.
+def write(
+    path: Path,
+    sensors: Iterable[Sensor],
+    replacing: bytes | None = None,
+    wrong: Iterable[WrongEntry] = (),
+) -> bytes:
+    """Replace the file's content atomically; the previous version stays beside it, as ``.bak``.
 
-    One sensor a line, so that a version control system shows what changed. If ``path`` is a symbolic
-    link, the file that it points to is replaced and the backup lies beside that file.
+    One sensor a line, so that a version control system shows what changed. Owner, group and mode stay as
+    they are; a new file has mode 0600. If ``path`` is a symbolic link, the file that it points to is
+    replaced and the backup lies beside that file.
 
     :param replacing: the only version of the file that may be replaced; None for any, or for no file.
+    :param wrong: entries to write as they are, at the place that they had.
     :return: the version that is there now.
     :raises EndpointsChangedError: if another version is there, or none; it is untouched.
     :raises OSError: if it cannot be written; the old content is untouched.
     """
-    lines = ",\n".join(
-        json.dumps(sensor_to_json(sensor), ensure_ascii=False, allow_nan=False) for sensor in sensors
-    )
-    content = (f"[\n{lines}\n]\n" if lines else "[]\n").encode()
+    lines = [json.dumps(sensor_to_json(sensor), ensure_ascii=False, allow_nan=False) for sensor in sensors]
+    for entry in sorted(wrong, key=lambda each: each.number):
+        lines.insert(entry.number - 1, entry.text)
+    text = ",\n".join(lines)
+    content = (f"[\n{text}\n]\n" if text else "[]\n").encode()
     target = Path(os.path.realpath(path))
     previous = target.read_bytes() if target.exists() else None
     if replacing is not None and (previous is None or _version(previous) != replacing):
         raise EndpointsChangedError(path)
     if previous is not None:
-        write_atomically(target.with_name(f"{target.name}.bak"), previous)
-    write_atomically(target, content)
+        _keep(target, previous)
+    write_atomically(target, content, private=False)
     return _version(content)
+
+
+def _keep(target: Path, previous: bytes) -> None:
+    """Write the previous version beside the file, unless the directory takes no other file."""
+    try:
+        write_atomically(target.with_name(f"{target.name}.bak"), previous)
+    except OSError as error:
+        if error.errno not in NO_RENAME:
+            raise
 
 
 def _version(content: bytes) -> bytes:
@@ -110,27 +167,41 @@ def _entries(path: Path, text: str) -> list[Any]:
     return entries
 
 
-def _sensors(path: Path, entries: list[Any]) -> list[Sensor]:
+def _sensors(entries: list[Any], text: str) -> tuple[list[Sensor], tuple[WrongEntry, ...]]:
     sensors: list[Sensor] = []
-    problems: list[str] = []
+    problems: dict[int, tuple[EUI | None, str]] = {}
     first: dict[EUI, int] = {}
     for number, entry in enumerate(entries, 1):
         try:
             sensor = parse_sensor(entry)
         except SensorError as error:
-            problems.append(f"entry {number}{_named(entry)}: {error}")
+            problems[number] = (_eui_of(entry), str(error))
             continue
         earlier = first.setdefault(sensor.eui, number)
-        if earlier != number:
-            problems.append(f"entry {number} ({sensor.eui}): eui: is already in entry {earlier}")
-        sensors.append(sensor)
-    if problems:
-        raise EndpointsError(path, problems)
-    return sensors
+        if earlier == number:
+            sensors.append(sensor)
+        else:
+            problems[number] = (sensor.eui, f"eui: is already in entry {earlier}")
+    texts = _texts(text, problems)
+    return sensors, tuple(WrongEntry(number, *problem, texts[number]) for number, problem in problems.items())
 
 
-def _named(entry: object) -> str:
+def _texts(text: str, numbers: Collection[int]) -> dict[int, str]:
+    """Return entries of a JSON array as they are written, by their number from 1."""
+    found: dict[int, str] = {}
+    decoder = json.JSONDecoder()
+    place = text.index("[") + 1 if numbers else 0
+    for number in range(1, max(numbers, default=0) + 1):
+        begin = _SPACE.match(text, place).end()  # type: ignore[union-attr]
+        _, end = decoder.raw_decode(text, begin)
+        if number in numbers:
+            found[number] = text[begin:end]
+        place = _SPACE.match(text, end).end()  # type: ignore[union-attr]
+    return found
+
+
+def _eui_of(entry: object) -> EUI | None:
     try:
-        return f" ({parse_eui(entry['eui'])})" if isinstance(entry, dict) else ""
+        return parse_eui(entry["eui"]) if isinstance(entry, dict) else None
     except (KeyError, AttributeError, ValueError):
-        return ""
+        return None

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+from twisted.logger import Logger
 
 from bssci.center.devices import endpoints
+from bssci.center.devices.endpoints import EndpointsError, WrongEntry
 from bssci.model import EUI, Sensor
 from bssci.model.sensor import fingerprint_of
 
@@ -37,6 +39,10 @@ def _by_itself(changes: Changes) -> AbstractAsyncContextManager[None]:
     return nullcontext()
 
 
+MAX_NAMED = 20
+"""wrong entries that the log names one by one"""
+
+
 class _Entry(NamedTuple):
     sensor: Sensor
     fingerprint: bytes
@@ -46,17 +52,31 @@ _Entries = dict[EUI, _Entry]
 """never changed, only replaced: threads read it"""
 
 
+class _Read(NamedTuple):
+    by_eui: _Entries
+    wrong: tuple[WrongEntry, ...]
+    version: bytes
+
+
 class Sensors:
     """Every sensor of endpoints.json by its EUI.
 
     :param run_in_thread: ``deferToThread``: files are read away from the reactor.
     """
 
+    log = Logger()
+
     def __init__(self, path: Path, run_in_thread: RunInThread) -> None:
         self.path = path
         self._run_in_thread = run_in_thread
         self._lock = DeferredLock()
-        self._by_eui, self._version = _read(path)
+        read = _read(path)
+        self._by_eui, self._version = read.by_eui, read.version
+        self.wrong: tuple[WrongEntry, ...] = read.wrong
+        """entries of the file that are not used, in its order"""
+        self._held: frozenset[EUI] = frozenset()
+        """sensors whose entry has become wrong: in force as they were, until the next start"""
+        self._report()
 
     def __contains__(self, eui: object) -> bool:
         return eui in self._by_eui
@@ -75,11 +95,16 @@ class Sensors:
         """Every sensor and the fingerprint of how a base station serves it."""
         return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
 
-    def reload(self, around: Around = _by_itself) -> Deferred[Changes]:
-        """Read the file again, all or nothing.
+    def is_changed(self) -> Deferred[bool]:
+        """Return whether somebody else has changed the file; also if it cannot be read."""
+        return self._lock.run(self._run_in_thread, self._differs_from_file)
 
-        The Deferred fails with :class:`bssci.center.devices.endpoints.EndpointsError` if the file is
-        wrong; the sensors stay as they were then.
+    def reload(self, around: Around = _by_itself) -> Deferred[Changes]:
+        """Read the file again.
+
+        Sensors whose entry has become wrong stay in force as they were. The Deferred fails with
+        :class:`bssci.center.devices.endpoints.EndpointsError` if the file is wrong as a whole, or not one
+        entry is good; all sensors stay as they were then.
         """
         return self._lock.run(lambda: ensureDeferred(self._reload(around)))
 
@@ -94,7 +119,8 @@ class Sensors:
         def make(before: _Entries) -> _Entries:
             return before | {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}
 
-        return self._lock.run(lambda: ensureDeferred(self._write(make, around)))
+        touched = {sensor.eui for sensor in sensors}
+        return self._lock.run(lambda: ensureDeferred(self._write(make, touched, around)))
 
     def remove(self, euis: Collection[EUI], around: Around) -> Deferred[Changes]:
         """Take sensors out; of the file, too, when the Deferred fires. See :meth:`put`."""
@@ -103,23 +129,55 @@ class Sensors:
         def make(before: _Entries) -> _Entries:
             return {eui: entry for eui, entry in before.items() if eui not in gone}
 
-        return self._lock.run(lambda: ensureDeferred(self._write(make, around)))
+        return self._lock.run(lambda: ensureDeferred(self._write(make, gone, around)))
 
     async def _reload(self, around: Around) -> Changes:
-        after, version = await self._run_in_thread(_read, self.path)
+        read: _Read = await self._run_in_thread(_read, self.path)
+        if read.wrong and not read.by_eui:
+            raise EndpointsError(self.path, [str(each) for each in read.wrong])
+        named = {each.eui for each in read.wrong if each.eui is not None}
+        held = {eui: self._by_eui[eui] for eui in named if eui in self._by_eui and eui not in read.by_eui}
+        after = read.by_eui | held
         changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
         async with around(changes):
-            self._by_eui, self._version = after, version
+            self._by_eui, self._version = after, read.version
+            self.wrong, self._held = read.wrong, frozenset(held)
+            self._report()
         return changes
 
-    async def _write(self, make: Callable[[_Entries], _Entries], around: Around) -> Changes:
+    async def _write(
+        self, make: Callable[[_Entries], _Entries], touched: Collection[EUI], around: Around
+    ) -> Changes:
+        """Write the file and put it into force.
+
+        :param touched: sensors of which no other entry may stay.
+        """
         after = await self._run_in_thread(make, self._by_eui)
         changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
-        sensors = [entry.sensor for entry in after.values()]
+        held = self._held.difference(touched)
+        sensors = [entry.sensor for eui, entry in after.items() if eui not in held]
+        wrong = tuple(each for each in self.wrong if each.eui is None or each.eui not in touched)
         async with around(changes):
-            self._version = await self._run_in_thread(endpoints.write, self.path, sensors, self._version)
-            self._by_eui = after
+            self._version = await self._run_in_thread(
+                endpoints.write, self.path, sensors, self._version, wrong
+            )
+            self._by_eui, self.wrong, self._held = after, wrong, held
         return changes
+
+    def _differs_from_file(self) -> bool:
+        try:
+            return endpoints.read_version(self.path) != self._version
+        except EndpointsError:
+            return True
+
+    def _report(self) -> None:
+        for each in self.wrong[:MAX_NAMED]:
+            self.log.error(
+                "entry of {file} not used: {problem}", file=self.path.name, problem=str(each), eui=each.eui
+            )
+        if len(self.wrong) > MAX_NAMED:
+            more = len(self.wrong) - MAX_NAMED
+            self.log.error("{more} more entries of {file} not used", more=more, file=self.path.name)
 
 
 def _changes(before: _Entries, after: _Entries) -> Changes:
@@ -138,6 +196,7 @@ def _differs(before: _Entry | None, after: _Entry) -> bool:
     return before is None or before.fingerprint != after.fingerprint
 
 
-def _read(path: Path) -> tuple[dict[EUI, _Entry], bytes]:
-    sensors, version = endpoints.read_version(path)
-    return {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in sensors}, version
+def _read(path: Path) -> _Read:
+    file = endpoints.read_file(path)
+    by_eui = {sensor.eui: _Entry(sensor, fingerprint_of(sensor)) for sensor in file.sensors}
+    return _Read(by_eui, file.wrong, file.version)

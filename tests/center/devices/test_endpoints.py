@@ -47,7 +47,28 @@ def test_what_is_written_is_read_back(path: Path) -> None:
     endpoints.write(path, sensors)
     assert endpoints.read(path) == sensors
     assert path.read_text().count("\n") == 4
+
+
+def test_the_mode_of_the_file_stays(path: Path) -> None:
+    endpoints.write(path, [])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o664)
+    endpoints.write(path, [])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+def test_wrong_entries_stay_where_they_are_as_they_are(path: Path) -> None:
+    odd = '{"eui" :  "70B3D56770110009",\n   "nwKey": "short", "price": 1.50}'
+    good = [json.dumps(entry(number)) for number in (1, 2)]
+    path.write_text(f"[{good[0]},\n{odd},5 ,{good[1]}]")
+    sensors, wrong, version = endpoints.read_file(path)
+    assert [each.number for each in wrong] == [2, 3]
+    endpoints.write(path, sensors, version, wrong)
+    again = endpoints.read_file(path)
+    assert again.sensors == sensors
+    assert [(each.number, each.text) for each in again.wrong] == [(2, odd), (3, "5")]
+    endpoints.write(path, sensors[:1], None, again.wrong)
+    assert [each.text for each in endpoints.read_file(path).wrong] == [odd, "5"]
 
 
 def test_no_sensors(path: Path) -> None:
@@ -69,7 +90,7 @@ def test_the_previous_version_is_kept(path: Path) -> None:
 @pytest.mark.parametrize("by_hand", ["[]", "[ half an ed", None])
 def test_another_version_than_the_expected_is_not_replaced(path: Path, by_hand: str | None) -> None:
     path.write_text(json.dumps([entry(1)]))
-    sensors, version = endpoints.read_version(path)
+    sensors, _, version = endpoints.read_file(path)
     if by_hand is None:
         path.unlink()
     else:
@@ -81,12 +102,13 @@ def test_another_version_than_the_expected_is_not_replaced(path: Path, by_hand: 
 
 def test_the_expected_version_is_replaced_though_it_was_written_anew(path: Path) -> None:
     path.write_text(json.dumps([entry(1)]))
-    sensors, version = endpoints.read_version(path)
+    sensors, _, version = endpoints.read_file(path)
     content = path.read_bytes()
     path.unlink()
     path.write_bytes(content)
     version = endpoints.write(path, [], version)
-    assert endpoints.read_version(path) == ([], version)
+    assert endpoints.read_file(path) == ([], (), version)
+    assert endpoints.read_version(path) == version
     endpoints.write(path, sensors, version)
     assert endpoints.read(path) == sensors
 
@@ -102,19 +124,26 @@ def test_behind_a_link_the_file_itself_is_replaced(tmp_path: Path) -> None:
     assert sorted(each.name for each in real.iterdir()) == ["sensors.json", "sensors.json.bak"]
 
 
+def wrong(path: Path, content: str) -> list[str]:
+    path.write_text(content)
+    return [str(each) for each in endpoints.read_file(path).wrong]
+
+
 def test_every_bad_entry_is_named(path: Path) -> None:
     content = [entry(1, bidi="yes"), entry(2), entry(3, nwKey=KEY + "0"), {"eui": "nonsense"}, 5, entry(2)]
-    assert problems(path, json.dumps(content)) == [
+    assert wrong(path, json.dumps(content)) == [
         "entry 1 (70B3D56770110001): bidi: must be true or false",
         "entry 3 (70B3D56770110003): nwKey: must be 32 hexadecimal digits, not 33",
         "entry 4: nwKey: is missing",
         "entry 5: entry: must be an object",
         "entry 6 (70B3D56770110002): eui: is already in entry 2",
     ]
+    assert [sensor.eui for sensor in endpoints.read(path)] == ["70B3D56770110002"]
 
 
 def test_keys_are_not_told(path: Path) -> None:
-    assert KEY not in str(problems(path, json.dumps([entry(1, nwKey=KEY + "00"), entry(2, eui=KEY)])))
+    assert KEY not in str(wrong(path, json.dumps([entry(1, nwKey=KEY + "00"), entry(2, eui=KEY)])))
+    assert KEY not in repr(endpoints.read_file(path).wrong)
 
 
 @pytest.mark.parametrize(
@@ -178,4 +207,4 @@ def test_an_entry_that_is_as_large_as_it_may_be(path: Path) -> None:
     ],
 )
 def test_an_entry_that_is_too_large_is_named(path: Path, fields: dict[str, Any], problem: str) -> None:
-    assert problems(path, json.dumps([entry(1, **fields)])) == [f"entry 1 (70B3D56770110001): {problem}"]
+    assert wrong(path, json.dumps([entry(1, **fields)])) == [f"entry 1 (70B3D56770110001): {problem}"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
@@ -25,6 +23,7 @@ from bssci import __version__, extensions
 from bssci.center.access import Access
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.service_center import ServiceCenter
+from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, Installed
@@ -32,7 +31,6 @@ from bssci.journal import Journal, JournalError, StorageError, open_journal
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.settings.rows import SettingsError
-from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
@@ -52,7 +50,7 @@ START_ERRORS = (
     JournalError,
     StorageError,
     SettingsError,
-    CannotListenError,
+    ListenError,
 )
 
 
@@ -84,6 +82,8 @@ class BssciService(Service):
         self._installed = installed
         self._reactor = reactor
         self._ports: list[IListeningPort] = []
+        self._others: list[ServerTLS] = []
+        """TLS of endpoints with certificates of their own"""
         self._pumps: list[Pump] = []
         self.journal: Journal | None = None
         self.web: WebAdmin | None = None
@@ -98,7 +98,7 @@ class BssciService(Service):
             wait_for(self._reactor, ensureDeferred(self._open()))
         except START_ERRORS as error:
             self._abandon()
-            text = _one_line(error, self.settings)
+            text = str(error).replace("\n", " ")
             self.log.critical("service not started: {error}", error=text)
             # By now twistd has made sys.stderr a part of the log.
             print(f"bssci: {text}", file=sys.__stderr__)
@@ -138,11 +138,11 @@ class BssciService(Service):
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
         self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
-        self._listen()
-        if settings.web_port:
-            self.web = self._open_web()
+        await self._listen()
+        if settings.web_port or settings.web_listen:
+            self.web = await self._open_web()
 
-    def _open_web(self) -> WebAdmin:
+    async def _open_web(self) -> WebAdmin:
         from bssci.web.outside import Outside
         from bssci.web.service import WebAdmin
 
@@ -153,7 +153,7 @@ class BssciService(Service):
             take_certificates=self.tls.check,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
-        web.listen()
+        await web.listen()
         return web
 
     def _refusals(self) -> list[dict[str, Any]]:
@@ -171,12 +171,21 @@ class BssciService(Service):
     def _is_listening(self) -> bool:
         return bool(self._ports) and self.running == 1
 
-    def _listen(self) -> None:
-        factory = LimitedTLSFactory(self.tls, self.stations, self._reactor)
-        for port in self.settings.listen_port:
-            self._ports.append(
-                self._reactor.listenTCP(port, factory, interface=self.settings.listen_host, backlog=512)
-            )
+    async def _listen(self) -> None:
+        settings, reactor = self.settings, self._reactor
+        places = described_places(reactor, "LISTEN", settings.listen) or [
+            simple_place(reactor, "LISTEN_PORT", "LISTEN_HOST", settings.listen_host, port)
+            for port in settings.listen_port
+        ]
+        for place in places:
+            tls, endpoint, inner = self.tls, place.endpoint, place
+            if isinstance(endpoint, MutualTLSEndpoint):
+                inner = place._replace(endpoint=endpoint.inner)
+                if endpoint.files is not None:
+                    tls = ServerTLS(reactor, endpoint.files, deferToThread)
+                    self._others.append(tls)
+            factory = LimitedTLSFactory(tls, self.stations, reactor)
+            self._ports.append(await inner.listen(factory))
 
     def _abandon(self) -> None:
         """Leave nothing behind of a start that failed."""
@@ -188,7 +197,8 @@ class BssciService(Service):
     def startService(self) -> None:
         """Serve."""
         self.center.start()
-        self.tls.start()
+        for tls in (self.tls, *self._others):
+            tls.start()
         for pump in self._pumps:
             pump.start()
         if self.web is not None:
@@ -200,11 +210,15 @@ class BssciService(Service):
             "service {version} started as {eui}, ports {ports}, {sensors} sensors, sinks {sinks}, pid {pid}",
             version=__version__,
             eui=self.center.eui,
-            ports=list(self.settings.listen_port),
+            ports=self._places(),
             sensors=len(self.center.sensors),
             sinks=list(self.settings.sinks),
             pid=os.getpid(),
         )
+
+    def _places(self) -> list[str]:
+        """Where base stations connect, in words."""
+        return list(self.settings.listen) or [str(port) for port in self.settings.listen_port]
 
     def stopService(self) -> Deferred[None]:
         """Stop accepting, part from stations, publish what is open, flush sinks, close the journal."""
@@ -213,7 +227,8 @@ class BssciService(Service):
         return stopped.addTimeout(STOP_TIME, self._reactor).addErrback(self._not_stopped)
 
     async def _stop(self) -> None:
-        self.tls.stop()
+        for tls in (self.tls, *self._others):
+            tls.stop()
         if self.web is not None:
             await self._step(self.web.stop)
         for port in self._ports:
@@ -273,15 +288,3 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-
-
-def _one_line(error: Exception, settings: Settings) -> str:
-    if isinstance(error, CannotListenError):
-        reason = error.socketError.strerror or error.socketError
-        if error.socketError.errno in (errno.EADDRINUSE, errno.EACCES):
-            return (
-                f"LISTEN_PORT={error.port}: cannot listen on {settings.listen_host} ({reason});"
-                " set LISTEN_PORT to a free port"
-            )
-        return f"LISTEN_HOST={settings.listen_host}: cannot listen there ({reason}); 0.0.0.0 is every address"
-    return str(error).replace("\n", " ")

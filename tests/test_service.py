@@ -76,7 +76,7 @@ class _Port:
     [
         (errno.EADDRINUSE, "LISTEN_PORT=1: "),
         (errno.EACCES, "LISTEN_PORT=1: "),
-        (errno.EADDRNOTAVAIL, "LISTEN_HOST=192.0.2.1: "),
+        (errno.EADDRNOTAVAIL, "LISTEN_PORT=1: cannot listen on LISTEN_HOST=192.0.2.1 ("),
     ],
 )
 def test_a_port_that_cannot_be_had(

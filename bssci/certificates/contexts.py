@@ -8,7 +8,6 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from OpenSSL import SSL, crypto
-from twisted.internet.ssl import Certificate, CertificateOptions, trustRootFromCertificates
 
 from bssci.certificates.reading import CertificateError, PrivateKey
 
@@ -38,6 +37,9 @@ def station_context(
         nothing; a list that is out of date counts nevertheless.
     :raises CertificateError: as :func:`server_context`.
     """
+    # Only here, as below: it brings the reactor's modules along, which most sub-commands do without.
+    from twisted.internet.ssl import Certificate, trustRootFromCertificates
+
     roots = trustRootFromCertificates(
         [Certificate(crypto.X509.from_cryptography(each)) for each in authorities]
     )
@@ -70,6 +72,8 @@ def described_key(key: object) -> str:
 
 
 def _context(chain: Sequence[x509.Certificate], key: PrivateKey, **options: Any) -> SSL.Context:
+    from twisted.internet.ssl import CertificateOptions
+
     own, *signers = chain
     # The stubs of Twisted know pyOpenSSL's own types only, which are deprecated.
     identity: dict[str, Any] = {"privateKey": key, "certificate": own, "extraCertChain": signers}

@@ -15,6 +15,7 @@ from bssci import extensions
 from bssci.center.devices import endpoints
 from bssci.certificates import reading as certificates
 from bssci.certificates.checking import check_pair
+from bssci.certificates.listening import ListenError, described_places
 from bssci.certificates.server import WebFiles
 from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError, inspect
@@ -23,6 +24,9 @@ from bssci.settings.groups import Group, Place, Values
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
+
+STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
+"""settings that say where base stations connect"""
 
 
 class Finding(NamedTuple):
@@ -127,9 +131,12 @@ def _journal(directory: Path) -> Iterator[Finding]:
         yield Finding("error", str(error))
 
 
-def _is_running(chosen: Settings) -> bool:
-    """Whether what listens on the base stations' port is this service center: it shows our certificate."""
-    shown = tls_certificate(reachable(chosen.listen_host), chosen.listen_port[0])
+def _is_running(chosen: Settings, places: Sequence[Place]) -> bool:
+    """Return whether this service center listens on the base stations' port: it shows our certificate."""
+    place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
+    if place is None:
+        return False
+    shown = tls_certificate(reachable(place.host), place.port)
     try:
         ours = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
     except certificates.CertificateError:
@@ -139,11 +146,17 @@ def _is_running(chosen: Settings) -> bool:
 
 def _listening(chosen: Settings, places: Sequence[Place]) -> Iterator[Finding]:
     problems = dict(listening_problems(places))
-    if problems and _is_running(chosen):
+    if problems and _is_running(chosen, places):
         yield Finding("ok", "ports: the service is running and has them")
         return
     for name, problem in problems.items():
         yield Finding("error", f"{problem}; stop what listens there, or set {name} to another port")
+    for name, descriptions in (("LISTEN", chosen.listen), ("WEB_LISTEN", chosen.web_listen)):
+        try:
+            described_places(None, name, descriptions)
+        except ListenError as error:
+            yield Finding("error", str(error))
+            problems[name] = str(error)
     for name, _, host, port in places:
         if name not in problems:
             yield Finding("ok", f"{name}: {host}:{port} is free")

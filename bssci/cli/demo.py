@@ -64,11 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
     share_accounts(ours, chosen.state_dir)
     service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
     service += [f"--{name}={value}" for name, value in options.items()]
-    port = chosen.listen_port[0]
+    places = installed.catalogue.places(chosen)
+    station = next(place for place in places if place.setting in ("LISTEN", "LISTEN_PORT"))
     return supervise(
         service,
-        simulator_command(directory, reachable(chosen.listen_host), port),
-        lambda: cannot_listen(chosen.listen_host, port) is not None,
+        simulator_command(directory, reachable(station.host), station.port),
+        lambda: cannot_listen(station.host, station.port) is not None,
         announcement(chosen),
     )
 

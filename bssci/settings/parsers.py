@@ -16,6 +16,8 @@ Number = TypeVar("Number", int, float)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[\w.:%-]+")
+_SEPARATOR = re.compile(r"[\s;]+")
+_DESCRIPTION = re.compile(r"[a-z][\w-]*:[^\x00-\x1f\x7f]*")
 _NAME = re.compile(r"[\w.-]+")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -72,6 +74,14 @@ def _list(text: str, parse: Callable[[str], T_co]) -> tuple[T_co, ...]:
     return values
 
 
+def _descriptions(text: str) -> tuple[str, ...]:
+    # Commas and colons occur in descriptions.
+    found = tuple(part for part in _SEPARATOR.split(text) if part)
+    if len(set(found)) != len(found) or not all(_DESCRIPTION.fullmatch(each) for each in found):
+        raise ValueError
+    return found
+
+
 def _boolean(text: str) -> bool:
     return (_TRUE + _FALSE).index(text.strip().lower()) < len(_TRUE)
 
@@ -101,6 +111,9 @@ ports = Parser(
 )
 names = Parser(
     lambda text: _list(text, lambda name: _matching(_NAME, name)), "names, each once, separated by commas"
+)
+descriptions: Parser[tuple[str, ...]] = Parser(
+    _descriptions, "endpoints as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or ; or empty"
 )
 boolean = Parser(_boolean, "true or false")
 path = Parser(_path, "a path")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from bssci.model import EUI
 from bssci.settings import parsers, trial
+from bssci.settings.descriptions import host_and_port
 from bssci.settings.groups import Group, Place, Values
 from bssci.settings.parsers import Parser
 from bssci.settings.rows import Origin, Setting, SettingsError
@@ -45,6 +46,7 @@ class StationSettings:
 
     listen_host: str = _setting("0.0.0.0", parsers.host, "address on which base stations connect")
     listen_port: tuple[int, ...] = _setting("16018", parsers.ports, "ports on which base stations connect, separated by commas (some gateways can only reach 16017)")
+    listen: tuple[str, ...] = _setting("", parsers.descriptions, "where base stations connect as Twisted's endpoints, in place of LISTEN_HOST and LISTEN_PORT: mtls:16018:interface=127.0.0.1, tcp:16017 or systemd:domain=INET:index=0, separated by spaces or ;; TLS is put around each")
     cert_file: Path = _setting("certs/service_center_cert.pem", parsers.path, "certificate of the service center; read again when the file changes")
     key_file: Path = _setting("certs/service_center_key.pem", parsers.path, "private key of the service center; read again when the file changes")
     ca_file: Path = _setting("certs/ca_cert.pem", parsers.path, "certificates of the authorities whose base stations are let in; read again when the file changes")
@@ -100,6 +102,7 @@ class WebSettings:
 
     web_host: str = _setting("127.0.0.1", parsers.host, "address of the web admin")
     web_port: int = _setting("5000", parsers.integer(0, 65535), "port of the web admin; 0 switches it off")
+    web_listen: tuple[str, ...] = _setting("", parsers.descriptions, "where the web admin is, as Twisted's endpoints, in place of WEB_HOST and WEB_PORT; separated by spaces or ;")
     web_tls: bool = _setting("false", parsers.boolean, "TLS for the web admin")
     web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
     web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")
@@ -169,17 +172,31 @@ def _contradiction(values: Values, origins: Mapping[str, Origin], name: str, all
 
 
 def _station_places(values: Values) -> Iterator[Place]:
+    if values["LISTEN"]:
+        yield from _described("LISTEN", values)
+        return
     for port in values["LISTEN_PORT"]:
         yield Place("LISTEN_PORT", "LISTEN_HOST", values["LISTEN_HOST"], port)
 
 
+def _described(name: str, values: Values) -> Iterator[Place]:
+    for description in values[name]:
+        found = host_and_port(description)
+        if found is not None:
+            yield Place(name, name, *found)
+
+
 def _web_places(values: Values) -> Iterator[Place]:
-    if values["WEB_PORT"]:
+    if values["WEB_LISTEN"]:
+        yield from _described("WEB_LISTEN", values)
+    elif values["WEB_PORT"]:
         yield Place("WEB_PORT", "WEB_HOST", values["WEB_HOST"], values["WEB_PORT"])
 
 
 def _usable_stations(values: Values, changed: Collection[str]) -> None:
     trial.try_station_files(values, changed)
+    if "LISTEN" in changed:
+        trial.try_descriptions("LISTEN", values["LISTEN"])
     if "LISTEN_HOST" in changed:
         trial.try_host("LISTEN_HOST", values["LISTEN_HOST"])
 
@@ -191,6 +208,8 @@ def _usable_journal(values: Values, changed: Collection[str]) -> None:
 
 def _usable_web(values: Values, changed: Collection[str]) -> None:
     trial.try_web_files(values, changed)
+    if "WEB_LISTEN" in changed:
+        trial.try_descriptions("WEB_LISTEN", values["WEB_LISTEN"])
     if "WEB_HOST" in changed:
         trial.try_host("WEB_HOST", values["WEB_HOST"])
 

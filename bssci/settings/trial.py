@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates.checking import check_pair
 from bssci.certificates.reading import CertificateError, read_pair
 from bssci.settings.groups import Place, Values
 from bssci.settings.rows import SettingsError
@@ -65,6 +64,17 @@ def try_host(name: str, host: str) -> None:
         ) from error
 
 
+def try_descriptions(name: str, descriptions: Sequence[str]) -> None:
+    """Read descriptions of endpoints as Twisted will.
+
+    :raises ValueError: one cannot be understood.
+    """
+    # Only here: it brings the reactor's modules along, which most sub-commands do without.
+    from bssci.certificates.listening import described_places
+
+    described_places(None, name, descriptions)
+
+
 def try_state_directory(path: Path) -> None:
     """Try whether the service could work in a directory; one that is not there is not made.
 
@@ -100,6 +110,9 @@ def try_station_files(values: Values, changed: Collection[str]) -> None:
 
     :raises SettingsError: the service could not use them.
     """
+    # Only here: it brings the reactor's modules along, which most sub-commands do without.
+    from bssci.certificates.checking import check_pair
+
     try_files(
         values,
         [name for name in STATION_FILES if name in changed],

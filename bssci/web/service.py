@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.http import Request
 
 from bssci.center.service_center import ServiceCenter
+from bssci.certificates.listening import described_places, simple_place
 from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
@@ -78,7 +78,7 @@ class WebAdmin:
         outside = outside or Outside()
         self._reactor = reactor
         self._settings = settings
-        self._port: Any = None
+        self._ports: list[Any] = []
         self.sessions = Sessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
         file = AccountFile(settings.state_dir, now)
         try:
@@ -160,26 +160,30 @@ class WebAdmin:
         if changes:
             await self.guard.changed(self.guard.file.forget_changes, len(changes))
 
-    def listen(self) -> None:
-        """:raises bssci.settings.rows.SettingsError: WEB_PORT is taken, or WEB_HOST is not ours."""
+    async def listen(self) -> None:
+        """Open WEB_LISTEN, or WEB_PORT on WEB_HOST.
+
+        :raises bssci.certificates.listening.ListenError: it is taken, or no address of this machine.
+        """
         factory: Any = self.site
         if self._tls is not None:
             factory = TLSMemoryBIOFactory(self._tls, False, factory, self._reactor)
-        port, host = self._settings.web_port, self._settings.web_host
-        try:
-            self._port = self._reactor.listenTCP(port, LimitedFactory(factory), interface=host)
-        except CannotListenError as error:
-            reason = error.socketError.strerror or error.socketError
-            text = f"WEB_PORT={port}: cannot listen on {host} ({reason}); set WEB_PORT to a free port"
-            raise SettingsError(f"{text}, or to 0 for no web admin") from error
+        settings, limited = self._settings, LimitedFactory(factory)
+        places = described_places(self._reactor, "WEB_LISTEN", settings.web_listen) or [
+            simple_place(self._reactor, "WEB_PORT", "WEB_HOST", settings.web_host, settings.web_port)
+        ]
+        for place in places:
+            self._ports.append(await place.listen(limited))
 
     @property
     def url(self) -> str:
         """Where a browser on this machine finds it."""
-        assert self._port is not None
-        host = self._settings.web_host
+        address = self._ports[0].getHost()
+        if not hasattr(address, "port"):
+            return str(address)  # of a socket that has no port, as a Unix socket
+        host = address.host
         shown = "localhost" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        return f"{'https' if self._tls else 'http'}://{shown}:{self._port.getHost().port}/"
+        return f"{'https' if self._tls else 'http'}://{shown}:{address.port}/"
 
     def start(self) -> None:
         """Serve; after :meth:`listen` and the center's start."""
@@ -224,6 +228,5 @@ class WebAdmin:
         if self._tls is not None:
             self._tls.stop()
         stopping = [self.sessions.stop()]
-        if self._port is not None:
-            stopping.append(maybeDeferred(self._port.stopListening))
+        stopping += [maybeDeferred(port.stopListening) for port in self._ports]
         return gatherResults(stopping)

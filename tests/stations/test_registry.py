@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import ensureDeferred, fail
 
-from bssci.certificates.reading import new_key
+from bssci.certificates.issuing import new_key
 from bssci.model import EUI
 from bssci.model.commands import CommandError
 from bssci.stations.registry import FORGET_AFTER, MAX_TEXT, SWEEP_INTERVAL

@@ -163,4 +163,4 @@ def test_a_revoked_station_stays_out_from_the_next_look_on(make_room, own_files:
     room.advance(1)
     assert client.lost is not None
     assert room.factory.refusals.listed()[0].reason == "TLS handshake failed: certificate verify failed"
-    room.station().establish(STATION)
+    room.station().establish(STATION + 1)

@@ -22,9 +22,9 @@ from twisted.web.client import (
 )
 from twisted.web.http_headers import Headers
 
+from bssci.certificates.listening import ListenError
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, WebFiles
-from bssci.settings.rows import SettingsError
 from bssci.web.http import site
 from bssci.web.service import WebAdmin
 from tests.support.web import PASSWORD, WebHouse, in_line
@@ -41,7 +41,7 @@ def admin_of(web: WebHouse) -> WebAdmin:
 async def test_tls_with_secure_cookies(make_web_house: Callable[..., WebHouse]) -> None:
     web = make_web_house(**{"web-tls": "true", "web-port": "0"})
     admin = admin_of(web)
-    admin.listen()
+    await admin.listen()
     commits = LoopingCall(web.settle)
     commits.start(0.01)
     pool = HTTPConnectionPool(reactor, persistent=False)
@@ -62,14 +62,15 @@ async def test_tls_with_secure_cookies(make_web_house: Callable[..., WebHouse]) 
 
 
 @pytest.mark.parts
-def test_a_taken_port_is_named(make_web_house: Callable[..., WebHouse]) -> None:
+@pytest_twisted.ensureDeferred
+async def test_a_taken_port_is_named(make_web_house: Callable[..., WebHouse]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         web = make_web_house(**{"web-port": str(port)})
-        with pytest.raises(SettingsError, match=f"WEB_PORT={port}: .*in use.*; set WEB_PORT to"):
-            admin_of(web).listen()
+        with pytest.raises(ListenError, match=f"WEB_PORT={port}: .*in use.*; set WEB_PORT to"):
+            await admin_of(web).listen()
 
 
 def test_files_that_are_no_pair_are_named(web: WebHouse) -> None:
@@ -98,8 +99,8 @@ async def test_connections_are_bounded(
 ) -> None:
     monkeypatch.setattr(site, "MAX_CONNECTIONS", 2)
     admin = admin_of(make_web_house(**{"web-port": "0"}))
-    admin.listen()
-    port = admin._port.getHost().port
+    await admin.listen()
+    port = admin._ports[0].getHost().port
     clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
     try:
         for _ in range(20):

@@ -49,7 +49,7 @@ class StatusViews:
             "base_stations": {"connected": len(center.stations.connected()), "known": len(center.stations)},
             "sensors": {"total": len(center.sensors), "unknown": len(center.unknown_sensors())},
             "tls": {
-                "ports": list(settings.listen_port),
+                "ports": list(settings.listen or settings.listen_port),
                 "station_identity": settings.station_identity,
                 "refused": dict(context.outside.refused_connections()),
             },

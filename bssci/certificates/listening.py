@@ -1,0 +1,173 @@
+"""Listening by Twisted's endpoints, ``mtls:`` among them, with the words for what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import (
+    SSL4ServerEndpoint,
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+    IStreamServerEndpointStringParser,
+)
+from twisted.internet.threads import deferToThread
+from twisted.plugin import IPlugin
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from zope.interface import implementer
+
+from bssci.certificates.server import ServerTLS, StationFiles
+
+BACKLOG = 512
+"""connections that the system takes before we do"""
+
+
+class ListenError(ValueError):
+    """A place where the service cannot listen: one line with the setting and what to do."""
+
+
+@implementer(IStreamServerEndpoint)
+@dataclass(frozen=True)
+class MutualTLSEndpoint:
+    """``mtls:16018``: TCP, with TLS that asks every client for a certificate.
+
+    The service center puts its own TLS with its limits around ``inner``. Anybody else can listen here if the
+    description names the files.
+    """
+
+    reactor: Any
+    inner: IStreamServerEndpoint
+    files: StationFiles | None
+    """None for those of CERT_FILE, KEY_FILE and CA_FILE"""
+
+    def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """See ``IStreamServerEndpoint``; certificates that change are taken."""
+        if self.files is None:
+            return fail(ListenError("mtls: needs certificate=, key= and authorities= outside of the service"))
+        tls = ServerTLS(self.reactor, self.files, deferToThread)
+        tls.start()
+        wrapped: Any = TLSMemoryBIOFactory(tls, False, factory, self.reactor)
+        return self.inner.listen(wrapped)
+
+
+@implementer(IPlugin, IStreamServerEndpointStringParser)
+class MutualTLSParser:
+    """Reads ``mtls:PORT[:interface=…][:backlog=…][:certificate=…:key=…:authorities=…[:revoked=…]]``."""
+
+    prefix = "mtls"
+
+    def parseStreamServer(self, reactor: Any, *parts: Any, **named: Any) -> MutualTLSEndpoint:
+        """See ``IStreamServerEndpointStringParser``.
+
+        :raises ValueError: a part is wrong, or some of the files are missing.
+        :raises TypeError: there is no such part.
+        """
+        return self._parse(reactor, *parts, **named)
+
+    def _parse(
+        self,
+        reactor: Any,
+        port: str,
+        interface: str = "",
+        backlog: str = str(BACKLOG),
+        certificate: str = "",
+        key: str = "",
+        authorities: str = "",
+        revoked: str = "",
+    ) -> MutualTLSEndpoint:
+        files = None
+        if certificate or key or authorities or revoked:
+            if not (certificate and key and authorities):
+                raise ValueError("certificate=, key= and authorities= belong together")
+            files = StationFiles(
+                Path(certificate), Path(key), Path(authorities), Path(revoked) if revoked else None
+            )
+        inner = _tcp(reactor, interface, _port(port), int(backlog))
+        return MutualTLSEndpoint(reactor, inner, files)
+
+
+class ListeningPlace(NamedTuple):
+    """Somewhere to listen, and the words for it."""
+
+    setting: str
+    """names the place: ``LISTEN_PORT=16018``"""
+    where: str
+    remedy: str
+    endpoint: IStreamServerEndpoint
+
+    async def listen(self, factory: Any) -> IListeningPort:
+        """Listen there.
+
+        :raises ListenError: it is impossible.
+        """
+        try:
+            return await self.endpoint.listen(factory)
+        except CannotListenError as error:
+            reason = error.socketError.strerror or error.socketError
+        except OSError as error:
+            reason = error.strerror or error
+        raise ListenError(f"{self.setting}: cannot listen on {self.where} ({reason}); {self.remedy}")
+
+
+def simple_place(reactor: Any, name: str, host_name: str, host: str, port: int) -> ListeningPlace:
+    """Return the place of a port on an address.
+
+    :param name: of the setting that says the port; ``host_name`` of the one with the address.
+    """
+    remedy = f"set {name} to a free port, or {host_name} to an address of this machine (0.0.0.0 is every)"
+    where = f"{host_name}={host}"
+    return ListeningPlace(f"{name}={port}", where, remedy, _tcp(reactor, host, port, BACKLOG))
+
+
+def described_places(reactor: Any, setting: str, descriptions: Sequence[str]) -> list[ListeningPlace]:
+    """Return the places of endpoint descriptions; nothing is opened.
+
+    :param reactor: None to try the descriptions only.
+    :param setting: name of the setting that they come from.
+    :raises ListenError: one cannot be understood, or brings a TLS of its own.
+    """
+    places = []
+    for each in descriptions:
+        if reactor is None and each.startswith("systemd:"):
+            continue  # only a process that systemd started has such a socket
+        try:
+            endpoint = serverFromString(reactor, each)
+            _check_range(endpoint)
+        except (ValueError, TypeError, LookupError, OSError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ListenError(
+                f"{setting}: {each!r} is no endpoint ({reason}); tcp:16018, mtls:16018:interface=127.0.0.1"
+                " or systemd:domain=INET:index=0 would be"
+            ) from None
+        if isinstance(endpoint, SSL4ServerEndpoint):
+            raise ListenError(f"{setting}: {each!r} brings a TLS of its own; use tcp: in place of ssl:")
+        remedy = f"stop what listens there, or give another place in {setting}"
+        places.append(ListeningPlace(setting, each, remedy, endpoint))
+    return places
+
+
+def _tcp(reactor: Any, host: str, port: int, backlog: int) -> IStreamServerEndpoint:
+    kind = TCP6ServerEndpoint if ":" in host else TCP4ServerEndpoint
+    return kind(reactor, port, backlog, host)
+
+
+def _check_range(endpoint: Any) -> None:
+    port = getattr(endpoint, "_port", 0)
+    if isinstance(port, int) and port > 65535:
+        raise ValueError(f"{port} is no port")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 <= int(text) <= 65535:
+        raise ValueError(f"{text!r} is no port")
+    return int(text)

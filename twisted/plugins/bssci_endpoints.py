@@ -1,0 +1,5 @@
+"""Tells Twisted of endpoints that begin with ``mtls:``."""
+
+from bssci.certificates.listening import MutualTLSParser
+
+mtls = MutualTLSParser()

@@ -152,7 +152,7 @@ class SimulatedStation(Factory):
         """Connect, and connect again whenever the connection is lost, until :meth:`stop`."""
         self._service = ClientService(endpoint, self, retryPolicy=self._next_delay, clock=self._clock)
         if "storm" in self.quirks:
-            self._storm = Storm(self, endpoint, self._clock)
+            self._storm = Storm(self.quirks, self.build_con, endpoint, self._clock)
             self._storm.begin(self._service.startService)
         else:
             self._service.startService()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
@@ -17,12 +16,10 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from bssci.simulator.connection import codec_for, packer
+from bssci.simulator.quirks import Quirks
 from bssci.wire.errors import ProtocolError
 from bssci.wire.frame import FrameDecoder
-from bssci.wire.messages import ConCmp, ConRsp
-
-if TYPE_CHECKING:
-    from bssci.simulator.station import SimulatedStation
+from bssci.wire.messages import Con, ConCmp, ConRsp
 
 CONNECTIONS = 14
 FINISHED = 6
@@ -33,12 +30,21 @@ PATIENCE = 10.0
 
 
 class Storm:
-    """All connections of a storm but the last, which is the station's own and stays."""
+    """All connections of a storm but the last, which is the station's own and stays.
+
+    :param quirks: of the station.
+    :param build_con: makes the station's ``con``.
+    """
 
     def __init__(
-        self, station: SimulatedStation, endpoint: IStreamClientEndpoint, clock: IReactorTime
+        self,
+        quirks: Quirks,
+        build_con: Callable[[], Con],
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
     ) -> None:
-        self._station = station
+        self._quirks = quirks
+        self._build_con = build_con
         self._endpoint = endpoint
         self._clock = clock
         self._timers: list[IDelayedCall] = []
@@ -65,7 +71,7 @@ class Storm:
             gust.abort()
 
     def _open(self, finishes: bool) -> None:
-        gusts = Factory.forProtocol(lambda: _Gust(self._station, finishes))
+        gusts = Factory.forProtocol(lambda: _Gust(self._quirks, self._build_con, finishes))
         gusts.noisy = False
         connecting = self._endpoint.connect(gusts)
         self._connecting.append(connecting)
@@ -77,18 +83,18 @@ class _Gust(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(self, station: SimulatedStation, finishes: bool) -> None:
-        self._station = station
+    def __init__(self, quirks: Quirks, build_con: Callable[[], Con], finishes: bool) -> None:
+        self._build_con = build_con
         self._finishes = finishes
         self._is_open = False
         self._frames = FrameDecoder()
-        self._codec = codec_for(station.quirks)
-        self._pack = packer(station.quirks, self._codec)
+        self._codec = codec_for(quirks)
+        self._pack = packer(quirks, self._codec)
 
     def connectionMade(self) -> None:
         self._is_open = True
         if self._finishes:
-            self.transport.write(self._pack(self._station.build_con()))
+            self.transport.write(self._pack(self._build_con()))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._is_open = False

@@ -15,6 +15,9 @@ from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import Reception
 
+MAX_PENDING_BYTES = 64 << 20
+"""of receptions that wait for the disk"""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[list[Reception]])
 
@@ -44,6 +47,7 @@ class Inbox:
         self._core = core
         self._max_pending = max_pending
         self.pending = 0
+        self._pending_bytes = 0
         self._position = last_position
 
     def append(self, receptions: list[Reception], mark: Change | None = None) -> Deferred[int]:
@@ -51,16 +55,20 @@ class Inbox:
         if self.pending + count > self._max_pending:
             return defer.fail(JournalBusy(f"{self.pending} receptions wait for the disk already"))
         body = _encoder.encode(receptions)
+        if self._pending_bytes + len(body) > MAX_PENDING_BYTES:
+            return defer.fail(JournalBusy(f"{self._pending_bytes} bytes wait for the disk already"))
         self._position += 1
         self.pending += count
+        self._pending_bytes += len(body)
         deferred: Deferred[int] = Deferred()
-        deferred.addBoth(self._no_longer_pending, count)
+        deferred.addBoth(self._no_longer_pending, count, len(body))
         marks = () if mark is None else lanes_of((mark,))
         self._core.submit(deferred, self._position, ((RECEPTIONS, ((self._position, body),)), *marks))
         return deferred
 
-    def _no_longer_pending(self, result: int, count: int) -> int:
+    def _no_longer_pending(self, result: int, count: int, size: int) -> int:
         self.pending -= count
+        self._pending_bytes -= size
         return result
 
 

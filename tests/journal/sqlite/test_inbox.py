@@ -49,3 +49,16 @@ async def test_no_more_waits_for_the_disk_than_is_allowed(open_journal):
         assert journal.inbox.pending == 10
     assert (await taken, await fits) == (1, 2)
     await journal.inbox.append([reception(n) for n in range(10)], journal.sessions.mark(STATION, 4))
+
+
+async def test_no_more_bytes_wait_for_the_disk_than_are_allowed(open_journal, monkeypatch):
+    monkeypatch.setattr("bssci.journal.sqlite.inbox.MAX_PENDING_BYTES", 5000)
+    journal = open_journal()
+    large = [reception(1, payload=bytes(3000))]
+    with HeldWriter(journal):
+        taken = journal.inbox.append(large, journal.sessions.mark(STATION, 1))
+        with pytest.raises(JournalBusy, match="bytes wait"):
+            await journal.inbox.append(large, journal.sessions.mark(STATION, 2))
+        fits = journal.inbox.append([reception(2)], journal.sessions.mark(STATION, 2))
+    assert (await taken, await fits) == (1, 2)
+    assert await journal.inbox.append(large, journal.sessions.mark(STATION, 3)) == 3

@@ -283,13 +283,15 @@ class WebHouse:
         self.center.start()
         self.center.deliveries.statistics = lambda: {
             "mqtt": {
-                "queued": 3.0,
+                "queued": 3,
                 "oldest_seconds": 1.5,
-                "delivered": 10.0,
-                "failed": 1.0,
+                "delivered": 10,
+                "failed": 1,
                 "failing": False,
                 "trouble": "",
                 "rate": 0.5,
+                "set_aside": 0,
+                "set_aside_reason": "",
             }
         }
         self.admin = WebAdmin(

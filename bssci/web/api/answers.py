@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any
-
-import msgspec
+from typing import Any, TypeVar
 
 from bssci.model import EUI
 from bssci.model.commands import Outcomes, shortfall
-from bssci.web.http.call import Reply
+from bssci.web.api.schemas.common import told
+from bssci.web.http.errors import ApiError
 
+T = TypeVar("T")
 MAX_DETAILED = 1000
 """sensors of which the outcome per station is told; of more, sums only"""
 NONE_DID_IT = 409
 """status, if every base station that was asked refused"""
 
-_encode = msgspec.json.Encoder().encode
-
 
 def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
-    """For one sensor: ``base_stations`` with state, code and message each."""
+    """Return, for one sensor, ``base_stations`` with state, code and message each."""
     stations = {}
     for station, outcome in outcomes.get(eui, {}).items():
         entry: dict[str, Any] = {"state": outcome.state}
@@ -31,8 +29,8 @@ def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
 
 
 def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
-    """For many sensors: how many outcomes of which kind, in all and at each base station; each sensor's if
-    they are not too many.
+    """Return, for many sensors, how many outcomes of which kind there are, in all and at each base station;
+    also each sensor's if they are not too many.
     """
     counts = Counter[str]()
     by_station: defaultdict[EUI, Counter[str]] = defaultdict(Counter)
@@ -50,20 +48,21 @@ def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
     return answer
 
 
-def answer(told: dict[str, Any], outcomes: Outcomes, done: str = "") -> Reply:
-    """What is answered to a command: a success, unless no base station that was asked did it.
+def answer(form: type[T], report: dict[str, Any], outcomes: Outcomes, done: str = "") -> T:
+    """Return the answer to a command: a success, unless no base station that was asked did it.
 
-    :param told: of the outcomes.
+    :param form: type of the answer.
+    :param report: members of the answer.
     :param done: what was done whatever stations said, for the message; then it is a success in part at least.
+    :raises ApiError: 409, with the report.
     """
     missing = shortfall(outcome for stations in outcomes.values() for outcome in stations.values())
     if missing is None:
-        return Reply(_encode({"success": True, "partially_failed": False, **told}))
+        return told(form, {"partially_failed": False, **report})
     stations = "connected base stations did not do it"
     if len(outcomes) > 1:
         stations = "requests to connected base stations failed"
     message = f"{done}{missing.failed} of {missing.asked} {stations}"
     if done or missing.code == "partially_failed":
-        return Reply(_encode({"success": True, "partially_failed": True, "message": message, **told}))
-    error = {"code": missing.code, "message": message}
-    return Reply(_encode({"success": False, "error": error, **told}), status=NONE_DID_IT)
+        return told(form, {"partially_failed": True, "message": message, **report})
+    raise ApiError(NONE_DID_IT, missing.code, message, more=report)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -20,12 +19,23 @@ from bssci.certificates.store import (
     split_pem,
 )
 from bssci.web.access.accounts import may
-from bssci.web.api.schemas import BOOLEAN, DRY_RUN, FLAG, TEXT, choice, json_body, list_of, object_of, success
-from bssci.web.api.service import CHANGES, changes_of
+from bssci.web.api.schemas.certificates import (
+    BundleOptions,
+    CertificateList,
+    Generate,
+    Replaced,
+    Restoring,
+    Upload,
+)
+from bssci.web.api.schemas.common import DryRun, Trial, told
+from bssci.web.api.schemas.service import SettingValues
+from bssci.web.api.service import changes_of
 from bssci.web.context import Context
-from bssci.web.http.call import Call, Reply, member
+from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid, not_found
-from bssci.web.http.routing import Parameter, route
+from bssci.web.http.reading import read_struct
+from bssci.web.http.replies import Reply
+from bssci.web.http.routing import JSON, route
 from bssci.web.reports.facade import Views
 
 UPLOADS = {
@@ -34,16 +44,11 @@ UPLOADS = {
     "set": {"certificate": SERVER, "key": SERVER_KEY, "ca": CA, "ca_key": CA_KEY},
 }
 """what the members of an upload are"""
-MAX_HOSTS = 50
 MAX_ARCHIVE = 16 * 1024 * 1024
 """bytes of a backup"""
 MAX_UPLOAD = 2 * 1024 * 1024
 """bytes of what one upload brings: four files, as JSON"""
-MAX_PEM = 256 * 1024
-"""characters"""
-_HOST = re.compile(r"[A-Za-z0-9.:-]{1,253}")
 _KEY_OF = {CA: CA_KEY, SERVER: SERVER_KEY}
-FORCE = Parameter("force", "1: although connected base stations would be refused", FLAG)
 OTHER_FILES = ("_CERT_FILE", "_KEY_FILE", "_CA_FILE")
 """end the names of settings for certificates that are not for base stations"""
 ZIP = "application/zip"
@@ -51,7 +56,7 @@ PEM = "application/x-pem-file"
 
 
 class CertificateRoutes:
-    """See the module.
+    """Routes for certificates.
 
     :param take_certificates: done once the listening ports use the files that are there now.
     """
@@ -80,8 +85,8 @@ class CertificateRoutes:
             raise ApiError(503, "unavailable", f"{error.filename}: {error.strerror}") from error
 
     @route("GET", "/api/certificates/status", "viewer", "Certificates with days left, errors and warnings")
-    async def status(self, call: Call) -> dict[str, Any]:
-        return await self._views.status()
+    async def status(self, call: Call) -> CertificateList:
+        return told(CertificateList, await self._views.status())
 
     @route(
         "GET",
@@ -89,9 +94,8 @@ class CertificateRoutes:
         "viewer",
         "One file: ca, server, if used web and mqtt; for administrators, audited, also server_key, ca_key",
         content_type=PEM,
-        answer={"type": "string"},
     )
-    async def download(self, call: Call) -> Reply:
+    async def download(self, call: Call) -> Reply[bytes]:
         asked, paths = call.path["file"], self._store.paths
         named = {paths[file].name: file for file in FILES}
         file = named.get(asked, asked.removesuffix(".pem"))
@@ -108,31 +112,28 @@ class CertificateRoutes:
         "/api/certificates/upload/{type}",
         "admin",
         "Replace certificates after checks: ca, server, or a set of both",
-        parameters=(DRY_RUN,),
-        body={
-            "application/json": object_of(certificate=TEXT, key=TEXT, ca=TEXT, ca_key=TEXT, force=BOOLEAN),
-            PEM: TEXT,
-        },
+        takes={JSON: Upload, PEM: str},
         max_body=MAX_UPLOAD,
-        answer=success(warnings=list_of(TEXT)),
     )
-    async def upload(self, call: Call) -> dict[str, Any]:
+    async def upload(self, call: Call, query: DryRun) -> Replaced:
         kind = call.path["type"]
         if kind not in UPLOADS:
             raise not_found(f"there are {', '.join(UPLOADS)}")
         is_pem = call.content_type() == PEM
         body = {"certificate": call.body().decode("ascii", "replace")} if is_pem else call.json()
-        return await self._replace(call, _uploaded(kind, body), f"upload {kind}", body.get("force") is True)
+        upload = read_struct(Upload, body)
+        return await self._replace(
+            call, _uploaded(kind, upload), f"upload {kind}", upload.force, is_dry=query.dry_run
+        )
 
     @route(
         "POST",
         "/api/certificates/check",
         "admin",
         "Whether the service could start, with settings that are not saved if some are given",
-        body=json_body(CHANGES),
-        answer=success(),
+        takes={JSON: SettingValues},
     )
-    async def check(self, call: Call) -> dict[str, Any]:
+    async def check(self, call: Call) -> Trial:
         values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
         settings = await configuration.draft(values) if values else configuration.current
@@ -148,31 +149,17 @@ class CertificateRoutes:
         if not lines:
             lines.append({"ok": True, "text": "Certificate, key and authority fit each other"})
         lines += [{"ok": True, "text": text} for text in warnings]
-        return {"success": True, "ok": not errors, "lines": lines}
+        return told(Trial, {"ok": not errors, "lines": lines})
 
     @route(
         "POST",
         "/api/certificates/generate",
         "admin",
         "A new certificate for the service center; with what=all also a new authority",
-        parameters=(DRY_RUN,),
-        body=json_body(object_of(what=choice("server", "all"), hosts=list_of(TEXT), force=BOOLEAN)),
-        answer=success(warnings=list_of(TEXT)),
     )
-    async def generate(self, call: Call) -> dict[str, Any]:
-        body = call.json()
-        what = member(body, "what", str, "server")
-        if what not in ("server", "all"):
-            raise invalid("what", "must be server or all")
-        hosts = body.get("hosts", [])
-        if (
-            not isinstance(hosts, list)
-            or len(hosts) > MAX_HOSTS
-            or not all(isinstance(host, str) and _HOST.fullmatch(host) for host in hosts)
-        ):
-            raise invalid("hosts", f"must be a list of at most {MAX_HOSTS} names and addresses")
-        files = await self._run(self._store.generate, what == "all", hosts)
-        return await self._replace(call, files, f"generate {what}", body.get("force") is True)
+    async def generate(self, call: Call, query: DryRun, body: Generate) -> Replaced:
+        files = await self._run(self._store.generate, body.what == "all", body.hosts)
+        return await self._replace(call, files, f"generate {body.what}", body.force, is_dry=query.dry_run)
 
     @route(
         "GET",
@@ -181,9 +168,8 @@ class CertificateRoutes:
         "Authorities, the service center's certificate, their keys, bundles as one archive, audited; "
         "without the files of the web admin and of MQTT",
         content_type=ZIP,
-        answer={"type": "string", "format": "binary"},
     )
-    async def backup(self, call: Call) -> Reply:
+    async def backup(self, call: Call) -> Reply[bytes]:
         await self._context.audit.record(call.asker, "certificate.backup")
         return _file(await self._run(self._store.backup), "certificates.zip", ZIP)
 
@@ -192,29 +178,24 @@ class CertificateRoutes:
         "/api/certificates/restore",
         "admin",
         "Put back a backup; all or nothing",
-        parameters=(DRY_RUN, FORCE),
-        body={ZIP: {"type": "string", "format": "binary"}},
+        takes={ZIP: bytes},
         max_body=MAX_ARCHIVE,
-        answer=success(warnings=list_of(TEXT)),
     )
-    async def restore(self, call: Call) -> dict[str, Any]:
+    async def restore(self, call: Call, query: Restoring) -> Replaced:
         if call.content_type() not in (ZIP, "application/octet-stream"):
             raise ApiError(415, "unsupported_media_type", f"the body must be {ZIP}")
         files, others = await self._run(self._store.unpack, call.body())
-        return await self._replace(call, files, "restore", call.flag("force"), others)
+        return await self._replace(call, files, "restore", query.force, others, is_dry=query.dry_run)
 
     @route(
         "POST",
         "/api/certificates/station/{eui}",
         "admin",
         "The three files for a base station as an archive, made if they are not there; audited",
-        body=json_body(object_of(renew=BOOLEAN)),
         content_type=ZIP,
-        answer={"type": "string", "format": "binary"},
     )
-    async def station(self, call: Call) -> Reply:
-        eui = call.eui()
-        renew = bool(call.body()) and call.json().get("renew") is True
+    async def station(self, call: Call, body: BundleOptions) -> Reply[bytes]:
+        eui, renew = call.eui(), body.renew
         await self._context.audit.record(
             call.asker, "certificate.station_bundle", eui, "renewed" if renew else ""
         )
@@ -227,15 +208,18 @@ class CertificateRoutes:
         action: str,
         force: bool,
         others: Mapping[Any, bytes] | None = None,
-    ) -> dict[str, Any]:
-        """Check, and unless it is a dry run put in place."""
+        *,
+        is_dry: bool,
+    ) -> Replaced:
+        """Check the files, and unless it is a dry run put them in place."""
         warnings = await self._run(self._store.check, files)
         records = [station.record for station in self._context.center.stations.connected()]
         peers = {each.base_station_eui: each.certificate for each in records if each.certificate}
         refused = await self._run(self._store.refused_stations, files[CA], peers) if CA in files else []
-        answer = {"success": True, "warnings": warnings, "refused_stations": refused}
-        if call.flag("dry_run"):
-            return answer | {"dry_run": True}
+        answer = Replaced(warnings=warnings, refused_stations=refused)
+        if is_dry:
+            answer.dry_run = True
+            return answer
         if refused and not force:
             raise ApiError(
                 409,
@@ -250,18 +234,16 @@ class CertificateRoutes:
         return answer
 
 
-def _uploaded(kind: str, body: dict[str, Any]) -> dict[str, bytes]:
-    """What an upload brings: of ``ca`` the certificate is the authority's.
+def _uploaded(kind: str, upload: Upload) -> dict[str, bytes]:
+    """Return the files that an upload brings: of ``ca`` the certificate is the authority's.
 
     A key in the file of a certificate goes to the file of the key, unless that came, too.
     """
     names = UPLOADS[kind]
     files, keys = {}, {}
     for name, file in names.items():
-        if body.get(name):
-            text = member(body, name, str)
-            if len(text) > MAX_PEM:
-                raise invalid(name, f"must have {MAX_PEM} characters at most")
+        text: str | None = getattr(upload, name)
+        if text:
             certificates, key = split_pem(text.encode("utf-8", "replace"))
             if file in SECRET_FILES:
                 files[file] = key
@@ -274,5 +256,5 @@ def _uploaded(kind: str, body: dict[str, Any]) -> dict[str, bytes]:
     return keys | files
 
 
-def _file(data: bytes, name: str, content_type: str) -> Reply:
+def _file(data: bytes, name: str, content_type: str) -> Reply[bytes]:
     return Reply(data, content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'})

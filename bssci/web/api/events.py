@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.web.http import Request
 
-from bssci.journal import StorageError
-from bssci.web.api.schemas import BEFORE, EUI, TEXT, limit
+from bssci.web.api.schemas.common import EventJson, Events, told
+from bssci.web.api.schemas.events import Wanted, WantedBefore, WantedSince
 from bssci.web.context import Context
-from bssci.web.http.call import LARGEST, Call, Streamed
+from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError
-from bssci.web.http.outflow import Outflow
-from bssci.web.http.routing import Parameter, route
-from bssci.web.live.live import Filter, Viewer, encoded, filter_of
+from bssci.web.http.outflow import Outflow, or_break_off
+from bssci.web.http.replies import Streamed
+from bssci.web.http.routing import route
+from bssci.web.live.live import Filter, Viewer, encoded
 from bssci.web.live.names import names_in
-from bssci.web.live.sentences import KINDS
 from bssci.web.reports.facade import Views
 
 MAX_RESUMED = 500
@@ -33,21 +30,11 @@ SLICE = 500
 PAUSE = 0.02
 """s between slices, which are everybody else's"""
 
-ASKED = (
-    Parameter("kind", f"kinds of events, separated by commas: {', '.join(KINDS)}", TEXT),
-    Parameter("sensor", "only of this sensor", EUI),
-    Parameter("station", "only of this base station", EUI),
-    Parameter("q", "text in the event's JSON or as pages show it; bytes as 0a1b, 0A 1B or 0x0a1b", TEXT),
-)
-SINCE = Parameter("since", "as Last-Event-ID, for the first connection", {"type": "integer", "minimum": 0})
-
 _lines = msgspec.json.Encoder().encode_lines
 
 
 class EventRoutes:
-    """See the module."""
-
-    log = Logger()
+    """Routes for stored events and the live stream."""
 
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
@@ -60,22 +47,19 @@ class EventRoutes:
         "/api/events",
         "viewer",
         "Stored events, newest first; `next` is where to go on, also if few or none were found",
-        parameters=(*ASKED, limit(100), BEFORE),
     )
-    async def stored(self, call: Call) -> dict[str, Any]:
-        return await self._views.read(filter_of(call), call.before(), call.integer("limit", 100, 1, 1000))
+    async def stored(self, call: Call, query: WantedBefore) -> Events:
+        return told(Events, await self._views.read(query.filter(), query.before, query.limit))
 
     @route(
         "GET",
         "/api/events/export",
         "viewer",
         "All stored events, newest first, one a line",
-        parameters=ASKED,
         content_type="application/x-ndjson",
-        answer={"type": "string"},
     )
-    async def export(self, call: Call) -> Streamed:
-        asked, request = filter_of(call), call.request
+    async def export(self, call: Call, query: Wanted) -> Streamed:
+        asked, request = query.filter(), call.request
         if self._exports >= MAX_EXPORTS:
             raise ApiError(503, "busy", f"{MAX_EXPORTS} exports are under way already", retry_after=30.0)
         outflow = Outflow(request, self._context.clock)
@@ -85,7 +69,7 @@ class EventRoutes:
             request.setHeader("Content-Type", "application/x-ndjson; charset=utf-8")
             request.setHeader("Content-Disposition", 'attachment; filename="events.ndjson"')
             if request.method != b"HEAD":
-                with self._or_break_off(outflow.abort):
+                with or_break_off(outflow.abort):
                     await self._write(outflow, request, asked, read)
                 if outflow.gone:
                     await outflow.lost
@@ -105,24 +89,12 @@ class EventRoutes:
             read = await self._views.read(asked, read["next"], SLICE)
             await outflow.write(_lines(read["events"]))
 
-    @contextmanager
-    def _or_break_off(self, break_off: Callable[[], None]) -> Iterator[None]:
-        """Whoever was written to already can be told of an error in no other way."""
-        try:
-            yield
-        except StorageError as error:
-            self.log.error("stream broken off {error}", error=error)
-            break_off()
-        except Exception:
-            self.log.failure("stream broken off")
-            break_off()
-
     def _is_allowed(self, request: Request) -> bool:
         """Whether who asks may still see events; that it waits for them is no sign of life."""
         return self._context.guard.identify(request, is_seen=False) is not None
 
     @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")
-    async def one(self, call: Call) -> dict[str, Any]:
+    async def one(self, call: Call) -> EventJson:
         text = call.path["seq"]
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise ApiError(404, "not_found", "there is no such event")
@@ -133,14 +105,12 @@ class EventRoutes:
         "/api/live",
         "viewer",
         "Every event as it happens; goes on after Last-Event-ID",
-        parameters=(*ASKED, SINCE),
         content_type="text/event-stream",
-        answer={"type": "string"},
     )
-    async def live(self, call: Call) -> Streamed:
+    async def live(self, call: Call, query: WantedSince) -> Streamed:
         request, hub, journal = call.request, self._context.hub, self._context.journal
-        asked, last = filter_of(call), journal.events.last_seq
-        since = call.integer("since", last, 0, LARGEST)
+        asked, last = query.filter(), journal.events.last_seq
+        since = last if query.since is None else query.since
         viewer = Viewer(request, asked, lambda: self._is_allowed(request))
         hub.enter(viewer)
         gone: Deferred[None] = Deferred()
@@ -151,7 +121,7 @@ class EventRoutes:
             viewer.begin(last)
             seen = call.header("last-event-id")
             is_number = seen.isascii() and seen.isdigit() and len(seen) < 19
-            with self._or_break_off(viewer.drop):
+            with or_break_off(viewer.drop):
                 await self._resume(viewer, int(seen) if is_number else since, last)
             await gone
         finally:

@@ -6,21 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from bssci.web.api.metrics import CONTENT_TYPE, Metrics
-from bssci.web.http.call import Call, Reply
+from bssci.web.http.call import Call
+from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
 
 
 class MachineRoutes:
-    """See the module."""
+    """Routes for monitoring and for tools.
+
+    :param description: returns the OpenAPI document.
+    """
 
     def __init__(self, metrics: Metrics, description: Callable[[], dict[str, Any]]) -> None:
         self._metrics = metrics
         self._description = description
 
-    @route(
-        "GET", "/metrics", "viewer", "For Prometheus", content_type="text/plain", answer={"type": "string"}
-    )
-    async def metrics(self, call: Call) -> Reply:
+    @route("GET", "/metrics", "viewer", "For Prometheus", content_type="text/plain")
+    async def metrics(self, call: Call) -> Reply[bytes]:
         return Reply(self._metrics.page(), CONTENT_TYPE)
 
     @route("GET", "/api/openapi.json", "viewer", "This description")

@@ -1,4 +1,4 @@
-"""``/api/openapi.json``, from the table of routes."""
+"""``/api/openapi.json``, from the table of routes and the types of what they read and answer."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bssci.web.api.schemas import ERROR, EUI, TEXT
+import msgspec
+
+from bssci.web.api.schemas.common import EVENT
+from bssci.web.api.schemas.service import FixedStatus, OneSetting, SinkTarget
 from bssci.web.http.guard import COOKIE, CSRF_HEADER
-from bssci.web.http.routing import Route, Schema
+from bssci.web.http.reading import EUI_PATTERN
+from bssci.web.http.replies import Refused, Streamed
+from bssci.web.http.routing import JSON, REFERENCE, Route, Schema
+from bssci.web.live.sentences import KINDS
 
 _NAME = re.compile(r"\{(\w+)\}")
+_EUI: Schema = {"type": "string", "pattern": EUI_PATTERN, "examples": ["70B3D56770111505"]}
+_TEXT: Schema = {"type": "string"}
 _PATH_SCHEMAS: Mapping[str, Schema] = {
-    "eui": EUI,
+    "eui": _EUI,
     "queId": {"type": "integer", "minimum": 1},
     "seq": {"type": "integer", "minimum": 1},
 }
@@ -24,18 +32,38 @@ _ERRORS = {
     "409": "In conflict with what is there",
     "413": "Too large",
     "415": "Another content type is expected",
-    "422": "A value is not allowed; `field` names it",
+    "422": "A value is not allowed; `field` names it, `errors` all of them if they are many",
     "429": "Too many attempts",
     "503": "Not now",
+}
+_EVENT: Schema = {
+    "title": EVENT,
+    "type": "object",
+    "description": "Something that happened, with the fields of its kind as MQTT payloads name them",
+    "required": ["seq", "kind", "timestamp", "title", "names"],
+    "properties": {
+        "seq": {"type": "integer", "minimum": 1},
+        "kind": {"type": "string", "examples": list(KINDS)},
+        "timestamp": {"type": "number", "description": "Unix seconds"},
+        "title": {"type": "string", "description": "the event in a sentence"},
+        "names": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "of the sensor and the base stations in it, by EUI",
+        },
+        "sensor_eui": _EUI,
+        "base_station_eui": {"anyOf": [_EUI, {"type": "null"}]},
+    },
 }
 
 
 def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """Describe every route that is not a page."""
+    """Return the OpenAPI document of every route that is not a page."""
+    described = [route for route in routes if not route.page]
+    schemas = _Schemas(described)
     paths: dict[str, dict[str, Any]] = {}
-    for route in routes:
-        if not route.page:
-            paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    for route in described:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,12 +74,9 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Error": dict(ERROR)},
+            "schemas": schemas.components,
             "responses": {
-                name: {
-                    "description": text,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
-                }
+                name: {"description": text, "content": _json(schemas.of(Refused))}
                 for name, text in _ERRORS.items()
             },
             "securitySchemes": {
@@ -63,24 +88,41 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
-    schema = dict(route.answer)
-    responses: dict[str, Any] = {
-        "200": {
-            "description": "Done",
-            "content": {route.content_type: {"schema": schema}}
-            | {kind: {"schema": dict(TEXT)} for kind in route.also},
-        }
-    }
+class _Schemas:
+    """The JSON schemas of all types that routes read and answer.
+
+    :ivar components: schemas by name, to which those of the types refer.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        types: list[Any] = [Refused, OneSetting, FixedStatus, SinkTarget]
+        for route in routes:
+            types += [*_readable(route), route.refusal]
+        # Fields of queries are shown one by one, with what they refer to.
+        self._types = types
+        found, self.components = msgspec.json.schema_components(types, ref_template=REFERENCE)
+        self._found = found
+        self.components[EVENT] = dict(_EVENT)
+
+    def of(self, kind: Any) -> Schema:
+        """Return the schema of one of the types."""
+        return self._found[next(place for place, each in enumerate(self._types) if each == kind)]
+
+
+def _readable(route: Route) -> list[Any]:
+    """The types of a route that are JSON or text."""
+    answer = [] if route.answer in (None, bytes, Streamed) else [route.answer]
+    return [*answer, *(each for each in route.bodies.values() if each is not bytes)]
+
+
+def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "Done", "content": _answers(route, schemas)}}
     if route.path == "/readyz":
-        responses["503"] = {
-            "description": "Not ready",
-            "content": {route.content_type: {"schema": schema}},
-        }
-    if route.refusal is not None:
+        responses["503"] = {"description": "Not ready", "content": _answers(route, schemas)}
+    if route.refusal is not Refused:
         responses["409"] = {
             "description": "In conflict with what is there; or no base station did it",
-            "content": {"application/json": {"schema": dict(route.refusal)}},
+            "content": _json(schemas.of(route.refusal)),
         }
     for name in _ERRORS:
         responses.setdefault(name, {"$ref": f"#/components/responses/{name}"})
@@ -94,12 +136,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.role is not None:
         operation["x-role"] = route.role
     parameters = [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": dict(_PATH_SCHEMAS.get(name, {"type": "string"})),
-        }
+        {"name": name, "in": "path", "required": True, "schema": dict(_PATH_SCHEMAS.get(name, _TEXT))}
         for name in _NAME.findall(route.path)
     ]
     parameters += [
@@ -108,14 +145,31 @@ def _operation(route: Route) -> dict[str, Any]:
     ]
     if parameters:
         operation["parameters"] = parameters
-    if route.body is not None:
-        content = {kind: {"schema": dict(schema)} for kind, schema in route.body.items()}
+    if route.bodies:
         operation["requestBody"] = {
             "description": f"At most {route.max_body} bytes",
             "required": True,
-            "content": content,
+            "content": {
+                kind: {"schema": _binary(kind) if form is bytes else schemas.of(form)}
+                for kind, form in route.bodies.items()
+            },
         }
     return operation
+
+
+def _answers(route: Route, schemas: _Schemas) -> dict[str, Any]:
+    """The schema of what is answered if all is well, by content type."""
+    is_file = route.answer in (bytes, Streamed)
+    schema = _binary(route.content_type) if is_file else schemas.of(route.answer)
+    return {route.content_type: {"schema": schema}} | {kind: {"schema": dict(_TEXT)} for kind in route.also}
+
+
+def _binary(content_type: str) -> Schema:
+    return {"type": "string", "format": "binary"} if content_type.endswith("zip") else _TEXT
+
+
+def _json(schema: Schema) -> dict[str, Any]:
+    return {JSON: {"schema": schema}}
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:

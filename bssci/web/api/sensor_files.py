@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
+from bssci.web.http.call import refuse_dry_run
 from bssci.web.http.errors import ApiError
+from bssci.web.http.reading import parse_json
 
 MAX_SENSORS = 100_000
 MAX_ERRORS = 200
@@ -161,8 +164,8 @@ def _tags(text: str) -> list[str]:
 def _parsed(text: str) -> Any:
     """JSON; None if it is none."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return read_json(text, lenient=True)
+    except JsonError:
         return None
 
 
@@ -185,13 +188,9 @@ def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
 
 
 def _json(text: str) -> list[Any]:
-    try:
-        entries = json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise ApiError(400, "malformed", f"the file is no JSON at {place}: {error.msg}", "body") from None
-    except (RecursionError, ValueError):
-        raise ApiError(400, "malformed", "the file is no list of sensors", "body") from None
+    entries = parse_json(text, "the file", lenient=True)
+    if isinstance(entries, dict):
+        refuse_dry_run(entries)
     if isinstance(entries, dict) and isinstance(entries.get("sensors"), list):
         entries = entries["sensors"]
     if not isinstance(entries, list):

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, overload
+import re
+from collections.abc import Mapping
+from typing import Any, overload
 from urllib.parse import parse_qsl
 
+import msgspec
 from twisted.web.http import Request
 
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import Asker
 from bssci.web.access.sessions import Identity
 from bssci.web.http.errors import ApiError, invalid
-from bssci.web.http.routing import Route
+from bssci.web.http.reading import MAX_SHOWN, parse_json, read_struct
+from bssci.web.http.routing import JSON, Route
 
-T = TypeVar("T")
 MAX_FORM = 64 * 1024
 """bytes"""
 MAX_TEXT = 200
 """characters of one text in a query"""
 LARGEST = 1 << 60
 """largest number of an event that can be asked for"""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An answer that is not JSON, or has a status or headers of its own."""
-
-    body: bytes
-    content_type: str = "application/json"
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-class Streamed:
-    """The handler has written, or goes on writing, by itself."""
 
 
 class Call:
@@ -119,9 +106,6 @@ class Call:
             raise invalid(name, f"must be a whole number from {low} to {high}")
         return value
 
-    def flag(self, name: str) -> bool:
-        return self.choice(name, ("0", "1", "false", "true")) in ("1", "true")
-
     def optional_eui(self, name: str) -> EUI | None:
         text = self.text(name)
         if not text:
@@ -150,17 +134,60 @@ class Call:
         return bytes(content.read())
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object.
+        """Return the body as a JSON object.
 
-        :raises ApiError: 415 or 400.
+        :raises ApiError: 415 or 400; 422 if it asks for a dry run, of which the query tells.
         """
         # Only a script of ours can send this type across sites, so forms of others are kept out.
-        if self.content_type() != "application/json":
-            raise ApiError(415, "unsupported_media_type", "the body must be application/json")
+        if self.content_type() != JSON:
+            raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}")
         value = parse_json(self.body() or b"{}")
         if not isinstance(value, dict):
             raise ApiError(400, "malformed", "the body must be a JSON object", "body")
+        refuse_dry_run(value)
         return value
+
+    # all at once
+
+    def arguments(self) -> dict[str, msgspec.Struct]:
+        """Return what the handler is given beside the call: ``query`` and ``body``, if its route has them.
+
+        :raises ApiError: 400, 415, 422
+        """
+        given: dict[str, msgspec.Struct] = {}
+        route = self.route
+        query = self._query()
+        if route.query is not None:
+            given["query"] = read_struct(route.query, query, from_text=True)
+        elif query and route.changes and not route.page:
+            read_struct(_Nothing, query)
+        if route.body is not None:
+            is_optional = not any(each.required for each in msgspec.structs.fields(route.body))
+            nothing = is_optional and not self.body()
+            given["body"] = route.body() if nothing else read_struct(route.body, self.json())
+        return given
+
+    def _query(self) -> dict[str, str]:
+        """Every value of the query that is not empty; those that a route only reads by are the known ones."""
+        known = {each.name for each in self.route.parameters}
+        names = [name.decode("utf-8", "replace") for name in self.request.args or {}]
+        read = {name: self.text(name) for name in names if self.route.changes or name in known}
+        return {name: text for name, text in read.items() if text or name not in known}
+
+
+class _Nothing(msgspec.Struct):
+    """The query of a route that has none."""
+
+
+def refuse_dry_run(body: Mapping[str, Any]) -> None:
+    """Carry nothing out that was meant to be only checked.
+
+    :raises ApiError: 422, a field is called so, in any spelling.
+    """
+    for name in body:
+        if re.sub(r"[\W_]", "", name).lower() == "dryrun":
+            message = "does not belong into the body, and nothing was done: write dry_run=1 in the query"
+            raise invalid(name[:MAX_SHOWN], message)
 
 
 def form_of(request: Request) -> dict[str, str]:
@@ -181,42 +208,3 @@ def wants_json(request: Request) -> bool:
     """Whether a program asks, and not a browser that shows a page."""
     accepted = (request.getHeader("accept") or "").lower()
     return "application/json" in accepted and "text/html" not in accepted
-
-
-def parse_json(data: bytes) -> Any:
-    """:raises ApiError: 400, saying where it is wrong."""
-    try:
-        value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno} column {error.colno}"
-        raise ApiError(400, "malformed", f"the body is no JSON at {place}: {error.msg}", "body") from None
-    except (ValueError, RecursionError):
-        raise ApiError(400, "malformed", "the body is no JSON in UTF-8", "body") from None
-    return value
-
-
-def _refuse_constant(constant: str) -> Any:
-    raise ValueError(constant)
-
-
-def member(body: dict[str, Any], name: str, kind: type[T], default: T | None = None) -> T:
-    """A member of a JSON object, of one type; required without ``default``.
-
-    :raises ApiError: 422, naming it.
-    """
-    value = body.get(name, default)
-    if value is None:
-        raise invalid(name, "is missing")
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise invalid(name, f"must be {_NAMES.get(kind, kind.__name__)}")
-    return value
-
-
-_NAMES: dict[type, str] = {
-    str: "text",
-    int: "a whole number",
-    bool: "true or false",
-    list: "a list",
-    dict: "an object",
-}

@@ -19,10 +19,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from bssci.journal import StorageError
 from bssci.model.commands import CommandError
 from bssci.web.access.sessions import Identity
-from bssci.web.http.call import Call, Reply, Streamed, form_of, wants_json
+from bssci.web.http.call import Call, form_of, wants_json
 from bssci.web.http.errors import ApiError, from_command
 from bssci.web.http.guard import CSRF_HEADER, Guard
-from bssci.web.http.routing import Route
+from bssci.web.http.replies import Reason, Reply, Streamed
+from bssci.web.http.routing import JSON, Route
 
 GZIP_FROM, GZIP_TO = 2048, 512 * 1024
 """bytes; what is larger would hold up everything else while it is compressed"""
@@ -88,10 +89,11 @@ class Dispatcher:
                 await self._guard.refresh()
             identity = self._guard.identify(request)
             self._guard.check(route, identity, _shown_csrf(request))
-            answer = await route.handler(Call(request, route, path, identity))
+            call = Call(request, route, path, identity)
+            answer = await route.handler(call, **call.arguments())
             streamed = isinstance(answer, Streamed)
             if not streamed:
-                _write(request, answer if isinstance(answer, Reply) else Reply(_encode(answer)))
+                _write(request, answer if isinstance(answer, Reply) else Reply(answer))
         except Exception as error:
             self._write_error(request, route, identity, self._explained(error, route))
         if not streamed:
@@ -124,7 +126,7 @@ class Dispatcher:
         else:
             if error.status == 401:
                 headers["WWW-Authenticate"] = "Bearer"
-            reply = Reply(_encode(error_body(error)), "application/json", error.status, headers)
+            reply = Reply(_encode(refusal_of(error)), JSON, error.status, headers)
         _write(request, reply)
 
     def _no_route(self, request: Request, failure: Failure) -> None:
@@ -139,12 +141,15 @@ class Dispatcher:
         self._write_error(request, None, None, explained)
 
 
-def error_body(error: ApiError) -> dict[str, Any]:
-    """What programs see of an error."""
-    body = {"code": error.code, "message": error.message}
-    if error.field is not None:
-        body["field"] = error.field
-    return {"success": False, "error": body}
+def refusal_of(error: ApiError) -> dict[str, Any]:
+    """Return what programs see of an error."""
+    problem = Reason(
+        code=error.code,
+        message=error.message,
+        field=msgspec.UNSET if error.field is None else error.field,
+        errors=list(error.errors) or msgspec.UNSET,
+    )
+    return {"success": False, "error": problem, **error.more}
 
 
 def _entry(dispatcher: Dispatcher, route: Route) -> Callable[..., Any]:
@@ -163,8 +168,8 @@ def _shown_csrf(request: Request) -> str:
     return shown if shown is not None else form_of(request).get("csrf", "")
 
 
-def _write(request: Request, reply: Reply) -> None:
-    body = reply.body
+def _write(request: Request, reply: Reply[Any]) -> None:
+    body = reply.content if isinstance(reply.content, bytes) else _encode(reply.content)
     request.setResponseCode(reply.status, PHRASES.get(reply.status))
     text = reply.content_type.startswith("text/") or reply.content_type.endswith("json")
     if reply.status == 304:

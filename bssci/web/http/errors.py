@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bssci.model.commands import CommandError
+from bssci.web.http.replies import FieldReason
 
 STATUS_OF_COMMAND = {
     "invalid": 422,
@@ -19,8 +23,10 @@ STATUS_OF_COMMAND = {
 class ApiError(Exception):
     """Answered as ``{"success": false, "error": {code, message, field?}}``, or as a page.
 
-    :ivar field: of the request that is wrong, if one is.
+    :ivar field: the field of the request that is wrong, if one is.
     :ivar retry_after: s until it is worth trying again.
+    :ivar errors: every field that is wrong, if it is more than one.
+    :ivar more: members of the answer beside ``success`` and ``error``.
     """
 
     def __init__(
@@ -30,6 +36,8 @@ class ApiError(Exception):
         message: str,
         field: str | None = None,
         retry_after: float | None = None,
+        errors: tuple[FieldReason, ...] = (),
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -37,19 +45,30 @@ class ApiError(Exception):
         self.message = message
         self.field = field
         self.retry_after = retry_after
+        self.errors = errors
+        self.more = more or {}
 
 
 def invalid(field: str, message: str) -> ApiError:
-    """A value that is not allowed; the message says what is."""
+    """Return the error for a value that is not allowed; the message says what is."""
     return ApiError(422, "invalid", f"{field} {message}", field)
 
 
+def invalid_fields(wrong: Mapping[str, str]) -> ApiError:
+    """Return the error for all fields of a request that are not allowed, with what is allowed in each."""
+    problems = [FieldReason(field=field, message=f"{field} {text}") for field, text in wrong.items()]
+    errors = tuple(problems) if len(problems) > 1 else ()
+    message = "; ".join(each.message for each in problems)
+    return ApiError(422, "invalid", message, problems[0].field, errors=errors)
+
+
 def not_found(message: str) -> ApiError:
+    """Return the error for something that does not exist."""
     return ApiError(404, "not_found", message)
 
 
 def from_command(error: CommandError) -> ApiError:
-    """What the service center refused, with the fitting status."""
+    """Return what the service center refused, with the fitting status."""
     status = STATUS_OF_COMMAND.get(error.code, 422)
     field = "queId" if error.field == "queue_id" else error.field
     return ApiError(status, error.code, error.message, field)

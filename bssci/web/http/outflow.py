@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
 from twisted.web.http import Request
 from zope.interface import implementer
 
+from bssci.journal import StorageError
 from bssci.system.clock import Clock
 from bssci.web.http.site import abort
 
@@ -77,3 +82,19 @@ class Outflow:
     def stopProducing(self) -> None:
         self.gone = True
         self.resumeProducing()
+
+
+_log = Logger()
+
+
+@contextmanager
+def or_break_off(break_off: Callable[[], None]) -> Iterator[None]:
+    """Break an answer off when its rest cannot be had: its reader can be told of an error in no other way."""
+    try:
+        yield
+    except StorageError as error:
+        _log.error("answer broken off {error}", error=error)
+        break_off()
+    except Exception:  # whatever it is, the status is out already
+        _log.failure("answer broken off")
+        break_off()

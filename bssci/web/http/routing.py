@@ -1,12 +1,26 @@
-"""The table of routes: each declared once, from which come dispatch, role check and ``openapi.json``."""
+"""The table of routes: each declared once, from which come dispatch, role check and ``openapi.json``.
+
+A route is a method of a class. Its signature says what it reads and answers, by structs of msgspec:
+
+    @route("POST", "/api/tokens", "admin", "Create an API token")
+    async def create(self, call: Call, query: OnlyCheck, body: NewToken) -> CreatedToken: ...
+
+``query`` and ``body`` are there if the request has them; the answer is a struct, or a
+:class:`bssci.web.http.replies.Reply` of one where status or headers are its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from functools import cached_property
+from types import UnionType
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
 
 from bssci.web.access.accounts import Role
+from bssci.web.http.replies import Refused, Reply, Streamed
 
 Schema = Mapping[str, Any]
 """JSON schema"""
@@ -17,13 +31,13 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 MAX_BODY = 64 * 1024
 """bytes of a request's body, unless its route says otherwise"""
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-ANY_OBJECT: Schema = {"type": "object"}
+REFERENCE = "#/components/schemas/{name}"
+JSON = "application/json"
 _MARK = "_bssci_routes"
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """Something that a request says in its query."""
+class Parameter(NamedTuple):
+    """One field of a route's query."""
 
     name: str
     description: str
@@ -41,18 +55,22 @@ class Route:
     """the least that may; None: open to all, a session or not"""
     summary: str
     handler: Handler
-    parameters: tuple[Parameter, ...] = ()
-    body: Mapping[str, Schema] | None = None
-    """schema by content type; None: nothing is read"""
+    query: type[msgspec.Struct] | None = None
+    """what the query may say"""
+    body: type[msgspec.Struct] | None = None
+    """the JSON object that the handler is given"""
+    takes: Mapping[str, Any] = field(default_factory=dict)
+    """types by content type of bodies that the handler reads itself"""
     max_body: int = MAX_BODY
     """bytes"""
-    answer: Schema = field(default_factory=lambda: ANY_OBJECT)
-    content_type: str = "application/json"
+    answer: Any = None
+    """type of the answer"""
+    content_type: str = JSON
     """of the answer"""
     also: tuple[str, ...] = ()
     """other content types of the answer"""
-    refusal: Schema | None = None
-    """what is answered with 409, if it is more than an error"""
+    refusal: type[msgspec.Struct] = Refused
+    """type of what is answered with 409"""
     page: bool = False
     """for people: errors are pages, and who has no session is sent to the login page"""
 
@@ -60,6 +78,37 @@ class Route:
     def changes(self) -> bool:
         """Whether a session must show its CSRF token."""
         return self.method not in SAFE_METHODS
+
+    @property
+    def bodies(self) -> Mapping[str, Any]:
+        """Types of the bodies that it takes, by content type; empty: nothing is read."""
+        return self.takes if self.body is None else {JSON: self.body, **self.takes}
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Every field of the query."""
+        return parameters_of(self.query) if self.query is not None else ()
+
+
+def parameters_of(query: type[msgspec.Struct]) -> tuple[Parameter, ...]:
+    """Return the fields of a query, with their schemas."""
+    fields = msgspec.structs.fields(query)
+    schemas, _ = msgspec.json.schema_components([each.type for each in fields], ref_template=REFERENCE)
+    found = []
+    for each, schema in zip(fields, schemas, strict=True):
+        described = _without_null(dict(schema))
+        if each.default not in (msgspec.NODEFAULT, None, "", False):
+            described["default"] = each.default
+        found.append(Parameter(each.encode_name, described.pop("description", ""), described))
+    return tuple(found)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that may be left out: in a query nothing says null."""
+    options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(options) != 1:
+        return schema
+    return {name: value for name, value in schema.items() if name != "anyOf"} | options[0]
 
 
 def route(method: str, path: str, role: Role | None, summary: str, **more: Any) -> Callable[[Method], Method]:
@@ -73,18 +122,29 @@ def route(method: str, path: str, role: Role | None, summary: str, **more: Any) 
     return mark
 
 
-def page(path: str, role: Role | None, summary: str, **more: Any) -> Callable[[Method], Method]:
-    """Declare a method as a page."""
-    return route("GET", path, role, summary, page=True, content_type="text/html", **more)
+def page(path: str, role: Role | None, summary: str, method: str = "GET") -> Callable[[Method], Method]:
+    """Declare a method as the handler of a page."""
+    return route(method, path, role, summary, page=True, content_type="text/html")
 
 
 def routes_of(owner: object) -> Iterator[Route]:
-    """The routes that an object's methods were declared for."""
+    """Yield the routes that an object's methods were declared for."""
     for name in dir(type(owner)):
-        for method, path, role, summary, more in getattr(getattr(type(owner), name), _MARK, ()):
-            yield Route(method, path, role, summary, getattr(owner, name), **more)
+        function = getattr(type(owner), name)
+        for method, path, role, summary, more in getattr(function, _MARK, ()):
+            yield Route(method, path, role, summary, getattr(owner, name), **{**_types_of(function), **more})
+
+
+def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
+    hints = get_type_hints(function, include_extras=True)
+    answer = hints.get("return")
+    if get_origin(answer) is Reply:
+        [answer] = get_args(answer)
+    if isinstance(answer, UnionType):  # streamed if it is long
+        [answer] = [each for each in get_args(answer) if each is not Streamed]
+    return {"query": hints.get("query"), "body": hints.get("body"), "answer": answer}
 
 
 def alias(route: Route, path: str) -> Route:
-    """The same under another path."""
+    """Return the same route under another path."""
     return replace(route, path=path)

@@ -8,8 +8,9 @@ import mimetypes
 from dataclasses import dataclass
 from pathlib import Path
 
-from bssci.web.http.call import Call, Reply
+from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
+from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
 
 MAX_AGE = 3600
@@ -38,7 +39,7 @@ class StaticFiles:
     @route(
         "GET", "/static/{file}", None, "What pages load", page=True, content_type="application/octet-stream"
     )
-    async def file(self, call: Call) -> Reply:
+    async def file(self, call: Call) -> Reply[bytes]:
         file = self._files.get(call.path["file"])
         if file is None:
             raise not_found("there is nothing here")

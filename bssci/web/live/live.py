@@ -21,7 +21,6 @@ from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent
 from bssci.system.clock import Clock, Ticker
-from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.site import abort
 from bssci.web.live.event_json import event_dict, kind_of, parties
@@ -245,12 +244,14 @@ class Hub:
             self.log.info("viewer dropped, it does not read {dropped}", dropped=self.dropped)
 
 
-def filter_of(call: Call) -> Filter:
-    """The events that a query asks for.
+def filter_of(kind: str, sensor: EUI | None, station: EUI | None, q: str) -> Filter:
+    """Return the filter for the events that a query asks for.
 
-    :raises ApiError: 422, there is no such kind, or no such EUI.
+    :param kind: kinds of events, separated by commas; empty: all.
+    :param q: a text that is in them.
+    :raises ApiError: 422, there is no such kind.
     """
-    kinds = frozenset(filter(None, call.text("kind").split(",")))
+    kinds = frozenset(filter(None, kind.split(",")))
     if not kinds <= set(KINDS):
         raise invalid("kind", f"must be of {', '.join(KINDS)}")
-    return Filter(kinds, call.optional_eui("sensor"), call.optional_eui("station"), wanted(call.text("q")))
+    return Filter(kinds, sensor, station, wanted(q))

@@ -7,10 +7,11 @@ from typing import Any
 
 from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
-from bssci.web.http.call import Call, Reply, form_of, wants_json
+from bssci.web.http.call import Call, form_of, wants_json
+from bssci.web.http.entrance import Entrance
 from bssci.web.http.errors import ApiError
-from bssci.web.http.guard import cleared_cookie, session_cookie
-from bssci.web.http.routing import Handler, Route, route, routes_of
+from bssci.web.http.replies import Reply
+from bssci.web.http.routing import Handler, Route, page, routes_of
 from bssci.web.pages import table as pages
 from bssci.web.pages.table import PAGES, Page
 from bssci.web.pages.views import PageViews
@@ -35,29 +36,30 @@ class PageRoutes:
         self._context = context
         self._views = views
         self._page_views = PageViews(context, views)
+        self._entrance = Entrance(context.guard, context.audit)
 
     def routes(self) -> Iterator[Route]:
         """Every page, and the forms around the session."""
         yield from routes_of(self)
-        for page in PAGES:
+        for each in PAGES:
             yield Route(
                 "GET",
-                page.path.replace("<", "{").replace(">", "}"),
-                page.role,
-                f"Page {page.view}",
-                self._handler(page),
+                each.path.replace("<", "{").replace(">", "}"),
+                each.role,
+                f"Page {each.view}",
+                self._handler(each),
                 page=True,
                 content_type="text/html",
             )
 
-    def _handler(self, page: Page) -> Handler:
-        view = getattr(self._page_views, page.view)
+    def _handler(self, shown: Page) -> Handler:
+        view = getattr(self._page_views, shown.view)
 
-        async def handle(call: Call) -> Reply | dict[str, Any]:
-            if page.view == "configuration" and wants_json(call.request):
+        async def handle(call: Call) -> Reply[bytes] | dict[str, Any]:
+            if shown.view == "configuration" and wants_json(call.request):
                 return await self._views.config.named()
             data = await view(call)
-            return _rendered(page.template, self._base(call) | data)
+            return _rendered(shown.template, self._base(call) | data)
 
         return handle
 
@@ -102,30 +104,24 @@ class PageRoutes:
 
     # the session
 
-    @route("GET", "/login", None, "Page login", page=True, content_type="text/html")
-    async def login(self, call: Call) -> Reply:
+    @page("/login", None, "Page login")
+    async def login(self, call: Call) -> Reply[bytes]:
         if call.known is not None:
             return _see(_local(call.text("next")))
         return self._login_page(call, call.text("next"))
 
-    @route("POST", "/login", None, "Log in by a form", page=True, content_type="text/html")
-    async def log_in(self, call: Call) -> Reply:
+    @page("/login", None, "Log in by a form", method="POST")
+    async def log_in(self, call: Call) -> Reply[bytes]:
         _check_own(call)
         form = form_of(call.request)
         name, wanted = form.get("username", ""), form.get("next", "")
-        guard, audit = self._context.guard, self._context.audit
         try:
-            secret, session = await guard.log_in(
-                name, form.get("password", ""), call.address, call.header("user-agent")
-            )
+            _, cookie = await self._entrance.log_in(call, name, form.get("password", ""))
         except ApiError as error:
-            if error.status == 401:
-                await audit.note(call.named(guard.shown(name)), "login.refused")
             return self._login_page(call, wanted, error)
-        await audit.note(call.named(session.account), "login")
-        return _see(_local(wanted), session_cookie(call.request, secret))
+        return _see(_local(wanted), cookie)
 
-    def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply:
+    def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply[bytes]:
         shown = {
             "next": wanted,
             "error": error.message if error is not None else "",
@@ -137,38 +133,31 @@ class PageRoutes:
             reply.headers["Retry-After"] = str(round(error.retry_after))
         return reply
 
-    @route("POST", "/logout", "viewer", "Log out by a form", page=True, content_type="text/html")
-    async def log_out(self, call: Call) -> Reply:
-        session = call.identity.session
-        if session is not None:
-            self._context.guard.sessions.end(session)
-            await self._context.guard.sessions.save()
-            await self._context.audit.note(call.asker, "logout")
-        return _see("/login", cleared_cookie(call.request))
+    @page("/logout", "viewer", "Log out by a form", method="POST")
+    async def log_out(self, call: Call) -> Reply[bytes]:
+        return _see("/login", await self._entrance.log_out(call))
 
-    @route("GET", "/setup", None, "Page set-up", page=True, content_type="text/html")
-    async def setup(self, call: Call) -> Reply:
+    @page("/setup", None, "Page set-up")
+    async def setup(self, call: Call) -> Reply[bytes]:
         if not self._context.guard.setup_secret:
             return _see("/login")
         return _rendered("setup.html", self._base(call) | {"token": call.text("token"), "error": ""})
 
-    @route("POST", "/setup", None, "The first account by a form", page=True, content_type="text/html")
-    async def set_up(self, call: Call) -> Reply:
+    @page("/setup", None, "The first account by a form", method="POST")
+    async def set_up(self, call: Call) -> Reply[bytes]:
         _check_own(call)
         form = form_of(call.request)
         token, name, password = (form.get(field, "") for field in ("token", "username", "password"))
-        guard, audit = self._context.guard, self._context.audit
         try:
-            account = await guard.set_up(token, name, password)
+            await self._entrance.set_up(call, token, name, password)
         except ApiError as error:
             text = f"{error.field}: {error.message}" if error.field else error.message
             return _rendered("setup.html", self._base(call) | {"token": token, "error": text}, error.status)
-        await audit.record(call.named(account.name), "account.add", account.name, "set-up")
-        secret, _ = await guard.log_in(name, password, call.address, call.header("user-agent"))
-        return _see("/", session_cookie(call.request, secret))
+        _, cookie = await self._entrance.log_in(call, name, password)
+        return _see("/", cookie)
 
 
-def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply:
+def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply[bytes]:
     return Reply(pages.render(template, **data).encode("utf-8", "replace"), "text/html", status)
 
 
@@ -187,8 +176,5 @@ def _local(path: str) -> str:
     return path if safe and "\\" not in path and path.isascii() else "/"
 
 
-def _see(path: str, cookie: str | None = None) -> Reply:
-    headers = {"Location": path}
-    if cookie is not None:
-        headers["Set-Cookie"] = cookie
-    return Reply(b"", "text/html", 303, headers)
+def _see(path: str, headers: dict[str, str] | None = None) -> Reply[bytes]:
+    return Reply(b"", "text/html", 303, {"Location": path, **(headers or {})})

@@ -46,7 +46,9 @@ class ServicePages(PageData):
         """Query: kind, station, sensor, q, before."""
         args = arguments(call, "kind", "station", "sensor", "q")
         try:
-            asked = filter_of(call)
+            asked = filter_of(
+                call.text("kind"), call.optional_eui("sensor"), call.optional_eui("station"), call.text("q")
+            )
         except ApiError as error:
             if error.field not in ("station", "sensor"):
                 raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
+
+from twisted.internet.task import deferLater
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
@@ -18,6 +20,10 @@ from bssci.web.reports.standings import SILENT, SORTS, Standing, Standings, in_o
 
 MAX_SIGNAL = 2000
 """uplinks of which a chart is drawn"""
+SLICE = 500
+"""sensors of a long list that are looked at in one go"""
+
+Rows = list[dict[str, Any]]
 
 
 class SensorViews:
@@ -32,17 +38,39 @@ class SensorViews:
 
     # the list
 
-    async def list(
+    async def list(self, *, page: int = 1, per_page: int = 50, **asked: Any) -> dict[str, Any]:
+        """Return one page of sensors.
+
+        :param asked: as :meth:`_chosen` takes it.
+        """
+        chosen = await self._chosen(**asked)
+        first = (page - 1) * per_page
+        rows = await self._rows(chosen[first : first + per_page])
+        return {"sensors": rows, **self._report(len(chosen), page, per_page)}
+
+    async def whole_list(self, **asked: Any) -> tuple[dict[str, Any], AsyncIterator[Rows]]:
+        """Return what :meth:`list` says of all sensors on one page, and them themselves, a slice at a time.
+
+        :param asked: as :meth:`_chosen` takes it.
+        """
+        chosen = await self._chosen(**asked)
+        return self._report(len(chosen), 1, max(1, len(chosen))), self._slices(chosen)
+
+    async def _slices(self, chosen: Sequence[Standing]) -> AsyncIterator[Rows]:
+        for first in range(0, len(chosen), SLICE):
+            yield await self._rows(chosen[first : first + SLICE])
+            # Everybody else has a turn: 100 000 rows take some seconds.
+            await deferLater(self._context.clock, 0)  # type: ignore[arg-type]
+
+    async def _chosen(
         self,
         q: str = "",
         status: str = "",
         sort: str = "eui",
-        page: int = 1,
-        per_page: int = 50,
         tag: str = "",
         station: EUI | None = None,
-    ) -> dict[str, Any]:
-        """One page of sensors.
+    ) -> Sequence[Standing]:
+        """Return the sensors that are asked for, in the order that is asked for.
 
         :param q: part of EUI, name or tag.
         :param status: one of :data:`STATUSES`.
@@ -51,8 +79,7 @@ class SensorViews:
         """
         if sort.removeprefix("-") not in SORTS:
             raise invalid("sort", f"must be one of {', '.join(SORTS)}, perhaps with - in front")
-        standings = await self._standings.all()
-        chosen = standings
+        chosen = await self._standings.all()
         if q:
             wanted = q.strip().lower()
             digits = wanted.replace("-", "").replace(":", "")
@@ -64,18 +91,22 @@ class SensorViews:
         if station is not None:
             hears = self._center.paths.hears
             chosen = [each for each in chosen if hears(station, each.sensor.eui)]
-        chosen = in_order(chosen, sort)
-        first = (page - 1) * per_page
-        shown = chosen[first : first + per_page]
-        registrations = await self._journal.sessions.registration_states(each.sensor.eui for each in shown)
+        return in_order(chosen, sort)
+
+    async def _rows(self, shown: Sequence[Standing]) -> Rows:
+        euis = [each.sensor.eui for each in shown]
+        registrations = await self._journal.sessions.registration_states(euis)
+        return [self._row(each, registrations.get(each.sensor.eui, {})) for each in shown]
+
+    def _report(self, matching: int, page: int, per_page: int) -> dict[str, Any]:
+        counts = self._standings.counts()
         return {
-            "sensors": [self._row(each, registrations.get(each.sensor.eui, {})) for each in shown],
-            "total": len(standings),
-            "matching": len(chosen),
+            "total": counts["attached"] + counts["detached"],
+            "matching": matching,
             "page": page,
             "per_page": per_page,
-            "pages": max(1, -(-len(chosen) // per_page)),
-            "counts": self._standings.counts(),
+            "pages": max(1, -(-matching // per_page)),
+            "counts": counts,
         }
 
     def _row(self, standing: Standing, registrations: Mapping[EUI, str]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Uplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome, Outcomes
 from bssci.web.api.answers import answer as answer_of
+from bssci.web.api.answers import outcomes_of
+from bssci.web.api.schemas.common import SensorsOutcome
 from tests.support.center import result_of
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
@@ -335,19 +337,23 @@ def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
 
 def test_an_answer_for_many_counts_requests() -> None:
     outcomes = {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}
-    told = json.loads(answer_of({}, outcomes).body)
-    assert told["message"] == "1 of 2 requests to connected base stations failed"
+    told = answer_of(SensorsOutcome, outcomes_of([EUI(SENSOR), EUI(OTHER)], outcomes), outcomes)
+    assert told.message == "1 of 2 requests to connected base stations failed"
 
 
 def test_refusals_are_described(web: WebHouse) -> None:
-    paths = web.browser("viewer").get("/api/openapi.json").json()["paths"]
+    document = web.browser("viewer").get("/api/openapi.json").json()
+
+    def properties(response: dict[str, Any]) -> set[str]:
+        name = response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        return set(document["components"]["schemas"][name]["properties"])
+
     for _, method, path, _, stored in COMMANDS:
-        responses = paths[path.replace(SENSOR, "{eui}")][method.lower()]["responses"]
+        responses = document["paths"][path.replace(SENSOR, "{eui}")][method.lower()]["responses"]
         if not stored:
-            refusal = responses["409"]["content"]["application/json"]["schema"]["properties"]
-            assert {"success", "error", "base_stations"} <= set(refusal)
-        done = responses["200"]["content"]["application/json"]["schema"]["properties"]
-        assert {"base_stations", "partially_failed", "message"} <= set(done)
+            assert {"success", "error", "base_stations"} <= properties(responses["409"])
+        outcomes = "outcomes" if "import" in path else "base_stations"
+        assert {outcomes, "partially_failed", "message"} <= properties(responses["200"])
 
 
 def test_a_change_that_stations_do_not_see_attaches_nothing_again(
@@ -461,3 +467,34 @@ def test_the_list_is_gathered_anew_after_attaching_and_detaching(web: WebHouse) 
     assert browser.get("/api/sensors?status=attached").json()["matching"] == 1
     browser.post(f"/api/sensors/{SENSOR}/detach")
     assert browser.get("/api/sensors?status=detached").json()["matching"] == 1
+
+
+def test_every_wrong_field_of_a_sensor_is_told_at_once(web: WebHouse) -> None:
+    wrong = {"eui": "70", "nwKey": KEY + "0", "shortAddr": 1, "bidi": "yes", "tags": "a", "name": 5}
+    answer = web.browser("operator").post("/api/sensors", wrong)
+    assert answer.status == 422 and answer.error["field"] == "eui"
+    told = {each["field"]: each["message"] for each in answer.error["errors"]}
+    assert told.keys() == wrong.keys()
+    assert told["nwKey"] == "nwKey must be 32 hexadecimal digits, not 33"
+    empty = web.browser("operator").post("/api/sensors", {})
+    assert [each["message"] for each in empty.error["errors"]] == [
+        "eui is missing",
+        "nwKey is missing",
+        "shortAddr is missing",
+        "bidi is missing",
+    ]
+
+
+def test_all_sensors_come_in_one_answer(make_web_house: Callable[..., WebHouse]) -> None:
+    web = make_web_house(sensors=1203)
+    browser = web.browser("viewer")
+    whole = browser.get("/api/sensors?per_page=all&sort=-eui").json()
+    pages = [browser.get(f"/api/sensors?per_page=500&sort=-eui&page={page}").json() for page in (1, 2, 3)]
+    assert whole["sensors"] == [row for page in pages for row in page["sensors"]]
+    assert len(whole["sensors"]) == 1203
+    same = {"total", "matching", "counts"}
+    assert {name: whole[name] for name in same} == {name: pages[0][name] for name in same}
+    assert (whole["page"], whole["per_page"], whole["pages"]) == (1, 1203, 1)
+    nobody = browser.get("/api/sensors?per_page=all&q=nobody").json()
+    assert (nobody["sensors"], nobody["matching"], nobody["total"]) == ([], 0, 1203)
+    assert browser.ask("HEAD", "/api/sensors?per_page=all").body == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 
@@ -12,7 +13,9 @@ from twisted.python.failure import Failure
 from bssci.journal import StorageError
 from bssci.model import StationState, StationStatus
 from bssci.settings.groups import Values
+from bssci.sinks.pump import SinkStatistics
 from bssci.system import logs
+from bssci.web.api.schemas.service import SinkFigures
 from bssci.web.monitoring import sampler
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
@@ -415,3 +418,8 @@ def test_the_set_up_link_is_not_on_the_log_page(
     secret = web.admin.guard.setup_secret
     assert any(f"/setup?token={secret}" in line for line in said)
     assert secret not in program.get("/api/logs").text
+
+
+def test_a_sink_s_figures_are_all_described() -> None:
+    told = {each.name for each in dataclasses.fields(SinkStatistics)} - {"last_error"}
+    assert set(SinkFigures.__struct_fields__) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from bssci.model import EUI
 from bssci.web.access.accounts import ROLES, may
-from bssci.web.http.call import Call
 from bssci.web.http.routing import Route
-from tests.support.web import SENSOR, Browser, WebHouse
+from tests.support.web import SENSOR, WebHouse, sensor_entry
 
 FORMS = {"eui": SENSOR, "queId": "1", "seq": "1", "file": "ca", "type": "ca", "name": "nobody", "id": "none"}
 LIVE = "/api/live"
@@ -54,22 +55,7 @@ def test_a_role_opens_what_it_includes_and_nothing_else(web: WebHouse, role: str
             assert answer.status == 403 and answer.error["code"] == "forbidden", route
 
 
-# what a query may say: read by the handler as openapi.json and docs/api.md describe it
-
-
-def bodies(web: WebHouse, admin: Browser) -> dict[str, dict[str, Any]]:
-    """What makes a route that changes something read its query, by path."""
-    authority = (web.directory / "certs" / "ca.pem").read_text()
-    return {
-        "/api/config": {"body": {"STATUS_INTERVAL": 60}},
-        "/api/sensors/import": {"body": []},
-        "/api/certificates/upload/{type}": {"body": {"certificate": authority}},
-        "/api/certificates/generate": {"body": {"what": "server"}},
-        "/api/certificates/restore": {
-            "body": admin.get("/api/certificates/backup").body,
-            "content_type": "application/zip",
-        },
-    }
+# what requests may say and what is answered: typed once, read and described by that
 
 
 def described(web: WebHouse) -> Iterator[tuple[str, Route]]:
@@ -79,51 +65,73 @@ def described(web: WebHouse) -> Iterator[tuple[str, Route]]:
             yield ("HEAD" if route.path == LIVE else route.method), route
 
 
-def test_what_is_read_of_a_query_is_what_is_described(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: set[str] = set()
-    text = Call.text
+def test_every_route_has_typed_bodies_and_answers(web: WebHouse) -> None:
+    document = web.browser("viewer").get("/api/openapi.json").json()
+    untyped = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            contents = [operation["responses"]["200"]["content"]]
+            contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
+            for kind, content in ((kind, each) for one in contents for kind, each in one.items()):
+                if kind == "application/json" and not is_typed(content["schema"]):
+                    untyped.append((method, path))
+    assert untyped == [("get", "/api/openapi.json")]
+    text = json.dumps(document)
+    components = document["components"]["schemas"]
+    assert set(re.findall(r'"#/components/schemas/(\w+)"', text)) <= set(components)
+    assert set(components["SensorRow"]["required"]) == set(components["SensorRow"]["properties"])
 
-    def noted(call: Call, name: str, default: Any = "") -> str | None:
-        read.add(name)
-        return text(call, name, default)
 
-    monkeypatch.setattr(Call, "text", noted)
+def is_typed(schema: dict[str, Any]) -> bool:
+    return bool({"$ref", "properties", "items"} & set(schema)) or "anyOf" in str(
+        schema.get("additionalProperties")
+    )
+
+
+def test_every_route_takes_a_body_or_says_that_it_has_none(web: WebHouse) -> None:
+    for route in api(web):
+        assert route.answer is not None and (route.changes or not route.bodies), route
+
+
+UNKNOWN = ("dryRun", "DRY_RUN", "dry-run", "dryrun", "Dry_Run", "whatever", "dry_run[]")
+
+
+def test_an_unknown_parameter_of_a_change_is_refused_and_nothing_is_done(web: WebHouse) -> None:
     browser = web.browser("admin")
-    more = bodies(web, browser)
-    for method, route in described(web):
-        read.clear()
-        browser.ask(method, path_of(route), **more.get(route.path, {}))
-        assert read == {each.name for each in route.parameters}, route
+    before = (web.audit(), web.center.sensors.get(EUI(SENSOR)))
+    for route in api(web):
+        if not route.changes:
+            continue
+        for name in UNKNOWN if route.path in ("/api/sensors/import", "/api/config") else UNKNOWN[:2]:
+            answer = browser.ask(route.method, f"{path_of(route)}?{name}=1", {})
+            assert (answer.status, answer.error["field"]) == (422, name), (route, answer.body)
+        if not route.parameters:
+            assert browser.ask(route.method, f"{path_of(route)}?dry_run=1", {}).status == 422, route
+        else:
+            answer = browser.ask(route.method, f"{path_of(route)}?dry_run=maybe", {})
+            assert (answer.status, answer.error["field"]) == (422, "dry_run"), route
+    assert (web.audit(), web.center.sensors.get(EUI(SENSOR))) == before
 
 
-def test_defaults_and_bounds_are_as_described(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    used: dict[str, tuple[Any, ...]] = {}
-    integer, choice = Call.integer, Call.choice
-
-    def noted_integer(call: Call, name: str, default: int, low: int, high: int) -> int:
-        used[name] = (default, low, high)
-        return integer(call, name, default, low, high)
-
-    def noted_choice(call: Call, name: str, allowed: tuple[str, ...], default: str = "") -> str:
-        used[name] = (default, *allowed)
-        return choice(call, name, allowed, default)
-
-    monkeypatch.setattr(Call, "integer", noted_integer)
-    monkeypatch.setattr(Call, "choice", noted_choice)
+@pytest.mark.parametrize("name", ["dry_run", "dryRun", "DRY-RUN"])
+def test_a_dry_run_that_the_body_asks_for_is_refused(web: WebHouse, name: str) -> None:
     browser = web.browser("admin")
-    for method, route in described(web):
-        used.clear()
-        browser.ask(method, path_of(route))
-        for each in route.parameters:
-            if each.name not in used or each.name in ("before", "since"):
-                continue
-            schema = each.schema
-            expected = (
-                (schema["default"], schema["minimum"], schema["maximum"])
-                if schema["type"] == "integer"
-                else (schema.get("default", ""), *schema["enum"])
-            )
-            assert used[each.name] == expected, (route, each)
+    entry = sensor_entry(2)
+    for path, body in (
+        ("/api/sensors", entry | {name: True}),
+        ("/api/sensors/import", {"sensors": [entry], name: True}),
+        ("/api/config", {"STATUS_INTERVAL": 60, name: True}),
+        ("/api/sensors/clear", {"confirm": "CLEAR ALL", name: True}),
+        ("/api/certificates/generate", {name: True}),
+        (f"/api/sensors/{SENSOR}/downlink", {"data": "00", name: True}),
+    ):
+        answer = browser.post(path, body)
+        assert (answer.status, answer.error["field"]) == (422, name), path
+    assert len(web.center.sensors) == 1 and web.configuration.current.status_interval == 300
+
+
+def test_a_query_that_only_reads_may_say_more(web: WebHouse) -> None:
+    assert web.browser("viewer").get("/api/sensors?_=12345&q=").status == 200
 
 
 def test_what_a_query_may_not_say_is_refused(web: WebHouse) -> None:

@@ -1,0 +1,123 @@
+"""Accounts, tokens and sessions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from bssci.web.access.accounts import Role
+from bssci.web.api.schemas.common import Answer
+from bssci.web.http.replies import Done
+
+
+class LogIn(msgspec.Struct, kw_only=True):
+    """Name and password."""
+
+    username: str
+    password: str
+
+
+class LoggedIn(Done):
+    """A new session, whose cookie comes with the answer."""
+
+    csrf: str
+
+
+class FirstAccount(msgspec.Struct, kw_only=True):
+    """The first account, with the token of the link from the log."""
+
+    token: str
+    username: str
+    password: str
+
+
+class Me(Answer):
+    """Whoever asks."""
+
+    name: str
+    role: Role
+    csrf: str | None
+
+
+class NewPassword(msgspec.Struct, kw_only=True):
+    """One's password, and the one that takes its place."""
+
+    password: str
+    new_password: str
+
+
+class OneSession(Answer):
+    """A session of one's own."""
+
+    id: str
+    created_at: float
+    seen_at: float
+    address: str
+    agent: str
+    current: bool
+
+
+class SessionList(Answer):
+    """One's own sessions, the latest seen first."""
+
+    sessions: list[OneSession]
+
+
+class OneAccount(Answer):
+    """An account."""
+
+    name: str
+    role: Role
+    created_at: float
+    changed_at: float
+    sessions: int
+
+
+class AccountList(Answer):
+    """Every account, by name."""
+
+    accounts: list[OneAccount]
+
+
+class NewAccount(msgspec.Struct, kw_only=True):
+    """An account to add."""
+
+    name: str
+    role: Role
+    password: str
+
+
+class AccountChange(msgspec.Struct, kw_only=True):
+    """What changes of an account: one of both, or both."""
+
+    role: Role | None = None
+    password: Annotated[str | None, Meta(description="a new one ends its sessions")] = None
+
+
+class OneToken(Answer):
+    """An API token, without its secret."""
+
+    name: str
+    role: Role
+    created_at: float
+
+
+class TokenList(Answer):
+    """Every API token, by name."""
+
+    tokens: list[OneToken]
+
+
+class NewToken(msgspec.Struct, kw_only=True):
+    """An API token to create."""
+
+    name: str
+    role: Role
+
+
+class CreatedToken(Done):
+    """The token, which is shown this once."""
+
+    token: str

@@ -1,0 +1,84 @@
+"""Certificates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bssci.web.api.schemas.common import Answer, DryRun
+from bssci.web.http.reading import wording
+from bssci.web.http.replies import Done
+
+MAX_HOSTS = 50
+MAX_PEM = 256 * 1024
+"""characters"""
+_HOSTS = wording(f"a list of at most {MAX_HOSTS} names and addresses")
+Force = Annotated[bool, Meta(description="although connected base stations would be refused")]
+Pem = Annotated[str, Meta(max_length=MAX_PEM)]
+
+
+class OneCertificate(Answer):
+    """A certificate of this installation."""
+
+    file: str
+    name: str
+    path: str
+    subject: str
+    issuer: str
+    names: list[str]
+    fingerprint: str
+    not_before: float
+    not_after: float
+    days_left: int
+
+
+class CertificateList(Answer):
+    """Every certificate; errors would keep the service from starting."""
+
+    certificates: list[OneCertificate]
+    errors: list[str]
+    warnings: list[str]
+    can_issue: bool
+
+
+class Restoring(DryRun):
+    """How to put back a backup."""
+
+    force: Annotated[bool, Meta(description="1: although connected base stations would be refused")] = False
+
+
+class Upload(msgspec.Struct, kw_only=True):
+    """Certificates and keys as PEM."""
+
+    certificate: Pem | None = None
+    key: Pem | None = None
+    ca: Pem | None = None
+    ca_key: Pem | None = None
+    force: Force = False
+
+
+class Generate(msgspec.Struct, kw_only=True):
+    """What to make: a certificate of the service center, or also a new authority."""
+
+    what: Literal["server", "all"] = "server"
+    hosts: Annotated[
+        list[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]],
+        Meta(max_length=MAX_HOSTS, extra=_HOSTS),
+    ] = []
+    force: Force = False
+
+
+class Replaced(Done):
+    """What becomes of certificates that were replaced, or of a dry run would become."""
+
+    warnings: list[str]
+    refused_stations: list[str]
+    dry_run: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class BundleOptions(msgspec.Struct, kw_only=True):
+    """How to make a base station's bundle."""
+
+    renew: Annotated[bool, Meta(description="also if there is one")] = False

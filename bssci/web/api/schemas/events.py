@@ -1,0 +1,48 @@
+"""Events."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from bssci.web.api.schemas.common import Before, Limit
+from bssci.web.http.call import LARGEST
+from bssci.web.http.reading import Eui
+from bssci.web.live.live import Filter, filter_of
+from bssci.web.live.sentences import KINDS
+
+
+class Wanted(msgspec.Struct, kw_only=True):
+    """Which events."""
+
+    kind: Annotated[str, Meta(description=f"kinds of events, separated by commas: {', '.join(KINDS)}")] = ""
+    sensor: Annotated[Eui | None, Meta(description="only of this sensor")] = None
+    station: Annotated[Eui | None, Meta(description="only of this base station")] = None
+    q: Annotated[
+        str,
+        Meta(
+            description="text in the event's JSON or as pages show it; bytes as 0a1b, 0A 1B or 0x0a1b",
+        ),
+    ] = ""
+
+    def filter(self) -> Filter:
+        """:raises ApiError: 422, there is no such kind."""
+        return filter_of(self.kind, self.sensor, self.station, self.q)
+
+
+class WantedBefore(Wanted):
+    """Which events, a part at a time."""
+
+    limit: Limit = 100
+    before: Before = None
+
+
+class WantedSince(Wanted):
+    """Which events as they happen."""
+
+    since: (
+        Annotated[int, Meta(ge=0, le=LARGEST, description="as Last-Event-ID, for the first connection")]
+        | None
+    ) = None

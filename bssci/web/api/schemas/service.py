@@ -1,0 +1,400 @@
+"""The service itself: status, charts, settings, log, audit, health."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bssci.web.api.schemas.common import Answer, Before, EuiText, Limit, Point, RangeName, Scalar
+from bssci.web.http.replies import Done
+from bssci.web.http.routing import REFERENCE
+
+LevelName = Literal["debug", "info", "warn", "error", "critical"]
+MetricName = Literal[
+    "uplinks",
+    "duplicates",
+    "unknown_uplinks",
+    "stations_online",
+    "sensors_active",
+    "backlog",
+    "journal_size",
+    "downlinks_queued",
+]
+
+# status
+
+
+class SinkFigures(Answer):
+    """How a sink stands: as :class:`bssci.sinks.pump.SinkStatistics`."""
+
+    queued: int
+    oldest_seconds: float
+    delivered: int
+    failed: int
+    rate: float
+    failing: bool
+    trouble: str
+    set_aside: int
+    set_aside_reason: str
+
+
+class StationCount(Answer):
+    """Base stations."""
+
+    connected: int
+    known: int
+
+
+class SensorCount(Answer):
+    """Sensors: those of endpoints.json, and others that are heard."""
+
+    total: int
+    unknown: int
+
+
+class Deduplication(Answer):
+    """Copies of uplinks since the start."""
+
+    total_messages: int
+    duplicate_messages: int
+    published_messages: int
+    duplication_rate: float
+    open_windows: int
+    delay: float
+
+
+class JournalFigures(Answer):
+    """The journal on disk."""
+
+    size: int
+    max_size: int
+    undelivered: int
+    full_in_days: float | None
+    unreadable: int
+    last_seq: int
+    last_commit_seconds: float
+    failed_commits: int
+    refusals: int
+    writable: bool
+
+
+class TlsFigures(Answer):
+    """Where base stations connect."""
+
+    ports: list[int]
+    station_identity: str
+    refused: dict[str, int]
+
+
+class FixedStatus(msgspec.Struct, kw_only=True):
+    """What runs, what is connected and how far every sink is."""
+
+    running: bool
+    version: str
+    sc_eui: EuiText
+    started_at: float
+    uptime: float
+    timestamp: float
+    base_stations: StationCount
+    sensors: SensorCount
+    tls: TlsFigures
+    deduplication: Deduplication
+    uplink_rate: float
+    queue_statistics: dict[str, SinkFigures]
+    """by sink"""
+    deliveries: dict[str, list[tuple[int, float]]]
+    """by sink: the last event and Unix seconds of the newest batches that it took"""
+    journal: JournalFigures
+    live_viewers: int
+
+
+class SinkTarget(msgspec.Struct, kw_only=True):
+    """Where a sink delivers, and whether it does; with settings of its own."""
+
+    enabled: bool
+    delivering: bool
+
+
+ServiceStatus = Annotated[
+    dict[str, Any],
+    Meta(
+        title="ServiceStatus",
+        description="The status, and under the name of each sink that has settings where it delivers",
+        extra_json_schema={
+            "allOf": [{"$ref": REFERENCE.format(name=FixedStatus.__name__)}],
+            "properties": {"mqtt": {"$ref": REFERENCE.format(name=SinkTarget.__name__)}},
+        },
+    ),
+]
+
+
+# dashboard and charts
+
+
+class Fault(Answer):
+    """Something that is not well, and where one sees more of it."""
+
+    severity: Literal["error", "warning"]
+    text: str
+    href: str
+    detail: str
+
+
+class Health(Answer):
+    """Whether all is well, in one sentence."""
+
+    ok: bool
+    sentence: str
+    problems: list[Fault]
+
+
+class Step(Answer):
+    """One of the first steps."""
+
+    title: str
+    text: str
+    href: str
+    role: str
+    action: str
+    done: bool
+
+
+class SensorCounts(Answer):
+    """Sensors by how they stand."""
+
+    total: int
+    unknown: int
+    attached: int
+    detached: int
+    warning: int
+    failed: int
+    never_seen: int
+
+
+class StationCounts(Answer):
+    """Base stations by how they stand."""
+
+    total: int
+    online: int
+    connecting: int
+    offline: int
+
+
+class UplinkFigures(Answer):
+    """Uplinks a second, and in the last hour."""
+
+    rate: float
+    last_hour: float
+
+
+class DuplicateFigures(Answer):
+    """The share of copies, and how many base stations hear an uplink."""
+
+    rate: float
+    average_stations: float | None
+
+
+class Series(Answer):
+    """One curve."""
+
+    name: str
+    points: list[Point]
+
+
+class Chart(Answer):
+    """Curves over the same time."""
+
+    id: str
+    title: str
+    unit: str
+    start: float
+    end: float
+    kind: Literal["area", "line"]
+    y_min: float
+    series: list[Series]
+
+
+class Delivery(Answer):
+    """Whether sinks deliver, in a word and a sentence."""
+
+    state: str
+    text: str
+
+
+class NamedSink(SinkFigures):
+    """How a sink stands, with its name."""
+
+    name: str
+
+
+class Dashboard(Answer):
+    """All that the first page shows."""
+
+    health: Health
+    guide: list[Step]
+    stations: StationCounts
+    sensors: SensorCounts
+    uplinks: UplinkFigures
+    duplicates: DuplicateFigures
+    delivery: Delivery
+    certificate: dict[str, Any] | None
+    """the one that ends first"""
+    sinks: list[NamedSink]
+    range: RangeName
+    charts: list[Chart]
+    status: ServiceStatus
+
+
+class OfMetric(msgspec.Struct, kw_only=True):
+    """Which figure, and how far back."""
+
+    metric: Annotated[MetricName, Meta(description="which")] = "uplinks"
+    range: RangeName = "hour"
+
+
+class MetricHistory(Answer):
+    """One figure: per step of time its mean, least and most."""
+
+    metric: MetricName
+    title: str
+    unit: str
+    start: float
+    end: float
+    step: float
+    points: list[Point]
+    least: list[Point]
+    most: list[Point]
+
+
+# settings
+
+
+class OneSetting(Answer):
+    """A setting; a secret's value is masked."""
+
+    name: str
+    value: Scalar | list[Scalar]
+    default: Scalar
+    description: str
+    unit: str
+    allowed: str
+    origin: str
+    editable: bool
+    restart: bool
+    secret: bool
+    pending: bool
+    group: str
+
+
+SettingList = Annotated[
+    dict[str, Any],
+    Meta(
+        title="SettingList",
+        description="Every setting, and each value also under its setting's name",
+        extra_json_schema={
+            "required": ["settings", "needs_restart", "warnings"],
+            "properties": {
+                "settings": {"type": "array", "items": {"$ref": REFERENCE.format(name=OneSetting.__name__)}},
+                "needs_restart": {"type": "array", "items": {"type": "string"}},
+                "warnings": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+    ),
+]
+SettingValues = dict[str, Scalar | list[Scalar] | dict[str, Scalar | list[Scalar]]]
+"""settings by name, or in ``settings``; a masked secret stays as it is"""
+
+
+class SettingDifference(Answer):
+    """What a change does to a setting."""
+
+    name: str
+    before: Scalar | list[Scalar]
+    after: Scalar | list[Scalar]
+    restart: bool
+
+
+class SettingsChanged(Done, omit_defaults=False):
+    """What was changed, or of a dry run would be."""
+
+    changes: list[SettingDifference]
+    needs_restart: list[str] | msgspec.UnsetType = msgspec.UNSET
+    dry_run: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+# log and audit
+
+
+class WantedLines(msgspec.Struct, kw_only=True):
+    """Which lines of the log."""
+
+    level: Annotated[LevelName | None, Meta(description="the least serious")] = None
+    logger: Annotated[str, Meta(description="begins so")] = ""
+    q: Annotated[str, Meta(description="is in the text")] = ""
+    limit: Limit = 200
+
+
+class LogLine(Answer):
+    """A line of the log."""
+
+    number: int
+    timestamp: float
+    level: str
+    logger: str
+    text: str
+
+
+class LogLines(Answer):
+    """The newest lines, newest first."""
+
+    lines: list[LogLine]
+    kept: int
+    loggers: list[str]
+
+
+class WantedEntries(msgspec.Struct, kw_only=True):
+    """Which entries of the audit log."""
+
+    who: Annotated[str, Meta(description="account or token")] = ""
+    action: Annotated[str, Meta(description="begins so")] = ""
+    limit: Limit = 100
+    before: Before = None
+
+
+class AuditLine(Answer):
+    """Somebody changed something, or was shown a secret."""
+
+    seq: int
+    timestamp: float
+    who: str
+    address: str
+    action: str
+    target: str
+    detail: str
+
+
+class AuditLines(Answer):
+    """Entries of the audit log, newest first; ``next`` is the ``before`` of the following part."""
+
+    entries: list[AuditLine]
+    next: int | None
+
+
+# health
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(Answer):
+    """Whether the service can work, and what that depends on."""
+
+    ready: bool
+    journal: bool
+    listening: bool
+    sinks: dict[str, bool]

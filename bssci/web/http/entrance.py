@@ -1,0 +1,69 @@
+"""Logging in, logging out and the first account, as forms and the API both do: with cookies and audit log."""
+
+from __future__ import annotations
+
+from bssci.center.audit import Audit
+from bssci.web.access.accounts import Account
+from bssci.web.access.sessions import Session
+from bssci.web.http.call import Call
+from bssci.web.http.errors import ApiError
+from bssci.web.http.guard import Guard, cleared_cookie, session_cookie
+
+
+class Entrance:
+    """The guard's changes of sessions and accounts, each kept in the audit log."""
+
+    def __init__(self, guard: Guard, audit: Audit) -> None:
+        self._guard = guard
+        self._audit = audit
+
+    async def log_in(self, call: Call, name: str, password: str) -> tuple[Session, dict[str, str]]:
+        """Return a new session, and the headers that give the browser its cookie.
+
+        :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.
+        """
+        try:
+            secret, session = await self._guard.log_in(
+                name, password, call.address, call.header("user-agent")
+            )
+        except ApiError as error:
+            if error.status == 401:
+                await self._audit.note(call.named(self._guard.shown(name)), "login.refused")
+            raise
+        await self._audit.note(call.named(session.account), "login")
+        return session, _header(session_cookie(call.request, secret))
+
+    async def log_out(self, call: Call) -> dict[str, str]:
+        """End the session of whoever asks; return the headers that take the browser's cookie away."""
+        session = call.identity.session
+        if session is not None:
+            self._guard.sessions.end(session)
+            await self._guard.sessions.save()
+            await self._audit.note(call.asker, "logout")
+        return _header(cleared_cookie(call.request))
+
+    async def set_up(self, call: Call, token: str, name: str, password: str) -> Account:
+        """Add the first account, for whoever has the token of the link from the log.
+
+        :raises ApiError: 403 if the link is used up or wrong; 422 for a name or password not allowed.
+        """
+        account = await self._guard.set_up(token, name, password)
+        await self._audit.record(call.named(account.name), "account.add", account.name, "set-up")
+        return account
+
+    async def new_password(
+        self, call: Call, session: Session, password: str
+    ) -> tuple[Session, dict[str, str]]:
+        """Set an account's password; end all its sessions and return a new one, with its cookie.
+
+        :raises ApiError: 422, the password is not allowed.
+        """
+        async with self._audit.around(call.asker, "account.password", session.account):
+            account = await self._guard.changed(self._guard.file.set_password, session.account, password)
+        secret, fresh = self._guard.sessions.begin(account, call.address, call.header("user-agent"))
+        await self._guard.sessions.save()
+        return fresh, _header(session_cookie(call.request, secret))
+
+
+def _header(cookie: str) -> dict[str, str]:
+    return {"Set-Cookie": cookie}

@@ -1,0 +1,57 @@
+"""What handlers answer with, beside a plain struct that goes out as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Reply(Generic[T_co]):
+    """An answer with a content type, a status or headers of its own.
+
+    :ivar content: bytes go out as they are, everything else as JSON.
+    """
+
+    content: T_co
+    content_type: str = "application/json"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Streamed:
+    """The answer of a handler that has written, or goes on writing, by itself."""
+
+
+class Done(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The answer to a change."""
+
+    success: Literal[True] = True
+
+
+class FieldReason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """One field of a request that is wrong."""
+
+    field: str
+    message: str
+
+
+class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Why a request is refused."""
+
+    code: str
+    message: str
+    field: str | msgspec.UnsetType = msgspec.UNSET
+    errors: list[FieldReason] | msgspec.UnsetType = msgspec.UNSET
+    """every field that is wrong, if it is more than one"""
+
+
+class Refused(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The answer to a request that is refused."""
+
+    error: Reason
+    success: Literal[False] = False

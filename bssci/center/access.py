@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from bssci.center.service_center import ServiceCenter
+from bssci.journal.records import StoredRequest
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState
 from bssci.model.commands import Asker, Outcomes
 
@@ -59,6 +60,10 @@ class Access:
 
     async def query_reception(self, eui: EUI) -> EUI:
         return await self._commands.query_reception(eui, self._by)
+
+    def unanswered_requests(self) -> list[StoredRequest]:
+        """Requests that came this way and were not answered by an earlier run, in their order."""
+        return [each for each in self._center.unanswered_requests if each.source == self._by.name]
 
     # base stations
 

@@ -88,6 +88,8 @@ class ServiceCenter:
         self.configuration = configuration
         self.journal = journal
         self._receptions = loaded.receptions
+        self.unanswered_requests = loaded.requests
+        """of earlier runs, for the sinks and sources that took them in"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self.audit = Audit(journal, now)
         self.deliveries = Deliveries(journal)

@@ -23,9 +23,10 @@ from bssci.mqtt.values import (
     MqttOffline,
     MqttSettings,
     MqttStatistics,
+    Received,
 )
 
-__all__ = ["Message", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics"]
+__all__ = ["Message", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics", "Received"]
 
 ATTEMPT_TIMEOUT = 20.0
 """s from the first packet to the broker's consent: name, TCP, TLS, websocket and CONNACK together"""
@@ -63,8 +64,8 @@ class MqttClient:
         are on their way: the place to publish a birth message
     :param on_offline: the connection that ``on_online`` announced has ended;
         called with the reason
-    :param on_message: called with topic, payload and whether the broker had
-        retained it
+    :param on_message: called with each message that comes in; the broker hears that we have it when
+        the Deferred that it returns has fired, or at once if it returns None
     :param on_skipped: called with topic, size and the same of one that is too large to be taken
     :param connect: see :func:`bssci.mqtt.transport.connect`
     """
@@ -249,8 +250,9 @@ class MqttClient:
         if announced:
             self._call(self._on_offline, reason)
 
-    def message_received(self, topic: str, payload: bytes, retained: bool) -> None:
-        self._call(self._on_message, topic, payload, retained)
+    def message_received(self, message: Received) -> Deferred[None] | None:
+        taken: Deferred[None] | None = self._call(self._on_message, message)
+        return taken
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         self._call(self._on_skipped, topic, size, retained)
@@ -273,8 +275,9 @@ class MqttClient:
         )
         self.statistics.last_error = self._trouble = reason
 
-    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+    def _call(self, callback: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            callback(*arguments)
+            return callback(*arguments)
         except Exception:
             self.log.failure("MQTT callback failed {callback}", callback=callback)
+            return None

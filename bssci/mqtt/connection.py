@@ -26,7 +26,7 @@ from zope.interface import implementer
 
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
 from bssci.mqtt.transport import explain
-from bssci.mqtt.values import IStream, Message, MqttOffline, MqttSettings, MqttStatistics
+from bssci.mqtt.values import IStream, Message, MqttOffline, MqttSettings, MqttStatistics, Received
 
 WINDOW = 100
 """messages that may wait for their acknowledgement at the broker"""
@@ -53,8 +53,11 @@ class Owner(Interface):
     def connection_closed(self, connection: MqttConnection, reason: str) -> None:
         """It is gone, or never came to be; what was not acknowledged fails next."""
 
-    def message_received(self, topic: str, payload: bytes, retained: bool) -> None:
-        """A subscribed message came in. Must not raise."""
+    def message_received(self, message: Received) -> Deferred[None] | None:
+        """A subscribed message came in. Must not raise.
+
+        :return: fires when the broker may forget it; None: at once
+        """
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         """So did one that is too large, of ``size`` bytes. Must not raise."""
@@ -70,6 +73,16 @@ class _Batch:
         self.next = 0
         self.unacknowledged = len(messages)
         self.done: Deferred[None] = Deferred()
+
+
+class _Confirmation:
+    """The acknowledgement that a received message waits for."""
+
+    __slots__ = ("packet_id", "taken")
+
+    def __init__(self, packet_id: int) -> None:
+        self.packet_id = packet_id
+        self.taken = False
 
 
 @implementer(IPushProducer)
@@ -98,6 +111,7 @@ class MqttConnection(Protocol):
         self._in_flight: dict[int, _Batch] = {}
         self._complete: list[_Batch] = []
         self._subscriptions: dict[int, list[str]] = {}
+        self._unconfirmed: deque[_Confirmation] = deque()
         self._inbound = b""
         self._input_paused = False
         self._turn: IDelayedCall | None = None
@@ -342,12 +356,33 @@ class MqttConnection(Protocol):
 
     def _message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         self._owner.statistics.received += 1
+        taken: Deferred[None] | None = None
+        packet_id = message.mid if message.qos else 0
         try:
             topic = message.topic
         except UnicodeDecodeError:
             self.log.warn("MQTT message with an undecodable topic dropped")
         else:
-            self._owner.message_received(topic, bytes(message.payload), message.retain)
+            taken = self._owner.message_received(
+                Received(topic, bytes(message.payload), message.retain, packet_id, message.dup)
+            )
+        if packet_id:
+            confirmation = _Confirmation(packet_id)
+            self._unconfirmed.append(confirmation)
+            taken = succeed(None) if taken is None else taken
+            taken.addCallback(lambda _: self._confirm(confirmation))
+        if taken is not None:
+            taken.addErrback(self._not_taken)
+
+    def _confirm(self, confirmation: _Confirmation) -> None:
+        """Acknowledge what is taken, in the order in which it came (MQTT 3.1.1, 4.6)."""
+        confirmation.taken = True
+        while self._unconfirmed and self._unconfirmed[0].taken:
+            self._engine.acknowledge(self._unconfirmed.popleft().packet_id)
+        self._wake()
+
+    def _not_taken(self, failure: Failure) -> None:
+        self.log.debug("MQTT message not acknowledged: {reason}", reason=failure.getErrorMessage())
 
     def _subscribed(
         self, client: Client, userdata: Any, packet_id: int, reasons: list[ReasonCode], properties: Properties

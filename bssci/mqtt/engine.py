@@ -92,6 +92,7 @@ class Engine(Client):
             clean_session=settings.qos == EXACTLY_ONCE or not settings.client_id,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
+            manual_ack=True,
         )
         self.io = EngineSocket()
         if settings.username:
@@ -110,7 +111,7 @@ class Engine(Client):
         self.connect(self._settings.host, self._settings.port, KEEPALIVE)
 
     def acknowledge(self, packet_id: int) -> None:
-        """Queue the PUBACK of a message that the engine never saw."""
+        """Queue the PUBACK of a message; the engine sends none by itself."""
         self.io.send(_PUBACK + packet_id.to_bytes(2, "big"))
 
     def _create_socket(self) -> EngineSocket:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer, IPushProducer, ITCPTransport
 
 
@@ -29,8 +30,21 @@ class Message(NamedTuple):
     retain: bool = False
 
 
-MessageReceived = Callable[[str, bytes, bool], None]
-"""Called with topic, payload and whether the broker had retained it."""
+class Received(NamedTuple):
+    """A message that came with a subscription."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    """the broker had kept it from an earlier time"""
+    packet_id: int = 0
+    """the broker's number of a message that is to be acknowledged; 0: it is not (QoS 0)"""
+    repeated: bool = False
+    """the broker has sent it before, and knows of no acknowledgement"""
+
+
+MessageReceived = Callable[[Received], "Deferred[None] | None"]
+"""Called with each message; the broker hears that we have it when the Deferred fires; None: at once."""
 MessageSkipped = Callable[[str, int, bool], None]
 """Called with topic, bytes of the payload and whether the broker had retained it."""
 

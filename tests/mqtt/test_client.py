@@ -233,8 +233,8 @@ def test_refused_and_impossible_subscriptions_are_logged(it):
 def test_a_callback_that_raises_costs_nothing(it, expected_errors):
     seen = []
 
-    def on_message(topic, payload, retained):
-        seen.append(payload)
+    def on_message(message):
+        seen.append(message.payload)
         raise ZeroDivisionError
 
     it.client._on_message = on_message

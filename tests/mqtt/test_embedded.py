@@ -45,8 +45,8 @@ async def online(port: int, **settings) -> tuple[MqttClient, list[tuple[str, byt
     """A connected client, what it receives, and what fires at the first of that."""
     up, first, messages = Deferred(), Deferred(), []
 
-    def received(*message) -> None:
-        messages.append(message)
+    def received(message) -> None:
+        messages.append(tuple(message[:3]))
         if not first.called:
             first.callback(None)
 

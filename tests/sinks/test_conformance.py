@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 
 from bssci.model import EUI
@@ -95,10 +94,9 @@ class MqttBench(SinkBench):
             watch_stations=lambda watcher: lambda: None,
             health=dict,
             configuration=SimpleNamespace(watch=lambda names, watcher: lambda: None),
-            journal=SimpleNamespace(
-                events=SimpleNamespace(last_seq=0),
-                history=SimpleNamespace(look_back=lambda **_: succeed(([], 0))),
-            ),
+            journal=SimpleNamespace(),
+            now=lambda: 1.0,
+            unanswered_requests=list,
         )
         return mqtt_module.MqttSink(self.clock, values, center)
 

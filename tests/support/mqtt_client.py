@@ -24,7 +24,7 @@ class Fixture:
             settings,
             on_online=lambda: self.events.append("online"),
             on_offline=self.events.append,
-            on_message=lambda *message: self.events.append(message),
+            on_message=lambda message: self.events.append(tuple(message[:3])),
             on_skipped=lambda *message: self.skipped.append(message),
             connect=self.broker.connect,
         )

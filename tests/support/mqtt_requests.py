@@ -7,11 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from bssci.center.access import Access
 from bssci.model import CommandResponse
 from bssci.model.commands import Asker
+from bssci.mqtt.values import Received
+from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.requests import Requests
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
 from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
@@ -39,18 +41,39 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        self.requests = Requests(
-            Access(self.house.center, Asker("mqtt", "mqtt")), "mioty", self.settings.append
-        )
-        self.requests.start()
+        access = Access(self.house.center, Asker("mqtt", "mqtt"))
+        self.intake = Intake(self.house.clock, self.house.journal, self.house.now)
+        self.requests = Requests(access, "mioty", self.intake, self._publish)
+        self.intake.resume(access.unanswered_requests(), lambda topic: self.requests.carry_out)
         self.house.settle()
 
-    def ask(self, topic: str, request: object, *, retained: bool = False, settle: bool = True) -> None:
+    def _publish(self, answer: dict[str, Any]) -> Deferred[None]:
+        self.settings.append(answer)
+        return succeed(None)
+
+    def ask(
+        self,
+        topic: str,
+        request: object,
+        *,
+        retained: bool = False,
+        settle: bool = True,
+        packet_id: int = 0,
+        repeated: bool = False,
+    ) -> list[object]:
+        """What the Deferred fires with that has the broker forget the request; [None] also without one."""
         text = request if isinstance(request, (str, bytes)) else json.dumps(request)
         payload = text.encode() if isinstance(text, str) else text
-        self.requests.received(topic, payload, retained)
+        confirmed: list[object] = []
+        taken = self.requests.received(Received(topic, payload, retained, packet_id, repeated))
+        (taken or succeed(None)).addBoth(confirmed.append)
         if settle:
             self.house.settle()
+        return confirmed
+
+    def unanswered(self) -> list[str]:
+        """Topics of the requests that the next start would take up."""
+        return [each.topic for each in self.house.journal.kept().requests]
 
     def obey(self, code: int | None = None) -> None:
         """The station answers what it was told about sensors; with an error, if there is a code."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bssci.decoders.wireless_mbus import link_address
 from bssci.model import (
     EUI,
     AnyEvent,
@@ -22,10 +23,11 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
-from bssci.model.event_json import uplink_json
+from bssci.model.event_json import uplink_json, variable_mac_json
 from bssci.mqtt.values import Message
-from bssci.sinks.mqtt import sensor_payloads
-from bssci.sinks.mqtt.variable_mac import variable_mac_uplink
+
+Payload = tuple[str, dict[str, Any]]
+"""Topic below BASE_TOPIC, and what becomes the JSON object."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,12 +41,12 @@ def message(base_topic: str, event: AnyEvent) -> Message | None:
     return Message(f"{base_topic}/{topic}", _encode(payload))
 
 
-def uplink(event: Uplink) -> tuple[str, dict[str, Any]]:
+def uplink(event: Uplink) -> Payload:
     """``ep/{EUI}/ul``"""
     return f"ep/{event.end_point_eui}/ul", uplink_json(event)
 
 
-def station_status(event: StationStatus) -> tuple[str, dict[str, Any]]:
+def station_status(event: StationStatus) -> Payload:
     """``bs/{EUI}``: as reported, without what the station did not send"""
     reported = {
         "code": event.code,
@@ -98,15 +100,127 @@ def variable_mac_answer(base_topic: str, eui: EUI, answer: dict[str, Any]) -> Me
     return Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer))
 
 
-_BUILDERS: dict[type, Callable[[Any], tuple[str, dict[str, Any]]]] = {
+def sensor_status(event: SensorStatus) -> Payload:
+    """``ep/{EUI}/status``: attached, detached, attach_failed, detach_failed"""
+    payload: dict[str, Any] = {
+        "action": event.action,
+        "sensor_eui": event.end_point_eui,
+        "base_station_eui": event.base_station_eui,
+        "timestamp": event.at,
+    }
+    if event.action in ("attached", "detached"):
+        payload["over_the_air"] = event.over_the_air
+    else:
+        payload["code"] = event.code
+        payload["message"] = event.message
+    return f"ep/{event.end_point_eui}/status", payload
+
+
+def auto_detached(event: SensorAutoDetached) -> Payload:
+    """``ep/{EUI}/status``: auto_detached"""
+    return f"ep/{event.end_point_eui}/status", {
+        "action": "auto_detached",
+        "sensor_eui": event.end_point_eui,
+        "reason": "inactivity",
+        "inactive_hours": event.inactive_hours,
+        "threshold_hours": event.threshold_hours,
+        "timestamp": event.at,
+    }
+
+
+def warning(event: SensorWarning) -> Payload:
+    """``ep/{EUI}/warning``"""
+    return f"ep/{event.end_point_eui}/warning", {
+        "action": "inactivity_warning",
+        "sensor_eui": event.end_point_eui,
+        "inactive_hours": event.inactive_hours,
+        "hours_until_detach": event.hours_until_detach,
+        "warning_threshold_hours": event.warning_threshold_hours,
+        "detach_threshold_hours": event.detach_threshold_hours,
+        "timestamp": event.at,
+    }
+
+
+def problem(event: SensorProblem) -> Payload:
+    """``ep/{EUI}/error``"""
+    payload: dict[str, Any] = {"action": event.action, "message": event.message, "timestamp": event.at}
+    if event.base_station_eui is not None:
+        payload["base_station_eui"] = event.base_station_eui
+    return f"ep/{event.end_point_eui}/error", payload
+
+
+def response(event: CommandResponse) -> Payload:
+    """``ep/{EUI}/response``: the result's fields stand beside the answer's"""
+    payload: dict[str, Any] = event.result | {
+        "command": event.command,
+        "status": event.status,
+        "sensor_eui": event.end_point_eui,
+        "timestamp": event.at,
+    }
+    if event.ref is not None:
+        payload["ref"] = event.ref
+    if event.error is not None:
+        payload["error"] = {"code": event.error.code, "message": event.error.message}
+        if event.error.field is not None:
+            payload["error"]["field"] = event.error.field
+    return f"ep/{event.end_point_eui}/response", payload
+
+
+def downlink_status(event: DownlinkStatus) -> Payload:
+    """``ep/{EUI}/dl/status``"""
+    payload: dict[str, Any] = {
+        "queId": event.queue_id,
+        "status": event.status,
+        "bs_eui": event.base_station_eui,
+        "timestamp": event.at,
+    }
+    known = {
+        "ref": event.ref,
+        "txTime": event.tx_time,
+        "cnt": event.packet_counter,
+        "message": event.message,
+    }
+    payload |= {name: value for name, value in known.items() if value is not None}
+    return f"ep/{event.end_point_eui}/dl/status", payload
+
+
+def downlink_reception(event: DownlinkReception) -> Payload:
+    """``ep/{EUI}/dl/reception``: how well the sensor received a downlink"""
+    payload: dict[str, Any] = {
+        "bs_eui": event.base_station_eui,
+        "cnt": event.packet_counter,
+        "snr": event.snr,
+        "rssi": event.rssi,
+        "timestamp": event.at,
+    }
+    if event.queue_id is not None:
+        payload["queId"] = event.queue_id
+    return f"ep/{event.end_point_eui}/dl/reception", payload
+
+
+def variable_mac_uplink(event: VariableMacUplink) -> Payload:
+    """``bs/{EUI}/vm/ul``: as reported; ``wmbus`` names the sender of a wireless M-Bus frame."""
+    payload = variable_mac_json(event) | {"timestamp": event.at}
+    sender = link_address(event.payload)
+    if sender is not None:
+        payload["wmbus"] = {
+            "manufacturer": sender.manufacturer,
+            "id": sender.identification,
+            "version": sender.version,
+            "deviceType": sender.device_type,
+        }
+    return f"bs/{event.base_station_eui}/vm/ul", payload
+
+
+_BUILDERS: dict[type, Callable[[Any], Payload]] = {
     Uplink: uplink,
     StationStatus: station_status,
     VariableMacUplink: variable_mac_uplink,
-    SensorStatus: sensor_payloads.sensor_status,
-    SensorAutoDetached: sensor_payloads.auto_detached,
-    SensorWarning: sensor_payloads.warning,
-    SensorProblem: sensor_payloads.problem,
-    CommandResponse: sensor_payloads.response,
-    DownlinkStatus: sensor_payloads.downlink_status,
-    DownlinkReception: sensor_payloads.downlink_reception,
+    SensorStatus: sensor_status,
+    SensorAutoDetached: auto_detached,
+    SensorWarning: warning,
+    SensorProblem: problem,
+    CommandResponse: response,
+    DownlinkStatus: downlink_status,
+    DownlinkReception: downlink_reception,
 }

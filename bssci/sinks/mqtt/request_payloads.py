@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from bssci.center.downlinks.request_json import reference
-from bssci.model import EUI, Sensor, SensorError, parse_sensor
+from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_to_json
 from bssci.model.commands import CommandError
 
 MAX_SIZE = 64 * 1024
@@ -17,6 +18,8 @@ LABEL = 40
 """characters of a command that an answer repeats"""
 
 _decode = msgspec.json.Decoder().decode
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+"""byte order marks, as some editors and shells put them before a text"""
 
 
 class Asked(NamedTuple):
@@ -56,6 +59,7 @@ def read_command(payload: bytes) -> Asked:
 
     :raises CommandError: ``malformed`` or ``invalid``.
     """
+    payload = without_mark(payload)
     text = payload.decode("utf-8", "replace").strip()
     if not text.startswith(("{", '"')):
         return Asked(_label(text))
@@ -76,14 +80,17 @@ def read_object(command: str, payload: bytes) -> Asked:
     return Asked(command, reference(request), request)
 
 
-def read_sensor(eui: EUI, request: Mapping[str, Any]) -> Sensor:
-    """The sensor that a configuration describes; ``bidi`` is false where it is not said.
+def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = None) -> Sensor:
+    """The sensor that a configuration describes.
 
+    :param known: as it is configured: what the request does not name stays. A new one is not
+        ``bidi`` unless the request says so.
     :raises CommandError: naming the field that is wrong.
     """
     entry = {name: value for name, value in request.items() if name != "ref"}
+    before = {"bidi": False} if known is None else sensor_to_json(known)
     try:
-        sensor = parse_sensor({"bidi": False, "eui": eui} | entry)
+        sensor = parse_sensor(before | {"eui": eui} | entry)
     except SensorError as error:
         raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
     if sensor.eui != eui:
@@ -95,10 +102,21 @@ def _label(command: object) -> str:
     return str(command).strip().lower()[:LABEL]
 
 
+def without_mark(payload: bytes) -> bytes:
+    """A text as UTF-8 without a byte order mark. What cannot be read as its mark says stays as it is."""
+    for mark, encoding in _MARKS.items():
+        if payload.startswith(mark):
+            try:
+                return payload.removeprefix(mark).decode(encoding).encode()
+            except UnicodeDecodeError:
+                return payload
+    return payload
+
+
 def _json(payload: bytes) -> Any:
     # Stricter than the standard library's: takes no NaN and no half of a surrogate pair.
     try:
-        return _decode(payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
+        return _decode(without_mark(payload))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise CommandError("malformed", f"the payload must be JSON: {reason}", "payload") from error

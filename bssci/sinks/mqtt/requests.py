@@ -6,25 +6,29 @@
     config/get, config/set       settings that may change            -> change_settings
 
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
-``failed``. The answers are events: they are
-stored, so a broker that is away gets them later. Requests for one sensor are done in the order
-in which they come. What they change is in the audit log, made by the sink.
+``failed``. The answers are events: they are stored, so a broker that is away gets them later, and the
+last one in the commit that ends the request. Requests for one sensor are done in the order in which
+they come. What they change is in the audit log, under the sink's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
 
-from twisted.internet.defer import ensureDeferred
+import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from bssci.center.access import Access
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.center.turns import Turns
-from bssci.model import EUI, AnyEvent, CommandFailure, CommandResponse, Downlink, parse_eui
+from bssci.journal import StorageError
+from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
+from bssci.mqtt.values import Received
+from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, Request
+from bssci.sinks.mqtt.payloads import response
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     MAX_SIZE,
@@ -35,125 +39,184 @@ from bssci.sinks.mqtt.request_payloads import (
     read_reference,
     read_sensor,
     size_error,
+    without_mark,
 )
 
-MAX_RUNNING = 10_000
-"""requests under way; one more is refused"""
 MAX_RETAINED = 10_000
 """topics of retained requests that are remembered; what is retained elsewhere is passed over"""
 REPEATED = 300.0
 """s within which a downlink with the same ``ref`` and content is the same"""
-INTERRUPTED = 1000
-"""answers of the last run that are looked at for requests without an end"""
 COMMANDS = ("attach", "detach", "status", "reception")
 _NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cmd"}
+_encode = msgspec.json.Encoder().encode
+
+
+class Place(NamedTuple):
+    """Where a request belongs."""
+
+    eui: EUI | None
+    """the sensor; None: the settings"""
+    kind: str
+    """config, cmd or dl; of the settings get or set"""
+
+    @property
+    def topic(self) -> str:
+        """The topic without BASE_TOPIC, in one spelling."""
+        return f"config/{self.kind}" if self.eui is None else f"ep/{self.eui}/{self.kind}"
 
 
 class Requests:
     """Carries requests to the service center and answers to the journal.
 
-    :param answer_settings: publishes the answer to ``config/get`` and ``config/set``.
+    :param answer_settings: publishes the answer to ``config/get`` and ``config/set``; fires when the
+        broker has it.
     """
 
     log = Logger()
 
     def __init__(
-        self, center: Access, base_topic: str, answer_settings: Callable[[dict[str, Any]], None]
+        self,
+        center: Access,
+        base_topic: str,
+        intake: Intake,
+        answer_settings: Callable[[dict[str, Any]], Deferred[None]],
     ) -> None:
         self._center = center
         self._base_topic = base_topic
+        self._intake = intake
         self._answer_settings = answer_settings
         self._turns = Turns()
-        self._running = 0
         self._retained: set[str] = set()
-        self._first_seq: int = center.journal.events.last_seq + 1
-
-    def start(self) -> None:
-        """Answer the requests whose end an earlier run did not live to see."""
-        ensureDeferred(self._answer_interrupted()).addErrback(self._failed)
 
     def topics(self) -> list[str]:
-        """What to subscribe to; with and without a last ``/``, and the older upper-case ``EP``."""
+        """What to subscribe to below BASE_TOPIC, with and without a last ``/``."""
         base = self._base_topic
         kinds = [f"{base}/ep/+/{kind}" for kind in _NAMES]
-        kinds += [f"{base}/EP/+/cmd", "EP/+/cmd", f"{base}/config/get", f"{base}/config/set"]
-        return kinds + [f"{topic}/" for topic in kinds]
+        kinds += [f"{base}/EP/+/cmd", f"{base}/config/get", f"{base}/config/set"]
+        return [f"{topic}{end}" for topic in kinds for end in ("", "/")]
 
-    def received(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Take one request. Never raises for what it holds."""
-        self._receive(topic, payload, len(payload), retained)
+    def older_topics(self) -> list[str]:
+        """What to subscribe to elsewhere: the topic of older installations."""
+        return ["EP/+/cmd", "EP/+/cmd/"]
+
+    def received(self, message: Received) -> Deferred[None] | None:
+        """Take one request. Never raises for what it holds.
+
+        :return: fires when the broker may forget it; None: at once.
+        """
+        place = self._place(message.topic)
+        if place is None:
+            return None
+        refusal = self._refusal(message.topic, len(message.payload), message.retained)
+        if refusal is not None:
+            self._refuse(place, message.payload, refusal)
+            return None
+        told = self._tell_received(place, message.payload)
+        return self._intake.take(place.topic, message, told, self.carry_out)
 
     def too_large(self, topic: str, size: int, retained: bool) -> None:
         """Refuse a request that was not taken in; of ``size`` bytes."""
-        self._receive(topic, b"", size, retained)
+        place = self._place(topic)
+        refusal = self._refusal(topic, size, retained)
+        if place is not None and refusal is not None:
+            self._refuse(place, b"", refusal)
 
-    def _receive(self, topic: str, payload: bytes, size: int, retained: bool) -> None:
-        if retained and not self._is_new(topic):
-            return
+    def _place(self, topic: str) -> Place | None:
         *_, before, last = ["", *topic.removesuffix("/").split("/")]
         if before == "config":
-            ensureDeferred(self._settings(last, payload, size, retained)).addErrback(self._failed)
-            return
+            return Place(None, last)
         try:
-            eui = parse_eui(before)
+            return Place(parse_eui(before), "config" if last == "register" else last)
         except ValueError as error:
             self.log.warn("request for no sensor {topic} {error}", topic=topic[:200], error=str(error)[:200])
-            return
-        ensureDeferred(self._sensor(eui, last, payload, size, retained)).addErrback(self._failed)
+            return None
 
-    def _is_new(self, topic: str) -> bool:
-        """A retained request comes with every subscription: it is answered once."""
-        if topic in self._retained or len(self._retained) >= MAX_RETAINED:
-            return False
-        self._retained.add(topic)
-        return True
-
-    def _check_acceptable(self, size: int, retained: bool) -> None:
+    def _refusal(self, topic: str, size: int, retained: bool) -> CommandError | None:
+        """Why a request is not even stored."""
         if retained:
-            raise CommandError("retained", "is not carried out: publish requests without retain", "retain")
+            return CommandError("retained", "is not carried out: publish requests without retain", "retain")
         if size > MAX_SIZE:
-            raise size_error(size)
-        if self._running >= MAX_RUNNING:
-            raise CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
+            return size_error(size)
+        if self._intake.busy:
+            return CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
+        return None
+
+    def _is_repeated(self, topic: str) -> bool:
+        """Whether a retained request is not to be answered: it comes with every subscription."""
+        if topic in self._retained or len(self._retained) >= MAX_RETAINED:
+            return True
+        self._retained.add(topic)
+        return False
+
+    def _refuse(self, place: Place, payload: bytes, error: CommandError) -> None:
+        if error.code == "retained" and self._is_repeated(place.topic):
+            return
+        ref = read_reference(payload) if len(payload) <= MAX_SIZE else None
+        if place.eui is None:
+            answer = self._settings_answer(place.kind) | ({} if ref is None else {"ref": ref})
+            self._answer_settings(answer | self._failed(f"config/{place.kind}", error))
+            return
+        asked = Asked(_NAMES.get(place.kind, place.kind), ref)
+        self._center.report(self._answer(place.eui, asked, "received"))
+        self._center.report(self._answer(place.eui, asked, "failed", error))
+
+    # carrying out
+
+    async def carry_out(self, request: Request) -> None:
+        """Do what a request that is on disk asks for, and answer it."""
+        place = self._place(request.topic)
+        if place is None:
+            await self._intake.answer(request, "failed", b"")
+        elif place.eui is None:
+            await self._settings(place.kind, request)
+        else:
+            await self._sensor(place.eui, place.kind, request)
 
     # a sensor's requests
 
-    async def _sensor(self, eui: EUI, kind: str, payload: bytes, size: int, retained: bool) -> None:
-        asked = Asked(_NAMES[kind])
+    def _tell_received(self, place: Place, payload: bytes) -> Callable[[], None]:
+        eui = place.eui
+        if eui is None:
+            return lambda: None
         try:
-            if retained and size <= MAX_SIZE:
-                asked = asked._replace(ref=read_reference(payload))
-            self._check_acceptable(size, retained)
-            asked = read_command(payload) if kind == "cmd" else read_object(_NAMES[kind], payload)
-        except CommandError as error:
-            self._answer(eui, asked, "received")
-            self._answer(eui, asked, "failed", error)
-            return
-        self._answer(eui, asked, "received")
-        self._running += 1
+            asked = self._read(place.kind, payload)
+        except CommandError:
+            asked = Asked(_NAMES.get(place.kind, place.kind))
+        return lambda: self._center.report(self._answer(eui, asked, "received"))
+
+    def _read(self, kind: str, payload: bytes) -> Asked:
+        return read_command(payload) if kind == "cmd" else read_object(_NAMES.get(kind, kind), payload)
+
+    async def _sensor(self, eui: EUI, kind: str, request: Request) -> None:
+        asked = Asked(_NAMES.get(kind, kind))
+        result: dict[str, Any] = {}
+        failed: CommandError | None = None
         try:
-            result = await self._turns.run([eui], lambda: self._carry_out(eui, kind, asked))
+            asked = self._read(kind, request.payload)
+            result = await self._turns.run([eui], lambda: self._do(eui, kind, asked, request))
         except CommandError as error:
-            self._answer(eui, asked, "failed", error)
+            failed = error
+        except StorageError as error:
+            failed = CommandError("unavailable", str(error))
         except Exception:
             self.log.failure("request failed {ep_eui} {command}", ep_eui=eui, command=asked.command)
-            self._answer(eui, asked, "failed", CommandError("internal", "internal error, see the log"))
-        else:
-            self._answer(eui, asked, "done", result=result)
-        finally:
-            self._running -= 1
+            failed = CommandError("internal", "internal error, see the log")
+        status: Literal["done", "failed"] = "done" if failed is None else "failed"
+        answer = self._answer(eui, asked, status, failed, result)
+        await self._intake.answer(request, status, _encode(response(answer)[1]), answer)
 
-    async def _carry_out(self, eui: EUI, kind: str, asked: Asked) -> dict[str, Any]:
+    async def _do(self, eui: EUI, kind: str, asked: Asked, request: Request) -> dict[str, Any]:
         if kind == "cmd":
             return await self._command(eui, asked.command)
         if kind != "dl":
             return await self._configure(eui, asked)
         if "revoke" in asked.body:
-            return await self._revoke(eui, asked.body)
-        return await self._queue(eui, asked)
+            return await self._revoke(eui, asked.body, request)
+        return await self._queue(eui, asked, request)
 
     async def _configure(self, eui: EUI, asked: Asked) -> dict[str, Any]:
-        return _result(eui, await self._center.configure(read_sensor(eui, asked.body)))
+        sensor = read_sensor(eui, asked.body, self._center.sensor(eui))
+        return _result(eui, await self._center.configure(sensor))
 
     async def _command(self, eui: EUI, command: str) -> dict[str, Any]:
         center = self._center
@@ -168,8 +231,10 @@ class Requests:
             "unknown_command", f"{command!r} is no command; there are {', '.join(COMMANDS)}", "command"
         )
 
-    async def _queue(self, eui: EUI, asked: Asked) -> dict[str, Any]:
+    async def _queue(self, eui: EUI, asked: Asked, request: Request) -> dict[str, Any]:
         wanted = downlink_request(eui, asked.body)
+        if request.resumed and (queued := await self._queued_before(eui, wanted, request)) is not None:
+            return _downlink(queued)
         if asked.ref is not None:
             # A broker may deliver a request twice, and a careful client sends it again.
             for earlier in await self._center.downlinks_of(eui):
@@ -177,13 +242,30 @@ class Requests:
                     return _downlink(earlier) | {"repeated": True}
         return _downlink(await self._center.queue_downlink(wanted))
 
-    async def _revoke(self, eui: EUI, request: Mapping[str, Any]) -> dict[str, Any]:
-        queue_id = request["revoke"]
+    async def _queued_before(self, eui: EUI, wanted: DownlinkRequest, request: Request) -> Downlink | None:
+        """The downlink that an earlier run queued for a request, which it did not live to answer."""
+        answered = await self._center.journal.requests.newest(SOURCE, request.topic, LOOKED_BACK)
+        others = {_queue_id(each.answer) for each in answered if each.answer}
+        for earlier in await self._center.downlinks_of(eui):
+            if (
+                earlier.request == wanted
+                and earlier.created_at >= request.received_at
+                and earlier.queue_id not in others
+            ):
+                return earlier
+        return None
+
+    async def _revoke(self, eui: EUI, asked: Mapping[str, Any], request: Request) -> dict[str, Any]:
+        queue_id = asked["revoke"]
         if type(queue_id) is not int or queue_id < 0:
             raise CommandError("invalid", "revoke must be a queId, a whole number", "revoke")
-        for field in request.keys() - {"revoke", "ref"}:
+        for field in asked.keys() - {"revoke", "ref"}:
             name = field[:LABEL]
             raise CommandError("invalid", f"{name} must not be there: revoke goes with ref only", name)
+        if request.resumed:
+            for earlier in await self._center.downlinks_of(eui):
+                if earlier.queue_id == queue_id and earlier.state == "revoked":
+                    return _downlink(earlier)
         try:
             downlink = await self._center.revoke_downlink(eui, queue_id)
         except CommandError as error:
@@ -201,7 +283,7 @@ class Requests:
         status: Literal["received", "done", "failed"],
         error: CommandError | None = None,
         result: dict[str, Any] | None = None,
-    ) -> None:
+    ) -> CommandResponse:
         if error is not None:
             self.log.info(
                 "request refused {ep_eui} {command} {code} {error}",
@@ -210,39 +292,23 @@ class Requests:
                 code=error.code,
                 error=error.message,
             )
-        self._center.report(
-            CommandResponse(
-                at=self._center.now(),
-                end_point_eui=eui,
-                command=asked.command,
-                status=status,
-                ref=asked.ref,
-                error=CommandFailure(error.code, error.message, error.field) if error else None,
-                result=(error.result if error else result) or {},
-            )
+        return CommandResponse(
+            at=self._center.now(),
+            end_point_eui=eui,
+            command=asked.command,
+            status=status,
+            ref=asked.ref,
+            error=CommandFailure(error.code, error.message, error.field) if error else None,
+            result=(error.result if error else result) or {},
         )
-
-    async def _answer_interrupted(self) -> None:
-        found, _ = await self._center.journal.history.look_back(
-            before=self._first_seq, limit=INTERRUPTED, kinds=("command-response",)
-        )
-        error = CommandError("interrupted", "the service restarted meanwhile: ask for the status")
-        for answer in _without_end(event for _, event in reversed(found)):
-            self._answer(answer.end_point_eui, Asked(answer.command, answer.ref), "failed", error)
-
-    def _failed(self, failure: Failure) -> None:
-        self.log.failure("request", failure)
 
     # settings
 
-    async def _settings(self, kind: str, payload: bytes, size: int, retained: bool) -> None:
+    async def _settings(self, kind: str, request: Request) -> None:
         command = f"config/{kind}"
-        answer: dict[str, Any] = {"command": command, "timestamp": self._center.now()}
-        self._running += 1
+        answer = self._settings_answer(kind)
         try:
-            if retained and size <= MAX_SIZE and (ref := read_reference(payload)) is not None:
-                answer["ref"] = ref
-            self._check_acceptable(size, retained)
+            payload = without_mark(request.payload)
             asked = read_object(command, payload) if payload.strip() else Asked(command)
             if asked.ref is not None:
                 answer["ref"] = asked.ref
@@ -251,29 +317,35 @@ class Requests:
                 answer["changed"] = sorted(await self._center.change_settings(changes))
             answer |= {"settings": self._center.changeable_settings(), "status": "done"}
         except CommandError as error:
-            self.log.info(
-                "request refused {command} {code} {error}",
-                command=command,
-                code=error.code,
-                error=error.message,
-            )
-            answer |= {"status": "failed", "error": failure_of(error)}
-        finally:
-            self._running -= 1
-        self._answer_settings(answer)
+            answer |= self._failed(command, error)
+        except Exception:
+            self.log.failure("request failed {command}", command=command)
+            answer |= self._failed(command, CommandError("internal", "internal error, see the log"))
+        await self._answer_settings(answer)
+        state: Literal["done", "failed"] = "done" if answer["status"] == "done" else "failed"
+        await self._intake.answer(request, state, _encode(answer))
+
+    def _settings_answer(self, kind: str) -> dict[str, Any]:
+        return {"command": f"config/{kind}", "timestamp": self._center.now()}
+
+    def _failed(self, command: str, error: CommandError) -> dict[str, Any]:
+        self.log.info(
+            "request refused {command} {code} {error}",
+            command=command,
+            code=error.code,
+            error=error.message,
+        )
+        return {"status": "failed", "error": failure_of(error)}
 
 
-def _without_end(answers: Iterable[AnyEvent]) -> list[CommandResponse]:
-    """Those that tell of a request's arrival and are not followed by its end; oldest first."""
-    open_requests: dict[tuple[EUI, str, str | int | None], list[CommandResponse]] = {}
-    for answer in answers:
-        if isinstance(answer, CommandResponse):
-            waiting = open_requests.setdefault((answer.end_point_eui, answer.command, answer.ref), [])
-            if answer.status == "received":
-                waiting.append(answer)
-            elif waiting:
-                waiting.pop(0)
-    return [answer for waiting in open_requests.values() for answer in waiting]
+def _queue_id(answer: bytes) -> int | None:
+    """The downlink that an answer names."""
+    try:
+        told = msgspec.json.decode(answer, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    queue_id = told.get("queId")
+    return queue_id if type(queue_id) is int else None
 
 
 def _downlink(downlink: Downlink) -> dict[str, Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -16,12 +18,13 @@ from bssci.model import EUI, AnyEvent, StationState
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.trial import EMBEDDED
-from bssci.mqtt.values import MqttOffline
+from bssci.mqtt.values import MqttOffline, Received
 from bssci.settings.table import Settings
-from bssci.sinks.interfaces import ISink
+from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt import payloads
+from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.requests import Requests
-from bssci.sinks.mqtt.settings import LIVE, NAMES
+from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
@@ -57,9 +60,13 @@ class MqttSink:
             on_message=self._received,
             on_skipped=self._skipped,
         )
-        self._requests = Requests(center, self._base_topic, self._answer_settings)
-        self._station_requests = StationRequests(center, self._base_topic, self._answer_about_station)
+        self._intake = Intake(reactor, center.journal, center.now)
+        self._requests = Requests(center, self._base_topic, self._intake, self._answer_settings)
+        self._station_requests = StationRequests(
+            center, self._base_topic, self._intake, self._answer_about_station
+        )
         self._client.subscribe(self._requests.topics() + self._station_requests.topics())
+        self._client.subscribe(self._requests.older_topics())
         self._port: int = values["MQTT_PORT"]
         self._broker: EmbeddedBroker | None = None
         self._broker_trouble = ""
@@ -68,6 +75,7 @@ class MqttSink:
         self._reactor = reactor
         self._broker_retry: IDelayedCall | None = None
         self._waiting: list[Deferred[None]] = []
+        self._stopping = False
         self._unwatch: Callable[[], None] | None = None
         self._unwatch_settings: Callable[[], None] | None = None
         self._ticker = Ticker(reactor, HEALTH_INTERVAL, self._publish_health)
@@ -76,7 +84,7 @@ class MqttSink:
         self._unwatch = self._center.watch_stations(self._station_changed)
         self._unwatch_settings = self._center.configuration.watch(LIVE, self._reconfigure)
         self._ticker.start()
-        self._requests.start()
+        self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
         if self._broker is None:
             self._client.start()
         else:
@@ -99,10 +107,7 @@ class MqttSink:
         return ensureDeferred(self._deliver(batch))
 
     async def _deliver(self, batch: Sequence[AnyEvent]) -> None:
-        if not self._client.online:
-            waiting: Deferred[None] = Deferred()
-            self._waiting.append(waiting)
-            await waiting
+        await self._connected()
         messages: list[Message] = []
         refused: list[tuple[AnyEvent, str]] = []
         for event in batch:
@@ -120,6 +125,8 @@ class MqttSink:
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
+        self._stopping = True
+        self._intake.stop()
         self._ticker.stop()
         for unwatch in (self._unwatch, self._unwatch_settings):
             if unwatch is not None:
@@ -189,18 +196,30 @@ class MqttSink:
         self._publish(
             [
                 self._service_status("online"),
-                *(payloads.station_state(self._base_topic, state) for state in self._center.station_states()),
+                *(
+                    payloads.station_state(self._base_topic, state)
+                    for state in self._center.station_states()
+                    # Of one that is on its way in for the first time there is nothing to tell yet.
+                    if state.at
+                ),
             ]
         )
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(None)
 
-    def _received(self, topic: str, payload: bytes, retained: bool) -> None:
-        if self._station_requests.is_for_us(topic):
-            self._station_requests.received(topic, payload, retained)
-        else:
-            self._requests.received(topic, payload, retained)
+    def _who_carries_out(self, topic: str) -> CarryOut | None:
+        desks = {
+            "ep": self._requests.carry_out,
+            "config": self._requests.carry_out,
+            "bs": self._station_requests.carry_out,
+        }
+        return desks.get(topic.partition("/")[0])
+
+    def _received(self, message: Received) -> Deferred[None] | None:
+        if self._station_requests.is_for_us(message.topic):
+            return self._station_requests.received(message)
+        return self._requests.received(message)
 
     def _skipped(self, topic: str, size: int, retained: bool) -> None:
         if self._station_requests.is_for_us(topic):
@@ -208,11 +227,35 @@ class MqttSink:
         else:
             self._requests.too_large(topic, size, retained)
 
-    def _answer_about_station(self, eui: EUI, answer: dict[str, Any]) -> None:
-        self._publish([payloads.variable_mac_answer(self._base_topic, eui, answer)])
+    def _answer_about_station(self, eui: EUI, answer: dict[str, Any]) -> Deferred[None]:
+        message = payloads.variable_mac_answer(self._base_topic, eui, answer)
+        return ensureDeferred(self._publish_surely(message))
 
-    def _answer_settings(self, answer: dict[str, Any]) -> None:
-        self._publish([payloads.settings_answer(self._base_topic, answer)])
+    def _answer_settings(self, answer: dict[str, Any]) -> Deferred[None]:
+        message = payloads.settings_answer(self._base_topic, answer)
+        return ensureDeferred(self._publish_surely(message))
+
+    async def _publish_surely(self, message: Message) -> None:
+        """Publish as soon as the broker takes it; give up when the sink stops."""
+        while True:
+            try:
+                await self._connected()
+                await self._client.publish([message])
+            except MqttOffline:
+                if self._stopping:
+                    return
+            else:
+                return
+
+    def _connected(self) -> Deferred[None]:
+        """Fires as soon as there is a connection; fails when the sink stops."""
+        if self._client.online:
+            return succeed(None)
+        if self._stopping:
+            return fail(MqttOffline("the sink stops"))
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
 
     def _offline(self, reason: str) -> None:
         self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
@@ -221,7 +264,13 @@ class MqttSink:
         self._publish([payloads.station_state(self._base_topic, state)])
 
     def _publish_health(self) -> None:
-        self._publish([payloads.health_check(self._base_topic, self._center.health())])
+        self._publish(
+            [
+                payloads.health_check(
+                    self._base_topic, self._center.health() | {"requests": self._intake.figures()}
+                )
+            ]
+        )
 
     def _publish(self, messages: Sequence[Message]) -> None:
         if self._client.online:
@@ -238,3 +287,31 @@ class MqttSink:
 
     def _service_status(self, state: str) -> Message:
         return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)
+
+
+@implementer(IPlugin, ISinkFactory)
+class MqttSinkFactory:
+    """Builds the one MQTT sink of a service."""
+
+    name = "mqtt"
+    description = "publishes uplinks and events on MQTT"
+    settings = GROUP
+
+    def build(self, settings: Mapping[str, Any], center: Any) -> MqttSink:
+        from twisted.internet import reactor
+
+        if settings["MQTT_BROKER"] == EMBEDDED:
+            _check_free(settings["MQTT_PORT"])
+        return MqttSink(reactor, settings, center)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ValueError(
+                f"MQTT_PORT={port}: the embedded broker cannot listen on 127.0.0.1 ({error.strerror});"
+                " set MQTT_PORT to a free port, or MQTT_BROKER to the broker that is there"
+            ) from error

@@ -8,14 +8,17 @@ answered on ``bs/{EUI}/vm/response`` when the station has answered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
-from twisted.internet.defer import ensureDeferred
+import msgspec
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import CommandError
+from bssci.mqtt.values import Received
+from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, Request
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
     failure_of,
@@ -24,20 +27,27 @@ from bssci.sinks.mqtt.request_payloads import (
     size_error,
 )
 
+_encode = msgspec.json.Encoder().encode
+
 
 class StationRequests:
     """Carries them to the service center.
 
-    :param publish: publishes an answer about a station.
+    :param publish: publishes an answer about a station; fires when the broker has it.
     """
 
     log = Logger()
 
     def __init__(
-        self, center: ICenter, base_topic: str, publish: Callable[[EUI, dict[str, Any]], None]
+        self,
+        center: ICenter,
+        base_topic: str,
+        intake: Intake,
+        publish: Callable[[EUI, dict[str, Any]], Deferred[None]],
     ) -> None:
         self._center = center
         self._prefix = f"{base_topic}/bs/"
+        self._intake = intake
         self._publish = publish
 
     def topics(self) -> list[str]:
@@ -46,19 +56,33 @@ class StationRequests:
     def is_for_us(self, topic: str) -> bool:
         return topic.startswith(self._prefix)
 
-    def received(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Take one request. Never raises for what it holds."""
-        eui = self._station(topic)
-        if eui is not None:
-            ensureDeferred(self._carry_out(eui, payload, retained)).addErrback(
-                lambda failure: self.log.failure("request for {bs_eui}", failure, bs_eui=eui)
-            )
+    def received(self, message: Received) -> Deferred[None] | None:
+        """Take one request. Never raises for what it holds.
+
+        :return: fires when the broker may forget it; None: at once.
+        """
+        eui = self._station(message.topic)
+        if eui is None:
+            return None
+        answer: dict[str, Any] = {"bs_eui": eui}
+        if message.retained:
+            ref = read_reference(message.payload)
+            answer |= {} if ref is None else {"ref": ref}
+            error = CommandError("retained", "is not carried out: publish requests without retain", "retain")
+        elif len(message.payload) > MAX_SIZE:
+            error = size_error(len(message.payload))
+        elif self._intake.busy:
+            error = CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
+        else:
+            return self._intake.take(f"bs/{eui}/vm", message, lambda: None, self.carry_out)
+        self._publish(eui, answer | self._failed(error))
+        return None
 
     def too_large(self, topic: str, size: int) -> None:
         """Answer a request that was not taken in; of ``size`` bytes."""
         eui = self._station(topic)
         if eui is not None:
-            self._refuse(eui, {"bs_eui": eui}, size_error(size))
+            self._publish(eui, {"bs_eui": eui} | self._failed(size_error(size)))
 
     def _station(self, topic: str) -> EUI | None:
         try:
@@ -67,29 +91,27 @@ class StationRequests:
             self.log.warn("request for no station {topic} {error}", topic=topic[:200], error=str(error)[:200])
             return None
 
-    async def _carry_out(self, eui: EUI, payload: bytes, retained: bool) -> None:
+    async def carry_out(self, request: Request) -> None:
+        """Do what a request that is on disk asks for, and answer it."""
+        eui = EUI(request.topic.split("/")[1])
         answer: dict[str, Any] = {"bs_eui": eui}
+        state: Literal["done", "failed"] = "failed"
         try:
-            if retained:
-                ref = read_reference(payload)
-                answer |= {} if ref is None else {"ref": ref}
-                raise CommandError(
-                    "retained", "is not carried out: publish requests without retain", "retain"
-                )
-            if len(payload) > MAX_SIZE:
-                raise size_error(len(payload))
-            asked = read_object("vm", payload)
+            asked = read_object("vm", request.payload)
             answer |= {"command": asked.body.get("command")}
             answer |= {} if asked.ref is None else {"ref": asked.ref}
             result = await self._center.variable_mac(
                 eui, asked.body.get("command"), asked.body.get("macType")
             )
-            answer |= result | {"status": "done"}
+            answer |= result | {"status": "done", "timestamp": self._center.now()}
+            state = "done"
         except CommandError as error:
-            self._refuse(eui, answer, error)
-        else:
-            self._publish(eui, answer | {"timestamp": self._center.now()})
+            answer |= self._failed(error)
+        except Exception:
+            self.log.failure("request failed {bs_eui}", bs_eui=eui)
+            answer |= self._failed(CommandError("internal", "internal error, see the log"))
+        await self._publish(eui, answer)
+        await self._intake.answer(request, state, _encode(answer))
 
-    def _refuse(self, eui: EUI, answer: dict[str, Any], error: CommandError) -> None:
-        refusal = {"status": "failed", "error": failure_of(error), "timestamp": self._center.now()}
-        self._publish(eui, answer | refusal)
+    def _failed(self, error: CommandError) -> dict[str, Any]:
+        return {"status": "failed", "error": failure_of(error), "timestamp": self._center.now()}

@@ -36,7 +36,7 @@ class Watched:
             settings,
             on_online=lambda: self.online.put(None),
             on_offline=self.offline.put,
-            on_message=lambda *message: self.messages.put(message),
+            on_message=lambda message: self.messages.put(tuple(message[:3])),
         )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.sinks.mqtt import requests as requests_module
+from bssci.sinks.mqtt.intake import RETRY
 from bssci.wire.messages import (
     AttPrp,
     AttPrpRsp,
@@ -35,7 +35,7 @@ __all__ = ["make_house", "site"]
 def test_every_spelling_of_the_topic_is_heard(site: Site, topic: str) -> None:
     site.ask(topic, "status")
     assert site.statuses() == ["received", "done"]
-    assert any(_matches(filter, topic) for filter in site.requests.topics())
+    assert any(_matches(filter, topic) for filter in site.requests.topics() + site.requests.older_topics())
 
 
 def _matches(topic_filter: str, topic: str) -> bool:
@@ -126,6 +126,9 @@ CMD, DL = "cmd", "dl"
         (ONE, CMD, "", "unknown_command", "command"),
         (ONE, CMD, b"\xff\xfe", "unknown_command", "command"),
         (ONE, CMD, {"command": 5}, "unknown_command", "command"),
+        (ONE, CMD, b"\xff", "unknown_command", "command"),
+        (ONE, CMD, b'{"command": "\xff"}', "malformed", "payload"),
+        (ONE, DL, b'{"data": [1], "ref": "\xe9"}', "malformed", "payload"),
         (ONE, CMD, "{bad", "malformed", "payload"),
         (ONE, CMD, '"half', "malformed", "payload"),
         (ONE, CMD, '{"command": "attach", "ref": "\\ud800"}', "malformed", "payload"),
@@ -312,33 +315,36 @@ def test_a_station_that_does_not_answer_is_waited_for_30_s(site: Site) -> None:
     assert site.answers()[-1].result == {"base_stations": {"CAFE000000000001": {"state": "unanswered"}}}
 
 
-def test_what_a_crash_cut_short_is_answered_after_it(site: Site) -> None:
-    site.ask(f"mioty/ep/{ONE}/cmd", "status")
-    site.ask(f"mioty/ep/{ONE}/cmd", {"command": "detach", "ref": "cut"})
-    site.house.advance(1.0)
-    for _ in range(2):
-        site.house.crash()
-        site.house.advance(1.0)
-        site.start()
-    last = site.answers()[-1]
-    assert (last.command, last.ref, last.error.code) == ("detach", "cut", "interrupted")
-    assert site.statuses() == ["received", "done", "received", "failed"]
-    assert not site.house.center.attachments.is_attached(ONE)
+def test_a_disk_that_is_full_has_a_request_wait(site: Site) -> None:
+    site.house.journal.broken = True
+    confirmed = site.ask(f"mioty/ep/{ONE}/cmd", "detach", packet_id=1)
+    site.house.advance(RETRY)
+    assert confirmed == [] and site.house.center.attachments.is_attached(ONE)
+    site.house.journal.broken = False
+    site.house.advance(RETRY)
+    site.obey()
+    assert confirmed == [None]
+    assert site.statuses() == ["received", "done"]
 
 
-def test_a_disk_that_is_full_is_no_internal_error(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    told: list[Any] = []
-    site.requests._answer = lambda *arguments, **_: told.append(arguments)
+def test_a_disk_that_is_full_at_the_end_has_the_answer_wait(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "status", settle=False)
+    site.house.settle()
     site.ask(f"mioty/ep/{ONE}/cmd", "detach", settle=False)
+    site.house.journal.commit()
     site.house.journal.broken = True
     site.house.settle()
     site.house.journal.broken = False
-    assert told[-1][2] == "failed" and told[-1][3].code == "unavailable"
-    assert site.house.center.attachments.is_attached(ONE)
+    site.house.advance(RETRY)
+    site.obey()
+    site.house.advance(RETRY)
+    answers = site.answers()
+    assert [answer.command for answer in answers if answer.status != "received"] == ["status", "detach"]
+    assert site.unanswered() == []
 
 
 def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests_module, "MAX_RUNNING", 1)
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_RUNNING", 1)
     site.ask(f"mioty/ep/{ONE}/cmd", "attach")
     site.ask(f"mioty/ep/{TWO}/cmd", "attach")
     assert site.answers(TWO)[-1].error.code == "busy"

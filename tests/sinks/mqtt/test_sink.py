@@ -41,10 +41,13 @@ class Center:
         self.states = [state("offline")]
         self.watchers: list[Any] = []
         self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
-        self.journal = SimpleNamespace(
-            events=SimpleNamespace(last_seq=0),
-            history=SimpleNamespace(look_back=lambda **_: succeed(([], 0))),
-        )
+        self.journal = SimpleNamespace()
+
+    def now(self) -> float:
+        return 7.0
+
+    def unanswered_requests(self) -> list[Any]:
+        return []
 
     def station_states(self) -> list[StationState]:
         return self.states

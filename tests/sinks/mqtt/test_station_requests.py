@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.access import Access
 from bssci.model.commands import Asker
+from bssci.mqtt.values import Received
+from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import Error, VmActivate, VmActivateRsp, VmStatus, VmStatusRsp
@@ -30,12 +33,17 @@ class Desk:
         self.requests = StationRequests(
             Access(house.center, Asker("mqtt", "mqtt")),
             "mioty",
-            lambda eui, answer: self.answers.append((eui, answer)),
+            Intake(house.clock, house.journal, house.now),
+            self._publish,
         )
+
+    def _publish(self, eui: str, answer: dict[str, Any]) -> Deferred[None]:
+        self.answers.append((eui, answer))
+        return succeed(None)
 
     def ask(self, request: Any, topic: str = TOPIC, retained: bool = False) -> None:
         payload = request if isinstance(request, bytes) else json.dumps(request).encode()
-        self.requests.received(topic, payload, retained)
+        self.requests.received(Received(topic, payload, retained))
         self.house.settle()
 
     def answer(self) -> dict[str, Any]:
@@ -111,6 +119,6 @@ def test_what_is_retained_or_names_no_station(desk: Desk) -> None:
     assert (answer["error"]["code"], answer["ref"]) == ("retained", "r")
     desk.ask({"command": "status"}, "mioty/bs/nonsense/vm/cmd")
     assert desk.answers == []
-    desk.requests.received("mioty/bs/CAFE000000000009/vm/cmd", b'{"command": "status"}', False)
+    desk.requests.received(Received("mioty/bs/CAFE000000000009/vm/cmd", b'{"command": "status"}'))
     desk.house.settle()
     assert desk.answers[0][1]["error"]["code"] == "unknown_station"

@@ -1,0 +1,245 @@
+"""Requests on their way in: on disk before the broker hears that we have them, and carried out once.
+
+    from the broker --> on disk --> PUBACK --> carried out --> answered, which ends it on disk as well
+
+What is on disk and not answered is taken up again at the next start. What the broker delivers a second
+time, because the acknowledgement was lost, is known by the broker's number, topic and payload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.journal import Journal, StorageError
+from bssci.journal.records import StoredRequest
+from bssci.model import AnyEvent
+from bssci.mqtt.values import Received
+
+SOURCE = "mqtt"
+"""how the journal names where these requests come from"""
+MAX_RUNNING = 10_000
+"""requests under way; one more is refused"""
+RETRY = 5.0
+"""s until a request, or an answer, is stored again that could not be"""
+LOOKED_BACK = 100
+"""newest requests on a topic among which a repeated one is looked for"""
+
+
+class Stopped(Exception):
+    """The service stops: the request is taken up at its next start, or delivered again by the broker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is on disk."""
+
+    number: int
+    topic: str
+    """without BASE_TOPIC and in one spelling: ``ep/{EUI}/dl``"""
+    payload: bytes
+    received_at: float
+    """Unix seconds"""
+    resumed: bool = False
+    """an earlier run took it in, and may have carried it out"""
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """A request as it is stored."""
+
+    packet_id: int
+    payload: bytes
+
+
+CarryOut = Callable[[Request], Coroutine[Deferred[Any], Any, None]]
+"""Does what a request asks for, and answers it."""
+
+
+class Intake:
+    """Stores requests, has them carried out, and stores how they ended.
+
+    :param clock: for what is tried again.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: Any, journal: Journal, now: Callable[[], float]) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._now = now
+        self._stopped = False
+        self._looking = 0
+        """repeated requests that are being looked for: what comes after them waits its turn"""
+        self._retries: set[Deferred[None]] = set()
+        self._under_way: dict[int, float] = {}
+        """when each request came in, by the number in this run"""
+        self._last = 0
+        self._answered = 0
+        self._refused = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether one more request must be refused."""
+        return len(self._under_way) >= MAX_RUNNING
+
+    def figures(self) -> dict[str, float]:
+        """How the queue of requests stands."""
+        oldest = next(iter(self._under_way.values()), None)
+        return {
+            "queued": len(self._under_way),
+            "oldest_seconds": 0.0 if oldest is None else max(0.0, self._now() - oldest),
+            "answered": self._answered,
+            "failed": self._refused,
+        }
+
+    def stop(self) -> None:
+        """Answer nothing more: what is not answered by now is taken up at the next start."""
+        self._stopped = True
+        for waiting in list(self._retries):
+            waiting.cancel()
+
+    def resume(self, requests: Iterable[StoredRequest], choose: Callable[[str], CarryOut | None]) -> None:
+        """Carry out what an earlier run took in and did not answer.
+
+        :param choose: who carries out requests of a topic; None: nobody.
+        """
+        for stored in requests:
+            carry_out = choose(stored.topic)
+            kept = _read(stored)
+            if carry_out is None or kept is None:
+                self.log.warn("stored request cannot be read {topic}", topic=stored.topic[:200])
+                self._journal.requests.answer(stored.number, "failed", b"", self._now()).addErrback(
+                    self._failed
+                )
+                continue
+            request = Request(
+                number=stored.number,
+                topic=stored.topic,
+                payload=kept.payload,
+                received_at=stored.received_at,
+                resumed=True,
+            )
+            self._begin(request, carry_out, self._enter(stored.received_at))
+
+    def take(
+        self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
+    ) -> Deferred[None]:
+        """Take a request in.
+
+        :param topic: in one spelling.
+        :param told: called as it is stored, to tell whoever asked that it has come.
+        :return: fires when it is on disk, or was before; fails with :class:`Stopped`.
+        """
+        return ensureDeferred(self._take(topic, message, told, carry_out))
+
+    async def _take(
+        self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
+    ) -> None:
+        if message.repeated or self._looking:
+            self._looking += 1
+            try:
+                known = await self._is_known(topic, message)
+            finally:
+                self._looking -= 1
+            if known:
+                return
+        entry, received_at = self._enter(self._now()), self._now()
+        kept = msgspec.msgpack.encode(_Kept(message.packet_id, message.payload))
+        try:
+            number = await self._store(topic, kept, received_at, told)
+        except Stopped:
+            del self._under_way[entry]
+            raise
+        self._begin(Request(number, topic, message.payload, received_at), carry_out, entry)
+
+    async def _is_known(self, topic: str, message: Received) -> bool:
+        if not message.repeated:
+            # Only here to keep its place behind those that are looked for.
+            await self._journal.requests.newest(SOURCE, topic, 1)
+            return False
+        looked_for = _Kept(message.packet_id, message.payload)
+        while True:
+            try:
+                stored = await self._journal.requests.newest(SOURCE, topic, LOOKED_BACK)
+            except StorageError as error:
+                await self._wait(error)
+            else:
+                return any(_read(each) == looked_for for each in stored)
+
+    async def _store(self, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
+        while True:
+            if self._stopped:
+                raise Stopped("the service stops")
+            storing = self._journal.requests.receive(SOURCE, topic, kept, at)
+            told()
+            try:
+                return await storing
+            except StorageError as error:
+                await self._wait(error)
+
+    async def answer(
+        self,
+        request: Request,
+        state: Literal["done", "failed"],
+        answer: bytes,
+        event: AnyEvent | None = None,
+    ) -> None:
+        """Store how a request ended.
+
+        :param answer: what whoever asked is told.
+        :param event: tells it, stored in the same commit; None: it was told otherwise.
+        """
+        requests, at = self._journal.requests, self._now()
+        while not self._stopped:
+            try:
+                if event is None:
+                    await requests.answer(request.number, state, answer, at)
+                else:
+                    change = requests.answering(request.number, state, answer, at)
+                    await self._journal.events.append([event], beside=[change])
+            except StorageError as error:
+                await self._wait(error)
+            else:
+                self._answered += 1
+                self._refused += state == "failed"
+                return
+
+    async def _wait(self, error: StorageError) -> None:
+        """:raises Stopped: meanwhile."""
+        self.log.warn("request waits for the disk {error}", error=error)
+        waiting: Deferred[None] = deferLater(self._clock, RETRY)
+        self._retries.add(waiting)
+        try:
+            await waiting
+        except CancelledError as cancelled:
+            raise Stopped("the service stops") from cancelled
+        finally:
+            self._retries.discard(waiting)
+
+    def _enter(self, at: float) -> int:
+        self._last += 1
+        self._under_way[self._last] = at
+        return self._last
+
+    def _begin(self, request: Request, carry_out: CarryOut, entry: int) -> None:
+        done = ensureDeferred(carry_out(request)).addErrback(self._failed)
+        done.addBoth(lambda _: self._under_way.pop(entry))
+
+    def _failed(self, failure: Failure) -> None:
+        if not self._stopped:
+            self.log.failure("request", failure)
+
+
+def _read(stored: StoredRequest) -> _Kept | None:
+    try:
+        return msgspec.msgpack.decode(stored.payload, type=_Kept)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

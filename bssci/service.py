@@ -7,9 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -28,20 +27,32 @@ from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, Installed
 from bssci.journal import Journal, JournalError, StorageError, open_journal
-from bssci.model.commands import Asker
+from bssci.model.commands import Asker, CommandError
 from bssci.settings.configuration import Configuration
+from bssci.settings.env_file import ENV_FILE
 from bssci.settings.rows import SettingsError
+from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
 from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
-from bssci.system.clock import use_monotonic_time
-from bssci.system.files import finish_replacement
+from bssci.system import logs
+from bssci.system.clock import use_boot_time
+from bssci.system.files import finish_replacement, sweep
+from bssci.system.notify import Watchdog, service_manager
+from bssci.system.signals import kept_signals
+from bssci.system.stopping import Deadline
+from bssci.system.watching import FileWatch
 
 if TYPE_CHECKING:
     from bssci.web.service import WebAdmin
 
-STOP_TIME = 4.8
-"""s that a stop may take in all"""
+STOP_TIME = 4.5
+"""seconds that the parts of the service may take to stop"""
+END_TIME = 4.9
+"""seconds from the begin of a stop to the end of the process, whatever hangs"""
+LAST_TIME = 8
+"""seconds after which the system ends it, should Python not get a turn"""
+BY_HAND = Asker("file", "changed by hand")
 MEGABYTE = 1024 * 1024
 
 START_ERRORS = (
@@ -85,6 +96,10 @@ class BssciService(Service):
         self._others: list[ServerTLS] = []
         """TLS of endpoints with certificates of their own"""
         self._pumps: list[Pump] = []
+        self._manager = service_manager()
+        self._is_stopped = False
+        self._watches: list[FileWatch] = []
+        self._watchdog: Watchdog | None = None
         self.journal: Journal | None = None
         self.web: WebAdmin | None = None
 
@@ -93,7 +108,7 @@ class BssciService(Service):
 
         :raises StartError: something of it cannot be opened; nothing is left open.
         """
-        use_monotonic_time(self._reactor)
+        use_boot_time(self._reactor)
         try:
             wait_for(self._reactor, ensureDeferred(self._open()))
         except START_ERRORS as error:
@@ -107,7 +122,12 @@ class BssciService(Service):
 
     async def _open(self) -> None:
         settings, reactor = self.settings, self._reactor
-        _finish_replacement(settings.state_dir)
+        _put_in_order(settings)
+        # Before anything is read: what changes from now on is noticed.
+        self._watches = [
+            FileWatch(reactor, [settings.sensor_config_file], self._sensors_changed),
+            FileWatch(reactor, [ENV_FILE], lambda: self._begin(self._reload_settings(BY_HAND))),
+        ]
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file, settings.crl_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
         factories = self._installed.choose(settings.sinks)
@@ -204,8 +224,20 @@ class BssciService(Service):
         if self.web is not None:
             self.web.start()
         _tune_garbage_collection()
-        signal.signal(signal.SIGHUP, lambda *_: self._reactor.callFromThread(self._reload))
+        for watch in self._watches:
+            watch.start()
+        assert self.journal is not None
+        self._watchdog = Watchdog(self._reactor, self._manager, self.journal.settled)
+        self._watchdog.start()
+        actions: dict[int, Callable[[], object]] = {
+            signal.SIGHUP: lambda: self._begin(self._reload()),
+            signal.SIGUSR1: logs.rotate,
+        }
+        kept_signals.act(self._reactor, actions)
+        deadline = Deadline(END_TIME, LAST_TIME, lambda: 0 if self._is_stopped else 1)
+        self._reactor.addSystemEventTrigger("before", "shutdown", deadline.arm)
         super().startService()
+        self._manager.ready(self._summary())
         self.log.info(
             "service {version} started as {eui}, ports {ports}, {sensors} sensors, sinks {sinks}, pid {pid}",
             version=__version__,
@@ -223,10 +255,13 @@ class BssciService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop accepting, part from stations, publish what is open, flush sinks, close the journal."""
         super().stopService()
+        self._manager.stopping()
         stopped = ensureDeferred(self._stop())
         return stopped.addTimeout(STOP_TIME, self._reactor).addErrback(self._not_stopped)
 
     async def _stop(self) -> None:
+        for watch in self._watches:
+            watch.stop()
         for tls in (self.tls, *self._others):
             tls.stop()
         if self.web is not None:
@@ -240,6 +275,9 @@ class BssciService(Service):
         await gatherResults([self._step(pump.stop) for pump in self._pumps])
         await self._step(self.center.stop)
         await self._step(journal.close)
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        self._is_stopped = True
         self.log.info("service stopped")
 
     def _step(self, step: Callable[[], Any]) -> Deferred[None]:
@@ -250,11 +288,49 @@ class BssciService(Service):
     def _not_stopped(self, failure: Failure) -> None:
         self.log.warn("stopped before all was done {error}", error=failure.getErrorMessage())
 
-    def _reload(self) -> None:
-        ensureDeferred(self.center.commands.reload_sensors(Asker("SIGHUP", "signal"))).addErrback(
-            lambda failure: self.log.error("sensors not reloaded {error}", error=failure.getErrorMessage())
-        )
-        self.tls.check()
+    # what is read again while the service runs
+
+    async def _reload(self) -> None:
+        """Read settings, certificates and sensors again, and open the log anew."""
+        by = Asker("SIGHUP", "signal")
+        self._manager.reloading()
+        logs.reopen()
+        await self._reload_settings(by)
+        for tls in (self.tls, *self._others):
+            await self._step(tls.reload)
+        if self.web is not None:
+            await self._step(self.web.reload_certificates)
+        await self._reload_sensors(by)
+        self._manager.ready(self._summary())
+
+    async def _reload_settings(self, by: Asker) -> None:
+        try:
+            changed = await self.configuration.reload()
+            if changed:
+                await self.center.audit.record(by, "config.reload", "", ", ".join(sorted(changed)))
+        except (CommandError, StorageError) as error:
+            self.log.error("settings not reloaded {error}", error=str(error))
+
+    async def _reload_sensors(self, by: Asker) -> None:
+        try:
+            await self.center.commands.reload_sensors(by)
+        except (CommandError, StorageError) as error:
+            self.log.error("sensors not reloaded {error}", error=str(error))
+
+    def _sensors_changed(self) -> None:
+        self._begin(self._reload_changed_sensors())
+
+    async def _reload_changed_sensors(self) -> None:
+        # The service itself writes the file, too.
+        if await self.center.sensors.is_changed():
+            await self._reload_sensors(BY_HAND)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        ensureDeferred(work).addErrback(lambda failure: self.log.failure("not reloaded", failure))
+
+    def _summary(self) -> str:
+        """What the service does, in a line for the service manager."""
+        return f"{len(self.center.sensors)} sensors, base stations on {', '.join(self._places())}"
 
 
 def wait_for(reactor: Any, deferred: Deferred[None]) -> None:
@@ -270,13 +346,19 @@ def wait_for(reactor: Any, deferred: Deferred[None]) -> None:
         outcome[0].raiseException()
 
 
-def _finish_replacement(state_dir: Path) -> None:
-    """Certificates that were being replaced when an earlier run was cut off."""
+def _put_in_order(settings: Settings) -> None:
+    """Finish or sweep what an earlier run left when it was cut off. Blocks."""
     try:
-        finish_replacement(state_dir)
+        finish_replacement(settings.state_dir)
     except OSError as error:
-        reason = f"{error.filename or state_dir}: {error.strerror}"
+        reason = f"{error.filename or settings.state_dir}: {error.strerror}"
         raise SettingsError(f"new certificates cannot be put in place, {reason}; make it writable") from error
+    certificates = settings.cert_file.parent
+    files = [settings.cert_file, settings.key_file, settings.ca_file, settings.sensor_config_file, ENV_FILE]
+    directories = [settings.state_dir, *(path.parent for path in files), *certificates.glob("stations/*")]
+    removed = sweep(directories, [path.name for path in files] + ["ca_key.pem", "accounts.json"])
+    for path in removed:
+        BssciService.log.warn("left by a process that was killed, removed {path}", path=str(path))
 
 
 def _tune_garbage_collection() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,12 @@ from bssci.journal import JournalError
 from bssci.journal.sqlite.database import check_file
 from bssci.settings.configuration import Configuration
 from bssci.settings.env_file import ENV_FILE
+from bssci.settings.old_config import old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.system import logs
+from bssci.system.pidfile import remove_stale
+from bssci.system.signals import kept_signals
 
 _log = Logger()
 
@@ -31,6 +36,7 @@ TWISTD_LOGS = ("logger", "logfile", "syslog")
 
 
 def _discover() -> Installed:
+    kept_signals.keep([signal.SIGHUP])
     try:
         return extensions.discover()
     except SettingsError as error:
@@ -64,7 +70,13 @@ class Options(usage.Options):
             )
         except SettingsError as error:
             raise SystemExit(f"bssci: {error}") from None
+        if self.parent is not None and self.parent.get("pidfile"):
+            pid_file = Path(self.parent["pidfile"])
+            if remove_stale(pid_file):
+                print(f"bssci: {pid_file} was left by a process that is gone; removed", file=sys.stderr)
         if self.parent is not None and not any(self.parent.get(name) for name in TWISTD_LOGS):
+            # twistd has its own way with SIGUSR1 where it writes the log itself.
+            kept_signals.keep([signal.SIGUSR1])
             log_observer.chosen = self.configuration.current
             log_observer.daemon = not self.parent["nodaemon"]
             self.parent["logger"] = "bssci.tap.log_observer"
@@ -76,7 +88,8 @@ def makeService(options: Options) -> IService:
 
     from bssci.service import BssciService
 
-    for warning in options.configuration.warnings:
+    old = old_config_warning()
+    for warning in [*options.configuration.warnings, *([old] if old else [])]:
         _log.warn("{warning}", warning=warning)
     return BssciService(reactor, options.configuration, INSTALLED)
 

@@ -42,7 +42,7 @@ class Journal(InlineJournal):
 
 
 def use_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service_module, "use_monotonic_time", lambda reactor: None)
+    monkeypatch.setattr(service_module, "use_boot_time", lambda reactor: None)
     monkeypatch.setattr(service_module, "open_journal", lambda directory, *_, **options: Journal(directory))
     monkeypatch.setattr(service_module, "wait_for", lambda reactor, opened: result_of(opened))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,11 +28,10 @@ from bssci.certificates.reading import (
     revocation_file,
 )
 from bssci.system.clock import Clock, Ticker
+from bssci.system.watching import stamp_of
 
 CHECK_INTERVAL = 5.0
 """s between looks whether the files changed"""
-
-Stamp = tuple[tuple[int, int, int], ...]
 
 
 class ServerFiles(Protocol):
@@ -126,7 +124,7 @@ class ServerTLS:
     def __init__(self, clock: Clock, files: ServerFiles, run_in_thread: Callable[..., Any]) -> None:
         self.files = files
         self._run_in_thread = run_in_thread
-        self._stamp = _stamp(files.paths)
+        self._stamp = stamp_of(files.paths)
         self._context = files.load(datetime.now(UTC), at_start=True)
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, CHECK_INTERVAL, self.check)
@@ -145,9 +143,13 @@ class ServerTLS:
         """Load the files if they changed; fires when those that are there now are in force, or refused."""
         return self._lock.run(self._look)
 
-    def _look(self) -> Any:
-        stamp = _stamp(self.files.paths)
-        if stamp == self._stamp:
+    def reload(self) -> Deferred[None]:
+        """Load the files, changed or not: the time may have come in which they are valid."""
+        return self._lock.run(self._look, anew=True)
+
+    def _look(self, anew: bool = False) -> Any:
+        stamp = stamp_of(self.files.paths)
+        if stamp == self._stamp and not anew:
             return None
         self._stamp = stamp
         return self._run_in_thread(self._load).addCallbacks(self._loaded, self._not_loaded)
@@ -163,16 +165,3 @@ class ServerTLS:
         reason = failure.check(CertificateError)
         text = failure.getErrorMessage() if reason else failure.getTraceback()
         self.log.error("new certificates not taken, the old ones stay {error}", error=text)
-
-
-def _stamp(paths: Sequence[Path]) -> Stamp:
-    """Changes when a file does."""
-    found = []
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError:
-            found.append((0, 0, 0))
-        else:
-            found.append((status.st_mtime_ns, status.st_size, status.st_ino))
-    return tuple(found)

@@ -21,9 +21,11 @@ from bssci.cli.ports import listening_problems, reachable, tls_certificate
 from bssci.journal import JournalError, inspect
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.groups import Group, Place, Values
+from bssci.settings.old_config import OLD_CONFIG, old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
+from bssci.system.files import try_to_write
 
 STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
 """settings that say where base stations connect"""
@@ -61,10 +63,12 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding("error", str(error))
         return
-    for warning in warnings:
+    old = old_config_warning(env_file.with_name(OLD_CONFIG.name))
+    for warning in [*warnings, *([old] if old else [])]:
         yield Finding("warning", warning)
     yield Finding("ok", "settings")
     yield from _certificates(chosen)
+    yield from _writing(chosen, env_file)
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
     yield from _journal(chosen.state_dir)
@@ -99,6 +103,17 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
             files.load(now, at_start=True)
         except certificates.CertificateError as error:
             yield Finding("error", str(error))
+
+
+def _writing(chosen: Settings, env_file: Path) -> Iterator[Finding]:
+    """Yield which of the files that the service writes it could not."""
+    state = chosen.state_dir
+    kept = sorted(state.glob("*")) if state.is_dir() else []
+    for path in [env_file, chosen.sensor_config_file, *kept]:
+        if path.is_file():
+            reason = try_to_write(path)
+            if reason:
+                yield Finding("error", f"{path}: {reason}")
 
 
 def _sensors(path: Path) -> Iterator[Finding]:

@@ -104,8 +104,43 @@ class Configuration:
         """The same, whether or not the service could start with what the settings point to."""
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values, usable=False))))[0]
 
+    def reload(self) -> Deferred[frozenset[str]]:
+        """Read ``.env`` again and put into force what can change while running.
+
+        All or nothing; fires and fails as :meth:`change`.
+        """
+        return self._lock.run(lambda: ensureDeferred(self._reload()))
+
+    async def _reload(self) -> frozenset[str]:
+        try:
+            loaded: Loaded = await self._run_in_thread(self._load, self._env_file)
+            changed = self._differing(loaded.settings)
+            if changed & self.catalogue.live():
+                await self._run_in_thread(
+                    self.catalogue.refuse_unusable,
+                    loaded.settings,
+                    changed & self.catalogue.live(),
+                    self._ports(),
+                )
+        except (ValueError, OSError) as error:
+            raise CommandError("invalid", str(error)) from error
+        if changed:
+            self._take(loaded)
+        later = sorted(changed - self.catalogue.live())
+        if later:
+            self.log.warn("settings need a restart {names}", names=later)
+        return changed
+
+    def _differing(self, settings: Settings) -> frozenset[str]:
+        return frozenset(
+            name for name in self.catalogue.rows if settings.value(name) != self.current.value(name)
+        )
+
     async def _change(self, values: Mapping[str, str]) -> frozenset[str]:
-        loaded = await self._tried(values, keep=True)
+        return self._take(await self._tried(values, keep=True))
+
+    def _take(self, loaded: Loaded) -> frozenset[str]:
+        """Put settings into force, and tell who watches them; return the names of those that changed."""
         before, (self.current, self.origins, self.warnings) = self.current, loaded
         changed = frozenset(
             name for name in self.catalogue.rows if before.value(name) != self.current.value(name)

@@ -182,7 +182,7 @@ def _station_places(values: Values) -> Iterator[Place]:
 def _described(name: str, values: Values) -> Iterator[Place]:
     for description in values[name]:
         found = host_and_port(description)
-        if found is not None:
+        if found is not None and found[1]:
             yield Place(name, name, *found)
 
 

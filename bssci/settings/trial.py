@@ -100,7 +100,7 @@ def try_log_file(path: Path | None) -> None:
         if path is not None and os.path.lexists(path):
             path.open("rb+").close()
         elif path is not None:
-            _try_to_write(path.parent)
+            _try_to_write(next(each for each in path.absolute().parents if os.path.lexists(each)))
     except OSError as error:
         raise SettingsError(f"LOG_FILE={path}: cannot be written ({_reason(error)})") from error
 

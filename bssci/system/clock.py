@@ -67,11 +67,21 @@ async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIter
         yield items[first : first + size]
 
 
-def use_monotonic_time(reactor: Any) -> None:
-    """Make a reactor measure its delays on the monotonic clock.
+def boot_seconds() -> float:
+    """Return seconds since the machine started, by a clock that nobody sets and that no sleep stops."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    Twisted's reactors read the system's clock: a step of it (NTP at boot) would
-    fire or hold up every timer. Without effect on a reactor that has timers already.
+
+def use_boot_time(reactor: Any) -> None:
+    """Make a reactor measure its delays on CLOCK_BOOTTIME.
+
+    Twisted's reactors read the system's clock: a step of it (NTP at boot) would fire or hold up every
+    timer. CLOCK_MONOTONIC would stand still while a machine is suspended, or a virtual one paused: stations
+    would seem to be there, and what was due in the meantime would come late by as long. The reactor itself
+    sleeps on CLOCK_MONOTONIC, so that after a suspension timers are late by one of its naps, a second at most
+    in a service that has a ticker of one second.
+
+    Without effect on a reactor that has timers already.
     """
     if not reactor.getDelayedCalls():
-        reactor.seconds = time.monotonic
+        reactor.seconds = boot_seconds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -13,6 +14,7 @@ from twisted.logger import (
     FilteringLogObserver,
     ILogObserver,
     LogEvent,
+    Logger,
     LogLevel,
     LogLevelFilterPredicate,
     formatEvent,
@@ -26,6 +28,8 @@ LOG_FILES = 10
 """LOG_FILE is rotated at this size, and so many old ones are kept"""
 
 _LogFile: Any = LogFile
+_log = Logger()
+_open_files: list[_OwnFile] = []
 
 _predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
 
@@ -44,7 +48,7 @@ def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
     """The observer that writes the service's log.
 
     :param form: ``text`` or ``json``.
-    :param file: rotated at 10 MB, ten are kept; None for standard output.
+    :param file: rotated at 10 MB, ten are kept, its directory made if need be; None for standard output.
     :raises OSError: ``file`` cannot be written.
     """
     set_level(level)
@@ -60,10 +64,59 @@ def filtered(observer: ILogObserver) -> ILogObserver:
     return FilteringLogObserver(observer, [_predicate])
 
 
-def _open(file: Path | None) -> TextIO | LogFile:
+def _open(file: Path | None) -> TextIO | _OwnFile:
     if file is None:
         return sys.stdout
-    return _LogFile(file.name, str(file.parent), rotateLength=LOG_FILE_BYTES, maxRotatedFiles=LOG_FILES)
+    opened = _OwnFile(file)
+    _open_files.append(opened)
+    return opened
+
+
+def reopen() -> None:
+    """Open the log's files by their names again: somebody may have moved them away."""
+    for each in _open_files:
+        each.reopen()
+
+
+def rotate() -> None:
+    """Begin a new file: what is there becomes ``NAME.1``, unless somebody has moved it away already."""
+    for each in _open_files:
+        if each.is_where_it_was():
+            each.rotate()
+        else:
+            each.reopen()
+
+
+class _OwnFile(_LogFile):
+    """Mode 0600 from the first byte on: the link of the first log-in is in it."""
+
+    _file: Any
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        super().__init__(path.name, str(path.parent), rotateLength=LOG_FILE_BYTES, maxRotatedFiles=LOG_FILES)
+
+    def _openFile(self) -> None:
+        # The file that is there keeps its mode: it may be meant for a group.
+        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
+        super()._openFile()
+
+    def is_where_it_was(self) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
+
+    def reopen(self) -> None:
+        """Open the file by its name, or go on with the one there is if that is impossible."""
+        before = self._file
+        try:
+            self._openFile()
+        except OSError as error:
+            self._file = before
+            _log.error("log not opened again {file} {error}", file=self.path, error=error.strerror)
+        else:
+            before.close()
 
 
 @implementer(ILogObserver)

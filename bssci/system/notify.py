@@ -10,8 +10,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+
+from bssci.system.clock import Clock, Ticker
 
 MICROSECONDS = 1_000_000
 
@@ -62,6 +66,38 @@ class ServiceManager:
         except OSError as error:
             # The service works without; systemd shows for itself what it misses.
             _log.warn("service manager not told {lines} {error}", lines=lines, error=error.strerror)
+
+
+class Watchdog:
+    """Gives signs of life for as long as something answers.
+
+    :param answers: asks what must be alive; its Deferred fires, or fails, when that has answered.
+    """
+
+    def __init__(self, clock: Clock, manager: ServiceManager, answers: Callable[[], Deferred[Any]]) -> None:
+        self._manager = manager
+        self._answers = answers
+        self._is_waiting = False
+        self._ticker = Ticker(clock, manager.watchdog_interval or 1.0, self._ask)
+
+    def start(self) -> None:
+        """Begin, if signs of life are asked for."""
+        if self._manager.watchdog_interval is not None:
+            self._ticker.start()
+            self._ask()
+
+    def stop(self) -> None:
+        """Give no more."""
+        self._ticker.stop()
+
+    def _ask(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._answers().addBoth(self._answered)
+
+    def _answered(self, result: object) -> None:
+        self._is_waiting = False
+        self._manager.alive()
 
 
 def send_datagram(address: str, data: bytes) -> None:

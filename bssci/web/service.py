@@ -144,6 +144,11 @@ class WebAdmin:
     def _description(self) -> dict[str, Any]:
         return openapi.document(self.routes, self.context.center.version)
 
+    async def reload_certificates(self) -> None:
+        """Read the web admin's certificate again, if it has one."""
+        if self._tls is not None:
+            await self._tls.reload()
+
     async def _take_certificates(self) -> None:
         await self.context.outside.take_certificates()
         if self._tls is not None:

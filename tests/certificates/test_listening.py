@@ -152,8 +152,7 @@ async def test_mtls_serves_who_has_a_certificate_and_nobody_else(tls_files: TLSF
     finally:
         await port.stopListening()
         for call in reactor.getDelayedCalls():
-            if "_tick" in str(call.func):
-                call.cancel()
+            call.cancel()
 
 
 @pytest.mark.parts

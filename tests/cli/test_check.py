@@ -150,7 +150,7 @@ def test_a_missing_state_directory_will_be_made(capsys: pytest.CaptureFixture[st
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("STATE_DIR", "/proc/x"), ("LOG_FILE", "absent/bssci.log")])
+@pytest.mark.parametrize(("name", "value"), [("STATE_DIR", "/proc/x"), ("LOG_FILE", "/proc/x/bssci.log")])
 def test_places_that_nobody_could_make(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
@@ -231,5 +231,5 @@ def test_a_sink_says_what_it_finds(
     status, _, bad = report(capsys)
     assert (status, bad) == (
         1,
-        ["error: sink postgres: POSTGRES_PORT: a whole number from 1 to 65535 is allowed"],
+        ["error: POSTGRES_PORT='none' (environment): a whole number from 1 to 65535 is allowed"],
     )

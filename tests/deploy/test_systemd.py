@@ -34,6 +34,17 @@ def test_it_leaves_room_for_the_connections_that_a_service_takes() -> None:
     assert int(settings()["Service"]["LimitNOFILE"]) > 5000
 
 
+def test_it_tells_when_it_serves_and_that_it_lives() -> None:
+    service = settings()["Service"]
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert float(service["WatchdogSec"]) >= 30
+
+
+def test_the_socket_is_one_that_the_setting_takes() -> None:
+    text = UNIT.with_name("bssci.socket").read_text()
+    assert "ListenStream=0.0.0.0:16018" in text and "LISTEN=systemd:domain=INET:index=0" in text
+
+
 def test_it_does_not_withhold_what_tls_needs() -> None:
     # Callbacks from OpenSSL are written into memory that is executable: with it, no handshake succeeds.
     assert "MemoryDenyWriteExecute" not in settings()["Service"]
@@ -43,7 +54,8 @@ def test_it_does_not_withhold_what_tls_needs() -> None:
 def test_systemd_understands_it_and_finds_little_exposed(tmp_path: Path) -> None:
     analyze = program("systemd-analyze", "systemd")
     unit = tmp_path / UNIT.name
+    (tmp_path / "bssci.socket").write_text(UNIT.with_name("bssci.socket").read_text())
     # The service is not installed where the unit expects it.
     unit.write_text(UNIT.read_text().replace("/opt/bssci/bin/twistd", "/bin/true"))
-    assert run(analyze, "verify", "--man=no", unit).strip() == ""
+    assert run(analyze, "verify", "--man=no", unit, tmp_path / "bssci.socket").strip() == ""
     run(analyze, "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE}", unit)

@@ -10,15 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import ServiceProcess, endpoint, free_port, send, until
+from tests.support.service import ServiceProcess, free_port, send, until
 
 
 def bad_env(service: ServiceProcess, taken: int) -> None:
     service.settings["MQTT_QOS"] = 7
-
-
-def bad_sensors(service: ServiceProcess, taken: int) -> None:
-    service.configure([endpoint(1) | {"nwKey": "00"}])
 
 
 def broken_sensors(service: ServiceProcess, taken: int) -> None:
@@ -61,14 +57,13 @@ def no_state_directory(service: ServiceProcess, taken: int) -> None:
 
 
 def log_file(service: ServiceProcess, taken: int) -> None:
-    service.settings["LOG_FILE"] = "missing/log"
+    service.settings["LOG_FILE"] = "endpoints.json/log"
 
 
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (bad_env, r"MQTT_QOS='7' \(\.env\)"),
-        (bad_sensors, r"endpoints\.json.*nwKey"),
         (broken_sensors, r"endpoints\.json.*line 1"),
         (other_key, r"service_center_key\.pem.*set KEY_FILE"),
         (no_certificate, r"service_center_cert\.pem.*CERT_FILE"),
@@ -78,7 +73,7 @@ def log_file(service: ServiceProcess, taken: int) -> None:
         (no_sink, r"SINKS: no sink 'pigeon'.*log"),
         (foreign_journal, r"data/journal\.sqlite: .*STATE_DIR"),
         (no_state_directory, r"data.*STATE_DIR"),
-        (log_file, r"LOG_FILE=.*missing/log"),
+        (log_file, r"LOG_FILE=.*endpoints\.json/log"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

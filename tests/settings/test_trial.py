@@ -188,7 +188,7 @@ def places(tmp_path: Path) -> Path:
         ("STATE_DIR", "file/below", "not a directory"),
         ("STATE_DIR", "link", "file exists"),
         ("STATE_DIR", "/proc/x", "cannot be used"),
-        ("LOG_FILE", "absent/bssci.log", "no such file or directory"),
+        ("LOG_FILE", "/proc/x/bssci.log", "cannot be written"),
         ("LOG_FILE", "file/bssci.log", "not a directory"),
         ("LOG_FILE", ".", "is a directory"),
         ("SENSOR_CONFIG_FILE", "absent.json", "does not exist"),

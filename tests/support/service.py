@@ -114,7 +114,12 @@ class ServiceProcess:
         """Start it, and wait until stations may come."""
         self.output.clear()
         self._process = self.spawn("-n", "--pidfile=", "bssci")
-        for stream in (self._process.stdout, self._process.stderr):
+        await self.serve(self._process)
+
+    async def serve(self, process: subprocess.Popen[str]) -> None:
+        """Wait until stations may come to a process that was spawned."""
+        self._process = process
+        for stream in (process.stdout, process.stderr):
             threading.Thread(target=self._listen, args=(stream,), daemon=True).start()
         await until(self._is_open)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from bssci.system import logs
 def _level_as_before():
     yield
     logs.set_level("info")
+    logs._open_files.clear()
 
 
 class Log:
@@ -104,4 +107,49 @@ def test_the_file_is_rotated_and_a_bounded_number_kept(
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        Log(tmp_path / "missing" / "log")
+        Log(Path("/proc/missing/log"))
+
+
+def test_a_log_file_is_its_owners_only_and_its_directory_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "bssci.log"
+    old = os.umask(0)
+    try:
+        Log(path).logger.info("one")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_log_that_was_moved_away_is_opened_anew(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.logger.info("one")
+    os.rename(log.file, tmp_path / "moved")
+    log.logger.info("two")
+    logs.reopen()
+    log.logger.info("three")
+    assert [line.rsplit(" ", 1)[1] for line in log.lines()] == ["three"]
+    assert (tmp_path / "moved").read_text().count("\n") == 2
+
+
+def test_a_log_that_cannot_be_opened_anew_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    log = Log(tmp_path / "logs" / "log")
+    os.rename(tmp_path / "logs", tmp_path / "moved")
+    logs.reopen()
+    log.logger.info("two")
+    assert "two" in (tmp_path / "moved" / "log").read_text()
+
+
+def test_rotation_by_hand_keeps_what_there_was(tmp_path: Path) -> None:
+    log = Log(tmp_path / "log")
+    log.logger.info("one")
+    logs.rotate()
+    log.logger.info("two")
+    assert ["one" in (tmp_path / "log.1").read_text(), "two" in log.lines()[0]] == [True, True]
+    assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o600
+    os.rename(log.file, tmp_path / "moved")
+    logs.rotate()
+    log.logger.info("three")
+    assert "three" in log.lines()[0]
+    assert sorted(os.listdir(tmp_path)) == ["log", "log.1", "moved"]

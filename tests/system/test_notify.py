@@ -7,8 +7,10 @@ import socket
 from pathlib import Path
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
-from bssci.system.notify import ServiceManager, send_datagram
+from bssci.system.notify import ServiceManager, Watchdog, send_datagram
 
 PID = 4711
 
@@ -88,3 +90,37 @@ def test_a_datagram_arrives(tmp_path: Path, is_abstract: bool) -> None:
 def test_a_socket_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         send_datagram(str(tmp_path / "nobody"), b"READY=1")
+
+
+def test_signs_of_life_stop_when_nothing_answers_any_more() -> None:
+    clock, sent = Clock(), []
+    environ = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "10000000"}
+    manager = ServiceManager(environ, 1, lambda address, data: sent.append(data))
+    asked: list[Deferred[None]] = []
+
+    def answers() -> Deferred[None]:
+        asked.append(Deferred())
+        return asked[-1]
+
+    watchdog = Watchdog(clock, manager, answers)
+    watchdog.start()
+    assert (len(asked), sent) == (1, [])
+    asked[0].callback(None)
+    assert sent == [b"WATCHDOG=1"]
+    clock.advance(5.0)
+    asked[1].errback(RuntimeError("the disk is full, which the writer says"))
+    assert len(sent) == 2
+    clock.pump([5.0] * 4)
+    assert (len(asked), len(sent)) == (3, 2)
+    asked[2].callback(None)
+    clock.advance(5.0)
+    assert (len(asked), len(sent)) == (4, 3)
+    watchdog.stop()
+    clock.pump([5.0] * 4)
+    assert len(asked) == 4
+
+
+def test_without_a_watchdog_nothing_is_asked() -> None:
+    clock = Clock()
+    Watchdog(clock, ServiceManager({}, 1), lambda: pytest.fail("asked")).start()
+    assert clock.getDelayedCalls() == []

@@ -1,0 +1,45 @@
+"""Signals that may come before the service can act on them: kept until then."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+from typing import Any
+
+
+class KeptSignals:
+    """What came of signals that would otherwise end the process."""
+
+    def __init__(self) -> None:
+        self._noted: list[int] = []
+
+    def keep(self, numbers: Iterable[int]) -> None:
+        """Note these signals from now on, unless somebody has a handler for them. In the main thread only."""
+        for number in numbers:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._note)
+
+    def act(self, reactor: Any, actions: Mapping[int, Callable[[], object]]) -> None:
+        """Call actions in the reactor, also for what was noted before; handlers of others stay.
+
+        :param reactor: calls the actions, one at a time.
+        """
+        for number, action in actions.items():
+            if signal.getsignal(number) in (signal.SIG_DFL, self._note):
+                signal.signal(number, _caller(reactor, action))
+        noted, self._noted = self._noted, []
+        for number in dict.fromkeys(noted):
+            if number in actions:
+                reactor.callFromThread(actions[number])
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._noted.append(number)
+
+
+def _caller(reactor: Any, action: Callable[[], object]) -> Callable[[int, FrameType | None], None]:
+    return lambda number, frame: reactor.callFromThread(action)
+
+
+kept_signals = KeptSignals()
+"""those of this process"""

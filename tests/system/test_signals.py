@@ -1,0 +1,58 @@
+"""Signals from the first moment on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bssci.system.signals import KeptSignals
+
+
+class Reactor:
+    def __init__(self) -> None:
+        self.called: list[str] = []
+
+    def callFromThread(self, action: Callable[[], object]) -> None:
+        action()
+
+
+@pytest.fixture
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1)}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_what_comes_before_the_service_is_there_is_done_then() -> None:
+    kept, reactor = KeptSignals(), Reactor()
+    kept.keep([signal.SIGHUP, signal.SIGUSR1])
+    os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGHUP)
+    kept.act(
+        reactor,
+        {
+            signal.SIGHUP: lambda: reactor.called.append("reload"),
+            signal.SIGUSR1: lambda: reactor.called.append("rotate"),
+        },
+    )
+    assert reactor.called == ["reload"]
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert reactor.called == ["reload", "rotate", "reload"]
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_somebody_elses_handler_stays() -> None:
+    kept, reactor, theirs = KeptSignals(), Reactor(), []
+    signal.signal(signal.SIGUSR1, lambda *_: theirs.append(1))
+    kept.keep([signal.SIGUSR1])
+    kept.act(reactor, {signal.SIGUSR1: lambda: reactor.called.append("rotate")})
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert (theirs, reactor.called) == ([1], [])

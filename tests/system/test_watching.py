@@ -1,0 +1,44 @@
+"""Files that somebody changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.task import Clock
+
+from bssci.system.watching import FileWatch
+
+
+def test_a_change_is_told_once_it_is_at_rest(tmp_path: Path) -> None:
+    clock, told = Clock(), []
+    path = tmp_path / "endpoints.json"
+    path.write_text("[]")
+    watch = FileWatch(clock, [path], lambda: told.append(path.read_text()), 5.0)
+    watch.start()
+    clock.pump([5.0] * 3)
+    assert told == []
+    for text in ("[1", "[1, 2", "[1, 2]"):
+        path.write_text(text)
+        clock.advance(5.0)
+    assert told == []
+    clock.advance(5.0)
+    assert told == ["[1, 2]"]
+    clock.pump([5.0] * 3)
+    assert told == ["[1, 2]"]
+    watch.stop()
+    path.write_text("[]")
+    clock.pump([5.0] * 3)
+    assert len(told) == 1
+
+
+def test_a_change_before_the_start_counts(tmp_path: Path) -> None:
+    clock, told = Clock(), []
+    path = tmp_path / ".env"
+    watch = FileWatch(clock, [path], lambda: told.append(1), 5.0)
+    path.write_text("LOG_LEVEL=debug")
+    watch.start()
+    clock.pump([5.0] * 2)
+    assert told == [1]
+    path.unlink()
+    clock.pump([5.0] * 2)
+    assert told == [1, 1]

@@ -84,7 +84,7 @@ def works(python: Path, origin: Path) -> None:
     assert "--listen-port" in call(python, "-c", TWISTD, "bssci", "--help", cwd=directory)
     assert "station-cert" in call(python.parent / "bssci", "--help", cwd=directory)
     call(python.parent / "bssci", "init", cwd=directory)
-    schema = "import importlib.resources as r; print(*(r.files('bssci.journal') / 'schema').iterdir())"
+    schema = "import importlib.resources as r; print(*(r.files('bssci.journal.sqlite') / 'schema').iterdir())"
     assert ".sql" in call(python, "-c", schema, cwd=directory)
 
 

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     Metric,
 )
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from bssci.web.context import Context
-from bssci.web.monitoring.figures import Histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
 class Requests:
-    """How the web admin itself answers."""
+    """The web admin's own answers, counted and timed."""
 
     def __init__(self) -> None:
-        self.seconds = Histogram(REQUEST_BUCKETS)
-        self.answers: dict[tuple[str, str, str], int] = {}
-        """by method, route and status"""
+        self.answers = Counter(
+            "bssci_web_answers", "Answers of the web admin.", ["method", "route", "status"], registry=None
+        )
+        self.seconds = Histogram(
+            "bssci_web_seconds", "Time to answer.", buckets=REQUEST_BUCKETS, registry=None
+        )
 
     def observe(self, path: str, method: str, status: int, seconds: float) -> None:
-        key = (method, path, str(status))
-        self.answers[key] = self.answers.get(key, 0) + 1
+        """Count an answer to a request for the route of a path."""
+        self.answers.labels(method, path, str(status)).inc()
         self.seconds.observe(seconds)
 
 
 class ServiceCollector(Collector):
-    """Reads the service."""
+    """Figures of the service, read when they are asked for."""
 
-    def __init__(self, context: Context, requests: Requests) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._requests = requests
 
     def collect(self) -> Iterator[Metric]:
         yield from self._network()
@@ -72,20 +72,13 @@ class ServiceCollector(Collector):
         yield refused
 
     def _uplinks(self) -> Iterator[Metric]:
-        center, figures = self._context.center, self._context.figures
+        center = self._context.center
         statistics = center.deduplication.statistics
         yield _counter("bssci_receptions", "Uplink copies received.", statistics.total_messages)
         yield _counter("bssci_duplicates", "Copies merged.", statistics.duplicate_messages)
         yield _counter("bssci_uplinks", "Uplinks published.", statistics.published_messages)
         yield _counter("bssci_unknown_uplinks", "Uplinks of unknown sensors.", center.unknown_uplinks)
         yield _gauge("bssci_open_windows", "Uplinks that wait for copies.", center.deduplication.open_windows)
-        yield _histogram(
-            "bssci_uplink_merge_seconds", "From the first reception to the publication.", figures.merging
-        )
-        events = CounterMetricFamily("bssci_events", "Events by kind.", labels=["kind"])
-        for kind, count in figures.events_by_kind.items():
-            events.add_metric([kind], count)
-        yield events
         downlinks = GaugeMetricFamily("bssci_downlinks", "Downlinks by state.", labels=["state"])
         for state, count in center.downlinks.statistics().items():
             downlinks.add_metric([state], count)
@@ -133,13 +126,6 @@ class ServiceCollector(Collector):
         yield _gauge("bssci_live_viewers", "Viewers of the live stream.", len(self._context.hub))
         yield _counter("bssci_live_dropped", "Viewers that did not read.", self._context.hub.dropped)
         yield _gauge("bssci_web_sessions", "Sessions.", len(self._context.guard.sessions))
-        answers = CounterMetricFamily(
-            "bssci_web_answers", "Answers of the web admin.", labels=["method", "route", "status"]
-        )
-        for key, count in self._requests.answers.items():
-            answers.add_metric(list(key), count)
-        yield answers
-        yield _histogram("bssci_web_seconds", "Time to answer.", self._requests.seconds)
 
 
 class Metrics:
@@ -147,11 +133,19 @@ class Metrics:
 
     def __init__(self, context: Context, requests: Requests) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(ServiceCollector(context, requests))
+        figures = context.figures
+        for each in (
+            ServiceCollector(context),
+            figures.by_kind,
+            figures.merging,
+            requests.answers,
+            requests.seconds,
+        ):
+            self._registry.register(each)
         ProcessCollector(registry=self._registry)
 
     def page(self) -> bytes:
-        """The text format."""
+        """Return all figures in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 
@@ -163,7 +157,3 @@ def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:
 
 def _counter(name: str, text: str, value: float) -> Metric:
     return CounterMetricFamily(name, text, value=value)
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    return HistogramMetricFamily(name, text, buckets=histogram.buckets(), sum_value=histogram.total)

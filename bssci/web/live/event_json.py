@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink
+from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink, VariableMacUplink
+from bssci.model.event_json import FIELD_NAMES, event_json, kind_of, reception_json, uplink_json
 from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import sentence
 
-_FIELD_NAMES = {
-    "end_point_eui": "sensor_eui",
-    "queue_id": "queId",
-    "tx_time": "txTime",
-    "packet_counter": "cnt",
-    "software_version": "swVersion",
-    "duty_cycle": "dutyCycle",
-    "geo_location": "geoLocation",
-    "cpu_load": "cpuLoad",
-    "memory_load": "memLoad",
-    "temperature": "temp",
-}
-"""where the names of MQTT payloads are known already"""
-
-
-def kind_of(event: AnyEvent) -> str:
-    return str(type(event).__struct_config__.tag)
-
 
 def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[str, Any]:
-    """``seq``, ``kind``, ``timestamp``, what the event says, ``title``: that in a sentence; and ``names``.
+    """Return an event as pages and API have it.
 
-    These are of the base stations and the sensor in it, by EUI, as far as they have one.
+    ``seq``, ``kind``, ``timestamp``, what the event says, ``title``: that in a sentence; and ``names``
+    of the base stations and the sensor in it, by EUI, as far as they have one.
     """
-    said = uplink_dict(event) if isinstance(event, Uplink) else _plain(event)
-    described = {"seq": seq, "kind": kind_of(event), "timestamp": event.at} | said
+    described = {"seq": seq, "kind": kind_of(event), "timestamp": event.at} | _said(event)
     described["title"] = sentence(described)
     sensor, stations = parties(event)
     described["names"] = {eui: name for eui in (sensor, *stations) if eui and (name := name_of(eui))}
@@ -45,51 +27,35 @@ def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[st
 
 
 def parties(event: AnyEvent) -> tuple[EUI | None, Sequence[EUI | None]]:
-    """The sensor and the base stations that an event is about."""
+    """Return the sensor and the base stations that an event is about."""
     if isinstance(event, Uplink):
         return event.end_point_eui, [each.base_station_eui for each in event.receptions]
     return getattr(event, "end_point_eui", None), [getattr(event, "base_station_eui", None)]
 
 
 def uplink_dict(event: Uplink) -> dict[str, Any]:
-    """An uplink with the receptions it was merged from, best first."""
+    """Return an uplink with the receptions it was merged from, best first: as MQTT has it, and more."""
     best = event.receptions[0]
-    return {
-        "id": event.id,
+    return uplink_json(event) | {
         "sensor_eui": best.end_point_eui,
         "base_station_eui": best.base_station_eui,
-        "cnt": best.packet_counter,
         "data": best.payload.hex(),
         "size": len(best.payload),
-        "rxTime": best.rx_time,
-        "time": iso_time(best.rx_time),
-        "snr": best.snr,
-        "rssi": best.rssi,
-        "format": best.format,
-        "dlOpen": best.downlink_open,
-        "responseExp": best.response_expected,
-        "dlAck": best.downlink_acknowledged,
         "mode": best.mode,
         "profile": best.profile,
-        "duplicates": event.duplicates,
-        "known": event.known,
         "received_at": min(each.received_at for each in event.receptions),
         "baseStations": [reception_dict(each) for each in event.receptions],
     }
 
 
 def reception_dict(reception: Reception) -> dict[str, Any]:
-    return {
-        "bs_eui": reception.base_station_eui,
-        "rxTime": reception.rx_time,
-        "snr": reception.snr,
-        "rssi": reception.rssi,
-        "eqSnr": reception.equivalent_snr,
-        "received_at": reception.received_at,
-    }
+    """Return what one base station heard, and when it was received here."""
+    more = {"eqSnr": reception.equivalent_snr, "received_at": reception.received_at}
+    return reception_json(reception) | more
 
 
 def downlink_dict(downlink: Downlink) -> dict[str, Any]:
+    """Return a downlink, and what became of it."""
     request = downlink.request
     return {
         "queId": downlink.queue_id,
@@ -112,18 +78,11 @@ def downlink_dict(downlink: Downlink) -> dict[str, Any]:
     }
 
 
-def iso_time(nanoseconds: int) -> str:
-    """ns since 1970 UTC, of a station's clock, as ISO 8601; empty if it is beyond all calendars."""
-    try:
-        return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="milliseconds")
-    except (OverflowError, ValueError, OSError):
-        return ""
-
-
-def _plain(event: AnyEvent) -> dict[str, Any]:
-    fields = msgspec.structs.asdict(event)
-    del fields["at"]
-    return {
-        _FIELD_NAMES.get(name, name): value.hex() if isinstance(value, bytes) else value
-        for name, value in fields.items()
-    }
+def _said(event: AnyEvent) -> dict[str, Any]:
+    if isinstance(event, Uplink):
+        return uplink_dict(event)
+    if isinstance(event, VariableMacUplink):
+        # Fields have their own names here, not those of the topic of a base station.
+        fields = msgspec.structs.asdict(event) | {"payload": event.payload.hex()}
+        return {FIELD_NAMES.get(name, name): value for name, value in fields.items() if name != "at"}
+    return event_json(event)

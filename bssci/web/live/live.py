@@ -20,10 +20,11 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent
+from bssci.model.event_json import kind_of
 from bssci.system.clock import Clock, Ticker
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.site import abort
-from bssci.web.live.event_json import event_dict, kind_of, parties
+from bssci.web.live.event_json import event_dict, parties
 from bssci.web.live.event_search import contains, text_of, wanted
 from bssci.web.live.names import NameOf, nameless
 from bssci.web.live.sentences import KINDS

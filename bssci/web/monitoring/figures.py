@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from collections import Counter as Tally
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from prometheus_client import Counter, Histogram, disable_created_metrics
 
 from bssci.model import EUI, AnyEvent, Uplink
+from bssci.model.event_json import kind_of
 from bssci.system.clock import Clock, Ticker
-from bssci.web.live.event_json import kind_of
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0)
 """s"""
@@ -17,34 +18,12 @@ RATE_STEP = 5.0
 """s between marks"""
 RATE_MARKS = 13
 """a rate is that of the last minute"""
-
-
-@dataclass
-class Histogram:
-    """Counts by bucket, as Prometheus wants them."""
-
-    bounds: Sequence[float] = BUCKETS
-    counts: list[int] = field(default_factory=list)
-    total: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.counts = [0] * (len(self.bounds) + 1)
-
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
-
-    def buckets(self) -> list[tuple[str, float]]:
-        """Cumulated, with their upper bounds."""
-        cumulated, buckets = 0, []
-        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
-            cumulated += count
-            buckets.append((bound, float(cumulated)))
-        return buckets
+# When a counter began is when the service did, of which bssci_start_time_seconds tells.
+disable_created_metrics()
 
 
 class Rate:
-    """How much a counter grows a second, over the last minute."""
+    """A counter's growth a second, over the last minute."""
 
     def __init__(self, now: float) -> None:
         self._marks: deque[tuple[float, int]] = deque([(now, 0)], maxlen=RATE_MARKS)
@@ -58,19 +37,30 @@ class Rate:
 
 
 class Figures:
-    """A :class:`bssci.web.live.feed.Watcher`."""
+    """Counts of the events that the feed shows: a :class:`bssci.web.live.feed.Watcher`.
+
+    :ivar by_kind: events by kind, as Prometheus counts them.
+    :ivar uplinks: uplinks since the start.
+    :ivar receptions: copies of uplinks since the start.
+    :ivar unseen: events that went by too fast to be counted here.
+    :ivar received_by: copies received by each base station since the start.
+    :ivar merging: s from the first reception of an uplink to its publication.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.events_by_kind: dict[str, int] = {}
+        self.by_kind = Counter("bssci_events", "Events by kind.", ["kind"], registry=None)
         self.uplinks = 0
         self.receptions = 0
         self.unseen = 0
-        """events that went by too fast to be counted here"""
         self.received_by: dict[EUI, int] = {}
-        """copies received by each station since the start"""
-        self.merging = Histogram()
-        """s from the first reception of an uplink to its publication: the window and the disk"""
+        # In seconds: the time of the window and of the disk.
+        self.merging = Histogram(
+            "bssci_uplink_merge_seconds",
+            "From the first reception to the publication.",
+            buckets=BUCKETS,
+            registry=None,
+        )
         self._rate = Rate(clock.seconds())
         self._station_rates: dict[EUI, Rate] = {}
         self._ticker = Ticker(clock, RATE_STEP, self._mark)
@@ -82,10 +72,10 @@ class Figures:
         self._ticker.stop()
 
     def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
-        by_kind, received_by = self.events_by_kind, self.received_by
+        received_by = self.received_by
+        for kind, count in Tally(kind_of(event) for _, event in numbered).items():
+            self.by_kind.labels(kind).inc(count)
         for _, event in numbered:
-            kind = kind_of(event)
-            by_kind[kind] = by_kind.get(kind, 0) + 1
             if isinstance(event, Uplink):
                 receptions = event.receptions
                 self.uplinks += 1
@@ -101,11 +91,11 @@ class Figures:
         self.unseen += count
 
     def uplink_rate(self) -> float:
-        """Uplinks a second, over the last minute."""
+        """Return uplinks a second, over the last minute."""
         return self._rate.value(self._clock.seconds(), self.uplinks)
 
     def station_rate(self, eui: EUI) -> float:
-        """Receptions a second by one station, over the last minute."""
+        """Return receptions a second by one base station, over the last minute."""
         rate = self._station_rates.get(eui)
         count = self.received_by.get(eui, 0)
         return rate.value(self._clock.seconds(), count) if rate is not None else 0.0

@@ -28,7 +28,7 @@ RunInThread = Callable[..., Deferred[Any]]
 
 @dataclass(frozen=True)
 class Context:
-    """Handed to every view and group of routes."""
+    """The parts of the web admin, and the service center: handed to every report and group of routes."""
 
     clock: Clock
     now: Callable[[], float]
@@ -51,10 +51,10 @@ class Context:
 
     @property
     def settings(self) -> Settings:
-        """Those in force."""
+        """The settings in force."""
         return self.configuration.current
 
     @property
     def certificate_files(self) -> CertificateFiles:
-        """Where the certificates are."""
+        """The places of the certificates."""
         return self.configuration.catalogue.certificate_files(self.settings)

@@ -28,7 +28,7 @@ def _missing(value: object) -> bool:
 
 
 def number(value: Any, digits: int = 0, unit: str = "") -> str:
-    """``12 345.6 dB``: grouped, so many digits after the point, never parted from its unit."""
+    """Return ``12 345.6 dB``: grouped, with so many digits after the point, never parted from its unit."""
     if _missing(value):
         return NOTHING
     text = f"{float(value):,.{digits}f}".replace(",", _SPACE).replace("-", "\N{MINUS SIGN}")
@@ -36,17 +36,17 @@ def number(value: Any, digits: int = 0, unit: str = "") -> str:
 
 
 def percent(value: Any, digits: int = 0) -> str:
-    """A share of 1 as per cent."""
+    """Return a share of 1 as per cent."""
     return NOTHING if _missing(value) else number(float(value) * 100, digits, "%")
 
 
 def share(value: Any) -> Any:
-    """A load as a share of 1: some gateways report per cent."""
+    """Return a load as a share of 1: some gateways report per cent."""
     return value / 100 if isinstance(value, (int, float)) and value > 1 else value
 
 
 def duration(seconds: Any) -> str:
-    """The two largest parts: ``3 d 4 h``, ``2 min 5 s``."""
+    """Return the two largest parts of a duration: ``3 d 4 h``, ``2 min 5 s``."""
     if _missing(seconds):
         return NOTHING
     left = max(float(seconds), 0.0)
@@ -62,7 +62,7 @@ def duration(seconds: Any) -> str:
 
 
 def octets(hexadecimal: Any) -> str:
-    """``0a0b0c`` as ``0A 0B 0C``."""
+    """Return ``0a0b0c`` as ``0A 0B 0C``."""
     if _missing(hexadecimal):
         return NOTHING
     text = str(hexadecimal).upper()
@@ -70,12 +70,12 @@ def octets(hexadecimal: Any) -> str:
 
 
 def fingerprint(hexadecimal: Any) -> str:
-    """A certificate's fingerprint as other tools print it: ``AB:CD:…``."""
+    """Return a certificate's fingerprint as other tools print it: ``AB:CD:…``."""
     return NOTHING if _missing(hexadecimal) else octets(str(hexadecimal).replace(":", "")).replace(" ", ":")
 
 
 def tone(state: Any) -> str:
-    """The class that colours a state: ok, warning, error, info or off. The word stays beside it."""
+    """Return the class that colours a state: ok, warning, error, info or off. The word stays beside it."""
     word = str(state)
     for group, name in ((_OK, "ok"), (_WARNING, "warning"), (_ERROR, "error"), (_INFO, "info")):
         if word in group:
@@ -84,7 +84,7 @@ def tone(state: Any) -> str:
 
 
 def days_tone(days: Any) -> str:
-    """How urgent the end of a certificate is, by the days left."""
+    """Return the class that colours the end of a certificate, by the days left."""
     if _missing(days):
         return "off"
     return "error" if days < 0 else "warning" if days < 30 else "ok"
@@ -92,7 +92,7 @@ def days_tone(days: Any) -> str:
 
 @pass_context
 def moment(context: Context, at: Any) -> str | Markup:
-    """A point in time, to the second; the browser turns it into the viewer's zone."""
+    """Return a point in time, to the second; the browser turns it into the viewer's zone."""
     if _missing(at):
         return NOTHING
     return _time(at, f"{_in_zone(at, context):%Y-%m-%d %H:%M:%S}")
@@ -100,7 +100,7 @@ def moment(context: Context, at: Any) -> str | Markup:
 
 @pass_context
 def ago(context: Context, at: Any) -> str | Markup:
-    """How long ago a point in time is; the browser keeps it up to date."""
+    """Return how long ago a point in time is; the browser keeps it up to date."""
     if _missing(at):
         return NOTHING
     return _time(at, since(float(context["now"]) - float(at)), Markup(" data-ago"))
@@ -108,7 +108,7 @@ def ago(context: Context, at: Any) -> str | Markup:
 
 @pass_context
 def day(context: Context, at: Any) -> str | Markup:
-    """A date."""
+    """Return a date."""
     if _missing(at):
         return NOTHING
     return _time(at, f"{_in_zone(at, context):%Y-%m-%d}", Markup(" data-day"))
@@ -116,14 +116,14 @@ def day(context: Context, at: Any) -> str | Markup:
 
 @pass_context
 def clock(context: Context, at: float, span: float) -> Markup:
-    """A tick of a chart's time axis that spans so many seconds: hours, or days."""
+    """Return the label of a chart's time axis that spans so many seconds: hours, or days."""
     form = "%H:%M" if span <= _DAY else "%m-%d"
     kind = Markup(" data-tick=clock") if span <= _DAY else Markup(" data-tick=date")
     return _time(at, f"{_in_zone(at, context):{form}}", kind)
 
 
 def since(seconds: float) -> str:
-    """``5 min ago``; ``just now`` for the last seconds."""
+    """Return ``5 min ago``; ``just now`` for the last seconds."""
     return "just now" if seconds < 5 else f"{_largest(seconds)} ago"
 
 

@@ -56,7 +56,7 @@ REFRESH_INTERVAL = 10.0
 
 
 class WebAdmin:
-    """Serves pages and API on WEB_HOST and WEB_PORT.
+    """The pages and the API on WEB_HOST and WEB_PORT.
 
     :param now: Unix seconds.
     :raises bssci.settings.rows.SettingsError: the file of accounts in STATE_DIR is not readable.
@@ -134,7 +134,7 @@ class WebAdmin:
         resource = dispatcher.resource()
 
         def max_body(request: Request, method: str, path: str) -> int:
-            """More than usual only from somebody who has logged in."""
+            """Allow more than usual only to somebody who has logged in."""
             route = dispatcher.find(method, path)
             known = self.guard.identify(request, is_seen=False) is not None
             return route.max_body if route is not None and known else MAX_BODY
@@ -182,7 +182,7 @@ class WebAdmin:
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
+        """The address by which a browser on this machine finds the web admin."""
         address = self._ports[0].getHost()
         if not hasattr(address, "port"):
             return str(address)  # of a socket that has no port, as a Unix socket

@@ -44,7 +44,7 @@ Stamp = tuple[int, int, int]
 
 
 class AccountError(ValueError):
-    """An account or token cannot be as asked: one line, and the field that is wrong."""
+    """An account or token that cannot be as asked: one line, and the field that is wrong."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ class AccountError(ValueError):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who may log in."""
+    """An account of a person who may log in."""
 
     name: str
     role: Role
@@ -66,7 +66,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """Lets a program use the API."""
+    """An API token, by which a program uses the API."""
 
     name: str
     role: Role
@@ -76,7 +76,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody did at the command line, on its way to the audit log."""
+    """A change made at the command line, on its way to the audit log."""
 
     at: float
     """Unix seconds"""
@@ -87,7 +87,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Directory(msgspec.Struct, frozen=True, kw_only=True):
-    """All of them."""
+    """All accounts and tokens, as the file holds them."""
 
     accounts: tuple[Account, ...] = ()
     tokens: tuple[Token, ...] = ()
@@ -102,7 +102,7 @@ _decoder = msgspec.json.Decoder(Directory)
 
 
 class AccountFile:
-    """Reads and changes the file. All methods but :meth:`stamp` block.
+    """The file of accounts. All methods but :meth:`stamp` block.
 
     :param now: Unix seconds.
     :param who: is noted with every change; nobody if the caller keeps the audit log itself.
@@ -119,7 +119,7 @@ class AccountFile:
 
     @classmethod
     def at_command_line(cls, directory: Path) -> AccountFile:
-        """Notes changes under the name of the system's user."""
+        """Return the file with every change noted under the name of the system's user."""
         try:
             user = getpass.getuser()
         except (KeyError, OSError):
@@ -127,7 +127,7 @@ class AccountFile:
         return cls(directory, who=f"command line {user}")
 
     def stamp(self) -> Stamp:
-        """Changes when the file does."""
+        """Return a value that changes when the file does."""
         try:
             status = os.stat(self.path)
         except OSError:
@@ -161,7 +161,7 @@ class AccountFile:
         return account
 
     def add_first(self, password: str, name: str = FIRST_ACCOUNT) -> Account | None:
-        """The first account, an admin; None if there are accounts already."""
+        """Add the first account, an admin; return None if there are accounts already."""
         check_name(name)
         account = self._account(name, "admin", password, self._now())
         with self._changing() as directory:
@@ -172,7 +172,7 @@ class AccountFile:
         return account
 
     def set_password(self, name: str, password: str) -> Account:
-        """Ends every session of the account.
+        """Set an account's password, which ends every session of the account.
 
         :raises AccountError: there is no such account, or the password is not allowed.
         """
@@ -204,7 +204,7 @@ class AccountFile:
             self._write(msgspec.structs.replace(directory, accounts=left), "account.remove", name)
 
     def verify(self, name: str, password: str) -> Account | None:
-        """The account, if the password is its own. Takes as long for names that do not exist."""
+        """Return the account if the password is its own. Takes as long for names that do not exist."""
         account = self.read().account(name)
         if not self._nobody:
             self._nobody = self._hasher.hash(secrets.token_urlsafe())
@@ -217,7 +217,7 @@ class AccountFile:
     # tokens
 
     def create_token(self, name: str, role: str) -> str:
-        """The token, which is shown this once.
+        """Create a token; return its secret, which is shown this once.
 
         :raises AccountError: the name is taken or not allowed.
         """
@@ -244,7 +244,7 @@ class AccountFile:
     # the file
 
     def forget_changes(self, count: int) -> None:
-        """The oldest are in the audit log."""
+        """Drop the oldest changes, which are in the audit log by now."""
         with self._changing() as directory:
             self._store(msgspec.structs.replace(directory, changes=directory.changes[count:]))
 
@@ -300,7 +300,7 @@ def token_digest(secret: str) -> str:
 
 
 def new_password() -> str:
-    """Drawn, for the first admin."""
+    """Return a password drawn for the first admin."""
     return secrets.token_urlsafe(15)
 
 

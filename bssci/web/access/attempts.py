@@ -32,7 +32,7 @@ Key = tuple[str, str]
 
 
 class Attempts:
-    """Failures of late."""
+    """Failed log-ins of the last minutes."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -43,7 +43,7 @@ class Attempts:
         return len(self._failures)
 
     def wait(self, account: str, address: str) -> float:
-        """s until another attempt is allowed; 0 if it is now."""
+        """Return the seconds until another attempt is allowed; 0 if it is now."""
         now = self._clock.seconds()
         waits = [
             failures[0] + PERIOD - now
@@ -72,7 +72,7 @@ class Attempts:
                 failures.pop()
 
     def slow_down(self) -> Deferred[None]:
-        """Fires when the password may be looked at: at once, unless very many were wrong of late."""
+        """Wait until the password may be looked at: not at all, unless very many were wrong lately."""
         done: Deferred[None] = Deferred()
         delay = (len(_recent(self._all, self._clock.seconds())) - UNHURRIED) * DELAY
         if delay > 0:
@@ -88,7 +88,7 @@ def _keys(account: str, address: str) -> tuple[tuple[Key, int], tuple[Key, int]]
 
 
 def _network(address: str) -> str:
-    """What one customer of a provider holds: an IPv4 address, or an IPv6 /64."""
+    """The addresses that one customer of a provider holds: an IPv4 address, or an IPv6 /64."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -31,7 +31,7 @@ MAX_AGENT = 200
 
 
 class Session(msgspec.Struct, kw_only=True):
-    """Somebody is logged in."""
+    """A session of a person who logged in."""
 
     digest: str
     """SHA-256 of the secret id that the cookie holds; the id itself is not kept"""
@@ -47,7 +47,7 @@ class Session(msgspec.Struct, kw_only=True):
 
     @property
     def handle(self) -> str:
-        """Names it in lists; tells nothing of the id."""
+        """The session's name in lists, which tells nothing of its id."""
         return self.digest[:16]
 
 
@@ -67,7 +67,7 @@ _decoder = msgspec.json.Decoder(list[Session])
 
 
 class Sessions:
-    """Every session that is not over.
+    """All sessions that are not over.
 
     :param path: mode 0600; a file that is not readable means that all must log in again.
     :param now: Unix seconds.
@@ -102,7 +102,7 @@ class Sessions:
         return len(self._by_digest)
 
     def begin(self, account: Account, address: str, agent: str) -> tuple[str, Session]:
-        """A new session: the secret id for the cookie, and what is known of it. See :meth:`save`."""
+        """Begin a session; return the secret id for the cookie, and the session. See :meth:`save`."""
         self._make_room(account.name)
         secret = secrets.token_urlsafe(32)
         now = self._now()
@@ -120,7 +120,7 @@ class Sessions:
         return secret, session
 
     def find(self, secret: str, is_seen: bool = True) -> Session | None:
-        """The session of a cookie; None if it is over or never was.
+        """Return the session of a cookie; None if it is over or never was.
 
         :param is_seen: somebody acts in it now.
         """
@@ -139,7 +139,7 @@ class Sessions:
         self._by_digest.pop(session.digest, None)
 
     def of(self, account: str) -> list[Session]:
-        """An account's sessions, the latest seen first."""
+        """Return an account's sessions, the latest seen first."""
         mine = [each for each in self._by_digest.values() if each.account == account]
         return sorted((each for each in mine if not self._is_over(each)), key=lambda each: -each.seen_at)
 

@@ -74,7 +74,7 @@ class CertificateRoutes:
         return CertificateStore(self._context.certificate_files)
 
     async def _run(self, function: Any, *values: Any) -> Any:
-        """One at a time, in a thread."""
+        """Run a function of the store in a thread, one at a time."""
         try:
             return await self._lock.run(self._context.run_in_thread, function, *values)
         except CertificateError as error:

@@ -79,7 +79,7 @@ class EventRoutes:
         return Streamed()
 
     async def _write(self, outflow: Outflow, request: Request, asked: Filter, read: dict[str, Any]) -> None:
-        """What was read, and all that is before it."""
+        """Write the events that were read, and all before them."""
         await outflow.write(_lines(read["events"]))
         while read["next"] is not None and not outflow.gone:
             await deferLater(self._context.clock, PAUSE)  # type: ignore[arg-type]
@@ -90,7 +90,7 @@ class EventRoutes:
             await outflow.write(_lines(read["events"]))
 
     def _is_allowed(self, request: Request) -> bool:
-        """Whether who asks may still see events; that it waits for them is no sign of life."""
+        """Whether the reader may still see events; waiting for them is no sign of life of its session."""
         return self._context.guard.identify(request, is_seen=False) is not None
 
     @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")

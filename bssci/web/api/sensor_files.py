@@ -51,7 +51,7 @@ _LOWER = {column.lower(): column for column in COLUMNS}
 
 @dataclass
 class Import:
-    """What a file holds."""
+    """The sensors of a file, and its wrong rows."""
 
     sensors: list[Sensor] = field(default_factory=list)
     errors: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Import:
 
 
 def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor | None]) -> Import:
-    """The sensors of a file. Blocks: belongs in a thread.
+    """Read the sensors of a file. Blocks: belongs in a thread.
 
     :param known: the sensor as it is; it keeps its key where the file's is masked.
     :raises ApiError: it is neither CSV nor JSON, or far too long.
@@ -98,7 +98,7 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
 
 
 def write_csv(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
-    """Blocks for many: belongs in a thread."""
+    """Return sensors as CSV. Blocks for many: belongs in a thread."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
@@ -109,7 +109,7 @@ def write_csv(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
 
 
 def write_json(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
-    """As endpoints.json."""
+    """Return sensors as endpoints.json has them."""
     lines = ",\n".join(
         json.dumps(_entry(sensor, with_keys), ensure_ascii=False, allow_nan=False) for sensor in sensors
     )

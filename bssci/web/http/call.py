@@ -43,21 +43,21 @@ class Call:
 
     @property
     def known(self) -> Identity | None:
-        """Who asks; None on open routes without a session."""
+        """The identity of whoever asks; None on open routes without a session."""
         return self._identity
 
     @property
     def asker(self) -> Asker:
-        """Who asks, as the audit log names them."""
+        """The identity of whoever asks, as the audit log names it."""
         return self.named(self._identity.name if self._identity is not None else "")
 
     def named(self, name: str) -> Asker:
-        """The same where only a name is known: at a log-in."""
+        """Return the asker where only a name is known: at a log-in."""
         return Asker(name, "web", self.address)
 
     @property
     def identity(self) -> Identity:
-        """Who asks, on a route that is not open."""
+        """The identity of whoever asks, on a route that is not open."""
         if self._identity is None:
             raise ApiError(401, "unauthorized", "log in first")
         return self._identity
@@ -77,7 +77,7 @@ class Call:
     def text(self, name: str, default: None) -> str | None: ...
 
     def text(self, name: str, default: str | None = "") -> str | None:
-        """A value of the query."""
+        """Return a value of the query."""
         values = (self.request.args or {}).get(name.encode())
         if not values:
             return default
@@ -168,7 +168,7 @@ class Call:
         return given
 
     def _query(self) -> dict[str, str]:
-        """Every value of the query that is not empty; those that a route only reads by are the known ones."""
+        """The values of the query that are not empty; on a route that only reads, those that it knows."""
         known = {each.name for each in self.route.parameters}
         names = [name.decode("utf-8", "replace") for name in self.request.args or {}]
         read = {name: self.text(name) for name in names if self.route.changes or name in known}
@@ -191,7 +191,7 @@ def refuse_dry_run(body: Mapping[str, Any]) -> None:
 
 
 def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form that a browser sent by itself; empty if it is none."""
+    """Return the fields of a form that a browser sent by itself; empty if the body is none."""
     kind = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
     content = request.content
     if kind != "application/x-www-form-urlencoded" or content is None:
@@ -205,6 +205,6 @@ def form_of(request: Request) -> dict[str, str]:
 
 
 def wants_json(request: Request) -> bool:
-    """Whether a program asks, and not a browser that shows a page."""
+    """Return whether a program asks, and not a browser that shows a page."""
     accepted = (request.getHeader("accept") or "").lower()
     return "application/json" in accepted and "text/html" not in accepted

@@ -37,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Dispatcher:
-    """Carries out the table of routes.
+    """The way from requests to the handlers of their routes.
 
     :param observe: told of every answer: route's path, method, status, seconds.
     """
@@ -60,7 +60,7 @@ class Dispatcher:
         self._app = Klein()
 
     def resource(self) -> IResource:
-        """The root of the site."""
+        """Return the root of the site."""
         app = self._app
         for number, route in enumerate(self.routes):
             rule = route.path.replace("{", "<").replace("}", ">")
@@ -72,7 +72,7 @@ class Dispatcher:
         return app.resource()
 
     def find(self, method: str, path: str) -> Route | None:
-        """The route of a request, before it is dispatched; None if there is none."""
+        """Return the route of a request, before it is dispatched; None if there is none."""
         try:
             endpoint, _ = self._app.url_map.bind("").match(path, method)
         except HTTPException:
@@ -130,7 +130,7 @@ class Dispatcher:
         _write(request, reply)
 
     def _no_route(self, request: Request, failure: Failure) -> None:
-        """What the map of routes raised: no such path, no such method, a path spelled otherwise."""
+        """Answer what the map of routes raised: no such path, no such method, a path spelled otherwise."""
         error: Any = failure.value
         status = error.code or 404
         if isinstance(error, MethodNotAllowed):
@@ -163,7 +163,7 @@ def _entry(dispatcher: Dispatcher, route: Route) -> Callable[..., Any]:
 
 
 def _shown_csrf(request: Request) -> str:
-    """In a header, or in the field ``csrf`` of a form."""
+    """The CSRF token of a request: in a header, or in the field ``csrf`` of a form."""
     shown = request.getHeader(CSRF_HEADER)
     return shown if shown is not None else form_of(request).get("csrf", "")
 

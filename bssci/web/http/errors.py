@@ -21,7 +21,7 @@ STATUS_OF_COMMAND = {
 
 
 class ApiError(Exception):
-    """Answered as ``{"success": false, "error": {code, message, field?}}``, or as a page.
+    """A refused request: answered as ``{"success": false, "error": {code, message, field?}}``, or as a page.
 
     :ivar field: the field of the request that is wrong, if one is.
     :ivar retry_after: s until it is worth trying again.

@@ -31,7 +31,7 @@ MAX_WAITING = 20
 
 
 class Guard:
-    """Looks at every request.
+    """The check of every request: who asks, and whether the route is open to them.
 
     :param run_in_thread: ``deferToThread``: hashing and files take their time.
     """
@@ -58,7 +58,7 @@ class Guard:
     # recognising
 
     def is_stale(self) -> bool:
-        """Whether somebody, perhaps the command line, has changed the accounts."""
+        """Return whether the accounts were changed, perhaps by the command line."""
         return self.file.stamp() != self._stamp
 
     async def refresh(self) -> None:
@@ -75,7 +75,7 @@ class Guard:
             self.setup_secret = ""
 
     def identify(self, request: Request, is_seen: bool = True) -> Identity | None:
-        """Who asks, by what is known now.
+        """Return who asks, by what is known now; None for nobody.
 
         :param is_seen: it counts as a sign of life of the session.
         """
@@ -106,7 +106,7 @@ class Guard:
         return Identity(account.name, account.role, session)
 
     def check(self, route: Route, identity: Identity | None, csrf: str) -> None:
-        """Whether a route is open to somebody.
+        """Check that a route is open to somebody.
 
         :raises ApiError: 401 or 403.
         """
@@ -125,7 +125,7 @@ class Guard:
     # logging in
 
     async def log_in(self, name: str, password: str, address: str, agent: str) -> tuple[str, Session]:
-        """A new session: the cookie's secret, and what is known of it.
+        """Begin a session; return the cookie's secret, and the session.
 
         :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.
         """
@@ -137,7 +137,7 @@ class Guard:
         return secret, session
 
     async def verify(self, name: str, password: str, address: str) -> Account:
-        """The account, if the password is right.
+        """Return the account, if the password is right.
 
         :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.
         """
@@ -154,11 +154,11 @@ class Guard:
         return account
 
     def shown(self, name: str) -> str:
-        """A name as log and audit show it: people type passwords where the name belongs."""
+        """Return a name as log and audit show it: people type passwords where the name belongs."""
         return name if self.directory.account(name) is not None else "(no account)"
 
     async def set_up(self, secret: str, name: str, password: str) -> Account:
-        """The first account, for whoever has the link from the log.
+        """Add the first account, for whoever has the link from the log.
 
         :raises ApiError: 403 if the link is used up or wrong; 422 for a name or password not allowed.
         """

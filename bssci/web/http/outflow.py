@@ -23,7 +23,7 @@ PIECE = 16 * 1024
 
 @implementer(IPushProducer)
 class Outflow:
-    """What is written to one request, some at a time.
+    """One request's answer, written a piece at a time.
 
     :ivar gone: the client went away, or is parted from.
     :ivar lost: fires when the connection is closed, too.
@@ -40,7 +40,7 @@ class Outflow:
         request.registerProducer(self, True)
 
     async def write(self, data: bytes) -> None:
-        """Done when there is room for more, or nobody to read it."""
+        """Write data; return when there is room for more, or nobody to read it."""
         for start in range(0, len(data), PIECE):
             if self.gone:
                 return
@@ -53,7 +53,7 @@ class Outflow:
                     timer.cancel()
 
     def end(self) -> None:
-        """All is written."""
+        """End the answer: all is written."""
         if not self.gone:
             self._request.unregisterProducer()
 

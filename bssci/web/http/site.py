@@ -123,7 +123,7 @@ def abort(request: http.Request) -> None:
 
 
 class AdminSite(Site):
-    """Everything that listens on WEB_PORT.
+    """The site on WEB_PORT.
 
     :param max_body: bytes that the body of a request may have: its headers, method, path.
     """
@@ -140,11 +140,11 @@ class AdminSite(Site):
         self.max_body = max_body
 
     def log(self, request: Any) -> None:
-        """No line per request."""
+        """Write no line per request."""
 
 
 class LimitedFactory(WrappingFactory):
-    """As many connections as there may be; further ones are closed at once, before TLS begins."""
+    """Connections up to a bound; further ones are closed at once, before TLS begins."""
 
     noisy = False
 

@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def text_of(event: Mapping[str, Any]) -> str:
-    """What is looked through.
+    """Return the text of an event that a search looks through.
 
     :param event: as :func:`bssci.web.live.event_json.event_dict` describes it.
     """
@@ -30,7 +30,7 @@ def text_of(event: Mapping[str, Any]) -> str:
 
 
 def wanted(query: str) -> tuple[str, ...]:
-    """What is looked for, of which one must be in the text; nothing: all are wanted.
+    """Return the texts of a query, of which one must be in an event; none: all events are wanted.
 
     Bytes and EUIs are found however they are written: ``0a1b``, ``0A 1B``, ``0x0a1b``, ``0A:1B``;
     each has two digits, so that ``-9`` and ``10 1`` are no bytes.
@@ -43,7 +43,7 @@ def wanted(query: str) -> tuple[str, ...]:
 
 
 def contains(text: str, needles: tuple[str, ...]) -> bool:
-    """Whether one of those that are looked for is there."""
+    """Return whether one of the texts is there."""
     return any(each in text for each in needles)
 
 

@@ -22,16 +22,16 @@ MAX_BEHIND = 5000
 
 
 class Watcher(Protocol):
-    """Sees events in their order."""
+    """A reader of the feed, which is shown events in their order."""
 
     def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None: ...
 
     def skipped(self, count: int) -> None:
-        """So many events went by unseen: there were too many at once."""
+        """Take note of events that went by unseen: there were too many at once."""
 
 
 class Feed:
-    """Follows the journal at a bounded pace, so that ingest comes first."""
+    """The journal's new events, followed at a bounded pace, so that ingest comes first."""
 
     log = Logger()
 

@@ -44,7 +44,7 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class Encoded:
-    """An event as it goes out, and what it is filtered by."""
+    """An event as it goes out, with what filters look at."""
 
     seq: int
     kind: str
@@ -55,7 +55,7 @@ class Encoded:
 
     @cached_property
     def text(self) -> str:
-        """What a search looks through."""
+        """The text that a search looks through."""
         return text_of(self.described)
 
 
@@ -114,7 +114,7 @@ class Viewer:
         self._send(b"retry: %d\n\nevent: hello\ndata: %s\n\n" % (RETRY, _encode({"seq": seq})))
 
     def past(self, events: Sequence[Encoded], after: int) -> None:
-        """What it missed; then what has happened meanwhile."""
+        """Show the events that the viewer missed; then those that have happened meanwhile."""
         held, self._held = self._held or [], None
         self.show(events)
         self._after = after
@@ -136,19 +136,19 @@ class Viewer:
             self._send(data)
 
     def skip(self, count: int) -> None:
-        """Tells that it was not shown all, if need be when it has seen the past."""
+        """Tell the viewer that some events are not shown; after the past, while that is being read."""
         if self._held is None:
             self._send(b"event: skipped\ndata: %s\n\n" % _encode({"count": count}))
         else:
             self._skipped += count
 
     def ping(self) -> None:
-        """Tells that the line lives, and how far it is even if nothing was wanted."""
+        """Tell the viewer that the line lives, and how far it is even if nothing was wanted."""
         if self._held is None:
             self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
     def drop(self) -> None:
-        """It does not read, or may not any more."""
+        """Part from a viewer that does not read, or may not any more."""
         if not self.gone:
             self.gone = True
             self._waiting.clear()
@@ -186,7 +186,7 @@ class Viewer:
 
 
 class Hub:
-    """All viewers. A :class:`bssci.web.live.feed.Watcher`."""
+    """All viewers of the live stream: a :class:`bssci.web.live.feed.Watcher`."""
 
     log = Logger()
 

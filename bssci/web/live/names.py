@@ -12,12 +12,12 @@ NameOf = Callable[[EUI], str]
 
 
 def nameless(eui: EUI) -> str:
-    """A :data:`NameOf` that knows nobody."""
+    """Return no name: a :data:`NameOf` that knows nobody."""
     return ""
 
 
 def names_in(center: ServiceCenter) -> NameOf:
-    """Those that a service center knows now, also later."""
+    """Return the names that a service center knows, now and later."""
 
     def name_of(eui: EUI) -> str:
         station, sensor = center.stations.get(eui), center.sensors.get(eui)

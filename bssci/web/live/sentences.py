@@ -12,13 +12,13 @@ Described = Mapping[str, Any]
 
 
 def sentence(event: Described) -> str:
-    """``Came online, session resumed``: without the EUIs, which stand beside it."""
+    """Return ``Came online, session resumed``: without the EUIs, which stand beside it."""
     say = _SENTENCES.get(event["kind"])
     return say(event) if say is not None else str(event["kind"]).replace("-", " ")
 
 
 def state_of(event: Described) -> str:
-    """The word by which the event is coloured."""
+    """Return the word by which an event is coloured."""
     said = event.get("state") or event.get("action") or event.get("status")
     return str(said or _STATES.get(event["kind"], "info"))
 

@@ -19,7 +19,7 @@ LEVELS = ("debug", "info", "warn", "error", "critical")
 
 @implementer(ILogObserver)
 class Logbook:
-    """Keeps what LOG_LEVEL lets through. Log lines hold no secrets, so neither does this."""
+    """The newest lines that LOG_LEVEL lets through. Log lines hold no secrets, so neither does this."""
 
     def __init__(self) -> None:
         self._lines: deque[dict[str, Any]] = deque(maxlen=MAX_LINES)
@@ -50,7 +50,7 @@ class Logbook:
         )
 
     async def read(self, level: str = "", logger: str = "", q: str = "", limit: int = 200) -> dict[str, Any]:
-        """The newest lines, newest first.
+        """Return the newest lines, newest first.
 
         :param level: the least serious to show.
         :param logger: begins so, for example ``bssci.center``.

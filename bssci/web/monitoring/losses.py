@@ -11,7 +11,7 @@ LARGEST_GAP = 1000
 
 
 def losses(counters: Sequence[int]) -> list[int]:
-    """How many counters are missing right before each.
+    """Return how many counters are missing right before each.
 
     A sensor that begins anew counts from below; a base station sends again, late, what it kept. Clocks of
     base stations differ, so which of both it is, is told by the counters alone: each belongs to what it

@@ -23,7 +23,7 @@ _SETTING = "probed_at"
 
 
 class Probe:
-    """Asked by ``/readyz`` and the dashboard."""
+    """The look at journal, ports and sinks for ``/readyz`` and the dashboard."""
 
     log = Logger()
 
@@ -38,7 +38,7 @@ class Probe:
 
     @property
     def journal_is_writable(self) -> bool:
-        """As of the last look: the small write went well, and nothing was refused lately."""
+        """Whether the last small write to the journal went well, and nothing was refused lately."""
         if self._failed_at is not None and self._clock.seconds() - self._failed_at < LATELY:
             return False
         return self._written
@@ -48,7 +48,7 @@ class Probe:
         ensureDeferred(self._try()).addErrback(lambda failure: self.log.failure("probe", failure))
 
     async def look(self) -> dict[str, Any]:
-        """``ready`` and what it depends on. A failing sink is told but is no reason: its backlog is kept."""
+        """Return ``ready`` and what it depends on. A failing sink is no reason: its backlog is kept."""
         await self._try()
         listening = self._outside.listening()
         sinks = {
@@ -71,7 +71,7 @@ class Probe:
             self._written = await self._write(now)
 
     def _count_failures(self) -> int:
-        """Batches that were refused and commits that failed, since the start."""
+        """The number of batches that were refused and commits that failed, since the start."""
         return self._center.refusals + self._center.journal.statistics.failed_commits
 
     async def _write(self, now: float) -> bool:

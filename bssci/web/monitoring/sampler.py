@@ -29,7 +29,7 @@ METRICS: dict[str, tuple[str, str]] = {
 
 
 class Sampler:
-    """Counters become differences, the rest is taken as it is.
+    """The figures of a minute: by how much counters grew, and all others as they are.
 
     :param now: Unix seconds.
     """

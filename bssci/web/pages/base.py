@@ -16,20 +16,20 @@ MAX_PAGE = 1_000_000
 
 
 class PageData:
-    """What each group of pages is made with."""
+    """The base of each group of pages."""
 
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
         self._views = views
 
     def _names(self) -> dict[str, str]:
-        """Base stations that have a name."""
+        """The names of base stations that have one."""
         stations = self._context.center.stations
         return {station.eui: station.state.name for station in stations if station.state.name}
 
 
 def arguments(call: Call, *names: str) -> dict[str, str]:
-    """What the query says, for links and fields that keep it."""
+    """Return the parts of the query that links and fields of a page keep."""
     return {name: text for name in names if (text := call.text(name))}
 
 
@@ -54,7 +54,7 @@ def paging(page: int, per_page: int, total: int) -> dict[str, int]:
 
 
 def timeline(events: Sequence[dict[str, Any]], names: dict[str, str]) -> list[dict[str, Any]]:
-    """Events as entries of a timeline, with the base station that each is about."""
+    """Return events as entries of a timeline, with the base station that each is about."""
     return [
         {
             "at": event["timestamp"],
@@ -69,7 +69,7 @@ def timeline(events: Sequence[dict[str, Any]], names: dict[str, str]) -> list[di
 def chart(
     name: str, title: str, unit: str, measured: dict[str, Any], series: dict[str, Any], **more: Any
 ) -> dict[str, Any]:
-    """A chart as :func:`bssci.web.pages.charts.draw` takes it; ``measured`` holds start and end."""
+    """Return a chart as :func:`bssci.web.pages.charts.draw` takes it; ``measured`` holds start and end."""
     return {
         "id": name,
         "title": title,

@@ -60,7 +60,7 @@ class Drawing:
 
 
 def draw(chart: Mapping[str, Any]) -> Drawing:
-    """The drawing of one chart as views describe it.
+    """Return the drawing of one chart as reports describe it.
 
     ``chart`` holds id, title, unit, start and end (Unix seconds), series with name and points
     ``[t, value or None]``; and optionally kind (``line`` or ``area``), y_min and y_max.
@@ -115,7 +115,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a point lies in the view box."""
+    """The place of points in the view box."""
 
     start: float
     end: float

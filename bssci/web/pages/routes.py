@@ -30,7 +30,7 @@ TITLES = {
 
 
 class PageRoutes:
-    """See the module."""
+    """Routes of all pages, and of the forms around the session."""
 
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
@@ -39,7 +39,7 @@ class PageRoutes:
         self._entrance = Entrance(context.guard, context.audit)
 
     def routes(self) -> Iterator[Route]:
-        """Every page, and the forms around the session."""
+        """Yield every page, and the forms around the session."""
         yield from routes_of(self)
         for each in PAGES:
             yield Route(
@@ -64,7 +64,7 @@ class PageRoutes:
         return handle
 
     def _base(self, call: Call) -> dict[str, Any]:
-        """What every page is given."""
+        """The data that every page is given."""
         request, identity = call.request, call.known
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         session = identity.session if identity is not None else None
@@ -87,7 +87,7 @@ class PageRoutes:
         }
 
     def error(self, error: ApiError, identity: Identity | None, path: str) -> bytes:
-        """What people see of an error."""
+        """Return the page that people see of an error."""
         user = {"name": identity.name, "role": identity.role} if identity is not None else None
         text = pages.render(
             "error.html",
@@ -171,7 +171,7 @@ def _check_own(call: Call) -> None:
 
 
 def _local(path: str) -> str:
-    """Where to go after logging in: never to another site."""
+    """The path to go to after logging in: never to another site."""
     safe = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if safe and "\\" not in path and path.isascii() else "/"
 

@@ -28,10 +28,10 @@ UNKNOWN = 200
 
 
 class SensorPages(PageData):
-    """See the module."""
+    """The data of the sensors' pages."""
 
     async def sensors(self, call: Call) -> dict[str, Any]:
-        """Query: q, status, station, sort, page, per_page."""
+        """Return the list of sensors. Query: q, status, station, sort, page, per_page."""
         page, per_page = page_number(call), call.integer("per_page", PER_PAGE, 1, MAX_PER_PAGE)
         listed = await self._views.sensors.list(
             q=call.text("q"),
@@ -59,7 +59,7 @@ class SensorPages(PageData):
         }
 
     async def sensor_form(self, call: Call) -> dict[str, Any]:
-        """Query of a new one: eui."""
+        """Return what the form of a sensor holds. Query of a new one: eui."""
         if "eui" in call.path:
             return {"sensor": (await self._views.sensors.detail(call.eui()))["configuration"], "eui": None}
         return {"sensor": None, "eui": call.text("eui")}
@@ -68,7 +68,7 @@ class SensorPages(PageData):
         return {}
 
     async def sensor(self, call: Call) -> dict[str, Any]:
-        """Query: range."""
+        """Return all about one sensor. Query: range."""
         eui, span, views = parse_eui(call.eui()), range_name(call), self._views.sensors
         detail = await views.detail(eui)
         uplinks = (await views.uplinks(eui, UPLINKS))["uplinks"]
@@ -88,7 +88,7 @@ class SensorPages(PageData):
         }
 
     def _when_silent(self, detail: dict[str, Any]) -> str:
-        """What becomes of a sensor that is not heard."""
+        """The words for what becomes of a sensor that is not heard."""
         left = detail["seconds_until_detach"]
         if detail["registration"] == "detached":
             return "nothing, it is detached"
@@ -102,7 +102,7 @@ class SensorPages(PageData):
 
 
 def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:
-    """With one state and its word, and the name of the station that hears it best."""
+    """A row with one state and its word, and the name of the base station that hears the sensor best."""
     state, text = _state(row, connected)
     return row | {
         "state": state,

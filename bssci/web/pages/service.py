@@ -36,14 +36,14 @@ _SYSTEMS = {
 
 
 class ServicePages(PageData):
-    """See the module."""
+    """The data of the service's own pages."""
 
     async def dashboard(self, call: Call) -> dict[str, Any]:
-        """Query: range."""
+        """Return the figures of the first page. Query: range."""
         return await self._views.status.dashboard(range_name(call))
 
     async def live(self, call: Call) -> dict[str, Any]:
-        """Query: kind, station, sensor, q, before."""
+        """Return the newest events. Query: kind, station, sensor, q, before."""
         args = arguments(call, "kind", "station", "sensor", "q")
         try:
             asked = filter_of(
@@ -71,7 +71,7 @@ class ServicePages(PageData):
         }
 
     async def logs(self, call: Call) -> dict[str, Any]:
-        """Query: level, logger, q."""
+        """Return the newest log lines. Query: level, logger, q."""
         read = await self._views.logs.read(
             call.choice("level", LEVELS), call.text("logger"), call.text("q"), LINES
         )
@@ -117,7 +117,7 @@ class ServicePages(PageData):
         }
 
     async def audit(self, call: Call) -> dict[str, Any]:
-        """Query: who, action, before."""
+        """Return entries of the audit log. Query: who, action, before."""
         read = await self._views.audit.read(ENTRIES, call.before(), call.text("who"), call.text("action"))
         return {
             "entries": read["entries"],
@@ -127,7 +127,7 @@ class ServicePages(PageData):
 
 
 def _setting(entry: dict[str, Any]) -> dict[str, Any]:
-    """With its value as text, and the kind of field that it takes."""
+    """A setting with its value as text, and the kind of field that it takes."""
     value, allowed = entry["value"], entry["allowed"]
     text = f"{value:.15g}" if isinstance(value, float) else setting_text(entry["name"], value)
     words = allowed.split(" or ")
@@ -149,7 +149,7 @@ def _setting(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def device(agent: str) -> str:
-    """``Firefox 140 on Windows``, of what a browser calls itself; what calls itself otherwise as it does."""
+    """Return ``Firefox 140 on Windows`` for what a browser calls itself; others as they call themselves."""
     found = dict(_BROWSER.findall(agent))
     # Browsers name those that they want to be taken for; what they are is the most special of the names.
     browser = next((name for name in ("Edg", "OPR", "Firefox", "Chrome", "Version") if name in found), None)

@@ -23,10 +23,10 @@ SORTS = ("name", "state", "since", "uplink_rate", "sensors_attached")
 
 
 class StationPages(PageData):
-    """See the module."""
+    """The data of the base stations' pages."""
 
     async def stations(self, call: Call) -> dict[str, Any]:
-        """Query: q, state, sort, page."""
+        """Return the list of base stations. Query: q, state, sort, page."""
         listed = await self._views.stations.list()
         page, q = page_number(call), call.text("q").strip().lower()
         state = call.choice("state", STATES)
@@ -50,7 +50,7 @@ class StationPages(PageData):
         }
 
     async def station(self, call: Call) -> dict[str, Any]:
-        """Query: range."""
+        """Return all about one base station. Query: range."""
         span = range_name(call)
         detail = await self._views.stations.detail(call.eui())
         measured = await self._views.stations.history(detail["eui"], RANGES[span])

@@ -50,7 +50,7 @@ PAGES: tuple[Page, ...] = (
 
 
 def environment(loader: BaseLoader | None = None) -> Environment:
-    """Jinja2 with everything escaped, and our filters."""
+    """Return Jinja2 with everything escaped, and our filters."""
     made = Environment(
         loader=loader or FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -64,12 +64,12 @@ def environment(loader: BaseLoader | None = None) -> Environment:
 
 
 def may(user: dict[str, Any] | None, role: Role) -> bool:
-    """Whether a user holds a role, or a higher one."""
+    """Return whether a user holds a role, or a higher one."""
     return user is not None and includes(user["role"], role)
 
 
 def may_open(user: dict[str, Any] | None, href: str) -> bool:
-    """Whether a link leads to a page that a user may see."""
+    """Return whether a link leads to a page that a user may see."""
     path = href.partition("?")[0].partition("#")[0]
     return all(may(user, page.role) for page in PAGES if page.path == path)
 
@@ -78,7 +78,7 @@ _environment = environment()
 
 
 def render(template: str, **context: Any) -> str:
-    """A page as HTML.
+    """Return a page as HTML.
 
     Beside the template's own data, ``context`` holds for every page: user (name, role; or None), csrf,
     path, query, theme (auto, light, dark), version, now (Unix seconds), timezone, needs_restart.
@@ -87,6 +87,6 @@ def render(template: str, **context: Any) -> str:
 
 
 def compile_templates() -> None:
-    """All of them, so that nobody's first look waits for it; for a thread."""
+    """Compile all templates, so that nobody's first look waits for it; for a thread."""
     for name in _environment.list_templates():
         _environment.get_template(name)

@@ -8,7 +8,7 @@ from bssci.web.pages.stations import StationPages
 
 
 class PageViews(ServicePages, StationPages, SensorPages):
-    """One method for each :class:`bssci.web.pages.table.Page`, named by its ``view``."""
+    """The data of all pages: one method for each :class:`Page <bssci.web.pages.table.Page>`."""
 
 
 __all__ = ["PageViews"]

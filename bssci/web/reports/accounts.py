@@ -9,7 +9,7 @@ from bssci.web.context import Context
 
 
 class AccountViews:
-    """Questions about who may do what."""
+    """Reports on accounts, tokens and sessions."""
 
     def __init__(self, context: Context) -> None:
         self._guard = context.guard
@@ -37,7 +37,7 @@ class AccountViews:
         }
 
     async def sessions(self, identity: Identity) -> dict[str, Any]:
-        """One's own, the present one marked."""
+        """Return one's own sessions, the present one marked."""
         own = identity.session
         return {
             "sessions": []
@@ -56,7 +56,7 @@ class AccountViews:
         }
 
     async def me(self, identity: Identity) -> dict[str, Any]:
-        """Who asks."""
+        """Return the name and role of whoever asks."""
         session = identity.session
         return {
             "name": identity.name,

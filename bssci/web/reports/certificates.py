@@ -14,13 +14,13 @@ LONG_AGO = 30
 
 
 class CertificateViews:
-    """Questions about certificates."""
+    """Reports on certificates."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     async def status(self) -> dict[str, Any]:
-        """Certificates, errors that would keep the service from starting, and warnings."""
+        """Return certificates, errors that would keep the service from starting, and warnings."""
         store = CertificateStore(self._context.certificate_files)
         inventory, (errors, warnings), can_issue = await self._context.run_in_thread(_look, store)
         now = self._context.now()
@@ -35,7 +35,7 @@ class CertificateViews:
 
 
 def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Files and what base stations showed, whatever ends first in front; ``href`` leads to where it is seen.
+    """Return certificates of files and of base stations by their end; ``href`` leads to where each is seen.
 
     What a base station shows stands for the bundle that was made for it.
     """

@@ -13,7 +13,7 @@ from bssci.web.context import Context
 
 
 class ConfigViews:
-    """Questions about the settings."""
+    """Reports on the settings."""
 
     def __init__(self, context: Context) -> None:
         self._configuration = context.configuration

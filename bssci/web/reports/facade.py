@@ -13,7 +13,7 @@ from bssci.web.reports.status import StatusViews
 
 
 class Views:
-    """Whatever can be asked."""
+    """All reports, for pages and API."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

@@ -17,7 +17,7 @@ LOW_DAYS = 30
 
 
 class Problem(NamedTuple):
-    """Something that is not well."""
+    """A fault of the service, and where one sees more of it."""
 
     severity: Literal["error", "warning"]
     text: str
@@ -28,7 +28,7 @@ class Problem(NamedTuple):
 
 
 def sentence(problems: Sequence[Problem], online: int) -> str:
-    """Of problems, the worst first.
+    """Return one sentence for problems, of which the worst comes first.
 
     :param online: base stations.
     """

@@ -31,13 +31,13 @@ def range_of(name: str) -> Range:
 
 
 class ChartViews:
-    """Time series of what is sampled once a minute."""
+    """Reports of time series that are sampled once a minute."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     async def history(self, metric: str, span: str = "hour") -> dict[str, Any]:
-        """One metric: per step of time its mean, least and most."""
+        """Return one metric: per step of time its mean, least and most."""
         if metric not in METRICS:
             raise invalid("metric", f"must be one of {', '.join(METRICS)}")
         length, (title, unit), now = range_of(span), METRICS[metric], self._context.now()
@@ -55,7 +55,7 @@ class ChartViews:
         }
 
     async def dashboard(self, span: str) -> list[dict[str, Any]]:
-        """The charts of the first page."""
+        """Return the charts of the first page."""
         charts = []
         for metrics in ON_DASHBOARD:
             histories = [await self.history(metric, span) for metric in metrics]
@@ -75,14 +75,14 @@ class ChartViews:
         return charts
 
     async def total(self, metric: str, span: str) -> float:
-        """The sum of what a counter grew by."""
+        """Return by how much a counter grew over a span of time."""
         length, now = range_of(span), self._context.now()
         rows = await self._context.journal.samples.read(metric, since=now - length.seconds, step=60.0)
         return sum(mean for _, mean, _, _ in rows)
 
 
 class EventViews:
-    """A look back into the journal."""
+    """Reports of stored events."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -90,7 +90,7 @@ class EventViews:
         self._name_of = names_in(context.center)
 
     async def read(self, asked: Filter, before: int | None = None, limit: int = 100) -> dict[str, Any]:
-        """Events, newest first. ``next`` goes on: there may be more even if few, or none, were found."""
+        """Return events, newest first. ``next`` goes on: there may be more even if few were found."""
         needles = asked.text
         found: list[dict[str, Any]] = []
         following = before or 0
@@ -113,7 +113,7 @@ class EventViews:
         return {"events": found, "next": following or None}
 
     async def one(self, seq: int) -> dict[str, Any]:
-        """One event, and how far every sink is with it; of an uplink also copies that came late."""
+        """Return one event, and how far every sink is with it; of an uplink also copies that came late."""
         event = await self._journal.history.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
@@ -126,7 +126,7 @@ class EventViews:
         return described
 
     def _sinks(self, seq: int) -> dict[str, str]:
-        """Each sink takes events in their order, so its backlog tells."""
+        """How far each sink is with an event: each takes events in their order, so its backlog tells."""
         last = self._journal.events.last_seq
         return {
             name: "delivered" if last - figures["queued"] >= seq else "waiting"
@@ -135,7 +135,7 @@ class EventViews:
 
 
 def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int) -> dict[str, float]:
-    """When each sink took an event (Unix seconds), of those where that is known."""
+    """Return when each sink took an event (Unix seconds), of those where that is known."""
     found = {}
     for sink, batches in deliveries.items():
         position = bisect_left(batches, seq, key=itemgetter(0))

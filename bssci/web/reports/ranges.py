@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Range:
-    """s of time, in steps of so many s."""
+    """A span of time, in steps: both in seconds."""
 
     seconds: float
     step: float
@@ -23,6 +23,6 @@ MAX_POINTS = 400
 
 
 def thinned(points: Sequence[list[float]]) -> list[list[float]]:
-    """At most 400 of the points, the last among them."""
+    """Return at most 400 of the points, the last among them."""
     step = -(-len(points) // MAX_POINTS)
     return list(points[::-1][:: max(1, step)][::-1])

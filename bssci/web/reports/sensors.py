@@ -27,7 +27,7 @@ Rows = list[dict[str, Any]]
 
 
 class SensorViews:
-    """Questions about sensors."""
+    """Reports on sensors."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -144,13 +144,13 @@ class SensorViews:
         }
 
     def forget(self) -> None:
-        """What is known of the list is over: sensors were attached or detached."""
+        """Gather the list anew: sensors were attached or detached."""
         self._standings.forget()
 
     # one sensor
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
-        """Everything about one sensor; its key masked."""
+        """Return everything about one sensor; its key masked."""
         sensor = self.sensor(eui)
         registrations = await self._journal.sessions.registrations_of(eui)
         states = {station: each.state for station, each in registrations.items()}
@@ -191,7 +191,7 @@ class SensorViews:
         }
 
     async def uplinks(self, eui: EUI, limit: int = 50, before: int | None = None) -> dict[str, Any]:
-        """Stored uplinks, newest first; also of sensors that are not configured."""
+        """Return stored uplinks, newest first; also of sensors that are not configured."""
         events = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=limit)
         uplinks = [
             {"seq": seq, "timestamp": event.at} | uplink_dict(event)
@@ -201,7 +201,7 @@ class SensorViews:
         return {"uplinks": uplinks, "next": events[-1][0] if len(events) == limit else None}
 
     async def history(self, eui: EUI, limit: int = 100, before: int | None = None) -> dict[str, Any]:
-        """What happened to it beside its uplinks: attached, detached, warned, downlinks; newest first."""
+        """Return what happened to a sensor beside its uplinks, newest first."""
         events = await self._journal.history.events_of_sensor(eui, before=before, limit=limit)
         return {
             "events": [event_dict(seq, event, self._name_of) for seq, event in events],
@@ -209,7 +209,7 @@ class SensorViews:
         }
 
     async def signal(self, eui: EUI, span: Range) -> dict[str, Any]:
-        """SNR and RSSI by station over time, and how many counters were lost, from stored uplinks.
+        """Return SNR and RSSI by base station over time, and how many counters were lost.
 
         ``lost_before``: right before which uplink, by its number; of the newest 2 000, however old.
         """
@@ -238,12 +238,12 @@ class SensorViews:
         }
 
     async def downlinks(self, eui: EUI) -> dict[str, Any]:
-        """Its newest downlinks, newest first."""
+        """Return a sensor's newest downlinks, newest first."""
         downlinks = await self._center.downlinks.of(eui)
         return {"downlinks": [downlink_dict(each) for each in downlinks]}
 
     async def unknown(self, limit: int = 100) -> dict[str, Any]:
-        """Sensors that are heard and not configured, the one that was heard last first."""
+        """Return sensors that are heard and not configured, the one that was heard last first."""
         listed = self._center.unknown_sensors()
         return {
             "total": len(listed),
@@ -265,5 +265,5 @@ class SensorViews:
 
 
 def masked(sensor: Sensor) -> dict[str, Any]:
-    """Its entry of endpoints.json without the key."""
+    """Return a sensor's entry of endpoints.json, its key masked."""
     return sensor_to_json(sensor) | {"nwKey": MASK}

@@ -68,7 +68,7 @@ Configured = list[Sensor]
 
 
 class Standings:
-    """Those of all sensors, gathered without holding up the reactor."""
+    """The standings of all sensors, gathered without holding up the reactor."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -81,19 +81,19 @@ class Standings:
         self._counts: dict[str, int] = {}
 
     async def all(self) -> list[Standing]:
-        """By EUI; gathered anew every 2 s, and when the configuration changed."""
+        """Return all standings by EUI; gathered anew every 2 s, and when the configuration changed."""
         return await self._lock.run(lambda: ensureDeferred(self._current()))
 
     def counts(self) -> dict[str, int]:
-        """How many :meth:`all` found, by status."""
+        """Return how many sensors :meth:`all` found, by status."""
         return self._counts
 
     def forget(self) -> None:
-        """What was gathered is over: sensors were attached or detached."""
+        """Gather anew at the next look: sensors were attached or detached."""
         self._gathered_at = None
 
     def of(self, sensors: Iterable[Sensor], refused: Container[EUI]) -> Iterator[Standing]:
-        """Of these sensors, right now.
+        """Yield the standings of some sensors, right now.
 
         :param refused: those that a station refused.
         """

@@ -21,7 +21,7 @@ CHARTED = ("cpu_load", "memory_load", "duty_cycle", "temperature", "uptime")
 
 
 class StationViews:
-    """Questions about base stations."""
+    """Reports on base stations."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -30,7 +30,7 @@ class StationViews:
         self._certificates: dict[bytes, dict[str, Any]] = {}
 
     async def list(self) -> dict[str, Any]:
-        """Every base station that ever connected, by EUI."""
+        """Return every base station that ever connected, by EUI."""
         held = await self._journal.sessions.count_registrations()
         stations = [self._row(station, held.get(station.eui, {})) for station in self._center.stations]
         stations.sort(key=lambda row: row["eui"])
@@ -45,7 +45,7 @@ class StationViews:
         }
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
-        """One base station, with its timeline: connected, resumed, closed and why."""
+        """Return one base station, with its timeline: connected, resumed, closed and why."""
         station = self._station(eui)
         held = await self._journal.sessions.count_registrations()
         events = await self._journal.history.events_of_station(
@@ -60,7 +60,7 @@ class StationViews:
         }
 
     async def history(self, eui: EUI, span: Range) -> dict[str, Any]:
-        """What it reported about itself over time, and when it came and went."""
+        """Return what a base station reported of itself over time, and when it came and went."""
         self._station(eui)
         now = self._context.now()
         since = now - span.seconds
@@ -144,6 +144,6 @@ class StationViews:
 
 
 def days_left(not_after: float, now: float) -> int:
-    """Whole days; negative when it is over."""
+    """Return the whole days until a time; negative when it is over."""
     left = datetime.fromtimestamp(not_after, UTC) - datetime.fromtimestamp(now, UTC)
     return left.days

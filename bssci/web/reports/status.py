@@ -17,7 +17,7 @@ DELIVERIES = 200
 
 
 class StatusViews:
-    """Questions about the service."""
+    """Reports on the service as a whole."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class StatusViews:
         self._charts = charts
 
     async def status(self) -> dict[str, Any]:
-        """Whether it runs, what is connected and how far every sink is."""
+        """Return whether the service runs, what is connected and how far every sink is."""
         context, center, settings = self._context, self._context.center, self._context.settings
         statistics = center.deduplication.statistics
         context.probe.refresh()
@@ -95,7 +95,7 @@ class StatusViews:
         }
 
     async def dashboard(self, span: str = "hour") -> dict[str, Any]:
-        """All that the first page shows."""
+        """Return everything that the first page shows."""
         status = await self.status()
         listed = await self._stations.list()
         stations = listed["counts"]

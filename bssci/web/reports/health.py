@@ -95,12 +95,13 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
     :param settings: the setting of a sink by its name, if it has some, that one looks at first.
     """
     for name, sink in sinks.items():
-        waiting = many(int(sink["queued"]), "event waits", "events wait")
+        count = int(sink["queued"])
+        buffered = f"{count:,} {'event' if count == 1 else 'events'} buffered"
         if sink["failing"]:
             mend = f"/config#{settings[name]}" if name in settings else link("/logs", level="warn", q=name)
-            yield Problem("error", f"{name} cannot deliver, {waiting}", mend, sink["trouble"])
+            yield Problem("error", f"{name} cannot deliver: {buffered}", mend, sink["trouble"])
         elif sink["oldest_seconds"] > OLD_BACKLOG:
-            yield Problem("warning", f"{name} is behind, {waiting}", "/#sinks")
+            yield Problem("warning", f"{name} is behind: {buffered}", "/#sinks")
 
 
 def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

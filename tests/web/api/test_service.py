@@ -76,10 +76,10 @@ def test_a_sink_that_cannot_deliver_is_named_wherever_one_looks(web: WebHouse) -
     web.center.deliveries.statistics = lambda: {
         "mqtt": figures["mqtt"] | {"queued": 1, "failing": True, "trouble": trouble}
     }
-    assert look() == (200, (False, False, 1.0), "error", "mqtt cannot deliver, 1 event waits.", trouble)
+    assert look() == (200, (False, False, 1.0), "error", "mqtt cannot deliver: 1 event buffered.", trouble)
     assert trouble in browser.get("/").text
     web.center.deliveries.statistics = lambda: {"mqtt": figures["mqtt"] | {"failing": True}}
-    assert look() == (200, (False, False, 1.0), "error", "mqtt cannot deliver, 3 events wait.", "")
+    assert look() == (200, (False, False, 1.0), "error", "mqtt cannot deliver: 3 events buffered.", "")
     web.center.deliveries.statistics = lambda: figures
     assert look() == well
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
+import hypothesis
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
@@ -32,6 +33,10 @@ REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "s
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
 """where `make timescaledb` installs it"""
 _parts_used: list[str] = []
+
+# The same examples at each run, however busy the machine is.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("same")
 
 
 def _watch(event: str, values: tuple[Any, ...]) -> None:

@@ -22,6 +22,8 @@ COMMANDS = {
         "decoders: list them, run their examples, try a payload, import a file",
     ),
     "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
+    "backup": ("bssci.cli.backup", "write everything that must outlive the machine to a file"),
+    "restore": ("bssci.cli.restore", "put the files of a backup in place, all or none"),
     "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
     "demo": ("bssci.cli.demo", "the service with three simulated base stations"),
 }

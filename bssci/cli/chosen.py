@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bssci.settings.catalogue import Catalogue, Loaded
@@ -19,14 +20,15 @@ def load_own() -> Settings:
     return Catalogue().load({}, os.environ, ENV_FILE).settings
 
 
-def load(options: Mapping[str, Any] | None = None) -> tuple[Any, Loaded]:
+def load(options: Mapping[str, Any] | None = None, env_file: Path = ENV_FILE) -> tuple[Any, Loaded]:
     """Return what is installed (:class:`bssci.extensions.Installed`), and the values in force.
 
     :param options: as on the command line of twistd, without dashes in front.
+    :param env_file: read in place of ``.env``.
     :raises bssci.settings.rows.SettingsError: a setting is wrong.
     """
     # Only here: what is installed brings the reactor's modules along.
     from bssci import extensions
 
     installed = extensions.discover()
-    return installed, installed.catalogue.load(options or {}, os.environ, ENV_FILE)
+    return installed, installed.catalogue.load(options or {}, os.environ, env_file)

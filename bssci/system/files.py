@@ -26,6 +26,8 @@ mounted alone"""
 LEFT_OVER = 60.0
 """seconds after which a scratch file that names no process belongs to nobody"""
 _PLAN = "plan.json"
+_MOVE, _REMOVE = "move-", "remove-"
+"""what names in the plan begin with"""
 _SCRATCH = ".scratch"
 _DRAWN = r"[a-z0-9_]{8}"
 
@@ -257,8 +259,11 @@ def _age(path: Path) -> float:
 # several together
 
 
-def replace_together(directory: Path, files: Mapping[Path, bytes]) -> None:
+def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
     """Replace several files, mode 0600 if new, so that whoever starts later sees all or none.
+
+    :param files: for each place the new content, or a file on the disk of ``directory`` that moves
+        there, or None for a file that goes away.
 
     :param directory: of our own, where the new contents wait; the same for :func:`finish_replacement`.
     :raises OSError: before anything was replaced, or after: :func:`finish_replacement` goes on then.
@@ -268,9 +273,16 @@ def replace_together(directory: Path, files: Mapping[Path, bytes]) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     plan = {}
-    for number, (path, data) in enumerate(files.items()):
-        plan[str(number)] = str(path.absolute())
-        write_atomically(draft / str(number), data)
+    for number, (path, content) in enumerate(files.items()):
+        if isinstance(content, bytes):
+            name = str(number)
+            write_atomically(draft / name, content)
+        elif content is None:
+            name = f"{_REMOVE}{number}"
+        else:
+            name = f"{_MOVE}{number}"
+            os.rename(content, draft / name)
+        plan[name] = str(path.absolute())
     write_atomically(draft / _PLAN, json.dumps(plan).encode())
     os.rename(draft, ready)
     sync_directory(directory)
@@ -294,10 +306,28 @@ def finish_replacement(directory: Path) -> list[Path]:
     for name, target in plan.items():
         path = Path(target)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomically(path, (ready / name).read_bytes())
+        if name.startswith(_REMOVE):
+            path.unlink(missing_ok=True)
+        elif name.startswith(_MOVE):
+            _move(ready / name, path)
+        else:
+            write_atomically(path, (ready / name).read_bytes())
         replaced.append(path)
     # The plan first: without it, what is left of the directory means nothing.
     (ready / _PLAN).unlink()
     sync_directory(ready)
     shutil.rmtree(ready)
     return replaced
+
+
+def _move(source: Path, target: Path) -> None:
+    """Put a file in its place, unless an earlier attempt has done it."""
+    if not source.exists():
+        return
+    descriptor = os.open(source, os.O_RDONLY)
+    try:
+        give_to_owner(descriptor, target.parent)
+    finally:
+        os.close(descriptor)
+    os.replace(source, target)
+    sync_directory(target.parent)

@@ -60,7 +60,7 @@ class Database:
         with _explained(self.path):
             _refuse_orphaned_log(self.path)
         _make_directory(directory)
-        self._lock = _lock(directory)
+        self._lock = hold_directory(directory)
         try:
             with _explained(self.path):
                 if not self.path.exists() or self.path.stat().st_size == 0:
@@ -162,7 +162,11 @@ def _make_directory(directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _lock(directory: Path) -> int:
+def hold_directory(directory: Path) -> int:
+    """Keep every other process from the journal of a directory; return the descriptor that does.
+
+    :raises JournalError: another one has it.
+    """
     path = directory / LOCK_NAME
     with _explained(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

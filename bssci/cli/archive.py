@@ -1,0 +1,241 @@
+"""What a backup holds: an installation's files by names that say what they are, wherever they stand.
+
+manifest.json       format, version, when, and for each file its SHA-256; the first member
+env                 .env
+settings/NAME       the file that the setting NAME points to: certificates, keys, endpoints.json
+beside/NAME         ca_key.pem, crl.pem, beside CA_FILE
+stations/EUI/NAME   the bundles of base stations
+decoders/NAME       what DECODER_DIR holds
+state/NAME          what STATE_DIR holds beside the journal: accounts, sessions
+journal.sqlite
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import re
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from bssci import __version__
+from bssci.certificates.bundles import authority_key_file
+from bssci.certificates.reading import REVOKED
+from bssci.journal.sqlite.copying import OWN_FILES
+from bssci.settings.env_file import ENV_FILE
+from bssci.settings.table import Settings
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+JOURNAL = "journal.sqlite"
+MAX_MANIFEST = 16 * 1024 * 1024
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._@+ -]{0,199}"
+_MEMBER = re.compile(
+    rf"env|{re.escape(JOURNAL)}|settings/[A-Z0-9_]+|beside/{_NAME}|decoders/{_NAME}|state/{_NAME}"
+    rf"|stations/(?:[0-9A-F]{{16}}|base-station)/{_NAME}"
+)
+_PASSING = re.compile(r"lock|.*\.lock|.*\.new|.*\.tmp|\..*")
+"""files of STATE_DIR that mean nothing after the process that made them"""
+
+
+class BackupError(ValueError):
+    """A backup cannot be made or used: one line."""
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a backup says of itself."""
+
+    format: int
+    version: str
+    """of the program that made it"""
+    created: str
+    """ISO 8601"""
+    files: dict[str, str]
+    """SHA-256 of each file by its name, 64 hexadecimal digits"""
+
+
+def places(chosen: Settings, env_file: Path = ENV_FILE) -> Iterator[tuple[str, Path]]:
+    """Yield name and path of every file of an installation that is there, but for the journal."""
+    for name, path in _candidates(chosen, env_file):
+        if path.is_file():
+            yield name, path
+
+
+def _candidates(chosen: Settings, env_file: Path) -> Iterator[tuple[str, Path]]:
+    yield "env", env_file
+    for setting, value in chosen.values().items():
+        if is_kept(setting) and isinstance(value, Path):
+            yield f"settings/{setting}", value
+    yield "beside/ca_key.pem", authority_key_file(chosen.ca_file)
+    yield f"beside/{REVOKED}", chosen.ca_file.with_name(REVOKED)
+    for path in sorted((chosen.cert_file.parent / "stations").glob("*/*.pem")):
+        yield f"stations/{path.parent.name}/{path.name}", path
+    yield from _in_directory("decoders", chosen.decoder_dir)
+    for name, path in _in_directory("state", chosen.state_dir):
+        if path.name not in OWN_FILES and not _PASSING.fullmatch(path.name):
+            yield name, path
+
+
+def _in_directory(kind: str, directory: Path) -> Iterator[tuple[str, Path]]:
+    if directory.is_dir():
+        for path in sorted(directory.iterdir()):
+            if _MEMBER.fullmatch(f"{kind}/{path.name}"):
+                yield f"{kind}/{path.name}", path
+
+
+def is_kept(setting: str) -> bool:
+    """Return whether the file that a setting points to is an installation's own; its log is not."""
+    return setting.endswith("_FILE") and setting != "LOG_FILE"
+
+
+def place_of(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
+    """Return where a file of a backup belongs in an installation.
+
+    :raises BackupError: nowhere, as its settings stand.
+    """
+    kind, _, rest = name.partition("/")
+    if name == "env":
+        return env_file
+    if name == JOURNAL:
+        return chosen.state_dir / JOURNAL
+    if kind == "settings":
+        value = chosen.values().get(rest)
+        if not is_kept(rest) or not isinstance(value, Path):
+            raise BackupError(f"{name}: the settings of the backup name no such file")
+        return value
+    directory = {
+        "beside": chosen.ca_file.parent,
+        "stations": chosen.cert_file.parent / "stations",
+        "decoders": chosen.decoder_dir,
+        "state": chosen.state_dir,
+    }[kind]
+    return directory / rest
+
+
+def write(target: IO[bytes], files: Iterable[tuple[str, Path]], journal: Path | None) -> Manifest:
+    """Write a backup.
+
+    :param journal: a copy of the journal that nobody writes.
+    :raises BackupError: a file has a name that no backup can hold.
+    :raises OSError: a file cannot be read, or ``target`` written.
+    """
+    contents = {name: path.read_bytes() for name, path in files}
+    for name in contents:
+        if not _MEMBER.fullmatch(name):
+            raise BackupError(f"{name}: no backup can hold a file of this name; rename it")
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    if journal is not None:
+        with journal.open("rb") as file:
+            digests[JOURNAL] = hashlib.file_digest(file, "sha256").hexdigest()
+    now = datetime.now(UTC)
+    manifest = Manifest(FORMAT, __version__, now.isoformat(timespec="seconds"), digests)
+    with tarfile.open(fileobj=target, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        _add(archive, MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)), now)
+        for name, data in contents.items():
+            _add(archive, name, data, now)
+        if journal is not None:
+            info = tarfile.TarInfo(JOURNAL)
+            info.size, info.mode, info.mtime = journal.stat().st_size, 0o600, int(now.timestamp())
+            with journal.open("rb") as file:
+                archive.addfile(info, file)
+    return manifest
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes, now: datetime) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode, info.mtime = len(data), 0o600, int(now.timestamp())
+    archive.addfile(info, io.BytesIO(data))
+
+
+def peek(source: IO[bytes]) -> bytes:
+    """Return the ``.env`` of a backup without unpacking the rest; empty if it has none.
+
+    :raises BackupError: it is no backup, or damaged.
+    """
+    with _explained(), tarfile.open(fileobj=source, mode="r|gz") as archive:
+        for number, info in enumerate(archive):
+            member = archive.extractfile(info)
+            if member is None:
+                break
+            if number == 0:
+                _manifest(info, member)
+            elif info.name == "env" and info.size <= MAX_MANIFEST:
+                return member.read()
+            else:
+                break
+    return b""
+
+
+def unpack(source: IO[bytes], directory: Path) -> Manifest:
+    """Write the files of a backup into a directory, each by its name, and compare every byte.
+
+    :param directory: empty, of our own.
+    :raises BackupError: it is no backup, damaged, or of a newer version; the directory is of no use then.
+    :raises OSError: a file cannot be written.
+    """
+    with _explained(), tarfile.open(fileobj=source, mode="r|gz") as archive:
+        return _unpack(archive, directory)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, zlib.error, EOFError, UnicodeError, gzip.BadGzipFile) as error:
+        raise BackupError(f"is no backup, or it is damaged ({error})") from None
+
+
+def _unpack(archive: tarfile.TarFile, directory: Path) -> Manifest:
+    manifest: Manifest | None = None
+    missing: dict[str, str] = {}
+    for info in archive:
+        member = archive.extractfile(info) if info.isreg() else None
+        if member is None:
+            raise BackupError(f"{info.name[:100]}: does not belong into a backup")
+        if manifest is None:
+            manifest = _manifest(info, member)
+            missing = dict(manifest.files)
+            continue
+        expected = missing.pop(info.name, None)
+        if expected is None or not _MEMBER.fullmatch(info.name):
+            raise BackupError(f"{info.name[:100]}: does not belong into this backup")
+        if _extract(member, directory / info.name) != expected:
+            raise BackupError(f"{info.name}: is damaged")
+    if manifest is None:
+        raise BackupError("is empty")
+    if missing:
+        raise BackupError(f"is cut off: {', '.join(sorted(missing)[:5])} missing")
+    return manifest
+
+
+def _manifest(info: tarfile.TarInfo, member: IO[bytes]) -> Manifest:
+    if info.name != MANIFEST or info.size > MAX_MANIFEST:
+        raise BackupError("does not begin with its list of files")
+    try:
+        manifest = msgspec.json.decode(member.read(), type=Manifest)
+    except msgspec.DecodeError as error:
+        raise BackupError(f"its list of files is damaged ({error})") from None
+    if manifest.format > FORMAT:
+        raise BackupError(f"was made by bssci {manifest.version}, which is newer; install that one")
+    return manifest
+
+
+def _extract(member: IO[bytes], path: Path) -> str:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        while chunk := member.read(1 << 20):
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()

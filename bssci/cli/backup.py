@@ -1,0 +1,44 @@
+"""``bssci backup FILE``: everything that must outlive the machine, also while the service runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from bssci.cli import archive
+from bssci.cli.chosen import load
+from bssci.journal.sqlite.copying import copy_journal
+from bssci.system.files import give_to_owner, scratch_directory, sync_directory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="made anew, mode 0600; it holds every key")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the backup, naming what is in it."""
+    chosen = load()[1].settings
+    target: Path = arguments.file
+    draft = target.with_name(f".{target.name}.{os.getpid()}.new")
+    with scratch_directory(chosen.state_dir) as scratch:
+        copy = scratch / archive.JOURNAL
+        has_journal = copy_journal(chosen.state_dir, copy)
+        try:
+            descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                manifest = archive.write(file, archive.places(chosen), copy if has_journal else None)
+                file.flush()
+                os.fsync(file.fileno())
+                give_to_owner(file.fileno(), target.parent)
+            os.replace(draft, target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    sync_directory(target.parent)
+    print(
+        f"{target}: {len(manifest.files)} files, {target.stat().st_size} bytes. It holds keys: keep it safe."
+    )
+    if not has_journal:
+        print("warning: there is no journal yet")
+    return 0

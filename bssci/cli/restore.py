@@ -1,0 +1,105 @@
+"""``bssci restore FILE``: an installation as it was, all of it or nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bssci.center.devices.endpoints import read_file
+from bssci.certificates.checking import examine
+from bssci.cli import archive
+from bssci.cli.archive import BackupError, Manifest
+from bssci.cli.chosen import load
+from bssci.journal import JournalError, inspect
+from bssci.journal.sqlite.copying import NEIGHBOURS, no_service
+from bssci.settings.env_file import ENV_FILE
+from bssci.settings.table import Settings
+from bssci.system.files import finish_replacement, prepare_directory, replace_together, scratch_directory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"{parser.description}; stop the service first"
+    parser.add_argument("file", type=Path, metavar="FILE", help="made by `bssci backup`")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Look through the backup, then put its files in place; 1 if it cannot be used, and nothing changed."""
+    try:
+        for line in restore(arguments.file):
+            print(line)
+    except (BackupError, JournalError) as error:
+        print(f"error: {arguments.file}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def restore(source: Path) -> Iterator[str]:
+    """Restore a backup in the working directory, and yield what is to be said of it.
+
+    The backup's own ``.env`` says where its files belong; the environment comes before it, as always.
+
+    :raises BackupError: it cannot be used; nothing changed.
+    :raises JournalError: its journal cannot be used, or a service runs on STATE_DIR; nothing changed.
+    :raises OSError: before anything was put in place, or after: the next start goes on then.
+    """
+    with scratch_directory(Path()) as scratch, source.open("rb") as file:
+        (scratch / "env").write_bytes(archive.peek(file))
+        chosen = load(env_file=scratch / "env")[1].settings
+    prepare_directory(chosen.state_dir)
+    with no_service(chosen.state_dir):
+        finish_replacement(chosen.state_dir)
+        # On the disk of STATE_DIR: from there the journal can be renamed into its place.
+        with scratch_directory(chosen.state_dir) as unpacked:
+            with source.open("rb") as file:
+                manifest = archive.unpack(file, unpacked)
+            yield from _verify(manifest, unpacked, chosen)
+            _put_in_place(manifest, unpacked, chosen)
+    yield f"restored {len(manifest.files)} files of {manifest.created}; now `bssci check`, and start it"
+
+
+def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[str]:
+    """Read everything as the service will, and yield what it would warn of.
+
+    :raises BackupError: the service could not start with it.
+    :raises JournalError: not with this journal.
+    """
+    if archive.JOURNAL in manifest.files:
+        yield from (f"warning: {damage}" for damage in inspect(unpacked))
+    names = ("CERT_FILE", "KEY_FILE", "CA_FILE")
+    paths = [unpacked / "settings" / name for name in names]
+    try:
+        if all(path.exists() for path in paths):
+            revoked = unpacked / "settings" / "CRL_FILE"
+            beside = unpacked / "beside" / "crl.pem"
+            found = next((path for path in (revoked, beside) if path.exists()), None)
+            verdict = examine(paths[0], paths[1], paths[2], datetime.now(UTC), found)
+            yield from (f"warning: {_short(text, unpacked)}" for text in (*verdict.faults, *verdict.warnings))
+        sensors = unpacked / "settings" / "SENSOR_CONFIG_FILE"
+        if sensors.exists():
+            yield from (f"warning: endpoints.json: {each}; not used" for each in read_file(sensors).wrong)
+    except ValueError as error:
+        raise BackupError(_short(str(error), unpacked)) from None
+    for name in manifest.files:
+        archive.place_of(name, chosen)
+
+
+def _put_in_place(manifest: Manifest, unpacked: Path, chosen: Settings) -> None:
+    files: dict[Path, bytes | Path | None] = {}
+    journal = chosen.state_dir / archive.JOURNAL
+    if archive.JOURNAL in manifest.files:
+        # The log of the journal that is replaced must not be taken for the new one's.
+        files |= {journal.with_name(f"{journal.name}{each}"): None for each in NEIGHBOURS}
+        files[journal] = unpacked / archive.JOURNAL
+    for name in manifest.files:
+        if name not in (archive.JOURNAL, "env"):
+            files[archive.place_of(name, chosen)] = (unpacked / name).read_bytes()
+    if "env" in manifest.files:
+        files[ENV_FILE] = (unpacked / "env").read_bytes()
+    replace_together(chosen.state_dir, files)
+
+
+def _short(text: str, unpacked: Path) -> str:
+    return text.replace(f"{unpacked}/", "")

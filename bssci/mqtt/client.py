@@ -14,6 +14,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 from bssci.mqtt.connection import MqttConnection
+from bssci.mqtt.filters import Filters
 from bssci.mqtt.transport import connect, explain
 from bssci.mqtt.values import (
     IStream,
@@ -38,6 +39,8 @@ JITTER = 0.25
 SETTLED_AFTER = 10.0
 """s that a connection must have lived for the delay to start over: two
 clients with one client id throw each other out as soon as they connect"""
+SHORT_LIVES = 3
+"""connections in a row that end before they have settled, until somebody else is suspected"""
 
 Connect = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
 
@@ -90,7 +93,8 @@ class MqttClient:
         self._on_message = on_message
         self._on_skipped = on_skipped
         self._connect = connect
-        self._topics: dict[str, None] = {}
+        self._filters = Filters()
+        self._short_lives = 0
         self._connection: MqttConnection | None = None
         self._attempt: Deferred[Any] | None = None
         self._stream: IStream | None = None
@@ -122,11 +126,18 @@ class MqttClient:
         if self._state is State.STOPPED and self._connection is None:
             self._begin()
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe to ``topics`` with QoS 1, now and after every reconnect."""
-        self._topics.update(dict.fromkeys(topics))
-        if self.online and self._connection is not None and topics:
-            self._connection.subscribe(topics)
+    def subscribe(self, topics: Sequence[str], *, alone: bool = False) -> None:
+        """Subscribe to ``topics`` with QoS 1, now and after every reconnect.
+
+        :param alone: each in a packet of its own, as the broker may well refuse it
+        """
+        groups = self._filters.add(topics, alone=alone)
+        if self.online and self._connection is not None and groups:
+            self._connection.subscribe(groups)
+
+    def is_refused(self, topic: str) -> bool:
+        """Whether the broker does not let us subscribe to this filter, as far as it has said."""
+        return topic in self._filters.refused or topic in self._filters.given_up
 
     def publish(self, messages: Sequence[Message]) -> Deferred[None]:
         """Publish ``messages`` in their order, behind what was published before.
@@ -232,9 +243,9 @@ class MqttClient:
         if self._connected_before:
             self.statistics.reconnects += 1
         self._connected_before = True
+        self._filters.refused.clear()
         self.log.info("MQTT connected {host} {port}", host=self._settings.host, port=self._settings.port)
-        if self._topics:
-            connection.subscribe(list(self._topics))
+        connection.subscribe(self._filters)
         self._call(self._on_online)
 
     def connection_closed(self, connection: MqttConnection, reason: str) -> None:
@@ -243,6 +254,8 @@ class MqttClient:
         self._connection = None
         self._cancel_timer()
         announced, self._announced = self._announced, False
+        if announced and self._state is not State.STOPPED:
+            reason = self._judge(connection, reason)
         if self._state is State.CONNECTING:
             self._drop_attempt()
         if self._state is not State.STOPPED:
@@ -254,8 +267,23 @@ class MqttClient:
         taken: Deferred[None] | None = self._call(self._on_message, message)
         return taken
 
+    def filter_refused(self, topic: str) -> None:
+        self._filters.refused.add(topic)
+
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         self._call(self._on_skipped, topic, size, retained)
+
+    def _judge(self, connection: MqttConnection, reason: str) -> str:
+        """Add to the reason of a loss what many of its kind in a row suggest."""
+        self._filters.lost(connection.unanswered_filters)
+        settled = self._reactor.seconds() - self._opened_at >= SETTLED_AFTER
+        self._short_lives = 0 if settled or connection.unanswered else self._short_lives + 1
+        if self._short_lives < SHORT_LIVES or not self._settings.client_id:
+            return reason
+        return (
+            f"{reason}; {self._short_lives} times in a row right after it was made: another client may use"
+            f" the client identifier {self._settings.client_id!r}, give each its own"
+        )
 
     def _retry(self, reason: str, *, was_online: bool) -> None:
         self._state = State.WAITING

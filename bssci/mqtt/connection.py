@@ -9,7 +9,7 @@ Everything sent within one reactor turn leaves in one write::
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from typing import Protocol as Interface
 
@@ -58,6 +58,9 @@ class Owner(Interface):
 
         :return: fires when the broker may forget it; None: at once
         """
+
+    def filter_refused(self, topic: str) -> None:
+        """The broker does not let us subscribe to this filter."""
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         """So did one that is too large, of ``size`` bytes. Must not raise."""
@@ -109,6 +112,7 @@ class MqttConnection(Protocol):
         self._gate = PacketGate(MAXIMUM_PACKET)
         self._queue: deque[_Batch] = deque()
         self._in_flight: dict[int, _Batch] = {}
+        self._sent_last: Message | None = None
         self._complete: list[_Batch] = []
         self._subscriptions: dict[int, list[str]] = {}
         self._unconfirmed: deque[_Confirmation] = deque()
@@ -126,6 +130,8 @@ class MqttConnection(Protocol):
         self._hung_up = False
         self._lost = False
         self._gone: list[Deferred[None]] = []
+        self.unanswered = ""
+        """what the broker had not answered when the connection ended, for people"""
 
     # What the owner calls
 
@@ -137,8 +143,17 @@ class MqttConnection(Protocol):
             return succeed(None)
         return self._enqueue(messages).done
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Ask for ``topics`` with QoS 1; a refusal is logged."""
+    def subscribe(self, groups: Iterable[Sequence[str]]) -> None:
+        """Ask for filters with QoS 1, those of a group in one packet; a refusal is logged."""
+        for topics in groups:
+            self._subscribe(topics)
+
+    @property
+    def unanswered_filters(self) -> Sequence[str]:
+        """The filters of the first SUBSCRIBE that the broker has not answered."""
+        return next(iter(self._subscriptions.values()), ())
+
+    def _subscribe(self, topics: Sequence[str]) -> None:
         try:
             _, packet_id = self._engine.subscribe([(topic, 1) for topic in topics])
         except ValueError as error:
@@ -202,6 +217,9 @@ class MqttConnection(Protocol):
             if call is not None and call.active():
                 call.cancel()
         self._reason = self._reason or explain(reason)
+        self.unanswered = "" if self._finishing else self._unanswered()
+        if self.unanswered:
+            self._reason += f"; {self.unanswered}"
         self._owner.connection_closed(self, self._reason)
         self._fail_everything()
         for gone in self._gone:
@@ -312,6 +330,7 @@ class MqttConnection(Protocol):
             if info.rc:
                 raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
             in_flight[info.mid] = batch
+        self._sent_last = messages[-1]
         self._owner.statistics.published += len(messages)
 
     def _reject(self, batch: _Batch, error: ValueError) -> None:
@@ -390,6 +409,7 @@ class MqttConnection(Protocol):
         for topic, reason in zip(self._subscriptions.pop(packet_id, []), reasons, strict=False):
             if reason.is_failure:
                 self.log.error("MQTT subscription refused {topic}: {reason}", topic=topic, reason=str(reason))
+                self._owner.filter_refused(topic)
 
     def _acknowledged(
         self, client: Client, userdata: Any, packet_id: int, reason: ReasonCode, properties: Properties
@@ -397,6 +417,14 @@ class MqttConnection(Protocol):
         self._acknowledge(packet_id)
 
     # Bookkeeping
+
+    def _unanswered(self) -> str:
+        """What the broker had not answered when the connection ended: that may be what it does not take."""
+        if self._in_flight and self._sent_last is not None:
+            return f"sent last: {self._sent_last.topic[:200]}, {len(self._sent_last.payload)} bytes"
+        if self._subscriptions:
+            return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
+        return ""
 
     def _enqueue(self, messages: Sequence[Message]) -> _Batch:
         batch = _Batch(messages)

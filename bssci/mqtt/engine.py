@@ -99,7 +99,7 @@ class Engine(Client):
             self.username_pw_set(settings.username, settings.password or None)
         if settings.will is not None:
             topic, payload = settings.will
-            self.will_set(topic, payload, qos=1, retain=True)
+            self.will_set(topic, payload, qos=1, retain=settings.retained_will)
         # The window is kept by the connection: with a limit of its own, paho
         # walks all messages in flight at every acknowledgement.
         self.max_inflight_messages_set(0)

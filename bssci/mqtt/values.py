@@ -56,8 +56,8 @@ class MqttSettings:
     ``ca_file``, ``cert_file`` and ``key_file`` are PEM files, read anew for
     every connection so that renewed certificates need no restart; without
     ``ca_file`` the system's authorities are trusted. ``path`` matters for
-    websockets only. ``will`` is what the broker publishes, retained and with
-    QoS 1, when the connection ends without a goodbye: (topic, payload).
+    websockets only. ``will`` is what the broker publishes with QoS 1, retained if
+    ``retained_will`` says so, when the connection ends without a goodbye: (topic, payload).
     """
 
     host: str = "localhost"
@@ -73,6 +73,7 @@ class MqttSettings:
     path: str = "/mqtt"
     client_id: str = ""
     will: tuple[str, bytes] | None = None
+    retained_will: bool = True
 
 
 @dataclass

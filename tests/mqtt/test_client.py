@@ -167,9 +167,9 @@ def test_a_lost_connection_fails_what_it_did_not_acknowledge_and_sends_nothing_a
     it.broker.acknowledge(*sent[:2])
     it.broker.drop()
     assert done == [None]
-    assert offline(half) == offline(waiting) == "the connection was lost"
+    assert offline(half) == offline(waiting) == "the connection was lost; sent last: t, 1 bytes"
     assert not it.client.online
-    assert it.events == ["online", "the connection was lost"]
+    assert it.events == ["online", "the connection was lost; sent last: t, 1 bytes"]
     it.wait_for_attempt()
     it.come_back()
     it.clock.pump([1.0] * 5)
@@ -192,14 +192,60 @@ def test_subscriptions_return_with_the_connection():
     it.client.subscribe(["c", "b"])
     it.turn()
     bodies = [one.body[2:] for one in it.broker.packets()]
-    assert bodies == [b"\0\x03a/+\x01\0\x01b\x01", b"\0\x01c\x01\0\x01b\x01"]
+    assert bodies == [b"\0\x03a/+\x01\0\x01b\x01", b"\0\x01c\x01"]
     it.broker.drop()
     it.wait_for_attempt()
     it.turn()
     it.broker.packets()
     it.broker.accept()
     it.turn()
-    assert [one.body[2:] for one in it.broker.packets()] == [b"\0\x03a/+\x01\0\x01b\x01\0\x01c\x01"]
+    assert [one.body[2:] for one in it.broker.packets()] == bodies
+
+
+def subscribed(it: Fixture) -> list[int]:
+    """Filters in each SUBSCRIBE that was sent."""
+    return [one.body.count(b"\0\x03f/") for one in it.broker.packets() if one.kind is Kind.SUBSCRIBE]
+
+
+def test_a_filter_at_which_the_broker_closes_the_connection_is_found_and_given_up():
+    it = Fixture()
+    it.client.subscribe([f"f/{number}" for number in range(9)])
+    it.client.subscribe(["alone"], alone=True)
+    it.client.start()
+    sizes = []
+    for _ in range(12):
+        it.turn()
+        it.broker.packets()
+        it.broker.accept()
+        it.turn()
+        asked = [one for one in it.broker.packets() if one.kind is Kind.SUBSCRIBE]
+        sizes.append([one.body.count(b"\0\x03f/") for one in asked])
+        for one in asked:
+            if b"f/2" in one.body:
+                it.broker.drop()
+                break
+            it.broker.send(Kind.SUBACK, one.body[:2] + b"\x01" * max(1, one.body.count(b"\0\x03f/")))
+        else:
+            break
+        assert "asked for last: f/" in it.client.trouble
+        it.wait_for_attempt()
+    assert sizes[0] == [8, 1, 0]
+    assert sizes[-1] == [2, 1, 4, 1, 0]
+    assert it.client.is_refused("f/2") and not it.client.is_refused("f/3")
+    assert it.client.online
+
+
+def test_somebody_with_the_same_client_identifier_is_suspected():
+    it = Fixture()
+    it.client.start()
+    for _ in range(3):
+        assert "another client" not in it.client.trouble
+        it.come_back()
+        it.broker.close()
+        troubled = it.client.trouble
+        it.wait_for_attempt()
+    assert "3 times in a row right after it was made: another client may use" in troubled
+    assert "'center'" in troubled
 
 
 def test_subscriptions_come_before_what_on_online_publishes():
@@ -226,7 +272,7 @@ def test_refused_and_impossible_subscriptions_are_logged(it):
     finally:
         globalLogPublisher.removeObserver(observer)
     assert lines[0] == "MQTT subscription refused no: Unspecified error"
-    assert lines[1].startswith("MQTT subscription is invalid ['a#']")
+    assert lines[1].startswith("MQTT subscription is invalid ('a#',)")
     assert it.client.online
 
 

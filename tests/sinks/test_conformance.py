@@ -128,6 +128,8 @@ class MqttBench(SinkBench):
                 if topic.endswith("/ul") and "/ep/" in topic:
                     self._received.append(json.loads(payload)["id"])
                 self._broker.acknowledge(packet_id)
+                if topic.endswith("/service/status"):
+                    self._broker.publish(topic, payload)
 
 
 class TestMqtt(SinkConformance):

@@ -17,7 +17,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,8 @@ class Mosquitto:
     :param users: passwords by name; without it, everybody may come in
     :param tls: certificates; clients must show one of the same CA
     :param websockets: speak MQTT over websockets only
+    :param acl: lines of an access list; without it, everybody may do everything
+    :param more: other lines of the configuration
     """
 
     host = "127.0.0.1"
@@ -46,12 +48,16 @@ class Mosquitto:
         users: Mapping[str, str] | None = None,
         tls: TLSFiles | None = None,
         websockets: bool = False,
+        acl: Sequence[str] = (),
+        more: Sequence[str] = (),
     ) -> None:
         self.port = 0
         self._directory = directory
         self._users = users
         self._tls = tls
         self._websockets = websockets
+        self._acl = acl
+        self._more = more
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -126,6 +132,12 @@ class Mosquitto:
                 f"keyfile {self._tls.key}",
                 "require_certificate true",
             ]
+        if self._acl:
+            rules = self._directory / "acl"
+            rules.write_text("".join(f"{line}\n" for line in self._acl))
+            rules.chmod(0o600)
+            lines.append(f"acl_file {rules}")
+        lines += self._more
         configuration = self._directory / "mosquitto.conf"
         configuration.write_text("\n".join(lines) + "\n")
         return configuration

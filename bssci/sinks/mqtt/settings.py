@@ -18,6 +18,27 @@ GROUP = broker_group(
             parsers.topic,
             "first part of every MQTT topic; a trailing / is ignored",
         ),
+        Setting(
+            "MQTT_RETAIN",
+            "true",
+            parsers.boolean,
+            "states are published retained; false for a broker that allows no retained messages",
+            live=True,
+        ),
+        Setting(
+            "MQTT_WILL",
+            "true",
+            parsers.boolean,
+            "a last will tells that the service is gone; false for a broker that allows none",
+            live=True,
+        ),
+        Setting(
+            "MQTT_CONFIRM",
+            "true",
+            parsers.boolean,
+            "deliver only once the broker has sent back what was published; false where we may not subscribe",
+            live=True,
+        ),
     ),
     lambda values: {"base_topic": values["BASE_TOPIC"]},
 )

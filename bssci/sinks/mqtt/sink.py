@@ -22,10 +22,12 @@ from bssci.mqtt.values import MqttOffline, Received
 from bssci.settings.table import Settings
 from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt import payloads
+from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.requests import Requests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES
 from bssci.sinks.mqtt.station_requests import StationRequests
+from bssci.sinks.mqtt.suspects import Publisher
 from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
@@ -61,12 +63,19 @@ class MqttSink:
             on_skipped=self._skipped,
         )
         self._intake = Intake(reactor, center.journal, center.now)
+        self._publisher = Publisher(self._client.publish, self._health)
+        self._echo = Echo(reactor)
+        self._confirm: bool = values["MQTT_CONFIRM"]
+        self._retain: bool = values["MQTT_RETAIN"]
+        self._status_topic = self._service_status("online").topic
+        if self._confirm:
+            self._client.subscribe([self._status_topic], alone=True)
         self._requests = Requests(center, self._base_topic, self._intake, self._answer_settings)
         self._station_requests = StationRequests(
             center, self._base_topic, self._intake, self._answer_about_station
         )
         self._client.subscribe(self._requests.topics() + self._station_requests.topics())
-        self._client.subscribe(self._requests.older_topics())
+        self._client.subscribe(self._requests.older_topics(), alone=True)
         self._port: int = values["MQTT_PORT"]
         self._broker: EmbeddedBroker | None = None
         self._broker_trouble = ""
@@ -101,14 +110,15 @@ class MqttSink:
     @property
     def trouble(self) -> str:
         """Why nothing can be delivered now; empty: it can, or the first attempt is under way."""
-        return self._broker_trouble or self._client.trouble
+        return self._broker_trouble or self._client.trouble or self._echo.trouble
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))
 
     async def _deliver(self, batch: Sequence[AnyEvent]) -> None:
-        await self._connected()
+        await self._delivering()
         messages: list[Message] = []
+        events: list[AnyEvent] = []
         refused: list[tuple[AnyEvent, str]] = []
         for event in batch:
             try:
@@ -116,8 +126,14 @@ class MqttSink:
             except Exception as error:
                 refused.append((event, f"it cannot be written as JSON: {error}"))
             else:
-                messages += [message] if message is not None else []
-        await self._client.publish(messages)
+                if message is not None:
+                    messages.append(message)
+                    events.append(event)
+        for position in await self._publisher.publish(messages):
+            topic, size = messages[position].topic, len(messages[position].payload)
+            refused.append(
+                (events[position], f"the broker closes the connection at it: {topic}, {size} bytes")
+            )
         for event, reason in refused:
             self.set_aside.add(event, reason)
 
@@ -127,6 +143,7 @@ class MqttSink:
     async def _stop(self) -> None:
         self._stopping = True
         self._intake.stop()
+        self._echo.stop()
         self._ticker.stop()
         for unwatch in (self._unwatch, self._unwatch_settings):
             if unwatch is not None:
@@ -136,7 +153,7 @@ class MqttSink:
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.errback(MqttOffline("the sink stops"))
-        await self._client.stop(STOP_TIME, last=self._service_status("offline"))
+        await self._client.stop(STOP_TIME, last=self._as_allowed(self._service_status("offline")))
         if self._broker is not None:
             await self._broker.stop()
 
@@ -148,7 +165,8 @@ class MqttSink:
             port=values["MQTT_PORT"],
             qos=values["MQTT_QOS"],
             client_id=values["MQTT_CLIENT_ID"] or f"bssci-{self._center.eui}",
-            will=(will.topic, will.payload),
+            will=(will.topic, will.payload) if values["MQTT_WILL"] else None,
+            retained_will=values["MQTT_RETAIN"],
         )
         if embedded:
             return settings
@@ -182,7 +200,13 @@ class MqttSink:
             self._broker = None
             self._broker_trouble = ""
         self._port = values["MQTT_PORT"]
-        await self._client.reconfigure(self._client_settings(values), last=self._service_status("offline"))
+        farewell = self._as_allowed(self._service_status("offline"))
+        self._confirm, self._retain = values["MQTT_CONFIRM"], values["MQTT_RETAIN"]
+        if self._confirm:
+            self._client.subscribe([self._status_topic], alone=True)
+        elif self._client.online:
+            self._echo.not_to_be_had()
+        await self._client.reconfigure(self._client_settings(values), last=farewell)
         if values["MQTT_BROKER"] == EMBEDDED and self._broker is None:
             self._broker = EmbeddedBroker(self._reactor, values["MQTT_PORT"], lambda reason: None)
             self._start_broker(self._broker)
@@ -193,9 +217,14 @@ class MqttSink:
     # what tells the present
 
     def _online(self) -> None:
+        birth = self._service_status("online")
+        if self._confirm:
+            self._echo.expect(birth.payload)
+        self._client.publish([self._as_allowed(birth)]).addCallbacks(
+            self._birth_taken, self._present_not_published
+        )
         self._publish(
             [
-                self._service_status("online"),
                 *(
                     payloads.station_state(self._base_topic, state)
                     for state in self._center.station_states()
@@ -208,6 +237,15 @@ class MqttSink:
         for deferred in waiting:
             deferred.callback(None)
 
+    def _birth_taken(self, _: None) -> None:
+        if self._client.is_refused(self._status_topic):
+            # By now the broker has answered what we asked for before.
+            self._echo.not_to_be_had()
+
+    def _delivering(self) -> Deferred[None]:
+        """Fires when the broker takes what is published; fails when the sink stops."""
+        return self._connected().addCallback(lambda _: self._echo.wait())
+
     def _who_carries_out(self, topic: str) -> CarryOut | None:
         desks = {
             "ep": self._requests.carry_out,
@@ -217,6 +255,10 @@ class MqttSink:
         return desks.get(topic.partition("/")[0])
 
     def _received(self, message: Received) -> Deferred[None] | None:
+        if message.topic == self._status_topic:
+            if not message.retained:
+                self._echo.heard(message.payload)
+            return None
         if self._station_requests.is_for_us(message.topic):
             return self._station_requests.received(message)
         return self._requests.received(message)
@@ -240,7 +282,7 @@ class MqttSink:
         while True:
             try:
                 await self._connected()
-                await self._client.publish([message])
+                await self._client.publish([self._as_allowed(message)])
             except MqttOffline:
                 if self._stopping:
                     return
@@ -258,23 +300,26 @@ class MqttSink:
         return waiting
 
     def _offline(self, reason: str) -> None:
+        self._echo.lost(reason)
         self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
 
     def _station_changed(self, state: StationState) -> None:
         self._publish([payloads.station_state(self._base_topic, state)])
 
     def _publish_health(self) -> None:
-        self._publish(
-            [
-                payloads.health_check(
-                    self._base_topic, self._center.health() | {"requests": self._intake.figures()}
-                )
-            ]
-        )
+        self._publish([self._health()])
+
+    def _health(self) -> Message:
+        health = self._center.health() | {"requests": self._intake.figures()}
+        return payloads.health_check(self._base_topic, health)
+
+    def _as_allowed(self, message: Message) -> Message:
+        return message if self._retain else message._replace(retain=False)
 
     def _publish(self, messages: Sequence[Message]) -> None:
         if self._client.online:
-            self._client.publish(messages).addErrback(self._present_not_published)
+            allowed = [self._as_allowed(message) for message in messages]
+            self._client.publish(allowed).addErrback(self._present_not_published)
 
     def _present_not_published(self, failure: Failure) -> None:
         self.log.debug("published anew after the next connection {error}", error=failure.getErrorMessage())

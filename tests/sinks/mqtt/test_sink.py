@@ -17,6 +17,7 @@ from bssci.mqtt.embedded import BrokerFailed
 from bssci.sinks import ISink
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt import sink as sink_module
+from bssci.sinks.mqtt.echo import ECHO_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES
 from bssci.sinks.mqtt.sink import MqttSink
 from tests.support.journal import uplink
@@ -93,10 +94,19 @@ class Fixture:
         values = {name: settings.value(name) for name in NAMES}
         self.sink = MqttSink(self.clock, values, self.center)
 
-    def accept(self) -> None:
+    def accept(self, *, echo: bool = True) -> None:
+        """The broker accepts the connection, and sends back the birth message if it is allowed to."""
         self.clock.advance(0)
         self.broker.accept()
         self.clock.advance(0)
+        if echo:
+            self.echo()
+
+    def birth(self) -> bytes:
+        return payloads.service_status("mioty", "online", "1.2.3", 5.0).payload
+
+    def echo(self) -> None:
+        self.broker.publish("mioty/service/status", self.birth())
 
     def published(self) -> list[tuple[str, Any, bool]]:
         """Topic, payload and whether it is to be retained, of what the client sent since the last call."""
@@ -165,6 +175,102 @@ def test_a_batch_is_taken_when_the_broker_has_acknowledged_it(it: Fixture) -> No
     assert [payload["cnt"] for _, payload, _ in it.published()] == [1, 2]
     it.clock.advance(0)
     assert outcome == [None]
+
+
+def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: Fixture) -> None:
+    it.accept(echo=False)
+    outcome = it.deliver(1)
+    it.broker.publish("mioty/service/status", b'{"state": "offline"}')
+    it.broker.publish("mioty/service/status", it.birth(), retained=True)
+    assert topics(it.published()) == ["service/status", f"bs/{STATION}/state"]
+    assert it.sink.trouble == ""
+    it.clock.advance(ECHO_TIME)
+    assert "did not send it back within 10 s" in it.sink.trouble and "MQTT_CONFIRM" in it.sink.trouble
+    assert it.published() == [] and outcome == []
+    it.echo()
+    assert it.sink.trouble == ""
+    assert topics(it.published())[-1].endswith("/ul")
+    it.clock.advance(0)
+    assert outcome == [None]
+
+
+def test_what_waits_for_the_birth_message_fails_with_the_connection(it: Fixture) -> None:
+    it.accept(echo=False)
+    outcome = it.deliver(1)
+    it.broker.drop()
+    assert outcome[0].check(MqttOffline)
+
+
+def test_where_we_may_not_subscribe_nothing_is_waited_for(it: Fixture, expected_errors: list[object]) -> None:
+    it.clock.advance(0)
+    it.broker.packets()
+    it.broker.accept()
+    it.clock.advance(0)
+    sent = it.broker.packets()
+    for packet in sent:
+        if packet.kind is Kind.SUBSCRIBE:
+            it.broker.send(Kind.SUBACK, packet.body[:2] + b"\x80")
+    it.broker.acknowledge(*(packet.publish[2] for packet in sent if packet.kind is Kind.PUBLISH))
+    outcome = it.deliver(1)
+    assert topics(it.published()) == ["ep/FCA84A0300001234/ul"]
+    it.clock.advance(0)
+    assert outcome == [None]
+    expected_errors.clear()
+
+
+def test_flags_that_a_broker_does_not_take_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    off = {"mqtt-retain": "false", "mqtt-will": "false", "mqtt-confirm": "false"}
+    it = Fixture(monkeypatch, **off)
+    it.sink.start()
+    it.clock.advance(0)
+    [connect] = it.broker.packets()
+    assert b"offline" not in connect.body
+    it.accept(echo=False)
+    outcome = it.deliver(1)
+    published = it.published()
+    assert len(published) == 3 and not any(retained for _, _, retained in published)
+    it.clock.advance(0)
+    assert outcome == [None]
+
+
+def test_filters_go_in_small_packets_and_those_elsewhere_alone(it: Fixture) -> None:
+    it.clock.advance(0)
+    it.broker.packets()
+    it.broker.accept()
+    it.clock.advance(0)
+    asked = [packet.body for packet in it.broker.packets() if packet.kind is Kind.SUBSCRIBE]
+    elsewhere = [body for body in asked if b"\0\x08EP/+/cmd" in body or b"\0\x09EP/+/cmd/" in body]
+    assert [len(body) for body in elsewhere] == [13, 14]
+    assert b"mioty/service/status" in asked[0]
+
+
+def test_a_message_that_the_broker_never_takes_is_set_aside(it: Fixture) -> None:
+    for _ in range(20):
+        it.accept()
+        it.published()
+        outcome = it.deliver(1, 2, 3)
+        while not outcome:
+            it.clock.advance(0)
+            sent = [packet for packet in it.broker.packets() if packet.kind is Kind.PUBLISH]
+            for packet in sent:
+                if b'"cnt":2' in packet.publish[1]:
+                    it.broker.drop()
+                    break
+                it.broker.acknowledge(packet.publish[2])
+        if outcome == [None]:
+            break
+        assert "sent last: mioty/ep/FCA84A0300001234/ul" in it.sink.trouble
+        attempts = it.broker.attempts
+        while it.broker.attempts == attempts:
+            it.clock.advance(0.5)
+    assert it.sink.set_aside.count == 1
+    assert "closes the connection at it: mioty/ep/FCA84A0300001234/ul" in it.sink.set_aside.last_reason
+
+
+def test_a_station_on_its_way_in_for_the_first_time_has_no_state_yet(it: Fixture) -> None:
+    it.center.states = [state("offline", at=0.0)]
+    it.accept()
+    assert topics(it.published()) == ["service/status"]
 
 
 def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: Fixture) -> None:

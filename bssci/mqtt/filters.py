@@ -1,0 +1,68 @@
+"""Topic filters in the packets in which they are asked for, and those that the broker does not take.
+
+Some brokers close the connection at a filter that they do not allow, at every connection anew. A SUBSCRIBE
+that two connections in a row did not outlive is halved; a filter that is alone in one is given up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from twisted.logger import Logger
+
+FILTERS = 8
+"""that one SUBSCRIBE has at most: some brokers close the connection at more"""
+LOSSES = 2
+"""connections in a row that end without an answer to a SUBSCRIBE, before it is halved or given up"""
+
+
+class Filters:
+    """What a client subscribes to, at every connection.
+
+    :ivar given_up: filters that the broker closes the connection at.
+    :ivar refused: filters that the broker refused on the present connection.
+    """
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self._groups: list[tuple[str, ...]] = []
+        self._suspect: tuple[str, ...] = ()
+        self._losses = 0
+        self.given_up: list[str] = []
+        self.refused: set[str] = set()
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return iter(list(self._groups))
+
+    def add(self, filters: Sequence[str], *, alone: bool = False) -> list[tuple[str, ...]]:
+        """Subscribe to filters from now on.
+
+        :param alone: each in a packet of its own, as the broker may well refuse it.
+        :return: the new ones, in groups.
+        """
+        known = {each for group in self._groups for each in group}
+        new = [each for each in dict.fromkeys(filters) if each not in known]
+        size = 1 if alone else FILTERS
+        groups = [tuple(new[first : first + size]) for first in range(0, len(new), size)]
+        self._groups += groups
+        return groups
+
+    def lost(self, unanswered: Sequence[str]) -> None:
+        """Take account of a connection that has ended.
+
+        :param unanswered: filters of the first SUBSCRIBE without an answer; none: all were answered.
+        """
+        group = tuple(unanswered)
+        self._losses = self._losses + 1 if group == self._suspect else 1
+        self._suspect = group
+        if not group or self._losses < LOSSES or group not in self._groups:
+            return
+        at = self._groups.index(group)
+        half = len(group) // 2
+        self._groups[at : at + 1] = [group[:half], group[half:]] if half else []
+        if not half:
+            self.given_up.append(group[0])
+            self.log.error(
+                "MQTT subscription given up: the broker closes the connection at it {topic}", topic=group[0]
+            )

@@ -1,0 +1,94 @@
+"""The birth message as it comes back: only then it is known that a broker publishes what it acknowledges.
+
+A broker whose access rules forbid a topic acknowledges what is published there, and drops it (MQTT 3.1.1
+has no other answer). So nothing is delivered before the birth message has come back on our own subscription.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from bssci.mqtt.values import MqttOffline
+
+ECHO_TIME = 10.0
+"""s that the birth message may take, until it is called trouble"""
+
+
+class Echo:
+    """What waits for the birth message of the present connection.
+
+    :param clock: for how long it takes.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self._expected: bytes | None = None
+        """None: nothing is to be waited for"""
+        self._waiting: list[Deferred[None]] = []
+        self._timer: IDelayedCall | None = None
+        self.trouble = ""
+        """why nothing is delivered, for people"""
+
+    def expect(self, birth: bytes) -> None:
+        """Have everybody wait until the broker has sent back this payload."""
+        self._settle()
+        self._expected = birth
+        self._timer = self._clock.callLater(ECHO_TIME, self._missed)
+
+    def heard(self, payload: bytes) -> None:
+        """Take account of a message on the topic of the birth message."""
+        if payload == self._expected:
+            if self.trouble:
+                self.log.info("MQTT delivery begins: the broker has sent back the birth message")
+            self._go()
+
+    def not_to_be_had(self) -> None:
+        """Have nobody wait: the broker does not let us subscribe, so nothing can come back."""
+        self._go()
+
+    def wait(self) -> Deferred[None]:
+        """Fire when messages may be delivered; fail when the connection is lost before."""
+        if self._expected is None:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def lost(self, reason: str) -> None:
+        """Take account of the end of the connection."""
+        self._settle()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            fail(MqttOffline(reason)).chainDeferred(deferred)
+
+    def stop(self) -> None:
+        """End what waits."""
+        self.lost("the sink stops")
+
+    def _missed(self) -> None:
+        self._timer = None
+        self.trouble = (
+            f"the broker acknowledged the birth message and did not send it back within {ECHO_TIME:.0f} s:"
+            " its access rules may drop what we publish; allow this user to write and read below BASE_TOPIC,"
+            " or set MQTT_CONFIRM=false if it may not read"
+        )
+        self.log.error("MQTT delivery waits: {trouble}", trouble=self.trouble)
+
+    def _go(self) -> None:
+        self._settle()
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            deferred.callback(None)
+
+    def _settle(self) -> None:
+        self._expected = None
+        self.trouble = ""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

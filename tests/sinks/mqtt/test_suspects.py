@@ -1,0 +1,85 @@
+"""The message at which a broker closes the connection is found and passed over; no other one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
+
+from bssci.mqtt.values import Message, MqttOffline
+from bssci.sinks.mqtt.suspects import LOSSES, LOSSES_ALONE, Publisher
+from tests.support.center import result_of
+
+SPARE = Message("health_check", b"{}")
+
+
+def batch(size: int) -> list[Message]:
+    return [Message(f"ep/{number}/ul", b"%d" % number) for number in range(size)]
+
+
+class Broker:
+    """A broker that closes the connection at some messages.
+
+    :ivar closes_at: whether it does at a message.
+    :ivar taken: what it acknowledged.
+    """
+
+    def __init__(self, closes_at: Callable[[Message], bool]) -> None:
+        self.closes_at = closes_at
+        self.taken: list[Message] = []
+        self.losses = 0
+        self.publisher = Publisher(self._publish, lambda: SPARE)
+
+    def _publish(self, messages: Sequence[Message]) -> Deferred[None]:
+        for message in messages:
+            if self.closes_at(message):
+                self.losses += 1
+                return fail(MqttOffline("the broker closed the connection"))
+            self.taken.append(message)
+        return succeed(None)
+
+    def deliver(self, messages: Sequence[Message], attempts: int) -> Sequence[int] | None:
+        """Positions of what was passed over, when the batch is taken; None: it is not."""
+        for _ in range(attempts):
+            try:
+                return result_of(ensureDeferred(self.publisher.publish(messages)))
+            except MqttOffline:
+                pass
+        return None
+
+
+@pytest.mark.parametrize("at", [0, 7, 99])
+@pytest.mark.parametrize("size", [1, 100])
+def test_the_message_at_fault_is_passed_over_and_named(size: int, at: int) -> None:
+    messages = batch(size)
+    guilty = messages[min(at, size - 1)]
+    broker = Broker(lambda message: message == guilty)
+    assert broker.deliver(messages, 20) == [messages.index(guilty)]
+    assert broker.losses == LOSSES + LOSSES_ALONE
+    assert set(broker.taken) >= set(messages) - {guilty}
+    # What follows goes in one piece again.
+    assert broker.deliver(batch(3)[1:], 1) == []
+
+
+def test_several_at_fault() -> None:
+    messages = batch(20)
+    broker = Broker(lambda message: message in (messages[3], messages[4], messages[19]))
+    assert broker.deliver(messages, 40) == [3, 4, 19]
+
+
+def test_nothing_is_passed_over_while_the_broker_takes_nothing() -> None:
+    broker = Broker(lambda message: True)
+    assert broker.deliver(batch(5), 100) is None
+    broker.closes_at = lambda message: False
+    assert broker.deliver(batch(5), 1) == []
+
+
+def test_an_unlucky_network_costs_no_message() -> None:
+    messages = batch(5)
+    broker = Broker(lambda message: True)
+    assert broker.deliver(messages, LOSSES + LOSSES_ALONE - 1) is None
+    broker.closes_at = lambda message: False
+    # Meanwhile more has come.
+    assert broker.deliver(batch(8), 1) == []
+    assert broker.taken == batch(8)

@@ -53,7 +53,7 @@ MAX_SHAPES = 200
 _HARNESS = files("bssci.decoders").joinpath("harness.js").read_text("utf-8")
 _PLACE = re.compile(r"<input>:(\d+):(\d+)")
 _REASON_WITH_LINE = re.compile(r"line (\d+): (.*)")
-_HEAD = re.compile(r"/\*[\s*]*decoder\s*(\{.*?\})[\s*]*\*/", re.DOTALL)
+_HEAD = re.compile(r"/\*[\s*]*decoder\s*(?=\{)")
 _OWN_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
@@ -244,11 +244,11 @@ def read_head(source: str) -> Head:
 
     :raises DefinitionError: it is wrong.
     """
-    found = _HEAD.search(source)
-    if found is None:
+    begin, text = _head(source)
+    if not text:
         return NO_HEAD
     try:
-        root = parse(found[1])
+        root = parse(text)
         title, type_eui = root.get("title"), root.get("typeEui")
         eui = None
         if type_eui is not None:
@@ -258,7 +258,21 @@ def read_head(source: str) -> Head:
                 raise type_eui.error("must be 16 hexadecimal digits") from error
         return Head(eui, "" if title is None else title.text(), read_examples(root.get("examples")))
     except DefinitionError as error:
-        raise DefinitionError(error.reason, error.line + source.count("\n", 0, found.start(1))) from error
+        raise DefinitionError(error.reason, error.line + source.count("\n", 0, begin)) from error
+
+
+def _head(source: str) -> tuple[int, str]:
+    """The object in the first comment that has one, and where it begins; empty if there is none."""
+    end = 0
+    # A comment is looked at once, from its beginning to its end: a source may be full of beginnings.
+    while (found := _HEAD.search(source, end)) is not None:
+        end = source.find("*/", found.end())
+        if end < 0:
+            break
+        text = source[found.end() : end].rstrip(" \t\r\n\f\v*")
+        if text.endswith("}"):
+            return found.end(), text
+    return 0, ""
 
 
 def _quickjs() -> Any:

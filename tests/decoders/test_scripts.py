@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -314,3 +315,11 @@ def test_any_bytes(data: bytes, number: int) -> None:
     except DecodeError:
         return
     assert {reading.name for reading in found} <= {"f", "big", "text", "own"}
+
+
+@pytest.mark.parametrize("piece", ["/*decoder{", "/*decoder{ */", "/*decoder{}x*/", "/* * ", "/*decoder{}* "])
+def test_a_source_of_many_heads_is_read_once(piece: str) -> None:
+    source = piece * (scripts.MAX_SOURCE // len(piece))
+    began = time.process_time()
+    assert scripts.read_head(source) == scripts.NO_HEAD
+    assert time.process_time() - began < 5

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from bssci import __version__, extensions
 from bssci.center.access import Access
+from bssci.center.decoding.decoders import Decoders
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
@@ -137,6 +138,15 @@ class BssciService(Service):
         loaded = await self.journal.load()
         self.center = ServiceCenter(reactor, self.configuration, self.journal, loaded, time.time)
         await self.center.recover()
+        self.decoders = Decoders(
+            reactor,
+            reactor.callFromThread,
+            deferToThread,
+            settings.decoder_dir,
+            *extensions.build_decoders(settings),
+            sensor=self.center.sensors.get,
+        )
+        self.decoders.load()
         self.stations = StationFactory(
             reactor,
             self.center.registry,
@@ -154,7 +164,7 @@ class BssciService(Service):
             if cursor is None:
                 cursor = loaded.last_seq
                 self.journal.cursors.move(factory.name, cursor)
-            pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time)
+            pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time, self.decoders.decode)
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
         self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
@@ -171,6 +181,7 @@ class BssciService(Service):
             refusals=self._refusals,
             refused_connections=self._refused_connections,
             take_certificates=self.tls.check,
+            decoders=self.decoders,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         await web.listen()
@@ -219,6 +230,7 @@ class BssciService(Service):
         self.center.start()
         for tls in (self.tls, *self._others):
             tls.start()
+        self.decoders.start()
         for pump in self._pumps:
             pump.start()
         if self.web is not None:
@@ -273,6 +285,7 @@ class BssciService(Service):
         assert journal is not None
         await self._step(journal.settled)
         await gatherResults([self._step(pump.stop) for pump in self._pumps])
+        await self._step(self.decoders.stop)
         await self._step(self.center.stop)
         await self._step(journal.close)
         if self._watchdog is not None:

@@ -19,6 +19,12 @@ MAX_TAG = 100
 """characters"""
 MAX_EXTRA = 16 * 1024
 """bytes of all fields that are not ours, as JSON"""
+MAX_DECODER = 64
+"""characters of a decoder's name"""
+MAX_OBJECT = 4 * 1024
+"""bytes of decoderParameters, and of location, as JSON"""
+MAX_INTERVAL = 366 * 86400
+"""s"""
 MAX_FIELD = 40
 """characters of a field that is not ours, in messages"""
 
@@ -32,7 +38,13 @@ _FLAGS = {
     "longBlkDist": "long_block_distance",
     "autoDetach": "auto_detach",
 }
-_KNOWN = {"eui", "nwKey", "shortAddr", "name", "typeEui", "tags", *_FLAGS}
+_KNOWN = {
+    *("eui", "nwKey", "shortAddr", "name", "typeEui", "tags"),
+    *("decoder", "decoderParameters", "interval", "location"),
+    *_FLAGS,
+}
+SECRETS = ("nwKey", "decoderParameters")
+"""fields that people see only by an audited command"""
 
 
 class SensorError(ValueError):
@@ -61,6 +73,14 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
     auto_detach: bool = True
     type_eui: EUI | None = None
     tags: tuple[str, ...] = ()
+    decoder: str | None = None
+    """name of the decoder that reads the payloads; None: the type or the payload tells"""
+    decoder_parameters: Mapping[str, Any] = {}
+    """for the decoder. Secret, as the network key is: they may hold keys."""
+    interval: float | None = None
+    """s between two uplinks that is normal for this sensor"""
+    location: Mapping[str, Any] | None = None
+    """where the sensor is: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
     extra: Mapping[str, Any] = {}
     """Fields of endpoints.json that are not ours, kept as they were."""
 
@@ -101,9 +121,10 @@ def parse_sensor(entry: object) -> Sensor:
             allowed = f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
             raise SensorError("tags", allowed)
         values["tags"] = tuple(tags)
+    values |= _reading_fields(entry)
     extra = {field: value for field, value in entry.items() if field not in _KNOWN}
     if extra:
-        _check_extra(extra)
+        _check_size(extra, MAX_EXTRA, f"fields that are not ours may have {MAX_EXTRA} bytes together as JSON")
         values["extra"] = extra
     return Sensor(**values)
 
@@ -123,6 +144,14 @@ def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
         entry["typeEui"] = sensor.type_eui
     if sensor.tags:
         entry["tags"] = list(sensor.tags)
+    if sensor.decoder is not None:
+        entry["decoder"] = sensor.decoder
+    if sensor.decoder_parameters:
+        entry["decoderParameters"] = dict(sensor.decoder_parameters)
+    if sensor.interval is not None:
+        entry["interval"] = sensor.interval
+    if sensor.location is not None:
+        entry["location"] = dict(sensor.location)
     return entry | dict(sensor.extra)
 
 
@@ -132,23 +161,65 @@ def changed_fields(before: Sensor, after: Sensor) -> list[str]:
     return [field for field in {**old, **new} if old.get(field) != new.get(field)]
 
 
+def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes that tell how payloads are read, when they come and from where.
+
+    :raises SensorError: one is wrong. Its message never repeats a value of decoderParameters.
+    """
+    values: dict[str, Any] = {}
+    if entry.get("decoder") not in (None, ""):
+        if not _is_text(entry["decoder"], MAX_DECODER):
+            raise SensorError("decoder", f"must be text of at most {MAX_DECODER} characters")
+        values["decoder"] = entry["decoder"]
+    if entry.get("decoderParameters") is not None:
+        values["decoder_parameters"] = _json_object(entry, "decoderParameters")
+    interval = entry.get("interval")
+    if interval is not None:
+        if not _is_number(interval, 1, MAX_INTERVAL):
+            raise SensorError("interval", f"must be a number of seconds from 1 to {MAX_INTERVAL}")
+        values["interval"] = interval
+    if entry.get("location") is not None:
+        values["location"] = _location(entry)
+    return values
+
+
+def _location(entry: Mapping[str, Any]) -> dict[str, Any]:
+    location = _json_object(entry, "location")
+    for field, most in (("lat", 90), ("lon", 180)):
+        if field in location and not _is_number(location[field], -most, most):
+            raise SensorError("location", f"{field} must be a number of degrees from -{most} to {most}")
+    if "text" in location and not _is_text(location["text"], MAX_NAME):
+        raise SensorError("location", f"text must be text of at most {MAX_NAME} characters")
+    return location
+
+
+def _json_object(entry: Mapping[str, Any], field: str) -> dict[str, Any]:
+    if not isinstance(entry[field], Mapping):
+        raise SensorError(field, "must be an object")
+    _check_size({field: entry[field]}, MAX_OBJECT, f"may have {MAX_OBJECT} bytes as JSON")
+    return dict(entry[field])
+
+
+def _is_number(value: object, least: float, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+
+
 def _is_text(value: object, longest: int) -> bool:
     """Whether UTF-8 can hold it, in so many characters."""
     return isinstance(value, str) and len(value) <= longest and not _SURROGATE.search(value)
 
 
-def _check_extra(extra: Mapping[str, Any]) -> None:
+def _check_size(fields: Mapping[str, Any], most: int, allowed: str) -> None:
     """:raises SensorError: naming the largest field, if they are too large together."""
     sizes: dict[str, int] = {}
-    for field, value in extra.items():
+    for field, value in fields.items():
         try:
             sizes[field] = len(json.dumps({field: value}, ensure_ascii=False, allow_nan=False).encode())
         except (ValueError, RecursionError):
             raise SensorError(field[:MAX_FIELD], "must be JSON in UTF-8") from None
-    if sum(sizes.values()) > MAX_EXTRA:
+    if sum(sizes.values()) > most:
         largest = max(sizes, key=sizes.__getitem__)
-        allowed = f"is too large: fields that are not ours may have {MAX_EXTRA} bytes together as JSON"
-        raise SensorError(largest[:MAX_FIELD], allowed)
+        raise SensorError(largest[:MAX_FIELD], f"is too large: {allowed}")
 
 
 def _eui(entry: Mapping[str, Any], field: str) -> EUI:

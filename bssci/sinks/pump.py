@@ -1,8 +1,8 @@
 """Carries events from the journal to one sink, by the sink's own cursor.
 
-    idle --events stored--> reading --batch--> delivering --done--> cursor moved, reading
-                               ^                    |
-                               +----- backoff <-----+ failed
+    idle --events stored--> reading --batch--> decoding --> delivering --done--> cursor moved, reading
+                               ^                                |
+                               +----------- backoff <-----------+ failed
 
 What a sink has not taken stays in the journal, so nothing here grows with its backlog,
 and no sink notices another one.
@@ -11,7 +11,7 @@ and no sink notices another one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Journal
+from bssci.model import AnyEvent
 from bssci.system.clock import Timer
 
 BATCH = 500
@@ -37,6 +38,12 @@ REMEMBERED = 5000
 """batches of which it is known when they were taken"""
 LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
+
+Decode = Callable[[Sequence[AnyEvent]], "Deferred[list[AnyEvent]]"]
+
+
+def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+    return succeed(list(events))
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class Pump:
     :param sink: an :class:`bssci.sinks.ISink`.
     :param cursor: the sequence number of the last event that the sink has taken.
     :param now: Unix seconds.
+    :param decode: gives events their readings, in the same order; never fails, and takes a bounded time.
     """
 
     log = Logger()
@@ -81,6 +89,7 @@ class Pump:
         sink: Any,
         cursor: int,
         now: Callable[[], float],
+        decode: Decode = _undecoded,
     ) -> None:
         self.name = name
         self.sink = sink
@@ -88,6 +97,7 @@ class Pump:
         self._clock = clock
         self._journal = journal
         self._now = now
+        self._decode = decode
         self._unsubscribe: Callable[[], None] | None = None
         self._busy = False
         self._running = False
@@ -191,7 +201,8 @@ class Pump:
             # Nothing follows that can be read, of what was there before it was asked for.
             self.cursor = max(self.cursor, last_seq)
             return 0
-        await maybeDeferred(self.sink.deliver, [event for _, event in entries])
+        events = await self._decode([event for _, event in entries])
+        await maybeDeferred(self.sink.deliver, events)
         self.cursor = entries[-1][0]
         return len(entries)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
+from bssci.center.decoding.decoders import Decoders
+
 
 @dataclass(frozen=True)
 class Outside:
@@ -17,9 +19,11 @@ class Outside:
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
     :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
     :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
+    :ivar decoders: those of the service; None: it has none.
     """
 
     listening: Callable[[], bool] = lambda: True
     refusals: Callable[[], list[dict[str, Any]]] = list
     refused_connections: Callable[[], Mapping[str, int]] = dict
     take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
+    decoders: Decoders | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 from twisted.internet.task import Clock
 
-from bssci.model import Uplink
+from bssci.model import AnyEvent, Uplink
 from bssci.sinks import SetAside
 from bssci.sinks import pump as pump_module
 from bssci.sinks.pump import Pump
@@ -102,6 +102,27 @@ def test_a_pump_goes_on_behind_its_cursor(bench: Bench) -> None:
     bench.happen(3)
     bench.pump(sink, cursor=2)
     assert sink.batches == [[3]]
+
+
+def test_a_batch_is_decoded_before_it_is_delivered(bench: Bench) -> None:
+    sink = Sink()
+    decoding: Deferred[list[AnyEvent]] = Deferred()
+    asked: list[Sequence[AnyEvent]] = []
+
+    def decode(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+        asked.append(events)
+        return decoding
+
+    bench.happen(2)
+    pump = Pump(bench.clock, bench.journal, "test", sink, 0, bench.now, decode)
+    pump.start()
+    bench.settle()
+    assert [event.packet_counter for event in asked[0]] == [1, 2]  # type: ignore[union-attr]
+    assert sink.batches == [] and pump.cursor == 0
+    decoding.callback([uplink(7), uplink(8)])
+    bench.settle()
+    assert sink.batches == [[7, 8]]
+    assert pump.cursor == 2 and len(asked) == 1
 
 
 def test_it_is_known_when_the_newest_batches_were_taken(bench: Bench) -> None:

@@ -30,11 +30,11 @@ Signature = Mapping[str, tuple[int, int, int]]
 
 
 class DecoderFolder:
-    """The decoders in a folder. Call :meth:`load` once, before what needs them; then :meth:`start`.
+    """The decoders in a folder. Call :meth:`load_now` once, before what needs them; then :meth:`start`.
 
     :param kinds: how files are compiled, by the ending of their names.
     :param taken: names of decoders that are no files.
-    :param changed: called in the reactor's thread with what is new, also by :meth:`load`.
+    :param changed: called in the reactor's thread with what is new, also by :meth:`load_now`.
     :param run_in_thread: ``deferToThread``: files are read and compiled away from the reactor.
     """
 
@@ -68,6 +68,12 @@ class DecoderFolder:
         """Look no more."""
         self._ticker.stop()
 
+    def load_now(self) -> None:
+        """Read the folder in this thread: before the reactor runs, its threads do not either."""
+        self._take(
+            *read_folder(self.path, self._kinds, self._taken, self._signature, self.library),
+        )
+
     def load(self) -> Deferred[Library]:
         """Read the folder if it changed; one that does not exist is empty. Wrong files are problems."""
         return self._lock.run(lambda: ensureDeferred(self._load()))
@@ -88,11 +94,15 @@ class DecoderFolder:
         signature, library = await self._run_in_thread(
             read_folder, self.path, self._kinds, self._taken, self._signature, self.library
         )
+        self._take(signature, library)
+        return self.library
+
+    def _take(self, signature: Signature, library: Library) -> None:
+        """Use what was read, if it is new."""
         if library is not self.library or self._signature is None:
             self._tell(library)
             self._signature, self.library = signature, library
             self._changed(library)
-        return self.library
 
     async def _put(self, file: str, text: str) -> Library:
         await self._run_in_thread(self._write, file, text)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from bssci.decoders.interfaces import Payload
+from bssci.decoders.wireless_mbus import link_address
 from bssci.model import EUI, AnyEvent, Telegram, Uplink, VariableMacUplink
 
 Device = str
-"""``mioty:{EUI}``, ``ble:{MAC}``, ...; ``vm:{EUI}`` for what the variable MAC of a base station heard"""
+"""``mioty:{EUI}``, ``ble:{MAC}``, ...
+
+What the variable MAC of a base station heard is of ``wmbus:{manufacturer}-{identification}`` if the bytes say
+so, or else of ``vm:{EUI}``, the base station."""
 _DECODABLE = (Uplink, Telegram, VariableMacUplink)
 
 
@@ -22,6 +26,9 @@ def device_of(event: AnyEvent) -> Device:
     if isinstance(event, Telegram):
         return event.device
     if isinstance(event, VariableMacUplink):
+        address = link_address(event.payload)
+        if address is not None:
+            return f"wmbus:{address.manufacturer}-{address.identification}"
         return f"vm:{event.base_station_eui}"
     raise TypeError(f"{type(event).__name__} has no payload")
 

@@ -22,12 +22,7 @@ NOTHING_WANTED = Wanted()
 
 
 def wanted_of(sensor: Sensor | None) -> Wanted:
-    """What ``decoder``, ``typeEui`` and ``decoderParameters`` of an entry say; a wrong type says nothing."""
-    if sensor is None:
+    """Return what ``decoder``, ``typeEui`` and ``decoderParameters`` of an entry say."""
+    if sensor is None or not (sensor.decoder or sensor.type_eui or sensor.decoder_parameters):
         return NOTHING_WANTED
-    decoder, parameters = sensor.extra.get("decoder"), sensor.extra.get("decoderParameters")
-    return Wanted(
-        decoder if isinstance(decoder, str) and decoder else None,
-        sensor.type_eui,
-        parameters if isinstance(parameters, Mapping) else {},
-    )
+    return Wanted(sensor.decoder, sensor.type_eui, sensor.decoder_parameters)

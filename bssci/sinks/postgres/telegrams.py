@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from bssci.center.decoding.payloads import device_of
 from bssci.model import Decoded, Reading, Sensor, Telegram, Uplink, VariableMacUplink
 from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
 from bssci.sinks.postgres.rows import (
@@ -40,7 +41,7 @@ def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
         facts.name = clean(sensor.name) or None
         facts.model = sensor.type_eui
         facts.tags = _fact_json(sensor.tags or None)
-        facts.location = _fact_json(getattr(sensor, "location", None) or sensor.extra.get("location"))
+        facts.location = _fact_json(sensor.location)
     rows.devices.append(facts)
     rows.stations = [reception.base_station_eui for reception in event.receptions]
     time = measured(event.at, [best.rx_time / 1e9])
@@ -49,8 +50,8 @@ def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
 
 
 def variable_mac_rows(event: VariableMacUplink, rows: EventRows) -> None:
-    device = f"vm:{event.base_station_eui}"
-    rows.devices.append(DeviceFacts(device, "vm", rows.at))
+    device = device_of(event)
+    rows.devices.append(DeviceFacts(device, device.partition(":")[0], rows.at))
     rows.gateways.append(GatewayFacts(event.base_station_eui, "station", rows.at))
     time = measured(event.at, [event.system_time / 1e9])
     _add_readings(rows, event.decoded, time, event.base_station_eui, None)

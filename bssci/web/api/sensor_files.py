@@ -18,11 +18,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.model.sensor import SECRETS
 from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
 from bssci.web.http.call import refuse_dry_run
 from bssci.web.http.errors import ApiError
 from bssci.web.http.reading import parse_json
+from bssci.web.reports.sensors import masked, unmasked
 
 MAX_SENSORS = 100_000
 MAX_ERRORS = 200
@@ -40,10 +42,16 @@ COLUMNS = (
     "autoDetach",
     "typeEui",
     "tags",
+    "decoder",
+    "decoderParameters",
+    "interval",
+    "location",
     "extra",
 )
 _FLAGS = {"bidi", "dualChan", "repetition", "wideCarrOff", "longBlkDist", "autoDetach"}
-_OURS = set(COLUMNS) - {"extra"}
+_JSON = {"decoderParameters", "interval", "location"}
+_OURS = set(COLUMNS) - {"extra", "decoder", *_JSON}
+"""fields that ``extra`` must not have"""
 _TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _LOWER = {column.lower(): column for column in COLUMNS}
@@ -117,13 +125,14 @@ def write_json(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
 
 
 def _entry(sensor: Sensor, with_keys: bool) -> dict[str, Any]:
-    entry = sensor_to_json(sensor)
-    return entry if with_keys else entry | {"nwKey": MASK}
+    return sensor_to_json(sensor) if with_keys else masked(sensor)
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int | float):
+        value = _json_text(value)
     if isinstance(value, list):
         value = _joined(value)
     if isinstance(value, dict):
@@ -170,21 +179,22 @@ def _parsed(text: str) -> Any:
 
 
 def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
-    """The entry with the key that the sensor has, if the file's is masked.
+    """Return the entry with the secrets that the sensor has, where the file's are masked.
 
     :raises SensorError: there is no such sensor; or no entry could be read at all.
     """
     if isinstance(entry, SensorError):
         raise entry
-    if not isinstance(entry, dict) or entry.get("nwKey") != MASK:
+    hidden = [field for field in SECRETS if isinstance(entry, dict) and entry.get(field) == MASK]
+    if not hidden:
         return entry
     try:
         sensor = known(parse_eui(str(entry.get("eui"))))
     except ValueError:
         return entry
     if sensor is None:
-        raise SensorError("nwKey", "is masked, and the sensor is not known yet: give its key")
-    return entry | {"nwKey": sensor.network_key.hex()}
+        raise SensorError(hidden[0], "is masked, and the sensor is not known yet: give it as it is")
+    return unmasked(entry, sensor)
 
 
 def _json(text: str) -> list[Any]:
@@ -225,6 +235,10 @@ def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
             entry[name] = True if word in _TRUE else False if word in _FALSE else text
         elif name == "tags":
             entry[name] = _tags(text)
+        elif name in _JSON:
+            entry[name] = text if text == MASK else _parsed(text)
+            if entry[name] is None:
+                return SensorError(name, "must be JSON")
         elif name == "extra":
             extra = _parsed(text)
             if not isinstance(extra, dict) or extra.keys() & _OURS:

@@ -56,6 +56,7 @@ from bssci.web.http.routing import JSON, route
 from bssci.web.live.event_json import downlink_dict
 from bssci.web.reports.facade import Views
 from bssci.web.reports.history import range_of
+from bssci.web.reports.sensors import unmasked
 
 MAX_FILE = 16 * 1024 * 1024
 """bytes of an import"""
@@ -358,9 +359,10 @@ class SensorRoutes:
             known = self._center.sensors.get(parse_eui(str(body.get("eui"))))
         except ValueError:
             known = None
-        if known is not None and body.get("nwKey") in (MASK, "", None):
-            body = body | {"nwKey": known.network_key.hex()}
         if known is not None:
+            if body.get("nwKey") in ("", None):
+                body = body | {"nwKey": MASK}
+            body = unmasked(body, known)
             # What a form does not know of is kept.
             body = sensor_to_json(known) | body
         wrong: dict[str, str] = {}

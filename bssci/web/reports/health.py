@@ -104,6 +104,21 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
             yield Problem("warning", f"{name} is behind: {buffered}", "/#sinks")
 
 
+def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Problem]:
+    """:param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`."""
+    if report is None:
+        return
+    for text, found in (
+        (("decoder cannot be used", "decoders cannot be used"), report["problems"]),
+        (
+            ("decoder takes too long and rests", "decoders take too long and rest"),
+            [f"{rest['decoder']}: {rest['reason']}" for rest in report["resting"]],
+        ),
+    ):
+        if found:
+            yield Problem("warning", many(len(found), *text), link("/logs", q="decoder"), found[0])
+
+
 def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
     """:param certificates: that which ends first comes first."""
     low = [each for each in certificates if each["days_left"] < LOW_DAYS]

@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
+from bssci.model.sensor import SECRETS
 from bssci.settings.rows import MASK
 from bssci.web.context import Context
 from bssci.web.http.errors import invalid, not_found
@@ -265,5 +266,13 @@ class SensorViews:
 
 
 def masked(sensor: Sensor) -> dict[str, Any]:
-    """Return a sensor's entry of endpoints.json, its key masked."""
-    return sensor_to_json(sensor) | {"nwKey": MASK}
+    """Return a sensor's entry of endpoints.json without its secrets."""
+    entry = sensor_to_json(sensor)
+    return entry | {field: MASK for field in SECRETS if field in entry}
+
+
+def unmasked(entry: dict[str, Any], known: Sensor) -> dict[str, Any]:
+    """Return an entry with the secrets of the sensor as it is, where those of the entry are masked."""
+    secrets = sensor_to_json(known)
+    kept = {field: secrets.get(field) for field in SECRETS if entry.get(field) == MASK}
+    return entry | kept if kept else entry

@@ -79,6 +79,7 @@ class StatusViews:
                 "writable": context.probe.journal_is_writable,
             },
             "live_viewers": len(context.hub),
+            "decoders": context.outside.decoders.report() if context.outside.decoders is not None else None,
         }
 
     def _about_sinks(self, sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -108,6 +109,7 @@ class StatusViews:
                 *health.of_stations(status["base_stations"]["known"], stations),
                 *health.of_sensors(sensors),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
+                *health.of_decoders(status["decoders"]),
                 *health.of_certificates(certificates),
             ]
         )

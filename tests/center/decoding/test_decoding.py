@@ -169,6 +169,13 @@ def test_all_that_has_a_payload_is_decoded() -> None:
     ]
 
 
+def test_a_wireless_m_bus_frame_is_of_the_meter_that_sent_it() -> None:
+    decoder = FakeDecoder(kinds=["variable-mac"])
+    frame = bytes.fromhex("0f442d2c785634121b167a2a0000002f")
+    House(decoder).decode(msgspec.structs.replace(FRAME, payload=frame))
+    assert [payload.device for payload, _ in decoder.asked] == ["wmbus:KAM-12345678"]
+
+
 def test_a_message_is_decoded_once_for_all_sinks() -> None:
     decoder = FakeDecoder(kinds=["uplink", "variable-mac"])
     house = House(decoder)

@@ -17,7 +17,6 @@ ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bi
         ({"decoder": "cayenne"}, Wanted("cayenne")),
         ({"typeEui": "70b3d59cd0000095"}, Wanted(None, "70B3D59CD0000095")),  # type: ignore[arg-type]
         ({"decoder": "m", "decoderParameters": {"key": "00"}}, Wanted("m", None, {"key": "00"})),
-        ({"decoder": 7, "decoderParameters": "x"}, Wanted()),
         ({"decoder": ""}, Wanted()),
     ],
 )

@@ -104,7 +104,7 @@ def test_without_a_decoder_or_when_it_fails_earlier_readings_stay() -> None:
 def test_what_is_configured_of_a_sensor_is_known() -> None:
     sensor = Sensor(
         eui=SENSOR, network_key=bytes(16), short_address=1, bidirectional=False, name="Meter \0 7",
-        tags=("roof",), extra={"location": {"lat": 1.0, "lon": 2.0}},
+        tags=("roof",), location={"lat": 1.0, "lon": 2.0},
     )  # fmt: skip
     (device,) = rows(uplink(1), sensor).devices
     assert (device.name, device.tags) == ("Meter \ufffd 7", '["roof"]')

@@ -15,6 +15,7 @@ from bssci.center.devices.sensors import Changes
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import EUI, Uplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome, Outcomes
+from bssci.settings.rows import MASK
 from bssci.web.api.answers import answer as answer_of
 from bssci.web.api.answers import outcomes_of
 from bssci.web.api.schemas.common import SensorsOutcome
@@ -427,6 +428,27 @@ def test_a_masked_key_stays_as_it_is(web: WebHouse, form: str, kind: str) -> Non
     unknown = file.replace(SENSOR.encode(), OTHER.encode())
     refused = browser.post("/api/sensors/import", unknown, content_type=kind)
     assert refused.status == 422 and refused.error["field"] == "nwKey" and "masked" in refused.text
+
+
+def test_parameters_of_a_decoder_are_as_secret_as_the_key(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    secret = "5EC2E7" * 5 + "00"
+    body = {"eui": SENSOR, "nwKey": "", "decoder": "mbus", "decoderParameters": {"key": secret}}
+    assert browser.post("/api/sensors", body).status == 200
+    for path in (
+        f"/api/sensors/{SENSOR}",
+        "/api/sensors/export?format=csv",
+        "/api/audit",
+        f"/sensors/{SENSOR}",
+    ):
+        assert secret not in web.browser("admin").get(path).text, path
+    assert browser.get(f"/api/sensors/{SENSOR}").json()["configuration"]["decoderParameters"] == MASK
+    masked = {"eui": SENSOR, "nwKey": MASK, "name": "Meter", "decoderParameters": MASK}
+    assert browser.post("/api/sensors", masked).status == 200
+    sensor = web.center.sensors.get(SENSOR)
+    assert (sensor.name, sensor.decoder_parameters) == ("Meter", {"key": secret})
+    file = browser.get("/api/sensors/export?format=json").body
+    assert browser.post("/api/sensors/import", file, content_type="application/json").json()["unchanged"] == 1
 
 
 def test_the_audit_log_names_sensors_and_fields(make_web_house: Callable[..., WebHouse]) -> None:

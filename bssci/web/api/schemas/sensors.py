@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
+from bssci.model.sensor import MAX_DECODER, MAX_INTERVAL, MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.schemas.common import Answer, EuiText, Point, SensorOutcome
 from bssci.web.http.reading import Eui, wording
 from bssci.web.http.replies import Done
@@ -94,6 +94,17 @@ class SensorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     tags: (
         Annotated[list[Annotated[str, Meta(max_length=MAX_TAG)]], Meta(max_length=MAX_TAGS)]
         | msgspec.UnsetType
+    ) = msgspec.UNSET
+    decoder: Annotated[str, Meta(max_length=MAX_DECODER)] | msgspec.UnsetType = msgspec.UNSET
+    decoderParameters: (
+        Annotated[dict[str, Any] | str, Meta(description="an object for the decoder; masked, as nwKey is")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    interval: Annotated[float, Meta(ge=1, le=MAX_INTERVAL, description="s")] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )
+    location: (
+        Annotated[dict[str, Any], Meta(description="lat and lon in degrees, text")] | msgspec.UnsetType
     ) = msgspec.UNSET
 
 

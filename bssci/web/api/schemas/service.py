@@ -88,6 +88,40 @@ class TlsFigures(Answer):
     refused: dict[str, int]
 
 
+class DecodeError(Answer):
+    """Why a payload was not read."""
+
+    code: str
+    message: str
+
+
+class OneDecoder(Answer):
+    """A decoder, and what became of payloads since the start."""
+
+    version: str
+    decoded: int
+    failed: int
+    failing: bool
+    """the last payload was not read"""
+    last_error: DecodeError | msgspec.UnsetType = msgspec.UNSET
+
+
+class RestingDecoder(Answer):
+    """A script that is not tried for a while."""
+
+    decoder: str
+    reason: str
+
+
+class DecoderFigures(Answer):
+    """Every decoder, by its name, and what is wrong with files and decoders."""
+
+    directory: str
+    decoders: dict[str, OneDecoder]
+    problems: list[str]
+    resting: list[RestingDecoder]
+
+
 class FixedStatus(msgspec.Struct, kw_only=True):
     """What runs, what is connected and how far every sink is."""
 
@@ -108,6 +142,7 @@ class FixedStatus(msgspec.Struct, kw_only=True):
     """by sink: the last event and Unix seconds of the newest batches that it took"""
     journal: JournalFigures
     live_viewers: int
+    decoders: DecoderFigures | None
 
 
 class SinkTarget(msgspec.Struct, kw_only=True):

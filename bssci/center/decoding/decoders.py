@@ -1,0 +1,136 @@
+"""The decoders of the running service: the folder, what is installed and the threads of scripts, as one.
+
+endpoints.json --> wanted --+
+                            v
+events of a sink -------> Decoding -------> events with readings
+                            ^    \\--> ScriptThreads
+DECODER_DIR --> folder -----+
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.decoding.decoding import Decoding
+from bssci.center.decoding.folder import DecoderFolder, RunInThread
+from bssci.center.decoding.payloads import Device, decodable
+from bssci.center.decoding.script_threads import ScriptThreads
+from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted, wanted_of
+from bssci.decoders.library import KINDS
+from bssci.decoders.running import label
+from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
+
+DECODE_TIME = 2.0
+"""s after which a batch goes out without readings, whatever decoding is at"""
+LOG_EVERY = 100
+"""batches that were not decoded are logged the first time and every so many times"""
+_MIOTY = "mioty:"
+
+
+class Decoders:
+    """Every decoder that there is, and how each does. Call :meth:`load` before :meth:`decode`.
+
+    :param from_thread: ``reactor.callFromThread``.
+    :param run_in_thread: ``deferToThread``.
+    :param installed: decoders that are no files.
+    :param refused: why decoders that are installed cannot be used, a line for each.
+    :param sensor: the configured sensor of an EUI; None if there is none.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        from_thread: Callable[..., object],
+        run_in_thread: RunInThread,
+        directory: Path,
+        installed: Sequence[Any],
+        refused: Sequence[str],
+        sensor: Callable[[EUI], Sensor | None],
+    ) -> None:
+        self._clock = clock
+        self._sensor = sensor
+        self._refused = tuple(refused)
+        self._undecoded = 0
+        self._threads = ScriptThreads(clock, from_thread)
+        self.decoding = Decoding(clock, installed, self._wanted, self._threads)
+        self.folder = DecoderFolder(
+            directory,
+            clock,
+            run_in_thread,
+            KINDS,
+            self.decoding.use,
+            [decoder.name for decoder in installed],
+        )
+
+    def load(self) -> None:
+        """Read the folder at the start, in this thread; one that cannot be read costs its decoders only."""
+        for problem in self._refused:
+            self.log.warn("{problem}", problem=problem)
+        try:
+            self.folder.load_now()
+        except Exception:  # a fault of ours must not keep the service from starting
+            self.log.failure("decoders not read {directory}", directory=str(self.folder.path))
+        self.log.info(
+            "decoders {decoders} of {directory} and installed",
+            decoders=sorted(label(decoder) for decoder in self.decoding.decoders.values()),
+            directory=str(self.folder.path),
+        )
+
+    def start(self) -> None:
+        """Notice changes in the folder from now on."""
+        self.folder.start()
+
+    def stop(self) -> Deferred[None]:
+        """End the threads; what is decoded afterwards by scripts fails."""
+        self.folder.stop()
+        return self._threads.stop()
+
+    def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+        """Return the same events in their order, each with a payload with what became of it.
+
+        The Deferred never fails, and fires within :data:`DECODE_TIME`.
+        """
+        decoding = maybeDeferred(self.decoding.decode, events)
+        return decoding.addTimeout(DECODE_TIME, self._clock).addErrback(self._not_decoded, events)
+
+    def report(self) -> dict[str, Any]:
+        """Return what the status tells, as JSON knows it."""
+        return {
+            "directory": str(self.folder.path),
+            "decoders": {decoder.name: self._figures(decoder) for decoder in self.decoding.decoders.values()},
+            "problems": [*self._refused, *map(str, self.folder.library.problems)],
+            "resting": [{"decoder": rest.decoder, "reason": rest.reason} for rest in self._threads.resting],
+        }
+
+    def _figures(self, decoder: Any) -> dict[str, Any]:
+        tally = self.decoding.by_decoder.get(decoder.name)
+        figures: dict[str, Any] = {"version": decoder.version, "decoded": 0, "failed": 0, "failing": False}
+        if tally is not None:
+            figures |= {"decoded": tally.decoded, "failed": tally.failed, "failing": tally.failing}
+            if tally.failure is not None:
+                figures["last_error"] = {"code": tally.failure.code, "message": tally.failure.message}
+        return figures
+
+    def _wanted(self, device: Device) -> Wanted:
+        if not device.startswith(_MIOTY):
+            return NOTHING_WANTED
+        return wanted_of(self._sensor(EUI(device.removeprefix(_MIOTY))))
+
+    def _not_decoded(self, failure: Failure, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        if self._undecoded % LOG_EVERY == 0:
+            self.log.failure("batch not decoded {batches}", failure, batches=self._undecoded + 1)
+        self._undecoded += 1
+        reason = DecodeFailure("not_decoded", "the service could not decode the batch; its log says why")
+        decoded = Decoded(decoder="", failure=reason)
+        return [
+            msgspec.structs.replace(event, decoded=decoded) if decodable(event) else event for event in events
+        ]

@@ -1,0 +1,70 @@
+"""An entry of endpoints.json: what tells how payloads are read, when they come and from where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bssci.model import Sensor, SensorError, changed_fields, parse_sensor, sensor_to_json
+
+ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bidi": False}
+KEY = "000102030405060708090A0B0C0D0E0F"
+READING = {
+    "decoder": "meter",
+    "decoderParameters": {"key": KEY},
+    "interval": 900,
+    "location": {"lat": 48.1, "lon": 11.5, "text": "cellar", "floor": -1},
+}
+
+
+def test_all_fields_are_read_and_written_back() -> None:
+    sensor = parse_sensor({**ENTRY, **READING, "room": "12"})
+    assert (sensor.decoder, sensor.interval) == ("meter", 900)
+    assert sensor.decoder_parameters == {"key": KEY}
+    assert sensor.location == READING["location"]
+    assert sensor.extra == {"room": "12"}
+    written = sensor_to_json(sensor)
+    assert written.items() >= {**READING, "room": "12"}.items()
+    assert parse_sensor(written) == sensor
+
+
+def test_none_of_them_is_needed() -> None:
+    sensor = parse_sensor({**ENTRY, **dict.fromkeys(READING)})
+    assert sensor == parse_sensor(ENTRY)
+    assert not sensor_to_json(sensor).keys() & READING.keys()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("decoder", 7, "decoder: must be text of at most 64 characters"),
+        ("decoder", "x" * 65, "decoder: must be text of at most 64 characters"),
+        ("decoderParameters", KEY, "decoderParameters: must be an object"),
+        (
+            "decoderParameters",
+            {"key": KEY * 200},
+            "decoderParameters: is too large: may have 4096 bytes as JSON",
+        ),
+        ("decoderParameters", {"key": "\ud800"}, "decoderParameters: must be JSON in UTF-8"),
+        ("interval", 0, "interval: must be a number of seconds from 1 to 31622400"),
+        ("interval", True, "interval: must be a number of seconds from 1 to 31622400"),
+        ("interval", float("nan"), "interval: must be a number of seconds from 1 to 31622400"),
+        ("location", [48, 11], "location: must be an object"),
+        ("location", {"lat": 91}, "location: lat must be a number of degrees from -90 to 90"),
+        ("location", {"lon": "11"}, "location: lon must be a number of degrees from -180 to 180"),
+        ("location", {"text": 5}, "location: text must be text of at most 200 characters"),
+    ],
+)
+def test_a_wrong_one_is_named_without_its_value(field: str, value: Any, message: str) -> None:
+    with pytest.raises(SensorError) as error:
+        parse_sensor({**ENTRY, field: value})
+    assert str(error.value) == message
+    assert error.value.field == field
+
+
+def test_parameters_are_secret() -> None:
+    sensor = parse_sensor({**ENTRY, **READING})
+    assert KEY not in repr(sensor)
+    before: Sensor = parse_sensor(ENTRY)
+    assert changed_fields(before, sensor) == list(READING)

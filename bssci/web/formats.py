@@ -35,6 +35,26 @@ def number(value: Any, digits: int = 0, unit: str = "") -> str:
     return f"{text}{_SPACE}{unit}" if unit else text
 
 
+def measured(value: Any, unit: str | None = "") -> str:
+    """A value as a decoder read it: to thousandths, or to three digits if that is nothing; yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return NOTHING if _missing(value) else str(value)
+    rounded = round(value, 3)
+    if not rounded and value:
+        text = f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
+        return f"{text}{_SPACE}{unit}" if unit else text
+    digits = next(places for places in range(4) if round(rounded, places) == rounded)
+    return number(rounded, digits, unit or "")
+
+
+def words(name: Any) -> str:
+    """A name of a reading as words: ``battery_voltage`` is ``Battery voltage``."""
+    text = str(name).replace("_", " ").replace(".", " ").strip() or str(name)
+    return text[:1].upper() + text[1:]
+
+
 def percent(value: Any, digits: int = 0) -> str:
     """Return a share of 1 as per cent."""
     return NOTHING if _missing(value) else number(float(value) * 100, digits, "%")
@@ -158,6 +178,8 @@ def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
 
 FILTERS = {
     "number": number,
+    "measured": measured,
+    "words": words,
     "percent": percent,
     "share": share,
     "duration": duration,

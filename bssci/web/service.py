@@ -26,9 +26,11 @@ from bssci.web.access.sessions import Sessions
 from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.certificates import CertificateRoutes
+from bssci.web.api.decoders import DecoderRoutes
 from bssci.web.api.events import EventRoutes
 from bssci.web.api.machine import MachineRoutes
 from bssci.web.api.metrics import Metrics, Requests
+from bssci.web.api.readings import ReadingRoutes
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
@@ -123,6 +125,8 @@ class WebAdmin:
             *routes_of(AccountRoutes(self.context, self.views)),
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),
+            *routes_of(DecoderRoutes(self.context, self.views)),
+            *routes_of(ReadingRoutes(self.context, self.views)),
             *routes_of(ServiceRoutes(self.context, self.views)),
             *routes_of(CertificateRoutes(self.context, self.views, self._take_certificates)),
             *routes_of(EventRoutes(self.context, self.views)),

@@ -58,10 +58,10 @@ class Decoders:
     ) -> None:
         self._clock = clock
         self._sensor = sensor
-        self._refused = tuple(refused)
+        self.refused = tuple(refused)
         self._undecoded = 0
-        self._threads = ScriptThreads(clock, from_thread)
-        self.decoding = Decoding(clock, installed, self._wanted, self._threads)
+        self.threads = ScriptThreads(clock, from_thread)
+        self.decoding = Decoding(clock, installed, self.wanted, self.threads)
         self.folder = DecoderFolder(
             directory,
             clock,
@@ -73,7 +73,7 @@ class Decoders:
 
     def load(self) -> None:
         """Read the folder at the start, in this thread; one that cannot be read costs its decoders only."""
-        for problem in self._refused:
+        for problem in self.refused:
             self.log.warn("{problem}", problem=problem)
         try:
             self.folder.load_now()
@@ -92,7 +92,7 @@ class Decoders:
     def stop(self) -> Deferred[None]:
         """End the threads; what is decoded afterwards by scripts fails."""
         self.folder.stop()
-        return self._threads.stop()
+        return self.threads.stop()
 
     def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
         """Return the same events in their order, each with a payload with what became of it.
@@ -107,8 +107,8 @@ class Decoders:
         return {
             "directory": str(self.folder.path),
             "decoders": {decoder.name: self._figures(decoder) for decoder in self.decoding.decoders.values()},
-            "problems": [*self._refused, *map(str, self.folder.library.problems)],
-            "resting": [{"decoder": rest.decoder, "reason": rest.reason} for rest in self._threads.resting],
+            "problems": [*self.refused, *map(str, self.folder.library.problems)],
+            "resting": [{"decoder": rest.decoder, "reason": rest.reason} for rest in self.threads.resting],
         }
 
     def _figures(self, decoder: Any) -> dict[str, Any]:
@@ -120,7 +120,8 @@ class Decoders:
                 figures["last_error"] = {"code": tally.failure.code, "message": tally.failure.message}
         return figures
 
-    def _wanted(self, device: Device) -> Wanted:
+    def wanted(self, device: Device) -> Wanted:
+        """Return what the configuration says of a device's payloads."""
         if not device.startswith(_MIOTY):
             return NOTHING_WANTED
         return wanted_of(self._sensor(EUI(device.removeprefix(_MIOTY))))

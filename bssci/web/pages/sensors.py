@@ -73,8 +73,11 @@ class SensorPages(PageData):
         detail = await views.detail(eui)
         uplinks = (await views.uplinks(eui, UPLINKS))["uplinks"]
         signal = await views.signal(eui, RANGES[span])
+        latest = await self._views.readings.latest(eui)
         names, connected = self._names(), len(self._context.center.stations.connected())
         return {
+            "latest": latest._asdict(),
+            "choices": self._views.readings.choices() if latest.undecoded or latest.failure else [],
             "sensor": _row(detail, names, connected) | {"when_silent": self._when_silent(detail)},
             "registrations": detail["registrations"],
             "paths": [path | {"name": names.get(path["base_station_eui"])} for path in detail["paths"]],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bssci.web.pages.decoders import DecoderPages
 from bssci.web.pages.sensors import SensorPages
 from bssci.web.pages.service import ServicePages
 from bssci.web.pages.stations import StationPages
 
 
-class PageViews(ServicePages, StationPages, SensorPages):
+class PageViews(ServicePages, StationPages, SensorPages, DecoderPages):
     """The data of all pages: one method for each :class:`Page <bssci.web.pages.table.Page>`."""
 
 

@@ -6,7 +6,9 @@ from bssci.web.context import Context
 from bssci.web.reports.accounts import AccountViews
 from bssci.web.reports.certificates import CertificateViews
 from bssci.web.reports.config import ConfigViews
+from bssci.web.reports.decoders import DecoderViews
 from bssci.web.reports.history import ChartViews, EventViews
+from bssci.web.reports.readings import ReadingViews
 from bssci.web.reports.sensors import SensorViews
 from bssci.web.reports.stations import StationViews
 from bssci.web.reports.status import StatusViews
@@ -19,6 +21,8 @@ class Views:
         self.context = context
         self.sensors = SensorViews(context)
         self.stations = StationViews(context)
+        self.decoders = DecoderViews(context)
+        self.readings = ReadingViews(context)
         self.certificates = CertificateViews(context)
         self.config = ConfigViews(context)
         self.accounts = AccountViews(context)

@@ -35,6 +35,7 @@ READS = {
     "/sensors": "/api/sensors",
     "/sensors/unknown": "/api/sensors/unknown",
     "/sensors/<eui>": "/api/sensors/{eui}",
+    "/decoders": "/api/decoders",
     "/live": "/api/live",
     "/logs": "/api/logs",
     "/config": "/api/config",

@@ -1,0 +1,125 @@
+"""What sensors measured before: the uplinks that the journal keeps, decoded anew.
+
+    journal --PAGE at a time, newest first--> a thread decodes --> collected: points, or steps of time
+                                              scripts in theirs
+
+The reactor's thread only passes pages on. Nothing is remembered, so that the present decoder counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from bssci.center.decoding.collecting import Collector, Past, time_of
+from bssci.center.decoding.decoding import Decoding, Request, SlowDecoding
+from bssci.center.decoding.payloads import payload_of
+from bssci.center.decoding.trials import Apart
+from bssci.center.decoding.wanted import Wanted
+from bssci.decoders.interfaces import DecodeError
+from bssci.decoders.running import run
+from bssci.journal import Journal
+from bssci.model import EUI, Decoded, DecodeFailure, Uplink
+
+PAGE = 2000
+"""uplinks that are read and decoded at a time"""
+MAX_UPLINKS = 100_000
+"""that are decoded for one question"""
+
+RunInThread = Callable[..., "Deferred[Any]"]
+Page = Sequence[tuple[int, Uplink]]
+
+
+class PastReadings:
+    """Answers what sensors measured.
+
+    :param slow: runs scripts; None: they run in a thread like other decoders.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        decoding: Decoding,
+        wanted: Callable[[str], Wanted],
+        run_in_thread: RunInThread,
+        slow: SlowDecoding | None = None,
+    ) -> None:
+        self._journal = journal
+        self._decoding = decoding
+        self._wanted = wanted
+        self._run_in_thread = run_in_thread
+        self._slow = slow
+
+    async def read(
+        self,
+        eui: EUI,
+        since: float,
+        until: float,
+        *,
+        every: float | None = None,
+        names: frozenset[str] = frozenset(),
+        most: int = 1000,
+    ) -> Past:
+        """What a sensor measured.
+
+        :param since: Unix seconds; ``until`` is not part of it.
+        :param every: s of one step, of which least, most and mean are told; None: each value.
+        :param names: of the readings that are wanted; empty: all.
+        :param most: values of one name, or steps, the newest.
+        """
+        collector = Collector(since, until, every, names, most)
+        wanted = self._wanted(f"mioty:{eui}")
+        left = MAX_UPLINKS
+        before: int | None = None
+        while left > 0:
+            page = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=min(PAGE, left))
+            left -= len(page)
+            await self._collect(page, wanted, collector)
+            if not page or page[-1][1].at < since or collector.is_full:
+                return collector.result()
+            before = page[-1][0]
+        collector.complete = False
+        return collector.result()
+
+    async def newest(self, eui: EUI, count: int) -> Past:
+        """What the newest uplinks of a sensor tell: each value of theirs."""
+        page = await self._journal.history.uplinks_of_sensor(eui, before=None, limit=count)
+        collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
+        await self._collect(page, self._wanted(f"mioty:{eui}"), collector)
+        return collector.result()
+
+    async def _collect(self, page: Page, wanted: Wanted, collector: Collector) -> None:
+        scripts = await self._run_in_thread(_read_page, self._decoding, page, wanted, collector, self._slow)
+        for decoder, chosen in scripts:
+            assert self._slow is not None  # what is left for it was left because there is one
+            requests = [Request(payload_of(uplink, wanted.type_eui), wanted.parameters) for uplink in chosen]
+            answers = await self._slow.decode(Apart(decoder), requests)
+            for uplink, decoded in zip(chosen, answers, strict=True):
+                collector.add(time_of(uplink), decoded)
+
+
+def _read_page(
+    decoding: Decoding, page: Page, wanted: Wanted, collector: Collector, slow: object
+) -> list[tuple[Any, list[Uplink]]]:
+    """In a thread: decode and collect; what is left for scripts, by script."""
+    scripts: dict[int, tuple[Any, list[Uplink]]] = {}
+    for _, uplink in page:
+        at = time_of(uplink)
+        if not collector.covers(at):
+            continue
+        payload = payload_of(uplink, wanted.type_eui)
+        try:
+            decoder = decoding.choose(payload, wanted)
+        except DecodeError as error:
+            failure = DecodeFailure(error.code, error.message)
+            collector.add(at, Decoded(decoder=str(wanted.decoder), failure=failure))
+            continue
+        if decoder is None:
+            collector.add(at, None)
+        elif slow is not None and hasattr(decoder, "engine"):
+            scripts.setdefault(id(decoder), (decoder, []))[1].append(uplink)
+        else:
+            collector.add(at, run(decoder, payload, wanted.parameters))
+    return list(scripts.values())

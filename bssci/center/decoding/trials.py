@@ -1,0 +1,72 @@
+"""Trying decoders out: one that is there, or a text that shall become one, on any payload."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+
+from bssci.center.decoding.decoding import Request, SlowDecoding
+from bssci.center.decoding.script_worker import LoadedScript
+from bssci.decoders.examples import ExampleResult
+from bssci.decoders.interfaces import Payload
+from bssci.decoders.library import KINDS, Kind, check_file, examples_of
+from bssci.decoders.running import Attempt, label, try_out
+
+RunInThread = Callable[..., "Deferred[Any]"]
+
+
+class Apart:
+    """A script under a name of its own, so that its trials and its past do not hold up live uplinks."""
+
+    def __init__(self, decoder: Any) -> None:
+        self.name = f"{decoder.name} beside"
+        self.version = decoder.version
+        self._decoder = decoder
+
+    def engine(self) -> LoadedScript:
+        """As :class:`bssci.decoders.scripts.ScriptDecoder`."""
+        engine: LoadedScript = self._decoder.engine()
+        return engine
+
+
+class Trials:
+    """Tries decoders out, away from the reactor's thread.
+
+    :param slow: runs scripts; None: they run in a thread like other decoders.
+    """
+
+    def __init__(
+        self,
+        run_in_thread: RunInThread,
+        slow: SlowDecoding | None = None,
+        kinds: Mapping[str, Kind] = KINDS,
+    ) -> None:
+        self._run_in_thread = run_in_thread
+        self._slow = slow
+        self._kinds = kinds
+
+    async def compile(self, file: str, text: str) -> tuple[Any, list[ExampleResult]]:
+        """The decoder that a file with this text would be, and what becomes of its examples.
+
+        :raises ValueError: it is wrong; DefinitionError if there is a line.
+        """
+        compiled: tuple[Any, list[ExampleResult]] = await self._run_in_thread(
+            check_file, file, text, self._kinds
+        )
+        return compiled
+
+    async def run_examples(self, decoder: Any) -> list[ExampleResult]:
+        """What becomes of the examples that a decoder carries."""
+        results: list[ExampleResult] = await self._run_in_thread(examples_of, decoder)
+        return results
+
+    async def decode(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
+        """What a decoder makes of a payload, with the bits of each field where it can tell."""
+        if self._slow is None or not hasattr(decoder, "engine"):
+            attempt: Attempt = await self._run_in_thread(try_out, decoder, payload, parameters)
+            return attempt
+        (decoded,) = await self._slow.decode(Apart(decoder), [Request(payload, parameters)])
+        return Attempt(decoded=msgspec.structs.replace(decoded, decoder=label(decoder)))

@@ -1,0 +1,121 @@
+"""What devices measured: read by the present decoders out of what is kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from bssci.center.decoding.collecting import MAX_NAMES, Past
+from bssci.model import EUI, parse_eui
+from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
+from bssci.web.context import Context
+from bssci.web.http.call import Call
+from bssci.web.http.errors import invalid, not_found
+from bssci.web.http.replies import Reply
+from bssci.web.http.routing import route
+from bssci.web.reports.decoders import device_id
+from bssci.web.reports.facade import Views
+
+DAY = 86400.0
+"""s that are answered where nothing is said"""
+CSV = "text/csv"
+_MIOTY = "mioty:"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ReadingRoutes:
+    """Routes for readings."""
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
+        self._views = views.readings
+
+    @route(
+        "GET",
+        "/api/devices/{id}/readings",
+        "viewer",
+        "What a device measured, each value or by steps of time; of the last day where nothing is said",
+        answer=DeviceReadings,
+        also=(CSV,),
+    )
+    async def readings(self, call: Call, query: WantedReadings) -> Reply[DeviceReadings] | Reply[bytes]:
+        eui = _sensor(call.path["id"])
+        until = query.to if query.to is not None else self._context.now()
+        since = query.from_ if query.from_ is not None else until - DAY
+        if since >= until:
+            raise invalid("from", "must be before to")
+        if query.every is not None and (until - since) / query.every > query.limit:
+            raise invalid("every", f"gives more than {query.limit} steps: make it longer, or raise limit")
+        names = frozenset(name.strip() for name in query.key.split(",") if name.strip())
+        if len(names) > MAX_NAMES:
+            raise invalid("key", f"may hold {MAX_NAMES} names")
+        past = await self._views.past.read(
+            eui, since, until, every=query.every, names=names, most=query.limit
+        )
+        if query.format == "csv":
+            body = await self._context.run_in_thread(write_csv, past)
+            head = {"Content-Disposition": f'attachment; filename="readings-{eui}.csv"'}
+            return Reply(body, CSV, headers=head)
+        return Reply(_told(eui, since, until, query.every, past))
+
+
+def write_csv(past: Past) -> bytes:
+    """One value or step a line, oldest first."""
+    rows: list[tuple[float, list[object]]] = []
+    for series in past.series:
+        unit = series.unit or ""
+        for point in series.points:
+            rows.append((point.at, [series.name, _cell(point.value), unit]))
+        for step in series.steps:
+            told = [step.mean, unit, step.least, step.most, step.count]
+            rows.append((step.at, [series.name, *told]))
+    rows.sort(key=lambda row: row[0])
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    has_steps = any(series.steps for series in past.series)
+    writer.writerow(["time", "name", "value", "unit", *(["least", "most", "count"] if has_steps else [])])
+    for at, cells in rows:
+        time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        writer.writerow([time, *cells])
+    return file.getvalue().encode("utf-8", "replace")
+
+
+def _cell(value: float | bool | str) -> object:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"  # a spreadsheet would take it for a formula
+    return value
+
+
+def _sensor(device: str) -> EUI:
+    """:raises ApiError: 404: nothing is kept of such a device by its id."""
+    try:
+        return parse_eui(device.removeprefix(_MIOTY))
+    except ValueError:
+        raise not_found(
+            f"there are readings of mioty sensors only, mioty:EUI; not of {device[:60]}"
+        ) from None
+
+
+def _told(eui: EUI, since: float, until: float, every: float | None, past: Past) -> DeviceReadings:
+    failure = past.failure
+    return DeviceReadings(
+        device=device_id(eui),
+        decoder=past.decoder,
+        start=since,
+        end=until,
+        every=every,
+        uplinks=past.uplinks,
+        failures=past.failed,
+        undecoded=past.without_decoder,
+        last_failure=None
+        if failure is None
+        else ReadingFailed(code=failure.code, message=failure.message, timestamp=past.failed_at),
+        complete=past.complete,
+        series=[
+            ReadingSeries(name=each.name, unit=each.unit, points=each.points, steps=each.steps)
+            for each in past.series
+        ],
+    )

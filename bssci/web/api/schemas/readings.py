@@ -1,0 +1,107 @@
+"""What devices measured."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bssci.center.decoding.collecting import Point, Step
+from bssci.web.api.schemas.common import Answer
+from bssci.web.http.reading import wording
+
+MAX_LIMIT = 10_000
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(s|min|h|d)?")
+_SECONDS = {None: 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
+_LATEST = 32_503_680_000.0
+"""Unix seconds: the year 3000"""
+
+
+def parse_moment(text: str) -> float:
+    """A point in time as Unix seconds.
+
+    :raises ValueError: it is none.
+    """
+    try:
+        at = float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        at = (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= at <= _LATEST:
+        raise ValueError
+    return at
+
+
+def parse_duration(text: str) -> float:
+    """A length of time in s, which may have a unit: ``900``, ``15min``, ``1h``, ``7d``.
+
+    :raises ValueError: it is none.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    seconds = 0.0 if found is None else float(found[1]) * _SECONDS[found[2]]
+    if not 1 <= seconds <= 366 * 86400:
+        raise ValueError
+    return seconds
+
+
+_TIME_WORDS = "Unix seconds, or a time as 2026-11-28T12:00:00Z"
+_EVERY_WORDS = "1 s to 366 days: seconds, or a number with s, min, h or d"
+
+
+class WantedReadings(msgspec.Struct, kw_only=True):
+    """Which readings."""
+
+    key: Annotated[str, Meta(description="names, with , between; all without")] = ""
+    from_: Annotated[Any, Meta(description=_TIME_WORDS, extra=wording(_TIME_WORDS, parse_moment))] = (
+        msgspec.field(default=None, name="from")
+    )
+    to: Annotated[Any, Meta(description="as from; now without", extra=wording(_TIME_WORDS, parse_moment))] = (
+        None
+    )
+    every: Annotated[
+        Any, Meta(description=f"steps of time: {_EVERY_WORDS}", extra=wording(_EVERY_WORDS, parse_duration))
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="values of a name, or steps, the newest")] = (
+        1000
+    )
+    format: Annotated[Literal["json", "csv"], Meta(description="of the answer")] = "json"
+
+
+class ReadingSeries(Answer):
+    """What was read under one name, oldest first."""
+
+    name: str
+    unit: str | None
+    points: list[Point]
+    """time (Unix seconds) and value; where steps are asked for, of texts only, whenever they change"""
+    steps: list[Step]
+    """begin (Unix seconds), mean, least, most, and how many values"""
+
+
+class ReadingFailed(Answer):
+    """The newest payload that could not be read."""
+
+    code: str
+    message: str
+    timestamp: float | None
+
+
+class DeviceReadings(Answer):
+    """What a device measured, read by the present decoder out of what is kept."""
+
+    device: str
+    decoder: str | None
+    start: float = msgspec.field(name="from")
+    end: float = msgspec.field(name="to")
+    every: float | None
+    uplinks: int
+    failures: int
+    undecoded: int
+    """uplinks for which there is no decoder"""
+    last_failure: ReadingFailed | None
+    complete: bool
+    """false: there was more than is looked at for one question"""
+    series: list[ReadingSeries]

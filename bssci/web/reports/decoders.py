@@ -1,0 +1,242 @@
+"""Decoders: which there are and how each does, one with its text and examples, trials of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bssci.center.decoding.decoders import Decoders
+from bssci.center.decoding.trials import Trials
+from bssci.decoders.blueprints import Blueprint
+from bssci.decoders.datapoints import DataPoints
+from bssci.decoders.examples import ExampleResult
+from bssci.decoders.interfaces import Payload
+from bssci.decoders.library import Problem, split_name
+from bssci.decoders.running import Attempt
+from bssci.model import EUI, Reading
+from bssci.system.clock import in_slices
+from bssci.web.context import Context
+from bssci.web.http.errors import ApiError, not_found
+
+SLICE = 5000
+"""sensors that are counted in one turn of the reactor"""
+BLUEPRINT, SCRIPT = ".json", ".js"
+"""endings of files"""
+
+
+class DecoderViews:
+    """Questions about decoders."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._decoders = context.outside.decoders
+        slow = self._decoders.threads if self._decoders is not None else None
+        self.trials = Trials(context.run_in_thread, slow)
+
+    @property
+    def decoders(self) -> Decoders:
+        """Those of the service.
+
+        :raises ApiError: 503: it has none.
+        """
+        if self._decoders is None:
+            raise ApiError(503, "unavailable", "this service runs without decoders")
+        return self._decoders
+
+    async def all(self) -> dict[str, Any]:
+        """Every decoder by name, and what is wrong with files and with what is installed."""
+        decoders = self.decoders
+        sensors = await self._sensors()
+        files = {name: file for file, name in decoders.folder.library.files.items()}
+        return {
+            "directory": decoders.folder.path.name,
+            "decoders": [
+                self._row(decoder, files.get(name), sensors)
+                for name, decoder in sorted(decoders.decoding.decoders.items())
+            ],
+            "problems": [
+                *({"file": None, "line": None, "reason": text, "refused": True} for text in decoders.refused),
+                *map(_problem, decoders.folder.library.problems),
+            ],
+            "resting": [
+                {"decoder": rest.decoder, "reason": rest.reason} for rest in decoders.threads.resting
+            ],
+        }
+
+    async def detail(self, name: str) -> dict[str, Any]:
+        """One decoder with its text, the problem of its file and what becomes of its examples.
+
+        :raises ApiError: 404: there is neither a decoder nor a file of this name.
+        """
+        library = self.decoders.folder.library
+        decoder = self.decoders.decoding.decoders.get(name)
+        file = self.file_of(name)
+        if decoder is None and file is None:
+            raise not_found(f"there is no decoder {name}")
+        problems = [problem for problem in library.problems if problem.file == file]
+        row = self._row(decoder, file, await self._sensors()) if decoder is not None else None
+        results = await self.trials.run_examples(decoder) if decoder is not None else []
+        return {
+            "name": name,
+            "file": file,
+            "decoder": row,
+            "text": library.texts.get(file) if file is not None else None,
+            "problems": [_problem(problem) for problem in problems],
+            "examples": [_example(result) for result in results],
+        }
+
+    def file_of(self, name: str) -> str | None:
+        """The file of a decoder, also if the file is wrong."""
+        library = self.decoders.folder.library
+        for file, made in library.files.items():
+            if made == name:
+                return file
+        return next((file for file in sorted(library.texts) if split_name(file)[0] == name), None)
+
+    def decoder(self, name: str) -> Any:
+        """:raises ApiError: 404"""
+        decoder = self.decoders.decoding.decoders.get(name)
+        if decoder is None:
+            raise not_found(f"there is no decoder {name}")
+        return decoder
+
+    async def compile(self, file: str, text: str) -> tuple[Any, list[ExampleResult]]:
+        """The decoder of a text, and its examples.
+
+        :raises ApiError: 422, with the line.
+        """
+        try:
+            return await self.trials.compile(file, text)
+        except ValueError as error:
+            raise wrong_text(error) from error
+
+    async def attempt(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """What a decoder makes of a payload."""
+        return _attempt(await self.trials.decode(decoder, payload, parameters))
+
+    async def _sensors(self) -> Counter[str]:
+        """How many sensors are configured for each decoder."""
+        by_type = {
+            decoder.type_eui: name
+            for name, decoder in sorted(self.decoders.decoding.decoders.items(), reverse=True)
+            if getattr(decoder, "type_eui", None)
+        }
+        found = Counter[str]()
+        async for some in in_slices(self._context.clock, list(self._context.center.sensors), SLICE):
+            for sensor in some:
+                name = sensor.decoder or by_type.get(sensor.type_eui) if sensor.type_eui else sensor.decoder
+                if name:
+                    found[name] += 1
+        return found
+
+    def _row(self, decoder: Any, file: str | None, sensors: Mapping[str, int]) -> dict[str, Any]:
+        tally = self.decoders.decoding.by_decoder.get(decoder.name)
+        failure = tally.failure if tally is not None else None
+        return {
+            "name": decoder.name,
+            "version": decoder.version,
+            "kind": kind_of(decoder),
+            "title": getattr(decoder, "title", "") or "",
+            "typeEui": getattr(decoder, "type_eui", None),
+            "file": file,
+            "sensors": sensors.get(decoder.name, 0),
+            "examples": len(getattr(decoder, "examples", ())),
+            "decoded": tally.decoded if tally is not None else 0,
+            "failures": tally.failed if tally is not None else 0,
+            "failing": tally.failing if tally is not None else False,
+            "last_failure": {
+                "code": failure.code,
+                "message": failure.message,
+                "timestamp": tally.failed_at,
+                "device": tally.failed_with,
+            }
+            if tally is not None and failure is not None
+            else None,
+        }
+
+
+def kind_of(decoder: Any) -> str:
+    """In one word, for people."""
+    if isinstance(decoder, Blueprint):
+        return "blueprint"
+    if isinstance(decoder, DataPoints):
+        return "model"
+    return "script" if hasattr(decoder, "engine") else "built in"
+
+
+def ending_for(text: str) -> str:
+    """The ending that a text's file should have: what is JSON begins with a brace, after comments."""
+    rest = text.lstrip("\ufeff \t\r\n")
+    while rest.startswith(("/*", "//")):
+        closing = "*/" if rest.startswith("/*") else "\n"
+        rest = rest.partition(closing)[2].lstrip()
+    return BLUEPRINT if rest.startswith("{") else SCRIPT
+
+
+def wrong_text(error: ValueError) -> ApiError:
+    """Why a text is no decoder, with the line where there is one."""
+    line = getattr(error, "line", None)
+    text = " ".join(str(error).split()) or "is wrong"
+    more = {} if line is None else {"line": line}
+    return ApiError(422, "invalid", text, "source", more=more)
+
+
+def reading_json(reading: Reading) -> dict[str, Any]:
+    """Name, value, and unit where there is one."""
+    return {"name": reading.name, "value": reading.value, "unit": reading.unit}
+
+
+def device_id(eui: EUI) -> str:
+    """How everything that sends is named."""
+    return f"mioty:{eui}"
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "reason": problem.reason,
+        "refused": problem.refused,
+    }
+
+
+def _example(result: ExampleResult) -> dict[str, Any]:
+    example = result.example
+    return {
+        "name": example.name,
+        "payload": example.payload.hex(),
+        "format": example.format,
+        "line": example.line,
+        "error": example.error,
+        "passed": result.passed,
+        "differences": list(result.differences),
+        "readings": [reading_json(reading) for reading in result.readings],
+    }
+
+
+def examples_json(results: list[ExampleResult]) -> list[dict[str, Any]]:
+    """What became of examples."""
+    return [_example(result) for result in results]
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    decoded = attempt.decoded
+    failure = decoded.failure
+    return {
+        "decoder": decoded.decoder,
+        "readings": [reading_json(reading) for reading in decoded.readings],
+        "warnings": list(decoded.warnings),
+        "fields": [
+            {
+                "name": field.name,
+                "first_bit": field.first_bit,
+                "bits": field.bits,
+                "raw": f"0x{field.raw:x}" if field.raw is not None else None,
+                "reading": reading_json(field.reading) if field.reading is not None else None,
+                "absent": field.absent,
+            }
+            for field in attempt.fields
+        ],
+        "failure": {"code": failure.code, "message": failure.message} if failure is not None else None,
+    }

@@ -1,0 +1,125 @@
+"""What sensors measure: last values, and series over time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import ensureDeferred, gatherResults
+
+from bssci.center.decoding.collecting import Past, Value
+from bssci.center.decoding.past import PastReadings
+from bssci.decoders.running import label
+from bssci.model import EUI, DecodeFailure
+from bssci.web.context import Context
+from bssci.web.http.errors import ApiError
+
+NEWEST = 10
+"""uplinks whose readings are last values: one format may hold what another does not"""
+REMEMBERED = 5000
+"""sensors whose last values are remembered"""
+
+
+class LastValue(NamedTuple):
+    """The newest value of one name."""
+
+    name: str
+    value: Value
+    unit: str | None
+    at: float
+    """Unix seconds"""
+
+
+class Latest(NamedTuple):
+    """What is known of a sensor's newest uplinks."""
+
+    values: tuple[LastValue, ...] = ()
+    decoder: str | None = None
+    """``name@version``"""
+    undecoded: bool = False
+    """there are uplinks, and no decoder for the newest"""
+    failure: DecodeFailure | None = None
+    """of the newest that could not be read, if none was read since"""
+    failed_at: float | None = None
+
+
+NOTHING = Latest()
+
+
+class ReadingViews:
+    """Questions about readings."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        decoders = context.outside.decoders
+        self._decoders = decoders
+        self._past = None
+        if decoders is not None:
+            self._past = PastReadings(
+                context.journal, decoders.decoding, decoders.wanted, context.run_in_thread, decoders.threads
+            )
+        self._known: OrderedDict[EUI, tuple[tuple[Any, ...], Latest]] = OrderedDict()
+
+    @property
+    def past(self) -> PastReadings:
+        """:raises ApiError: 503: the service has no decoders."""
+        if self._past is None:
+            raise ApiError(503, "unavailable", "this service runs without decoders")
+        return self._past
+
+    async def latest(self, eui: EUI) -> Latest:
+        """The last values of a sensor."""
+        if self._past is None or self._decoders is None:
+            return NOTHING
+        activity = self._context.center.activities.get(eui)
+        if activity is None:
+            return NOTHING
+        state = (
+            activity.last_seen_at,
+            activity.uplink_count,
+            self._decoders.decoding.decoders,
+            self._decoders.wanted(f"mioty:{eui}"),
+        )
+        known = self._known.get(eui)
+        if known is not None and known[0] == state and known[0][2] is state[2]:
+            return known[1]
+        latest = latest_of(await self._past.newest(eui, NEWEST))
+        self._known[eui] = state, latest
+        self._known.move_to_end(eui)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return latest
+
+    async def latest_of_many(self, euis: Iterable[EUI]) -> Mapping[EUI, Latest]:
+        """The last values of some sensors."""
+        asked = list(euis)
+        found = await gatherResults([ensureDeferred(self.latest(eui)) for eui in asked], consumeErrors=True)
+        return dict(zip(asked, found, strict=True))
+
+    def choices(self) -> list[tuple[str, str]]:
+        """Decoders that a sensor may be given: name, and what people call it."""
+        if self._decoders is None:
+            return []
+        return [
+            (name, getattr(decoder, "title", "") or label(decoder))
+            for name, decoder in sorted(self._decoders.decoding.decoders.items())
+        ]
+
+
+def latest_of(past: Past) -> Latest:
+    """The last value of each name."""
+    values = [
+        LastValue(series.name, series.points[-1].value, series.unit, series.points[-1].at)
+        for series in past.series
+        if series.points
+    ]
+    newest = max((value.at for value in values), default=float("-inf"))
+    fails = past.failed_at is not None and past.failed_at > newest
+    return Latest(
+        values=tuple(values),
+        decoder=past.decoder,
+        undecoded=bool(past.without_decoder) and past.decoder is None,
+        failure=past.failure if fails else None,
+        failed_at=past.failed_at if fails else None,
+    )

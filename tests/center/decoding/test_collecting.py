@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from bssci.center.decoding.collecting import MAX_NAMES, Collector, Past, Point, Series, Step, time_of
+from bssci.model import Decoded, DecodeFailure, Reading, Uplink
+from tests.support.journal import uplink
+
+NONE = frozenset[str]()
+
+
+def read(value: float | bool | str, name: str = "t", unit: str | None = "°C", **more: str) -> Decoded:
+    return Decoded(decoder="d@1", readings=(Reading(name, value, unit, **more),))
+
+
+def series(past: Past) -> Series:
+    (only,) = past.series
+    return only
+
+
+def test_values_come_oldest_first_and_only_the_newest_of_many() -> None:
+    collector = Collector(0, 100, None, NONE, 3)
+    for at in (50, 40, 30, 20):
+        assert not collector.is_full
+        collector.add(at, read(at / 10))
+        if at == 30:
+            assert collector.is_full
+            break
+    collector.add(20, read(2.0))
+    past = collector.result()
+    assert series(past).points == [Point(30, 3.0), Point(40, 4.0), Point(50, 5.0)]
+    assert series(past).unit == "°C" and series(past).steps == []
+    assert (past.decoder, past.uplinks, past.failed, past.complete) == ("d@1", 4, 0, True)
+
+
+def test_steps_have_least_most_and_mean_and_begin_at_multiples() -> None:
+    collector = Collector(0, 1000, 60.0, NONE, 10)
+    for at, value in ((185, 1.0), (130, 9.0), (125, 3.0), (121, 6.0)):
+        collector.add(at, read(value))
+    assert series(collector.result()).steps == [Step(120, 6.0, 3.0, 9.0, 3), Step(180, 1.0, 1.0, 1.0, 1)]
+    assert not collector.is_full
+
+
+def test_yes_and_no_are_shares_of_a_step_and_texts_are_told_where_they_change() -> None:
+    collector = Collector(0, 1000, 100.0, NONE, 10)
+    for at, value in ((90, True), (80, False), (70, False), (60, True)):
+        collector.add(at, read(value, "leak", None))
+    for at, text in ((90, "ok"), (80, "ok"), (70, "burst"), (60, "ok")):
+        collector.add(at, read(text, "alarm", None))
+    leak, alarm = collector.result().series
+    assert leak.steps == [Step(0, 0.5, False, True, 4)]
+    assert alarm.points == [Point(60, "ok"), Point(70, "burst"), Point(80, "ok")] and alarm.steps == []
+
+
+def test_only_what_is_asked_for_is_collected() -> None:
+    collector = Collector(10, 20, None, frozenset({"t"}), 10)
+    assert [at for at in (9.9, 10, 19.9, 20) if collector.covers(at)] == [10, 19.9]
+    collector.add(15, read(1.0))
+    collector.add(15, read(1.0, "other"))
+    collector.add(15, read(1.0, device="ble:1"))
+    assert [(each.name, len(each.points)) for each in collector.result().series] == [("t", 1)]
+
+
+def test_failures_are_counted_and_the_newest_is_told() -> None:
+    collector = Collector(0, 100, None, NONE, 10)
+    collector.add(50, Decoded(decoder="d@2", failure=DecodeFailure("too_short", "new")))
+    collector.add(40, Decoded(decoder="d@2", failure=DecodeFailure("too_long", "old")))
+    collector.add(30, None)
+    past = collector.result()
+    assert (past.decoder, past.uplinks, past.failed, past.without_decoder) == ("d@2", 3, 2, 1)
+    assert past.failure == DecodeFailure("too_short", "new") and past.failed_at == 50
+    assert past.series == []
+
+
+def test_a_script_that_invents_names_makes_no_endless_list() -> None:
+    collector = Collector(0, 1000, None, NONE, 10)
+    for at in range(MAX_NAMES + 5):
+        collector.add(at, read(1.0, f"n{at}"))
+    assert len(collector.result().series) == MAX_NAMES
+
+
+@pytest.mark.parametrize(
+    ("late", "believed"), [(0, True), (86400, True), (31 * 86400, False), (-200, True), (-400, False)]
+)
+def test_the_time_of_the_base_station_counts_if_it_is_to_be_believed(late: float, believed: bool) -> None:
+    received_at = 1_700_000_000.0
+    best = replace(uplink().receptions[0], received_at=received_at, rx_time=int((received_at - late) * 1e9))
+    event = Uplink(at=received_at + 2, id="1", known=True, receptions=[best], duplicates=0)
+    assert time_of(event) == (received_at - late if believed else received_at)

@@ -1,0 +1,92 @@
+"""Last values and decoders on the pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bssci.model import EUI, Uplink
+from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
+from tests.support.html import Document, faults
+from tests.support.journal import reception
+from tests.support.web import SENSOR, WebHouse, sensor_entry
+
+
+@pytest.fixture
+def web(make_web_house: Callable[..., WebHouse], tmp_path: Path) -> WebHouse:
+    outside = outside_with_decoders(tmp_path / "decoders")
+    house = make_web_house(outside=outside)
+    follow(outside.decoders, house.center.sensors)
+    return house
+
+
+def heard(web: WebHouse, payload: str, counter: int = 1, form: int = 0) -> None:
+    from msgspec.structs import replace
+
+    at = web.now()
+    received = replace(
+        reception(counter, EUI(SENSOR), payload=bytes.fromhex(payload)),
+        format=form,
+        rx_time=int(at * 1e9),
+        received_at=at,
+    )
+    uplinks = [Uplink(at=at, id=f"id{counter}", known=True, receptions=[received], duplicates=0)]
+    web.center._published(uplinks, web.happen(*uplinks))
+    web.advance(1)
+
+
+def values(web: WebHouse) -> dict[str, str]:
+    page = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text)
+    [shown] = [each for each in page.all("dl") if each["class"] == "values"] or [None]
+    if shown is None:
+        return {}
+    rows = [each for each in page.all("div") if shown in each.ancestors]
+    return {row["data-key"]: row.text for row in rows}
+
+
+def test_a_sensor_shows_its_last_values_with_units(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
+    assert "Values appear here" in web.browser("viewer").get(f"/sensors/{SENSOR}").text
+    heard(web, ORDINARY)
+    shown = values(web)
+    assert shown["volume"].startswith("Volume77.167\u202fm³")
+    assert shown["leak"].startswith("Leakno")
+    heard(web, "02 00012D70", counter=2, form=1)
+    shown = values(web)
+    assert shown["volume"].startswith("Volume77.168\u202fm³") and shown["alarm"].startswith("Alarmburst")
+    assert shown["battery_voltage"].startswith("Battery voltage3.6\u202fV"), "of the format before"
+
+
+def test_bytes_that_nobody_decodes_ask_for_a_decoder(web: WebHouse) -> None:
+    heard(web, ORDINARY)
+    page = web.browser("operator").get(f"/sensors/{SENSOR}")
+    assert "bytes are not decoded" in page.text and 'value="water-meter"' in page.text
+    assert faults(Document(page.text)) == []
+    assert "Ask somebody with the role operator" in web.browser("viewer").get(f"/sensors/{SENSOR}").text
+    answer = web.browser("operator").post("/api/sensors", {"eui": SENSOR, "decoder": "water-meter"})
+    assert answer.status == 200
+    assert values(web)["volume"].startswith("Volume77.167"), "also what came before is decoded"
+
+
+def test_a_payload_that_cannot_be_read_says_why(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
+    heard(web, ORDINARY)
+    heard(web, "00", counter=2)
+    page = web.browser("viewer").get(f"/sensors/{SENSOR}").text
+    assert "The newest payload was not read." in page and "too_short" in page and "77.167" in page
+
+
+def test_the_list_of_decoders_shows_problems_and_what_each_does(web: WebHouse) -> None:
+    (web.directory / "decoders" / "odd.json").write_text('{"uplink": []}')
+    decoders = web.outside.decoders
+    assert decoders is not None
+    decoders.folder.load()
+    page = web.browser("viewer").get("/decoders").text
+    assert faults(Document(page)) == []
+    assert "odd.json, line 1." in page and "bssci Water meter" in page and "not used yet" in page
+
+
+def test_without_decoders_the_page_says_so(make_web_house: Callable[..., WebHouse]) -> None:
+    assert "runs without decoders" in make_web_house().browser("viewer").get("/decoders").text

@@ -448,6 +448,44 @@ def samples() -> dict[str, dict[str, Any]]:
             "eui": None,
         },
         "sensor_import.html": {},
+        "readings.html": {
+            "sensor": {"eui": "FCA84A0300001234", "name": "Flat 3, cold water"},
+            "device": "mioty:FCA84A0300001234",
+            "range": "day",
+            "spans": ["hour", "day", "week", "month", "year"],
+            "since": NOW - 3600,
+            "until": NOW,
+            "every": 60.0,
+            "zoom": {"Earlier": (NOW - 5400, NOW - 1800), "Zoom in": (NOW - 2700, NOW - 900)},
+            "charts": [
+                chart("reading-volume", "volume", "m³", ["volume"], 77, 1) | {"name": "volume"},
+                chart("reading-flow", "flow", "m³/h", ["flow"], 1, 0.2)
+                | {"name": "flow", "band": [[NOW - 3600, 0.5, 1.5], [NOW, 0.7, 1.2]]},
+            ],
+            "texts": [{"name": "alarm", "points": [{"at": NOW - 60, "value": "burst"}]}],
+            "table": {
+                "columns": [{"name": "volume", "unit": "m³"}, {"name": "leak", "unit": ""}],
+                "rows": [
+                    {
+                        "at": NOW - 60,
+                        "cells": [{"value": 77.1, "least": 77.0, "most": 77.2}, {"value": True}],
+                    },
+                    {
+                        "at": NOW - 120,
+                        "cells": [{"value": 77.0, "least": None, "most": 77.0}, {"value": None}],
+                    },
+                ],
+                "more": 12,
+            },
+            "past": {
+                "decoder": "water-meter@1.0",
+                "uplinks": 60,
+                "failed": 1,
+                "without_decoder": 2,
+                "complete": False,
+                "failure": {"code": "too_short", "message": "volume: the payload has 24 bits"},
+            },
+        },
         "decoders.html": {
             "directory": "decoders",
             "decoders": [

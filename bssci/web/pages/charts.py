@@ -53,6 +53,8 @@ class Drawing:
     """for those who do not see it"""
     data: str
     """JSON for the pointer: start, end, low, high, unit, series"""
+    band: str
+    """area between the least and the most, if there is one"""
 
     @property
     def empty(self) -> bool:
@@ -63,12 +65,15 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
     """Return the drawing of one chart as reports describe it.
 
     ``chart`` holds id, title, unit, start and end (Unix seconds), series with name and points
-    ``[t, value or None]``; and optionally kind (``line`` or ``area``), y_min and y_max.
+    ``[t, value or None]``; and optionally kind (``line`` or ``area``), y_min and y_max, and band: points
+    ``[t, least, most]``.
     """
     series = list(chart["series"])
     start, end = float(chart["start"]), float(chart["end"])
     unit = str(chart.get("unit") or "")
-    low, high, step = _axis(series, chart.get("y_min"), chart.get("y_max"))
+    band = [(at, least, most) for at, least, most in chart.get("band", ())]
+    edges = [{"points": [(at, value) for at, *both in band for value in both]}] if band else []
+    low, high, step = _axis([*series, *edges], chart.get("y_min"), chart.get("y_max"))
     digits = next(places for places in range(12) if abs(round(step, places) - step) < step * 1e-6)
     count = round((high - low) / step)
     place = _Place(start, end, low, high)
@@ -95,6 +100,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
         times=[start + (end - start) * index / _TIMES for index in range(_TIMES + 1)],
         span=end - start,
         grid=[HEIGHT * index / count for index in range(count + 1)],
+        band=place.band(band) if len(band) > 1 else "",
         summary=_summary(series, unit, digits),
         data=json.dumps(
             {
@@ -135,6 +141,11 @@ class _Place:
     def area(self, run: Sequence[Point]) -> str:
         first, last = self.at(run[0]).split()[0], self.at(run[-1]).split()[0]
         return f"M{first} {HEIGHT}L{'L'.join(map(self.at, run))}L{last} {HEIGHT}Z"
+
+    def band(self, points: Sequence[tuple[float, float, float]]) -> str:
+        above = [self.at((at, most)) for at, _, most in points]
+        below = [self.at((at, least)) for at, least, _ in reversed(points)]
+        return f"M{'L'.join([*above, *below])}Z"
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:

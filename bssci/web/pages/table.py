@@ -40,6 +40,7 @@ PAGES: tuple[Page, ...] = (
     Page("/sensors/import", "sensor_import.html", "sensor_import", "operator"),
     Page("/sensors/<eui>", "sensor.html", "sensor", "viewer"),
     Page("/sensors/<eui>/edit", "sensor_form.html", "sensor_form", "operator"),
+    Page("/sensors/<eui>/readings", "readings.html", "readings", "viewer"),
     Page("/decoders", "decoders.html", "decoders", "viewer"),
     Page("/live", "live.html", "live", "viewer"),
     Page("/logs", "logs.html", "logs", "viewer"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bssci.web.pages.decoders import DecoderPages
+from bssci.web.pages.readings import ReadingPages
 from bssci.web.pages.sensors import SensorPages
 from bssci.web.pages.service import ServicePages
 from bssci.web.pages.stations import StationPages
 
 
-class PageViews(ServicePages, StationPages, SensorPages, DecoderPages):
+class PageViews(ServicePages, StationPages, SensorPages, ReadingPages, DecoderPages):
     """The data of all pages: one method for each :class:`Page <bssci.web.pages.table.Page>`."""
 
 

@@ -23,6 +23,7 @@ const ROOMS = {
   "[data-selectable]": "./selection.js",
   "[data-import]": "./import.js",
   "[data-config]": "./config.js",
+  "[data-zoom]": "./zoom.js",
   "[data-bundle], [data-upload], [data-restore]": "./certificates.js",
 };
 for (const [selector, module] of Object.entries(ROOMS)) {

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bssci.model import EUI, Uplink
+from bssci.web.pages.readings import step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
 from tests.support.html import Document, faults
 from tests.support.journal import reception
@@ -76,6 +77,36 @@ def test_a_payload_that_cannot_be_read_says_why(web: WebHouse) -> None:
     heard(web, "00", counter=2)
     page = web.browser("viewer").get(f"/sensors/{SENSOR}").text
     assert "The newest payload was not read." in page and "too_short" in page and "77.167" in page
+
+
+def test_a_chart_each_a_table_and_ways_to_move(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
+    for counter in range(6):
+        heard(web, f"00 {counter:08X} 0069 17 D2", counter)
+        web.advance(3600)
+    heard(web, "02 00012D70", 9, form=1)
+    browser = web.browser("viewer")
+    answer = browser.get(f"/sensors/{SENSOR}/readings?range=week")
+    page = Document(answer.text)
+    assert faults(page) == []
+    shown = [each["data-key"] for each in page.all("figure")]
+    assert shown[:2] == ["reading-volume", "reading-leak"] or "reading-volume" in shown
+    assert "burst" in page.one("main").text and "a step is 30\u202fmin" in page.one("main").text
+    links = {each.text: each["href"] for each in page.all("a")}
+    zoomed = browser.get(links["Zoom in"].replace("&amp;", "&"))
+    assert zoomed.status == 200 and "range=week" in zoomed.text
+    exported = browser.get(links["Export as CSV"])
+    assert exported.status == 200 and exported.text.startswith("time,name,value,unit")
+    assert browser.get(f"/sensors/{SENSOR}/readings?from=later").status == 422
+    assert browser.get(f"/sensors/{SENSOR}/readings?from=1&to=2").status == 422
+
+
+@pytest.mark.parametrize(
+    ("seconds", "step"),
+    [(3600, 10), (86400, 300), (7 * 86400, 1800), (30 * 86400, 10800), (365 * 86400, 86400)],
+)
+def test_a_step_is_as_long_as_a_chart_can_show(seconds: float, step: float) -> None:
+    assert step_for(seconds) == step
 
 
 def test_the_list_of_decoders_shows_problems_and_what_each_does(web: WebHouse) -> None:

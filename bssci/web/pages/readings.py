@@ -1,0 +1,168 @@
+"""The page of a sensor's readings: a chart each over a span of time, and the same as a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.center.decoding.collecting import Past, Point, Series, Step
+from bssci.model import parse_eui
+from bssci.web.api.schemas.readings import parse_moment
+from bssci.web.http.call import Call
+from bssci.web.http.errors import invalid
+from bssci.web.pages.base import PageData
+from bssci.web.reports.decoders import device_id
+
+HOUR, DAY = 3600.0, 86400.0
+SPANS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
+"""s"""
+STEPS = (10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY)
+"""s: lengths that one step of a chart may have"""
+MAX_STEPS = 400
+"""of a chart"""
+MAX_ROWS = 200
+"""of the table"""
+SHORTEST, LONGEST = 60.0, 10 * 365 * DAY
+"""s that a zoom may show"""
+
+
+class ReadingPages(PageData):
+    """What the page of readings shows."""
+
+    async def readings(self, call: Call) -> dict[str, Any]:
+        """Query: range; or from and to, which are a zoom."""
+        eui, views = parse_eui(call.eui()), self._views
+        sensor = views.sensors.sensor(eui)
+        name = call.choice("range", tuple(SPANS), "day") or "day"
+        since, until = self._span(call, name)
+        zoomed = bool(call.text("from"))
+        every = step_for(until - since)
+        past = None
+        if self._context.outside.decoders is not None:
+            past = await views.readings.past.read(eui, since, until, every=every, most=MAX_STEPS + 1)
+        return {
+            "sensor": {"eui": eui, "name": sensor.name},
+            "device": device_id(eui) if past is not None else "",
+            "range": "" if zoomed else name,
+            "spans": list(SPANS),
+            "since": since,
+            "until": until,
+            "every": every,
+            "zoom": _moves(since, until, self._context.now()),
+            "charts": _charts(past, since, until, every) if past is not None else [],
+            "texts": [_text(series) for series in past.series if series.points] if past is not None else [],
+            "table": _table(past) if past is not None else {"columns": [], "rows": [], "more": 0},
+            "past": {
+                "decoder": past.decoder,
+                "uplinks": past.uplinks,
+                "failed": past.failed,
+                "without_decoder": past.without_decoder,
+                "complete": past.complete,
+                "failure": past.failure,
+            }
+            if past is not None
+            else {},
+        }
+
+    def _span(self, call: Call, name: str) -> tuple[float, float]:
+        texts = call.text("from"), call.text("to")
+        now = self._context.now()
+        if not texts[0]:
+            return now - SPANS[name], now
+        try:
+            since = parse_moment(texts[0])
+            until = parse_moment(texts[1]) if texts[1] else now
+        except ValueError:
+            raise invalid("from", "must be a time, as must be to") from None
+        if not SHORTEST <= until - since <= LONGEST:
+            raise invalid("from", "must be a minute to ten years before to")
+        return since, until
+
+
+def step_for(seconds: float) -> float:
+    """The length of one step, so that a span has not more than :data:`MAX_STEPS`."""
+    return next((step for step in STEPS if seconds / step <= MAX_STEPS), STEPS[-1])
+
+
+def _moves(since: float, until: float, now: float) -> dict[str, tuple[int, int]]:
+    """Where one can look from here: name and span."""
+    length = until - since
+    middle = since + length / 2
+    moves = {"Earlier": (since - length / 2, until - length / 2)}
+    if until < now - length / 100:
+        moves["Later"] = (since + length / 2, min(until + length / 2, now))
+    if length / 2 >= SHORTEST:
+        moves["Zoom in"] = (middle - length / 4, middle + length / 4)
+    if length * 2 <= LONGEST:
+        moves["Zoom out"] = (max(middle - length, 0.0), min(middle + length, now))
+    return {name: (int(start), int(end)) for name, (start, end) in moves.items()}
+
+
+def _charts(past: Past, since: float, until: float, every: float) -> list[dict[str, Any]]:
+    return [_chart(series, since, until, every) for series in past.series if series.steps]
+
+
+def _chart(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
+    """Each step's point stands in its middle; where the sensor was silent is a gap."""
+    is_flag = isinstance(series.steps[0].least, bool)
+    gap = max(_usual_distance(series.steps), every) * 2.5
+    points: list[list[float | None]] = []
+    before: float | None = None
+    for step in series.steps:
+        at = min(max(step.at + every / 2, since), until)
+        if before is not None and step.at - before > gap:
+            points.append([step.at - every, None])
+        before = step.at
+        points.append([at, float(step.most) if is_flag else step.mean])
+    spread = any(step.least != step.most for step in series.steps) and not is_flag
+    return {
+        "id": f"reading-{series.name}",
+        "name": series.name,
+        "unit": series.unit or "",
+        "kind": "area" if is_flag else "line",
+        "start": since,
+        "end": until,
+        "series": [{"name": series.name, "points": points}],
+        **({"y_min": 0, "y_max": 1} if is_flag else {}),
+        **({"band": _band(series.steps, since, until, every)} if spread else {}),
+    }
+
+
+def _band(steps: list[Step], since: float, until: float, every: float) -> list[list[float]]:
+    return [[min(max(step.at + every / 2, since), until), step.least, step.most] for step in steps]
+
+
+def _usual_distance(steps: list[Step]) -> float:
+    distances = sorted(later.at - earlier.at for earlier, later in zip(steps, steps[1:], strict=False))
+    return distances[len(distances) // 2] if distances else 0.0
+
+
+def _text(series: Series) -> dict[str, Any]:
+    """What a text was, newest first."""
+    newest = [{"at": point.at, "value": point.value} for point in reversed(series.points[-20:])]
+    return {"name": series.name, "points": newest}
+
+
+def _table(past: Past) -> dict[str, Any]:
+    """Steps as rows, newest first; a column for each name."""
+    rows: dict[float, dict[str, Step | Point]] = {}
+    for series in past.series:
+        for step in series.steps:
+            rows.setdefault(step.at, {})[series.name] = step
+    shown = sorted(rows, reverse=True)[:MAX_ROWS]
+    columns = [{"name": series.name, "unit": series.unit or ""} for series in past.series if series.steps]
+    return {
+        "columns": columns,
+        "rows": [
+            {"at": at, "cells": [_cell(rows[at].get(column["name"])) for column in columns]} for at in shown
+        ],
+        "more": max(0, len(rows) - MAX_ROWS),
+    }
+
+
+def _cell(step: Step | Point | None) -> dict[str, Any]:
+    if not isinstance(step, Step):
+        return {"value": None}
+    if isinstance(step.least, bool):
+        return {"value": bool(step.most)}
+    spread = step.least != step.most
+    return {"value": step.mean, "least": step.least if spread else None, "most": step.most}

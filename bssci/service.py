@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
@@ -43,9 +43,8 @@ from bssci.system.notify import Watchdog, service_manager
 from bssci.system.signals import kept_signals
 from bssci.system.stopping import Deadline
 from bssci.system.watching import FileWatch
-
-if TYPE_CHECKING:
-    from bssci.web.service import WebAdmin
+from bssci.web.outside import Outside
+from bssci.web.service import WebAdmin
 
 STOP_TIME = 4.5
 """seconds that the parts of the service may take to stop"""
@@ -173,9 +172,6 @@ class BssciService(Service):
             self.web = await self._open_web()
 
     async def _open_web(self) -> WebAdmin:
-        from bssci.web.outside import Outside
-        from bssci.web.service import WebAdmin
-
         outside = Outside(
             listening=self._is_listening,
             refusals=self._refusals,
@@ -261,7 +257,7 @@ class BssciService(Service):
         )
 
     def _places(self) -> list[str]:
-        """Where base stations connect, in words."""
+        """Return where base stations connect, in words."""
         return list(self.settings.listen) or [str(port) for port in self.settings.listen_port]
 
     def stopService(self) -> Deferred[None]:
@@ -342,7 +338,7 @@ class BssciService(Service):
         ensureDeferred(work).addErrback(lambda failure: self.log.failure("not reloaded", failure))
 
     def _summary(self) -> str:
-        """What the service does, in a line for the service manager."""
+        """Return what the service does, in a line for the service manager."""
         return f"{len(self.center.sensors)} sensors, base stations on {', '.join(self._places())}"
 
 

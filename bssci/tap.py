@@ -83,7 +83,7 @@ class Options(usage.Options):
 
 
 def makeService(options: Options) -> IService:
-    """The service that ``options`` describe."""
+    """Return the service that ``options`` describe."""
     from twisted.internet import reactor
 
     from bssci.service import BssciService

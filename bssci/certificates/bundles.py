@@ -33,7 +33,7 @@ def authority_key_file(ca_file: Path) -> Path:
 
 
 def make_authority(ca_file: Path, now: datetime) -> Iterator[Made]:
-    """The CA, unless it exists; a CA of somebody else's, without its key, is kept as it is.
+    """Make the CA unless it exists; one of somebody else's, without its key, is kept as it is.
 
     :raises CertificateError: if what exists cannot be used.
     :raises OSError: if a file cannot be written.
@@ -49,7 +49,7 @@ def make_authority(ca_file: Path, now: datetime) -> Iterator[Made]:
 def make_server(
     ca_file: Path, cert_file: Path, key_file: Path, hosts: Iterable[str], now: datetime
 ) -> Iterator[Made]:
-    """The service center's certificate and key, unless they exist; raises as :func:`make_authority`."""
+    """Make the service center's certificate and key unless they exist; raises as :func:`make_authority`."""
 
     def issue(key: PrivateKey) -> x509.Certificate:
         return issuing.issue_server(key, read_authority(ca_file), hosts, now)
@@ -58,7 +58,7 @@ def make_server(
 
 
 def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) -> Iterator[Made]:
-    """``<stations>/<EUI>/`` with ca_cert.pem, station_cert.pem and station_key.pem, unless they exist.
+    """Make ca_cert.pem, station_cert.pem and station_key.pem in ``<stations>/<EUI>/`` unless they exist.
 
     :param eui: None for a bundle that names no station. Raises as :func:`make_authority`.
     """
@@ -76,7 +76,7 @@ def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) 
 
 
 def read_authority(ca_file: Path) -> Authority:
-    """The authority of CA_FILE whose key is beside it; raises as :func:`make_authority`."""
+    """Return the authority of CA_FILE whose key is beside it; raises as :func:`make_authority`."""
     authorities = certificates.read_certificates(ca_file, "CA_FILE")
     key_file = authority_key_file(ca_file)
     if not key_file.exists():
@@ -93,7 +93,7 @@ def read_authority(ca_file: Path) -> Authority:
 
 
 def _certificates_of(ca_file: Path) -> bytes:
-    """Without a key that may be in the file, too: a bundle leaves the house."""
+    """Return the certificates without a key that may be in the file too: a bundle leaves the house."""
     found = certificates.read_certificates(ca_file, "CA_FILE")
     return b"".join(issuing.certificate_to_pem(each) for each in found)
 
@@ -101,7 +101,7 @@ def _certificates_of(ca_file: Path) -> bytes:
 def _make_pair(
     cert_file: Path, key_file: Path, issue: Callable[[PrivateKey], x509.Certificate]
 ) -> Iterator[Made]:
-    """The key first: a run that was cut off in between goes on from the key."""
+    """Make the key first: a run that was cut off in between goes on from the key."""
     if cert_file.exists() and not key_file.exists():
         raise CertificateError(
             f"{key_file}: does not exist, though {cert_file} does; restore it, or remove both"

@@ -33,7 +33,7 @@ MAX_CHAIN = 32 * 1024
 
 
 class Verdict(NamedTuple):
-    """What is to be said of files that the service center can open; one line each."""
+    """Faults and warnings of files that the service center can open; one line each."""
 
     faults: tuple[str, ...]
     """nobody gets in until it is mended, which may need no other file: a certificate that has expired"""
@@ -187,7 +187,10 @@ def _refuse_untaken(
     authorities: Sequence[x509.Certificate],
     revoked: Sequence[x509.CertificateRevocationList],
 ) -> None:
-    """:raises CertificateError: OpenSSL would not serve with them, or a base station not take them."""
+    """Try the certificates with OpenSSL, as a server and as a base station that connects.
+
+    :raises CertificateError: it would not serve with them, or a base station not take them.
+    """
     kind = described_key(key)
     try:
         if isinstance(key, ec.EllipticCurvePrivateKey) and kind not in CURVES:

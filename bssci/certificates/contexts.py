@@ -63,7 +63,7 @@ def station_context(
 
 
 def described_key(key: object) -> str:
-    """Return what kind of key it is: ``RSA 2048``, ``secp256r1``."""
+    """Return the kind of a key: ``RSA 2048``, ``secp256r1``."""
     if isinstance(key, (rsa.RSAPublicKey, rsa.RSAPrivateKey)):
         return f"RSA {key.key_size}"
     if isinstance(key, (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)):

@@ -35,7 +35,7 @@ _TURNS = 20
 
 @dataclass
 class Meeting:
-    """What came of a handshake."""
+    """Result of a handshake."""
 
     refused: str = ""
     """why one of both sides gave up, in OpenSSL's words; empty if it came about"""
@@ -82,7 +82,7 @@ def meet(
 
 
 def words_of_fault(error: int) -> str:
-    """Return what a number of OpenSSL's verification means."""
+    """Return the words for a number of OpenSSL's verification."""
     return _WORDS.get(error, f"OpenSSL error {error}")
 
 

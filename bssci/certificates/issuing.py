@@ -23,14 +23,14 @@ _CLOCK_SKEW = timedelta(days=1)
 
 
 class Authority(NamedTuple):
-    """Who signs."""
+    """Certificate and key that sign others."""
 
     certificate: x509.Certificate
     key: PrivateKey
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """A private key on P-256, which every gateway's TLS library knows."""
+    """Return a private key on P-256, which every gateway's TLS library knows."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -49,7 +49,7 @@ def create_authority(key: PrivateKey, now: datetime, path_length: int = 0) -> x5
 def issue_server(
     key: PrivateKey, authority: Authority, hosts: Iterable[str], now: datetime
 ) -> x509.Certificate:
-    """A certificate for the service center.
+    """Return a certificate for the service center.
 
     :param hosts: names and addresses by which base stations reach it; some firmware insists on finding
         the address in the certificate. ``localhost``, 127.0.0.1 and ::1 are added.
@@ -61,7 +61,7 @@ def issue_server(
 
 
 def issue_station(key: PrivateKey, authority: Authority, eui: EUI | None, now: datetime) -> x509.Certificate:
-    """A certificate for a base station, with its EUI as CN and as DNS name in SAN.
+    """Return a certificate for a base station, with its EUI as CN and as DNS name in SAN.
 
     :param eui: None for one that names no station: any may use it where STATION_IDENTITY is lenient.
     """

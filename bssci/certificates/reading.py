@@ -39,7 +39,7 @@ class CertificateError(ValueError):
 
 @dataclass(frozen=True)
 class Description:
-    """What people want to know about a certificate."""
+    """Facts of a certificate that people ask for."""
 
     subject: str
     issuer: str
@@ -51,7 +51,7 @@ class Description:
 
 
 def read_certificates(path: Path, setting: str) -> list[x509.Certificate]:
-    """The certificates of a PEM file, at least one.
+    """Read the certificates of a PEM file, at least one.
 
     :raises CertificateError: naming the file and the ``setting`` that points to it.
     """
@@ -65,7 +65,7 @@ def read_certificates(path: Path, setting: str) -> list[x509.Certificate]:
 
 
 def read_key(path: Path, setting: str) -> PrivateKey:
-    """The private key of a PEM file without a password.
+    """Read the private key of a PEM file without a password.
 
     :raises CertificateError: naming the file and the ``setting`` that points to it.
     """
@@ -90,7 +90,7 @@ def _read_key(path: Path, setting: str) -> PrivateKeyTypes:
 
 
 def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509.Certificate], PrivateKey]:
-    """A server's certificate with its chain, and its key.
+    """Read a server's certificate with its chain, and its key.
 
     :param prefix: of the settings that point to them: ``WEB_`` of WEB_CERT_FILE and WEB_KEY_FILE.
     :raises CertificateError: naming file and setting; also if they do not belong together, or are not for
@@ -109,7 +109,7 @@ def read_pair(certificate: Path, key: Path, prefix: str = "") -> tuple[list[x509
 def read_client_pair(
     certificate: Path, key: Path, prefix: str
 ) -> tuple[list[x509.Certificate], PrivateKeyTypes]:
-    """As :func:`read_pair`, of a client: with a key of any kind, as its server takes them."""
+    """Read a client's certificate with its chain, and its key of any kind; raises as :func:`read_pair`."""
     chain, found = read_certificates(certificate, f"{prefix}CERT_FILE"), _read_key(key, f"{prefix}KEY_FILE")
     _refuse_strangers(chain, certificate, found, key, prefix)
     return chain, found
@@ -205,7 +205,7 @@ def describe(certificate: x509.Certificate) -> Description:
 
 
 def euis_of(certificate: x509.Certificate) -> set[EUI]:
-    """The EUIs that CN or SAN name, in any spelling, also within a longer name such as ``urn:dev:mac:…``."""
+    """Return the EUIs that CN or SAN name, in any spelling, also within a name such as ``urn:dev:mac:…``."""
     common_names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     texts = [str(attribute.value) for attribute in common_names]
     texts += [

@@ -62,7 +62,7 @@ _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|stati
 
 @dataclass(frozen=True)
 class CertificateFiles:
-    """Where the certificates of an installation are."""
+    """Paths of the certificates of an installation."""
 
     state_dir: Path
     """holds what is being replaced"""
@@ -99,7 +99,7 @@ class CertificateStore:
     # looking
 
     def inventory(self) -> list[dict[str, Any]]:
-        """Every certificate that can be read: authorities, our own, those of the bundles."""
+        """Return every certificate that can be read: authorities, our own, those of the bundles."""
         entries = [
             entry
             for file, name in self._names.items()
@@ -112,7 +112,7 @@ class CertificateStore:
         return entries
 
     def problems(self) -> tuple[list[str], list[str]]:
-        """Errors that would keep the service from starting, and warnings."""
+        """Return errors that keep base stations out, and warnings."""
         try:
             return [], check_pair(
                 self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], datetime.now(UTC)
@@ -121,7 +121,7 @@ class CertificateStore:
             return [str(error)], []
 
     def has_authority_key(self) -> bool:
-        """Whether the key beside CA_FILE is one of it: that of an earlier authority issues nothing."""
+        """Return whether the key beside CA_FILE belongs to it: one of an earlier authority issues nothing."""
         try:
             bundles.read_authority(self.paths[CA])
         except CertificateError:
@@ -129,7 +129,7 @@ class CertificateStore:
         return True
 
     def read(self, file: str) -> bytes:
-        """As PEM; of a file with certificates not the key that may be in it, too.
+        """Return a file as PEM; of one with certificates not the key that may be in it too.
 
         :raises OSError: it is not there.
         """
@@ -139,7 +139,7 @@ class CertificateStore:
     # replacing
 
     def check(self, files: Mapping[str, bytes]) -> list[str]:
-        """Whether the service could start with these in place of the present ones.
+        """Check whether the service could start with files in place of the present ones.
 
         :return: warnings.
         :raises CertificateError: it could not.
@@ -208,7 +208,7 @@ class CertificateStore:
                 yield certificate, key
 
     def replace(self, files: Mapping[str, bytes], others: Mapping[Path, bytes] | None = None) -> None:
-        """Put them in place, all or none.
+        """Put files in place, all or none.
 
         :raises CertificateError: the service could not start with them; nothing is replaced.
         :raises OSError: a file cannot be written.
@@ -218,7 +218,7 @@ class CertificateStore:
         replace_together(self._state_dir, placed | dict(others or {}))
 
     def refused_stations(self, ca: bytes, peers: Mapping[str, bytes]) -> list[str]:
-        """Connected stations whose certificate these authorities have not signed."""
+        """Return connected stations whose certificate these authorities have not signed."""
         authorities = x509.load_pem_x509_certificates(ca)
         return sorted(
             eui
@@ -231,7 +231,7 @@ class CertificateStore:
     # making
 
     def generate(self, authority: bool, hosts: list[str]) -> dict[str, bytes]:
-        """A new certificate and key for the service center, and a new authority if wished; in memory.
+        """Make certificate and key for the service center, and an authority if wished; in memory.
 
         :raises CertificateError: the key of the authority in use is not here.
         """
@@ -252,7 +252,7 @@ class CertificateStore:
             return made
 
     def station_bundle(self, eui: EUI, renew: bool) -> bytes:
-        """A ZIP archive with the three files of a base station.
+        """Return a ZIP archive with the three files of a base station.
 
         :param renew: make a new key and certificate, though there is one that the authority signed.
         :raises CertificateError: the key of the authority in use is not here.
@@ -278,7 +278,7 @@ class CertificateStore:
     # all in one
 
     def backup(self) -> bytes:
-        """A ZIP archive of what is replaced here, and of the bundles, with their keys.
+        """Return a ZIP archive of what is replaced here, and of the bundles, with their keys.
 
         A key that is not of the authority in use stays out: such an archive could not be restored.
         """
@@ -292,7 +292,7 @@ class CertificateStore:
         return _zip(members)
 
     def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
-        """The files of a backup, and of its bundles.
+        """Return the files of a backup, and of its bundles.
 
         :raises CertificateError: it is none, or lacks what the service needs.
         """
@@ -314,7 +314,7 @@ class CertificateStore:
 
 
 def split_pem(data: bytes) -> tuple[bytes, bytes]:
-    """The certificates and the private key of one file; either may be empty."""
+    """Return the certificates and the private key of one file; either may be empty."""
     certificate_parts: list[bytes] = []
     key_parts: list[bytes] = []
     for label, block in certificates.pem_blocks(data):

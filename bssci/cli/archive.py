@@ -52,7 +52,7 @@ class BackupError(ValueError):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a backup says of itself."""
+    """A backup's account of itself."""
 
     format: int
     version: str

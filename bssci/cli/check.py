@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
-    """All that can be said without starting the service; nothing more if the settings are wrong."""
+    """Yield all that can be said without starting the service; one finding if the settings are wrong."""
     try:
         installed = extensions.discover()
         catalogue = installed.catalogue

@@ -123,7 +123,7 @@ def simulator_command(directory: Path, host: str, port: int) -> list[str]:
 
 
 def announcement(chosen: Settings) -> str:
-    """What is running, and how to watch it."""
+    """Return the lines that say what is running, and how to watch it."""
     host, port, name = (chosen.value(f"MQTT_{each}") for each in ("BROKER", "PORT", "USERNAME"))
     broker = "127.0.0.1" if host == "embedded" else host
     kind = ", our own broker" if host == "embedded" else ""

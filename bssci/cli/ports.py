@@ -19,12 +19,12 @@ def listening_problems(places: Iterable[Place]) -> Iterator[tuple[str, str]]:
 
 
 def reachable(host: str) -> str:
-    """The address by which a server that listens on ``host`` is reached from this machine."""
+    """Return the address by which a server on ``host`` is reached from this machine."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
 def tls_certificate(host: str, port: int, timeout: float = 1.0) -> bytes | None:
-    """The certificate (DER) that a TLS server there shows to anybody, or None."""
+    """Return the certificate (DER) that a TLS server shows to anybody, or None."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _password() -> str:
-    """:raises AccountError: the second one differs."""
+    """Ask for a password twice, or read it from a pipe.
+
+    :raises AccountError: the second one differs.
+    """
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")

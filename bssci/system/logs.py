@@ -40,12 +40,12 @@ def set_level(level: str) -> None:
 
 
 def is_enabled(level: str) -> bool:
-    """Whether a line of this level would be written: to spare its making."""
+    """Return whether a line of this level would be written, to spare its making."""
     return bool(_predicate.logLevelForNamespace("") <= LEVELS[level])
 
 
 def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
-    """The observer that writes the service's log.
+    """Return the observer that writes the service's log.
 
     :param form: ``text`` or ``json``.
     :param file: rotated at 10 MB, ten are kept, its directory made if need be; None for standard output.

@@ -127,5 +127,5 @@ def _number(text: str | None) -> int | None:
 
 
 def service_manager() -> ServiceManager:
-    """The service manager of this process."""
+    """Return the service manager of this process."""
     return ServiceManager(os.environ, os.getpid())

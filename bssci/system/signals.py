@@ -9,7 +9,7 @@ from typing import Any
 
 
 class KeptSignals:
-    """What came of signals that would otherwise end the process."""
+    """Signals that would otherwise end the process, kept until somebody acts on them."""
 
     def __init__(self) -> None:
         self._noted: list[int] = []

@@ -50,7 +50,7 @@ class FileWatch:
 
 
 def stamp_of(paths: Sequence[Path]) -> Stamp:
-    """Return what changes when one of the files does, or comes or goes."""
+    """Return a value that differs once one of the files has changed, come or gone."""
     found = []
     for path in paths:
         try:

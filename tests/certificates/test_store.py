@@ -6,11 +6,24 @@ import io
 import random
 import time
 import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bssci.certificates import bundles, issuing
+from bssci.certificates.issuing import certificate_to_pem, key_to_pem
 from bssci.certificates.reading import CertificateError
-from bssci.certificates.store import MAX_ARCHIVE, _members, split_pem
+from bssci.certificates.store import (
+    CA,
+    CA_KEY,
+    MAX_ARCHIVE,
+    CertificateFiles,
+    CertificateStore,
+    _members,
+    split_pem,
+)
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
 KEY = b"-----BEGIN EC PRIVATE KEY-----\nBBBB\n-----END EC PRIVATE KEY-----"
@@ -54,3 +67,40 @@ def test_a_damaged_archive_is_the_sender_s_fault() -> None:
         except CertificateError:
             damaged += 1
     assert damaged > 500
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CertificateStore:
+    """Of an installation with an authority of its own and one bundle."""
+    certs, state = tmp_path / "certs", tmp_path / "data"
+    state.mkdir()
+    files = CertificateFiles(state, certs / "cert.pem", certs / "key.pem", certs / "ca.pem")
+    now = datetime.now(UTC)
+    list(bundles.make_authority(files.authorities, now))
+    list(bundles.make_server(files.authorities, files.certificate, files.key, [], now))
+    list(bundles.make_station(files.authorities, certs / "stations", None, now))
+    return CertificateStore(files)
+
+
+def test_an_authority_whose_stations_would_not_get_in_is_not_put_in_place(store: CertificateStore) -> None:
+    """The service center itself would be taken: only a base station's handshake shows it."""
+    weak = rsa.generate_private_key(65537, 1024)
+    authority = certificate_to_pem(issuing.create_authority(weak, datetime.now(UTC)))
+    before = store.paths[CA].read_bytes()
+    with pytest.raises(CertificateError, match="whose certificate it signed, would not get in"):
+        store.replace({CA: before + authority, CA_KEY: key_to_pem(weak)})
+    assert store.paths[CA].read_bytes() == before
+    assert list(store.paths[CA].parent.parent.joinpath("data").iterdir()) == []
+
+
+def test_without_the_authority_s_key_a_bundle_is_tried(
+    store: CertificateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(
+        "bssci.certificates.store.refuse_station", lambda server, identity, file: tried.append(identity[0])
+    )
+    store.paths[CA_KEY].unlink()
+    store.check({CA: store.paths[CA].read_bytes()})
+    [certificate] = tried
+    assert certificate_to_pem(certificate) == (store.stations / "base-station/station_cert.pem").read_bytes()

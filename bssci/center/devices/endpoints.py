@@ -59,7 +59,7 @@ class WrongEntry:
 
 
 class EndpointsFile(NamedTuple):
-    """What a sensor file holds."""
+    """Contents of a sensor file."""
 
     sensors: list[Sensor]
     """in the order of the file"""

@@ -21,7 +21,7 @@ RunInThread = Callable[..., "Deferred[Any]"]
 
 @dataclass(frozen=True)
 class Changes:
-    """What changed in the file, as base stations see it."""
+    """Changes of the file, as base stations see them."""
 
     attach: list[EUI]
     """new, or with other parameters on the air"""
@@ -92,7 +92,7 @@ class Sensors:
         return entry.sensor if entry else None
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Every sensor and the fingerprint of how a base station serves it."""
+        """Yield every sensor and the fingerprint of how a base station serves it."""
         return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
 
     def is_changed(self) -> Deferred[bool]:

@@ -69,6 +69,7 @@ class _Values:
         self.key_file: Path | None = values[f"{prefix}KEY_FILE"]
         self.transport: str = values[f"{prefix}TRANSPORT"]
         self.path: str = values[f"{prefix}PATH"]
+        self.client_id: str = values[f"{prefix}CLIENT_ID"]
 
 
 def _in_time(trial: Callable[[], str], port: str) -> str:
@@ -162,15 +163,20 @@ def _is_broker(port: int) -> bool:
     return taken == [True]
 
 
-def _trial_name() -> str:
-    """Return a client identifier that is not the service's, whose connection the broker would end."""
-    return f"bssci-trial-{uuid.uuid4().hex[:8]}"
+def _trial_name(client_id: str = "") -> str:
+    """Return a client identifier that is not the service's, whose connection the broker would end.
+
+    It begins as the service's does, for brokers whose rules go by that.
+    """
+    return f"{client_id or 'bssci'}-trial-{uuid.uuid4().hex[:8]}"
 
 
 def _client(settings: _Values) -> Client:
     """:raises CertificateError: naming file and setting."""
     transport: Any = settings.transport
-    client = Client(CallbackAPIVersion.VERSION2, client_id=_trial_name(), transport=transport)
+    client = Client(
+        CallbackAPIVersion.VERSION2, client_id=_trial_name(settings.client_id), transport=transport
+    )
     client.connect_timeout = TIME
     if settings.username:
         client.username_pw_set(settings.username, settings.password)

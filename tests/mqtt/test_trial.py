@@ -177,6 +177,13 @@ def test_the_service_keeps_its_connection(mosquitto: Start) -> None:  # noqa: F8
         assert service.recv(2) == b"\xd0\0"
 
 
+@pytest.mark.mosquitto
+def test_a_broker_that_goes_by_the_client_identifier_lets_the_trial_in(mosquitto: Start) -> None:  # noqa: F811
+    port = mosquitto(more=["clientid_prefixes center"]).port
+    assert try_broker(settings_for(port, mqtt_client_id="center"), "MQTT_") == ""
+    assert trouble(settings_for(port)).startswith("refuses: ")
+
+
 def test_the_embedded_broker_needs_its_package_and_a_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_trial, "find_spec", lambda name: object())
     with socket.socket() as taken:

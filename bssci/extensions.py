@@ -32,13 +32,13 @@ class Kind:
     """One kind of extension."""
 
     word: str
-    """for people: ``sink``"""
+    """word for people: ``sink``"""
     setting: str
     """name of the setting that says which are used: ``SINKS``"""
     factory: Any
-    """what a plugin offers"""
+    """the plugin's factory"""
     product: Any
-    """what the factory makes"""
+    """the factory's product: a sink, source or decoder"""
 
 
 SINK = Kind("sink", "SINKS", ISinkFactory, ISink)

@@ -44,7 +44,9 @@ def _discover() -> Installed:
 
 
 INSTALLED = _discover()
-"""what there is; known early, because twistd wants the options as an attribute of a class"""
+"""installed sinks, sources and decoders; known early, because twistd wants the options as an attribute of
+a class
+"""
 
 
 class Options(usage.Options):

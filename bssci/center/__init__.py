@@ -1,1 +1,1 @@
-"""What a service center does: stations, sensors, one uplink once. Knows no transport, HTTP or MQTT."""
+"""The decisions of a service center: stations, sensors, one uplink once. Knows no transport, HTTP or MQTT."""

@@ -14,7 +14,7 @@ from bssci.model.commands import Asker, Outcomes
 
 
 class Access:
-    """See :class:`bssci.center.interfaces.ICenter`.
+    """The service center as sinks and sources see it: implements :class:`bssci.center.interfaces.ICenter`.
 
     :param by: whose commands these are.
     """

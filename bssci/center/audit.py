@@ -1,4 +1,4 @@
-"""Who changed what, and who was shown a secret: on disk before anything of it is done or told."""
+"""The audit log: people's changes and looks at secrets, on disk before any of it is done or shown."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class Audit:
             raise
 
     async def note(self, by: Asker, action: str, target: str = "", detail: str = "") -> None:
-        """As :meth:`record`, of what must not be kept from happening: who logs in may mend a full disk."""
+        """Record as :meth:`record` does, but let the action happen in any case: a person who logs in may
+        mend a full disk.
+        """
         try:
             await self.record(by, action, target, detail)
         except StorageError as error:

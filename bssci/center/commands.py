@@ -242,7 +242,7 @@ class Commands:
     # settings
 
     def changeable_settings(self) -> dict[str, Any]:
-        """What may change while running, without credentials."""
+        """Return the settings that may change while the service runs, without credentials."""
         rows = self._configuration.catalogue.rows.values()
         return self._configuration.shown(sorted(row.name for row in rows if row.live and not row.private))
 
@@ -365,7 +365,7 @@ def _named(euis: Sequence[EUI]) -> tuple[str, str]:
 
 
 def _naming(text: str, euis: Sequence[EUI]) -> str:
-    """The text and the first of the sensors that it is about."""
+    """Return the text and the first of the sensors that it is about."""
     more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
     return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
 

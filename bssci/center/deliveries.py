@@ -1,4 +1,4 @@
-"""What the sinks report of themselves: how far each has come, and how it stands."""
+"""The sinks' reports of themselves: position in the journal, and counts."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from bssci.journal import Journal
 
 
 class Delivery(Protocol):
-    """What carries events to one sink."""
+    """The delivery of events to one sink."""
 
     name: str
     cursor: int
     """number of the last event that the sink has taken"""
 
     def figures(self) -> dict[str, Any]:
-        """How the sink stands, as JSON knows it: ``queued``, ``delivered``, ``failing`` and more."""
+        """Return the sink's figures, as JSON knows them: ``queued``, ``delivered``, ``failing`` and more."""
 
     def taken(self) -> list[tuple[int, float]]:
-        """Last event and Unix seconds of the newest batches that it has taken, oldest first.
+        """Return the last event and the Unix seconds of the sink's newest batches, oldest first.
 
         When the first of them was taken is not known.
         """
@@ -36,13 +36,13 @@ class Deliveries:
         self._all.append(delivery)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
-        """How every sink stands, by its name."""
+        """Return every sink's figures, by its name."""
         return {each.name: each.figures() for each in self._all}
 
     def taken(self) -> dict[str, list[tuple[int, float]]]:
-        """What every sink has taken lately, by its name; see :meth:`Delivery.taken`."""
+        """Return the events that every sink has taken lately, by its name; see :meth:`Delivery.taken`."""
         return {each.name: each.taken() for each in self._all}
 
     def delivered_seq(self) -> int:
-        """The last event that every sink has taken."""
+        """Return the last event that every sink has taken."""
         return min((each.cursor for each in self._all), default=self._journal.events.last_seq)

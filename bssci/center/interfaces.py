@@ -1,4 +1,4 @@
-"""What a sink or a source may ask of the service center."""
+"""The service center as sinks and sources see it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ICenter(Protocol):
     # sensors
 
     def sensor(self, eui: EUI) -> Sensor | None:
-        """A sensor as it is configured; None if it is not."""
+        """Return a sensor as it is configured; None if it is not."""
 
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
         """Registration, activity, signal and preferred path of a sensor, as JSON knows them."""
@@ -54,7 +54,7 @@ class ICenter(Protocol):
         """Take a downlink back; one that is still queued is revoked as soon as its station answers."""
 
     def downlinks_of(self, eui: EUI) -> Deferred[list[Downlink]]:
-        """The newest downlinks of a sensor."""
+        """Fire with the newest downlinks of a sensor."""
 
     async def query_reception(self, eui: EUI) -> EUI:
         """Have a sensor asked how well it receives; the station that will ask."""
@@ -62,7 +62,7 @@ class ICenter(Protocol):
     # base stations
 
     def station_states(self) -> list[StationState]:
-        """Every base station known, and whether it is connected."""
+        """Return every base station known, and whether it is connected."""
 
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
         """Call ``watcher`` with each station that comes or goes; returns what ends that."""
@@ -76,10 +76,10 @@ class ICenter(Protocol):
         """Hand an event to all sinks, by the journal."""
 
     def health(self) -> dict[str, Any]:
-        """How the service is, as ``health_check`` tells it."""
+        """Return the service's state, as ``health_check`` publishes it."""
 
     def changeable_settings(self) -> dict[str, Any]:
-        """What may change while running, without credentials."""
+        """Return the settings that may change while the service runs, without credentials."""
 
     async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
         """Put settings into force and keep them; what changed."""

@@ -1,4 +1,4 @@
-"""What is known of one sensor, as JSON knows it: for MQTT's ``status`` and the web admin."""
+"""Reports about one sensor, as JSON knows them: for MQTT's ``status`` and the web admin."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ INTERVAL = 600.0
 LOOKS = 144
 """looks at the fill that growth is judged by: of a day"""
 FULL_SOON = 0.8
-"""of the journal, filled by what sinks have yet to take: time to say so"""
+"""share of the journal, filled by events that sinks have yet to take, at which to warn"""
 DAY = 86400.0
 
 

@@ -63,7 +63,7 @@ RECOVERED = 2000
 
 
 class ServiceCenter:
-    """What the web admin and the service's start and stop call; sinks have an :class:`Access` to it.
+    """The service center for the web admin and for start and stop; sinks have an :class:`Access` to it.
 
     :ivar commands: for everything that changes something.
     :ivar deliveries: what the sinks report, each added as it is made.
@@ -89,7 +89,7 @@ class ServiceCenter:
         self.journal = journal
         self._receptions = loaded.receptions
         self.unanswered_requests = loaded.requests
-        """of earlier runs, for the sinks and sources that took them in"""
+        """requests of earlier runs, for the sinks and sources that took them in"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self.audit = Audit(journal, now)
         self.deliveries = Deliveries(journal)
@@ -250,11 +250,11 @@ class ServiceCenter:
     # questions
 
     def is_connected(self, eui: EUI) -> bool:
-        """Whether operations run with a base station."""
+        """Return whether a base station is connected and operations run with it."""
         return self.stations.is_connected(eui)
 
     def station_states(self) -> list[StationState]:
-        """Every base station known, and whether it is connected."""
+        """Return every base station known, and whether it is connected."""
         return [station.state for station in self.stations]
 
     def watch_stations(self, watcher: Watcher) -> Callable[[], None]:
@@ -277,7 +277,7 @@ class ServiceCenter:
         return self.unknown.listed()
 
     def health(self) -> dict[str, Any]:
-        """The payload of ``health_check``."""
+        """Return the payload of ``health_check``."""
         queue = self.deliveries.statistics()
         failing = self.journal.statistics.failed_in_row > 0 or any(sink["failing"] for sink in queue.values())
         return {

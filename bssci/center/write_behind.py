@@ -1,4 +1,4 @@
-"""What is learned all the time is written now and then: the keys that changed, and the writing of them."""
+"""Write-behind for knowledge that changes all the time: the keys that changed, and the writing of them."""
 
 from __future__ import annotations
 

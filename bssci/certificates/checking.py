@@ -25,9 +25,9 @@ from bssci.certificates.reading import (
 )
 
 SOON = timedelta(days=30)
-"""before its end a certificate is warned about"""
+"""time before a certificate's end from which on a warning is given"""
 CURVES = ("secp256r1", "secp384r1", "secp521r1")
-"""of keys that every TLS library knows"""
+"""curves of keys that every TLS library knows"""
 MAX_CHAIN = 32 * 1024
 """bytes (DER) of a certificate with those that signed it: gateways keep no more of a handshake"""
 
@@ -36,7 +36,8 @@ class Verdict(NamedTuple):
     """Faults and warnings of files that the service center can open; one line each."""
 
     faults: tuple[str, ...]
-    """nobody gets in until it is mended, which may need no other file: a certificate that has expired"""
+    """faults that keep everybody out until they are mended, which may need no other file: a certificate
+    that has expired"""
     warnings: tuple[str, ...]
 
 

@@ -38,9 +38,9 @@ class Meeting:
     """Result of a handshake."""
 
     refused: str = ""
-    """why one of both sides gave up, in OpenSSL's words; empty if it came about"""
+    """reason why one of both sides gave up, in OpenSSL's words; empty if the handshake succeeded"""
     faults: list[tuple[x509.Certificate, int]] = field(default_factory=list)
-    """what the client found wrong with the server's certificates, by OpenSSL's numbers; nothing of time"""
+    """faults of the server's certificates for the client, by OpenSSL's numbers; nothing of time"""
 
 
 def meet(

@@ -48,7 +48,7 @@ class MutualTLSEndpoint:
     reactor: Any
     inner: IStreamServerEndpoint
     files: StationFiles | None
-    """None for those of CERT_FILE, KEY_FILE and CA_FILE"""
+    """certificate files of the endpoint; None for those of CERT_FILE, KEY_FILE and CA_FILE"""
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:
         """See ``IStreamServerEndpoint``; certificates that change are taken."""

@@ -57,7 +57,7 @@ class StationFiles:
     """our own, with those that signed it"""
     key: Path
     authorities: Path
-    """those that base stations' certificates are signed by"""
+    """certificates of the authorities that sign base stations' certificates"""
     revoked: Path | None = None
     """their revocation lists; None for ``crl.pem`` beside the authorities, if it is there"""
 

@@ -27,7 +27,7 @@ COMMANDS = {
     "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
     "demo": ("bssci.cli.demo", "the service with three simulated base stations"),
 }
-"""For each sub-command the module with its ``add_arguments(parser)`` and ``run(arguments) -> int``."""
+"""module of each sub-command, with its ``add_arguments(parser)`` and ``run(arguments) -> int``"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -56,7 +56,7 @@ def _first_account(chosen: Settings) -> None:
 
 
 def local_hosts() -> list[str]:
-    """This machine's name, and the addresses from which it would reach others."""
+    """Return this machine's name, and the addresses from which it would reach others."""
     hosts = [socket.gethostname()]
     # Documentation addresses (RFC 5737, RFC 3849): connecting a datagram socket sends nothing.
     for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):

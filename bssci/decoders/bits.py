@@ -13,7 +13,7 @@ from collections.abc import Callable
 Value = int | float | str
 """bool is an int"""
 Interpret = Callable[[int], Value]
-"""of the bits of one field as an unsigned integer"""
+"""function from the bits of one field, as an unsigned integer, to its value"""
 
 LARGEST = 64
 """bits of a number"""
@@ -33,7 +33,7 @@ def cut(data: bytes, first: int, size: int) -> int:
 
 
 def swapped(size: int) -> Interpret | None:
-    """What turns a little-endian field of so many bits into its number; None: nothing."""
+    """Return the function from a little-endian field of so many bits to its number; None if there is none."""
     if size <= 8:
         return None
     whole, rest = divmod(size, 8)
@@ -58,7 +58,7 @@ def floating(size: int) -> Interpret:
 
 
 def boolean(bits: int) -> bool:
-    """Whether any bit is set."""
+    """Return whether any bit is set."""
     return bits != 0
 
 
@@ -75,7 +75,7 @@ def text(size: int) -> Interpret:
 
 
 def is_number(value: Value) -> bool:
-    """Whether a float is one: a sensor sends NaN for what it could not measure."""
+    """Return whether a float is a number: a sensor sends NaN for a failed measurement."""
     return math.isfinite(value)  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ from bssci.decoders.layouts import DECIMALS, Layout, Step, settled
 from bssci.decoders.quantities import MAX_NAME, Rule, rules_for
 
 MAX_FIELDS = 1000
-"""of a format"""
+"""fields of a format"""
 MAX_TEXT_BITS = 8 * 1024
 MAX_OFFSET = 8 * 4096
 """bits"""
@@ -27,7 +27,7 @@ _CALIBRATION = re.compile(r"\$(calibration\.\w+)")
 
 
 class Defaults(NamedTuple):
-    """What a file says for all its formats."""
+    """Defaults of a file for all its formats."""
 
     definitions: Mapping[str, Node]
     calibration: frozenset[str]
@@ -66,7 +66,7 @@ class _Field(NamedTuple):
 
 
 def compile_layout(node: Node, defaults: Defaults, number: int) -> Layout:
-    """One entry of ``uplink``.
+    """Return one entry of ``uplink``.
 
     :raises DefinitionError: with line and reason.
     """
@@ -182,7 +182,7 @@ def _step(field: _Field, known: Collection[str], rule: Rule | None, little_endia
 def _virtual_steps(
     fields: Sequence[_Field], known: Collection[str], rules: Mapping[int, Rule]
 ) -> Iterator[Step]:
-    """In an order in which each comes after what it refers to."""
+    """Yield the steps in an order in which each comes after those it refers to."""
     names = {field.name for field in fields}
     waiting: list[tuple[_Field, Step, set[str]]] = []
     for field in fields:

@@ -1,4 +1,4 @@
-"""mioty blueprints: JSON files of vendors that describe the payloads of a sensor type bit by bit.
+"""Blueprints of mioty: JSON files of vendors that describe the payloads of a sensor type bit by bit.
 
 What a blueprint may hold::
 
@@ -85,11 +85,11 @@ class Blueprint:
         self._calibration = {f"calibration.{key}": value for key, value in calibration.items()}
 
     def matches(self, payload: Payload) -> bool:
-        """Whether the sensor's ``typeEui`` is the blueprint's."""
+        """Return whether the sensor's ``typeEui`` is the blueprint's."""
         return self.type_eui is not None and payload.type_eui == self.type_eui and payload.kind == "uplink"
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
-        """The readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
+        """Return the readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
         layout = self._layouts.get(payload.format)
         if layout is None:
             raise self._unknown(payload.format)
@@ -98,7 +98,7 @@ class Blueprint:
     def trace(
         self, payload: Payload, parameters: Mapping[str, Any]
     ) -> tuple[list[FieldTrace], DecodeError | None]:
-        """Which bits each field takes, and why the payload cannot be read, if it cannot."""
+        """Return the bits that each field takes, and the error at which reading stops, if any."""
         layout = self._layouts.get(payload.format)
         if layout is None:
             return [], self._unknown(payload.format)
@@ -137,13 +137,13 @@ def parse_blueprint(name: str, text: str) -> Blueprint:
 
 
 def is_blueprint(document: Node) -> bool:
-    """Whether a document looks like one, right or wrong."""
+    """Return whether a document looks like a blueprint, right or wrong."""
     root = _unwrapped(document)
     return isinstance(root.value, dict) and ("uplink" in root.value or "typeEui" in root.value)
 
 
 def compile_blueprint(name: str, document: Node, text: str) -> Blueprint:
-    """As :func:`parse_blueprint`, of a document that is read already."""
+    """Compile as :func:`parse_blueprint` does, a document that is read already."""
     root = _unwrapped(document)
     definitions = root.get("component")
     known = {} if definitions is None else definitions.members()
@@ -194,7 +194,7 @@ def _little_endian(node: Node, otherwise: bool) -> bool:
 
 
 def _version(root: Node, text: str) -> str:
-    """Its own, or a short hash of the file."""
+    """Return the blueprint's own version, or a short hash of the file."""
     own = root.get("version")
     if own is None:
         return hashlib.sha256(text.encode()).hexdigest()[:8]

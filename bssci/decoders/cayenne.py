@@ -15,7 +15,7 @@ from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Pa
 from bssci.model import Reading
 
 MAX_BYTES = 1024
-"""of a payload; a mioty telegram has 245 at most"""
+"""bytes of a payload; a mioty telegram has 245 at most"""
 
 
 class _Part(NamedTuple):
@@ -77,7 +77,7 @@ TYPES: dict[int, _Type] = {
     ),
     142: _one("switch", None, 1),
 }
-"""by the number of the type"""
+"""types by their number"""
 _YES_OR_NO = {0, 1, 102, 142}
 
 
@@ -93,7 +93,7 @@ class CayenneDecoder:
         return False
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
-        """The readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
+        """Return the readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
         if not payload.data:
             raise DecodeError("empty", "the payload is empty")
         if len(payload.data) > MAX_BYTES:
@@ -116,7 +116,7 @@ class CayenneFactory:
     settings = ()
 
     def build(self, settings: Mapping[str, Any]) -> CayenneDecoder:
-        """The decoder; it has no settings."""
+        """Return the decoder; it has no settings."""
         return CayenneDecoder()
 
 

@@ -1,4 +1,4 @@
-"""What a decoder of somebody else gave, made fit for journals, sinks and pages."""
+"""Cleaning of a foreign decoder's readings for journals, sinks and pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, normalise
 from bssci.model import Reading
 
 MAX_READINGS = 500
-"""of one payload"""
+"""readings of one payload"""
 MAX_INTEGER = 2**63
 """larger ones become floats: no database has them"""
 

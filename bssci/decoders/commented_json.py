@@ -10,7 +10,7 @@ from json import JSONDecoder
 from typing import Any
 
 MAX_CHARACTERS = 1_000_000
-"""of a file"""
+"""characters of a file"""
 MAX_DEPTH = 30
 """objects and lists within each other"""
 MAX_VALUES = 100_000
@@ -49,11 +49,11 @@ class Node:
         """its key in the object that it is in"""
 
     def error(self, reason: str) -> DefinitionError:
-        """The error to raise about this value."""
+        """Return the error to raise about this value."""
         return DefinitionError(f"{self.where}: {reason}" if self.where else reason, self.line)
 
     def members(self) -> Mapping[str, Node]:
-        """Of an object.
+        """Return the members of an object.
 
         :raises DefinitionError: it is none; so do all methods below for what they expect.
         """
@@ -62,25 +62,25 @@ class Node:
         return self.value
 
     def items(self) -> list[Node]:
-        """Of a list."""
+        """Return the elements of a list."""
         if not isinstance(self.value, list):
             raise self.error("must be a list")
         return self.value
 
     def get(self, key: str) -> Node | None:
-        """A member of an object; None if it is absent or null."""
+        """Return a member of an object; None if it is absent or null."""
         found = self.members().get(key)
         return None if found is None or found.value is None else found
 
     def need(self, key: str) -> Node:
-        """A member that must be there."""
+        """Return a member that must be there."""
         found = self.get(key)
         if found is None:
             raise self.error(f"{key} is missing")
         return found
 
     def text(self, most: int = 200) -> str:
-        """A string of at most so many characters."""
+        """Return the value as a string of at most so many characters."""
         if not isinstance(self.value, str):
             raise self.error("must be a text")
         if len(self.value) > most:
@@ -88,13 +88,13 @@ class Node:
         return self.value
 
     def integer(self, least: int, most: int) -> int:
-        """A whole number between two bounds."""
+        """Return the value as a whole number between two bounds."""
         if self.value.__class__ is not int or not least <= self.value <= most:
             raise self.error(f"must be a whole number from {least} to {most}")
         return int(self.value)
 
     def number(self) -> float:
-        """A number."""
+        """Return the value as a number."""
         if self.value.__class__ not in (int, float):
             raise self.error("must be a number")
         number: float = self.value
@@ -107,7 +107,7 @@ class Node:
         return self.value
 
     def plain(self) -> Any:
-        """The value without its lines, as :func:`json.loads` gives it."""
+        """Return the value without its lines, as :func:`json.loads` gives it."""
         if isinstance(self.value, dict):
             return {key: member.plain() for key, member in self.value.items()}
         if isinstance(self.value, list):

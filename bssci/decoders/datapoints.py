@@ -50,7 +50,7 @@ _SAME = {
     "unit": ("unit", "append", "units"),
     "scale": ("scale", "scalingfactor"),
 }
-"""what a member may be called, without separators"""
+"""names that vendors give to a member, without separators"""
 
 
 @implementer(IDecoder)
@@ -76,11 +76,11 @@ class DataPoints:
         self._modbus = modbus
 
     def matches(self, payload: Payload) -> bool:
-        """Whether the sensor's ``typeEui`` is the model's."""
+        """Return whether the sensor's ``typeEui`` is the model's."""
         return self.type_eui is not None and payload.type_eui == self.type_eui
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
-        """The readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
+        """Return the readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
         if self._modbus:
             check_modbus(payload.data)
         return self._layout.read(payload.data, {})
@@ -88,7 +88,7 @@ class DataPoints:
     def trace(
         self, payload: Payload, parameters: Mapping[str, Any]
     ) -> tuple[list[FieldTrace], DecodeError | None]:
-        """Which bits each data point takes, and why the payload cannot be read, if it cannot."""
+        """Return the bits that each data point takes, and the error at which reading stops, if any."""
         taken: list[Taken] = []
         readings: list[Reading] = []
         failure = None
@@ -110,12 +110,12 @@ def parse_datapoints(name: str, text: str) -> DataPoints:
 
 
 def is_datapoints(document: Node) -> bool:
-    """Whether a document looks like a model, right or wrong."""
+    """Return whether a document looks like a model, right or wrong."""
     return isinstance(document.value, dict) and _member(document, "datapoints") is not None
 
 
 def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
-    """As :func:`parse_datapoints`, of a document that is read already."""
+    """Compile as :func:`parse_datapoints` does, a document that is read already."""
     points = _member(document, "datapoints")
     if points is None:
         raise document.error("dataPoints is missing")
@@ -142,7 +142,7 @@ def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
 
 
 def check_modbus(data: bytes) -> None:
-    """The checksum at the end of a Modbus RTU message.
+    """Return the checksum at the end of a Modbus RTU message.
 
     :raises DecodeError: it is wrong, or the message is an error.
     """
@@ -162,7 +162,7 @@ def check_modbus(data: bytes) -> None:
 
 
 def _member(node: Node, wanted: str) -> Node | None:
-    """A member by any of its names."""
+    """Return a member by any of its names."""
     names = _SAME.get(wanted, (wanted,))
     for key, member in node.members().items():
         if key.replace("_", "").replace("-", "").casefold() in names and member.value is not None:
@@ -229,7 +229,9 @@ def _step(entry: Node, name: str, rule: Rule) -> Step:
 
 
 def _length(entry: Node, name: str, natural: int | None, exact: bool) -> int:
-    """In bytes; an encoding has one of its own, which a number may deviate from."""
+    """Return a data point's length in bytes; an encoding has one of its own, which a number may deviate
+    from.
+    """
     node = _member(entry, "length")
     if node is None:
         if natural is None:

@@ -13,9 +13,9 @@ from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.model import Reading
 
 MAX_EXAMPLES = 100
-"""of a file"""
+"""examples of a file"""
 MAX_BYTES = 4096
-"""of an example's payload"""
+"""bytes of an example's payload"""
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +37,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExampleResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of an example."""
+    """Result of an example."""
 
     example: Example
     readings: tuple[Reading, ...] = ()
@@ -46,12 +46,12 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Whether all is as the example says."""
+        """Return whether all readings and errors are as the example says."""
         return not self.differences
 
 
 def read_examples(node: Node | None) -> tuple[Example, ...]:
-    """The ``examples`` of a file.
+    """Return the ``examples`` of a file.
 
     :raises DefinitionError: one is wrong.
     """
@@ -92,7 +92,7 @@ def run_example(decoder: Any, example: Example, type_eui: str | None = None) -> 
 
 
 def run_examples(decoder: Any, examples: Iterable[Example]) -> list[ExampleResult]:
-    """Every example of a decoder, one after the other."""
+    """Return every example of a decoder, one after the other."""
     return [run_example(decoder, example) for example in examples]
 
 

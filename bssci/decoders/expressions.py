@@ -36,13 +36,13 @@ MAX_DEPTH = 60
 MAX_SHIFT = 64
 """bits"""
 MAX_INTEGER_BITS = 4096
-"""of a value on the way; the result is bounded by what uses it"""
+"""bits of a value on the way; the result is bounded by its user"""
 
 Number = int | float
 """bool is an int"""
 Values = Mapping[str, Number]
 Evaluate = Callable[[Number, Values], Number]
-"""of the raw value and the other components' values; KeyError: one of these is not there"""
+"""function of the raw value and the other components' values; KeyError: one of these is not there"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +55,10 @@ class Expression:
     references: frozenset[str]
     """names of the components that it uses"""
     exact: bool = False
-    """whether the value is the float next to the true one, of any whole raw value: nothing needs rounding"""
+    """true if the value is the float next to the true one, of any whole raw value: nothing needs rounding"""
 
     def __call__(self, raw: Number, values: Values) -> Number:
-        """The value.
+        """Return the value.
 
         :raises DecodeError: it has none: division by zero, an overflow, a component that is not there.
         """
@@ -103,7 +103,9 @@ def _remainder(left: Number, right: Number) -> Number:
 
 
 def _power(left: Number, right: Number) -> Number:
-    """In floats, so that no expression computes for ever; whole numbers stay whole where they fit."""
+    """Return a power in floats, so that no expression computes for ever; whole numbers stay whole where
+    they fit.
+    """
     power = math.pow(left, right)
     if isinstance(left, int) and isinstance(right, int) and right >= 0 and abs(power) < 2**53:
         return int(power)
@@ -181,7 +183,9 @@ FUNCTIONS: dict[str, _Function] = {
     "atan": _Function(math.atan, 1, 1),
     "atan2": _Function(math.atan2, 2, 2),
 }
-"""by name: what is called, with how many values at least and at most; ``log`` is natural, or to a base"""
+"""functions by name: the function, and the least and largest number of values; ``log`` is natural, or to a
+base
+"""
 CONSTANTS: dict[str, Number] = {"true": True, "false": False, "pi": math.pi, "e": math.e}
 
 _BINARY: dict[str, tuple[int, Callable[[Number, Number], Number]]] = {
@@ -214,7 +218,7 @@ _UNARY: dict[str, Callable[[Number], Number]] = {
 
 
 _ROUNDED, _NEAREST, _BINARY_FRACTION = range(3)
-"""How precise a value is: some error; the float next to the true value; the true value"""
+"""Precisions of a value: some error; the float next to the true value; the true value"""
 _MANTISSA = 53
 """bits that a float holds exactly"""
 
@@ -224,11 +228,11 @@ class _Node(NamedTuple):
     depth: int
     precision: int = _ROUNDED
     bits: int = 0
-    """that its value may have, if the precision is any"""
+    """number of bits that the value may have, if its precision is the true value"""
     constant: Number | None = None
     """its value, if it is a number in the text"""
     raw: bool = False
-    """it is ``$`` itself"""
+    """true if the node is ``$`` itself"""
 
 
 class _Parser:
@@ -361,7 +365,7 @@ class _Parser:
 
 
 def _level(word: Token) -> int:
-    """How tightly an operator binds; 0 for what is none."""
+    """Return how tightly an operator binds; 0 for a word that is no operator."""
     if word.kind != "operator":
         return 0
     if word.text in _LOGIC:
@@ -409,7 +413,9 @@ def _constant(value: Number) -> _Node:
 
 
 def _precision(sign: str, left: _Node, right: _Node) -> tuple[int, int]:
-    """Of two values with an operator between, and bits; what is not known to be precise is not."""
+    """Return the precision and bits of two values with an operator between; a value not known to be
+    precise is not.
+    """
     if left.precision == right.precision == _BINARY_FRACTION:
         if sign in {"+", "-"}:
             return _BINARY_FRACTION, max(left.bits, right.bits) + 1

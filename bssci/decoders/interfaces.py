@@ -1,4 +1,4 @@
-"""What a decoder is, for those who write one: see ``docs/plugins.md``."""
+"""The interface of a decoder, for those who write one: see ``docs/plugins.md``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zope.interface import Attribute, Interface
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a decoder reads: the bytes of one message, and what tells how to read them."""
+    """The input of a decoder: the bytes of one message, and the facts that say how to read them."""
 
     data: bytes
     kind: Literal["uplink", "variable-mac", "telegram"]
@@ -21,11 +21,11 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     format: int = 0
     """the telegram's format byte; 0..255"""
     type_eui: str | None = None
-    """of a mioty sensor whose configuration says it: 16 upper-case hexadecimal digits"""
+    """typeEui of a mioty sensor whose configuration states it: 16 upper-case hexadecimal digits"""
     mac_type: int | None = None
-    """of a telegram of the variable MAC"""
+    """MAC type of a telegram of the variable MAC"""
     envelope: Mapping[str, Any] = {}
-    """of a telegram: the message that the bytes came in"""
+    """the message that a telegram's bytes came in"""
 
 
 class DecodeError(Exception):
@@ -48,13 +48,13 @@ class IDecoder(Interface):
     version = Attribute("a short text that changes whenever the readings of some payload may change")
 
     def matches(payload):
-        """Whether this decoder is the one for a :class:`Payload` of a sensor that names none.
+        """Return whether this decoder is the one for a :class:`Payload` of a sensor that names none.
 
         :rtype: bool
         """
 
     def decode(payload, parameters):
-        """The readings in a :class:`Payload`.
+        """Return the readings in a :class:`Payload`.
 
         :param parameters: ``decoderParameters`` of the sensor: a mapping, perhaps empty.
         :rtype: list of :class:`bssci.model.Reading`
@@ -71,7 +71,7 @@ class IDecoderFactory(Interface):
     settings = Attribute("a sequence, may be empty: the settings of its own that it wants to know")
 
     def build(settings):
-        """The decoder.
+        """Return the decoder.
 
         :param settings: the value of each of :attr:`settings`, parsed, by its name.
         :rtype: IDecoder

@@ -15,17 +15,17 @@ from bssci.decoders.quantities import Rule
 from bssci.model import Reading
 
 DECIMALS = 10
-"""of computed values: 22.1, not 22.099999999999966"""
+"""decimals of computed values: 22.1, not 22.099999999999966"""
 MAX_BYTES = 4096
-"""of a payload; a mioty telegram has 245 at most"""
+"""bytes of a payload; a mioty telegram has 245 at most"""
 _LARGEST = 2**64
 
 
 class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a decoder made of one field, for people who try a payload out."""
+    """A decoder's reading of one field, for people who try a payload out."""
 
     name: str
-    """as the vendor calls it"""
+    """name that the vendor gives to the field"""
     first_bit: int | None = None
     """0 is the highest bit of the first byte; None for what is computed of other fields"""
     bits: int = 0
@@ -47,25 +47,25 @@ class Step(NamedTuple):
     offset: int | None
     """bit at which it begins; None: where the one before ends"""
     interpret: Interpret | None
-    """None: the unsigned integer as it is"""
+    """function from the bits to the value; None: the unsigned integer as it is"""
     condition: Evaluate | None
     compute: Evaluate | None
-    """None: the value as it is"""
+    """function from the raw value to the reading's; None: the value as it is"""
     enum: Mapping[Number, Value] | None
     """words for numbers"""
     out_name: str | None
-    """of the reading; None: hidden"""
+    """name of the reading; None: hidden"""
     out_unit: str | None
     convert: Callable[[Value], Value] | None
     """into the unit of the table of quantities; None: the value as it is"""
     rule: Rule
     may_be_nan: bool
     alone: bool
-    """no other field has its name"""
+    """true if no other field has the same name"""
 
 
 class Taken(NamedTuple):
-    """What a field took of a payload."""
+    """The part of a payload that a field took."""
 
     step: Step
     end: int
@@ -108,7 +108,7 @@ class Layout:
         )  # fmt: skip
 
     def read(self, data: bytes, values: dict[str, Number], taken: list[Taken] | None = None) -> list[Reading]:
-        """The readings in a payload.
+        """Return the readings in a payload.
 
         :param values: what expressions may refer to beside fields; the fields' values are added.
         :param taken: gets what each field took, also if this raises.
@@ -179,7 +179,7 @@ class Layout:
                 readings.append(Reading(step.out_name, shown, step.out_unit))
 
     def traces(self, taken: Sequence[Taken], readings: Sequence[Reading]) -> list[FieldTrace]:
-        """Every field and what it took."""
+        """Return every field and what it took."""
         found = {id(one.step): one for one in taken}
         traces = []
         for step in self.steps:
@@ -206,7 +206,7 @@ class Layout:
 
 
 def _met(step: Step, values: Mapping[str, Number]) -> bool:
-    """A condition about a field that is not in this payload is not met."""
+    """Return whether a step's condition is met; one about a field that is not in this payload is not."""
     assert step.condition is not None  # whoever calls this has looked
     try:
         met = bool(step.condition(0, values))
@@ -221,7 +221,7 @@ def _met(step: Step, values: Mapping[str, Number]) -> bool:
 
 
 def settled(compute: Evaluate) -> Evaluate:
-    """The same, rounded, and never infinite or too large for 64 bits."""
+    """Return the function with its results rounded, and never infinite or too large for 64 bits."""
 
     def settle(raw: Number, values: Mapping[str, Number]) -> Number:
         value = compute(raw, values)
@@ -242,7 +242,7 @@ def _not_computed(step: Step, raw: Value, error: Exception) -> DecodeError:
 
 
 def _named(step: Step, value: Value) -> Reading:
-    """The word for a number; the number itself, if there is none for it."""
+    """Return the word for a number; the number itself, if there is none for it."""
     assert step.enum is not None  # whoever calls this has looked
     word = step.enum.get(value)  # type: ignore[arg-type]
     return step.rule.reading(value if word is None else word)

@@ -33,7 +33,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     line: int | None = None
     refused: bool = True
-    """false: the decoder is there all the same"""
+    """false if the decoder can be used all the same"""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
@@ -41,7 +41,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Library(msgspec.Struct, frozen=True):
-    """What a folder holds."""
+    """Content of a folder of decoders."""
 
     decoders: Mapping[str, Any] = {}
     """each an :class:`bssci.decoders.interfaces.IDecoder`, by name"""
@@ -49,13 +49,13 @@ class Library(msgspec.Struct, frozen=True):
     """name of the decoder by name of the file"""
     problems: tuple[Problem, ...] = ()
     texts: Mapping[str, str] = {}
-    """of each file, as it was read"""
+    """text of each file, as it was read"""
     wrong: Mapping[str, Problem] = {}
-    """of :attr:`problems`, those of a file's own text"""
+    """problems in a file's own text, out of :attr:`problems`"""
 
 
 def json_decoder(name: str, text: str) -> Any:
-    """The decoder in a JSON file: a blueprint, or data points.
+    """Return the decoder in a JSON file: a blueprint, or data points.
 
     :raises DefinitionError: with line and reason.
     """
@@ -68,7 +68,7 @@ def json_decoder(name: str, text: str) -> Any:
 
 
 KINDS: Mapping[str, Kind] = {".json": json_decoder, ".js": compile_script}
-"""by the ending of a file's name"""
+"""kind of decoder by the ending of a file's name"""
 
 
 def build_library(
@@ -77,7 +77,7 @@ def build_library(
     taken: Collection[str] = (),
     before: Library | None = None,
 ) -> Library:
-    """The decoders of a folder's files. A file that is wrong costs itself only.
+    """Return the decoders of a folder's files. A file that is wrong costs itself only.
 
     :param texts: by name of the file.
     :param taken: names of decoders that are no files.
@@ -109,7 +109,7 @@ def build_library(
 
 
 def check_file(file: str, text: str, kinds: Mapping[str, Kind] = KINDS) -> tuple[Any, list[ExampleResult]]:
-    """A file's decoder and what becomes of its examples.
+    """Return a file's decoder and what becomes of its examples.
 
     :raises ValueError: it is wrong; DefinitionError if there is a line.
     """
@@ -130,7 +130,7 @@ def examples_of(decoder: Any) -> list[ExampleResult]:
 
 
 def split_name(file: str) -> tuple[str, str]:
-    """A decoder's name and the ending of its file: ``meter.v2.json`` is ``meter.v2`` and ``.json``."""
+    """Return a decoder's name and the ending of its file: ``meter.v2.json`` is ``meter.v2`` and ``.json``."""
     name, dot, ending = file.rpartition(".")
     return (name, f".{ending.lower()}") if dot else (file, "")
 

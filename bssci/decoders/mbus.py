@@ -44,7 +44,7 @@ _UNITS = {
     "[gal_us]": "gal",
     "[ft_i]": "ft",
 }
-"""as this package spells them; others stay"""
+"""units as this package spells them; others stay"""
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
 _BRACKETS = re.compile(r" \(.*\)$")
 _UNSUPPORTED = "[security.unsupported_mode]"
@@ -59,7 +59,7 @@ class MBusDecoder:
     version = "1"
 
     def matches(self, payload: Payload) -> bool:
-        """Whether it is a wireless M-Bus frame that a station received with another MAC."""
+        """Return whether the payload is a wireless M-Bus frame that a station received with another MAC."""
         return payload.kind == "variable-mac" and link_address(payload.data) is not None
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
@@ -192,7 +192,7 @@ def _readings(records: Sequence[Mapping[str, Any]]) -> list[Reading]:
 
 
 def _register(record: Mapping[str, Any]) -> str:
-    """Which register of the meter, where it is not the first."""
+    """Return the name of the meter's register, if it is not the first."""
     ending = ""
     for field in ("storage", "tariff", "subunit"):
         number = record.get("storage_number" if field == "storage" else field)
@@ -202,7 +202,7 @@ def _register(record: Mapping[str, Any]) -> str:
 
 
 def _value(value: Mapping[str, Any]) -> float | int | str | None:
-    """None: there is none, or a date that stands for several."""
+    """Return a record's value; None if there is none, or a date that stands for several."""
     kind, given = value["kind"], value.get("value")
     if kind == "decimal":
         return _number(given)

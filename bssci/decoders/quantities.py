@@ -38,7 +38,7 @@ class Quantity(NamedTuple):
     unit: str | None
     kind: Kind
     aliases: tuple[str, ...]
-    """what vendors call it, beside ``name``; lower case without separators"""
+    """vendors' other names for the quantity, beside ``name``; lower case without separators"""
 
 
 def _row(name: str, unit: str | None = None, aliases: str = "", kind: Kind = "number") -> Quantity:
@@ -167,17 +167,17 @@ _BY_WORD = _by_word()
 
 
 class Rule(NamedTuple):
-    """What becomes of every value of one name and unit."""
+    """The name, unit and conversion for every value of one vendor's name and unit."""
 
     name: str
     unit: str | None
     kind: Kind | None = None
-    """None: the vendor's own name"""
+    """kind of the value; None for a vendor's own name"""
     conversion: Conversion | None = None
-    """None: the value stays"""
+    """conversion of the value; None: the value stays"""
 
     def value(self, value: float | bool | str) -> float | bool | str:
-        """The value as the table wants it: in its unit, and yes or no as a bool."""
+        """Return the value as the table wants it: in its unit, and yes or no as a bool."""
         if value.__class__ is str:
             return value
         if self.conversion is not None and value.__class__ is not bool:
@@ -187,19 +187,19 @@ class Rule(NamedTuple):
         return value
 
     def reading(self, value: float | bool | str, device: str | None = None) -> Reading:
-        """One value under the table's name; a text has no unit."""
+        """Return one value under the table's name; a text has no unit."""
         unit = None if value.__class__ is str else self.unit
         return Reading(self.name, self.value(value), unit, device)
 
 
 def own_rule(name: str, unit: str | None) -> Rule:
-    """The rule that changes nothing, for a name whose table name another value has."""
+    """Return the rule that changes nothing, for a name whose table name another value has."""
     return Rule(_apart(name, unit) if _conflicts(name, unit) else name, unit or None)
 
 
 @lru_cache(maxsize=4096)
 def rule(name: str, unit: str | None = None) -> Rule:
-    """How values that a vendor calls ``name`` and gives in ``unit`` are read: see the module."""
+    """Return the rule for values that a vendor calls ``name`` and gives in ``unit``: see the module."""
     unit = unit.strip() if unit else None
     for stem, number in _stems(name):
         for quantity in _BY_WORD.get(_fold(stem), ()):
@@ -226,7 +226,9 @@ def normalise(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def rules_for(fields: Iterable[tuple[str, str | None]]) -> list[Rule]:
-    """One rule for each (name, unit) of the fields of one message: no table name is given to two names."""
+    """Return one rule for each (name, unit) of the fields of one message: no table name is given to two
+    names.
+    """
     given = list(fields)
     rules = [rule(name, unit) for name, unit in given]
     owners: dict[str, str] = {}
@@ -240,7 +242,7 @@ def rules_for(fields: Iterable[tuple[str, str | None]]) -> list[Rule]:
 
 
 def _stems(name: str) -> Iterable[tuple[str, str]]:
-    """The name as it is, then without a number at its end, and that number."""
+    """Return the name as it is, then without a number at its end, and that number."""
     yield name, ""
     numbered = _NUMBERED.fullmatch(name)
     if numbered is not None:
@@ -248,7 +250,7 @@ def _stems(name: str) -> Iterable[tuple[str, str]]:
 
 
 def _step(quantity: Quantity, unit: str | None) -> Conversion | None:
-    """None if a value in this unit is not of this quantity."""
+    """Return the conversion of a unit to the quantity's own; None if the unit is not one of this quantity."""
     if unit is None:
         return SAME
     if quantity.unit is None:
@@ -257,7 +259,7 @@ def _step(quantity: Quantity, unit: str | None) -> Conversion | None:
 
 
 def _conflicts(name: str, unit: str | None) -> bool:
-    """Whether a name that stays as it is would claim to be the table's."""
+    """Return whether a vendor's name, left as it is, would pass for a name of the table with another unit."""
     for stem, _ in _stems(name):
         quantity = BY_NAME.get(stem)
         if quantity is not None:

@@ -23,7 +23,7 @@ MAX_WARNINGS = 20
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of trying a decoder out."""
+    """Result of trying a decoder out."""
 
     decoded: Decoded
     fields: tuple[FieldTrace, ...] = ()
@@ -59,7 +59,7 @@ def run(
 
 
 def failed(decoder: Any, error: DecodeError) -> Decoded:
-    """What became of a payload that a decoder cannot read."""
+    """Return the failure of a payload that a decoder cannot read."""
     return Decoded(
         decoder=label(decoder), failure=DecodeFailure(str(error.code)[:50], str(error.message)[:MAX_MESSAGE])
     )

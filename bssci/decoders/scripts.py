@@ -47,7 +47,7 @@ INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
 MAX_SOURCE = 1_000_000
 """characters"""
 CALLS_OF_ONE_ENGINE = 10_000
-"""after which it is made anew, so that what a script leaves behind does not grow"""
+"""calls after which an engine is made anew, so that leftovers of a script do not pile up"""
 MAX_SHAPES = 200
 """sets of names and units, as a script gives them, whose rules are remembered"""
 _HARNESS = files("bssci.decoders").joinpath("harness.js").read_text("utf-8")
@@ -58,10 +58,10 @@ _OWN_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one decoding may use."""
+    """Limits of one decoding: time, memory, readings."""
 
     seconds: float = 0.1
-    """of the process's CPU time; who runs scripts beside others also looks at the clock on the wall"""
+    """CPU time of the process; a caller that runs scripts beside others also limits the time on the clock"""
     memory: int = 16 << 20
     """bytes"""
     stack: int = 256 << 10
@@ -72,14 +72,14 @@ LIMITS = Limits()
 
 
 class Script(msgspec.Struct, frozen=True):
-    """What one decoding gave."""
+    """Result of one decoding by a script."""
 
     readings: list[Reading]
     warnings: tuple[str, ...] = ()
 
 
 class _Bounds(msgspec.Struct, frozen=True):
-    """What the harness refuses beyond."""
+    """Bounds of the harness on a script's result."""
 
     name: int = MAX_NAME
     text: int = MAX_TEXT
@@ -89,7 +89,7 @@ class _Bounds(msgspec.Struct, frozen=True):
 
 
 class _Answer(msgspec.Struct):
-    """What the harness hands over."""
+    """Answer of the harness to one decoding."""
 
     code: str
     text: str = ""
@@ -180,7 +180,7 @@ class Engine:
 
 
 class Head(msgspec.Struct, frozen=True):
-    """What a script's comment says of it."""
+    """Facts that a script's comment states about the script."""
 
     type_eui: EUI | None = None
     title: str = ""
@@ -209,7 +209,7 @@ class ScriptDecoder:
         self.examples = head.examples
 
     def matches(self, payload: Payload) -> bool:
-        """Whether the sensor's ``typeEui`` is the script's."""
+        """Return whether the sensor's ``typeEui`` is the script's."""
         return self.type_eui is not None and payload.type_eui == self.type_eui and payload.kind == "uplink"
 
     def engine(self) -> Engine:

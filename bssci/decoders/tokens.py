@@ -41,7 +41,7 @@ _NAME = re.compile(r"[^\W0-9]\w*(?:\.\w+)?")
 
 
 def tokens(text: str, names: Iterable[str]) -> list[Token]:
-    """The words of an expression; an ``end`` comes last.
+    """Return the words of an expression; an ``end`` comes last.
 
     :param names: what ``$name`` may refer to; they may hold spaces and signs: the longest that fits is meant.
     :raises ExpressionError: something is no word.
@@ -80,7 +80,7 @@ def _reference(text: str, place: int, known: list[str]) -> Token:
 
 
 def _goes_on(text: str, end: int, name: str) -> bool:
-    """Whether the word in the text is longer than the name: ``$Accel`` is not ``Acc``."""
+    """Return whether the word in the text is longer than the name: ``$Accel`` is not ``Acc``."""
     return end < len(text) and _is_letter(name[-1]) and _is_letter(text[end])
 
 

@@ -18,7 +18,7 @@ class Conversion(NamedTuple):
 
 
 SAME = Conversion()
-"""of a unit to itself"""
+"""conversion of a unit to itself"""
 
 
 class _Spelling(NamedTuple):
@@ -145,7 +145,7 @@ for (_unit, _spelling), _conversion in _EXACT.items():
 
 
 def conversion(spelling: str, unit: str) -> Conversion | None:
-    """How values in a unit, as a vendor spells it, become values in ``unit``.
+    """Return the conversion of values in a unit, as a vendor spells it, to values in ``unit``.
 
     None if they cannot: the unit is unknown, or measures something else.
     """

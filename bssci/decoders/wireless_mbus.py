@@ -11,7 +11,7 @@ _LETTERS = range(1, 27)
 
 @dataclass(frozen=True, slots=True)
 class WirelessMBusAddress:
-    """Who sent a frame."""
+    """Address of a frame's sender."""
 
     manufacturer: str
     """three letters"""
@@ -23,7 +23,9 @@ class WirelessMBusAddress:
 
 
 def link_address(frame: bytes) -> WirelessMBusAddress | None:
-    """The address in a frame that begins with its length field; None if it is no wireless M-Bus frame."""
+    """Return the address in a frame that begins with its length field; None if it is no wireless M-Bus
+    frame.
+    """
     if len(frame) < FIRST_BLOCK or not FIRST_BLOCK <= frame[0] + 1 <= len(frame):
         return None
     manufacturer = _manufacturer(int.from_bytes(frame[2:4], "little"))

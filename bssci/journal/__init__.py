@@ -1,4 +1,4 @@
-"""What must outlive a crash: receptions, events, sessions, cursors, on disk before anybody is told.
+"""The durable record: receptions, events, sessions and cursors, on disk before anybody is told.
 
 Nothing here knows why it is stored.
 """

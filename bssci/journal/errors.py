@@ -1,4 +1,4 @@
-"""What can go wrong with the journal."""
+"""Errors of the journal."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STORAGE_CODES = {
 
 
 def is_storage_failure(error: Exception) -> bool:
-    """Whether the disk is at fault, and not the statement or its values."""
+    """Return whether the disk is at fault, and not the statement or its values."""
     if isinstance(error, JournalGoneError):
         return True
     # The low byte of an extended result code is the primary one.
@@ -46,6 +46,6 @@ def is_storage_failure(error: Exception) -> bool:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether there is no more room: the journal has come to its size, or the disk is full."""
+    """Return whether no room is left: the journal has reached its largest size, or the disk is full."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF == sqlite3.SQLITE_FULL

@@ -67,7 +67,7 @@ class Inbox(Protocol):
 
 
 class Events(Protocol):
-    """What happened, numbered without gaps."""
+    """All events, numbered without gaps."""
 
     @property
     def last_seq(self) -> int:
@@ -92,7 +92,7 @@ class Events(Protocol):
         """Have ``callback`` called after each commit that stored events. Returns how to end that."""
 
     def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]:
-        """The newest stored uplinks with one of these (end point, packet counter), oldest first.
+        """Fire with the newest stored uplinks with one of these (end point, packet counter), oldest first.
 
         Of each key a bounded number. Sees everything that was submitted before.
         """
@@ -121,7 +121,7 @@ class Cursors(Protocol):
         """Store how far a sink has come."""
 
     def change(self, name: str, seq: int) -> Change:
-        """The same, for another component's commit."""
+        """Return the cursor's move for another component's commit."""
 
 
 class Sessions(Protocol):
@@ -137,7 +137,7 @@ class Sessions(Protocol):
         """Store that a session has come to this operation of the station."""
 
     def mark(self, base_station_eui: EUI, last_bs_op_id: int) -> Change:
-        """The same, for another component's commit."""
+        """Return the mark for another component's commit."""
 
     def open_operations(
         self, base_station_eui: EUI, last_sc_op_id: int, operations: Iterable[tuple[int, bytes]]
@@ -153,23 +153,25 @@ class Sessions(Protocol):
         """Store what the station was told or has answered; one registration per sensor, the last counts."""
 
     def registrations_at(self, base_station_eui: EUI) -> Deferred[list[Registration]]:
-        """What the station was told, including everything that was submitted before."""
+        """Fire with the station's registrations, including everything that was submitted before."""
 
     def registrations_of(self, end_point_eui: EUI) -> Deferred[dict[EUI, Registration]]:
-        """What each base station was told about a sensor in its present session, by station."""
+        """Fire with a sensor's registrations in the present session of each base station, by station."""
 
     def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
-        """The state of some sensors at each base station that was told of them."""
+        """Fire with the state of some sensors at each base station that was told of them."""
 
     def count_registrations(self) -> Deferred[dict[EUI, dict[str, int]]]:
-        """How many sensors each base station holds and refused: by station, then by state."""
+        """Fire with the numbers of sensors that each base station holds and refused: by station, then by
+        state.
+        """
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
         """Sensors that some station refused."""
 
 
 class Requests(Protocol):
-    """What somebody asked for: carried out once, whatever happens in between."""
+    """Requests to the service center: each carried out once, whatever happens in between."""
 
     def receive(self, source: str, topic: str, payload: bytes, at: float) -> Deferred[int]:
         """Store a request, before its sender hears that we have it; fires with its number.
@@ -183,10 +185,12 @@ class Requests(Protocol):
         """Store how a request ended. The first answer stays."""
 
     def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
-        """The same, for another component's commit, for example of the event that tells it."""
+        """Return the answer for another component's commit, for example that of the event which tells it."""
 
     def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
-        """The newest requests from a source on a topic, newest first, including what was submitted before."""
+        """Fire with the newest requests from a source on a topic, newest first, including what was
+        submitted before.
+        """
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
         """Forget requests that were answered before then (Unix seconds); fires with how many."""
@@ -221,14 +225,15 @@ class Downlinks(Protocol):
         stations: Collection[EUI] = (),
         limit: int,
     ) -> Deferred[DownlinkPicture]:
-        """Everything about some downlinks, sensors and stations, including what was submitted before.
+        """Fire with everything about some downlinks, sensors and stations, including what was submitted
+        before.
 
         :param answered: (sensor, packet counter) of uplinks that sent downlinks answered.
         :param limit: how many that were left at each of the stations are shown.
         """
 
     def of_sensor(self, end_point_eui: EUI, limit: int) -> Deferred[list[Downlink]]:
-        """The newest downlinks of a sensor, newest first."""
+        """Fire with the newest downlinks of a sensor, newest first."""
 
     def due(self, at: float, limit: int) -> Deferred[list[tuple[int, EUI]]]:
         """(queue id, sensor) of queued downlinks that must be looked at by then, the earliest first."""
@@ -237,7 +242,9 @@ class Downlinks(Protocol):
         """Sensors of which a queued downlink lies, or may lie, at a station."""
 
     def unacknowledged(self, since: float, limit: int) -> Deferred[list[Downlink]]:
-        """Those that were sent since then (Unix seconds) and not acknowledged, the newest first."""
+        """Fire with the downlinks that were sent since then (Unix seconds) and not acknowledged, the
+        newest first.
+        """
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
         """Forget downlinks that are over since before then; fires with how many.
@@ -264,11 +271,11 @@ class Tables(Protocol):
         """
 
     def change(self, kind: type[Record], rows: Mapping[Key, Record | None]) -> Change:
-        """The same, for another component's commit."""
+        """Return the rows for another component's commit."""
 
 
 class Audit(Protocol):
-    """Who did what."""
+    """The audit log: people, their actions and the times of these."""
 
     def append(self, entry: AuditEntry) -> Deferred[None]:
         """Store an entry; the oldest make room."""
@@ -276,7 +283,7 @@ class Audit(Protocol):
     def read(
         self, *, before: int | None, limit: int, who: str = "", action: str = ""
     ) -> Deferred[list[AuditEntry]]:
-        """The newest entries, newest first, including what was submitted before.
+        """Fire with the newest entries, newest first, including what was submitted before.
 
         :param before: only those with a lower ``seq``.
         :param who: only this account or token.
@@ -297,22 +304,24 @@ class Samples(Protocol):
 
 
 class History(Protocol):
-    """What happened. All lists are newest first and of bounded length; nobody waits for these questions."""
+    """Questions about the past. All lists are newest first and of bounded length; no other work waits for
+    them.
+    """
 
     def uplinks_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Uplink]]]:
-        """The newest stored uplinks of a sensor; of those numbered below ``before``."""
+        """Fire with the newest stored uplinks of a sensor; of those numbered below ``before``."""
 
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        """What happened to a sensor beside its uplinks."""
+        """Fire with the events of a sensor beside its uplinks."""
 
     def events_of_station(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        """What a station reported, and its comings and goings."""
+        """Fire with the reports of a station, and its comings and goings."""
 
     def look_back(
         self,
@@ -326,14 +335,14 @@ class History(Protocol):
         """Events of any kind, and the number before which to go on looking (0: there is nothing before)."""
 
     def event(self, seq: int) -> Deferred[AnyEvent | None]:
-        """One event by its number."""
+        """Fire with one event by its number."""
 
     def late_copies(self, seq: int) -> Deferred[list[Reception]]:
         """Receptions of an uplink that came after it was published."""
 
 
 class Journal(Protocol):
-    """What the service promised, knows and has yet to deliver."""
+    """The service center's durable memory: what it promised, what it knows and what it has yet to deliver."""
 
     @property
     def inbox(self) -> Inbox: ...
@@ -367,13 +376,13 @@ class Journal(Protocol):
 
     @property
     def statistics(self) -> JournalStatistics:
-        """What was written since the start."""
+        """Return the counts of what was written since the start."""
 
     def size(self) -> int:
         """Bytes that the journal takes."""
 
     def usage(self) -> Usage:
-        """How full it is."""
+        """Return the journal's size and the room that is left."""
 
     def load(self) -> Deferred[Loaded]:
         """Read what the service needs at its start, including everything that was submitted before."""

@@ -1,4 +1,4 @@
-"""What the journal keeps that is neither a reception nor an event: one value object a table.
+"""Records of the journal that are neither a reception nor an event: one value object a table.
 
 A :class:`Kept` is a row of a keyed table: its fields are the columns, ``KEY`` names the one by which it is
 found. Columns that no plain value fits are kept as MessagePack. Adding a kept table is one class here, its
@@ -49,11 +49,11 @@ class StationRecord(Kept):
     software_version: str | None = None
     info: Mapping[str, object] | None = None
     address: str | None = None
-    """where it connected from last"""
+    """address that the station connected from last"""
     certificate: bytes | None = None
-    """that it showed there: DER"""
+    """certificate that the station showed at its last connection, as DER"""
     reason: str | None = None
-    """why it went, for people; empty: it has not; None: not known"""
+    """reason why the station went, for people; empty: it has not; None: not known"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Activity(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment(Kept):
-    """How a sensor differs from "attached with its own key", which needs no record."""
+    """A sensor's difference from "attached with its own key", which needs no record."""
 
     TABLE: ClassVar[str] = "attachment"
     KEY: ClassVar[str] = "end_point_eui"
@@ -83,7 +83,7 @@ class Attachment(Kept):
     session_key: bytes | None = None
     """16 bytes, of an attachment over the air. Secret"""
     short_address: int | None = None
-    """of an attachment over the air"""
+    """short address that the sensor got over the air"""
     attach_counter: int | None = None
     """24 bits, the last that was accepted; kept when the sensor is detached"""
     reason: str
@@ -110,7 +110,7 @@ class Silence(Kept):
     attached_at: float
     """Unix seconds"""
     how: Literal["configured", "command", "over the air"]
-    """it was attached"""
+    """the way in which the sensor was attached"""
     warned_since: float | None = None
     """Unix seconds when the last silence that was warned of began"""
     detached_since: float | None = None
@@ -119,7 +119,7 @@ class Silence(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathRecord(Kept):
-    """By which base stations a sensor was heard lately, as its writer encoded it."""
+    """The base stations that heard a sensor lately, as the writer of this record encoded them."""
 
     TABLE: ClassVar[str] = "path"
     KEY: ClassVar[str] = "end_point_eui"
@@ -147,7 +147,7 @@ class ListeningRecord(Kept):
     KEY: ClassVar[str] = "number"
 
     number: int
-    """in the order of time"""
+    """number of the request, in the order of time"""
     began_at: float
     """Unix seconds"""
     ended_at: float
@@ -188,7 +188,7 @@ class StoredSession:
     sn_sc_uuid: bytes
     """16 bytes: ours"""
     version: str
-    """that was agreed on"""
+    """protocol version that station and service center agreed on"""
     last_bs_op_id: int = 0
     """the highest that we have seen"""
     last_sc_op_id: int = 0
@@ -201,7 +201,7 @@ class StoredSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """What a base station was told about a sensor, and what it answered."""
+    """Registration of a sensor at a base station: the order and the station's answer."""
 
     end_point_eui: EUI
     fingerprint: bytes
@@ -225,7 +225,7 @@ class AuditEntry:
     action: str
     target: str = ""
     detail: str = ""
-    """for people; holds no secret"""
+    """details for people; holds no secret"""
     seq: int = 0
     """given when it is stored"""
 
@@ -237,15 +237,15 @@ class StoredRequest:
     number: int
     """given when it is stored"""
     source: str
-    """who brought it, for example the sink ``mqtt``"""
+    """the sink or source that brought the request, for example ``mqtt``"""
     topic: str
-    """where it came in"""
+    """the topic that the request arrived on"""
     payload: bytes
     received_at: float
     """Unix seconds"""
     state: Literal["received", "done", "failed"] = "received"
     answer: bytes | None = None
-    """what the sender was told in the end, as its source encoded it"""
+    """the final answer to the sender, as the source encoded it; None until then"""
     answered_at: float | None = None
     """Unix seconds"""
 
@@ -257,7 +257,7 @@ class StoredDownlink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     place: Place = ""
     """"" waits here; at ``downlink.base_station_eui`` otherwise"""
     then: Literal["", "revoked", "expired"] = ""
-    """what becomes of it as soon as no station holds it; "" = it goes on"""
+    """the downlink's state as soon as no station holds it; "" = it goes on"""
     session: bytes = b""
     """our identifier of the session in which it was placed"""
     placed_at: float = 0.0
@@ -278,20 +278,20 @@ class Left(NamedTuple):
 
 @dataclass(slots=True)
 class DownlinkPicture:
-    """What is known of the downlinks that were asked for, at one moment."""
+    """State of the downlinks of the sensors and stations that were asked about, at one moment."""
 
     named: dict[int, StoredDownlink] = field(default_factory=dict)
-    """those that were named by queue id, or by the uplink that they answered"""
+    """downlinks that were named by queue id, or by the uplink that they answered"""
     queued: dict[EUI, list[StoredDownlink]] = field(default_factory=dict)
-    """of each sensor: those at stations, then those that are next, in order"""
+    """downlinks of each sensor: those at stations, then those that are next, in order"""
     attached_at: dict[tuple[EUI, EUI], float] = field(default_factory=dict)
     """(station, sensor) that is attached there: since when, in Unix seconds"""
     left: list[Left] = field(default_factory=list)
-    """of the sensors and stations that were asked for"""
+    """downlinks that stations should have given back, of the sensors and stations that were asked about"""
 
 
 class DownlinkCounts(NamedTuple):
-    """Which sensors and stations have downlinks, at the start."""
+    """The sensors and stations that have downlinks, at the start."""
 
     queued: dict[EUI, int]
     bound: set[EUI]
@@ -299,7 +299,7 @@ class DownlinkCounts(NamedTuple):
     sent: set[EUI]
     """sensors with a downlink that was sent and not acknowledged"""
     stations: set[EUI]
-    """at which queued ones lie"""
+    """stations at which queued downlinks lie"""
     last_queue_id: int
 
 
@@ -312,24 +312,24 @@ class Loaded:
 
     stations: Mapping[EUI, StationRecord]
     statuses: Mapping[EUI, StationStatus]
-    """what each station reported last, of those that did"""
+    """each station's last report, of the stations that sent one"""
     sessions: Mapping[EUI, StoredSession]
     attachments: Mapping[EUI, Attachment]
     activities: Mapping[EUI, Activity]
-    """of every sensor that ever was heard, up to the newest event"""
+    """activity of every sensor that ever was heard, up to the newest event"""
     silences: Mapping[EUI, Silence]
     paths: Mapping[EUI, PathRecord]
     paths_seq: int
     """the last event that is counted into the paths of all sensors"""
     listening: Mapping[int, ListeningRecord]
-    """in the order of time"""
+    """periods with a connected station, in the order of time"""
     unknown: Mapping[EUI, UnknownRecord]
     facts: Mapping[str, str]
     cursors: Mapping[str, int]
     """the last event that each sink has delivered"""
     downlinks: DownlinkCounts
     requests: tuple[StoredRequest, ...]
-    """those that are not answered, in the order in which they came"""
+    """requests without an answer, in the order in which they came"""
     receptions: tuple[tuple[int, list[Reception]], ...]
     """the inbox, in order: commit by commit, each with its last position"""
     last_seq: int
@@ -354,7 +354,7 @@ class JournalStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How full the journal is. What every sink has taken makes room, so it fills by the rest only."""
+    """Fullness of the journal. Entries that every sink has taken make room, so only the rest fills it."""
 
     size: int
     """bytes on disk"""
@@ -367,5 +367,5 @@ class Usage:
 
     @property
     def share(self) -> float:
-        """What is undelivered, of all that may be kept: 0..1."""
+        """Return the undelivered part of all that may be kept: 0..1."""
         return min(1.0, self.undelivered / self.max_size)

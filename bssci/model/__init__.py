@@ -1,4 +1,4 @@
-"""What the service center talks about, free of wire, storage and transport.
+"""The service center's vocabulary, free of wire, storage and transport.
 
 Everything here is an immutable value. Times named ``at`` or ``received_at``
 are Unix seconds of the service center's clock; times named ``rx_time`` are

@@ -1,4 +1,4 @@
-"""What an end point and its service center compute to attach over the air (§5.6): pure, big endian."""
+"""Cryptography of end point and service center for attaching over the air (§5.6): pure, big endian."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROLL_OVER_TO = 0x100
 
 
 def attach_signature(network_key: bytes, end_point_eui: int, attach_counter: int) -> bytes:
-    """The 4 bytes with which an end point proves that it knows its key.
+    """Return the 4 bytes with which an end point proves that it knows its key.
 
     :param network_key: 16 bytes.
     :param attach_counter: 24 bits.
@@ -26,12 +26,12 @@ def attach_signature(network_key: bytes, end_point_eui: int, attach_counter: int
 
 
 def is_signed(signature: bytes, network_key: bytes, end_point_eui: int, attach_counter: int) -> bool:
-    """Whether a signature is the right one; takes equally long whatever is wrong with it."""
+    """Return whether a signature is the right one, after the same time wherever a wrong one differs."""
     return hmac.compare_digest(signature, attach_signature(network_key, end_point_eui, attach_counter))
 
 
 def session_key(network_key: bytes, end_point_eui: int, nonce: bytes, signature: bytes) -> bytes:
-    """The 16-byte network session key of an attachment.
+    """Return the 16-byte network session key of an attachment.
 
     :param nonce: 4 bytes that the end point drew.
     :param signature: 4 bytes, see :func:`attach_signature`.
@@ -42,7 +42,7 @@ def session_key(network_key: bytes, end_point_eui: int, nonce: bytes, signature:
 
 
 def may_follow(attach_counter: int, last: int | None) -> bool:
-    """Whether an attach counter is new after the last one that was accepted; the first may be any."""
+    """Return whether an attach counter is new after ``last``, the last one accepted; the first may be any."""
     if last is None or attach_counter > last:
         return True
     return last > ROLL_OVER_FROM and attach_counter < ROLL_OVER_TO

@@ -1,4 +1,4 @@
-"""What becomes of a command: why it cannot be carried out, or what each base station did."""
+"""Results of a command: the reason for its refusal, or each base station's answer."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bssci.model.eui import EUI
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who gives a command."""
+    """The person or program that gives a command."""
 
     name: str
     """an account, a token, or the part of the service that it came by: ``mqtt``"""
     source: str
     """the way it came: ``web``, ``mqtt``, ``signal``"""
     address: str = ""
-    """of whoever asks, if there is one"""
+    """network address of the asker, if there is one"""
 
 
 class CommandError(Exception):
@@ -43,7 +43,7 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one station did with a command for one sensor."""
+    """One station's result of a command for one sensor."""
 
     state: Literal["done", "failed", "away", "unanswered"]
     """``away``: not connected, it is told when it is back; ``unanswered``: not in time, it may still come"""
@@ -53,7 +53,7 @@ class Outcome:
 
 
 Outcomes = dict[EUI, dict[EUI, Outcome]]
-"""by sensor, then by base station"""
+"""outcomes by sensor, then by base station"""
 
 DONE = Outcome("done")
 AWAY = Outcome("away")
@@ -62,7 +62,7 @@ UNANSWERED = Outcome("unanswered")
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """That not every base station that was asked did as it was told."""
+    """Failure of a command at one or more of the base stations that were asked."""
 
     failed: int
     asked: int
@@ -73,7 +73,9 @@ class Shortfall:
 
 
 def shortfall(outcomes: Iterable[Outcome]) -> Shortfall | None:
-    """What is missing to success; None if nothing is. Who is away is told later, which is no failure."""
+    """Return the failures among the stations' outcomes, or None. A station that is away is told later,
+    which is no failure.
+    """
     asked = [outcome for outcome in outcomes if outcome.state != "away"]
     failed = sum(outcome.state != "done" for outcome in asked)
     return Shortfall(failed, len(asked)) if failed else None

@@ -19,7 +19,7 @@ it does not know the sensor, or the downlink; ``wrong``: this one never will be 
 
 
 class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants to be sent to a sensor (§5.12)."""
+    """Somebody's wish to send data to a sensor (§5.12)."""
 
     end_point_eui: EUI
     data: tuple[bytes, ...]
@@ -36,11 +36,11 @@ class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: float | None = None
     """s from now; None: never"""
     ref: str | int | None = None
-    """whoever asks recognises the answers by it"""
+    """reference by which the asker recognises the answers"""
 
     @property
     def is_bound(self) -> bool:
-        """Whether it waits for certain uplinks, so that others may pass it."""
+        """Return whether the downlink waits for certain uplinks, so that other downlinks may pass it."""
         return self.packet_counters is not None or self.expect_only
 
 
@@ -59,29 +59,29 @@ class Downlink(msgspec.Struct, frozen=True, kw_only=True):
     tx_time: int | None = None
     """ns UTC of the station's clock"""
     packet_counter: int | None = None
-    """of the uplink that it answered"""
+    """counter of the uplink that the downlink answered"""
     end_point_snr: float | None = None
     """dB, as the sensor received it, if it was asked"""
     end_point_rssi: float | None = None
     """dBm"""
     message: str | None = None
-    """why it failed, or why it waits"""
+    """reason why the downlink failed or waits"""
     changed_at: float = 0.0
     """Unix seconds"""
 
 
 class DownlinkOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a base station is told of a downlink: to queue it, or to give it back (§5.12, §5.13)."""
+    """An order to a base station: queue a downlink, or give it back (§5.12, §5.13)."""
 
     kind: OrderKind
     queue_id: int
     end_point_eui: EUI
     request: DownlinkRequest | None = None
-    """if it is to be queued"""
+    """the downlink to queue; None to give one back"""
 
 
 class DownlinkResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a base station tells of a downlink that it held (§5.14)."""
+    """A base station's report of the end of a downlink that it held (§5.14)."""
 
     base_station_eui: EUI
     end_point_eui: EUI
@@ -90,11 +90,11 @@ class DownlinkResult(msgspec.Struct, frozen=True, kw_only=True):
     tx_time: int | None = None
     """ns UTC of the station's clock, if sent"""
     packet_counter: int | None = None
-    """of the uplink that it answered, if sent"""
+    """counter of the uplink that the downlink answered, if sent"""
 
 
 class ReceptionReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sensor told a base station of how it received a downlink (§5.15)."""
+    """A sensor's report of how well it received a downlink, passed on by a base station (§5.15)."""
 
     base_station_eui: EUI
     end_point_eui: EUI

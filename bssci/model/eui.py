@@ -24,10 +24,10 @@ def parse_eui(text: str) -> EUI:
 
 
 def eui_from_int(value: int) -> EUI:
-    """The EUI for an integer 0..2**64-1, most significant byte first."""
+    """Return the EUI for an integer 0..2**64-1, most significant byte first."""
     return EUI(f"{value:016X}")
 
 
 def eui_to_int(eui: EUI) -> int:
-    """The integer 0..2**64-1 that the wire carries for this EUI."""
+    """Return the integer 0..2**64-1 that the wire carries for this EUI."""
     return int(eui, 16)

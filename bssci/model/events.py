@@ -1,4 +1,4 @@
-"""What happened, as sinks see it: uplinks, and the lives of stations and sensors."""
+"""Events, as sinks see them: uplinks, and the lives of stations and sensors."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
 
     @property
     def key(self) -> tuple[EUI, int, bytes]:
-        """What makes two receptions copies of one uplink."""
+        """Return the values that are equal in all copies of one uplink."""
         return (self.end_point_eui, self.packet_counter, self.payload)
 
 
@@ -103,13 +103,13 @@ class SensorStatus(Event, frozen=True, kw_only=True, tag="sensor-status"):
 
 
 class StationStatus(Event, frozen=True, kw_only=True, tag="station-status"):
-    """What a base station reported about itself; None where it did not say."""
+    """A base station's report about itself; a field is None where the report lacks it."""
 
     base_station_eui: EUI
     code: int | None = None
     message: str | None = None
     time: int | None = None
-    """as reported: ns UTC, though one vendor sends microseconds"""
+    """time as reported: ns UTC, though one vendor sends microseconds"""
     duty_cycle: float | None = None
     geo_location: list[float] | None = None
     """[latitude, longitude, altitude]"""
@@ -130,7 +130,7 @@ class StationState(Event, frozen=True, kw_only=True, tag="station-state"):
     attached: int | None = None
     """sensors that it serves, said once it was told of all in this session; None: not known yet"""
     reason: str = ""
-    """why it went: for people, not for programs"""
+    """reason why the station went: for people, not for programs"""
     vendor: str | None = None
     model: str | None = None
     name: str | None = None
@@ -138,7 +138,7 @@ class StationState(Event, frozen=True, kw_only=True, tag="station-state"):
 
 
 Direction = Literal["sent", "received"]
-"""as the service center sees it"""
+"""direction of an error as the service center sees it"""
 
 
 class StationProblem(Event, frozen=True, kw_only=True, tag="station-problem"):
@@ -176,7 +176,7 @@ class SensorProblem(Event, frozen=True, kw_only=True, tag="sensor-problem"):
 
     end_point_eui: EUI
     action: str
-    """what was attempted: attach, detach, ..."""
+    """the attempt that failed: attach, detach, ..."""
     message: str
     base_station_eui: EUI | None = None
 
@@ -212,25 +212,25 @@ class DownlinkStatus(Event, frozen=True, kw_only=True, tag="downlink-status"):
     tx_time: int | None = None
     """ns UTC of the station's clock, if sent"""
     packet_counter: int | None = None
-    """that it was sent with"""
+    """packet counter that the downlink was sent with"""
     message: str | None = None
-    """why, if it failed"""
+    """reason of a failure"""
 
 
 class DownlinkReception(Event, frozen=True, kw_only=True, tag="downlink-reception"):
-    """How well a sensor received a downlink (§5.15)."""
+    """Quality of a downlink's reception at the sensor (§5.15)."""
 
     end_point_eui: EUI
     base_station_eui: EUI
-    """that was told by the sensor"""
+    """the station that the sensor told"""
     packet_counter: int
-    """as reported"""
+    """packet counter as reported"""
     snr: float
     """dB"""
     rssi: float
     """dBm"""
     queue_id: int | None = None
-    """of the last downlink that the sensor got, if one is known"""
+    """queue id of the last downlink that the sensor got, if one is known"""
 
 
 class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-uplink"):
@@ -259,7 +259,7 @@ class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-upli
     crc: list[int] = []
     """header, payload"""
     decoded: Decoded | None = None
-    """as of an :class:`Uplink`"""
+    """readings, as those of an :class:`Uplink`"""
 
 
 class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegram"):
@@ -268,7 +268,7 @@ class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegr
     id: str
     """the same for every delivery of this telegram"""
     device: str
-    """with its kind in front: ``ble:{MAC}``, ``f2:{mac}/J1/3``"""
+    """id of the device with its kind in front: ``ble:{MAC}``, ``f2:{mac}/J1/3``"""
     gateway: str
     """the scanner or controller that heard it"""
     source: str
@@ -283,7 +283,7 @@ class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegr
     envelope: Mapping[str, Any] = {}
     """the message as it came, without what the fields above hold"""
     decoded: Decoded | None = None
-    """as of an :class:`Uplink`"""
+    """readings, as those of an :class:`Uplink`"""
 
 
 AnyEvent = (
@@ -307,12 +307,12 @@ _decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 
 
 def encode_event(event: AnyEvent) -> bytes:
-    """An event as the bytes that the journal keeps."""
+    """Return an event as the bytes that the journal keeps."""
     return _encoder.encode(event)
 
 
 def decode_event(data: bytes) -> AnyEvent:
-    """The event that :func:`encode_event` wrote.
+    """Return the event that :func:`encode_event` wrote.
 
     :raises msgspec.DecodeError: if it is none.
     """

@@ -1,4 +1,4 @@
-"""What sensors ask for over the air, as a base station passed it on (§5.6, §5.7)."""
+"""Sensors' requests over the air, as a base station passed them on (§5.6, §5.7)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class AttachRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     end_point_eui: EUI
     base_station_eui: EUI
-    """that heard it"""
+    """the station that heard the request"""
     attach_counter: int
     nonce: bytes
     """4 bytes that the sensor drew"""
     signature: bytes
     """4 bytes, see :func:`bssci.model.attach_crypto.attach_signature`"""
     short_address: int | None
-    """if the station assigned one"""
+    """the short address that the station assigned, if any"""
     dual_channel: bool
     repetition: bool
     wide_carrier_offset: bool
@@ -35,7 +35,7 @@ class DetachRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     end_point_eui: EUI
     base_station_eui: EUI
-    """that heard it"""
+    """the station that heard the request"""
     packet_counter: int
     signature: bytes
     """4 bytes"""

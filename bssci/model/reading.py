@@ -29,7 +29,7 @@ class DecodeFailure(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """What became of a payload at a decoder: readings, or a failure."""
+    """A decoder's result for a payload: readings, or a failure."""
 
     decoder: str
     """``name@version``"""

@@ -130,7 +130,7 @@ def parse_sensor(entry: object) -> Sensor:
 
 
 def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
-    """The entry of endpoints.json for a sensor: :func:`parse_sensor` reads it back."""
+    """Return the entry of endpoints.json for a sensor: :func:`parse_sensor` reads it back."""
     entry: dict[str, Any] = {
         "eui": sensor.eui,
         "nwKey": sensor.network_key.hex().upper(),
@@ -156,7 +156,7 @@ def sensor_to_json(sensor: Sensor) -> dict[str, Any]:
 
 
 def changed_fields(before: Sensor, after: Sensor) -> list[str]:
-    """The names of the fields of endpoints.json that differ."""
+    """Return the names of the fields of endpoints.json that differ."""
     old, new = sensor_to_json(before), sensor_to_json(after)
     return [field for field in {**old, **new} if old.get(field) != new.get(field)]
 
@@ -205,7 +205,7 @@ def _is_number(value: object, least: float, most: float) -> bool:
 
 
 def _is_text(value: object, longest: int) -> bool:
-    """Whether UTF-8 can hold it, in so many characters."""
+    """Return whether UTF-8 can hold the value, in at most ``longest`` characters."""
     return isinstance(value, str) and len(value) <= longest and not _SURROGATE.search(value)
 
 
@@ -253,7 +253,7 @@ def fingerprint(
 
 
 def fingerprint_of(sensor: Sensor) -> bytes:
-    """The :func:`fingerprint` of a sensor as base stations serve it."""
+    """Return the :func:`fingerprint` of a sensor as base stations serve it."""
     return fingerprint(
         sensor.network_key,
         sensor.short_address,

@@ -110,7 +110,7 @@ class MqttClient:
 
     @property
     def online(self) -> bool:
-        """Whether :meth:`publish` makes sense now."""
+        """Return whether :meth:`publish` can reach the broker now."""
         return self._state is State.ONLINE
 
     @property
@@ -220,7 +220,7 @@ class MqttClient:
         self.connection_closed(connection, f"the broker did not answer within {ATTEMPT_TIMEOUT:.0f} s")
 
     def _drop_attempt(self) -> None:
-        """Whatever the attempt has become by now, end it; nobody listens to it any more."""
+        """End the attempt to connect, whatever it has become by now; nobody listens to it any more."""
         if self._stream is not None:
             self._stream.abortConnection()
         elif self._attempt is not None:

@@ -43,18 +43,18 @@ TICK = 1.0
 
 
 class Owner(Interface):
-    """Who hears about a connection."""
+    """The part of a client that hears about its connection."""
 
     statistics: MqttStatistics
 
     def connection_opened(self, connection: MqttConnection) -> None:
-        """The broker accepted the connection."""
+        """Note that the broker accepted the connection."""
 
     def connection_closed(self, connection: MqttConnection, reason: str) -> None:
-        """It is gone, or never came to be; what was not acknowledged fails next."""
+        """Note that the connection is gone, or never came to be; the unacknowledged messages fail next."""
 
     def message_received(self, message: Received) -> Deferred[None] | None:
-        """A subscribed message came in. Must not raise.
+        """Take a subscribed message. Must not raise.
 
         :return: fires when the broker may forget it; None: at once
         """
@@ -233,7 +233,7 @@ class MqttConnection(Protocol):
         self._wake()
 
     def stopProducing(self) -> None:
-        """The transport gives up; ``connectionLost`` follows."""
+        """Do nothing: the transport gives up, and ``connectionLost`` follows."""
 
     # One reactor turn
 
@@ -458,7 +458,7 @@ class MqttConnection(Protocol):
             batch.done.errback(MqttOffline(self._reason))
 
     def _hang_up(self) -> None:
-        """The engine is done with this connection: what it last said still goes out."""
+        """Close the connection, as the engine is done with it: its last packets still go out."""
         if self._hung_up:
             return
         self._hung_up = True

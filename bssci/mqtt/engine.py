@@ -1,4 +1,4 @@
-"""paho-mqtt as a protocol engine: packets in, packets out, and no socket of its own.
+"""Protocol engine for MQTT on paho-mqtt: packets in, packets out, and no socket of its own.
 
 paho asks :meth:`Client._create_socket` for its socket and speaks to that
 through ``recv``, ``send`` and ``close``. The method is not public, so the
@@ -25,7 +25,7 @@ _PUBACK = b"\x40\x02"
 
 
 class EngineSocket:
-    """What paho takes for a socket: two buffers in memory."""
+    """The socket that paho is given: two buffers in memory."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -43,7 +43,7 @@ class EngineSocket:
         return self._position < len(self._inbound)
 
     def take(self) -> bytes:
-        """Everything sent since the last call, in one piece."""
+        """Return everything sent since the last call, in one piece."""
         data = b"".join(self._outbound)
         self._outbound.clear()
         return data
@@ -67,7 +67,7 @@ class EngineSocket:
         return -1
 
     def setblocking(self, flag: bool) -> None:
-        """Nothing here ever blocks."""
+        """Do nothing: no call here ever blocks."""
 
 
 EXACTLY_ONCE = 2
@@ -155,7 +155,9 @@ class _Cut:
         return end
 
     def message(self) -> SkippedMessage | None:
-        """What it was, when nothing is missing; None for other packets, or if it is malformed."""
+        """Return the skipped message when nothing of it is missing; None for other packets, or if it is
+        malformed.
+        """
         length = self._head_length()
         if not length or len(self._head) < length:
             return None
@@ -168,7 +170,7 @@ class _Cut:
         )
 
     def _head_length(self) -> int:
-        """As far as it is known."""
+        """Return the length of the packet's head, as far as it is known."""
         if not self._is_publish:
             return 0
         if len(self._head) < 2:
@@ -193,7 +195,7 @@ class PacketGate:
         """packets cut out; for whoever empties the list. None: no PUBLISH"""
 
     def filter(self, data: bytes) -> bytes:
-        """What of ``data`` belongs to packets of acceptable size."""
+        """Return the part of ``data`` that belongs to packets of acceptable size."""
         if self._header:
             data, self._header = self._header + data, b""
         end = len(data)
@@ -218,7 +220,7 @@ class PacketGate:
         return b"".join(kept)
 
     def _skip(self, data: bytes, start: int) -> int:
-        """Where the packet that is cut out ends in ``data``."""
+        """Return the index in ``data`` where the packet that is cut out ends."""
         if self._cut is None:
             return start
         end = self._cut.take(data, start)
@@ -229,7 +231,7 @@ class PacketGate:
 
 
 def _fixed_header(data: bytes, start: int) -> tuple[int, int]:
-    """Where the packet's body starts and how long it is; (0, 0) if the header is incomplete.
+    """Return where the packet's body starts and how long it is; (0, 0) if the header is incomplete.
 
     A header that breaks the protocol counts as an empty packet: to refuse it
     is the engine's business.

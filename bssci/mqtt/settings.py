@@ -95,7 +95,7 @@ def _rows(prefix: str) -> tuple[Setting, ...]:
 
 
 class _Names:
-    """What can be said of the values of such a group.
+    """Names of a group's settings, for statements about their values.
 
     :param prefix: begins the name of each setting.
     """

@@ -73,7 +73,7 @@ def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
 
 
 def explain(failure: Failure) -> str:
-    """Why a connection failed or ended, for a log line."""
+    """Return the reason why a connection failed or ended, for a log line."""
     error = failure.value
     if isinstance(error, ConnectionDone):
         return "the broker closed the connection"

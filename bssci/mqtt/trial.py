@@ -20,13 +20,13 @@ from bssci.certificates.reading import CertificateError, read_certificates, read
 from bssci.settings.groups import Values
 
 EMBEDDED = "embedded"
-"""as the name of a broker: our own, beside the service"""
+"""broker's name that stands for our own, beside the service"""
 TIME = 5.0
 """s"""
 TRIALS = 4
-"""at a time"""
+"""trials that run at the same time"""
 OTHER_NAME = (62, 64)
-"""what OpenSSL calls a certificate for another host name, or address"""
+"""OpenSSL's numbers for a certificate of another host name, or address"""
 CREDENTIALS = ("Bad user name or password", "Not authorized")
 """answers to a wrong password: not every broker tells it from a user who may not connect"""
 
@@ -73,8 +73,8 @@ class _Values:
 
 
 def _in_time(trial: Callable[[], str], port: str) -> str:
-    """What a trial finds. One that does not come to its end, as with a server that sends a byte now
-    and then, is left alone.
+    """Return the trial's finding. A trial that does not end, as with a server that sends a byte now and
+    then, is left alone.
     """
     if not _trials.acquire(blocking=False):
         return f"was not tried: {TRIALS} others are under way"
@@ -188,7 +188,7 @@ def _client(settings: _Values) -> Client:
 
 
 def _tls(settings: _Values) -> ssl.SSLContext:
-    """As strict as the service, which takes no name from the subject of a certificate."""
+    """Return a context as strict as the service's, which takes no name from the subject of a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.hostname_checks_common_name = False
     if settings.ca_file:

@@ -51,7 +51,7 @@ MessageSkipped = Callable[[str, int, bool], None]
 
 @dataclass(frozen=True)
 class MqttSettings:
-    """Where the broker is and how to speak to it.
+    """Address of the broker, and the ways to speak to it.
 
     ``ca_file``, ``cert_file`` and ``key_file`` are PEM files, read anew for
     every connection so that renewed certificates need no restart; without
@@ -83,7 +83,7 @@ class MqttStatistics:
     published: int = 0
     """messages handed to the connection"""
     acknowledged: int = 0
-    """of those, acknowledged by the broker (QoS 0: written)"""
+    """published messages that the broker acknowledged (QoS 0: that were written)"""
     received: int = 0
     oversize: int = 0
     """received packets that were skipped for their size"""

@@ -1,4 +1,4 @@
-"""Where sink plugins are found. A third party ships a uniquely named module here, and no ``__init__``."""
+"""Place of sink plugins. A third party ships a uniquely named module here, and no ``__init__``."""
 
 from twisted.plugin import pluginPackagePaths
 

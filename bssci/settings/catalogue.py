@@ -22,7 +22,7 @@ class Loaded(NamedTuple):
 
     settings: Settings
     origins: dict[str, Origin]
-    """by the name of the setting"""
+    """origin of each setting, by its name"""
     warnings: list[str]
     """one line each"""
 

@@ -53,7 +53,7 @@ class Configuration:
         self._watchers: list[tuple[frozenset[str], Watcher]] = []
         self.current, self.origins, self.warnings = self._load(env_file)
         self.at_start = self.current
-        """what is in force for settings that need a restart"""
+        """the settings at the start, in force for those that need a restart"""
 
     def watch(self, names: Sequence[str], watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` with the new settings when one of ``names`` changed; returns what ends that."""
@@ -62,7 +62,9 @@ class Configuration:
         return lambda: self._watchers.remove(entry)
 
     def is_fixed(self, name: str) -> bool:
-        """Whether the command line or the environment decides, so that nobody else can."""
+        """Return whether the command line or the environment fixes a setting, so that nobody else can
+        change it.
+        """
         return self.origins[name] in FIXED_ORIGINS
 
     def shown(self, names: Sequence[str]) -> dict[str, Any]:
@@ -94,14 +96,14 @@ class Configuration:
         return self._lock.run(lambda: ensureDeferred(self._change(values)))
 
     async def check(self, values: Mapping[str, str]) -> Settings:
-        """What would be in force after :meth:`change`; nothing is written.
+        """Return the settings that would be in force after :meth:`change`; nothing is written.
 
         :raises CommandError: as :meth:`change`.
         """
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values))))[0]
 
     async def draft(self, values: Mapping[str, str]) -> Settings:
-        """The same, whether or not the service could start with what the settings point to."""
+        """Return the settings with a change, whether or not the service could start with them."""
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values, usable=False))))[0]
 
     def reload(self) -> Deferred[frozenset[str]]:
@@ -169,7 +171,7 @@ class Configuration:
         return loaded
 
     def _draft(self, values: Mapping[str, str], usable: bool, keep: bool) -> Loaded:
-        """The settings as they would be read from ``.env`` with these values. Blocks.
+        """Return the settings as they would be read from ``.env`` with these values. Blocks.
 
         :param usable: only if the service could start with what they point to.
         :param keep: write them.
@@ -204,7 +206,7 @@ class Configuration:
 
 
 def setting_text(name: str, value: Any) -> str:
-    """A value as ``.env`` has it.
+    """Return a value as ``.env`` has it.
 
     :param value: text, or as JSON knows it.
     :raises CommandError: it is neither.
@@ -221,6 +223,6 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def _named(error: Exception, values: Mapping[str, str]) -> str | None:
-    """The setting that an error is about, if it is one of those that were to change: named first."""
+    """Return the setting that an error is about, if it is one of those that were to change: named first."""
     text = str(error)
     return min((name for name in values if name in text), key=text.find, default=None)

@@ -13,7 +13,7 @@ from bssci.settings.rows import SettingsError
 from bssci.system.files import write_atomically
 
 ENV_FILE = Path(".env")
-"""in the directory that the service is started in"""
+"""file in the directory that the service is started in"""
 _PLAIN_VALUE = re.compile(r"[\w./:,@+-]*")
 
 

@@ -52,7 +52,7 @@ class Group:
     """
 
     title: str
-    """as the page, ``.env`` and the documentation call it"""
+    """title on the page, in ``.env`` and in the documentation"""
     rows: tuple[Setting, ...]
     chosen_by: tuple[str, str] | None = None
     """setting and name: (``SINKS``, ``mqtt``) of a group that matters only if SINKS names mqtt"""
@@ -62,7 +62,7 @@ class Group:
     """raises ``ValueError`` if the service could not work with what the settings of the given names point to:
     a file, a directory. Blocks"""
     places: Callable[[Values], Iterable[Place]] = _nowhere
-    """what the service listens on because of this group"""
+    """places on which the service listens because of this group"""
     certificates: Callable[[Values], Mapping[str, Path]] = _no_certificates
     """certificates of our own that it names, by a word for whose they are: ``MQTT client``"""
     about: Callable[[Values], Mapping[str, Any]] = _no_facts
@@ -71,7 +71,7 @@ class Group:
     """tries the other side as the service will; returns one line that says what is wrong, or nothing. Blocks
     for some seconds"""
     trial_title: str = ""
-    """as a button says it: ``Test the broker``"""
+    """words on the button of the trial: ``Test the broker``"""
 
     def __iter__(self) -> Iterator[Setting]:
         return iter(self.rows)

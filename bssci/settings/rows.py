@@ -8,7 +8,7 @@ from typing import Any, Literal
 from bssci.settings.parsers import Parser
 
 Origin = Literal["command line", "environment", ".env", "file", "default"]
-"""where a value comes from; ``file``: from the file that NAME_FILE names"""
+"""origin of a value; ``file``: the file that NAME_FILE names"""
 MASK = "********"
 """stands for a secret wherever a setting is shown"""
 FILE_SUFFIX = "_FILE"
@@ -24,7 +24,7 @@ class Setting:
     """A row. Empty text stands for the default."""
 
     name: str
-    """as in the environment and ``.env``: ``LISTEN_PORT``"""
+    """name in the environment and ``.env``: ``LISTEN_PORT``"""
     default: str
     parser: Parser[Any]
     description: str

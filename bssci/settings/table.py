@@ -40,7 +40,7 @@ def _setting(
 # fmt: off
 @dataclass(frozen=True, kw_only=True)
 class StationSettings:
-    """Where base stations connect, and who is let in."""
+    """Settings for base stations: listening addresses, certificates, admission."""
 
     title: ClassVar[str] = "Base stations"
 
@@ -61,7 +61,7 @@ class StationSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class JournalSettings:
-    """What is kept, for how long, and when a sensor is silent."""
+    """Settings of the journal, retention and the detection of silent sensors."""
 
     title: ClassVar[str] = "Sensors and journal"
 
@@ -78,7 +78,7 @@ class JournalSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliverySettings:
-    """Where uplinks and events go."""
+    """Settings of the sinks and the delivery of uplinks and events."""
 
     title: ClassVar[str] = "Delivery"
 
@@ -87,7 +87,7 @@ class DeliverySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DecoderSettings:
-    """How bytes become readings."""
+    """Settings of the decoders."""
 
     title: ClassVar[str] = "Decoders"
 
@@ -128,7 +128,7 @@ class Settings(StationSettings, JournalSettings, DeliverySettings, DecoderSettin
     title: ClassVar[str] = ""
 
     plugged: Values = field(default_factory=dict)
-    """of the settings that sinks, sources and decoders bring along"""
+    """values of the settings that sinks, sources and decoders bring along"""
 
     def value(self, name: str) -> Any:
         """Return the value of a setting.

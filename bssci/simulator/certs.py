@@ -26,7 +26,7 @@ class Bundle:
 
     @classmethod
     def in_directory(cls, directory: Path) -> Bundle:
-        """A folder with ca_cert.pem, station_cert.pem and station_key.pem."""
+        """Return a folder with ca_cert.pem, station_cert.pem and station_key.pem."""
         return cls(directory / "ca_cert.pem", directory / "station_cert.pem", directory / "station_key.pem")
 
 
@@ -51,7 +51,7 @@ class ClientTLS:
             self._options = optionsForClientTLS(server_name, trustRoot=authority, clientCertificate=identity)
 
     def endpoint(self, reactor: object, host: str, port: int) -> IStreamClientEndpoint:
-        """Where a station connects to."""
+        """Return the endpoint by which a station connects to its service center."""
         return wrapClientTLS(self._options, HostnameEndpoint(reactor, host, port))
 
 

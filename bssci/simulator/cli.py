@@ -29,7 +29,7 @@ DEFAULT_BUNDLE = Path("certs/stations/base-station")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``bssci simulate``."""
+    """Add the options of ``bssci simulate``."""
     parser.epilog = "quirks: " + "; ".join(f"{name}: {quirk.description}" for name, quirk in QUIRKS.items())
     where = parser.add_argument_group("where")
     where.add_argument("--host", default="127.0.0.1", help="the service center (%(default)s)")
@@ -148,7 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def plan_from(arguments: argparse.Namespace) -> Plan:
-    """What the options ask for.
+    """Return the plan that the command line's options describe.
 
     :raises ArgumentError: if they ask for what cannot be.
     """
@@ -259,4 +259,4 @@ def _say(line: str) -> None:
 
 
 def _say_nothing(_line: str) -> None:
-    """The voice of a quiet run."""
+    """Print nothing, in a quiet run."""

@@ -14,11 +14,11 @@ FIRST_SENSOR = 0xCAFE5E0000000001
 
 
 class ArgumentError(ValueError):
-    """What was asked for cannot be; the message names the option and its value."""
+    """An impossible argument; the message names the option and its value."""
 
 
 def parse_eui(text: str, option: str) -> int:
-    """An EUI in any case, with or without ``-`` or ``:``, as an integer.
+    """Return an EUI in any case, with or without ``-`` or ``:``, as an integer.
 
     :raises ArgumentError: if it is none, naming ``option``.
     """
@@ -44,7 +44,7 @@ def generate_sensors(
 
 
 def read_sensors(file: Path, random: Random, packet_counter: int = 0) -> list[SimulatedSensor]:
-    """The sensors of an endpoints.json; more than their EUIs is not asked of it.
+    """Return the sensors of an endpoints.json; more than their EUIs is not asked of it.
 
     :raises ArgumentError: if the file cannot be read or has an entry that cannot be used.
     """

@@ -28,7 +28,7 @@ _ATTACH_1_1: dict[Encoding, msgspec.msgpack.Decoder[AttPrp11] | msgspec.json.Dec
 
 
 class Owner(Interface):
-    """What a connection asks of, and tells to, the station that owns it."""
+    """The station that owns a connection: the questions it answers and the news it takes."""
 
     quirks: Quirks
 
@@ -104,12 +104,12 @@ class StationConnection(Protocol):
 
 
 def codec_for(quirks: Quirks) -> Codec:
-    """The codec of a station, which chooses the encoding of its connections."""
+    """Return the codec of a station, which chooses the encoding of its connections."""
     return CODECS[Encoding.JSON if "json" in quirks else Encoding.MESSAGEPACK]
 
 
 def packer(quirks: Quirks, codec: Codec) -> Callable[[Message], bytes]:
-    """How a station with these quirks turns a message into a frame."""
+    """Return the function that turns a message into a frame as a station with these quirks does."""
     if not quirks.change_messages:
         return codec.encode
     pack = msgspec.json.encode if "json" in quirks else msgspec.msgpack.encode

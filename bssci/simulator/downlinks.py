@@ -26,17 +26,19 @@ class Downlink:
     expected_only: bool = False
 
     def payload_for(self, packet_counter: int) -> bytes | None:
-        """What to send in the window of that uplink, or None if it is not for this one."""
+        """Return the payload to send in the window of that uplink, or None if the downlink is not for this
+        one.
+        """
         return self.payloads.get(packet_counter, self.payloads.get(None))
 
     def has_passed(self, packet_counter: int) -> bool:
-        """Whether no window from this uplink on can take it any more."""
+        """Return whether no window from this uplink on can take the downlink any more."""
         return all(counter is not None and counter < packet_counter for counter in self.payloads)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a downlink ended; ``payload`` is what was sent."""
+    """The end of a downlink; ``payload`` is the bytes that were sent."""
 
     downlink: Downlink
     result: Result
@@ -71,7 +73,7 @@ class DownlinkQueue:
     def window(
         self, end_point_eui: int, packet_counter: int, response_expected: bool = False
     ) -> list[Outcome]:
-        """The sensor listens after its uplink ``packet_counter``: what came of its downlinks."""
+        """Open the sensor's window after its uplink ``packet_counter``; return the ends of its downlinks."""
         queued = self._queued.get(end_point_eui)
         if not queued or self.mode == "ignore":
             return []

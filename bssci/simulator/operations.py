@@ -25,12 +25,14 @@ _COMPLETIONS = {kind.__name__.removesuffix("Cmp"): kind for kind in Completion._
 
 
 def completion_of(response: Response) -> Completion:
-    """The message that completes an operation after its response (§5.2)."""
+    """Return the message that completes an operation after its response (§5.2)."""
     return _COMPLETIONS[type(response).__name__.removesuffix("Rsp")](opId=response.opId)
 
 
 class Operations:
-    """opIds that rise from 1, what is still open, and what both sides surely know of each other."""
+    """The opIds of a session, its open operations, and the opIds that both sides surely know of each
+    other.
+    """
 
     def __init__(self) -> None:
         self.last_issued = 0
@@ -51,22 +53,26 @@ class Operations:
         return numbered
 
     def conclude(self, op_id: int) -> Operation | None:
-        """The answer to ``op_id`` is there: the operation it ends, or None if none is open under it."""
+        """Close the operation with this opId, as its answer is there, and return it; None if none is open
+        under it.
+        """
         operation = self._open.pop(op_id, None)
         if operation is not None:
             self.last_answered = max(self.last_answered, op_id)
         return operation
 
     def hear(self, op_id: int) -> None:
-        """The service center began, or began again, an operation."""
+        """Note that the service center began, or began again, an operation."""
         self.last_heard = min(self.last_heard, op_id)
 
     def unfinished(self) -> list[Message]:
-        """What a resumed session issues again, in the order of its opIds (§5.3)."""
+        """Return the messages that a resumed session issues again, in the order of their opIds (§5.3)."""
         return [operation.message for _, operation in sorted(self._open.items())]
 
     def start_over(self) -> list[Message]:
-        """A new session began: count from 1 again, and issue what had no answer anew, in its old order."""
+        """Begin a new session: count from 1 again, and return the unanswered messages anew, in their old
+        order.
+        """
         waiting = [operation for _, operation in sorted(self._open.items())]
         self._open = {}
         self.last_issued = self.last_answered = self.last_heard = 0

@@ -14,7 +14,7 @@ from bssci.wire.messages import Att, AttPrp, AttRsp, Det, DetRsp, Response
 IN_FLIGHT = 256
 """Sensors that attach at the same time."""
 FLAGS: dict[str, Any] = {"dualChan": True, "repetition": False, "wideCarrOff": False, "longBlkDist": False}
-"""How the sensors transmit."""
+"""Transmission properties of every simulated sensor, as ``att`` carries them."""
 
 
 class AttachFailed(Exception):
@@ -22,7 +22,7 @@ class AttachFailed(Exception):
 
 
 async def attach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) -> None:
-    """A sensor attaches; each station that hears it delivers a copy, and serves it from then on.
+    """Attach a sensor over the air; each station that hears it delivers a copy, and serves it from then on.
 
     :param stations: in the order that the sensor's ``heard_by`` counts them.
     :raises OperationFailed: a copy was refused.
@@ -43,7 +43,7 @@ async def attach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) 
 
 
 async def detach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) -> None:
-    """A sensor says goodbye; see :func:`attach`.
+    """Detach a sensor over the air; see :func:`attach`.
 
     :raises OperationFailed: a copy was refused.
     """
@@ -78,7 +78,7 @@ async def attach_all(
 
 
 async def _all(answers: Sequence[Deferred[Response]]) -> list[Response]:
-    """Every answer; raises what the first refusal was."""
+    """Return every answer; raises what the first refusal was."""
     try:
         return await gatherResults(answers, consumeErrors=True)
     except FirstError as error:
@@ -114,7 +114,7 @@ def _detach(telegram: DetachTelegram, signal: Signal, rx_time: int) -> Det:
 
 
 def _served(sensor: SimulatedSensor) -> AttPrp:
-    """What a propagation would have told the station."""
+    """Return the ``attPrp`` by which a propagation would have told the station of the sensor."""
     return AttPrp(
         opId=0,
         epEui=sensor.eui,

@@ -1,4 +1,4 @@
-"""What real base stations do differently, as named quirks that can be combined.
+"""Oddities of real base stations, as named quirks that can be combined.
 
 Most quirks change a message just before it is packed: one function from a
 plain dict to a plain dict. The others are behaviours, which the station asks
@@ -16,7 +16,7 @@ Message = dict[str, Any]
 """A message as plain objects under its wire names, ``command`` and ``opId`` included."""
 
 LATE_CLOCK_NS = int(2.5 * 365.25 * 86_400) * 1_000_000_000
-"""How far behind a late clock is."""
+"""Nanoseconds by which a late clock is behind."""
 
 _BYTE_ARRAYS = ("snBsUuid", "userData", "nonce", "sign")
 _EUIS = ("bsEui", "epEui")
@@ -41,7 +41,7 @@ def _float_numbers(message: Message) -> Message:
 
 
 def _as_float(value: Any) -> Any:
-    """The same number as float64, unless that would make it another number."""
+    """Return the same number as float64, unless that would make it another number."""
     if type(value) is int and int(float(value)) == value:
         return float(value)
     return value
@@ -144,7 +144,7 @@ QUIRKS: Mapping[str, Quirk] = {
 
 @dataclass(frozen=True)
 class Vendor:
-    """What a station says about itself, and the quirks that go with it."""
+    """A model of base station: its own description, and the quirks that go with it."""
 
     vendor: str
     model: str
@@ -192,11 +192,11 @@ class Quirks:
 
     @property
     def change_messages(self) -> bool:
-        """Whether any of them changes a message before it is packed."""
+        """Return whether any of the quirks changes a message before it is packed."""
         return bool(self._transforms)
 
     def apply(self, message: Message) -> Message:
-        """The message as this station would send it; ``message`` itself may be changed."""
+        """Return the message as this station would send it; ``message`` itself may be changed."""
         for transform in self._transforms:
             message = transform(message)
         return message

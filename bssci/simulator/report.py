@@ -1,4 +1,4 @@
-"""What a simulation has sent, what was acknowledged, and how long that took."""
+"""Counts of a simulation: messages sent, messages acknowledged, and the time from one to the other."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that was sent was acknowledged."""
+        """Return whether everything that was sent was acknowledged."""
         return self.acknowledged == self.sent
 
     def acknowledge(self, latency: float) -> None:
-        """An uplink was acknowledged ``latency`` seconds after it was sent."""
+        """Count an uplink that was acknowledged ``latency`` seconds after it was sent."""
         self.acknowledged += 1
         self._latencies.append(latency)
 
     def summary(self, seconds: float) -> dict[str, Any]:
-        """The report as plain values, latencies in ms."""
+        """Return the report as plain values, latencies in ms."""
         return {
             "sent": self.sent,
             "acknowledged": self.acknowledged,
@@ -48,12 +48,12 @@ class Report:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest of the ordered values that at least ``share`` (0..1) of them do not exceed."""
+    """Return the smallest of the ordered values that at least ``share`` (0..1) of them do not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def in_milliseconds(latencies: Sequence[float]) -> dict[str, float]:
-    """p50, p95, p99 and the maximum of latencies in s; empty if there are none."""
+    """Return p50, p95, p99 and the maximum of latencies in s, as ms; empty if there are no latencies."""
     if not latencies:
         return {}
     ordered = sorted(latencies)
@@ -62,7 +62,7 @@ def in_milliseconds(latencies: Sequence[float]) -> dict[str, float]:
 
 
 def describe(summary: dict[str, Any]) -> str:
-    """A summary in one line for people."""
+    """Return a summary in one line for people."""
     refused = ", ".join(f"{count} by error {code}" for code, count in summary["refused"].items()) or "0"
     latency = summary["latency_ms"]
     timing = f"; latency p50 {latency['p50']} p95 {latency['p95']} p99 {latency['p99']} ms" if latency else ""

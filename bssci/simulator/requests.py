@@ -1,4 +1,4 @@
-"""How a simulated base station answers its service center: one ``handle_<command>`` a request."""
+"""Answers of a simulated base station to its service center: one ``handle_<command>`` a request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 @dataclass
 class Behaviour:
-    """What a station does with requests.
+    """The way in which a station answers requests.
 
     :param attach_code: the error that every ``attPrp`` is answered with, or None to accept it; a function
         decides by EUI.
@@ -55,7 +55,7 @@ class Behaviour:
 
 
 class Requests:
-    """What the service center told this station, and its answers."""
+    """The service center's requests to this station, and the station's answers."""
 
     def __init__(
         self,
@@ -79,10 +79,10 @@ class Requests:
         self._uptime = uptime
         self._report = report
         self._known_outcomes: dict[int, Outcome] = {}
-        """By the opId of the queue operation, until that is complete."""
+        """Outcomes by the opId of the queue operation, until that is complete."""
 
     def answer(self, message: Message) -> Message | None:
-        """The response to a request or a completion, or None if there is nothing to say.
+        """Return the response to a request or a completion, or None if there is nothing to say.
 
         :raises Refusal: if it answers ``error``.
         """
@@ -161,7 +161,9 @@ class Requests:
 
 
 def _payloads(message: DlDataQue) -> dict[int | None, bytes]:
-    """What may be sent, by the counter of the uplink it follows; empty for an acknowledgement only."""
+    """Return the payloads that may be sent, by the counter of the uplink that each follows; empty for an
+    acknowledgement only.
+    """
     if not message.cntDepend:
         if message.userData == [[]] or len(message.userData) > 1:
             raise Refusal(ErrorCode.EINVAL, "userData must be one entry, or [] for an acknowledgement only")

@@ -16,7 +16,7 @@ NOISE_DB = 1.5
 
 @dataclass(frozen=True)
 class Signal:
-    """How well a base station hears a sensor, in dB and dBm."""
+    """Quality of a sensor's signal at a base station, in dB and dBm."""
 
     snr: float
     rssi: float
@@ -117,13 +117,13 @@ class SimulatedSensor:
         return DetachTelegram(self.eui, counter, self.random.randbytes(4))
 
     def signal_at(self, station: int) -> Signal:
-        """What that base station measures of one uplink: the mean with normal noise."""
+        """Return the signal that a station measures of one uplink: the mean with normal noise."""
         mean = self.heard_by[station]
         snr = mean.snr + self.random.gauss(0, NOISE_DB)
         return Signal(round(snr, 2), round(mean.rssi + self.random.gauss(0, NOISE_DB), 2))
 
     def receive_downlink(self, packet_counter: int, payload: bytes) -> None:
-        """A base station sent ``payload`` in the window of the uplink ``packet_counter``."""
+        """Receive ``payload`` in the window of the uplink ``packet_counter``."""
         self.received.append(payload)
         self._acknowledges = packet_counter
 
@@ -140,5 +140,7 @@ class SimulatedSensor:
 
 
 def network_key_for(eui: int) -> bytes:
-    """The 16-byte key of a simulated sensor: a function of its EUI, so that all runs agree. Not a secret."""
+    """Return the 16-byte key of a simulated sensor: a function of its EUI, so that all runs agree. Not a
+    secret.
+    """
     return hashlib.sha256(b"simulated sensor" + eui.to_bytes(8, "big")).digest()[:16]

@@ -31,7 +31,7 @@ START_INTERVAL = 0.01
 
 @dataclass(frozen=True)
 class StationPlan:
-    """Who one station is."""
+    """Identity and behaviour of one station."""
 
     eui: int
     bundle: Bundle
@@ -41,7 +41,7 @@ class StationPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to simulate.
+    """Stations, sensors, rates and duration of a simulation.
 
     :param rate: uplinks/s in all, or None to keep ``in_flight`` of them unanswered.
     :param over_the_air: the sensors attach themselves before they send.
@@ -83,7 +83,7 @@ class Simulation:
     def __init__(self, plan: Plan, reactor: Any, say: Callable[[str], None]) -> None:
         self.report = Report()
         self.error: str | None = None
-        """Why nothing was sent."""
+        """Reason why nothing was sent."""
         self.refused_attaches: dict[int, str] = {}
         """Sensors that could not attach over the air, and why."""
         self.seconds = 0.0

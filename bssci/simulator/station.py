@@ -62,7 +62,7 @@ class OperationFailed(Exception):
 
 
 class State(Enum):
-    """Where a station is between two ``conCmp``."""
+    """Phase of a station between two ``conCmp``."""
 
     OFFLINE = "offline"  # no connection
     CONNECTING = "connecting"  # con is sent
@@ -98,15 +98,15 @@ class SimulatedStation(Factory):
         self.state = State.OFFLINE
         self.resumed = False
         self.connections = 0
-        """How often ``conCmp`` was sent."""
+        """Number of ``conCmp`` sent."""
         self.sent = 0
         self.acknowledged = 0
         self.refused: Counter[int] = Counter()
         """Uplinks that were answered by ``error``, by its code."""
         self.last_error: BaseException | None = None
-        """Why the last attempt to connect failed or the last connection ended."""
+        """Reason why the last attempt to connect failed or the last connection ended."""
         self.received: deque[Message | ProtocolError] = deque(maxlen=1000)
-        """What the service center sent last, oldest first."""
+        """The newest messages of the service center, oldest first."""
         self.on_downlink: Callable[[int, int, bytes], None] = lambda _eui, _counter, _payload: None
         """Called with EUI, counter of the uplink and payload when a downlink goes on the air."""
         self._clock = clock
@@ -170,7 +170,7 @@ class SimulatedStation(Factory):
         return stopped.addBoth(lambda _: deadline.cancel() if deadline.active() else None)
 
     def when_connected(self) -> Deferred[SimulatedStation]:
-        """Fires when the station is, or next becomes, connected."""
+        """Fire when the station is, or next becomes, connected."""
         if self.state is State.CONNECTED:
             return succeed(self)
         self._waiting.append(Deferred())
@@ -193,7 +193,7 @@ class SimulatedStation(Factory):
         self._boot()
 
     def build_con(self) -> Con:
-        """The ``con`` that this station sends next (§5.3.1)."""
+        """Return the ``con`` that this station sends next (§5.3.1)."""
         bs_op_id: int | None = None
         sc_op_id: int | None = None
         if self._was_connected:
@@ -233,11 +233,11 @@ class SimulatedStation(Factory):
             deferred.callback(self)
 
     def refused_connection(self, error: Error) -> None:
-        """The service center does not want this station."""
+        """Note that the service center does not want this station."""
         self.last_error = OperationFailed(error.code, error.message)
 
     def lost(self, connection: StationConnection, reason: Failure) -> None:
-        """A connection ended; nothing to do if a newer one took its place."""
+        """Note that a connection ended; nothing to do if a newer one took its place."""
         if connection is not self._connection:
             return
         if self.last_error is None:
@@ -336,7 +336,7 @@ class SimulatedStation(Factory):
     # what the service center sends
 
     def received_message(self, message: Message) -> None:
-        """A message after ``conCmp``: an answer to us, an error, a request or a completion."""
+        """Take a message after ``conCmp``: an answer to us, an error, a request or a completion."""
         self._last_traffic = self._clock.seconds()
         self.received.append(message)
         if isinstance(message, Error):
@@ -349,7 +349,7 @@ class SimulatedStation(Factory):
             self._answer(message)
 
     def received_garbage(self, error: ProtocolError) -> None:
-        """The service center sent what is no valid message."""
+        """Note that the service center sent bytes that are no valid message."""
         self.received.append(error)
         if error.op_id is not None:
             self._send(Error(opId=error.op_id, code=error.code, message=error.message))
@@ -421,12 +421,12 @@ class SimulatedStation(Factory):
 
 
 def code_of(failure: Failure) -> int:
-    """The error code of an operation that failed; other failures go on."""
+    """Return the error code of an operation that failed; other failures go on."""
     failure.trap(OperationFailed)
     assert isinstance(failure.value, OperationFailed)
     return failure.value.code
 
 
 def _ignore_refusal(failure: Failure) -> None:
-    """A refused operation is on record in ``received``."""
+    """Do nothing: a refused operation is on record in ``received``."""
     failure.trap(OperationFailed)

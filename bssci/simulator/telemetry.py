@@ -1,4 +1,4 @@
-"""What a simulated base station says about itself: values that move slowly and plausibly."""
+"""Status reports of a simulated base station: values that move slowly and plausibly."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Telemetry:
         self._duty_cycle = 0.001
 
     def read(self, op_id: int, *, time_ns: int, uptime: float) -> StatusRsp:
-        """The answer to a status request (§5.5.2); ``uptime`` in s."""
+        """Return the answer to a status request (§5.5.2); ``uptime`` in s."""
         self._cpu = self._walk(self._cpu, 0.03, 0.02, 0.95)
         self._memory = self._walk(self._memory, 0.005, 0.2, 0.9)
         self._temperature = self._walk(self._temperature, 0.4, 20, 70)

@@ -26,7 +26,7 @@ class Windows:
         self._timer: IDelayedCall | None = None
 
     def open_after(self, telegram: Telegram) -> None:
-        """The sensor will listen after this uplink."""
+        """Open a window after this uplink, in which the sensor will listen."""
         self._ahead.append((self._clock.seconds() + WINDOW_DELAY, telegram))
         if self._timer is None:
             self._timer = self._clock.callLater(WINDOW_DELAY, self._use_due)

@@ -1,4 +1,4 @@
-"""Where uplinks and events go. Third parties add sinks: see :class:`ISink` and :class:`ISinkFactory`."""
+"""Sinks for uplinks and events. Third parties add sinks: see :class:`ISink` and :class:`ISinkFactory`."""
 
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.set_aside import SetAside

@@ -30,9 +30,9 @@ from bssci.sinks.json_events import EncodedBatch, encode_batch, parse_kinds, rea
 from bssci.sinks.set_aside import SetAside
 
 MODE = 0o640
-"""of a new file: for the service's user, and to read for its group, as those who collect logs need it"""
+"""mode of a new file: the service's user may write, its group may read, as those who collect logs need it"""
 LINE_START = b'{"kind":'
-"""what each line of ours begins with"""
+"""first bytes of each line that the sink writes"""
 LONGEST_LINE = 64_000_000
 """bytes; what has no line break for longer is no line of ours"""
 _TIME = re.compile(rb'\{"kind":"[^"]*","timestamp":(\d+(?:\.\d+)?),')
@@ -58,7 +58,7 @@ class FileTrouble(Exception):
 
 @dataclass(frozen=True)
 class FileSettings:
-    """How the file is written.
+    """Path, size and number of the files.
 
     :ivar max_bytes: size from which on the file is rotated; 0: never for its size.
     :ivar max_age: s after which the file is rotated; 0: never for its age.
@@ -123,7 +123,9 @@ class LinesFile:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _open(self) -> int:
-        """The file that has the name now: somebody else may have moved or deleted the one from before."""
+        """Open the file that has the name now: somebody else may have moved or deleted the one from
+        before.
+        """
         path = self._settings.path
         if self._descriptor is not None:
             try:
@@ -147,7 +149,9 @@ class LinesFile:
         return descriptor
 
     def _first_time(self, descriptor: int) -> float:
-        """When a file that was there was begun, as its first line says, or else as if just now."""
+        """Return the time when an existing file was begun, as its first line says, or else the present
+        time.
+        """
         said = _TIME.match(os.pread(descriptor, 200, 0))
         return min(self._now(), float(said[1])) if said else self._now()
 
@@ -198,13 +202,13 @@ class LinesFile:
 
 
 def rotated_files(path: Path) -> list[Path]:
-    """The files that ``path`` was rotated to, oldest first."""
+    """Return the files that ``path`` was rotated to, oldest first."""
     name = re.compile(rf"{re.escape(path.stem)}\.\d{{8}}T\d{{6}}Z-\d{{3,}}{re.escape(path.suffix)}")
     return sorted(each for each in path.parent.iterdir() if name.fullmatch(each.name))
 
 
 def _last_line(descriptor: int, size: int) -> bytes | None:
-    """What follows the last line break of a file; None if it is longer than any line of ours."""
+    """Return the bytes after the last line break of a file; None if they are longer than any line of ours."""
     chunks: list[bytes] = []
     end = size
     while end > 0 and size - end < LONGEST_LINE:
@@ -247,7 +251,7 @@ class FileSink:
         self._writing = DeferredLock()
         self.set_aside = SetAside("file")
         self.trouble = ""
-        """why the last batch was not written; empty: it was"""
+        """reason why the last batch was not written; empty if it was"""
 
     def start(self) -> None:
         """There is nothing to open: what is wrong with the file, each delivery finds anew."""

@@ -50,7 +50,7 @@ _FAILURES = (
     OSError, SSL.Error, VerificationError, ResponseFailed, RequestTransmissionFailed, RequestNotSent,
     connecting.ConnectError, connecting.ConnectionClosed,
 )  # fmt: skip
-"""what an agent's request fails with"""
+"""errors of an agent's failed request"""
 
 
 class NoAnswer(Exception):
@@ -59,7 +59,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go.
+    """The receiver of requests.
 
     :ivar origin: scheme, host and port, for people.
     :ivar user: user name and password of the URL; None where it has none.
@@ -72,7 +72,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back.
+    """A receiver's answer to a request.
 
     :ivar retry_after: the header of this name, as it came.
     :ivar text: the beginning of the body.
@@ -242,7 +242,7 @@ def _beginning(response: IResponse) -> Deferred[bytes]:
 
 
 def _explain(error: Exception) -> str:
-    """Why there was no answer, in words without anything that a server chose."""
+    """Return the reason why there was no answer, without any words that a server chose."""
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         inner = [each.value for each in error.reasons if isinstance(each.value, Exception)]
         known = [each for each in inner if isinstance(each, (SSL.Error, VerificationError, OSError))]

@@ -1,4 +1,4 @@
-"""What a sink is, for those who write one: see ``docs/plugins.md``."""
+"""The interface of a sink, for those who write one: see ``docs/plugins.md``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SinkSetting:
 
 
 class ISink(Interface):
-    """Where events go. All methods are called in the reactor's thread.
+    """A receiver of events. All methods are called in the reactor's thread.
 
     A sink may have an attribute or property ``trouble`` as well: a short text that says
     why it cannot deliver now, empty or None while it can. Whoever watches the service
@@ -75,7 +75,7 @@ class ISinkFactory(Interface):
     )
 
     def build(settings, center):
-        """The sink.
+        """Return the sink.
 
         :param settings: the value of each of :attr:`settings`, parsed, by its name.
         :param center: :class:`bssci.center.interfaces.ICenter`: what the service knows, and its commands,

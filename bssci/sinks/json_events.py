@@ -30,7 +30,7 @@ class EncodedEvent:
 
 @dataclass(frozen=True)
 class EncodedBatch:
-    """What of a batch is to be written, in its order, and what cannot be, with the reason."""
+    """The encoded events of a batch in its order, and the events that cannot be encoded, with the reason."""
 
     events: Sequence[EncodedEvent]
     refused: Sequence[tuple[Any, str]]
@@ -58,7 +58,7 @@ def encode_batch(batch: Sequence[Any], kinds: frozenset[str]) -> EncodedBatch:
 
 
 def parse_kinds(text: str) -> frozenset[str]:
-    """The kinds of events that a setting names, separated by commas; none: all kinds.
+    """Return the kinds of events that a setting names, separated by commas; none: all kinds.
 
     :raises ValueError: a kind is unknown.
     """

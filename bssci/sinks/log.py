@@ -22,7 +22,7 @@ class LogSink:
     log = Logger()
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Do nothing: there is nothing to begin."""
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         debug = logs.is_enabled("debug")

@@ -48,7 +48,7 @@ def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
 
 @dataclass(frozen=True)
 class SinkStatistics:
-    """How far a sink is."""
+    """Counts of a sink's deliveries, and its backlog."""
 
     queued: int
     """events in the journal that it has not taken"""
@@ -63,11 +63,11 @@ class SinkStatistics:
     """the last delivery failed, or the sink says that it cannot deliver now"""
     last_error: str
     trouble: str
-    """why the sink cannot deliver now, in its own words; empty: it says nothing"""
+    """reason why the sink cannot deliver now, in its own words; empty: it says nothing"""
     set_aside: int
     """events that the sink could not store and passed over, since the start"""
     set_aside_reason: str
-    """why it passed over the newest of them; empty: there is none"""
+    """reason why the sink set aside the newest of them; empty: there is none"""
 
 
 class Pump:
@@ -109,7 +109,7 @@ class Pump:
         self._delivered = 0
         self._failed = 0
         self._failures = 0
-        """in a row"""
+        """failures in a row"""
         self._last_error = ""
         self._taken_at: deque[tuple[int, float]] = deque(maxlen=REMEMBERED)
         self._history: deque[tuple[float, int]] = deque([(clock.seconds(), 0)])
@@ -132,7 +132,7 @@ class Pump:
             await maybeDeferred(self.sink.stop).addTimeout(STOP_TIME, self._clock)
 
     def _drained(self) -> Deferred[None]:
-        """Fires when the sink has taken all there is, or does not take it now."""
+        """Fire when the sink has taken all there is, or does not take it now."""
         if self._backoff or (self.cursor >= self._journal.events.last_seq and not self._busy):
             return succeed(None)
         drained: Deferred[None] = Deferred(self._idle.remove)
@@ -166,13 +166,13 @@ class Pump:
             return f"its trouble cannot be told: {error}"
 
     def figures(self) -> dict[str, Any]:
-        """The statistics as JSON knows them; what other software said last stays in the log."""
+        """Return the statistics as JSON knows them; what other software said last stays in the log."""
         figures = asdict(self.statistics())
         del figures["last_error"]
         return figures
 
     def taken(self) -> list[tuple[int, float]]:
-        """Last sequence number and Unix seconds of the newest batches taken, oldest first.
+        """Return the last sequence number and the Unix seconds of the newest batches taken, oldest first.
 
         The first is only where it began: when what lies before it was taken is not known."""
         return list(self._taken_at)
@@ -190,7 +190,7 @@ class Pump:
         done.addErrback(lambda failure: self.log.failure("pump {name}", failure, name=self.name))
 
     async def _deliver(self) -> int:
-        """The number of events that the sink took."""
+        """Return the number of events that the sink took."""
         last_seq = self._journal.events.last_seq
         entries = await self._journal.events.read(self.cursor, BATCH)
         self._oldest_at = entries[0][1].at if entries else None

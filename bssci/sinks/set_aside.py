@@ -13,7 +13,7 @@ REASON_LENGTH = 300
 
 
 class SetAside:
-    """What one sink has set aside since it was built: offered as the sink's attribute ``set_aside``.
+    """Events that one sink has set aside since it was built: offered as the sink's attribute ``set_aside``.
 
     Only for what would be refused each time it comes. Whatever may succeed later is a failure of
     ``deliver`` instead, which repeats the batch.

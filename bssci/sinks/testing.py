@@ -1,4 +1,4 @@
-"""What every sink must do, as tests that its author inherits: see ``docs/plugins.md``.
+"""Tests that every sink must pass, for its author to inherit: see ``docs/plugins.md``.
 
 Needs pytest and pytest-twisted. A test module of a sink is a bench and a class::
 
@@ -357,7 +357,7 @@ async def stopped(bench: SinkBench, sink: Any) -> None:
 
 @asynccontextmanager
 async def running(bench: SinkBench) -> AsyncIterator[Any]:
-    """A sink from its start to its stop."""
+    """Run a sink from its start to its stop."""
     sink = bench.make_sink()
     with blocking_calls() as calls:
         sink.start()
@@ -370,7 +370,7 @@ async def running(bench: SinkBench) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def broken(bench: SinkBench) -> AsyncIterator[None]:
-    """The time in which the other side fails."""
+    """Have the other side fail within the block."""
     bench.break_other_side()
     try:
         yield
@@ -387,7 +387,7 @@ def start_failure(sink: Any) -> Failure | None:
 
 
 def trouble(sink: Any, bench: SinkBench) -> str:
-    """The sink's trouble, which must be one line without a secret."""
+    """Return the sink's trouble, after checking that it is one line without a secret."""
     text = str(getattr(sink, "trouble", None) or "")
     one_line(text, bench)
     return text
@@ -400,7 +400,7 @@ def one_line(text: str, bench: SinkBench) -> None:
 
 
 def arrived(bench: SinkBench, events: Sequence[Any]) -> None:
-    """Each uplink arrived, in order; others and repetitions may lie between."""
+    """Check that each uplink arrived, in order; others and repetitions may lie between."""
     received = bench.received()
     if received is None:
         return
@@ -420,7 +420,7 @@ def timers(bench: SinkBench) -> Sequence[Any]:
 
 @contextmanager
 def logged_texts() -> Iterator[list[str]]:
-    """What is logged meanwhile."""
+    """Yield the list of texts that are logged within the block."""
     lines: list[str] = []
 
     @implementer(ILogObserver)
@@ -440,7 +440,7 @@ _BLOCKING_CALLS = {
     "open", "os.listdir", "os.mkdir", "os.remove", "os.rename", "os.truncate", "shutil.move",
     "socket.getaddrinfo", "socket.gethostbyname", "sqlite3.connect", "subprocess.Popen", "urllib.Request",
 }  # fmt: skip
-"""by the names of Python's audit events"""
+"""calls that block, by the names of Python's audit events"""
 _SOURCES = (".py", ".pyc", ".so")
 """files that are imported, or shown in a traceback"""
 _watched: list[list[str]] = []
@@ -459,7 +459,7 @@ def _audit(name: str, values: tuple[Any, ...]) -> None:
 
 @contextmanager
 def blocking_calls() -> Iterator[list[str]]:
-    """The calls of the reactor's thread that wait for a disk, a name server or a process."""
+    """Yield the list of calls in the reactor's thread that wait for a disk, a name server or a process."""
     global _hooked  # noqa: PLW0603
     if not _hooked:
         sys.addaudithook(_audit)

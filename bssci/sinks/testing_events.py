@@ -52,7 +52,7 @@ class UnknownEvent(Event, frozen=True, kw_only=True, tag="kind-of-tomorrow"):
 
 
 def reception(counter: int, *, payload: bytes = b"\x01\xff", **changes: Any) -> Reception:
-    """A telegram as the first station heard it."""
+    """Return a telegram as the first station heard it."""
     fields: dict[str, Any] = {
         "end_point_eui": SENSOR,
         "packet_counter": counter,
@@ -67,7 +67,7 @@ def reception(counter: int, *, payload: bytes = b"\x01\xff", **changes: Any) -> 
 
 
 def uplink(counter: int, *, payload: bytes = b"\x01\xff", **changes: Any) -> Uplink:
-    """An uplink with an id of its own for each counter."""
+    """Return an uplink with an id of its own for each counter."""
     fields: dict[str, Any] = {
         "at": AT + counter,
         "id": f"uplink-{counter}",
@@ -84,7 +84,7 @@ def uplinks(count: int) -> list[Uplink]:
 
 
 def every_event() -> list[Any]:
-    """Every kind of event, with as little in it as there can be and with everything."""
+    """Return every kind of event, with as little in it as there can be and with everything."""
     return [*_uplinks(), *_of_sensors(), *_of_stations(), *_telegrams()]
 
 

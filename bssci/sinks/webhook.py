@@ -55,7 +55,7 @@ class WebhookTrouble(Exception):
 
 @dataclass(frozen=True)
 class WebhookSettings:
-    """How events are sent.
+    """Address, secret and batch size of the webhook.
 
     :ivar secret: key of the signature; empty: none is sent.
     :ivar authorization: header of this name; empty: that of the URL's user, if it has one.
@@ -93,7 +93,7 @@ class WebhookSink:
         self._not_before = 0.0
         """s of the clock before which the receiver asked not to be called"""
         self._failures = 0
-        """in a row"""
+        """failures in a row"""
         self._sent: list[bytes] = []
         """events at the beginning of the failed batch that are done with"""
         self._pending: list[bytes] = []
@@ -102,7 +102,7 @@ class WebhookSink:
         self._delivering: Deferred[None] | None = None
         self.set_aside = SetAside("webhook")
         self.trouble = ""
-        """why nothing can be delivered now; empty: it can"""
+        """reason why nothing can be delivered now; empty if it can"""
 
     def start(self) -> None:
         """There is nothing to open: the first request connects."""
@@ -163,7 +163,7 @@ class WebhookSink:
             self._waiting = False
 
     def _requests(self, events: Sequence[EncodedEvent]) -> list[list[EncodedEvent]]:
-        """What is to be sent, a list for each request.
+        """Return the events to send, a list for each request.
 
         A batch that comes again goes on where it failed, with the same request; what was added to
         it since goes into others.
@@ -251,13 +251,13 @@ class WebhookSink:
         return headers
 
     def _without_secrets(self, text: str) -> str:
-        """What a receiver says, should it repeat what it was sent."""
+        """Return a receiver's text without secrets, should it repeat the request."""
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return text
 
     def _secrets(self) -> list[str]:
-        """What may be a secret of what is sent: the credentials, and the longer parts of the URL."""
+        """Return the request's possible secrets: the credentials, and the longer parts of the URL."""
         target, header = self._poster.target, self._headers.get("Authorization", "")
         parts = re.split(r"[/?&=]", target.uri.decode().removeprefix(target.origin))
         secrets = [
@@ -276,7 +276,7 @@ def sign(key: bytes, identity: str, timestamp: str, body: bytes) -> str:
 
 
 def parse_url(text: str) -> Target | None:
-    """The target that a URL stands for; None where there is none.
+    """Return the target that a URL stands for; None where there is none.
 
     :raises ValueError: it is no URL of a web server.
     """
@@ -284,7 +284,8 @@ def parse_url(text: str) -> Target | None:
 
 
 def parse_secret(text: str) -> bytes:
-    """The key that a secret stands for: ``whsec_`` and Base64 as Standard Webhooks has it, or any text.
+    """Return the key that a secret stands for: ``whsec_`` and Base64 as Standard Webhooks has it, or any
+    text.
 
     :raises ValueError: what follows ``whsec_`` is no Base64.
     """
@@ -298,7 +299,7 @@ def parse_secret(text: str) -> bytes:
 
 
 def parse_header(text: str) -> str:
-    """The value of a header.
+    """Return the value of a header.
 
     :raises ValueError: it holds what no header can.
     """

@@ -1,4 +1,6 @@
-"""Who is let in: the bounds on connections and time, what a certificate allows, and who was refused."""
+"""Admission of base stations: bounds on connections and time, EUIs that a certificate allows, and a list
+of the refused.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,10 @@ class ConnectionCount:
     refused: int = 0
     """over a limit"""
     failed_handshakes: int = 0
-    """also those that took too long"""
+    """failed TLS handshakes, also those that took too long"""
     closed_for_framing: int = 0
     timed_out: int = 0
-    """before ``conCmp``, or silent"""
+    """connections closed for taking too long before ``conCmp``, or for silence"""
     _by_host: Counter[str] = field(default_factory=Counter)
 
     def enter(self, host: str) -> bool:
@@ -106,5 +108,5 @@ class Refusals:
             del self._found[next(iter(self._found))]
 
     def listed(self) -> list[Refusal]:
-        """The last one first."""
+        """Return the refusals, the last one first."""
         return list(reversed(self._found.values()))

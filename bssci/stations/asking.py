@@ -21,7 +21,7 @@ class _Question(Generic[Answer]):
 
 
 class Questions(Generic[Key, Answer]):
-    """Those that wait for an answer; a restart forgets who asked.
+    """Questions that wait for a station's answer; a restart forgets them.
 
     :param time: s that an answer may take.
     :param unanswered: makes the answer, or the error, of a question that got none.

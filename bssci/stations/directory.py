@@ -31,12 +31,12 @@ class Stations:
         return self._by_eui.get(eui)
 
     def is_connected(self, eui: EUI) -> bool:
-        """Whether operations run with a base station."""
+        """Return whether a base station is connected and operations run with it."""
         station = self._by_eui.get(eui)
         return station is not None and station.connection is Connection.ONLINE
 
     def connected(self) -> list[Station]:
-        """The stations that operations run with."""
+        """Return the stations that operations run with."""
         return [station for station in self._by_eui.values() if station.connection is Connection.ONLINE]
 
     def watch(self, watcher: Watcher, *, also_told: bool = False) -> Callable[[], None]:

@@ -125,7 +125,7 @@ def give(station: Station, orders: Iterable[DownlinkOrder]) -> bool:
 
 
 def orders_at(station: Station) -> set[tuple[OrderKind, int]]:
-    """The orders that a station has not answered, by queue id."""
+    """Return the orders that a station has not answered, by queue id."""
     found: set[tuple[OrderKind, int]] = set()
     for request in station.open_requests():
         if isinstance(request, DlDataQue):
@@ -142,7 +142,7 @@ def _operation(order: DownlinkOrder) -> Request:
 
 
 def queue_message(queue_id: int, request: DownlinkRequest) -> DlDataQue:
-    """The operation that gives a downlink to a station."""
+    """Return the operation that gives a downlink to a station."""
     counters = request.packet_counters
     return DlDataQue(
         opId=0,

@@ -21,15 +21,15 @@ class Accepted:
     """The answer to a sensor's request: it goes out when all of it is on disk."""
 
     registration: Registration
-    """what the station holds with our answer"""
+    """the sensor's registration that the station holds once it has our answer"""
     stored: Deferred[None] | None = None
     """a write that was begun for it"""
     event: AnyEvent | None = None
-    """to be published"""
+    """event to be published"""
     session_key: bytes = b""
-    """of an attach"""
+    """session key of an attach"""
     short_address: int = 0
-    """of an attach"""
+    """short address of an attach"""
 
 
 class Refused(Exception):
@@ -107,7 +107,7 @@ class OverTheAirMessages:
 
 
 def _decided(decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: Batch) -> Accepted:
-    """The decision, with what is to be stored for it put into the batch.
+    """Return the decision, with what is to be stored for it put into the batch.
 
     :raises ProtocolError: the request is refused.
     """

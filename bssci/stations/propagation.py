@@ -37,27 +37,27 @@ Action = Literal["attach", "detach"]
 
 
 class Wanted(Protocol):
-    """What stations shall hold."""
+    """The sensors that stations shall hold, with their keys."""
 
     def wanted(self, eui: EUI) -> Sensor | None:
-        """The sensor with the key that it uses now; None if no station shall serve it."""
+        """Return the sensor with the key that it uses now; None if no station shall serve it."""
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Every sensor that shall be served, and the fingerprint of what a station shall hold of it."""
+        """Yield every sensor that shall be served, and the fingerprint of what a station shall hold of it."""
 
     def last_counter(self, eui: EUI) -> int:
-        """The highest packet counter that was heard of a sensor; 0 if it was not."""
+        """Return the highest packet counter that was heard of a sensor; 0 if it was not."""
 
 
 class Answers(Protocol):
     """Whoever waits for what stations answer."""
 
     def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
-        """A station answered, or went away before it did."""
+        """Note a station's answer, or that it went away before it answered."""
 
 
 class Propagation:
-    """What one station must still be told of sensors.
+    """Sensors that one station must still be told of, and the telling.
 
     :param issue: sends operations to the station.
     :param served: sensors that some station serves, or did when it was last here; shared by all.
@@ -78,7 +78,7 @@ class Propagation:
         self._served = served
         self._version = ""
         self.running = False
-        """whether the station is connected and up to be told"""
+        """true while the station is connected and can be told"""
         self.served: set[EUI] = set()
         """sensors that the station has agreed to serve"""
         self._reported = False
@@ -116,14 +116,16 @@ class Propagation:
         self.fill()
 
     def report(self) -> int | None:
-        """How many sensors the station serves, when it was told of all; once in a connection."""
+        """Return the number of sensors that the station serves, once in a connection, when it was told of
+        all.
+        """
         if self._reported or not self.running or self.outstanding:
             return None
         self._reported = True
         return len(self.served)
 
     def pause(self) -> None:
-        """The connection is gone; :meth:`start` goes on."""
+        """Stop telling the station, as the connection is gone; :meth:`start` goes on."""
         self.running = False
         self._pending = {}
         self._asked_for.clear()
@@ -148,7 +150,7 @@ class Propagation:
         self.fill()
 
     def knows(self, eui: EUI, state: str) -> None:
-        """A sensor attached or detached itself through this station, which need not be told.
+        """Note that a sensor attached or detached itself through this station, which need not be told.
 
         :param state: of its registration.
         """
@@ -183,7 +185,7 @@ class Propagation:
         return attach_request(sensor, self._wanted.last_counter(eui), self._version)
 
     def answered(self, request: Propagated, at: float) -> tuple[Registration, SensorStatus | None]:
-        """The station did as it was told: what to keep, and what to report.
+        """Return the registration to keep and the event to report, as the station did as it was told.
 
         What a station that connects anew is told is no news, unless no other one serves the sensor.
 
@@ -216,7 +218,7 @@ class Propagation:
     def refused_by_station(
         self, request: Propagated, code: int, message: str, at: float
     ) -> tuple[Registration, SensorStatus | None] | None:
-        """The station refused; None if it is only busy and will be asked again."""
+        """Return the same for a station's refusal; None if it is only busy and will be asked again."""
         detach = isinstance(request, DetPrp)
         if detach and code == ErrorCode.ENOENT:
             return self.answered(request, at)
@@ -253,7 +255,7 @@ class Propagation:
             self._again_later(self._finished(request), request)
 
     def _tell(self, eui: EUI, outcome: Outcome) -> None:
-        """The sensor's last word is spoken, unless there is more to say to the station."""
+        """Report the sensor's outcome, unless there is more to say to the station."""
         if eui not in self._pending:
             for answers in self._waiting.pop(eui, ()):
                 answers.answered(self._station, eui, outcome)
@@ -274,7 +276,7 @@ class Propagation:
 
 
 def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> AttPrp | AttPrp11:
-    """The operation that attaches a sensor, in the dialect of a session's version."""
+    """Return the operation that attaches a sensor, in the dialect of a session's version."""
     common: dict[str, Any] = {
         "opId": 0,
         "epEui": eui_to_int(sensor.eui),
@@ -292,7 +294,7 @@ def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> At
 
 
 def request_fingerprint(request: Propagated) -> bytes:
-    """The :func:`fingerprint` of the sensor that an operation propagates; empty for a detach."""
+    """Return the :func:`fingerprint` of the sensor that an operation propagates; empty for a detach."""
     if isinstance(request, DetPrp):
         return b""
     return fingerprint(

@@ -44,7 +44,7 @@ IDLE_TICK = 1.0
 
 
 class Phase(Enum):
-    """How far a connection is."""
+    """Phase of a connection."""
 
     HANDSHAKE = auto()
     """TLS is being negotiated"""
@@ -57,7 +57,7 @@ class Phase(Enum):
     ESTABLISHED = auto()
     """operations run"""
     CLOSED = auto()
-    """it is over, or about to be"""
+    """the connection is over, or about to be"""
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -84,7 +84,7 @@ class StationProtocol(Protocol):
         self._station: Station | None = None
         self._con: Con | None = None
         self._repeated = 0
-        """times that it came again before it could be answered"""
+        """times that the same ``con`` came again before it could be answered"""
         self._answer: ConRsp | None = None
         self._timer: Timer | None = None
         self._reason = ""
@@ -180,7 +180,7 @@ class StationProtocol(Protocol):
         self.transport.resumeProducing()
 
     def stopProducing(self) -> None:
-        """The transport is gone; connectionLost says so."""
+        """Do nothing: the transport is gone, and connectionLost follows."""
 
     # bytes in
 

@@ -20,7 +20,7 @@ _Key = tuple[EUI, EUI]
 
 
 class ReceptionQueries:
-    """Those that wait for the station's answer."""
+    """Queries for reception reports that wait for a station's answer."""
 
     def __init__(self, clock: Clock) -> None:
         self._questions = Questions[_Key, EUI](clock, ANSWER_TIME, _unanswered)
@@ -41,7 +41,7 @@ class ReceptionQueries:
             raise CommandError("busy", f"base station {station.eui} is busy: try again later") from None
 
     def answered(self, station: Station, request: DlRxStatQry, answer: Message) -> None:
-        """The station agreed or refused."""
+        """Note that the station agreed or refused."""
         key = (station.eui, eui_from_int(request.epEui))
         if isinstance(answer, Error):
             why = f"base station {station.eui}: {answer.code} {answer.message}"

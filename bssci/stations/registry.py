@@ -1,4 +1,4 @@
-"""Who is admitted as which base station, whose session goes on, and what is remembered of each."""
+"""Registry of base stations: admission, the sessions that go on, and the record kept of each station."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FORGET_AFTER = 3600.0
 SWEEP_INTERVAL = 600.0
 """s between looks for such stations"""
 SWEEP = 500
-"""of them that one look forgets"""
+"""such stations that one look forgets, at most"""
 MAX_TEXT = 200
 """characters of what a station says of itself"""
 MAX_INFO = 4096
@@ -43,7 +43,7 @@ STATUS_TICK = 1.0
 
 
 class Registry:
-    """Keeps the base stations.
+    """The base stations, connected and remembered.
 
     :param stations: is filled with those that an earlier run knew, and every new one.
     :param service_center: our own EUI.
@@ -153,7 +153,7 @@ class Registry:
         self._change_state(station, "online", resumed=resumed)
 
     def lost(self, link: Link, station: Station, reason: str) -> None:
-        """A connection is gone; nothing if a newer one has taken its place."""
+        """Note that a connection is gone; nothing to do if a newer one has taken its place."""
         if station.link is link:
             station.offline()
             self._left(station, reason, self._services.now())
@@ -278,7 +278,9 @@ class Registry:
         return station
 
     def _left(self, station: Station, reason: str, at: float) -> None:
-        """It went, as far as it had come; that is remembered, also if it is no event."""
+        """Record the station's departure, even of one that never got so far that the departure is an
+        event.
+        """
         station.record = replace(station.record, last_seen_at=at, reason=reason)
         self._store(station)
 
@@ -293,7 +295,7 @@ class Registry:
 
 
 def _acquaintance(station: Station) -> tuple[bool, float, float]:
-    """How well a station is known: whether it ever did anything, for how long, how lately."""
+    """Return a station's rank by acquaintance: whether it ever did anything, for how long, how lately."""
     record = station.record
     return station.worked, record.last_seen_at - record.first_seen_at, record.last_seen_at
 
@@ -303,7 +305,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """The information, unless it is too much, or cannot be stored."""
+    """Return the information, unless it is too much, or cannot be stored."""
     try:
         size = len(msgspec.msgpack.encode(info))
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -329,7 +331,7 @@ def _check_certificate(station: Station, certificate: bytes) -> None:
 
 
 def _names(certificate: bytes, eui: EUI) -> bool:
-    """Whether a certificate (DER) names a station."""
+    """Return whether a certificate (DER) names a station."""
     try:
         return eui in euis_of(load_der_x509_certificate(certificate))
     except ValueError:
@@ -362,7 +364,7 @@ def _restore(stored: StoredSession) -> Session:
 
 
 def _operations(stored: StoredSession) -> Iterator[tuple[int, Request]]:
-    """Those of a session that can be read; one that cannot costs itself only."""
+    """Yield the readable operations of a stored session; one that cannot be read costs itself only."""
     for op_id, message in stored.open_operations:
         try:
             yield op_id, decode_operation(message)

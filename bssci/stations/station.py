@@ -40,7 +40,7 @@ EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
 
 
 class Connection(Enum):
-    """Where a base station stands."""
+    """State of a base station's connection."""
 
     OFFLINE = "offline"
     """no connection"""
@@ -56,7 +56,7 @@ class Link(Protocol):
     peer: str
     """host:port"""
     certificate: bytes
-    """that the station showed: DER"""
+    """certificate that the station showed, as DER"""
 
     def send(self, messages: Sequence[Message]) -> None:
         """Write messages, in this order."""
@@ -68,12 +68,12 @@ class Link(Protocol):
         """Close it at once: nobody listens there any more."""
 
     def not_asked(self) -> None:
-        """A ping could not be sent: the station is not to blame for its silence so far."""
+        """Note that a ping could not be sent: the station is not to blame for its silence so far."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """What the messages of one read of the socket amount to: stored together, answered together.
+    """Results of one read of the socket: stored together, answered together.
 
     Filled by the ``handle_`` and ``finish_`` methods.
     """
@@ -84,7 +84,7 @@ class Batch:
     stored: list[Deferred[Any]] = field(default_factory=list)
     """writes of the journal that a handler began itself; the answers wait for them, too"""
     answers: list[Message] = field(default_factory=list)
-    """to operations of the station, due when all of the above is on disk"""
+    """answers to operations of the station, due when all of the above is on disk"""
     closed: list[int] = field(default_factory=list)
     """operations of ours that are over"""
     completions: list[Message] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Batch:
     at_once: list[Message] = field(default_factory=list)
     """errors, and what else needs no disk"""
     generation: int = 0
-    """of the session when the messages came: answers to an older one are void"""
+    """generation of the session when the messages came: answers to an older one are void"""
 
 
 Handler = Callable[["Station", Any, Batch], None]
@@ -104,12 +104,12 @@ Completer = Callable[["Station", int], None]
 
 
 def command(message: type[Message]) -> str:
-    """What a class of messages is called on the wire."""
+    """Return the wire's name for a class of messages."""
     return str(message.__struct_config__.tag)
 
 
 def methods(parts: Iterable[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
-    """The methods of ``parts`` that are named for a request: ``handle_ulData`` for ``UlData``."""
+    """Return the methods of ``parts`` that are named for a request: ``handle_ulData`` for ``UlData``."""
     found: dict[type[Request], Callable[..., None]] = {}
     for part in parts:
         for request in Request.__subclasses__():
@@ -131,14 +131,14 @@ class Ingest(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What every station uses."""
+    """Services that all stations share."""
 
     clock: Clock
     now: Callable[[], float]
     """Unix seconds"""
     journal: Journal
     wanted: Wanted
-    """what stations shall hold of sensors"""
+    """the sensors that stations shall hold"""
     ingest: Ingest
     """takes receptions"""
     refused: Callable[[Failure], None]
@@ -161,26 +161,26 @@ class Station:
         self.link: Link | None = None
         self.session: Session | None = None
         self.bidirectional = False
-        """whether it can send, as its last ``con`` said"""
+        """true if the station can send, as its last ``con`` said"""
         self.state = StationState(at=0.0, base_station_eui=eui, state="offline")
         self.record = StationRecord(base_station_eui=eui, first_seen_at=0.0, last_seen_at=0.0)
-        """what is remembered of it while it is away"""
+        """the station's record, which is kept while it is away"""
         self.status: StationStatus | None = None
         self.status_due_at = 0.0
         self.faults = Faults(eui)
         self.worked = False
-        """whether it ever sent more than ``con``"""
+        """true once the station has sent more than ``con``"""
         self._services = services
         self.propagation = Propagation(services.clock, eui, services.wanted, self.issue, services.served)
 
     @property
     def is_online(self) -> bool:
-        """Whether operations run with it."""
+        """Return whether the station is connected and operations run with it."""
         return self.connection is Connection.ONLINE and self.session is not None
 
     @property
     def session_id(self) -> bytes:
-        """What tells its session from all others; empty if it has none."""
+        """Return the identifier of the station's session, unlike all others; empty if it has none."""
         return self.session.sn_sc_uuid if self.session is not None else b""
 
     @property
@@ -194,7 +194,7 @@ class Station:
 
     @property
     def can_send(self) -> bool:
-        """Whether operations run with it, and it is no mere receiver."""
+        """Return whether operations run with the station, and it is no mere receiver."""
         return self.is_online and self.bidirectional
 
     # the life of a connection

@@ -1,4 +1,4 @@
-"""What keeps a base station up: pings, its status, and its answers to what it is told of sensors."""
+"""Upkeep of a base station: pings, status requests, and its answers about sensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Pings:
         batch.answers.append(PingRsp(opId=message.opId))
 
     def finish_ping(self, station: Station, request: Ping, answer: Message, batch: Batch) -> None:
-        """The station lives; that it answered is all there is to it."""
+        """Accept the answer to a ping, which only shows that the station lives."""
 
 
 class Statuses:

@@ -38,10 +38,10 @@ _UNSUPPORTED = Outcome("failed", int(ErrorCode.ENOTSUP), "the station does not s
 
 @dataclass(frozen=True, slots=True)
 class MacTypes(Outcome):
-    """What :meth:`VariableMac.status` was answered."""
+    """A station's answer to :meth:`VariableMac.status`."""
 
     mac_types: tuple[int, ...] = ()
-    """that the station receives"""
+    """MAC types that the station receives"""
 
 
 class VariableMac:

@@ -41,7 +41,7 @@ class Ticker:
         self._loop.clock = clock  # type: ignore[assignment]
 
     def start(self) -> None:
-        """First call after one interval; nothing if it runs already."""
+        """Start; the first call comes after one interval. Nothing to do if it runs already."""
         if not self._loop.running:
             self._loop.start(self._interval, now=False)
 
@@ -50,7 +50,7 @@ class Ticker:
             self._loop.stop()
 
     def _guarded(self) -> None:
-        """Call the body; what it returns is not waited for."""
+        """Call the body, without waiting for a Deferred that it returns."""
         try:
             self._body()
         except Exception:
@@ -58,7 +58,9 @@ class Ticker:
 
 
 async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIterator[Sequence[Item]]:
-    """The items, ``size`` at a time, with a turn of the reactor between two slices for everybody else."""
+    """Yield the items, ``size`` at a time, with a turn of the reactor between two slices for everybody
+    else.
+    """
     for first in range(0, len(items), size):
         if first:
             turn: Deferred[None] = Deferred()

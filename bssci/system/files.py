@@ -27,7 +27,7 @@ LEFT_OVER = 60.0
 """seconds after which a scratch file that names no process belongs to nobody"""
 _PLAN = "plan.json"
 _MOVE, _REMOVE = "move-", "remove-"
-"""what names in the plan begin with"""
+"""beginnings of the names in the plan"""
 _SCRATCH = ".scratch"
 _DRAWN = r"[a-z0-9_]{8}"
 

@@ -1,4 +1,4 @@
-"""What a service tells the service manager that started it: systemd's ``sd_notify`` and its watchdog.
+"""Messages to the service manager that started the service: systemd's ``sd_notify`` and its watchdog.
 
 The protocol is a datagram of ``NAME=value`` lines to the socket that ``NOTIFY_SOCKET`` names. Outside of
 systemd the variable is not set, and every call here does nothing.

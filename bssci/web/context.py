@@ -1,4 +1,4 @@
-"""What the web admin works with: the service center as it sees it, and parts of its own."""
+"""Surroundings of the web admin: the service center as it sees it, and parts of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the web admin asks of the service around it."""
+"""Interface of the web admin to the service around it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bssci.center.decoding.decoders import Decoders
 
 @dataclass(frozen=True)
 class Outside:
-    """What the service tells of the parts that the center does not know.
+    """Facts of the service about parts that the center does not know.
 
     :ivar listening: whether base stations can connect.
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).

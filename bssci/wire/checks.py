@@ -1,4 +1,4 @@
-"""What a message must satisfy beyond the types of its fields, in one place.
+"""Checks of a message beyond the types of its fields, in one place.
 
 Each rule returns the message, or raises ProtocolError: 22 (EINVAL) for values that do not go together, 71
 (EPROTO) for a field that is missing because of another one. A message that passes here can be trusted.

@@ -43,16 +43,16 @@ class _Head(msgspec.Struct):
 
 
 class Encoding(Enum):
-    """How a connection writes its maps."""
+    """Encoding of a connection's maps."""
 
     MESSAGEPACK = "messagepack"
-    """what every station in the field uses"""
+    """the encoding of every station in the field"""
     JSON = "json"
     """named by the specification"""
 
 
 def detect_encoding(payload: bytes) -> Encoding | None:
-    """The encoding of which ``payload`` begins a map; None if it begins no map."""
+    """Return the encoding of which ``payload`` begins a map; None if it begins no map."""
     if payload[:1] == b"{":
         return Encoding.JSON
     return Encoding.MESSAGEPACK if payload and payload[0] in _MSGPACK_MAPS else None
@@ -78,7 +78,7 @@ class Codec:
 
     @classmethod
     def detect(cls, first_payload: bytes) -> Codec:
-        """The codec for a connection whose first payload is this.
+        """Return the codec for a connection whose first payload is this.
 
         :raises FramingError: if it begins a map in neither encoding.
         """
@@ -88,15 +88,15 @@ class Codec:
         return cls(encoding)
 
     def encode(self, message: Message) -> bytes:
-        """The message as a whole frame, ready to write."""
+        """Return the message as a whole frame, ready to write."""
         return encode_frame(self._pack(message))
 
     def encode_payload(self, message: Message) -> bytes:
-        """The message without a header, as ``decode`` takes it; for storing it."""
+        """Return the message without a header, as ``decode`` takes it; for storing it."""
         return self._pack(message)
 
     def decode(self, payload: bytes) -> Message:
-        """The message that a payload holds, whoever may send it.
+        """Return the message that a payload holds, whoever may send it.
 
         :raises ProtocolError: with ``op_id`` where it can be known: 71 for a broken map and for a missing or
             mistyped field, 22 for a value out of range, 95 for an unknown command.
@@ -126,7 +126,7 @@ class Codec:
             raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, _command(kind)) from error
 
     def _op_id_anywhere(self, payload: bytes) -> int | None:
-        """The opId of a payload that could not be read to its end, if it stands behind the fault."""
+        """Return the opId of a payload that could not be read to its end, if it stands behind the fault."""
         try:
             return _op_id(self._head(payload).opId)
         except BROKEN:
@@ -138,14 +138,16 @@ def _command(kind: type[Message]) -> str:
 
 
 def _op_id(op_id: object) -> int | None:
-    """The opId that a value means; None if it is no number of 64 bits."""
+    """Return the opId that a value means; None if it is no number of 64 bits."""
     if isinstance(op_id, float) and op_id.is_integer():
         op_id = int(op_id)
     return op_id if type(op_id) is int and op_id in _INT64 else None
 
 
 def _kind(fields: dict[str, Any], op_id: int | None) -> type[Message]:
-    """The class that ``command`` asks for; of the two ``attPrp`` the one that the map is written in."""
+    """Return the class that ``command`` asks for; of the two ``attPrp`` the one that the map is written
+    in.
+    """
     command = fields.get("command")
     if not isinstance(command, str):
         raise ProtocolError(ErrorCode.EPROTO, "command is missing or no string", op_id)
@@ -157,7 +159,9 @@ def _kind(fields: dict[str, Any], op_id: int | None) -> type[Message]:
 
 
 def _named(kind: type[Message], refusal: str, op_id: int | None) -> ProtocolError:
-    """msgspec says what it expected and where: 71 for a missing field or a wrong type, 22 for the rest."""
+    """Return msgspec's refusal with the field and the expected type: 71 for a missing field or a wrong
+    type, 22 for the rest.
+    """
     structural = "missing required" in refusal or ", got `" in refusal
     code = ErrorCode.EPROTO if structural else ErrorCode.EINVAL
     text = refusal.replace(" - at `$.", " at `")

@@ -20,7 +20,7 @@ HEADER_SIZE = _HEADER.size
 
 
 def encode_frame(payload: bytes) -> bytes:
-    """The payload with its header, ready to write."""
+    """Return the payload with its header, ready to write."""
     return _HEADER.pack(IDENTIFIER, len(payload)) + payload
 
 

@@ -151,26 +151,26 @@ class ConCmp(Completion, frozen=True, kw_only=True):
 
 
 class Ping(Request, frozen=True, kw_only=True):
-    """Is the other side still there?"""
+    """Request for a sign of life from the other side."""
 
 
 class PingRsp(Response, frozen=True, kw_only=True):
-    """It is."""
+    """The answer to ``ping``."""
 
 
 class PingCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``ping``."""
+    """Completion of ``ping``."""
 
 
 # -- Status §5.5
 
 
 class Status(Request, frozen=True, kw_only=True):
-    """The service center asks a station how it is."""
+    """Request of the service center for a station's status."""
 
 
 class StatusRsp(Response, frozen=True, kw_only=True):
-    """What the station says; code, message, time and dutyCycle are mandatory, yet often missing."""
+    """A station's status; code, message, time and dutyCycle are mandatory, yet often missing."""
 
     code: I64 | None = None
     """0 = ok"""
@@ -192,7 +192,7 @@ class StatusRsp(Response, frozen=True, kw_only=True):
 
 
 class StatusCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``status``."""
+    """Completion of ``status``."""
 
 
 # -- Attach and detach over the air §5.6, §5.7
@@ -214,7 +214,7 @@ class Att(Request, frozen=True, kw_only=True):
     nonce: Bytes4
     sign: Bytes4
     shAddr: U16 | None = None
-    """only if the station assigned it"""
+    """short address, only if the station assigned it"""
     dualChan: bool
     repetition: bool
     wideCarrOff: bool
@@ -226,11 +226,11 @@ class AttRsp(Response, frozen=True, kw_only=True):
 
     nwkSnKey: Bytes16
     shAddr: U16 | None = None
-    """only if the station did not assign it"""
+    """short address, only if the station did not assign it"""
 
 
 class AttCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``att``."""
+    """Completion of ``att``."""
 
 
 class Det(Request, frozen=True, kw_only=True):
@@ -255,7 +255,7 @@ class DetRsp(Response, frozen=True, kw_only=True):
 
 
 class DetCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``det``."""
+    """Completion of ``det``."""
 
 
 # -- Attach and detach propagate §5.8, §5.9
@@ -296,7 +296,7 @@ class AttPrpRsp(Response, frozen=True, kw_only=True):
 
 
 class AttPrpCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``attPrp``."""
+    """Completion of ``attPrp``."""
 
 
 class DetPrp(Request, frozen=True, kw_only=True):
@@ -310,7 +310,7 @@ class DetPrpRsp(Response, frozen=True, kw_only=True):
 
 
 class DetPrpCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``detPrp``."""
+    """Completion of ``detPrp``."""
 
 
 # -- Uplink §5.10, uplink transmit §5.11
@@ -346,7 +346,7 @@ class UlDataRsp(Response, frozen=True, kw_only=True):
 
 
 class UlDataCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``ulData``."""
+    """Completion of ``ulData``."""
 
 
 class UlDataTx(Request, frozen=True, kw_only=True):
@@ -366,7 +366,7 @@ class UlDataTxRsp(Response, frozen=True, kw_only=True):
 
 
 class UlDataTxCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``ulDataTx``."""
+    """Completion of ``ulDataTx``."""
 
 
 # -- Downlink §5.12 to §5.16
@@ -396,7 +396,7 @@ class DlDataQueRsp(Response, frozen=True, kw_only=True):
 
 
 class DlDataQueCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``dlDataQue``."""
+    """Completion of ``dlDataQue``."""
 
 
 class DlDataRev(Request, frozen=True, kw_only=True):
@@ -411,19 +411,19 @@ class DlDataRevRsp(Response, frozen=True, kw_only=True):
 
 
 class DlDataRevCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``dlDataRev``."""
+    """Completion of ``dlDataRev``."""
 
 
 class DlDataRes(Request, frozen=True, kw_only=True):
-    """What became of a queued downlink."""
+    """Result of a queued downlink."""
 
     epEui: Eui
     queId: U64
     result: Literal["sent", "expired", "invalid"]
     txTime: U64 | None = None
-    """if sent"""
+    """ns UTC of the station's clock, if the downlink was sent"""
     packetCnt: U32 | None = None
-    """if sent"""
+    """counter of the uplink that the downlink answered, if it was sent"""
 
 
 class DlDataResRsp(Response, frozen=True, kw_only=True):
@@ -431,11 +431,11 @@ class DlDataResRsp(Response, frozen=True, kw_only=True):
 
 
 class DlDataResCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``dlDataRes``."""
+    """Completion of ``dlDataRes``."""
 
 
 class DlRxStat(Request, frozen=True, kw_only=True):
-    """How well an end point received a downlink."""
+    """Quality of a downlink's reception at the end point."""
 
     epEui: Eui
     rxTime: U64
@@ -449,7 +449,7 @@ class DlRxStatRsp(Response, frozen=True, kw_only=True):
 
 
 class DlRxStatCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``dlRxStat``."""
+    """Completion of ``dlRxStat``."""
 
 
 class DlRxStatQry(Request, frozen=True, kw_only=True):
@@ -463,7 +463,7 @@ class DlRxStatQryRsp(Response, frozen=True, kw_only=True):
 
 
 class DlRxStatQryCmp(Completion, frozen=True, kw_only=True):
-    """Completes ``dlRxStatQry``."""
+    """Completion of ``dlRxStatQry``."""
 
 
 # -- Sub-channel variable MAC
@@ -480,7 +480,7 @@ class VmActivateRsp(Response, frozen=True, kw_only=True, tag="vm.activateRsp"):
 
 
 class VmActivateCmp(Completion, frozen=True, kw_only=True, tag="vm.activateCmp"):
-    """Completes ``vm.activate``."""
+    """Completion of ``vm.activate``."""
 
 
 class VmDeactivate(Request, frozen=True, kw_only=True, tag="vm.deactivate"):
@@ -494,21 +494,21 @@ class VmDeactivateRsp(Response, frozen=True, kw_only=True, tag="vm.deactivateRsp
 
 
 class VmDeactivateCmp(Completion, frozen=True, kw_only=True, tag="vm.deactivateCmp"):
-    """Completes ``vm.deactivate``."""
+    """Completion of ``vm.deactivate``."""
 
 
 class VmStatus(Request, frozen=True, kw_only=True, tag="vm.status"):
-    """Which MACs does a station receive?"""
+    """Request for the MACs that a station receives."""
 
 
 class VmStatusRsp(Response, frozen=True, kw_only=True, tag="vm.statusRsp"):
-    """These."""
+    """The MACs that the station receives, as numbers."""
 
     macTypes: Annotated[list[U32], Meta(max_length=MAX_COUNTERS)]
 
 
 class VmStatusCmp(Completion, frozen=True, kw_only=True, tag="vm.statusCmp"):
-    """Completes ``vm.status``."""
+    """Completion of ``vm.status``."""
 
 
 class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
@@ -541,7 +541,7 @@ class VmUlDataRsp(Response, frozen=True, kw_only=True, tag="vm.ulDataRsp"):
 
 
 class VmUlDataCmp(Completion, frozen=True, kw_only=True, tag="vm.ulDataCmp"):
-    """Completes ``vm.ulData``."""
+    """Completion of ``vm.ulData``."""
 
 
 # -- Error §5.17

@@ -1,4 +1,4 @@
-"""Which three messages make an operation, and which side may begin it (§5.2)."""
+"""The three messages of each operation, and the side that may begin it (§5.2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bssci.wire.messages import Completion, Message, Request, Response
 
 
 class Initiator(Enum):
-    """Who may begin an operation."""
+    """The side that may begin an operation."""
 
     BASE_STATION = "base station"
     SERVICE_CENTER = "service center"
@@ -61,11 +61,11 @@ STATION_REQUESTS: frozenset[type[Message]] = frozenset(
     if operation.initiator is not Initiator.SERVICE_CENTER
     for kind in operation.requests
 )
-"""what a base station may begin"""
+"""requests that a base station may begin"""
 CENTER_REQUESTS: frozenset[type[Message]] = frozenset(
     kind
     for operation in OPERATIONS
     if operation.initiator is not Initiator.BASE_STATION
     for kind in operation.requests
 )
-"""what the service center may begin"""
+"""requests that the service center may begin"""

@@ -1,4 +1,4 @@
-"""What a message meant to a session: one small value each.
+"""Outcomes of a message for its session: one small value each.
 
 Every outcome has ``completion``: the message that must now be sent, or None.
 """
@@ -26,9 +26,9 @@ class Completed(Struct, frozen=True, gc=False):
 
     op_id: int
     kind: type[Request]
-    """of the message that began the operation"""
+    """class of the message that began the operation"""
     epEui: int | None
-    """of that message, where it had one"""
+    """end point of that message, where it names one"""
     completion: ClassVar[None] = None
 
 
@@ -37,7 +37,7 @@ class Cancelled(Struct, frozen=True, gc=False):
 
     op_id: int
     kind: type[Request]
-    """of the message that began the operation"""
+    """class of the message that began the operation"""
     code: int
     message: str
     completion: ErrorAck
@@ -64,7 +64,7 @@ class Refused(Struct, frozen=True, gc=False):
 
     @property
     def code(self) -> int:
-        """a POSIX errno"""
+        """POSIX errno of the error"""
         return self.error.code
 
     @property
@@ -77,7 +77,7 @@ class Rejected(Struct, frozen=True, gc=False):
 
     completion: Error
     command: str | None = None
-    """of the message, where it is known"""
+    """command of the message, where it is known"""
 
 
 class Ignored(Struct, frozen=True, gc=False):
@@ -88,4 +88,4 @@ class Ignored(Struct, frozen=True, gc=False):
 
 
 Outcome = Requested | Completed | Cancelled | Answered | Refused | Ignored
-"""what ``Session.receive`` returns"""
+"""every value that ``Session.receive`` may return"""

@@ -20,7 +20,7 @@ BROKEN = (
     msgspec.MsgspecError,
     msgpack.UnpackException,
 )
-"""what the libraries raise for malformed, truncated, too deeply nested and mistyped input"""
+"""errors of the libraries for malformed, truncated, too deeply nested and mistyped input"""
 
 _MAX_ARRAY = 1 << 16
 """elements; what needs repair is small, and a hostile payload must not take long"""
@@ -32,18 +32,18 @@ _WHITESPACE = re.compile(r"[ \t\r\n]*")
 
 
 class Plain(NamedTuple):
-    """What could be read."""
+    """The readable part of a payload."""
 
     fields: dict[str, Any]
     """the last value of each name; names that are no strings are left out"""
     fault: str | None = None
-    """why ``fields`` may not be all"""
+    """reason why ``fields`` may lack members; None if the payload was whole"""
     code: ErrorCode = ErrorCode.EPROTO
-    """of the fault"""
+    """error code of the fault"""
 
 
 def read_msgpack(payload: bytes) -> Plain:
-    """Read the MessagePack map that ``payload`` is; what is no UTF-8 in a text is replaced."""
+    """Read ``payload`` as a MessagePack map; bytes of a text that are no UTF-8 are replaced."""
     unpacker = msgpack.Unpacker(
         max_buffer_size=max(len(payload), 1),
         max_array_len=_MAX_ARRAY,
@@ -74,7 +74,7 @@ _skim = msgspec.msgpack.Decoder(_Anything).decode
 
 
 def _is_whole(payload: bytes) -> bool:
-    """Whether a MessagePack map is there to its end, as far as can be told without building it."""
+    """Return whether a MessagePack map is there to its end, as far as can be told without building it."""
     try:
         _skim(payload)
     except BROKEN:
@@ -83,7 +83,7 @@ def _is_whole(payload: bytes) -> bool:
 
 
 def read_json(payload: bytes) -> Plain:
-    """Read the JSON object that ``payload`` is; what is no UTF-8 in a text is replaced."""
+    """Read ``payload`` as a JSON object; bytes of a text that are no UTF-8 are replaced."""
     try:
         return Plain(msgspec.json.decode(payload, type=dict[str, Any]))
     except BROKEN:
@@ -126,7 +126,7 @@ def _read_members(text: str, fields: dict[str, Any]) -> None:
 
 
 def _expect(text: str, position: int, allowed: str) -> tuple[str, int]:
-    """One of the allowed characters, and where what follows it begins."""
+    """Return one of the allowed characters, and the position where the text after it begins."""
     position = _after_space(text, position)
     found = text[position : position + 1]
     if not found or found not in allowed:

@@ -1,4 +1,4 @@
-"""What real stations send, put right: driven by the types that the messages declare.
+"""Repair of real stations' messages, driven by the types that the messages declare.
 
 Used only after a strict decode has refused a payload. A field's annotation gives its mender, once, at import:
 
@@ -123,7 +123,7 @@ _PLANS: dict[type[Message], Plan] = {kind: _message_plan(kind) for kind in CLASS
 
 
 def _mend_fields(fields: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """The declared fields of ``fields``, mended; those that turn out to be absent are left out."""
+    """Return the declared fields of ``fields``, mended; those that turn out to be absent are left out."""
     mended = {}
     for name, mender in plan.items():
         value = mender(fields.get(name))
@@ -133,5 +133,5 @@ def _mend_fields(fields: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def mend(fields: Mapping[str, Any], kind: type[Message]) -> dict[str, Any]:
-    """The fields of a message as ``msgspec.convert`` to ``kind`` can take them."""
+    """Return the fields of a message as ``msgspec.convert`` to ``kind`` can take them."""
     return {**_MISSING.get(kind, {}), **_mend_fields(fields, _PLANS[kind])}

@@ -85,12 +85,12 @@ _STORAGE = Codec(Encoding.MESSAGEPACK)
 
 
 def encode_operation(request: Request) -> bytes:
-    """A request as it is stored until its operation is over."""
+    """Return a request as it is stored until its operation is over."""
     return _STORAGE.encode_payload(request)
 
 
 def decode_operation(stored: bytes) -> Request:
-    """The request that ``encode_operation`` stored.
+    """Return the request that ``encode_operation`` stored.
 
     :raises ValueError: if it is none, or damaged.
     """
@@ -113,7 +113,7 @@ class _Begun(Struct, frozen=True, gc=False):
 
 
 def _size(request: Request) -> int:
-    """About how many bytes of memory a request occupies."""
+    """Return about how many bytes of memory a request occupies."""
     if type(request) is DlDataQue:
         return _REQUEST_SIZE + sum(64 + 8 * len(entry) for entry in request.userData)
     subpackets = getattr(request, "subpackets", None)
@@ -121,12 +121,12 @@ def _size(request: Request) -> int:
 
 
 class SessionState(Enum):
-    """What opIds the station may use."""
+    """The opIds that a station may use at present."""
 
     RUNNING = "running"
-    """only new ones, above the last"""
+    """only new opIds, above the last"""
     REISSUING = "reissuing"
-    """after a resume, until its first new one: also those that it has used before"""
+    """after a resume, until the station's first new opId: also those that it has used before"""
 
 
 # Python 3.11 needs as long to look at a member of an enum as for a whole message otherwise.
@@ -179,7 +179,7 @@ class Session:
 
     @classmethod
     def fresh(cls, con: Con, sn_sc_uuid: bytes, version: str) -> Session:
-        """A new session for a ``con``; everything of an older one is void.
+        """Return a new session for a ``con``; everything of an older one is void.
 
         :param sn_sc_uuid: 16 random bytes; never the station's own, which it would read as a resume.
         """
@@ -220,7 +220,7 @@ class Session:
         return request
 
     def resumed(self) -> None:
-        """A new connection goes on with this session: to be called before anything of it is received.
+        """Go on with this session on a new connection: to be called before any message is received on it.
 
         What the station had begun on the old connection it begins again. What is still being done for the old
         connection changes nothing any more.
@@ -257,7 +257,8 @@ class Session:
         return None
 
     def reject(self, error: ProtocolError) -> Rejected | Refused:
-        """A message could not be decoded, or ``receive`` or whoever handled it raised: what must be sent.
+        """Return the answer to a message that could not be decoded, or for which ``receive`` or its caller
+        raised.
 
         An error ends the operation that it names, so it is over on this side too: Refused if it was ours. An
         error that names none goes out with opId 0, which no operation of a running session has.
@@ -292,7 +293,7 @@ class Session:
     # Messages
 
     def receive(self, message: Message) -> Outcome:
-        """What a message of the station means; its outcome's ``completion``, if any, must be sent.
+        """Return the outcome of a station's message; the outcome's ``completion``, if any, must be sent.
 
         :raises ProtocolError: if it breaks the rules; give it to ``reject``. 71: an opId not above the last,
             a message that the station may not send or not now, a response that does not fit the request; 11:
@@ -378,11 +379,13 @@ def _meaning(kind: type[Message]) -> Callable[[Session, Any], Outcome]:
 
 
 _MEANING = {kind: _meaning(kind) for kind in CLASSES}
-"""How a session takes each kind of message. To look it up is several times faster than ``isinstance``."""
+"""The way in which a session takes each kind of message. To look it up is several times faster than
+``isinstance``.
+"""
 
 
 def decide_resume(con: Con, known: Session | None, version: str) -> bool:
-    """Whether the session of a ``con`` goes on: ``snResume`` (§5.3).
+    """Return whether the session of a ``con`` goes on: ``snResume`` (§5.3).
 
     Only if it is the same session, in a compatible version, and the station does not claim to know of an
     operation that we do not.

@@ -34,7 +34,7 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def negotiate(requested: str) -> str:
-    """The version that a connection speaks whose station asks for ``requested``.
+    """Return the version that a connection speaks whose station asks for ``requested``.
 
     :raises ProtocolError: 71, if it is no version; 22, if its major version is not ours.
     """
@@ -45,5 +45,5 @@ def negotiate(requested: str) -> str:
 
 
 def is_1_1(version: str) -> bool:
-    """Whether a negotiated version is the 1.1 dialect, with its own ``attPrp``."""
+    """Return whether a negotiated version is the 1.1 dialect, with its own ``attPrp``."""
     return parse_version(version)[:2] == (1, 1)

@@ -1,1 +1,1 @@
-"""Which base station serves which sensor: attached, detached, told and answered."""
+"""Attachments: the base stations that serve each sensor, orders to them and their answers."""

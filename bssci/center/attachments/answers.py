@@ -1,4 +1,4 @@
-"""What became of a command at each base station: gathered while the stations answer."""
+"""Results of a command at each base station: gathered while the stations answer."""
 
 from __future__ import annotations
 
@@ -25,25 +25,27 @@ class Answers:
         self._timer: Timer | None = clock.callLater(time, self._finish)
 
     def expect(self, station: EUI, sensors: Collection[EUI]) -> None:
-        """A station was asked about sensors."""
+        """Note that a station was asked about sensors."""
         for sensor in sensors:
             self._outcomes.setdefault(sensor, {})[station] = UNANSWERED
         self._missing += len(sensors)
 
     def away(self, station: EUI, sensors: Collection[EUI]) -> None:
-        """A station will be told when it is back."""
+        """Note that a station is away and will be told when it is back."""
         for sensor in sensors:
             self._outcomes.setdefault(sensor, {})[station] = AWAY
 
     def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
-        """A station answered, or went away before it did."""
+        """Note a station's answer, or that it went away before it answered."""
         self._outcomes[sensor][station] = outcome
         self._missing -= 1
         if not self._missing:
             self._finish()
 
     def all(self) -> Deferred[Outcomes]:
-        """Fires when there is nothing to wait for any more; to be called when all were asked."""
+        """Fire with all outcomes when no answer is missing any more; to be called when all stations were
+        asked.
+        """
         self._missing -= 1
         if not self._missing:
             self._finish()

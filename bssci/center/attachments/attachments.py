@@ -1,4 +1,4 @@
-"""Which sensors shall be attached, with which key; and the commands that change it.
+"""The sensors that shall be attached, each with its key; and the commands that change it.
 
 Configured means attached with its own key. What differs from that (attached over the air,
 detached by command, by the sensor or for its silence) is stored here. Every base station is
@@ -34,7 +34,7 @@ ANSWER_TIME = 30.0
 
 
 class Attachments:
-    """What base stations shall hold."""
+    """The attachments that base stations shall hold."""
 
     log = Logger()
 
@@ -57,16 +57,16 @@ class Attachments:
     # what is wanted
 
     def get(self, eui: EUI) -> Attachment | None:
-        """What is stored of a sensor; None if it is only configured."""
+        """Return a sensor's stored attachment; None if the sensor is only configured."""
         return self._stored.get(eui)
 
     def is_attached(self, eui: EUI) -> bool:
-        """Whether base stations shall serve it."""
+        """Return whether base stations shall serve a sensor."""
         stored = self._stored.get(eui)
         return eui in self._sensors and (stored is None or stored.state == "attached")
 
     def wanted(self, eui: EUI) -> Sensor | None:
-        """What stations shall hold of a sensor, with its session key if it attached over the air."""
+        """Return the sensor as stations shall hold it, with its session key if it attached over the air."""
         sensor = self._sensors.get(eui)
         stored = self._stored.get(eui)
         if sensor is None or stored is None:
@@ -80,7 +80,9 @@ class Attachments:
         )
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Every sensor that shall be attached, and the fingerprint of what stations shall hold of it."""
+        """Yield every sensor that shall be attached, and the fingerprint of what stations shall hold of
+        it.
+        """
         for eui, fingerprint in self._sensors.fingerprints():
             if eui not in self._stored:
                 yield eui, fingerprint
@@ -88,7 +90,7 @@ class Attachments:
                 yield eui, fingerprint_of(sensor)
 
     def last_counter(self, eui: EUI) -> int:
-        """The highest packet counter that was heard of a sensor; 0 if it was not."""
+        """Return the highest packet counter that was heard of a sensor; 0 if it was not heard."""
         activity = self._activities.get(eui)
         return activity.packet_counter if activity else 0
 
@@ -147,7 +149,7 @@ class Attachments:
         self._take({eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]})
 
     async def changed(self, changes: Changes, *, at: float) -> Outcomes:
-        """The configuration of sensors changed, see :meth:`recording`: tell every station.
+        """Tell every station that the configuration of sensors changed, see :meth:`recording`.
 
         :param at: Unix seconds.
         """
@@ -163,7 +165,7 @@ class Attachments:
     def attached_over_the_air(
         self, eui: EUI, *, session_key: bytes, short_address: int, attach_counter: int, at: float
     ) -> Deferred[None]:
-        """A sensor attached itself: stored when the Deferred fires; see :meth:`propagate`."""
+        """Store that a sensor attached itself; fires when that is on disk. See :meth:`propagate`."""
         attachment = Attachment(
             end_point_eui=eui,
             state="attached",
@@ -176,7 +178,7 @@ class Attachments:
         return self._store([attachment])
 
     def detached_over_the_air(self, eui: EUI, *, at: float) -> Deferred[None]:
-        """A sensor said goodbye: stored when the Deferred fires; see :meth:`propagate`."""
+        """Store that a sensor said goodbye; fires when that is on disk. See :meth:`propagate`."""
         return self._store([self._detached(eui, "over the air", at)])
 
     def propagate(self, attach: Iterable[EUI], detach: Iterable[EUI], *, but: Collection[EUI]) -> None:
@@ -190,7 +192,7 @@ class Attachments:
     # storing and telling
 
     def _attached(self, euis: Iterable[EUI], reason: str, at: float) -> list[Attachment]:
-        """Of these sensors those that are detached, as attached."""
+        """Return the detached ones of these sensors, as attached."""
         stored = [self._stored[eui] for eui in euis if eui in self._stored]
         # The counter stays: an attach over the air that was recorded earlier must not come again.
         return [
@@ -216,7 +218,7 @@ class Attachments:
     def _not_stored(
         self, failure: Failure, attachments: Sequence[Attachment], before: dict[EUI, Attachment | None]
     ) -> Failure:
-        """It never happened, unless something else has happened since."""
+        """Take back a change that could not be stored, unless something newer has replaced it since."""
         for attachment in attachments:
             eui = attachment.end_point_eui
             if self._stored.get(eui) is attachment:
@@ -228,14 +230,14 @@ class Attachments:
         return failure
 
     def _rows_of(self, changes: Changes, attach: Collection[EUI], at: float) -> dict[EUI, Attachment | None]:
-        """What a change makes of that which is stored; None: nothing is left of it."""
+        """Return the rows that a change leaves of the stored attachments; None deletes a row."""
         attached = self._attached([*changes.attach, *attach], "command", at)
         rows: dict[EUI, Attachment | None] = {each.end_point_eui: each for each in attached}
         rows.update({eui: None for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored})
         return rows
 
     def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
-        """All of it in one commit."""
+        """Store the rows in one commit."""
         return self._journal.tables.apply(Attachment, rows)
 
     def _take(self, rows: Mapping[EUI, Attachment | None]) -> None:
@@ -246,7 +248,7 @@ class Attachments:
                 self._stored[eui] = attachment
 
     async def _record_as_is(self, euis: Collection[EUI]) -> None:
-        """What is known here of these sensors; a full disk is logged, no more."""
+        """Store the attachments of these sensors as they are here; a full disk is logged, no more."""
         try:
             await self._record({eui: self._stored.get(eui) for eui in euis})
         except StorageError as error:

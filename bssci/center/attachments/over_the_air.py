@@ -33,7 +33,7 @@ _DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "d
 
 
 class Verdict(Enum):
-    """What a :class:`DetachVerifier` thinks of a signature."""
+    """Opinion of a :class:`DetachVerifier` on a signature."""
 
     VERIFIED = "verified"
     UNVERIFIED = "unverified"
@@ -70,7 +70,7 @@ class _Untold:
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """What is to be stored and published of the first copy; nothing of a further one."""
+    """The first copy's results to store and to publish; both are None for a further copy."""
 
     stored: Deferred[None] | None = None
     event: SensorStatus | None = None
@@ -80,13 +80,15 @@ class Observer:
     """Whoever must know; these do nothing."""
 
     def attached(self, eui: EUI, at: float) -> None:
-        """A sensor attached itself at this time (Unix seconds)."""
+        """Note that a sensor attached itself at this time (Unix seconds)."""
 
     def registered(self, eui: EUI) -> None:
-        """What a station holds of a sensor is another thing now; in this turn of the reactor it is stored."""
+        """Note that a station's registration of a sensor changed; it is stored in this turn of the
+        reactor.
+        """
 
     def unknown(self, request: AttachRequest) -> None:
-        """A sensor that is not configured asks to be attached."""
+        """Note that a sensor that is not configured asks to be attached."""
 
 
 class OverTheAir:
@@ -200,7 +202,7 @@ class OverTheAir:
         stored: Deferred[None],
         note: str | None = None,
     ) -> _New:
-        """The first copy: the other stations do not know, and sinks hear of it."""
+        """Take the first copy of a request: have other stations told, and sinks."""
         eui, station = request.end_point_eui, request.base_station_eui
         untold = self._untold[eui] = _Untold(action, {station})
         event = SensorStatus(
@@ -226,20 +228,22 @@ class OverTheAir:
         return failure
 
     def _copied(self, request: AttachRequest | DetachRequest) -> None:
-        """A further copy: one station less to tell."""
+        """Take a further copy of a request: one station less to tell."""
         untold = self._untold.get(request.end_point_eui)
         if untold is not None:
             untold.holders.add(request.base_station_eui)
 
     def _held(self, state: Literal["attached", "detached"], eui: EUI, held: bytes) -> Registration:
-        """What the station holds with our answer, so that it is not told again."""
+        """Return the registration that the station holds once it has our answer, so that it is not told
+        again.
+        """
         self._observer.registered(eui)
         return Registration(end_point_eui=eui, fingerprint=held, state=state, at=self._now())
 
     # telling the others
 
     def station_changed(self, state: StationState) -> None:
-        """A station came or went: what it left uncompleted is over.
+        """Drop the uncompleted requests of a station that came or went.
 
         To be given to :meth:`bssci.stations.registry.Stations.watch`.
         """
@@ -262,7 +266,7 @@ def _not_configured(eui: EUI) -> Refused:
 
 
 def _is_copy(request: AttachRequest, session_key: bytes, stored: Attachment) -> bool:
-    """Whether this attach is the one that is in force: from another station, or issued again.
+    """Return whether this attach is the one in force: heard by another station, or issued again.
 
     A detached sensor has no session key, so that an old attach cannot bring it back.
     """
@@ -270,7 +274,9 @@ def _is_copy(request: AttachRequest, session_key: bytes, stored: Attachment) -> 
 
 
 def _fingerprint(sensor: Sensor, session_key: bytes, short_address: int, request: AttachRequest) -> bytes:
-    """Of what a station holds after an attach: with the flags that the sensor itself announced."""
+    """Return the fingerprint of a station's registration after an attach: with the flags that the sensor
+    itself announced.
+    """
     return fingerprint(
         session_key,
         short_address,

@@ -53,7 +53,7 @@ class SlowDecoding(Protocol):
     """Runs decoders that may take their time, away from the reactor's thread."""
 
     def decode(self, decoder: Any, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
-        """One answer for each request, in their order; never fails.
+        """Fire with one answer for each request, in their order; never fail.
 
         What the decoder takes too long for, or has no room for, is answered with a failure.
         """
@@ -64,7 +64,7 @@ class _Work:
 
     def __init__(self, slow: SlowDecoding, decoder: Any, requests: Sequence[Request]) -> None:
         self.answers: list[Decoded] | None = None
-        """None until they are there"""
+        """the decoder's answers; None until they are there"""
         self._waiting: list[Callable[[], None]] = []
         slow.decode(decoder, requests).addCallback(self._answered)
 
@@ -155,7 +155,7 @@ class Decoding:
         self._under_way.clear()
 
     def decode(self, events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
-        """The same events in their order, those with a payload with what became of it. Does not fail.
+        """Fire with the same events in their order, each payload with its readings or failure. Never fail.
 
         A batch that takes long lets others have their turn in between; one with slow decoders waits
         :data:`PATIENCE` for them at most, and says so of what was not done then.
@@ -165,7 +165,7 @@ class Decoding:
         return ensureDeferred(self._decode(events))
 
     def choose(self, payload: Payload, wanted: Wanted) -> Any:
-        """The decoder of a payload; None if there is none.
+        """Return the decoder of a payload; None if there is none.
 
         :raises DecodeError: the device names one that is not there.
         """
@@ -228,7 +228,7 @@ class Decoding:
         return decoded
 
     async def _decode_slow(self, places: Sequence[_Place]) -> list[Decoded]:
-        """The answers, or after PATIENCE what is there of them."""
+        """Return the answers, or after PATIENCE what is there of them."""
         shares: list[_Share | None] = []
         fresh: dict[int, list[int]] = {}
         for at, place in enumerate(places):
@@ -307,7 +307,7 @@ class Decoding:
             return False
 
     def _faulty(self, decoder: Any) -> None:
-        """Called while the exception is handled."""
+        """Count and log a decoder's exception, while it is handled."""
         count = self._faults[decoder.name] = self._faults.get(decoder.name, 0) + 1
         if count % LOG_EVERY == 1:
             self.log.failure("decoder faulty {decoder} {count}", decoder=label(decoder), count=count)

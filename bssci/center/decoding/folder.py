@@ -132,7 +132,7 @@ class DecoderFolder:
                 self.log.warn("decoder file {problem}", problem=str(problem))
 
     def _write(self, file: str, text: str) -> None:
-        """In a thread."""
+        """Write a decoder's file, in a thread."""
         check_file(file, text, self._kinds)
         name = file.rpartition(".")[0]
         if name in self._taken:

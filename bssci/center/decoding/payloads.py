@@ -1,4 +1,4 @@
-"""Which events have a payload, and what a decoder is told of it."""
+"""Payloads of events, with the facts about them that a decoder needs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _DECODABLE = (Uplink, Telegram, VariableMacUplink)
 
 
 def decodable(event: AnyEvent) -> bool:
-    """Whether an event has a payload."""
+    """Return whether an event has a payload."""
     return isinstance(event, _DECODABLE)
 
 
 def device_of(event: AnyEvent) -> Device:
-    """The id of the sender of an event that is :func:`decodable`."""
+    """Return the id of the sender of an event that is :func:`decodable`."""
     if isinstance(event, Uplink):
         return f"mioty:{event.end_point_eui}"
     if isinstance(event, Telegram):
@@ -43,7 +43,7 @@ def key_of(event: AnyEvent) -> object:
 
 
 def payload_of(event: AnyEvent, type_eui: EUI | None) -> Payload:
-    """What a decoder is given of a :func:`decodable` event."""
+    """Return the payload of a :func:`decodable` event, for a decoder."""
     if isinstance(event, Uplink):
         best = event.best
         return Payload(

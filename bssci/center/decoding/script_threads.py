@@ -54,7 +54,7 @@ class Rest(msgspec.Struct, frozen=True):
     decoder: str
     """``name@version``"""
     seconds: float
-    """how long; infinite: until its threads come back, or the service starts again"""
+    """duration of the pause; infinite: until the script's threads come back, or the service starts again"""
     reason: str
 
 
@@ -71,17 +71,19 @@ class _Line:
         self.rest_until = 0.0
         self.left_behind: set[Worker] = set()
         self.timeouts = 0
-        """in all"""
+        """decodings that took too long, in all"""
         self._in_a_row = 0
         self._rests = 0
         self._seen: tuple[Job, int] | None = None
         self._looks = 0
-        """without progress"""
+        """looks in a row that saw no progress"""
         self._on_rest = on_rest
 
     @property
     def busy(self) -> bool:
-        """Whether somebody waits, or the thread is still at what nobody waits for."""
+        """Return whether a caller waits for the thread, or the thread still runs a decoding that was given
+        up.
+        """
         return bool(self.jobs) or (self.worker is not None and self.worker.current is not None)
 
     @property
@@ -89,7 +91,7 @@ class _Line:
         return sum(len(job.requests) for job in self.jobs)
 
     def refusal(self, count: int, now: float) -> Decoded | None:
-        """Why payloads are not even queued; None if they are."""
+        """Return the refusal of payloads that are not even queued; None if they are queued."""
         if now < self.rest_until:
             return self.failed("resting", self._resting(now))
         if self.rest is not None:

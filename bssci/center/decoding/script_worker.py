@@ -15,17 +15,17 @@ from bssci.decoders.scripts import CALLS_OF_ONE_ENGINE, Script
 from bssci.model import Decoded, DecodeFailure
 
 _ENGINE_SPOILING = frozenset({"timeout", "out_of_memory", "stack_overflow"})
-"""what leaves an engine in a state that nobody vouches for"""
+"""errors that leave an engine in a state that nobody vouches for"""
 
 
 class LoadedScript(Protocol):
-    """What :class:`bssci.decoders.scripts.Engine` does."""
+    """The part of :class:`bssci.decoders.scripts.Engine` that the worker calls."""
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Script: ...
 
 
 class DecodesByScript(Protocol):
-    """What :class:`bssci.decoders.scripts.ScriptDecoder` has."""
+    """The part of :class:`bssci.decoders.scripts.ScriptDecoder` that the worker reads."""
 
     @property
     def name(self) -> str: ...
@@ -48,7 +48,7 @@ class Job:
         self.deadline = deadline
         """s on the clock; after it, it does not wait any longer for a script that hangs"""
         self.timeouts = timeouts
-        """of the script until now"""
+        """decodings of the script that took too long, until now"""
         self.results: list[Decoded] = []
         self.answers: list[Decoded | None] = [None] * len(requests)
         """given by the reactor's thread; they lead"""
@@ -58,7 +58,7 @@ class Job:
         self.done: Deferred[list[Decoded]] = Deferred()
 
     def answered(self) -> list[Decoded] | None:
-        """Every answer; None as long as one is missing."""
+        """Return every answer; None as long as one is missing."""
         results = self.results
         found = [
             answer if answer is not None else results[at] if at < len(results) else None
@@ -90,11 +90,11 @@ class Worker:
         on_end: Callable[[Worker], None],
     ) -> None:
         self.jobs: SimpleQueue[Job | None] = SimpleQueue()
-        """None: the thread ends"""
+        """jobs for the thread; None ends it"""
         self.current: tuple[Job, int] | None = None
         """the payload that is being decoded: a new tuple for each"""
         self.abandoned = False
-        """nobody waits for the thread; it ends as soon as it can"""
+        """true if nobody waits for the thread, which then ends as soon as it can"""
         self._decoder = decoder
         self._label = f"{decoder.name}@{decoder.version}"
         self._on_done = on_done

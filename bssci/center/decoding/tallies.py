@@ -1,4 +1,4 @@
-"""How often decoding went well, and what went wrong last: per decoder and per device."""
+"""Counts of decodings that went well or failed, and the last failure: per decoder and per device."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from bssci.model import DecodeFailure
 
 MAX_ROWS = 20_000
-"""that are remembered; the one that was counted least recently is forgotten first"""
+"""rows that are remembered; the one that was counted least recently is forgotten first"""
 
 
 class Tally(msgspec.Struct):
-    """What is known since the start."""
+    """Counts since the start, for one decoder or device."""
 
     decoded: int = 0
     failed: int = 0
@@ -39,11 +39,11 @@ class Tallies:
         return iter(list(self._rows.items()))
 
     def get(self, key: str) -> Tally | None:
-        """What is known of one; None: nothing."""
+        """Return the tally of a decoder or device; None if it has none."""
         return self._rows.get(key)
 
     def count(self, key: str, failure: DecodeFailure | None, at: float, other: str) -> Tally:
-        """One payload more, received at ``at``."""
+        """Count one more payload, received at ``at``."""
         tally = self._rows.get(key)
         if tally is None:
             tally = self._rows[key] = Tally()

@@ -1,1 +1,1 @@
-"""What sends: the sensors of endpoints.json, and what is known of each."""
+"""Devices: the sensors of endpoints.json, and the knowledge about each."""

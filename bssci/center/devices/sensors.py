@@ -26,9 +26,9 @@ class Changes:
     attach: list[EUI]
     """new, or with other parameters on the air"""
     detach: list[EUI]
-    """no longer there"""
+    """sensors that the file has no longer"""
     rekeyed: frozenset[EUI] = frozenset()
-    """of those to attach: new, or with another network key than before"""
+    """sensors to attach that are new, or have another network key than before"""
 
 
 Around = Callable[[Changes], AbstractAsyncContextManager[None]]
@@ -49,7 +49,7 @@ class _Entry(NamedTuple):
 
 
 _Entries = dict[EUI, _Entry]
-"""never changed, only replaced: threads read it"""
+"""entries by EUI; the dict is replaced, never changed, because threads read it"""
 
 
 class _Read(NamedTuple):

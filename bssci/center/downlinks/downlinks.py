@@ -43,7 +43,7 @@ REVOKE_TIME = 10.0
 RECENT = 86400.0
 """s: acknowledgements of downlinks that were sent earlier are not searched for at the start"""
 NOT_KNOWN = -1
-"""in place of a counter: looked up with the next uplink"""
+"""stands for a counter that is looked up with the next uplink"""
 SHOWN = 200
 """downlinks of a sensor that are listed"""
 
@@ -81,15 +81,15 @@ class Downlinks:
         self.queued = sum(counts.queued.values())
         """downlinks that are queued"""
         self.ended: dict[str, int] = {}
-        """how many came to each other state, since the start"""
+        """numbers of downlinks that reached each final state, since the start"""
         self._queued = dict(counts.queued)
         self._sent = set(counts.sent)
         """sensors that have something to acknowledge"""
         self._passes = dict.fromkeys(counts.bound, NOT_KNOWN)
-        """by sensor: the counter beyond which a downlink for certain counters is too late"""
+        """counter of each sensor beyond which a downlink for certain counters is too late"""
         self._last_queue_id = counts.last_queue_id
         self._away = dict.fromkeys(counts.stations, now() + GRACE)
-        """until when (Unix seconds) the downlinks at a station that went wait for it"""
+        """Unix seconds until which the downlinks at a station that went wait for it"""
         self._revoking: dict[int, list[Deferred[Downlink]]] = {}
         self._searches = 0
         self._stopped = False
@@ -108,7 +108,7 @@ class Downlinks:
             idle=self._check_idle,
         )
         self.reports = StationReports(journal, self._worker)
-        """what hears the stations"""
+        """handler of the stations' reports about downlinks"""
         paths.watch(self._look_if_queued)
 
     def start(self) -> None:
@@ -117,14 +117,14 @@ class Downlinks:
         self._search(self._recover_acknowledgements())
 
     def stop(self) -> Deferred[None]:
-        """Fires when what is under way is over; the journal may be closed then."""
+        """Stop; fires when work under way is over and the journal may be closed."""
         self._ticker.stop()
         self._stopped = True
         self._worker.pause()
         return self.settled()
 
     def settled(self) -> Deferred[None]:
-        """Fires when there is nothing to do now."""
+        """Fire when there is nothing left to do at present."""
         settled: Deferred[None] = Deferred()
         self._idle.append(settled)
         self._check_idle()
@@ -168,7 +168,7 @@ class Downlinks:
         return self._command(revoked).addCallback(self._wait_until_revoked)
 
     def of(self, end_point_eui: EUI) -> Deferred[list[Downlink]]:
-        """The newest 200 downlinks of a sensor, newest first."""
+        """Fire with the newest 200 downlinks of a sensor, newest first."""
         return self._journal.downlinks.of_sensor(end_point_eui, SHOWN)
 
     def query_reception(self, end_point_eui: EUI) -> Deferred[EUI]:
@@ -236,7 +236,9 @@ class Downlinks:
                 self._worker.look([eui])
 
     def registered(self, end_point_eui: EUI) -> None:
-        """A sensor was attached to, or detached from, a station; stored before the reactor's next turn."""
+        """Note that a sensor was attached to, or detached from, a station; stored before the reactor's
+        next turn.
+        """
         if end_point_eui in self._queued:
             self._clock.callLater(0, self._worker.look, [end_point_eui])
 
@@ -245,7 +247,7 @@ class Downlinks:
         self._worker.look([eui for eui in sensors if eui in self._queued])
 
     def station_changed(self, state: StationState) -> None:
-        """A station came or went."""
+        """Note that a station came or went."""
         eui = state.base_station_eui
         if state.state == "online":
             self._away.pop(eui, None)
@@ -272,7 +274,7 @@ class Downlinks:
             await self._find_acknowledgements(recent[start : start + SLICE])
 
     async def _find_acknowledgements(self, sent: Iterable[Downlink]) -> None:
-        """A sensor may be heard before the station that sent to it says so."""
+        """Look up acknowledgements: a sensor may be heard before the station reports that it sent."""
         keys = [
             (downlink.request.end_point_eui, downlink.packet_counter + 1 & 0xFFFF_FFFF)
             for downlink in sent

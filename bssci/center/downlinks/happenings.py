@@ -1,4 +1,4 @@
-"""What happened to downlinks, applied to a picture of them: one turn's changes, events and promises.
+"""Happenings of downlinks, applied to a picture of them: one turn's changes, events and promises.
 
 States that others see, and where a queued downlink lies::
 
@@ -35,7 +35,7 @@ log = Logger()
 
 @dataclass(slots=True)
 class Turn:
-    """Downlinks as they were, as they are now, and what is to be said of the difference.
+    """Downlinks before and after one turn of the worker, and the events that tell the difference.
 
     :param now: Unix seconds.
     """
@@ -61,7 +61,7 @@ class Turn:
         return cls(now, dict(rows), rows, left=set(picture.left))
 
     def get(self, eui: EUI, queue_id: int) -> StoredDownlink | None:
-        """The downlink, if it is one of this sensor."""
+        """Return the downlink, if it is one of this sensor."""
         stored = self.rows.get(queue_id)
         return stored if stored and stored.downlink.request.end_point_eui == eui else None
 
@@ -69,13 +69,13 @@ class Turn:
         self.rows[stored.downlink.queue_id] = stored
 
     def wait(self, stored: StoredDownlink, message: str | None = None, seconds: float = 0.0) -> None:
-        """No station holds it: it waits here, for a while at least."""
+        """Have the downlink wait here, for ``seconds`` at least: no station holds it."""
         downlink = replace(stored.downlink, base_station_eui=None, message=message)
         not_before = max(stored.not_before, self.now + seconds)
         self.put(replace(stored, downlink=downlink, place="", session=b"", not_before=not_before))
 
     def enter(self, stored: StoredDownlink, state: DownlinkState, **changes: Any) -> None:
-        """It comes to a new state, which is told."""
+        """Move the downlink to ``state`` and emit a status event."""
         changes = {"message": None} | changes
         downlink = replace(stored.downlink, state=state, changed_at=self.now, **changes)
         self.put(replace(stored, downlink=downlink, place="", then="", due_at=None))
@@ -103,21 +103,21 @@ class Turn:
 
 @dataclass(slots=True, kw_only=True)
 class Happening:
-    """Something that changes downlinks. ``done`` fires when that is on disk."""
+    """A change of downlinks to come. ``done`` fires when it is on disk."""
 
     end_point_eui: EUI
     done: Deferred[Any] = field(default_factory=Deferred)
 
     def queue_ids(self) -> Collection[int]:
-        """What it must see."""
+        """Return the queue ids of the downlinks that :meth:`apply` reads."""
         return ()
 
     def counters(self) -> Collection[int]:
-        """What it must see: downlinks that answered the uplinks with these counters."""
+        """Return the counters of uplinks; :meth:`apply` reads the downlinks that answered these."""
         return ()
 
     def apply(self, turn: Turn) -> Any:
-        """Change the picture; what ``done`` fires with: a downlink as it is after the turn.
+        """Change the picture and return the value for ``done``: a downlink as it is after the turn.
 
         :raises CommandError: nothing is changed.
         """
@@ -126,7 +126,7 @@ class Happening:
 
 @dataclass(slots=True, kw_only=True)
 class Queued(Happening):
-    """Somebody wants a downlink."""
+    """A new downlink."""
 
     stored: StoredDownlink
 
@@ -146,15 +146,15 @@ class _Named(Happening):
 
 @dataclass(slots=True, kw_only=True)
 class Due(_Named):
-    """It is time to look at a downlink."""
+    """A planned look at a downlink, whose time has come."""
 
     def apply(self, turn: Turn) -> None:
-        """Planning looks."""
+        """Change nothing: planning looks at the downlink."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Revoked(_Named):
-    """Somebody does not want a downlink any more."""
+    """The wish to take a downlink back."""
 
     def apply(self, turn: Turn) -> Downlink:
         stored = turn.get(self.end_point_eui, self.queue_id)
@@ -188,7 +188,7 @@ class _AtStation(_Named):
 
 @dataclass(slots=True, kw_only=True)
 class Resulted(_AtStation):
-    """A station tells what became of a downlink (§5.14)."""
+    """A station's result of a downlink (§5.14)."""
 
     result: DownlinkResult
 
@@ -207,7 +207,7 @@ class Resulted(_AtStation):
             turn.enter(stored, stored.then or self.result.result)
 
     def _sent(self, turn: Turn, stored: StoredDownlink) -> None:
-        """What was sent was sent, whichever station it was, and whatever had been decided meanwhile."""
+        """Mark the downlink as sent, whichever station sent it, and whatever had been decided meanwhile."""
         downlink = stored.downlink
         if downlink.state in ("sent", "acknowledged"):
             if downlink.base_station_eui != self.station:
@@ -231,11 +231,11 @@ class Resulted(_AtStation):
 
 @dataclass(slots=True, kw_only=True)
 class QueueRefused(_AtStation):
-    """A station did not take a downlink."""
+    """A station's refusal of a downlink."""
 
     why: Refusal
     message: str
-    """for people"""
+    """reason of the refusal, for people"""
 
     def apply(self, turn: Turn) -> None:
         stored = turn.get(self.end_point_eui, self.queue_id)
@@ -257,7 +257,7 @@ class QueueRefused(_AtStation):
 
 @dataclass(slots=True, kw_only=True)
 class RevokeAnswered(_AtStation):
-    """A station does not hold a downlink any more.
+    """A station's answer that it does not hold a downlink any more.
 
     :ivar refusal: None if it gave it back; any but ``busy`` says that it held none.
     """
@@ -285,7 +285,7 @@ class RevokeAnswered(_AtStation):
 
 @dataclass(slots=True, kw_only=True)
 class Acknowledged(Happening):
-    """A sensor says that it got the downlink that answered its uplink ``counter`` (§5.10)."""
+    """A sensor's acknowledgement of the downlink that answered its uplink ``counter`` (§5.10)."""
 
     counter: int
     at: float
@@ -302,7 +302,7 @@ class Acknowledged(Happening):
 
 @dataclass(slots=True, kw_only=True)
 class ReceptionReported(Happening):
-    """A station tells how well a sensor received a downlink (§5.15)."""
+    """A station's report of how well a sensor received a downlink (§5.15)."""
 
     report: ReceptionReport
 
@@ -333,7 +333,7 @@ class ReceptionReported(Happening):
 
 
 def _answer(turn: Turn, eui: EUI, counter: int) -> StoredDownlink | None:
-    """The newest downlink that answered an uplink."""
+    """Return the newest downlink that answered an uplink."""
     found = [
         stored
         for stored in turn.rows.values()

@@ -1,4 +1,4 @@
-"""Where downlinks go: decides, from a picture, what each station is to be told next.
+"""Routing of downlinks: decides, from a picture, which orders each station gets next.
 
 The rules:
 
@@ -40,7 +40,7 @@ from bssci.stations.station import Station
 GRACE = 30.0
 """s that a station may be away before its downlinks go to another one"""
 WATCH = 60.0
-"""s until it is looked whether an operation is still open"""
+"""s until the planner looks whether an operation is still open"""
 UNKNOWN_THERE_WAIT = 30.0
 """s until a sensor that a station does not know is tried there again"""
 PER_SENSOR = 4
@@ -120,7 +120,7 @@ class Planner:
         self._place([self._turn.rows[stored.downlink.queue_id] for stored in rows], self._choice(able))
 
     def _give_up(self, eui: EUI, rows: Iterable[StoredDownlink]) -> list[StoredDownlink]:
-        """The sensor was removed, or is not bidirectional any more: its downlinks are revoked."""
+        """Revoke the downlinks of a sensor that was removed, or is not bidirectional any more."""
         given_up = [replace(stored, then="revoked") for stored in rows if not stored.then]
         if given_up:
             self.unfinished.add(eui)
@@ -205,7 +205,9 @@ class Planner:
         return self._turn.now >= stored.not_before and not may_lie_there
 
     def _known_again_at(self, stored: StoredDownlink, target: Station | None) -> float | None:
-        """When to look again for a station, if one that does not know the sensor may be the only one."""
+        """Return the time to look again for a station, if one that does not know the sensor may be the
+        only one.
+        """
         eui = stored.downlink.request.end_point_eui
         if target is None and any(sensor == eui for _, sensor in self._unknown):
             return self._turn.now + UNKNOWN_THERE_WAIT
@@ -226,7 +228,7 @@ class Planner:
     # stations
 
     def _able(self, eui: EUI) -> list[Station]:
-        """The stations that can take downlinks of a sensor, best first."""
+        """Return the stations that can take downlinks of a sensor, best first."""
         stations = map(self._station, self._paths.ranked(eui))
         return [
             station
@@ -239,7 +241,7 @@ class Planner:
         ]
 
     def _choice(self, able: Sequence[Station]) -> Station | None:
-        """The best one that did not refuse lately, if there is one."""
+        """Return the best station that did not refuse lately, if there is one."""
         willing = (station for station in able if station.eui not in self._refusing)
         return next(willing, able[0] if able else None)
 
@@ -279,7 +281,7 @@ class Planner:
         return False
 
     def _operations(self, station: Station) -> set[tuple[OrderKind, int]]:
-        """Downlink operations that are open at a station."""
+        """Return the number of downlink operations that are open at a station."""
         found = self._open.get(station.eui)
         if found is None:
             found = self._open[station.eui] = orders_at(station)
@@ -297,7 +299,7 @@ class Planner:
         return heard is not None and has_passed(max(request.packet_counters), heard)
 
     def _put(self, stored: StoredDownlink, *, watch: bool = False, look_at: float | None = None) -> None:
-        """Keep it, to be looked at when that is next due."""
+        """Keep the downlink, and look at it again when that is next due."""
         now = self._turn.now
         times = (stored.downlink.expires_at, stored.not_before, look_at)
         due = [at for at in times if at is not None and at > now]
@@ -313,11 +315,11 @@ class Planner:
 
 
 def has_passed(counter: int, heard: int) -> bool:
-    """Whether an uplink was heard that follows the one with this counter, which may roll over."""
+    """Return whether an uplink was heard that follows the one with this counter, which may roll over."""
     return 0 < heard - counter & 0xFFFF_FFFF < 1 << 31
 
 
 def _urgency(stored: StoredDownlink) -> float:
-    """What another one that fits any uplink must exceed to go beside it."""
+    """Return the priority that another downlink for any uplink must exceed to be queued beside this one."""
     request = stored.downlink.request
     return LOWEST if request.is_bound else request.priority

@@ -1,4 +1,4 @@
-"""What base stations say of downlinks, handed to the worker."""
+"""Base stations' reports about downlinks, handed to the worker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bssci.model.downlink import DownlinkResult, ReceptionReport, Refusal
 
 
 class StationReports:
-    """See :class:`bssci.stations.downlinks.DownlinkReports`."""
+    """Implementation of :class:`bssci.stations.downlinks.DownlinkReports`."""
 
     def __init__(self, journal: Journal, worker: DownlinkWorker) -> None:
         self._journal = journal

@@ -1,4 +1,4 @@
-"""What a downlink may be: checked before it is stored (§5.12)."""
+"""Checks of a requested downlink before it is stored (§5.12)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FLAGS = ("response_expected", "response_priority", "downlink_window_request", "
 
 
 def check_sensor(sensors: Sensors, eui: EUI) -> Sensor:
-    """The sensor, which can receive.
+    """Return the sensor, which can receive.
 
     :raises CommandError: if it is not configured, or cannot.
     """
@@ -40,13 +40,13 @@ def check_sensor(sensors: Sensors, eui: EUI) -> Sensor:
 
 
 def can_receive(sensors: Sensors, eui: EUI) -> bool:
-    """Whether a sensor is configured, and bidirectional."""
+    """Return whether a sensor is configured, and bidirectional."""
     sensor = sensors.get(eui)
     return sensor is not None and sensor.bidirectional
 
 
 def check_request(request: DownlinkRequest) -> DownlinkRequest:
-    """The request, in its one form.
+    """Return the request, in its one form.
 
     :raises CommandError: naming the field and what is allowed.
     """

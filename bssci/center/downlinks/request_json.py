@@ -34,7 +34,7 @@ _FLAG: tuple[tuple[type, ...], str] = ((bool,), "true or false")
 
 
 def reference(request: Mapping[str, Any]) -> str | int | None:
-    """The ``ref`` by which whoever asked knows the answers.
+    """Return the ``ref`` by which whoever asked knows the answers.
 
     :raises CommandError: it is neither text nor a whole number, or too long.
     """
@@ -49,7 +49,7 @@ def reference(request: Mapping[str, Any]) -> str | int | None:
 
 
 def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
-    """The downlink that a JSON object asks for, checked.
+    """Return the downlink that a JSON object asks for, checked.
 
     :raises CommandError: naming the field that is wrong.
     """
@@ -71,7 +71,9 @@ def downlink_request(eui: EUI, request: Mapping[str, Any]) -> DownlinkRequest:
 
 
 def _payload(request: Mapping[str, Any]) -> dict[str, Any]:
-    """One entry of data; or, with counters, one for each; none for a mere acknowledgement."""
+    """Return the payload's fields: one entry of data, or one for each counter, or none for a mere
+    acknowledgement.
+    """
     counters = request.get("cnt")
     if counters is None:
         if "data" not in request:

@@ -1,4 +1,5 @@
-"""How long sensors could have been heard: time without a connected base station is not held against them.
+"""Time in which sensors could have been heard: time without a connected base station is not held against
+them.
 
 Kept as intervals in which at least one station was connected. The last one is prolonged in the
 journal while it lasts, so that a service that was killed knows up to when it listened: what follows,
@@ -62,7 +63,7 @@ class Listening:
         self._behind.stop()
 
     def station_changed(self, state: StationState) -> None:
-        """A base station came or went."""
+        """Note that a base station came or went."""
         now = self._follow_clock()
         listened = self.is_listening
         if state.state == "online":
@@ -77,7 +78,7 @@ class Listening:
 
     @property
     def is_listening(self) -> bool:
-        """Whether a station is connected."""
+        """Return whether a station is connected."""
         return bool(self._connected)
 
     def total(self) -> float:

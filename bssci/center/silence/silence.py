@@ -53,13 +53,13 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a sensor stands, for display."""
+    """Activity of a sensor, for display."""
 
     state: State
     inactive_seconds: float | None
-    """in which it could have been heard and was not; None if it was neither heard nor attached"""
+    """s in which the sensor could have been heard and was not; None if it was neither heard nor attached"""
     seconds_until_detach: float | None
-    """of such time; None if it will not be detached, or is already"""
+    """s of such time until the sensor is detached; None if it will not be, or is already"""
 
 
 class Silence:
@@ -158,12 +158,12 @@ class Silence:
     # questions
 
     def state(self, eui: EUI) -> State | None:
-        """How a sensor stands; None if it is not configured."""
+        """Return the state of a sensor; None if it is not configured."""
         sensor = self._sensors.get(eui)
         return None if sensor is None else self._state(sensor, self._begin(eui), self._listening.total())
 
     def standing(self, eui: EUI) -> Standing | None:
-        """The same, with figures."""
+        """Return the state of a sensor with its figures; None if it is not configured."""
         sensor = self._sensors.get(eui)
         if sensor is None:
             return None
@@ -176,7 +176,7 @@ class Silence:
         return Standing(state, inactive, max(0.0, self._timeout - inactive) if watched else None)
 
     def counts(self) -> dict[State, int]:
-        """How many configured sensors stand how."""
+        """Return the number of configured sensors in each state."""
         total = self._listening.total()
         counts = dict.fromkeys(STATES, 0)
         for sensor in self._sensors:
@@ -184,7 +184,7 @@ class Silence:
         return counts
 
     def _begin(self, eui: EUI) -> float | None:
-        """Unix seconds when a sensor's silence began; None if it was neither heard nor attached."""
+        """Return the Unix seconds when a silence began; None if the sensor was neither heard nor attached."""
         activity, known = self._activities.get(eui), self._known.get(eui)
         if activity is None:
             return known.attached_at if known is not None and known.how != "configured" else None
@@ -227,7 +227,7 @@ class Silence:
 
     @staticmethod
     def _is_back(begin: float | None, stored: journal.Attachment) -> bool:
-        """Whether a sensor was heard after it was detached for its silence."""
+        """Return whether a sensor was heard after it was detached for its silence."""
         return begin is not None and begin > stored.since
 
     # looking
@@ -240,7 +240,7 @@ class Silence:
 
     @property
     def under_way(self) -> bool:
-        """Whether sensors are being looked at."""
+        """Return whether a check of the sensors is under way."""
         return self._look is not None
 
     def _look_unless_under_way(self) -> None:

@@ -1,1 +1,1 @@
-"""What was heard: taken in, merged, and what is learned from it."""
+"""Uplinks: taken in, merged, and learned from."""

@@ -19,7 +19,7 @@ MAX_UNKNOWN = 100_000
 
 
 class Activity:
-    """What is known of one sensor from its uplinks."""
+    """Knowledge about one sensor from its uplinks."""
 
     __slots__ = ("counts_from", "last_seen_at", "packet_counter", "uplink_count")
 
@@ -56,7 +56,7 @@ class Activities:
         return self._of.get(eui)
 
     def counters(self) -> dict[EUI, int]:
-        """The highest packet counter of every sensor heard."""
+        """Return the highest packet counter of every sensor heard."""
         return {eui: activity.packet_counter for eui, activity in self._of.items()}
 
     def heard(self, uplinks: Iterable[Uplink], last_seq: int) -> None:
@@ -78,7 +78,7 @@ class Activities:
         self._behind.through = last_seq
 
     def restart_counter(self, eui: EUI, at: float) -> None:
-        """A sensor attached over the air, so it counts from 0 again.
+        """Note that a sensor attached over the air, so that it counts from 0 again.
 
         :param at: Unix seconds: uplinks that were received earlier may be published later.
         """

@@ -57,7 +57,7 @@ _RANDOM_BYTES = 12
 
 
 class Store(Protocol):
-    """What deduplication needs of the journal."""
+    """The part of the journal that deduplication uses."""
 
     def append(self, events: list[AnyEvent], *, taken_before: int | None = None) -> Deferred[int]: ...
 
@@ -68,7 +68,7 @@ class Store(Protocol):
 
 @dataclass
 class Statistics:
-    """What was received since the service started."""
+    """Counts of uplinks since the service started."""
 
     total_messages: int = 0
     """copies, the first of each uplink included"""
@@ -83,7 +83,7 @@ class Statistics:
 
 @dataclass(slots=True)
 class _Windows:
-    """Windows that opened together."""
+    """Deduplication windows that opened together, so that one timer serves them."""
 
     deadline: float
     position: int
@@ -103,7 +103,7 @@ _by_position = attrgetter("position")
 
 
 class Deduplication:
-    """Windows over receptions that are safe on disk.
+    """Deduplication of receptions that are safe on disk: a window for each uplink.
 
     :param clock: measures the windows.
     :param now: Unix seconds, for :attr:`Uplink.at`.
@@ -177,7 +177,9 @@ class Deduplication:
             self.add(receptions, position)
 
     def restart(self, eui: EUI) -> None:
-        """A sensor counts anew: forget how far it was, and publish what of it waits for copies."""
+        """Forget how far a sensor's counter was, as it counts anew, and publish its uplinks that wait for
+        copies.
+        """
         self._counters.pop(eui, None)
         keys = [key for key in self._open if key[0] == eui]
         if keys:
@@ -368,7 +370,7 @@ class Deduplication:
             self._ask()
 
     def _oldest_open_position(self) -> int:
-        """Receptions before it belong to windows that are closed."""
+        """Return the journal's position before which all receptions belong to closed windows."""
         positions = [suspect.position for suspect in self._suspects.values()]
         if self._queue:
             positions.append(self._queue[0].position)
@@ -411,7 +413,7 @@ class Deduplication:
 
 
 def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:
-    """Whether a station sent again what is already among ``receptions``."""
+    """Return whether a station sent again a reception that is already among ``receptions``."""
     return any(
         copy.base_station_eui == reception.base_station_eui and copy.rx_time == reception.rx_time
         for copy in receptions
@@ -419,7 +421,7 @@ def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:
 
 
 def best_first(receptions: Sequence[Reception]) -> list[Reception]:
-    """One reception per base station, its best one; best SNR first."""
+    """Return one reception per base station, its best one; best SNR first."""
     best: dict[EUI, Reception] = {}
     for reception in sorted(receptions, key=attrgetter("snr"), reverse=True):
         best.setdefault(reception.base_station_eui, reception)

@@ -1,4 +1,4 @@
-"""Which base station hears a sensor best: learned from uplinks, and the way downlinks take.
+"""Paths: the base station that hears each sensor best, learned from uplinks, for the way of downlinks.
 
 The signal-to-noise ratio is smoothed for every sensor and station. The preferred station
 changes only for one that is better by a margin, or when it has missed some uplinks in a row,
@@ -27,7 +27,7 @@ MISSES = 3
 """uplinks in a row that the preferred station did not hear, but others did, until another one is preferred"""
 LOWEST = float("-inf")
 MAX_STATIONS = 8
-"""remembered for a sensor"""
+"""base stations remembered for a sensor"""
 STORE_SLICE = 2000
 """sensors that one write stores"""
 REPLAY = 5000
@@ -35,7 +35,7 @@ REPLAY = 5000
 
 
 class Path(msgspec.Struct, array_like=True, gc=False):
-    """How one base station hears one sensor."""
+    """Quality of one sensor's reception at one base station."""
 
     base_station_eui: EUI
     snr: float
@@ -151,7 +151,7 @@ class Paths:
                 _forget_oldest(sensor)
 
     def _compare(self, eui: EUI, sensor: SensorPaths, preferred: Path | None, best: Path) -> None:
-        """An uplink that came best by another path than the preferred one."""
+        """Compare the preferred path with the one by which an uplink came best."""
         if preferred is not None and preferred.heard_at == best.heard_at:
             sensor.missed = 0
         else:
@@ -170,17 +170,21 @@ class Paths:
     # questions
 
     def preferred(self, eui: EUI) -> EUI | None:
-        """The best of the connected stations that hear a sensor; None if there is none."""
+        """Return the best of the connected stations that hear a sensor; None if there is none."""
         best = self._best(eui)
         return best.base_station_eui if best and self._connected(best.base_station_eui) else None
 
     def snr(self, eui: EUI) -> float | None:
-        """dB, smoothed, at the preferred station, or where it was best; None if it was never heard."""
+        """Return the smoothed SNR in dB at the preferred station, or else the best one; None if the sensor
+        was never heard.
+        """
         best = self._best(eui)
         return None if best is None else best.snr
 
     def ranked(self, eui: EUI) -> list[EUI]:
-        """The stations that hear a sensor: connected ones first, the one that was chosen, then by signal."""
+        """Return the stations that hear a sensor: connected ones first, the one that was chosen, then by
+        signal.
+        """
         return [path.base_station_eui for path in self._ranked(eui)]
 
     def _best(self, eui: EUI) -> Path | None:
@@ -208,12 +212,12 @@ class Paths:
         )
 
     def hears(self, station: EUI, eui: EUI) -> bool:
-        """Whether a station heard a sensor lately."""
+        """Return whether a station heard a sensor lately."""
         sensor = self._of.get(eui)
         return sensor is not None and station in sensor.by_station
 
     def report(self, eui: EUI) -> list[dict[str, Any]]:
-        """For people: every path of a sensor, best first."""
+        """Return every path of a sensor for people, best first."""
         preferred = self.preferred(eui)
         return [
             {

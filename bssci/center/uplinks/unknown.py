@@ -25,7 +25,7 @@ MAX_STATIONS = 8
 
 
 class Signal(msgspec.Struct, frozen=True, array_like=True):
-    """How a base station heard a sensor."""
+    """Quality of a sensor's signal at a base station."""
 
     base_station_eui: EUI
     snr: float
@@ -37,7 +37,7 @@ class Signal(msgspec.Struct, frozen=True, array_like=True):
 
 
 class UnknownSensor(msgspec.Struct, array_like=True):
-    """What is known of a sensor that is not configured."""
+    """Knowledge about a sensor that is not configured."""
 
     end_point_eui: EUI
     first_heard_at: float
@@ -45,7 +45,7 @@ class UnknownSensor(msgspec.Struct, array_like=True):
     last_heard_at: float
     """Unix seconds"""
     last: Signal
-    """of the last telegram"""
+    """signal of the last telegram"""
     best: Signal
     """ever, by its SNR"""
     by_station: dict[EUI, Signal]
@@ -54,7 +54,7 @@ class UnknownSensor(msgspec.Struct, array_like=True):
     attach_requests: int = 0
     """over the air; copies by several stations count once"""
     attach_counter: int | None = None
-    """of the last one"""
+    """attach counter of the last attach request"""
 
     @property
     def count(self) -> int:
@@ -112,7 +112,7 @@ class UnknownSensors:
                     _add(sensor, Signal(copy.base_station_eui, copy.snr, copy.rssi, uplink.at))
 
     def asked_to_attach(self, request: AttachRequest) -> None:
-        """A station forwarded an attach over the air (§5.6)."""
+        """Note that a station forwarded an attach over the air (§5.6)."""
         signal = Signal(request.base_station_eui, request.snr, request.rssi, self._now())
         sensor = self._heard(signal, request.end_point_eui)
         if sensor.attach_counter != request.attach_counter:
@@ -140,11 +140,11 @@ class UnknownSensors:
         return len(self.listed())
 
     def get(self, eui: EUI) -> UnknownSensor | None:
-        """None if it was not heard, or is configured."""
+        """Return an unknown sensor; None if it was not heard, or is configured."""
         return None if eui in self._sensors else self._of.get(eui)
 
     def listed(self) -> list[UnknownSensor]:
-        """Every one, the one that was heard last first."""
+        """Return every unknown sensor, the last heard first."""
         return [sensor for eui, sensor in reversed(self._of.items()) if eui not in self._sensors]
 
     # storing

@@ -24,14 +24,14 @@ _MANUFACTURER_DATA = 0xFF
 
 @dataclass(frozen=True, slots=True)
 class Advertisement:
-    """What a device said to everybody."""
+    """A device's Bluetooth advertisement."""
 
     manufacturers: Mapping[int, bytes]
-    """by company identifier, without it"""
+    """data of each manufacturer, by company identifier, without it"""
     services: Mapping[int | str, bytes]
-    """by 16-bit UUID, or by 128-bit UUID in lower case"""
+    """data of each service, by 16-bit UUID, or by 128-bit UUID in lower case"""
     address: bytes | None = None
-    """of the sender, as it is written: most significant byte first"""
+    """address of the sender, as it is written: most significant byte first"""
     rssi: int | None = None
     """dBm"""
 

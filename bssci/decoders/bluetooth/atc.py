@@ -37,7 +37,8 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
         measured.add("humidity", humidity / 100, "%")
     else:
         raise DecodeError(
-            "unknown_format", f"{len(data)} bytes; atc1441 sends 13, pvvx 15; encrypted is not read"
+            "unknown_format",
+            f"{len(data)} bytes; atc1441 sends 13, pvvx 15; encrypted is not read",
         )
     measured.add("battery", battery, "%")
     measured.add("battery_voltage", voltage / 1000, "V")

@@ -20,7 +20,9 @@ _ALTBEACON_BYTES = 24
 
 
 def recognise_ibeacon(advertisement: Advertisement) -> bool:
-    """Whether it is one and nothing else: some thermometers are iBeacons beside."""
+    """Return whether the advertisement is an iBeacon's and nothing else: some thermometers are iBeacons
+    beside.
+    """
     return set(advertisement.manufacturers) == {APPLE} and advertisement.manufacturers[APPLE].startswith(
         _IBEACON
     )
@@ -41,7 +43,7 @@ def read_ibeacon(advertisement: Advertisement, parameters: Mapping[str, Any]) ->
 
 
 def _altbeacon(advertisement: Advertisement) -> bytes | None:
-    """The one of whatever company."""
+    """Return the AltBeacon of whatever company; None if there is none."""
     for data in advertisement.manufacturers.values():
         if data.startswith(_ALTBEACON):
             return data

@@ -1,4 +1,4 @@
-"""Who did what."""
+"""The audit log's table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_AUDIT = 100_000
 
 
 class Audit:
-    """See :class:`bssci.journal.interface.Audit`."""
+    """SQLite implementation of :class:`bssci.journal.interface.Audit`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

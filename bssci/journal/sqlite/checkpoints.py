@@ -1,4 +1,4 @@
-"""How far events are counted into what is learned from them."""
+"""Positions up to which events are counted in the tables that are derived from them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def move_checkpoints(cursor: sqlite3.Cursor, moves: list[tuple[str, int]]) -> No
 
 
 def find_checkpoint(cursor: sqlite3.Cursor, name: str) -> int | None:
-    """The last event that is contained; None if none was ever named, or it is damaged."""
+    """Return the last event that is contained; None if none was ever named, or it is damaged."""
     row = cursor.execute("SELECT seq FROM checkpoint WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None

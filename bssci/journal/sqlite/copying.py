@@ -12,7 +12,7 @@ from bssci.journal.errors import JournalError
 from bssci.journal.sqlite.database import FILE_NAME, LOCK_NAME, hold_directory, read_only
 
 NEIGHBOURS = ("-wal", "-shm", "-journal")
-"""what SQLite keeps beside a file, by what is added to its name"""
+"""endings of the names of files that SQLite keeps beside a file"""
 OWN_FILES = (LOCK_NAME, FILE_NAME, *(f"{FILE_NAME}{each}" for each in NEIGHBOURS))
 """names in STATE_DIR that belong to the journal"""
 

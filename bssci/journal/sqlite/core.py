@@ -1,4 +1,4 @@
-"""What all components of the journal share: the file, the writer, the reader."""
+"""Common parts of all components of the journal: the file, the writer, the reader."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Rows(Change):
 
 
 def lanes_of(changes: Sequence[Change]) -> tuple[LaneRows, ...]:
-    """The lanes of changes that components of this journal made."""
+    """Return the lanes of changes that components of this journal made."""
     return tuple(lane for change in changes if isinstance(change, Rows) for lane in change.lanes)
 
 
@@ -117,7 +117,7 @@ class Core:
         return deferred
 
     def look_back(self, query: Callable[[sqlite3.Cursor], T], *, after_writing: bool = False) -> Deferred[T]:
-        """A query about the past, which may take its time: nobody else waits behind it.
+        """Run a query about the past, which may take its time: nobody else waits behind it.
 
         :param after_writing: it sees everything that was submitted before.
         """
@@ -129,12 +129,12 @@ class Core:
         return deferred
 
     def read_after_writing(self, query: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
-        """A query that sees everything that was submitted before, without holding up the writer."""
+        """Run a query that sees everything submitted before, without holding up the writer."""
         # If the commit fails, the query shows what is on disk all the same.
         return self.settled().addBoth(lambda _: self.read(query))
 
     def settled(self) -> Deferred[None]:
-        """Fires, or fails, when everything that was submitted before has."""
+        """Fire, or fail, when everything that was submitted before has."""
         return self.change(lambda cursor: None)
 
     def close(self) -> Deferred[None]:

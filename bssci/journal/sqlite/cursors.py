@@ -1,4 +1,4 @@
-"""How far each sink has come."""
+"""Cursors: the position of each sink in the journal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CURSORS: Lane[tuple[str, int]] = Lane(_move)
 
 
 class Cursors:
-    """See :class:`bssci.journal.interface.Cursors`."""
+    """SQLite implementation of :class:`bssci.journal.interface.Cursors`."""
 
     def __init__(self, core: Core, events: Events) -> None:
         self._core = core
@@ -59,7 +59,7 @@ class Cursors:
 
 
 def load_cursors(cursor: sqlite3.Cursor) -> dict[str, int]:
-    """The last event that each sink has delivered; one with a damaged cursor begins anew."""
+    """Return the last event that each sink has delivered; one with a damaged cursor begins anew."""
     cursors: dict[str, int] = {}
     for name, seq in cursor.execute("SELECT name, seq FROM sink_cursor").fetchall():
         if isinstance(seq, int):

@@ -1,4 +1,4 @@
-"""What cannot be read any more: passed over, counted and told, so that it costs itself only."""
+"""Unreadable entries: passed over, counted and reported, so that one costs itself only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twisted.logger import Logger
 log = Logger()
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError)
-"""what reading a damaged entry raises; a text that is no UTF-8 is a ``ValueError``"""
+"""errors raised by reading a damaged entry; a text that is no UTF-8 is a ``ValueError``"""
 LOG_EVERY = 100
 """damaged entries are logged the first time and every so many times"""
 
@@ -30,7 +30,9 @@ class Connection(sqlite3.Connection):
 
 
 def _text(data: bytes) -> str:
-    """A text column; one with a damaged byte is shown with a mark in its place, and then fits nothing."""
+    """Return a text column; one with a damaged byte is shown with a mark in its place, and then fits
+    nothing.
+    """
     return data.decode("utf-8", "replace")
 
 

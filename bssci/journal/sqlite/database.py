@@ -32,7 +32,7 @@ _ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
 
 
 def load_schema() -> list[str]:
-    """The SQL scripts that lead from nothing to the present schema; script N makes schema N."""
+    """Return the SQL scripts that lead from nothing to the present schema; script N makes schema N."""
     folder = resources.files("bssci.journal.sqlite") / "schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(folder / name).read_text(encoding="utf-8") for name in names]
@@ -76,7 +76,7 @@ class Database:
             raise
 
     def connect(self) -> Connection:
-        """A new connection for writing, without implicit transactions, on which COMMIT means fsync."""
+        """Return a new connection for writing, without implicit transactions, on which COMMIT means fsync."""
         connection = self._connect()
         for pragma in (
             "journal_mode = WAL",
@@ -92,7 +92,7 @@ class Database:
         return connection
 
     def connect_to_read(self) -> Connection:
-        """A new connection that refuses to write."""
+        """Return a new connection that refuses to write."""
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
         return connection
@@ -184,7 +184,7 @@ def hold_directory(directory: Path) -> int:
 
 
 def _refuse_orphaned_log(path: Path) -> None:
-    """A write-ahead log without its database holds commits that creating a new one would destroy."""
+    """Refuse a write-ahead log without its database: it holds commits that a new database would destroy."""
     log = path.with_name(path.name + "-wal")
     is_empty = not path.exists() or path.stat().st_size == 0
     if is_empty and log.exists() and log.stat().st_size > 0:
@@ -258,7 +258,7 @@ def _check(path: Path, newest: int, seconds: float) -> None:
 
 @contextmanager
 def read_only(path: Path) -> Iterator[Connection]:
-    """A connection that leaves the file and its neighbours as they are."""
+    """Open a connection that leaves the file and its neighbours as they are."""
     log = path.with_name(path.name + "-wal")
     index = path.with_name(path.name + "-shm")
     # After a crash the newest commits are in the log alone, and reading it needs an index.
@@ -274,7 +274,9 @@ def read_only(path: Path) -> Iterator[Connection]:
 
 
 def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
-    """What is wrong with the file, one line, as far as can be seen in some seconds."""
+    """Return the damage of the file in one line, as far as can be seen in ``seconds``; None if there is
+    none.
+    """
     out_of_time = Event()
 
     def stop() -> None:

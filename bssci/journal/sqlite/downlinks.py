@@ -87,7 +87,7 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 class Downlinks:
-    """See :class:`bssci.journal.interface.Downlinks`.
+    """SQLite implementation of :class:`bssci.journal.interface.Downlinks`.
 
     :param events: where what is told of downlinks is stored.
     """
@@ -180,7 +180,7 @@ def _row(stored: StoredDownlink) -> Row:
 
 
 def _readable(cursor: sqlite3.Cursor, rows: Iterable[Any]) -> Iterator[StoredDownlink]:
-    """The downlinks of (place, body) rows; one that cannot be read is passed over."""
+    """Yield the downlinks of (place, body) rows; one that cannot be read is passed over."""
     for place, body in rows:
         try:
             stored = _decoder.decode(body)
@@ -191,7 +191,7 @@ def _readable(cursor: sqlite3.Cursor, rows: Iterable[Any]) -> Iterator[StoredDow
 
 
 def count_downlinks(cursor: sqlite3.Cursor) -> DownlinkCounts:
-    """Which sensors and stations have downlinks."""
+    """Return the sensors and stations that have downlinks."""
     queued = cursor.execute(
         "SELECT end_point_eui, COUNT(*) FROM downlink WHERE state = 'queued' GROUP BY end_point_eui"
     ).fetchall()

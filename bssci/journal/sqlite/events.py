@@ -52,7 +52,7 @@ LATE_COPIES: Lane[Row] = Lane(_insert_late_copies)
 
 
 class Events:
-    """See :class:`bssci.journal.interface.Events`.
+    """SQLite implementation of :class:`bssci.journal.interface.Events`.
 
     :param first_seq: number of the oldest event that is stored.
     :param last_seq: of the newest.
@@ -89,7 +89,7 @@ class Events:
         core.watch(after_group=self._committed, after_transaction=keys.settle, make_room=self._make_room)
 
     def _write_events(self, cursor: sqlite3.Cursor, rows: list[Row]) -> None:
-        """In the writing thread."""
+        """Write events, in the writing thread."""
         _insert_events(cursor, rows)
         self._keys.add([(row[2], row[4], row[0]) for row in rows if row[1] == "uplink"])  # type: ignore[misc]
 
@@ -151,7 +151,7 @@ class Events:
             self.first_seq = position + 1
 
     def _make_room(self, cursor: sqlite3.Cursor) -> int:
-        """In the writing thread: forget the oldest events that every sink has taken."""
+        """Forget the oldest events that every sink has taken, in the writing thread; return how many."""
         # Two queries: for both in one, SQLite goes through the whole table.
         ends = "SELECT (SELECT MIN(seq) FROM event), (SELECT MAX(seq) FROM event)"
         oldest, newest = cursor.execute(ends).fetchone()
@@ -245,7 +245,7 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
 
 
 def select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Uplink]]:
-    """The uplinks with these numbers, in this order."""
+    """Return the uplinks with these numbers, in this order."""
     rows: list[tuple[int, bytes]] = query_rows(
         cursor,
         "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",

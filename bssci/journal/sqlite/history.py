@@ -26,7 +26,7 @@ _reception = msgspec.msgpack.Decoder(Reception)
 
 
 class History:
-    """See :class:`bssci.journal.interface.History`.
+    """SQLite implementation of :class:`bssci.journal.interface.History`.
 
     :param keys: of uplinks; they belong to the writing thread.
     :param events: the lane of events, which keys are looked for behind.
@@ -93,7 +93,7 @@ def _receptions(cursor: sqlite3.Cursor, query: str, seq: int) -> list[Reception]
 
 
 def last_status(cursor: sqlite3.Cursor, station: EUI) -> StationStatus | None:
-    """What a station reported last."""
+    """Return the last status that a station reported."""
     found = _of_one(cursor, "base_station_eui", station, None, 1, ("station-status",))
     return next((event for _, event in found if isinstance(event, StationStatus)), None)
 

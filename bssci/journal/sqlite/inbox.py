@@ -16,7 +16,7 @@ from bssci.journal.sqlite.worker import Lane
 from bssci.model import Reception
 
 MAX_PENDING_BYTES = 64 << 20
-"""of receptions that wait for the disk"""
+"""bytes of receptions that wait for the disk"""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[list[Reception]])
@@ -38,7 +38,7 @@ TRIMS: Lane[int] = Lane(_trim)
 
 
 class Inbox:
-    """See :class:`bssci.journal.interface.Inbox`.
+    """SQLite implementation of :class:`bssci.journal.interface.Inbox`.
 
     :param last_position: of what is stored.
     """
@@ -73,12 +73,12 @@ class Inbox:
 
 
 def last_position(cursor: sqlite3.Cursor) -> int:
-    """The position of the newest reception."""
+    """Return the position of the newest reception."""
     return int(cursor.execute("SELECT COALESCE(MAX(position), 0) FROM reception_batch").fetchone()[0])
 
 
 def load_receptions(cursor: sqlite3.Cursor) -> tuple[tuple[int, list[Reception]], ...]:
-    """What the inbox holds, in order: commit by commit, each with its last position."""
+    """Return the receptions in the inbox, in order: commit by commit, each with its last position."""
     inbox = []
     rows = cursor.execute("SELECT position, body FROM reception_batch ORDER BY position").fetchall()
     for position, body in rows:

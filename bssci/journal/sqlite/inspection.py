@@ -17,7 +17,8 @@ _SLICE = 1000
 
 
 def inspect(directory: Path) -> list[str]:
-    """What a start would pass over of the journal in a directory, a line for each table; nothing is touched.
+    """Return the entries that a start would pass over in a directory's journal, a line for each table,
+    without a change.
 
     :raises JournalError: it would not open at all.
     """

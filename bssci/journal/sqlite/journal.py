@@ -32,7 +32,7 @@ TAIL_BYTES = 8 * 1024**2
 
 
 class SqliteJournal:
-    """See :class:`bssci.journal.interface.Journal`.
+    """SQLite implementation of :class:`bssci.journal.interface.Journal`.
 
     :param max_pending: how many receptions may wait for the disk.
     :param tail_bytes: how much of the newest events stays in memory, as encoded.

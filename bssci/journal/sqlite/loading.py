@@ -55,7 +55,7 @@ def load(cursor: sqlite3.Cursor) -> Loaded:
 
 
 def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
-    """What is stored, and what the events tell that came after it."""
+    """Return the stored activities, brought up to date with the events that came after them."""
     rows = cursor.execute(
         "SELECT end_point_eui, MAX(last_seen_at), MAX(packet_counter), SUM(uplink_count) FROM ("
         "SELECT end_point_eui, last_seen_at, packet_counter, uplink_count FROM sensor_activity "
@@ -79,7 +79,9 @@ def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
 
 
 def _paths_seq(cursor: sqlite3.Cursor) -> int:
-    """In a journal of an older release, that of the sensors' activity: it was stored as often."""
+    """Return the checkpoint of the paths; in a journal of an older release that of the activity, which was
+    stored as often.
+    """
     found = find_checkpoint(cursor, PathRecord.TABLE)
     return found if found is not None else find_checkpoint(cursor, Activity.TABLE) or 0
 

@@ -31,7 +31,7 @@ ANSWERS: Lane[tuple[str, bytes, float, int]] = Lane(_answer)
 
 
 class Requests:
-    """See :class:`bssci.journal.interface.Requests`."""
+    """SQLite implementation of :class:`bssci.journal.interface.Requests`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -61,7 +61,7 @@ class Requests:
 
 
 def load_requests(cursor: sqlite3.Cursor) -> tuple[StoredRequest, ...]:
-    """Those that are not answered, in the order in which they came."""
+    """Return the requests without an answer, in the order in which they came."""
     return tuple(_listed(cursor, _SELECT + "WHERE state = 'received' ORDER BY number", ()))
 
 

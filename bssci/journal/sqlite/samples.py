@@ -12,7 +12,7 @@ from bssci.journal.sqlite.statements import upsert
 
 
 class Samples:
-    """See :class:`bssci.journal.interface.Samples`."""
+    """SQLite implementation of :class:`bssci.journal.interface.Samples`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

@@ -88,7 +88,7 @@ REGISTRATIONS: Lane[tuple[RegistrationKey, tuple[SqlValue, ...]]] = Lane(_store_
 
 
 class Sessions:
-    """See :class:`bssci.journal.interface.Sessions`."""
+    """SQLite implementation of :class:`bssci.journal.interface.Sessions`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -154,7 +154,7 @@ class Sessions:
 
 
 def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
-    """Every session, by its station."""
+    """Return every session, by its station."""
     operations: dict[EUI, list[tuple[int, bytes]]] = {}
     for eui, op_id, message in cursor.execute(
         "SELECT base_station_eui, op_id, message FROM open_operation ORDER BY op_id DESC"
@@ -194,7 +194,7 @@ def _replace_session(cursor: sqlite3.Cursor, session: StoredSession) -> None:
 
 
 def _registrations(cursor: sqlite3.Cursor, column: str, eui: EUI) -> Iterator[tuple[EUI, Registration]]:
-    """Those of one station or sensor, each with its station."""
+    """Yield the registrations of one station or sensor, each with its station."""
     rows = cursor.execute(
         f"SELECT {', '.join(_REGISTRATION)} FROM registration WHERE {column} = ? "
         "ORDER BY base_station_eui, end_point_eui",

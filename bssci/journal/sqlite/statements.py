@@ -39,7 +39,7 @@ def execute_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row], fi
 
 
 def query_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row]) -> list[Any]:
-    """As :func:`execute_rows`, for a query: the found rows of all slices."""
+    """Run a query as :func:`execute_rows` does; return the found rows of all slices."""
     found = []
     for chunk in in_chunks(rows):
         cursor.execute(_with_rows(statement, len(chunk[0]), len(chunk)), list(chain.from_iterable(chunk)))

@@ -51,7 +51,7 @@ class Table(Generic[Record]):
         upsert(cursor, self.name, self.columns, rows, key=(self.kind.KEY,), fixed=self.kind.FIXED)
 
     def load(self, cursor: sqlite3.Cursor) -> dict[Any, Record]:
-        """Every row by its key, in the order of the keys."""
+        """Return every row by its key, in the order of the keys."""
         rows = cursor.execute(f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {self.kind.KEY}")
         position = self.columns.index(self.kind.KEY)
         found: dict[Any, Record] = {}
@@ -84,7 +84,7 @@ TABLES: dict[type[Kept], Table[Any]] = {kind: Table(kind) for kind in KEPT}
 
 
 class Tables:
-    """See :class:`bssci.journal.interface.Tables`."""
+    """SQLite implementation of :class:`bssci.journal.interface.Tables`."""
 
     def __init__(self, core: Core) -> None:
         self._core = core

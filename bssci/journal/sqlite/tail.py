@@ -17,7 +17,7 @@ class _Commit(NamedTuple):
 
 
 class Tail:
-    """What the newest commits stored, up to a number of bytes (of what the journal stores of it)."""
+    """Entries of the newest commits, up to a number of bytes (of what the journal stores of them)."""
 
     def __init__(self, after: int, max_bytes: int) -> None:
         """``after``: the sequence number of the last event that is not in here."""

@@ -28,7 +28,9 @@ NEWEST = 32
 
 
 class UplinkKeys:
-    """For the journal's writing thread alone, where events are stored in their order."""
+    """Index of uplinks by counter, for the journal's writing thread alone, where events are stored in
+    their order.
+    """
 
     def __init__(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
         """``rows``: (end point, packet counter, sequence number) of the uplinks behind the checkpoint."""
@@ -52,7 +54,7 @@ class UplinkKeys:
                 found.append((counter, seq))
 
     def settle(self, committed: bool) -> None:
-        """What was added since the last time is on disk now, or never will be."""
+        """Keep the keys added since the last call, if they are on disk now, or forget them."""
         if not committed:
             for eui, _, _ in reversed(self._unsettled):
                 known = self.waiting if eui in self.waiting else self.leaving
@@ -94,7 +96,7 @@ class UplinkKeys:
     # to disk: begin, then write until it returns None, then end; each confirmed before the next
 
     def begin(self) -> None:
-        """All that waits is to go to disk, with what an earlier attempt left."""
+        """Mark all waiting keys as being written, with those that an earlier attempt left."""
         waiting, self.waiting = self.waiting, {}
         for eui, entries in waiting.items():
             self.leaving.setdefault(eui, []).extend(entries)
@@ -118,13 +120,13 @@ class UplinkKeys:
         return None
 
     def end(self) -> None:
-        """All of it is on disk."""
+        """Note that all keys being written are on disk."""
         self.leaving = {}
         self._leaving_rows = []
 
 
 def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
-    """The keys that are not on disk, for the start."""
+    """Return the keys that are not on disk, for the start."""
     return cursor.execute(
         "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' AND seq > ?",
         (find_checkpoint(cursor, UPLINK_KEY) or 0,),

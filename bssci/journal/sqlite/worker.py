@@ -30,7 +30,7 @@ MAX_ROOMS = 4
 
 
 class Reactor(Protocol):
-    """What is asked of a reactor here."""
+    """The part of a reactor that the writer uses."""
 
     def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
         """Run in the reactor's thread, soon."""
@@ -49,7 +49,7 @@ class Lane(Generic[R]):
 
 @dataclass(slots=True, eq=False)
 class Submission:
-    """What is done in one transaction with others, but succeeds or fails as a whole.
+    """Work that is done in one transaction with others, but succeeds or fails as a whole.
 
     ``deferred`` fires with ``result``, or with what ``change`` returned. A change sees
     what was submitted before it in the lanes ``after`` (None: in all of them).
@@ -115,7 +115,7 @@ class Worker:
         self._closed.callback(None)
 
     def _waiting(self) -> list[Submission | None]:
-        """Everything that waits; at least one."""
+        """Return everything that waits; at least one."""
         submissions = [self._queue.get()]
         try:
             while True:
@@ -165,7 +165,7 @@ class Writer(Worker):
         looked: Callable[[], None],
         make_room: Callable[[sqlite3.Cursor], int],
     ) -> None:
-        """Whom to tell and to ask.
+        """Start the writer on a connection, answering on a reactor's thread.
 
         :param committed: called in the reactor's thread after each group's Deferreds have fired.
         :param ended: called in the writing thread after each transaction: whether it was committed.
@@ -175,7 +175,7 @@ class Writer(Worker):
             rows it has deleted.
         """
         self.used_pages = 0
-        """of the file, at the last look"""
+        """pages of the file in use, at the last look"""
         self._look_at = 0.0
         self._check = check
         self._looked = looked
@@ -209,7 +209,7 @@ class Writer(Worker):
         self._committed()
 
     def _commit(self, group: list[Submission]) -> tuple[list[Outcome], int, bool]:
-        """The outcomes, how many rows were written, and whether the commit succeeded."""
+        """Return the outcomes, how many rows were written, and whether the commit succeeded."""
         attempt, rooms = _together, MAX_ROOMS
         while True:
             try:
@@ -230,7 +230,7 @@ class Writer(Worker):
         return [(submission, _explained(error)) for submission in group], 0, False
 
     def _made_room(self) -> bool:
-        """Whether something could be deleted that is needed no more."""
+        """Return whether entries that are needed no more could be deleted."""
         try:
             with self._transaction() as cursor:
                 deleted = self._make_room(cursor)

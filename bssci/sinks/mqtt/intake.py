@@ -24,7 +24,7 @@ from bssci.model import AnyEvent
 from bssci.mqtt.values import Received
 
 SOURCE = "mqtt"
-"""how the journal names where these requests come from"""
+"""name of the source in the journal's records of requests"""
 MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
 RETRY = 5.0
@@ -87,11 +87,11 @@ class Intake:
 
     @property
     def busy(self) -> bool:
-        """Whether one more request must be refused."""
+        """Return whether one more request must be refused."""
         return len(self._under_way) >= MAX_RUNNING
 
     def figures(self) -> dict[str, float]:
-        """How the queue of requests stands."""
+        """Return the figures of the queue of requests."""
         oldest = next(iter(self._under_way.values()), None)
         return {
             "queued": len(self._under_way),

@@ -23,16 +23,16 @@ _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM
 
 
 class Asked(NamedTuple):
-    """What a request asks for."""
+    """The command of a request, with its reference and body."""
 
     command: str
-    """as the answers name it"""
+    """command as the answers name it"""
     ref: str | int | None = None
     body: Mapping[str, Any] = {}
 
 
 def size_error(size: int) -> CommandError:
-    """Of a request that is too large.
+    """Return the error for a request that is too large.
 
     :param size: bytes.
     """
@@ -40,13 +40,15 @@ def size_error(size: int) -> CommandError:
 
 
 def failure_of(error: CommandError) -> dict[str, Any]:
-    """An error as answers tell it."""
+    """Return an error as answers tell it."""
     told = {"code": error.code, "message": error.message}
     return told | ({"field": error.field} if error.field else {})
 
 
 def read_reference(payload: bytes) -> str | int | None:
-    """The ``ref`` of a request that is refused whatever else it says; None if it has none that is good."""
+    """Return the ``ref`` of a request that is refused whatever else it says; None if it has none that is
+    good.
+    """
     try:
         request = _json(payload)
         return reference(request) if isinstance(request, dict) else None
@@ -55,7 +57,7 @@ def read_reference(payload: bytes) -> str | int | None:
 
 
 def read_command(payload: bytes) -> Asked:
-    """A command as plain text, as a JSON string, or as an object with ``command`` or ``action``.
+    """Return a command as plain text, as a JSON string, or as an object with ``command`` or ``action``.
 
     :raises CommandError: ``malformed`` or ``invalid``.
     """
@@ -70,7 +72,7 @@ def read_command(payload: bytes) -> Asked:
 
 
 def read_object(command: str, payload: bytes) -> Asked:
-    """A request that is a JSON object.
+    """Read the request's JSON object.
 
     :raises CommandError: ``malformed`` or ``invalid``.
     """
@@ -81,7 +83,7 @@ def read_object(command: str, payload: bytes) -> Asked:
 
 
 def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = None) -> Sensor:
-    """The sensor that a configuration describes.
+    """Return the sensor that a configuration describes.
 
     :param known: as it is configured: what the request does not name stays. A new one is not
         ``bidi`` unless the request says so.
@@ -103,7 +105,9 @@ def _label(command: object) -> str:
 
 
 def without_mark(payload: bytes) -> bytes:
-    """A text as UTF-8 without a byte order mark. What cannot be read as its mark says stays as it is."""
+    """Return a text as UTF-8 without a byte order mark. What cannot be read as its mark says stays as it
+    is.
+    """
     for mark, encoding in _MARKS.items():
         if payload.startswith(mark):
             try:

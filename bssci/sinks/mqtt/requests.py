@@ -52,7 +52,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Place(NamedTuple):
-    """Where a request belongs."""
+    """The sensor or the settings that a request's topic addresses."""
 
     eui: EUI | None
     """the sensor; None: the settings"""
@@ -89,14 +89,14 @@ class Requests:
         self._retained: set[str] = set()
 
     def topics(self) -> list[str]:
-        """What to subscribe to below BASE_TOPIC, with and without a last ``/``."""
+        """Return the topics to subscribe to below BASE_TOPIC, with and without a last ``/``."""
         base = self._base_topic
         kinds = [f"{base}/ep/+/{kind}" for kind in _NAMES]
         kinds += [f"{base}/EP/+/cmd", f"{base}/config/get", f"{base}/config/set"]
         return [f"{topic}{end}" for topic in kinds for end in ("", "/")]
 
     def older_topics(self) -> list[str]:
-        """What to subscribe to elsewhere: the topic of older installations."""
+        """Return the topics to subscribe to outside of BASE_TOPIC: those of older installations."""
         return ["EP/+/cmd", "EP/+/cmd/"]
 
     def received(self, message: Received) -> Deferred[None] | None:
@@ -132,7 +132,7 @@ class Requests:
             return None
 
     def _refusal(self, topic: str, size: int, retained: bool) -> CommandError | None:
-        """Why a request is not even stored."""
+        """Return the reason why a request is not even stored; None if it is stored."""
         if retained:
             return CommandError("retained", "is not carried out: publish requests without retain", "retain")
         if size > MAX_SIZE:
@@ -142,7 +142,7 @@ class Requests:
         return None
 
     def _is_repeated(self, topic: str) -> bool:
-        """Whether a retained request is not to be answered: it comes with every subscription."""
+        """Return whether a retained request is not to be answered: it comes with every subscription."""
         if topic in self._retained or len(self._retained) >= MAX_RETAINED:
             return True
         self._retained.add(topic)
@@ -243,7 +243,7 @@ class Requests:
         return _downlink(await self._center.queue_downlink(wanted))
 
     async def _queued_before(self, eui: EUI, wanted: DownlinkRequest, request: Request) -> Downlink | None:
-        """The downlink that an earlier run queued for a request, which it did not live to answer."""
+        """Return the downlink that an earlier run queued for a request, which it did not live to answer."""
         answered = await self._center.journal.requests.newest(SOURCE, request.topic, LOOKED_BACK)
         others = {_queue_id(each.answer) for each in answered if each.answer}
         for earlier in await self._center.downlinks_of(eui):
@@ -339,7 +339,7 @@ class Requests:
 
 
 def _queue_id(answer: bytes) -> int | None:
-    """The downlink that an answer names."""
+    """Return the downlink that an answer names."""
     try:
         told = msgspec.json.decode(answer, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -353,7 +353,7 @@ def _downlink(downlink: Downlink) -> dict[str, Any]:
 
 
 def _result(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
-    """The outcome per station; raises if a station refused, telling part from all."""
+    """Return the outcome per station; raises if a station refused, telling part from all."""
     stations = outcomes.get(eui, {})
     result = {"base_stations": {station: _outcome(outcome) for station, outcome in stations.items()}}
     missing = shortfall(stations.values())

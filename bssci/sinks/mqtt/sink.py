@@ -290,7 +290,7 @@ class MqttSink:
                 return
 
     def _connected(self) -> Deferred[None]:
-        """Fires as soon as there is a connection; fails when the sink stops."""
+        """Fire as soon as there is a connection; fail when the sink stops."""
         if self._client.online:
             return succeed(None)
         if self._stopping:

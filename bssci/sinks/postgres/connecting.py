@@ -23,7 +23,7 @@ _PARAMETERS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-"""what a connection string may say otherwise"""
+"""defaults of a connection, which a connection string may replace"""
 
 
 class Line:
@@ -44,7 +44,7 @@ class Line:
 
 
 def connect(settings: PostgresSettings) -> Connection[Any]:
-    """A connection in autocommit mode.
+    """Return a connection in autocommit mode.
 
     :raises PostgresError: in plain words, without a secret.
     """

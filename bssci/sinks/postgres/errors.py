@@ -1,4 +1,4 @@
-"""What the sink says when it cannot store anything."""
+"""Errors of the sink when it cannot store anything."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 def rows_of(
     batch: Iterable[Any], sensors: Mapping[EUI, Sensor], now: datetime
 ) -> tuple[list[EventRows], list[tuple[Any, Aside]]]:
-    """The rows of a batch, and what cannot be stored for a reason that is seen here.
+    """Return the rows of a batch, and what cannot be stored for a reason that is seen here.
 
     :param sensors: what is configured, by EUI.
     :param now: when a thing is set aside whose own time no table holds.
@@ -46,7 +46,7 @@ def rows_of(
 
 
 def event_id(event: Event) -> str:
-    """The event's own id, or one drawn from its content, which is the same at every delivery."""
+    """Return the event's own id, or one drawn from its content, which is the same at every delivery."""
     own = getattr(event, "id", None)
     if isinstance(own, str) and own:
         return clean(own) or ""

@@ -42,11 +42,11 @@ _SAID_AT_CONNECTION = (
     ("shutting down", "57P03"),
     ("in recovery mode", "57P03"),
 )
-"""what servers say when they refuse a connection; the error that psycopg makes of it has no SQLSTATE"""
+"""servers' words for a refused connection, with the SQLSTATE that psycopg's error for it lacks"""
 
 
 def is_poison(error: BaseException) -> bool:
-    """Whether what was to be stored is to blame, so that it would be refused each time."""
+    """Return whether the values to be stored are to blame, so that they would be refused each time."""
     if isinstance(error, psycopg.Error):
         code = error.sqlstate
         if code is None:
@@ -56,7 +56,7 @@ def is_poison(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, parameters: Mapping[str, Any] | None = None) -> str:
-    """One line: what is wrong, what to do, and the server's own words.
+    """Return one line: the fault, the remedy, and the server's own words.
 
     :param parameters: of the connection; its password is left out wherever it occurs.
     """
@@ -78,13 +78,13 @@ def hide(text: str, parameters: Mapping[str, Any] | None) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Why a row cannot be stored: one line."""
+    """Return the reason why a row cannot be stored, in one line."""
     text = _said(error)
     return text if isinstance(error, psycopg.Error) else f"{type(error).__name__}: {text}"
 
 
 def _said(error: BaseException) -> str:
-    """The first line of an error, without what psycopg and libpq put before it."""
+    """Return the first line of an error, without what psycopg and libpq put before it."""
     if isinstance(error, psycopg.Error) and error.diag.message_primary:
         return error.diag.message_primary.partition("\n")[0]
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

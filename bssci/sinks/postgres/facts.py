@@ -1,4 +1,4 @@
-"""What a batch tells about devices and gateways: one row each, however often they occur in it."""
+"""Facts of a batch about devices and gateways: one row each, however often they occur in it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Migration:
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """All of them, from 1 on without a gap."""
+    """Return all migrations, from 1 on without a gap."""
     found = []
     folder = files("bssci.sinks.postgres") / "schema"
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
@@ -42,12 +42,12 @@ def migrations() -> tuple[Migration, ...]:
 
 
 def latest() -> int:
-    """The version that this program knows."""
+    """Return the version that this program knows."""
     return migrations()[-1].version
 
 
 def present(connection: Connection[Any], schema: str) -> int:
-    """The version of the tables in ``schema``; 0: there are none."""
+    """Return the version of the tables in ``schema``; 0: there are none."""
     table = sql.Identifier(schema, "schema_version").as_string(connection)
     row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,)).fetchone()
     assert row is not None
@@ -57,7 +57,7 @@ def present(connection: Connection[Any], schema: str) -> int:
 
 
 def version(connection: Connection[Any], schema: str) -> int:
-    """The version of the tables, which are there."""
+    """Return the version of the tables, which are there."""
     table = sql.Identifier(schema, "schema_version")
     row = connection.execute(sql.SQL("SELECT coalesce(max(version), 0) FROM {}").format(table)).fetchone()
     assert row is not None
@@ -102,6 +102,8 @@ def migrate(connection: Connection[Any], schema: str) -> int:
 
 
 def _make_schema(connection: Connection[Any], schema: str) -> None:
-    """IF NOT EXISTS would ask for the right to make it even where it is there."""
+    """Create the schema if it is missing; IF NOT EXISTS would need the right to create it even where it
+    exists.
+    """
     if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone() is None:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))

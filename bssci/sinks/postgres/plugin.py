@@ -36,7 +36,7 @@ class PostgresSinkFactory:
         return PostgresSink(self._reactor(), PostgresSettings(dict(settings)), center.sensors, center.now)
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """For ``bssci check``: lines about the server, each with its level ok, warning or error."""
+        """Yield lines about the server for ``bssci check``, each with its level ok, warning or error."""
         try:
             _check_driver()
             chosen = PostgresSettings(dict(settings))

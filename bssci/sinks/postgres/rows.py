@@ -1,4 +1,4 @@
-"""What tables get of one event."""
+"""Rows of the tables for one event."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class DecodedMark(NamedTuple):
 
 @dataclass(slots=True)
 class DeviceFacts:
-    """What an event tells about a device; None is no news."""
+    """News of a device in an event; None is no news."""
 
     id: str
     kind: str
@@ -75,7 +75,7 @@ class DeviceFacts:
 
 @dataclass(slots=True)
 class GatewayFacts:
-    """What an event tells about a gateway; None is no news."""
+    """News of a gateway in an event; None is no news."""
 
     id: str
     kind: str
@@ -122,13 +122,13 @@ class EventRows:
     asides: list[Aside] = field(default_factory=list)
 
     def rows(self) -> Iterator[Row]:
-        """Each that could be to blame if the event cannot be stored."""
+        """Yield each row that could be to blame if the event cannot be stored."""
         yield from self.raw
         yield from self.readings
         yield from self.events
 
     def only(self, kept: set[int]) -> EventRows:
-        """The event with those of its rows whose :func:`id` is in ``kept``."""
+        """Return the event with those of its rows whose :func:`id` is in ``kept``."""
         return EventRows(
             self.event,
             self.id,

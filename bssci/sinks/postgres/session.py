@@ -28,7 +28,7 @@ _SETTINGS: tuple[LiteralString, ...] = (
 
 
 class Session:
-    """What a connection is used for; all methods are called in one thread.
+    """The work on one connection; all methods are called in one thread.
 
     :ivar server: the server's version, for people.
     :ivar migrated_from: version of the tables before.

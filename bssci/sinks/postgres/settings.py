@@ -21,7 +21,7 @@ _SCHEMA = re.compile(r"[^\x00-\x1f\x7f]{1,63}")
 
 
 def _allowed(parser: Parser[T]) -> Callable[[str], T]:
-    """A parser as :class:`SinkSetting` wants it: it says what is allowed, and never what was given."""
+    """Return a parser as :class:`SinkSetting` wants it: it says what is allowed, and never what was given."""
 
     def parse(text: str) -> T:
         try:
@@ -100,7 +100,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class PostgresSettings:
-    """What the sink is told. Its repr shows no secret."""
+    """Settings of the sink. The repr shows no secret."""
 
     values: Mapping[str, Any] = field(repr=False)
     """each of :data:`SETTINGS`, by its name"""
@@ -123,12 +123,12 @@ class PostgresSettings:
 
     @property
     def batch_size(self) -> int:
-        """events"""
+        """Largest number of events in a batch."""
         return int(self.values["POSTGRES_BATCH_SIZE"])
 
     @property
     def batch_timeout(self) -> float:
-        """s"""
+        """Longest time in s that a batch waits to fill up."""
         return float(self.values["POSTGRES_BATCH_TIMEOUT"])
 
     @property
@@ -140,7 +140,7 @@ class PostgresSettings:
         return int(self.values["POSTGRES_READING_DAYS"])
 
     def connection(self) -> dict[str, Any]:
-        """The parameters of libpq; secrets are read from their files anew.
+        """Return the parameters of libpq; secrets are read from their files anew.
 
         :raises PostgresError: a file cannot be read, or holds no connection string.
         """

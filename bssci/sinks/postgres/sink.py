@@ -89,7 +89,9 @@ class PostgresSink:
         return self._worker.stop(STOP_TIME)
 
     def _wait(self, count: int) -> float:
-        """s that a batch of so many events waits, so that few events do not make many transactions."""
+        """Return the time in s that a batch of so many events waits, so that few events do not make many
+        transactions.
+        """
         if self._written_at is None or count >= min(FULL, self._settings.batch_size):
             return 0.0
         since: float = self._reactor.seconds() - self._written_at

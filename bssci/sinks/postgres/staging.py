@@ -35,7 +35,7 @@ class Stage:
         return f"COPY {self.name} FROM STDIN (FORMAT BINARY)"
 
     def insert(self, rows: int) -> str:
-        """A statement with a place for each value of so many rows."""
+        """Return a statement with a place for each value of so many rows."""
         row = "(" + ", ".join(f"%s::{kind}" for _, kind in self.columns) + ")"
         return f"INSERT INTO {self.name} VALUES " + ", ".join([row] * rows)
 
@@ -79,5 +79,5 @@ STAGES = Stages(
 
 
 def create_all() -> Iterator[str]:
-    """The statements that a new connection begins with."""
+    """Yield the statements that a new connection begins with."""
     return (stage.create for stage in STAGES)

@@ -29,7 +29,7 @@ OWN_SOURCE = "bssci"
 EXACT = 1 << 53
 """integers up to it are exact as double precision"""
 GATEWAY_KINDS = {"ble": "scanner", "f2": "controller"}
-"""what hears devices of a kind"""
+"""kinds of gateway that hear each kind of device"""
 
 
 def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
@@ -156,7 +156,7 @@ def _topic(envelope: Mapping[str, Any]) -> str | None:
 
 
 def _own_report(event: Telegram) -> bool:
-    """Whether a gateway speaks about itself."""
+    """Return whether the event is a gateway's report about itself."""
     return event.device.partition(":")[2] == event.gateway and isinstance(event.envelope.get("status"), str)
 
 

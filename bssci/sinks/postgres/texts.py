@@ -43,7 +43,7 @@ def clean(text: str | None) -> str | None:
 
 
 def shown(text: str, longest: int = 60) -> str:
-    """A text as a message may quote it: ASCII on one line."""
+    """Return a text as a message may quote it: ASCII on one line."""
     quoted = ascii(text)
     return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."
 

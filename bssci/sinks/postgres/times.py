@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2500, 1, 1, tzinfo=UTC)
-"""what a table holds lies between them"""
+"""bounds of the times that a table holds"""
 PAST = 31 * 86400.0
 """s that a telegram may have waited at a gateway that was cut off"""
 FUTURE = 300.0
@@ -30,7 +30,7 @@ def instant(seconds: float) -> datetime:
 
 
 def measured(received_at: float, others: Iterable[float | None]) -> datetime:
-    """The first of the other clocks' times that is believable, else when we received it.
+    """Return the first of the other clocks' times that is believable, else when we received it.
 
     Believable is what lies at most 31 days before we received it, for a gateway keeps what it hears while
     it is cut off, and at most 5 minutes after it.

@@ -18,7 +18,7 @@ from bssci.sinks.postgres.explain import reason
 HYPERTABLES, COMPRESSION, AGGREGATES, RETENTION = "hypertables", "compression", "aggregates", "retention"
 FEATURES = (HYPERTABLES, COMPRESSION, AGGREGATES, RETENTION)
 TABLES = {"raw": ("received_at", 1), "reading": ("time", 7)}
-"""what is cut by time: by which column, and days of a chunk"""
+"""tables cut by time: the column, and the days of a chunk"""
 COMPRESS_AFTER = 14
 """days: later than most of what comes late, for writing to what is compressed is slow"""
 LATE = 3
@@ -50,31 +50,31 @@ class _NotHad(Exception):
 
 @dataclass(frozen=True)
 class Timescale:
-    """What is had of it."""
+    """Version and missing features of TimescaleDB in the database."""
 
     version: str | None
-    """None: the extension is not in this database"""
+    """version of the extension; None if it is not in this database"""
     lacking: dict[str, str]
-    """why a feature is not had, by its name"""
+    """reason why a feature is missing, by its name"""
 
     def has(self, feature: str) -> bool:
         return self.version is not None and feature not in self.lacking
 
 
 def installed(connection: Connection[Any]) -> str | None:
-    """The version of the extension in this database."""
+    """Return the version of the extension in this database."""
     row = connection.execute("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'").fetchone()
     return str(row[0]) if row else None
 
 
 def is_available(connection: Connection[Any]) -> bool:
-    """Whether the server has the extension, in this database or not."""
+    """Return whether the server has the extension, in this database or not."""
     row = connection.execute("SELECT FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
     return row is not None
 
 
 def in_use(connection: Connection[Any]) -> set[str]:
-    """The features that the tables have now; the extension is in this database."""
+    """Return the features that the tables have now; the extension is in this database."""
     had: set[str] = set()
     if all(_is_hypertable(connection, table) for table in TABLES):
         had.add(HYPERTABLES)

@@ -1,4 +1,4 @@
-"""What ``bssci check`` says about the server, without changing anything there."""
+"""Findings of ``bssci check`` about the server, without changing anything there."""
 
 from __future__ import annotations
 

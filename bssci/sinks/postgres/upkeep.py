@@ -10,7 +10,7 @@ from psycopg import Connection
 from bssci.sinks.postgres.timescale import AGGREGATES, HYPERTABLES, RETENTION, Timescale
 
 ROWS = 5000
-"""that a slice deletes, at most"""
+"""rows that a slice deletes, at most"""
 HOURS = 100
 """hours of one device each that a slice rolls up, at most"""
 # LATERAL: a join of two tables would be planned as if most of the larger one were wanted.

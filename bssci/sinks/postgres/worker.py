@@ -38,13 +38,13 @@ T = TypeVar("T")
 
 
 class Line(Protocol):
-    """How a connection is cut from another thread."""
+    """A connection as another thread sees it, to cut it."""
 
     def cut(self) -> None: ...
 
 
 class Session(Protocol):
-    """What the thread needs of a connection."""
+    """The part of a session that the thread uses."""
 
     def upkeep(self) -> bool: ...
 
@@ -52,7 +52,7 @@ class Session(Protocol):
 
 
 class Reactor(Protocol):
-    """What is asked of a reactor here."""
+    """The part of a reactor that the worker uses."""
 
     def seconds(self) -> float: ...
 
@@ -177,7 +177,7 @@ class Worker(Generic[S]):
         self._reactor.callFromThread(self._end)
 
     def _attempt(self, job: Callable[[S], Any]) -> Any:
-        """What the job returns, or a Failure."""
+        """Return the job's result, or a Failure."""
         if self._stopping:
             return _Failure(PostgresError("the sink stops"))
         self._busy_since = self._now()
@@ -220,7 +220,7 @@ class Worker(Generic[S]):
                 self.log.debug("connection not closed properly {error}", error=self._explain(error))
 
     def _look_around(self) -> None:
-        """Nothing is to be delivered: connect, so that it is known whether that works, or do upkeep."""
+        """Connect while there is nothing to deliver, so that faults are known, or do upkeep."""
         if self._stopping:
             return
         if self._session is None:

@@ -245,6 +245,6 @@ def _aside(unit: EventRows, why: str, body: Any) -> Aside:
 
 
 def _named(row: Any) -> dict[str, Any]:
-    """A row for people: with the names of its columns."""
+    """Return a row for people: with the names of its columns."""
     columns = row._asdict().items()
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in columns}

@@ -1,1 +1,1 @@
-"""Who may do what: accounts, roles, sessions, attempts. Knows no HTTP."""
+"""Access: accounts, roles, sessions and log-in attempts. Knows no HTTP."""

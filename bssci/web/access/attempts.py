@@ -1,4 +1,4 @@
-"""How often somebody may try to log in: counted by account and by address, in bounded memory.
+"""Limits on attempts to log in: counted by account and by address, in bounded memory.
 
 Nobody is kept out by what others do: who guesses is stopped at their own address, and if many
 addresses guess at once, all log-ins take a little longer.

@@ -38,7 +38,7 @@ class Session(msgspec.Struct, kw_only=True):
     csrf: str
     account: str
     generation: str
-    """of the account's password: a new one ends the session"""
+    """generation of the account's password: a new one ends the session"""
     created_at: float
     """Unix seconds"""
     seen_at: float
@@ -53,7 +53,7 @@ class Session(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks: an account in one of its sessions, or a token."""
+    """The account behind a request, in one of its sessions, or by a token."""
 
     name: str
     """name of the account, or ``token NAME``"""

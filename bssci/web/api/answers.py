@@ -1,4 +1,4 @@
-"""What commands answer: the outcome at each base station."""
+"""Answers to commands: the outcome at each base station."""
 
 from __future__ import annotations
 

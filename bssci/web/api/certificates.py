@@ -43,7 +43,7 @@ UPLOADS = {
     "server": {"certificate": SERVER, "key": SERVER_KEY},
     "set": {"certificate": SERVER, "key": SERVER_KEY, "ca": CA, "ca_key": CA_KEY},
 }
-"""what the members of an upload are"""
+"""certificate files that the members of an upload become"""
 MAX_ARCHIVE = 16 * 1024 * 1024
 """bytes of a backup"""
 MAX_UPLOAD = 2 * 1024 * 1024

@@ -90,7 +90,9 @@ class EventRoutes:
             await outflow.write(_lines(read["events"]))
 
     def _is_allowed(self, request: Request) -> bool:
-        """Whether the reader may still see events; waiting for them is no sign of life of its session."""
+        """Return whether the reader may still see events; waiting for them is no sign of life of its
+        session.
+        """
         return self._context.guard.identify(request, is_seen=False) is not None
 
     @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")

@@ -1,4 +1,4 @@
-"""What programs read: metrics and the description of the API."""
+"""Routes for programs: metrics and the description of the API."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ class _Schemas:
 
 
 def _readable(route: Route) -> list[Any]:
-    """The types of a route that are JSON or text."""
+    """Return the types of a route that are JSON or text."""
     answer = [] if route.answer in (None, bytes, Streamed) else [route.answer]
     return [*answer, *(each for each in route.bodies.values() if each is not bytes)]
 
@@ -158,7 +158,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _answers(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    """The schema of what is answered if all is well, by content type."""
+    """Return the schema of what is answered if all is well, by content type."""
     is_file = route.answer in (bytes, Streamed)
     schema = _binary(route.content_type) if is_file else schemas.of(route.answer)
     return {route.content_type: {"schema": schema}} | {kind: {"schema": dict(_TEXT)} for kind in route.also}

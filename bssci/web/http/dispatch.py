@@ -28,9 +28,9 @@ from bssci.web.http.routing import JSON, Route
 GZIP_FROM, GZIP_TO = 2048, 512 * 1024
 """bytes; what is larger would hold up everything else while it is compressed"""
 PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
-"""of status codes (RFC 9110, RFC 6585) that Twisted does not know"""
+"""phrases of status codes (RFC 9110, RFC 6585) that Twisted does not know"""
 ErrorPage = Callable[[ApiError, Identity | None, str], bytes]
-"""what people see of an error: the error, who asked, and for which path"""
+"""maker of the page for an error: from the error, the caller, and the path"""
 
 _ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode

@@ -1,4 +1,4 @@
-"""Who asks, and may they: cookies and tokens to identities, logging in and out."""
+"""Identification and permission: cookies and tokens to identities, logging in and out."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ def _value(value: Any, kind: Any, from_text: bool) -> Any:
 
 
 def _reader(info: inspect.Type) -> Callable[[Any], Any] | None:
-    """What turns a value of a type, or of one of its alternatives, into what it means."""
+    """Return the function from a value of the type, or of one of its alternatives, to its meaning; None if
+    there is none.
+    """
     if isinstance(info, inspect.UnionType):
         return next(filter(None, map(_reader, info.types)), None)
     if isinstance(info, inspect.Metadata):

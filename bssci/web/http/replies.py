@@ -1,4 +1,4 @@
-"""What handlers answer with, beside a plain struct that goes out as JSON."""
+"""Replies of handlers, beside a plain struct that goes out as JSON."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Route:
     summary: str
     handler: Handler
     query: type[msgspec.Struct] | None = None
-    """what the query may say"""
+    """struct of the query's arguments; None if there are none"""
     body: type[msgspec.Struct] | None = None
     """the JSON object that the handler is given"""
     takes: Mapping[str, Any] = field(default_factory=dict)
@@ -66,17 +66,19 @@ class Route:
     answer: Any = None
     """type of the answer"""
     content_type: str = JSON
-    """of the answer"""
+    """content type of the answer"""
     also: tuple[str, ...] = ()
     """other content types of the answer"""
     refusal: type[msgspec.Struct] = Refused
     """type of what is answered with 409"""
     page: bool = False
-    """for people: errors are pages, and who has no session is sent to the login page"""
+    """true for a page for people: errors are pages, and a caller without a session is sent to the login
+    page
+    """
 
     @property
     def changes(self) -> bool:
-        """Whether a session must show its CSRF token."""
+        """Return whether a session must show its CSRF token."""
         return self.method not in SAFE_METHODS
 
     @property
@@ -104,7 +106,7 @@ def parameters_of(query: type[msgspec.Struct]) -> tuple[Parameter, ...]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that may be left out: in a query nothing says null."""
+    """Return the schema of a parameter that may be left out: in a query nothing says null."""
     options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(options) != 1:
         return schema

@@ -1,1 +1,1 @@
-"""What happens now: the feed, its sentences, and the streams of events."""
+"""Live events: the feed, its sentences, and the streams of events."""

@@ -11,7 +11,7 @@ import msgspec
 from bssci.web.formats import octets
 
 _TYPED = str.maketrans({"\N{NARROW NO-BREAK SPACE}": " ", "\N{NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"})
-"""what a keyboard has in the place of what pages show"""
+"""characters of a keyboard in place of those that pages show"""
 _OCTETS = re.compile(r'"((?:[0-9a-f]{2})+)"')
 _SEPARATORS = re.compile(r"0x|[\s:-]")
 _BYTES = re.compile(r"(?:0x)?[0-9a-f]{2}(?:[\s:-]*(?:0x)?[0-9a-f]{2})*")

@@ -67,13 +67,13 @@ def encoded(seq: int, event: AnyEvent, name_of: NameOf) -> Encoded:
 
 @dataclass(frozen=True)
 class Filter:
-    """What a viewer wants to see; empty means all."""
+    """Selection of events that a viewer wants to see; empty means all."""
 
     kinds: frozenset[str] = frozenset()
     sensor: EUI | None = None
     station: EUI | None = None
     text: tuple[str, ...] = ()
-    """as :func:`bssci.web.live.event_search.wanted` reads it"""
+    """words of the search, as :func:`bssci.web.live.event_search.wanted` reads them"""
 
     def takes(self, event: Encoded) -> bool:
         return (
@@ -100,7 +100,7 @@ class Viewer:
         self._seen = 0
         """number of the newest event, wanted or not"""
         self._held: list[Encoded] | None = []
-        """what happens while the past is read; None afterwards"""
+        """events that happen while the past is read; None afterwards"""
         self._skipped = 0
         """events that were not held, and that it is not told of yet"""
         self.gone = False

@@ -1,4 +1,4 @@
-"""What people call base stations and sensors."""
+"""People's names for base stations and sensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an event says, in one sentence for people; and how good or bad it is."""
+"""Events as one sentence each for people; and how good or bad each is."""
 
 from __future__ import annotations
 

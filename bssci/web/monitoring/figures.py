@@ -1,4 +1,4 @@
-"""What is counted from the events as they go by: rates, copies by station, latencies."""
+"""Figures counted from the events as they go by: rates, copies by station, latencies."""
 
 from __future__ import annotations
 

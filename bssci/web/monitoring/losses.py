@@ -1,4 +1,4 @@
-"""Which uplinks of a sensor are missing, by the counters of those that came."""
+"""Missing uplinks of a sensor, by the counters of those that came."""
 
 from __future__ import annotations
 

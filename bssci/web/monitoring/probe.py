@@ -1,4 +1,4 @@
-"""Whether the service could do its work now: journal writable, listening, sinks delivering."""
+"""Readiness of the service: journal writable, listening, sinks delivering."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Probe:
 
     @property
     def journal_is_writable(self) -> bool:
-        """Whether the last small write to the journal went well, and nothing was refused lately."""
+        """Return whether the last small write to the journal went well, and nothing was refused lately."""
         if self._failed_at is not None and self._clock.seconds() - self._failed_at < LATELY:
             return False
         return self._written

@@ -1,4 +1,4 @@
-"""What the pages' data has in common: paging, charts, timelines."""
+"""Common parts of the pages' data: paging, charts, timelines."""
 
 from __future__ import annotations
 

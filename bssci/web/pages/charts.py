@@ -11,7 +11,7 @@ from typing import Any
 from bssci.web.formats import number
 
 WIDTH, HEIGHT = 1000, 144
-"""of the view box; the plot is stretched to its place, lines keep their width"""
+"""size of the view box; the plot is stretched to its place, lines keep their width"""
 _TICKS = 4
 """steps of the value axis at most"""
 _TIMES = 4
@@ -50,7 +50,7 @@ class Drawing:
     """s"""
     grid: list[float]
     summary: str
-    """for those who do not see it"""
+    """summary for those who do not see the chart"""
     data: str
     """JSON for the pointer: start, end, low, high, unit, series"""
     band: str
@@ -149,7 +149,7 @@ class _Place:
 
 
 def _runs(points: Sequence[Point]) -> list[list[Point]]:
-    """The points without the gaps between them."""
+    """Return the points without the gaps between them."""
     runs: list[list[Point]] = [[]]
     for point in points:
         if point[1] is None:

@@ -23,7 +23,7 @@ LINES = 200
 ENTRIES = 100
 _BROWSER = re.compile(r"(Edg|OPR|Firefox|Chrome|Version)/(\d+)")
 _BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Version": "Safari"}
-"""as they are known, where they call themselves otherwise"""
+"""names of browsers, where they call themselves otherwise"""
 _SYSTEMS = {
     "Android": "Android",
     "iPhone": "iPhone",

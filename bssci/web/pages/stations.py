@@ -78,5 +78,5 @@ def _per_cent(points: list[list[float]]) -> list[list[float]]:
 
 
 def _comparable(value: Any) -> tuple[bool, Any]:
-    """What is unknown comes last."""
+    """Return the key to sort a value by; unknown values come last."""
     return (value is None, value.casefold() if isinstance(value, str) else value or 0)

@@ -16,7 +16,7 @@ WEB = Path(__file__).parent.parent
 STATIC = WEB / "static"
 """served at ``/static/``"""
 TEMPLATES = WEB / "templates"
-"""in a checkout a link to the folder at its top"""
+"""folder of the templates; in a checkout a link to the folder at its top"""
 
 
 class Page(NamedTuple):

@@ -1,4 +1,4 @@
-"""What each page shows, in the shape that its template reads."""
+"""Data of each page, in the shape that its template reads."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What pages and API show, as plain dicts: one module a subject, no HTTP."""
+"""Reports for pages and API, as plain dicts: one module a subject, no HTTP."""

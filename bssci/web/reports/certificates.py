@@ -59,8 +59,8 @@ def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> l
 
 
 def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
-    """Whether a station that went need not come back with the certificate that it showed: a newer one was
-    made for it, or it ended so long ago that nobody waits.
+    """Return whether a station that went need not come back with the certificate that it showed: a newer
+    one was made for it, or it ended so long ago that nobody waits.
     """
     certificate = station["certificate"]
     is_replaced = certificate["not_after"] < bundle_ends

@@ -1,4 +1,4 @@
-"""Whether all is well, in one sentence, and what is not."""
+"""Health of the service in one sentence, and the faults."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bssci.web.formats import link
 OLD_BACKLOG = 60.0
 """s that the oldest event of a sink waits before that is a problem"""
 FULL, FULL_SOON = 0.97, 0.8
-"""of the journal, filled by what sinks have yet to take"""
+"""shares of the journal, filled by events that sinks have yet to take, at which to warn"""
 LOW_DAYS = 30
 """days before its end a certificate is a problem"""
 
@@ -22,9 +22,9 @@ class Problem(NamedTuple):
     severity: Literal["error", "warning"]
     text: str
     href: str
-    """where one sees more of it, or mends it"""
+    """page where one sees more of it, or mends it"""
     detail: str = ""
-    """what was reported, as it was reported"""
+    """report of the fault, as it came"""
 
 
 def sentence(problems: Sequence[Problem], online: int) -> str:

@@ -126,7 +126,9 @@ class EventViews:
         return described
 
     def _sinks(self, seq: int) -> dict[str, str]:
-        """How far each sink is with an event: each takes events in their order, so its backlog tells."""
+        """Return each sink's progress with an event: sinks take events in their order, so the backlog
+        tells.
+        """
         last = self._journal.events.last_seq
         return {
             name: "delivered" if last - figures["queued"] >= seq else "waiting"

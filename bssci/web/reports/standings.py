@@ -1,4 +1,4 @@
-"""Where every sensor stands: what the list of sensors is searched, filtered and sorted by."""
+"""Standing of every sensor: the facts that the list of sensors is searched, filtered and sorted by."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Standing(NamedTuple):
 
     sensor: Sensor
     text: str
-    """what a search looks through, in lower case"""
+    """text that a search looks through, in lower case"""
     state: str
-    """of :class:`bssci.center.silence.silence.Silence`"""
+    """state, one of :class:`bssci.center.silence.silence.Silence`"""
     attached: bool
     refused: bool
     last_seen_at: float

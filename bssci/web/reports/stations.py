@@ -127,7 +127,7 @@ class StationViews:
         }
 
     def _described(self, der: bytes) -> dict[str, Any]:
-        """A station's certificate; parsed once."""
+        """Return a station's certificate; parsed once."""
         known = self._certificates.get(der)
         if known is None:
             if len(self._certificates) > 10_000:

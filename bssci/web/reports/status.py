@@ -159,7 +159,7 @@ class StatusViews:
     async def _guide(
         self, status: dict[str, Any], inventory: dict[str, Any], heard: bool
     ) -> list[dict[str, Any]]:
-        """First steps, each done when it is really there, and the least role that can do it."""
+        """Return the first steps, each done when it is really there, and the least role that can do it."""
         uplinks = status["deduplication"]["published_messages"]
         settings = self._settings_of_sinks()
         # What a sink took shows that it is set, also while its other side is away.

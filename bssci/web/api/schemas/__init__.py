@@ -1,1 +1,1 @@
-"""What requests may say and what is answered, as structs: one module a subject."""
+"""Bodies and queries of requests, and answers, as structs: one module a subject."""

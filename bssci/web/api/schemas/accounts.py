@@ -90,7 +90,7 @@ class NewAccount(msgspec.Struct, kw_only=True):
 
 
 class AccountChange(msgspec.Struct, kw_only=True):
-    """What changes of an account: one of both, or both."""
+    """A change of an account: of its role, its password, or both."""
 
     role: Role | None = None
     password: Annotated[str | None, Meta(description="a new one ends its sessions")] = None

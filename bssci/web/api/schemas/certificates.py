@@ -44,7 +44,7 @@ class CertificateList(Answer):
 
 
 class Restoring(DryRun):
-    """How to put back a backup."""
+    """Options for putting back a backup."""
 
     force: Annotated[bool, Meta(description="1: although connected base stations would be refused")] = False
 
@@ -60,7 +60,7 @@ class Upload(msgspec.Struct, kw_only=True):
 
 
 class Generate(msgspec.Struct, kw_only=True):
-    """What to make: a certificate of the service center, or also a new authority."""
+    """Options for making certificates: one of the service center, or also a new authority."""
 
     what: Literal["server", "all"] = "server"
     hosts: Annotated[
@@ -71,7 +71,7 @@ class Generate(msgspec.Struct, kw_only=True):
 
 
 class Replaced(Done):
-    """What becomes of certificates that were replaced, or of a dry run would become."""
+    """Consequences of replaced certificates, or of a dry run that would replace them."""
 
     warnings: list[str]
     refused_stations: list[str]
@@ -79,6 +79,6 @@ class Replaced(Done):
 
 
 class BundleOptions(msgspec.Struct, kw_only=True):
-    """How to make a base station's bundle."""
+    """Options for making a base station's bundle."""
 
     renew: Annotated[bool, Meta(description="also if there is one")] = False

@@ -59,7 +59,7 @@ class OfLastDay(msgspec.Struct, kw_only=True):
 
 
 class DryRun(msgspec.Struct, kw_only=True):
-    """Whether only to check."""
+    """Choice to check only."""
 
     dry_run: Annotated[bool, Meta(description="1: only check")] = False
 
@@ -85,7 +85,7 @@ class Newest100(msgspec.Struct, kw_only=True):
 
 
 class StationOutcome(Answer, omit_defaults=True):
-    """What a base station did."""
+    """One base station's outcome of a command."""
 
     state: str
     code: int | msgspec.UnsetType = msgspec.UNSET
@@ -93,7 +93,7 @@ class StationOutcome(Answer, omit_defaults=True):
 
 
 class SensorOutcome(Done):
-    """What a command for one sensor came to, at each base station by its EUI."""
+    """Outcome of a command for one sensor, at each base station by its EUI."""
 
     sensor_eui: EuiText
     base_stations: dict[str, StationOutcome]
@@ -103,14 +103,14 @@ class SensorOutcome(Done):
 
 
 class SensorsOutcome(Done):
-    """What a command for many sensors came to: how many outcomes of which kind, also by base station."""
+    """Outcomes of a command for many sensors: the number of each kind, also by base station."""
 
     sensors: int
     outcomes: dict[str, int]
     base_stations: dict[str, dict[str, int]]
     partially_failed: bool
     results: dict[str, dict[str, StationOutcome]] | msgspec.UnsetType = msgspec.UNSET
-    """of each sensor, if they are not too many"""
+    """outcomes of each sensor, if there are not too many"""
     message: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -131,7 +131,7 @@ class SensorsRefused(Refused):
 
 
 class Trial(Done):
-    """What a trial found, line by line."""
+    """Findings of a trial, line by line."""
 
     ok: bool
     lines: list[TrialLine]

@@ -15,7 +15,7 @@ from bssci.web.live.sentences import KINDS
 
 
 class Wanted(msgspec.Struct, kw_only=True):
-    """Which events."""
+    """Selection of events."""
 
     kind: Annotated[str, Meta(description=f"kinds of events, separated by commas: {', '.join(KINDS)}")] = ""
     sensor: Annotated[Eui | None, Meta(description="only of this sensor")] = None
@@ -33,14 +33,14 @@ class Wanted(msgspec.Struct, kw_only=True):
 
 
 class WantedBefore(Wanted):
-    """Which events, a part at a time."""
+    """Selection of events, a part at a time."""
 
     limit: Limit = 100
     before: Before = None
 
 
 class WantedSince(Wanted):
-    """Which events as they happen."""
+    """Selection of events as they happen."""
 
     since: (
         Annotated[int, Meta(ge=0, le=LARGEST, description="as Last-Event-ID, for the first connection")]

@@ -44,7 +44,7 @@ Sort = Literal[
 
 
 class WantedSensors(msgspec.Struct, kw_only=True):
-    """Which sensors, and which page of them."""
+    """Selection of sensors, and the page of them."""
 
     q: Annotated[str, Meta(description="part of EUI, name or tag")] = ""
     status: Annotated[StatusName | None, Meta(description="state")] = None
@@ -62,13 +62,13 @@ class WantedSensors(msgspec.Struct, kw_only=True):
 
 
 class WantedUnknown(msgspec.Struct, kw_only=True):
-    """How many of the unknown sensors."""
+    """Length of the list of unknown sensors."""
 
     limit: Annotated[int, Meta(ge=1, le=1000, description="how many")] = 100
 
 
 class WantedFile(msgspec.Struct, kw_only=True):
-    """What a file of sensors holds."""
+    """Format and content of an exported file of sensors."""
 
     format: Annotated[Literal["json", "csv"], Meta(description="of the file")] = "json"
     keys: Annotated[bool, Meta(description="1: with network keys")] = False
@@ -192,7 +192,7 @@ class SensorPage(Answer):
 
 
 class SensorRegistration(Answer):
-    """What a base station made of a sensor."""
+    """Registration of a sensor at a base station."""
 
     base_station_eui: EuiText
     name: str | None
@@ -204,7 +204,7 @@ class SensorRegistration(Answer):
 
 
 class SensorPath(Answer):
-    """How a base station hears a sensor."""
+    """Quality of a sensor's reception at a base station."""
 
     base_station_eui: EuiText
     snr: float
@@ -215,7 +215,7 @@ class SensorPath(Answer):
 
 
 class SensorAttachment(Answer):
-    """Whether a sensor is attached, since when and why."""
+    """Attachment of a sensor: its state, since when and why."""
 
     state: Literal["attached", "detached"]
     reason: str
@@ -278,7 +278,7 @@ class UplinkList(Answer):
 
 
 class StationSignal(Answer):
-    """How one base station heard a sensor over time."""
+    """Signal of a sensor at one base station over time."""
 
     snr: list[Point]
     rssi: list[Point]
@@ -364,7 +364,7 @@ class Stored(SensorOutcome, kw_only=True):
 
 
 class Reloaded(Done):
-    """How many sensors are attached or detached because of what the file says now."""
+    """Numbers of sensors to be attached and detached after reading the file again."""
 
     attach: int
     detach: int
@@ -379,7 +379,7 @@ class WrongRow(Answer):
 
 
 class ImportReport(Answer):
-    """What a file holds."""
+    """Numbers of rows in an imported file, with the errors."""
 
     rows: int
     valid: int
@@ -391,7 +391,7 @@ class ImportReport(Answer):
 
 
 class Imported(ImportReport, kw_only=True):
-    """What was imported, or of a dry run would be."""
+    """Result of an import, or of a dry run of it."""
 
     success: Literal[True] = True
     dry_run: bool

@@ -27,7 +27,7 @@ MetricName = Literal[
 
 
 class SinkFigures(Answer):
-    """How a sink stands: as :class:`bssci.sinks.pump.SinkStatistics`."""
+    """Figures of a sink, as :class:`bssci.sinks.pump.SinkStatistics`."""
 
     queued: int
     oldest_seconds: float
@@ -81,7 +81,7 @@ class JournalFigures(Answer):
 
 
 class TlsFigures(Answer):
-    """Where base stations connect."""
+    """Ports for base stations, the policy of admission, and numbers of refused connections by reason."""
 
     ports: list[int]
     station_identity: str
@@ -123,7 +123,7 @@ class DecoderFigures(Answer):
 
 
 class FixedStatus(msgspec.Struct, kw_only=True):
-    """What runs, what is connected and how far every sink is."""
+    """State of the service: uptime, connections, and the progress of every sink."""
 
     running: bool
     version: str
@@ -137,16 +137,16 @@ class FixedStatus(msgspec.Struct, kw_only=True):
     deduplication: Deduplication
     uplink_rate: float
     queue_statistics: dict[str, SinkFigures]
-    """by sink"""
+    """figures of each sink, by its name"""
     deliveries: dict[str, list[tuple[int, float]]]
-    """by sink: the last event and Unix seconds of the newest batches that it took"""
+    """deliveries of each sink: the last event and Unix seconds of its newest batches"""
     journal: JournalFigures
     live_viewers: int
     decoders: DecoderFigures | None
 
 
 class SinkTarget(msgspec.Struct, kw_only=True):
-    """Where a sink delivers, and whether it does; with settings of its own."""
+    """A sink's target, and the state of its deliveries; with settings of its own."""
 
     enabled: bool
     delivering: bool
@@ -178,7 +178,7 @@ class Fault(Answer):
 
 
 class Health(Answer):
-    """Whether all is well, in one sentence."""
+    """Health of the service in one sentence, with the faults."""
 
     ok: bool
     sentence: str
@@ -252,14 +252,14 @@ class Chart(Answer):
 
 
 class Delivery(Answer):
-    """Whether sinks deliver, in a word and a sentence."""
+    """State of the deliveries by all sinks, in a word and a sentence."""
 
     state: str
     text: str
 
 
 class NamedSink(SinkFigures):
-    """How a sink stands, with its name."""
+    """Figures of a sink, with its name."""
 
     name: str
 
@@ -283,7 +283,7 @@ class Dashboard(Answer):
 
 
 class OfMetric(msgspec.Struct, kw_only=True):
-    """Which figure, and how far back."""
+    """Choice of a figure, and of the time that it covers."""
 
     metric: Annotated[MetricName, Meta(description="which")] = "uplinks"
     range: RangeName = "hour"
@@ -343,7 +343,7 @@ SettingValues = dict[str, Scalar | list[Scalar] | dict[str, Scalar | list[Scalar
 
 
 class SettingDifference(Answer):
-    """What a change does to a setting."""
+    """Change of one setting: the value before and after."""
 
     name: str
     before: Scalar | list[Scalar]
@@ -352,7 +352,7 @@ class SettingDifference(Answer):
 
 
 class SettingsChanged(Done, omit_defaults=False):
-    """What was changed, or of a dry run would be."""
+    """Changed settings, or those of a dry run that would change."""
 
     changes: list[SettingDifference]
     needs_restart: list[str] | msgspec.UnsetType = msgspec.UNSET
@@ -363,7 +363,7 @@ class SettingsChanged(Done, omit_defaults=False):
 
 
 class WantedLines(msgspec.Struct, kw_only=True):
-    """Which lines of the log."""
+    """Selection of lines of the log."""
 
     level: Annotated[LevelName | None, Meta(description="the least serious")] = None
     logger: Annotated[str, Meta(description="begins so")] = ""
@@ -390,7 +390,7 @@ class LogLines(Answer):
 
 
 class WantedEntries(msgspec.Struct, kw_only=True):
-    """Which entries of the audit log."""
+    """Selection of entries of the audit log."""
 
     who: Annotated[str, Meta(description="account or token")] = ""
     action: Annotated[str, Meta(description="begins so")] = ""
@@ -427,7 +427,7 @@ class Alive(Answer):
 
 
 class Ready(Answer):
-    """Whether the service can work, and what that depends on."""
+    """Readiness of the service, and the parts that it depends on."""
 
     ready: bool
     journal: bool

@@ -90,7 +90,7 @@ class StateChange(Answer):
 
 
 class StationHistory(Answer):
-    """What a base station reported of itself over time."""
+    """A base station's reports about itself over time."""
 
     start: float
     end: float

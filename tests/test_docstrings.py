@@ -1,0 +1,96 @@
+"""Docstrings that a tooltip can show: each first line names a value or says what a function does."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "bssci"
+
+RIDDLES = {
+    "how",
+    "if",
+    "it",
+    "that",
+    "those",
+    "what",
+    "whatever",
+    "where",
+    "whether",
+    "which",
+    "who",
+    "whom",
+    "whose",
+}
+"""First words of a relative clause or a pronoun, after which a reader has to ask "which?"."""
+
+ROOMS = (
+    "simulator",
+    "wire",
+    "journal",
+    "stations",
+    "center/attachments",
+    "center/downlinks",
+    "center/silence",
+    "center/uplinks",
+    "decoders",
+    "settings",
+)
+"""Rooms that have no such line."""
+
+DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def docstrings(tree: ast.Module) -> Iterator[tuple[int, str, bool]]:
+    """Yield line, text and whether it stands first in its block, for each docstring of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED):
+            for number, statement in enumerate(node.body):
+                match statement:
+                    case ast.Expr(value=ast.Constant(value=str() as text)):
+                        yield statement.lineno, text.strip(), number == 0
+
+
+def fault(text: str, leading: bool) -> str | None:
+    """Return the fault of a docstring's first word, or None; only a field's may be in lower case."""
+    words = text.split(maxsplit=1)
+    if not words:
+        return "is empty"
+    word = words[0].rstrip(",.:;")
+    if word.lower().partition("'")[0] in RIDDLES:
+        return f"begins with {word!r}"
+    if leading and word[0].islower():
+        return f"begins with the lower-case word {word!r}"
+    return None
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_docstrings_begin_with_a_noun_or_an_imperative(room: str) -> None:
+    path = PACKAGE / room
+    found = []
+    for module in [path] if path.is_file() else sorted(path.rglob("*.py")):
+        for line, text, leading in docstrings(ast.parse(module.read_text())):
+            wrong = fault(text, leading)
+            if wrong is not None:
+                place = f"{module.relative_to(PACKAGE.parent)}:{line}"
+                found.append(f"{place}: {wrong}: {text.partition(chr(10))[0]}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ('"""What it must see."""', "begins with 'What'"),
+        ('"""Seconds between two pings."""', None),
+        ('"""seconds between two pings."""', "begins with the lower-case word 'seconds'"),
+        ('"""It\'s known."""', 'begins with "It\'s"'),
+        ('"""Facts."""\nLIMIT = 3\n"""How many stand how."""', "begins with 'How'"),
+        ('"""Facts."""\nLIMIT = 3\n"""s between two pings."""', None),
+        ('class Plan:\n    name: str\n    """That it has."""', "begins with 'That'"),
+        ('async def ask() -> None:\n    """Whether asked."""', "begins with 'Whether'"),
+    ],
+)
+def test_the_check_sees_a_riddle(source: str, wrong: str | None) -> None:
+    faults = [fault(text, leading) for _, text, leading in docstrings(ast.parse(source))]
+    assert faults[-1] == wrong

@@ -204,7 +204,7 @@ class Commands:
 
         :raises CommandError: no station can, or it refuses.
         """
-        self.log.info("sensor is asked how it receives {eui} {who}", eui=eui, who=by.name)
+        self.log.info("reception query for a sensor {eui} {who}", eui=eui, who=by.name)
         return await self._downlinks.query_reception(eui)
 
     # base stations

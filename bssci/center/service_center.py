@@ -327,7 +327,7 @@ class ServiceCenter:
         self.refusals += 1
         if self.refusals % 100 == 1:
             self.log.error(
-                "stations are told to keep their data {refusals} {error}",
+                "uplinks refused, base stations keep them {refusals} {error}",
                 refusals=self.refusals,
                 error=failure.getErrorMessage(),
             )

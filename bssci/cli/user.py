@@ -49,5 +49,5 @@ def _password() -> str:
         return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
-        raise AccountError("password", "the two differ")
+        raise AccountError("password", "the two passwords differ")
     return password

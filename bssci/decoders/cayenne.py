@@ -97,7 +97,7 @@ class CayenneDecoder:
         if not payload.data:
             raise DecodeError("empty", "the payload is empty")
         if len(payload.data) > MAX_BYTES:
-            raise DecodeError("too_long", f"byte {MAX_BYTES}: no payload that is read has more")
+            raise DecodeError("too_long", f"byte {MAX_BYTES}: longer payloads are not read")
         found: dict[str, Reading] = {}
         for place, channel, number in _entries(payload.data):
             for reading in _readings(payload.data, place, channel, number):

@@ -326,7 +326,7 @@ class _Parser:
             return _Node(lambda raw, values: values[name], 1)
         if name == "value":
             return self._raw
-        raise ExpressionError(f"${name} is nothing that comes before this", word.column)
+        raise ExpressionError(f"${name} is not defined before this", word.column)
 
     def _word(self, word: Token) -> _Node:
         name = word.text.removeprefix("Math.")

@@ -117,7 +117,7 @@ class Layout:
         if self.encrypted:
             raise DecodeError("encrypted", f"format {self.number} is encrypted (crypto {self.encrypted})")
         if len(data) > MAX_BYTES:
-            raise DecodeError("too_long", f"byte {MAX_BYTES}: no payload that is read has more")
+            raise DecodeError("too_long", f"byte {MAX_BYTES}: longer payloads are not read")
         readings = self._read_bits(data, values, taken)
         if self.virtual:
             self._compute_virtual(values, readings)

@@ -154,7 +154,7 @@ def _parse(frame: bytes, key: bytes | None) -> dict[str, Any]:
     except BaseException as error:  # a panic of the parser is no Exception
         if type(error).__module__ != _PANIC:
             raise
-        raise DecodeError("bad_frame", "the parser gave up") from None
+        raise DecodeError("bad_frame", "the parser could not read the frame") from None
     return found
 
 
@@ -164,7 +164,7 @@ def _check_security(security: Mapping[str, Any], has_key: bool) -> None:
         if not has_key:
             raise DecodeError("no_key", "encrypted; decoderParameters need a key")
         mode = security.get("mode") or "of the link layer"
-        raise DecodeError("unsupported_encryption", f"encryption {mode} is not read")
+        raise DecodeError("unsupported_encryption", f"encryption mode {mode} is not supported")
     if state != "not_applicable" and not (security.get("decrypted_payload_hex") or "").startswith(_DECRYPTED):
         raise DecodeError("wrong_key", "the key in decoderParameters does not fit this meter")
 

@@ -152,7 +152,7 @@ class Engine:
         try:
             return msgspec.json.decode(function(*arguments), type=_Answer)
         except self._stack_overflow:
-            raise DecodeError("stack_overflow", "it calls itself too often") from None
+            raise DecodeError("stack_overflow", "the script calls itself too deeply") from None
         except self._error as error:
             raise _ended(str(error)) from None
         except MemoryError:
@@ -168,7 +168,7 @@ class Engine:
             raise DecodeError("reported", "; ".join(answer.errors)[:MAX_TEXT])
         text = answer.text or _REFUSALS.get(answer.code, "it threw what is no error")
         if "call stack size exceeded" in text:
-            raise DecodeError("stack_overflow", "it calls itself too often")
+            raise DecodeError("stack_overflow", "the script calls itself too deeply")
         if text == "out of memory":
             raise _ended(text)
         place = _PLACE.search(answer.stack)

@@ -153,7 +153,7 @@ class Configuration:
                 try:
                     watcher(self.current)
                 except Exception:  # one watcher, of a sink perhaps, keeps no other from the change
-                    self.log.failure("setting not taken over {names}", names=sorted(names & changed))
+                    self.log.failure("change of settings not applied {names}", names=sorted(names & changed))
         return changed
 
     async def _tried(self, values: Mapping[str, str], *, usable: bool = True, keep: bool = False) -> Loaded:

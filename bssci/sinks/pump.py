@@ -187,7 +187,7 @@ class Pump:
         self._busy = True
         done = ensureDeferred(self._deliver())
         done.addCallbacks(self._taken, self._not_taken)
-        done.addErrback(lambda failure: self.log.failure("pump {name}", failure, name=self.name))
+        done.addErrback(lambda failure: self.log.failure("delivery stopped {name}", failure, name=self.name))
 
     async def _deliver(self) -> int:
         """Return the number of events that the sink took."""

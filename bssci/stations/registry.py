@@ -291,7 +291,7 @@ class Registry:
         if isinstance(failure.value, StorageError):
             self.log.warn("base stations not recorded {error}", error=failure.getErrorMessage())
         else:
-            self.log.failure("stations", failure)
+            self.log.failure("record of base stations failed", failure)
 
 
 def _acquaintance(station: Station) -> tuple[bool, float, float]:

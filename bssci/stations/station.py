@@ -380,7 +380,7 @@ class Station:
         self._services.refused(failure)
 
     def _log_failure(self, failure: Failure) -> None:
-        self.log.failure("station {bs_eui}", failure, bs_eui=self.eui)
+        self.log.failure("work for a base station failed {bs_eui}", failure, bs_eui=self.eui)
 
 
 def _internal_error(message: Message | ProtocolError) -> ProtocolError:

@@ -54,7 +54,7 @@ class Ticker:
         try:
             self._body()
         except Exception:
-            _log.failure("timer body failed {body}", body=self._body)
+            _log.failure("periodic work failed {body}", body=self._body)
 
 
 async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIterator[Sequence[Item]]:

@@ -338,7 +338,7 @@ class Session:
         if request is None:
             if self.last_sc_op_id <= op_id < 0:
                 return Ignored(f"{_name(message)} {op_id} answers an operation that is over")
-            raise _wrong_order(message, "answers an operation that never was")
+            raise _wrong_order(message, "answers an operation that was not begun")
         operation = OPERATION_OF[type(request)]
         if operation is not OPERATION_OF[type(message)]:
             raise _wrong_order(message, f"does not answer {_name(request)}")

@@ -317,8 +317,8 @@ FIELD = '{"name": "a", "size": 8, "type": "uint"'
         ),
         ('#@},\n@}]}]}', 2, "'a' stands twice (line 1)"),
         ('#@,\n"func": "$ +"}]}]}', 2, "func: a value is missing, at character 4"),
-        ('#@,\n"func": "$b"}]}]}', 2, "$b is nothing that comes before"),
-        ('#@,\n"func": "$a"}]}]}', 2, "$a is nothing that comes before"),
+        ('#@,\n"func": "$b"}]}]}', 2, "$b is not defined before"),
+        ('#@,\n"func": "$a"}]}]}', 2, "$a is not defined before"),
         ('#@,\n"condition": "1 2"}]}]}', 2, "condition: '2' is one too many"),
         (
             '#@}], "virtual": [{"name": "v",\n"func": "$w"}, {"name": "w", "func": "$v"}]}]}',
@@ -336,7 +336,7 @@ FIELD = '{"name": "a", "size": 8, "type": "uint"'
         (
             '#{"name": "t", "size": 8, "type": "string"},\n@, "func": "$t * 9"}]}]}',
             2,
-            "$t is nothing",
+            "$t is not defined",
         ),
         (
             '{"uplink": [{"payload":\n[' + ", ".join(["@}"] * 10_000) + "]}]}",

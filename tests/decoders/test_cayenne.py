@@ -52,7 +52,7 @@ def test_types(data: str, readings: list[tuple[str, float, str | None]]) -> None
     ("data", "code", "message"),
     [
         ("", "empty", "the payload is empty"),
-        ("00" * 1025, "too_long", "byte 1024: no payload that is read has more"),
+        ("00" * 1025, "too_long", "byte 1024: longer payloads are not read"),
         ("01", "too_short", "byte 0: a channel without a type"),
         ("01 67 01", "too_short", "byte 2: type 103 of channel 1 has 2 bytes, 1 follow"),
         ("01 67 0110 02 FE 00", "unknown_type", "byte 5: type 254 of channel 2 is unknown"),

@@ -110,7 +110,7 @@ class DecoderFolder:
 
     async def _delete(self, file: str) -> Library:
         if file != os.path.basename(file) or not _is_ours(file, self._kinds):
-            raise FileNotFoundError(f"no decoder's file {file!r}")
+            raise FileNotFoundError(f"there is no decoder file {file!r}")
         await self._run_in_thread((self.path / file).unlink)
         return await self._load()
 

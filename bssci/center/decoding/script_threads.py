@@ -183,7 +183,7 @@ class _Line:
         reason = "" if self.rest is None else f": {self.rest.reason}"
         left = self.rest_until - now
         how_long = "until the service starts again" if left == float("inf") else f"for {left:.0f} s more"
-        return f"the script rests {how_long}{reason}"
+        return f"the script is paused {how_long}{reason}"
 
     def _leave_behind(self, worker: Worker, now: float) -> None:
         worker.abandoned = True
@@ -288,7 +288,7 @@ class ScriptThreads:
 
     def _rests(self, rest: Rest) -> None:
         _log.warn(
-            "script {decoder} rests for {seconds} s: {reason}",
+            "script {decoder} is paused for {seconds} s: {reason}",
             decoder=rest.decoder,
             seconds=rest.seconds,
             reason=rest.reason,

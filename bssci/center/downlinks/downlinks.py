@@ -358,7 +358,7 @@ class Downlinks:
         if isinstance(failure.value, StorageError):
             self.log.warn("downlinks not found or stored {error}", error=failure.getErrorMessage())
         else:
-            self.log.failure("downlinks", failure)
+            self.log.failure("look-up of downlinks failed", failure)
 
 
 def _unavailable(failure: Failure) -> Failure:

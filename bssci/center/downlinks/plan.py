@@ -109,7 +109,7 @@ class Planner:
             try:
                 self._plan_sensor(eui, rows if self._can_receive(eui) else self._give_up(eui, rows))
             except Exception:  # one sensor's downlinks hold up no other's
-                self.log.failure("downlinks of a sensor are not dealt with {eui}", eui=eui)
+                self.log.failure("planning of a sensor's downlinks failed {eui}", eui=eui)
         self._clear()
 
     def _plan_sensor(self, eui: EUI, rows: Sequence[StoredDownlink]) -> None:

@@ -39,7 +39,7 @@ REFUSING = 60.0
 
 
 class DownlinkWorker:
-    """What happened, and who is to be looked at.
+    """The worker that applies happenings to downlinks, and plans for the sensors that these concern.
 
     :param can_receive: whether a sensor is configured, and bidirectional.
     :param counter: the highest packet counter that was heard of a sensor, if it was.
@@ -77,7 +77,7 @@ class DownlinkWorker:
         self._sensors: dict[EUI, None] = {}
         self._stations: set[EUI] = set()
         self._blocked: dict[EUI, dict[EUI, None]] = {}
-        """by station: sensors that wait until it can be told more"""
+        """sensors of each station that wait until it can be told more"""
         self._resting: dict[EUI, float] = {}
         """busy stations, until when by the reactor's clock"""
         self._refusing: dict[EUI, float] = {}
@@ -111,7 +111,7 @@ class DownlinkWorker:
         self._kick()
 
     def can_be_told(self, station: EUI, sensors: int = 2) -> None:
-        """An operation at a station is over, so others may begin."""
+        """Begin further operations at a station, as one of its operations is over."""
         blocked = self._blocked.get(station)
         if blocked and station not in self._resting:
             free = list(islice(blocked, sensors))
@@ -120,7 +120,7 @@ class DownlinkWorker:
             self.look(free)
 
     def connected(self, station: EUI) -> None:
-        """A station is back: what it refused before does not count."""
+        """Note that a station is back: its earlier refusals do not count any more."""
         self._resting.pop(station, None)
         self._refusing.pop(station, None)
         self._unable.discard(station)
@@ -212,7 +212,7 @@ class DownlinkWorker:
             except CommandError as error:
                 results.append(error)
             except Exception as error:
-                self.log.failure("what happened to a downlink is lost {happening}", happening=happening)
+                self.log.failure("change of a downlink lost {happening}", happening=happening)
                 results.append(error)
         self._unable |= turn.unable
         now = self._clock.seconds()
@@ -259,9 +259,9 @@ class DownlinkWorker:
         sensors: Iterable[EUI],
         stations: Iterable[EUI],
     ) -> None:
-        """Nothing was stored, so nothing was begun; the next time we are woken we try again."""
+        """Note that nothing was stored, so that nothing was begun; the next wake-up tries again."""
         if not isinstance(error, StorageError):
-            self.log.failure("downlinks not dealt with")
+            self.log.failure("processing of downlinks failed")
         self._paused = True
         self._sensors.update(dict.fromkeys(sensors))
         self._stations.update(stations)
@@ -269,7 +269,7 @@ class DownlinkWorker:
             happening.done.errback(error)
 
     def _introduce(self, eui: EUI, sensor: EUI) -> None:
-        """A station does not know a sensor that it should serve: it is told again."""
+        """Have a station told again of a sensor that it should serve and does not know."""
         station = self._station(eui)
         if station is not None:
             station.propagation.change([sensor], "attach")
@@ -280,4 +280,4 @@ class DownlinkWorker:
             self.log.warn("too many operations are open {bs_eui}", bs_eui=station.eui)
 
     def _log_failure(self, failure: Failure) -> None:
-        self.log.failure("downlinks", failure)
+        self.log.failure("processing of downlinks failed", failure)

@@ -134,7 +134,9 @@ class Listening:
         self._seen = now, monotonic
         expected = last_now + monotonic - last_monotonic
         if abs(now - expected) > CLOCK_STEP:
-            self.log.warn("the clock was set, or the machine slept {seconds}", seconds=round(now - expected))
+            self.log.warn(
+                "the clock jumped: it was set, or the machine slept {seconds}", seconds=round(now - expected)
+            )
             if self.is_listening:
                 self._close(expected)
                 self._open(now)

@@ -255,7 +255,7 @@ class Silence:
     def _look_failed(self, failure: Failure) -> None:
         if not isinstance(failure.value, TaskStopped):
             self._look = None
-            self.log.failure("look for silent sensors failed", failure)
+            self.log.failure("check for silent sensors failed", failure)
 
     def _in_next_turn(self, step: Callable[[], None]) -> Any:
         return self._clock.callLater(0.0, step)

@@ -321,7 +321,7 @@ class Deduplication:
         try:
             self._close_due()
         except Exception:  # the windows that end next must close all the same
-            self.log.failure("windows could not be closed")
+            self.log.failure("deduplication windows not closed")
         finally:
             self._schedule()
 
@@ -409,7 +409,7 @@ class Deduplication:
         self._store_uplinks()
 
     def _log_failure(self, failure: Failure) -> None:
-        self.log.failure("deduplication", failure)
+        self.log.failure("deduplication failed", failure)
 
 
 def is_repeat(receptions: Sequence[Reception], reception: Reception) -> bool:

@@ -44,4 +44,4 @@ class Ingest:
         try:
             self._deduplication.add(receptions, position)
         except Exception:  # they are on disk, so the station must hear that they are
-            self.log.failure("receptions left for the next start")
+            self.log.failure("uplinks not processed, left for the next start")

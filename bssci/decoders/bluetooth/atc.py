@@ -38,7 +38,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     else:
         raise DecodeError(
             "unknown_format",
-            f"{len(data)} bytes; atc1441 sends 13, pvvx 15; encrypted is not read",
+            f"{len(data)} bytes; atc1441 sends 13, pvvx 15; encrypted messages are not supported",
         )
     measured.add("battery", battery, "%")
     measured.add("battery_voltage", voltage / 1000, "V")

@@ -173,7 +173,7 @@ class Events:
                 position = await change(functools.partial(self._keys.write, position=position), after=())
             await change(lambda cursor: self._keys.end(), after=())
         except StorageError as error:
-            log.warn("keys of uplinks stay in memory: {error}", error=error)
+            log.warn("index of uplinks not written, kept in memory: {error}", error=error)
         self.keys_leaving = False
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:

@@ -235,7 +235,7 @@ class Intake:
 
     def _failed(self, failure: Failure) -> None:
         if not self._stopped:
-            self.log.failure("request", failure)
+            self.log.failure("MQTT request failed", failure)
 
 
 def _read(stored: StoredRequest) -> _Kept | None:

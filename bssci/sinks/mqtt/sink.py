@@ -212,7 +212,7 @@ class MqttSink:
             self._start_broker(self._broker)
 
     def _not_changed(self, failure: Failure) -> None:
-        self.log.failure("MQTT settings", failure)
+        self.log.failure("change of MQTT settings failed", failure)
 
     # what tells the present
 
@@ -322,7 +322,9 @@ class MqttSink:
             self._client.publish(allowed).addErrback(self._present_not_published)
 
     def _present_not_published(self, failure: Failure) -> None:
-        self.log.debug("published anew after the next connection {error}", error=failure.getErrorMessage())
+        self.log.debug(
+            "MQTT messages are published again after reconnecting {error}", error=failure.getErrorMessage()
+        )
 
     def _no_broker(self, failure: Failure, broker: EmbeddedBroker) -> None:
         reason = failure.getErrorMessage()

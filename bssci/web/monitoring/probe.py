@@ -45,7 +45,9 @@ class Probe:
 
     def refresh(self) -> None:
         """Look, without anybody waiting for it."""
-        ensureDeferred(self._try()).addErrback(lambda failure: self.log.failure("probe", failure))
+        ensureDeferred(self._try()).addErrback(
+            lambda failure: self.log.failure("trial write to the journal failed", failure)
+        )
 
     async def look(self) -> dict[str, Any]:
         """Return ``ready`` and what it depends on. A failing sink is no reason: its backlog is kept."""

@@ -30,12 +30,16 @@ ROOMS = (
     "wire",
     "journal",
     "stations",
+    "model",
     "center/attachments",
+    "center/decoding",
     "center/downlinks",
     "center/silence",
     "center/uplinks",
     "decoders",
     "settings",
+    "plugins",
+    "web",
 )
 """Rooms that have no such line."""
 

@@ -80,7 +80,7 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
     interval: float | None = None
     """s between two uplinks that is normal for this sensor"""
     location: Mapping[str, Any] | None = None
-    """where the sensor is: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
+    """place of the sensor: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
     extra: Mapping[str, Any] = {}
     """Fields of endpoints.json that are not ours, kept as they were."""
 

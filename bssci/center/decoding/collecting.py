@@ -37,7 +37,7 @@ class Point(msgspec.Struct, array_like=True, gc=False):
 
 
 class Series(msgspec.Struct, kw_only=True):
-    """What was read under one name, oldest first."""
+    """Readings of one name, oldest first."""
 
     name: str
     unit: str | None
@@ -47,7 +47,7 @@ class Series(msgspec.Struct, kw_only=True):
 
 
 class Past(msgspec.Struct, kw_only=True):
-    """What became of the uplinks of a span of time."""
+    """Readings of the uplinks of a span of time."""
 
     decoder: str | None
     """of the newest: ``name@version``"""
@@ -127,12 +127,12 @@ class Collector:
         self._failed_at: float | None = None
 
     def covers(self, at: float) -> bool:
-        """Whether a time is asked for."""
+        """Return whether a time lies in the span."""
         return self._since <= at < self._until
 
     @property
     def is_full(self) -> bool:
-        """Whether more would change nothing."""
+        """Return whether more uplinks would change nothing."""
         if self._every is not None or not self._named:
             return False
         return self._uplinks >= self._most and all(
@@ -140,7 +140,7 @@ class Collector:
         )
 
     def add(self, at: float, decoded: Decoded | None) -> None:
-        """What became of one uplink; None: there is no decoder."""
+        """Add the readings of one uplink; None: there is no decoder."""
         self._uplinks += 1
         if decoded is None:
             self._without += 1

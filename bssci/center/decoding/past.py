@@ -1,4 +1,4 @@
-"""What sensors measured before: the uplinks that the journal keeps, decoded anew.
+"""Past measurements of sensors: the uplinks that the journal keeps, decoded anew.
 
     journal --PAGE at a time, newest first--> a thread decodes --> collected: points, or steps of time
                                               scripts in theirs
@@ -26,7 +26,7 @@ from bssci.model import EUI, Decoded, DecodeFailure, Uplink
 PAGE = 2000
 """uplinks that are read and decoded at a time"""
 MAX_UPLINKS = 100_000
-"""that are decoded for one question"""
+"""uplinks that are decoded for one question"""
 
 RunInThread = Callable[..., "Deferred[Any]"]
 Page = Sequence[tuple[int, Uplink]]
@@ -62,7 +62,7 @@ class PastReadings:
         names: frozenset[str] = frozenset(),
         most: int = 1000,
     ) -> Past:
-        """What a sensor measured.
+        """Return the readings of a sensor in a span of time.
 
         :param since: Unix seconds; ``until`` is not part of it.
         :param every: s of one step, of which least, most and mean are told; None: each value.
@@ -84,7 +84,7 @@ class PastReadings:
         return collector.result()
 
     async def newest(self, eui: EUI, count: int) -> Past:
-        """What the newest uplinks of a sensor tell: each value of theirs."""
+        """Return the readings of a sensor's newest uplinks: each value of theirs."""
         page = await self._journal.history.uplinks_of_sensor(eui, before=None, limit=count)
         collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
         await self._collect(page, self._wanted(f"mioty:{eui}"), collector)

@@ -59,12 +59,14 @@ class Trials:
         return compiled
 
     async def run_examples(self, decoder: Any) -> list[ExampleResult]:
-        """What becomes of the examples that a decoder carries."""
+        """Run the examples that a decoder carries, and return their results."""
         results: list[ExampleResult] = await self._run_in_thread(examples_of, decoder)
         return results
 
     async def decode(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
-        """What a decoder makes of a payload, with the bits of each field where it can tell."""
+        """Try a decoder on a payload, and return the readings with the bits of each field where it can
+        tell.
+        """
         if self._slow is None or not hasattr(decoder, "engine"):
             attempt: Attempt = await self._run_in_thread(try_out, decoder, payload, parameters)
             return attempt

@@ -1,4 +1,4 @@
-"""What the configuration of a device says of its payloads."""
+"""A device's configuration of its decoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bssci.model import EUI, Sensor
 
 
 class Wanted(NamedTuple):
-    """How the payloads of a device are to be read."""
+    """Decoder and parameters for a device's payloads."""
 
     decoder: str | None = None
     """by name"""

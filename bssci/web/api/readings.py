@@ -1,4 +1,4 @@
-"""What devices measured: read by the present decoders out of what is kept."""
+"""Measurements of devices: read by the present decoders out of what is kept."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def _json_text(value: Any) -> str:
 
 
 def _is_guarded(text: str) -> bool:
-    """Whether a text needs ``'`` in front; also one that looks as if it had one."""
+    """Return whether a text needs ``'`` in front; also a text that looks as if it had one."""
     return (
         text.strip() != text or text.startswith(_FORMULA) or (text.startswith("'") and _is_guarded(text[1:]))
     )

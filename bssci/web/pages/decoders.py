@@ -11,7 +11,7 @@ NO_DECODERS: dict[str, Any] = {"directory": "", "decoders": [], "problems": [], 
 
 
 class DecoderPages(PageData):
-    """What the pages of decoders show."""
+    """Data of the pages about decoders."""
 
     async def decoders(self, call: Call) -> dict[str, Any]:
         if self._context.outside.decoders is None:

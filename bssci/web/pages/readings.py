@@ -26,7 +26,7 @@ SHORTEST, LONGEST = 60.0, 10 * 365 * DAY
 
 
 class ReadingPages(PageData):
-    """What the page of readings shows."""
+    """Data of the page about readings."""
 
     async def readings(self, call: Call) -> dict[str, Any]:
         """Query: range; or from and to, which are a zoom."""
@@ -84,7 +84,7 @@ def step_for(seconds: float) -> float:
 
 
 def _moves(since: float, until: float, now: float) -> dict[str, tuple[int, int]]:
-    """Where one can look from here: name and span."""
+    """Return the spans that one can go to from here, by their names."""
     length = until - since
     middle = since + length / 2
     moves = {"Earlier": (since - length / 2, until - length / 2)}
@@ -137,7 +137,7 @@ def _usual_distance(steps: list[Step]) -> float:
 
 
 def _text(series: Series) -> dict[str, Any]:
-    """What a text was, newest first."""
+    """Return the values of a text, newest first."""
     newest = [{"at": point.at, "value": point.value} for point in reversed(series.points[-20:])]
     return {"name": series.name, "points": newest}
 

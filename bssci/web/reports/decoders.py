@@ -36,7 +36,7 @@ class DecoderViews:
 
     @property
     def decoders(self) -> Decoders:
-        """Those of the service.
+        """Return the decoders of the service.
 
         :raises ApiError: 503: it has none.
         """
@@ -112,11 +112,11 @@ class DecoderViews:
             raise wrong_text(error) from error
 
     async def attempt(self, decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """What a decoder makes of a payload."""
+        """Try a decoder on a payload and return the result."""
         return _attempt(await self.trials.decode(decoder, payload, parameters))
 
     async def _sensors(self) -> Counter[str]:
-        """How many sensors are configured for each decoder."""
+        """Return the number of sensors that are configured for each decoder."""
         by_type = {
             decoder.type_eui: name
             for name, decoder in sorted(self.decoders.decoding.decoders.items(), reverse=True)
@@ -188,7 +188,7 @@ def reading_json(reading: Reading) -> dict[str, Any]:
 
 
 def device_id(eui: EUI) -> str:
-    """How everything that sends is named."""
+    """Return the device id of a sensor, in the one form for everything that sends."""
     return f"mioty:{eui}"
 
 
@@ -216,7 +216,7 @@ def _example(result: ExampleResult) -> dict[str, Any]:
 
 
 def examples_json(results: list[ExampleResult]) -> list[dict[str, Any]]:
-    """What became of examples."""
+    """Return the results of examples as JSON knows them."""
     return [_example(result) for result in results]
 
 

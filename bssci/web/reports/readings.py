@@ -1,4 +1,4 @@
-"""What sensors measure: last values, and series over time."""
+"""Measurements of sensors: last values, and series over time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LastValue(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """What is known of a sensor's newest uplinks."""
+    """Readings of a sensor's newest uplinks."""
 
     values: tuple[LastValue, ...] = ()
     decoder: str | None = None

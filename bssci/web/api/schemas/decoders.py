@@ -29,7 +29,7 @@ class DecoderText(msgspec.Struct, kw_only=True):
 
 
 class WantedTrial(msgspec.Struct, kw_only=True):
-    """What is to be tried on which payload."""
+    """A decoder and a payload to try it on."""
 
     payload: Annotated[
         str | dict[str, str],
@@ -70,7 +70,7 @@ class DecoderRow(Answer):
     file: str | None
     """None: it is built in or comes with a plugin"""
     sensors: int
-    """that are configured for it"""
+    """number of sensors that are configured for the decoder"""
     examples: int
     decoded: int
     failures: int
@@ -147,7 +147,7 @@ class DecoderStored(Done):
 
 
 class FieldEntry(Answer):
-    """What became of a field of the payload."""
+    """Result of one field of the payload."""
 
     name: str
     first_bit: int | None
@@ -159,7 +159,7 @@ class FieldEntry(Answer):
 
 
 class TrialResult(Done):
-    """What a decoder read."""
+    """Result of trying a decoder."""
 
     decoder: str
     readings: list[ReadingEntry]

@@ -1,4 +1,4 @@
-"""What devices measured."""
+"""Measurements of devices, as structs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _EVERY_WORDS = "1 s to 366 days: seconds, or a number with s, min, h or d"
 
 
 class WantedReadings(msgspec.Struct, kw_only=True):
-    """Which readings."""
+    """Selection of readings."""
 
     key: Annotated[str, Meta(description="names, with , between; all without")] = ""
     from_: Annotated[Any, Meta(description=_TIME_WORDS, extra=wording(_TIME_WORDS, parse_moment))] = (
@@ -71,7 +71,7 @@ class WantedReadings(msgspec.Struct, kw_only=True):
 
 
 class ReadingSeries(Answer):
-    """What was read under one name, oldest first."""
+    """Readings of one name, oldest first."""
 
     name: str
     unit: str | None
@@ -90,7 +90,7 @@ class ReadingFailed(Answer):
 
 
 class DeviceReadings(Answer):
-    """What a device measured, read by the present decoder out of what is kept."""
+    """Measurements of a device, read by the present decoder out of what is kept."""
 
     device: str
     decoder: str | None

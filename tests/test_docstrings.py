@@ -25,23 +25,8 @@ RIDDLES = {
 }
 """First words of a relative clause or a pronoun, after which a reader has to ask "which?"."""
 
-ROOMS = (
-    "simulator",
-    "wire",
-    "journal",
-    "stations",
-    "model",
-    "center/attachments",
-    "center/decoding",
-    "center/downlinks",
-    "center/silence",
-    "center/uplinks",
-    "decoders",
-    "settings",
-    "plugins",
-    "web",
-)
-"""Rooms that have no such line."""
+ROOMS = sorted({module.relative_to(PACKAGE).parts[0] for module in PACKAGE.rglob("*.py")})
+"""Rooms, and modules outside of rooms."""
 
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

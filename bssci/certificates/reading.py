@@ -29,7 +29,7 @@ _HEX_EUI = re.compile(
 )
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-"""What the TLS libraries of gateways understand."""
+"""kinds of private key that the TLS libraries of gateways understand"""
 _SIGNING = (ec.EllipticCurvePublicKey, rsa.RSAPublicKey, ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)
 
 

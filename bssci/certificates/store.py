@@ -37,7 +37,7 @@ MAX_ARCHIVE = 4 * 1024 * 1024
 """bytes, unpacked"""
 MAX_BUNDLES_TRIED = 100
 _NAMES = {CA: "Authority", SERVER: "Service center"}
-"""whose certificates they are"""
+"""the holders' names for each kind of certificate"""
 _IN_ARCHIVE = {
     "ca_cert.pem": CA,
     "ca_key.pem": CA_KEY,
@@ -56,7 +56,7 @@ _DAMAGED = (
     ValueError,
     OverflowError,
 )
-"""what reading an archive raises whose bytes are not as they were written"""
+"""errors raised by reading an archive whose bytes are not as they were written"""
 _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|station_cert|station_key)\.pem")
 
 

@@ -1,4 +1,4 @@
-"""What a backup holds: an installation's files by names that say what they are, wherever they stand.
+"""Content of a backup: an installation's files by names that say what they are, wherever they stand.
 
 manifest.json       format, version, when, and for each file its SHA-256; the first member
 env                 .env

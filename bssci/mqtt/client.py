@@ -136,7 +136,7 @@ class MqttClient:
             self._connection.subscribe(groups)
 
     def is_refused(self, topic: str) -> bool:
-        """Whether the broker does not let us subscribe to this filter, as far as it has said."""
+        """Return whether the broker refuses our subscription to this filter, as far as it has said."""
         return topic in self._filters.refused or topic in self._filters.given_up
 
     def publish(self, messages: Sequence[Message]) -> Deferred[None]:

@@ -131,7 +131,7 @@ class MqttConnection(Protocol):
         self._lost = False
         self._gone: list[Deferred[None]] = []
         self.unanswered = ""
-        """what the broker had not answered when the connection ended, for people"""
+        """the packets without an answer of the broker when the connection ended, for people"""
 
     # What the owner calls
 
@@ -419,7 +419,9 @@ class MqttConnection(Protocol):
     # Bookkeeping
 
     def _unanswered(self) -> str:
-        """What the broker had not answered when the connection ended: that may be what it does not take."""
+        """Return the packets without an answer of the broker when the connection ended: it may not accept
+        these.
+        """
         if self._in_flight and self._sent_last is not None:
             return f"sent last: {self._sent_last.topic[:200]}, {len(self._sent_last.payload)} bytes"
         if self._subscriptions:

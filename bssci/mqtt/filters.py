@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from twisted.logger import Logger
 
 FILTERS = 8
-"""that one SUBSCRIBE has at most: some brokers close the connection at more"""
+"""filters in one SUBSCRIBE, at most: some brokers close the connection at more"""
 LOSSES = 2
 """connections in a row that end without an answer to a SUBSCRIBE, before it is halved or given up"""
 
 
 class Filters:
-    """What a client subscribes to, at every connection.
+    """The filters that a client subscribes to, at every connection.
 
     :ivar given_up: filters that the broker closes the connection at.
     :ivar refused: filters that the broker refused on the present connection.

@@ -42,4 +42,4 @@ def _caller(reactor: Any, action: Callable[[], object]) -> Callable[[int, FrameT
 
 
 kept_signals = KeptSignals()
-"""those of this process"""
+"""the noted signals of this process"""

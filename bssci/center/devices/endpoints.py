@@ -1,4 +1,4 @@
-"""endpoints.json as a file: read with every fault named, written whole with the version before kept."""
+"""The file endpoints.json: read with every fault named, written whole with the version before kept."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class WrongEntry:
     number: int
     """its place in the file, from 1"""
     eui: EUI | None
-    """where it can be read"""
+    """the entry's EUI, if it can be read"""
     problem: str
     """field and what is allowed"""
     text: str = field(repr=False)

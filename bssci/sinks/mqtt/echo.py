@@ -19,7 +19,7 @@ ECHO_TIME = 10.0
 
 
 class Echo:
-    """What waits for the birth message of the present connection.
+    """Messages that wait for the birth message of the present connection.
 
     :param clock: for how long it takes.
     """

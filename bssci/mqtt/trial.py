@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import time
 import uuid
@@ -18,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from bssci.certificates.reading import CertificateError, read_certificates, read_client_pair
 from bssci.settings.groups import Values
+from bssci.settings.trial import cannot_listen
 
 EMBEDDED = "embedded"
 """broker's name that stands for our own, beside the service"""
@@ -135,12 +135,9 @@ def _refusal(reason: ReasonCode, settings: _Values) -> str:
 def _embedded_trouble(port: int) -> str:
     if find_spec("amqtt") is None:
         return "the embedded broker is not installed: pip install bssci[broker]"
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return f"amqtt is installed, but port {port} of 127.0.0.1 cannot be used: {_reason(error)}"
+    reason = cannot_listen("127.0.0.1", port)
+    if reason is not None:
+        return f"amqtt is installed, but port {port} of 127.0.0.1 cannot be used: {reason}"
     return ""
 
 

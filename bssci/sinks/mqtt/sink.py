@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.trial import EMBEDDED
 from bssci.mqtt.values import MqttOffline, Received
 from bssci.settings.table import Settings
+from bssci.settings.trial import cannot_listen
 from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt.echo import Echo
@@ -353,12 +353,9 @@ class MqttSinkFactory:
 
 
 def _check_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ValueError(
-                f"MQTT_PORT={port}: the embedded broker cannot listen on 127.0.0.1 ({error.strerror});"
-                " set MQTT_PORT to a free port, or MQTT_BROKER to the broker that is there"
-            ) from error
+    reason = cannot_listen("127.0.0.1", port)
+    if reason is not None:
+        raise ValueError(
+            f"MQTT_PORT={port}: the embedded broker cannot listen on 127.0.0.1 ({reason});"
+            " set MQTT_PORT to a free port, or MQTT_BROKER to the broker that is there"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles
+from bssci.stations.admission import Refusal
+from bssci.web.api.schemas.stations import RefusedStation
 from bssci.wire.messages import Ping, Status, StatusRsp
 from tests.support.center import Line
 from tests.support.html import Document
@@ -136,3 +139,7 @@ def test_a_station_is_forgotten_by_an_administrator(web: WebHouse, line: Line) -
     assert web.browser("viewer").get("/api/base_stations").json()["base_stations"] == []
     assert ("admin", "station.forget", STATION) in web.audit()
     assert web.browser("admin").delete(path).status == 404
+
+
+def test_a_refusal_s_fields_are_all_described() -> None:
+    assert set(RefusedStation.__struct_fields__) == {each.name for each in dataclasses.fields(Refusal)}

@@ -243,7 +243,7 @@ class ReceptionEntry(Answer):
     received_at: float
 
 
-class UplinkEntry(msgspec.Struct, kw_only=True):
+class UplinkEntry(Answer, kw_only=True):
     """A stored uplink, with the copies that it was merged from, best first."""
 
     seq: int
@@ -251,6 +251,8 @@ class UplinkEntry(msgspec.Struct, kw_only=True):
     id: str
     sensor_eui: EuiText
     base_station_eui: EuiText
+    bs_eui: EuiText
+    """the same, as MQTT names it"""
     cnt: int
     data: str
     size: int
@@ -258,6 +260,7 @@ class UplinkEntry(msgspec.Struct, kw_only=True):
     time: str
     snr: float
     rssi: float
+    eqSnr: float | msgspec.UnsetType = msgspec.UNSET
     format: int
     dlOpen: bool
     responseExp: bool

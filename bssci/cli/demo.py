@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import shutil
@@ -14,19 +15,46 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Timer
+
+from paho.mqtt import MQTTException
+from paho.mqtt.publish import single
 
 from bssci.center.devices import endpoints
 from bssci.certificates import bundles
 from bssci.cli.chosen import load
 from bssci.cli.ports import listening_problems, reachable
-from bssci.model import Sensor, eui_from_int
+from bssci.model import EUI, Sensor, eui_from_int
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.system.files import prepare_directory
 from bssci.web.access.accounts import FILE_NAME, LOCK_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
+SILENT, LISTENS, FLEETING = 12, 1, 2
+"""position of the sensor that falls silent, of the one that gets a downlink, of the station that goes"""
+DOWNLINK_AFTER = 20.0
+"""s after the start of the simulator"""
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
+KINDS = {1: "water", 2: "climate", 3: "leak"}
+"""tag by type"""
+PLACES = {"Mill Lane 4": "mill-lane", "School": "school", "Town hall": "town-hall"}
+"""tag by place"""
+DEMO = (
+    *((1, f"Water meter flat {flat}", "Mill Lane 4") for flat in range(1, 7)),
+    (3, "Leak sensor cellar", "Mill Lane 4"),
+    (3, "Leak sensor laundry", "Mill Lane 4"),
+    (2, "Climate staircase", "Mill Lane 4"),
+    *((2, f"Climate class {room}", "School") for room in ("1a", "1b", "2a", "gym")),
+    (1, "Water meter", "School"),
+    (3, "Leak sensor kitchen", "School"),
+    (1, "Water meter", "Town hall"),
+    (2, "Climate council chamber", "Town hall"),
+    (2, "Climate archive", "Town hall"),
+    (3, "Leak sensor archive", "Town hall"),
+    (3, "Leak sensor boiler room", "Town hall"),
+)
+"""type, what it is, and where, of each sensor"""
 RATE = 2.0
 """uplinks a second, each heard by two of the base stations"""
 START_TIMEOUT = 30.0
@@ -50,6 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
     ours = chosen.state_dir
     directory = ours / "demo"
+    # So that the sensor that falls silent is seen to, while one looks.
+    quick = {"AUTO_DETACH_WARNING_TIMEOUT": "180", "AUTO_DETACH_CHECK_INTERVAL": "15"}
+    options |= {
+        name.lower().replace("_", "-"): value for name, value in quick.items() if origins[name] == "default"
+    }
     options |= {
         "state-dir": str(directory / "state"),
         "sensor-config-file": str(directory / "endpoints.json"),
@@ -66,12 +99,34 @@ def run(arguments: argparse.Namespace) -> int:
     service += [f"--{name}={value}" for name, value in options.items()]
     places = installed.catalogue.places(chosen)
     station = next(place for place in places if place.setting in ("LISTEN", "LISTEN_PORT"))
+    downlink = Timer(DOWNLINK_AFTER, send_downlink, [chosen])
+    downlink.daemon = True
+    downlink.start()
     return supervise(
         service,
         simulator_command(directory, reachable(station.host), station.port),
         lambda: cannot_listen(station.host, station.port) is not None,
         announcement(chosen),
     )
+
+
+def send_downlink(chosen: Settings) -> None:
+    """Ask by MQTT for a downlink to a sensor that listens, as an application would."""
+    if "mqtt" not in chosen.sinks or chosen.value("MQTT_TLS") or chosen.value("MQTT_TRANSPORT") != "tcp":
+        return
+    broker, port = chosen.value("MQTT_BROKER"), chosen.value("MQTT_PORT")
+    user, topic = chosen.value("MQTT_USERNAME"), chosen.value("BASE_TOPIC")
+    request = {"data": "0101", "ref": "demo", "expires_in": 600}
+    try:
+        single(
+            f"{topic}/ep/{SENSORS[LISTENS]}/dl",
+            json.dumps(request),
+            hostname="127.0.0.1" if broker == "embedded" else broker,
+            port=port,
+            auth={"username": user, "password": chosen.value("MQTT_PASSWORD")} if user else None,
+        )
+    except (OSError, ValueError, MQTTException) as error:
+        print(f"no downlink in this demo: {error}", file=sys.stderr)
 
 
 def prepare(directory: Path, chosen: Settings) -> None:
@@ -83,8 +138,16 @@ def prepare(directory: Path, chosen: Settings) -> None:
         shutil.rmtree(stations)
     for eui in STATIONS:
         list(bundles.make_station(chosen.ca_file, stations, eui, datetime.now(UTC)))
-    if not chosen.sensor_config_file.exists():
+    if _is_outdated(chosen.sensor_config_file):
         endpoints.write(chosen.sensor_config_file, demo_sensors())
+
+
+def _is_outdated(file: Path) -> bool:
+    """Whether the sensors are to be written: there are none, or those of a demo whose sensors had no type."""
+    if not file.exists():
+        return True
+    sensors = endpoints.read(file)
+    return [sensor.eui for sensor in sensors] == SENSORS and not any(sensor.type_eui for sensor in sensors)
 
 
 def share_accounts(ours: Path, demo: Path) -> None:
@@ -97,15 +160,20 @@ def share_accounts(ours: Path, demo: Path) -> None:
 
 
 def demo_sensors() -> list[Sensor]:
+    """Meters, climate and leak sensors at three places."""
     return [
         Sensor(
             eui=eui,
             network_key=secrets.token_bytes(16),
             short_address=number,
             bidirectional=number % 2 == 0,
-            name=f"demo {number}",
+            name=f"{what}, {where}",
+            type_eui=EUI(f"02B55C10{kind:08X}"),
+            tags=(PLACES[where.partition(",")[0]], KINDS[kind]),
+            interval=len(SENSORS) / RATE,
+            location={"text": where},
         )
-        for number, eui in enumerate(SENSORS, 1)
+        for number, (eui, (kind, what, where)) in enumerate(zip(SENSORS, DEMO, strict=True), 1)
     ]
 
 
@@ -118,6 +186,9 @@ def simulator_command(directory: Path, host: str, port: int) -> list[str]:
         "sensor-config": directory / "endpoints.json",
         "copies": 2,
         "rate": RATE,
+        "counters": directory / "counters.json",
+        "falls-silent": SENSORS[SILENT],
+        "comes-and-goes": STATIONS[FLEETING],
     }
     return [_script("bssci"), "simulate", *(f"--{name}={value}" for name, value in options.items())]
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -19,12 +20,15 @@ from bssci.simulator.configuration import (
     read_sensors,
     write_sensors,
 )
+from bssci.simulator.counters import restore
 from bssci.simulator.downlinks import MODES
 from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks, Vendor
 from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import SimulatedSensor
-from bssci.simulator.simulation import Plan, Simulation, StationPlan, hear
+from bssci.simulator.simulation import AWAY, EVERY, Plan, Simulation, StationPlan, hear
 
+SENDS_FOR = 90.0
+"""Seconds that a sensor sends which falls silent."""
 DEFAULT_BUNDLE = Path("certs/stations/base-station")
 
 
@@ -72,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="normal",
         help="how status requests are answered (%(default)s)",
     )
+    stations.add_argument(
+        "--comes-and-goes", metavar="EUI", help=f"one that is away for {AWAY:.0f} s of every {EVERY:.0f}"
+    )
     sensors = parser.add_argument_group("sensors")
     sensors.add_argument("--sensors", type=int, metavar="M", help="how many (10, or all of --sensor-config)")
     sensors.add_argument(
@@ -88,6 +95,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     sensors.add_argument(
         "--first-counter", type=int, metavar="CNT", help="first packet counter (the Unix time)"
+    )
+    sensors.add_argument(
+        "--counters",
+        type=Path,
+        metavar="FILE",
+        help="go on with the packet counters of this file, and keep them",
+    )
+    sensors.add_argument(
+        "--falls-silent", metavar="EUI", help=f"a sensor that sends for {SENDS_FOR:.0f} s and then no more"
     )
     sensors.add_argument(
         "--attach",
@@ -177,6 +193,9 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
     random = Random(arguments.seed)
     sensors = _sensors(arguments, random)
     hear(sensors, len(stations), arguments.copies, random)
+    if arguments.counters is not None:
+        restore(arguments.counters, sensors)
+    _silence(sensors, arguments)
     for sensor in sensors:
         # It must rise from run to run.
         sensor.attach_counter = int(time.time()) & 0xFFFFFF
@@ -196,7 +215,21 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
         connect_timeout=arguments.connect_timeout,
         over_the_air=arguments.attach == "over-the-air",
         random=random,
+        counters=arguments.counters,
+        comes_and_goes=None
+        if arguments.comes_and_goes is None
+        else parse_eui(arguments.comes_and_goes, "--comes-and-goes"),
     )
+
+
+def _silence(sensors: Sequence[SimulatedSensor], arguments: argparse.Namespace) -> None:
+    """Have a sensor fall silent, if that is asked for."""
+    if arguments.falls_silent is None:
+        return
+    eui, began = parse_eui(arguments.falls_silent, "--falls-silent"), time.monotonic()
+    for sensor in sensors:
+        if sensor.eui == eui:
+            sensor.is_silent = lambda: time.monotonic() - began > SENDS_FOR
 
 
 def _stations(arguments: argparse.Namespace) -> list[StationPlan]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from bssci.simulator.instruments import instrument_for
 from bssci.simulator.sensor import SimulatedSensor
 
 FIRST_STATION = 0xCAFEBA5E00000001
@@ -90,9 +92,11 @@ def _sensor(entry: object, option: str, random: Random, packet_counter: int) -> 
         short_address = int(entry.get("shortAddr", "0"), 16)
     except (TypeError, ValueError):
         raise ArgumentError(f"{option}: nwKey or shortAddr of {eui:016X} is not hexadecimal") from None
+    instrument = instrument_for(str(entry.get("typeEui") or ""), eui)
     return SimulatedSensor(
         eui,
         Random(random.random()),
+        instrument=None if instrument is None else lambda: instrument(time.time()),
         network_key=network_key,
         short_address=short_address,
         bidirectional=bool(entry.get("bidi", False)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
@@ -75,6 +75,10 @@ class SimulatedSensor:
     window_every: int = 1
     session_key: bytes = b""
     """16 bytes since it attached over the air, else empty."""
+    instrument: Callable[[], tuple[int, bytes]] | None = None
+    """What it sends now: format and payload; None: a payload of no meaning."""
+    is_silent: Callable[[], bool] = lambda: False
+    """Whether it sends nothing now."""
     received: list[bytes] = field(default_factory=list)
     """Payloads of the downlinks that reached it."""
 
@@ -92,10 +96,12 @@ class SimulatedSensor:
         counter = self.packet_counter
         self.packet_counter = counter + 1 & 0xFFFFFFFF
         acknowledges, self._acknowledges = self._acknowledges, None
+        measured = (FORMAT_PLAIN, self._measure(counter)) if self.instrument is None else self.instrument()
         return Telegram(
             end_point_eui=self.eui,
             packet_counter=counter,
-            payload=self._measure(counter),
+            payload=measured[1],
+            format=measured[0],
             downlink_open=self.bidirectional and counter % self.window_every == 0,
             downlink_acknowledged=acknowledges is not None and acknowledges + 1 & 0xFFFFFFFF == counter,
         )

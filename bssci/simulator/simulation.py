@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, ensureDeferred, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 
+from bssci.simulator import counters
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.over_the_air import attach_all
 from bssci.simulator.quirks import Quirks, Vendor
@@ -25,6 +27,10 @@ DRAIN_TIMEOUT = 10.0
 """Seconds that the last answers are waited for."""
 INTERRUPTED_DRAIN = 2.0
 """The same, for a person who pressed Ctrl-C."""
+KEEP_INTERVAL = 2.0
+"""Seconds between writing the packet counters."""
+EVERY, AWAY = 240.0, 45.0
+"""Seconds: how often a station goes that comes and goes, and for how long."""
 START_INTERVAL = 0.01
 """Seconds between the starts of two stations."""
 
@@ -45,6 +51,8 @@ class Plan:
 
     :param rate: uplinks/s in all, or None to keep ``in_flight`` of them unanswered.
     :param over_the_air: the sensors attach themselves before they send.
+    :param counters: file in which packet counters are kept.
+    :param comes_and_goes: EUI of a station that is away now and then.
     :param duration: s, ``count``: uplinks; without both the run ends when it is interrupted.
     """
 
@@ -61,6 +69,8 @@ class Plan:
     server_name: str | None = None
     connect_timeout: float = 10.0
     over_the_air: bool = False
+    counters: Path | None = None
+    comes_and_goes: int | None = None
 
 
 def hear(sensors: Sequence[SimulatedSensor], stations: int, copies: int, random: Random) -> None:
@@ -185,6 +195,7 @@ class Simulation:
     async def _run(self) -> None:
         progress = LoopingCall(self._tell_progress)
         progress.clock = self._reactor
+        beside = [self._every(KEEP_INTERVAL, self._keep_counters), self._every(EVERY, self._leave)]
         try:
             if await self._connect():
                 if self._plan.over_the_air:
@@ -194,9 +205,32 @@ class Simulation:
                 await self._send()
                 self.seconds = self._reactor.seconds() - started
         finally:
-            if progress.running:
-                progress.stop()
+            for loop in (progress, *beside):
+                if loop.running:
+                    loop.stop()
+            self._keep_counters()
             await gatherResults([station.stop() for station in self.stations])
+
+    def _every(self, seconds: float, body: Callable[[], object]) -> LoopingCall:
+        loop = LoopingCall(body)
+        loop.clock = self._reactor
+        loop.start(seconds, now=False)
+        return loop
+
+    def _keep_counters(self) -> None:
+        if self._plan.counters is not None:
+            counters.keep(self._plan.counters, self._plan.sensors)
+
+    def _leave(self) -> None:
+        """Have the station that comes and goes go, and come back later."""
+        for station, endpoint in zip(self.stations, self._endpoints, strict=True):
+            if station.eui == self._plan.comes_and_goes:
+                station.stop()
+                self._reactor.callLater(AWAY, self._return, station, endpoint)
+
+    def _return(self, station: SimulatedStation, endpoint: Any) -> None:
+        if not self._end.called:
+            station.start(endpoint)
 
     async def _connect(self) -> bool:
         for number, (station, endpoint) in enumerate(zip(self.stations, self._endpoints, strict=True)):

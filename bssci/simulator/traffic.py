@@ -93,6 +93,9 @@ class Traffic:
         self._begun += 1
         if self._begun == self._limit:
             self.stop()
+        if sensor.is_silent():
+            self._passed_over()
+            return
         telegram = sensor.transmit()
         copies = [len(sensor.heard_by)]  # shared by the copies: how many of them wait for an answer
         self._outstanding += copies[0]
@@ -103,6 +106,14 @@ class Traffic:
             else:
                 self._deliver(station, sensor, telegram, copies)
             delay += self._random.uniform(*COPY_SPREAD)
+
+    def _passed_over(self) -> None:
+        """A sensor had its turn and sent nothing."""
+        if self._begun == self._limit:
+            if self._outstanding == 0:
+                self._finished()
+        elif self._in_flight:
+            self._clock.callLater(0, self._send_next)
 
     def _deliver(self, station: int, sensor: SimulatedSensor, telegram: Telegram, copies: list[int]) -> None:
         self._report.sent += 1

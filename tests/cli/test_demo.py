@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bssci.center.devices import endpoints
@@ -149,6 +150,30 @@ def test_its_files_are_its_own(directory: Path) -> None:
     assert endpoints.read(place / "endpoints.json") == sensors
 
 
+def test_its_sensors_are_named_instruments_at_three_places_that_the_decoders_are_for(directory: Path) -> None:
+    sensors = demo.demo_sensors()
+    assert {len(sensor.tags) for sensor in sensors} == {2}
+    assert len({sensor.tags[0] for sensor in sensors}) == 3
+    files = [path.read_text() for path in (ROOT / "decoders").glob("*.json")]
+    for sensor in sensors:
+        assert sensor.type_eui is not None and any(sensor.type_eui in text for text in files)
+    assert len({sensor.name for sensor in sensors}) == 20 and sensors[demo.LISTENS].bidirectional
+
+
+def test_sensors_of_an_older_demo_are_replaced_and_ones_own_are_kept(directory: Path) -> None:
+    place = directory / "data" / "demo"
+    chosen = settings_of({"sensor-config-file": str(place / "endpoints.json")}, os.environ)
+    demo.prepare(place, chosen)
+    file = place / "endpoints.json"
+    old = [msgspec.structs.replace(sensor, type_eui=None) for sensor in demo.demo_sensors()]
+    endpoints.write(file, old)
+    demo.prepare(place, chosen)
+    assert all(sensor.type_eui for sensor in endpoints.read(file))
+    endpoints.write(file, old[:3])
+    demo.prepare(place, chosen)
+    assert len(endpoints.read(file)) == 3
+
+
 def test_a_new_authority_signs_the_stations_anew(directory: Path) -> None:
     place = directory / "data" / "demo"
     chosen = settings_of({"sensor-config-file": str(place / "endpoints.json")}, os.environ)
@@ -203,6 +228,8 @@ def test_the_simulator_understands_its_options(directory: Path) -> None:
     plan = simulator_cli.plan_from(parser.parse_args(command[2:]))
     assert [f"{station.eui:016X}" for station in plan.stations] == demo.STATIONS
     assert [f"{sensor.eui:016X}" for sensor in plan.sensors] == demo.SENSORS
+    assert all(sensor.instrument for sensor in plan.sensors)
+    assert (plan.counters, plan.comes_and_goes) == (place / "counters.json", int(demo.STATIONS[2], 16))
 
 
 def test_the_announcement_says_how_to_watch() -> None:

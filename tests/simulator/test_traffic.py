@@ -64,6 +64,28 @@ def test_an_open_rate_is_kept_whatever_the_answers_do() -> None:
     assert world.traffic.outstanding == world.report.sent
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_silent_sensor_has_its_turn_and_sends_nothing(closed: bool) -> None:
+    world = World(limit=4)
+    world.sensor.is_silent = lambda: world.sensor.packet_counter >= 2
+    if closed:
+        world.traffic.start_closed(1)
+    else:
+        world.traffic.start_open(20)
+    world.advance(1)
+    assert [uplink.packetCnt for uplink in world.uplinks(0)] == [0, 1]
+    assert len(world.finished) == 1
+
+
+def test_a_sensor_with_an_instrument_sends_what_it_measures() -> None:
+    world = World(limit=1)
+    world.sensor.instrument = lambda: (1, b"\x07")
+    world.traffic.start_open(1)
+    world.advance(0.1)
+    (uplink,) = world.uplinks(0)
+    assert (uplink.format, uplink.userData) == (1, [7])
+
+
 def test_copies_arrive_apart_from_each_other() -> None:
     world = World(copies=2, limit=1)
     world.traffic.start_open(1)

@@ -15,6 +15,7 @@ from markupsafe import Markup
 NOTHING = "\N{EN DASH}"
 """stands where nothing is known"""
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
+_SHORT = {"co2": "CO\N{SUBSCRIPT TWO}", "co": "CO", "tvoc": "TVOC", "ph": "pH", "rssi": "RSSI", "snr": "SNR"}
 _NO_ATTRIBUTES = Markup("")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _OK = {"online", "attached", "done", "acknowledged", "ok", "delivered", "active"}
@@ -52,7 +53,7 @@ def measured(value: Any, unit: str | None = "") -> str:
 def words(name: Any) -> str:
     """A name of a reading as words: ``battery_voltage`` is ``Battery voltage``."""
     text = str(name).replace("_", " ").replace(".", " ").strip() or str(name)
-    return text[:1].upper() + text[1:]
+    return _SHORT.get(text) or text[:1].upper() + text[1:]
 
 
 def percent(value: Any, digits: int = 0) -> str:

@@ -486,6 +486,40 @@ def samples() -> dict[str, dict[str, Any]]:
                 "failure": {"code": "too_short", "message": "volume: the payload has 24 bits"},
             },
         },
+        "decoder.html": {
+            "new": False,
+            "name": "water-meter",
+            "file": "water-meter.json",
+            "decoder": {
+                "title": "bssci Water meter",
+                "kind": "blueprint",
+                "version": "1.0",
+                "typeEui": "02B55C1000000001",
+                "sensors": 8,
+                "decoded": 12_345,
+                "failures": 3,
+                "last_failure": {
+                    "code": "too_short",
+                    "message": "volume: the payload has 24 bits",
+                    "timestamp": NOW - 60,
+                    "device": "mioty:FCA84A0300001234",
+                },
+            },
+            "text": '{"uplink": []}',
+            "problems": [{"file": "water-meter.json", "line": 3, "reason": "is wrong", "refused": False}],
+            "examples": [
+                {
+                    "name": "an ordinary day",
+                    "payload": "0000012d6f006917d2",
+                    "format": 1,
+                    "line": 7,
+                    "passed": False,
+                    "differences": ["volume: 77 expected, 78 read"],
+                }
+            ],
+            "sensors": [{"eui": "FCA84A0300001234", "name": "Flat 3, cold water"}],
+            "trial": {"sensor": "FCA84A0300001234", "payload": "00FF", "format": 1},
+        },
         "decoders.html": {
             "directory": "decoders",
             "decoders": [

@@ -26,6 +26,7 @@ from bssci.settings.configuration import Configuration
 from bssci.web.access.accounts import ROLES, Account, AccountFile
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
+from tests.support.decoders import follow, outside_with_decoders
 from tests.support.inline_journal import InlineJournal
 from tests.support.settings import CATALOGUE, TRIALS
 
@@ -244,7 +245,7 @@ class WebHouse:
         self.directory = directory
         self.clock = Clock()
         self.clock.advance(1000.0)
-        self.outside = outside or Outside()
+        self.outside = outside or outside_with_decoders(directory / "decoders")
         self.options = options
         state = directory / "data"
         state.mkdir(exist_ok=True)
@@ -281,6 +282,8 @@ class WebHouse:
         )
         self.center.sensors._run_in_thread = in_line
         self.center.start()
+        if self.outside.decoders is not None:
+            follow(self.outside.decoders, self.center.sensors)
         self.center.deliveries.statistics = lambda: {
             "mqtt": {
                 "queued": 3,

@@ -76,3 +76,32 @@ def test_times_are_in_the_zone_of_the_settings_and_say_utc() -> None:
     assert "2026-09-21 14:13:20 UTC" in text
     assert ">2026-09-21 16:13:20<" in text
     assert "14:13:20<" in template.render(at=1_790_000_000, now=0, timezone="No/Where")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (77.167, "m³", "77.167\u202fm³"),
+        (77.1674, "m³", "77.167\u202fm³"),
+        (21.50, "°C", "21.5\u202f°C"),
+        (-3, "°C", "\u22123\u202f°C"),
+        (12345, None, "12\u202f345"),
+        (0.00012345, "A", "0.000123\u202fA"),
+        (0.0, "A", "0\u202fA"),
+        (True, None, "yes"),
+        (False, None, "no"),
+        ("burst", None, "burst"),
+        (None, "°C", "–"),
+    ],
+)
+def test_a_reading_has_the_digits_that_matter(value: object, unit: str | None, text: str) -> None:
+    assert formats.measured(value, unit) == text
+
+
+def test_names_of_readings_are_words() -> None:
+    assert [formats.words(name) for name in ("battery_voltage", "co2", "a.b.0", "_")] == [
+        "Battery voltage",
+        "CO₂",
+        "A b 0",
+        "_",
+    ]

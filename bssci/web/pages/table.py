@@ -42,6 +42,8 @@ PAGES: tuple[Page, ...] = (
     Page("/sensors/<eui>/edit", "sensor_form.html", "sensor_form", "operator"),
     Page("/sensors/<eui>/readings", "readings.html", "readings", "viewer"),
     Page("/decoders", "decoders.html", "decoders", "viewer"),
+    Page("/decoders/new", "decoder.html", "new_decoder", "admin"),
+    Page("/decoders/<name>", "decoder.html", "decoder", "viewer"),
     Page("/live", "live.html", "live", "viewer"),
     Page("/logs", "logs.html", "logs", "viewer"),
     Page("/config", "configuration.html", "configuration", "viewer"),

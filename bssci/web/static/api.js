@@ -1,12 +1,13 @@
 // The JSON API: one function, one kind of error.
 
 export class ApiError extends Error {
-  constructor(status, error) {
+  constructor(status, error, answer = {}) {
     super(error.message ?? `The service answered ${status}.`);
     this.status = status;
     this.code = error.code;
     this.field = error.field;
     this.each = error.errors;
+    this.answer = answer;
   }
 }
 
@@ -27,7 +28,7 @@ export async function request(method, path, body, type) {
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
     if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
-    throw new ApiError(response.status, answer.error ?? {});
+    throw new ApiError(response.status, answer.error ?? {}, answer);
   }
   return response;
 }

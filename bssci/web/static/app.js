@@ -24,6 +24,7 @@ const ROOMS = {
   "[data-import]": "./import.js",
   "[data-config]": "./config.js",
   "[data-zoom]": "./zoom.js",
+  "[data-decoder]": "./decoder.js",
   "[data-bundle], [data-upload], [data-restore]": "./certificates.js",
 };
 for (const [selector, module] of Object.entries(ROOMS)) {

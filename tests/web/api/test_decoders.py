@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bssci.model import EUI, Uplink
+from bssci.web.outside import Outside
 from tests.support.decoders import METER, ORDINARY, ScriptsAtOnce, follow, outside_with_decoders
 from tests.support.journal import reception
 from tests.support.web import SENSOR, WebHouse, sensor_entry
@@ -178,5 +179,5 @@ def test_a_sensor_lends_its_decoder_and_its_parameters(web: WebHouse) -> None:
 
 
 def test_a_service_without_decoders_says_so(make_web_house: Callable[..., WebHouse]) -> None:
-    browser = make_web_house().browser("admin")
+    browser = make_web_house(outside=Outside()).browser("admin")
     assert browser.get("/api/decoders").status == 503

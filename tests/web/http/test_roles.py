@@ -141,7 +141,8 @@ def test_what_a_new_installation_needs_is_asked_of_those_who_can(
 
 
 def path_of(page: Page) -> str:
-    return page.path.replace("<eui>", STATION if page.view == "station" else SENSOR)
+    path = page.path.replace("<name>", "water-meter")
+    return path.replace("<eui>", STATION if page.view == "station" else SENSOR)
 
 
 def may_open(role: Role, path: str) -> bool:

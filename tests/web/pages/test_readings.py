@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bssci.model import EUI, Uplink
+from bssci.web.outside import Outside
 from bssci.web.pages.readings import step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
 from tests.support.html import Document, faults
@@ -116,8 +117,26 @@ def test_the_list_of_decoders_shows_problems_and_what_each_does(web: WebHouse) -
     decoders.folder.load()
     page = web.browser("viewer").get("/decoders").text
     assert faults(Document(page)) == []
-    assert "odd.json, line 1." in page and "bssci Water meter" in page and "not used yet" in page
+    assert ">odd.json</a>, line 1." in page and "bssci Water meter" in page and "not used yet" in page
+
+
+def test_a_decoder_has_a_page_to_edit_and_to_try_for_those_who_may(web: WebHouse) -> None:
+    heard(web, ORDINARY)
+    for role, tries, edits in (("viewer", 0, 0), ("operator", 1, 0), ("admin", 1, 1)):
+        answer = web.browser(role).get(f"/decoders/water-meter?sensor={SENSOR}&payload=00FF&format=1")
+        page = Document(answer.text)
+        assert faults(page) == []
+        assert len([each for each in page.all("form") if "data-try" in each.attributes]) == tries
+        assert len([each for each in page.all("form") if "data-editor" in each.attributes]) == edits
+        assert "an ordinary day" in answer.text and "Water meter" in answer.text
+    assert 'value="00FF"' in answer.text and f'value="{SENSOR}" selected' in answer.text
+    assert web.browser("viewer").get("/decoders/none").status == 404
+    assert web.browser("viewer").get("/decoders/new").status == 403
+    assert "data-editor" in web.browser("admin").get("/decoders/new").text
 
 
 def test_without_decoders_the_page_says_so(make_web_house: Callable[..., WebHouse]) -> None:
-    assert "runs without decoders" in make_web_house().browser("viewer").get("/decoders").text
+    house = make_web_house(outside=Outside())
+    assert "runs without decoders" in house.browser("viewer").get("/decoders").text
+    assert house.browser("viewer").get("/decoders/water-meter").status == 404
+    assert house.browser("viewer").get(f"/sensors/{SENSOR}/readings").status == 200

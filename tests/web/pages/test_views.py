@@ -47,7 +47,7 @@ def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
 
 
 def path_of(page: Page) -> str:
-    return page.path.replace("<eui>", SENSOR)
+    return page.path.replace("<eui>", SENSOR).replace("<name>", "water-meter")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)

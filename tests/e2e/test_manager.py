@@ -164,12 +164,16 @@ async def test_endpoints_listen_beside_each_other_within_one_limit(make_service,
 
 
 HANGING = """
-import sys, threading, time
+import os, sys, threading, time
+
+def hold():
+    os.write(2, b"a thread hangs\\n")
+    time.sleep(60)
 
 def hang():
     while not getattr(sys.modules.get("twisted.internet.reactor"), "running", False):
         time.sleep(0.05)
-    sys.modules["twisted.internet.reactor"].callInThread(time.sleep, 60)
+    sys.modules["twisted.internet.reactor"].callInThread(hold)
 
 threading.Thread(target=hang, daemon=True).start()
 """
@@ -181,7 +185,7 @@ async def test_a_stop_with_threads_that_hang_is_bounded(make_service) -> None:
     (service.directory / "sitecustomize.py").write_text(HANGING)
     service.extra_path.append(service.directory)
     await service.start()
-    await until(lambda: service.said("started as"))
+    await until(lambda: service.said("a thread hangs"))
     begin = time.monotonic()
     service._signal(signal.SIGTERM)
     await until(lambda: service._process.poll() is not None)

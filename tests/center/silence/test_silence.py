@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -26,6 +25,7 @@ from tests.support.silence import (
     warnings,
     watch,
 )
+from tests.support.work import calls
 
 __all__ = ["make_watch", "watch"]
 
@@ -322,13 +322,10 @@ def test_ten_thousand_sensors_are_checked_in_slices(make_watch: Callable[..., Wa
 
     watch.silence.check()
     somebody_else()
-    began = time.process_time()
-    watch.clock.advance(0)
-    assert time.process_time() - began < 0.25  # 5 times the figure, for slow machines
+    assert calls(lambda: watch.clock.advance(0)) == 0
     assert turns >= 10_000 / SLICE
-    began = time.process_time()
     assert watch.silence.counts()["active"] == 10_000
-    assert time.process_time() - began < 0.25
+    assert calls(watch.silence.counts) == 0
 
 
 def test_uplinks_cost_next_to_nothing(make_watch: Callable[..., Watch]) -> None:
@@ -336,6 +333,4 @@ def test_uplinks_cost_next_to_nothing(make_watch: Callable[..., Watch]) -> None:
     watch.hear(1)
     watch.advance(DETACH + INTERVAL)
     uplinks = [make_uplink(sensor(2), 0.0)] * 10_000
-    began = time.process_time()
-    watch.silence.heard(uplinks)
-    assert time.process_time() - began < 0.015
+    assert calls(lambda: watch.silence.heard(uplinks)) == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from bssci.web.api.schemas.common import SensorsOutcome
 from tests.support.center import result_of
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
+from tests.support.work import calls
 
 SCRIPT = "<script>alert(1)</script>"
 OTHER = "70B3D56770110002"
@@ -63,16 +63,14 @@ def test_the_list_is_paged_searched_filtered_and_sorted(make_web_house: Callable
     assert browser.get("/api/sensors?per_page=501").error["field"] == "per_page"
 
 
-def test_ten_thousand_sensors_are_listed_quickly(make_web_house: Callable[..., WebHouse]) -> None:
+def test_ten_thousand_sensors_are_listed_without_looking_at_each(make_web_house: Callable[..., WebHouse]) -> None:
     web = make_web_house(sensors=10_000)
     browser = web.browser("viewer")
     answer = browser.get("/api/sensors")
     assert len(answer.body) < 100_000
     for query in ("page=77", "q=77", "status=attached&sort=-name", "sort=-last_seen_at"):
         views = web.admin.views.sensors
-        began = time.perf_counter()
-        browser.get(f"/api/sensors?{query}")
-        assert time.perf_counter() - began < 0.2, query
+        assert calls(lambda query=query: browser.get(f"/api/sensors?{query}")) == 0, query
         assert views is web.admin.views.sensors
 
 

@@ -85,7 +85,7 @@ class Past:
     def answer_held(self) -> None:
         """Answer the first search that waits, as soon as it has come here.
 
-        The page says that it looks before its request has arrived, and only a wait lets playwright hand one over.
+        The page says that it looks before its request has arrived, and only waiting hands it over.
         """
         while not self.held:
             self._page.wait_for_timeout(10)

@@ -1,7 +1,7 @@
 """What every journal must do, whatever it keeps things in.
 
 An implementation is tested by a class that derives from :class:`Contract` and says how it is opened; see
-``test_contract_sqlite.py``. Everything here goes by :mod:`bssci.journal.interface` alone.
+``test_interface.py``. Everything here goes by :mod:`bssci.journal.interface` alone.
 """
 
 from __future__ import annotations

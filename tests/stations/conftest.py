@@ -6,11 +6,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.center import STATION, House, house, make_house
+from tests.support.center import (
+    STATION,
+    House,
+    Line,
+    house,
+    make_house,
+)
+from tests.support.downlinks import site
 from tests.support.tls import TLSFiles, tls_files
 from tests.support.tls_memory import Client, StationRoom
 
-__all__ = ["house", "make_house", "tls_files"]
+__all__ = ["house", "make_house", "site", "tls_files"]
 
 
 @pytest.fixture
@@ -40,3 +47,21 @@ def station(room: StationRoom) -> Client:
     client.answer_everything()
     client.messages.clear()
     return client
+
+
+@pytest.fixture
+def line(house: House) -> Line:
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    line.sent.clear()
+    return line
+
+
+@pytest.fixture
+def old(make_house) -> Line:
+    line = Line(make_house(sensors=1))
+    line.connect()
+    line.answer_everything()
+    line.sent.clear()
+    return line

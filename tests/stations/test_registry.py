@@ -17,15 +17,11 @@ from bssci.stations.registry import FORGET_AFTER, MAX_TEXT, SWEEP_INTERVAL
 from bssci.stations.station import Connection
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
-from tests.support.center import EPOCH, STATION, TESTER, House, Line, result_of, sensor_entry
+from tests.support.center import EPOCH, STATION, TESTER, House, Line, result_of, resume, sensor_entry
 from tests.support.wire import connect, uplink
 
 UUID = list(range(16))
 OTHER_UUID = list(range(1, 17))
-
-
-def resume(bs_op_id: int, sc_op_id: int, **changes: object):
-    return connect(bsEui=STATION, snBsOpId=bs_op_id, snScOpId=sc_op_id, **changes)
 
 
 def test_a_fresh_session_has_a_uuid_of_our_own(house: House) -> None:
@@ -218,30 +214,6 @@ def test_an_uplink_of_the_old_connection_is_not_answered_on_the_new_one(house: H
     assert len(house.uplinks()) == 1
 
 
-def test_comings_and_goings_are_events_and_are_watched(house: House) -> None:
-    watched = []
-    stop = house.center.watch_stations(watched.append)
-    line = Line(house)
-    line.connect(connect(bsEui=STATION, vendor="V", model="M", name="N", swVersion="1"))
-    house.advance(5)
-    line.lose()
-    assert house.states() == [("online", False), ("offline", False)]
-    assert [(state.state, state.at) for state in watched] == [("online", EPOCH), ("offline", EPOCH + 5)]
-    assert (watched[0].vendor, watched[0].model, watched[0].name) == ("V", "M", "N")
-    stop()
-    Line(house).connect(resume(0, 0))
-    assert len(watched) == 2
-    assert house.states()[-1] == ("online", True)
-
-
-def test_known_stations_are_remembered_over_a_restart(house: House) -> None:
-    line = Line(house)
-    line.connect(connect(bsEui=STATION, vendor="V"))
-    house.crash()
-    [state] = house.center.station_states()
-    assert (state.base_station_eui, state.state, state.vendor) == ("CAFE000000000001", "offline", "V")
-
-
 def test_our_own_eui_stays(house: House) -> None:
     before = house.center.eui
     house.crash()
@@ -349,9 +321,6 @@ def test_who_never_showed_one_that_names_it_may_come_with_any(house: House) -> N
         line = Line(house)
         line.certificate = _certificate(name)
         line.connect()
-
-
-# forgetting
 
 
 def test_a_station_that_never_did_anything_is_forgotten_after_a_while(house: House) -> None:

@@ -12,12 +12,21 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from bssci.center.service_center import ServiceCenter
+from bssci.journal import StorageError
 from bssci.model import AnyEvent, StationState, Uplink, eui_from_int
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.stations.station import Link, Station
 from bssci.wire.errors import ProtocolError
-from bssci.wire.messages import AttPrp, AttPrpRsp, Con, ConRsp, Message, Status, StatusRsp
+from bssci.wire.messages import (
+    AttPrp,
+    AttPrpRsp,
+    Con,
+    ConRsp,
+    Message,
+    Status,
+    StatusRsp,
+)
 from tests.support.inline_journal import InlineJournal
 from tests.support.settings import CATALOGUE
 from tests.support.wire import connect
@@ -245,6 +254,29 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
 @pytest.fixture
 def house(make_house: Callable[..., House]) -> House:
     return make_house()
+
+
+def connect_again(old: Line) -> Line:
+    """A new connection of the same station, on which operations run, before anything is on disk."""
+    new = Line(old.house, old.eui)
+    stations = old.house.center.registry
+    assert old.station is not None
+    stations.lost(old, old.station, "cable cut")
+    new.station, answer = result_of(ensureDeferred(stations.admit(connect(bsEui=old.eui), new)))
+    assert answer.snResume
+    established = ensureDeferred(stations.established(new, new.station))
+    established.addErrback(lambda failure: failure.trap(StorageError))  # where the test's disk is full
+    return new
+
+
+def answers_to(line: Line, op_id: int) -> list[Message]:
+    """Return what was sent to the station in one operation."""
+    return [message for message in line.sent if message.opId == op_id]
+
+
+def resume(bs_op_id: int, sc_op_id: int, **changes: object) -> Con:
+    """Return a `con` that resumes a session at these operations."""
+    return connect(bsEui=STATION, snBsOpId=bs_op_id, snScOpId=sc_op_id, **changes)
 
 
 __all__ = ["House", "Line", "Link", "eui_from_int", "house", "make_house", "result_of"]

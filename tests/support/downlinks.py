@@ -172,6 +172,14 @@ def gateway(site: DownlinkHouse, counter: int = 1, **options: bool) -> Gateway:
     return gateway
 
 
+def connected(site: DownlinkHouse, eui: int | None = None, counter: int = 1, snr: float = 10.0) -> Gateway:
+    """A base station that hears the sensor at this counter, with this signal to noise ratio in dB."""
+    station = Gateway(site) if eui is None else Gateway(site, eui)
+    station.come()
+    station.hear(counter, snr=snr)
+    return station
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[DownlinkHouse]:
     house = DownlinkHouse(tmp_path)

@@ -7,12 +7,25 @@ import threading
 
 from twisted.internet.defer import Deferred
 
+from bssci.journal import (
+    Activity,
+    Attachment,
+    AuditEntry,
+    Fact,
+    PathRecord,
+    Registration,
+    StationRecord,
+    StoredDownlink,
+    StoredSession,
+)
 from bssci.journal.sqlite.journal import SqliteJournal
-from bssci.model import EUI, Reception, StationState, Uplink
+from bssci.model import EUI, Downlink, DownlinkRequest, Reception, StationState, Uplink
 
 STATION = EUI("70B3D59CD0000001")
 OTHER_STATION = EUI("70B3D59CD0000002")
 SENSOR = EUI("FCA84A0300001234")
+BAD_TEXT = "CAST(x'ff' AS TEXT)"
+NAMED = StationState(at=1.0, base_station_eui=STATION, state="online", name="Roof top")
 
 
 def reception(
@@ -68,3 +81,38 @@ class HeldWriter:
     def _hold(self, cursor: sqlite3.Cursor) -> None:
         self._entered.set()
         assert self._let_go.wait(10)
+
+
+async def fill(journal):
+    """Store something of everything that a journal keeps."""
+    await journal.events.append([uplink(1), NAMED, uplink(2)])
+    await journal.inbox.append([reception(1)])
+    for station in (STATION, OTHER_STATION):
+        await journal.sessions.begin(
+            StoredSession(
+                base_station_eui=station,
+                sn_bs_uuid=bytes(16),
+                sn_sc_uuid=bytes(16),
+                version="1.0.0",
+                created_at=1.0,
+                open_operations=[(-1, b"one"), (-2, b"two")],
+            )
+        )
+        await journal.sessions.store_registrations(
+            station, [Registration(end_point_eui=SENSOR, fingerprint=b"f", state="attached", at=1.0)]
+        )
+        await journal.tables.put(
+            [StationRecord(base_station_eui=station, first_seen_at=1.0, last_seen_at=1.0, info={"a": "text"})]
+        )
+    learned = Activity(end_point_eui=SENSOR, last_seen_at=1.0, packet_counter=2, uplink_count=2)
+    await journal.tables.apply(Activity, {SENSOR: learned}, through=3)
+    attachment = Attachment(end_point_eui=SENSOR, state="detached", reason="command", since=1.0)
+    await journal.tables.put(
+        [attachment, PathRecord(end_point_eui=SENSOR, body=b"p"), Fact(name="a", value="b")]
+    )
+    await journal.requests.receive("mqtt", "topic", b"attach", at=1.0)
+    request = DownlinkRequest(end_point_eui=SENSOR, data=(b"\1",))
+    downlink = Downlink(queue_id=1, request=request, state="queued", created_at=1.0)
+    await journal.downlinks.store([StoredDownlink(downlink=downlink)], [])
+    await journal.cursors.move("log", 1)
+    await journal.audit.append(AuditEntry(at=1.0, who="ann", address="::1", action="login"))

@@ -6,15 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from bssci.wire.codec import Codec, Encoding
+from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, ProtocolError
-from bssci.wire.information import MAX_DEPTH, MAX_MAP, MAX_TEXT
 from bssci.wire.messages import (
     CLASSES,
     MAX_COUNTERS,
@@ -22,18 +20,12 @@ from bssci.wire.messages import (
     MAX_SUBPACKETS,
     MAX_TELEGRAM,
     MAX_USER_DATA,
-    Con,
-    ConRsp,
-    Error,
     Message,
     Ping,
-    StatusRsp,
 )
-from tests.support.wire import connect, map_of, pack, uplink
-
-MSGPACK, JSON = Codec(Encoding.MESSAGEPACK), Codec(Encoding.JSON)
-BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
-OP_ID = 77
+from tests.support.codecs import BOTH, JSON, MSGPACK
+from tests.support.whole_messages import OP_ID, command, fields_of, refusal, whole, written
+from tests.support.wire import map_of, pack, uplink
 
 UNSIGNED = {
     64: "bsEui scEui epEui rxTime rxDuration time queId txTime trxTime sysTime",
@@ -68,46 +60,6 @@ class Field(NamedTuple):
             if self.name in names.split() or f"{command(self.kind)}.{self.name}" in names.split()
         ]
         return range(1 << bits)
-
-
-def command(kind: type[Message]) -> str:
-    return str(kind.__struct_config__.tag)
-
-
-def fields_of(kind: type[Message]) -> list[inspect.Field]:
-    declared = inspect.type_info(kind)
-    assert isinstance(declared, inspect.StructType)
-    return list(declared.fields)
-
-
-def value_of(declared: inspect.Type) -> Any:
-    """A plain value of a type, with one element at least in every list."""
-    match declared:
-        case inspect.Metadata(type=inner):
-            return value_of(inner)
-        case inspect.UnionType(types=types):
-            return value_of(types[0] if not isinstance(types[0], inspect.NoneType) else types[1])
-        case inspect.LiteralType(values=values):
-            return values[-1]
-        case inspect.ListType(item_type=item, min_length=least):
-            return [value_of(item)] * (least or 1)
-        case inspect.StructType(fields=fields):
-            return {field.encode_name: value_of(field.type) for field in fields}
-        case inspect.DictType():
-            return {"a": 1}
-        case inspect.StrType():
-            return "a"
-        case inspect.BoolType():
-            return True
-        case inspect.FloatType():
-            return 1.5
-    return 1
-
-
-def whole(kind: type[Message]) -> dict[str, Any]:
-    """A message of a class with all its fields."""
-    fields = {field.encode_name: value_of(field.type) for field in fields_of(kind)}
-    return fields | {"command": command(kind), "opId": OP_ID}
 
 
 def numbers(kind: type[Message]) -> Iterator[Field]:
@@ -145,10 +97,6 @@ def of_each_message(fields: list[Field]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("fields", of_kind, ids=[kind.__name__ for kind in kinds])
 
 
-def written(codec: Codec, plain: object) -> bytes:
-    return pack(plain) if codec is MSGPACK else json.dumps(plain).encode()
-
-
 def spoiled(codec: Codec, field: Field, value: object, literal: str | None = None) -> bytes:
     """A whole message whose one number is another value; ``literal`` is JSON for what Python cannot write."""
     plain = whole(field.kind)
@@ -164,12 +112,6 @@ def read(message: Message, field: Field) -> Any:
     for step in field.path:
         value = value[step] if isinstance(step, int) else getattr(value, step)
     return value
-
-
-def refusal(codec: Codec, payload: bytes) -> ProtocolError:
-    with pytest.raises(ProtocolError) as caught:
-        codec.decode(payload)
-    return caught.value
 
 
 def assert_out_of_range(codec: Codec, field: Field, payload: bytes) -> None:
@@ -276,9 +218,6 @@ def test_a_messagepack_extension_in_any_field(inserted: bytes) -> None:
                 assert error.op_id == OP_ID
 
 
-# Lengths
-
-
 @BOTH
 @pytest.mark.parametrize(
     ("name", "most"),
@@ -335,74 +274,6 @@ def test_the_names_of_modes_are_short(name: str, field: str, codec: Codec) -> No
         error = refusal(codec, written(codec, whole(kind) | {field: "x" * length}))
         assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
 
-
-@BOTH
-def test_texts_are_cut(codec: Codec) -> None:
-    texts = ("vendor", "model", "name", "swVersion")
-    long = "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 100_000
-    for plain in (map_of(connect()), whole(ConRsp)):
-        message = codec.decode(written(codec, plain | dict.fromkeys(texts, long)))
-        assert {getattr(message, name) for name in texts} == {long[:MAX_TEXT]}
-    for kind in (StatusRsp, Error):
-        message = codec.decode(written(codec, whole(kind) | {"message": long}))
-        assert isinstance(message, StatusRsp | Error) and message.message == long[:MAX_TEXT]
-
-
-@BOTH
-def test_no_error_text_is_long(codec: Codec) -> None:
-    plain = whole(next(kind for kind in CLASSES if command(kind) == "dlDataRes"))
-    assert len(refusal(codec, written(codec, plain | {"result": "x" * 100_000})).message) <= 200
-
-
-# Maps
-
-
-def nested(depth: int) -> Any:
-    return {"a": nested(depth - 1)} if depth else 1
-
-
-MAPS: list[tuple[Any, Any]] = [
-    ({"a": {"b": [1, 2.5, None, True, "x"]}}, {"a": {"b": [1, 2.5, None, True, "x"]}}),
-    ({"a": "x" * 1000}, {"a": "x" * MAX_TEXT}),
-    ({"a": 1, "b": "x" * 190, "c": [0] * 5000, "d": 2}, {"a": 1, "b": "x" * 190}),
-    ({str(number): number for number in range(100_000)}, None),
-    ({"a": nested(MAX_DEPTH - 2)}, {"a": nested(MAX_DEPTH - 2)}),
-    ({"a": nested(MAX_DEPTH), "b": 1}, {"b": 1}),
-    ({"a": nested(400), "b": 1}, {"b": 1}),
-    ({"a": [[[[]]]] * 100_000}, {}),
-    ({"a": 2**64 - 1, "b": -(2**63)}, {"a": 2**64 - 1, "b": -(2**63)}),
-]
-
-
-@BOTH
-@pytest.mark.parametrize(("sent", "kept"), MAPS, ids=range(len(MAPS)))
-def test_a_map_is_cut(sent: Any, kept: Any, codec: Codec) -> None:
-    for plain, name in ((map_of(connect()), "info"), (whole(ConRsp), "info"), (whole(StatusRsp), "config")):
-        found = getattr(codec.decode(written(codec, plain | {name: sent})), name)
-        assert len(msgspec.json.encode(found)) <= 2 * MAX_MAP
-        if kept is not None:
-            assert found == kept
-
-
-def test_bin_in_a_map_is_a_list_of_integers() -> None:
-    message = MSGPACK.decode(pack(map_of(connect()) | {"info": {"mac": b"\x00\xff", 7: 1}}))
-    assert isinstance(message, Con) and message.info == {"mac": [0, 255]}
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_number_in_a_map_is_finite(value: float) -> None:
-    for within in ({"a": value}, {"a": [value]}, {"a": {"b": value}}):
-        error = refusal(MSGPACK, pack(map_of(connect()) | {"info": within}))
-        assert (error.code, error.op_id) == (ErrorCode.EINVAL, 0)
-
-
-@pytest.mark.parametrize("literal", ["1e400", "1" + "0" * 30, "-9223372036854775809", "9" * 5000])
-def test_an_integer_in_a_map_has_64_bits(literal: str) -> None:
-    payload = written(JSON, map_of(connect()) | {"info": {"a": "@"}}).replace(b'"@"', literal.encode())
-    assert (refusal(JSON, payload).code, refusal(JSON, payload).op_id) == (ErrorCode.EINVAL, 0)
-
-
-# Whatever the value is
 
 _leaf = (
     st.none()

@@ -26,28 +26,18 @@ from bssci.wire.messages import (
     Subpackets,
     UlDataRsp,
 )
+from tests.support.codecs import BOTH, JSON, MSGPACK, refusal
 from tests.support.wire import connect, map_of, messages, pack, uplink
 
-MSGPACK, JSON = Codec(Encoding.MESSAGEPACK), Codec(Encoding.JSON)
-BOTH = pytest.mark.parametrize("codec", [MSGPACK, JSON], ids=["msgpack", "json"])
 quick = settings(
     max_examples=15, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 any_message = st.sampled_from(CLASSES).flatmap(messages)
 
 
-def refusal(payload: bytes, codec: Codec = MSGPACK) -> ProtocolError:
-    with pytest.raises(ProtocolError) as caught:
-        codec.decode(payload)
-    return caught.value
-
-
 def spoiled(message: Message, **changes: Any) -> bytes:
     """A message as MessagePack, fields replaced; Ellipsis removes one."""
     return pack({name: value for name, value in (map_of(message) | changes).items() if value is not ...})
-
-
-# What goes out
 
 
 def test_a_frame_as_it_is_written() -> None:
@@ -76,9 +66,6 @@ def test_defaults_are_left_out_and_mandatory_fields_never() -> None:
     assert set(msgpack.unpackb(MSGPACK.encode_payload(connect()))) == {
         *("command", "opId", "version", "bsEui", "bidi", "snBsUuid")
     }
-
-
-# There and back
 
 
 @BOTH
@@ -128,9 +115,6 @@ def test_the_1_1_dialect_is_told_by_its_fields() -> None:
     assert refusal(spoiled(told, epClass="x")).code == ErrorCode.EINVAL
 
 
-# Which encoding
-
-
 @pytest.mark.parametrize("first", [b"\x80", b"\x8f", b"\xde\x00\x01", b"\xdf\x00\x00\x00\x01"])
 def test_messagepack_begins_with_a_map(first: bytes) -> None:
     assert Codec.detect(first).encoding is Encoding.MESSAGEPACK
@@ -158,9 +142,6 @@ def test_anything_else_is_no_connection(first: bytes) -> None:
 )
 def test_a_payload_that_is_no_map_of_its_encoding_loses_framing(codec: Codec, payload: bytes) -> None:
     assert isinstance(refusal(payload, codec), FramingError)
-
-
-# Refusals: the code, the operation, the field
 
 
 @pytest.mark.parametrize(
@@ -302,92 +283,9 @@ def test_json_integers_end_at_64_bits(field: str) -> None:
     assert (error.code, error.op_id) == (ErrorCode.EINVAL, 5)
 
 
-# Broken maps
-
-
-def test_a_truncated_map_still_names_its_operation() -> None:
-    whole = MSGPACK.encode_payload(uplink(31))
-    error = refusal(whole[:-1])
-    assert (error.code, error.op_id, isinstance(error, FramingError)) == (ErrorCode.EPROTO, 31, False)
-    assert refusal(whole[:20]).op_id is None
-
-
-def test_truncated_json_still_names_its_operation() -> None:
-    error = refusal(b'{ "info" : {"opId":1}, "opId" : 31 , "command":"ulData","epEui":', JSON)
-    assert (error.code, error.op_id, isinstance(error, FramingError)) == (ErrorCode.EPROTO, 31, False)
-    assert refusal(b'{"opId":31', JSON).op_id is None
-    assert refusal(b"{}", JSON).code == ErrorCode.EPROTO
-
-
-@BOTH
-def test_bytes_behind_the_map_are_malformed(codec: Codec) -> None:
-    error = refusal(codec.encode_payload(Ping(opId=8)) + b"\x01", codec)
-    assert (error.code, error.op_id) == (ErrorCode.EPROTO, 8)
-
-
-@pytest.mark.parametrize(
-    "length",
-    [b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"],
-)
-@pytest.mark.parametrize("field", ["userData", "unknown"])
-def test_a_huge_declared_length(field: str, length: bytes) -> None:
-    name = bytes([0xA0 + len(field)]) + field.encode()
-    error = refusal(b"\x83\xa7command\xa6ulData\xa4opId\x09" + name + length)
-    assert (error.code, error.op_id) == (ErrorCode.EPROTO, 9)
-
-
-@BOTH
-@pytest.mark.parametrize("depth", [900, 100_000])
-def test_deep_nesting(codec: Codec, depth: int) -> None:
-    if codec is MSGPACK:
-        payload = b"\x83\xa7command\xa4ping\xa4opId\x09\xa1x" + b"\x91" * depth + b"\x01"
-    else:
-        payload = b'{"command":"ping","opId":9,"x":' + b"[" * depth + b"]" * depth + b"}"
-    try:
-        assert codec.decode(payload) == Ping(opId=9)
-    except ProtocolError as error:
-        assert (error.code, error.op_id) == (ErrorCode.EPROTO, 9)
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        b'{"command":"ping","opId":9,"x":NaN}',
-        b'{"command":"ping","opId":9,"x":"\\ud800"',
-        b'{"command":"ping","opId":9,"x":"\xff"',
-        b'{"command":"ping","opId":9,"x":' + b"9" * 6000 + b"",
-        b'{"command":"ping","opId":9,1:1}',
-        b'{"command":"ping","opId":9,}',
-    ],
-)
-def test_malformed_json(payload: bytes) -> None:
-    error = refusal(payload, JSON)
-    assert (error.code, error.op_id) == (ErrorCode.EPROTO, 9)
-
-
 def test_a_hostile_array_is_not_even_built() -> None:
     error = refusal(spoiled(uplink(9), epEui=1.0, userData=[{}] * 70_000))
     assert (error.code, error.op_id) == (ErrorCode.EINVAL, 9)
-
-
-def test_keys_that_are_no_strings_are_unknown_fields() -> None:
-    plain = {1: 2, b"x": 3, None: 4} | dict[object, object](map_of(Ping(opId=9)))
-    assert MSGPACK.decode(pack(plain)) == Ping(opId=9)
-    assert MSGPACK.decode(b"\x83\x91\x01\x02\xa7command\xa4ping\xa4opId\x09") == Ping(opId=9)
-
-
-def test_the_last_of_duplicate_keys_counts() -> None:
-    assert MSGPACK.decode(b"\x83\xa4opId\x08\xa7command\xa4ping\xa4opId\x09") == Ping(opId=9)
-
-
-def test_a_secret_never_shows_in_an_error() -> None:
-    key = [0xAB] * 15 + [999]
-    told = {"command": "attRsp", "opId": 1, "nwkSnKey": key}
-    error = refusal(pack(told))
-    assert "nwkSnKey" in error.message and "171" not in error.message and "999" not in error.message
-
-
-# Whatever the bytes are
 
 
 def _harmless(codec: Codec, payload: bytes) -> None:

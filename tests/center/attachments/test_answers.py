@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 
 from bssci.center.attachments.answers import Answers
 from bssci.model import EUI
-from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome, shortfall
+from bssci.model.commands import AWAY, DONE, UNANSWERED, Outcome
 from tests.support.center import result_of
 
 HERE, THERE = EUI("CAFE000000000001"), EUI("CAFE000000000002")
@@ -46,12 +46,3 @@ def test_nobody_to_wait_for() -> None:
     outcomes = Answers(clock, TIME).all()
     clock.advance(0)
     assert result_of(outcomes) == {}
-
-
-def test_what_is_missing_to_success() -> None:
-    refused = Outcome("failed", 22, "no")
-    assert shortfall([]) is None and shortfall([DONE, AWAY]) is None
-    partly = shortfall([DONE, refused, UNANSWERED, AWAY])
-    assert partly is not None and (partly.code, partly.failed, partly.asked) == ("partially_failed", 2, 3)
-    wholly = shortfall([refused, AWAY])
-    assert wholly is not None and (wholly.code, wholly.failed, wholly.asked) == ("failed", 1, 1)

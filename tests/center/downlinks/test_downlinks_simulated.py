@@ -16,9 +16,7 @@ from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import OperationFailed, SimulatedStation, State
 from bssci.wire.messages import Message
 from tests.support.center import TESTER, result_of
-from tests.support.downlinks import SENSOR, DownlinkHouse, site
-
-__all__ = ["site"]
+from tests.support.downlinks import SENSOR, DownlinkHouse
 
 
 class Cable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,9 @@ from twisted.internet.defer import ensureDeferred
 
 from bssci.center.downlinks.happenings import RESULT_WAIT
 from bssci.center.downlinks.plan import GRACE
-from bssci.model import EUI, DownlinkRequest
-from bssci.wire.messages import DlDataQue, DlDataQueRsp, DlDataRev, Error
+from bssci.wire.messages import DlDataQue, DlDataQueRsp, DlDataRev
 from tests.support.center import TESTER, result_of
-from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, make_site, site
-
-__all__ = ["make_site", "site"]
+from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, connected
 
 
 class RealGateway(Gateway):
@@ -56,22 +52,12 @@ class RealGateway(Gateway):
         self.results = [each for each in self.results if not self.result(each[0], counter=each[1])]
 
 
-def connected(site: DownlinkHouse, eui: int | None = None, counter: int = 1, snr: float = 10.0) -> Gateway:
-    station = Gateway(site) if eui is None else Gateway(site, eui)
-    station.come()
-    station.hear(counter, snr=snr)
-    return station
-
-
 def back(site: DownlinkHouse, old: Gateway, **options: bool) -> Gateway:
     """The same station on a new connection, after whichever side was down."""
     again = Gateway(site, old.eui)
     again.uuid, again.held, again.op_id = old.uuid, old.held, old.op_id
     again.come(**options)
     return again
-
-
-# a crash at each step
 
 
 def test_queued_then_crash(site: DownlinkHouse) -> None:
@@ -263,9 +249,6 @@ def _live(site: DownlinkHouse, crash_at: int) -> bool:
     return crashed
 
 
-# connections and sessions
-
-
 def test_resumed_nothing_is_queued_again(site: DownlinkHouse) -> None:
     station = connected(site)
     site.queue()
@@ -357,9 +340,6 @@ def test_a_detached_sensor_waits_until_it_is_attached_again(site: DownlinkHouse)
     station.answer_attachments()
     site.advance(1)
     assert station.accept() == [queue_id]
-
-
-# a station goes
 
 
 def two(site: DownlinkHouse) -> tuple[Gateway, Gateway, int]:
@@ -460,38 +440,3 @@ def test_revoked_while_its_station_is_away_but_it_had_sent_it(site: DownlinkHous
     station = back(site, station)
     station.result(queue_id, counter=2)
     assert site.statuses(queue_id) == ["queued", "revoked", "sent"]
-
-
-def test_a_busy_station_is_asked_to_revoke_again(site: DownlinkHouse) -> None:
-    station = connected(site)
-    queue_id = site.queue()
-    station.accept()
-    site.downlinks.revoke(SENSOR, queue_id)
-    site.settle()
-    (request,) = station.take(DlDataRev)
-    station.say(Error(opId=request.opId, code=11, message="busy"))
-    assert station.take(DlDataRev) == []
-    site.advance(7)
-    assert station.forget() == [queue_id]
-
-
-def test_few_operations_are_open_and_all_are_placed_in_the_end(
-    make_site: Callable[[int], DownlinkHouse],
-) -> None:
-    site = make_site(200)
-    station = Gateway(site)
-    station.come()
-    sensors = [sensor.eui for sensor in site.center.sensors if sensor.bidirectional]
-    for counter, sensor in enumerate(sensors, 1):
-        station.hear(counter, sensor=EUI(sensor))
-    for sensor in sensors:
-        site.downlinks.queue(DownlinkRequest(end_point_eui=EUI(sensor), data=(b"x",)))
-    site.settle()
-    largest = 0
-    while requests := station.asked():
-        largest = max(largest, len(requests))
-        station.held += [request.queId for request in requests]
-        station.say(*(DlDataQueRsp(opId=request.opId) for request in requests))
-        site.advance(0.1)
-    assert len(set(station.held)) == len(station.held) == 200
-    assert largest <= 64

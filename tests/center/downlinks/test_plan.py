@@ -4,23 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT
-from bssci.center.downlinks.worker import REFUSING
-from bssci.wire.messages import AttPrp
-from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, gateway, site
-
-__all__ = ["site"]
-
-
-@pytest.fixture
-def two(site: DownlinkHouse) -> tuple[Gateway, Gateway]:
-    """The preferred station, and another one that hears the sensor."""
-    best, other = Gateway(site), Gateway(site, OTHER_STATION)
-    best.come()
-    other.come()
-    best.hear(1, snr=15.0)
-    other.hear(2, snr=5.0)
-    return best, other
+from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, gateway
 
 
 def test_it_waits_for_a_station_that_hears_the_sensor(site: DownlinkHouse) -> None:
@@ -88,17 +72,6 @@ def test_a_better_path_takes_it_over_after_the_other_gave_it_back(site: Downlink
     assert site.statuses(queue_id) == ["queued"]
 
 
-def test_in_order_one_at_a_time(site: DownlinkHouse) -> None:
-    station = gateway(site)
-    first, second, third = site.queue(), site.queue(), site.queue()
-    assert station.accept() == [first]
-    station.result(first, counter=2)
-    assert station.accept() == [second]
-    station.result(second, "expired")
-    assert station.accept() == [third]
-    assert site.downlink(second).state == "expired"
-
-
 def test_a_higher_priority_overtakes(site: DownlinkHouse) -> None:
     low, high, higher = site.queue(), site.queue(priority=1.0), site.queue(priority=2.0)
     station = gateway(site)
@@ -145,15 +118,6 @@ def test_a_sensor_that_is_removed_loses_its_downlinks(site: DownlinkHouse) -> No
     assert site.downlinks.statistics() == {"queued": 0, "revoked": 20}
 
 
-def test_a_busy_station_is_asked_again_later(site: DownlinkHouse) -> None:
-    station = gateway(site)
-    queue_id = site.queue()
-    station.refuse(11)
-    assert station.asked() == []
-    site.advance(7)
-    assert station.accept() == [queue_id]
-
-
 def test_what_a_busy_station_does_not_take_goes_to_another(
     site: DownlinkHouse, two: tuple[Gateway, Gateway]
 ) -> None:
@@ -167,36 +131,6 @@ def test_what_a_busy_station_does_not_take_goes_to_another(
     site.queue(priority=-1.0)
     assert best.forget() + other.forget() + best.asked() == []
     assert site.statuses(refused) == ["queued"]
-
-
-def test_a_station_that_was_busy_is_trusted_again(site: DownlinkHouse, two: tuple[Gateway, Gateway]) -> None:
-    best, other = two
-    site.queue()
-    best.refuse(11)
-    assert len(other.accept()) == 1
-    site.advance(REFUSING + 2)
-    queue_id = site.queue(priority=1.0)
-    assert other.forget() and best.accept()[0] == queue_id
-
-
-def test_a_station_that_does_not_know_the_sensor_is_told_of_it_again(
-    site: DownlinkHouse, two: tuple[Gateway, Gateway]
-) -> None:
-    best, other = two
-    queue_id = site.queue()
-    best.refuse(2)
-    assert [request.epEui for request in best.take(AttPrp)] == [int(SENSOR, 16)]
-    assert other.accept() == [queue_id]
-
-
-def test_the_only_station_that_does_not_know_the_sensor_is_asked_again_later(site: DownlinkHouse) -> None:
-    station = gateway(site)
-    queue_id = site.queue()
-    station.refuse(2)
-    station.answer_attachments()
-    assert station.asked() == []
-    site.advance(UNKNOWN_THERE_WAIT + 2)
-    assert station.accept() == [queue_id]
 
 
 def test_a_station_that_sends_nothing_is_passed_over(

@@ -7,9 +7,7 @@ import pytest
 from bssci.model import DownlinkRequest
 from bssci.model.commands import CommandError
 from tests.support.center import result_of
-from tests.support.downlinks import ONE_WAY_SENSOR, SENSOR, DownlinkHouse, site
-
-__all__ = ["site"]
+from tests.support.downlinks import ONE_WAY_SENSOR, SENSOR, DownlinkHouse
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from bssci.model import EUI
 from bssci.model.over_the_air import AttachRequest
 from tests.support.inline_journal import InlineJournal
 from tests.support.silence import EPOCH, make_uplink, sensor
+from tests.support.work import calls
 
 ONE, TWO = "CAFE000000000001", "CAFE000000000002"
 
@@ -191,6 +191,4 @@ def test_what_cannot_be_stored_is_stored_later(desk: Desk) -> None:
 
 def test_uplinks_of_configured_sensors_cost_next_to_nothing(desk: Desk) -> None:
     uplinks = [make_uplink(sensor(1), EPOCH)] * 10_000
-    began = time.process_time()
-    desk.unknown.heard(uplinks)
-    assert time.process_time() - began < 0.015
+    assert calls(lambda: desk.unknown.heard(uplinks)) < 10  # for all of them

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet import defer
 
 from bssci.journal import StorageError
-from bssci.model import EUI, SensorStatus, StationStatus
+from bssci.model import SensorStatus, StationStatus
 from tests.support.journal import SENSOR, STATION, HeldWriter, disk_full, online, reception, uplink
 
 
@@ -115,32 +115,6 @@ async def test_a_subscriber_that_raises_harms_nobody(journal, expected_errors):
     expected_errors.clear()
 
 
-async def test_uplinks_are_found_by_sensor_and_counter_even_before_their_commit(journal):
-    other = EUI("FCA84A0300005678")
-    with HeldWriter(journal):
-        journal.events.append([uplink(1), online(), uplink(2), uplink(1, other)])
-        found = journal.events.find_uplinks([(SENSOR, 2), (other, 1), (other, 2), (SENSOR, 2)])
-        journal.events.append([uplink(2, other)])
-    assert await found == [(3, uplink(2)), (4, uplink(1, other))]
-    many = [(SENSOR, counter) for counter in range(3000)]
-    assert [seq for seq, _ in await journal.events.find_uplinks(many)] == [1, 3]
-    assert await journal.events.find_uplinks([]) == []
-
-
-async def test_looking_for_uplinks_uses_the_index(journal):
-    statements = []
-    await journal.events.append([uplink(1)])
-    await journal.core.change(lambda cursor: cursor.connection.set_trace_callback(statements.append))
-    await journal.events.find_uplinks([(SENSOR, counter) for counter in range(512 + 1)])
-    queries = [statement for statement in statements if "wanted" in statement]
-    assert len(queries) == 2
-    for query in queries:
-        plan = await journal.core.read(
-            lambda cursor, q=query: cursor.execute(f"EXPLAIN QUERY PLAN {q}").fetchall()
-        )
-        assert any("uplink_key_counter (end_point_eui=? AND packet_counter=?)" in step[3] for step in plan)
-
-
 async def test_retention_forgets_what_is_old_and_delivered(journal, open_journal):
     await journal.events.append([uplink(n, at=float(n)) for n in range(1, 2501)])
     await journal.events.append_late_copies([(1, reception()), (1, reception()), (2400, reception())])
@@ -161,24 +135,6 @@ async def test_retention_lets_others_in_between_its_steps(journal):
     await journal.events.append([online()]).addCallback(lambda seq: order.append("event"))
     await trimmed
     assert order == ["event", 3000]
-
-
-async def test_a_full_journal_refuses_and_recovers_when_old_events_go(open_journal):
-    journal = open_journal(max_bytes=400 * 1024)
-    stored = 0
-    with pytest.raises(StorageError):
-        for _ in range(100):
-            await journal.events.append([uplink(n, at=0.0, payload=b"x" * 200) for n in range(20)])
-            stored += 20
-    assert 0 < stored < 2000
-    # A small change may still find room in a page, a batch does not.
-    with pytest.raises(StorageError):
-        await journal.inbox.append([reception(n) for n in range(500)], journal.sessions.mark(STATION, 1))
-    assert len(await journal.events.read(0, 5000)) == stored
-
-    await journal.events.trim(before_at=1.0, delivered_seq=journal.events.last_seq)
-    await journal.inbox.append([reception(n) for n in range(500)], journal.sessions.mark(STATION, 1))
-    await journal.events.append([uplink(n) for n in range(20)])
 
 
 async def test_numbers_of_events_that_were_not_stored_are_given_again(journal, expected_errors):

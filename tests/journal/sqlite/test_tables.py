@@ -92,17 +92,6 @@ async def test_stored_activity_outlives_the_events_that_made_it(journal):
     assert (await journal.load()).activities == activity
 
 
-async def test_cursors_are_where_they_were_moved_last(open_journal):
-    journal = open_journal()
-    with HeldWriter(journal):
-        journal.cursors.move("mqtt", 10)
-        journal.cursors.move("log", 7)
-        moved = journal.cursors.move("mqtt", 4)
-    await moved
-    await journal.close()
-    assert (await open_journal().load()).cursors == {"mqtt": 4, "log": 7}
-
-
 async def test_settings_are_kept(open_journal):
     journal = open_journal()
     assert (await journal.load()).facts.get("sc_eui") is None
@@ -110,15 +99,3 @@ async def test_settings_are_kept(open_journal):
     await journal.tables.put([Fact(name="sc_eui", value="2")])
     await journal.close()
     assert (await open_journal().load()).facts.get("sc_eui") == "2"
-
-
-async def test_a_journal_of_the_last_release_goes_on_and_has_room_for_requests(open_journal, tmp_path):
-    old = Database(tmp_path / "data", load_schema()[:3], max_bytes=1 << 30)
-    with closing(old.connect()) as connection:
-        connection.execute("INSERT INTO setting (name, value) VALUES ('sc_eui', '1')")
-        connection.execute("INSERT INTO sink_cursor (name, seq) VALUES ('mqtt', 7)")
-    old.release()
-    journal = open_journal()
-    loaded = await journal.load()
-    assert (loaded.facts, loaded.cursors, loaded.requests) == ({"sc_eui": "1"}, {"mqtt": 7}, ())
-    assert await journal.requests.receive("mqtt", "topic", b"attach", at=1.0) == 1

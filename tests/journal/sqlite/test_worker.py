@@ -8,10 +8,9 @@ import pytest
 from twisted.internet import defer
 from twisted.logger import capturedLogs
 
-from bssci.journal import Fact, StorageError
+from bssci.journal import StorageError
 from tests.support.journal import (
     OTHER_STATION,
-    SENSOR,
     STATION,
     HeldWriter,
     disk_full,
@@ -151,35 +150,3 @@ async def test_a_change_sees_what_was_submitted_before_it_and_nothing_later(jour
             journal.events.append([online()])
             counts.append(journal.core.change(count))
     assert await defer.gatherResults(counts) == [1, 2, 3]
-
-
-async def test_the_reader_does_not_wait_for_the_writer(journal):
-    await journal.tables.put([Fact(name="colour", value="blue")])
-    with HeldWriter(journal):
-        journal.tables.put([Fact(name="colour", value="red")])
-        query = "SELECT value FROM setting WHERE name = 'colour'"
-        assert await journal.core.read(lambda cursor: cursor.execute(query).fetchone()[0]) == "blue"
-
-
-async def test_the_reader_refuses_to_write(journal):
-    with pytest.raises(StorageError):
-        await journal.core.read(lambda cursor: cursor.execute("DELETE FROM event"))
-
-
-async def test_close_finishes_what_was_submitted(open_journal):
-    journal = open_journal()
-    with HeldWriter(journal):
-        stored = journal.events.append([uplink(7, SENSOR)])
-        closed = journal.close()
-        again = journal.close()
-        with pytest.raises(StorageError):
-            await journal.events.append([uplink(8)])
-    assert await stored == 1
-    await closed
-    await again
-    await journal.close()
-    with pytest.raises(StorageError):
-        await journal.core.read(lambda cursor: None)
-
-    reopened = open_journal()
-    assert [event.packet_counter for _, event in await reopened.events.read(0, 10)] == [7]

@@ -1,0 +1,164 @@
+"""What happened to downlinks: acknowledged, expired, told once."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.wire.messages import (
+    DlDataRev,
+    DlRxStat,
+    DlRxStatQry,
+    DlRxStatQryRsp,
+    DlRxStatRsp,
+)
+from tests.support.center import result_of
+from tests.support.downlinks import (
+    SENSOR,
+    DownlinkHouse,
+    Gateway,
+    gateway,
+)
+
+
+def test_only_the_right_counter_acknowledges(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    station.result(queue_id, counter=4)
+    station.hear(6, dlAck=True)
+    assert site.downlink(queue_id).state == "sent"
+    station.hear(5, dlAck=False)
+    assert site.downlink(queue_id).state == "sent"
+
+
+def test_counters_roll_over(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    station.result(queue_id, counter=0xFFFFFFFF)
+    station.hear(0, dlAck=True)
+    assert site.downlink(queue_id).state == "acknowledged"
+
+
+def test_the_sensor_may_be_heard_before_the_result(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    station.hear(3, dlAck=True)
+    station.result(queue_id, counter=2)
+    assert site.statuses(queue_id) == ["queued", "sent", "acknowledged"]
+
+
+def test_an_old_uplink_acknowledges_nothing_new(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    station.hear(3, dlAck=True)
+    site.advance(1)
+    queue_id = site.queue()
+    station.accept()
+    station.result(queue_id, counter=2)
+    assert site.downlink(queue_id).state == "sent"
+
+
+def test_a_result_told_twice_counts_once(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    assert station.result(queue_id, counter=2)
+    assert station.result(queue_id, counter=2)
+    assert site.statuses(queue_id) == ["queued", "sent"]
+
+
+def test_it_expires_here(site: DownlinkHouse) -> None:
+    queue_id = site.queue(expires_in=5.0)
+    site.advance(4)
+    assert site.downlink(queue_id).state == "queued"
+    site.advance(3)
+    assert site.statuses(queue_id) == ["queued", "expired"]
+
+
+def test_one_deep_in_the_queue_expires_too(site: DownlinkHouse) -> None:
+    first = [site.queue() for _ in range(20)]
+    last = site.queue(expires_in=5.0)
+    site.advance(7)
+    assert site.downlink(last).state == "expired"
+    assert {site.downlink(queue_id).state for queue_id in first} == {"queued"}
+
+
+def test_it_expires_at_the_station(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue(expires_in=5.0)
+    station.accept()
+    site.advance(7)
+    assert station.forget() == [queue_id]
+    assert site.statuses(queue_id) == ["queued", "expired"]
+    assert station.take(DlDataRev) == []
+
+
+def test_reception_status_is_kept_and_published(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    station.result(queue_id, counter=2)
+    asked = site.downlinks.query_reception(SENSOR)
+    site.settle()
+    (query,) = station.take(DlRxStatQry)
+    assert query.epEui == int(SENSOR, 16)
+    station.say(DlRxStatQryRsp(opId=query.opId))
+    assert result_of(asked) == station.name
+    station.op_id += 1
+    station.say(
+        DlRxStat(
+            opId=station.op_id, epEui=int(SENSOR, 16), rxTime=1, packetCnt=3, dlRxSnr=4.5, dlRxRssi=-99.0
+        )
+    )
+    assert len(station.take(DlRxStatRsp)) == 1
+    (reception,) = site.receptions()
+    assert (reception.queue_id, reception.snr, reception.rssi) == (queue_id, 4.5, -99.0)
+    downlink = site.downlink(queue_id)
+    assert (downlink.state, downlink.end_point_snr, downlink.end_point_rssi) == ("sent", 4.5, -99.0)
+
+
+@pytest.mark.parametrize("is_placed", [False, True])
+def test_it_expires_when_its_counters_have_passed(site: DownlinkHouse, is_placed: bool) -> None:
+    station = Gateway(site)
+    if is_placed:
+        station.come()
+        station.hear(5)
+    queue_id = site.queue(b"\1", b"\2", packet_counters=(7, 9))
+    later = site.queue(b"\1", packet_counters=(20,))
+    if is_placed:
+        assert station.accept() == [queue_id, later]
+    else:
+        station.come()
+    station.hear(9)
+    station.accept()
+    assert site.downlink(queue_id).state == "queued"
+    station.hear(10)
+    assert station.forget() == [queue_id]
+    assert site.downlink(queue_id).state == "expired"
+    station.hear(20)
+    station.hear(21)
+    station.forget()
+    assert site.downlink(later).state == "expired"
+    assert site.downlinks._passes == {}
+
+
+def test_one_for_counters_that_passed_goes_nowhere(site: DownlinkHouse) -> None:
+    station = gateway(site, counter=601)
+    queue_id = site.queue(b"\1", packet_counters=(100,))
+    assert station.asked() == []
+    assert site.downlink(queue_id).state == "expired"
+
+
+def test_counters_pass_after_a_crash_too(site: DownlinkHouse) -> None:
+    station = gateway(site, counter=1)
+    queue_id = site.queue(b"\1", packet_counters=(3,))
+    station.accept()
+    site.crash()
+    station = Gateway(site)
+    station.come()
+    station.hear(2)
+    assert station.forget() == []
+    station.hear(4)
+    station.forget()
+    assert site.downlink(queue_id).state == "expired"

@@ -1,0 +1,47 @@
+"""What base stations say of downlinks, refusals among it."""
+
+from __future__ import annotations
+
+from bssci.wire.messages import (
+    Error,
+)
+from tests.support.downlinks import (
+    DownlinkHouse,
+    gateway,
+)
+
+
+def test_a_result_that_cannot_be_stored_is_told_again(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    site.journal.broken = True
+    assert not station.result(queue_id)
+    assert [error.code for error in station.take(Error)] == [11]
+    site.journal.broken = False
+    site.advance(2)
+    assert station.result(queue_id)
+    assert site.downlink(queue_id).state == "sent"
+
+
+def test_a_refused_downlink_has_failed(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.refuse(22)
+    assert site.downlink(queue_id).message == f"base station {station.name}: 22 no"
+    assert site.statuses(queue_id) == ["queued", "failed"]
+    assert station.asked() == []
+
+
+def test_a_station_says_invalid(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    station.result(queue_id, "invalid")
+    assert site.statuses(queue_id) == ["queued", "invalid"]
+
+
+def test_results_that_are_not_ours_are_taken_and_forgotten(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    assert station.result((1 << 64) - 1)
+    assert station.result(4711)

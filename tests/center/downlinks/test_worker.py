@@ -1,0 +1,96 @@
+"""What a station is asked, and when it is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT
+from bssci.center.downlinks.worker import REFUSING
+from bssci.model import EUI, DownlinkRequest
+from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, Error
+from tests.support.downlinks import SENSOR, DownlinkHouse, Gateway, connected, gateway
+
+
+def test_in_order_one_at_a_time(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    first, second, third = site.queue(), site.queue(), site.queue()
+    assert station.accept() == [first]
+    station.result(first, counter=2)
+    assert station.accept() == [second]
+    station.result(second, "expired")
+    assert station.accept() == [third]
+    assert site.downlink(second).state == "expired"
+
+
+def test_a_busy_station_is_asked_again_later(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.refuse(11)
+    assert station.asked() == []
+    site.advance(7)
+    assert station.accept() == [queue_id]
+
+
+def test_a_station_that_was_busy_is_trusted_again(site: DownlinkHouse, two: tuple[Gateway, Gateway]) -> None:
+    best, other = two
+    site.queue()
+    best.refuse(11)
+    assert len(other.accept()) == 1
+    site.advance(REFUSING + 2)
+    queue_id = site.queue(priority=1.0)
+    assert other.forget() and best.accept()[0] == queue_id
+
+
+def test_a_station_that_does_not_know_the_sensor_is_told_of_it_again(
+    site: DownlinkHouse, two: tuple[Gateway, Gateway]
+) -> None:
+    best, other = two
+    queue_id = site.queue()
+    best.refuse(2)
+    assert [request.epEui for request in best.take(AttPrp)] == [int(SENSOR, 16)]
+    assert other.accept() == [queue_id]
+
+
+def test_the_only_station_that_does_not_know_the_sensor_is_asked_again_later(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.refuse(2)
+    station.answer_attachments()
+    assert station.asked() == []
+    site.advance(UNKNOWN_THERE_WAIT + 2)
+    assert station.accept() == [queue_id]
+
+
+def test_a_busy_station_is_asked_to_revoke_again(site: DownlinkHouse) -> None:
+    station = connected(site)
+    queue_id = site.queue()
+    station.accept()
+    site.downlinks.revoke(SENSOR, queue_id)
+    site.settle()
+    (request,) = station.take(DlDataRev)
+    station.say(Error(opId=request.opId, code=11, message="busy"))
+    assert station.take(DlDataRev) == []
+    site.advance(7)
+    assert station.forget() == [queue_id]
+
+
+def test_few_operations_are_open_and_all_are_placed_in_the_end(
+    make_site: Callable[[int], DownlinkHouse],
+) -> None:
+    site = make_site(200)
+    station = Gateway(site)
+    station.come()
+    sensors = [sensor.eui for sensor in site.center.sensors if sensor.bidirectional]
+    for counter, sensor in enumerate(sensors, 1):
+        station.hear(counter, sensor=EUI(sensor))
+    for sensor in sensors:
+        site.downlinks.queue(DownlinkRequest(end_point_eui=EUI(sensor), data=(b"x",)))
+    site.settle()
+    largest = 0
+    while requests := station.asked():
+        largest = max(largest, len(requests))
+        station.held += [request.queId for request in requests]
+        station.say(*(DlDataQueRsp(opId=request.opId) for request in requests))
+        site.advance(0.1)
+    assert len(set(station.held)) == len(station.held) == 200
+    assert largest <= 64

@@ -1,0 +1,71 @@
+"""The audit log: an entry before the deed, and another if the deed fails."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bssci.center.audit import MAX_DETAIL, Audit
+from bssci.journal import AuditEntry, StorageError
+from bssci.model.commands import Asker
+
+ANN = Asker("ann", "web", "::1")
+
+
+class Kept:
+    """The journal's part, with a disk that may be full."""
+
+    def __init__(self) -> None:
+        self.entries: list[AuditEntry] = []
+        self.full = False
+
+    async def append(self, entry: AuditEntry) -> None:
+        if self.full:
+            raise StorageError("disk full")
+        self.entries.append(entry)
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def audit(kept: Kept) -> Audit:
+    journal: Any = SimpleNamespace(audit=kept)
+    return Audit(journal, lambda: 5.0)
+
+
+async def test_an_entry_names_who_and_when_and_is_bounded(audit: Audit, kept: Kept) -> None:
+    await audit.record(ANN, "sensor.update", "70B3", "x" * 1000)
+    await audit.record(ANN, "login", at=1.0)
+    first, second = kept.entries
+    assert (first.who, first.address, first.at, first.action) == ("ann", "::1", 5.0, "sensor.update")
+    assert len(first.detail) == MAX_DETAIL
+    assert second.at == 1.0
+
+
+async def test_a_deed_that_fails_says_so_after_its_entry(audit: Audit, kept: Kept) -> None:
+    with pytest.raises(ValueError, match="no such sensor"):
+        async with audit.around(ANN, "sensor.update", "70B3"):
+            assert [entry.action for entry in kept.entries] == ["sensor.update"]
+            raise ValueError("no such sensor")
+    assert [entry.action for entry in kept.entries] == ["sensor.update", "sensor.update.failed"]
+    assert kept.entries[1].detail == "no such sensor"
+
+
+async def test_what_cannot_be_kept_is_not_done(audit: Audit, kept: Kept) -> None:
+    kept.full = True
+    done = False
+    with pytest.raises(StorageError):
+        async with audit.around(ANN, "sensor.update"):
+            done = True
+    assert not done
+
+
+async def test_a_note_keeps_nothing_from_happening(audit: Audit, kept: Kept) -> None:
+    kept.full = True
+    await audit.note(ANN, "login")
+    assert kept.entries == []

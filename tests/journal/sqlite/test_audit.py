@@ -1,0 +1,30 @@
+"""Who did what: found by name and by kind of action, and bounded."""
+
+from __future__ import annotations
+
+from bssci.journal import AuditEntry
+from bssci.journal.sqlite import audit
+
+
+async def fill(journal, *actions):
+    for number, action in enumerate(actions):
+        await journal.audit.append(
+            AuditEntry(at=float(number), who=f"who{number % 2}", address="::1", action=action)
+        )
+
+
+async def test_entries_are_found_by_who_did_them_and_by_what_their_action_begins_with(journal):
+    await fill(journal, "login", "sensor.add", "sensor.remove", "log%in")
+    read = journal.audit.read
+    assert [entry.action for entry in await read(before=None, limit=9, who="who1")] == [
+        "log%in",
+        "sensor.add",
+    ]
+    assert [entry.at for entry in await read(before=None, limit=9, action="sensor.")] == [2.0, 1.0]
+    assert [entry.at for entry in await read(before=None, limit=9, action="log%")] == [3.0]
+
+
+async def test_the_oldest_make_room(journal, monkeypatch):
+    monkeypatch.setattr(audit, "MAX_AUDIT", 3)
+    await fill(journal, "a", "b", "c", "d", "e")
+    assert [entry.action for entry in await journal.audit.read(before=None, limit=9)] == ["e", "d", "c"]

@@ -1,0 +1,178 @@
+"""A person who reads a module finds its tests: they stand in the mirrored folder, under the module's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CODE = HERE.parent / "bssci"
+WHOLE = ("bench", "browser", "deploy", "e2e")
+"""folders of tests of the whole service, or of files beside the code"""
+CATALOGUES = {
+    "decoders/interfaces.py": "interfaces and the values that they pass",
+    "journal/errors.py": "exceptions",
+    "journal/records.py": "rows as they are stored",
+    "model/downlink.py": "values; what becomes of them is the center's",
+    "model/events.py": "values",
+    "model/over_the_air.py": "values",
+    "model/reading.py": "values",
+    "settings/catalogue.py": "rows of a table, which settings/table.py reads",
+    "sinks/postgres/errors.py": "an exception",
+    "wire/outcomes.py": "values; tests/wire/test_session.py is about which of them comes when",
+}
+"""modules without behaviour of their own, each with what it holds"""
+SPANNING = {
+    "center/downlinks/test_downlinks_simulated.py": "downlinks with simulated stations and sensors",
+    "center/downlinks/test_downlinks_survive.py": "downlinks through crashes",
+    "center/silence/test_silence_changes.py": "silence while people change sensors and settings",
+    "cli/test_cli.py": "the command line as a whole",
+    "decoders/test_documentation.py": "docs/decoders.md against the decoders",
+    "journal/sqlite/test_durability.py": "a process that is killed",
+    "journal/sqlite/test_files.py": "a worker and its database, whose files somebody harms",
+    "journal/sqlite/test_room.py": "events, cursors and the worker of a journal that is full",
+    "sinks/mqtt/test_mosquitto.py": "client and sink with a real broker",
+    "sinks/mqtt/test_payloads_variable_mac.py": "payloads of what a meter sends, by the decoder of meters",
+    "sinks/mqtt/test_request_changes.py": "requests that change settings and sensors, to the audit log",
+    "sinks/mqtt/test_sensor_payloads.py": "the names that integrators know, for every event",
+    "sinks/postgres/test_outages.py": "the sink with a server that goes away",
+    "sinks/postgres/test_postgres_conformance.py": "the sink keeps the contract of sinks",
+    "sinks/postgres/test_postgres_documentation.py": "docs against the schema",
+    "sinks/test_conformance.py": "every sink keeps the contract of sinks",
+    "stations/test_tls.py": "certificates that change while stations are connected",
+    "test_decoder_example.py": "the example of a plugin for decoders",
+    "test_mirror.py": "this",
+    "test_packaging.py": "what is installed",
+    "test_plugins_doc.py": "docs/plugins.md",
+    "test_rooms.py": "imports between rooms",
+    "web/http/test_fuzz.py": "every route with anything",
+    "web/http/test_roles.py": "every page and every role",
+    "web/http/test_routes.py": "every route's own description",
+    "web/test_service_listening.py": "the web admin on a socket",
+}
+"""tests of more than one module, each with what it is about"""
+MISSING = {
+    "center/access.py",
+    "certificates/contexts.py",
+    "certificates/handshakes.py",
+    "certificates/issuing.py",
+    "certificates/server.py",
+    "cli/chosen.py",
+    "cli/ports.py",
+    "cli/settings_document.py",
+    "cli/station_cert.py",
+    "cli/token.py",
+    "decoders/blueprint_fields.py",
+    "decoders/bluetooth/measured.py",
+    "decoders/layouts.py",
+    "decoders/tokens.py",
+    "decoders/units.py",
+    "journal/sqlite/inspection.py",
+    "model/sensor.py",
+    "mqtt/broker_process.py",
+    "mqtt/settings.py",
+    "mqtt/values.py",
+    "settings/descriptions.py",
+    "settings/env_file.py",
+    "settings/groups.py",
+    "settings/parsers.py",
+    "settings/rows.py",
+    "sinks/interfaces.py",
+    "sinks/json_events.py",
+    "sinks/log.py",
+    "sinks/mqtt/request_payloads.py",
+    "sinks/mqtt/settings.py",
+    "sinks/postgres/connecting.py",
+    "sinks/postgres/facts.py",
+    "sinks/postgres/plugin.py",
+    "sinks/postgres/rows.py",
+    "sinks/postgres/session.py",
+    "sinks/postgres/sink.py",
+    "sinks/postgres/staging.py",
+    "sinks/postgres/telegrams.py",
+    "sinks/testing_events.py",
+    "stations/over_the_air.py",
+    "web/api/answers.py",
+    "web/api/machine.py",
+    "web/api/metrics.py",
+    "web/api/openapi.py",
+    "web/api/schemas/accounts.py",
+    "web/api/schemas/certificates.py",
+    "web/api/schemas/common.py",
+    "web/api/schemas/events.py",
+    "web/api/schemas/sensors.py",
+    "web/api/schemas/service.py",
+    "web/api/schemas/stations.py",
+    "web/context.py",
+    "web/http/call.py",
+    "web/http/dispatch.py",
+    "web/http/entrance.py",
+    "web/http/errors.py",
+    "web/http/guard.py",
+    "web/http/outflow.py",
+    "web/http/replies.py",
+    "web/http/routing.py",
+    "web/http/static.py",
+    "web/live/event_json.py",
+    "web/live/feed.py",
+    "web/live/names.py",
+    "web/monitoring/figures.py",
+    "web/monitoring/logbook.py",
+    "web/monitoring/probe.py",
+    "web/monitoring/sampler.py",
+    "web/outside.py",
+    "web/pages/base.py",
+    "web/pages/routes.py",
+    "web/pages/sensors.py",
+    "web/pages/service.py",
+    "web/pages/stations.py",
+    "web/reports/accounts.py",
+    "web/reports/certificates.py",
+    "web/reports/config.py",
+    "web/reports/facade.py",
+    "web/reports/ranges.py",
+    "web/reports/sensors.py",
+    "web/reports/standings.py",
+    "web/reports/stations.py",
+    "web/service.py",
+}
+"""modules that have no test of their name yet; none is added, and who writes one takes it out here"""
+
+
+def modules() -> set[str]:
+    found = {str(path.relative_to(CODE)) for path in CODE.rglob("*.py")}
+    return {each for each in found if Path(each).name[:2] != "__" and not each.startswith("plugins/")}
+
+
+def tests() -> set[str]:
+    found = {str(path.relative_to(HERE)) for path in HERE.rglob("test_*.py")}
+    return {each for each in found if not each.startswith(WHOLE)}
+
+
+def test_of(module: str) -> str:
+    """Return where the tests of a module stand."""
+    path = Path(module)
+    return str(path.with_name(f"test_{path.name}"))
+
+
+test_of.__test__ = False  # type: ignore[attr-defined]
+
+
+def test_every_module_has_its_tests() -> None:
+    without = {each for each in modules() - CATALOGUES.keys() if test_of(each) not in tests()}
+    assert without - MISSING == set(), "write a test module of its name"
+    assert MISSING - without == set(), "these have one now: take them off the list"
+
+
+def test_every_test_is_of_a_module() -> None:
+    known = {test_of(each) for each in modules()} | SPANNING.keys()
+    assert tests() - known == set(), "name it after its module"
+
+
+@pytest.mark.parametrize(
+    ("listed", "there"), [(CATALOGUES, modules()), (SPANNING, tests())], ids=["catalogues", "spanning"]
+)
+def test_what_is_listed_is_there(listed: dict[str, str], there: set[str]) -> None:
+    assert listed.keys() - there == set()
+    assert all(listed.values())

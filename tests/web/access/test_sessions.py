@@ -1,0 +1,129 @@
+"""Sessions: begun, kept over a crash, ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.web.access import sessions
+from tests.support.web import PASSWORD, SENSOR, WebHouse
+from tests.web.http.test_routes import path_of
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_every_change_needs_the_csrf_token_of_the_session(web: WebHouse, token: str) -> None:
+    browser = web.browser("admin")
+    browser.csrf = token
+    for route in web.admin.routes:
+        if route.changes and route.role is not None:
+            answer = browser.ask(route.method, path_of(route), {})
+            assert answer.status == 403, route
+            assert route.page or answer.error["code"] == "csrf", route
+
+
+def test_another_sessions_csrf_token_does_not_do(web: WebHouse) -> None:
+    browser, other = web.browser("admin"), web.browser("admin")
+    browser.csrf = other.csrf
+    assert browser.post("/api/sensors/reload").status == 403
+    assert other.post("/api/sensors/reload").status == 200
+
+
+def test_a_token_needs_no_csrf_token(web: WebHouse) -> None:
+    browser = web.browser()
+    browser.token = web.file.create_token("robot", "operator")
+    assert browser.post(f"/api/sensors/{SENSOR}/attach").status == 200
+    assert browser.get("/api/accounts").status == 403
+    web.file.revoke_token("robot")
+    assert browser.get("/api/sensors").status == 401
+
+
+def test_the_cookie_is_for_this_site_only_and_not_for_scripts(web: WebHouse) -> None:
+    answer = web.browser().log_in("viewer")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
+    assert "Secure" not in cookie
+    assert answer.json()["csrf"] not in cookie
+
+
+def test_each_log_in_has_an_id_of_its_own(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    first = browser.cookies["bssci_session"]
+    browser.log_in("viewer")
+    assert browser.cookies["bssci_session"] != first
+
+
+def test_a_session_ends_when_nobody_acts(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    web.advance(sessions.IDLE - 10)
+    assert browser.get("/api/me").status == 200
+    web.advance(sessions.IDLE - 10)
+    assert browser.get("/api/me").status == 200
+    web.advance(sessions.IDLE + 1)
+    assert browser.get("/api/me").status == 401
+
+
+def test_a_session_ends_in_any_case(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    for _ in range(round(sessions.LIFE / sessions.IDLE * 2)):
+        web.advance(sessions.IDLE / 2)
+        last = browser.get("/api/me").status
+    assert last == 200
+    web.advance(10)
+    assert browser.get("/api/me").status == 401
+
+
+def test_a_session_survives_a_crash(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    web.crash()
+    assert browser.get("/api/me").json()["name"] == "operator"
+    assert browser.post("/api/sensors/reload").status == 200
+    stored = (web.directory / "data" / "sessions.json").read_text()
+    assert browser.cookies["bssci_session"] not in stored
+
+
+@pytest.mark.parametrize("damage", [b"{", b"\xff"])
+def test_a_damaged_file_of_sessions_only_logs_out(web: WebHouse, damage: bytes) -> None:
+    browser = web.browser("operator")
+    path = web.directory / "data" / "sessions.json"
+    # Also inside a text: what is not UTF-8 is another error to the decoder than what is not JSON.
+    path.write_bytes(path.read_bytes().replace(b"operator", b"op\xffrator") if damage == b"\xff" else damage)
+    web.crash()
+    assert browser.get("/api/me").status == 401
+    assert web.browser().log_in("operator").status == 200
+
+
+def test_logging_out_ends_the_session_and_not_only_the_cookie(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    cookie = dict(browser.cookies)
+    assert browser.post("/api/logout").status == 200
+    browser.cookies = cookie
+    assert browser.get("/api/me").status == 401
+
+
+def test_a_new_password_from_the_command_line_ends_all_sessions(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    web.file.set_password("viewer", "something quite new")
+    assert browser.get("/api/me").status == 401
+    assert browser.log_in("viewer", PASSWORD).status == 401
+    assert browser.log_in("viewer", "something quite new").status == 200
+
+
+def test_ones_own_sessions_are_listed_and_ended(web: WebHouse) -> None:
+    browser, other = web.browser("viewer"), web.browser("viewer", "198.51.100.9")
+    stranger = web.browser("admin")
+    listed = browser.get("/api/sessions").json()["sessions"]
+    assert [each["address"] for each in listed if not each["current"]] == ["198.51.100.9"]
+    handle = next(each["id"] for each in listed if not each["current"])
+    assert stranger.delete(f"/api/sessions/{handle}").status == 404
+    assert browser.delete(f"/api/sessions/{handle}").status == 200
+    assert other.get("/api/me").status == 401
+    assert browser.get("/api/me").status == 200
+
+
+def test_sessions_of_one_account_are_bounded(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MAX_PER_ACCOUNT", 3)
+    first = web.browser("viewer")
+    for _ in range(3):
+        web.advance(1)
+        web.browser("viewer")
+    assert len(web.admin.sessions) == 3
+    assert first.get("/api/me").status == 401

@@ -143,7 +143,7 @@ def prepare(directory: Path, chosen: Settings) -> None:
 
 
 def _is_outdated(file: Path) -> bool:
-    """Whether the sensors are to be written: there are none, or those of a demo whose sensors had no type."""
+    """Return whether the sensors must be written: the file is missing, or its sensors have no type."""
     if not file.exists():
         return True
     sensors = endpoints.read(file)

@@ -1,4 +1,4 @@
-"""What simulated sensors measure: water meters, climate and leak sensors, by the blueprints in ``decoders/``.
+"""Measurements of simulated sensors: water meters, climate and leak sensors, by blueprints in ``decoders/``.
 
 Every value follows from the EUI and the time alone, so that a meter counts on where it was, whenever and
 however often the simulation is started.
@@ -20,7 +20,7 @@ INSTALLED = 1_767_225_600.0
 Measured = tuple[int, bytes]
 """format and payload"""
 Instrument = Callable[[float], Measured]
-"""what is sent at a time (Unix seconds)"""
+"""format and payload of the measurement at a time (Unix seconds)"""
 
 _STEP = 900.0
 """s in which the flow is taken as even"""

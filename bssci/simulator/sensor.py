@@ -76,9 +76,9 @@ class SimulatedSensor:
     session_key: bytes = b""
     """16 bytes since it attached over the air, else empty."""
     instrument: Callable[[], tuple[int, bytes]] | None = None
-    """What it sends now: format and payload; None: a payload of no meaning."""
+    """Format and payload of the next measurement; None: a payload of no meaning."""
     is_silent: Callable[[], bool] = lambda: False
-    """Whether it sends nothing now."""
+    """Return whether the sensor sends nothing now."""
     received: list[bytes] = field(default_factory=list)
     """Payloads of the downlinks that reached it."""
 

@@ -10,7 +10,7 @@ from bssci.web.pages.base import PageData
 
 NO_DECODERS: dict[str, Any] = {"directory": "", "decoders": [], "problems": [], "resting": []}
 MAX_SENSORS = 200
-"""that are offered for trying a decoder on what they sent"""
+"""sensors in the choice of those whose payloads a decoder is tried on"""
 STARTER = """{
   /* The format byte 0: a temperature in two bytes, the battery in one. */
   "version": "1",

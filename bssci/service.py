@@ -34,6 +34,7 @@ from bssci.settings.env_file import ENV_FILE
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
+from bssci.sinks.replays import Replays
 from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.system import logs
@@ -166,6 +167,14 @@ class BssciService(Service):
             pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time, self.decoders.decode)
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
+        self.replays = Replays(
+            reactor,
+            self.journal,
+            {pump.name: pump for pump in self._pumps},
+            self.decoders.decode,
+            loaded.replays,
+            time.time,
+        )
         self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
         await self._listen()
         if settings.web_port or settings.web_listen:
@@ -178,6 +187,7 @@ class BssciService(Service):
             refused_connections=self._refused_connections,
             take_certificates=self.tls.check,
             decoders=self.decoders,
+            replays=self.replays,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         await web.listen()
@@ -229,6 +239,7 @@ class BssciService(Service):
         self.decoders.start()
         for pump in self._pumps:
             pump.start()
+        self.replays.start()
         if self.web is not None:
             self.web.start()
         _tune_garbage_collection()
@@ -280,6 +291,7 @@ class BssciService(Service):
         journal = self.journal
         assert journal is not None
         await self._step(journal.settled)
+        await self._step(self.replays.stop)
         await gatherResults([self._step(pump.stop) for pump in self._pumps])
         await self._step(self.decoders.stop)
         await self._step(self.center.stop)

@@ -20,12 +20,14 @@ from bssci.center.audit import Audit
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import Downlinks
+from bssci.center.replays import Replaying, ReplayRequest
 from bssci.center.silence.silence import Silence
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.commands import Asker, CommandError, Outcomes
+from bssci.model.event_json import iso_time
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
@@ -239,6 +241,20 @@ class Commands:
             except FirstError as error:
                 raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
 
+    # replays
+
+    async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Asker) -> dict[str, Any]:
+        """Have kept messages delivered again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
+        span = f"{iso_time(int(request.from_at * 1e9))} to {iso_time(int(request.to_at * 1e9))}"
+        devices = f", {len(request.devices)} devices" if request.devices else ""
+        async with self._recorded(by, "replay.begin", request.sink, span + devices):
+            return await _stored(replays.begin(request, by.name))
+
+    async def cancel_replay(self, replays: Replaying, number: int, by: Asker) -> dict[str, Any]:
+        """End a replay early; see :meth:`bssci.center.replays.Replaying.cancel`."""
+        async with self._recorded(by, "replay.cancel", str(number)):
+            return await _stored(replays.cancel(number))
+
     # settings
 
     def changeable_settings(self) -> dict[str, Any]:
@@ -368,6 +384,14 @@ def _naming(text: str, euis: Sequence[EUI]) -> str:
     """Return the text and the first of the sensors that it is about."""
     more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
     return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
+
+
+async def _stored(change: Coroutine[Deferred[Any], Any, T]) -> T:
+    """:raises CommandError: ``unavailable``: the journal cannot store."""
+    try:
+        return await change
+    except StorageError as error:
+        raise _not_stored(error) from error
 
 
 def _not_stored(error: StorageError) -> CommandError:

@@ -165,6 +165,37 @@ class Fact(Kept):
     value: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay(Kept):
+    """Kept messages that are delivered again to one sink, on request."""
+
+    TABLE: ClassVar[str] = "replay"
+    KEY: ClassVar[str] = "number"
+
+    number: int
+    sink: str
+    from_at: float
+    """Unix seconds"""
+    to_at: float
+    """Unix seconds"""
+    devices: tuple[str, ...] = ()
+    """ids of the senders; empty: all"""
+    asked_by: str
+    asked_at: float
+    """Unix seconds"""
+    state: Literal["open", "done", "cancelled"] = "open"
+    ended_at: float | None = None
+    """Unix seconds"""
+    first_seq: int | None = None
+    """number of the event before the first; None: not looked for yet"""
+    seq: int | None = None
+    """number of the last event that is dealt with"""
+    last_seq: int | None = None
+    """number of the last event of all"""
+    delivered: int = 0
+    """messages that the sink took"""
+
+
 KEPT: tuple[type[Kept], ...] = (
     StationRecord,
     Activity,
@@ -174,6 +205,7 @@ KEPT: tuple[type[Kept], ...] = (
     UnknownRecord,
     ListeningRecord,
     Fact,
+    Replay,
 )
 """every keyed table"""
 
@@ -325,6 +357,7 @@ class Loaded:
     """periods with a connected station, in the order of time"""
     unknown: Mapping[EUI, UnknownRecord]
     facts: Mapping[str, str]
+    replays: Mapping[int, Replay]
     cursors: Mapping[str, int]
     """the last event that each sink has delivered"""
     downlinks: DownlinkCounts

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bssci.model.events import Event, Reception, Telegram, Uplink, VariableMacUplink
-from bssci.model.reading import Decoded
+from bssci.model.reading import Decoded, Reading
 
 FIELD_NAMES = {
     "end_point_eui": "sensor_eui",
@@ -104,14 +104,20 @@ def decoded_json(decoded: Decoded | None) -> dict[str, Any]:
         said["decodeError"] = {"code": decoded.failure.code, "message": decoded.failure.message}
     else:
         said["components"] = {
-            f"{each.device}/{each.name}" if each.device else each.name: {
-                "value": each.value,
-                **_said({"unit": each.unit, "device": each.device}),
-            }
+            f"{each.device}/{each.name}" if each.device else each.name: _component(each)
             for each in decoded.readings
         }
     if decoded.warnings:
         said["decodeWarnings"] = list(decoded.warnings)
+    return said
+
+
+def _component(reading: Reading) -> dict[str, Any]:
+    said: dict[str, Any] = {"value": reading.value}
+    if reading.unit is not None:
+        said["unit"] = reading.unit
+    if reading.device is not None:
+        said["device"] = reading.device
     return said
 
 

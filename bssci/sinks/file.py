@@ -245,6 +245,8 @@ class FileSink:
     :param kinds: kinds of events that are written; empty: all.
     """
 
+    replayable = True
+
     def __init__(self, file: LinesFile, kinds: frozenset[str] = frozenset()) -> None:
         self._file = file
         self._kinds = kinds

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -36,8 +36,23 @@ STOP_TIME = 2.0
 """s that a sink then has to end"""
 REMEMBERED = 5000
 """batches of which it is known when they were taken"""
+LIVE_TURNS = 20
+"""batches in a row that go before what is delivered beside them"""
 LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
+
+
+def next_backoff(backoff: float) -> float:
+    """Return the s to wait after a failure that followed a wait of ``backoff`` s; 0: after the first."""
+    return min(LAST_BACKOFF, backoff * 2 or FIRST_BACKOFF)
+
+
+class _Beside(NamedTuple):
+    """Events that are no part of the backlog, and who waits for their delivery."""
+
+    events: list[AnyEvent]
+    done: Deferred[None]
+
 
 Decode = Callable[[Sequence[AnyEvent]], "Deferred[list[AnyEvent]]"]
 
@@ -105,6 +120,9 @@ class Pump:
         self._backoff = 0.0
         self._timer: Timer | None = None
         self._idle: list[Deferred[None]] = []
+        self._beside: deque[_Beside] = deque()
+        self._turns = 0
+        """batches of the backlog since one beside it"""
         self._oldest_at: float | None = None
         self._delivered = 0
         self._failed = 0
@@ -138,6 +156,35 @@ class Pump:
         drained: Deferred[None] = Deferred(self._idle.remove)
         self._idle.append(drained)
         return drained.addTimeout(DRAIN_TIME, self._clock).addErrback(lambda failure: None)
+
+    def deliver_beside(self, events: list[AnyEvent]) -> Deferred[None]:
+        """Have the sink take events again, in turn with its backlog, which goes first; the cursor stays.
+
+        A sink that has ``deliver_again`` is given them there. The Deferred fires when they are taken, or
+        fails as the sink does: they are not repeated here. To cancel it takes them back, if they still wait.
+        """
+        done: Deferred[None] = Deferred(lambda _: self._take_back(done))
+        self._beside.append(_Beside(events, done))
+        self._pump()
+        return done
+
+    def _take_back(self, done: Deferred[None]) -> None:
+        self._beside = deque(each for each in self._beside if each.done is not done)
+
+    def _give_turn(self) -> None:
+        """Deliver what waits beside the backlog."""
+        self._busy = True
+        self._turns = 0
+        events, done = self._beside.popleft()
+        deliver = getattr(self.sink, "deliver_again", self.sink.deliver)
+
+        def given(result: Any) -> None:
+            self._busy = False
+            self._clock.callLater(0, self._pump)
+            if not done.called:
+                done.callback(result if isinstance(result, Failure) else None)
+
+        maybeDeferred(deliver, events).addBoth(given)
 
     def statistics(self) -> SinkStatistics:
         queued = max(0, self._journal.events.last_seq - self.cursor)
@@ -180,11 +227,16 @@ class Pump:
     def _pump(self) -> None:
         if self._busy or not self._running or self._timer is not None:
             return
-        if self._begun and self.cursor >= self._journal.events.last_seq:
+        idle = self._begun and self.cursor >= self._journal.events.last_seq
+        if self._begun and self._beside and (idle or self._turns >= LIVE_TURNS):
+            self._give_turn()
+            return
+        if idle:
             self._oldest_at = None
             self._fire_idle()
             return
         self._busy = True
+        self._turns += 1
         done = ensureDeferred(self._deliver())
         done.addCallbacks(self._taken, self._not_taken)
         done.addErrback(lambda failure: self.log.failure("delivery stopped {name}", failure, name=self.name))
@@ -226,7 +278,7 @@ class Pump:
         self._busy = False
         self._failed += 1
         self._last_error = failure.getErrorMessage()
-        self._backoff = min(LAST_BACKOFF, self._backoff * 2 or FIRST_BACKOFF)
+        self._backoff = next_backoff(self._backoff)
         if self._failures % LOG_EVERY == 0:
             self.log.warn(
                 "delivery failed {name} {failed} {error}",

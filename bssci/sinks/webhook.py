@@ -76,6 +76,8 @@ class WebhookSink:
     :param jitter: a number from 0 to 1, at random.
     """
 
+    replayable = True
+
     def __init__(
         self,
         clock: Any,

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.decoding.decoders import Decoders
+from bssci.center.replays import Replaying
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Outside:
     :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
     :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
     :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
+    :ivar replays: carries out replays; None: nothing does.
     :ivar decoders: those of the service; None: it has none.
     """
 
@@ -27,3 +29,4 @@ class Outside:
     refused_connections: Callable[[], Mapping[str, int]] = dict
     take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
     decoders: Decoders | None = None
+    replays: Replaying | None = None

@@ -31,6 +31,7 @@ from bssci.web.api.events import EventRoutes
 from bssci.web.api.machine import MachineRoutes
 from bssci.web.api.metrics import Metrics, Requests
 from bssci.web.api.readings import ReadingRoutes
+from bssci.web.api.replays import ReplayRoutes
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
@@ -123,6 +124,7 @@ class WebAdmin:
         pages = PageRoutes(self.context, self.views)
         self.routes: list[Route] = [
             *routes_of(AccountRoutes(self.context, self.views)),
+            *routes_of(ReplayRoutes(self.context)),
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),
             *routes_of(DecoderRoutes(self.context, self.views)),

@@ -32,12 +32,17 @@ Payload = tuple[str, dict[str, Any]]
 _encode = msgspec.json.Encoder().encode
 
 
-def message(base_topic: str, event: AnyEvent) -> Message | None:
-    """Topic and JSON payload of an event; None for a kind that has no topic of its own."""
+def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message | None:
+    """Return topic and JSON payload of an event; None for a kind that has no topic of its own.
+
+    :param replayed: it is published again because somebody asked for a replay, and says so.
+    """
     build = _BUILDERS.get(type(event))
     if build is None:
         return None
     topic, payload = build(event)
+    if replayed:
+        payload["replayed"] = True
     return Message(f"{base_topic}/{topic}", _encode(payload))
 
 

@@ -49,6 +49,7 @@ class MqttSink:
     """
 
     log = Logger()
+    replayable = "asked"
 
     def __init__(self, reactor: Any, values: Mapping[str, Any], center: Any) -> None:
         self.set_aside = SetAside("mqtt")
@@ -115,14 +116,18 @@ class MqttSink:
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))
 
-    async def _deliver(self, batch: Sequence[AnyEvent]) -> None:
+    def deliver_again(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
+        """Publish messages of a replay, marked as such."""
+        return ensureDeferred(self._deliver(batch, replayed=True))
+
+    async def _deliver(self, batch: Sequence[AnyEvent], replayed: bool = False) -> None:
         await self._delivering()
         messages: list[Message] = []
         events: list[AnyEvent] = []
         refused: list[tuple[AnyEvent, str]] = []
         for event in batch:
             try:
-                message = payloads.message(self._base_topic, event)
+                message = payloads.message(self._base_topic, event, replayed)
             except Exception as error:
                 refused.append((event, f"it cannot be written as JSON: {error}"))
             else:

@@ -44,6 +44,7 @@ class PostgresSink:
     """
 
     log = Logger()
+    replayable = True
 
     def __init__(
         self, reactor: Any, settings: PostgresSettings, sensors: Any, now: Callable[[], float]

@@ -13,6 +13,7 @@ STATUS_OF_COMMAND = {
     "unknown_sensor": 404,
     "unknown_station": 404,
     "unknown_downlink": 404,
+    "unknown_replay": 404,
     "not_bidirectional": 409,
     "conflict": 409,
     "busy": 503,

@@ -305,13 +305,22 @@ def test_a_connection_that_is_lost_fails_the_batch(it: Fixture) -> None:
     assert outcome[0].check(MqttOffline)
 
 
+def test_what_is_published_again_says_so(it: Fixture) -> None:
+    it.accept()
+    it.published()
+    it.sink.deliver_again([uplink(1)])
+    ((topic, payload, _),) = it.published()
+    assert topic == f"ep/{uplink(1).end_point_eui}/ul"
+    assert (payload["replayed"], payload["id"]) == (True, uplink(1).id)
+
+
 def test_an_event_that_cannot_be_published_costs_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
     real = payloads.message
 
-    def message(base_topic, event):
+    def message(base_topic, event, replayed=False):
         if event.packet_counter == 2:
             raise ValueError("bug")
-        return real(base_topic, event)
+        return real(base_topic, event, replayed)
 
     monkeypatch.setattr(payloads, "message", message)
     it.accept()

@@ -1,0 +1,39 @@
+"""What a replay is for whoever asks for one: kept messages delivered again to one sink."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+
+class ReplayRequest(NamedTuple):
+    """Which messages shall be delivered again, and where."""
+
+    sink: str
+    """by name"""
+    from_at: float
+    """Unix seconds: the first that counts"""
+    to_at: float
+    """Unix seconds: the last that counts"""
+    devices: tuple[str, ...] = ()
+    """ids of the senders; empty: all"""
+    publish: bool = False
+    """also into a sink that people listen to"""
+
+
+class Replaying(Protocol):
+    """Carries out replays, one after the other at each sink."""
+
+    async def begin(self, request: ReplayRequest, by: str) -> dict[str, Any]:
+        """Begin a replay, which goes on also after a restart; returns how it stands once it is stored.
+
+        :raises CommandError: there is no such sink, it takes no replay, or too many are open.
+        """
+
+    async def cancel(self, number: int) -> dict[str, Any]:
+        """End a replay early; what was delivered stays. Return how it stands.
+
+        :raises CommandError: ``unknown_replay``, or it is over.
+        """
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Return how every replay stands, as JSON knows it, the newest first."""

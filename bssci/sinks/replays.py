@@ -1,0 +1,276 @@
+"""Delivers again what the journal keeps: a span of time, to one sink, decoded by the decoders of now.
+
+    asked --stored--> waiting --turn of the sink--> looking for the span --> reading <---------+
+                                                                                |              |
+                                       done <--the span is over-- delivered beside the live ---+
+                                                                                |
+                                                                     failed: backoff, again
+
+A replay reads the journal by a place of its own. The pump of the sink gives it turns: what happens now goes
+first. Its place is stored with each batch, so that it goes on there after a restart; as any delivery, the
+last batch may come twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.decoding.payloads import decodable, device_of
+from bssci.center.replays import ReplayRequest
+from bssci.journal import Journal, Replay
+from bssci.model import AnyEvent
+from bssci.model.commands import CommandError
+from bssci.sinks.pump import Decode, Pump, next_backoff
+from bssci.system.clock import Clock
+
+READ = 500
+"""events that are read at once"""
+BATCH = 100
+"""messages that a sink gets at once: a live message waits for so many at most"""
+SLACK = 120.0
+"""s that an event may stand later or earlier in the journal than its time says"""
+MAX_OPEN = 20
+"""replays that are not over"""
+MAX_ENDED = 100
+"""replays that are over and still listed"""
+REST = 1.0
+"""time that the sink is left alone after a batch, as a share of what the batch took"""
+
+
+class Replays:
+    """Every replay. See :class:`bssci.center.replays.Replaying`.
+
+    :param pumps: of every sink, by its name.
+    :param stored: what the journal knows of an earlier run, by number.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        pumps: Mapping[str, Pump],
+        decode: Decode,
+        stored: Mapping[int, Replay],
+        now: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._pumps = pumps
+        self._decode = decode
+        self._now = now
+        self._all = dict(sorted(stored.items()))
+        self._locks = {name: DeferredLock() for name in pumps}
+        self._running: dict[int, Deferred[None]] = {}
+        self._troubles: dict[int, str] = {}
+
+    def start(self) -> None:
+        """Go on with what an earlier run began."""
+        for number, record in self._all.items():
+            if record.state == "open":
+                self._begin(number)
+
+    def stop(self) -> None:
+        """Leave off; a later run goes on."""
+        running, self._running = self._running, {}
+        for deferred in running.values():
+            deferred.cancel()
+
+    async def begin(self, request: ReplayRequest, by: str) -> dict[str, Any]:
+        self._check(request)
+        number = max(self._all, default=0) + 1
+        record = Replay(
+            number=number,
+            sink=request.sink,
+            from_at=request.from_at,
+            to_at=request.to_at,
+            devices=request.devices,
+            asked_by=by,
+            asked_at=self._now(),
+        )
+        self._all[number] = record
+        try:
+            await self._journal.tables.put([record])
+        except BaseException:
+            del self._all[number]
+            raise
+        await self._forget_old()
+        self._begin(number)
+        return self._said(number)
+
+    async def cancel(self, number: int) -> dict[str, Any]:
+        record = self._all.get(number)
+        if record is None:
+            raise CommandError("unknown_replay", f"there is no replay {number}", "id")
+        if record.state != "open":
+            raise CommandError("conflict", f"replay {number} is over: {record.state}")
+        await self._end(number, "cancelled")
+        running = self._running.pop(number, None)
+        if running is not None:
+            running.cancel()
+        return self._said(number)
+
+    def listed(self) -> list[dict[str, Any]]:
+        return [self._said(number) for number in reversed(self._all)]
+
+    def _check(self, request: ReplayRequest) -> None:
+        """:raises CommandError: it cannot be carried out."""
+        pump = self._pumps.get(request.sink)
+        if pump is None:
+            known = ", ".join(self._pumps) or "none"
+            raise CommandError("invalid", f"no sink {request.sink!r} is in use; there are: {known}", "sink")
+        replayable = getattr(pump.sink, "replayable", False)
+        if not replayable:
+            raise CommandError("invalid", f"the sink {request.sink} takes no replays", "sink")
+        if replayable == "asked" and not request.publish:
+            text = f"people listen to the sink {request.sink}: say publish to have messages published again"
+            raise CommandError("invalid", text, "publish")
+        if not request.from_at < request.to_at:
+            raise CommandError("invalid", "from must lie before to", "from")
+        if sum(record.state == "open" for record in self._all.values()) >= MAX_OPEN:
+            raise CommandError("busy", f"{MAX_OPEN} replays are under way already")
+
+    def _begin(self, number: int) -> None:
+        lock = self._locks.get(self._all[number].sink)
+        if lock is None:
+            self._troubles[number] = f"the sink {self._all[number].sink} is not in use"
+            return
+        running = lock.run(lambda: ensureDeferred(self._run(number)))
+        self._running[number] = running
+        running.addErrback(self._broken_off, number)
+
+    def _broken_off(self, failure: Failure, number: int) -> None:
+        if not failure.check(CancelledError):
+            self._troubles[number] = f"broken off: {failure.getErrorMessage()}"
+            self.log.failure("replay broken off {number}", failure, number=number)
+
+    async def _run(self, number: int) -> None:
+        backoff = 0.0
+        while self._all[number].state == "open":
+            began = self._clock.seconds()
+            try:
+                if not await self._step(number):
+                    await self._end(number, "done")
+            except CancelledError:
+                raise
+            except Exception as error:  # whatever the sink or the journal says; it is tried again
+                backoff = next_backoff(backoff)
+                self._troubles[number] = str(error) or type(error).__name__
+                self.log.warn("replay waits {number} {error}", number=number, error=str(error))
+                await self._sleep(backoff)
+            else:
+                backoff = 0.0
+                self._troubles.pop(number, None)
+                await self._sleep(REST * (self._clock.seconds() - began))
+        self._running.pop(number, None)
+
+    async def _step(self, replay: int) -> bool:
+        """Deliver the next messages; False if there are none."""
+        record = self._all[replay]
+        if record.seq is None or record.last_seq is None:
+            first = await self._last_before(record.from_at - SLACK)
+            last = await self._last_before(record.to_at + SLACK)
+            self._store(replace(record, first_seq=first, seq=first, last_seq=last))
+            return True
+        if record.seq >= record.last_seq:
+            return False
+        entries = await self._journal.events.read(record.seq, READ)
+        entries = [entry for entry in entries if entry[0] <= record.last_seq]
+        if not entries:
+            self._store(replace(record, seq=record.last_seq))
+            return True
+        chosen: list[AnyEvent] = []
+        seq = record.seq
+        for number, event in entries:
+            seq = number
+            if _is_chosen(record, event):
+                chosen.append(event)
+                if len(chosen) == BATCH:
+                    break
+        if chosen:
+            decoded = await self._decode(chosen)
+            await self._pumps[record.sink].deliver_beside(decoded)
+        self._store(replace(record, seq=seq, delivered=record.delivered + len(chosen)))
+        return True
+
+    async def _last_before(self, at: float) -> int:
+        """Return the number of the last event from before then; 0 if there is none."""
+        low, high = 0, self._journal.events.last_seq
+        while low < high:
+            middle = (low + high + 1) // 2
+            # Several, because those that are damaged are passed over.
+            found, _ = await self._journal.history.look_back(before=middle + 1, limit=5)
+            if not found or found[0][1].at < at:
+                low = middle
+            else:
+                high = max(low, found[0][0] - 1)
+        return low
+
+    def _store(self, record: Replay) -> None:
+        """Keep where a replay is; nobody waits for the disk, it may begin again a bit before."""
+        if self._all[record.number].state != "open":
+            return
+        self._all[record.number] = record
+        self._journal.tables.put([record]).addErrback(
+            lambda failure: self.log.warn("replay not stored {error}", error=failure.getErrorMessage())
+        )
+
+    async def _end(self, number: int, state: Any) -> None:
+        ended = replace(self._all[number], state=state, ended_at=self._now())
+        await self._journal.tables.put([ended])
+        self._all[number] = ended
+        self._troubles.pop(number, None)
+        self.log.info(
+            "replay {state} {number} {delivered}", state=state, number=number, delivered=ended.delivered
+        )
+
+    async def _forget_old(self) -> None:
+        ended = [number for number, record in self._all.items() if record.state != "open"]
+        old = ended[: max(0, len(ended) - MAX_ENDED)]
+        for number in old:
+            del self._all[number]
+        if old:
+            await self._journal.tables.delete(Replay, old)
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        timer: Any = None
+        over: Deferred[None] = Deferred(lambda _: timer.cancel())
+        timer = self._clock.callLater(seconds, over.callback, None)
+        return over
+
+    def _said(self, number: int) -> dict[str, Any]:
+        record = self._all[number]
+        state = record.state
+        if record.first_seq is None or record.last_seq is None or record.seq is None:
+            progress = 0.0
+        else:
+            length = record.last_seq - record.first_seq
+            progress = (record.seq - record.first_seq) / length if length > 0 else 1.0
+        return {
+            "id": number,
+            "sink": record.sink,
+            "from": record.from_at,
+            "to": record.to_at,
+            "devices": list(record.devices),
+            "state": ("running" if progress or record.delivered else "waiting") if state == "open" else state,
+            "progress": 1.0 if state == "done" else round(progress, 4),
+            "delivered": record.delivered,
+            "trouble": self._troubles.get(number, ""),
+            "asked_by": record.asked_by,
+            "asked_at": record.asked_at,
+            "ended_at": record.ended_at,
+        }
+
+
+def _is_chosen(record: Replay, event: AnyEvent) -> bool:
+    if not decodable(event) or not record.from_at <= event.at <= record.to_at:
+        return False
+    return not record.devices or device_of(event) in record.devices

@@ -1,4 +1,4 @@
-"""What a replay is for whoever asks for one: kept messages delivered again to one sink."""
+"""The terms of a replay: kept messages delivered again to one sink, on request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 
 class ReplayRequest(NamedTuple):
-    """Which messages shall be delivered again, and where."""
+    """Messages to deliver again, and the sink to deliver them to."""
 
     sink: str
     """by name"""

@@ -49,7 +49,7 @@ Moment = Annotated[
 
 
 class ReplayAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """Which messages shall be delivered again, and to which sink."""
+    """Messages to deliver again, and the sink to deliver them to."""
 
     sink: Annotated[str, Meta(max_length=64)]
     from_: Moment = msgspec.field(name="from")
@@ -95,6 +95,6 @@ class ReplayList(Answer):
 
 
 class ReplayChanged(Done):
-    """How a replay stands."""
+    """The replay, as it stands now."""
 
     replay: Replay

@@ -17,6 +17,7 @@ from bssci.web.pages.base import (
     range_name,
     timeline,
 )
+from bssci.web.pages.columns import columns_of, in_short
 from bssci.web.reports.ranges import RANGES
 from bssci.web.reports.standings import SORTS, STATUSES
 
@@ -42,12 +43,18 @@ class SensorPages(PageData):
             station=call.optional_eui("station"),
         )
         names, connected = self._names(), len(self._context.center.stations.connected())
+        latest = await self._views.readings.latest_of_many(row["eui"] for row in listed["sensors"])
         return {
-            "rows": [_row(row, names, connected) for row in listed["sensors"]],
+            "rows": [
+                _row(row, names, connected)
+                | {"values": latest[row["eui"]].values, "short": in_short(latest[row["eui"]].values)}
+                for row in listed["sensors"]
+            ],
+            **columns_of(latest.values(), call.text("show")),
             "counts": {"all": listed["total"], **listed["counts"]},
             "unknown_count": len(self._context.center.unknown_sensors()),
             "paging": paging(page, per_page, listed["matching"]),
-            "args": arguments(call, "q", "status", "station", "sort", "per_page"),
+            "args": arguments(call, "q", "status", "station", "sort", "per_page", "show"),
         }
 
     async def unknown_sensors(self, call: Call) -> dict[str, Any]:

@@ -61,6 +61,18 @@ def test_a_sensor_shows_its_last_values_with_units(web: WebHouse) -> None:
     assert shown["battery_voltage"].startswith("Battery voltage3.6\u202fV"), "of the format before"
 
 
+def test_the_list_has_last_values_and_columns_to_choose(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
+    heard(web, ORDINARY)
+    browser = web.browser("viewer")
+    page = browser.get("/sensors").text
+    assert "Last values" in page and faults(Document(page)) == []
+    page = browser.get("/sensors?show=volume,co2").text
+    assert 'data-label="Volume"' in page and "77.167" in page and 'data-label="CO₂"' in page
+    assert "Last values" not in page and faults(Document(page)) == []
+    assert "show=volume%2Cco2%2Cflow" in page and "show=co2" in page
+
+
 def test_bytes_that_nobody_decodes_ask_for_a_decoder(web: WebHouse) -> None:
     heard(web, ORDINARY)
     page = web.browser("operator").get(f"/sensors/{SENSOR}")

@@ -36,7 +36,10 @@ VIEWER, PASSWORD = "vera", "a password of vera"
 NEW_SENSORS = "\n".join(
     ["eui,nwKey,shortAddr,bidi", f"70B3D59CDFFFFFF2,{'0E' * 16},0E0E,true", "70B3D59CDFFFFFF3,12,0001,false"]
 )
-WAYS = [each.path.replace("<eui>", STATION if each.view == "station" else EUI) for each in PAGES]
+WAYS = [
+    each.path.replace("<eui>", STATION if each.view == "station" else EUI).replace("<name>", "cayenne")
+    for each in PAGES
+]
 
 
 # What is looked at

@@ -27,8 +27,8 @@ class Operator:
             MqttSettings(host="127.0.0.1", port=port, client_id=f"operator-{port}"),
             on_online=lambda: None,
             on_offline=lambda reason: None,
-            on_message=lambda topic, payload, retained: self.heard.append(
-                (topic.removeprefix("mioty/"), json.loads(payload))
+            on_message=lambda message: self.heard.append(
+                (message.topic.removeprefix("mioty/"), json.loads(message.payload))
             ),
         )
         self._client.subscribe([f"mioty/ep/+/{kind}" for kind in ANSWERS])

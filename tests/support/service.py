@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.values import Received
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.sensor import Signal, Telegram
 from bssci.simulator.station import SimulatedStation
@@ -199,8 +200,9 @@ class Subscriber:
         self._client.publish([Message("mioty/listener", b"{}")])
         await until(lambda: bool(self.on("listener")))
 
-    def _take(self, topic: str, payload: bytes, retained: bool) -> None:
-        self.messages.append((topic.removeprefix("mioty/"), json.loads(payload), retained))
+    def _take(self, message: Received) -> None:
+        topic = message.topic.removeprefix("mioty/")
+        self.messages.append((topic, json.loads(message.payload), message.retained))
 
     def on(self, topic: str) -> list[dict[str, Any]]:
         """Payloads that came on a topic, oldest first."""

@@ -1,0 +1,178 @@
+"""``bssci replay``: the running service delivers again to a sink what it keeps, decoded as of now."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bssci.cli.chosen import load
+from bssci.cli.service_api import RefusedError, ServiceApi, ServiceUnavailableError, service_api
+from bssci.cli.service_api import add_arguments as add_service_arguments
+from bssci.web.access.accounts import AccountError
+
+LOOK_EVERY = 0.5
+"""s between two looks at the progress"""
+AWAY_TIME = 60.0
+"""s that a service may be away, as at a restart"""
+INTERRUPTED = 130
+"""exit status after Ctrl-C, as of a shell"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sink", required=True, help="name of the sink, for example postgres")
+    time_help = "Unix seconds, or as 2026-05-01T00:00:00+02:00; without an offset in TIMEZONE"
+    parser.add_argument("--from", dest="from_", required=True, metavar="T", help=f"first time: {time_help}")
+    parser.add_argument("--to", required=True, metavar="T", help="last time; or now")
+    parser.add_argument(
+        "--device",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only messages of this device, an EUI or an id such as ble:AABBCCDDEEFF; may be repeated",
+    )
+    parser.add_argument(
+        "--publish", action="store_true", help="also into a sink that people listen to, as mqtt"
+    )
+    parser.add_argument("--no-wait", action="store_true", help="end once the replay has begun")
+    add_service_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Begin a replay, show its progress until it is over; Ctrl-C cancels it."""
+    chosen = load()[1].settings
+    try:
+        asked = {
+            "sink": arguments.sink,
+            "from": moment("--from", arguments.from_, chosen.timezone),
+            "to": time.time() if arguments.to == "now" else moment("--to", arguments.to, chosen.timezone),
+            "devices": arguments.device,
+            "publish": arguments.publish,
+        }
+        with _leaving_on_signals(), service_api(arguments, chosen, "admin") as api:
+            return _replay(api, asked, arguments.no_wait)
+    except (AccountError, ServiceUnavailableError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    except RefusedError as error:
+        print(f"error: {_refusal(error)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("error: interrupted; GET /api/replays tells what has begun", file=sys.stderr)
+        return INTERRUPTED
+    return 1
+
+
+def moment(option: str, text: str, zone: str) -> float:
+    """Return Unix seconds.
+
+    :param zone: of a time without an offset from UTC.
+    :raises ValueError: it is no time.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{option} {text}: must be a time, as 2026-05-01T00:00:00Z") from None
+    return (found if found.tzinfo is not None else found.replace(tzinfo=ZoneInfo(zone))).timestamp()
+
+
+def _replay(api: ServiceApi, asked: dict[str, Any], no_wait: bool) -> int:
+    replay = api.ask("POST", "/api/replays", asked)["replay"]
+    number = replay["id"]
+    show = _shown(sys.stdout.isatty())
+    try:
+        print(f"replay {number} into {replay['sink']} begun", flush=True)
+        if no_wait:
+            return 0
+        while replay["state"] in ("waiting", "running"):
+            show(_line(replay))
+            time.sleep(LOOK_EVERY)
+            replay = _look(api, number)
+    except KeyboardInterrupt:
+        replay = _cancel(api, number)
+    except _LeavingError:
+        print(f"replay {number} goes on in the service", file=sys.stderr)
+        raise
+    show(_line(replay), True)
+    if replay["state"] == "done":
+        return 0
+    return INTERRUPTED if replay["state"] == "cancelled" else 1
+
+
+def _look(api: ServiceApi, number: int) -> dict[str, Any]:
+    """Return how a replay stands; a service that is started anew is waited for."""
+    until = time.monotonic() + AWAY_TIME
+    while True:
+        try:
+            replays = api.ask("GET", "/api/replays")["replays"]
+        except ServiceUnavailableError as error:
+            if time.monotonic() > until:
+                text = f"{error}; replay {number} goes on when the service runs again"
+                raise ServiceUnavailableError(text) from None
+            time.sleep(LOOK_EVERY)
+            continue
+        found: dict[str, Any] | None = next((each for each in replays if each["id"] == number), None)
+        if found is None:
+            raise ServiceUnavailableError(f"the service knows of no replay {number} any more")
+        return found
+
+
+def _cancel(api: ServiceApi, number: int) -> dict[str, Any]:
+    try:
+        replay: dict[str, Any] = api.ask("DELETE", f"/api/replays/{number}")["replay"]
+    except RefusedError:
+        return _look(api, number)  # over by itself in this moment
+    return replay
+
+
+def _line(replay: dict[str, Any]) -> str:
+    trouble = f": {replay['trouble']}" if replay["trouble"] else ""
+    return f"{replay['state']}, {replay['progress']:.0%}, {replay['delivered']} delivered{trouble}"
+
+
+def _shown(terminal: bool) -> Callable[..., None]:
+    """Return what shows a line in place of the last one; in a file, if it is another one."""
+    last = ""
+
+    def show(line: str, final: bool = False) -> None:
+        nonlocal last
+        if terminal:
+            print(f"\r\x1b[K{line}", end="\n" if final else "", flush=True)
+        elif line != last:
+            print(line, flush=True)
+        last = line
+
+    return show
+
+
+def _refusal(error: RefusedError) -> str:
+    if error.status in (401, 403):
+        return f"{error}: it takes a token of the role admin"
+    return str(error)
+
+
+class _LeavingError(SystemExit):
+    """The command is ended from outside: the replay stays."""
+
+
+@contextmanager
+def _leaving_on_signals() -> Iterator[None]:
+    """Leave in order on SIGTERM and when the terminal goes, so that no token stays behind."""
+
+    def leave(number: int, _: object) -> None:
+        raise _LeavingError(128 + number)
+
+    before = {each: signal.signal(each, leave) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

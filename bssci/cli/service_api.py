@@ -1,0 +1,210 @@
+"""The HTTP API of the running service, for sub-commands that ask it to do something.
+
+a service holds STATE_DIR --> WEB_HOST, WEB_PORT --> asked with a token of its own, revoked at the end
+--url                     --> asked with the token of --token-file or BSSCI_TOKEN
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import ipaddress
+import json
+import os
+import re
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bssci.journal.errors import JournalError
+from bssci.journal.sqlite.copying import no_service
+from bssci.settings.descriptions import host_and_port
+from bssci.settings.table import Settings
+from bssci.web.access.accounts import AccountFile, Role
+
+TIMEOUT = 30.0
+"""s that an answer may take"""
+TOKEN_NAME = "BSSCI_TOKEN"
+"""environment variable that holds a token"""
+
+
+class ServiceUnavailableError(Exception):
+    """The service does not run, or does not answer."""
+
+
+class RefusedError(Exception):
+    """An answer of the service that says no, in its words.
+
+    :ivar status: of HTTP.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ServiceApi:
+    """Asks one service.
+
+    :param url: its web admin, without a path.
+    :param own: its certificate, if it is a service of this installation with TLS; None: the system's
+        authorities are trusted.
+    """
+
+    def __init__(self, url: str, token: str, own: Path | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        # No proxy: the token is for the service alone.
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), _NoRedirects(), urllib.request.HTTPSHandler(context=_trust(own))
+        )
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Return the JSON of an answer.
+
+        :raises ServiceUnavailableError: nobody answers.
+        :raises RefusedError: the service says no.
+        """
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"},
+        )
+        try:
+            with self._opener.open(request, timeout=TIMEOUT) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise RefusedError(error.code, _told(error)) from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise ServiceUnavailableError(f"no answer from {self.url}: {reason}") from None
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Refuses to carry a token elsewhere."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which service is asked."""
+    parser.add_argument(
+        "--url", help="web admin of a service elsewhere; default: the service of this installation"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        help=f"file with a token of the API; default: {TOKEN_NAME}, or a token of its own while it runs",
+    )
+
+
+@contextmanager
+def service_api(arguments: argparse.Namespace, chosen: Settings, role: Role) -> Iterator[ServiceApi]:
+    """Give the API of the service that the options name.
+
+    :param role: what a token of one's own may do.
+    :raises ServiceUnavailableError: it does not run, or cannot be asked.
+    """
+    token = _given_token(arguments.token_file)
+    if arguments.url:
+        yield ServiceApi(_checked(arguments.url), _needed(token))
+        return
+    _check_running(chosen.state_dir)
+    url, own = _own_url(chosen), None
+    if chosen.web_tls:
+        own = chosen.web_cert_file or chosen.cert_file
+    if token:
+        yield ServiceApi(url, token, own)
+        return
+    accounts = AccountFile.at_command_line(chosen.state_dir)
+    name = f"command-line-{os.getpid()}"
+    secret = accounts.create_token(name, role)
+    try:
+        yield ServiceApi(url, secret, own)
+    finally:
+        accounts.revoke_token(name)
+
+
+def _given_token(file: Path | None) -> str:
+    if file is not None:
+        return file.read_text("utf-8").strip()
+    return os.environ.get(TOKEN_NAME, "").strip()
+
+
+def _needed(token: str) -> str:
+    if not token:
+        raise ServiceUnavailableError(f"--url needs a token: --token-file, or {TOKEN_NAME}")
+    return token
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServiceUnavailableError(f"--url {url}: must be http:// or https:// with a host")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        print(f"warning: {url} is not encrypted: others may read the token", file=sys.stderr)
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_running(directory: Path) -> None:
+    """:raises ServiceUnavailableError: no service holds the directory."""
+    if directory.is_dir():
+        try:
+            with no_service(directory):
+                pass
+        except JournalError:
+            return
+    raise ServiceUnavailableError(f"the service does not run: nothing uses STATE_DIR {directory.absolute()}")
+
+
+def _own_url(chosen: Settings) -> str:
+    """:raises ServiceUnavailableError: it has no web admin that can be found."""
+    if chosen.web_listen:
+        places = [found for each in chosen.web_listen if (found := host_and_port(each)) and found[1]]
+        if not places:
+            raise ServiceUnavailableError("WEB_LISTEN names no port that can be asked: give --url")
+        host, port = places[0]
+    elif chosen.web_port:
+        host, port = chosen.web_host, chosen.web_port
+    else:
+        raise ServiceUnavailableError("WEB_PORT=0: without its web admin the service cannot be asked")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    place = f"[{host}]" if ":" in host else host
+    return f"{'https' if chosen.web_tls else 'http'}://{place}:{port}"
+
+
+def _trust(own: Path | None) -> ssl.SSLContext:
+    if own is None:
+        return ssl.create_default_context()
+    # The certificate itself is what is trusted, whatever name it has.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(own)
+    return context
+
+
+def _told(error: urllib.error.HTTPError) -> str:
+    """Return what the service says, in one line."""
+    try:
+        told = json.loads(error.read(64 * 1024))["error"]
+        field = f"{told['field']}: " if told.get("field") else ""
+        return re.sub(r"\s+", " ", f"{field}{told['message']}")
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, http.client.HTTPException):
+        return f"answered {error.code} {error.reason}"

@@ -7,6 +7,7 @@ from bssci.journal.errors import JournalBusy, JournalError, StorageError
 from bssci.journal.interface import Change, Journal
 from bssci.journal.records import (
     Activity,
+    AlarmRecord,
     Attachment,
     AuditEntry,
     DownlinkPicture,
@@ -15,9 +16,11 @@ from bssci.journal.records import (
     ListeningRecord,
     Loaded,
     PathRecord,
+    Refusal,
     Registration,
     Replay,
     Silence,
+    StationEntry,
     StationRecord,
     StoredDownlink,
     StoredRequest,
@@ -30,6 +33,7 @@ from bssci.journal.sqlite.journal import open_journal
 
 __all__ = [
     "Activity",
+    "AlarmRecord",
     "Attachment",
     "AuditEntry",
     "Change",
@@ -42,9 +46,11 @@ __all__ = [
     "ListeningRecord",
     "Loaded",
     "PathRecord",
+    "Refusal",
     "Registration",
     "Replay",
     "Silence",
+    "StationEntry",
     "StationRecord",
     "StorageError",
     "StoredDownlink",

@@ -196,6 +196,83 @@ class Replay(Kept):
     """messages that the sink took"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationEntry(Kept):
+    """Entry of people about a base station: name, place, tags, note and block; also before it connects."""
+
+    TABLE: ClassVar[str] = "station_entry"
+    KEY: ClassVar[str] = "base_station_eui"
+
+    base_station_eui: EUI
+    name: str = ""
+    """name for people; empty: as the station calls itself"""
+    location: Mapping[str, object] | None = None
+    """place of the station: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    entered_at: float
+    """Unix seconds"""
+    blocked_at: float | None = None
+    """Unix seconds since when the station is refused; None: it is not"""
+    blocked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal(Kept):
+    """Connections from one address that were refused for one reason."""
+
+    TABLE: ClassVar[str] = "refusal"
+    KEY: ClassVar[str] = "key"
+
+    key: str
+    """digest of address, reason and station"""
+    address: str
+    reason: str
+    remedy: str = ""
+    """advice: what to do about it"""
+    base_station_eui: EUI | None = None
+    """the station that it said to be, or that its certificate names"""
+    subject: str | None = None
+    """subject of the certificate that was shown"""
+    issuer: str | None = None
+    """issuer of that certificate"""
+    count: int
+    first_at: float
+    """Unix seconds"""
+    at: float
+    """Unix seconds, of the last"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRecord(Kept):
+    """A thing that was wrong, since when and until when."""
+
+    TABLE: ClassVar[str] = "alarm"
+    KEY: ClassVar[str] = "number"
+
+    number: int
+    """number of the alarm, in the order of time"""
+    id: str
+    """condition and subject: ``station-offline:CAFE000000000001``"""
+    severity: Literal["error", "warning"]
+    text: str
+    href: str
+    """page of the web admin where one sees more of it"""
+    since: float
+    """Unix seconds"""
+    until: float | None = None
+    """Unix seconds; None: it is still wrong"""
+    returns: int = 0
+    """times that it came back in between"""
+    acknowledged_by: str | None = None
+    acknowledged_at: float | None = None
+    """Unix seconds"""
+    begin_told: int = 0
+    """1 once a message about its beginning has gone out, or none is wanted"""
+    end_told: int = 0
+    """1 once a message about its end has gone out, or none is wanted"""
+
+
 KEPT: tuple[type[Kept], ...] = (
     StationRecord,
     Activity,
@@ -206,6 +283,9 @@ KEPT: tuple[type[Kept], ...] = (
     ListeningRecord,
     Fact,
     Replay,
+    StationEntry,
+    Refusal,
+    AlarmRecord,
 )
 """every keyed table"""
 
@@ -358,6 +438,9 @@ class Loaded:
     unknown: Mapping[EUI, UnknownRecord]
     facts: Mapping[str, str]
     replays: Mapping[int, Replay]
+    station_entries: Mapping[EUI, StationEntry]
+    refusals: Mapping[str, Refusal]
+    alarms: Mapping[int, AlarmRecord]
     cursors: Mapping[str, int]
     """the last event that each sink has delivered"""
     downlinks: DownlinkCounts

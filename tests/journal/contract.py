@@ -16,6 +16,7 @@ from twisted.internet import defer
 
 from bssci.journal import (
     Activity,
+    AlarmRecord,
     Attachment,
     AuditEntry,
     Fact,
@@ -24,8 +25,10 @@ from bssci.journal import (
     Left,
     ListeningRecord,
     PathRecord,
+    Refusal,
     Registration,
     Silence,
+    StationEntry,
     StationRecord,
     StoredDownlink,
     StoredRequest,
@@ -44,6 +47,9 @@ RECORDS = [
     UnknownRecord(end_point_eui=SENSOR, body=b"body"),
     ListeningRecord(number=3, began_at=1.0, ended_at=2.0),
     Fact(name="colour", value="grün"),
+    StationEntry(base_station_eui=STATION, location={"lat": 51.0}, tags=("roof",), entered_at=1.0),
+    Refusal(key="ab", address="192.0.2.1", reason="unknown", subject="CN=x", count=2, first_at=1.0, at=2.0),
+    AlarmRecord(number=4, id="sink:mqtt", severity="error", text="mqtt", href="/", since=1.0, until=2.0),
 ]  # fmt: skip
 LOADED = {
     StationRecord: "stations",
@@ -53,6 +59,9 @@ LOADED = {
     PathRecord: "paths",
     UnknownRecord: "unknown",
     ListeningRecord: "listening",
+    StationEntry: "station_entries",
+    Refusal: "refusals",
+    AlarmRecord: "alarms",
 }
 
 

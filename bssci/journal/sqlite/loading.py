@@ -6,13 +6,16 @@ import sqlite3
 
 from bssci.journal.records import (
     Activity,
+    AlarmRecord,
     Attachment,
     Fact,
     ListeningRecord,
     Loaded,
     PathRecord,
+    Refusal,
     Replay,
     Silence,
+    StationEntry,
     StationRecord,
     UnknownRecord,
 )
@@ -47,6 +50,9 @@ def load(cursor: sqlite3.Cursor) -> Loaded:
         unknown=TABLES[UnknownRecord].load(cursor),
         facts={fact.name: fact.value for fact in TABLES[Fact].load(cursor).values()},
         replays=TABLES[Replay].load(cursor),
+        station_entries=TABLES[StationEntry].load(cursor),
+        refusals=TABLES[Refusal].load(cursor),
+        alarms=TABLES[AlarmRecord].load(cursor),
         cursors=load_cursors(cursor),
         downlinks=count_downlinks(cursor),
         requests=load_requests(cursor),

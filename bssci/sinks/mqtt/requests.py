@@ -26,9 +26,9 @@ from bssci.center.turns import Turns
 from bssci.journal import StorageError
 from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
+from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received
 from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, Request
-from bssci.sinks.mqtt.payloads import response
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     MAX_SIZE,

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent, StationState
+from bssci.mqtt import payloads
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.trial import EMBEDDED
@@ -21,7 +22,6 @@ from bssci.mqtt.values import MqttOffline, Received
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.sinks.interfaces import ISink, ISinkFactory
-from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.requests import Requests

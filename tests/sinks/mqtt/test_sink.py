@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
 from bssci.model import EUI, StationState
+from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
 from bssci.mqtt.embedded import BrokerFailed
 from bssci.sinks import ISink
-from bssci.sinks.mqtt import payloads
 from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.echo import ECHO_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES

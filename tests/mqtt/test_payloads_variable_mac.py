@@ -1,11 +1,11 @@
-"""bssci.sinks.mqtt.payloads: what integrators get of another MAC's telegrams."""
+"""bssci.mqtt.payloads: what integrators get of another MAC's telegrams."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bssci.model import EUI, VariableMacUplink
-from bssci.sinks.mqtt.payloads import variable_mac_uplink
+from bssci.mqtt.payloads import variable_mac_uplink
 
 METER = bytes.fromhex("0f442d2c785634121b167a2a0000002f")
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bssci.model import EUI, Decoded, Reading, Reception, SensorStatus, StationState, StationStatus, Uplink
-from bssci.sinks.mqtt import payloads
+from bssci.mqtt import payloads
 
 STATION, OTHER, SENSOR = EUI("CAFE000000000001"), EUI("CAFE000000000002"), EUI("70B3D56770110001")
 BASIC = {

@@ -19,7 +19,7 @@ from bssci.model import (
     SensorStatus,
     SensorWarning,
 )
-from bssci.sinks.mqtt.payloads import message
+from bssci.mqtt.payloads import message
 
 SENSOR, STATION = EUI("70B3D56770110001"), EUI("CAFE000000000001")
 IT: dict[str, Any] = {"at": 5.5, "end_point_eui": SENSOR}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -21,6 +22,8 @@ _DESCRIPTION = re.compile(r"[a-z][\w-]*:[^\x00-\x1f\x7f]*")
 _NAME = re.compile(r"[\w.-]+")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
+UNIX = "unix"
+"""stands among addresses for whoever connects to a Unix socket"""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,13 @@ def _descriptions(text: str) -> tuple[str, ...]:
     return found
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    found = [part for part in re.split(r"[\s,;]+", text.strip().lower()) if part]
+    return tuple(
+        dict.fromkeys(each if each == UNIX else str(ip_network(each, strict=False)) for each in found)
+    )
+
+
 def _boolean(text: str) -> bool:
     return (_TRUE + _FALSE).index(text.strip().lower()) < len(_TRUE)
 
@@ -114,6 +124,10 @@ names = Parser(
 )
 descriptions: Parser[tuple[str, ...]] = Parser(
     _descriptions, "endpoints as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or ; or empty"
+)
+networks: Parser[tuple[str, ...]] = Parser(
+    _networks,
+    f"addresses and networks as 127.0.0.1 or 10.0.0.0/8, or {UNIX}, separated by commas; or empty",
 )
 boolean = Parser(_boolean, "true or false")
 path = Parser(_path, "a path")

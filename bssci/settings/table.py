@@ -106,6 +106,7 @@ class WebSettings:
     web_tls: bool = _setting("false", parsers.boolean, "TLS for the web admin")
     web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
     web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")
+    trusted_proxies: tuple[str, ...] = _setting("", parsers.networks, "reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix are believed: addresses and networks, unix for those that connect to a Unix socket, separated by commas")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ from bssci.web.api.stations import StationRoutes
 from bssci.web.context import Context, RunInThread
 from bssci.web.http.dispatch import Dispatcher
 from bssci.web.http.guard import Guard
+from bssci.web.http.proxies import TrustedProxies
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
 from bssci.web.http.site import AdminSite, LimitedFactory
 from bssci.web.http.static import StaticFiles
@@ -145,10 +146,10 @@ class WebAdmin:
             known = self.guard.identify(request, is_seen=False) is not None
             return route.max_body if route is not None and known else MAX_BODY
 
-        return AdminSite(self._reactor, resource, max_body)
+        return AdminSite(self._reactor, resource, max_body, TrustedProxies(self._settings.trusted_proxies))
 
-    def _description(self) -> dict[str, Any]:
-        return openapi.document(self.routes, self.context.center.version)
+    def _description(self, cookie: str) -> dict[str, Any]:
+        return openapi.document(self.routes, self.context.center.version, cookie)
 
     async def reload_certificates(self) -> None:
         """Read the web admin's certificate again, if it has one."""
@@ -179,7 +180,7 @@ class WebAdmin:
         factory: Any = self.site
         if self._tls is not None:
             factory = TLSMemoryBIOFactory(self._tls, False, factory, self._reactor)
-        settings, limited = self._settings, LimitedFactory(factory)
+        settings, limited = self._settings, LimitedFactory(factory, self.site.proxies)
         places = described_places(self._reactor, "WEB_LISTEN", settings.web_listen) or [
             simple_place(self._reactor, "WEB_PORT", "WEB_HOST", settings.web_host, settings.web_port)
         ]

@@ -24,6 +24,8 @@ from tests.support.tls import TLSFiles
 EXAMPLES = Path(__file__).parent.parent.parent / "deploy" / "nginx"
 PATIENCE = 15.0
 """s that anything may take on a busy machine"""
+BELOW = "/mioty"
+"""path of the example for a path of another site"""
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(90)]
 
@@ -74,7 +76,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     shutil.copytree(EXAMPLES, directory / "examples")
     tls = TLSFiles(directory)
     (directory / "service").mkdir()
-    with RunningService(directory / "service") as service, socket.create_server(("127.0.0.1", 0)) as upstream:
+    with (
+        RunningService(directory / "service", "--trusted-proxies=127.0.0.1") as service,
+        socket.create_server(("127.0.0.1", 0)) as upstream,
+    ):
         upstream.settimeout(PATIENCE)
         port, plain_port = free_ports(2)
         address = service.url.removeprefix("http://")
@@ -149,7 +154,7 @@ def test_metrics_are_not_for_the_internet(site: Site) -> None:
     connection.close()
 
 
-@pytest.mark.parametrize("below", ["", "/mioty"])
+@pytest.mark.parametrize("below", ["", BELOW])
 def test_live_events_come_at_once(site: Site, below: str) -> None:
     cookie, _ = site.log_in(f"{below}/api/login")
     answer, connection = site.ask("GET", f"{below}/api/live", Cookie=cookie)
@@ -161,13 +166,78 @@ def test_live_events_come_at_once(site: Site, below: str) -> None:
     connection.close()
 
 
-def test_the_api_under_a_path_of_another_site(site: Site) -> None:
-    cookie, whole = site.log_in("/mioty/api/login")
-    assert "path=/mioty/" in whole.lower()
-    for path in ("/mioty/api/bssci/status", "/mioty/healthz"):
+def test_everything_under_a_path_of_another_site(site: Site) -> None:
+    cookie, whole = site.log_in(f"{BELOW}/api/login")
+    assert "; path=/mioty;" in whole.lower() and "; secure" in whole.lower()
+    todo, seen = [f"{BELOW}/"], set()
+    while todo:
+        path = todo.pop()
+        seen.add(path)
         answer, connection = site.ask("GET", path, Cookie=cookie)
         assert answer.status == 200, path
+        if answer.headers["Content-Type"].startswith("text/html"):
+            text = answer.read().decode()
+            links = re.findall(r'\b(?:href|src|action)="([^"#?]*)', text)
+            assert all(link.startswith((f"{BELOW}/", "data:")) for link in links if link), links
+            once = {link for link in links if link and not link.endswith(("/logout", "/backup"))}
+            todo += sorted(once - seen - set(todo))
         connection.close()
+    assert {f"{BELOW}/stations", f"{BELOW}/static/app.js", f"{BELOW}/api/sensors/export"} <= seen
+
+
+@pytest.mark.parametrize("asked", ["", "/sensors"])
+def test_redirects_under_a_path(site: Site, asked: str) -> None:
+    answer, connection = site.ask("GET", f"{BELOW}{asked}")
+    expected = (301, f"https://127.0.0.1{BELOW}/") if not asked else (303, f"{BELOW}/login?next=%2Fsensors")
+    assert answer.status == expected[0]
+    assert answer.headers["Location"].replace(f":{site.port}", "") == expected[1]
+    connection.close()
+
+
+def test_the_audit_log_names_the_client_and_not_what_it_made_up(site: Site) -> None:
+    body = {"username": site.service.user, "password": site.service.password}
+    answer, connection = site.ask(
+        "POST", "/api/login", body, X_Forwarded_For="203.0.113.9", X_Forwarded_Prefix="/evil"
+    )
+    assert "Path=/;" in answer.headers["Set-Cookie"]
+    connection.close()
+    cookie = answer.headers["Set-Cookie"].partition(";")[0]
+    answer, connection = site.ask("GET", "/api/audit?action=login", Cookie=cookie)
+    assert {entry["address"] for entry in json.loads(answer.read())["entries"]} == {"127.0.0.1"}
+    connection.close()
+
+
+def test_a_browser_under_a_path(site: Site) -> None:
+    chromium = shutil.which("chromium") or pytest.skip("needs chromium: apt-get install chromium")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_context(
+            base_url=f"https://127.0.0.1:{site.port}", ignore_https_errors=True
+        ).new_page()
+        page.set_default_timeout(PATIENCE * 1000)
+        stray: list[str] = []
+        page.on(
+            "request",
+            lambda it: BELOW in it.url or it.url.startswith(("data:", "blob:")) or stray.append(it.url),
+        )
+        page.goto(f"{BELOW}/live")
+        page.get_by_label("User name").fill(site.service.user)
+        page.get_by_label("Password").fill(site.service.password)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(f"**{BELOW}/live")
+        # Events of the simulated base station come by SSE.
+        page.locator("[data-live-rows] > *").nth(2).wait_for()
+        page.locator(".freshness[data-state=fresh]").wait_for()
+        page.goto(f"{BELOW}/sensors/new?eui=70B3D56770110009")
+        page.get_by_label("Network key").first.fill("00112233445566778899AABBCCDDEEFF")
+        page.get_by_label("Short address").first.fill("0009")
+        page.get_by_role("button", name="Add and attach").click()
+        page.wait_for_url(f"**{BELOW}/sensors/70B3D56770110009")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url(f"**{BELOW}/login")
+        browser.close()
+    assert not stray
 
 
 def test_websocket_connections_pass(site: Site) -> None:

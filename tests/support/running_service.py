@@ -34,12 +34,14 @@ STATION = "CAFEBA5E00000001"
 class RunningService:
     """A context manager; everything ends with it.
 
+    :param options: further ones of ``twistd bssci``.
     :ivar url: of the web admin.
     :ivar listen_port: for base stations.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
+        self._options = options
         self.user = "admin"
         self.password = ""
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -54,7 +56,7 @@ class RunningService:
         assert found, "bssci init told no password"
         self.user, self.password = found[1], found[2]
         ports = {"web": self._web_port, "listen": self.listen_port, "mqtt": self._mqtt_port}
-        options = [f"--{name}-port={port}" for name, port in ports.items()]
+        options = [*(f"--{name}-port={port}" for name, port in ports.items()), *self._options]
         twistd = str(Path(sysconfig.get_path("scripts")) / "twistd")
         self._start("service", [twistd, "-n", "--pidfile=", "bssci", "--mqtt-broker=embedded", *options])
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bssci.web.api.metrics import CONTENT_TYPE, Metrics
 from bssci.web.http.call import Call
+from bssci.web.http.guard import cookie_name
 from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
 
@@ -14,10 +15,10 @@ from bssci.web.http.routing import route
 class MachineRoutes:
     """Routes for monitoring and for tools.
 
-    :param description: returns the OpenAPI document.
+    :param description: returns the OpenAPI document, with the name of the session's cookie.
     """
 
-    def __init__(self, metrics: Metrics, description: Callable[[], dict[str, Any]]) -> None:
+    def __init__(self, metrics: Metrics, description: Callable[[str], dict[str, Any]]) -> None:
         self._metrics = metrics
         self._description = description
 
@@ -27,4 +28,4 @@ class MachineRoutes:
 
     @route("GET", "/api/openapi.json", "viewer", "This description")
     async def description(self, call: Call) -> dict[str, Any]:
-        return self._description()
+        return self._description(cookie_name(call.request)) | {"servers": [{"url": call.prefix or "/"}]}

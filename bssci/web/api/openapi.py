@@ -10,7 +10,7 @@ import msgspec
 
 from bssci.web.api.schemas.common import EVENT
 from bssci.web.api.schemas.service import FixedStatus, OneSetting, SinkTarget
-from bssci.web.http.guard import COOKIE, CSRF_HEADER
+from bssci.web.http.guard import CSRF_HEADER
 from bssci.web.http.reading import EUI_PATTERN
 from bssci.web.http.replies import Refused, Streamed
 from bssci.web.http.routing import JSON, REFERENCE, Route, Schema
@@ -57,8 +57,11 @@ _EVENT: Schema = {
 }
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """Return the OpenAPI document of every route that is not a page."""
+def document(routes: Iterable[Route], version: str, cookie: str) -> dict[str, Any]:
+    """Return the OpenAPI document of every route that is not a page.
+
+    :param cookie: name of the session's cookie.
+    """
     described = [route for route in routes if not route.page]
     schemas = _Schemas(described)
     paths: dict[str, dict[str, Any]] = {}
@@ -81,7 +84,7 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
             },
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "session": {"type": "apiKey", "in": "cookie", "name": cookie},
                 "csrf": {"type": "apiKey", "in": "header", "name": CSRF_HEADER},
             },
         },

@@ -14,6 +14,7 @@ from bssci.model import EUI, parse_eui
 from bssci.model.commands import Asker
 from bssci.web.access.sessions import Identity
 from bssci.web.http.errors import ApiError, invalid
+from bssci.web.http.proxies import visit_of
 from bssci.web.http.reading import MAX_SHOWN, parse_json, read_struct
 from bssci.web.http.routing import JSON, Route
 
@@ -30,6 +31,7 @@ class Call:
 
     :ivar path: what varies in the path, by name.
     :ivar address: of the client.
+    :ivar prefix: path below which the client finds the web admin: empty, or ``/mioty``.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Call:
         self.route = route
         self.path = path
         self._identity = identity
-        self.address = str(getattr(request.getClientAddress(), "host", "") or "")
+        visit = visit_of(request)
+        self.address = visit.address
+        self.prefix = visit.prefix
 
     @property
     def known(self) -> Identity | None:

@@ -22,6 +22,7 @@ from bssci.web.access.sessions import Identity
 from bssci.web.http.call import Call, form_of, wants_json
 from bssci.web.http.errors import ApiError, from_command
 from bssci.web.http.guard import CSRF_HEADER, Guard
+from bssci.web.http.proxies import visit_of
 from bssci.web.http.replies import Reason, Reply, Streamed
 from bssci.web.http.routing import JSON, Route
 
@@ -29,8 +30,8 @@ GZIP_FROM, GZIP_TO = 2048, 512 * 1024
 """bytes; what is larger would hold up everything else while it is compressed"""
 PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
 """phrases of status codes (RFC 9110, RFC 6585) that Twisted does not know"""
-ErrorPage = Callable[[ApiError, Identity | None, str], bytes]
-"""maker of the page for an error: from the error, the caller, and the path"""
+ErrorPage = Callable[[ApiError, Identity | None, Request], bytes]
+"""maker of the page for an error: from the error, the caller, and the request"""
 
 _ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode
@@ -120,9 +121,10 @@ class Dispatcher:
             headers["Retry-After"] = str(max(1, round(error.retry_after)))
         if as_page and error.status == 401:
             wanted = request.uri.decode("ascii", "replace")
-            reply = Reply(b"", "text/html", 303, {"Location": f"/login?next={quote(wanted, safe='')}"})
+            location = f"{visit_of(request).prefix}/login?next={quote(wanted, safe='')}"
+            reply = Reply(b"", "text/html", 303, {"Location": location})
         elif as_page:
-            reply = Reply(self._error_page(error, identity, path), "text/html", error.status, headers)
+            reply = Reply(self._error_page(error, identity, request), "text/html", error.status, headers)
         else:
             if error.status == 401:
                 headers["WWW-Authenticate"] = "Bearer"

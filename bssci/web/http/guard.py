@@ -21,9 +21,11 @@ from bssci.web.access.accounts import (
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.sessions import LIFE, Identity, Session, Sessions, same
 from bssci.web.http.errors import ApiError
+from bssci.web.http.proxies import visit_of
 from bssci.web.http.routing import Route
 
 COOKIE = "bssci_session"
+"""begins the name of the session's cookie: browsers give one to every port of a host"""
 CSRF_HEADER = "x-csrf-token"
 HASHES_AT_A_TIME = 2
 MAX_WAITING = 20
@@ -83,7 +85,7 @@ class Guard:
         scheme, _, secret = authorization.partition(" ")
         if scheme.lower() == "bearer":
             return self._of_token(secret.strip())
-        cookie = request.getCookie(COOKIE.encode())
+        cookie = request.getCookie(cookie_name(request).encode())
         return self._of_cookie(cookie.decode("ascii", "replace"), is_seen) if cookie else None
 
     def _of_token(self, secret: str) -> Identity | None:
@@ -188,6 +190,12 @@ class Guard:
         return await self._hashing.run(self._run_in_thread, function, *values)
 
 
+def cookie_name(request: Request) -> str:
+    """Return the name of the session's cookie, which holds the port that was connected to."""
+    port = getattr(request.getHost(), "port", None)
+    return COOKIE if port is None else f"{COOKIE}_{port}"
+
+
 def session_cookie(request: Request, secret: str) -> str:
     """Return the session's cookie: for this site only, not for scripts, over TLS only where there is TLS."""
     return _cookie(request, secret, int(LIFE))
@@ -199,5 +207,7 @@ def cleared_cookie(request: Request) -> str:
 
 
 def _cookie(request: Request, value: str, max_age: int) -> str:
-    secure = "; Secure" if request.isSecure() else ""
-    return f"{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
+    visit = visit_of(request)
+    secure = "; Secure" if visit.is_secure else ""
+    name, path = cookie_name(request), visit.prefix or "/"
+    return f"{name}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"

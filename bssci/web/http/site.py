@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
+from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
-from twisted.internet.interfaces import IAddress
-from twisted.protocols.policies import WrappingFactory
+from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from bssci.system.clock import Timer
+from bssci.web.http.proxies import TrustedProxies, Visit
 from bssci.web.http.routing import MAX_BODY
 
 MAX_CONNECTIONS = 500
+MAX_OF_HOST = 100
+"""connections of one address, or of one IPv6 network of 64 bits; a trusted proxy has as many as there are"""
+RESERVED = 50
+"""further connections for addresses that have none"""
 IDLE_TIME = 60.0
 """s without a byte after which a connection that is between requests, or within one, is closed"""
 REQUEST_TIME = 60.0
@@ -50,7 +58,9 @@ class AdminRequest(Request):
         self._limit = MAX_BODY
         self._received = 0
         self._refused = False
+        self.visit = Visit()
         site: AdminSite = channel.site
+        self._proxies = site.proxies
         self._deadline: Timer | None = site.clock.callLater(REQUEST_TIME, self._too_late)
 
     def gotLength(self, length: int | None) -> None:
@@ -78,6 +88,7 @@ class AdminRequest(Request):
         self._stop_deadline()
         if self._refused:
             return
+        self.visit = self._proxies.visit(self)
         for name, value in _COMMON.items():
             self.responseHeaders.setRawHeaders(name, [value])
         # A path that is no UTF-8 is nobody's, but no reason for a traceback in the log.
@@ -126,6 +137,7 @@ class AdminSite(Site):
     """The site on WEB_PORT.
 
     :param max_body: bytes that the body of a request may have: its headers, method, path.
+    :param proxies: those whose word on the client counts.
     """
 
     requestFactory = AdminRequest
@@ -133,20 +145,85 @@ class AdminSite(Site):
     noisy = False
 
     def __init__(
-        self, reactor: Any, resource: IResource, max_body: Callable[[Request, str, str], int]
+        self,
+        reactor: Any,
+        resource: IResource,
+        max_body: Callable[[Request, str, str], int],
+        proxies: TrustedProxies,
     ) -> None:
         super().__init__(resource, timeout=IDLE_TIME, parsePOSTFormSubmission=False, reactor=reactor)
         self.clock = reactor
         self.max_body = max_body
+        self.proxies = proxies
 
     def log(self, request: Any) -> None:
         """Write no line per request."""
 
 
-class LimitedFactory(WrappingFactory):
-    """Connections up to a bound; further ones are closed at once, before TLS begins."""
+class _Limited(ProtocolWrapper):
+    """A connection that counts for its address."""
 
+    host = ""
+
+
+class LimitedFactory(WrappingFactory):
+    """Connections up to bounds, in all and of each address; further ones are closed before TLS begins.
+
+    :ivar refused: connections that were closed at a bound, since the start.
+    """
+
+    log = Logger()
     noisy = False
+    protocol = _Limited
+
+    def __init__(self, factory: IProtocolFactory, proxies: TrustedProxies) -> None:
+        super().__init__(factory)
+        self._proxies = proxies
+        self._of_hosts: Counter[str] = Counter()
+        self.refused = 0
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        return super().buildProtocol(addr) if len(self.protocols) < MAX_CONNECTIONS else None
+        host = network_of(addr)
+        if not self._has_room(host, addr):
+            self._refuse(host)
+            return None
+        protocol: Any = super().buildProtocol(addr)
+        protocol.host = host
+        return protocol
+
+    def _has_room(self, host: str, addr: IAddress | None) -> bool:
+        own = self._of_hosts[host]
+        if len(self.protocols) >= (MAX_CONNECTIONS if own else MAX_CONNECTIONS + RESERVED):
+            return False
+        return own < MAX_OF_HOST or self._proxies.trusts(addr)
+
+    def _refuse(self, host: str) -> None:
+        self.refused += 1
+        if self.refused == 1 or self.refused % 1000 == 0:
+            self.log.warn(
+                "web admin connection refused at the bound {address} {connections} {all} {refused}",
+                address=host or "Unix socket",
+                connections=self._of_hosts[host],
+                all=len(self.protocols),
+                refused=self.refused,
+            )
+
+    def registerProtocol(self, p: ProtocolWrapper) -> None:
+        super().registerProtocol(p)
+        self._of_hosts[p.host] += 1
+
+    def unregisterProtocol(self, p: ProtocolWrapper) -> None:
+        super().unregisterProtocol(p)
+        self._of_hosts[p.host] -= 1
+        if not self._of_hosts[p.host]:
+            del self._of_hosts[p.host]
+
+
+def network_of(address: IAddress | None) -> str:
+    """Return the name under which an address is counted; one machine may have 64 bits of IPv6 addresses."""
+    host = str(getattr(address, "host", None) or "")
+    try:
+        version6 = IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return host
+    return str(version6.ipv4_mapped or IPv6Network((int(version6) >> 64 << 64, 64)))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from twisted.web.http import Request
+
 from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
 from bssci.web.http.call import Call, form_of, wants_json
 from bssci.web.http.entrance import Entrance
 from bssci.web.http.errors import ApiError
+from bssci.web.http.proxies import visit_of
 from bssci.web.http.replies import Reply
 from bssci.web.http.routing import Handler, Route, page, routes_of
 from bssci.web.pages import table as pages
@@ -73,6 +76,7 @@ class PageRoutes:
             "user": {"name": identity.name, "role": identity.role} if identity is not None else None,
             "csrf": session.csrf if session is not None else "",
             "path": request.path.decode("utf-8", "replace"),
+            "prefix": call.prefix,
             "query": query,
             "theme": theme if theme in THEMES else "auto",
             "needs_restart": self._views.config.needs_restart(),
@@ -86,7 +90,7 @@ class PageRoutes:
             "timezone": self._context.settings.timezone,
         }
 
-    def error(self, error: ApiError, identity: Identity | None, path: str) -> bytes:
+    def error(self, error: ApiError, identity: Identity | None, request: Request) -> bytes:
         """Return the page that people see of an error."""
         user = {"name": identity.name, "role": identity.role} if identity is not None else None
         text = pages.render(
@@ -96,7 +100,8 @@ class PageRoutes:
             message=error.message if error.status not in (404, 500) else "",
             user=user,
             csrf="",
-            path=path,
+            path=request.path.decode("utf-8", "replace"),
+            prefix=visit_of(request).prefix,
             theme="auto",
             **self._common(),
         )
@@ -107,7 +112,7 @@ class PageRoutes:
     @page("/login", None, "Page login")
     async def login(self, call: Call) -> Reply[bytes]:
         if call.known is not None:
-            return _see(_local(call.text("next")))
+            return _see(call, _local(call.text("next")))
         return self._login_page(call, call.text("next"))
 
     @page("/login", None, "Log in by a form", method="POST")
@@ -119,7 +124,7 @@ class PageRoutes:
             _, cookie = await self._entrance.log_in(call, name, form.get("password", ""))
         except ApiError as error:
             return self._login_page(call, wanted, error)
-        return _see(_local(wanted), cookie)
+        return _see(call, _local(wanted), cookie)
 
     def _login_page(self, call: Call, wanted: str, error: ApiError | None = None) -> Reply[bytes]:
         shown = {
@@ -135,12 +140,12 @@ class PageRoutes:
 
     @page("/logout", "viewer", "Log out by a form", method="POST")
     async def log_out(self, call: Call) -> Reply[bytes]:
-        return _see("/login", await self._entrance.log_out(call))
+        return _see(call, "/login", await self._entrance.log_out(call))
 
     @page("/setup", None, "Page set-up")
     async def setup(self, call: Call) -> Reply[bytes]:
         if not self._context.guard.setup_secret:
-            return _see("/login")
+            return _see(call, "/login")
         return _rendered("setup.html", self._base(call) | {"token": call.text("token"), "error": ""})
 
     @page("/setup", None, "The first account by a form", method="POST")
@@ -154,7 +159,7 @@ class PageRoutes:
             text = f"{error.field}: {error.message}" if error.field else error.message
             return _rendered("setup.html", self._base(call) | {"token": token, "error": text}, error.status)
         _, cookie = await self._entrance.log_in(call, name, password)
-        return _see("/", cookie)
+        return _see(call, "/", cookie)
 
 
 def _rendered(template: str, data: dict[str, Any], status: int = 200) -> Reply[bytes]:
@@ -176,5 +181,5 @@ def _local(path: str) -> str:
     return path if safe and "\\" not in path and path.isascii() else "/"
 
 
-def _see(path: str, headers: dict[str, str] | None = None) -> Reply[bytes]:
-    return Reply(b"", "text/html", 303, {"Location": path, **(headers or {})})
+def _see(call: Call, path: str, headers: dict[str, str] | None = None) -> Reply[bytes]:
+    return Reply(b"", "text/html", 303, {"Location": call.prefix + path, **(headers or {})})

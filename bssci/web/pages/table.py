@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,13 +82,21 @@ def may_open(user: dict[str, Any] | None, href: str) -> bool:
 _environment = environment()
 
 
+_LINK = re.compile(r'\b(href|src|action)="/(?!/)')
+
+
 def render(template: str, **context: Any) -> str:
     """Return a page as HTML.
 
+    Templates write links from the root: the path below which a reverse proxy shows the web admin, ``prefix``,
+    is put before each here. What people wrote holds no such quotation mark, for it is escaped.
+
     Beside the template's own data, ``context`` holds for every page: user (name, role; or None), csrf,
-    path, query, theme (auto, light, dark), version, now (Unix seconds), timezone, needs_restart.
+    path, prefix, query, theme (auto, light, dark), version, now (Unix seconds), timezone, needs_restart.
     """
-    return _environment.get_template(template).render(**context)
+    text = _environment.get_template(template).render(**context)
+    prefix = context.get("prefix")
+    return _LINK.sub(rf'\1="{prefix}/', text) if prefix else text
 
 
 def compile_templates() -> None:

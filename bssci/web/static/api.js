@@ -1,5 +1,7 @@
 // The JSON API: one function, one kind of error.
 
+import { here, to } from "./paths.js";
+
 export class ApiError extends Error {
   constructor(status, error, answer = {}) {
     super(error.message ?? `The service answered ${status}.`);
@@ -16,7 +18,7 @@ export async function request(method, path, body, type) {
   if (body !== undefined) headers["Content-Type"] = type ?? "application/json";
   let response;
   try {
-    response = await fetch(path, {
+    response = await fetch(to(path), {
       method,
       headers,
       body: body === undefined || type ? body : JSON.stringify(body),
@@ -27,7 +29,7 @@ export async function request(method, path, body, type) {
   }
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
-    if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    if (response.status === 401) location.assign(to(`/login?next=${encodeURIComponent(here())}`));
     throw new ApiError(response.status, answer.error ?? {}, answer);
   }
   return response;

@@ -1,5 +1,7 @@
 // Making elements from data: text is always text, never markup.
 
+import { to } from "./paths.js";
+
 export function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -28,7 +30,7 @@ export function toast(kind, text) {
 // Goes to a path, or loads this page again, and says something there.
 export function leave(path, kind, text) {
   sessionStorage.setItem("said", JSON.stringify([kind, text]));
-  if (path) location.assign(path);
+  if (path) location.assign(to(path));
   else location.reload();
 }
 

@@ -1,6 +1,7 @@
 // Every event as it happens. What arrives faster than one can read is counted; what is shown is bounded.
 
 import { make, number, octets, toast } from "./dom.js";
+import { to } from "./paths.js";
 import { ENDED, load, tell } from "./refresh.js";
 import { moment, showTimes, timeElement } from "./time.js";
 
@@ -28,7 +29,7 @@ let newest = Number($("[data-live]").dataset.newest);
 
 function link(kind, eui, names = {}) {
   const name = names[eui];
-  return make("a", { class: !name && "eui", href: `/${kind}/${encodeURIComponent(eui)}`, title: name && eui }, name ?? eui);
+  return make("a", { class: !name && "eui", href: to(`/${kind}/${encodeURIComponent(eui)}`), title: name && eui }, name ?? eui);
 }
 
 function way(event) {
@@ -38,7 +39,7 @@ function way(event) {
   const steps = [
     make("li", {}, event.known
       ? link("sensors", event.sensor_eui, event.names)
-      : make("a", { class: "eui", href: "/sensors/unknown", title: "Heard, but not configured" }, event.sensor_eui)),
+      : make("a", { class: "eui", href: to("/sensors/unknown"), title: "Heard, but not configured" }, event.sensor_eui)),
     make("li", {}, "heard by ", ...copies),
     make("li", {}, "on disk"),
     ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
@@ -48,7 +49,7 @@ function way(event) {
 
 // What is asked without anybody's doing: that the session has ended is said, and leads nowhere.
 async function ask(path) {
-  const response = await fetch(path, { credentials: "same-origin" });
+  const response = await fetch(to(path), { credentials: "same-origin" });
   if (response.status === 401) end();
   if (!response.ok) throw new Error(String(response.status));
   return response.json();
@@ -137,7 +138,7 @@ function listen() {
   triedAt = Date.now();
   const since = new URLSearchParams(query);
   since.set("since", newest);
-  source = new EventSource(`/api/live?${since}`);
+  source = new EventSource(to(`/api/live?${since}`));
   source.addEventListener("open", () => { lastAt = Date.now(); state(); });
   source.addEventListener("error", () => {
     state();
@@ -169,7 +170,7 @@ function state() {
 async function further(section) {
   const back = new URLSearchParams(query);
   back.set("before", section.dataset.older);
-  const page = await load(`/live?${back}`);
+  const page = await load(to(`/live?${back}`));
   showTimes(page);
   const found = [...page.querySelector("[data-live-rows]").children];
   rows.append(...found);

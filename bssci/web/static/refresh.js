@@ -1,6 +1,7 @@
 // Keeps a page up to date: it is fetched again and what changed in its regions is put in place.
 // Focus, selection, open details and what is typed stay. Says plainly when what is shown is old.
 
+import { to } from "./paths.js";
 import { noteServerTime, showTimes, moment } from "./time.js";
 
 const sign = () => document.querySelector(".freshness");
@@ -86,7 +87,7 @@ function put(page) {
 
 export async function load(url) {
   const response = await fetch(url, { headers: { "X-Refresh": "1", Accept: "text/html" }, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
-  if (response.redirected && new URL(response.url).pathname === "/login") {
+  if (response.redirected && new URL(response.url).pathname === to("/login")) {
     clearTimeout(timer);
     tell("stale", ENDED);
     throw new Error("session");
@@ -188,7 +189,7 @@ function startEvents(path) {
   let source = null;
   let due = null;
   const begin = () => {
-    source = new EventSource(path);
+    source = new EventSource(to(path));
     const ask = () => {
       due ??= setTimeout(() => {
         due = null;

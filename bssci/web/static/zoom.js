@@ -1,5 +1,7 @@
 // Dragging over a chart shows that time only: [data-zoom] holds the path of the page.
 
+import { to as below } from "./paths.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 const LEAST = 0.01;
 
@@ -26,7 +28,7 @@ function finish() {
   if (right - left < LEAST || (right - left) * length < 60) return;
   const link = document.createElement("a");
   const query = new URLSearchParams({ from: Math.floor(data.start + left * length), to: Math.ceil(data.start + right * length) });
-  link.href = `${svg.closest("[data-zoom]").dataset.zoom}?${query}`;
+  link.href = below(`${svg.closest("[data-zoom]").dataset.zoom}?${query}`);
   link.dataset.soft = "";
   document.body.append(link);
   link.click();

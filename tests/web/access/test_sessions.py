@@ -8,6 +8,9 @@ from bssci.web.access import sessions
 from tests.support.web import PASSWORD, SENSOR, WebHouse
 from tests.web.http.test_routes import path_of
 
+COOKIE = "bssci_session_12345"
+"""the site in memory has this port"""
+
 
 @pytest.mark.parametrize("token", ["", "wrong"])
 def test_every_change_needs_the_csrf_token_of_the_session(web: WebHouse, token: str) -> None:
@@ -44,11 +47,21 @@ def test_the_cookie_is_for_this_site_only_and_not_for_scripts(web: WebHouse) -> 
     assert answer.json()["csrf"] not in cookie
 
 
+def test_services_on_one_host_keep_apart_by_the_port_in_the_cookies_name(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    other = "bssci_session_81"
+    browser.cookies[other] = "of another service"
+    assert browser.get("/api/me").status == 200
+    assert browser.log_in("viewer").headers["set-cookie"].startswith(f"{COOKIE}=")
+    browser.cookies = {other: browser.cookies[COOKIE]}
+    assert browser.get("/api/me").status == 401
+
+
 def test_each_log_in_has_an_id_of_its_own(web: WebHouse) -> None:
     browser = web.browser("viewer")
-    first = browser.cookies["bssci_session"]
+    first = browser.cookies[COOKIE]
     browser.log_in("viewer")
-    assert browser.cookies["bssci_session"] != first
+    assert browser.cookies[COOKIE] != first
 
 
 def test_a_session_ends_when_nobody_acts(web: WebHouse) -> None:
@@ -77,7 +90,7 @@ def test_a_session_survives_a_crash(web: WebHouse) -> None:
     assert browser.get("/api/me").json()["name"] == "operator"
     assert browser.post("/api/sensors/reload").status == 200
     stored = (web.directory / "data" / "sessions.json").read_text()
-    assert browser.cookies["bssci_session"] not in stored
+    assert browser.cookies[COOKIE] not in stored
 
 
 @pytest.mark.parametrize("damage", [b"{", b"\xff"])

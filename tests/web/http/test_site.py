@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from bssci.web.access import attempts
 from bssci.web.http import dispatch, site
+from bssci.web.http.proxies import TrustedProxies
 from tests.support.web import SENSOR, Connection, WebHouse, parse
 
 
@@ -168,3 +176,60 @@ def test_large_answers_are_packed_but_pages_and_huge_ones_never(
     assert "content-encoding" not in browser.get("/sensors", headers=accepts).headers
     monkeypatch.setattr(dispatch, "GZIP_TO", 4096)
     assert "content-encoding" not in browser.get("/api/openapi.json", headers=accepts).headers
+
+
+class _Factory(Factory):
+    def buildProtocol(self, addr: Any) -> Protocol:
+        return Protocol()
+
+
+def connect(factory: site.LimitedFactory, host: str) -> Any:
+    """The protocol of a connection; None: it was closed at once."""
+    peer = IPv4Address("TCP", host, 1)
+    protocol = factory.buildProtocol(peer)
+    if protocol is not None:
+        protocol.makeConnection(StringTransport(peerAddress=peer))
+    return protocol
+
+
+def limited(*trusted: str) -> site.LimitedFactory:
+    return site.LimitedFactory(_Factory(), TrustedProxies(trusted))
+
+
+def test_one_address_shuts_out_nobody_else() -> None:
+    factory = limited()
+    mine = [connect(factory, "192.0.2.1") for _ in range(site.MAX_OF_HOST)]
+    assert all(mine) and connect(factory, "192.0.2.1") is None
+    assert connect(factory, "192.0.2.2") is not None
+    assert factory.refused == 1
+    mine[0].connectionLost(Failure(ConnectionDone()))
+    assert connect(factory, "192.0.2.1") is not None
+
+
+def test_many_addresses_leave_room_for_one_more() -> None:
+    factory = limited()
+    for host in range(site.MAX_CONNECTIONS // site.MAX_OF_HOST):
+        for _ in range(site.MAX_OF_HOST):
+            assert connect(factory, f"192.0.2.{host}")
+    assert connect(factory, "203.0.113.1") is not None
+    assert connect(factory, "203.0.113.1") is None
+
+
+def test_a_trusted_proxy_has_as_many_as_there_are() -> None:
+    factory = limited("10.0.0.1")
+    assert all(connect(factory, "10.0.0.1") for _ in range(site.MAX_CONNECTIONS))
+    assert connect(factory, "10.0.0.1") is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_a_network_of_ipv6_counts_as_one_address(first: str, second: str, same: bool) -> None:
+    one, other = (site.network_of(IPv4Address("TCP", host, 1)) for host in (first, second))
+    assert (one == other) is same

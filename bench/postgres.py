@@ -12,7 +12,6 @@ import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet import reactor
@@ -82,8 +81,7 @@ def _own_cpu() -> float:
 
 async def measure(cluster: Cluster, database: Database, seconds: float, write: str) -> dict[str, float]:
     """Figures by their name."""
-    nobody = SimpleNamespace(get=lambda eui: None)
-    sink = PostgresSink(reactor, database.settings(POSTGRES_WRITE=write), nobody, time.time)
+    sink = PostgresSink(reactor, database.settings(POSTGRES_WRITE=write), lambda eui: None, time.time)
     sink.start()
     await sink.deliver(uplinks(0, BATCH, time.time()))
     figures: dict[str, float] = {}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
@@ -41,7 +43,18 @@ class Kind:
     """the factory's product: a sink, source or decoder"""
 
 
+PLACE = f"{plugins.__name__}."
+"""beginning of the name of every module with plugins"""
 SINK = Kind("sink", "SINKS", ISinkFactory, ISink)
+
+
+class Found(NamedTuple):
+    """Extensions of one kind that are installed."""
+
+    usable: Mapping[str, Any]
+    """every factory by its name, in the order of the names"""
+    refused: Mapping[str, str]
+    """by the name of a factory: one line that says why it cannot be used"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,12 @@ class Installed:
     sinks: Mapping[str, Any]
     """every factory by its name"""
     catalogue: Catalogue
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """by the name of a factory: one line that says why it cannot be used"""
+
+    def of(self, kind: Kind) -> Mapping[str, Any]:
+        """Return every factory of a kind by its name."""
+        return {SINK.word: self.sinks}[kind.word]
 
     def choose(self, names: Iterable[str]) -> list[Any]:
         """Return the factories that SINKS names, in its order.
@@ -59,9 +78,12 @@ class Installed:
         """
         chosen = []
         for name in names:
+            if name in self.refused and name not in self.sinks:
+                raise ExtensionError(f"SINKS: {self.refused[name]}")
             if name not in self.sinks:
                 known = ", ".join(sorted(self.sinks))
-                raise ExtensionError(f"SINKS: no sink {name!r} is installed; there are: {known}")
+                broken = "".join(f"; {text}" for text in unloadable())
+                raise ExtensionError(f"SINKS: no sink {name!r} is installed; there are: {known}{broken}")
             chosen.append(self.sinks[name])
         return chosen
 
@@ -75,33 +97,52 @@ class Installed:
 
 
 def discover() -> Installed:
-    """Return what is installed.
+    """Return what is installed. What cannot be used costs itself only, until it is chosen."""
+    found = find(SINK)
+    usable, refused = dict(found.usable), dict(found.refused)
+    groups: list[Group] = []
+    for name, factory in found.usable.items():
+        try:
+            group = group_of(SINK, factory)
+            Catalogue([*groups, *([group] if group else [])])
+            for row in group or ():
+                row.parse(row.default, "default")
+        except SettingsError as error:
+            refused[name] = f"{SINK.word} {name}: {error}"
+            del usable[name]
+        else:
+            groups += [group] if group else []
+    return Installed(usable, Catalogue(groups), refused)
 
-    :raises ExtensionError: two have the same name, or one is no factory.
-    :raises SettingsError: one brings a setting that is there already.
-    """
-    sinks = find(SINK)
-    groups = [group_of(SINK, each) for each in sinks.values()]
-    return Installed(sinks, Catalogue([group for group in groups if group is not None]))
 
-
-def find(kind: Kind) -> dict[str, Any]:
-    """Return every installed factory of a kind by its name, in the order of the names.
-
-    :raises ExtensionError: two have the same name, or one is no factory.
-    """
+def find(kind: Kind) -> Found:
+    """Return every installed factory of a kind, and why others cannot be used."""
     factories: dict[str, Any] = {}
+    refused: dict[str, str] = {}
     for factory in getPlugins(kind.factory, plugins):
+        name = str(getattr(factory, "name", f"{type(factory).__module__}.{type(factory).__name__}"))
         try:
             verifyObject(kind.factory, factory)
         except Invalid as error:
-            text = f"{kind.word} plugin {factory!r} is incomplete: {error}"
-            raise ExtensionError(text.replace("\n", " ")) from error
-        if factory.name in factories:
-            both = f"{factories[factory.name]!r} and {factory!r}"
-            raise ExtensionError(f"two {kind.word} plugins are named {factory.name!r}: {both}")
-        factories[factory.name] = factory
-    return dict(sorted(factories.items()))
+            refused[name] = f"{kind.word} {name} is incomplete: {error}".replace("\n", " ")
+            continue
+        if name in factories or name in refused:
+            modules = sorted(type(each).__module__ for each in (factories.pop(name, factory), factory))
+            refused[name] = f"two {kind.word} plugins are named {name!r}: in {' and '.join(modules)}"
+            continue
+        factories[name] = factory
+    return Found(dict(sorted(factories.items())), refused)
+
+
+def unloadable() -> list[str]:
+    """Return a line for each module of plugins that cannot be loaded; Twisted passes those over."""
+    troubles = []
+    for module in iter_modules(plugins.__path__, PLACE):
+        try:
+            import_module(module.name)
+        except Exception as error:  # whatever a third party's module raises
+            troubles.append(f"{module.name} cannot be loaded: {_one_line(error)}")
+    return troubles
 
 
 def group_of(kind: Kind, factory: Any) -> Group | None:
@@ -127,8 +168,8 @@ def build(kind: Kind, factory: Any, settings: Settings, *others: Any) -> Any:
         raise ExtensionError(f"{kind.word} {factory.name}: {error}") from error
     except Exception as error:  # whoever wrote the plugin; the operator must hear which one it is
         _log.failure("{kind} not built {name}", kind=kind.word, name=factory.name)
-        text = f"{type(error).__name__}: {error}".replace("\n", " ")
-        raise ExtensionError(f"{kind.word} {factory.name} failed: {text}; the log says where") from error
+        text = f"{kind.word} {factory.name} failed: {_one_line(error)}; the log says where"
+        raise ExtensionError(text) from error
     try:
         verifyObject(kind.product, product)
     except Invalid as error:
@@ -137,15 +178,15 @@ def build(kind: Kind, factory: Any, settings: Settings, *others: Any) -> Any:
     return product
 
 
-def check(factory: Any, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield what a sink says about its settings and the other side, if it can: each ok, warning or error."""
+def check(kind: Kind, factory: Any, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what a factory says of its settings and the other side, if it can: each ok, warning or error."""
     offered = getattr(factory, "check", None)
     if offered is None:
         return
     try:
         yield from offered(_wanted(factory.settings, settings))
     except ValueError as error:
-        yield "error", f"sink {factory.name}: {error}"
+        yield "error", f"{kind.word} {factory.name}: {error}"
 
 
 def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
@@ -170,6 +211,10 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
         else:
             decoders[decoder.name] = decoder
     return list(decoders.values()), problems
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
 def _row(setting: SinkSetting | Setting | str) -> Setting | None:

@@ -70,22 +70,46 @@ def test_sinks_are_chosen_by_name_in_order() -> None:
 
 
 def test_two_of_a_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ExtensionError, match="two sink plugins are named 'sample'"):
-        found(monkeypatch, Factory(), Factory())
+    installed = found(monkeypatch, Factory(), Factory(), Factory())
+    assert "sample" not in installed.sinks
+    with pytest.raises(ExtensionError, match="^SINKS: two sink plugins are named 'sample': in tests"):
+        installed.choose(["sample"])
 
 
-def test_an_incomplete_factory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_factory_is_refused_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     @implementer(IPlugin, ISinkFactory)
     class Half:
         name = "half"
 
-    with pytest.raises(ExtensionError, match="incomplete"):
-        found(monkeypatch, Half())
+    installed = found(monkeypatch, Half(), Factory())
+    assert installed.choose(["sample"])
+    with pytest.raises(ExtensionError, match="^SINKS: sink half is incomplete: .*description"):
+        installed.choose(["half"])
 
 
-def test_a_setting_that_is_there_already_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match="WEB_PORT"):
-        found(monkeypatch, Factory(SinkSetting("WEB_PORT", "1", "mine")))
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (SinkSetting("WEB_PORT", "1", "mine"), "WEB_PORT"),
+        (SinkSetting("SAMPLE_COUNT", "many", "how many", parse=int), "SAMPLE_COUNT='many'"),
+    ],
+)
+def test_a_setting_that_cannot_be_costs_its_sink_only(
+    monkeypatch: pytest.MonkeyPatch, setting: SinkSetting, said: str
+) -> None:
+    installed = found(monkeypatch, Factory(setting))
+    assert "SAMPLE_COUNT" not in installed.catalogue.rows
+    with pytest.raises(ExtensionError, match=f"^SINKS: sink sample: .*{said}"):
+        installed.choose(["sample"])
+
+
+def test_a_module_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "torn_sink.py").write_text("import no_such_module\n")
+    monkeypatch.setattr(extensions.plugins, "__path__", [*extensions.plugins.__path__, str(tmp_path)])
+    text = "bssci.plugins.torn_sink cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"
+    assert extensions.unloadable() == [text]
+    with pytest.raises(ExtensionError, match=f"no sink 'torn' is installed; there are: .*; {text}$"):
+        Installed({}, Catalogue()).choose(["torn"])
 
 
 def built(monkeypatch: pytest.MonkeyPatch, factory: Factory, **environ: str) -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
     "user": ("bssci.cli.user", "accounts of the web admin"),
     "token": ("bssci.cli.token", "tokens for programs that use the API"),
+    "sinks": ("bssci.cli.extensions", "sinks: list what is installed with its settings, try those in use"),
     "decoders": (
         "bssci.cli.decoders",
         "decoders: list them, run their examples, try a payload, import a file",
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv and name == argv[0]:
             module = import_module(module_name)
             module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            subparser.set_defaults(run=module.run, command=name)
     arguments = parser.parse_args(argv)
     try:
         status: int = arguments.run(arguments)

@@ -7,9 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
-
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci import extensions
 from bssci.center.devices import endpoints
@@ -17,26 +14,17 @@ from bssci.certificates import reading as certificates
 from bssci.certificates.checking import check_pair
 from bssci.certificates.listening import ListenError, described_places
 from bssci.certificates.server import WebFiles
-from bssci.cli.ports import listening_problems, reachable, tls_certificate
+from bssci.cli.findings import Finding, about, is_running
+from bssci.cli.ports import listening_problems
+from bssci.extensions import SINK
 from bssci.journal import JournalError, inspect
 from bssci.settings.env_file import ENV_FILE
-from bssci.settings.groups import Group, Place, Values
+from bssci.settings.groups import Place
 from bssci.settings.old_config import OLD_CONFIG, old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
 from bssci.system.files import try_to_write
-
-STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
-"""settings that say where base stations connect"""
-
-
-class Finding(NamedTuple):
-    """One line of the report."""
-
-    level: str
-    """ok, warning or error"""
-    message: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,14 +64,13 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
         try_log_file(chosen.log_file)
     except SettingsError as error:
         yield Finding("error", str(error))
-    yield from _listening(chosen, catalogue.places(chosen))
-    values = chosen.values()
-    for group in catalogue.groups:
-        if group.chosen_by is not None and group.is_in_use(values):
-            yield from _plugged(group, values)
+    places = catalogue.places(chosen)
+    running = is_running(chosen, places)
+    yield from _listening(chosen, places, running)
     for factory in factories:
-        for level, message in extensions.check(factory, chosen):
-            yield Finding(level, message)
+        yield from about(SINK, factory, chosen, running)
+    for line in [*installed.refused.values(), *extensions.unloadable()]:
+        yield Finding("warning", f"{line}; not used")
 
 
 def _certificates(chosen: Settings) -> Iterator[Finding]:
@@ -146,22 +133,9 @@ def _journal(directory: Path) -> Iterator[Finding]:
         yield Finding("error", str(error))
 
 
-def _is_running(chosen: Settings, places: Sequence[Place]) -> bool:
-    """Return whether this service center listens on the base stations' port: it shows our certificate."""
-    place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
-    if place is None:
-        return False
-    shown = tls_certificate(reachable(place.host), place.port)
-    try:
-        ours = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
-    except certificates.CertificateError:
-        return False
-    return shown == ours.public_bytes(Encoding.DER)
-
-
-def _listening(chosen: Settings, places: Sequence[Place]) -> Iterator[Finding]:
+def _listening(chosen: Settings, places: Sequence[Place], running: bool) -> Iterator[Finding]:
     problems = dict(listening_problems(places))
-    if problems and _is_running(chosen, places):
+    if problems and running:
         yield Finding("ok", "ports: the service is running and has them")
         return
     for name, problem in problems.items():
@@ -175,15 +149,3 @@ def _listening(chosen: Settings, places: Sequence[Place]) -> Iterator[Finding]:
     for name, _, host, port in places:
         if name not in problems:
             yield Finding("ok", f"{name}: {host}:{port} is free")
-
-
-def _plugged(group: Group, values: Values) -> Iterator[Finding]:
-    """Yield what is said of the settings of a sink, and of its other side."""
-    try:
-        group.usable(values, [row.name for row in group])
-    except ValueError as error:
-        yield Finding("error", str(error))
-        return
-    if group.trial is not None:
-        trouble = group.trial(values)
-        yield Finding("error" if trouble else "ok", f"{group.title}: {trouble or 'works'}")

@@ -250,6 +250,8 @@ def shown(row: Setting, value: Any) -> Any:
         return MASK if value else ""
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
     if value is None:
         return ""
     return value if isinstance(value, (bool, int, float)) else str(value)

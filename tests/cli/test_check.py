@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from bssci.cli import check, main
+from bssci.cli import check, findings, main
 from bssci.mqtt.trial import try_broker
 
 pytestmark = pytest.mark.parts
@@ -64,6 +64,7 @@ def test_a_healthy_installation(capsys: pytest.CaptureFixture[str], free_port: i
         "ok: data: can be read and written",
         f"ok: LISTEN_PORT: 127.0.0.1:{free_port} is free",
         "ok: MQTT: works",
+        "ok: sink log: can be built",
     ]
 
 
@@ -97,7 +98,7 @@ def test_every_fault_is_reported(
     shutil.rmtree(directory / "data")
     (directory / "data").touch()
     monkeypatch.setenv("LISTEN_PORT", str(taken_port))
-    monkeypatch.setattr(check, "tls_certificate", lambda host, port: None)
+    monkeypatch.setattr(findings, "tls_certificate", lambda host, port: None)
     status, good, bad = report(capsys)
     assert status == 1
     assert bad == [
@@ -108,7 +109,12 @@ def test_every_fault_is_reported(
         f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
         "stop what listens there, or set LISTEN_PORT to another port",
     ]
-    assert good == ["ok: settings", "ok: endpoints.json: 0 sensors", "ok: MQTT: works"]
+    assert good == [
+        "ok: settings",
+        "ok: endpoints.json: 0 sensors",
+        "ok: MQTT: works",
+        "ok: sink log: can be built",
+    ]
 
 
 def test_a_journal_that_would_not_open(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
@@ -182,7 +188,7 @@ def test_the_embedded_broker_needs_its_port_and_its_package(
     monkeypatch.setattr("bssci.mqtt.trial.find_spec", lambda name: None)
     monkeypatch.setattr("bssci.mqtt.settings.try_broker", try_broker)
     monkeypatch.setattr("bssci.mqtt.trial._is_broker", lambda port: False)
-    monkeypatch.setattr(check, "tls_certificate", lambda host, port: None)
+    monkeypatch.setattr(findings, "tls_certificate", lambda host, port: None)
     status, _, bad = report(capsys)
     assert (status, bad) == (
         1,

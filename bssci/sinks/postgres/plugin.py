@@ -9,6 +9,7 @@ from typing import Any
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+from bssci.center.interfaces import ICenter
 from bssci.sinks.interfaces import ISinkFactory
 from bssci.sinks.postgres.settings import SETTINGS, PostgresSettings
 
@@ -29,11 +30,11 @@ class PostgresSinkFactory:
     def __init__(self, reactor: Callable[[], Any]) -> None:
         self._reactor = reactor
 
-    def build(self, settings: Mapping[str, Any], center: Any) -> Any:
+    def build(self, settings: Mapping[str, Any], center: ICenter) -> Any:
         _check_driver()
         from bssci.sinks.postgres.sink import PostgresSink
 
-        return PostgresSink(self._reactor(), PostgresSettings(dict(settings)), center.sensors, center.now)
+        return PostgresSink(self._reactor(), PostgresSettings(dict(settings)), center.sensor, center.now)
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Yield lines about the server for ``bssci check``, each with its level ok, warning or error."""

@@ -39,7 +39,7 @@ Stored = list[tuple[Any, Aside]]
 class PostgresSink:
     """Stores what is delivered, each thing once however often it comes.
 
-    :param sensors: finds what is configured of a sensor by its EUI: ``get``.
+    :param sensor: finds what is configured of a sensor by its EUI.
     :param now: Unix seconds.
     """
 
@@ -47,12 +47,16 @@ class PostgresSink:
     replayable = True
 
     def __init__(
-        self, reactor: Any, settings: PostgresSettings, sensors: Any, now: Callable[[], float]
+        self,
+        reactor: Any,
+        settings: PostgresSettings,
+        sensor: Callable[[EUI], Sensor | None],
+        now: Callable[[], float],
     ) -> None:
         self.set_aside = SetAside("postgres")
         self._reactor = reactor
         self._settings = settings
-        self._sensors = sensors
+        self._sensor = sensor
         self._now = now
         self._worker: Worker[Session] = Worker(
             reactor, partial(Session, settings), self._explain, self._session_ready
@@ -106,7 +110,7 @@ class PostgresSink:
     def _write(self, events: Sequence[Event]) -> Deferred[None]:
         self._written_at = self._reactor.seconds()
         euis = {event.end_point_eui for event in events if isinstance(event, Uplink) and event.receptions}
-        found = {eui: self._sensors.get(eui) for eui in euis}
+        found = {eui: self._sensor(eui) for eui in euis}
         sensors = {eui: sensor for eui, sensor in found.items() if sensor is not None}
         return self._worker.submit(partial(_store, events, sensors, instant(self._now()))).addCallback(
             self._stored

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,7 +41,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 @asynccontextmanager
 async def running(settings: PostgresSettings) -> AsyncIterator[PostgresSink]:
-    sink = PostgresSink(reactor, settings, SimpleNamespace(get=lambda eui: None), time.time)
+    sink = PostgresSink(reactor, settings, lambda eui: None, time.time)
     sink.start()
     try:
         yield sink

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ class PostgresBench(SinkBench):
 
     def make_sink(self) -> PostgresSink:
         settings = self._database.settings(POSTGRES_RAW_DAYS=0, POSTGRES_PASSWORD=PASSWORD)
-        return PostgresSink(reactor, settings, SimpleNamespace(get=lambda eui: None), time.time)
+        return PostgresSink(reactor, settings, lambda eui: None, time.time)
 
     def received(self) -> Sequence[str]:
         if not self._database.query("SELECT to_regclass('raw') IS NOT NULL")[0]:

@@ -1,0 +1,78 @@
+"""A service center that does not run, for sinks and sources that are built only to be looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+
+from bssci import __version__
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState
+from bssci.model.commands import CommandError, Outcomes
+
+_AWAY = CommandError("unavailable", "the service does not run")
+
+
+class AbsentCenter:
+    """Knows nothing and refuses every command; see :class:`bssci.center.interfaces.ICenter`."""
+
+    version = __version__
+    eui = EUI("0000000000000000")
+    journal: Any = None
+    configuration: Any = None
+
+    def __init__(self) -> None:
+        self.started_at = time.time()
+
+    def now(self) -> float:
+        return time.time()
+
+    def sensor(self, eui: EUI) -> Sensor | None:
+        return None
+
+    async def sensor_report(self, eui: EUI) -> dict[str, Any]:
+        raise _AWAY
+
+    async def attach(self, euis: Sequence[EUI]) -> Outcomes:
+        raise _AWAY
+
+    async def detach(self, euis: Sequence[EUI]) -> Outcomes:
+        raise _AWAY
+
+    async def configure(self, sensor: Sensor) -> Outcomes:
+        raise _AWAY
+
+    async def queue_downlink(self, request: DownlinkRequest) -> Downlink:
+        raise _AWAY
+
+    async def revoke_downlink(self, eui: EUI, queue_id: int) -> Downlink:
+        raise _AWAY
+
+    def downlinks_of(self, eui: EUI) -> Deferred[list[Downlink]]:
+        return fail(_AWAY)
+
+    async def query_reception(self, eui: EUI) -> EUI:
+        raise _AWAY
+
+    def station_states(self) -> list[StationState]:
+        return []
+
+    def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
+        return lambda: None
+
+    async def variable_mac(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
+        raise _AWAY
+
+    def report(self, event: AnyEvent) -> None:
+        """Nobody is told."""
+
+    def health(self) -> dict[str, Any]:
+        return {}
+
+    def changeable_settings(self) -> dict[str, Any]:
+        return {}
+
+    async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
+        raise _AWAY

@@ -1,0 +1,66 @@
+"""Lists extensions of one kind with their settings, and tries whether they could work: ``bssci sinks``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bssci import extensions
+from bssci.cli import findings
+from bssci.cli.chosen import load
+from bssci.extensions import SINK, Installed, Kind
+from bssci.settings.catalogue import Loaded, shown
+from bssci.settings.rows import Origin, Setting
+
+KINDS = {"sinks": SINK}
+"""kind by the name of its command"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions.add_parser("list", help="what is installed, its settings, and why one cannot be used")
+    test = actions.add_parser("test", help="say whether it could work: its settings, and its other side")
+    test.add_argument("name", nargs="*", help="default: those that are in use")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out one action for the extensions that the command is named after."""
+    kind = KINDS[arguments.command]
+    installed, loaded = load()
+    if arguments.action == "list":
+        return _list(kind, installed, loaded)
+    return _test(kind, installed, loaded, arguments.name)
+
+
+def _list(kind: Kind, installed: Installed, loaded: Loaded) -> int:
+    """Print everything; exit status 1 if something cannot be used."""
+    in_use = loaded.settings.value(kind.setting)
+    for name, factory in installed.of(kind).items():
+        print(f"{name}{' (in use)' if name in in_use else ''}: {factory.description}")
+        group = extensions.group_of(kind, factory)
+        for row in group or ():
+            print(_setting(row, loaded.settings.value(row.name), loaded.origins[row.name]))
+    troubles = [*installed.refused.values(), *extensions.unloadable()]
+    for line in troubles:
+        print(f"problem: {line}", file=sys.stderr)
+    return int(bool(troubles))
+
+
+def _setting(row: Setting, value: object, origin: Origin) -> str:
+    text = shown(row, value)
+    words = ",".join(map(str, text)) if isinstance(text, list) else str(text)
+    if isinstance(text, bool):
+        words = words.lower()
+    return f"  {row.name}={words}  ({origin})  {row.explained}"
+
+
+def _test(kind: Kind, installed: Installed, loaded: Loaded, names: list[str]) -> int:
+    """Print what is found; exit status 1 if something is wrong."""
+    status = 0
+    chosen = loaded.settings
+    running = findings.is_running(chosen, installed.catalogue.places(chosen))
+    for factory in installed.choose(names or chosen.value(kind.setting)):
+        for level, message in findings.about(kind, factory, chosen, running):
+            print(f"{level}: {message}")
+            status = max(status, int(level == "error"))
+    return status

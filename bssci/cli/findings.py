@@ -1,0 +1,79 @@
+"""Lines about an installation, and what can be said of a sink or source before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bssci import extensions
+from bssci.certificates import reading as certificates
+from bssci.cli.absent_center import AbsentCenter
+from bssci.cli.ports import reachable, tls_certificate
+from bssci.extensions import ExtensionError, Kind
+from bssci.settings.groups import Group, Place
+from bssci.settings.table import Settings
+
+STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
+"""settings that say where base stations connect"""
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+
+    level: str
+    """ok, warning or error"""
+    message: str
+
+
+def about(kind: Kind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
+    """Yield whether a sink or source could work: its settings, itself, its other side. Takes seconds.
+
+    :param running: the service runs with it, so that what it listens on is taken by itself.
+    """
+    said = list(_of_its_other_side(kind, factory, chosen))
+    yield from said
+    if running or any(finding.level == "error" for finding in said):
+        return
+    try:
+        extensions.build(kind, factory, chosen, AbsentCenter())
+    except ExtensionError as error:
+        yield Finding("error", str(error))
+    else:
+        if not said:
+            yield Finding("ok", f"{kind.word} {factory.name}: can be built")
+
+
+def _of_its_other_side(kind: Kind, factory: Any, chosen: Settings) -> Iterator[Finding]:
+    group = extensions.group_of(kind, factory)
+    trouble = "" if group is None else _unusable(group, chosen)
+    if trouble:
+        yield Finding("error", trouble)
+        return
+    if group is not None and group.trial is not None:
+        trouble = group.trial(chosen.values())
+        yield Finding("error" if trouble else "ok", f"{group.title}: {trouble or 'works'}")
+    for level, message in extensions.check(kind, factory, chosen):
+        yield Finding(level, message)
+
+
+def _unusable(group: Group, chosen: Settings) -> str:
+    try:
+        group.usable(chosen.values(), [row.name for row in group])
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def is_running(chosen: Settings, places: Sequence[Place]) -> bool:
+    """Return whether this service center listens on the base stations' port: it shows our certificate."""
+    place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
+    if place is None:
+        return False
+    shown = tls_certificate(reachable(place.host), place.port)
+    try:
+        ours = certificates.read_certificates(chosen.cert_file, "CERT_FILE")[0]
+    except certificates.CertificateError:
+        return False
+    return shown == ours.public_bytes(Encoding.DER)

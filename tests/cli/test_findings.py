@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from bssci import extensions
+from bssci.cli import findings
+from bssci.extensions import SINK
+from bssci.sinks import ISinkFactory, SinkSetting
+from bssci.sinks.log import LogSink
+
+
+@implementer(IPlugin, ISinkFactory)
+class Factory:
+    name = "sample"
+    description = "a sample"
+    settings = (SinkSetting("SAMPLE_URL", "", "where"),)
+
+    def __init__(self, product: Any) -> None:
+        self.product = product
+
+    def build(self, settings: Any, center: Any) -> Any:
+        assert center.station_states() == []
+        return self.product
+
+    def check(self, settings: Any) -> list[tuple[str, str]]:
+        return [("warning", f"nobody answers at {settings['SAMPLE_URL']!r}")]
+
+
+def said(monkeypatch: pytest.MonkeyPatch, product: Any, running: bool = False) -> list[tuple[str, str]]:
+    factory = Factory(product)
+    monkeypatch.setattr(extensions, "getPlugins", lambda interface, package: iter([factory]))
+    chosen = extensions.discover().catalogue.load({}, {"SAMPLE_URL": "x"}, Path(os.devnull)).settings
+    return [tuple(each) for each in findings.about(SINK, factory, chosen, running)]
+
+
+def test_a_whole_sink_is_built_and_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, LogSink()) == [("warning", "nobody answers at 'x'")]
+
+
+def test_an_incomplete_sink_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (level, message) = said(monkeypatch, SimpleNamespace(start=lambda: None))
+    assert level == "error" and message.startswith("sink sample is incomplete: ")
+
+
+def test_what_runs_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(monkeypatch, None, running=True) == [("warning", "nobody answers at 'x'")]

@@ -8,12 +8,16 @@ from typing import Any, Literal
 import msgspec
 from zope.interface import Attribute, Interface
 
+Kind = Literal["uplink", "variable-mac", "telegram"]
+"""origin of a payload: a mioty uplink, a telegram of a station's variable MAC, a source's telegram"""
+KINDS: tuple[Kind, ...] = ("uplink", "variable-mac", "telegram")
+
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The input of a decoder: the bytes of one message, and the facts that say how to read them."""
 
     data: bytes
-    kind: Literal["uplink", "variable-mac", "telegram"]
+    kind: Kind
     device: str
     """``mioty:{EUI}``, ``ble:{MAC}``, ... : the sender"""
     received_at: float
@@ -49,6 +53,8 @@ class IDecoder(Interface):
 
     def matches(payload):
         """Return whether this decoder is the one for a :class:`Payload` of a sensor that names none.
+
+        A decoder that has an attribute ``kinds``, some of :data:`KINDS`, is asked about these alone.
 
         :rtype: bool
         """

@@ -15,7 +15,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
 from bssci.decoders.keys import aes_key
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, rule
 from bssci.decoders.wireless_mbus import link_address
@@ -57,10 +57,11 @@ class MBusDecoder:
 
     name = "mbus"
     version = "1"
+    kinds: tuple[Kind, ...] = ("variable-mac",)
 
     def matches(self, payload: Payload) -> bool:
         """Return whether the payload is a wireless M-Bus frame that a station received with another MAC."""
-        return payload.kind == "variable-mac" and link_address(payload.data) is not None
+        return payload.kind in self.kinds and link_address(payload.data) is not None
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         """Return the readings of a frame. The ``key`` of the meter is in the parameters.

@@ -23,10 +23,10 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.logger import Logger
 
-from bssci.center.decoding.payloads import Device, decodable, device_of, key_of, payload_of
+from bssci.center.decoding.payloads import Device, decodable, device_of, key_of, kind_of, payload_of
 from bssci.center.decoding.tallies import Tallies
-from bssci.center.decoding.wanted import Wanted
-from bssci.decoders.interfaces import DecodeError, Payload
+from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted
+from bssci.decoders.interfaces import KINDS, DecodeError, Payload
 from bssci.decoders.library import Library
 from bssci.decoders.running import failed, label, run
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure
@@ -135,6 +135,10 @@ class Decoding:
         self._under_way: dict[object, _Share] = {}
         self._decoders: dict[str, Any] = {}
         self._by_type: dict[EUI, Any] = {}
+        self._matching = {
+            kind: [each for each in self._installed.values() if kind in getattr(each, "kinds", KINDS)]
+            for kind in KINDS
+        }
         self.use(Library())
 
     @property
@@ -176,7 +180,7 @@ class Decoding:
             return decoder
         if wanted.type_eui is not None and wanted.type_eui in self._by_type:
             return self._by_type[wanted.type_eui]
-        for decoder in self._installed.values():
+        for decoder in self._matching[payload.kind]:
             if self._matches(decoder, payload):
                 return decoder
         return None
@@ -188,7 +192,10 @@ class Decoding:
         for index, event in enumerate(events):
             if not decodable(event):
                 continue
-            key, wanted = key_of(event), self._wanted(device_of(event))
+            wanted = self._wanted(device_of(event))
+            if not self._is_wanted(event, wanted):
+                continue
+            key = key_of(event)
             known = self._known.get(key)
             if known is not None and known[0] == wanted:
                 decoded = known[1]
@@ -207,6 +214,10 @@ class Decoding:
             for place, decoded in zip(slow, await self._decode_slow(slow), strict=True):
                 found[place.number] = msgspec.structs.replace(events[place.number], decoded=decoded)
         return found
+
+    def _is_wanted(self, event: AnyEvent, wanted: Wanted) -> bool:
+        """Return whether there may be a decoder; most uplinks need no further look if there is none."""
+        return wanted is not NOTHING_WANTED or bool(self._matching[kind_of(event)])
 
     def _begin(self, index: int, key: object, event: AnyEvent, wanted: Wanted) -> _Place | Decoded | None:
         """Decode, or say what a slow decoder is to decode."""

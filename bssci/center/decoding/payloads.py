@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.decoders.interfaces import Payload
+from bssci.decoders.interfaces import Kind, Payload
 from bssci.decoders.wireless_mbus import link_address
 from bssci.model import EUI, AnyEvent, Telegram, Uplink, VariableMacUplink
 
@@ -11,12 +11,17 @@ Device = str
 
 What the variable MAC of a base station heard is of ``wmbus:{manufacturer}-{identification}`` if the bytes say
 so, or else of ``vm:{EUI}``, the base station."""
-_DECODABLE = (Uplink, Telegram, VariableMacUplink)
+_KINDS: dict[type, Kind] = {Uplink: "uplink", Telegram: "telegram", VariableMacUplink: "variable-mac"}
 
 
 def decodable(event: AnyEvent) -> bool:
     """Return whether an event has a payload."""
-    return isinstance(event, _DECODABLE)
+    return type(event) in _KINDS
+
+
+def kind_of(event: AnyEvent) -> Kind:
+    """Return what kind of payload an event has that is :func:`decodable`."""
+    return _KINDS[type(event)]
 
 
 def device_of(event: AnyEvent) -> Device:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from zope.interface import implementer
 
 from bssci.decoders.bluetooth.advertisement import Advertisement, read_advertisement
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
 from bssci.model import Reading
 
 Recognise = Callable[[Advertisement], bool]
@@ -47,9 +47,10 @@ class AdvertisementDecoder:
     version: str
     recognise: Recognise
     read: Read
+    kinds: ClassVar[tuple[Kind, ...]] = ("telegram",)
 
     def matches(self, payload: Payload) -> bool:
-        if payload.kind != "telegram":
+        if payload.kind not in self.kinds:
             return False
         found = _latest(payload)
         return not isinstance(found, DecodeError) and self.recognise(found)

@@ -255,7 +255,7 @@ def test_a_decoder_that_cannot_say_whether_it_matches_does_not_match(expected_er
         def matches(self, payload: Payload) -> bool:
             raise RuntimeError
 
-    house = House(Broken("broken"), FakeDecoder("good", ["uplink"]))
+    house = House(Broken("broken", ["uplink"]), FakeDecoder("good", ["uplink"]))
     assert house.decode(uplink()) == [Decoded(decoder="good@3", readings=(Reading("first", 1),))]
     assert len(expected_errors) == 1
     expected_errors.clear()
@@ -332,3 +332,30 @@ def test_what_a_decoder_of_before_says_is_not_what_the_one_of_now_says() -> None
 def test_without_threads_a_script_runs_like_any_decoder() -> None:
     house = House(FakeScript("slow", ["uplink"]))
     assert house.decode(uplink()) == [Decoded(decoder="slow@3", readings=(Reading("first", 1),))]
+
+
+def test_a_decoder_is_asked_only_about_the_kinds_it_names() -> None:
+    asked: list[str] = []
+
+    class Asked(FakeDecoder):
+        def matches(self, payload: Payload) -> bool:
+            asked.append(payload.kind)
+            return True
+
+    House(Asked(kinds=("telegram",))).decode(uplink(), TELEGRAM, FRAME)
+    assert asked == ["telegram"]
+
+
+def test_a_decoder_that_names_no_kinds_is_asked_about_all() -> None:
+    asked: list[str] = []
+
+    class Asked(FakeDecoder):
+        def __init__(self) -> None:
+            self.name = "asked"
+
+        def matches(self, payload: Payload) -> bool:
+            asked.append(payload.kind)
+            return False
+
+    House(Asked()).decode(uplink(), TELEGRAM, FRAME)
+    assert asked == ["uplink", "telegram", "variable-mac"]

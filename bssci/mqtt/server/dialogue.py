@@ -1,0 +1,82 @@
+"""The order in which a client's packets may come.
+
+        CONNECT                     accept()
+NEW ---------------> CONNECTING ---------------> OPEN ---DISCONNECT, PUBLISH, CONNECT---> OVER
+ |                                                ^ |
+ +---- anything else ----> OVER                   +-+ SUBSCRIBE, UNSUBSCRIBE, PUBACK, PINGREQ
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum, auto
+
+from bssci.mqtt.server.packets import Connect, Disconnect, Packet, PacketError, PacketReader, Publish
+
+MAX_FIRST = 8 * 1024
+"""bytes of a CONNECT"""
+MAX_PACKET = 64 * 1024
+"""bytes of any other packet"""
+
+
+class State(Enum):
+    """Stage of a client's connection."""
+
+    NEW = auto()
+    """nothing has come; only a CONNECT may [MQTT-3.1.0-1]"""
+    CONNECTING = auto()
+    """no decision yet whether the client is let in; what it sends meanwhile waits"""
+    OPEN = auto()
+    """the client is in"""
+    OVER = auto()
+    """nothing more is read"""
+
+
+class Dialogue:
+    """The packets of one client, in a permitted order."""
+
+    __slots__ = ("_reader", "state")
+
+    def __init__(self) -> None:
+        self.state = State.NEW
+        self._reader = PacketReader(MAX_FIRST)
+
+    def receive(self, data: bytes) -> Iterator[Packet]:
+        """Take bytes, and yield the packets that may be acted on, as long as no decision is due.
+
+        :raises PacketError: the connection is to be closed.
+        """
+        if self.state is State.OVER:
+            return
+        self._reader.add(data)
+        try:
+            while self.state in (State.NEW, State.OPEN):
+                packet = self._reader.next()
+                if packet is None:
+                    return
+                self._check(packet)
+                yield packet
+        except PacketError:
+            self.state = State.OVER
+            raise
+
+    def accept(self) -> None:
+        """Let the client in; what it has sent meanwhile comes with the next :meth:`receive`."""
+        self.state = State.OPEN
+        self._reader.limit = MAX_PACKET
+
+    def end(self) -> None:
+        """Read nothing more."""
+        self.state = State.OVER
+
+    def _check(self, packet: Packet) -> None:
+        if isinstance(packet, Connect):
+            if self.state is not State.NEW:
+                raise PacketError("unexpected", "a second CONNECT")
+            self.state = State.CONNECTING
+        elif self.state is State.NEW:
+            raise PacketError("unexpected", f"{type(packet).__name__} before CONNECT")
+        elif isinstance(packet, Publish):
+            raise PacketError("publish", "this stream is read-only, nothing can be published")
+        elif isinstance(packet, Disconnect):
+            self.state = State.OVER

@@ -1,0 +1,322 @@
+"""Control packets of MQTT 3.1.1 as a server reads and writes them.
+
+    from the client                    to the client
+    1  CONNECT      -->                2  CONNACK      <--
+    3  PUBLISH      -->  (refused)     3  PUBLISH      <--
+    4  PUBACK       -->                9  SUBACK       <--
+    8  SUBSCRIBE    -->                11 UNSUBACK     <--
+    10 UNSUBSCRIBE  -->                13 PINGRESP     <--
+    12 PINGREQ      -->
+    14 DISCONNECT   -->
+
+Numbers in brackets are requirements of the specification (MQTT 3.1.1, OASIS Standard).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bssci.mqtt.server.topics import TopicError, check_filter
+
+PING_ANSWER = b"\xd0\x00"
+REFUSED_FILTER = 0x80
+"""return code of a SUBACK for a filter that is not granted"""
+MAX_LENGTH_BYTES = 4
+"""bytes of a remaining length (§2.2.3)"""
+
+
+class PacketError(Exception):
+    """A client's bytes are no packet that it may send: the connection closes [MQTT-4.8.0-1].
+
+    :ivar reason: short and stable, for counting.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnknownVersion(PacketError):
+    """A client speaks another version of MQTT: answered with return code 1 [MQTT-3.1.2-2]."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__("version", f"protocol level {level}, 4 is spoken here (MQTT 3.1.1)")
+
+
+class Connect(NamedTuple):
+    """The client's wish to begin."""
+
+    client_id: str
+    clean: bool
+    """no session is wanted, neither an earlier one nor one for later"""
+    keep_alive: int
+    """s; 0: none"""
+    username: str
+    """empty if there is none"""
+    password: bytes
+    will: bool
+    """the client wants something published when it is lost"""
+
+
+class Subscribe(NamedTuple):
+    """Filters that the client subscribes to, each with the highest QoS that it wants."""
+
+    packet_id: int
+    filters: tuple[tuple[str, int], ...]
+
+
+class Unsubscribe(NamedTuple):
+    """Filters that the client gives up."""
+
+    packet_id: int
+    filters: tuple[str, ...]
+
+
+class Acknowledge(NamedTuple):
+    """PUBACK: the client has a message of QoS 1."""
+
+    packet_id: int
+
+
+class Publish(NamedTuple):
+    """A message that the client publishes, of which only the kind matters."""
+
+
+class Ping(NamedTuple):
+    """PINGREQ"""
+
+
+class Disconnect(NamedTuple):
+    """The client's goodbye."""
+
+
+Packet = Connect | Subscribe | Unsubscribe | Acknowledge | Publish | Ping | Disconnect
+
+
+class PacketReader:
+    """Cuts a stream into packets.
+
+    :ivar limit: bytes that the body of a packet may have.
+    """
+
+    __slots__ = ("_buffer", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self._buffer = b""
+        self.limit = limit
+
+    def add(self, data: bytes) -> None:
+        """Add bytes of the stream."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def next(self) -> Packet | None:
+        """Return the next packet; None if it is not complete. What follows it stays.
+
+        :raises PacketError: the stream cannot be read on.
+        """
+        buffer = self._buffer
+        length, position = 0, 1
+        while True:
+            if position > MAX_LENGTH_BYTES:
+                raise PacketError("malformed", "a remaining length of more than four bytes")
+            if position >= len(buffer):
+                return None
+            byte = buffer[position]
+            length |= (byte & 0x7F) << 7 * (position - 1)
+            position += 1
+            if byte < 0x80:
+                break
+        if length > self.limit:
+            raise PacketError("oversize", f"a packet of {length} bytes, {self.limit} are allowed")
+        end = position + length
+        if len(buffer) < end:
+            return None
+        self._buffer = buffer[end:]
+        return _read(buffer[0], buffer[position:end])
+
+
+class _Body:
+    """The body of a packet, read from its begin."""
+
+    __slots__ = ("_data", "_position")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = 0
+
+    @property
+    def is_over(self) -> bool:
+        return self._position == len(self._data)
+
+    def take(self, count: int) -> bytes:
+        end = self._position + count
+        if end > len(self._data):
+            raise PacketError("malformed", "a packet that ends too early")
+        taken = self._data[self._position : end]
+        self._position = end
+        return taken
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size))
+
+    def binary(self) -> bytes:
+        return self.take(self.number(2))
+
+    def text(self) -> str:
+        """Return a string; one that is no UTF-8, or holds U+0000, is none [MQTT-1.5.3-1, -2]."""
+        try:
+            text = self.binary().decode()
+        except UnicodeDecodeError:
+            raise PacketError("malformed", "a text that is no UTF-8") from None
+        if "\0" in text:
+            raise PacketError("malformed", "a text with the character U+0000")
+        return text
+
+    def packet_id(self) -> int:
+        number = self.number(2)
+        if not number:
+            raise PacketError("malformed", "the packet identifier 0")
+        return number
+
+    def end(self) -> None:
+        if not self.is_over:
+            raise PacketError("malformed", "a packet that is longer than what it holds")
+
+
+def _read(first: int, data: bytes) -> Packet:
+    kind, flags = first >> 4, first & 0x0F
+    if kind == 3:
+        return Publish()
+    parser = _PARSERS.get(kind)
+    if parser is None:
+        raise PacketError("unexpected", f"a packet of type {kind}, which clients that read do not send")
+    read, expected = parser
+    if flags != expected:
+        raise PacketError("malformed", f"flags {flags:#x} in a packet of type {kind}")
+    body = _Body(data)
+    packet = read(body)
+    body.end()
+    return packet
+
+
+def _connect(body: _Body) -> Connect:
+    name, level = body.binary(), body.number(1)
+    if name not in (b"MQTT", b"MQIsdp"):
+        raise PacketError("malformed", "another protocol than MQTT")
+    if (name, level) != (b"MQTT", 4):
+        raise UnknownVersion(level)
+    flags, keep_alive = body.number(1), body.number(2)
+    has_will, will_qos, retain = bool(flags & 0x04), flags >> 3 & 0x03, bool(flags & 0x20)
+    has_password, has_username = bool(flags & 0x40), bool(flags & 0x80)
+    if flags & 0x01 or will_qos == 3 or (has_password and not has_username):
+        raise PacketError("malformed", "flags of a CONNECT that exclude each other")
+    if not has_will and (will_qos or retain):
+        raise PacketError("malformed", "flags of a will without a will")
+    client_id = body.text()
+    if has_will:
+        body.text()
+        body.binary()
+    username = body.text() if has_username else ""
+    password = body.binary() if has_password else b""
+    return Connect(client_id, bool(flags & 0x02), keep_alive, username, password, has_will)
+
+
+def _filter(body: _Body) -> str:
+    text = body.text()
+    try:
+        check_filter(text)
+    except TopicError as error:
+        raise PacketError("bad_filter", str(error)) from None
+    return text
+
+
+def _subscribe(body: _Body) -> Subscribe:
+    packet_id, filters = body.packet_id(), []
+    while not body.is_over:
+        filters.append((_filter(body), body.number(1)))
+    if not filters or any(qos > 2 for _, qos in filters):
+        raise PacketError("malformed", "a SUBSCRIBE without filter, or of another QoS than 0 to 2")
+    return Subscribe(packet_id, tuple(filters))
+
+
+def _unsubscribe(body: _Body) -> Unsubscribe:
+    packet_id, filters = body.packet_id(), []
+    while not body.is_over:
+        filters.append(_filter(body))
+    if not filters:
+        raise PacketError("malformed", "an UNSUBSCRIBE without filter")
+    return Unsubscribe(packet_id, tuple(filters))
+
+
+_PARSERS: dict[int, tuple[Callable[[_Body], Packet], int]] = {
+    1: (_connect, 0),
+    4: (lambda body: Acknowledge(body.packet_id()), 0),
+    8: (_subscribe, 2),
+    10: (_unsubscribe, 2),
+    12: (lambda body: Ping(), 0),
+    14: (lambda body: Disconnect(), 0),
+}
+"""by type: how the body is read, and the flags that the first byte must have [MQTT-2.2.2-2]"""
+
+
+def connect_answer(code: int, session_present: bool = False) -> bytes:
+    """Return a CONNACK."""
+    return bytes((0x20, 2, session_present, code))
+
+
+def subscribe_answer(packet_id: int, codes: bytes) -> bytes:
+    """Return a SUBACK: for each filter the QoS that is granted, or :data:`REFUSED_FILTER`."""
+    return b"\x90" + encoded_length(2 + len(codes)) + packet_id.to_bytes(2) + codes
+
+
+def unsubscribe_answer(packet_id: int) -> bytes:
+    """Return an UNSUBACK."""
+    return b"\xb0\x02" + packet_id.to_bytes(2)
+
+
+class Encoded(NamedTuple):
+    """A message as bytes, made once for all who get it; flags and packet identifier differ."""
+
+    at_most_once: bytes
+    """the packet after its first byte, of QoS 0"""
+    head: bytes
+    """the packet of QoS 1 after its first byte, up to its packet identifier"""
+    payload: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.at_most_once) + 1
+
+    def packet(self, packet_id: int = 0, *, retained: bool = False, repeated: bool = False) -> bytes:
+        """Return a PUBLISH.
+
+        :param packet_id: 0: QoS 0.
+        :param retained: it is the last value, sent because of a new subscription.
+        :param repeated: it may have been sent before.
+        """
+        if not packet_id:
+            return (b"\x31" if retained else b"\x30") + self.at_most_once
+        first = 0x32 | retained | repeated << 3
+        return bytes((first,)) + self.head + packet_id.to_bytes(2) + self.payload
+
+
+def encode_message(topic: str, payload: bytes) -> Encoded:
+    """Encode a message for many clients."""
+    name = topic.encode()
+    variable = len(name).to_bytes(2) + name
+    size = len(variable) + len(payload)
+    return Encoded(encoded_length(size) + variable + payload, encoded_length(size + 2) + variable, payload)
+
+
+def encoded_length(length: int) -> bytes:
+    """Return a remaining length (§2.2.3)."""
+    if length < 0x80:
+        return bytes((length,))
+    encoded = bytearray()
+    while True:
+        length, byte = length >> 7, length & 0x7F
+        if not length:
+            encoded.append(byte)
+            return bytes(encoded)
+        encoded.append(byte | 0x80)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from enum import Enum, auto
 from typing import Any
@@ -39,8 +40,10 @@ JITTER = 0.25
 SETTLED_AFTER = 10.0
 """s that a connection must have lived for the delay to start over: two
 clients with one client id throw each other out as soon as they connect"""
-SHORT_LIVES = 3
-"""connections in a row that end before they have settled, until somebody else is suspected"""
+TAKEOVERS = 3
+"""connections that the broker ended without a reason to be seen, until somebody else is suspected"""
+TAKEOVER_PERIOD = 600.0
+"""s within which they must lie: both clients come back later and later"""
 
 Connect = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
 
@@ -70,6 +73,7 @@ class MqttClient:
     :param on_message: called with each message that comes in; the broker hears that we have it when
         the Deferred that it returns has fired, or at once if it returns None
     :param on_skipped: called with topic, size and the same of one that is too large to be taken
+    :param on_trouble: called with :attr:`trouble` whenever that has changed
     :param connect: see :func:`bssci.mqtt.transport.connect`
     """
 
@@ -84,6 +88,7 @@ class MqttClient:
         on_offline: Callable[[str], None],
         on_message: MessageReceived,
         on_skipped: MessageSkipped = lambda topic, size, retained: None,
+        on_trouble: Callable[[str], None] = lambda trouble: None,
         connect: Connect = connect,
     ) -> None:
         self._reactor = reactor
@@ -92,9 +97,10 @@ class MqttClient:
         self._on_offline = on_offline
         self._on_message = on_message
         self._on_skipped = on_skipped
+        self._on_trouble = on_trouble
         self._connect = connect
         self._filters = Filters()
-        self._short_lives = 0
+        self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
         self._connection: MqttConnection | None = None
         self._attempt: Deferred[Any] | None = None
         self._stream: IStream | None = None
@@ -245,6 +251,7 @@ class MqttClient:
         self._connected_before = True
         self._filters.refused.clear()
         self.log.info("MQTT connected {host} {port}", host=self._settings.host, port=self._settings.port)
+        self._call(self._on_trouble, "")
         connection.subscribe(self._filters)
         self._call(self._on_online)
 
@@ -276,13 +283,17 @@ class MqttClient:
     def _judge(self, connection: MqttConnection, reason: str) -> str:
         """Add to the reason of a loss what many of its kind in a row suggest."""
         self._filters.lost(connection.unanswered_filters)
-        settled = self._reactor.seconds() - self._opened_at >= SETTLED_AFTER
-        self._short_lives = 0 if settled or connection.unanswered else self._short_lives + 1
-        if self._short_lives < SHORT_LIVES or not self._settings.client_id:
+        now = self._reactor.seconds()
+        if connection.unanswered or not connection.is_ended_by_broker:
+            self._takeovers.clear()
+            return reason
+        self._takeovers.append(now)
+        if len(self._takeovers) < TAKEOVERS or now - self._takeovers[0] > TAKEOVER_PERIOD:
             return reason
         return (
-            f"{reason}; {self._short_lives} times in a row right after it was made: another client may use"
-            f" the client identifier {self._settings.client_id!r}, give each its own"
+            f"{reason}; {TAKEOVERS} times within {max(1, round((now - self._takeovers[0]) / 60))} min:"
+            f" another client may use the client identifier {self._settings.client_id!r} and take the session"
+            " over, give each its own"
         )
 
     def _retry(self, reason: str, *, was_online: bool) -> None:
@@ -302,6 +313,7 @@ class MqttClient:
             delay=delay,
         )
         self.statistics.last_error = self._trouble = reason
+        self._call(self._on_trouble, self.trouble)
 
     def _call(self, callback: Callable[..., Any], *arguments: Any) -> Any:
         try:

@@ -17,6 +17,7 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import LoopingCall
@@ -130,6 +131,10 @@ class MqttConnection(Protocol):
         self._hung_up = False
         self._lost = False
         self._gone: list[Deferred[None]] = []
+        self.refusal = ""
+        """the broker's reason for not accepting the connection"""
+        self.loss: Failure | None = None
+        """end of the transport"""
         self.unanswered = ""
         """the packets without an answer of the broker when the connection ended, for people"""
 
@@ -152,6 +157,11 @@ class MqttConnection(Protocol):
     def unanswered_filters(self) -> Sequence[str]:
         """The filters of the first SUBSCRIBE that the broker has not answered."""
         return next(iter(self._subscriptions.values()), ())
+
+    @property
+    def is_ended_by_broker(self) -> bool:
+        """Return whether the broker closed the connection, in order and without a fault to be seen."""
+        return self.loss is not None and self.loss.check(ConnectionDone) is not None
 
     def _subscribe(self, topics: Sequence[str]) -> None:
         try:
@@ -211,6 +221,7 @@ class MqttConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
+        self.loss = reason
         if self._ticker.running:
             self._ticker.stop()
         for call in (self._turn, self._deadline):
@@ -369,6 +380,7 @@ class MqttConnection(Protocol):
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
+            self.refusal = str(reason)
             self._reason = f"the broker refused the connection: {reason}"
         else:
             self._owner.connection_opened(self)

@@ -89,7 +89,7 @@ class Engine(Client):
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            clean_session=settings.qos == EXACTLY_ONCE or not settings.client_id,
+            clean_session=settings.qos == EXACTLY_ONCE or not settings.client_id or not settings.persistent,
             protocol=MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bssci.certificates.reading import read_certificates, read_client_pair
-from bssci.mqtt.trial import EMBEDDED, try_broker
+from bssci.mqtt.from_settings import EMBEDDED, connection_settings
+from bssci.mqtt.trial import Connects, try_broker
 from bssci.settings import parsers
 from bssci.settings.groups import Group, Place, Values
 from bssci.settings.rows import MASK, Origin, Setting, SettingsError
@@ -20,12 +22,14 @@ def broker_group(
     chosen_by: tuple[str, str],
     others: tuple[Setting, ...] = (),
     about: Callable[[Values], Mapping[str, Any]] | None = None,
+    connects: Connects | None = None,
 ) -> Group:
     """Return the group of a connection to a broker.
 
     :param prefix: begins the name of each setting: ``MQTT_``.
     :param others: rows beside those of the connection.
     :param about: more about the connection for the service's status.
+    :param connects: returns how the part connects, for the trial; None: as the settings alone say.
     """
     names = _Names(prefix)
     return Group(
@@ -37,7 +41,9 @@ def broker_group(
         places=names.places,
         certificates=names.certificates,
         about=lambda values: names.about(values) | dict(about(values) if about is not None else {}),
-        trial=lambda values: try_broker(values, prefix),
+        trial=lambda values: try_broker(
+            values, prefix, connects or partial(connection_settings, prefix=prefix)
+        ),
         trial_title="Test the broker",
     )
 

@@ -60,14 +60,14 @@ def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
     """
     trust, identity = None, {}
     if settings.ca_file:
-        authorities = read_certificates(Path(settings.ca_file), "MQTT_CA_FILE")
+        authorities = read_certificates(Path(settings.ca_file), f"{settings.prefix}CA_FILE")
         trust = trustRootFromCertificates(
             [Certificate(crypto.X509.from_cryptography(one)) for one in authorities]
         )
     if settings.cert_file:
         # The key may stand in the certificate's file.
         key_file = Path(settings.key_file or settings.cert_file)
-        (certificate, *chain), key = read_client_pair(Path(settings.cert_file), key_file, "MQTT_")
+        (certificate, *chain), key = read_client_pair(Path(settings.cert_file), key_file, settings.prefix)
         identity = {"certificate": certificate, "privateKey": key, "extraCertChain": chain}
     return optionsForClientTLS(settings.host, trust, extraCertificateOptions=identity)
 

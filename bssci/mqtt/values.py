@@ -74,6 +74,10 @@ class MqttSettings:
     client_id: str = ""
     will: tuple[str, bytes] | None = None
     retained_will: bool = True
+    persistent: bool = True
+    """the broker keeps what comes for this client identifier while we are away"""
+    prefix: str = "MQTT_"
+    """begins the names of these settings, for messages"""
 
 
 @dataclass

@@ -34,7 +34,7 @@ def taken_port() -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int, taken_port: int) -> Path:
     """A healthy installation; of its broker see ``tests/mqtt/test_trial.py``."""
-    monkeypatch.setattr("bssci.mqtt.settings.try_broker", lambda values, prefix: "")
+    monkeypatch.setattr("bssci.mqtt.settings.try_broker", lambda *_: "")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LISTEN_HOST", "127.0.0.1")
     monkeypatch.setenv("LISTEN_PORT", str(free_port))

@@ -244,8 +244,29 @@ def test_somebody_with_the_same_client_identifier_is_suspected():
         it.broker.close()
         troubled = it.client.trouble
         it.wait_for_attempt()
-    assert "3 times in a row right after it was made: another client may use" in troubled
-    assert "'center'" in troubled
+    assert "3 times within 1 min: another client may use the client identifier 'center'" in troubled
+
+
+def test_it_is_suspected_also_when_both_come_back_later_and_later():
+    it = Fixture()
+    it.client.start()
+    for _ in range(6):
+        it.come_back()
+        it.clock.advance(client_module.SETTLED_AFTER + 5)
+        it.broker.close()
+        troubled = it.client.trouble
+        it.wait_for_attempt()
+    assert "another client may use" in troubled
+
+
+def test_a_network_that_fails_makes_nobody_suspicious():
+    it = Fixture()
+    it.client.start()
+    for _ in range(4):
+        it.come_back()
+        it.broker.drop()
+        assert "another client" not in it.client.trouble
+        it.wait_for_attempt()
 
 
 def test_subscriptions_come_before_what_on_online_publishes():

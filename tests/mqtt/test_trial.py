@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import BoundedSemaphore, Event, Thread
@@ -12,8 +14,10 @@ from types import SimpleNamespace
 import pytest
 
 from bssci.mqtt import trial as broker_trial
+from bssci.mqtt.live import LiveFile
 from bssci.mqtt.trial import try_broker
 from bssci.settings.groups import Values
+from bssci.sinks.mqtt.settings import client_settings
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
 from tests.support.tls import Authority, TLSFiles, tls_files
@@ -36,9 +40,13 @@ def with_tls(port: int, files: TLSFiles, **more: object) -> Values:
     return settings_for(port, mqtt_tls="true", **{"mqtt_ca_file": files.ca} | certificate | more)
 
 
+def tried(settings: Values, prefix: str = "MQTT_") -> str:
+    return try_broker(settings, prefix, lambda values: client_settings(values, values["SC_EUI"] or ""))
+
+
 def trouble(settings: Values) -> str:
     """What is said of the broker there."""
-    place, _, text = try_broker(settings, "MQTT_").partition(" ")
+    place, _, text = tried(settings).partition(" ")
     assert place == f"{settings['MQTT_BROKER']}:{settings['MQTT_PORT']}"
     return text
 
@@ -55,12 +63,11 @@ def test_somebody_who_says_nothing_is_no_broker(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(broker_trial, "TIME", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert trouble(settings_for(port)).startswith("said nothing within")
+        assert trouble(settings_for(port)).startswith("did not accept the connection within")
 
 
 def test_somebody_who_comes_to_no_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_trial, "TIME", 0.2)
-    monkeypatch.setattr(broker_trial, "_trials", BoundedSemaphore(1))
+    monkeypatch.setattr(broker_trial, "TIME", 0.3)
     over = Event()
 
     def drip(listener: socket.socket) -> None:
@@ -74,10 +81,20 @@ def test_somebody_who_comes_to_no_end_is_left_alone(monkeypatch: pytest.MonkeyPa
         dripping = Thread(target=drip, args=(listener,))
         dripping.start()
         settings = settings_for(listener.getsockname()[1], mqtt_transport="websockets")
-        assert trouble(settings).startswith("came to no end within")
-        assert trouble(settings) == "was not tried: 4 others are under way"
+        assert trouble(settings).startswith("did not accept the connection within")
         over.set()
         dripping.join()
+
+
+def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_trial, "_trials", BoundedSemaphore(1))
+    with broker_trial._trials:
+        assert trouble(settings_for(1)) == "was not tried: 4 others are under way"
+
+
+def test_a_trial_that_breaks_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_trial.sys, "executable", "/bin/false")
+    assert trouble(settings_for(1)) == "could not be tried: status 1"
 
 
 @pytest.mark.mosquitto
@@ -90,7 +107,7 @@ def test_somebody_who_comes_to_no_end_is_left_alone(monkeypatch: pytest.MonkeyPa
 )
 def test_wrong_credentials_are_told(mosquitto: Start, credentials: dict[str, str], said: str) -> None:  # noqa: F811
     port = mosquitto(users={"center": "right"}).port
-    assert try_broker(settings_for(port, mqtt_username="center", mqtt_password="right"), "MQTT_") == ""
+    assert tried(settings_for(port, mqtt_username="center", mqtt_password="right")) == ""
     refused = trouble(settings_for(port, **credentials))
     assert refused.startswith("refuses: Not authorized; ") and said in refused
 
@@ -106,7 +123,7 @@ def test_tls_as_the_service_speaks_it(
 ) -> None:
     port = mosquitto(tls=tls_files, websockets=websockets).port
     transport = "websockets" if websockets else "tcp"
-    assert try_broker(with_tls(port, tls_files, mqtt_transport=transport, mqtt_broker=host), "MQTT_") == ""
+    assert tried(with_tls(port, tls_files, mqtt_transport=transport, mqtt_broker=host)) == ""
 
 
 @pytest.mark.mosquitto
@@ -122,18 +139,13 @@ def test_a_certificate_of_another_authority_is_told(
 
 
 @pytest.mark.mosquitto
-@pytest.mark.parametrize(
-    ("holder", "host"), [("another host", "elsewhere.example"), ("localhost", None)], ids=["other", "CN only"]
-)
 def test_a_certificate_for_another_name_is_told(
     mosquitto: Start,  # noqa: F811
     tls_files: TLSFiles,  # noqa: F811
     tmp_path: Path,
-    holder: str,
-    host: str | None,
 ) -> None:
     files = SimpleNamespace(ca=tls_files.ca, certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem")
-    tls_files.authority.issue(holder, files.certificate, files.key, host=host)
+    tls_files.authority.issue("another host", files.certificate, files.key, host="elsewhere.example")
     port = mosquitto(tls=files).port
     for name in ("localhost", "127.0.0.1"):
         said = trouble(with_tls(port, tls_files, mqtt_broker=name))
@@ -144,13 +156,13 @@ def test_a_certificate_for_another_name_is_told(
 def test_a_broker_that_wants_a_certificate_is_told(mosquitto: Start, tls_files: TLSFiles) -> None:  # noqa: F811
     port = mosquitto(tls=tls_files).port
     said = trouble(settings_for(port, mqtt_tls="true", mqtt_ca_file=tls_files.ca))
-    assert said.startswith("closed the connection;") and "MQTT_CERT_FILE" in said
+    assert said == "wants a certificate: set MQTT_CERT_FILE and MQTT_KEY_FILE"
 
 
 @pytest.mark.mosquitto
 def test_tls_where_there_is_none_and_none_where_there_is(mosquitto: Start, tls_files: TLSFiles) -> None:  # noqa: F811
     plain, encrypted = mosquitto().port, mosquitto(tls=tls_files).port
-    assert trouble(with_tls(plain, tls_files)).startswith("does not agree on TLS (")
+    assert trouble(with_tls(plain, tls_files)).startswith("closed the connection;")
     said = trouble(settings_for(encrypted))
     assert said.startswith("closed the connection;") and "MQTT_TLS" in said
 
@@ -163,24 +175,137 @@ def test_a_file_that_is_not_there_is_named_with_its_setting(
 ) -> None:
     missing = tmp_path / "missing.pem"
     settings = with_tls(1, tls_files, **{setting.lower(): missing})
-    assert try_broker(settings, "MQTT_") == f"{missing}: does not exist; set {setting}"
+    assert tried(settings) == f"{missing}: does not exist; set {setting}"
+
+
+# Beside the service
+
+
+class Connected:
+    """Another client, as the service would be."""
+
+    def __init__(self, port: int, client_id: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.settimeout(10)
+        name = client_id.encode()
+        self.socket.sendall(
+            b"\x10" + bytes([12 + len(name)]) + b"\0\4MQTT\4\2\0\x3c\0" + bytes([len(name)]) + name
+        )
+        assert self.socket.recv(4) == b"\x20\2\0\0"
+
+    def __enter__(self) -> Connected:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    @property
+    def is_there(self) -> bool:
+        try:
+            self.socket.sendall(b"\xc0\0")
+            return self.socket.recv(2) == b"\xd0\0"
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Callable[..., None]]:
+    """Has a service tell the state of its connection."""
+    file = LiveFile(tmp_path / "mqtt_connection.json")
+    yield lambda settings, trouble="": file.tell(client_settings(settings), trouble)
+    file.close()
 
 
 @pytest.mark.mosquitto
-def test_the_service_keeps_its_connection(mosquitto: Start) -> None:  # noqa: F811
+def test_the_service_keeps_its_connection(
+    mosquitto: Start,  # noqa: F811
+    running: Callable[..., None],
+    tmp_path: Path,
+) -> None:
     port = mosquitto().port
-    with socket.create_connection(("127.0.0.1", port)) as service:
-        service.sendall(b"\x10\x12\0\4MQTT\4\2\0\x3c\0\6center")
-        assert service.recv(4) == b"\x20\2\0\0"
-        assert try_broker(settings_for(port, mqtt_client_id="center"), "MQTT_") == ""
-        service.sendall(b"\xc0\0")
-        assert service.recv(2) == b"\xd0\0"
+    settings = settings_for(port, mqtt_client_id="center", state_dir=tmp_path)
+    with Connected(port, "center") as service:
+        running(settings)
+        assert tried(settings) == ""
+        running(settings, "not connected to 127.0.0.1: nobody there")
+        said = "the running service is not connected to 127.0.0.1: nobody there"
+        assert trouble(settings) == said
+        # Not the same connection: tried beside it.
+        others = settings_for(port, mqtt_client_id="center", state_dir=tmp_path, mqtt_username="somebody")
+        assert tried(others) == ""
+        assert service.is_there
+
+
+@pytest.mark.mosquitto
+def test_the_client_identifier_of_the_service_is_tried_while_it_does_not_run(
+    mosquitto: Start,  # noqa: F811
+    running: Callable[..., None],
+    tmp_path: Path,
+) -> None:
+    port = mosquitto(more=["clientid_prefixes bssci-0200"]).port
+    assert trouble(settings_for(port, state_dir=tmp_path)).startswith("refuses: ")
+    known = settings_for(port, mqtt_client_id="bssci-0200000000000001")
+    file = LiveFile(tmp_path / "mqtt_connection.json")
+    file.tell(client_settings(known), "")
+    file.close()
+    assert tried(settings_for(port, state_dir=tmp_path)) == ""
+
+
+@pytest.mark.mosquitto
+def test_another_service_with_the_same_client_identifier_is_named(mosquitto: Start) -> None:  # noqa: F811
+    port = mosquitto().port
+    over = Event()
+
+    def stay_connected() -> None:
+        while not over.is_set():
+            with Connected(port, "center") as client:
+                while not over.is_set() and client.is_there:
+                    over.wait(0.1)
+            over.wait(1.0)
+
+    other = Thread(target=stay_connected)
+    other.start()
+    time.sleep(0.2)
+    said = trouble(settings_for(port, mqtt_client_id="center"))
+    over.set()
+    other.join()
+    assert said.startswith("accepted the connection and ended it at once: another client")
+    assert "'center'" in said and "MQTT_CLIENT_ID" in said
+
+
+@pytest.mark.mosquitto
+def test_a_trial_takes_nothing_and_leaves_nothing(mosquitto: Start) -> None:  # noqa: F811
+    """Neither a will, nor the acknowledgement of what the broker keeps for the service."""
+    broker = mosquitto()
+    listen = [
+        "mosquitto_sub",
+        "-p",
+        str(broker.port),
+        "-i",
+        "center",
+        "-c",
+        "-q",
+        "1",
+        "-t",
+        "asked/#",
+        "-W",
+        "2",
+    ]
+    subprocess.run([*listen, "-E"], check=True)
+    subprocess.run(
+        ["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", "asked/1", "-m", "request"], check=True
+    )
+    assert tried(settings_for(broker.port, mqtt_client_id="center")) == ""
+    kept = subprocess.run([*listen, "-C", "1"], check=True, capture_output=True, text=True)
+    assert kept.stdout == "request\n"
+    will = ["mosquitto_sub", "-p", str(broker.port), "-t", "mioty/service/status", "-W", "1"]
+    assert subprocess.run(will, capture_output=True, check=False).stdout == b""
 
 
 @pytest.mark.mosquitto
 def test_a_broker_that_goes_by_the_client_identifier_lets_the_trial_in(mosquitto: Start) -> None:  # noqa: F811
     port = mosquitto(more=["clientid_prefixes center"]).port
-    assert try_broker(settings_for(port, mqtt_client_id="center"), "MQTT_") == ""
+    assert tried(settings_for(port, mqtt_client_id="center")) == ""
     assert trouble(settings_for(port)).startswith("refuses: ")
 
 
@@ -190,7 +315,7 @@ def test_the_embedded_broker_needs_its_package_and_a_free_port(monkeypatch: pyte
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = settings_for(taken.getsockname()[1], mqtt_broker="embedded")
-        assert "cannot be used: address already in use" in try_broker(settings, "MQTT_")
-    assert try_broker(settings, "MQTT_") == ""
+        assert "cannot be used: address already in use" in tried(settings)
+    assert tried(settings) == ""
     monkeypatch.setattr(broker_trial, "find_spec", lambda name: None)
-    assert "not installed" in try_broker(settings, "MQTT_")
+    assert "not installed" in tried(settings)

@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from bssci.mqtt.from_settings import connection_settings
 from bssci.mqtt.settings import broker_group
+from bssci.mqtt.values import MqttSettings
 from bssci.settings import parsers
+from bssci.settings.groups import Values
 from bssci.settings.rows import Setting
 
 PREFIX = "MQTT_"
+OFFLINE = b'{"state":"offline"}'
+"""will of a connection that is only tried"""
+
+
+def client_settings(values: Values, eui: str = "", will: bytes = OFFLINE) -> MqttSettings:
+    """Return how the sink connects.
+
+    :param eui: the service center's own; empty: not known, as before the first start.
+    :param will: what the broker publishes on ``service/status`` if the connection is lost.
+    """
+    settings = connection_settings(values, PREFIX)
+    topic = f"{values['BASE_TOPIC']}/service/status"
+    return replace(
+        settings,
+        client_id=settings.client_id or (f"bssci-{eui}" if eui else ""),
+        will=(topic, will) if values["MQTT_WILL"] else None,
+        retained_will=values["MQTT_RETAIN"],
+    )
+
+
+def _connects(values: Values) -> MqttSettings:
+    return client_settings(values, values["SC_EUI"] or "")
+
+
 GROUP = broker_group(
     "MQTT",
     PREFIX,
@@ -41,6 +70,7 @@ GROUP = broker_group(
         ),
     ),
     lambda values: {"base_topic": values["BASE_TOPIC"]},
+    _connects,
 )
 NAMES = tuple(row.name for row in GROUP)
 LIVE = tuple(row.name for row in GROUP if row.live)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
@@ -17,7 +16,9 @@ from bssci.model import EUI, AnyEvent, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.mqtt.embedded import EmbeddedBroker
-from bssci.mqtt.trial import EMBEDDED
+from bssci.mqtt.from_settings import EMBEDDED
+from bssci.mqtt.live import LiveFile
+from bssci.mqtt.trial import live_path
 from bssci.mqtt.values import MqttOffline, Received
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
@@ -25,7 +26,7 @@ from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
 from bssci.sinks.mqtt.requests import Requests
-from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES
+from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.suspects import Publisher
 from bssci.sinks.set_aside import SetAside
@@ -51,17 +52,22 @@ class MqttSink:
     log = Logger()
     replayable = "asked"
 
-    def __init__(self, reactor: Any, values: Mapping[str, Any], center: Any) -> None:
+    def __init__(
+        self, reactor: Any, values: Mapping[str, Any], center: Any, live: LiveFile | None = None
+    ) -> None:
         self.set_aside = SetAside("mqtt")
         self._center = center
         self._base_topic: str = values["BASE_TOPIC"]
+        self._live = live
+        self._settings = self._client_settings(values)
         self._client = MqttClient(
             reactor,
-            self._client_settings(values),
+            self._settings,
             on_online=self._online,
             on_offline=self._offline,
             on_message=self._received,
             on_skipped=self._skipped,
+            on_trouble=self._tell_live,
         )
         self._intake = Intake(reactor, center.journal, center.now)
         self._publisher = Publisher(self._client.publish, self._health)
@@ -94,6 +100,7 @@ class MqttSink:
         self._unwatch = self._center.watch_stations(self._station_changed)
         self._unwatch_settings = self._center.configuration.watch(LIVE, self._reconfigure)
         self._ticker.start()
+        self._tell_live("connecting")
         self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
         if self._broker is None:
             self._client.start()
@@ -161,31 +168,11 @@ class MqttSink:
         await self._client.stop(STOP_TIME, last=self._as_allowed(self._service_status("offline")))
         if self._broker is not None:
             await self._broker.stop()
+        if self._live is not None:
+            self._live.close()
 
     def _client_settings(self, values: Mapping[str, Any]) -> MqttSettings:
-        embedded = values["MQTT_BROKER"] == EMBEDDED
-        will = self._service_status("offline")
-        settings = MqttSettings(
-            host="127.0.0.1" if embedded else values["MQTT_BROKER"],
-            port=values["MQTT_PORT"],
-            qos=values["MQTT_QOS"],
-            client_id=values["MQTT_CLIENT_ID"] or f"bssci-{self._center.eui}",
-            will=(will.topic, will.payload) if values["MQTT_WILL"] else None,
-            retained_will=values["MQTT_RETAIN"],
-        )
-        if embedded:
-            return settings
-        return replace(
-            settings,
-            username=values["MQTT_USERNAME"],
-            password=values["MQTT_PASSWORD"],
-            tls=values["MQTT_TLS"],
-            ca_file=str(values["MQTT_CA_FILE"] or ""),
-            cert_file=str(values["MQTT_CERT_FILE"] or ""),
-            key_file=str(values["MQTT_KEY_FILE"] or ""),
-            transport=values["MQTT_TRANSPORT"],
-            path=values["MQTT_PATH"],
-        )
+        return client_settings(values, self._center.eui, self._service_status("offline").payload)
 
     def _reconfigure(self, settings: Settings) -> None:
         """MQTT_* changed; a broker of our own is started or stopped with them.
@@ -211,7 +198,8 @@ class MqttSink:
             self._client.subscribe([self._status_topic], alone=True)
         elif self._client.online:
             self._echo.not_to_be_had()
-        await self._client.reconfigure(self._client_settings(values), last=farewell)
+        self._settings = self._client_settings(values)
+        await self._client.reconfigure(self._settings, last=farewell)
         if values["MQTT_BROKER"] == EMBEDDED and self._broker is None:
             self._broker = EmbeddedBroker(self._reactor, values["MQTT_PORT"], lambda reason: None)
             self._start_broker(self._broker)
@@ -308,6 +296,10 @@ class MqttSink:
         self._echo.lost(reason)
         self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
 
+    def _tell_live(self, trouble: str) -> None:
+        if self._live is not None:
+            self._live.tell(self._settings, trouble)
+
     def _station_changed(self, state: StationState) -> None:
         self._publish([payloads.station_state(self._base_topic, state)])
 
@@ -354,7 +346,8 @@ class MqttSinkFactory:
 
         if settings["MQTT_BROKER"] == EMBEDDED:
             _check_free(settings["MQTT_PORT"])
-        return MqttSink(reactor, settings, center)
+        live = LiveFile(live_path(center.configuration.current.values(), PREFIX))
+        return MqttSink(reactor, settings, center, live)
 
 
 def _check_free(port: int) -> None:

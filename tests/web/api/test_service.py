@@ -156,7 +156,7 @@ def test_the_broker_is_tried_with_settings_that_are_not_saved(
 ) -> None:
     tried = []
 
-    def try_broker(values: Values, prefix: str) -> str:
+    def try_broker(values: Values, prefix: str, connects: object) -> str:
         tried.append(values[f"{prefix}BROKER"])
         return "no answer"
 

@@ -1,0 +1,125 @@
+"""The connection of a running service, told to other processes in a file of STATE_DIR.
+
+Who tries the settings must not connect with the client identifier of a service that runs: the broker would
+end the service's connection. So the service says which one it has, and how its connection is; it holds a
+lock on the file while it runs, which the system takes away however the process ends.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import msgspec
+from twisted.logger import Logger
+
+from bssci.mqtt.values import MqttSettings
+from bssci.system.files import open_lock
+
+_LONGEST = 4096
+"""bytes of the file"""
+
+
+class LiveState(msgspec.Struct, frozen=True):
+    """The state of a service's connection to its broker."""
+
+    client_id: str
+    host: str
+    port: int
+    salt: str
+    digest: str
+    """digest of all settings of the connection, with the salt"""
+    trouble: str = ""
+    """reason why it is not connected; empty: it is"""
+
+    def has(self, settings: MqttSettings) -> bool:
+        """Return whether these are the settings of the connection."""
+        return secrets.compare_digest(self.digest, _digest(settings, self.salt))
+
+    def is_at(self, settings: MqttSettings) -> bool:
+        """Return whether a connection with these settings would end that of the service."""
+        return (self.client_id, self.host, self.port) == (settings.client_id, settings.host, settings.port)
+
+
+def _digest(settings: MqttSettings, salt: str) -> str:
+    # Without the will: it says since when the service runs.
+    return hashlib.sha256(repr((salt, astuple(replace(settings, will=None)))).encode()).hexdigest()
+
+
+class LiveFile:
+    """The file, as the service writes it. What cannot be written costs nothing but the file.
+
+    :param path: the file.
+    """
+
+    log = Logger()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._told = b""
+        self._salt = secrets.token_hex(16)
+
+    def tell(self, settings: MqttSettings, trouble: str) -> None:
+        """Write how the connection is, if that is new."""
+        state = LiveState(
+            settings.client_id,
+            settings.host,
+            settings.port,
+            self._salt,
+            _digest(settings, self._salt),
+            trouble[:1000],
+        )
+        told = msgspec.json.encode(state)
+        if told == self._told:
+            return
+        try:
+            if self._descriptor is None:
+                self._descriptor = _locked(self._path)
+            os.pwrite(self._descriptor, told.ljust(_LONGEST), 0)
+        except OSError as error:
+            self.log.warn("state of MQTT not written {path} {error}", path=str(self._path), error=error)
+        else:
+            self._told = told
+
+    def close(self) -> None:
+        """Let go of the file; it stays, as it tells the client identifier."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self._told = b""
+
+
+def _locked(path: Path) -> int:
+    descriptor = open_lock(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_live(path: Path) -> tuple[LiveState | None, bool]:
+    """Return what the file says, if it can be read, and whether the service that wrote it runs."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None, False
+    try:
+        runs = False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            runs = True
+        text = os.pread(descriptor, _LONGEST, 0)
+    finally:
+        os.close(descriptor)
+    try:
+        return msgspec.json.decode(text, type=LiveState), runs
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None, runs

@@ -1,0 +1,149 @@
+"""The child process of a trial: connects as the service does, says how that went, and ends.
+
+Settings come as JSON on standard input; a finding leaves as JSON on standard output. A process of its own, as
+the shell's commands have no reactor that runs, and one that hangs can be ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, Literal
+
+import msgspec
+from OpenSSL import SSL
+from service_identity import VerificationError
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionClosed, ConnectionLost
+from twisted.internet.task import react
+from twisted.python.failure import Failure
+
+from bssci.mqtt.connection import MqttConnection
+from bssci.mqtt.transport import connect, explain
+from bssci.mqtt.values import MqttSettings, MqttStatistics, Received
+
+STAY = 1.6
+"""s that a connection is kept, to see whether another client takes it over: the service's second attempt
+follows its first after 1 to 1.25 s"""
+
+Kind = Literal[
+    "accepted",
+    "taken",
+    "refused",
+    "silent",
+    "closed",
+    "unreachable",
+    "untrusted",
+    "other name",
+    "tls",
+]
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Outcome of a trial."""
+
+    kind: Kind
+    text: str = ""
+    """reason in words, for some kinds"""
+
+
+class Trial:
+    """One connection, kept for a moment and closed with a goodbye, so that no will is published.
+
+    Messages that the broker has kept for this client are not acknowledged, and stay there.
+
+    :param reactor: connects, and tells the time.
+    :param time: s that the broker has to accept it.
+    """
+
+    def __init__(self, reactor: Any, settings: MqttSettings, time: float) -> None:
+        self.statistics = MqttStatistics()
+        self.found: Deferred[Finding] = Deferred()
+        self._reactor = reactor
+        self._settings = settings
+        self._online = False
+        self._is_over = False
+        self._connection = MqttConnection(reactor, settings, self)
+        self._timer = reactor.callLater(time, self._late)
+
+    def start(self) -> Deferred[Finding]:
+        """Begin.
+
+        :return: fires with how it went; never fails.
+        """
+        attempt = Deferred.fromCoroutine(connect(self._reactor, self._settings, self._connection))
+        attempt.addErrback(lambda failure: self._over(_not_reached(failure)))
+        return self.found
+
+    def connection_opened(self, connection: MqttConnection) -> None:
+        self._online = True
+        self._timer.cancel()
+        self._timer = self._reactor.callLater(STAY, self._leave)
+
+    def connection_closed(self, connection: MqttConnection, reason: str) -> None:
+        if connection.refusal:
+            self._over(Finding("refused", connection.refusal))
+        elif self._online:
+            self._over(Finding("taken"))
+        else:
+            self._over(_closed(connection.loss, reason))
+
+    def message_received(self, message: Received) -> Deferred[None]:
+        # Never fires: whatever it is, it is for the service.
+        return Deferred()
+
+    def filter_refused(self, topic: str) -> None:
+        """Do nothing: nothing is subscribed to."""
+
+    def message_skipped(self, topic: str, size: int, retained: bool) -> None:
+        """Do nothing: it is acknowledged, as the service would."""
+
+    def _late(self) -> None:
+        self._over(Finding("silent"))
+        self._connection.abort("no answer")
+
+    def _leave(self) -> None:
+        self._over(Finding("accepted"), leave=False)
+        self._connection.finish(1.0).addCallback(lambda _: self.found.callback(Finding("accepted")))
+
+    def _over(self, finding: Finding, *, leave: bool = True) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._timer.active():
+            self._timer.cancel()
+        if leave:
+            self.found.callback(finding)
+
+
+def _not_reached(failure: Failure) -> Finding:
+    return Finding("unreachable", explain(failure))
+
+
+def _closed(loss: Failure | None, reason: str) -> Finding:
+    error = loss.value if loss is not None else None
+    if isinstance(error, VerificationError):
+        return Finding("other name")
+    if isinstance(error, SSL.Error):
+        words = "certificate verify failed"
+        return Finding("untrusted", words) if words in reason else Finding("tls", reason)
+    if isinstance(error, ConnectionClosed) and type(error).__module__.startswith("bssci."):
+        return Finding("unreachable", str(error))
+    return Finding("closed", "lost" if isinstance(error, ConnectionLost) else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--time", type=float, required=True)
+    time = parser.parse_args().time
+    settings = msgspec.json.decode(sys.stdin.buffer.read(), type=MqttSettings)
+
+    async def tried(reactor: Any) -> None:
+        finding = await Trial(reactor, settings, time).start()
+        print(msgspec.json.encode(finding).decode(), flush=True)
+
+    react(tried)
+
+
+if __name__ == "__main__":
+    main()

@@ -39,6 +39,7 @@ from bssci.stations.admission import Limits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.system import logs
 from bssci.system.clock import use_boot_time
+from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import finish_replacement, sweep
 from bssci.system.notify import Watchdog, service_manager
 from bssci.system.signals import kept_signals
@@ -124,6 +125,7 @@ class BssciService(Service):
     async def _open(self) -> None:
         settings, reactor = self.settings, self._reactor
         _put_in_order(settings)
+        _take_descriptors(settings)
         # Before anything is read: what changes from now on is noticed.
         self._watches = [
             FileWatch(reactor, [settings.sensor_config_file], self._sensors_changed),
@@ -380,6 +382,12 @@ def _put_in_order(settings: Settings) -> None:
     removed = sweep(directories, [path.name for path in files] + ["ca_key.pem", "accounts.json"])
     for path in removed:
         BssciService.log.warn("left by a process that was killed, removed {path}", path=str(path))
+
+
+def _take_descriptors(settings: Settings) -> None:
+    lack = shortage(raise_limit(), settings.max_connections)
+    if lack:
+        BssciService.log.warn("{lack}", lack=lack)
 
 
 def _tune_garbage_collection() -> None:

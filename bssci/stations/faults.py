@@ -20,6 +20,11 @@ OTHER = -1
 """stands for all further codes"""
 
 
+def code_text(code: int) -> str:
+    """Return an error's code as it is shown; ``other`` for all that are not told apart."""
+    return "other" if code == OTHER else str(code)
+
+
 @dataclass(slots=True)
 class _Report:
     at: float
@@ -39,15 +44,20 @@ class Faults:
         self._station = station
         self._reported: dict[tuple[Direction, int], _Report] = {}
 
+    def count(self, direction: Direction, code: int) -> tuple[Direction, int]:
+        """Count an error; return under which key of :attr:`counts`."""
+        key = (direction, code)
+        if key not in self.counts and len(self.counts) >= 2 * MAX_KINDS:
+            key = (direction, OTHER)
+        self.counts[key] += 1
+        return key
+
     def note(self, direction: Direction, code: int, message: str, now: float) -> StationProblem | None:
         """Count an error; what is to be published of it, at most once a minute for each code.
 
         :param now: Unix seconds.
         """
-        key = (direction, code)
-        if key not in self.counts and len(self.counts) >= 2 * MAX_KINDS:
-            key = (direction, OTHER)
-        self.counts[key] += 1
+        key = self.count(direction, code)
         count = self.counts[key]
         last = self._reported.get(key)
         if last is not None and now - last.at < REPORT_INTERVAL:

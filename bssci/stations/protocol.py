@@ -23,14 +23,16 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress, IHandshakeListener, IPushProducer, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.certificates.reading import euis_of
 from bssci.certificates.server import ServerTLS
 from bssci.model import EUI, eui_from_int
+from bssci.model.events import Direction
 from bssci.stations.admission import ConnectionCount, Limits, Refusals, check_identity
+from bssci.stations.faults import MAX_MESSAGE
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker, Timer
@@ -115,14 +117,20 @@ class StationProtocol(Protocol):
         self.factory.count.leave(self.host)
         self._stop_waiting()
         if self.phase is Phase.HANDSHAKE:
-            self.factory.count.failed_handshakes += 1
-            error = self._reason or _why(reason)
-            self.log.info("TLS handshake failed {peer} {error}", peer=self.peer, error=error)
-            self.factory.refused(self.host, f"TLS handshake failed: {error}")
+            self._no_handshake(self._reason or _why(reason))
         self.phase = Phase.CLOSED
         station, self._station = self._station, None
         if station is not None:
             self.factory.registry.lost(self, station, self._reason or _why(reason))
+
+    def _no_handshake(self, error: str) -> None:
+        if not self._reason and not getattr(self.transport, "was_spoken_to", True):
+            # A load balancer looks whether the port is open: it connects and closes.
+            self.log.debug("connection closed before a byte came {peer}", peer=self.peer)
+            return
+        self.factory.count.failed_handshakes += 1
+        self.log.info("TLS handshake failed {peer} {error}", peer=self.peer, error=error)
+        self.factory.refused(self.host, f"TLS handshake failed: {error}")
 
     def disconnect(self, reason: str) -> None:
         """Close after what was written; after a while, whatever is left."""
@@ -234,7 +242,25 @@ class StationProtocol(Protocol):
                 # Whatever is no con (§5.3: opId 0) comes too early, also if it is no good besides.
                 is_other = error.code == ErrorCode.ENOTSUP or error.op_id
                 code = ErrorCode.EPROTO if is_other else error.code
-                self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
+                self._refuse_message(code, error)
+
+    def _refuse_message(self, code: int, error: ProtocolError) -> None:
+        """Answer a message that came before operations may run with an error."""
+        self._note("sent", code, error.message)
+        self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
+
+    def _note(self, direction: Direction, code: int, message: str) -> None:
+        """Leave a trace of an error of the connect operation: with the station, once it is known which."""
+        if self._station is not None:
+            self._station.note(direction, code, message)
+            return
+        self.log.warn(
+            "protocol error {direction} {peer} {code} {error}",
+            direction=direction,
+            peer=self.peer,
+            code=int(code),
+            error=message[:MAX_MESSAGE],
+        )
 
     def _operate(self, payloads: Sequence[bytes]) -> None:
         assert self._station is not None and self._codec is not None
@@ -271,6 +297,7 @@ class StationProtocol(Protocol):
             established = ensureDeferred(self.factory.registry.established(self, self._station))
             established.addErrback(self._failed)
         elif isinstance(message, Error):
+            self._note("received", message.code, message.message or "")
             self.send([ErrorAck(opId=message.opId)])
             self.disconnect(f"the station refused conRsp: {message.code} {message.message}")
         elif not isinstance(message, ErrorAck):
@@ -383,9 +410,20 @@ class StationFactory(Factory):
             connection.check_idle(now)
 
 
+class _Transport(BufferingTLSTransport):
+    """TLS of one connection, which knows whether a byte ever came."""
+
+    was_spoken_to = False
+
+    def dataReceived(self, data: bytes) -> None:
+        self.was_spoken_to = True
+        super().dataReceived(data)
+
+
 class LimitedTLSFactory(TLSMemoryBIOFactory):
     """TLS around a :class:`StationFactory`; a connection too many is closed before TLS begins."""
 
+    protocol = _Transport
     noisy = False
     log = Logger()
 

@@ -36,7 +36,7 @@ from bssci.wire.outcomes import Answered, Cancelled, Completed, Outcome, Refused
 from bssci.wire.session import Session, encode_operation
 
 EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
-"""codes that are part of normal service: not known here, and busy"""
+"""codes that are part of normal service, and only counted: not known here, and busy"""
 
 
 class Connection(Enum):
@@ -311,10 +311,18 @@ class Station:
             self._note("received", outcome.code, outcome.message, batch)
 
     def _note(self, direction: Direction, code: int, message: str, batch: Batch) -> None:
-        if code not in EVERYDAY:
-            problem = self.faults.note(direction, int(code), message, self._services.now())
-            if problem is not None:
-                batch.events.append(problem)
+        if code in EVERYDAY:
+            self.faults.count(direction, int(code))
+            return
+        problem = self.faults.note(direction, int(code), message, self._services.now())
+        if problem is not None:
+            batch.events.append(problem)
+
+    def note(self, direction: Direction, code: int, message: str) -> None:
+        """Leave a trace of an error outside operations: counted, in the log, and an event."""
+        problem = self.faults.note(direction, int(code), message, self._services.now())
+        if problem is not None:
+            self._services.journal.events.append([problem]).addErrback(self._log_failure)
 
     def _begin(self, message: Request, batch: Batch) -> None:
         handler = self._services.handlers.get(type(message))

@@ -61,3 +61,5 @@ def test_busy_and_not_known_are_everyday(house: House) -> None:
     line.say(Error(opId=-1, code=11, message="busy"), Ping(opId=1))
     assert line.take(PingRsp)
     assert not [event for _, event in house.events if isinstance(event, StationProblem)]
+    [station] = house.center.stations
+    assert station.faults.counts == {("received", 11): 1}

@@ -10,6 +10,7 @@ import pytest
 from msgspec import to_builtins
 from twisted.logger import globalLogPublisher
 
+from bssci.model import StationProblem
 from bssci.stations.admission import Limits
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import encode_frame
@@ -250,6 +251,23 @@ def test_what_is_unreadable_before_con_cmp_is_answered_71(room: StationRoom, pay
     assert client.lost is None
 
 
+def test_what_comes_between_con_and_con_cmp_leaves_a_trace_with_the_station(room: StationRoom) -> None:
+    client = room.station()
+    client.say(client.con(STATION))
+    client.say(uplink(4))
+    assert errors(client) == [(4, 71)]
+    [station] = room.house.center.stations
+    assert station.faults.counts == {("sent", 71): 1}
+    room.settle()
+    assert [event.code for _, event in room.house.events if isinstance(event, StationProblem)] == [71]
+
+
+def test_what_comes_before_con_leaves_a_trace_in_the_log(room: StationRoom, log_lines) -> None:
+    room.station().say(uplink(4))
+    [line] = [each for each in warnings(log_lines) if "protocol error" in str(each.get("log_format"))]
+    assert (line["direction"], line["code"], line["peer"]) == ("sent", 71, "192.0.2.1:40000")
+
+
 # the connect operation
 
 
@@ -285,6 +303,8 @@ def test_a_station_that_refuses_our_answer_is_left(room: StationRoom) -> None:
     client.say(client.con(STATION))
     client.say(Error(opId=0, code=22, message="no"))
     assert client.take(ErrorAck) == [ErrorAck(opId=0)]
+    [station] = room.house.center.stations
+    assert station.faults.counts == {("received", 22): 1}
     room.advance(1)
     assert client.lost is not None
     assert room.house.center.stations.connected() == []

@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 from OpenSSL import SSL
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.failure import Failure
 
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
+from bssci.stations.admission import Limits
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls import Authority, TLSFiles
@@ -49,6 +55,39 @@ def test_a_certificate_of_another_authority_stays_out(room, tmp_path: Path) -> N
     assert len(room.house.center.stations) == 0
     [refusal] = room.factory.refusals.listed()
     assert refusal.reason == "TLS handshake failed: certificate verify failed"
+
+
+class _Bare(StringTransport):
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """Nothing is sent."""
+
+
+@pytest.mark.parametrize(("sent", "refused"), [(b"", 0), (b"GET / HTTP/1.0\r\n\r\n", 1), (b"\x16\x03", 1)])
+@pytest.mark.parametrize("error", [ConnectionDone, ConnectionLost])
+def test_who_connects_and_closes_without_a_byte_is_not_refused(
+    room, sent: bytes, refused: int, error: type[Exception]
+) -> None:
+    transport = _Bare(peerAddress=IPv4Address("TCP", "192.0.2.9", 1))
+    connection = room.listening.buildProtocol(transport.getPeer())
+    with capturedLogs() as told:
+        connection.makeConnection(transport)
+        if sent:
+            connection.dataReceived(sent)
+        connection.connectionLost(Failure(error()))
+    assert len(room.factory.refusals.listed()) == room.count.failed_handshakes == refused
+    assert sum(each["log_level"] is not LogLevel.debug for each in told) == refused
+    assert room.count.open == 0
+
+
+def test_who_connects_and_says_nothing_is_given_up(room) -> None:
+    transport = _Bare(peerAddress=IPv4Address("TCP", "192.0.2.9", 1))
+    transport.abortConnection = transport.loseConnection  # type: ignore[method-assign]
+    connection = room.listening.buildProtocol(transport.getPeer())
+    connection.makeConnection(transport)
+    room.house.advance(Limits.handshake_time)
+    assert transport.disconnecting
+    connection.connectionLost(Failure(ConnectionLost()))
+    assert room.count.failed_handshakes == 1
 
 
 def renew(files: TLSFiles) -> None:

@@ -13,6 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from bssci.stations.faults import code_text
 from bssci.web.context import Context
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -62,6 +63,15 @@ class ServiceCollector(Collector):
         for eui, count in figures.received_by.items():
             by_station.add_metric([eui], count)
         yield by_station
+        errors = CounterMetricFamily(
+            "bssci_station_errors",
+            "Protocol errors between a base station and the service: sent to it, or received from it.",
+            labels=["station", "direction", "code"],
+        )
+        for station in center.stations:
+            for (direction, number), count in station.faults.counts.items():
+                errors.add_metric([station.eui, direction, code_text(number)], count)
+        yield errors
         refused = CounterMetricFamily(
             "bssci_station_connections_refused",
             "Connections of base stations refused, or closed for cause.",

@@ -9,6 +9,7 @@ from cryptography import x509
 
 from bssci.certificates.reading import describe
 from bssci.model import EUI, StationState, StationStatus
+from bssci.stations.faults import code_text
 from bssci.stations.station import Connection, Station
 from bssci.web.context import Context
 from bssci.web.http.errors import not_found
@@ -45,15 +46,19 @@ class StationViews:
         }
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
-        """Return one base station, with its timeline: connected, resumed, closed and why."""
+        """Return one base station, with its timeline: connected, resumed, closed and why, protocol errors."""
         station = self._station(eui)
         held = await self._journal.sessions.count_registrations()
         events = await self._journal.history.events_of_station(
-            eui, before=None, limit=50, kinds=("station-state",)
+            eui, before=None, limit=50, kinds=("station-state", "station-problem")
         )
         session = station.session
         return self._row(station, held.get(eui, {})) | {
             "timeline": [event_dict(seq, event) for seq, event in events],
+            "errors": [
+                {"direction": direction, "code": code_text(code), "count": count}
+                for (direction, code), count in sorted(station.faults.counts.items())
+            ],
             "session": None
             if session is None
             else {"version": session.version, "open_operations": len(session.open_requests)},

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bssci.certificates import bundles
 from bssci.stations.admission import Refusal
 from bssci.web.api.schemas.stations import RefusedStation
-from bssci.wire.messages import Ping, Status, StatusRsp
+from bssci.wire.messages import Error, Ping, Status, StatusRsp
 from tests.support.center import Line
 from tests.support.html import Document
 from tests.support.web import WebHouse
@@ -143,3 +143,24 @@ def test_a_station_is_forgotten_by_an_administrator(web: WebHouse, line: Line) -
 
 def test_a_refusal_s_fields_are_all_described() -> None:
     assert set(RefusedStation.__struct_fields__) == {each.name for each in dataclasses.fields(Refusal)}
+
+
+def test_protocol_errors_are_counted_by_station_and_code_and_stand_in_its_timeline(
+    web: WebHouse, line: Line
+) -> None:
+    line.connect()
+    web.advance(1)
+    line.say(Ping(opId=5), Ping(opId=5), Error(opId=-1, code=95, message="no status here"))
+    browser = web.browser("viewer")
+    detail = browser.get(f"/api/base_stations/{STATION}").json()
+    expected = [("received", "95", 1), ("sent", "71", 1)]
+    assert [(each["direction"], each["code"], each["count"]) for each in detail["errors"]] == expected
+    problems = [each for each in detail["timeline"] if each["kind"] == "station-problem"]
+    assert {each["code"] for each in problems} == {71, 95}
+    page = Document(browser.get(f"/stations/{STATION}").text).one("main").text
+    assert "1 × 95 from it, 1 × 71 sent to it" in page
+    assert "The base station refused a message: no status here, code 95" in page
+    metrics = browser.get("/metrics").text
+    for direction, code, count in expected:
+        labels = f'code="{code}",direction="{direction}",station="{STATION}"'
+        assert f"bssci_station_errors_total{{{labels}}} {count}.0" in metrics

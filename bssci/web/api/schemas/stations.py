@@ -73,9 +73,18 @@ class StationSession(Answer):
     open_operations: int
 
 
-class StationDetail(StationRow):
-    """One base station, with its timeline."""
+class StationErrors(Answer):
+    """Number of protocol errors of one code since the start, sent to a base station or received from it."""
 
+    direction: str
+    code: str
+    count: int
+
+
+class StationDetail(StationRow):
+    """One base station, with its timeline and its protocol errors."""
+
+    errors: list[StationErrors]
     timeline: list[EventJson]
     session: StationSession | None
 

@@ -313,6 +313,11 @@ class History(Protocol):
     ) -> Deferred[list[tuple[int, Uplink]]]:
         """Fire with the newest stored uplinks of a sensor; of those numbered below ``before``."""
 
+    def receptions_of_sensor(
+        self, eui: EUI, *, before: int | None, limit: int
+    ) -> Deferred[list[tuple[int, Reception]]]:
+        """Fire with the best reception of each of these uplinks alone, which takes half the time."""
+
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:

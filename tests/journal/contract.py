@@ -302,6 +302,9 @@ class Contract:
         uplinks = await journal.history.uplinks_of_sensor(SENSOR, before=None, limit=10)
         assert [seq for seq, _ in uplinks] == [4, 1]
         assert [seq for seq, _ in await journal.history.uplinks_of_sensor(SENSOR, before=4, limit=10)] == [1]
+        receptions = await journal.history.receptions_of_sensor(SENSOR, before=None, limit=10)
+        assert receptions == [(seq, event.receptions[0]) for seq, event in uplinks]
+        assert await journal.history.receptions_of_sensor(SENSOR, before=4, limit=0) == []
         found = await journal.history.events_of_station(STATION, before=None, limit=10)
         assert [seq for seq, _ in found] == [3, 2]
         assert await journal.history.event(2) == online()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor
 
 import msgspec
 
-from bssci.model import Decoded, DecodeFailure, Reading, Uplink
+from bssci.model import Decoded, DecodeFailure, Reading, Reception
 
 MAX_NAMES = 200
 """series that one question is answered with"""
+MAX_ROWS = 1000
+"""uplinks whose values are put into their step at once"""
 MAX_EARLIER = 30 * 86400.0
 MAX_LATER = 300.0
 """s by which a base station's time may differ from ours, for it to be believed"""
@@ -62,47 +65,47 @@ class Past(msgspec.Struct, kw_only=True):
     series: list[Series]
 
 
-class _Steps:
-    """The numbers of one name by step."""
-
-    __slots__ = ("every", "rows")
-
-    def __init__(self, every: float) -> None:
-        self.every = every
-        self.rows: dict[int, list[float]] = {}
-        """sum, least, most, count by the step's number"""
-
-    def add(self, at: float, value: float) -> None:
-        number = floor(at / self.every)
-        row = self.rows.get(number)
-        if row is None:
-            self.rows[number] = [value, value, value, 1]
-            return
-        row[0] += value
-        if value < row[1]:
-            row[1] = value
-        elif value > row[2]:
-            row[2] = value
-        row[3] += 1
-
-    def result(self, newest: int) -> list[Step]:
-        numbers = sorted(self.rows)[-newest:]
-        return [
-            Step(number * self.every, round(row[0] / row[3], 9), row[1], row[2], int(row[3]))
-            for number in numbers
-            for row in [self.rows[number]]
-        ]
-
-
 class _Named:
-    """The readings of one name."""
+    """The readings of one name.
+
+    :ivar steps: sum, least, most and count of numbers, or of yes and no, by the number of their step.
+    """
 
     __slots__ = ("points", "steps", "unit")
 
-    def __init__(self, unit: str | None, every: float | None) -> None:
+    def __init__(self, unit: str | None) -> None:
         self.unit = unit
         self.points: list[Point] = []
-        self.steps = None if every is None else _Steps(every)
+        self.steps: dict[int, list[float]] = {}
+
+    def fold(self, step: int, ats: Sequence[float], values: Sequence[Value]) -> None:
+        """Add the values of uplinks of one step, newest first."""
+        numbers: list[float] = [value for value in values if value.__class__ is not str]  # type: ignore[misc]
+        if len(numbers) < len(values):
+            for at, value in zip(ats, values, strict=True):
+                if value.__class__ is str:
+                    self._add_text(at, value)
+        if not numbers:
+            return
+        total, least, most = sum(numbers), min(numbers), max(numbers)
+        row = self.steps.get(step)
+        if row is None:
+            self.steps[step] = [total, least, most, len(numbers)]
+        else:
+            row[:] = row[0] + total, min(row[1], least), max(row[2], most), row[3] + len(numbers)
+
+    def _add_text(self, at: float, value: Value) -> None:
+        if self.points and self.points[-1].value == value:
+            self.points[-1].at = at  # newest first: it said so already then
+        else:
+            self.points.append(Point(at, value))
+
+    def results(self, every: float, newest: int) -> list[Step]:
+        return [
+            Step(number * every, round(row[0] / row[3], 9), row[1], row[2], int(row[3]))
+            for number in sorted(self.steps)[-newest:]
+            for row in [self.steps[number]]
+        ]
 
 
 class Collector:
@@ -121,6 +124,13 @@ class Collector:
         self._names = names
         self._most = most
         self._named: dict[str, _Named] = {}
+        self._step = 0
+        self._shape: list[str] = []
+        """names of the rows; empty for what is not the sender's"""
+        self._units: list[str | None] = []
+        self._ats: list[float] = []
+        self._rows: list[list[Value]] = []
+        """values of uplinks of one step that have the same names"""
         self._decoder: str | None = None
         self._uplinks = self._failed = self._without = 0
         self._failure: DecodeFailure | None = None
@@ -151,30 +161,45 @@ class Collector:
             self._failed += 1
             if self._failure is None:
                 self._failure, self._failed_at = decoded.failure, at
-            return
-        for reading in decoded.readings:
-            if reading.device is None and (not self._names or reading.name in self._names):
-                self._add(at, reading)
-
-    def _add(self, at: float, reading: Reading) -> None:
-        named = self._named.get(reading.name)
-        if named is None:
-            if len(self._named) >= MAX_NAMES:
-                return
-            named = self._named[reading.name] = _Named(reading.unit, self._every)
-        value = reading.value
-        if named.steps is None:
-            named.points.append(Point(at, value))
-        elif value.__class__ is str:
-            if named.points and named.points[-1].value == value:
-                named.points[-1].at = at  # newest first: it said so already then
-            else:
-                named.points.append(Point(at, value))
         else:
-            named.steps.add(at, value)  # type: ignore[arg-type]  # bool is a number here
+            self._add_readings(at, decoded.readings)
+
+    def _add_readings(self, at: float, readings: Sequence[Reading]) -> None:
+        if self._every is None:
+            for reading in readings:
+                if reading.device is None and (not self._names or reading.name in self._names):
+                    named = self._named_for(reading.name, reading.unit)
+                    if named is not None:
+                        named.points.append(Point(at, reading.value))
+            return
+        step = floor(at / self._every)
+        shape = [reading.name if reading.device is None else "" for reading in readings]
+        if step != self._step or shape != self._shape or len(self._rows) >= MAX_ROWS:
+            self._fold()
+            self._step, self._shape, self._units = step, shape, [reading.unit for reading in readings]
+        self._ats.append(at)
+        self._rows.append([reading.value for reading in readings])
+
+    def _fold(self) -> None:
+        """Add the uplinks of one step that have the same names: column by column, as that is fast."""
+        rows, self._rows = self._rows, []
+        ats, self._ats = self._ats, []
+        for name, unit, values in zip(self._shape, self._units, zip(*rows, strict=True), strict=False):
+            if not name or (self._names and name not in self._names):
+                continue
+            named = self._named_for(name, unit)
+            if named is not None:
+                named.fold(self._step, ats, values)
+
+    def _named_for(self, name: str, unit: str | None) -> _Named | None:
+        named = self._named.get(name)
+        if named is None and len(self._named) < MAX_NAMES:
+            named = self._named[name] = _Named(unit)
+        return named
 
     def result(self) -> Past:
         """All of it, oldest first."""
+        self._fold()
         return Past(
             decoder=self._decoder,
             uplinks=self._uplinks,
@@ -188,7 +213,7 @@ class Collector:
 
     def _series(self, name: str, named: _Named) -> Series:
         points = sorted(named.points, key=_at)[-self._most :]
-        steps = [] if named.steps is None else named.steps.result(self._most)
+        steps = [] if self._every is None else named.results(self._every, self._most)
         return Series(name=name, unit=named.unit, points=points, steps=steps)
 
 
@@ -196,11 +221,12 @@ def _at(point: Point) -> float:
     return point.at
 
 
-def time_of(uplink: Uplink) -> float:
+def time_of(best: Reception) -> float:
     """When a sensor sent an uplink: Unix seconds of the base station's clock, if it is to be believed.
 
     A base station that was cut off hands in later what it heard.
+
+    :param best: its reception with the best signal.
     """
-    best = uplink.receptions[0]
     at = best.rx_time / 1e9
     return at if best.received_at - MAX_EARLIER <= at <= best.received_at + MAX_LATER else best.received_at

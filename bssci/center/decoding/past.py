@@ -1,7 +1,7 @@
 """Past measurements of sensors: the uplinks that the journal keeps, decoded anew.
 
-    journal --PAGE at a time, newest first--> a thread decodes --> collected: points, or steps of time
-                                              scripts in theirs
+    journal --pages, newest first--> a thread decodes --> collected: points, or steps of time
+                                     scripts in theirs
 
 The reactor's thread only passes pages on. Nothing is remembered, so that the present decoder counts.
 """
@@ -15,21 +15,26 @@ from twisted.internet.defer import Deferred
 
 from bssci.center.decoding.collecting import Collector, Past, time_of
 from bssci.center.decoding.decoding import Decoding, Request, SlowDecoding
-from bssci.center.decoding.payloads import payload_of
+from bssci.center.decoding.payloads import Device, payload_of_reception
 from bssci.center.decoding.trials import Apart
 from bssci.center.decoding.wanted import Wanted
-from bssci.decoders.interfaces import DecodeError
+from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import run
 from bssci.journal import Journal
-from bssci.model import EUI, Decoded, DecodeFailure, Uplink
+from bssci.model import EUI, Decoded, DecodeFailure, Reception
 
-PAGE = 2000
-"""uplinks that are read and decoded at a time"""
+FIRST_PAGE = 200
+"""uplinks that are read and decoded at first"""
+GROWTH = 4
+"""factor by which each page is larger than the one before"""
+LAST_PAGE = 10_000
+"""uplinks that are read and decoded at a time, at most"""
 MAX_UPLINKS = 100_000
 """uplinks that are decoded for one question"""
 
 RunInThread = Callable[..., "Deferred[Any]"]
-Page = Sequence[tuple[int, Uplink]]
+Page = Sequence[tuple[int, Reception]]
+"""numbers of uplinks, with their best receptions"""
 
 
 class PastReadings:
@@ -70,46 +75,51 @@ class PastReadings:
         :param most: values of one name, or steps, the newest.
         """
         collector = Collector(since, until, every, names, most)
-        wanted = self._wanted(f"mioty:{eui}")
-        left = MAX_UPLINKS
+        left, size = MAX_UPLINKS, FIRST_PAGE
         before: int | None = None
         while left > 0:
-            page = await self._journal.history.uplinks_of_sensor(eui, before=before, limit=min(PAGE, left))
-            left -= len(page)
-            await self._collect(page, wanted, collector)
-            if not page or page[-1][1].at < since or collector.is_full:
+            size = min(size, left)
+            page = await self._journal.history.receptions_of_sensor(eui, before=before, limit=size)
+            await self._collect(eui, page, collector)
+            if not page or page[-1][1].received_at < since or collector.is_full:
                 return collector.result()
+            left -= size
             before = page[-1][0]
+            size = min(size * GROWTH, LAST_PAGE)
         collector.complete = False
         return collector.result()
 
     async def newest(self, eui: EUI, count: int) -> Past:
         """Return the readings of a sensor's newest uplinks: each value of theirs."""
-        page = await self._journal.history.uplinks_of_sensor(eui, before=None, limit=count)
+        page = await self._journal.history.receptions_of_sensor(eui, before=None, limit=count)
         collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
-        await self._collect(page, self._wanted(f"mioty:{eui}"), collector)
+        await self._collect(eui, page, collector)
         return collector.result()
 
-    async def _collect(self, page: Page, wanted: Wanted, collector: Collector) -> None:
-        scripts = await self._run_in_thread(_read_page, self._decoding, page, wanted, collector, self._slow)
+    async def _collect(self, eui: EUI, page: Page, collector: Collector) -> None:
+        device = f"mioty:{eui}"
+        wanted = self._wanted(device)
+        scripts = await self._run_in_thread(
+            _read_page, self._decoding, device, page, wanted, collector, self._slow
+        )
         for decoder, chosen in scripts:
             assert self._slow is not None  # what is left for it was left because there is one
-            requests = [Request(payload_of(uplink, wanted.type_eui), wanted.parameters) for uplink in chosen]
+            requests = [Request(payload, wanted.parameters) for _, payload in chosen]
             answers = await self._slow.decode(Apart(decoder), requests)
-            for uplink, decoded in zip(chosen, answers, strict=True):
-                collector.add(time_of(uplink), decoded)
+            for (at, _), decoded in zip(chosen, answers, strict=True):
+                collector.add(at, decoded)
 
 
 def _read_page(
-    decoding: Decoding, page: Page, wanted: Wanted, collector: Collector, slow: object
-) -> list[tuple[Any, list[Uplink]]]:
-    """In a thread: decode and collect; what is left for scripts, by script."""
-    scripts: dict[int, tuple[Any, list[Uplink]]] = {}
-    for _, uplink in page:
-        at = time_of(uplink)
+    decoding: Decoding, device: Device, page: Page, wanted: Wanted, collector: Collector, slow: object
+) -> list[tuple[Any, list[tuple[float, Payload]]]]:
+    """In a thread: decode and collect; return what is left for scripts, by script, with its times."""
+    scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
+    for _, best in page:
+        at = time_of(best)
         if not collector.covers(at):
             continue
-        payload = payload_of(uplink, wanted.type_eui)
+        payload = payload_of_reception(best, device, wanted.type_eui)
         try:
             decoder = decoding.choose(payload, wanted)
         except DecodeError as error:
@@ -119,7 +129,7 @@ def _read_page(
         if decoder is None:
             collector.add(at, None)
         elif slow is not None and hasattr(decoder, "engine"):
-            scripts.setdefault(id(decoder), (decoder, []))[1].append(uplink)
+            scripts.setdefault(id(decoder), (decoder, []))[1].append((at, payload))
         else:
             collector.add(at, run(decoder, payload, wanted.parameters))
     return list(scripts.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bssci.decoders.interfaces import Kind, Payload
 from bssci.decoders.wireless_mbus import link_address
-from bssci.model import EUI, AnyEvent, Telegram, Uplink, VariableMacUplink
+from bssci.model import EUI, AnyEvent, Reception, Telegram, Uplink, VariableMacUplink
 
 Device = str
 """``mioty:{EUI}``, ``ble:{MAC}``, ...
@@ -47,18 +47,25 @@ def key_of(event: AnyEvent) -> object:
     raise TypeError(f"{type(event).__name__} has no payload")
 
 
+def payload_of_reception(best: Reception, device: Device, type_eui: EUI | None) -> Payload:
+    """Return the payload of an uplink.
+
+    :param best: its reception with the best signal.
+    """
+    return Payload(
+        data=best.payload,
+        kind="uplink",
+        device=device,
+        received_at=best.received_at,
+        format=best.format,
+        type_eui=type_eui,
+    )
+
+
 def payload_of(event: AnyEvent, type_eui: EUI | None) -> Payload:
     """Return the payload of a :func:`decodable` event, for a decoder."""
     if isinstance(event, Uplink):
-        best = event.best
-        return Payload(
-            data=best.payload,
-            kind="uplink",
-            device=device_of(event),
-            received_at=best.received_at,
-            format=best.format,
-            type_eui=type_eui,
-        )
+        return payload_of_reception(event.best, device_of(event), type_eui)
     if isinstance(event, Telegram):
         return Payload(
             data=event.payload,

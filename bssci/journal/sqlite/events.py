@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
 from twisted.internet import defer
@@ -33,6 +34,17 @@ _SLICE = 1000
 
 _encoder = msgspec.msgpack.Encoder()
 _uplink_decoder = msgspec.msgpack.Decoder(Uplink)
+
+
+class _Heard(msgspec.Struct, gc=False):
+    """An uplink of which nothing is looked at but its receptions, which stay encoded."""
+
+    receptions: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
+
+
+_heard_decoder = msgspec.msgpack.Decoder(_Heard)
+_reception_decoder = msgspec.msgpack.Decoder(Reception)
+Found = TypeVar("Found")
 
 
 def _insert_events(cursor: sqlite3.Cursor, rows: Sequence[Row]) -> None:
@@ -246,15 +258,30 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
 
 def select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Uplink]]:
     """Return the uplinks with these numbers, in this order."""
+    return _select(cursor, seqs, _uplink_decoder.decode)
+
+
+def select_best_receptions(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Reception]]:
+    """Return the best reception of each of the uplinks with these numbers, in this order."""
+    return _select(cursor, seqs, _best_reception)
+
+
+def _best_reception(body: bytes) -> Reception:
+    return _reception_decoder.decode(_heard_decoder.decode(body).receptions[0])
+
+
+def _select(
+    cursor: sqlite3.Cursor, seqs: list[int], decode: Callable[[bytes], Found]
+) -> list[tuple[int, Found]]:
     rows: list[tuple[int, bytes]] = query_rows(
         cursor,
         "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",
         [(seq,) for seq in seqs],
     )
-    found: dict[int, Uplink] = {}
+    found: dict[int, Found] = {}
     for seq, body in rows:
         try:
-            found[seq] = _uplink_decoder.decode(body)
+            found[seq] = decode(body)
         except UNREADABLE as error:
             pass_over(cursor, "event", seq, error)
     return [(seq, found[seq]) for seq in seqs if seq in found]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -12,15 +12,17 @@ from twisted.internet.defer import Deferred
 from bssci.journal.interface import Numbered
 from bssci.journal.sqlite.core import Core
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
-from bssci.journal.sqlite.events import select_uplinks
+from bssci.journal.sqlite.events import select_best_receptions, select_uplinks
 from bssci.journal.sqlite.statements import query_rows
-from bssci.journal.sqlite.uplink_keys import UplinkKeys
+from bssci.journal.sqlite.uplink_keys import UplinkKeys, newest_of_sensor
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Reception, StationStatus, Uplink, decode_event
 
 SCAN = 20_000
 """events that one look back goes through, at most"""
 _NEWEST = 1 << 62
+
+T = TypeVar("T")
 
 _reception = msgspec.msgpack.Decoder(Reception)
 
@@ -40,11 +42,22 @@ class History:
     def uplinks_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Uplink]]]:
-        found = self._core.change(
-            lambda cursor: self._keys.of(cursor, eui, before or _NEWEST, limit), after=(self._events,)
-        )
-        return found.addCallback(
-            lambda seqs: self._core.look_back(lambda cursor: select_uplinks(cursor, seqs)) if seqs else []
+        return self._of_sensor(eui, before or _NEWEST, limit, select_uplinks)
+
+    def receptions_of_sensor(
+        self, eui: EUI, *, before: int | None, limit: int
+    ) -> Deferred[list[tuple[int, Reception]]]:
+        return self._of_sensor(eui, before or _NEWEST, limit, select_best_receptions)
+
+    def _of_sensor(
+        self, eui: EUI, before: int, limit: int, select: Callable[[sqlite3.Cursor, list[int]], list[T]]
+    ) -> Deferred[list[T]]:
+        recent = self._core.change(lambda cursor: self._keys.recent(eui), after=(self._events,))
+        # Keys that go to disk meanwhile are found twice, none is missed.
+        return recent.addCallback(
+            lambda seqs: self._core.look_back(
+                lambda cursor: select(cursor, newest_of_sensor(cursor, seqs, eui, before, limit))
+            )
         )
 
     def events_of_sensor(

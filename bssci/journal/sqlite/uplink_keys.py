@@ -12,7 +12,7 @@ What waits is found in the events again after a restart: those behind the checkp
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 from bssci.journal.sqlite.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoints
@@ -81,17 +81,9 @@ class UplinkKeys:
                 seqs.update(islice((seq for counter, seq in newest_first if counter == wanted), NEWEST))
         return sorted(seqs)
 
-    def of(self, cursor: sqlite3.Cursor, eui: EUI, before: int, limit: int) -> list[int]:
-        """Sequence numbers of a sensor's newest uplinks below ``before``, falling."""
-        rows = cursor.execute(
-            "SELECT DISTINCT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? "
-            "ORDER BY seq DESC LIMIT ?",
-            (eui, before, limit),
-        ).fetchall()
-        seqs = {seq for (seq,) in rows}
-        for known in (self.waiting, self.leaving):
-            seqs.update(seq for _, seq in known.get(eui, ()) if seq < before)
-        return sorted(seqs, reverse=True)[:limit]
+    def recent(self, eui: EUI) -> list[int]:
+        """Sequence numbers of a sensor's uplinks whose keys are not all on disk."""
+        return [seq for known in (self.leaving, self.waiting) for _, seq in known.get(eui, ())]
 
     # to disk: begin, then write until it returns None, then end; each confirmed before the next
 
@@ -123,6 +115,22 @@ class UplinkKeys:
         """Note that all keys being written are on disk."""
         self.leaving = {}
         self._leaving_rows = []
+
+
+def newest_of_sensor(
+    cursor: sqlite3.Cursor, recent: Collection[int], eui: EUI, before: int, limit: int
+) -> list[int]:
+    """Sequence numbers of a sensor's newest uplinks below ``before``, falling.
+
+    :param recent: :meth:`UplinkKeys.recent` of a moment before the query.
+    """
+    rows = cursor.execute(
+        "SELECT DISTINCT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        (eui, before, limit),
+    ).fetchall()
+    seqs = {seq for (seq,) in rows}
+    seqs.update(seq for seq in recent if seq < before)
+    return sorted(seqs, reverse=True)[:limit]
 
 
 def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from bssci.center.decoding import collecting as module
 from bssci.center.decoding.collecting import MAX_NAMES, Collector, Past, Point, Series, Step, time_of
-from bssci.model import Decoded, DecodeFailure, Reading, Uplink
+from bssci.model import Decoded, DecodeFailure, Reading
 from tests.support.journal import uplink
 
 NONE = frozenset[str]()
@@ -53,6 +54,32 @@ def test_yes_and_no_are_shares_of_a_step_and_texts_are_told_where_they_change() 
     assert alarm.points == [Point(60, "ok"), Point(70, "burst"), Point(80, "ok")] and alarm.steps == []
 
 
+def test_formats_that_alternate_and_values_that_are_a_number_or_a_text_lose_nothing() -> None:
+    collector = Collector(0, 1000, 100.0, NONE, 10)
+    values: list[tuple[float, float | str, str]] = [
+        (90, 4.0, "t"),
+        (80, 1.0, "u"),
+        (70, "off", "t"),
+        (60, 2.0, "t"),
+        (150, 5.0, "u"),
+        (50, "off", "t"),
+        (40, 3.0, "u"),
+    ]
+    for at, value, name in values:
+        collector.add(at, read(value, name, None))
+    t, u = collector.result().series
+    assert t.steps == [Step(0, 3.0, 2.0, 4.0, 2)] and t.points == [Point(50, "off")]
+    assert u.steps == [Step(0, 2.0, 1.0, 3.0, 2), Step(100, 5.0, 5.0, 5.0, 1)]
+
+
+def test_many_uplinks_in_one_step_are_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS", 3)
+    collector = Collector(0, 1000, 1000.0, NONE, 10)
+    for at in range(10, 0, -1):
+        collector.add(at, read(float(at)))
+    assert series(collector.result()).steps == [Step(0, 5.5, 1.0, 10.0, 10)]
+
+
 def test_only_what_is_asked_for_is_collected() -> None:
     collector = Collector(10, 20, None, frozenset({"t"}), 10)
     assert [at for at in (9.9, 10, 19.9, 20) if collector.covers(at)] == [10, 19.9]
@@ -86,5 +113,4 @@ def test_a_script_that_invents_names_makes_no_endless_list() -> None:
 def test_the_time_of_the_base_station_counts_if_it_is_to_be_believed(late: float, believed: bool) -> None:
     received_at = 1_700_000_000.0
     best = replace(uplink().receptions[0], received_at=received_at, rx_time=int((received_at - late) * 1e9))
-    event = Uplink(at=received_at + 2, id="1", known=True, receptions=[best], duplicates=0)
-    assert time_of(event) == (received_at - late if believed else received_at)
+    assert time_of(best) == (received_at - late if believed else received_at)

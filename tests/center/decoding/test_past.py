@@ -86,7 +86,8 @@ def test_what_is_kept_is_decoded_between_two_times(house: House) -> None:
 def test_pages_are_read_until_the_beginning_and_no_further(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAGE", 4)
+    monkeypatch.setattr(module, "FIRST_PAGE", 4)
+    monkeypatch.setattr(module, "LAST_PAGE", 4)
     house.store(20)
     assert [minute for minute, _ in volumes(house.read(BEGIN, BEGIN + 1e6))] == list(range(20))
     assert house.in_threads == 6, "five pages, and one that shows that there are no more"
@@ -99,7 +100,8 @@ def test_pages_are_read_until_the_beginning_and_no_further(
 
 
 def test_a_question_is_bounded_and_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PAGE", 4)
+    monkeypatch.setattr(module, "FIRST_PAGE", 4)
+    monkeypatch.setattr(module, "LAST_PAGE", 4)
     monkeypatch.setattr(module, "MAX_UPLINKS", 8)
     house.store(20)
     past = house.read(BEGIN, BEGIN + 1e6)

@@ -81,7 +81,7 @@ class MqttClient:
 
     def __init__(
         self,
-        reactor,
+        reactor: Any,
         settings: MqttSettings,
         *,
         on_online: Callable[[], None],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -44,7 +45,7 @@ class EmbeddedBroker:
 
     log = Logger()
 
-    def __init__(self, reactor, port: int, on_failed: Callable[[str], None]) -> None:
+    def __init__(self, reactor: Any, port: int, on_failed: Callable[[str], None]) -> None:
         self._reactor = reactor
         self._port = port
         self._on_failed = on_failed
@@ -119,7 +120,7 @@ class _Child(ProcessProtocol):
     :class:`BrokerFailed`; ``ended`` fires with the reason when it is gone.
     """
 
-    def __init__(self, reactor, port: int) -> None:
+    def __init__(self, reactor: Any, port: int) -> None:
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[str] = Deferred()
         self._reactor = reactor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
@@ -26,7 +26,7 @@ CONNECT_TIMEOUT = 10.0
 """s for each address of the broker"""
 
 
-async def connect(reactor, settings: MqttSettings, protocol: Protocol) -> IStream:
+async def connect(reactor: Any, settings: MqttSettings, protocol: Protocol) -> IStream:
     """Connect ``protocol`` to the broker of ``settings``.
 
     What carries it is returned as soon as that is there: TLS, websocket and

@@ -64,9 +64,12 @@ def _authority(bundle: Bundle) -> Certificate:
 
 def _identity(bundle: Bundle) -> PrivateCertificate:
     try:
-        return PrivateCertificate.loadPEM(_read(bundle.key) + b"\n" + _read(bundle.certificate))
+        identity: PrivateCertificate = PrivateCertificate.loadPEM(
+            _read(bundle.key) + b"\n" + _read(bundle.certificate)
+        )
     except (crypto.Error, VerifyError):
         raise BundleError(f"{bundle.key}: is not the private key of {bundle.certificate}") from None
+    return identity
 
 
 def _read(file: Path) -> bytes:

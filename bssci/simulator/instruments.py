@@ -133,4 +133,5 @@ def _battery(eui: int, at: float) -> bytes:
 
 def _whole(value: float, size: int) -> bytes:
     """The nearest whole number in so many bytes; negative ones as two's complement."""
-    return (round(value) & (256**size - 1)).to_bytes(size)
+    number: int = round(value) & (256**size - 1)
+    return number.to_bytes(size)

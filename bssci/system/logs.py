@@ -87,7 +87,7 @@ def rotate() -> None:
             each.reopen()
 
 
-class _OwnFile(_LogFile):
+class _OwnFile(_LogFile):  # type: ignore[misc]
     """Mode 0600 from the first byte on: the link of the first log-in is in it."""
 
     _file: Any

@@ -86,7 +86,7 @@ class Call:
         if not values:
             return default
         try:
-            text = values[-1].decode("utf-8")
+            text = str(values[-1], "utf-8")
         except UnicodeDecodeError:
             raise invalid(name, "must be UTF-8") from None
         if len(text) > MAX_TEXT:

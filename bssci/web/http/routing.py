@@ -110,7 +110,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     options = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(options) != 1:
         return schema
-    return {name: value for name, value in schema.items() if name != "anyOf"} | options[0]
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **options[0]}
 
 
 def route(method: str, path: str, role: Role | None, summary: str, **more: Any) -> Callable[[Method], Method]:

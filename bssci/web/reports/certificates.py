@@ -64,7 +64,7 @@ def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
     """
     certificate = station["certificate"]
     is_replaced = certificate["not_after"] < bundle_ends
-    return station["state"] == "offline" and (is_replaced or certificate["days_left"] < -LONG_AGO)
+    return station["state"] == "offline" and bool(is_replaced or certificate["days_left"] < -LONG_AGO)
 
 
 def _look(store: CertificateStore) -> tuple[list[dict[str, Any]], tuple[list[str], list[str]], bool]:

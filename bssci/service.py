@@ -35,7 +35,7 @@ from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
 from bssci.sinks.replays import Replays
-from bssci.stations.admission import Limits
+from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.system import logs
 from bssci.system.clock import use_boot_time
@@ -152,7 +152,7 @@ class BssciService(Service):
         self.stations = StationFactory(
             reactor,
             self.center.registry,
-            Limits(
+            ConnectionLimits(
                 connections=settings.max_connections,
                 connections_per_host=settings.max_connections_per_host,
                 frame_size=settings.max_frame_size,

@@ -15,7 +15,7 @@ MAX_DETAIL = 500
 """characters"""
 
 
-class Audit:
+class AuditLog:
     """The audit log.
 
     :param now: Unix seconds.

@@ -16,12 +16,12 @@ from twisted.internet.defer import Deferred, FirstError
 from twisted.logger import Logger
 
 from bssci.center.attachments.attachments import Attachments
-from bssci.center.audit import Audit
+from bssci.center.audit import AuditLog
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import Downlinks
 from bssci.center.replays import Replaying, ReplayRequest
-from bssci.center.silence.silence import Silence
+from bssci.center.silence.silence import SilenceWatch
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import StorageError
@@ -53,11 +53,11 @@ class Commands:
         self,
         *,
         clock: Clock,
-        audit: Audit,
+        audit: AuditLog,
         turns: Turns,
         sensors: Sensors,
         attachments: Attachments,
-        silence: Silence,
+        silence: SilenceWatch,
         paths: Paths,
         downlinks: Downlinks,
         stations: Stations,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bssci.center.attachments.attachments import Attachments
-from bssci.center.silence.silence import Silence
+from bssci.center.silence.silence import SilenceWatch
 from bssci.center.uplinks.activity import Activities
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import Journal
@@ -20,7 +20,7 @@ class SensorReports:
         journal: Journal,
         *,
         attachments: Attachments,
-        silence: Silence,
+        silence: SilenceWatch,
         activities: Activities,
         paths: Paths,
     ) -> None:

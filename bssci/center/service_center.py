@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from bssci import __version__
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import Observer, OverTheAir
-from bssci.center.audit import Audit
+from bssci.center.audit import AuditLog
 from bssci.center.commands import Commands
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices.sensors import Sensors
@@ -21,7 +21,7 @@ from bssci.center.downlinks.downlinks import Downlinks
 from bssci.center.reports import SensorReports
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
-from bssci.center.silence.silence import Silence
+from bssci.center.silence.silence import SilenceWatch
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.center.uplinks.deduplication import Deduplication
@@ -91,7 +91,7 @@ class ServiceCenter:
         self.unanswered_requests = loaded.requests
         """requests of earlier runs, for the sinks and sources that took them in"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
-        self.audit = Audit(journal, now)
+        self.audit = AuditLog(journal, now)
         self.deliveries = Deliveries(journal)
         turns = Turns()
         self.stations = Stations()
@@ -112,7 +112,7 @@ class ServiceCenter:
             now=now,
         )
         self.listening = Listening(clock, journal, loaded, now)
-        self.silence = Silence(
+        self.silence = SilenceWatch(
             clock,
             journal,
             loaded,
@@ -338,7 +338,7 @@ class _AttachObserver(Observer):
 
     def __init__(
         self,
-        silence: Silence,
+        silence: SilenceWatch,
         downlinks: Downlinks,
         unknown: UnknownSensors,
         deduplication: Deduplication,

@@ -19,7 +19,7 @@ from bssci.cli.ports import listening_problems
 from bssci.extensions import SINK
 from bssci.journal import JournalError, inspect
 from bssci.settings.env_file import ENV_FILE
-from bssci.settings.groups import Place
+from bssci.settings.groups import ListeningAddress
 from bssci.settings.old_config import OLD_CONFIG, old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
@@ -133,7 +133,7 @@ def _journal(directory: Path) -> Iterator[Finding]:
         yield Finding("error", str(error))
 
 
-def _listening(chosen: Settings, places: Sequence[Place], running: bool) -> Iterator[Finding]:
+def _listening(chosen: Settings, places: Sequence[ListeningAddress], running: bool) -> Iterator[Finding]:
     problems = dict(listening_problems(places))
     if problems and running:
         yield Finding("ok", "ports: the service is running and has them")

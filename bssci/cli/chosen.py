@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bssci.settings.catalogue import Catalogue, Loaded
+from bssci.settings.catalogue import Catalogue, LoadedValues
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 
@@ -20,7 +20,7 @@ def load_own() -> Settings:
     return Catalogue().load({}, os.environ, ENV_FILE).settings
 
 
-def load(options: Mapping[str, Any] | None = None, env_file: Path = ENV_FILE) -> tuple[Any, Loaded]:
+def load(options: Mapping[str, Any] | None = None, env_file: Path = ENV_FILE) -> tuple[Any, LoadedValues]:
     """Return what is installed (:class:`bssci.extensions.Installed`), and the values in force.
 
     :param options: as on the command line of twistd, without dashes in front.

@@ -12,7 +12,7 @@ from bssci.certificates import reading as certificates
 from bssci.cli.absent_center import AbsentCenter
 from bssci.cli.ports import reachable, tls_certificate
 from bssci.extensions import ExtensionError, Kind
-from bssci.settings.groups import Group, Place
+from bssci.settings.groups import Group, ListeningAddress
 from bssci.settings.table import Settings
 
 STATIONS_LISTEN = ("LISTEN", "LISTEN_PORT")
@@ -66,7 +66,7 @@ def _unusable(group: Group, chosen: Settings) -> str:
     return ""
 
 
-def is_running(chosen: Settings, places: Sequence[Place]) -> bool:
+def is_running(chosen: Settings, places: Sequence[ListeningAddress]) -> bool:
     """Return whether this service center listens on the base stations' port: it shows our certificate."""
     place = next((each for each in places if each.setting in STATIONS_LISTEN), None)
     if place is None:

@@ -6,11 +6,11 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator
 
-from bssci.settings.groups import Place
+from bssci.settings.groups import ListeningAddress
 from bssci.settings.trial import cannot_listen
 
 
-def listening_problems(places: Iterable[Place]) -> Iterator[tuple[str, str]]:
+def listening_problems(places: Iterable[ListeningAddress]) -> Iterator[tuple[str, str]]:
     """Yield for each place where the service could not listen now the setting, and why."""
     for place in places:
         reason = cannot_listen(place.host, place.port)

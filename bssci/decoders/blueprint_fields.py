@@ -11,7 +11,7 @@ from bssci.decoders import bits
 from bssci.decoders.bits import Interpret, Value
 from bssci.decoders.commented_json import Node
 from bssci.decoders.expressions import Evaluate, Expression, ExpressionError, Number, compile_expression
-from bssci.decoders.layouts import DECIMALS, Layout, Step, settled
+from bssci.decoders.layouts import DECIMALS, FieldStep, Layout, settled
 from bssci.decoders.quantities import MAX_NAME, Rule, rules_for
 
 MAX_FIELDS = 1000
@@ -145,7 +145,9 @@ def _refuse_clashes(fields: Sequence[_Field], virtual: Sequence[_Field]) -> None
         firsts[field.name] = field
 
 
-def _step(field: _Field, known: Collection[str], rule: Rule | None, little_endian: bool, alone: bool) -> Step:
+def _step(
+    field: _Field, known: Collection[str], rule: Rule | None, little_endian: bool, alone: bool
+) -> FieldStep:
     kind = _type(field)
     size = _size(field, kind)
     offset = field.get("offset")
@@ -161,7 +163,7 @@ def _step(field: _Field, known: Collection[str], rule: Rule | None, little_endia
         interpret = _interpretation(kind, size, little_endian if own is None else own.flag())
         compute = _compute(field, known, size, kind)
         enum = _enum(field.get("enum"))
-    return Step(
+    return FieldStep(
         name=field.name,
         size=size,
         mask=(1 << size) - 1,
@@ -181,10 +183,10 @@ def _step(field: _Field, known: Collection[str], rule: Rule | None, little_endia
 
 def _virtual_steps(
     fields: Sequence[_Field], known: Collection[str], rules: Mapping[int, Rule]
-) -> Iterator[Step]:
+) -> Iterator[FieldStep]:
     """Yield the steps in an order in which each comes after those it refers to."""
     names = {field.name for field in fields}
-    waiting: list[tuple[_Field, Step, set[str]]] = []
+    waiting: list[tuple[_Field, FieldStep, set[str]]] = []
     for field in fields:
         func = field.get("func")
         if func is None or func.value == "":
@@ -207,8 +209,8 @@ def _virtual_steps(
         waiting = [entry for entry in waiting if entry[0].name not in done]
 
 
-def _virtual(field: _Field, expressions: Sequence[Expression], rule: Rule | None) -> Step:
-    return Step(
+def _virtual(field: _Field, expressions: Sequence[Expression], rule: Rule | None) -> FieldStep:
+    return FieldStep(
         name=field.name,
         size=0,
         mask=0,

@@ -35,7 +35,7 @@ from bssci.decoders.commented_json import Node, parse
 from bssci.decoders.examples import Example, read_examples
 from bssci.decoders.expressions import Evaluate
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
-from bssci.decoders.layouts import DECIMALS, MAX_BYTES, FieldTrace, Layout, Step, Taken, settled
+from bssci.decoders.layouts import DECIMALS, MAX_BYTES, FieldStep, FieldTrace, Layout, Taken, settled
 from bssci.decoders.quantities import MAX_NAME, Rule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
@@ -193,7 +193,7 @@ def _refuse_clashes(entries: Sequence[Node], names: Sequence[str]) -> None:
         lines[name] = entry.line
 
 
-def _step(entry: Node, name: str, rule: Rule) -> Step:
+def _step(entry: Node, name: str, rule: Rule) -> FieldStep:
     node = _member(entry, "encoding")
     if node is None:
         raise entry.error(f"{name}: encoding is missing")
@@ -210,7 +210,7 @@ def _step(entry: Node, name: str, rule: Rule) -> Step:
     if offset is None:
         raise entry.error(f"{name}: offset is missing")
     size = length * 8
-    return Step(
+    return FieldStep(
         name=name,
         size=size,
         mask=(1 << size) - 1,

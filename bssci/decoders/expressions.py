@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from bssci.decoders.interfaces import DecodeError
-from bssci.decoders.tokens import MAX_LENGTH, ExpressionError, Token, tokens
+from bssci.decoders.tokens import MAX_LENGTH, ExpressionError, Word, tokens
 
 __all__ = ["FUNCTIONS", "MAX_DEPTH", "MAX_LENGTH", "Expression", "ExpressionError", "compile_expression"]
 
@@ -238,7 +238,7 @@ class _Node(NamedTuple):
 class _Parser:
     """Precedence climbing over the words; makes closures, no tree."""
 
-    def __init__(self, words: list[Token], names: frozenset[str], raw_bits: int) -> None:
+    def __init__(self, words: list[Word], names: frozenset[str], raw_bits: int) -> None:
         self._words = words
         self._names = names
         self._raw = _Node(_raw, 1, _BINARY_FRACTION, raw_bits, raw=True)
@@ -319,7 +319,7 @@ class _Parser:
             return node
         raise ExpressionError("a value is missing", word.column)
 
-    def _reference(self, word: Token) -> _Node:
+    def _reference(self, word: Word) -> _Node:
         name = word.text
         if name in self._names:
             self.references.add(name)
@@ -328,7 +328,7 @@ class _Parser:
             return self._raw
         raise ExpressionError(f"${name} is not defined before this", word.column)
 
-    def _word(self, word: Token) -> _Node:
+    def _word(self, word: Word) -> _Node:
         name = word.text.removeprefix("Math.")
         if not self._take("("):
             constant = CONSTANTS.get(name.lower() if word.text.startswith("Math.") else name)
@@ -364,7 +364,7 @@ class _Parser:
             raise ExpressionError(f"{text!r} is missing", self._words[self._next].column)
 
 
-def _level(word: Token) -> int:
+def _level(word: Word) -> int:
     """Return how tightly an operator binds; 0 for a word that is no operator."""
     if word.kind != "operator":
         return 0
@@ -380,7 +380,7 @@ def _node(evaluate: Evaluate, column: int, *parts: _Node) -> _Node:
     return _Node(evaluate, depth)
 
 
-def _number(word: Token) -> Number:
+def _number(word: Word) -> Number:
     text = word.text.lower()
     if text.startswith("0x"):
         value: Number = int(text, 16)

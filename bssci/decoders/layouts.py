@@ -37,7 +37,7 @@ class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """its condition is not met, so it takes no bits; or what it is computed of is not there"""
 
 
-class Step(NamedTuple):
+class FieldStep(NamedTuple):
     """One field."""
 
     name: str
@@ -67,7 +67,7 @@ class Step(NamedTuple):
 class Taken(NamedTuple):
     """The part of a payload that a field took."""
 
-    step: Step
+    step: FieldStep
     end: int
     """the bit behind it"""
     raw: int
@@ -87,8 +87,8 @@ class Layout:
         self,
         number: int,
         name: str,
-        steps: Sequence[Step],
-        virtual: Sequence[Step] = (),
+        steps: Sequence[FieldStep],
+        virtual: Sequence[FieldStep] = (),
         encrypted: int = 0,
         rest_allowed: bool = False,
     ) -> None:
@@ -205,7 +205,7 @@ class Layout:
         return traces
 
 
-def _met(step: Step, values: Mapping[str, Number]) -> bool:
+def _met(step: FieldStep, values: Mapping[str, Number]) -> bool:
     """Return whether a step's condition is met; one about a field that is not in this payload is not."""
     assert step.condition is not None  # whoever calls this has looked
     try:
@@ -234,21 +234,21 @@ def settled(compute: Evaluate) -> Evaluate:
     return settle
 
 
-def _not_computed(step: Step, raw: Value, error: Exception) -> DecodeError:
+def _not_computed(step: FieldStep, raw: Value, error: Exception) -> DecodeError:
     if isinstance(error, KeyError):
         return DecodeError("missing_value", f"{step.name}: this payload has no {error.args[0]}")
     code, message = fault(error, f"func of {raw}")
     return DecodeError(code, f"{step.name}: {message}")
 
 
-def _named(step: Step, value: Value) -> Reading:
+def _named(step: FieldStep, value: Value) -> Reading:
     """Return the word for a number; the number itself, if there is none for it."""
     assert step.enum is not None  # whoever calls this has looked
     word = step.enum.get(value)  # type: ignore[arg-type]
     return step.rule.reading(value if word is None else word)
 
 
-def _too_short(step: Step, end: int, data: bytes) -> DecodeError:
+def _too_short(step: FieldStep, end: int, data: bytes) -> DecodeError:
     if not data:
         return DecodeError("empty", f"{step.name}: the payload is empty")
     first = end - step.size

@@ -21,8 +21,8 @@ A comment of the script may say more, as JSON: for which ``typeEui`` it is, what
                 "examples": [{"payload": "00D7", "readings": {"temperature": 21.5}}]} */
 
 A script has no files, no network, no timers, and must not rely on its global variables from one payload
-to the next. Its bounds are :class:`Limits`. In-process code is no wall against an attacker: scripts come
-from administrators only.
+to the next. Its bounds are :class:`ScriptLimits`. In-process code is no wall against an attacker: scripts
+come from administrators only.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _HEAD = re.compile(r"/\*[\s*]*decoder\s*(?=\{)")
 _OWN_NAME = re.compile(r"[^\x00-\x1f\x7f]+")
 
 
-class Limits(msgspec.Struct, frozen=True):
+class ScriptLimits(msgspec.Struct, frozen=True):
     """Limits of one decoding: time, memory, readings."""
 
     seconds: float = 0.1
@@ -68,7 +68,7 @@ class Limits(msgspec.Struct, frozen=True):
     """bytes"""
 
 
-LIMITS = Limits()
+LIMITS = ScriptLimits()
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -101,10 +101,10 @@ class _Answer(msgspec.Struct):
     warnings: list[str] = []
 
 
-class Engine:
+class ScriptEngine:
     """A script, loaded, in an engine of its own. Belongs to the thread that made it."""
 
-    def __init__(self, source: str, limits: Limits) -> None:
+    def __init__(self, source: str, limits: ScriptLimits) -> None:
         """Load the script.
 
         :raises DecodeError: it cannot be loaded.
@@ -199,7 +199,7 @@ class ScriptDecoder:
     :ivar examples: that the script carries.
     """
 
-    def __init__(self, name: str, source: str, limits: Limits = LIMITS, head: Head = NO_HEAD) -> None:
+    def __init__(self, name: str, source: str, limits: ScriptLimits = LIMITS, head: Head = NO_HEAD) -> None:
         self.name = name
         self.source = source
         self.limits = limits
@@ -212,16 +212,16 @@ class ScriptDecoder:
         """Return whether the sensor's ``typeEui`` is the script's."""
         return self.type_eui is not None and payload.type_eui == self.type_eui and payload.kind == "uplink"
 
-    def engine(self) -> Engine:
-        """Return the script loaded anew; see :class:`Engine`."""
-        return Engine(self.source, self.limits)
+    def engine(self) -> ScriptEngine:
+        """Return the script loaded anew; see :class:`ScriptEngine`."""
+        return ScriptEngine(self.source, self.limits)
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         """Run the script in a new engine: slow, and from any thread."""
         return self.engine().decode(payload, parameters).readings
 
 
-def compile_script(name: str, source: str, limits: Limits = LIMITS) -> ScriptDecoder:
+def compile_script(name: str, source: str, limits: ScriptLimits = LIMITS) -> ScriptDecoder:
     """Make a decoder of a script, and load it once to see that it can be.
 
     :raises ValueError: with one line: what is wrong, or what to install; DefinitionError if there is a line.

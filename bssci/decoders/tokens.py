@@ -21,7 +21,7 @@ class ExpressionError(ValueError):
         self.column = column
 
 
-class Token(NamedTuple):
+class Word(NamedTuple):
     """One word."""
 
     kind: Literal["number", "raw", "reference", "word", "operator", "end"]
@@ -40,7 +40,7 @@ _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[^\W0-9]\w*(?:\.\w+)?")
 
 
-def tokens(text: str, names: Iterable[str]) -> list[Token]:
+def tokens(text: str, names: Iterable[str]) -> list[Word]:
     """Return the words of an expression; an ``end`` comes last.
 
     :param names: what ``$name`` may refer to; they may hold spaces and signs: the longest that fits is meant.
@@ -49,7 +49,7 @@ def tokens(text: str, names: Iterable[str]) -> list[Token]:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH + 1)
     known = sorted(names, key=len, reverse=True)
-    found: list[Token] = []
+    found: list[Word] = []
     place = _skip_space(text, 0)
     while place < len(text):
         if text[place] == "$":
@@ -59,7 +59,7 @@ def tokens(text: str, names: Iterable[str]) -> list[Token]:
             token, place = _word(text, place)
         found.append(token)
         place = _skip_space(text, place)
-    found.append(Token("end", "", len(text) + 1))
+    found.append(Word("end", "", len(text) + 1))
     return found
 
 
@@ -68,15 +68,15 @@ def _skip_space(text: str, place: int) -> int:
     return match.end() if match else place
 
 
-def _reference(text: str, place: int, known: list[str]) -> Token:
+def _reference(text: str, place: int, known: list[str]) -> Word:
     start = place + 1
     for name in known:
         if text.startswith(name, start) and not _goes_on(text, start + len(name), name):
-            return Token("reference", name, place + 1)
+            return Word("reference", name, place + 1)
     unknown = _NAME.match(text, start)
     if unknown is None:
-        return Token("raw", "", place + 1)
-    return Token("reference", unknown[0], place + 1)
+        return Word("raw", "", place + 1)
+    return Word("reference", unknown[0], place + 1)
 
 
 def _goes_on(text: str, end: int, name: str) -> bool:
@@ -88,7 +88,7 @@ def _is_letter(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def _word(text: str, place: int) -> tuple[Token, int]:
+def _word(text: str, place: int) -> tuple[Word, int]:
     match = _TOKEN.match(text, place)
     if match is None:
         raise ExpressionError(f"{text[place]!r} is not understood", place + 1)
@@ -96,7 +96,7 @@ def _word(text: str, place: int) -> tuple[Token, int]:
     if kind == "number":
         if match.end() < len(text) and _is_letter(text[match.end()]):
             raise ExpressionError("a number ends in letters", match.end() + 1)
-        return Token("number", match[kind], place + 1), match.end()
+        return Word("number", match[kind], place + 1), match.end()
     if kind == "word":
-        return Token("word", match[kind], place + 1), match.end()
-    return Token("operator", match["operator"], place + 1), match.end()
+        return Word("word", match[kind], place + 1), match.end()
+    return Word("operator", match["operator"], place + 1), match.end()

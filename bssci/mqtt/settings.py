@@ -11,7 +11,7 @@ from bssci.certificates.reading import read_certificates, read_client_pair
 from bssci.mqtt.from_settings import EMBEDDED, connection_settings
 from bssci.mqtt.trial import Connects, try_broker
 from bssci.settings import parsers
-from bssci.settings.groups import Group, Place, Values
+from bssci.settings.groups import Group, ListeningAddress, Values
 from bssci.settings.rows import MASK, Origin, Setting, SettingsError
 from bssci.settings.trial import try_files
 
@@ -154,11 +154,11 @@ class _Names:
         """Return where the broker is."""
         return {"broker": values[f"{self._prefix}BROKER"], "port": values[f"{self._prefix}PORT"]}
 
-    def places(self, values: Values) -> Iterator[Place]:
+    def places(self, values: Values) -> Iterator[ListeningAddress]:
         """Yield where the embedded broker listens."""
         if values[f"{self._prefix}BROKER"] == EMBEDDED:
             port = f"{self._prefix}PORT"
-            yield Place(port, f"{self._prefix}BROKER", "127.0.0.1", values[port])
+            yield ListeningAddress(port, f"{self._prefix}BROKER", "127.0.0.1", values[port])
 
     def certificates(self, values: Values) -> Mapping[str, Path]:
         """Return the certificate that is shown to the broker."""

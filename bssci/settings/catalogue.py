@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from bssci.certificates.store import CertificateFiles
 from bssci.settings import env_file, trial
-from bssci.settings.groups import Group, Place
+from bssci.settings.groups import Group, ListeningAddress
 from bssci.settings.rows import MASK, Origin, Setting, SettingsError, option_of
 from bssci.settings.table import GROUPS, Settings
 
 
-class Loaded(NamedTuple):
+class LoadedValues(NamedTuple):
     """The values in force, and where they come from."""
 
     settings: Settings
@@ -66,7 +66,7 @@ class Catalogue:
 
     # values
 
-    def load(self, options: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> Loaded:
+    def load(self, options: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> LoadedValues:
         """Return the values in force: command line before environment before ``.env`` before default.
 
         :param options: ``listen-port`` and so on; names that are no settings, and None, are passed over.
@@ -89,7 +89,7 @@ class Catalogue:
         for group in self.groups:
             warnings += group.check(values, origins)
         self._check_places(values, origins)
-        return Loaded(settings, origins, warnings)
+        return LoadedValues(settings, origins, warnings)
 
     def check_texts(self, values: Mapping[str, str]) -> None:
         """Check texts one by one, as they are to be written to ``.env``.
@@ -101,7 +101,7 @@ class Catalogue:
                 raise SettingsError(f"{name} is not a setting")
             self.rows[name].parse(value, "new value")
 
-    def places(self, settings: Settings) -> list[Place]:
+    def places(self, settings: Settings) -> list[ListeningAddress]:
         """Return everything that the service listens on."""
         return list(self.places_of(settings.values()))
 
@@ -182,7 +182,7 @@ class Catalogue:
         own = {name.lower(): value for name, value in values.items() if name not in plugged}
         return Settings(**own, plugged=plugged)
 
-    def places_of(self, values: Mapping[str, Any]) -> Iterator[Place]:
+    def places_of(self, values: Mapping[str, Any]) -> Iterator[ListeningAddress]:
         """Yield everything that the service listens on with these values."""
         for group in self.groups:
             if group.is_in_use(values):

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 from bssci.model.commands import CommandError
 from bssci.settings import env_file as env_files
-from bssci.settings.catalogue import Catalogue, Loaded, shown
+from bssci.settings.catalogue import Catalogue, LoadedValues, shown
 from bssci.settings.table import Settings
 from bssci.system.files import write_atomically
 
@@ -115,7 +115,7 @@ class Configuration:
 
     async def _reload(self) -> frozenset[str]:
         try:
-            loaded: Loaded = await self._run_in_thread(self._load, self._env_file)
+            loaded: LoadedValues = await self._run_in_thread(self._load, self._env_file)
             changed = self._differing(loaded.settings)
             if changed & self.catalogue.live():
                 await self._run_in_thread(
@@ -141,7 +141,7 @@ class Configuration:
     async def _change(self, values: Mapping[str, str]) -> frozenset[str]:
         return self._take(await self._tried(values, keep=True))
 
-    def _take(self, loaded: Loaded) -> frozenset[str]:
+    def _take(self, loaded: LoadedValues) -> frozenset[str]:
         """Put settings into force, and tell who watches them; return the names of those that changed."""
         before, (self.current, self.origins, self.warnings) = self.current, loaded
         changed = frozenset(
@@ -156,21 +156,23 @@ class Configuration:
                     self.log.failure("change of settings not applied {names}", names=sorted(names & changed))
         return changed
 
-    async def _tried(self, values: Mapping[str, str], *, usable: bool = True, keep: bool = False) -> Loaded:
+    async def _tried(
+        self, values: Mapping[str, str], *, usable: bool = True, keep: bool = False
+    ) -> LoadedValues:
         for name in values:
             if name not in self.catalogue.rows:
                 raise CommandError("invalid", f"{name} is not a setting", name)
             if self.is_fixed(name):
                 raise CommandError("conflict", f"{name} is fixed by the {self.origins[name]}", name)
         try:
-            loaded: Loaded = await self._run_in_thread(self._draft, values, usable, keep)
+            loaded: LoadedValues = await self._run_in_thread(self._draft, values, usable, keep)
         except ValueError as error:
             raise CommandError("invalid", str(error), _named(error, values)) from error
         except OSError as error:
             raise CommandError("unavailable", f"{self._env_file}: {error.strerror}") from error
         return loaded
 
-    def _draft(self, values: Mapping[str, str], usable: bool, keep: bool) -> Loaded:
+    def _draft(self, values: Mapping[str, str], usable: bool, keep: bool) -> LoadedValues:
         """Return the settings as they would be read from ``.env`` with these values. Blocks.
 
         :param usable: only if the service could start with what they point to.
@@ -201,7 +203,7 @@ class Configuration:
         values = {name: now[name] if name in live else started[name] for name in now}
         return {place.port for place in self.catalogue.places_of(values)}
 
-    def _load(self, env_file: Path) -> Loaded:
+    def _load(self, env_file: Path) -> LoadedValues:
         return self.catalogue.load(self._options, self._environ, env_file)
 
 

@@ -13,7 +13,7 @@ Values = Mapping[str, Any]
 """parsed values by the names of their settings"""
 
 
-class Place(NamedTuple):
+class ListeningAddress(NamedTuple):
     """Something that the service listens on."""
 
     setting: str
@@ -32,7 +32,7 @@ def _usable(values: Values, changed: Collection[str]) -> None:
     return None
 
 
-def _nowhere(values: Values) -> Iterable[Place]:
+def _nowhere(values: Values) -> Iterable[ListeningAddress]:
     return ()
 
 
@@ -61,7 +61,7 @@ class Group:
     usable: Callable[[Values, Collection[str]], None] = _usable
     """raises ``ValueError`` if the service could not work with what the settings of the given names point to:
     a file, a directory. Blocks"""
-    places: Callable[[Values], Iterable[Place]] = _nowhere
+    places: Callable[[Values], Iterable[ListeningAddress]] = _nowhere
     """places on which the service listens because of this group"""
     certificates: Callable[[Values], Mapping[str, Path]] = _no_certificates
     """certificates of our own that it names, by a word for whose they are: ``MQTT client``"""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 from bssci.model import EUI
 from bssci.settings import parsers, trial
 from bssci.settings.descriptions import host_and_port
-from bssci.settings.groups import Group, Place, Values
+from bssci.settings.groups import Group, ListeningAddress, Values
 from bssci.settings.parsers import Parser
 from bssci.settings.rows import Origin, Setting, SettingsError
 
@@ -172,26 +172,26 @@ def _contradiction(values: Values, origins: Mapping[str, Origin], name: str, all
     return SettingsError(f"{name}={str(values[name])!r} ({origins[name]}): {allowed}")
 
 
-def _station_places(values: Values) -> Iterator[Place]:
+def _station_places(values: Values) -> Iterator[ListeningAddress]:
     if values["LISTEN"]:
         yield from _described("LISTEN", values)
         return
     for port in values["LISTEN_PORT"]:
-        yield Place("LISTEN_PORT", "LISTEN_HOST", values["LISTEN_HOST"], port)
+        yield ListeningAddress("LISTEN_PORT", "LISTEN_HOST", values["LISTEN_HOST"], port)
 
 
-def _described(name: str, values: Values) -> Iterator[Place]:
+def _described(name: str, values: Values) -> Iterator[ListeningAddress]:
     for description in values[name]:
         found = host_and_port(description)
         if found is not None and found[1]:
-            yield Place(name, name, *found)
+            yield ListeningAddress(name, name, *found)
 
 
-def _web_places(values: Values) -> Iterator[Place]:
+def _web_places(values: Values) -> Iterator[ListeningAddress]:
     if values["WEB_LISTEN"]:
         yield from _described("WEB_LISTEN", values)
     elif values["WEB_PORT"]:
-        yield Place("WEB_PORT", "WEB_HOST", values["WEB_HOST"], values["WEB_PORT"])
+        yield ListeningAddress("WEB_PORT", "WEB_HOST", values["WEB_HOST"], values["WEB_PORT"])
 
 
 def _usable_stations(values: Values, changed: Collection[str]) -> None:

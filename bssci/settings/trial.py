@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bssci.certificates.reading import CertificateError, read_pair
-from bssci.settings.groups import Place, Values
+from bssci.settings.groups import ListeningAddress, Values
 from bssci.settings.rows import SettingsError
 from bssci.system.files import prepare_directory
 
@@ -19,7 +19,7 @@ WEB_FILES = ("WEB_CERT_FILE", "WEB_KEY_FILE")
 WEB_SWITCHES = ("WEB_TLS", "WEB_PORT")
 
 
-def try_place(place: Place, blamed: str) -> None:
+def try_place(place: ListeningAddress, blamed: str) -> None:
     """Try to listen somewhere.
 
     :param blamed: name of the setting to change.

@@ -8,7 +8,7 @@ decides what is on the air, :mod:`~bssci.simulator.traffic` brings both together
 """
 
 from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks
-from bssci.simulator.sensor import SimulatedSensor, Telegram
+from bssci.simulator.sensor import RadioTelegram, SimulatedSensor
 from bssci.simulator.station import OperationFailed, SimulatedStation
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "VENDORS",
     "OperationFailed",
     "Quirks",
+    "RadioTelegram",
     "SimulatedSensor",
     "SimulatedStation",
-    "Telegram",
 ]

@@ -27,7 +27,7 @@ _ATTACH_1_1: dict[Encoding, msgspec.msgpack.Decoder[AttPrp11] | msgspec.json.Dec
 }
 
 
-class Owner(Interface):
+class ConnectionOwner(Interface):
     """The station that owns a connection: the questions it answers and the news it takes."""
 
     quirks: Quirks
@@ -45,7 +45,7 @@ class StationConnection(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: ConnectionOwner) -> None:
         self._owner = owner
         self._frames = FrameDecoder(MAX_FRAME)
         self._codec = codec_for(owner.quirks)

@@ -12,7 +12,7 @@ MODES: tuple[Mode, ...] = ("accept", "expire", "invalid", "ignore")
 
 
 @dataclass(frozen=True)
-class Downlink:
+class QueuedDownlink:
     """One queued downlink, for one window.
 
     :param payloads: by the packet counter of the uplink whose window it may use; one under None fits any.
@@ -37,10 +37,10 @@ class Downlink:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DownlinkEnd:
     """The end of a downlink; ``payload`` is the bytes that were sent."""
 
-    downlink: Downlink
+    downlink: QueuedDownlink
     result: Result
     payload: bytes | None = None
 
@@ -50,15 +50,15 @@ class DownlinkQueue:
 
     def __init__(self, mode: Mode = "accept") -> None:
         self.mode = mode
-        self._queued: dict[int, dict[int, Downlink]] = {}
+        self._queued: dict[int, dict[int, QueuedDownlink]] = {}
 
     def __len__(self) -> int:
         return sum(len(queued) for queued in self._queued.values())
 
-    def add(self, downlink: Downlink) -> Outcome | None:
+    def add(self, downlink: QueuedDownlink) -> DownlinkEnd | None:
         """Queue a downlink; the outcome if it is already known. The same queue id again changes nothing."""
         if self.mode == "invalid":
-            return Outcome(downlink, "invalid")
+            return DownlinkEnd(downlink, "invalid")
         self._queued.setdefault(downlink.end_point_eui, {}).setdefault(downlink.queue_id, downlink)
         return None
 
@@ -72,16 +72,16 @@ class DownlinkQueue:
 
     def window(
         self, end_point_eui: int, packet_counter: int, response_expected: bool = False
-    ) -> list[Outcome]:
+    ) -> list[DownlinkEnd]:
         """Open the sensor's window after its uplink ``packet_counter``; return the ends of its downlinks."""
         queued = self._queued.get(end_point_eui)
         if not queued or self.mode == "ignore":
             return []
         if self.mode == "expire":
-            outcomes = [Outcome(downlink, "expired") for downlink in queued.values()]
+            outcomes = [DownlinkEnd(downlink, "expired") for downlink in queued.values()]
         else:
             outcomes = [
-                Outcome(downlink, "expired")
+                DownlinkEnd(downlink, "expired")
                 for downlink in queued.values()
                 if downlink.has_passed(packet_counter)
             ]
@@ -93,7 +93,7 @@ class DownlinkQueue:
             ]
             if fitting:
                 chosen = max(fitting, key=lambda downlink: downlink.priority)
-                outcomes.append(Outcome(chosen, "sent", chosen.payload_for(packet_counter)))
+                outcomes.append(DownlinkEnd(chosen, "sent", chosen.payload_for(packet_counter)))
         for outcome in outcomes:
             self._remove(end_point_eui, outcome.downlink.queue_id)
         return outcomes

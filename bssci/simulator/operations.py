@@ -14,7 +14,7 @@ Concluded = Callable[[Response | Error], None]
 
 
 @dataclass(frozen=True)
-class Operation:
+class OpenOperation:
     """An operation of ours that has no answer yet."""
 
     message: Message
@@ -40,7 +40,7 @@ class Operations:
         """The highest opId of ours that the service center has surely seen."""
         self.last_heard = 0
         """The last opId of the service center; it counts down from -1."""
-        self._open: dict[int, Operation] = {}
+        self._open: dict[int, OpenOperation] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -49,10 +49,10 @@ class Operations:
         """Open an operation: ``message`` with the opId that it is to be sent with."""
         self.last_issued += 1
         numbered = msgspec.structs.replace(message, opId=self.last_issued)
-        self._open[self.last_issued] = Operation(numbered, concluded)
+        self._open[self.last_issued] = OpenOperation(numbered, concluded)
         return numbered
 
-    def conclude(self, op_id: int) -> Operation | None:
+    def conclude(self, op_id: int) -> OpenOperation | None:
         """Close the operation with this opId, as its answer is there, and return it; None if none is open
         under it.
         """

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bssci.simulator.downlinks import Downlink, DownlinkQueue, Mode, Outcome
+from bssci.simulator.downlinks import DownlinkEnd, DownlinkQueue, Mode, QueuedDownlink
 from bssci.simulator.quirks import Quirks
 from bssci.simulator.telemetry import Telemetry
 from bssci.wire.errors import ErrorCode
@@ -31,7 +31,7 @@ from bssci.wire.messages import (
 )
 
 
-class Refusal(Exception):
+class Rejection(Exception):
     """The station answers ``error`` instead."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -54,7 +54,7 @@ class Behaviour:
     attach_code: int | None | Callable[[int], int | None] = None
 
 
-class Requests:
+class RequestHandlers:
     """The service center's requests to this station, and the station's answers."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Requests:
         *,
         now_ns: Callable[[], int],
         uptime: Callable[[], float],
-        report: Callable[[Outcome], None],
+        report: Callable[[DownlinkEnd], None],
     ) -> None:
         self.attached: dict[int, AttPrp | AttPrp11] = {}
         """The sensors that this station serves, as last propagated."""
@@ -78,7 +78,7 @@ class Requests:
         self._now_ns = now_ns
         self._uptime = uptime
         self._report = report
-        self._known_outcomes: dict[int, Outcome] = {}
+        self._known_outcomes: dict[int, DownlinkEnd] = {}
         """Outcomes by the opId of the queue operation, until that is complete."""
 
     def answer(self, message: Message) -> Message | None:
@@ -91,7 +91,7 @@ class Requests:
         if handle is None and isinstance(message, Completion):
             return None
         if handle is None:
-            raise Refusal(ErrorCode.ENOTSUP, f"{command} is not supported")
+            raise Rejection(ErrorCode.ENOTSUP, f"{command} is not supported")
         answer: Message | None = handle(message)
         return answer
 
@@ -105,12 +105,12 @@ class Requests:
 
     def handle_attPrp(self, message: AttPrp | AttPrp11) -> Message:
         if "version-1.1" in self._quirks and isinstance(message, AttPrp):
-            raise Refusal(ErrorCode.EINVAL, "epClass and syncBurst are missing")
+            raise Rejection(ErrorCode.EINVAL, "epClass and syncBurst are missing")
         code = self._behaviour.attach_code
         if callable(code):
             code = code(message.epEui)
         if code is not None:
-            raise Refusal(code, "end point refused")
+            raise Rejection(code, "end point refused")
         if "attach-drops" in self._quirks:
             self.downlinks.drop(message.epEui)
         self.attached[message.epEui] = message
@@ -118,7 +118,7 @@ class Requests:
 
     def handle_detPrp(self, message: DetPrp) -> Message:
         if self.attached.pop(message.epEui, None) is None:
-            raise Refusal(ErrorCode.ENOENT, "end point is not attached")
+            raise Rejection(ErrorCode.ENOENT, "end point is not attached")
         self.downlinks.drop(message.epEui)
         self.reception_queries.discard(message.epEui)
         return DetPrpRsp(opId=message.opId)
@@ -126,7 +126,7 @@ class Requests:
     def handle_dlDataQue(self, message: DlDataQue) -> Message:
         self._require_attached(message.epEui)
         outcome = self.downlinks.add(
-            Downlink(
+            QueuedDownlink(
                 end_point_eui=message.epEui,
                 queue_id=message.queId,
                 payloads=_payloads(message),
@@ -145,7 +145,7 @@ class Requests:
 
     def handle_dlDataRev(self, message: DlDataRev) -> Message:
         if not self.downlinks.revoke(message.epEui, message.queId):
-            raise Refusal(
+            raise Rejection(
                 ErrorCode.ENOTSUP if "revoke-95" in self._quirks else ErrorCode.ENOENT, "queue id is not held"
             )
         return DlDataRevRsp(opId=message.opId)
@@ -157,7 +157,7 @@ class Requests:
 
     def _require_attached(self, end_point_eui: int) -> None:
         if end_point_eui not in self.attached:
-            raise Refusal(ErrorCode.ENOENT, "end point is not attached")
+            raise Rejection(ErrorCode.ENOENT, "end point is not attached")
 
 
 def _payloads(message: DlDataQue) -> dict[int | None, bytes]:
@@ -166,9 +166,9 @@ def _payloads(message: DlDataQue) -> dict[int | None, bytes]:
     """
     if not message.cntDepend:
         if message.userData == [[]] or len(message.userData) > 1:
-            raise Refusal(ErrorCode.EINVAL, "userData must be one entry, or [] for an acknowledgement only")
+            raise Rejection(ErrorCode.EINVAL, "userData must be one entry, or [] for an acknowledgement only")
         return {None: bytes(message.userData[0]) if message.userData else b""}
     counters = message.packetCnt or []
     if not counters or len(counters) != len(message.userData):
-        raise Refusal(ErrorCode.EINVAL, "packetCnt and userData must be equally long")
+        raise Rejection(ErrorCode.EINVAL, "packetCnt and userData must be equally long")
     return dict(zip(counters, map(bytes, message.userData), strict=True))

@@ -23,7 +23,7 @@ class Signal:
 
 
 @dataclass(frozen=True)
-class Telegram:
+class RadioTelegram:
     """One uplink as it is on the air, before any base station hears it."""
 
     end_point_eui: int
@@ -88,7 +88,7 @@ class SimulatedSensor:
         self._temperature = 20 + self.random.gauss(0, 3)
         self._acknowledges: int | None = None
 
-    def transmit(self) -> Telegram:
+    def transmit(self) -> RadioTelegram:
         """Send the next uplink.
 
         It acknowledges a downlink that was received in the window of the uplink just before it (§5.10).
@@ -97,7 +97,7 @@ class SimulatedSensor:
         self.packet_counter = counter + 1 & 0xFFFFFFFF
         acknowledges, self._acknowledges = self._acknowledges, None
         measured = (FORMAT_PLAIN, self._measure(counter)) if self.instrument is None else self.instrument()
-        return Telegram(
+        return RadioTelegram(
             end_point_eui=self.eui,
             packet_counter=counter,
             payload=measured[1],

@@ -18,7 +18,7 @@ from bssci.simulator.quirks import Quirks, Vendor
 from bssci.simulator.report import Report, describe
 from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import Signal, SimulatedSensor
-from bssci.simulator.station import SimulatedStation, State
+from bssci.simulator.station import SimulatedStation, StationPhase
 from bssci.simulator.traffic import Traffic
 
 PROGRESS_INTERVAL = 5.0
@@ -241,7 +241,9 @@ class Simulation:
         try:
             await connected
         except FirstError:
-            missing = next(station for station in self.stations if station.state is not State.CONNECTED)
+            missing = next(
+                station for station in self.stations if station.state is not StationPhase.CONNECTED
+            )
             reason = f": {missing.last_error}" if missing.last_error is not None else ""
             self.error = f"could not connect to {self._plan.host}:{self._plan.port}{reason}"
             return False
@@ -280,7 +282,7 @@ class Simulation:
             self._end.callback(None)
 
     def _tell_progress(self) -> None:
-        connected = sum(station.state is State.CONNECTED for station in self.stations)
+        connected = sum(station.state is StationPhase.CONNECTED for station in self.stations)
         self._say(
             f"{connected}/{len(self.stations)} stations, sent {self.report.sent}, "
             f"acknowledged {self.report.acknowledged}, refused {self.report.refused.total()}, "

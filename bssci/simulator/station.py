@@ -17,11 +17,11 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from bssci.simulator.connection import StationConnection
-from bssci.simulator.downlinks import Outcome
+from bssci.simulator.downlinks import DownlinkEnd
 from bssci.simulator.operations import Operations, completion_of
 from bssci.simulator.quirks import Quirks, Vendor
-from bssci.simulator.requests import Behaviour, Refusal, Requests
-from bssci.simulator.sensor import Signal, Telegram
+from bssci.simulator.requests import Behaviour, Rejection, RequestHandlers
+from bssci.simulator.sensor import RadioTelegram, Signal
 from bssci.simulator.storm import Storm
 from bssci.simulator.telemetry import Telemetry
 from bssci.simulator.windows import Windows
@@ -61,7 +61,7 @@ class OperationFailed(Exception):
         self.message = message
 
 
-class State(Enum):
+class StationPhase(Enum):
     """Phase of a station between two ``conCmp``."""
 
     OFFLINE = "offline"  # no connection
@@ -95,7 +95,7 @@ class SimulatedStation(Factory):
         self.eui = eui
         self.quirks = quirks or Quirks()
         self.identity = identity or Vendor("bssci", "simulator", "1.0")
-        self.state = State.OFFLINE
+        self.state = StationPhase.OFFLINE
         self.resumed = False
         self.connections = 0
         """Number of ``conCmp`` sent."""
@@ -131,7 +131,7 @@ class SimulatedStation(Factory):
         self.session_id = self._random.randbytes(16)
         self._was_connected = False
         self.operations = Operations()
-        self.requests = Requests(
+        self.requests = RequestHandlers(
             self._behaviour,
             self.quirks,
             self._telemetry,
@@ -145,7 +145,7 @@ class SimulatedStation(Factory):
     def buildProtocol(self, address: IAddress | None) -> StationConnection:
         self.last_error = None
         self._connection = StationConnection(self)
-        self.state = State.CONNECTING
+        self.state = StationPhase.CONNECTING
         return self._connection
 
     def start(self, endpoint: IStreamClientEndpoint) -> None:
@@ -171,7 +171,7 @@ class SimulatedStation(Factory):
 
     def when_connected(self) -> Deferred[SimulatedStation]:
         """Fire when the station is, or next becomes, connected."""
-        if self.state is State.CONNECTED:
+        if self.state is StationPhase.CONNECTED:
             return succeed(self)
         self._waiting.append(Deferred())
         return self._waiting[-1]
@@ -218,7 +218,7 @@ class SimulatedStation(Factory):
 
     def established(self, answer: ConRsp) -> None:
         """``conCmp`` is sent: go on with the session, or start over."""
-        self.state = State.CONNECTED
+        self.state = StationPhase.CONNECTED
         self.resumed = answer.snResume
         self.connections += 1
         self._failures = 0
@@ -242,7 +242,7 @@ class SimulatedStation(Factory):
             return
         if self.last_error is None:
             self.last_error = reason.value
-        self.state = State.OFFLINE
+        self.state = StationPhase.OFFLINE
         self._connection = None
         self._completions_held.clear()
         if self._ping_timer.running:
@@ -258,7 +258,9 @@ class SimulatedStation(Factory):
 
     # what the station does
 
-    def send_uplink(self, telegram: Telegram, signal: Signal, rx_time: int | None = None) -> Deferred[None]:
+    def send_uplink(
+        self, telegram: RadioTelegram, signal: Signal, rx_time: int | None = None
+    ) -> Deferred[None]:
         """Deliver what a sensor sent (§5.10); kept until there is a connection.
 
         :param rx_time: ns since 1970 UTC, now if left out.
@@ -302,7 +304,7 @@ class SimulatedStation(Factory):
                 ended.callback(answer)
 
         numbered = self.operations.issue(message, concluded)
-        if self.state is State.CONNECTED:
+        if self.state is StationPhase.CONNECTED:
             self._send(numbered)
         return ended
 
@@ -375,7 +377,7 @@ class SimulatedStation(Factory):
             self.operations.hear(message.opId)
         try:
             answer = self.requests.answer(message)
-        except Refusal as refusal:
+        except Rejection as refusal:
             self._send(Error(opId=message.opId, code=refusal.code, message=refusal.message))
         else:
             if answer is not None:
@@ -383,13 +385,13 @@ class SimulatedStation(Factory):
 
     # downlinks
 
-    def _use_window(self, telegram: Telegram) -> None:
+    def _use_window(self, telegram: RadioTelegram) -> None:
         for outcome in self.requests.downlinks.window(
             telegram.end_point_eui, telegram.packet_counter, telegram.response_expected
         ):
             self._report(outcome, telegram.packet_counter)
 
-    def _report(self, outcome: Outcome, packet_counter: int | None = None) -> None:
+    def _report(self, outcome: DownlinkEnd, packet_counter: int | None = None) -> None:
         sent = outcome.payload is not None
         eui = outcome.downlink.end_point_eui
         result = DlDataRes(
@@ -404,7 +406,7 @@ class SimulatedStation(Factory):
         if outcome.payload is not None and packet_counter is not None:
             self.on_downlink(eui, packet_counter, outcome.payload)
 
-    def _report_reception(self, telegram: Telegram, signal: Signal, rx_time: int) -> None:
+    def _report_reception(self, telegram: RadioTelegram, signal: Signal, rx_time: int) -> None:
         """Answer a reception query once the sensor has acknowledged a downlink (§5.15)."""
         queries = self.requests.reception_queries
         if telegram.downlink_acknowledged and telegram.end_point_eui in queries:

@@ -10,7 +10,7 @@ from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from bssci.simulator.report import Report
-from bssci.simulator.sensor import SimulatedSensor, Telegram
+from bssci.simulator.sensor import RadioTelegram, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, code_of
 
 TICK = 0.01
@@ -115,7 +115,9 @@ class Traffic:
         elif self._in_flight:
             self._clock.callLater(0, self._send_next)
 
-    def _deliver(self, station: int, sensor: SimulatedSensor, telegram: Telegram, copies: list[int]) -> None:
+    def _deliver(
+        self, station: int, sensor: SimulatedSensor, telegram: RadioTelegram, copies: list[int]
+    ) -> None:
         self._report.sent += 1
         sent_at = self._clock.seconds()
         delivered = self._stations[station].send_uplink(telegram, sensor.signal_at(station))

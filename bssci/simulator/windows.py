@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from bssci.simulator.sensor import Telegram
+from bssci.simulator.sensor import RadioTelegram
 
 WINDOW_DELAY = 0.5
 """Seconds from an uplink to the downlink window that it opens."""
@@ -19,13 +19,13 @@ class Windows:
     :param use: called with the uplink when its window is there.
     """
 
-    def __init__(self, clock: IReactorTime, use: Callable[[Telegram], None]) -> None:
+    def __init__(self, clock: IReactorTime, use: Callable[[RadioTelegram], None]) -> None:
         self._clock = clock
         self._use = use
-        self._ahead: deque[tuple[float, Telegram]] = deque()
+        self._ahead: deque[tuple[float, RadioTelegram]] = deque()
         self._timer: IDelayedCall | None = None
 
-    def open_after(self, telegram: Telegram) -> None:
+    def open_after(self, telegram: RadioTelegram) -> None:
         """Open a window after this uplink, in which the sensor will listen."""
         self._ahead.append((self._clock.seconds() + WINDOW_DELAY, telegram))
         if self._timer is None:

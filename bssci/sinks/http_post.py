@@ -71,7 +71,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceiverAnswer:
     """A receiver's answer to a request.
 
     :ivar retry_after: the header of this name, as it came.
@@ -130,7 +130,7 @@ class Poster:
         self._timeout = timeout
         self._pool = pool
 
-    async def post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def post(self, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
         """Send ``body``.
 
         :raises NoAnswer: and whoever cancels the Deferred of this gets a CancelledError.
@@ -144,7 +144,7 @@ class Poster:
             reason = _explain(error)
         raise NoAnswer(f"{self.target.origin}: {reason}")
 
-    async def _post(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def _post(self, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
         sent = Headers({name: [value] for name, value in headers.items()})
         try:
             response = await self._agent.request(b"POST", self.target.uri, sent, _Body(body))
@@ -157,7 +157,9 @@ class Poster:
                     raise CancelledError from error
             raise
         retry_after = response.headers.getRawHeaders("retry-after", [""])[0]
-        return Answer(response.code, retry_after, (await _beginning(response)).decode("utf-8", "replace"))
+        return ReceiverAnswer(
+            response.code, retry_after, (await _beginning(response)).decode("utf-8", "replace")
+        )
 
     def close(self) -> Deferred[None]:
         """Close the connections that are idle."""

@@ -31,7 +31,7 @@ from zope.interface import implementer
 
 from bssci import __version__
 from bssci.settings import parsers
-from bssci.sinks.http_post import Answer, NoAnswer, Poster, Target, make_poster, parse_target
+from bssci.sinks.http_post import NoAnswer, Poster, ReceiverAnswer, Target, make_poster, parse_target
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.json_events import EncodedEvent, encode_batch, parse_kinds, reader
 from bssci.sinks.set_aside import SetAside
@@ -209,7 +209,7 @@ class WebhookSink:
         self._sent += self._pending
         self._pending = []
 
-    def _refuse_all(self, answer: Answer) -> None:
+    def _refuse_all(self, answer: ReceiverAnswer) -> None:
         """Raise if an answer tells of the receiver and not of the events."""
         status, origin = answer.status, self._poster.target.origin
         if 300 <= status < 400:

@@ -17,7 +17,7 @@ MAX_REFUSALS = 100
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """Bounds on each connection, and on all of them."""
 
     connections: int = 5000
@@ -40,7 +40,7 @@ class Limits:
 class ConnectionCount:
     """Connections that are open, and how many were refused or closed for cause."""
 
-    limits: Limits
+    limits: ConnectionLimits
     open: int = 0
     refused: int = 0
     """over a limit"""

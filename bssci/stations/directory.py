@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from twisted.logger import Logger
 
 from bssci.model import EUI, StationState
-from bssci.stations.station import Connection, Station
+from bssci.stations.station import ConnectionState, Station
 
 Watcher = Callable[[StationState], None]
 
@@ -33,11 +33,11 @@ class Stations:
     def is_connected(self, eui: EUI) -> bool:
         """Return whether a base station is connected and operations run with it."""
         station = self._by_eui.get(eui)
-        return station is not None and station.connection is Connection.ONLINE
+        return station is not None and station.connection is ConnectionState.ONLINE
 
     def connected(self) -> list[Station]:
         """Return the stations that operations run with."""
-        return [station for station in self._by_eui.values() if station.connection is Connection.ONLINE]
+        return [station for station in self._by_eui.values() if station.connection is ConnectionState.ONLINE]
 
     def watch(self, watcher: Watcher, *, also_told: bool = False) -> Callable[[], None]:
         """Call ``watcher`` whenever a station comes or goes; returns what ends that.

@@ -32,7 +32,7 @@ class Accepted:
     """short address of an attach"""
 
 
-class Refused(Exception):
+class RefusedOverTheAir(Exception):
     """A sensor's request is refused.
 
     :ivar message: for people.
@@ -113,7 +113,7 @@ def _decided(decide: Callable[[], Accepted], station: Station, message: Att | De
     """
     try:
         accepted = decide()
-    except Refused as error:
+    except RefusedOverTheAir as error:
         if error.event is None:
             raise ProtocolError(ErrorCode.ENOENT, error.message, message.opId) from error
         batch.events.append(error.event)

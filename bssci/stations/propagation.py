@@ -36,7 +36,7 @@ PROPAGATED = (AttPrp, AttPrp11, DetPrp)
 Action = Literal["attach", "detach"]
 
 
-class Wanted(Protocol):
+class ExpectedSensors(Protocol):
     """The sensors that stations shall hold, with their keys."""
 
     def wanted(self, eui: EUI) -> Sensor | None:
@@ -67,7 +67,7 @@ class Propagation:
         self,
         clock: Clock,
         station: EUI,
-        wanted: Wanted,
+        wanted: ExpectedSensors,
         issue: Callable[[Sequence[Propagated]], None],
         served: set[EUI],
     ) -> None:

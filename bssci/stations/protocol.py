@@ -31,7 +31,7 @@ from bssci.certificates.reading import euis_of
 from bssci.certificates.server import ServerTLS
 from bssci.model import EUI, eui_from_int
 from bssci.model.events import Direction
-from bssci.stations.admission import ConnectionCount, Limits, Refusals, check_identity
+from bssci.stations.admission import ConnectionCount, ConnectionLimits, Refusals, check_identity
 from bssci.stations.faults import MAX_MESSAGE
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
@@ -365,7 +365,7 @@ class StationFactory(Factory):
         self,
         clock: Clock,
         registry: Registry,
-        limits: Limits,
+        limits: ConnectionLimits,
         identity_policy: str,
         now: Callable[[], float] = time.time,
     ) -> None:

@@ -19,7 +19,7 @@ from bssci.certificates.reading import euis_of
 from bssci.journal import Loaded, Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations.directory import Stations
-from bssci.stations.station import Connection, Link, Services, Station
+from bssci.stations.station import ConnectionState, Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp, Request
@@ -103,7 +103,7 @@ class Registry:
         station = self._station(eui_from_int(con.bsEui))
         _check_certificate(station, link.certificate)
         older, station.link = station.link, link
-        station.connection = Connection.CONNECTING
+        station.connection = ConnectionState.CONNECTING
         station.propagation.pause()
         self._remember(station, con, link)
         if older is not None and older is not link:

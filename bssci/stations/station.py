@@ -28,7 +28,7 @@ from bssci.journal import Change, Journal, Registration, StationRecord
 from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
-from bssci.stations.propagation import PROPAGATED, Propagation, Wanted
+from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
@@ -39,7 +39,7 @@ EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
 """codes that are part of normal service, and only counted: not known here, and busy"""
 
 
-class Connection(Enum):
+class ConnectionState(Enum):
     """State of a base station's connection."""
 
     OFFLINE = "offline"
@@ -137,7 +137,7 @@ class Services:
     now: Callable[[], float]
     """Unix seconds"""
     journal: Journal
-    wanted: Wanted
+    wanted: ExpectedSensors
     """the sensors that stations shall hold"""
     ingest: Ingest
     """takes receptions"""
@@ -157,7 +157,7 @@ class Station:
 
     def __init__(self, eui: EUI, services: Services) -> None:
         self.eui = eui
-        self.connection = Connection.OFFLINE
+        self.connection = ConnectionState.OFFLINE
         self.link: Link | None = None
         self.session: Session | None = None
         self.bidirectional = False
@@ -176,7 +176,7 @@ class Station:
     @property
     def is_online(self) -> bool:
         """Return whether the station is connected and operations run with it."""
-        return self.connection is Connection.ONLINE and self.session is not None
+        return self.connection is ConnectionState.ONLINE and self.session is not None
 
     @property
     def session_id(self) -> bytes:
@@ -201,14 +201,14 @@ class Station:
 
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
         """``conCmp`` came: go on where the session stands."""
-        self.connection = Connection.ONLINE
+        self.connection = ConnectionState.ONLINE
         self.status_due_at = 0.0
         if resumed and self.link is not None:
             self.link.send(session.reissue())
         self.propagation.start(session.version, session.open_requests.values(), registrations)
 
     def offline(self) -> None:
-        self.connection = Connection.OFFLINE
+        self.connection = ConnectionState.OFFLINE
         self.link = None
         self.propagation.pause()
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, succeed
 from bssci.model import EUI, Subpackets, VariableMacUplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, CommandError, Outcome
 from bssci.stations.asking import Questions
-from bssci.stations.station import Batch, Connection, Link, Station
+from bssci.stations.station import Batch, ConnectionState, Link, Station
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (
@@ -76,7 +76,7 @@ class VariableMac:
         return self._ask(station, VmStatus(opId=0))
 
     def _ask(self, station: Station, command: Command) -> Deferred[Outcome]:
-        if station.connection is not Connection.ONLINE or station.link is None:
+        if station.connection is not ConnectionState.ONLINE or station.link is None:
             return succeed(AWAY)
         if station.link in self._unsupported:
             return succeed(_UNSUPPORTED)

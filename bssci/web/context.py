@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from bssci.center.audit import Audit
+from bssci.center.audit import AuditLog
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.store import CertificateFiles
 from bssci.journal import Journal
@@ -37,7 +37,7 @@ class Context:
     configuration: Configuration
     run_in_thread: RunInThread
     guard: Guard
-    audit: Audit
+    audit: AuditLog
     figures: Figures
     hub: Hub
     logbook: Logbook

@@ -22,14 +22,14 @@ from bssci.settings.rows import SettingsError
 from bssci.system.clock import Ticker
 from bssci.web.access.accounts import AccountError, AccountFile
 from bssci.web.access.attempts import Attempts
-from bssci.web.access.sessions import Sessions
+from bssci.web.access.sessions import WebSessions
 from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.certificates import CertificateRoutes
 from bssci.web.api.decoders import DecoderRoutes
 from bssci.web.api.events import EventRoutes
 from bssci.web.api.machine import MachineRoutes
-from bssci.web.api.metrics import Metrics, Requests
+from bssci.web.api.metrics import Metrics, RequestMetrics
 from bssci.web.api.readings import ReadingRoutes
 from bssci.web.api.replays import ReplayRoutes
 from bssci.web.api.sensors import SensorRoutes
@@ -83,7 +83,7 @@ class WebAdmin:
         self._reactor = reactor
         self._settings = settings
         self._ports: list[Any] = []
-        self.sessions = Sessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
+        self.sessions = WebSessions(settings.state_dir / SESSIONS_FILE, reactor, now, run_in_thread)
         file = AccountFile(settings.state_dir, now)
         try:
             self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
@@ -121,7 +121,7 @@ class WebAdmin:
         self.site = self._site()
 
     def _site(self) -> AdminSite:
-        requests = Requests()
+        requests = RequestMetrics()
         pages = PageRoutes(self.context, self.views)
         self.routes: list[Route] = [
             *routes_of(AccountRoutes(self.context, self.views)),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bssci.center.audit import MAX_DETAIL, Audit
+from bssci.center.audit import MAX_DETAIL, AuditLog
 from bssci.journal import AuditEntry, StorageError
 from bssci.model.commands import Asker
 
@@ -33,12 +33,12 @@ def kept() -> Kept:
 
 
 @pytest.fixture
-def audit(kept: Kept) -> Audit:
+def audit(kept: Kept) -> AuditLog:
     journal: Any = SimpleNamespace(audit=kept)
-    return Audit(journal, lambda: 5.0)
+    return AuditLog(journal, lambda: 5.0)
 
 
-async def test_an_entry_names_who_and_when_and_is_bounded(audit: Audit, kept: Kept) -> None:
+async def test_an_entry_names_who_and_when_and_is_bounded(audit: AuditLog, kept: Kept) -> None:
     await audit.record(ANN, "sensor.update", "70B3", "x" * 1000)
     await audit.record(ANN, "login", at=1.0)
     first, second = kept.entries
@@ -47,7 +47,7 @@ async def test_an_entry_names_who_and_when_and_is_bounded(audit: Audit, kept: Ke
     assert second.at == 1.0
 
 
-async def test_a_deed_that_fails_says_so_after_its_entry(audit: Audit, kept: Kept) -> None:
+async def test_a_deed_that_fails_says_so_after_its_entry(audit: AuditLog, kept: Kept) -> None:
     with pytest.raises(ValueError, match="no such sensor"):
         async with audit.around(ANN, "sensor.update", "70B3"):
             assert [entry.action for entry in kept.entries] == ["sensor.update"]
@@ -56,7 +56,7 @@ async def test_a_deed_that_fails_says_so_after_its_entry(audit: Audit, kept: Kep
     assert kept.entries[1].detail == "no such sensor"
 
 
-async def test_what_cannot_be_kept_is_not_done(audit: Audit, kept: Kept) -> None:
+async def test_what_cannot_be_kept_is_not_done(audit: AuditLog, kept: Kept) -> None:
     kept.full = True
     done = False
     with pytest.raises(StorageError):
@@ -65,7 +65,7 @@ async def test_what_cannot_be_kept_is_not_done(audit: Audit, kept: Kept) -> None
     assert not done
 
 
-async def test_a_note_keeps_nothing_from_happening(audit: Audit, kept: Kept) -> None:
+async def test_a_note_keeps_nothing_from_happening(audit: AuditLog, kept: Kept) -> None:
     kept.full = True
     await audit.note(ANN, "login")
     assert kept.entries == []

@@ -13,10 +13,10 @@ from bssci.decoders import scripts
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.examples import run_examples
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
-from bssci.decoders.scripts import Limits, ScriptDecoder, compile_script
+from bssci.decoders.scripts import ScriptDecoder, ScriptLimits, compile_script
 from bssci.model import Reading
 
-SHORT = Limits(seconds=0.02)
+SHORT = ScriptLimits(seconds=0.02)
 TS013 = """
 function decodeUplink(input) {
   return {
@@ -290,7 +290,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_limits_are_the_decoders_own() -> None:
-    wide = Limits(seconds=0.1, memory=64 << 20)
+    wide = ScriptLimits(seconds=0.1, memory=64 << 20)
     source = "function decodeUplink() { return {data: {own: new Uint8Array(3e7).length}}; }"
     assert compile_script("test", source, wide).decode(payload(), {}) == [Reading("own", 30_000_000)]
     assert failure(ScriptDecoder("test", source)).code == "out_of_memory"

@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from bssci.simulator import OperationFailed, SimulatedStation
-from bssci.simulator.station import State
+from bssci.simulator.station import StationPhase
 from bssci.wire.errors import FramingError
 from tests.support.service_center import Air, ServiceCenterDouble
 from tests.support.simulated_station import EUI, SENSOR, SIGNAL, Connect, attach, telegram
@@ -17,7 +17,7 @@ def test_a_refused_connection_is_closed_and_remembered() -> None:
     center.refuse["con"] = 1
     station = SimulatedStation(EUI, clock=clock)
     Air(station, center, clock).connect()
-    assert station.state is State.OFFLINE
+    assert station.state is StationPhase.OFFLINE
     assert isinstance(station.last_error, OperationFailed)
     assert station.last_error.code == 1
 
@@ -35,7 +35,7 @@ def test_what_is_no_frame_ends_the_connection(air: Connect) -> None:
     assert transport is not None
     transport.write(b"HTTP/1.1 400 Bad Request")
     connected.flush()
-    assert connected.station.state is State.OFFLINE
+    assert connected.station.state is StationPhase.OFFLINE
     assert isinstance(connected.station.received[-1], FramingError)
 
 

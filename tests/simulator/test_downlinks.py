@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from bssci.simulator.downlinks import Downlink, DownlinkQueue, Outcome
+from bssci.simulator.downlinks import DownlinkEnd, DownlinkQueue, QueuedDownlink
 
 EUI = 0xCAFE
 
 
-def downlink(queue_id: int, payloads: dict[int | None, bytes] | None = None, **fields: object) -> Downlink:
-    return Downlink(EUI, queue_id, payloads or {None: b"x"}, **fields)
+def downlink(
+    queue_id: int, payloads: dict[int | None, bytes] | None = None, **fields: object
+) -> QueuedDownlink:
+    return QueuedDownlink(EUI, queue_id, payloads or {None: b"x"}, **fields)
 
 
-def queue(*downlinks: Downlink) -> DownlinkQueue:
+def queue(*downlinks: QueuedDownlink) -> DownlinkQueue:
     held = DownlinkQueue()
     for one in downlinks:
         assert held.add(one) is None
@@ -21,8 +23,8 @@ def queue(*downlinks: Downlink) -> DownlinkQueue:
 def test_a_window_takes_one_downlink_the_most_urgent() -> None:
     low, high = downlink(1), downlink(2, priority=1.0)
     held = queue(low, high)
-    assert held.window(EUI, 5) == [Outcome(high, "sent", b"x")]
-    assert held.window(EUI, 6) == [Outcome(low, "sent", b"x")]
+    assert held.window(EUI, 5) == [DownlinkEnd(high, "sent", b"x")]
+    assert held.window(EUI, 6) == [DownlinkEnd(low, "sent", b"x")]
     assert held.window(EUI, 7) == []
 
 
@@ -34,19 +36,19 @@ def test_a_counter_chooses_the_payload() -> None:
     bound = downlink(1, {7: b"seven", 9: b"nine"})
     held = queue(bound)
     assert held.window(EUI, 8) == []
-    assert held.window(EUI, 9) == [Outcome(bound, "sent", b"nine")]
+    assert held.window(EUI, 9) == [DownlinkEnd(bound, "sent", b"nine")]
 
 
 def test_a_downlink_whose_counters_have_passed_expires() -> None:
     bound = downlink(1, {7: b"seven"})
-    assert queue(bound).window(EUI, 8) == [Outcome(bound, "expired")]
+    assert queue(bound).window(EUI, 8) == [DownlinkEnd(bound, "expired")]
 
 
 def test_some_wait_for_an_uplink_that_expects_a_response() -> None:
     expected = downlink(1, expected_only=True)
     held = queue(expected)
     assert held.window(EUI, 5) == []
-    assert held.window(EUI, 6, response_expected=True) == [Outcome(expected, "sent", b"x")]
+    assert held.window(EUI, 6, response_expected=True) == [DownlinkEnd(expected, "sent", b"x")]
 
 
 def test_the_same_queue_id_again_changes_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.simulator.station import State
+from bssci.simulator.station import StationPhase
 from bssci.wire.messages import (
     Con,
     Ping,
@@ -20,7 +20,7 @@ def test_resume_issues_unfinished_operations_again_in_order(air: Connect) -> Non
     connected.station.send_uplink(telegram(3), SIGNAL)
     connected.flush()
     connected.cut()
-    assert connected.station.state is State.OFFLINE
+    assert connected.station.state is StationPhase.OFFLINE
     connected.station.send_uplink(telegram(4), SIGNAL)
     connected.center.silent.clear()
     connected.center.received.clear()

@@ -6,7 +6,7 @@ import msgpack
 import pytest
 
 from bssci.simulator.requests import Behaviour
-from bssci.simulator.station import State
+from bssci.simulator.station import StationPhase
 from bssci.simulator.windows import WINDOW_DELAY
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import (
@@ -88,7 +88,7 @@ def test_an_unknown_request_is_not_supported(air: Connect) -> None:
     raw(connected, {"command": "vm.status", "opId": -2})
     connected.flush()
     assert [error.code for error in connected.center.of(Error)] == [95, 95]
-    assert connected.station.state is State.CONNECTED
+    assert connected.station.state is StationPhase.CONNECTED
 
 
 def with_downlink(connected: Air, **fields: object) -> Air:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bssci.simulator import OperationFailed
-from bssci.simulator.station import PING_INTERVAL, State
+from bssci.simulator.station import PING_INTERVAL, StationPhase
 from bssci.wire.messages import (
     Con,
     Ping,
@@ -21,7 +21,7 @@ def test_connects_and_says_who_it_is(air: Connect) -> None:
     assert bytes(con.snBsUuid) == connected.station.session_id
     assert (con.snBsOpId, con.snScOpId) == (None, None)
     assert connected.center.commands() == {"con": 1, "conCmp": 1}
-    assert connected.station.state is State.CONNECTED
+    assert connected.station.state is StationPhase.CONNECTED
     assert connected.station.connections == 1
 
 

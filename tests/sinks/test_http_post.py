@@ -16,7 +16,7 @@ from twisted.internet.task import deferLater
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
-from bssci.sinks.http_post import BODY_KEPT, Answer, NoAnswer, Poster, make_poster, parse_target
+from bssci.sinks.http_post import BODY_KEPT, NoAnswer, Poster, ReceiverAnswer, make_poster, parse_target
 from tests.support.tls import Authority
 
 parts = pytest.mark.parts
@@ -133,7 +133,7 @@ async def test_a_request_and_its_answer_on_one_connection(server: Server) -> Non
     page = Page(serve)
     poster = server.poster(f"http://127.0.0.1:{server.serve(page)}/in?a=b")
     for _ in range(3):
-        assert await poster.post({"X-Test": "t"}, b"body") == Answer(202, "7", "thanks")
+        assert await poster.post({"X-Test": "t"}, b"body") == ReceiverAnswer(202, "7", "thanks")
     assert page.seen == [(b"/in", b"body", "t")] * 3
     assert server.connections == 1
 
@@ -165,7 +165,7 @@ async def test_an_answer_without_end_is_cut(server: Server) -> None:
         return NOT_DONE_YET
 
     poster = server.poster(f"http://127.0.0.1:{server.serve(Page(serve))}/")
-    assert await poster.post({}, b"") == Answer(200, "", "x" * BODY_KEPT)
+    assert await poster.post({}, b"") == ReceiverAnswer(200, "", "x" * BODY_KEPT)
 
 
 @parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bssci.stations.admission import MAX_REFUSALS, Limits, Refusals
+from bssci.stations.admission import MAX_REFUSALS, ConnectionLimits, Refusals
 from bssci.wire.messages import ConCmp, Ping, PingCmp, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls_memory import TCP_BUFFER, Client, StationRoom
@@ -123,7 +123,7 @@ def test_a_half_open_connection_is_replaced_and_forgotten(room: StationRoom, sta
 
 
 def test_a_connection_that_was_replaced_takes_no_place(make_room: Callable[..., StationRoom]) -> None:
-    room = make_room(limits=Limits(connections_per_host=2))
+    room = make_room(limits=ConnectionLimits(connections_per_host=2))
     half_open = room.station()
     half_open.establish(STATION)
     half_open.vanish()
@@ -186,7 +186,7 @@ def test_a_station_that_never_reads_is_bounded_and_given_up(make_room: Callable[
 
 
 def test_connections_beyond_the_limit_are_refused_before_tls(make_room: Callable[..., StationRoom]) -> None:
-    room = make_room(limits=Limits(connections=3, connections_per_host=2))
+    room = make_room(limits=ConnectionLimits(connections=3, connections_per_host=2))
     first = room.station(host="192.0.2.1")
     assert not first.refused
     assert not room.station(host="192.0.2.1").refused

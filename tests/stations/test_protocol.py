@@ -11,7 +11,7 @@ from msgspec import to_builtins
 from twisted.logger import globalLogPublisher
 
 from bssci.model import StationProblem
-from bssci.stations.admission import Limits
+from bssci.stations.admission import ConnectionLimits
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import (
@@ -148,7 +148,7 @@ def levels(count: int) -> Subpackets:
 
 
 def test_the_largest_frame_is_configurable(make_room) -> None:
-    room = make_room(limits=Limits(frame_size=2000))
+    room = make_room(limits=ConnectionLimits(frame_size=2000))
     client = room.station()
     client.establish(STATION)
     client.say(uplink(1, subpackets=levels(50)))

@@ -14,7 +14,7 @@ from bssci.certificates.issuing import new_key
 from bssci.model import EUI
 from bssci.model.commands import CommandError
 from bssci.stations.registry import FORGET_AFTER, MAX_TEXT, SWEEP_INTERVAL
-from bssci.stations.station import Connection
+from bssci.stations.station import ConnectionState
 from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, Error, Ping, Status, UlDataRsp
 from tests.support.center import EPOCH, STATION, TESTER, House, Line, result_of, resume, sensor_entry
@@ -66,7 +66,7 @@ def test_a_fault_of_ours_is_no_full_disk(house: House, monkeypatch: pytest.Monke
     with pytest.raises(RuntimeError):
         line.connect()
     [station] = house.center.stations
-    assert (station.connection, station.link) == (Connection.OFFLINE, None)
+    assert (station.connection, station.link) == (ConnectionState.OFFLINE, None)
 
 
 def test_another_major_version_is_refused(house: House) -> None:

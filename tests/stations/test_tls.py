@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
-from bssci.stations.admission import Limits
+from bssci.stations.admission import ConnectionLimits
 from bssci.wire.messages import Ping, PingRsp, UlDataRsp
 from tests.support.center import STATION
 from tests.support.tls import Authority, TLSFiles
@@ -84,7 +84,7 @@ def test_who_connects_and_says_nothing_is_given_up(room) -> None:
     transport.abortConnection = transport.loseConnection  # type: ignore[method-assign]
     connection = room.listening.buildProtocol(transport.getPeer())
     connection.makeConnection(transport)
-    room.house.advance(Limits.handshake_time)
+    room.house.advance(ConnectionLimits.handshake_time)
     assert transport.disconnecting
     connection.connectionLost(Failure(ConnectionLost()))
     assert room.count.failed_handshakes == 1

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.task import Clock
 
 from bssci.center.decoding.decoders import Decoders
-from bssci.center.decoding.decoding import Request
+from bssci.center.decoding.decoding import DecodingJob
 from bssci.model import EUI, Decoded, DecodeFailure, Sensor
 from bssci.web.outside import Outside
 
@@ -27,9 +27,9 @@ class ScriptsAtOnce:
     resting = ()
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, Sequence[Request]]] = []
+        self.asked: list[tuple[str, Sequence[DecodingJob]]] = []
 
-    def decode(self, decoder: Any, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
+    def decode(self, decoder: Any, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
         self.asked.append((decoder.name, requests))
         label = f"{decoder.name}@{decoder.version}"
         answers = []

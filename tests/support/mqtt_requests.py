@@ -14,7 +14,7 @@ from bssci.model import CommandResponse
 from bssci.model.commands import Asker
 from bssci.mqtt.values import Received
 from bssci.sinks.mqtt.intake import Intake
-from bssci.sinks.mqtt.requests import Requests
+from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
 from tests.support.center import KEY, House, Line, make_house, sensor_entry, sensor_eui
 
@@ -43,7 +43,7 @@ class Site:
     def start(self) -> None:
         access = Access(self.house.center, Asker("mqtt", "mqtt"))
         self.intake = Intake(self.house.clock, self.house.journal, self.house.now)
-        self.requests = Requests(access, "mioty", self.intake, self._publish)
+        self.requests = MqttRequests(access, "mioty", self.intake, self._publish)
         self.intake.resume(access.unanswered_requests(), lambda topic: self.requests.carry_out)
         self.house.settle()
 

@@ -22,7 +22,7 @@ from twisted.internet.task import deferLater
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.mqtt.values import Received
 from bssci.simulator.certs import Bundle, ClientTLS
-from bssci.simulator.sensor import Signal, Telegram
+from bssci.simulator.sensor import RadioTelegram, Signal
 from bssci.simulator.station import SimulatedStation
 from tests.support.tls import TLSFiles
 
@@ -173,7 +173,7 @@ class ServiceProcess:
 
 def send(station: SimulatedStation, sensor: int, counter: int, payload: bytes = b"\1") -> Deferred[None]:
     """Have a station deliver an uplink; fires when it is acknowledged."""
-    return station.send_uplink(Telegram(sensor, counter, payload), Signal(10.0, -100.0))
+    return station.send_uplink(RadioTelegram(sensor, counter, payload), Signal(10.0, -100.0))
 
 
 class Subscriber:

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import Listening
-from bssci.center.silence.silence import Silence, State
+from bssci.center.silence.silence import SilenceWatch, State
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Loaded
@@ -83,7 +83,7 @@ class WatchedAttachments(Attachments):
 
 
 class Watch:
-    """A :class:`Silence` with its neighbours, which can crash and come back.
+    """A :class:`SilenceWatch` with its neighbours, which can crash and come back.
 
     :ivar detached: sensors in the order in which stations were told to detach them; ``attached`` likewise.
     :ivar held_up: what a detach waits for before it begins; None: nothing.
@@ -121,7 +121,7 @@ class Watch:
         self.activities = Activities(self.clock, self.journal, kept)
         self.attachments = WatchedAttachments(self, kept)
         self.listening = Listening(self.clock, self.journal, kept, self.now)
-        self.silence = Silence(
+        self.silence = SilenceWatch(
             self.clock,
             self.journal,
             kept,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bssci.simulator import Telegram
+from bssci.simulator import RadioTelegram
 from bssci.simulator.sensor import Signal
 from bssci.wire.messages import (
     AttPrp,
@@ -18,8 +18,8 @@ NOW_NS = 1_700_000_000_000_000_000
 Connect = Callable[..., Air]
 
 
-def telegram(counter: int = 0, **fields: bool) -> Telegram:
-    return Telegram(SENSOR, counter, b"\x01\x02", **fields)
+def telegram(counter: int = 0, **fields: bool) -> RadioTelegram:
+    return RadioTelegram(SENSOR, counter, b"\x01\x02", **fields)
 
 
 def attach(eui: int = SENSOR, op_id: int = -1) -> AttPrp:

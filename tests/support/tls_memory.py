@@ -16,7 +16,7 @@ from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
 from bssci.certificates.server import ServerTLS, StationFiles
-from bssci.stations.admission import Limits
+from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.frame import FrameDecoder
@@ -38,13 +38,20 @@ class StationRoom:
     """
 
     def __init__(
-        self, house: House, files: TLSFiles, *, identity: str = "lenient", limits: Limits | None = None
+        self,
+        house: House,
+        files: TLSFiles,
+        *,
+        identity: str = "lenient",
+        limits: ConnectionLimits | None = None,
     ) -> None:
         self.house = house
         self.files = files
         self.clients: list[Client] = []
         self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), _call_now)
-        self.factory = StationFactory(house.clock, house.center.registry, limits or Limits(), identity)
+        self.factory = StationFactory(
+            house.clock, house.center.registry, limits or ConnectionLimits(), identity
+        )
         self.listening = LimitedTLSFactory(self.tls, self.factory, house.clock)
         self.listening.doStart()
 

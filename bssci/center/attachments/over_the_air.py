@@ -26,13 +26,13 @@ from bssci.journal import Attachment, Registration
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, attach_crypto, eui_to_int
 from bssci.model.over_the_air import AttachRequest, DetachRequest
 from bssci.model.sensor import fingerprint
-from bssci.stations.over_the_air import Accepted, Refused
+from bssci.stations.over_the_air import Accepted, RefusedOverTheAir
 from bssci.stations.propagation import Action
 
 _DONE: dict[Action, Literal["attached", "detached"]] = {"attach": "attached", "detach": "detached"}
 
 
-class Verdict(Enum):
+class SignatureVerdict(Enum):
     """Opinion of a :class:`DetachVerifier` on a signature."""
 
     VERIFIED = "verified"
@@ -45,7 +45,7 @@ class Verdict(Enum):
 class DetachVerifier(Protocol):
     """Judges the signature of a detach."""
 
-    def verify(self, sensor: Sensor, request: DetachRequest) -> Verdict:
+    def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
         """Judge a detach of a configured sensor.
 
         :param sensor: with its session key if it is attached over the air.
@@ -55,8 +55,8 @@ class DetachVerifier(Protocol):
 class LenientDetachVerifier:
     """Accepts every detach: how its signature is made is not public."""
 
-    def verify(self, sensor: Sensor, request: DetachRequest) -> Verdict:
-        return Verdict.UNVERIFIED
+    def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
+        return SignatureVerdict.UNVERIFIED
 
 
 @dataclass
@@ -167,7 +167,7 @@ class OverTheAir:
         if sensor is None:
             raise _not_configured(eui)
         verdict = self._detach_verifier.verify(self._attachments.wanted(eui) or sensor, request)
-        if verdict is Verdict.WRONG:
+        if verdict is SignatureVerdict.WRONG:
             raise self._refusal("detach", request, "the signature is wrong")
         telegram = (request.packet_counter, request.signature)
         new = _New()
@@ -183,8 +183,8 @@ class OverTheAir:
 
     # common to both
 
-    def _refusal(self, action: Action, request: AttachRequest | DetachRequest, why: str) -> Refused:
-        return Refused(
+    def _refusal(self, action: Action, request: AttachRequest | DetachRequest, why: str) -> RefusedOverTheAir:
+        return RefusedOverTheAir(
             why,
             SensorProblem(
                 at=self._now(),
@@ -261,8 +261,8 @@ class OverTheAir:
         self._attachments.propagate(attach, detach, but=untold.holders)
 
 
-def _not_configured(eui: EUI) -> Refused:
-    return Refused(f"{eui} is not a configured sensor")
+def _not_configured(eui: EUI) -> RefusedOverTheAir:
+    return RefusedOverTheAir(f"{eui} is not a configured sensor")
 
 
 def _is_copy(request: AttachRequest, session_key: bytes, stored: Attachment) -> bool:

@@ -20,7 +20,7 @@ MAX_LATER = 300.0
 Value = float | int | bool | str
 
 
-class Step(msgspec.Struct, array_like=True, gc=False):
+class TimeStep(msgspec.Struct, array_like=True, gc=False):
     """Values of a step of time: numbers, or yes and no as 1 and 0."""
 
     at: float
@@ -46,7 +46,7 @@ class Series(msgspec.Struct, kw_only=True):
     unit: str | None
     points: list[Point]
     """each value; of steps of time, texts only, where they change"""
-    steps: list[Step]
+    steps: list[TimeStep]
 
 
 class Past(msgspec.Struct, kw_only=True):
@@ -65,7 +65,7 @@ class Past(msgspec.Struct, kw_only=True):
     series: list[Series]
 
 
-class _Named:
+class _NamedReadings:
     """The readings of one name.
 
     :ivar steps: sum, least, most and count of numbers, or of yes and no, by the number of their step.
@@ -100,9 +100,9 @@ class _Named:
         else:
             self.points.append(Point(at, value))
 
-    def results(self, every: float, newest: int) -> list[Step]:
+    def results(self, every: float, newest: int) -> list[TimeStep]:
         return [
-            Step(number * every, round(row[0] / row[3], 9), row[1], row[2], int(row[3]))
+            TimeStep(number * every, round(row[0] / row[3], 9), row[1], row[2], int(row[3]))
             for number in sorted(self.steps)[-newest:]
             for row in [self.steps[number]]
         ]
@@ -123,7 +123,7 @@ class Collector:
         self._every = every
         self._names = names
         self._most = most
-        self._named: dict[str, _Named] = {}
+        self._named: dict[str, _NamedReadings] = {}
         self._step = 0
         self._shape: list[str] = []
         """names of the rows; empty for what is not the sender's"""
@@ -191,10 +191,10 @@ class Collector:
             if named is not None:
                 named.fold(self._step, ats, values)
 
-    def _named_for(self, name: str, unit: str | None) -> _Named | None:
+    def _named_for(self, name: str, unit: str | None) -> _NamedReadings | None:
         named = self._named.get(name)
         if named is None and len(self._named) < MAX_NAMES:
-            named = self._named[name] = _Named(unit)
+            named = self._named[name] = _NamedReadings(unit)
         return named
 
     def result(self) -> Past:
@@ -211,7 +211,7 @@ class Collector:
             series=[self._series(name, named) for name, named in self._named.items()],
         )
 
-    def _series(self, name: str, named: _Named) -> Series:
+    def _series(self, name: str, named: _NamedReadings) -> Series:
         points = sorted(named.points, key=_at)[-self._most :]
         steps = [] if self._every is None else named.results(self._every, self._most)
         return Series(name=name, unit=named.unit, points=points, steps=steps)

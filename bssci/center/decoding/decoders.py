@@ -22,7 +22,7 @@ from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.folder import DecoderFolder, RunInThread
 from bssci.center.decoding.payloads import Device, decodable
 from bssci.center.decoding.script_threads import ScriptThreads
-from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted, wanted_of
+from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
 from bssci.decoders.library import KINDS
 from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
@@ -120,7 +120,7 @@ class Decoders:
                 figures["last_error"] = {"code": tally.failure.code, "message": tally.failure.message}
         return figures
 
-    def wanted(self, device: Device) -> Wanted:
+    def wanted(self, device: Device) -> ChosenDecoder:
         """Return what the configuration says of a device's payloads."""
         if not device.startswith(_MIOTY):
             return NOTHING_WANTED

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 
 from bssci.center.decoding.payloads import Device, decodable, device_of, key_of, kind_of, payload_of
 from bssci.center.decoding.tallies import Tallies
-from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted
+from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.interfaces import KINDS, DecodeError, Payload
 from bssci.decoders.library import Library
 from bssci.decoders.running import failed, label, run
@@ -41,7 +41,7 @@ LOG_EVERY = 100
 """faults of a decoder are logged the first time and every so many times"""
 
 
-class Request(NamedTuple):
+class DecodingJob(NamedTuple):
     """A payload for a slow decoder."""
 
     payload: Payload
@@ -52,7 +52,7 @@ class Request(NamedTuple):
 class SlowDecoding(Protocol):
     """Runs decoders that may take their time, away from the reactor's thread."""
 
-    def decode(self, decoder: Any, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
+    def decode(self, decoder: Any, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
         """Fire with one answer for each request, in their order; never fail.
 
         What the decoder takes too long for, or has no room for, is answered with a failure.
@@ -62,7 +62,7 @@ class SlowDecoding(Protocol):
 class _Work:
     """Requests to one slow decoder under way, and who waits for them."""
 
-    def __init__(self, slow: SlowDecoding, decoder: Any, requests: Sequence[Request]) -> None:
+    def __init__(self, slow: SlowDecoding, decoder: Any, requests: Sequence[DecodingJob]) -> None:
         self.answers: list[Decoded] | None = None
         """the decoder's answers; None until they are there"""
         self._waiting: list[Callable[[], None]] = []
@@ -86,15 +86,15 @@ class _Place(NamedTuple):
 
     number: int
     key: object
-    wanted: Wanted
+    wanted: ChosenDecoder
     decoder: Any
-    request: Request
+    request: DecodingJob
 
 
 class _Share(NamedTuple):
     """A request in a work that is under way."""
 
-    wanted: Wanted
+    wanted: ChosenDecoder
     decoder: Any
     work: _Work
     number: int
@@ -119,7 +119,7 @@ class Decoding:
         self,
         clock: Any,
         installed: Iterable[Any],
-        wanted: Callable[[Device], Wanted],
+        wanted: Callable[[Device], ChosenDecoder],
         slow: SlowDecoding | None = None,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -131,7 +131,7 @@ class Decoding:
         self._slow = slow
         self._seconds = seconds
         self._faults: dict[str, int] = {}
-        self._known: OrderedDict[object, tuple[Wanted, Decoded | None]] = OrderedDict()
+        self._known: OrderedDict[object, tuple[ChosenDecoder, Decoded | None]] = OrderedDict()
         self._under_way: dict[object, _Share] = {}
         self._decoders: dict[str, Any] = {}
         self._by_type: dict[EUI, Any] = {}
@@ -168,7 +168,7 @@ class Decoding:
             return succeed(list(events))
         return ensureDeferred(self._decode(events))
 
-    def choose(self, payload: Payload, wanted: Wanted) -> Any:
+    def choose(self, payload: Payload, wanted: ChosenDecoder) -> Any:
         """Return the decoder of a payload; None if there is none.
 
         :raises DecodeError: the device names one that is not there.
@@ -215,11 +215,13 @@ class Decoding:
                 found[place.number] = msgspec.structs.replace(events[place.number], decoded=decoded)
         return found
 
-    def _is_wanted(self, event: AnyEvent, wanted: Wanted) -> bool:
+    def _is_wanted(self, event: AnyEvent, wanted: ChosenDecoder) -> bool:
         """Return whether there may be a decoder; most uplinks need no further look if there is none."""
         return wanted is not NOTHING_WANTED or bool(self._matching[kind_of(event)])
 
-    def _begin(self, index: int, key: object, event: AnyEvent, wanted: Wanted) -> _Place | Decoded | None:
+    def _begin(
+        self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder
+    ) -> _Place | Decoded | None:
         """Decode, or say what a slow decoder is to decode."""
         payload = payload_of(event, wanted.type_eui)
         try:
@@ -233,7 +235,7 @@ class Decoding:
             self._trim()
             return None
         if self._slow is not None and hasattr(decoder, "engine"):
-            return _Place(index, key, wanted, decoder, Request(payload, wanted.parameters))
+            return _Place(index, key, wanted, decoder, DecodingJob(payload, wanted.parameters))
         decoded = run(decoder, payload, wanted.parameters, self._faulty)
         self._remember(key, wanted, decoded, payload, decoder)
         return decoded
@@ -298,7 +300,7 @@ class Decoding:
         await over
 
     def _remember(
-        self, key: object, wanted: Wanted, decoded: Decoded, payload: Payload, decoder: Any
+        self, key: object, wanted: ChosenDecoder, decoded: Decoded, payload: Payload, decoder: Any
     ) -> None:
         self._known[key] = wanted, decoded
         self._trim()

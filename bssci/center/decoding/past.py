@@ -14,10 +14,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from bssci.center.decoding.collecting import Collector, Past, time_of
-from bssci.center.decoding.decoding import Decoding, Request, SlowDecoding
+from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
 from bssci.center.decoding.payloads import Device, payload_of_reception
 from bssci.center.decoding.trials import Apart
-from bssci.center.decoding.wanted import Wanted
+from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import run
 from bssci.journal import Journal
@@ -47,7 +47,7 @@ class PastReadings:
         self,
         journal: Journal,
         decoding: Decoding,
-        wanted: Callable[[str], Wanted],
+        wanted: Callable[[str], ChosenDecoder],
         run_in_thread: RunInThread,
         slow: SlowDecoding | None = None,
     ) -> None:
@@ -104,14 +104,14 @@ class PastReadings:
         )
         for decoder, chosen in scripts:
             assert self._slow is not None  # what is left for it was left because there is one
-            requests = [Request(payload, wanted.parameters) for _, payload in chosen]
+            requests = [DecodingJob(payload, wanted.parameters) for _, payload in chosen]
             answers = await self._slow.decode(Apart(decoder), requests)
             for (at, _), decoded in zip(chosen, answers, strict=True):
                 collector.add(at, decoded)
 
 
 def _read_page(
-    decoding: Decoding, device: Device, page: Page, wanted: Wanted, collector: Collector, slow: object
+    decoding: Decoding, device: Device, page: Page, wanted: ChosenDecoder, collector: Collector, slow: object
 ) -> list[tuple[Any, list[tuple[float, Payload]]]]:
     """In a thread: decode and collect; return what is left for scripts, by script, with its times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}

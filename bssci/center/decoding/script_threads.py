@@ -16,8 +16,8 @@ import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from bssci.center.decoding.decoding import Request
-from bssci.center.decoding.script_worker import DecodesByScript, Job, Worker
+from bssci.center.decoding.decoding import DecodingJob
+from bssci.center.decoding.script_worker import DecodesByScript, Job, ScriptWorker
 from bssci.model import Decoded, DecodeFailure
 from bssci.system.clock import Clock, Ticker, Timer
 
@@ -65,11 +65,11 @@ class _Line:
         self.decoder = decoder
         self.label = f"{decoder.name}@{decoder.version}"
         self.jobs: deque[Job] = deque()
-        self.worker: Worker | None = None
+        self.worker: ScriptWorker | None = None
         self.idle: Timer | None = None
         self.rest: Rest | None = None
         self.rest_until = 0.0
-        self.left_behind: set[Worker] = set()
+        self.left_behind: set[ScriptWorker] = set()
         self.timeouts = 0
         """decodings that took too long, in all"""
         self._in_a_row = 0
@@ -128,12 +128,12 @@ class _Line:
                 job.fill(self.failed("timeout", "not tried: the script hangs at another payload"))
                 self._settle(job)
 
-    def done(self, worker: Worker, job: Job, now: float) -> None:
+    def done(self, worker: ScriptWorker, job: Job, now: float) -> None:
         """Take what a job came to."""
         self._take(job, now)
         self._settle(job)
 
-    def came_back(self, worker: Worker, now: float) -> None:
+    def came_back(self, worker: ScriptWorker, now: float) -> None:
         """Know that a thread that was left behind has ended after all."""
         self.left_behind.discard(worker)
         self.rest_until = min(self.rest_until, now + LONGEST_REST)
@@ -185,7 +185,7 @@ class _Line:
         how_long = "until the service starts again" if left == float("inf") else f"for {left:.0f} s more"
         return f"the script is paused {how_long}{reason}"
 
-    def _leave_behind(self, worker: Worker, now: float) -> None:
+    def _leave_behind(self, worker: ScriptWorker, now: float) -> None:
         worker.abandoned = True
         worker.jobs.put(None)
         self.worker = None
@@ -214,14 +214,14 @@ class ScriptThreads:
         clock: Clock,
         from_thread: Callable[..., object],
         on_rest: Callable[[Rest], object] | None = None,
-        start: Callable[[Worker], object] = Worker.start,
+        start: Callable[[ScriptWorker], object] = ScriptWorker.start,
     ) -> None:
         self._clock = clock
         self._from_thread = from_thread
         self._on_rest = on_rest
         self._start = start
         self._lines: dict[tuple[str, str], _Line] = {}
-        self._workers: set[Worker] = set()
+        self._workers: set[ScriptWorker] = set()
         self._ticker = Ticker(clock, _LOOK, self._look)
         self._stopping: Deferred[None] | None = None
 
@@ -233,7 +233,7 @@ class ScriptThreads:
             line.rest for line in self._lines.values() if line.rest is not None and now < line.rest_until
         )
 
-    def decode(self, decoder: DecodesByScript, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
+    def decode(self, decoder: DecodesByScript, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
         """Decode payloads of one script; best all of a batch at once.
 
         :return: fires with one answer for each request, in their order; never fails. The answer may be a
@@ -303,20 +303,20 @@ class ScriptThreads:
             line = self._lines[key] = _Line(decoder, self._rests)
         return line
 
-    def _worker(self, line: _Line) -> Worker:
+    def _worker(self, line: _Line) -> ScriptWorker:
         if line.worker is None:
-            line.worker = Worker(line.decoder, self._tell_done, self._tell_end)
+            line.worker = ScriptWorker(line.decoder, self._tell_done, self._tell_end)
             self._workers.add(line.worker)
             self._start(line.worker)
         return line.worker
 
-    def _tell_done(self, worker: Worker, job: Job) -> None:
+    def _tell_done(self, worker: ScriptWorker, job: Job) -> None:
         self._from_thread(self._done, worker, job)
 
-    def _tell_end(self, worker: Worker) -> None:
+    def _tell_end(self, worker: ScriptWorker) -> None:
         self._from_thread(self._ended, worker)
 
-    def _done(self, worker: Worker, job: Job) -> None:
+    def _done(self, worker: ScriptWorker, job: Job) -> None:
         for line in self._lines.values():
             if line.worker is worker:
                 line.done(worker, job, self._clock.seconds())
@@ -334,7 +334,7 @@ class ScriptThreads:
         if line.rest is None and not line.left_behind:
             del self._lines[line.decoder.name, line.decoder.version]
 
-    def _ended(self, worker: Worker) -> None:
+    def _ended(self, worker: ScriptWorker) -> None:
         self._workers.discard(worker)
         for line in self._lines.values():
             if worker in line.left_behind:

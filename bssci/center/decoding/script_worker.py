@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from bssci.center.decoding.decoding import Request
+from bssci.center.decoding.decoding import DecodingJob
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.scripts import CALLS_OF_ONE_ENGINE, Script
 from bssci.model import Decoded, DecodeFailure
@@ -19,7 +19,7 @@ _ENGINE_SPOILING = frozenset({"timeout", "out_of_memory", "stack_overflow"})
 
 
 class LoadedScript(Protocol):
-    """The part of :class:`bssci.decoders.scripts.Engine` that the worker calls."""
+    """The part of :class:`bssci.decoders.scripts.ScriptEngine` that the worker calls."""
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Script: ...
 
@@ -43,7 +43,7 @@ class Job:
     looks at ``cancelled``.
     """
 
-    def __init__(self, requests: Sequence[Request], deadline: float, timeouts: int) -> None:
+    def __init__(self, requests: Sequence[DecodingJob], deadline: float, timeouts: int) -> None:
         self.requests = requests
         self.deadline = deadline
         """s on the clock; after it, it does not wait any longer for a script that hangs"""
@@ -76,7 +76,7 @@ class Job:
         ]
 
 
-class Worker:
+class ScriptWorker:
     """Runs jobs of one script, one after the other, in a thread of its own.
 
     :param on_done: called in the thread with each job that it is through with.
@@ -86,8 +86,8 @@ class Worker:
     def __init__(
         self,
         decoder: DecodesByScript,
-        on_done: Callable[[Worker, Job], None],
-        on_end: Callable[[Worker], None],
+        on_done: Callable[[ScriptWorker, Job], None],
+        on_end: Callable[[ScriptWorker], None],
     ) -> None:
         self.jobs: SimpleQueue[Job | None] = SimpleQueue()
         """jobs for the thread; None ends it"""
@@ -131,7 +131,7 @@ class Worker:
             self._on_done(self, job)
         return not self.abandoned
 
-    def _decode(self, request: Request) -> Decoded:
+    def _decode(self, request: DecodingJob) -> Decoded:
         try:
             if self._engine is None or self._calls >= CALLS_OF_ONE_ENGINE:
                 self._engine = self._decoder.engine()

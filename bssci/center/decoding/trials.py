@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 
-from bssci.center.decoding.decoding import Request, SlowDecoding
+from bssci.center.decoding.decoding import DecodingJob, SlowDecoding
 from bssci.center.decoding.script_worker import LoadedScript
 from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
@@ -70,5 +70,5 @@ class Trials:
         if self._slow is None or not hasattr(decoder, "engine"):
             attempt: Attempt = await self._run_in_thread(try_out, decoder, payload, parameters)
             return attempt
-        (decoded,) = await self._slow.decode(Apart(decoder), [Request(payload, parameters)])
+        (decoded,) = await self._slow.decode(Apart(decoder), [DecodingJob(payload, parameters)])
         return Attempt(decoded=msgspec.structs.replace(decoded, decoder=label(decoder)))

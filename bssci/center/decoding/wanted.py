@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from bssci.model import EUI, Sensor
 
 
-class Wanted(NamedTuple):
+class ChosenDecoder(NamedTuple):
     """Decoder and parameters for a device's payloads."""
 
     decoder: str | None = None
@@ -18,11 +18,11 @@ class Wanted(NamedTuple):
     """for the decoder; may hold keys"""
 
 
-NOTHING_WANTED = Wanted()
+NOTHING_WANTED = ChosenDecoder()
 
 
-def wanted_of(sensor: Sensor | None) -> Wanted:
+def wanted_of(sensor: Sensor | None) -> ChosenDecoder:
     """Return what ``decoder``, ``typeEui`` and ``decoderParameters`` of an entry say."""
     if sensor is None or not (sensor.decoder or sensor.type_eui or sensor.decoder_parameters):
         return NOTHING_WANTED
-    return Wanted(sensor.decoder, sensor.type_eui, sensor.decoder_parameters)
+    return ChosenDecoder(sensor.decoder, sensor.type_eui, sensor.decoder_parameters)

@@ -62,7 +62,7 @@ class Standing:
     """s of such time until the sensor is detached; None if it will not be, or is already"""
 
 
-class Silence:
+class SilenceWatch:
     """Looks for silent sensors every ``check_interval`` s.
 
     :param now: Unix seconds.

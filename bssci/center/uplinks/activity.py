@@ -18,7 +18,7 @@ MAX_UNKNOWN = 100_000
 """sensors remembered here beside the configured ones"""
 
 
-class Activity:
+class SensorActivity:
     """Knowledge about one sensor from its uplinks."""
 
     __slots__ = ("counts_from", "last_seen_at", "packet_counter", "uplink_count")
@@ -38,8 +38,8 @@ class Activities:
 
     def __init__(self, clock: Clock, store: journal.Journal, loaded: journal.Loaded) -> None:
         self._store = store
-        self._of: dict[EUI, Activity] = {
-            eui: Activity(stored.last_seen_at, stored.packet_counter, stored.uplink_count)
+        self._of: dict[EUI, SensorActivity] = {
+            eui: SensorActivity(stored.last_seen_at, stored.packet_counter, stored.uplink_count)
             for eui, stored in loaded.activities.items()
         }
         # All are written once: what they counted since the last checkpoint would be lost beyond the next.
@@ -52,7 +52,7 @@ class Activities:
     def stop(self) -> Deferred[None] | None:
         return self._behind.stop()
 
-    def get(self, eui: EUI) -> Activity | None:
+    def get(self, eui: EUI) -> SensorActivity | None:
         return self._of.get(eui)
 
     def counters(self) -> dict[EUI, int]:
@@ -69,7 +69,7 @@ class Activities:
             if activity is None:
                 if not uplink.known and len(of) >= MAX_UNKNOWN:
                     continue
-                activity = of[eui] = Activity(0.0, 0)
+                activity = of[eui] = SensorActivity(0.0, 0)
             activity.last_seen_at = uplink.at
             if best.received_at >= activity.counts_from:
                 activity.packet_counter = max(activity.packet_counter, best.packet_counter)

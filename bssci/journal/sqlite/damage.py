@@ -15,7 +15,7 @@ LOG_EVERY = 100
 """damaged entries are logged the first time and every so many times"""
 
 
-class Connection(sqlite3.Connection):
+class CountingConnection(sqlite3.Connection):
     """Counts the entries that were passed over.
 
     :ivar unreadable: how many, since it was opened.
@@ -39,7 +39,7 @@ def _text(data: bytes) -> str:
 def pass_over(cursor: sqlite3.Cursor, table: str, key: object, error: Exception) -> None:
     """Note that an entry cannot be read."""
     connection = cursor.connection
-    if isinstance(connection, Connection):
+    if isinstance(connection, CountingConnection):
         count, first = connection.damaged.get(table, (0, key))
         connection.damaged[table] = count + 1, first
         connection.unreadable += 1

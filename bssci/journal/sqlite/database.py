@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event, Timer
 
 from bssci.journal.errors import JournalError, JournalGoneError
-from bssci.journal.sqlite.damage import Connection
+from bssci.journal.sqlite.damage import CountingConnection
 
 CHECK_SECONDS = 5.0
 """s that the search for damage may take"""
@@ -75,7 +75,7 @@ class Database:
             self.release()
             raise
 
-    def connect(self) -> Connection:
+    def connect(self) -> CountingConnection:
         """Return a new connection for writing, without implicit transactions, on which COMMIT means fsync."""
         connection = self._connect()
         for pragma in (
@@ -91,19 +91,19 @@ class Database:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def connect_to_read(self) -> Connection:
+    def connect_to_read(self) -> CountingConnection:
         """Return a new connection that refuses to write."""
         connection = self._connect()
         connection.execute("PRAGMA query_only = ON")
         return connection
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> CountingConnection:
         return sqlite3.connect(
             self.path,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
-            factory=Connection,
+            factory=CountingConnection,
         )
 
     def check_files(self) -> None:
@@ -257,7 +257,7 @@ def _check(path: Path, newest: int, seconds: float) -> None:
 
 
 @contextmanager
-def read_only(path: Path) -> Iterator[Connection]:
+def read_only(path: Path) -> Iterator[CountingConnection]:
     """Open a connection that leaves the file and its neighbours as they are."""
     log = path.with_name(path.name + "-wal")
     index = path.with_name(path.name + "-shm")
@@ -266,7 +266,9 @@ def read_only(path: Path) -> Iterator[Connection]:
     index_existed = index.exists()
     uri = path.absolute().as_uri() + ("?mode=ro" if crashed else "?mode=ro&immutable=1")
     try:
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, factory=Connection)) as connection:
+        with closing(
+            sqlite3.connect(uri, uri=True, isolation_level=None, factory=CountingConnection)
+        ) as connection:
             yield connection
     finally:
         if crashed and not index_existed:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from bssci.journal.errors import StorageError, is_full, is_storage_failure
 from bssci.journal.records import JournalStatistics
-from bssci.journal.sqlite.damage import Connection
+from bssci.journal.sqlite.damage import CountingConnection
 
 R = TypeVar("R")
 
@@ -72,7 +72,7 @@ class Worker:
     Submitting is for the reactor's thread; the Deferreds fire there.
     """
 
-    def __init__(self, name: str, connection: Connection, reactor: Reactor) -> None:
+    def __init__(self, name: str, connection: CountingConnection, reactor: Reactor) -> None:
         self.connection = connection
         self._reactor = reactor
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
@@ -156,7 +156,7 @@ class Writer(Worker):
     def __init__(
         self,
         name: str,
-        connection: Connection,
+        connection: CountingConnection,
         reactor: Reactor,
         *,
         committed: Callable[[], None],

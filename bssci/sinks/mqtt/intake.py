@@ -38,7 +38,7 @@ class Stopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class IntakeRequest:
     """A request that is on disk."""
 
     number: int
@@ -58,7 +58,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
     payload: bytes
 
 
-CarryOut = Callable[[Request], Coroutine[Deferred[Any], Any, None]]
+CarryOut = Callable[[IntakeRequest], Coroutine[Deferred[Any], Any, None]]
 """Does what a request asks for, and answers it."""
 
 
@@ -120,7 +120,7 @@ class Intake:
                     self._failed
                 )
                 continue
-            request = Request(
+            request = IntakeRequest(
                 number=stored.number,
                 topic=stored.topic,
                 payload=kept.payload,
@@ -158,7 +158,7 @@ class Intake:
         except Stopped:
             del self._under_way[entry]
             raise
-        self._begin(Request(number, topic, message.payload, received_at), carry_out, entry)
+        self._begin(IntakeRequest(number, topic, message.payload, received_at), carry_out, entry)
 
     async def _is_known(self, topic: str, message: Received) -> bool:
         if not message.repeated:
@@ -187,7 +187,7 @@ class Intake:
 
     async def answer(
         self,
-        request: Request,
+        request: IntakeRequest,
         state: Literal["done", "failed"],
         answer: bytes,
         event: AnyEvent | None = None,
@@ -229,7 +229,7 @@ class Intake:
         self._under_way[self._last] = at
         return self._last
 
-    def _begin(self, request: Request, carry_out: CarryOut, entry: int) -> None:
+    def _begin(self, request: IntakeRequest, carry_out: CarryOut, entry: int) -> None:
         done = ensureDeferred(carry_out(request)).addErrback(self._failed)
         done.addBoth(lambda _: self._under_way.pop(entry))
 

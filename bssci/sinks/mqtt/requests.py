@@ -28,7 +28,7 @@ from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, Downlink
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
 from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received
-from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, Request
+from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
     MAX_SIZE,
@@ -51,7 +51,7 @@ _NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cm
 _encode = msgspec.json.Encoder().encode
 
 
-class Place(NamedTuple):
+class Addressee(NamedTuple):
     """The sensor or the settings that a request's topic addresses."""
 
     eui: EUI | None
@@ -65,7 +65,7 @@ class Place(NamedTuple):
         return f"config/{self.kind}" if self.eui is None else f"ep/{self.eui}/{self.kind}"
 
 
-class Requests:
+class MqttRequests:
     """Carries requests to the service center and answers to the journal.
 
     :param answer_settings: publishes the answer to ``config/get`` and ``config/set``; fires when the
@@ -121,12 +121,12 @@ class Requests:
         if place is not None and refusal is not None:
             self._refuse(place, b"", refusal)
 
-    def _place(self, topic: str) -> Place | None:
+    def _place(self, topic: str) -> Addressee | None:
         *_, before, last = ["", *topic.removesuffix("/").split("/")]
         if before == "config":
-            return Place(None, last)
+            return Addressee(None, last)
         try:
-            return Place(parse_eui(before), "config" if last == "register" else last)
+            return Addressee(parse_eui(before), "config" if last == "register" else last)
         except ValueError as error:
             self.log.warn("request for no sensor {topic} {error}", topic=topic[:200], error=str(error)[:200])
             return None
@@ -148,7 +148,7 @@ class Requests:
         self._retained.add(topic)
         return False
 
-    def _refuse(self, place: Place, payload: bytes, error: CommandError) -> None:
+    def _refuse(self, place: Addressee, payload: bytes, error: CommandError) -> None:
         if error.code == "retained" and self._is_repeated(place.topic):
             return
         ref = read_reference(payload) if len(payload) <= MAX_SIZE else None
@@ -162,7 +162,7 @@ class Requests:
 
     # carrying out
 
-    async def carry_out(self, request: Request) -> None:
+    async def carry_out(self, request: IntakeRequest) -> None:
         """Do what a request that is on disk asks for, and answer it."""
         place = self._place(request.topic)
         if place is None:
@@ -174,7 +174,7 @@ class Requests:
 
     # a sensor's requests
 
-    def _tell_received(self, place: Place, payload: bytes) -> Callable[[], None]:
+    def _tell_received(self, place: Addressee, payload: bytes) -> Callable[[], None]:
         eui = place.eui
         if eui is None:
             return lambda: None
@@ -187,7 +187,7 @@ class Requests:
     def _read(self, kind: str, payload: bytes) -> Asked:
         return read_command(payload) if kind == "cmd" else read_object(_NAMES.get(kind, kind), payload)
 
-    async def _sensor(self, eui: EUI, kind: str, request: Request) -> None:
+    async def _sensor(self, eui: EUI, kind: str, request: IntakeRequest) -> None:
         asked = Asked(_NAMES.get(kind, kind))
         result: dict[str, Any] = {}
         failed: CommandError | None = None
@@ -205,7 +205,7 @@ class Requests:
         answer = self._answer(eui, asked, status, failed, result)
         await self._intake.answer(request, status, _encode(response(answer)[1]), answer)
 
-    async def _do(self, eui: EUI, kind: str, asked: Asked, request: Request) -> dict[str, Any]:
+    async def _do(self, eui: EUI, kind: str, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
         if kind == "cmd":
             return await self._command(eui, asked.command)
         if kind != "dl":
@@ -231,7 +231,7 @@ class Requests:
             "unknown_command", f"{command!r} is no command; there are {', '.join(COMMANDS)}", "command"
         )
 
-    async def _queue(self, eui: EUI, asked: Asked, request: Request) -> dict[str, Any]:
+    async def _queue(self, eui: EUI, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
         wanted = downlink_request(eui, asked.body)
         if request.resumed and (queued := await self._queued_before(eui, wanted, request)) is not None:
             return _downlink(queued)
@@ -242,7 +242,9 @@ class Requests:
                     return _downlink(earlier) | {"repeated": True}
         return _downlink(await self._center.queue_downlink(wanted))
 
-    async def _queued_before(self, eui: EUI, wanted: DownlinkRequest, request: Request) -> Downlink | None:
+    async def _queued_before(
+        self, eui: EUI, wanted: DownlinkRequest, request: IntakeRequest
+    ) -> Downlink | None:
         """Return the downlink that an earlier run queued for a request, which it did not live to answer."""
         answered = await self._center.journal.requests.newest(SOURCE, request.topic, LOOKED_BACK)
         others = {_queue_id(each.answer) for each in answered if each.answer}
@@ -255,7 +257,7 @@ class Requests:
                 return earlier
         return None
 
-    async def _revoke(self, eui: EUI, asked: Mapping[str, Any], request: Request) -> dict[str, Any]:
+    async def _revoke(self, eui: EUI, asked: Mapping[str, Any], request: IntakeRequest) -> dict[str, Any]:
         queue_id = asked["revoke"]
         if type(queue_id) is not int or queue_id < 0:
             raise CommandError("invalid", "revoke must be a queId, a whole number", "revoke")
@@ -304,7 +306,7 @@ class Requests:
 
     # settings
 
-    async def _settings(self, kind: str, request: Request) -> None:
+    async def _settings(self, kind: str, request: IntakeRequest) -> None:
         command = f"config/{kind}"
         answer = self._settings_answer(kind)
         try:

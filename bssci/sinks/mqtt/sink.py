@@ -25,7 +25,7 @@ from bssci.settings.trial import cannot_listen
 from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
-from bssci.sinks.mqtt.requests import Requests
+from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.sinks.mqtt.suspects import Publisher
@@ -77,7 +77,7 @@ class MqttSink:
         self._status_topic = self._service_status("online").topic
         if self._confirm:
             self._client.subscribe([self._status_topic], alone=True)
-        self._requests = Requests(center, self._base_topic, self._intake, self._answer_settings)
+        self._requests = MqttRequests(center, self._base_topic, self._intake, self._answer_settings)
         self._station_requests = StationRequests(
             center, self._base_topic, self._intake, self._answer_about_station
         )

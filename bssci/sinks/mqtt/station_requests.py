@@ -18,7 +18,7 @@ from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import CommandError
 from bssci.mqtt.values import Received
-from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, Request
+from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
     failure_of,
@@ -91,7 +91,7 @@ class StationRequests:
             self.log.warn("request for no station {topic} {error}", topic=topic[:200], error=str(error)[:200])
             return None
 
-    async def carry_out(self, request: Request) -> None:
+    async def carry_out(self, request: IntakeRequest) -> None:
         """Do what a request that is on disk asks for, and answer it."""
         eui = EUI(request.topic.split("/")[1])
         answer: dict[str, Any] = {"bs_eui": eui}

@@ -14,7 +14,7 @@ from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.staging import create_all
 from bssci.sinks.postgres.timescale import AGGREGATES
 from bssci.sinks.postgres.upkeep import Upkeep
-from bssci.sinks.postgres.writer import Writer
+from bssci.sinks.postgres.writer import RowWriter
 
 _SETTINGS: tuple[LiteralString, ...] = (
     "SET statement_timeout = '30s'",
@@ -27,7 +27,7 @@ _SETTINGS: tuple[LiteralString, ...] = (
 )
 
 
-class Session:
+class DatabaseSession:
     """The work on one connection; all methods are called in one thread.
 
     :ivar server: the server's version, for people.
@@ -62,12 +62,12 @@ class Session:
         for statement in create_all():
             connection.execute(statement.encode())
         own_roll_up = not self.timescale.has(AGGREGATES)
-        self._writer = Writer(connection, settings.write, roll_up=own_roll_up)
+        self._writer = RowWriter(connection, settings.write, roll_up=own_roll_up)
         days = {"raw": settings.raw_days, "reading": settings.reading_days}
         self._upkeep = Upkeep(connection, self.timescale, days)
 
     def store(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
-        """See :meth:`Writer.store`.
+        """See :meth:`RowWriter.store`.
 
         :raises PostgresError: a newer release has migrated the tables.
         """

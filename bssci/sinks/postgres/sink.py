@@ -18,11 +18,11 @@ from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.explain import explain
 from bssci.sinks.postgres.rows import Aside
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.times import instant
 from bssci.sinks.postgres.timescale import FEATURES
-from bssci.sinks.postgres.worker import Worker
+from bssci.sinks.postgres.worker import DatabaseWorker
 from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
@@ -58,8 +58,8 @@ class PostgresSink:
         self._settings = settings
         self._sensor = sensor
         self._now = now
-        self._worker: Worker[Session] = Worker(
-            reactor, partial(Session, settings), self._explain, self._session_ready
+        self._worker: DatabaseWorker[DatabaseSession] = DatabaseWorker(
+            reactor, partial(DatabaseSession, settings), self._explain, self._session_ready
         )
         self._ticker = Ticker(reactor, CHECK_INTERVAL, self._worker.check)
         self._written_at: float | None = None
@@ -131,7 +131,7 @@ class PostgresSink:
             parameters = {}
         return explain(error, parameters)
 
-    def _session_ready(self, session: Session) -> None:
+    def _session_ready(self, session: DatabaseSession) -> None:
         had = session.timescale
         self.log.info(
             "PostgreSQL connected {server} {schema} {migrated_from} {timescaledb} {lacking}",
@@ -143,7 +143,9 @@ class PostgresSink:
         )
 
 
-def _store(events: Sequence[Event], sensors: Mapping[EUI, Sensor], now: datetime, session: Session) -> Stored:
+def _store(
+    events: Sequence[Event], sensors: Mapping[EUI, Sensor], now: datetime, session: DatabaseSession
+) -> Stored:
     """Runs in the worker's thread."""
     units, asides = rows_of(events, sensors, now)
     return asides + session.store(units, [aside for _, aside in asides])

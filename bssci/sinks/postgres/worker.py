@@ -33,7 +33,7 @@ _TURN = 0.5
 """s that the thread waits for a job before it looks around"""
 
 _Failure: Any = Failure
-S = TypeVar("S", bound="Session")
+S = TypeVar("S", bound="DatabaseSession")
 T = TypeVar("T")
 
 
@@ -43,7 +43,7 @@ class Line(Protocol):
     def cut(self) -> None: ...
 
 
-class Session(Protocol):
+class DatabaseSession(Protocol):
     """The part of a session that the thread uses."""
 
     def upkeep(self) -> bool: ...
@@ -62,7 +62,7 @@ class Reactor(Protocol):
         """Run in the reactor's thread, soon."""
 
 
-class Worker(Generic[S]):
+class DatabaseWorker(Generic[S]):
     """Submitting and asking is for the reactor's thread; the Deferreds fire there.
 
     :param opened: makes a session; is given what to tell of the line as soon as there is one.

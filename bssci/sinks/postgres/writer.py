@@ -88,7 +88,7 @@ _ASIDE = """
     INSERT INTO set_aside (time, id, reason, body) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 
 
-class Writer:
+class RowWriter:
     """Writes to a connection in autocommit mode whose temporary tables :mod:`staging` has made.
 
     :param write: ``copy`` or ``insert``.

@@ -65,7 +65,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: float
 
 
-class Token(msgspec.Struct, frozen=True, kw_only=True):
+class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     """An API token, by which a program uses the API."""
 
     name: str
@@ -75,7 +75,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-class Change(msgspec.Struct, frozen=True, kw_only=True):
+class ShellChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change made at the command line, on its way to the audit log."""
 
     at: float
@@ -90,8 +90,8 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
     """All accounts and tokens, as the file holds them."""
 
     accounts: tuple[Account, ...] = ()
-    tokens: tuple[Token, ...] = ()
-    changes: tuple[Change, ...] = ()
+    tokens: tuple[ApiToken, ...] = ()
+    changes: tuple[ShellChange, ...] = ()
     """not in the audit log yet: only the running service writes that"""
 
     def account(self, name: str) -> Account | None:
@@ -223,7 +223,7 @@ class AccountFile:
         """
         check_name(name)
         secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
-        token = Token(name=name, role=_role(role), digest=token_digest(secret), created_at=self._now())
+        token = ApiToken(name=name, role=_role(role), digest=token_digest(secret), created_at=self._now())
         with self._changing() as directory:
             if any(each.name == name for each in directory.tokens):
                 raise AccountError("name", f"there is a token {name} already")
@@ -281,7 +281,7 @@ class AccountFile:
 
     def _write(self, directory: Directory, action: str, target: str, detail: str = "") -> None:
         if self._who:
-            change = Change(at=self._now(), who=self._who, action=action, target=target, detail=detail)
+            change = ShellChange(at=self._now(), who=self._who, action=action, target=target, detail=detail)
             changes = (*directory.changes, change)[-MAX_CHANGES:]
             directory = msgspec.structs.replace(directory, changes=changes)
         self._store(directory)

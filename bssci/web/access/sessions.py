@@ -30,7 +30,7 @@ SAVE_INTERVAL = 60.0
 MAX_AGENT = 200
 
 
-class Session(msgspec.Struct, kw_only=True):
+class WebSession(msgspec.Struct, kw_only=True):
     """A session of a person who logged in."""
 
     digest: str
@@ -58,15 +58,15 @@ class Identity:
     name: str
     """name of the account, or ``token NAME``"""
     role: Role
-    session: Session | None = None
+    session: WebSession | None = None
     """None for a token"""
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(list[Session])
+_decoder = msgspec.json.Decoder(list[WebSession])
 
 
-class Sessions:
+class WebSessions:
     """All sessions that are not over.
 
     :param path: mode 0600; a file that is not readable means that all must log in again.
@@ -86,7 +86,7 @@ class Sessions:
         self._path = path
         self._now = now
         self._run_in_thread = run_in_thread
-        self._by_digest: dict[str, Session] = {each.digest: each for each in self._load()}
+        self._by_digest: dict[str, WebSession] = {each.digest: each for each in self._load()}
         self._seen = False
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, SAVE_INTERVAL, self._tick)
@@ -101,12 +101,12 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_digest)
 
-    def begin(self, account: Account, address: str, agent: str) -> tuple[str, Session]:
+    def begin(self, account: Account, address: str, agent: str) -> tuple[str, WebSession]:
         """Begin a session; return the secret id for the cookie, and the session. See :meth:`save`."""
         self._make_room(account.name)
         secret = secrets.token_urlsafe(32)
         now = self._now()
-        session = Session(
+        session = WebSession(
             digest=_digest(secret),
             csrf=secrets.token_urlsafe(32),
             account=account.name,
@@ -119,7 +119,7 @@ class Sessions:
         self._by_digest[session.digest] = session
         return secret, session
 
-    def find(self, secret: str, is_seen: bool = True) -> Session | None:
+    def find(self, secret: str, is_seen: bool = True) -> WebSession | None:
         """Return the session of a cookie; None if it is over or never was.
 
         :param is_seen: somebody acts in it now.
@@ -135,10 +135,10 @@ class Sessions:
             self._seen = True
         return session
 
-    def end(self, session: Session) -> None:
+    def end(self, session: WebSession) -> None:
         self._by_digest.pop(session.digest, None)
 
-    def of(self, account: str) -> list[Session]:
+    def of(self, account: str) -> list[WebSession]:
         """Return an account's sessions, the latest seen first."""
         mine = [each for each in self._by_digest.values() if each.account == account]
         return sorted((each for each in mine if not self._is_over(each)), key=lambda each: -each.seen_at)
@@ -161,7 +161,7 @@ class Sessions:
         if self._seen or len(self._by_digest) != before:
             self.save()
 
-    def _is_over(self, session: Session) -> bool:
+    def _is_over(self, session: WebSession) -> bool:
         now = self._now()
         return now - session.seen_at > IDLE or now - session.created_at > LIFE
 
@@ -171,7 +171,7 @@ class Sessions:
         if len(self._by_digest) >= MAX_SESSIONS:
             self.end(min(self._by_digest.values(), key=lambda each: each.seen_at))
 
-    def _load(self) -> list[Session]:
+    def _load(self) -> list[WebSession]:
         try:
             return _decoder.decode(self._path.read_bytes())
         except FileNotFoundError:

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.web.http import Request
 
-from bssci.web.api.schemas.common import EventJson, Events, told
-from bssci.web.api.schemas.events import Wanted, WantedBefore, WantedSince
+from bssci.web.api.schemas.common import EventJson, EventPage, told
+from bssci.web.api.schemas.events import EventSelection, WantedBefore, WantedSince
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError
@@ -48,8 +48,8 @@ class EventRoutes:
         "viewer",
         "Stored events, newest first; `next` is where to go on, also if few or none were found",
     )
-    async def stored(self, call: Call, query: WantedBefore) -> Events:
-        return told(Events, await self._views.read(query.filter(), query.before, query.limit))
+    async def stored(self, call: Call, query: WantedBefore) -> EventPage:
+        return told(EventPage, await self._views.read(query.filter(), query.before, query.limit))
 
     @route(
         "GET",
@@ -58,7 +58,7 @@ class EventRoutes:
         "All stored events, newest first, one a line",
         content_type="application/x-ndjson",
     )
-    async def export(self, call: Call, query: Wanted) -> Streamed:
+    async def export(self, call: Call, query: EventSelection) -> Streamed:
         asked, request = query.filter(), call.request
         if self._exports >= MAX_EXPORTS:
             raise ApiError(503, "busy", f"{MAX_EXPORTS} exports are under way already", retry_after=30.0)

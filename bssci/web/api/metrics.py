@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
-class Requests:
+class RequestMetrics:
     """The web admin's own answers, counted and timed."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class ServiceCollector(Collector):
 class Metrics:
     """The page that Prometheus reads."""
 
-    def __init__(self, context: Context, requests: Requests) -> None:
+    def __init__(self, context: Context, requests: RequestMetrics) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         figures = context.figures
         for each in (

@@ -12,7 +12,7 @@ from bssci.web.api.schemas.common import EVENT
 from bssci.web.api.schemas.service import FixedStatus, OneSetting, SinkTarget
 from bssci.web.http.guard import CSRF_HEADER
 from bssci.web.http.reading import EUI_PATTERN
-from bssci.web.http.replies import Refused, Streamed
+from bssci.web.http.replies import RefusedAnswer, Streamed
 from bssci.web.http.routing import JSON, REFERENCE, Route, Schema
 from bssci.web.live.sentences import KINDS
 
@@ -79,7 +79,7 @@ def document(routes: Iterable[Route], version: str, cookie: str) -> dict[str, An
         "components": {
             "schemas": schemas.components,
             "responses": {
-                name: {"description": text, "content": _json(schemas.of(Refused))}
+                name: {"description": text, "content": _json(schemas.of(RefusedAnswer))}
                 for name, text in _ERRORS.items()
             },
             "securitySchemes": {
@@ -98,7 +98,7 @@ class _Schemas:
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        types: list[Any] = [Refused, OneSetting, FixedStatus, SinkTarget]
+        types: list[Any] = [RefusedAnswer, OneSetting, FixedStatus, SinkTarget]
         for route in routes:
             types += [*_readable(route), route.refusal]
         # Fields of queries are shown one by one, with what they refer to.
@@ -122,7 +122,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "Done", "content": _answers(route, schemas)}}
     if route.path == "/readyz":
         responses["503"] = {"description": "Not ready", "content": _answers(route, schemas)}
-    if route.refusal is not Refused:
+    if route.refusal is not RefusedAnswer:
         responses["409"] = {
             "description": "In conflict with what is there; or no base station did it",
             "content": _json(schemas.of(route.refusal)),

@@ -14,7 +14,7 @@ from bssci.web.access.accounts import may
 from bssci.web.api.answers import answer, outcome_of, outcomes_of
 from bssci.web.api.schemas.common import (
     DryRun,
-    Events,
+    EventPage,
     Newest50,
     Newest100,
     OfLastDay,
@@ -155,8 +155,8 @@ class SensorRoutes:
         return told(UplinkList, await self._views.uplinks(call.eui(), query.limit, query.before))
 
     @route("GET", "/api/sensors/{eui}/history", "viewer", "What happened to it")
-    async def history(self, call: Call, query: Newest100) -> Events:
-        return told(Events, await self._views.history(call.eui(), query.limit, query.before))
+    async def history(self, call: Call, query: Newest100) -> EventPage:
+        return told(EventPage, await self._views.history(call.eui(), query.limit, query.before))
 
     @route("GET", "/api/sensors/{eui}/signal", "viewer", "SNR and RSSI over time")
     async def signal(self, call: Call, query: OfLastDay) -> SensorSignal:

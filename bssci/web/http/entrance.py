@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bssci.center.audit import Audit
+from bssci.center.audit import AuditLog
 from bssci.web.access.accounts import Account
-from bssci.web.access.sessions import Session
+from bssci.web.access.sessions import WebSession
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError
 from bssci.web.http.guard import Guard, cleared_cookie, session_cookie
@@ -13,11 +13,11 @@ from bssci.web.http.guard import Guard, cleared_cookie, session_cookie
 class Entrance:
     """The guard's changes of sessions and accounts, each kept in the audit log."""
 
-    def __init__(self, guard: Guard, audit: Audit) -> None:
+    def __init__(self, guard: Guard, audit: AuditLog) -> None:
         self._guard = guard
         self._audit = audit
 
-    async def log_in(self, call: Call, name: str, password: str) -> tuple[Session, dict[str, str]]:
+    async def log_in(self, call: Call, name: str, password: str) -> tuple[WebSession, dict[str, str]]:
         """Return a new session, and the headers that give the browser its cookie.
 
         :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.
@@ -52,8 +52,8 @@ class Entrance:
         return account
 
     async def new_password(
-        self, call: Call, session: Session, password: str
-    ) -> tuple[Session, dict[str, str]]:
+        self, call: Call, session: WebSession, password: str
+    ) -> tuple[WebSession, dict[str, str]]:
         """Set an account's password; end all its sessions and return a new one, with its cookie.
 
         :raises ApiError: 422, the password is not allowed.

@@ -19,7 +19,7 @@ from bssci.web.access.accounts import (
     token_digest,
 )
 from bssci.web.access.attempts import Attempts
-from bssci.web.access.sessions import LIFE, Identity, Session, Sessions, same
+from bssci.web.access.sessions import LIFE, Identity, WebSession, WebSessions, same
 from bssci.web.http.errors import ApiError
 from bssci.web.http.proxies import visit_of
 from bssci.web.http.routing import Route
@@ -43,7 +43,7 @@ class Guard:
     def __init__(
         self,
         file: AccountFile,
-        sessions: Sessions,
+        sessions: WebSessions,
         attempts: Attempts,
         run_in_thread: Callable[..., Deferred[Any]],
     ) -> None:
@@ -126,7 +126,7 @@ class Guard:
 
     # logging in
 
-    async def log_in(self, name: str, password: str, address: str, agent: str) -> tuple[str, Session]:
+    async def log_in(self, name: str, password: str, address: str, agent: str) -> tuple[str, WebSession]:
         """Begin a session; return the cookie's secret, and the session.
 
         :raises ApiError: 401; 429 after too many failures; 503 while too many try at once.

@@ -50,7 +50,7 @@ class Reason(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defa
     """every field that is wrong, if it is more than one"""
 
 
-class Refused(msgspec.Struct, kw_only=True):
+class RefusedAnswer(msgspec.Struct, kw_only=True):
     """The answer to a request that is refused; a refused import also tells of its rows."""
 
     error: Reason

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 import msgspec
 
 from bssci.web.access.accounts import Role
-from bssci.web.http.replies import Refused, Reply, Streamed
+from bssci.web.http.replies import RefusedAnswer, Reply, Streamed
 
 Schema = Mapping[str, Any]
 """JSON schema"""
@@ -69,7 +69,7 @@ class Route:
     """content type of the answer"""
     also: tuple[str, ...] = ()
     """other content types of the answer"""
-    refusal: type[msgspec.Struct] = Refused
+    refusal: type[msgspec.Struct] = RefusedAnswer
     """type of what is answered with 409"""
     page: bool = False
     """true for a page for people: errors are pages, and a caller without a session is sent to the login

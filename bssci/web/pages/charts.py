@@ -76,7 +76,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
     low, high, step = _axis([*series, *edges], chart.get("y_min"), chart.get("y_max"))
     digits = next(places for places in range(12) if abs(round(step, places) - step) < step * 1e-6)
     count = round((high - low) / step)
-    place = _Place(start, end, low, high)
+    place = _ViewBox(start, end, low, high)
     filled = chart.get("kind") == "area"
     curves = []
     for index, each in enumerate(series):
@@ -120,7 +120,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _ViewBox:
     """The place of points in the view box."""
 
     start: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bssci.center.decoding.collecting import Past, Point, Series, Step
+from bssci.center.decoding.collecting import Past, Point, Series, TimeStep
 from bssci.model import parse_eui
 from bssci.web.api.schemas.readings import parse_moment
 from bssci.web.http.call import Call
@@ -127,11 +127,11 @@ def _chart(series: Series, since: float, until: float, every: float) -> dict[str
     }
 
 
-def _band(steps: list[Step], since: float, until: float, every: float) -> list[list[float]]:
+def _band(steps: list[TimeStep], since: float, until: float, every: float) -> list[list[float]]:
     return [[min(max(step.at + every / 2, since), until), step.least, step.most] for step in steps]
 
 
-def _usual_distance(steps: list[Step]) -> float:
+def _usual_distance(steps: list[TimeStep]) -> float:
     distances = sorted(later.at - earlier.at for earlier, later in zip(steps, steps[1:], strict=False))
     return distances[len(distances) // 2] if distances else 0.0
 
@@ -144,7 +144,7 @@ def _text(series: Series) -> dict[str, Any]:
 
 def _table(past: Past) -> dict[str, Any]:
     """Steps as rows, newest first; a column for each name."""
-    rows: dict[float, dict[str, Step | Point]] = {}
+    rows: dict[float, dict[str, TimeStep | Point]] = {}
     for series in past.series:
         for step in series.steps:
             rows.setdefault(step.at, {})[series.name] = step
@@ -159,8 +159,8 @@ def _table(past: Past) -> dict[str, Any]:
     }
 
 
-def _cell(step: Step | Point | None) -> dict[str, Any]:
-    if not isinstance(step, Step):
+def _cell(step: TimeStep | Point | None) -> dict[str, Any]:
+    if not isinstance(step, TimeStep):
         return {"value": None}
     if isinstance(step.least, bool):
         return {"value": bool(step.most)}

@@ -16,7 +16,7 @@ LOW_DAYS = 30
 """days before its end a certificate is a problem"""
 
 
-class Problem(NamedTuple):
+class HealthProblem(NamedTuple):
     """A fault of the service, and where one sees more of it."""
 
     severity: Literal["error", "warning"]
@@ -27,7 +27,7 @@ class Problem(NamedTuple):
     """report of the fault, as it came"""
 
 
-def sentence(problems: Sequence[Problem], online: int) -> str:
+def sentence(problems: Sequence[HealthProblem], online: int) -> str:
     """Return one sentence for problems, of which the worst comes first.
 
     :param online: base stations.
@@ -41,54 +41,56 @@ def sentence(problems: Sequence[Problem], online: int) -> str:
     return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
 
 
-def worst_first(problems: Iterable[Problem]) -> list[Problem]:
+def worst_first(problems: Iterable[HealthProblem]) -> list[HealthProblem]:
     return sorted(problems, key=lambda problem: problem.severity != "error")
 
 
-def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[Problem]:
+def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthProblem]:
     """:param status: of :meth:`bssci.web.reports.status.StatusViews.status`."""
     journal = status["journal"]
     if not journal["writable"]:
         text = "The journal cannot store: uplinks are refused, and base stations are told to keep them"
         if journal["undelivered"] >= FULL * journal["max_size"]:
-            yield Problem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
+            yield HealthProblem("error", text, "/config#JOURNAL_MAX_SIZE", "JOURNAL_MAX_SIZE is reached")
         else:
-            yield Problem("error", text, "/logs?level=error")
+            yield HealthProblem("error", text, "/logs?level=error")
     elif journal["undelivered"] >= FULL_SOON * journal["max_size"]:
         days = journal["full_in_days"]
         when = "" if days is None else f", full in {days:.1f} days"
         text = f"The journal is {round(100 * journal['undelivered'] / journal['max_size'])} % full{when}"
-        yield Problem("warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have yet to take what is in it")
+        yield HealthProblem(
+            "warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have yet to take what is in it"
+        )
     if journal["unreadable"]:
         text = many(journal["unreadable"], "entry of the journal is", "entries of the journal are")
-        yield Problem("warning", f"{text} damaged and passed over", "/logs?level=error")
+        yield HealthProblem("warning", f"{text} damaged and passed over", "/logs?level=error")
     if not listening:
-        yield Problem("error", "Base stations cannot connect", "/logs")
+        yield HealthProblem("error", "Base stations cannot connect", "/logs")
 
 
-def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[Problem]:
+def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[HealthProblem]:
     """:param counts: base stations by state."""
     if known and not counts["online"]:
-        yield Problem("error", "No base station is connected", "/stations")
+        yield HealthProblem("error", "No base station is connected", "/stations")
     elif counts["offline"]:
         text = f"{many(counts['offline'], 'base station is', 'base stations are')} offline"
-        yield Problem("warning", text, "/stations?state=offline")
+        yield HealthProblem("warning", text, "/stations?state=offline")
 
 
-def of_sensors(counts: Mapping[str, int]) -> Iterator[Problem]:
+def of_sensors(counts: Mapping[str, int]) -> Iterator[HealthProblem]:
     """:param counts: sensors by status."""
     if counts["refused"]:
         text = f"{many(counts['refused'], 'sensor is', 'sensors are')} refused by a base station"
-        yield Problem("warning", text, "/sensors?status=refused")
+        yield HealthProblem("warning", text, "/sensors?status=refused")
     if counts["warning"]:
         text = f"{many(counts['warning'], 'sensor is', 'sensors are')} silent and will be detached"
-        yield Problem("warning", text, "/sensors?status=warning")
+        yield HealthProblem("warning", text, "/sensors?status=warning")
     if counts["auto-detached"]:
         text = f"{many(counts['auto-detached'], 'sensor was', 'sensors were')} detached for silence"
-        yield Problem("warning", text, "/sensors?status=auto-detached")
+        yield HealthProblem("warning", text, "/sensors?status=auto-detached")
 
 
-def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[Problem]:
+def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[HealthProblem]:
     """Yield what is wrong with delivery.
 
     :param sinks: figures of each, by its name.
@@ -99,12 +101,12 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
         buffered = f"{count:,} {'event' if count == 1 else 'events'} buffered"
         if sink["failing"]:
             mend = f"/config#{settings[name]}" if name in settings else link("/logs", level="warn", q=name)
-            yield Problem("error", f"{name} cannot deliver: {buffered}", mend, sink["trouble"])
+            yield HealthProblem("error", f"{name} cannot deliver: {buffered}", mend, sink["trouble"])
         elif sink["oldest_seconds"] > OLD_BACKLOG:
-            yield Problem("warning", f"{name} is behind: {buffered}", "/#sinks")
+            yield HealthProblem("warning", f"{name} is behind: {buffered}", "/#sinks")
 
 
-def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Problem]:
+def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
     """:param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`."""
     if report is None:
         return
@@ -116,10 +118,10 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Problem]:
         ),
     ):
         if found:
-            yield Problem("warning", many(len(found), *text), link("/logs", q="decoder"), found[0])
+            yield HealthProblem("warning", many(len(found), *text), link("/logs", q="decoder"), found[0])
 
 
-def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:
+def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[HealthProblem]:
     """:param certificates: that which ends first comes first."""
     low = [each for each in certificates if each["days_left"] < LOW_DAYS]
     ours = [each for each in low if not each["file"].startswith(BUNDLE)]
@@ -131,14 +133,16 @@ def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[Probl
         yield _ending(stations, "warning")
 
 
-def _ending(certificates: Sequence[Mapping[str, Any]], severity: Literal["error", "warning"]) -> Problem:
+def _ending(
+    certificates: Sequence[Mapping[str, Any]], severity: Literal["error", "warning"]
+) -> HealthProblem:
     first, *others = certificates
     days = first["days_left"]
     when = f"in {many(days, 'day', 'days')}" if days else "today"
     text = f"{first['name']}: the certificate " + (f"expires {when}" if days >= 0 else "has expired")
     if not others:
-        return Problem(severity, text, first["href"])
-    return Problem(severity, f"{text}, and {len(others)} more within {LOW_DAYS} days", "/certificates")
+        return HealthProblem(severity, text, first["href"])
+    return HealthProblem(severity, f"{text}, and {len(others)} more within {LOW_DAYS} days", "/certificates")
 
 
 def many(count: int, one: str, more: str) -> str:

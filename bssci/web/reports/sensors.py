@@ -17,7 +17,7 @@ from bssci.web.live.event_json import downlink_dict, event_dict, uplink_dict
 from bssci.web.live.names import names_in
 from bssci.web.monitoring.losses import losses
 from bssci.web.reports.ranges import Range, thinned
-from bssci.web.reports.standings import SILENT, SORTS, Standing, Standings, in_order
+from bssci.web.reports.standings import SILENT, SORTS, ListedSensor, Standings, in_order
 
 MAX_SIGNAL = 2000
 """uplinks of which a chart is drawn"""
@@ -57,7 +57,7 @@ class SensorViews:
         chosen = await self._chosen(**asked)
         return self._report(len(chosen), 1, max(1, len(chosen))), self._slices(chosen)
 
-    async def _slices(self, chosen: Sequence[Standing]) -> AsyncIterator[Rows]:
+    async def _slices(self, chosen: Sequence[ListedSensor]) -> AsyncIterator[Rows]:
         for first in range(0, len(chosen), SLICE):
             yield await self._rows(chosen[first : first + SLICE])
             # Everybody else has a turn: 100 000 rows take some seconds.
@@ -70,7 +70,7 @@ class SensorViews:
         sort: str = "eui",
         tag: str = "",
         station: EUI | None = None,
-    ) -> Sequence[Standing]:
+    ) -> Sequence[ListedSensor]:
         """Return the sensors that are asked for, in the order that is asked for.
 
         :param q: part of EUI, name or tag.
@@ -94,7 +94,7 @@ class SensorViews:
             chosen = [each for each in chosen if hears(station, each.sensor.eui)]
         return in_order(chosen, sort)
 
-    async def _rows(self, shown: Sequence[Standing]) -> Rows:
+    async def _rows(self, shown: Sequence[ListedSensor]) -> Rows:
         euis = [each.sensor.eui for each in shown]
         registrations = await self._journal.sessions.registration_states(euis)
         return [self._row(each, registrations.get(each.sensor.eui, {})) for each in shown]
@@ -110,7 +110,7 @@ class SensorViews:
             "counts": counts,
         }
 
-    def _row(self, standing: Standing, registrations: Mapping[EUI, str]) -> dict[str, Any]:
+    def _row(self, standing: ListedSensor, registrations: Mapping[EUI, str]) -> dict[str, Any]:
         """:param registrations: the state at each station that was told of it."""
         sensor = standing.sensor
         attached_at = [station for station, state in registrations.items() if state == "attached"]

@@ -34,14 +34,14 @@ SILENT = ("warning", "auto-detach pending")
 """states that the status ``warning`` stands for"""
 
 
-class Standing(NamedTuple):
+class ListedSensor(NamedTuple):
     """One sensor in the list, as far as it is searched, filtered and sorted."""
 
     sensor: Sensor
     text: str
     """text that a search looks through, in lower case"""
     state: str
-    """state, one of :class:`bssci.center.silence.silence.Silence`"""
+    """state, one of :class:`bssci.center.silence.silence.SilenceWatch`"""
     attached: bool
     refused: bool
     last_seen_at: float
@@ -75,12 +75,12 @@ class Standings:
         self._center = context.center
         self._journal = context.journal
         self._lock = DeferredLock()
-        self._standings: list[Standing] = []
+        self._standings: list[ListedSensor] = []
         self._gathered_at: float | None = None
         self._gathered_of: Configured = []
         self._counts: dict[str, int] = {}
 
-    async def all(self) -> list[Standing]:
+    async def all(self) -> list[ListedSensor]:
         """Return all standings by EUI; gathered anew every 2 s, and when the configuration changed."""
         return await self._lock.run(lambda: ensureDeferred(self._current()))
 
@@ -92,7 +92,7 @@ class Standings:
         """Gather anew at the next look: sensors were attached or detached."""
         self._gathered_at = None
 
-    def of(self, sensors: Iterable[Sensor], refused: Container[EUI]) -> Iterator[Standing]:
+    def of(self, sensors: Iterable[Sensor], refused: Container[EUI]) -> Iterator[ListedSensor]:
         """Yield the standings of some sensors, right now.
 
         :param refused: those that a station refused.
@@ -100,7 +100,7 @@ class Standings:
         texts = {id(each.sensor): each.text for each in self._standings}
         return self._look_at(sensors, refused, texts)
 
-    async def _current(self) -> list[Standing]:
+    async def _current(self) -> list[ListedSensor]:
         configured = list(self._center.sensors)
         now = self._context.clock.seconds()
         if (
@@ -118,7 +118,7 @@ class Standings:
         texts = {id(each.sensor): each.text for each in self._standings}
         ordered = sorted(configured, key=lambda sensor: sensor.eui)
         rest = iter(ordered)
-        standings: list[Standing] = []
+        standings: list[ListedSensor] = []
         while part := list(islice(rest, SLICE)):
             standings += self._look_at(part, refused, texts)
             await self._turn()
@@ -128,7 +128,7 @@ class Standings:
 
     def _look_at(
         self, sensors: Iterable[Sensor], refused: Container[EUI], texts: dict[int, str]
-    ) -> Iterator[Standing]:
+    ) -> Iterator[ListedSensor]:
         activity_of = self._center.activities.get
         is_attached = self._center.attachments.is_attached
         state_of = self._center.silence.state
@@ -136,7 +136,7 @@ class Standings:
         for sensor in sensors:
             eui = sensor.eui
             activity, snr = activity_of(eui), snr_of(eui)
-            yield Standing(
+            yield ListedSensor(
                 sensor,
                 texts.get(id(sensor)) or _text(sensor),
                 state_of(eui) or "",
@@ -154,7 +154,7 @@ class Standings:
         return turn
 
 
-def in_order(standings: list[Standing], sort: str) -> list[Standing]:
+def in_order(standings: list[ListedSensor], sort: str) -> list[ListedSensor]:
     """:param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties stay as they are."""
     name, is_reversed = sort.removeprefix("-"), sort.startswith("-")
     if name == "eui":
@@ -162,7 +162,7 @@ def in_order(standings: list[Standing], sort: str) -> list[Standing]:
     return sorted(standings, key=_KEYS[name], reverse=is_reversed)
 
 
-def _counted(standings: list[Standing]) -> dict[str, int]:
+def _counted(standings: list[ListedSensor]) -> dict[str, int]:
     states = Counter(each.state for each in standings)
     attached = sum(each.attached for each in standings)
     return {status: states[status] for status in STATUSES} | {
@@ -182,28 +182,28 @@ def _text(sensor: Sensor) -> str:
     return f"{sensor.eui}\n{sensor.name}\n{' '.join(sensor.tags)}".lower()
 
 
-def _by_name(standing: Standing) -> tuple[bool, str]:
+def _by_name(standing: ListedSensor) -> tuple[bool, str]:
     """Without a name last."""
     return (not standing.sensor.name, standing.sensor.name.casefold())
 
 
-def _by_last_seen(standing: Standing) -> float:
+def _by_last_seen(standing: ListedSensor) -> float:
     return standing.last_seen_at
 
 
-def _by_uplinks(standing: Standing) -> int:
+def _by_uplinks(standing: ListedSensor) -> int:
     return standing.uplinks
 
 
-def _by_snr(standing: Standing) -> float:
+def _by_snr(standing: ListedSensor) -> float:
     return standing.snr
 
 
-def _by_state(standing: Standing) -> tuple[bool, str]:
+def _by_state(standing: ListedSensor) -> tuple[bool, str]:
     return (standing.attached, standing.state)
 
 
-_KEYS: dict[str, Callable[[Standing], Any]] = {
+_KEYS: dict[str, Callable[[ListedSensor], Any]] = {
     "name": _by_name,
     "last_seen_at": _by_last_seen,
     "uplinks": _by_uplinks,

@@ -10,7 +10,7 @@ from cryptography import x509
 from bssci.certificates.reading import describe
 from bssci.model import EUI, StationState, StationStatus
 from bssci.stations.faults import code_text
-from bssci.stations.station import Connection, Station
+from bssci.stations.station import ConnectionState, Station
 from bssci.web.context import Context
 from bssci.web.http.errors import not_found
 from bssci.web.live.event_json import event_dict
@@ -102,7 +102,7 @@ class StationViews:
         place = list(status.geo_location or ()) if status else []
         connection = station.connection
         # A station that goes before it was online is no event: only its record tells of it.
-        since = state.at if connection is Connection.ONLINE else record.last_seen_at
+        since = state.at if connection is ConnectionState.ONLINE else record.last_seen_at
         return {
             "eui": station.eui,
             "name": state.name,

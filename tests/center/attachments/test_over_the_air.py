@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from bssci.center.attachments.answers import Answers
-from bssci.center.attachments.over_the_air import Verdict
+from bssci.center.attachments.over_the_air import SignatureVerdict
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, Uplink, eui_to_int
 from bssci.model.commands import DONE
 from bssci.model.over_the_air import DetachRequest
@@ -347,9 +347,11 @@ class Strict:
     def __init__(self) -> None:
         self.keys: list[bytes] = []
 
-    def verify(self, sensor: Sensor, request: DetachRequest) -> Verdict:
+    def verify(self, sensor: Sensor, request: DetachRequest) -> SignatureVerdict:
         self.keys.append(sensor.network_key)
-        return Verdict.VERIFIED if request.signature == bytes([1, 2, 3, 4]) else Verdict.WRONG
+        return (
+            SignatureVerdict.VERIFIED if request.signature == bytes([1, 2, 3, 4]) else SignatureVerdict.WRONG
+        )
 
 
 def test_a_sensor_detaches_itself_everywhere(connected: House) -> None:

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from bssci.center.decoding import collecting as module
-from bssci.center.decoding.collecting import MAX_NAMES, Collector, Past, Point, Series, Step, time_of
+from bssci.center.decoding.collecting import MAX_NAMES, Collector, Past, Point, Series, TimeStep, time_of
 from bssci.model import Decoded, DecodeFailure, Reading
 from tests.support.journal import uplink
 
@@ -39,7 +39,10 @@ def test_steps_have_least_most_and_mean_and_begin_at_multiples() -> None:
     collector = Collector(0, 1000, 60.0, NONE, 10)
     for at, value in ((185, 1.0), (130, 9.0), (125, 3.0), (121, 6.0)):
         collector.add(at, read(value))
-    assert series(collector.result()).steps == [Step(120, 6.0, 3.0, 9.0, 3), Step(180, 1.0, 1.0, 1.0, 1)]
+    assert series(collector.result()).steps == [
+        TimeStep(120, 6.0, 3.0, 9.0, 3),
+        TimeStep(180, 1.0, 1.0, 1.0, 1),
+    ]
     assert not collector.is_full
 
 
@@ -50,7 +53,7 @@ def test_yes_and_no_are_shares_of_a_step_and_texts_are_told_where_they_change() 
     for at, text in ((90, "ok"), (80, "ok"), (70, "burst"), (60, "ok")):
         collector.add(at, read(text, "alarm", None))
     leak, alarm = collector.result().series
-    assert leak.steps == [Step(0, 0.5, False, True, 4)]
+    assert leak.steps == [TimeStep(0, 0.5, False, True, 4)]
     assert alarm.points == [Point(60, "ok"), Point(70, "burst"), Point(80, "ok")] and alarm.steps == []
 
 
@@ -68,8 +71,8 @@ def test_formats_that_alternate_and_values_that_are_a_number_or_a_text_lose_noth
     for at, value, name in values:
         collector.add(at, read(value, name, None))
     t, u = collector.result().series
-    assert t.steps == [Step(0, 3.0, 2.0, 4.0, 2)] and t.points == [Point(50, "off")]
-    assert u.steps == [Step(0, 2.0, 1.0, 3.0, 2), Step(100, 5.0, 5.0, 5.0, 1)]
+    assert t.steps == [TimeStep(0, 3.0, 2.0, 4.0, 2)] and t.points == [Point(50, "off")]
+    assert u.steps == [TimeStep(0, 2.0, 1.0, 3.0, 2), TimeStep(100, 5.0, 5.0, 5.0, 1)]
 
 
 def test_many_uplinks_in_one_step_are_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +80,7 @@ def test_many_uplinks_in_one_step_are_all_counted(monkeypatch: pytest.MonkeyPatc
     collector = Collector(0, 1000, 1000.0, NONE, 10)
     for at in range(10, 0, -1):
         collector.add(at, read(float(at)))
-    assert series(collector.result()).steps == [Step(0, 5.5, 1.0, 10.0, 10)]
+    assert series(collector.result()).steps == [TimeStep(0, 5.5, 1.0, 10.0, 10)]
 
 
 def test_only_what_is_asked_for_is_collected() -> None:

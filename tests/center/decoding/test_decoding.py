@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from bssci.center.decoding.decoding import LOG_EVERY, PATIENCE, Decoding, Request
-from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted
+from bssci.center.decoding.decoding import LOG_EVERY, PATIENCE, Decoding, DecodingJob
+from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.library import Library, build_library
 from bssci.model import (
@@ -81,9 +81,9 @@ class FakeThreads:
     """Decodes when told to."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Any, Sequence[Request], Deferred[list[Decoded]]]] = []
+        self.asked: list[tuple[Any, Sequence[DecodingJob], Deferred[list[Decoded]]]] = []
 
-    def decode(self, decoder: Any, requests: Sequence[Request]) -> Deferred[list[Decoded]]:
+    def decode(self, decoder: Any, requests: Sequence[DecodingJob]) -> Deferred[list[Decoded]]:
         self.asked.append((decoder, requests, Deferred()))
         return self.asked[-1][2]
 
@@ -103,7 +103,7 @@ class House:
 
     def __init__(self, *installed: FakeDecoder, slow: FakeThreads | None = None) -> None:
         self.clock = Clock()
-        self.wanted: dict[str, Wanted] = {}
+        self.wanted: dict[str, ChosenDecoder] = {}
         self.seconds: Iterator[float] = iter(lambda: 0.0, 1.0)
         self.decoding = Decoding(
             self.clock,
@@ -133,7 +133,7 @@ def library(text: str = BLUEPRINT) -> Library:
 def test_the_decoder_that_the_sensor_names_comes_first() -> None:
     house = House(FakeDecoder("named"), FakeDecoder("matching", ["uplink"]))
     house.decoding.use(library())
-    house.wanted[DEVICE] = Wanted("named", TYPE_EUI, {"key": "00"})
+    house.wanted[DEVICE] = ChosenDecoder("named", TYPE_EUI, {"key": "00"})
     assert house.decode(uplink()) == [Decoded(decoder="named@3", readings=(Reading("first", 1),))]
     ((payload, parameters),) = house.decoding.decoders["named"].asked
     assert parameters == {"key": "00"}
@@ -145,7 +145,7 @@ def test_the_decoder_that_the_sensor_names_comes_first() -> None:
 def test_then_comes_its_type_then_the_first_that_matches() -> None:
     house = House(FakeDecoder("other"), FakeDecoder("matching", ["uplink"]), FakeDecoder("late", ["uplink"]))
     house.decoding.use(library())
-    house.wanted[DEVICE] = Wanted(None, TYPE_EUI)
+    house.wanted[DEVICE] = ChosenDecoder(None, TYPE_EUI)
     temperature = (Reading("temperature", 0x0102, "°C"),)
     assert house.decode(uplink()) == [Decoded(decoder="thermometer@1", readings=temperature)]
     del house.wanted[DEVICE]
@@ -187,11 +187,11 @@ def test_a_message_is_decoded_once_for_all_sinks() -> None:
 def test_a_new_decoder_and_a_changed_sensor_apply_to_what_was_decoded_before() -> None:
     house = House(FakeDecoder("named"))
     house.decoding.use(library())
-    house.wanted[DEVICE] = Wanted(None, TYPE_EUI)
+    house.wanted[DEVICE] = ChosenDecoder(None, TYPE_EUI)
     assert house.decode(uplink())[0].decoder == "thermometer@1"  # type: ignore[union-attr]
     house.decoding.use(library(BLUEPRINT.replace('"1"', '"2"')))
     assert house.decode(uplink())[0].decoder == "thermometer@2"  # type: ignore[union-attr]
-    house.wanted[DEVICE] = Wanted("named")
+    house.wanted[DEVICE] = ChosenDecoder("named")
     assert house.decode(uplink())[0].decoder == "named@3"  # type: ignore[union-attr]
 
 
@@ -208,10 +208,10 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_failures_are_said_and_counted() -> None:
     house = House(FakeDecoder("bad", answer=DecodeError("too_short", "byte 0")), FakeDecoder("good"))
-    house.wanted[DEVICE] = Wanted("bad")
+    house.wanted[DEVICE] = ChosenDecoder("bad")
     failure = DecodeFailure("too_short", "byte 0")
     assert house.decode(uplink(1)) == [Decoded(decoder="bad@3", failure=failure)]
-    house.wanted[DEVICE] = Wanted("good")
+    house.wanted[DEVICE] = ChosenDecoder("good")
     house.decode(uplink(2))
     tally = house.decoding.by_device.get(DEVICE)
     assert tally is not None
@@ -224,7 +224,7 @@ def test_failures_are_said_and_counted() -> None:
 
 def test_a_decoder_that_is_not_there_is_a_failure() -> None:
     house = House()
-    house.wanted[DEVICE] = Wanted("gone")
+    house.wanted[DEVICE] = ChosenDecoder("gone")
     assert house.decode(uplink()) == [
         Decoded(decoder="gone", failure=DecodeFailure("no_decoder", "there is no decoder 'gone'"))
     ]

@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from bssci.center.decoding import past as module
-from bssci.center.decoding.collecting import Past, Step
+from bssci.center.decoding.collecting import Past, TimeStep
 from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.past import PastReadings
-from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted
+from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.library import build_library
 from bssci.model import EUI, Uplink
 from tests.support.decoders import OURS, ScriptsAtOnce
@@ -21,7 +21,7 @@ from tests.support.inline_journal import InlineJournal
 from tests.support.journal import SENSOR, uplink
 
 BEGIN = 1_700_000_000.0
-METER = Wanted(decoder="water-meter")
+METER = ChosenDecoder(decoder="water-meter")
 
 
 class House:
@@ -115,7 +115,7 @@ def test_steps_and_names(house: House) -> None:
     begin = BEGIN // 240 * 240
     offset = (BEGIN - begin) / 60
     first = [number for number in range(10) if number + offset < 4]
-    assert volume.steps[0] == Step(begin, sum(first) / len(first) / 1000, 0, first[-1] / 1000, len(first))
+    assert volume.steps[0] == TimeStep(begin, sum(first) / len(first) / 1000, 0, first[-1] / 1000, len(first))
     assert sum(step.count for step in volume.steps) == 10
 
 
@@ -124,7 +124,7 @@ def test_the_decoder_of_now_counts_also_for_what_was_kept_before(house: House) -
     house.wanted = NOTHING_WANTED
     past = house.read(BEGIN, BEGIN + 1e6)
     assert (past.uplinks, past.without_decoder, past.series) == (3, 3, [])
-    house.wanted = Wanted(decoder="gone")
+    house.wanted = ChosenDecoder(decoder="gone")
     past = house.read(BEGIN, BEGIN + 1e6)
     assert past.failed == 3 and past.failure is not None and past.failure.code == "no_decoder"
     house.wanted = METER
@@ -136,7 +136,7 @@ def test_scripts_run_in_their_threads_under_a_name_of_their_own(tmp_path: Path) 
     pytest.importorskip("quickjs")
     slow = ScriptsAtOnce()
     house = House(tmp_path, slow)
-    house.wanted = Wanted(decoder="script", parameters={"a": 1})
+    house.wanted = ChosenDecoder(decoder="script", parameters={"a": 1})
     house.store(3)
     past = house.read(BEGIN, BEGIN + 1e6)
     assert [point.value for point in past.series[0].points] == [0, 1, 2]

@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from bssci.center.decoding import script_threads
-from bssci.center.decoding.decoding import Request, SlowDecoding
+from bssci.center.decoding.decoding import DecodingJob, SlowDecoding
 from bssci.center.decoding.script_threads import Rest, ScriptThreads
-from bssci.center.decoding.script_worker import Worker
+from bssci.center.decoding.script_worker import ScriptWorker
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.scripts import Script, ScriptDecoder
 from bssci.model import Decoded, Reading
@@ -59,15 +59,15 @@ class Bench:
         self.clock = Clock()
         self.script = FakeScript(self.clock)
         self.rests: list[Rest] = []
-        self.workers: list[Worker] = []
-        self.ended: list[Worker] = []
+        self.workers: list[ScriptWorker] = []
+        self.ended: list[ScriptWorker] = []
         self.threads = ScriptThreads(
             self.clock, lambda call, *arguments: call(*arguments), self.rests.append, self.workers.append
         )
 
     def decode(self, *what: int, script: FakeScript | None = None) -> Outcome:
         requests = [
-            Request(Payload(data=bytes([one]), kind="uplink", device="mioty:0", received_at=0.0), {})
+            DecodingJob(Payload(data=bytes([one]), kind="uplink", device="mioty:0", received_at=0.0), {})
             for one in what
         ]
         return Outcome(self.clock, self.threads.decode(script or self.script, requests))

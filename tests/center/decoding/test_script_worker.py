@@ -7,7 +7,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
-from bssci.center.decoding.decoding import Request
+from bssci.center.decoding.decoding import DecodingJob
 from bssci.center.decoding.script_threads import ScriptThreads
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.scripts import ScriptDecoder
@@ -18,9 +18,9 @@ FINE = ScriptDecoder("fine", "function decodeUplink(i) { return {data: {own: i.b
 ENDLESS = ScriptDecoder("endless", "function decodeUplink(i) { while (true); }")
 
 
-def requests(count: int) -> list[Request]:
+def requests(count: int) -> list[DecodingJob]:
     return [
-        Request(Payload(data=bytes([at % 256]), kind="uplink", device="mioty:0", received_at=0.0), {})
+        DecodingJob(Payload(data=bytes([at % 256]), kind="uplink", device="mioty:0", received_at=0.0), {})
         for at in range(count)
     ]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bssci.center.decoding.wanted import NOTHING_WANTED, Wanted, wanted_of
+from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
 from bssci.model import parse_sensor
 
 ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bidi": False}
@@ -13,14 +13,14 @@ ENTRY = {"eui": "FCA84A0300001234", "nwKey": "00" * 16, "shortAddr": "1234", "bi
 @pytest.mark.parametrize(
     ("fields", "wanted"),
     [
-        ({}, Wanted()),
-        ({"decoder": "cayenne"}, Wanted("cayenne")),
-        ({"typeEui": "70b3d59cd0000095"}, Wanted(None, "70B3D59CD0000095")),  # type: ignore[arg-type]
-        ({"decoder": "m", "decoderParameters": {"key": "00"}}, Wanted("m", None, {"key": "00"})),
-        ({"decoder": ""}, Wanted()),
+        ({}, ChosenDecoder()),
+        ({"decoder": "cayenne"}, ChosenDecoder("cayenne")),
+        ({"typeEui": "70b3d59cd0000095"}, ChosenDecoder(None, "70B3D59CD0000095")),  # type: ignore[arg-type]
+        ({"decoder": "m", "decoderParameters": {"key": "00"}}, ChosenDecoder("m", None, {"key": "00"})),
+        ({"decoder": ""}, ChosenDecoder()),
     ],
 )
-def test_what_an_entry_says(fields: dict[str, Any], wanted: Wanted) -> None:
+def test_what_an_entry_says(fields: dict[str, Any], wanted: ChosenDecoder) -> None:
     assert wanted_of(parse_sensor({**ENTRY, **fields})) == wanted
 
 

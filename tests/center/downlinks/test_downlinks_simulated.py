@@ -13,7 +13,7 @@ from bssci.model import EUI
 from bssci.simulator.quirks import Quirks
 from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import Signal, SimulatedSensor
-from bssci.simulator.station import OperationFailed, SimulatedStation, State
+from bssci.simulator.station import OperationFailed, SimulatedStation, StationPhase
 from bssci.wire.messages import Message
 from tests.support.center import TESTER, result_of
 from tests.support.downlinks import SENSOR, DownlinkHouse
@@ -64,7 +64,7 @@ class Cable:
     def cut(self) -> None:
         self.to_center.clear()
         self.to_station.clear()
-        self.simulated.state = State.OFFLINE
+        self.simulated.state = StationPhase.OFFLINE
         self.simulated._connection = None
         self.site.center.registry.lost(self, self.station, "cut")
 

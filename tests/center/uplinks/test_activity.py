@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
-from bssci.center.uplinks.activity import Activities, Activity
+from bssci.center.uplinks.activity import Activities, SensorActivity
 from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI, Uplink
 from tests.support.inline_journal import InlineJournal
@@ -47,7 +47,7 @@ class Learner:
         self.clock.advance(INTERVAL)
         self.journal.commit()
 
-    def of(self, sensor: EUI) -> Activity:
+    def of(self, sensor: EUI) -> SensorActivity:
         activity = self.activities.get(sensor)
         assert activity is not None
         return activity

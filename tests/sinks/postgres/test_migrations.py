@@ -8,7 +8,7 @@ import pytest
 
 from bssci.sinks.postgres import migrations
 from bssci.sinks.postgres.errors import PostgresError
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from tests.support.postgres import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
@@ -23,7 +23,7 @@ def test_the_files_are_numbered_without_a_gap_and_commented() -> None:
 
 def test_an_empty_database_gets_all_of_them_once(database: Database) -> None:
     for before in (0, migrations.latest()):
-        session = Session(database.settings(), lambda line: None)
+        session = DatabaseSession(database.settings(), lambda line: None)
         assert session.migrated_from == before
         session.close()
     versions = database.query("SELECT version FROM schema_version ORDER BY 1")
@@ -31,7 +31,7 @@ def test_an_empty_database_gets_all_of_them_once(database: Database) -> None:
 
 
 def test_a_schema_may_have_any_name(database: Database) -> None:
-    session = Session(database.settings(POSTGRES_SCHEMA=ODD_NAME), lambda line: None)
+    session = DatabaseSession(database.settings(POSTGRES_SCHEMA=ODD_NAME), lambda line: None)
     session.store([], [])
     session.close()
     assert database.query("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename = 'raw'") == [ODD_NAME]
@@ -39,7 +39,7 @@ def test_a_schema_may_have_any_name(database: Database) -> None:
 
 def test_many_that_start_at_once_do_not_disturb_each_other(database: Database) -> None:
     def start(_: int) -> int:
-        session = Session(database.settings(), lambda line: None)
+        session = DatabaseSession(database.settings(), lambda line: None)
         session.close()
         return session.migrated_from
 
@@ -50,15 +50,15 @@ def test_many_that_start_at_once_do_not_disturb_each_other(database: Database) -
 
 
 def test_tables_of_a_newer_release_are_refused(database: Database) -> None:
-    session = Session(database.settings(), lambda line: None)
+    session = DatabaseSession(database.settings(), lambda line: None)
     database.query("INSERT INTO schema_version (version, description) VALUES (99, 'of tomorrow')")
     with pytest.raises(PostgresError, match="version 99, made by a newer release"):
         session.store([], [])
     session.close()
     with pytest.raises(PostgresError, match="version 99, made by a newer release"):
-        Session(database.settings(), lambda line: None)
+        DatabaseSession(database.settings(), lambda line: None)
     database.query("DELETE FROM schema_version WHERE version = 99")
-    Session(database.settings(), lambda line: None).close()
+    DatabaseSession(database.settings(), lambda line: None).close()
 
 
 def test_a_migration_that_fails_changes_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,5 +66,5 @@ def test_a_migration_that_fails_changes_nothing(database: Database, monkeypatch:
     wrong = migrations.Migration(len(known) + 1, "wrong", "CREATE TABLE half (); SELECT nothing")
     monkeypatch.setattr(migrations, "migrations", lambda: (*known, wrong))
     with pytest.raises(Exception, match="nothing"):
-        Session(database.settings(), lambda line: None)
+        DatabaseSession(database.settings(), lambda line: None)
     assert database.query("SELECT to_regclass('raw') IS NULL AND to_regclass('half') IS NULL") == [True]

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from bssci.sinks.postgres.events import rows_of
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.settings import SETTINGS
 from bssci.sinks.testing import every_event
 from tests.support.postgres import Database
@@ -44,7 +44,7 @@ def test_the_defaults_are_right() -> None:
 @pytest.mark.parts
 @pytest.mark.postgres
 def test_its_queries_run(database: Database) -> None:
-    session = Session(database.settings(), lambda line: None)
+    session = DatabaseSession(database.settings(), lambda line: None)
     session.store(rows_of(every_event(), {}, datetime.now(UTC))[0], [])
     session.close()
     assert len(QUERIES) > 10
@@ -56,7 +56,7 @@ def test_its_queries_run(database: Database) -> None:
 @pytest.mark.parts
 @pytest.mark.postgres
 def test_it_names_every_column(database: Database) -> None:
-    Session(database.settings(), lambda line: None).close()
+    DatabaseSession(database.settings(), lambda line: None).close()
     for table in TABLES:
         columns = database.query(
             "SELECT column_name FROM information_schema.columns WHERE table_name = %s", table
@@ -69,7 +69,7 @@ def test_it_names_every_column(database: Database) -> None:
 @pytest.mark.parts
 @pytest.mark.postgres
 def test_a_user_of_grafana_may_read_and_nothing_else(database: Database) -> None:
-    Session(database.settings(), lambda line: None).close()
+    DatabaseSession(database.settings(), lambda line: None).close()
     (grants,) = re.findall(r"```sql\n(CREATE ROLE grafana.*?)```", PAGE, re.DOTALL)
     role = f"grafana_{database.name}"
     owner = database.cluster.user

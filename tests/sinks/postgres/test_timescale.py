@@ -13,7 +13,7 @@ from bssci.model import Decoded, Reading
 from bssci.sinks.postgres import timescale
 from bssci.sinks.postgres.connecting import connect
 from bssci.sinks.postgres.events import rows_of
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.timescale import AGGREGATES, COMPRESSION, FEATURES, HYPERTABLES, RETENTION
 from bssci.sinks.postgres.trial import findings
@@ -34,13 +34,13 @@ def chosen(timescale_server: TimescaleServer) -> PostgresSettings:
 
 
 @pytest.fixture
-def session(chosen: PostgresSettings) -> Iterator[Session]:
-    session = Session(chosen, lambda line: None)
+def session(chosen: PostgresSettings) -> Iterator[DatabaseSession]:
+    session = DatabaseSession(chosen, lambda line: None)
     yield session
     session.close()
 
 
-def store(session: Session, *events: object) -> list[str]:
+def store(session: DatabaseSession, *events: object) -> list[str]:
     units, asides = rows_of(events, {}, NOW)
     return [aside.reason for _, aside in asides + session.store(units, [aside for _, aside in asides])]
 
@@ -51,7 +51,7 @@ def read(counter: int, decoder: str, **values: float) -> object:
     return uplink(counter, receptions=heard, decoded=Decoded(decoder=decoder, readings=readings))
 
 
-def test_all_of_it_is_used(session: Session, timescale_server: TimescaleServer) -> None:
+def test_all_of_it_is_used(session: DatabaseSession, timescale_server: TimescaleServer) -> None:
     assert session.timescale.version is not None
     assert session.timescale.lacking == {}
     store(session, *every_event(), *uplinks(60))
@@ -69,7 +69,7 @@ def test_all_of_it_is_used(session: Session, timescale_server: TimescaleServer) 
 
 
 def test_what_comes_again_or_is_read_better_is_replaced(
-    session: Session, timescale_server: TimescaleServer
+    session: DatabaseSession, timescale_server: TimescaleServer
 ) -> None:
     for _ in range(2):
         assert store(session, read(1, "m@1", a=1.0, b=2.0), read(2, "m@1", a=5.0)) == []
@@ -82,13 +82,15 @@ def test_what_comes_again_or_is_read_better_is_replaced(
     assert timescale_server.query("SELECT count FROM device") == [2]
 
 
-def test_what_is_compressed_can_be_replaced(session: Session, timescale_server: TimescaleServer) -> None:
+def test_what_is_compressed_can_be_replaced(
+    session: DatabaseSession, timescale_server: TimescaleServer
+) -> None:
     store(session, read(1, "m@1", a=1.0, b=2.0))
     session.close()
     timescale_server.query(
         "SELECT compress_chunk(show_chunks('reading')), compress_chunk(show_chunks('raw'))"
     )
-    again = Session(timescale_server.settings(), lambda line: None)
+    again = DatabaseSession(timescale_server.settings(), lambda line: None)
     assert store(again, read(1, "m@2", a=3.0), read(2, "m@2", a=4.0)) == []
     again.close()
     assert timescale_server.query("SELECT id, name, value FROM reading ORDER BY id, name") == [
@@ -99,7 +101,7 @@ def test_what_is_compressed_can_be_replaced(session: Session, timescale_server: 
 
 
 def test_hourly_and_daily_values_are_there_at_once(
-    session: Session, timescale_server: TimescaleServer
+    session: DatabaseSession, timescale_server: TimescaleServer
 ) -> None:
     store(session, read(1, "m@1", a=1.0), read(2, "m@1", a=2.0), read(3, "m@1", a=6.0))
     session.close()
@@ -113,10 +115,10 @@ def test_hourly_and_daily_values_are_there_at_once(
     assert timescale_server.query("SELECT count(*) FROM rollup_due") == [0]
 
 
-def test_retention_follows_the_settings(session: Session, timescale_server: TimescaleServer) -> None:
+def test_retention_follows_the_settings(session: DatabaseSession, timescale_server: TimescaleServer) -> None:
     session.close()
     changed = timescale_server.settings(POSTGRES_RAW_DAYS=0, POSTGRES_READING_DAYS=30)
-    Session(changed, lambda line: None).close()
+    DatabaseSession(changed, lambda line: None).close()
     assert timescale_server.query(
         "SELECT hypertable_name, config ->> 'drop_after' FROM timescaledb_information.jobs"
         " WHERE proc_name = 'policy_retention' AND hypertable_schema = current_schema()"
@@ -127,7 +129,7 @@ def test_retention_follows_the_settings(session: Session, timescale_server: Time
 def test_the_check_says_what_is_used(chosen: PostgresSettings) -> None:
     said = [message for _, message in findings(chosen)]
     assert any("is seen after the first start" in message for message in said)
-    Session(chosen, lambda line: None).close()
+    DatabaseSession(chosen, lambda line: None).close()
     said = [message for _, message in findings(chosen)]
     for feature in FEATURES:
         assert any(message.endswith(f"{feature} used") for message in said)
@@ -143,7 +145,7 @@ def test_a_feature_that_is_not_there_costs_itself(
 
     for name in ("_compression", "_aggregates", "_retention"):
         monkeypatch.setattr(timescale, name, missing)
-    session = Session(chosen, lambda line: None)
+    session = DatabaseSession(chosen, lambda line: None)
     had = session.timescale
     assert had.has(HYPERTABLES)
     assert set(had.lacking) == {COMPRESSION, AGGREGATES, RETENTION}
@@ -164,11 +166,11 @@ def test_tables_that_hold_rows_stay_as_they_are_until_they_are_moved_by_hand(
     chosen: PostgresSettings, timescale_server: TimescaleServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timescale, "installed", lambda connection: None)
-    session = Session(chosen, lambda line: None)
+    session = DatabaseSession(chosen, lambda line: None)
     store(session, *uplinks(2))
     session.close()
     monkeypatch.undo()
-    session = Session(chosen, lambda line: None)
+    session = DatabaseSession(chosen, lambda line: None)
     assert "holds rows already" in session.timescale.lacking[HYPERTABLES]
     assert set(session.timescale.lacking) == set(FEATURES)
     assert store(session, *uplinks(3), read(4, "m@1", a=1.0)) == []
@@ -178,7 +180,7 @@ def test_tables_that_hold_rows_stay_as_they_are_until_they_are_moved_by_hand(
     for statement in re.sub(r"--.*", "", conversion).split(";"):
         if statement.strip():
             timescale_server.query(statement)
-    session = Session(chosen, lambda line: None)
+    session = DatabaseSession(chosen, lambda line: None)
     assert session.timescale.lacking == {}
     assert store(session, read(5, "m@1", a=3.0)) == []
     session.close()

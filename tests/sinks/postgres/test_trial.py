@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.sinks.postgres.plugin import PostgresSinkFactory
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.trial import findings
 from tests.support.postgres import Database
 
@@ -23,7 +23,7 @@ def test_an_empty_database_is_fine(database: Database) -> None:
 
 
 def test_the_tables_are_looked_at(database: Database) -> None:
-    Session(database.settings(), lambda line: None).close()
+    DatabaseSession(database.settings(), lambda line: None).close()
     assert "tables in schema public, version 3" in said(database, "ok")
     assert "no TimescaleDB" in said(database, "ok")
     database.query("DROP TABLE event")
@@ -39,7 +39,7 @@ def test_missing_rights_are_found(database: Database) -> None:
     assert "schema new and its tables" not in said(database, "ok", POSTGRES_USER=role, POSTGRES_SCHEMA="new")
     database.query(f"REVOKE TEMPORARY ON DATABASE {database.name} FROM PUBLIC")
     assert "may not create temporary tables" in said(database, "error", POSTGRES_USER=role)
-    Session(database.settings(), lambda line: None).close()
+    DatabaseSession(database.settings(), lambda line: None).close()
     database.query(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     database.query(f"GRANT INSERT ON raw TO {role}")
     assert "may not write to the table raw" in said(database, "error", POSTGRES_USER=role)

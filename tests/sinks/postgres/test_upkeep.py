@@ -11,7 +11,7 @@ import pytest
 from bssci.model import Decoded, Reading
 from bssci.sinks.postgres import upkeep
 from bssci.sinks.postgres.events import rows_of
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.testing_events import reception, uplink
 from tests.support.postgres import Database
 
@@ -23,8 +23,8 @@ YESTERDAY = TODAY - DAY
 
 
 @pytest.fixture
-def session(database: Database) -> Iterator[Session]:
-    session = Session(database.settings(), lambda line: None)
+def session(database: Database) -> Iterator[DatabaseSession]:
+    session = DatabaseSession(database.settings(), lambda line: None)
     yield session
     session.close()
 
@@ -35,13 +35,13 @@ def read(counter: int, at: float, decoder: str = "m@1", **values: float) -> obje
     return uplink(counter, at=at + 1, receptions=heard, decoded=Decoded(decoder=decoder, readings=readings))
 
 
-def store(session: Session, *events: object) -> None:
+def store(session: DatabaseSession, *events: object) -> None:
     units, asides = rows_of(events, {}, NOW)
     assert asides == []
     assert session.store(units, []) == []
 
 
-def whole_round(session: Session) -> None:
+def whole_round(session: DatabaseSession) -> None:
     while session.upkeep():
         pass
 
@@ -61,7 +61,7 @@ def daily(database: Database) -> list[tuple[object, ...]]:
 
 
 def test_hours_and_days_are_right_before_and_after_they_are_rolled_up(
-    session: Session, database: Database
+    session: DatabaseSession, database: Database
 ) -> None:
     store(
         session,
@@ -89,7 +89,9 @@ def test_hours_and_days_are_right_before_and_after_they_are_rolled_up(
     assert (hourly(database), daily(database)) == (expected_hours, expected_days)
 
 
-def test_what_comes_late_or_is_read_anew_is_rolled_up_again(session: Session, database: Database) -> None:
+def test_what_comes_late_or_is_read_anew_is_rolled_up_again(
+    session: DatabaseSession, database: Database
+) -> None:
     store(session, read(1, YESTERDAY + 5, t=1.0, wrong=9.0))
     whole_round(session)
     store(session, read(2, YESTERDAY + 10, t=3.0), read(1, YESTERDAY + 5, "m@2", t=2.0))
@@ -100,7 +102,7 @@ def test_what_comes_late_or_is_read_anew_is_rolled_up_again(session: Session, da
     assert (hourly(database), daily(database)) == (expected, expected)
 
 
-def test_the_hour_that_runs_stays_due(session: Session, database: Database) -> None:
+def test_the_hour_that_runs_stays_due(session: DatabaseSession, database: Database) -> None:
     store(session, read(1, time.time(), t=1.0))
     whole_round(session)
     assert database.query("SELECT count(*) FROM rollup_due") == [1]
@@ -108,7 +110,7 @@ def test_the_hour_that_runs_stays_due(session: Session, database: Database) -> N
 
 
 def test_what_is_too_old_is_deleted_in_slices(
-    session: Session, database: Database, monkeypatch: pytest.MonkeyPatch
+    session: DatabaseSession, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "ROWS", 4)
     old, older = time.time() - 100 * DAY, time.time() - 400 * DAY
@@ -120,7 +122,9 @@ def test_what_is_too_old_is_deleted_in_slices(
 
 
 def test_nothing_is_deleted_that_is_kept_for_ever(database: Database) -> None:
-    session = Session(database.settings(POSTGRES_RAW_DAYS=0, POSTGRES_READING_DAYS=0), lambda line: None)
+    session = DatabaseSession(
+        database.settings(POSTGRES_RAW_DAYS=0, POSTGRES_READING_DAYS=0), lambda line: None
+    )
     store(session, read(1, time.time() - 3000 * DAY, t=1.0))
     whole_round(session)
     session.close()
@@ -129,15 +133,15 @@ def test_nothing_is_deleted_that_is_kept_for_ever(database: Database) -> None:
 
 
 def test_a_replay_of_what_is_partly_deleted_leaves_the_daily_values(
-    session: Session, database: Database
+    session: DatabaseSession, database: Database
 ) -> None:
     session.close()
-    for_ever = Session(database.settings(POSTGRES_READING_DAYS=0), lambda line: None)
+    for_ever = DatabaseSession(database.settings(POSTGRES_READING_DAYS=0), lambda line: None)
     long_ago = (time.time() - 400 * DAY) // HOUR * HOUR
     store(for_ever, read(1, long_ago, t=1.0), read(2, long_ago + 10, t=3.0))
     whole_round(for_ever)
     for_ever.close()
-    limited = Session(database.settings(), lambda line: None)
+    limited = DatabaseSession(database.settings(), lambda line: None)
     whole_round(limited)
     store(limited, read(2, long_ago + 10, t=3.0))
     whole_round(limited)
@@ -146,7 +150,7 @@ def test_a_replay_of_what_is_partly_deleted_leaves_the_daily_values(
     assert database.query("SELECT count, average FROM reading_daily") == [(2, 2.0)]
 
 
-def test_events_and_what_was_set_aside_are_deleted_too(session: Session, database: Database) -> None:
+def test_events_and_what_was_set_aside_are_deleted_too(session: DatabaseSession, database: Database) -> None:
     database.query("INSERT INTO set_aside VALUES (now() - interval '91 days', 'a', 'b', 'c')")
     database.query("INSERT INTO event VALUES (now() - interval '366 days', 'k', NULL, NULL, '{}', 'e')")
     whole_round(session)

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from bssci.sinks.postgres import worker
 from bssci.sinks.postgres.errors import PostgresError
-from bssci.sinks.postgres.worker import ANSWER_TIME, SILENCE, Worker
+from bssci.sinks.postgres.worker import ANSWER_TIME, SILENCE, DatabaseWorker
 
 PATIENCE = 10.0
 """s of real time that another thread may take"""
@@ -85,7 +85,7 @@ class Bench:
         self.closed = 0
         self.line = Line()
         self.upkeeps: Queue[None] = Queue()
-        self.worker: Worker[Session] = Worker(
+        self.worker: DatabaseWorker[Session] = DatabaseWorker(
             self.reactor, self._open, _explain, lambda session: None, lambda: self.seconds
         )
 
@@ -142,7 +142,7 @@ def test_it_connects_without_a_job_but_not_more_often_than_the_backoff() -> None
         attempts.put(bench.seconds)
         raise PostgresError("the server is away")
 
-    bench.worker = Worker(bench.reactor, refuse, str, lambda session: None, lambda: bench.seconds)
+    bench.worker = DatabaseWorker(bench.reactor, refuse, str, lambda session: None, lambda: bench.seconds)
     original, worker._TURN = worker._TURN, 0.002
     try:
         bench.worker.start()
@@ -220,7 +220,7 @@ def test_a_stop_does_not_wait_for_a_thread_that_cannot_be_ended() -> None:
         release.wait(PATIENCE)
         raise PostgresError("too late")
 
-    bench.worker = Worker(bench.reactor, connect, str, lambda session: None)
+    bench.worker = DatabaseWorker(bench.reactor, connect, str, lambda session: None)
     bench.worker.start()
     assert begun.wait(PATIENCE)
     stopped: list[None] = []

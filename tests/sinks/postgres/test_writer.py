@@ -11,7 +11,7 @@ import pytest
 
 from bssci.model import EUI, Decoded, Reading, StationState, Telegram
 from bssci.sinks.postgres.events import rows_of
-from bssci.sinks.postgres.session import Session
+from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.testing_events import AT, STATION, every_event, odd_events, reception, uplink, uplinks
 from tests.support.postgres import Database
 
@@ -25,13 +25,13 @@ READINGS = (
 
 
 @pytest.fixture(params=["copy", "insert"])
-def session(request: pytest.FixtureRequest, database: Database) -> Iterator[Session]:
-    session = Session(database.settings(POSTGRES_WRITE=request.param), lambda line: None)
+def session(request: pytest.FixtureRequest, database: Database) -> Iterator[DatabaseSession]:
+    session = DatabaseSession(database.settings(POSTGRES_WRITE=request.param), lambda line: None)
     yield session
     session.close()
 
 
-def store(session: Session, *events: Any) -> list[str]:
+def store(session: DatabaseSession, *events: Any) -> list[str]:
     """Store as the sink does; the reasons of what was set aside."""
     units, asides = rows_of(events, {}, NOW)
     found = session.store(units, [aside for _, aside in asides])
@@ -42,7 +42,9 @@ def read(counter: int, *readings: Reading, decoder: str = "meter@1", **changes: 
     return uplink(counter, decoded=Decoded(decoder=decoder, readings=readings), **changes)
 
 
-def test_what_is_delivered_is_there_once_however_often_it_comes(session: Session, database: Database) -> None:
+def test_what_is_delivered_is_there_once_however_often_it_comes(
+    session: DatabaseSession, database: Database
+) -> None:
     batch = [*every_event(), read(1, *READINGS), read(1, *READINGS)]
     tables = ("raw", "reading", "device", "gateway", "event")
     contents = []
@@ -60,7 +62,7 @@ def test_what_is_delivered_is_there_once_however_often_it_comes(session: Session
     ]
 
 
-def test_telegrams_are_counted_once(session: Session, database: Database) -> None:
+def test_telegrams_are_counted_once(session: DatabaseSession, database: Database) -> None:
     for batch in (uplinks(3), uplinks(5), [*uplinks(6), *uplinks(6)]):
         store(session, *batch)
     ((count, first, last),) = database.query("SELECT count, first_seen, last_seen FROM device")
@@ -68,7 +70,9 @@ def test_telegrams_are_counted_once(session: Session, database: Database) -> Non
     assert (first.timestamp(), last.timestamp()) == (AT + 1, AT + 6)
 
 
-def test_a_better_decoder_replaces_what_an_earlier_one_read(session: Session, database: Database) -> None:
+def test_a_better_decoder_replaces_what_an_earlier_one_read(
+    session: DatabaseSession, database: Database
+) -> None:
     store(session, read(1, *READINGS), read(2, *READINGS))
     store(session, read(1, Reading("t", 22.0, "°C"), Reading("humidity", 40), decoder="meter@2"))
     rows = database.query("SELECT id, name, value, decoder FROM reading ORDER BY id, name")
@@ -83,7 +87,7 @@ def test_a_better_decoder_replaces_what_an_earlier_one_read(session: Session, da
     assert database.query("SELECT payload ->> 'decoder' FROM raw ORDER BY id") == ["meter@2", "meter@1"]
 
 
-def test_a_decoder_that_reads_nothing_leaves_nothing(session: Session, database: Database) -> None:
+def test_a_decoder_that_reads_nothing_leaves_nothing(session: DatabaseSession, database: Database) -> None:
     store(session, read(1, *READINGS))
     store(session, uplink(1))
     assert len(database.query("SELECT name FROM reading")) == 3
@@ -91,12 +95,12 @@ def test_a_decoder_that_reads_nothing_leaves_nothing(session: Session, database:
     assert database.query("SELECT name FROM reading") == []
 
 
-def test_the_last_of_two_values_of_one_name_counts(session: Session, database: Database) -> None:
+def test_the_last_of_two_values_of_one_name_counts(session: DatabaseSession, database: Database) -> None:
     store(session, read(1, Reading("t", 1), Reading("t", 2)))
     assert database.query("SELECT value FROM reading") == [2.0]
 
 
-def test_odd_values_harm_nobody(session: Session, database: Database) -> None:
+def test_odd_values_harm_nobody(session: DatabaseSession, database: Database) -> None:
     good = uplinks(20)
     batch: list[Any] = []
     for place, event in enumerate(good):
@@ -111,7 +115,7 @@ def test_odd_values_harm_nobody(session: Session, database: Database) -> None:
     assert len(database.query("SELECT id FROM set_aside")) == 6
 
 
-def test_not_a_number_and_endless_numbers_are_kept(session: Session, database: Database) -> None:
+def test_not_a_number_and_endless_numbers_are_kept(session: DatabaseSession, database: Database) -> None:
     store(session, read(1, Reading("a", float("nan")), Reading("b", float("-inf"))))
     assert [str(value) for value in database.query("SELECT value FROM reading ORDER BY name")] == [
         "nan",
@@ -119,7 +123,7 @@ def test_not_a_number_and_endless_numbers_are_kept(session: Session, database: D
     ]
 
 
-def test_what_the_server_refuses_is_found_and_set_aside(session: Session, database: Database) -> None:
+def test_what_the_server_refuses_is_found_and_set_aside(session: DatabaseSession, database: Database) -> None:
     """Rows that only the server knows to be wrong: a constraint and a trigger of somebody, too long a key."""
     database.query("ALTER TABLE reading ADD CHECK (name <> 'forbidden')")
     database.query("ALTER TABLE raw ADD CHECK (bytes <> '\\xbad0')")
@@ -139,7 +143,7 @@ def test_what_the_server_refuses_is_found_and_set_aside(session: Session, databa
 
 
 def test_a_refused_value_does_not_keep_what_a_better_decoder_left_out(
-    session: Session, database: Database
+    session: DatabaseSession, database: Database
 ) -> None:
     store(session, read(1, Reading("old", 1)))
     database.query("ALTER TABLE reading ADD CHECK (name <> 'forbidden')")
@@ -147,14 +151,16 @@ def test_a_refused_value_does_not_keep_what_a_better_decoder_left_out(
     assert database.query("SELECT name FROM reading") == ["new"]
 
 
-def test_many_refused_rows_leave_the_others(session: Session, database: Database) -> None:
+def test_many_refused_rows_leave_the_others(session: DatabaseSession, database: Database) -> None:
     database.query("ALTER TABLE raw ADD CHECK (bytes <> '\\xbad0')")
     batch = [uplink(counter, payload=b"\xba\xd0" if counter % 3 else b"ok") for counter in range(1, 61)]
     assert len(store(session, *batch)) == 40
     assert len(database.query("SELECT id FROM raw")) == 20
 
 
-def test_an_error_that_no_row_is_to_blame_for_stores_nothing(session: Session, database: Database) -> None:
+def test_an_error_that_no_row_is_to_blame_for_stores_nothing(
+    session: DatabaseSession, database: Database
+) -> None:
     database.query("ALTER TABLE reading RENAME TO away")
     with pytest.raises(Exception, match='relation "reading" does not exist'):
         store(session, read(1, *READINGS))
@@ -163,7 +169,7 @@ def test_an_error_that_no_row_is_to_blame_for_stores_nothing(session: Session, d
     assert store(session, read(1, *READINGS)) == []
 
 
-def test_an_old_state_of_a_station_does_not_come_back(session: Session, database: Database) -> None:
+def test_an_old_state_of_a_station_does_not_come_back(session: DatabaseSession, database: Database) -> None:
     def state(at: float, word: Any) -> StationState:
         return StationState(at=at, base_station_eui=STATION, state=word)
 
@@ -173,7 +179,7 @@ def test_an_old_state_of_a_station_does_not_come_back(session: Session, database
     assert (word, since.timestamp(), seen.timestamp()) == ("offline", AT + 5, AT + 900)
 
 
-def test_a_device_keeps_what_people_wrote(session: Session, database: Database) -> None:
+def test_a_device_keeps_what_people_wrote(session: DatabaseSession, database: Database) -> None:
     store(session, uplink(1))
     database.query("UPDATE device SET blocked = true, name = 'by hand', tags = '[1]'")
     store(session, uplink(2))
@@ -181,13 +187,13 @@ def test_a_device_keeps_what_people_wrote(session: Session, database: Database) 
 
 
 def test_a_batch_of_several_transactions_is_stored_whole(database: Database) -> None:
-    session = Session(database.settings(POSTGRES_BATCH_SIZE=7), lambda line: None)
+    session = DatabaseSession(database.settings(POSTGRES_BATCH_SIZE=7), lambda line: None)
     store(session, *uplinks(50))
     session.close()
     assert len(database.query("SELECT id FROM raw")) == 50
 
 
-def test_the_older_pipelines_find_their_tables(session: Session, database: Database) -> None:
+def test_the_older_pipelines_find_their_tables(session: DatabaseSession, database: Database) -> None:
     read_at_pin = Decoded(
         decoder="modbus@1", readings=(Reading("temperature", 22.5, "°C", device="f2:0011aabbccdd/J1/3"),)
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from bssci.web.reports import health
-from bssci.web.reports.health import Problem
+from bssci.web.reports.health import HealthProblem
 
-JOURNAL = Problem("error", "The journal cannot store", "/logs")
-AWAY = Problem("warning", "2 base stations are offline", "/stations?state=offline")
-SILENT = Problem("warning", "1 sensor is silent", "/sensors?status=warning")
+JOURNAL = HealthProblem("error", "The journal cannot store", "/logs")
+AWAY = HealthProblem("warning", "2 base stations are offline", "/stations?state=offline")
+SILENT = HealthProblem("warning", "1 sensor is silent", "/sensors?status=warning")
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ SILENT = Problem("warning", "1 sensor is silent", "/sensors?status=warning")
         ([AWAY, SILENT, JOURNAL], 1, "The journal cannot store; 2 more problems."),
     ],
 )
-def test_the_sentence_is_the_worst_problem(problems: list[Problem], online: int, said: str) -> None:
+def test_the_sentence_is_the_worst_problem(problems: list[HealthProblem], online: int, said: str) -> None:
     assert health.sentence(health.worst_first(problems), online) == said
 
 
@@ -62,5 +62,5 @@ def test_damage_is_told() -> None:
 def test_sensors_that_fell_silent_stay_a_problem_once_they_are_detached() -> None:
     counts = {"refused": 0, "warning": 0, "auto-detached": 12}
     assert list(health.of_sensors(counts)) == [
-        Problem("warning", "12 sensors were detached for silence", "/sensors?status=auto-detached")
+        HealthProblem("warning", "12 sensors were detached for silence", "/sensors?status=auto-detached")
     ]

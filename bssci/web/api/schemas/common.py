@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from bssci.web.http.call import LARGEST
 from bssci.web.http.reading import EUI_PATTERN
-from bssci.web.http.replies import Done, Refused
+from bssci.web.http.replies import Done, RefusedAnswer
 
 T = TypeVar("T")
 EVENT = "Event"
@@ -114,14 +114,14 @@ class SensorsOutcome(Done):
     message: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class SensorRefused(Refused):
+class SensorRefused(RefusedAnswer):
     """No base station that was asked did it."""
 
     sensor_eui: EuiText | msgspec.UnsetType = msgspec.UNSET
     base_stations: dict[str, StationOutcome] | msgspec.UnsetType = msgspec.UNSET
 
 
-class SensorsRefused(Refused):
+class SensorsRefused(RefusedAnswer):
     """No base station that was asked did it for any of the sensors."""
 
     sensors: int | msgspec.UnsetType = msgspec.UNSET
@@ -144,7 +144,7 @@ class TrialLine(Answer):
     text: str
 
 
-class Events(Answer):
+class EventPage(Answer):
     """Events, newest first; ``next`` is the ``before`` of the following part."""
 
     events: list[EventJson]

@@ -14,7 +14,7 @@ from bssci.web.live.live import Filter, filter_of
 from bssci.web.live.sentences import KINDS
 
 
-class Wanted(msgspec.Struct, kw_only=True):
+class EventSelection(msgspec.Struct, kw_only=True):
     """Selection of events."""
 
     kind: Annotated[str, Meta(description=f"kinds of events, separated by commas: {', '.join(KINDS)}")] = ""
@@ -32,14 +32,14 @@ class Wanted(msgspec.Struct, kw_only=True):
         return filter_of(self.kind, self.sensor, self.station, self.q)
 
 
-class WantedBefore(Wanted):
+class WantedBefore(EventSelection):
     """Selection of events, a part at a time."""
 
     limit: Limit = 100
     before: Before = None
 
 
-class WantedSince(Wanted):
+class WantedSince(EventSelection):
     """Selection of events as they happen."""
 
     since: (

@@ -54,7 +54,7 @@ class SensorCount(Answer):
     unknown: int
 
 
-class Deduplication(Answer):
+class DeduplicationCounts(Answer):
     """Copies of uplinks since the start."""
 
     total_messages: int
@@ -88,7 +88,7 @@ class TlsFigures(Answer):
     refused: dict[str, int]
 
 
-class DecodeError(Answer):
+class UnreadPayload(Answer):
     """Why a payload was not read."""
 
     code: str
@@ -103,7 +103,7 @@ class OneDecoder(Answer):
     failed: int
     failing: bool
     """the last payload was not read"""
-    last_error: DecodeError | msgspec.UnsetType = msgspec.UNSET
+    last_error: UnreadPayload | msgspec.UnsetType = msgspec.UNSET
 
 
 class RestingDecoder(Answer):
@@ -134,7 +134,7 @@ class FixedStatus(msgspec.Struct, kw_only=True):
     base_stations: StationCount
     sensors: SensorCount
     tls: TlsFigures
-    deduplication: Deduplication
+    deduplication: DeduplicationCounts
     uplink_rate: float
     queue_statistics: dict[str, SinkFigures]
     """figures of each sink, by its name"""
@@ -185,7 +185,7 @@ class Health(Answer):
     problems: list[Fault]
 
 
-class Step(Answer):
+class FirstStep(Answer):
     """One of the first steps."""
 
     title: str
@@ -231,7 +231,7 @@ class DuplicateFigures(Answer):
     average_stations: float | None
 
 
-class Series(Answer):
+class ChartSeries(Answer):
     """One curve."""
 
     name: str
@@ -248,10 +248,10 @@ class Chart(Answer):
     end: float
     kind: Literal["area", "line"]
     y_min: float
-    series: list[Series]
+    series: list[ChartSeries]
 
 
-class Delivery(Answer):
+class DeliveryState(Answer):
     """State of the deliveries by all sinks, in a word and a sentence."""
 
     state: str
@@ -268,12 +268,12 @@ class Dashboard(Answer):
     """All that the first page shows."""
 
     health: Health
-    guide: list[Step]
+    guide: list[FirstStep]
     stations: StationCounts
     sensors: SensorCounts
     uplinks: UplinkFigures
     duplicates: DuplicateFigures
-    delivery: Delivery
+    delivery: DeliveryState
     certificate: dict[str, Any] | None
     """the one that ends first"""
     sinks: list[NamedSink]

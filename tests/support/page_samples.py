@@ -444,8 +444,13 @@ def samples() -> dict[str, dict[str, Any]]:
                 "bidi": True,
                 "name": "Water meter 1",
                 "tags": ["water"],
+                "decoder": "gone",
+                "decoderParameters": MASK,
+                "interval": 900,
+                "location": {"lat": 49.6, "text": "Cellar"},
             },
             "eui": None,
+            "choices": [("cayenne", "cayenne@1"), ("water-meter", "Acme water meter")],
         },
         "sensor_import.html": {},
         "readings.html": {

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from bssci.web.formats import number
@@ -17,6 +18,7 @@ _TICKS = 4
 _TIMES = 4
 """steps of the time axis"""
 COLOURS = 6
+WORDS = ("no", "yes")
 
 Point = Sequence[float | None]
 
@@ -65,19 +67,23 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
     """Return the drawing of one chart as reports describe it.
 
     ``chart`` holds id, title, unit, start and end (Unix seconds), series with name and points
-    ``[t, value or None]``; and optionally kind (``line`` or ``area``), y_min and y_max, and band: points
-    ``[t, least, most]``.
+    ``[t, value or None]``; and optionally kind (``line``, ``area``, or ``flag``: 1 and 0 as yes and no, each
+    until the next), y_min and y_max, and band: points ``[t, least, most]``.
     """
     series = list(chart["series"])
     start, end = float(chart["start"]), float(chart["end"])
     unit = str(chart.get("unit") or "")
     band = [(at, least, most) for at, least, most in chart.get("band", ())]
     edges = [{"points": [(at, value) for at, *both in band for value in both]}] if band else []
-    low, high, step = _axis([*series, *edges], chart.get("y_min"), chart.get("y_max"))
+    flag = chart.get("kind") == "flag"
+    if flag:
+        low, high, step = 0.0, 1.0, 1.0
+    else:
+        low, high, step = _axis([*series, *edges], chart.get("y_min"), chart.get("y_max"))
     digits = next(places for places in range(12) if abs(round(step, places) - step) < step * 1e-6)
     count = round((high - low) / step)
-    place = _ViewBox(start, end, low, high)
-    filled = chart.get("kind") == "area"
+    place = _ViewBox(start, end, low, high, flag)
+    filled = flag or chart.get("kind") == "area"
     curves = []
     for index, each in enumerate(series):
         runs = _runs(each["points"])
@@ -89,19 +95,23 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
                 line="".join(place.line(run) for run in runs if len(run) > 1),
                 dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
                 area="".join(place.area(run) for run in runs) if filled else "",
-                last=_last(values, step, digits, unit),
+                last=_last(values, step, digits, unit)
+                if not flag
+                else WORDS[int(values[-1])]
+                if values
+                else "",
             )
         )
     return Drawing(
         id=str(chart["id"]),
         title=str(chart["title"]),
         curves=curves,
-        values=[number(low + step * index, digits) for index in range(count + 1)],
+        values=list(WORDS) if flag else [number(low + step * index, digits) for index in range(count + 1)],
         times=[start + (end - start) * index / _TIMES for index in range(_TIMES + 1)],
         span=end - start,
         grid=[HEIGHT * index / count for index in range(count + 1)],
         band=place.band(band) if len(band) > 1 else "",
-        summary=_summary(series, unit, digits),
+        summary=_summary_of_flags(series) if flag else _summary(series, unit, digits),
         data=json.dumps(
             {
                 "start": start,
@@ -109,6 +119,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
                 "low": low,
                 "high": high,
                 "unit": unit,
+                **({"words": WORDS} if flag else {}),
                 "series": [
                     {"name": str(each["name"]), "points": [[round(at), it] for at, it in each["points"]]}
                     for each in series
@@ -127,6 +138,8 @@ class _ViewBox:
     end: float
     low: float
     high: float
+    stepped: bool = False
+    """a value holds until the next"""
 
     def at(self, point: Point) -> str:
         time, value = point
@@ -136,11 +149,18 @@ class _ViewBox:
         return f"{x:.1f} {y:.1f}"
 
     def line(self, run: Sequence[Point]) -> str:
-        return f"M{'L'.join(map(self.at, run))}"
+        return f"M{self._along(run)}"
 
     def area(self, run: Sequence[Point]) -> str:
         first, last = self.at(run[0]).split()[0], self.at(run[-1]).split()[0]
-        return f"M{first} {HEIGHT}L{'L'.join(map(self.at, run))}L{last} {HEIGHT}Z"
+        return f"M{first} {HEIGHT}L{self._along(run)}L{last} {HEIGHT}Z"
+
+    def _along(self, run: Sequence[Point]) -> str:
+        places = list(map(self.at, run))
+        if not self.stepped:
+            return "L".join(places)
+        steps = [f"H{x}V{y}" for x, y in (place.split() for place in places[1:])]
+        return places[0] + "".join(steps)
 
     def band(self, points: Sequence[tuple[float, float, float]]) -> str:
         above = [self.at((at, most)) for at, _, most in points]
@@ -182,6 +202,16 @@ def _last(values: Sequence[float], step: float, digits: int, unit: str) -> str:
         return number(None)
     whole = float(values[-1]).is_integer()
     return number(values[-1], 0 if whole else digits if step >= 10 else max(digits, 1), unit)
+
+
+def _summary_of_flags(series: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for each in series:
+        values = [bool(value) for _, value in each["points"] if value is not None]
+        said = "no data" if not values else f"last {WORDS[values[-1]]}"
+        changes = sum(one != other for one, other in pairwise(values))
+        parts.append(f"{each['name']}: {said}, {changes} changes" if values else f"{each['name']}: {said}")
+    return "; ".join(parts)
 
 
 def _summary(series: Sequence[Mapping[str, Any]], unit: str, digits: int) -> str:

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote, unquote
 
+from bssci.web.http.call import Call
 from bssci.web.reports.readings import LastValue, Latest
 
 MAX_COLUMNS = 12
 MAX_OFFERED = 40
+NONE = "-"
+"""asks for no column, where an empty text asks for those chosen before"""
+COOKIE = "columns"
+MAX_COOKIE = 3000
+"""characters"""
+YEAR = 365 * 86400
+"""s"""
 IN_SHORT = 2
 """values of a sensor where nobody chose columns"""
+
+
+def remembered(call: Call) -> str:
+    """Return the columns that are asked for, else those that this user chose last in this browser."""
+    asked, user = call.text("show"), quote(call.identity.name, safe="")
+    if asked:
+        value = f"{user}:{quote(asked, safe='')}"
+        if len(value) <= MAX_COOKIE:
+            path = call.prefix or "/"
+            call.request.addCookie(
+                COOKIE, value, path=path, max_age=str(YEAR), httpOnly=True, sameSite="strict"
+            )
+        return asked
+    kept = (call.request.getCookie(COOKIE.encode()) or b"").decode("ascii", "replace")
+    owner, _, names = kept.partition(":")
+    return unquote(names) if owner == user else ""
 
 
 def columns_of(latest: Iterable[Latest], asked: str) -> dict[str, Any]:
@@ -20,12 +45,12 @@ def columns_of(latest: Iterable[Latest], asked: str) -> dict[str, Any]:
     :return: ``chosen``: the names that are columns; ``columns``: of each that is offered its name, whether it
         is shown, and what is to be asked for to turn that round.
     """
-    wanted = [name for name in dict.fromkeys(asked.split(",")) if name][:MAX_COLUMNS]
+    wanted = [name for name in dict.fromkeys(asked.split(",")) if name not in ("", NONE)][:MAX_COLUMNS]
     known = dict.fromkeys(value.name for each in latest for value in each.values)
     offered = list(dict.fromkeys([*wanted, *sorted(known)]))[:MAX_OFFERED]
     return {
         "chosen": wanted,
-        "columns": [(name, name in wanted, ",".join(_turned(wanted, name))) for name in offered],
+        "columns": [(name, name in wanted, ",".join(_turned(wanted, name)) or NONE) for name in offered],
     }
 
 

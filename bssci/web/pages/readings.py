@@ -103,7 +103,8 @@ def _charts(past: Past, since: float, until: float, every: float) -> list[dict[s
 
 def _chart(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
     """Each step's point stands in its middle; where the sensor was silent is a gap."""
-    is_flag = isinstance(series.steps[0].least, bool)
+    if isinstance(series.steps[0].least, bool):
+        return _flag(series, since, until, every)
     gap = max(_usual_distance(series.steps), every) * 2.5
     points: list[list[float | None]] = []
     before: float | None = None
@@ -112,18 +113,41 @@ def _chart(series: Series, since: float, until: float, every: float) -> dict[str
         if before is not None and step.at - before > gap:
             points.append([step.at - every, None])
         before = step.at
-        points.append([at, float(step.most) if is_flag else step.mean])
-    spread = any(step.least != step.most for step in series.steps) and not is_flag
+        points.append([at, step.mean])
+    spread = any(step.least != step.most for step in series.steps)
     return {
         "id": f"reading-{series.name}",
         "name": series.name,
         "unit": series.unit or "",
-        "kind": "area" if is_flag else "line",
+        "kind": "line",
         "start": since,
         "end": until,
         "series": [{"name": series.name, "points": points}],
-        **({"y_min": 0, "y_max": 1} if is_flag else {}),
         **({"band": _band(series.steps, since, until, every)} if spread else {}),
+    }
+
+
+def _flag(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
+    """Return yes and no as a line of steps: each holds until the next; yes counts where both were said."""
+    gap = max(_usual_distance(series.steps), every) * 2.5
+    points: list[list[float | None]] = []
+    before: TimeStep | None = None
+    for step in series.steps:
+        at = min(max(step.at, since), until)
+        if before is not None and step.at - before.at > gap:
+            points += [[before.at + every, float(before.most)], [before.at + every, None]]
+        points.append([at, float(step.most)])
+        before = step
+    if before is not None:
+        points.append([min(before.at + every, until), float(before.most)])
+    return {
+        "id": f"reading-{series.name}",
+        "name": series.name,
+        "unit": "",
+        "kind": "flag",
+        "start": since,
+        "end": until,
+        "series": [{"name": series.name, "points": points}],
     }
 
 

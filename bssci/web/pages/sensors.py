@@ -17,7 +17,7 @@ from bssci.web.pages.base import (
     range_name,
     timeline,
 )
-from bssci.web.pages.columns import columns_of, in_short
+from bssci.web.pages.columns import columns_of, in_short, remembered
 from bssci.web.reports.ranges import RANGES
 from bssci.web.reports.standings import SORTS, STATUSES
 
@@ -50,7 +50,7 @@ class SensorPages(PageData):
                 | {"values": latest[row["eui"]].values, "short": in_short(latest[row["eui"]].values)}
                 for row in listed["sensors"]
             ],
-            **columns_of(latest.values(), call.text("show")),
+            **columns_of(latest.values(), remembered(call)),
             "counts": {"all": listed["total"], **listed["counts"]},
             "unknown_count": len(self._context.center.unknown_sensors()),
             "paging": paging(page, per_page, listed["matching"]),
@@ -67,9 +67,11 @@ class SensorPages(PageData):
 
     async def sensor_form(self, call: Call) -> dict[str, Any]:
         """Return what the form of a sensor holds. Query of a new one: eui."""
+        choices = self._views.readings.choices()
         if "eui" in call.path:
-            return {"sensor": (await self._views.sensors.detail(call.eui()))["configuration"], "eui": None}
-        return {"sensor": None, "eui": call.text("eui")}
+            configuration = (await self._views.sensors.detail(call.eui()))["configuration"]
+            return {"sensor": configuration, "eui": None, "choices": choices}
+        return {"sensor": None, "eui": call.text("eui"), "choices": choices}
 
     async def sensor_import(self, call: Call) -> dict[str, Any]:
         return {}

@@ -35,7 +35,7 @@ function show(figure, share) {
     "div",
     { class: "tip" },
     timeElement(found[0][1][0]),
-    found.map(([name, point]) => make("div", {}, found.length > 1 ? `${name}: ` : "", make("b", {}, `${number(point[1], digits)}\u202f${data.unit}`))),
+    found.map(([name, point]) => make("div", {}, found.length > 1 ? `${name}: ` : "", make("b", {}, data.words?.[point[1]] ?? `${number(point[1], digits)}\u202f${data.unit}`))),
   );
   figure.append(tip);
   const box = svg.getBoundingClientRect();

@@ -2,7 +2,8 @@
 //   data-api="POST /api/..."      where the fields go, as JSON
 //   data-confirm, data-type-to-confirm   asked first
 //   data-then="reload" or a path with {field}, data-done="text"   what follows
-// and on fields data-type (bool, number, list, hex, raw), data-optional, data-format (eui, hex32, hex4).
+// and on fields data-type (bool, number, list, hex, json, raw), data-optional, data-format (eui, hex32, hex4),
+// data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part).
 
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
@@ -34,11 +35,19 @@ function labelOf(input) {
 }
 
 function valueOf(input) {
-  const { type, format, optional, keepEmpty } = input.dataset;
+  const { type, format, optional, keepEmpty, empty } = input.dataset;
   if (type === "bool") return input.checked;
   const text = type === "raw" ? input.value : input.value.trim();
   if (!text && input.required) throw new FieldError(input.name, `${labelOf(input)} is missing.`);
   if (!text && optional !== undefined) return undefined;
+  if (!text && empty === "null") return null;
+  if (type === "json") {
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new FieldError(input.name, `${labelOf(input)} must be JSON.`);
+    }
+  }
   if (type === "number") {
     const value = Number(text);
     if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a number.`);
@@ -70,14 +79,25 @@ function valueOf(input) {
   return text;
 }
 
+// The parts of an object; null if none is entered. Left out, and so kept, if none was changed.
+function partsOf(form, name) {
+  const inputs = [...form.elements].filter((input) => input.dataset.in === name);
+  if (inputs.every((input) => input.value === input.defaultValue)) return undefined;
+  const filled = inputs.filter((input) => input.value.trim());
+  return filled.length ? Object.fromEntries(filled.map((input) => [input.name.slice(name.length + 1), valueOf(input)])) : null;
+}
+
 export function valuesOf(form) {
   const values = {};
   const wrong = [];
+  const seen = new Set();
   for (const input of form.elements) {
-    if (!input.name || input.disabled || "skip" in input.dataset) continue;
+    if (!input.name || input.disabled || "skip" in input.dataset || seen.has(input.dataset.in)) continue;
+    if (input.dataset.in) seen.add(input.dataset.in);
     try {
-      const value = valueOf(input);
-      if (value !== undefined) values[input.name] = value;
+      const name = input.dataset.in ?? input.name;
+      const value = input.dataset.in ? partsOf(form, name) : valueOf(input);
+      if (value !== undefined) values[name] = value;
     } catch (error) {
       wrong.push(error);
     }
@@ -100,7 +120,8 @@ export function clearErrors(form) {
 
 // The field that an error is about, with the error beside it; nothing if there is none.
 function marked(form, error) {
-  const input = error.field && form.elements.namedItem(error.field);
+  const field = CSS.escape(error.field ?? "");
+  const input = field && (form.elements.namedItem(error.field) ?? form.querySelector(`[data-in="${field}"]`));
   if (!(input instanceof HTMLElement) || input.type === "hidden") return null;
   const id = `error-${input.id}`;
   input.setAttribute("aria-invalid", "true");

@@ -12,7 +12,7 @@ def test_what_the_sensors_measure_is_offered_and_each_link_turns_one_column_roun
     told = columns_of([latest("volume", "flow"), latest("temperature"), Latest()], "volume")
     assert told["chosen"] == ["volume"]
     assert told["columns"] == [
-        ("volume", True, ""),
+        ("volume", True, "-"),
         ("flow", False, "volume,flow"),
         ("temperature", False, "volume,temperature"),
     ]

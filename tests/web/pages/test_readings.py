@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bssci.center.decoding.collecting import Series, TimeStep
 from bssci.model import EUI, Uplink
 from bssci.web.outside import Outside
-from bssci.web.pages.readings import step_for
+from bssci.web.pages.readings import _chart, step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
 from tests.support.html import Document, faults
 from tests.support.journal import reception
@@ -152,3 +153,41 @@ def test_without_decoders_the_page_says_so(make_web_house: Callable[..., WebHous
     assert "runs without decoders" in house.browser("viewer").get("/decoders").text
     assert house.browser("viewer").get("/decoders/water-meter").status == 404
     assert house.browser("viewer").get(f"/sensors/{SENSOR}/readings").status == 200
+
+
+def test_columns_are_remembered_for_who_chose_them(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
+    heard(web, ORDINARY)
+    browser = web.browser("viewer")
+    browser.get("/sensors?show=volume,co2")
+    assert 'data-label="CO₂"' in browser.get("/sensors?status=attached").text
+    other = web.browser("operator")
+    other.cookies["columns"] = browser.cookies["columns"]
+    assert 'data-label="CO₂"' not in other.get("/sensors").text
+    assert 'data-label="CO₂"' not in browser.get("/sensors?show=-").text
+    assert "Last values" in browser.get("/sensors").text
+
+
+def test_a_flag_is_a_chart_of_steps_with_its_silence_left_out() -> None:
+    times = ((0.0, False), (10.0, True), (20.0, True), (90.0, False))
+    steps = [TimeStep(at, float(yes), False, yes, 1) for at, yes in times]
+    chart = _chart(Series(name="leak", unit=None, points=[], steps=steps), 0.0, 100.0, 10.0)
+    assert chart["kind"] == "flag"
+    [series] = chart["series"]
+    assert series["points"] == [[0, 0], [10, 1], [20, 1], [30, 1], [30, None], [90, 0], [100, 0]]
+
+
+def test_the_form_offers_every_decoder_and_hides_the_parameters(web: WebHouse) -> None:
+    operator = web.browser("operator")
+    operator.post(
+        "/api/sensors",
+        sensor_entry(
+            decoder="gone", decoderParameters={"key": "SECRET"}, location={"lat": 1.5, "text": "Cellar"}
+        ),
+    )
+    page = operator.get(f"/sensors/{SENSOR}/edit").text
+    assert "gone (not installed)" in page and '<option value="water-meter">' in page
+    assert 'value="1.5"' in page and 'value="Cellar"' in page and "SECRET" not in page
+    assert faults(Document(page)) == []
+    shown = operator.get(f"/sensors/{SENSOR}").text
+    assert "gone</a>, with parameters" in shown and "Cellar" in shown

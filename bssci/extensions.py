@@ -36,16 +36,18 @@ class Kind:
     word: str
     """word for people: ``sink``"""
     setting: str
-    """name of the setting that says which are used: ``SINKS``"""
+    """name of the setting that says which are used: ``SINKS``; empty: all"""
     factory: Any
     """the plugin's factory"""
     product: Any
     """the factory's product: a sink, source or decoder"""
 
 
+_TAKEN = "{} cannot be its setting: it is there already, or its default is wrong"
 PLACE = f"{plugins.__name__}."
 """beginning of the name of every module with plugins"""
 SINK = Kind("sink", "SINKS", ISinkFactory, ISink)
+DECODER = Kind("decoder", "", IDecoderFactory, IDecoder)
 
 
 class Found(NamedTuple):
@@ -99,20 +101,30 @@ class Installed:
 def discover() -> Installed:
     """Return what is installed. What cannot be used costs itself only, until it is chosen."""
     found = find(SINK)
-    usable, refused = dict(found.usable), dict(found.refused)
     groups: list[Group] = []
+    sinks = _with_groups(SINK, found, groups)
+    # What is wrong with a decoder is said when it is built.
+    _with_groups(DECODER, find(DECODER), groups)
+    return Installed(sinks.usable, Catalogue(groups), sinks.refused)
+
+
+def _with_groups(kind: Kind, found: Found, groups: list[Group]) -> Found:
+    """Add the settings of all to the groups; refuse those whose settings cannot be."""
+    usable, refused = dict(found.usable), dict(found.refused)
     for name, factory in found.usable.items():
         try:
-            group = group_of(SINK, factory)
-            Catalogue([*groups, *([group] if group else [])])
-            for row in group or ():
+            group = group_of(kind, factory)
+            if group is None:
+                continue
+            Catalogue([*groups, group])
+            for row in group:
                 row.parse(row.default, "default")
         except SettingsError as error:
-            refused[name] = f"{SINK.word} {name}: {error}"
+            refused[name] = f"{kind.word} {name}: {error}"
             del usable[name]
         else:
-            groups += [group] if group else []
-    return Installed(usable, Catalogue(groups), refused)
+            groups.append(group)
+    return Found(usable, refused)
 
 
 def find(kind: Kind) -> Found:
@@ -153,7 +165,8 @@ def group_of(kind: Kind, factory: Any) -> Group | None:
     rows = tuple(row for each in settings if (row := _row(each)) is not None)
     if not rows:
         return None
-    return Group(f"{kind.word.capitalize()} {factory.name}", rows, (kind.setting, factory.name))
+    chosen_by = (kind.setting, factory.name) if kind.setting else None
+    return Group(f"{kind.word.capitalize()} {factory.name}", rows, chosen_by)
 
 
 def build(kind: Kind, factory: Any, settings: Settings, *others: Any) -> Any:
@@ -238,7 +251,9 @@ def _wanted(wanted: Group | Sequence[Any], settings: Settings) -> dict[str, Any]
     values: dict[str, Any] = {}
     for each in wanted:
         name = each if isinstance(each, str) else each.name
-        if isinstance(each, str) and name not in OWN and name not in settings.plugged:
-            raise ValueError(f"{name} is no setting of the service")
+        if name not in settings.plugged and not (isinstance(each, str) and name in OWN):
+            raise ValueError(
+                f"{name} is no setting of the service" if isinstance(each, str) else _TAKEN.format(name)
+            )
         values[name] = settings.value(name)
     return values

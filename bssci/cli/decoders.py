@@ -36,13 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     attempt.add_argument("--parameters", default="{}", help="decoderParameters as JSON")
     put = actions.add_parser("import", help="check a file and put it into the folder")
     put.add_argument("file", type=Path)
+    put.add_argument("--name", help="of the decoder; default: the file's")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out one action."""
     try:
         if arguments.action == "import":
-            return _import(arguments.directory, arguments.file)
+            return _import(arguments.directory, arguments.file, arguments.name)
         installed, troubles = _installed()
         _, library = read_folder(arguments.directory, KINDS, installed)
         if arguments.action == "list":
@@ -127,14 +128,15 @@ def _show(attempt: Attempt) -> int:
     return 1
 
 
-def _import(directory: Path, file: Path) -> int:
+def _import(directory: Path, file: Path, name: str | None) -> int:
     text = file.read_text("utf-8")
-    decoder, results = check_file(file.name, text, KINDS)
+    target = file.name if name is None else f"{name}{file.suffix}"
+    decoder, results = check_file(target, text, KINDS)
     installed, _ = _installed()
     if decoder.name in installed:
         raise ValueError(f"a built-in decoder is named {decoder.name!r}")
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(directory / file.name, text.encode("utf-8"), FILE_MODE)
+    write_atomically(directory / target, text.encode("utf-8"), FILE_MODE)
     right = sum(result.passed for result in results)
     print(f"{label(decoder)}: {right} of {len(results)} examples are right")
     return 0

@@ -13,6 +13,7 @@
   const DateOf = Date;
   const PromiseOf = Promise;
   const toISOString = Date.prototype.toISOString;
+  const join = Array.prototype.join;
 
   // The engine names its own errors (time is up, no memory) by these, after the time limit has ended.
   InternalError.prototype.toString = Error.prototype.toString;
@@ -22,6 +23,11 @@
 
   const silent = function () {};
   globalThis.console = { log: silent, info: silent, warn: silent, error: silent, debug: silent };
+
+  // The engine keeps a long text that was put together in pieces; only one in one piece can leave it.
+  function whole(text) {
+    return apply(join, [text], [""]);
+  }
 
   class Refusal {
     constructor(code, text, at) {
@@ -56,6 +62,14 @@
   }
 
   function explain(error) {
+    try {
+      return whole(explained(error));
+    } catch (again) {
+      return '{"code":"script_error"}';
+    }
+  }
+
+  function explained(error) {
     try {
       if (error instanceof Refusal) return refusal(error.code, error.text, error.at, "");
       if (typeof error === "string" && error.length <= limits.text) return refusal("script_error", error, "", "");
@@ -189,12 +203,12 @@
           const input = { bytes, fPort, recvTime: new DateOf(at), variables };
           const given = object(entry(input), "decodeUplink");
           const errors = texts(given.errors, "errors");
-          if (errors !== "") return '{"code":"reported","errors":[' + errors + "]}";
+          if (errors !== "") return whole('{"code":"reported","errors":[' + errors + "]}");
           warnings = texts(given.warnings, "warnings");
           flatten(object(given.data, "data"), "", "", 0);
         } else if (style === 3) flatten(object(entry(fPort, bytes, variables), "Decode"), "", "", 0);
         else flatten(object(entry(bytes, fPort), "Decoder"), "", "", 0);
-        return '{"code":"","readings":[' + out + '],"warnings":[' + warnings + "]}";
+        return whole('{"code":"","readings":[' + out + '],"warnings":[' + warnings + "]}");
       } catch (error) {
         return explain(error);
       }

@@ -17,8 +17,9 @@ from zope.interface import implementer
 
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
 from bssci.decoders.keys import aes_key
+from bssci.decoders.link_encryption import decrypt_link_layer, is_link_encrypted
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, rule
-from bssci.decoders.wireless_mbus import link_address
+from bssci.decoders.wireless_mbus import checksum, link_address
 from bssci.model import Reading
 
 INSTALL = "M-Bus needs the extra: pip install 'bssci[mbus]'"
@@ -47,32 +48,58 @@ _UNITS = {
 """units as this package spells them; others stay"""
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
 _BRACKETS = re.compile(r" \(.*\)$")
+_PAIRS = re.compile(r"[\s,;]+")
+_PAIR = re.compile(r"([A-Za-z]{3}-\d{8})=([0-9A-Fa-f]{32})")
 _UNSUPPORTED = "[security.unsupported_mode]"
 _PANIC = "pyo3_runtime"
 
 
+def parse_keys(text: str) -> dict[str, str]:
+    """Return keys of meters by manufacturer and number.
+
+    :raises ValueError: one is no key.
+    """
+    keys = {}
+    for pair in filter(None, _PAIRS.split(text.strip())):
+        found = _PAIR.fullmatch(pair)
+        if found is None:
+            raise ValueError("no pair of a meter and its key")
+        keys[found[1].upper()] = found[2]
+    return keys
+
+
 @implementer(IDecoder)
 class MBusDecoder:
-    """Reads M-Bus frames."""
+    """Reads M-Bus frames.
+
+    :param keys: of meters for which no parameters are kept: hexadecimal digits by ``KAM-12345678``.
+    """
 
     name = "mbus"
     version = "1"
     kinds: tuple[Kind, ...] = ("variable-mac",)
+
+    def __init__(self, keys: Mapping[str, str] = {}) -> None:
+        self._keys = keys
 
     def matches(self, payload: Payload) -> bool:
         """Return whether the payload is a wireless M-Bus frame that a station received with another MAC."""
         return payload.kind in self.kinds and link_address(payload.data) is not None
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
-        """Return the readings of a frame. The ``key`` of the meter is in the parameters.
+        """Return the readings of a frame. The ``key`` of the meter is in the parameters, or in ``MBUS_KEYS``.
 
         :raises DecodeError: ``no_key``, ``wrong_key``, ``bad_checksum``, ``bad_frame``, ...
         """
         frame = payload.data
         if not frame:
             raise DecodeError("empty", "no bytes")
-        key = aes_key(parameters)
-        found = _parse(frame if frame[0] == _WIRED else without_checksums(frame), key)
+        key = aes_key(parameters or self._parameters(frame))
+        if frame[0] != _WIRED:
+            frame = without_checksums(frame)
+            if key is not None and is_link_encrypted(frame):
+                frame, key = decrypt_link_layer(frame, key), None
+        found = _parse(frame, key)
         _check_security(found["security"], key is not None)
         readings = _readings(found["records"])
         if not readings and found["decode_state"] != "complete":
@@ -80,40 +107,28 @@ class MBusDecoder:
             raise DecodeError("bad_record", "; ".join(reasons)[:MAX_TEXT] or "no record can be read")
         return readings
 
+    def _parameters(self, frame: bytes) -> Mapping[str, str]:
+        sender = link_address(frame) if self._keys else None
+        key = None if sender is None else self._keys.get(f"{sender.manufacturer}-{sender.identification}")
+        return {} if key is None else {"key": key}
+
 
 @implementer(IDecoderFactory)
 class MBusDecoderFactory:
-    """Offers :class:`MBusDecoder` to the plugin system."""
+    """Offers :class:`MBusDecoder` to the plugin system.
+
+    :param settings: the row of ``MBUS_KEYS``.
+    """
 
     name = MBusDecoder.name
     description = "Wireless M-Bus and OMS meters, plain and encrypted (extra mbus)"
-    settings: Sequence[object] = ()
+
+    def __init__(self, settings: Sequence[object] = ()) -> None:
+        self.settings = settings
 
     def build(self, settings: Mapping[str, Any]) -> MBusDecoder:
         """Return the decoder; the extra is looked for when there is a frame."""
-        return MBusDecoder()
-
-
-def _table() -> tuple[int, ...]:
-    """Remainders of every byte by the polynomial of EN 13757-4."""
-    found = []
-    for byte in range(256):
-        remainder = byte << 8
-        for _ in range(8):
-            remainder = remainder << 1 ^ (0x3D65 if remainder & 0x8000 else 0)
-        found.append(remainder & 0xFFFF)
-    return tuple(found)
-
-
-_REMAINDERS = _table()
-
-
-def checksum(block: bytes) -> int:
-    """Return the checksum of a block of frame format A."""
-    remainder = 0
-    for byte in block:
-        remainder = (remainder << 8 & 0xFFFF) ^ _REMAINDERS[remainder >> 8 ^ byte]
-    return remainder ^ 0xFFFF
+        return MBusDecoder(settings.get("MBUS_KEYS") or {})
 
 
 def without_checksums(frame: bytes) -> bytes:

@@ -20,9 +20,9 @@ A comment of the script may say more, as JSON: for which ``typeEui`` it is, what
     /* decoder {"typeEui": "70B3D59CD0000095", "title": "Vendor Meter 5",
                 "examples": [{"payload": "00D7", "readings": {"temperature": 21.5}}]} */
 
-A script has no files, no network, no timers, and must not rely on its global variables from one payload
-to the next. Its bounds are :class:`ScriptLimits`. In-process code is no wall against an attacker: scripts
-come from administrators only.
+A script has the reading part of Node's ``Buffer``, but no files, no network and no timers. It must not rely
+on its global variables from one payload to the next. Its bounds are :class:`ScriptLimits`. In-process code
+is no wall against an attacker: scripts come from administrators only.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ CALLS_OF_ONE_ENGINE = 10_000
 MAX_SHAPES = 200
 """sets of names and units, as a script gives them, whose rules are remembered"""
 _HARNESS = files("bssci.decoders").joinpath("harness.js").read_text("utf-8")
+_BUFFER = files("bssci.decoders").joinpath("buffer.js").read_text("utf-8")
 _PLACE = re.compile(r"<input>:(\d+):(\d+)")
 _REASON_WITH_LINE = re.compile(r"line (\d+): (.*)")
 _HEAD = re.compile(r"/\*[\s*]*decoder\s*(?=\{)")
@@ -121,6 +122,8 @@ class ScriptEngine:
         harness = self._context.eval(_HARNESS)
         load = self._context.eval("(harness, name) => harness[name]")
         self._decode: Callable[[str], str] = load(harness, "decode")
+        if "Buffer" in source:
+            self._context.eval(_BUFFER)
         self._refuse(self._call(load(harness, "load"), source, _BOUNDS))
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Script:

@@ -1,4 +1,4 @@
-"""The link-layer address of a wireless M-Bus frame (EN 13757-4), which says what meter sent it."""
+"""Link layer of wireless M-Bus frames (EN 13757-4): the address, which names the meter; checksums."""
 
 from __future__ import annotations
 
@@ -33,6 +33,28 @@ def link_address(frame: bytes) -> WirelessMBusAddress | None:
     if manufacturer is None or not identification.isdecimal():
         return None
     return WirelessMBusAddress(manufacturer, identification, version=frame[8], device_type=frame[9])
+
+
+def _table() -> tuple[int, ...]:
+    """Remainders of every byte by the polynomial of EN 13757-4."""
+    found = []
+    for byte in range(256):
+        remainder = byte << 8
+        for _ in range(8):
+            remainder = remainder << 1 ^ (0x3D65 if remainder & 0x8000 else 0)
+        found.append(remainder & 0xFFFF)
+    return tuple(found)
+
+
+_REMAINDERS = _table()
+
+
+def checksum(block: bytes) -> int:
+    """Return the checksum of a block of bytes."""
+    remainder = 0
+    for byte in block:
+        remainder = (remainder << 8 & 0xFFFF) ^ _REMAINDERS[remainder >> 8 ^ byte]
+    return remainder ^ 0xFFFF
 
 
 def _manufacturer(code: int) -> str | None:

@@ -84,3 +84,8 @@ def test_a_file_is_imported(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert main(["decoders", "import", "cayenne.json"]) == 1
     assert "built-in" in capsys.readouterr().err
     assert [path.name for path in folder.iterdir()] == ["thermo.json"]
+    assert main(["decoders", "import", "other.json", "--name", "acme-thermo"]) == 0
+    assert capsys.readouterr().out.startswith("acme-thermo@1: ")
+    assert (folder / "acme-thermo.json").exists()
+    assert main(["decoders", "import", "other.json", "--name", "../x"]) == 1
+    assert not (folder.parent / "x.json").exists()

@@ -13,14 +13,19 @@ from bssci.decoders.library import build_library, examples_of
 from bssci.decoders.quantities import QUANTITIES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "decoders.md").read_text("utf-8")
-FILES = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
+FILES = [
+    (f"shown.{'js' if kind == 'js' else 'json'}", text)
+    for kind, text in re.findall(r"```(json|js)\n(.*?)```", TEXT, re.DOTALL)
+]
 
 
 @pytest.mark.parametrize("number", range(len(FILES)))
 def test_its_files_are_decoders_whose_examples_are_right(number: int) -> None:
-    library = build_library({"shown.json": FILES[number]})
+    library = build_library(dict([FILES[number]]))
     assert library.problems == ()
-    assert all(result.passed for result in examples_of(library.decoders["shown"]))
+    results = examples_of(library.decoders["shown"])
+    assert all(result.passed for result in results)
+    assert results or "dataPoints" in FILES[number][1]
 
 
 def test_every_name_stands_beside_its_unit() -> None:

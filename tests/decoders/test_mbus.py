@@ -9,8 +9,11 @@ from zope.interface.verify import verifyObject
 
 from bssci.decoders import mbus
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
+from bssci.decoders.mbus import MBusDecoder
+from bssci.decoders.wireless_mbus import checksum, link_address
 from bssci.model import Reading
 from bssci.plugins.mbus import mbus as factory
+from bssci.settings.rows import SettingsError
 
 # the examples of a gas meter in annex N of OMS volume 2, encrypted in mode 5
 KEY = {"key": "0102030405060708090A0B0C0D0E0F11"}
@@ -109,9 +112,22 @@ def test_keys() -> None:
     assert code(SEALED) == "no_key"
     assert code(SEALED, {"key": "00" * 16}) == "wrong_key"
     assert code(SEALED, {"key": "00" * 15}) == "bad_key"
-    link_layer = "2A442D2C998734761B168D2091D37CAC21576C7802FF207100041308190000441308190000615B7F616713"
-    assert code(link_layer) == "no_key"
-    assert code(link_layer, KEY) == "unsupported_encryption"
+
+
+def test_the_key_of_a_meter_may_stand_in_the_settings() -> None:
+    [row] = factory.settings
+    known = factory.build(
+        {"MBUS_KEYS": row.parse(f"ABC-00000001={'00' * 16}, elz-33303230={KEY['key']}", ".env")}
+    )
+    sealed = payload(SEALED)
+    address = link_address(SEALED)
+    assert address is not None
+    keys = {f"{address.manufacturer}-{address.identification}": KEY["key"]}
+    assert MBusDecoder(keys).decode(sealed, {}) == GAS
+    with pytest.raises(DecodeError, match="need a key"):
+        known.decode(sealed, {})
+    with pytest.raises(SettingsError, match="is allowed$"):
+        row.parse("KAM-1=00", ".env")
 
 
 def test_what_is_no_frame() -> None:
@@ -124,7 +140,7 @@ def test_what_is_no_frame() -> None:
 
 def test_the_checksum_of_the_standard() -> None:
     # EN 13757-4, the first block of the example of a gas meter
-    assert mbus.checksum(SEALED[:10]) == int.from_bytes(SEALED[10:12], "big") == 0x3363
+    assert checksum(SEALED[:10]) == int.from_bytes(SEALED[10:12], "big") == 0x3363
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,47 @@ def test_what_becomes_readings(expression: str, readings: list[Reading] | None) 
         assert found == readings
 
 
+@pytest.mark.parametrize("count", [1, 40, 500])
+def test_an_answer_of_any_length_arrives(count: int) -> None:
+    found = returning(
+        f"Object.fromEntries([...Array({count}).keys()].map((at) => ['a_long_name_of_number_' + at, at]))"
+    ).decode(payload(), {})
+    assert [reading.value for reading in found] == list(range(count))
+
+
+def test_long_texts_arrive_whole() -> None:
+    assert (
+        returning("{a: 'x'.repeat(500) + 'y'.repeat(500)}")
+        .decode(payload(), {})[0]
+        .value.endswith("xy" + "y" * 499)
+    )
+    thrown = compile_script("test", "function decodeUplink() { throw new Error('x'.repeat(900)); }")
+    assert failure(thrown).message.endswith("x" * 900)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("Buffer.from([1, 2, 255]).readUInt16BE(1)", 767),
+        ("Buffer.from([1, 2, 255]).readInt8(2)", -1),
+        ("Buffer.from('0a0b0c0d', 'hex').readUInt32LE(0)", 0x0D0C0B0A),
+        ("Buffer.from([0, 0, 200, 65]).readFloatLE()", 25.0),
+        ("Buffer.from([1, 2, 3]).readUIntBE(0, 3)", 0x010203),
+        ("Number(Buffer.from([0, 0, 0, 0, 0, 0, 1, 0]).readBigUint64BE(0))", 256),
+        ("Buffer.from([1, 2, 3]).slice(1).toString('hex')", "0203"),
+        ("Buffer.from('AQID/w==', 'base64').toString('base64')", "AQID/w=="),
+        ("Buffer.from('Grün').toString()", "Grün"),
+        ("Buffer.concat([Buffer.from([1]), Buffer.alloc(2, 7)]).toString('hex')", "010707"),
+    ],
+)
+def test_the_buffer_of_node(expression: str, value: object) -> None:
+    assert returning(f"{{own: {expression}}}").decode(payload(), {}) == [Reading("own", value)]
+
+
+def test_a_buffer_is_not_read_beyond_its_end() -> None:
+    assert "out of range" in failure(returning("{own: Buffer.from([1]).readUInt16BE(0)}")).message
+
+
 def test_kinds_of_values() -> None:
     found = returning("{p: true, q: 'text', r: null, s: undefined, t: -0, u: 5n}").decode(payload(), {})
     assert [(reading.name, reading.value) for reading in found] == [

@@ -6,10 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGING := setup.cfg pyproject.toml bssci/__init__.py
 
+COMMA := ,
+# `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.
+TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|DSN_FILE)=' .env)
+
 .PHONY: help run test unit check bench docs system-parts timescaledb
 
 help:
-	@echo "make run    the service with an embedded MQTT broker and three simulated base stations"
+	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables"
 	@echo "make test   all tests"
 	@echo "make unit   the tests without processes, sockets, a broker or a browser"
 	@echo "make check  ruff, mypy and the import rules"
@@ -17,7 +21,7 @@ help:
 	@echo "make docs   docs/settings.md from the table of settings"
 	@echo "make timescaledb  TimescaleDB for the tests, by npm"
 
-run: $(VENV)/.installed-broker
+run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 	@test -e .env || $(BIN)/bssci init
 	@exec $(BIN)/bssci demo
 

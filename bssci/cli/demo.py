@@ -55,6 +55,8 @@ DEMO = (
     (3, "Leak sensor boiler room", "Town hall"),
 )
 """type, what it is, and where, of each sensor"""
+DATABASE = ("POSTGRES_HOST", "POSTGRES_DSN", "POSTGRES_DSN_FILE")
+"""settings of which one names a server whose tables are filled"""
 RATE = 2.0
 """uplinks a second, each heard by two of the base stations"""
 START_TIMEOUT = 30.0
@@ -76,6 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Start both, say how to watch them, and stop both; 0 if that was asked for and went well."""
     installed, (chosen, origins, _) = load()
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
+    if origins["SINKS"] == "default" and any(origins[name] != "default" for name in DATABASE):
+        options["sinks"] = ",".join((*chosen.sinks, "postgres"))
     ours = chosen.state_dir
     directory = ours / "demo"
     # So that the sensor that falls silent is seen to, while one looks.
@@ -207,6 +211,7 @@ def announcement(chosen: Settings) -> str:
 The service center is running.
   base stations   TLS on {chosen.listen_host}, port {ports}
   MQTT            {broker}:{port}{kind}, topics below {topic}/
+  sinks           {", ".join(chosen.sinks)}
   web admin       {web} (user admin, with the password that `bssci init` has shown)
   simulated       {len(STATIONS)} base stations that hear {len(SENSORS)} sensors, {RATE:g} uplinks a second
 Watch the uplinks from another terminal:

@@ -37,7 +37,7 @@ from bssci.journal.records import (
     StoredSession,
     Usage,
 )
-from bssci.model import EUI, AnyEvent, Downlink, Reception, Uplink
+from bssci.model import EUI, AnyEvent, Downlink, Reception, Telegram, Uplink
 
 Record = TypeVar("Record", bound=Kept)
 Key = TypeVar("Key", bound=str | int)
@@ -317,6 +317,11 @@ class History(Protocol):
         self, eui: EUI, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Reception]]]:
         """Fire with the best reception of each of these uplinks alone, which takes half the time."""
+
+    def telegrams_of_device(
+        self, device: str, *, before: int | None, limit: int
+    ) -> Deferred[list[tuple[int, Telegram]]]:
+        """Fire with the newest telegrams of a device that is no mioty sensor, by its id."""
 
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()

@@ -35,7 +35,7 @@ from bssci.journal import (
     StoredSession,
     UnknownRecord,
 )
-from bssci.model import EUI, Downlink, DownlinkRequest, StationStatus
+from bssci.model import EUI, Downlink, DownlinkRequest, StationStatus, Telegram
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, online, reception, uplink
 
 RECORDS = [
@@ -312,6 +312,16 @@ class Contract:
         found, following = await journal.history.look_back(before=None, limit=10, kinds=("uplink",))
         assert ([seq for seq, _ in found], following) == ([4, 1], 0)
         assert (await journal.load()).statuses == {STATION: status}
+
+    async def test_the_past_of_a_device_that_is_no_sensor(self, journal):
+        sent = [
+            Telegram(at=1.0, id=f"t{n}", device=device, gateway="g", source="s", payload=b"")
+            for n, device in enumerate(("f2:00/J1/3", "ble:00", "f2:00/J1/3"))
+        ]
+        await journal.events.append(sent)
+        found = await journal.history.telegrams_of_device("f2:00/J1/3", before=None, limit=10)
+        assert found == [(3, sent[2]), (1, sent[0])]
+        assert await journal.history.telegrams_of_device("f2:00/J1/3", before=3, limit=1) == [(1, sent[0])]
 
     async def test_late_copies_are_found_by_their_uplink(self, journal):
         await journal.events.append([uplink(1)])

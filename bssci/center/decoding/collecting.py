@@ -7,7 +7,7 @@ from math import floor
 
 import msgspec
 
-from bssci.model import Decoded, DecodeFailure, Reading, Reception
+from bssci.model import Decoded, DecodeFailure, Reading, Reception, Telegram
 
 MAX_NAMES = 200
 """series that one question is answered with"""
@@ -228,5 +228,16 @@ def time_of(best: Reception) -> float:
 
     :param best: its reception with the best signal.
     """
-    at = best.rx_time / 1e9
-    return at if best.received_at - MAX_EARLIER <= at <= best.received_at + MAX_LATER else best.received_at
+    return _believed(best.rx_time / 1e9, best.received_at)
+
+
+def time_of_telegram(telegram: Telegram) -> float:
+    """When a device sent a telegram: Unix seconds of its own clock, else of its gateway's, if believable."""
+    for at in (telegram.device_time, telegram.gateway_time):
+        if at is not None:
+            return _believed(at, telegram.at)
+    return telegram.at
+
+
+def _believed(at: float, received_at: float) -> float:
+    return at if received_at - MAX_EARLIER <= at <= received_at + MAX_LATER else received_at

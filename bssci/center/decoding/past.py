@@ -1,4 +1,4 @@
-"""Past measurements of sensors: the uplinks that the journal keeps, decoded anew.
+"""Past measurements of devices: the telegrams that the journal keeps, decoded anew.
 
     journal --pages, newest first--> a thread decodes --> collected: points, or steps of time
                                      scripts in theirs
@@ -13,15 +13,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from bssci.center.decoding.collecting import Collector, Past, time_of
+from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_telegram
 from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
-from bssci.center.decoding.payloads import Device, payload_of_reception
+from bssci.center.decoding.payloads import Device, payload_of, payload_of_reception
 from bssci.center.decoding.trials import Apart
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import run
 from bssci.journal import Journal
-from bssci.model import EUI, Decoded, DecodeFailure, Reception
+from bssci.model import EUI, Decoded, DecodeFailure, Reception, Telegram
 
 FIRST_PAGE = 200
 """uplinks that are read and decoded at first"""
@@ -33,12 +33,13 @@ MAX_UPLINKS = 100_000
 """uplinks that are decoded for one question"""
 
 RunInThread = Callable[..., "Deferred[Any]"]
-Page = Sequence[tuple[int, Reception]]
-"""numbers of uplinks, with their best receptions"""
+Page = Sequence[tuple[int, Reception | Telegram]]
+"""telegrams with their numbers; an uplink as its best reception"""
+_MIOTY = "mioty:"
 
 
 class PastReadings:
-    """Answers what sensors measured.
+    """Answers what devices measured.
 
     :param slow: runs scripts; None: they run in a thread like other decoders.
     """
@@ -59,7 +60,7 @@ class PastReadings:
 
     async def read(
         self,
-        eui: EUI,
+        device: Device,
         since: float,
         until: float,
         *,
@@ -67,7 +68,7 @@ class PastReadings:
         names: frozenset[str] = frozenset(),
         most: int = 1000,
     ) -> Past:
-        """Return the readings of a sensor in a span of time.
+        """Return the readings of a device in a span of time.
 
         :param since: Unix seconds; ``until`` is not part of it.
         :param every: s of one step, of which least, most and mean are told; None: each value.
@@ -79,9 +80,9 @@ class PastReadings:
         before: int | None = None
         while left > 0:
             size = min(size, left)
-            page = await self._journal.history.receptions_of_sensor(eui, before=before, limit=size)
-            await self._collect(eui, page, collector)
-            if not page or page[-1][1].received_at < since or collector.is_full:
+            page = await self._page(device, before, size)
+            await self._collect(device, page, collector)
+            if not page or _received_at(page[-1][1]) < since or collector.is_full:
                 return collector.result()
             left -= size
             before = page[-1][0]
@@ -89,15 +90,21 @@ class PastReadings:
         collector.complete = False
         return collector.result()
 
-    async def newest(self, eui: EUI, count: int) -> Past:
-        """Return the readings of a sensor's newest uplinks: each value of theirs."""
-        page = await self._journal.history.receptions_of_sensor(eui, before=None, limit=count)
+    async def newest(self, device: Device, count: int) -> Past:
+        """Return the readings of a device's newest telegrams: each value of theirs."""
+        page = await self._page(device, None, count)
         collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
-        await self._collect(eui, page, collector)
+        await self._collect(device, page, collector)
         return collector.result()
 
-    async def _collect(self, eui: EUI, page: Page, collector: Collector) -> None:
-        device = f"mioty:{eui}"
+    async def _page(self, device: Device, before: int | None, limit: int) -> Page:
+        history = self._journal.history
+        if device.startswith(_MIOTY):
+            eui = EUI(device.removeprefix(_MIOTY))
+            return await history.receptions_of_sensor(eui, before=before, limit=limit)
+        return await history.telegrams_of_device(device, before=before, limit=limit)
+
+    async def _collect(self, device: Device, page: Page, collector: Collector) -> None:
         wanted = self._wanted(device)
         scripts = await self._run_in_thread(
             _read_page, self._decoding, device, page, wanted, collector, self._slow
@@ -115,11 +122,14 @@ def _read_page(
 ) -> list[tuple[Any, list[tuple[float, Payload]]]]:
     """In a thread: decode and collect; return what is left for scripts, by script, with its times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
-    for _, best in page:
-        at = time_of(best)
+    for _, heard in page:
+        at = time_of_telegram(heard) if isinstance(heard, Telegram) else time_of(heard)
         if not collector.covers(at):
             continue
-        payload = payload_of_reception(best, device, wanted.type_eui)
+        if isinstance(heard, Telegram):
+            payload = payload_of(heard, wanted.type_eui)
+        else:
+            payload = payload_of_reception(heard, device, wanted.type_eui)
         try:
             decoder = decoding.choose(payload, wanted)
         except DecodeError as error:
@@ -133,3 +143,7 @@ def _read_page(
         else:
             collector.add(at, run(decoder, payload, wanted.parameters))
     return list(scripts.values())
+
+
+def _received_at(heard: Reception | Telegram) -> float:
+    return heard.at if isinstance(heard, Telegram) else heard.received_at

@@ -16,7 +16,7 @@ from bssci.journal.sqlite.events import select_best_receptions, select_uplinks
 from bssci.journal.sqlite.statements import query_rows
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, newest_of_sensor
 from bssci.journal.sqlite.worker import Lane
-from bssci.model import EUI, AnyEvent, Reception, StationStatus, Uplink, decode_event
+from bssci.model import EUI, AnyEvent, Reception, StationStatus, Telegram, Uplink, decode_event
 
 SCAN = 20_000
 """events that one look back goes through, at most"""
@@ -58,6 +58,16 @@ class History:
             lambda seqs: self._core.look_back(
                 lambda cursor: select(cursor, newest_of_sensor(cursor, seqs, eui, before, limit))
             )
+        )
+
+    def telegrams_of_device(
+        self, device: str, *, before: int | None, limit: int
+    ) -> Deferred[list[tuple[int, Telegram]]]:
+        found = self._core.look_back(
+            lambda cursor: _of_one(cursor, "end_point_eui", device, before, limit, ("telegram",))
+        )
+        return found.addCallback(
+            lambda events: [(seq, event) for seq, event in events if isinstance(event, Telegram)]
         )
 
     def events_of_sensor(
@@ -116,7 +126,7 @@ def _numbers(cursor: sqlite3.Cursor, query: str, values: tuple[Any, ...]) -> lis
 
 
 def _of_one(
-    cursor: sqlite3.Cursor, column: str, eui: EUI, before: int | None, limit: int, kinds: Collection[str]
+    cursor: sqlite3.Cursor, column: str, eui: str, before: int | None, limit: int, kinds: Collection[str]
 ) -> Numbered:
     only = f"AND kind IN ({', '.join('?' * len(kinds))}) " if kinds else ""
     query = (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 
 from bssci.center.decoding.collecting import MAX_NAMES, Past
-from bssci.model import EUI, parse_eui
+from bssci.model import parse_eui
 from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
 from bssci.web.context import Context
 from bssci.web.http.call import Call
@@ -20,7 +21,11 @@ from bssci.web.reports.facade import Views
 DAY = 86400.0
 """s that are answered where nothing is said"""
 CSV = "text/csv"
-_MIOTY = "mioty:"
+_MIOTY = "mioty"
+MAX_ID = 200
+"""characters"""
+_NO_ID = "must be the id of a device: mioty:EUI, ble:MAC, and so on"
+_NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -40,7 +45,7 @@ class ReadingRoutes:
         also=(CSV,),
     )
     async def readings(self, call: Call, query: WantedReadings) -> Reply[DeviceReadings] | Reply[bytes]:
-        eui = _sensor(call.path["id"])
+        device = _device(call.path["id"])
         until = query.to if query.to is not None else self._context.now()
         since = query.from_ if query.from_ is not None else until - DAY
         if since >= until:
@@ -51,13 +56,14 @@ class ReadingRoutes:
         if len(names) > MAX_NAMES:
             raise invalid("key", f"may hold {MAX_NAMES} names")
         past = await self._views.past.read(
-            eui, since, until, every=query.every, names=names, most=query.limit
+            device, since, until, every=query.every, names=names, most=query.limit
         )
         if query.format == "csv":
             body = await self._context.run_in_thread(write_csv, past)
-            head = {"Content-Disposition": f'attachment; filename="readings-{eui}.csv"'}
+            file = _NOT_IN_NAMES.sub("-", device.removeprefix(f"{_MIOTY}:"))
+            head = {"Content-Disposition": f'attachment; filename="readings-{file}.csv"'}
             return Reply(body, CSV, headers=head)
-        return Reply(_told(eui, since, until, query.every, past))
+        return Reply(_told(device, since, until, query.every, past))
 
 
 def write_csv(past: Past) -> bytes:
@@ -89,20 +95,26 @@ def _cell(value: float | bool | str) -> object:
     return value
 
 
-def _sensor(device: str) -> EUI:
-    """:raises ApiError: 404: nothing is kept of such a device by its id."""
+def _device(text: str) -> str:
+    """Return the id of a device, of which a sensor may be named by its EUI alone.
+
+    :raises ApiError: 404: it is no id.
+    """
+    kind, colon, rest = text.partition(":")
+    if len(text) > MAX_ID or not text.isprintable() or (colon and not (kind and rest)):
+        raise not_found(_NO_ID)
+    if colon and kind != _MIOTY:
+        return text
     try:
-        return parse_eui(device.removeprefix(_MIOTY))
+        return device_id(parse_eui(rest or text))
     except ValueError:
-        raise not_found(
-            f"there are readings of mioty sensors only, mioty:EUI; not of {device[:60]}"
-        ) from None
+        raise not_found(_NO_ID) from None
 
 
-def _told(eui: EUI, since: float, until: float, every: float | None, past: Past) -> DeviceReadings:
+def _told(device: str, since: float, until: float, every: float | None, past: Past) -> DeviceReadings:
     failure = past.failure
     return DeviceReadings(
-        device=device_id(eui),
+        device=device,
         decoder=past.decoder,
         start=since,
         end=until,

@@ -33,6 +33,7 @@ PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
 ErrorPage = Callable[[ApiError, Identity | None, Request], bytes]
 """maker of the page for an error: from the error, the caller, and the request"""
 
+DEVICES = "/api/devices/"
 _ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode
 
@@ -64,7 +65,9 @@ class Dispatcher:
         """Return the root of the site."""
         app = self._app
         for number, route in enumerate(self.routes):
-            rule = route.path.replace("{", "<").replace("}", ">")
+            # The id of a device may hold slashes: f2:…/J1/3.
+            rule = route.path.replace(f"{DEVICES}{{id}}", f"{DEVICES}<path:id>")
+            rule = rule.replace("{", "<").replace("}", ">")
             handler = _entry(self, route)
             endpoint = f"{_ENDPOINT}{number}"
             app.route(rule, methods=[route.method], endpoint=endpoint, strict_slashes=False)(handler)

@@ -38,7 +38,9 @@ class ReadingPages(PageData):
         every = step_for(until - since)
         past = None
         if self._context.outside.decoders is not None:
-            past = await views.readings.past.read(eui, since, until, every=every, most=MAX_STEPS + 1)
+            past = await views.readings.past.read(
+                device_id(eui), since, until, every=every, most=MAX_STEPS + 1
+            )
         return {
             "sensor": {"eui": eui, "name": sensor.name},
             "device": device_id(eui) if past is not None else "",

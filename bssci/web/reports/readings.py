@@ -84,7 +84,7 @@ class ReadingViews:
         known = self._known.get(eui)
         if known is not None and known[0] == state and known[0][2] is state[2]:
             return known[1]
-        latest = latest_of(await self._past.newest(eui, NEWEST))
+        latest = latest_of(await self._past.newest(f"mioty:{eui}", NEWEST))
         self._known[eui] = state, latest
         self._known.move_to_end(eui)
         while len(self._known) > REMEMBERED:

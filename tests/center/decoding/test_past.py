@@ -15,7 +15,7 @@ from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.past import PastReadings
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.library import build_library
-from bssci.model import EUI, Uplink
+from bssci.model import Telegram, Uplink
 from tests.support.decoders import OURS, ScriptsAtOnce
 from tests.support.inline_journal import InlineJournal
 from tests.support.journal import SENSOR, uplink
@@ -53,7 +53,7 @@ class House:
         return replace(event, receptions=[best])
 
     def read(self, since: float, until: float, **more: Any) -> Past:
-        return self.done(self.past.read(SENSOR, since, until, **more))
+        return self.done(self.past.read(f"mioty:{SENSOR}", since, until, **more))
 
     def done(self, question: Any) -> Any:
         found: list[Any] = []
@@ -146,5 +146,38 @@ def test_scripts_run_in_their_threads_under_a_name_of_their_own(tmp_path: Path) 
 
 def test_the_newest_uplinks_are_read_whenever_they_were(house: House) -> None:
     house.store(10)
-    past = house.done(house.past.newest(EUI(SENSOR), 2))
+    past = house.done(house.past.newest(f"mioty:{SENSOR}", 2))
     assert [value for _, value in volumes(past)] == [0.008, 0.009]
+
+
+def test_the_past_of_a_device_that_is_no_sensor(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    times = ((None, None), (BEGIN + 5, None), (BEGIN - 10, BEGIN), (None, BEGIN + 9e9))
+    house.journal.events.append(
+        [
+            Telegram(
+                at=BEGIN + number * 60,
+                id=f"t{number}",
+                device=device,
+                gateway="g",
+                source="s",
+                payload=b"\0" + number.to_bytes(4) + bytes.fromhex("006917D2"),
+                device_time=device_time,
+                gateway_time=gateway_time,
+            )
+            for number, (device_time, gateway_time) in enumerate(times)
+            for device in ("f2:00/J1/3", "ble:AA:BB:CC:DD:EE:FF")
+        ]
+    )
+    house.journal.commit()
+    past = house.done(
+        house.past.read("f2:00/J1/3", BEGIN - 100, BEGIN + 1000, names=frozenset({"volume"}), most=10)
+    )
+    [series] = past.series
+    assert [(point.at - BEGIN, point.value) for point in series.points] == [
+        (-10, 0.002),
+        (0, 0),
+        (5, 0.001),
+        (180, 0.003),
+    ]
+    assert house.done(house.past.newest("ble:00", 2)).uplinks == 0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from msgspec.structs import replace
 
-from bssci.model import EUI, Uplink
+from bssci.model import EUI, Telegram, Uplink
 from bssci.web.api.schemas.readings import parse_duration, parse_moment
 from tests.support.decoders import METER, follow, outside_with_decoders
 from tests.support.journal import reception
@@ -93,11 +94,6 @@ def test_what_cannot_be_is_refused_by_name(web: WebHouse, query: str, field: str
         assert answer.status == 422 and answer.error["field"] == field, answer.body
 
 
-def test_other_devices_have_nothing_to_read_yet(web: WebHouse) -> None:
-    assert web.browser("viewer").get("/api/devices/ble:AABBCCDDEEFF/readings").status == 404
-    assert web.browser("viewer").get("/api/devices/mioty:0000000000000001/readings").json()["series"] == []
-
-
 def test_times_and_lengths_are_read_as_people_write_them() -> None:
     assert parse_moment("2026-11-28T12:00:00Z") == parse_moment("2026-11-28T12:00:00") == 1795867200
     assert parse_moment("2026-11-28T13:00:00+01:00") == 1795867200
@@ -106,3 +102,19 @@ def test_times_and_lengths_are_read_as_people_write_them() -> None:
     for wrong in ("nan", "inf", "-1", "1e20", "0001-01-01"):
         with pytest.raises(ValueError):
             parse_moment(wrong)
+
+
+@pytest.mark.parametrize("device", ["f2:aabbccddeeff/J1/3", "ble:AA:BB:CC:DD:EE:FF"])
+def test_any_device_by_its_id(web: WebHouse, device: str) -> None:
+    web.happen(Telegram(at=web.now() - 1, id="t", device=device, gateway="g", source="s", payload=b"\1"))
+    browser = web.browser("viewer")
+    for path in (device, quote(device, safe="")):
+        told = browser.get(f"/api/devices/{path}/readings").json()
+        assert (told["device"], told["uplinks"], told["undecoded"]) == (device, 1, 1)
+    answer = browser.get(f"/api/devices/{device}/readings?format=csv")
+    assert "/" not in answer.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("device", ["nothing", "mioty:12", ":x", "ble:", "x" * 201 + ":1"])
+def test_what_is_no_id(web: WebHouse, device: str) -> None:
+    assert web.browser("viewer").get(f"/api/devices/{device}/readings").status == 404

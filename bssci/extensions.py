@@ -1,4 +1,4 @@
-"""Finds what is installed beside the service itself: sinks and decoders; and the settings that they bring."""
+"""Finds what is installed beside the service itself: sinks, sources and decoders; and their settings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from bssci.decoders.interfaces import IDecoder, IDecoderFactory
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.groups import Group
 from bssci.settings.parsers import Parser
-from bssci.settings.rows import Setting, SettingsError
+from bssci.settings.rows import PluginSetting, Setting, SettingsError
 from bssci.settings.table import OWN, Settings
-from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
+from bssci.sinks.interfaces import ISink, ISinkFactory
+from bssci.sources.interfaces import ISource, ISourceFactory
 
 _log = Logger()
 
@@ -48,6 +49,9 @@ PLACE = f"{plugins.__name__}."
 """beginning of the name of every module with plugins"""
 SINK = Kind("sink", "SINKS", ISinkFactory, ISink)
 DECODER = Kind("decoder", "", IDecoderFactory, IDecoder)
+SOURCE = Kind("source", "SOURCES", ISourceFactory, ISource)
+KINDS = (SINK, SOURCE)
+"""kinds that a setting chooses from"""
 
 
 class Found(NamedTuple):
@@ -66,46 +70,56 @@ class Installed:
     sinks: Mapping[str, Any]
     """every factory by its name"""
     catalogue: Catalogue
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """by the name of a factory: one line that says why it cannot be used"""
+    refused: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """by the kind's word and the name of a factory: one line that says why it cannot be used"""
+    sources: Mapping[str, Any] = field(default_factory=dict)
+    """every factory of a source by its name"""
 
     def of(self, kind: Kind) -> Mapping[str, Any]:
         """Return every factory of a kind by its name."""
-        return {SINK.word: self.sinks}[kind.word]
+        return {SINK.word: self.sinks, SOURCE.word: self.sources}[kind.word]
 
-    def choose(self, names: Iterable[str]) -> list[Any]:
-        """Return the factories that SINKS names, in its order.
+    def choose(self, names: Iterable[str], kind: Kind = SINK) -> list[Any]:
+        """Return the factories that a kind's setting names, in its order.
 
         :raises ExtensionError: one is not installed.
         """
+        there = self.of(kind)
         chosen = []
         for name in names:
-            if name in self.refused and name not in self.sinks:
-                raise ExtensionError(f"SINKS: {self.refused[name]}")
-            if name not in self.sinks:
-                known = ", ".join(sorted(self.sinks))
+            refused = self.refused.get((kind.word, name))
+            if refused is not None and name not in there:
+                raise ExtensionError(f"{kind.setting}: {refused}")
+            if name not in there:
+                known = ", ".join(sorted(there))
                 broken = "".join(f"; {text}" for text in unloadable())
-                raise ExtensionError(f"SINKS: no sink {name!r} is installed; there are: {known}{broken}")
-            chosen.append(self.sinks[name])
+                text = f"no {kind.word} {name!r} is installed; there are: {known}{broken}"
+                raise ExtensionError(f"{kind.setting}: {text}")
+            chosen.append(there[name])
         return chosen
 
     def refuse_unknown(self, settings: Settings, changed: Iterable[str]) -> None:
-        """Check SINKS, if it is among the names of settings that changed.
+        """Check SINKS and SOURCES, if they are among the names of settings that changed.
 
-        :raises ExtensionError: it names one that is not installed.
+        :raises ExtensionError: one names what is not installed.
         """
-        if SINK.setting in changed:
-            self.choose(settings.sinks)
+        for kind in KINDS:
+            if kind.setting in changed:
+                self.choose(settings.value(kind.setting), kind)
 
 
 def discover() -> Installed:
     """Return what is installed. What cannot be used costs itself only, until it is chosen."""
-    found = find(SINK)
     groups: list[Group] = []
-    sinks = _with_groups(SINK, found, groups)
+    refused: dict[tuple[str, str], str] = {}
+    there: dict[str, Mapping[str, Any]] = {}
+    for kind in KINDS:
+        found = _with_groups(kind, find(kind), groups)
+        there[kind.word] = found.usable
+        refused |= {(kind.word, name): text for name, text in found.refused.items()}
     # What is wrong with a decoder is said when it is built.
     _with_groups(DECODER, find(DECODER), groups)
-    return Installed(sinks.usable, Catalogue(groups), sinks.refused)
+    return Installed(there[SINK.word], Catalogue(groups), refused, there[SOURCE.word])
 
 
 def _with_groups(kind: Kind, found: Found, groups: list[Group]) -> Found:
@@ -230,11 +244,11 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
-def _row(setting: SinkSetting | Setting | str) -> Setting | None:
+def _row(setting: PluginSetting | Setting | str) -> Setting | None:
     """Return a setting as a row; None for the name of one that is not the plugin's own."""
     if isinstance(setting, Setting):
         return setting
-    if isinstance(setting, SinkSetting):
+    if isinstance(setting, PluginSetting):
         return Setting(
             setting.name,
             setting.default,

@@ -26,7 +26,7 @@ from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
-from bssci.extensions import SINK, Installed
+from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, StorageError, open_journal
 from bssci.model.commands import Asker, CommandError
 from bssci.settings.configuration import Configuration
@@ -35,6 +35,7 @@ from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.sinks.pump import Pump
 from bssci.sinks.replays import Replays
+from bssci.sources.running import RunningSource
 from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
 from bssci.system import logs
@@ -98,6 +99,7 @@ class BssciService(Service):
         self._others: list[ServerTLS] = []
         """TLS of endpoints with certificates of their own"""
         self._pumps: list[Pump] = []
+        self._sources: list[RunningSource] = []
         self._manager = service_manager()
         self._is_stopped = False
         self._watches: list[FileWatch] = []
@@ -134,6 +136,7 @@ class BssciService(Service):
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file, settings.crl_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
         factories = self._installed.choose(settings.sinks)
+        sources = self._installed.choose(settings.sources, SOURCE)
         self.journal = open_journal(
             settings.state_dir, reactor, max_bytes=settings.journal_max_size * MEGABYTE
         )
@@ -169,6 +172,16 @@ class BssciService(Service):
             pump = Pump(reactor, self.journal, factory.name, sink, cursor, time.time, self.decoders.decode)
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
+        for factory in sources:
+            access = Access(self.center, Asker(factory.name, factory.name))
+            source = RunningSource(
+                reactor,
+                factory.name,
+                extensions.build(SOURCE, factory, settings, access),
+                self.center.sources.door(factory.name),
+            )
+            self._sources.append(source)
+            self.center.sources.add(source)
         self.replays = Replays(
             reactor,
             self.journal,
@@ -241,6 +254,8 @@ class BssciService(Service):
         self.decoders.start()
         for pump in self._pumps:
             pump.start()
+        for source in self._sources:
+            source.start()
         self.replays.start()
         if self.web is not None:
             self.web.start()
@@ -260,12 +275,14 @@ class BssciService(Service):
         super().startService()
         self._manager.ready(self._summary())
         self.log.info(
-            "service {version} started as {eui}, ports {ports}, {sensors} sensors, sinks {sinks}, pid {pid}",
+            "service {version} started as {eui}, ports {ports}, {sensors} sensors, sinks {sinks},"
+            " sources {sources}, pid {pid}",
             version=__version__,
             eui=self.center.eui,
             ports=self._places(),
             sensors=len(self.center.sensors),
             sinks=list(self.settings.sinks),
+            sources=list(self.settings.sources),
             pid=os.getpid(),
         )
 
@@ -289,6 +306,7 @@ class BssciService(Service):
             await self._step(self.web.stop)
         for port in self._ports:
             await self._step(port.stopListening)
+        await gatherResults([self._step(source.stop) for source in self._sources])
         await self._step(self.center.stop_receiving)
         journal = self.journal
         assert journal is not None

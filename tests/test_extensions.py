@@ -16,7 +16,7 @@ from zope.interface import directlyProvides, implementer
 from bssci import extensions
 from bssci.decoders.cayenne import CayenneDecoder
 from bssci.decoders.interfaces import IDecoderFactory
-from bssci.extensions import SINK, ExtensionError, Installed
+from bssci.extensions import SINK, SOURCE, ExtensionError, Installed
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.rows import SettingsError
 from bssci.sinks import ISink, ISinkFactory, SinkSetting
@@ -54,12 +54,22 @@ COUNT = SinkSetting("SAMPLE_COUNT", "3", "how many", parse=int)
 
 
 def found(monkeypatch: pytest.MonkeyPatch, *factories: Any) -> Installed:
-    monkeypatch.setattr(extensions, "getPlugins", lambda interface, package: iter(factories))
+    def get(interface: Any, package: object) -> list[Any]:
+        return [each for each in factories if interface.providedBy(each)]
+
+    monkeypatch.setattr(extensions, "getPlugins", get)
     return extensions.discover()
 
 
 def test_the_built_in_sinks_are_found() -> None:
     assert {"mqtt", "log"} <= set(extensions.discover().sinks)
+
+
+def test_the_built_in_sources_are_found() -> None:
+    installed = extensions.discover()
+    assert "mqtt" in installed.sources
+    with pytest.raises(ExtensionError, match="SOURCES: no source 'x' is installed; there are: .*mqtt"):
+        installed.choose(["x"], SOURCE)
 
 
 def test_sinks_are_chosen_by_name_in_order() -> None:

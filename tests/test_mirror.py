@@ -20,6 +20,7 @@ CATALOGUES = {
     "model/reading.py": "values",
     "settings/catalogue.py": "rows of a table, which settings/table.py reads",
     "sinks/postgres/errors.py": "an exception",
+    "sources/interfaces.py": "interfaces",
     "wire/outcomes.py": "values; tests/wire/test_session.py is about which of them comes when",
 }
 """modules without behaviour of their own, each with what it holds"""
@@ -47,6 +48,7 @@ SPANNING = {
     "test_mirror.py": "this",
     "test_packaging.py": "what is installed",
     "test_plugins_doc.py": "docs/plugins.md",
+    "test_source_example.py": "the example of a plugin for sources",
     "test_requirements.py": "the packages that setup.cfg names",
     "test_rooms.py": "imports between rooms",
     "web/http/test_fuzz.py": "every route with anything",

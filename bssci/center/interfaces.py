@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState, Telegram
 from bssci.model.commands import Outcomes
 
 
@@ -83,3 +83,37 @@ class ICenter(Protocol):
 
     async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
         """Put settings into force and keep them; what changed."""
+
+
+class IIngest(Protocol):
+    """The way in for one source: what it brings, within its bounds and counted under its name."""
+
+    @property
+    def cursors(self) -> Mapping[str, int]:
+        """Return the positions that were stored with telegrams, by their names; of earlier runs, too."""
+
+    def __call__(
+        self, telegrams: Sequence[Telegram], cursors: Mapping[str, int] | None = None
+    ) -> Deferred[None]:
+        """Take telegrams; the Deferred fires when they are on disk: only then may the other side be told.
+
+        A telegram that was taken before, by its ``id``, is not taken again, and one that cannot be kept is
+        counted and passed over; neither is an error. If the Deferred fails, with whatever, nothing was
+        taken: the source brings more than it may, or the disk is full. Offer the same again later.
+
+        :param cursors: positions to store in the same commit, by their names. With them, offer the next
+            telegrams only when the Deferred has fired.
+        """
+
+    def knows(self, id: str) -> bool:
+        """Return whether a telegram with this id was taken lately."""
+
+    def reject(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Count messages that cannot be read; the first of each reason is logged.
+
+        :param reason: plain words, the same each time: ``not JSON``.
+        :param example: the message, or where it came from; only its beginning is kept, and no secret.
+        """
+
+    def remark(self, reason: str, example: str = "") -> None:
+        """Count something odd about a message that is taken all the same; the first is logged."""

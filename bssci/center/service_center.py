@@ -22,6 +22,8 @@ from bssci.center.reports import SensorReports
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
 from bssci.center.silence.silence import SilenceWatch
+from bssci.center.telegrams.sources import Sources
+from bssci.center.telegrams.telegrams import Telegrams
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.center.uplinks.deduplication import Deduplication
@@ -29,7 +31,7 @@ from bssci.center.uplinks.ingest import Ingest
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
 from bssci.journal import Fact, Journal, Loaded
-from bssci.model import EUI, AnyEvent, StationState, Uplink
+from bssci.model import EUI, AnyEvent, StationState, Telegram, Uplink
 from bssci.model.over_the_air import AttachRequest
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
@@ -54,6 +56,8 @@ LIVE = (
     "AUTO_DETACH_TIMEOUT",
     "AUTO_DETACH_WARNING_TIMEOUT",
     "AUTO_DETACH_CHECK_INTERVAL",
+    "SOURCE_RATE",
+    "SOURCE_SHARE",
 )
 """settings that the service center itself puts into force while it runs"""
 
@@ -67,6 +71,7 @@ class ServiceCenter:
 
     :ivar commands: for everything that changes something.
     :ivar deliveries: what the sinks report, each added as it is made.
+    :ivar sources: the ways in beside base stations, each added as it is made.
 
     :param now: Unix seconds.
     """
@@ -139,6 +144,15 @@ class ServiceCenter:
             published=self._published,
         )
         self.ingest = Ingest(journal, self.deduplication)
+        self.sources = Sources(
+            clock,
+            journal,
+            Telegrams(journal, loaded, self.ingest, self._heard_telegrams),
+            rate=settings.source_rate,
+            share=settings.source_share / 100,
+            delivered_seq=self.deliveries.delivered_seq,
+            is_blocked=lambda device: False,
+        )
         self.over_the_air = OverTheAir(
             self.sensors,
             self.attachments,
@@ -181,6 +195,8 @@ class ServiceCenter:
             clock, journal, days=settings.retention_days, now=now, delivered=self.deliveries.delivered_seq
         )
         configuration.watch(LIVE, self._reconfigure)
+        self.telegrams = 0
+        """telegrams of devices that are no mioty sensors, since the start"""
         self.refusals = 0
         """batches of messages that could not be stored, since the start"""
         self.unknown_uplinks = 0
@@ -301,6 +317,7 @@ class ServiceCenter:
         self.registry.status_interval = settings.status_interval
         self.deduplication.delay = settings.deduplication_delay
         self.retention.days = settings.retention_days
+        self.sources.configure(settings.source_rate, settings.source_share / 100)
         self.silence.configure(
             enabled=settings.auto_detach_enabled,
             timeout=settings.auto_detach_timeout,
@@ -318,6 +335,9 @@ class ServiceCenter:
         self.unknown.heard(uplinks)
         self.paths.heard(uplinks, first_seq + len(uplinks) - 1)
         self.downlinks.heard(uplinks)
+
+    def _heard_telegrams(self, telegrams: Sequence[Telegram]) -> None:
+        self.telegrams += len(telegrams)
 
     def _counter(self, eui: EUI) -> int | None:
         activity = self.activities.get(eui)

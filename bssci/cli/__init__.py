@@ -18,6 +18,7 @@ COMMANDS = {
     "user": ("bssci.cli.user", "accounts of the web admin"),
     "token": ("bssci.cli.token", "tokens for programs that use the API"),
     "sinks": ("bssci.cli.extensions", "sinks: list what is installed with its settings, try those in use"),
+    "sources": ("bssci.cli.extensions", "sources: the same of other ways in"),
     "decoders": (
         "bssci.cli.decoders",
         "decoders: list them, run their examples, try a payload, import a file",

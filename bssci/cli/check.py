@@ -16,7 +16,6 @@ from bssci.certificates.listening import ListenError, described_places
 from bssci.certificates.server import WebFiles
 from bssci.cli.findings import Finding, about, is_running
 from bssci.cli.ports import listening_problems
-from bssci.extensions import SINK
 from bssci.journal import JournalError, inspect
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.groups import ListeningAddress
@@ -47,7 +46,11 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
         installed = extensions.discover()
         catalogue = installed.catalogue
         chosen, _, warnings = catalogue.load({}, environ, env_file)
-        factories = installed.choose(chosen.sinks)
+        factories = [
+            (kind, factory)
+            for kind in extensions.KINDS
+            for factory in installed.choose(chosen.value(kind.setting), kind)
+        ]
     except SettingsError as error:
         yield Finding("error", str(error))
         return
@@ -67,8 +70,8 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     places = catalogue.places(chosen)
     running = is_running(chosen, places)
     yield from _listening(chosen, places, running)
-    for factory in factories:
-        yield from about(SINK, factory, chosen, running)
+    for kind, factory in factories:
+        yield from about(kind, factory, chosen, running)
     for line in [*installed.refused.values(), *extensions.unloadable()]:
         yield Finding("warning", f"{line}; not used")
 

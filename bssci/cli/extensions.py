@@ -8,11 +8,11 @@ import sys
 from bssci import extensions
 from bssci.cli import findings
 from bssci.cli.chosen import load
-from bssci.extensions import SINK, Installed, Kind
+from bssci.extensions import SINK, SOURCE, Installed, Kind
 from bssci.settings.catalogue import LoadedValues, shown
 from bssci.settings.rows import Origin, Setting
 
-KINDS = {"sinks": SINK}
+KINDS = {"sinks": SINK, "sources": SOURCE}
 """kind by the name of its command"""
 
 
@@ -59,7 +59,7 @@ def _test(kind: Kind, installed: Installed, loaded: LoadedValues, names: list[st
     status = 0
     chosen = loaded.settings
     running = findings.is_running(chosen, installed.catalogue.places(chosen))
-    for factory in installed.choose(names or chosen.value(kind.setting)):
+    for factory in installed.choose(names or chosen.value(kind.setting), kind):
         for level, message in findings.about(kind, factory, chosen, running):
             print(f"{level}: {message}")
             status = max(status, int(level == "error"))

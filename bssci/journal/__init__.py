@@ -25,6 +25,7 @@ from bssci.journal.records import (
     StoredDownlink,
     StoredRequest,
     StoredSession,
+    TelegramKey,
     UnknownRecord,
     Usage,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "StoredDownlink",
     "StoredRequest",
     "StoredSession",
+    "TelegramKey",
     "UnknownRecord",
     "Usage",
     "inspect",

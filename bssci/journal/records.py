@@ -273,6 +273,20 @@ class AlarmRecord(Kept):
     """1 once a message about its end has gone out, or none is wanted"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelegramKey(Kept):
+    """Id of a telegram that was taken: by it a second delivery is told from a new telegram."""
+
+    TABLE: ClassVar[str] = "telegram_key"
+    KEY: ClassVar[str] = "slot"
+
+    slot: int
+    """place in a ring of fixed size, so that the newest ids take the places of the oldest"""
+    number: int
+    """number of the id, in the order in which telegrams came"""
+    id: str
+
+
 KEPT: tuple[type[Kept], ...] = (
     StationRecord,
     Activity,
@@ -286,6 +300,7 @@ KEPT: tuple[type[Kept], ...] = (
     StationEntry,
     Refusal,
     AlarmRecord,
+    TelegramKey,
 )
 """every keyed table"""
 
@@ -441,6 +456,8 @@ class Loaded:
     station_entries: Mapping[EUI, StationEntry]
     refusals: Mapping[str, Refusal]
     alarms: Mapping[int, AlarmRecord]
+    telegram_keys: Mapping[int, TelegramKey]
+    """ids of the newest telegrams, by their place in the ring"""
     cursors: Mapping[str, int]
     """the last event that each sink has delivered"""
     downlinks: DownlinkCounts

@@ -66,3 +66,15 @@ class Filters:
             self.log.error(
                 "MQTT subscription given up: the broker closes the connection at it {topic}", topic=group[0]
             )
+
+
+def fits(topic_filter: Sequence[str], topic: Sequence[str]) -> bool:
+    """Return whether a filter covers a topic, both as their levels (MQTT 3.1.1, 4.7)."""
+    if topic and topic[0].startswith("$") and topic_filter[0] in ("+", "#"):
+        return False
+    for number, level in enumerate(topic_filter):
+        if level == "#":
+            return True
+        if number >= len(topic) or level not in ("+", topic[number]):
+            return False
+    return len(topic_filter) == len(topic)

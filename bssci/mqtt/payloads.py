@@ -20,10 +20,11 @@ from bssci.model import (
     SensorWarning,
     StationState,
     StationStatus,
+    Telegram,
     Uplink,
     VariableMacUplink,
 )
-from bssci.model.event_json import uplink_json, variable_mac_json
+from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
 from bssci.mqtt.values import Message
 
 Payload = tuple[str, dict[str, Any]]
@@ -217,8 +218,14 @@ def variable_mac_uplink(event: VariableMacUplink) -> Payload:
     return f"bs/{event.base_station_eui}/vm/ul", payload
 
 
+def telegram(event: Telegram) -> Payload:
+    """``device/{id}/ul``: a slash in the id begins a level of the topic."""
+    return f"device/{event.device}/ul", telegram_json(event) | {"timestamp": event.at}
+
+
 _BUILDERS: dict[type, Callable[[Any], Payload]] = {
     Uplink: uplink,
+    Telegram: telegram,
     StationStatus: station_status,
     VariableMacUplink: variable_mac_uplink,
     SensorStatus: sensor_status,

@@ -122,6 +122,9 @@ ports = Parser(
 names = Parser(
     lambda text: _list(text, lambda name: _matching(_NAME, name)), "names, each once, separated by commas"
 )
+optional_names: Parser[tuple[str, ...]] = Parser(
+    lambda text: names.parse(text) if text.strip() else (), "names, each once, separated by commas, or empty"
+)
 descriptions: Parser[tuple[str, ...]] = Parser(
     _descriptions, "endpoints as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or ; or empty"
 )

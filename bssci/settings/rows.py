@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,3 +76,19 @@ class Setting:
 def option_of(name: str) -> str:
     """Return the option that is named for a setting, without the dashes in front."""
     return name.lower().replace("_", "-")
+
+
+@dataclass(frozen=True)
+class PluginSetting:
+    """A setting of a sink or a source: read from the environment or ``.env`` under its name."""
+
+    name: str
+    """upper case with underscores, begins with the plugin's name: ``INFLUX_URL``"""
+    default: str
+    description: str
+    parse: Callable[[str], Any] = str
+    """raises ValueError, saying what is allowed"""
+    live: bool = False
+    """a change takes effect while the service runs: the plugin watches for it"""
+    secret: bool = False
+    """never shown, logged or sent; may be given as NAME_FILE, too"""

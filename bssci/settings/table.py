@@ -86,6 +86,17 @@ class DeliverySettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceSettings:
+    """Settings of the sources: ways in beside BSSCI."""
+
+    title: ClassVar[str] = "Sources"
+
+    sources: tuple[str, ...] = _setting("", parsers.optional_names, "ways in beside base stations, separated by commas: mqtt")
+    source_rate: float = _setting("5000", parsers.number(1, 1e6), "telegrams that each source may bring a second; more wait at the other side", "1/s", live=True)
+    source_share: float = _setting("25", parsers.number(1, 75), "part of the journal that may wait for the sinks because of one source; more waits at the other side", "%", live=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DecoderSettings:
     """Settings of the decoders."""
 
@@ -123,7 +134,15 @@ class LogSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(StationSettings, JournalSettings, DeliverySettings, DecoderSettings, WebSettings, LogSettings):
+class Settings(
+    StationSettings,
+    JournalSettings,
+    DeliverySettings,
+    SourceSettings,
+    DecoderSettings,
+    WebSettings,
+    LogSettings,
+):
     """The values in force: the service's own as attributes, those of plugins by name."""
 
     title: ClassVar[str] = ""
@@ -234,6 +253,7 @@ GROUPS = (
     ),
     Group(JournalSettings.title, _rows(JournalSettings), check=_check_silence, usable=_usable_journal),
     Group(DeliverySettings.title, _rows(DeliverySettings)),
+    Group(SourceSettings.title, _rows(SourceSettings)),
     Group(DecoderSettings.title, _rows(DecoderSettings)),
     Group(
         WebSettings.title,

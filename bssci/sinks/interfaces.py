@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from zope.interface import Attribute, Interface
 
+from bssci.settings.rows import PluginSetting
 
-@dataclass(frozen=True)
-class SinkSetting:
-    """A setting of a sink: read from the environment or ``.env`` under its name."""
-
-    name: str
-    """upper case with underscores, begins with the sink's name: ``INFLUX_URL``"""
-    default: str
-    description: str
-    parse: Callable[[str], Any] = str
-    """raises ValueError, saying what is allowed"""
-    live: bool = False
-    """a change takes effect while the service runs: the sink watches for it"""
-    secret: bool = False
-    """never shown, logged or sent; may be given as NAME_FILE, too"""
+SinkSetting = PluginSetting
+"""A setting of a sink: read from the environment or ``.env`` under its name."""
 
 
 class ISink(Interface):

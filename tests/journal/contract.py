@@ -33,6 +33,7 @@ from bssci.journal import (
     StoredDownlink,
     StoredRequest,
     StoredSession,
+    TelegramKey,
     UnknownRecord,
 )
 from bssci.model import EUI, Downlink, DownlinkRequest, StationStatus, Telegram
@@ -46,6 +47,7 @@ RECORDS = [
     PathRecord(end_point_eui=SENSOR, body=b"\0\xff"),
     UnknownRecord(end_point_eui=SENSOR, body=b"body"),
     ListeningRecord(number=3, began_at=1.0, ended_at=2.0),
+    TelegramKey(slot=3, number=65_539, id="4f0c"),
     Fact(name="colour", value="grün"),
     StationEntry(base_station_eui=STATION, location={"lat": 51.0}, tags=("roof",), entered_at=1.0),
     Refusal(key="ab", address="192.0.2.1", reason="unknown", subject="CN=x", count=2, first_at=1.0, at=2.0),
@@ -58,6 +60,7 @@ LOADED = {
     Silence: "silences",
     PathRecord: "paths",
     UnknownRecord: "unknown",
+    TelegramKey: "telegram_keys",
     ListeningRecord: "listening",
     StationEntry: "station_entries",
     Refusal: "refusals",

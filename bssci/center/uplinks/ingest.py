@@ -33,12 +33,13 @@ class Ingest:
         """
         return self._inbox.append(receptions, mark).addCallback(self._stored, receptions)
 
-    def telegrams(self, telegrams: Sequence[Telegram]) -> Deferred[None]:
-        """Take what devices that are no mioty sensors sent; fires when it is on disk.
+    def telegrams(self, telegrams: Sequence[Telegram], beside: Sequence[Change] = ()) -> Deferred[int]:
+        """Take what devices that are no mioty sensors sent; fires with the first's number when on disk.
 
+        :param beside: what else goes into the same commit.
         :raises bssci.journal.StorageError: in the Deferred; nothing is taken then.
         """
-        return self._events.append(list(telegrams)).addCallback(lambda first_seq: None)
+        return self._events.append(list(telegrams), beside=beside)
 
     def _stored(self, position: int, receptions: list[Reception]) -> None:
         try:

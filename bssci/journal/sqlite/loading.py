@@ -17,6 +17,7 @@ from bssci.journal.records import (
     Silence,
     StationEntry,
     StationRecord,
+    TelegramKey,
     UnknownRecord,
 )
 from bssci.journal.sqlite.checkpoints import find_checkpoint
@@ -53,6 +54,7 @@ def load(cursor: sqlite3.Cursor) -> Loaded:
         station_entries=TABLES[StationEntry].load(cursor),
         refusals=TABLES[Refusal].load(cursor),
         alarms=TABLES[AlarmRecord].load(cursor),
+        telegram_keys=TABLES[TelegramKey].load(cursor),
         cursors=load_cursors(cursor),
         downlinks=count_downlinks(cursor),
         requests=load_requests(cursor),

@@ -47,6 +47,7 @@ class ServiceCollector(Collector):
         yield from self._network()
         yield from self._uplinks()
         yield from self._sinks()
+        yield from self._sources()
         yield from self._journal()
         yield from self._web()
 
@@ -109,6 +110,27 @@ class ServiceCollector(Collector):
             delivered.add_metric([name], figures["delivered"])
             failed.add_metric([name], figures["failed"])
         yield from (queued, oldest, failing, delivered, failed)
+
+    def _sources(self) -> Iterator[Metric]:
+        telegrams = CounterMetricFamily(
+            "bssci_source_telegrams",
+            "Telegrams by their source and what became of them.",
+            labels=["source", "outcome"],
+        )
+        waiting = GaugeMetricFamily(
+            "bssci_source_waiting", "Telegrams that wait for their turn and the disk.", labels=["source"]
+        )
+        journal = GaugeMetricFamily(
+            "bssci_source_journal_bytes", "About what waits for the sinks because of it.", labels=["source"]
+        )
+        trouble = GaugeMetricFamily("bssci_source_failing", "The source is in trouble.", labels=["source"])
+        for name, figures in self._context.center.sources.statistics().items():
+            for outcome in ("kept", "repeated", "blocked", "refused", "rejected"):
+                telegrams.add_metric([name, outcome], figures[outcome])
+            waiting.add_metric([name], figures["waiting"])
+            journal.add_metric([name], figures["journal_bytes"])
+            trouble.add_metric([name], float(bool(figures["trouble"])))
+        yield from (telegrams, waiting, journal, trouble)
 
     def _journal(self) -> Iterator[Metric]:
         journal = self._context.journal

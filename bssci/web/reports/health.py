@@ -106,6 +106,14 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
             yield HealthProblem("warning", f"{name} is behind: {buffered}", "/#sinks")
 
 
+def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProblem]:
+    """:param sources: figures of each, by its name."""
+    for name, source in sources.items():
+        if source["trouble"]:
+            mend = link("/logs", level="warn", q=name)
+            yield HealthProblem("error", f"The source {name} brings nothing", mend, source["trouble"])
+
+
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
     """:param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`."""
     if report is None:

@@ -63,6 +63,7 @@ class StatusViews:
             },
             "uplink_rate": context.figures.uplink_rate(),
             "queue_statistics": sinks,
+            "sources": center.sources.statistics(),
             "deliveries": {
                 name: batches[-DELIVERIES:] for name, batches in center.deliveries.taken().items()
             },
@@ -109,6 +110,7 @@ class StatusViews:
                 *health.of_stations(status["base_stations"]["known"], stations),
                 *health.of_sensors(sensors),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
+                *health.of_sources(status["sources"]),
                 *health.of_decoders(status["decoders"]),
                 *health.of_certificates(certificates),
             ]

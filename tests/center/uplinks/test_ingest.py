@@ -65,7 +65,7 @@ def test_telegrams_are_events_at_once(desk: Desk) -> None:
     taken = desk.ingest.telegrams([telegram])
     assert not taken.called
     desk.journal.commit()
-    assert result_of(taken) is None
+    assert result_of(taken) == 1
     reading = desk.journal.events.read(0, 10)
     desk.journal.commit()
     assert result_of(reading) == [(1, telegram)]

@@ -40,6 +40,33 @@ class SinkFigures(Answer):
     set_aside_reason: str
 
 
+class SourceReason(Answer):
+    """Messages of a source that were odd in the same way."""
+
+    reason: str
+    count: int
+    taken: bool
+    """they were taken all the same"""
+    example: str
+
+
+class SourceFigures(Answer):
+    """Figures of a source since the start, as :class:`bssci.center.telegrams.door.SourceDoor` counts."""
+
+    trouble: str
+    kept: int
+    repeated: int
+    blocked: int
+    refused: int
+    rejected: int
+    reasons: list[SourceReason]
+    waiting: int
+    rate: float
+    rate_limit: float
+    journal_bytes: int
+    journal_limit: int
+
+
 class StationCount(Answer):
     """Base stations."""
 
@@ -136,6 +163,8 @@ class FixedStatus(msgspec.Struct, kw_only=True):
     tls: TlsFigures
     deduplication: DeduplicationCounts
     uplink_rate: float
+    sources: dict[str, SourceFigures]
+    """figures of each source, by its name"""
     queue_statistics: dict[str, SinkFigures]
     """figures of each sink, by its name"""
     deliveries: dict[str, list[tuple[int, float]]]

@@ -1,0 +1,257 @@
+"""The door of one source: what it brings is checked, bounded and counted, and never harms anybody else."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.telegrams.bounds import JournalShare, Rate, RateLimit
+from bssci.center.telegrams.telegrams import Telegrams
+from bssci.model import Telegram, encode_event
+from bssci.system.clock import Clock, Timer
+
+WAITING = 10_000
+"""telegrams of one source that may wait for their turn and for the disk"""
+WAITING_BYTES = 32 * 1024 * 1024
+"""bytes of them"""
+LARGEST = 64 * 1024
+"""bytes of a telegram, as it is kept"""
+LONGEST_ID = 200
+"""characters of the id of a telegram, device or gateway"""
+REASONS = 64
+"""reasons for which messages are not taken that are counted apart"""
+LOG_EVERY = 1000
+"""the first message that is not taken for a reason is logged, and every so many after it"""
+EXAMPLE = 200
+"""characters of an example that are kept"""
+_ID = re.compile(r"[^\x00-\x20\x7f+#]+")
+
+
+class TelegramsRefused(Exception):
+    """A source brings more than it may; nothing was taken, and the same may be offered again later."""
+
+
+class _Offer:
+    """Telegrams that wait for their turn."""
+
+    __slots__ = ("cursors", "done", "size", "telegrams")
+
+    def __init__(self, telegrams: list[Telegram], cursors: Mapping[str, int], size: int) -> None:
+        self.telegrams = telegrams
+        self.cursors = cursors
+        self.size = size
+        self.done: Deferred[None] = Deferred()
+
+
+class SourceDoor:
+    """Takes what one source brings: implements :class:`bssci.center.interfaces.IIngest`.
+
+    :param is_blocked: whether a device, by its id, is not to be heard.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        telegrams: Telegrams,
+        limit: RateLimit,
+        share: JournalShare,
+        is_blocked: Callable[[str], bool],
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._telegrams = telegrams
+        self.limit = limit
+        self.share = share
+        self._is_blocked = is_blocked
+        self._queue: deque[_Offer] = deque()
+        self._timer: Timer | None = None
+        self._waiting = self._waiting_bytes = 0
+        self._is_full = ""
+        self._closed = False
+        self._rate = Rate(clock)
+        self._kept = self._repeated = self._blocked = self._refused = 0
+        self._rejected: Counter[str] = Counter()
+        self._remarks: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    @property
+    def cursors(self) -> dict[str, int]:
+        """Positions that were stored with telegrams, by their names; what an earlier run stored, too."""
+        return self._telegrams.cursors(self.name)
+
+    def __call__(
+        self, telegrams: Sequence[Telegram], cursors: Mapping[str, int] | None = None
+    ) -> Deferred[None]:
+        """Take telegrams; fires when every one is on disk, was there before, or is refused for what it is."""
+        if self._closed:
+            return fail(TelegramsRefused("the service stops"))
+        taken: list[Telegram] = []
+        size = 0
+        for telegram in telegrams:
+            if self._is_blocked(telegram.device):
+                self._blocked += 1
+            elif length := self._length(telegram):
+                taken.append(telegram)
+                size += length
+        excess = self._excess(len(taken), size) if taken else ""
+        self._note(excess)
+        if excess:
+            self._refused += len(taken)
+            return fail(TelegramsRefused(excess))
+        offer = _Offer(taken, dict(cursors or {}), size)
+        self._waiting += len(taken)
+        self._waiting_bytes += size
+        self._queue.append(offer)
+        self._serve()
+        return offer.done
+
+    def configure(self, rate: float, share: float) -> None:
+        """Change the bounds; what waits because of the old ones goes on."""
+        self.limit.change(rate)
+        self.share.share = share
+        if self._timer is not None:
+            self._timer.cancel()
+            self._again()
+
+    def knows(self, id: str) -> bool:
+        """Return whether a telegram with this id was taken lately."""
+        return self._telegrams.knows(id)
+
+    def reject(self, reason: str, example: str = "", count: int = 1) -> None:
+        """Count messages that cannot be read; the first of each reason is logged.
+
+        :param reason: plain words, the same each time: ``not JSON``.
+        :param example: the message, or where it came from; only its beginning is kept.
+        """
+        self._note_bad(
+            self._rejected, "message not taken {source}: {reason} {count} {example}", reason, example, count
+        )
+
+    def remark(self, reason: str, example: str = "") -> None:
+        """Count something odd about a message that is taken all the same; the first is logged."""
+        self._note_bad(
+            self._remarks, "message taken, but {source}: {reason} {count} {example}", reason, example, 1
+        )
+
+    def _note_bad(self, counts: Counter[str], text: str, reason: str, example: str, count: int) -> None:
+        if reason not in counts and len(counts) >= REASONS:
+            reason = "other"
+        before = counts[reason]
+        counts[reason] += count
+        if before == 0 or before // LOG_EVERY != counts[reason] // LOG_EVERY:
+            example = " ".join(example.split())[:EXAMPLE]
+            self._examples[reason] = example
+            self.log.warn(text, source=self.name, reason=reason, count=counts[reason], example=example)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing more is taken now; empty: it is."""
+        return self._is_full
+
+    def figures(self) -> dict[str, Any]:
+        """Return the counts of this source, as JSON knows them."""
+        return {
+            "kept": self._kept,
+            "repeated": self._repeated,
+            "blocked": self._blocked,
+            "refused": self._refused,
+            "rejected": sum(self._rejected.values()),
+            "reasons": [
+                {
+                    "reason": reason,
+                    "count": count,
+                    "taken": counts is self._remarks,
+                    "example": self._examples[reason],
+                }
+                for counts in (self._rejected, self._remarks)
+                for reason, count in counts.most_common()
+            ],
+            "waiting": self._waiting,
+            "rate": self._rate.value(),
+            "rate_limit": self.limit.rate,
+            "journal_bytes": self.share.bytes,
+            "journal_limit": self.share.limit,
+        }
+
+    def close(self) -> None:
+        """Take nothing more; what waits for its turn is refused."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        queue, self._queue = self._queue, deque()
+        for offer in queue:
+            self._end(offer)
+            offer.done.errback(TelegramsRefused("the service stops"))
+
+    def _length(self, telegram: Telegram) -> int:
+        """Return the bytes of a telegram; 0 if it cannot be kept, which is counted."""
+        for id in (telegram.id, telegram.device, telegram.gateway):
+            if not isinstance(id, str) or len(id) > LONGEST_ID or not _ID.fullmatch(id):
+                self.reject("an id is empty, too long or holds spaces, control characters, + or #", repr(id))
+                return 0
+        try:
+            length = len(encode_event(telegram))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self.reject("it cannot be kept", f"{telegram.device}: {error}")
+            return 0
+        if length > LARGEST:
+            self.reject(f"larger than {LARGEST} bytes", telegram.device)
+            return 0
+        return length
+
+    def _excess(self, count: int, size: int) -> str:
+        if self._waiting + count > WAITING or self._waiting_bytes + size > WAITING_BYTES:
+            return (
+                f"{self._waiting} telegrams wait already; no more than {self.limit.rate:g} a second are taken"
+            )
+        return self.share.excess()
+
+    def _note(self, excess: str) -> None:
+        if bool(excess) != bool(self._is_full):
+            level = self.log.warn if excess else self.log.info
+            level("source {source} {what}", source=self.name, what=excess or "is taken again")
+        self._is_full = excess
+
+    def _serve(self) -> None:
+        while self._queue and self._timer is None:
+            delay = self.limit.delay()
+            if delay:
+                self._timer = self._clock.callLater(delay, self._again)
+                return
+            offer = self._queue.popleft()
+            self.limit.take(len(offer.telegrams))
+            new, done = self._telegrams.take(self.name, offer.telegrams, offer.cursors)
+            done.addCallbacks(
+                self._stored, self._not_stored, callbackArgs=(offer, len(new)), errbackArgs=(offer,)
+            )
+
+    def _again(self) -> None:
+        self._timer = None
+        self._serve()
+
+    def _stored(self, last_seq: int, offer: _Offer, new: int) -> None:
+        self._end(offer)
+        self._kept += new
+        self._repeated += len(offer.telegrams) - new
+        self._rate.add(new)
+        if new:
+            self.share.add(last_seq, offer.size * new // len(offer.telegrams))
+        offer.done.callback(None)
+
+    def _not_stored(self, failure: Failure, offer: _Offer) -> None:
+        self._end(offer)
+        offer.done.errback(failure)
+
+    def _end(self, offer: _Offer) -> None:
+        self._waiting -= len(offer.telegrams)
+        self._waiting_bytes -= offer.size

@@ -1,0 +1,134 @@
+"""Telegrams of all sources on their way to the disk: each once, however often it is delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.telegrams.memory import TelegramMemory
+from bssci.center.uplinks.ingest import Ingest
+from bssci.journal import Change, Journal, Loaded
+from bssci.model import Telegram
+
+Heard = Callable[[Sequence[Telegram]], None]
+CURSOR = "source:"
+"""begins the name of a source's cursor in the journal, where sinks have theirs too"""
+
+
+class _Commit:
+    """Telegrams that are on their way to the disk, and who waits for that."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[None]] = []
+
+    def wait(self) -> Deferred[None]:
+        waiter: Deferred[None] = Deferred()
+        self.waiting.append(waiter)
+        return waiter
+
+    def end(self, result: Failure | None) -> None:
+        waiting, self.waiting = self.waiting, []
+        for waiter in waiting:
+            waiter.callback(result)
+
+
+class Telegrams:
+    """Takes telegrams for every source.
+
+    :param heard: called with the telegrams of each commit, when it is on disk.
+    """
+
+    log = Logger()
+
+    def __init__(self, journal: Journal, loaded: Loaded, ingest: Ingest, heard: Heard) -> None:
+        self._journal = journal
+        self._ingest = ingest
+        self._heard = heard
+        self._memory = TelegramMemory(journal, loaded.telegram_keys)
+        self._under_way: dict[str, _Commit] = {}
+        self._cursors = {name: seq for name, seq in loaded.cursors.items() if name.startswith(CURSOR)}
+
+    def knows(self, id: str) -> bool:
+        """Return whether a telegram with this id was taken lately, or is on its way to the disk."""
+        return id in self._memory
+
+    def cursors(self, source: str) -> dict[str, int]:
+        """Return the positions that a source has stored, by their names."""
+        prefix = f"{CURSOR}{source}:"
+        return {
+            name.removeprefix(prefix): seq for name, seq in self._cursors.items() if name.startswith(prefix)
+        }
+
+    def take(
+        self, source: str, telegrams: Sequence[Telegram], cursors: Mapping[str, int]
+    ) -> tuple[list[Telegram], Deferred[int]]:
+        """Take telegrams, and the source's positions with them.
+
+        :return: those that are new, and what fires with the number of the last event when all are on disk,
+            also those that an earlier delivery brought.
+        """
+        new: dict[str, Telegram] = {}
+        earlier: dict[int, _Commit] = {}
+        for telegram in telegrams:
+            commit = self._under_way.get(telegram.id)
+            if commit is not None:
+                earlier[id(commit)] = commit
+            elif telegram.id not in self._memory:
+                new.setdefault(telegram.id, telegram)
+        fresh = list(new.values())
+        done = self._store(source, fresh, cursors)
+        if not earlier:
+            return fresh, done
+        waits = gatherResults([each.wait() for each in earlier.values()], consumeErrors=True)
+        waits.addErrback(_first_failure)
+        return fresh, waits.addCallback(lambda _: done)
+
+    def _store(self, source: str, telegrams: list[Telegram], cursors: Mapping[str, int]) -> Deferred[int]:
+        if not telegrams and not cursors:
+            return succeed(0)
+        ids = [telegram.id for telegram in telegrams]
+        beside: list[Change] = [self._memory.add(ids)]
+        names = {f"{CURSOR}{source}:{name}": position for name, position in cursors.items()}
+        beside += [self._journal.cursors.change(name, position) for name, position in names.items()]
+        commit = _Commit()
+        self._under_way.update(dict.fromkeys(ids, commit))
+        stored = self._ingest.telegrams(telegrams, beside)
+        stored.addCallbacks(
+            self._stored,
+            self._not_stored,
+            callbackArgs=(telegrams, commit, names),
+            errbackArgs=(ids, commit),
+        )
+        return stored
+
+    def _stored(
+        self, first_seq: int, telegrams: list[Telegram], commit: _Commit, cursors: Mapping[str, int]
+    ) -> int:
+        for telegram in telegrams:
+            self._under_way.pop(telegram.id, None)
+        self._cursors.update(cursors)
+        if telegrams:
+            try:
+                self._heard(telegrams)
+            except Exception:  # they are on disk, so whoever brought them must hear that
+                self.log.failure("telegrams not counted for their devices")
+        commit.end(None)
+        return first_seq + len(telegrams) - 1
+
+    def _not_stored(self, failure: Failure, ids: list[str], commit: _Commit) -> Failure:
+        self._memory.forget(ids)
+        for id in ids:
+            self._under_way.pop(id, None)
+        commit.end(failure)
+        return failure
+
+
+def _first_failure(failure: Failure) -> Failure:
+    """Return the failure that one of several Deferreds ended with."""
+    first: Failure = failure.value.subFailure  # type: ignore[union-attr]
+    return first

@@ -1,0 +1,1 @@
+"""Forms of messages: each reads what a kind of gateway sends, whichever source brings it."""

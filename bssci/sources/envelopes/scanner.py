@@ -1,0 +1,118 @@
+"""Bluetooth scanners: advertisements on ``…/raw/{id}``, their own state on ``…/scanner/{id}/status``."""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any
+
+from bssci.model import Telegram
+from bssci.sources.envelopes.addresses import bluetooth_address
+from bssci.sources.envelopes.values import (
+    BadMessage,
+    Form,
+    Incoming,
+    Remark,
+    message_id,
+    read_object,
+    read_time,
+)
+
+MAJOR = "1"
+LARGEST = 10 * 1024
+"""bytes of a message"""
+UNKNOWN_RSSI = 127
+KIND = "scanner"
+"""kind of the gateway, in front of its id: ``scanner:roof``"""
+
+
+def is_advertisement(levels: list[str]) -> bool:
+    """Return whether a topic is one of advertisements, whatever stands before ``raw``."""
+    return len(levels) >= 2 and levels[-2] == "raw"
+
+
+def is_status(levels: list[str]) -> bool:
+    """Return whether a topic is one of a scanner's own state."""
+    return len(levels) >= 3 and levels[-1] == "status" and levels[-3] == "scanner"
+
+
+def read_advertisement(message: Incoming, remark: Remark) -> list[Telegram]:
+    """Return an advertisement as a telegram of the device that sent it.
+
+    :raises BadMessage: it is none.
+    """
+    body = _body(message)
+    device = body.get("device")
+    if not isinstance(device, dict):
+        raise BadMessage("no device")
+    address = bluetooth_address(device.get("address"))
+    return [
+        Telegram(
+            at=message.at,
+            id=message_id(message, told_apart="timestamp" in body),
+            device=f"ble:{address}",
+            gateway=message.topic.rpartition("/")[2],
+            source=message.source,
+            payload=_raw_data(body.get("raw_data"), remark),
+            gateway_time=read_time(body.get("timestamp"), message.at, remark),
+            rssi=_rssi(device.get("rssi"), remark),
+            envelope=body,
+        )
+    ]
+
+
+def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
+    """Return a scanner's report about itself, as a telegram of its own.
+
+    :raises BadMessage: it is none.
+    """
+    body = _body(message)
+    if not isinstance(body.get("status"), str):
+        raise BadMessage("no status")
+    scanner = message.topic.split("/")[-2]
+    return [
+        Telegram(
+            at=message.at,
+            id=message_id(message, told_apart="timestamp" in body),
+            device=f"{KIND}:{scanner}",
+            gateway=scanner,
+            source=message.source,
+            payload=b"",
+            gateway_time=read_time(body.get("timestamp"), message.at, remark),
+            envelope=body,
+        )
+    ]
+
+
+def _body(message: Incoming) -> dict[str, Any]:
+    if len(message.payload) > LARGEST:
+        raise BadMessage(f"larger than {LARGEST} bytes")
+    body = read_object(message.payload)
+    version = body.get("version", MAJOR)
+    if not isinstance(version, str) or version.partition(".")[0] != MAJOR:
+        raise BadMessage(f"another version than {MAJOR}")
+    return body
+
+
+def _raw_data(value: object, remark: Remark) -> bytes:
+    if not value:
+        return b""
+    try:
+        return binascii.a2b_base64(value, strict_mode=True)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        remark("raw_data is not base64")
+        return b""
+
+
+def _rssi(value: object, remark: Remark) -> float | None:
+    if value is None or value == UNKNOWN_RSSI:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -128 <= value < UNKNOWN_RSSI:
+        remark("an RSSI that is none")
+        return None
+    return float(value)
+
+
+FORMS = (
+    Form("advertisement", is_advertisement, read_advertisement),
+    Form("scanner status", is_status, read_status),
+)

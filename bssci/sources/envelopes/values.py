@@ -1,0 +1,124 @@
+"""A message as a source received it, and the parts that all forms of messages have: JSON, ids, times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgspec
+
+from bssci.model import Telegram
+
+ID_SIZE = 16
+"""bytes of an id that is drawn from a message"""
+AHEAD = 300.0
+"""s that another clock may be ahead of ours before that is said"""
+Remark = Callable[[str], None]
+"""called with what is odd about a message that is taken all the same: plain words, the same each time"""
+
+
+class BadMessage(ValueError):
+    """A message that cannot be read; the text says why, in the same words each time."""
+
+
+class Incoming(NamedTuple):
+    """A message, and how it came."""
+
+    topic: str
+    payload: bytes
+    at: float
+    """Unix seconds of our clock"""
+    source: str
+    """name of the source"""
+    delivery: str = ""
+    """tells two messages of the same content apart where the content does not; the same at each delivery"""
+
+
+class Form(NamedTuple):
+    """A form of messages.
+
+    :ivar matches: whether a topic, by its levels, is one of this form.
+    :ivar read: makes telegrams of a message; raises :class:`BadMessage`.
+    """
+
+    name: str
+    matches: Callable[[list[str]], bool]
+    read: Callable[[Incoming, Remark], list[Telegram]]
+
+
+_decode = msgspec.json.Decoder().decode
+
+
+def read_json(payload: bytes) -> Any:
+    """Return what a JSON text holds.
+
+    :raises BadMessage: it is none.
+    """
+    try:
+        return _decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise BadMessage("not JSON") from None
+    except RecursionError:
+        raise BadMessage("JSON nested too deeply") from None
+
+
+def read_object(payload: bytes) -> dict[str, Any]:
+    """Return a JSON object.
+
+    :raises BadMessage: it is none.
+    """
+    found = read_json(payload)
+    if not isinstance(found, dict):
+        raise BadMessage("not a JSON object")
+    return found
+
+
+def message_id(message: Incoming, told_apart: bool) -> str:
+    """Return the id of a message, the same at each delivery.
+
+    :param told_apart: the content holds a time or a number, so that no two messages are equal.
+    """
+    digest = blake2b(message.topic.encode("utf-8", "surrogatepass"), digest_size=ID_SIZE)
+    digest.update(b"\0" + message.payload)
+    if not told_apart:
+        digest.update(b"\0" + message.delivery.encode())
+    return digest.hexdigest()
+
+
+def read_time(value: object, at: float, remark: Remark, zone: tzinfo = UTC) -> float | None:
+    """Return Unix seconds of a time: ISO 8601, Unix seconds or Unix milliseconds; None if it is none.
+
+    :param at: Unix seconds of our clock.
+    :param zone: the zone of a time that names none.
+    """
+    if value is None:
+        return None
+    seconds = _seconds(value, remark, zone)
+    if seconds is None:
+        remark("a time that cannot be read")
+        return None
+    if seconds > at + AHEAD:
+        remark("a time in the future")
+    return seconds
+
+
+def _seconds(value: object, remark: Remark, zone: tzinfo) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        # Milliseconds, in this century, are beyond all seconds.
+        seconds = value / 1000 if value > 1e11 else float(value)
+        return seconds if 0 <= seconds < 1e11 else None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        if moment.tzinfo is None:
+            remark("a time without zone")
+            moment = moment.replace(tzinfo=zone)
+        seconds = moment.timestamp()
+        return seconds if seconds >= 0 else None
+    except (ValueError, OverflowError, OSError):
+        return None

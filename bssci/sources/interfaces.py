@@ -1,0 +1,59 @@
+"""The interface of a source, for those who write one: see ``docs/plugins.md``."""
+
+from __future__ import annotations
+
+from zope.interface import Attribute, Interface
+
+from bssci.settings.rows import PluginSetting
+
+SourceSetting = PluginSetting
+"""A setting of a source: read from the environment or ``.env`` under its name, ``SOURCE_SERIAL_PORT``."""
+
+
+class ISource(Interface):
+    """A way in. All methods are called in the reactor's thread.
+
+    A source may have an attribute or property ``trouble`` as well: a short text that says why it brings
+    nothing now, empty or None while all is well. Whoever watches the service is told.
+    """
+
+    def start(ingest):
+        """Begin. Called once; must not block, and need not wait for the other side.
+
+        If it raises, that is logged and it is called again, later and later.
+
+        :param ingest: :class:`bssci.center.interfaces.IIngest`. Called with a list of
+            :class:`bssci.model.Telegram`, it returns a Deferred that fires when they are on disk: only
+            then may the other side be told. What it does not take comes with a failure: offer it again
+            later, and let the other side keep what it has until then. It holds the bounds of the
+            source (``SOURCE_RATE``, ``SOURCE_SHARE``) and counts what the source brings.
+        """
+
+    def stop():
+        """End; returns a Deferred, which is given a few seconds.
+
+        What was offered and is on its way to the disk may still be acknowledged to the other side.
+        """
+
+
+class ISourceFactory(Interface):
+    """Makes a source. A module in ``bssci.plugins`` offers an object that provides this.
+
+    It may have a method ``check(settings)`` as well, for ``bssci check``, as a sink's factory may.
+    """
+
+    name = Attribute("how SOURCES names it: lower-case letters, digits, ``_`` and ``-``; unique")
+    description = Attribute("one line for people")
+    settings = Attribute(
+        "a :class:`bssci.settings.groups.Group`, or a sequence, perhaps empty: a :class:`SourceSetting` for"
+        " each setting of its own, and the name of each setting of the service that it wants to know"
+    )
+
+    def build(settings, center):
+        """Return the source.
+
+        :param settings: the value of each of :attr:`settings`, parsed, by its name.
+        :param center: :class:`bssci.center.interfaces.ICenter`: what the service knows, and its commands,
+            which the audit log has under the source's name.
+        :raises ValueError: with one line that says which setting to change; stops the start.
+        """

@@ -1,0 +1,1 @@
+"""The source ``mqtt``: telegrams that gateways publish at any broker."""

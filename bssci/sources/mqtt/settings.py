@@ -1,0 +1,94 @@
+"""The settings of the source ``mqtt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from bssci.mqtt.from_settings import EMBEDDED, connection_settings
+from bssci.mqtt.settings import broker_group
+from bssci.mqtt.values import MqttSettings
+from bssci.settings.groups import Values
+from bssci.settings.parsers import Parser
+from bssci.settings.rows import Origin, Setting, SettingsError
+
+PREFIX = "SOURCE_MQTT_"
+TOPICS = "bt-mqtt/raw/#,bt-mqtt/scanner/+/status,cmnd/#,stat/#,tele/#"
+LONGEST_FILTER = 500
+
+
+def _filters(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(each.strip() for each in text.split(",") if each.strip()))
+    if not found or not all(map(_is_filter, found)):
+        raise ValueError
+    return found
+
+
+def _is_filter(text: str) -> bool:
+    levels = text.split("/")
+    return (
+        len(text) <= LONGEST_FILTER
+        and text.isprintable()
+        and all(level in ("+", "#") or not {"+", "#"} & set(level) for level in levels)
+        and "#" not in levels[:-1]
+    )
+
+
+def client_settings(values: Values, default_client_id: str = "") -> MqttSettings:
+    """Return how the source connects.
+
+    :param default_client_id: client identifier at the broker, unless one is set.
+    """
+    # The source subscribes with QoS 1, always: what is not acknowledged comes again.
+    settings = connection_settings({**values, f"{PREFIX}QOS": 1}, PREFIX)
+    return replace(settings, client_id=settings.client_id or default_client_id)
+
+
+def _tries(values: Values) -> MqttSettings:
+    # Under the source's own identifier, a trial would end the connection of a service that runs.
+    return replace(client_settings(values), client_id="")
+
+
+_broker = broker_group(
+    "Source mqtt",
+    PREFIX,
+    ("SOURCES", "mqtt"),
+    (
+        Setting(
+            "SOURCE_MQTT_TOPICS",
+            TOPICS,
+            Parser(_filters, "MQTT topic filters, separated by commas"),
+            "topics that are subscribed to",
+            live=True,
+        ),
+    ),
+    lambda values: {"topics": list(values["SOURCE_MQTT_TOPICS"])},
+    _tries,
+)
+
+
+def _check(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
+    yield from _broker.check(values, origins)
+    ours = "mqtt" in values["SINKS"] and values.get("MQTT_BROKER") == EMBEDDED
+    if "mqtt" in values["SOURCES"] and values["SOURCE_MQTT_BROKER"] == EMBEDDED and not ours:
+        raise SettingsError(
+            f"SOURCE_MQTT_BROKER='{EMBEDDED}' ({origins['SOURCE_MQTT_BROKER']}): needs the sink mqtt with"
+            f" MQTT_BROKER={EMBEDDED}, which starts that broker"
+        )
+
+
+def _certificates(values: Values) -> Mapping[str, Path]:
+    certificate = values["SOURCE_MQTT_CERT_FILE"]
+    return {"MQTT source": certificate} if values["SOURCE_MQTT_TLS"] and certificate else {}
+
+
+GROUP = replace(
+    _broker,
+    rows=tuple(row for row in _broker.rows if row.name != "SOURCE_MQTT_QOS"),
+    check=_check,
+    # The broker of our own is the sink's, and listens for it.
+    places=lambda values: (),
+    certificates=_certificates,
+)
+NAMES = tuple(row.name for row in GROUP)

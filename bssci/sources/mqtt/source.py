@@ -1,0 +1,254 @@
+"""Telegrams from an MQTT broker: acknowledged there when they are on disk here.
+
+::
+
+    PUBLISH --> batch of one reactor turn --> forms --> ingest --> on disk --> PUBACK
+                         ^                                 |
+                         +--- 1, 2, 4 ... 30 s ---- refused, or the disk is full
+
+What waits is bounded. Beyond the bound, a message of QoS 1 is left unacknowledged, and fetched again by a new
+connection as soon as there is room; one of QoS 0 is lost, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bssci.center.interfaces import IIngest
+from bssci.model import Telegram
+from bssci.mqtt.client import MqttClient
+from bssci.mqtt.filters import fits
+from bssci.mqtt.values import Received
+from bssci.settings.table import Settings
+from bssci.sources.envelopes import scanner
+from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_id
+from bssci.sources.interfaces import ISource, ISourceFactory
+from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
+from bssci.system.clock import Timer
+
+NAME = "mqtt"
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+"""s until what was not taken is offered again, doubled from the first to the longest"""
+BATCH = 500
+"""messages that are offered at once"""
+HELD = 5_000
+"""messages that wait here"""
+STOP_TIME = 1.0
+"""s for what is on its way to the disk, and for the goodbye"""
+FORMS: tuple[Form, ...] = (*scanner.FORMS,)
+
+
+class _Waiting(NamedTuple):
+    """A message that is not on disk yet."""
+
+    message: Received
+    at: float
+    """Unix seconds of our clock"""
+    done: Deferred[None]
+
+
+@implementer(ISource)
+class MqttSource:
+    """Subscribes at a broker, and offers what it hears.
+
+    :param values: settings by their names.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        values: Mapping[str, Any],
+        center: Any,
+        make_client: Callable[..., Any] = MqttClient,
+    ) -> None:
+        self._reactor = reactor
+        self._center = center
+        self._topics: tuple[str, ...] = values["SOURCE_MQTT_TOPICS"]
+        self._wanted = [each.split("/") for each in self._topics]
+        self._client = make_client(
+            reactor,
+            self._client_settings(values),
+            on_online=lambda: None,
+            on_offline=lambda reason: None,
+            on_message=self._received,
+            on_skipped=self._skipped,
+        )
+        self._ingest: IIngest | None = None
+        self._held: list[_Waiting] = []
+        self._turn: Timer | None = None
+        self._offering = False
+        self._delay = 0.0
+        self._left_out = False
+        """something was neither taken nor acknowledged"""
+        self._stopping = False
+        self._refusal = ""
+        self._unwatch: Callable[[], None] | None = None
+
+    def start(self, ingest: IIngest) -> None:
+        self._ingest = ingest
+        self._unwatch = self._center.configuration.watch(NAMES, self._reconfigure)
+        self._client.subscribe(self._topics)
+        self._client.start()
+
+    def stop(self) -> Deferred[None]:
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        if self._unwatch is not None:
+            self._unwatch()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        # What is on its way to the disk is acknowledged before the goodbye, so that it does not come again.
+        end = self._reactor.seconds() + STOP_TIME
+        while self._offering and self._reactor.seconds() < end:
+            turn: Deferred[None] = Deferred()
+            self._reactor.callLater(0.02, turn.callback, None)
+            await turn
+        await self._client.stop(STOP_TIME)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing comes, or nothing is taken; empty: nothing is wrong."""
+        refused = [each for each in self._topics if self._client.is_refused(each)]
+        if refused:
+            return f"the broker refuses the subscription to {', '.join(refused)}"
+        trouble: str = self._client.trouble
+        return trouble or self._refusal
+
+    # what comes in
+
+    def _received(self, message: Received) -> Deferred[None] | None:
+        if len(self._held) >= HELD or self._stopping:
+            if message.packet_id:
+                self._left_out = True
+                return Deferred()
+            self._reject("lost, as too much waits and the broker does not repeat it (QoS 0)", message)
+            return None
+        waiting = _Waiting(message, self._center.now(), Deferred())
+        self._held.append(waiting)
+        if self._turn is None and not self._offering:
+            self._turn = self._reactor.callLater(0, self._offer)
+        return waiting.done
+
+    def _skipped(self, topic: str, size: int, retained: bool) -> None:
+        if self._ingest is not None:
+            self._ingest.reject("larger than 1 MB", topic)
+
+    def _offer(self) -> None:
+        self._turn = None
+        batch = self._held[:BATCH]
+        if self._offering or not batch or self._ingest is None:
+            return
+        self._offering = True
+        telegrams = [telegram for each in batch for telegram in self._read(each)]
+        done = self._ingest(telegrams).addCallbacks(self._taken, self._not_taken, callbackArgs=(batch,))
+        done.addErrback(lambda failure: self.log.failure("telegrams not dealt with", failure))
+
+    def _taken(self, _: object, batch: Sequence[_Waiting]) -> None:
+        self._offering = False
+        self._delay = 0.0
+        self._refusal = ""
+        del self._held[: len(batch)]
+        for each in batch:
+            each.done.callback(None)
+        if self._stopping:
+            return
+        if self._held:
+            self._offer()
+        elif self._left_out:
+            self._left_out = False
+            ensureDeferred(self._fetch_again())
+
+    def _not_taken(self, failure: Failure) -> None:
+        self._offering = False
+        self._refusal = failure.getErrorMessage()
+        if not self._stopping:
+            self._delay = min(max(FIRST_DELAY, 2 * self._delay), LONGEST_DELAY)
+            self._turn = self._reactor.callLater(self._delay, self._offer)
+
+    async def _fetch_again(self) -> None:
+        """Have the broker repeat what was left unacknowledged: it does so on a new connection only."""
+        await self._client.stop(STOP_TIME)
+        if not self._stopping:
+            self._client.start()
+
+    # what it says
+
+    def _read(self, waiting: _Waiting) -> list[Telegram]:
+        message = waiting.message
+        levels = message.topic.split("/")
+        if not any(fits(each, levels) for each in self._wanted):
+            # The broker keeps the subscriptions of earlier settings, too.
+            self._reject("a topic that is not subscribed to any more", message)
+            return []
+        form = next((each for each in FORMS if each.matches(levels)), None)
+        if form is None:
+            self._reject("a topic that no form of messages fits", message)
+            return []
+        try:
+            return form.read(self._incoming(waiting), lambda remark: self._remark(remark, message))
+        except BadMessage as error:
+            self._reject(str(error), message)
+        except Exception:  # a message that we did not think of costs itself
+            self.log.failure("message not read {topic}", topic=message.topic[:200])
+            self._reject("an internal error", message)
+        return []
+
+    def _incoming(self, waiting: _Waiting) -> Incoming:
+        message = waiting.message
+        delivery = "retained" if message.retained else str(message.packet_id)
+        incoming = Incoming(message.topic, message.payload, waiting.at, NAME, delivery)
+        if message.retained or message.repeated or self._ingest is None:
+            return incoming
+        if not self._ingest.knows(message_id(incoming, told_apart=False)):
+            return incoming
+        # Numbers of packets are given again: the broker would say so if it were the same message.
+        return incoming._replace(delivery=f"{delivery} {waiting.at!r}")
+
+    def _reject(self, reason: str, message: Received) -> None:
+        if self._ingest is not None:
+            self._ingest.reject(reason, message.topic)
+
+    def _remark(self, remark: str, message: Received) -> None:
+        if self._ingest is not None:
+            self._ingest.remark(remark, message.topic)
+
+    # settings
+
+    def _client_settings(self, values: Mapping[str, Any]) -> Any:
+        return client_settings(values, f"bssci-{self._center.eui}-source")
+
+    def _reconfigure(self, settings: Settings) -> None:
+        values = {name: settings.value(name) for name in NAMES}
+        topics = values["SOURCE_MQTT_TOPICS"]
+        self._client.subscribe([each for each in topics if each not in self._topics])
+        self._topics = topics
+        self._wanted = [each.split("/") for each in topics]
+        self._client.reconfigure(self._client_settings(values)).addErrback(
+            lambda failure: self.log.failure("change of settings failed", failure)
+        )
+
+
+@implementer(IPlugin, ISourceFactory)
+class MqttSourceFactory:
+    """Builds the one MQTT source of a service."""
+
+    name = NAME
+    description = "hears scanners, controllers and other devices at an MQTT broker"
+    settings = GROUP
+
+    def build(self, settings: Mapping[str, Any], center: Any) -> MqttSource:
+        from twisted.internet import reactor
+
+        return MqttSource(reactor, settings, center)

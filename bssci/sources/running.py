@@ -1,0 +1,81 @@
+"""A source while the service runs: started until that works, asked how it is, stopped in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.telegrams.door import SourceDoor
+from bssci.system.clock import Timer
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+"""s between two attempts to start a source, doubled from the first to the longest"""
+STOP_TIME = 2.0
+"""s that a source may take to stop"""
+
+
+class RunningSource:
+    """One source of the service.
+
+    :param source: an :class:`bssci.sources.ISource`.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, name: str, source: Any, door: SourceDoor) -> None:
+        self.name = name
+        self.source = source
+        self._clock = clock
+        self._door = door
+        self._delay = FIRST_DELAY
+        self._timer: Timer | None = None
+        self._started = False
+        self._start_error = ""
+
+    def start(self) -> None:
+        """Start the source, now or when it no longer raises."""
+        self._timer = None
+        try:
+            self.source.start(self._door)
+        except Exception as error:  # whoever wrote the source; the others go on
+            self._start_error = f"not started: {type(error).__name__}: {error}".replace("\n", " ")
+            self.log.failure(
+                "source not started {name}, tried again in {delay} s", name=self.name, delay=self._delay
+            )
+            self._timer = self._clock.callLater(self._delay, self.start)
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
+        else:
+            self._started = True
+            self._start_error = ""
+
+    def stop(self) -> Deferred[None]:
+        """Stop the source; what it offers from now on is refused. Never fails."""
+        return ensureDeferred(self._stop())
+
+    async def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._started:
+            self._started = False
+            stopped: Deferred[Any] = maybeDeferred(self.source.stop)
+            await stopped.addTimeout(STOP_TIME, self._clock).addErrback(self._not_stopped)
+        self._door.close()
+
+    def _not_stopped(self, failure: Failure) -> None:
+        self.log.failure("source not stopped in order {name}", failure, name=self.name)
+
+    @property
+    def trouble(self) -> str:
+        """Why the source brings nothing now; empty: nothing is wrong."""
+        if self._start_error:
+            return self._start_error
+        try:
+            own = str(getattr(self.source, "trouble", None) or "")
+        except Exception as error:
+            own = f"its trouble cannot be told: {error}"
+        return own or self._door.trouble

@@ -1,0 +1,143 @@
+"""One source's door: what cannot be kept costs itself, and too much is refused and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bssci.center.telegrams import door as doors
+from bssci.center.telegrams.door import SourceDoor, TelegramsRefused
+from tests.support.center import House, result_of
+from tests.support.telegrams import telegram
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path, **{"source-rate": "10"})
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def door(house: House) -> SourceDoor:
+    return house.center.sources.door("mqtt")
+
+
+def kept(house: House) -> list[str]:
+    return [getattr(event, "id", "") for _, event in house.events]
+
+
+def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor) -> None:
+    done = door([telegram(1), telegram(2)])
+    assert not done.called and door.figures()["waiting"] == 2
+    house.settle()
+    assert done.called and kept(house) == ["telegram-1", "telegram-2"]
+    again = door([telegram(2)])
+    assert again.called
+    figures = door.figures()
+    assert (figures["kept"], figures["repeated"], figures["waiting"]) == (2, 1, 0)
+    assert figures["journal_bytes"] > 0 or not house.center.deliveries.statistics()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"id": ""}, "an id is empty"),
+        ({"device": "ble:A B"}, "an id is empty"),
+        ({"device": "ble:#"}, "an id is empty"),
+        ({"gateway": "x" * 201}, "an id is empty"),
+        ({"id": 7}, "an id is empty"),
+        ({"payload": bytes(70_000)}, "larger than 65536 bytes"),
+        ({"envelope": {"a": object()}}, "it cannot be kept"),
+        ({"envelope": {"a": 1 << 70}}, "it cannot be kept"),
+    ],
+)
+def test_one_that_cannot_be_kept_costs_itself(
+    house: House, door: SourceDoor, changes: dict[str, object], reason: str
+) -> None:
+    done = door([telegram(1), telegram(9, **changes), telegram(2)])
+    house.settle()
+    assert done.called and kept(house) == ["telegram-1", "telegram-2"]
+    [said] = door.figures()["reasons"]
+    assert said["reason"].startswith(reason) and said["count"] == 1 and not said["taken"]
+
+
+def test_more_than_so_many_a_second_wait_in_their_order(house: House, door: SourceDoor) -> None:
+    first = door([telegram(number) for number in range(15)])
+    second = door([telegram(100)])
+    third = door([telegram(101)])
+    house.settle()
+    assert first.called and not second.called
+    house.advance(1.0)
+    assert second.called and third.called
+    assert kept(house)[-2:] == ["telegram-100", "telegram-101"]
+
+
+def test_the_rate_can_be_changed_meanwhile(house: House, door: SourceDoor) -> None:
+    house.center.sources.configure(1000, 0.25)
+    door([telegram(number) for number in range(100)])
+    done = door([telegram(100)])
+    house.settle()
+    assert done.called and door.figures()["rate_limit"] == 1000
+
+
+def test_a_flood_is_refused_and_said_once(
+    house: House, door: SourceDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "WAITING", 20)
+    waiting = [door([telegram(number) for number in range(first, first + 10)]) for first in (0, 10)]
+    refused = door([telegram(99)])
+    with pytest.raises(TelegramsRefused, match="no more than 10 a second"):
+        result_of(refused)
+    assert door.trouble and door.figures()["refused"] == 1
+    house.advance(3)
+    assert all(each.called for each in waiting)
+    assert door([telegram(99)]) is not None and not door.trouble
+
+
+def test_a_journal_that_cannot_store_is_told(house: House, door: SourceDoor) -> None:
+    house.journal.broken = True
+    done = door([telegram(1)])
+    house.settle()
+    assert isinstance(result_of_failure(done), Exception)
+    house.journal.broken = False
+    assert door.figures()["waiting"] == 0
+    again = door([telegram(1)])
+    house.settle()
+    assert again.called and kept(house) == ["telegram-1"]
+
+
+def result_of_failure(done) -> Exception:
+    failures: list[Exception] = []
+    done.addErrback(lambda failure: failures.append(failure.value))
+    return failures[0]
+
+
+def test_blocked_devices_are_counted_and_not_kept(house: House) -> None:
+    sources = house.center.sources
+    sources._is_blocked = lambda device: device == "ble:B"
+    door = sources.door("mqtt")
+    done = door([telegram(1, device="ble:B"), telegram(2)])
+    house.settle()
+    assert done.called and kept(house) == ["telegram-2"] and door.figures()["blocked"] == 1
+
+
+def test_reasons_are_bounded_and_examples_short(door: SourceDoor) -> None:
+    for number in range(100):
+        door.reject(f"reason {number}", "x" * 1000)
+    door.remark("odd", "example")
+    said = door.figures()["reasons"]
+    assert len(said) <= doors.REASONS + 2
+    assert all(len(each["example"]) <= doors.EXAMPLE for each in said)
+    assert said[-1] == {"reason": "odd", "count": 1, "taken": True, "example": "example"}
+
+
+def test_a_door_that_is_closed_takes_nothing(house: House, door: SourceDoor) -> None:
+    door([telegram(number) for number in range(20)])
+    waits = door([telegram(50)])
+    door.close()
+    for done in (waits, door([telegram(51)])):
+        with pytest.raises(TelegramsRefused, match="stops"):
+            result_of(done)

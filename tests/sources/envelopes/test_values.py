@@ -1,0 +1,45 @@
+"""Parts that all forms of messages have."""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+
+import pytest
+
+from bssci.sources.envelopes.values import Incoming, message_id, read_time
+from tests.support.telegrams import AT
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("2023-11-14T22:13:20Z", AT),
+        ("2023-11-14T23:13:20.500+01:00", AT + 0.5),
+        ("2023-11-14 22:13:20.000000", AT),
+        (AT, AT),
+        (AT * 1000, AT),
+        (None, None),
+        (True, None),
+        (-5, None),
+        (1e300, None),
+        ("", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ([], None),
+    ],
+)
+def test_times_in_every_spelling(value: object, seconds: float | None) -> None:
+    assert read_time(value, AT, lambda remark: None) == seconds
+
+
+def test_a_time_without_zone_is_of_the_zone_that_is_set() -> None:
+    remarks: list[str] = []
+    zone = timezone(timedelta(hours=1))
+    assert read_time("2023-11-14 23:13:20", AT, remarks.append, zone) == AT
+    assert remarks == ["a time without zone"]
+
+
+def test_equal_messages_are_told_apart_by_their_delivery_only_where_that_is_needed() -> None:
+    one, other = (Incoming("t", b"{}", AT, "mqtt", delivery) for delivery in ("1", "2"))
+    assert message_id(one, told_apart=False) != message_id(other, told_apart=False)
+    assert message_id(one, told_apart=True) == message_id(other, told_apart=True)
+    assert message_id(one, True) != message_id(one._replace(topic="u"), True)

@@ -1,0 +1,212 @@
+"""The source mqtt: acknowledged is what is on disk; what is not taken is offered again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from zope.interface.verify import verifyObject
+
+from bssci.mqtt.values import Received
+from bssci.sources import ISource, TelegramsRefused
+from bssci.sources.mqtt import source as sources
+from bssci.sources.mqtt.source import MqttSource
+from tests.support.center import result_of
+from tests.support.telegrams import AT, Ingest, advertisement, as_json, settings_of
+
+TOPIC = "bt-mqtt/raw/roof"
+
+
+class Client:
+    """Stands for the MQTT client."""
+
+    trouble = ""
+
+    def __init__(self, reactor: Any, settings: Any, **callbacks: Any) -> None:
+        self.settings = settings
+        self.receive = callbacks["on_message"]
+        self.skip = callbacks["on_skipped"]
+        self.topics: list[str] = []
+        self.did: list[str] = []
+        self.refused: set[str] = set()
+
+    def subscribe(self, topics: Any) -> None:
+        self.topics += topics
+
+    def start(self) -> None:
+        self.did.append("start")
+
+    def stop(self, deadline: float = 0) -> Deferred[None]:
+        self.did.append("stop")
+        return succeed(None)
+
+    def reconfigure(self, settings: Any) -> Deferred[None]:
+        self.settings = settings
+        return succeed(None)
+
+    def is_refused(self, topic: str) -> bool:
+        return topic in self.refused
+
+
+class Site:
+    def __init__(self, **settings: str) -> None:
+        self.clock = Clock()
+        self.ingest = Ingest()
+        self.unwatched = False
+        configuration = SimpleNamespace(watch=self._watch)
+        center = SimpleNamespace(eui="0A", now=lambda: AT, configuration=configuration)
+        self.settings = settings_of(SOURCES="mqtt", **settings)
+        values = {name: self.settings.value(name) for name in sources.NAMES}
+        self.source = MqttSource(self.clock, values, center, self._make_client)
+        self.source.start(self.ingest)
+
+    def _make_client(self, *arguments: Any, **callbacks: Any) -> Client:
+        self.client = Client(*arguments, **callbacks)
+        return self.client
+
+    def _watch(self, names: Any, watcher: Any) -> Any:
+        self.reconfigure = watcher
+        return lambda: setattr(self, "unwatched", True)
+
+    def receive(self, body: Any = None, topic: str = TOPIC, **how: Any) -> Deferred[None] | None:
+        payload = body if isinstance(body, bytes) else as_json(advertisement() if body is None else body)
+        return self.client.receive(Received(topic, payload, **({"packet_id": 1} | how)))
+
+    def turn(self) -> None:
+        self.clock.advance(0)
+
+
+def test_it_keeps_the_interface() -> None:
+    verifyObject(ISource, Site().source)
+
+
+def test_it_subscribes_and_stays_connected_under_one_name() -> None:
+    site = Site()
+    assert site.client.topics == [
+        "bt-mqtt/raw/#", "bt-mqtt/scanner/+/status", "cmnd/#", "stat/#", "tele/#",
+    ]  # fmt: skip
+    assert site.client.did == ["start"] and site.client.settings.client_id == "bssci-0A-source"
+
+
+def test_a_message_is_acknowledged_when_it_is_on_disk() -> None:
+    site = Site()
+    first, second = site.receive(advertisement(1)), site.receive(advertisement(2))
+    site.turn()
+    assert len(site.ingest.offered) == 1
+    assert not first.called and not second.called
+    assert len(site.ingest.take()) == 2
+    assert first.called and second.called
+
+
+def test_what_comes_while_one_batch_is_written_goes_into_the_next() -> None:
+    site = Site()
+    site.receive(advertisement(1))
+    site.turn()
+    done = [site.receive(advertisement(number)) for number in range(2, 5)]
+    site.turn()
+    assert len(site.ingest.offered) == 1
+    site.ingest.take()
+    assert len(site.ingest.take()) == 3 and all(each.called for each in done)
+
+
+def test_what_is_not_taken_is_offered_again_in_its_order_and_not_acknowledged() -> None:
+    site = Site()
+    done = site.receive(advertisement(1))
+    site.turn()
+    site.ingest.refuse(TelegramsRefused("too much"))
+    site.receive(advertisement(2))
+    assert site.source.trouble == "too much" and not done.called
+    site.clock.advance(0.9)
+    assert not site.ingest.offered
+    site.clock.advance(0.2)
+    site.ingest.refuse(TelegramsRefused("too much"))
+    site.clock.advance(1.9)
+    assert not site.ingest.offered
+    site.clock.advance(0.2)
+    taken = site.ingest.take()
+    assert [each.envelope for each in taken] == [advertisement(1), advertisement(2)]
+    assert done.called and site.source.trouble == ""
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "reason"),
+    [
+        (TOPIC, b"{", "not JSON"),
+        ("bt-mqtt/raw/a/b", None, "a topic that no form"),
+        ("weather/today", None, "a topic that is not subscribed to"),
+    ],
+)
+def test_what_cannot_be_read_costs_itself(topic: str, body: Any, reason: str) -> None:
+    site = Site()
+    bad, good = site.receive(body, topic), site.receive(advertisement(2))
+    site.turn()
+    assert len(site.ingest.take()) == 1
+    assert bad.called and good.called
+    assert site.ingest.rejected[0].startswith(reason)
+
+
+def test_a_fault_of_ours_costs_the_message(
+    monkeypatch: pytest.MonkeyPatch, expected_errors: list[object]
+) -> None:
+    broken = sources.FORMS[0]._replace(read=lambda message, remark: 1 / 0)
+    monkeypatch.setattr(sources, "FORMS", (broken,))
+    site = Site()
+    done = site.receive()
+    site.turn()
+    site.ingest.take()
+    assert done.called and site.ingest.rejected == ["an internal error"]
+    expected_errors.clear()
+
+
+def test_what_has_no_room_is_left_at_the_broker_and_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "HELD", 2)
+    site = Site()
+    site.receive(advertisement(1))
+    site.receive(advertisement(2))
+    left = site.receive(advertisement(3))
+    assert site.receive(advertisement(4), packet_id=0) is None
+    assert len(site.ingest.rejected) == 1 and "QoS 0" in site.ingest.rejected[0]
+    site.turn()
+    site.ingest.take()
+    assert not left.called and site.client.did == ["start", "stop", "start"]
+
+
+def test_a_message_too_large_for_the_client_is_counted() -> None:
+    site = Site()
+    site.client.skip(TOPIC, 5_000_000, False)
+    assert site.ingest.rejected == ["larger than 1 MB"]
+
+
+def test_trouble_is_the_brokers_word() -> None:
+    site = Site()
+    site.client.trouble = "not connected"
+    assert site.source.trouble == "not connected"
+    site.client.refused = {"tele/#"}
+    assert site.source.trouble == "the broker refuses the subscription to tele/#"
+
+
+def test_settings_change_while_it_runs() -> None:
+    site = Site()
+    site.reconfigure(
+        settings_of(SOURCES="mqtt", SOURCE_MQTT_TOPICS="a/raw/+,tele/#", SOURCE_MQTT_PORT="1884")
+    )
+    assert site.client.topics[-1] == "a/raw/+" and site.client.settings.port == 1884
+    site.receive(topic=TOPIC)
+    site.turn()
+    assert site.ingest.take() == [] and len(site.ingest.rejected) == 1
+
+
+def test_it_waits_for_the_disk_before_it_says_goodbye() -> None:
+    site = Site()
+    done = site.receive()
+    site.turn()
+    stopped = site.source.stop()
+    site.clock.advance(0.1)
+    assert site.client.did == ["start"]
+    site.ingest.take()
+    site.clock.advance(0.1)
+    assert done.called and site.client.did == ["start", "stop"] and result_of(stopped) is None
+    assert site.unwatched and not site.clock.getDelayedCalls()

@@ -1,0 +1,83 @@
+"""A source that raises is started again; one that hangs holds up nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from bssci.sources.running import STOP_TIME, RunningSource
+
+
+class Door:
+    trouble = ""
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Source:
+    def __init__(self) -> None:
+        self.broken = False
+        self.started: list[Any] = []
+        self.trouble: str | None = None
+        self.stopping: Deferred[None] = Deferred()
+
+    def start(self, ingest: Any) -> None:
+        if self.broken:
+            raise RuntimeError("no cable")
+        self.started.append(ingest)
+
+    def stop(self) -> Deferred[None]:
+        return self.stopping
+
+
+def test_it_is_started_again_until_that_works(expected_errors: list[object]) -> None:
+    clock, source, door = Clock(), Source(), Door()
+    source.broken = True
+    running = RunningSource(clock, "sample", source, door)
+    running.start()
+    assert running.trouble == "not started: RuntimeError: no cable"
+    clock.advance(1)
+    source.broken = False
+    clock.advance(1.9)
+    assert not source.started
+    clock.advance(0.2)
+    assert source.started == [door] and running.trouble == ""
+    assert len(expected_errors) == 2
+    expected_errors.clear()
+
+
+def test_trouble_is_the_sources_or_the_doors() -> None:
+    source, door = Source(), Door()
+    running = RunningSource(Clock(), "sample", source, door)
+    running.start()
+    door.trouble = "too much"
+    assert running.trouble == "too much"
+    source.trouble = "cable cut"
+    assert running.trouble == "cable cut"
+
+
+def test_one_that_does_not_stop_is_left(expected_errors: list[object]) -> None:
+    clock, source, door = Clock(), Source(), Door()
+    running = RunningSource(clock, "sample", source, door)
+    running.start()
+    stopped = running.stop()
+    assert not stopped.called and not door.is_closed
+    clock.advance(STOP_TIME)
+    assert stopped.called and door.is_closed
+    expected_errors.clear()
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_one_that_never_started_is_not_stopped(broken: bool, expected_errors: list[object]) -> None:
+    clock, source, door = Clock(), Source(), Door()
+    source.broken = broken
+    running = RunningSource(clock, "sample", source, door)
+    if broken:
+        running.start()
+    assert running.stop().called and door.is_closed and not clock.getDelayedCalls()
+    expected_errors.clear()

@@ -10,12 +10,13 @@ COMMA := ,
 # `make run` also fills tables where a PostgreSQL server is named, in the environment or in .env.
 TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|DSN_FILE)=' .env)
 
-.PHONY: help run test unit check bench docs system-parts timescaledb
+.PHONY: help run test unit thorough check bench docs system-parts timescaledb
 
 help:
 	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables"
 	@echo "make test   all tests"
 	@echo "make unit   the tests without processes, sockets, a broker or a browser"
+	@echo "make thorough  the same with many more random examples; takes minutes"
 	@echo "make check  ruff, mypy and the import rules"
 	@echo "make bench  figures"
 	@echo "make docs   docs/settings.md from the table of settings"
@@ -28,8 +29,14 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 test: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 2
 
+# Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run them.
+unit: export PYTHONDONTWRITEBYTECODE =
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser
+
+thorough: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser \
+		--hypothesis-profile thorough --timeout 600
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -34,9 +34,13 @@ TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_mod
 """where `make timescaledb` installs it"""
 _parts_used: list[str] = []
 
-# The same examples at each run, however busy the machine is.
-hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
-hypothesis.settings.load_profile("same")
+# The same few examples at each run, however busy the machine is; `make thorough` tries many others.
+_steady = hypothesis.settings(
+    deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+hypothesis.settings.register_profile("few", _steady, derandomize=True, max_examples=25)
+hypothesis.settings.register_profile("thorough", _steady, print_blob=True, max_examples=500)
+hypothesis.settings.load_profile("few")
 
 
 def _watch(event: str, values: tuple[Any, ...]) -> None:

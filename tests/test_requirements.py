@@ -28,8 +28,13 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def imported() -> Iterator[tuple[str, str]]:
+@cache
+def imported() -> tuple[tuple[str, str], ...]:
     """Name in full and file of every import of another package."""
+    return tuple(_imported())
+
+
+def _imported() -> Iterator[tuple[str, str]]:
     for path in [*(ROOT / "bssci").rglob("*.py"), *(ROOT / "twisted").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             names: list[str] = []

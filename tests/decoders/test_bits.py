@@ -3,15 +3,12 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.decoders import bits
 
-steady = settings(max_examples=80, derandomize=True, deadline=None, database=None)
 
-
-@steady
 @given(st.binary(min_size=1, max_size=40), st.data())
 def test_a_field_is_cut_as_its_bits_stand(data: bytes, draw: st.DataObject) -> None:
     written = "".join(f"{byte:08b}" for byte in data)
@@ -25,14 +22,12 @@ def test_a_field_beyond_the_end_cannot_be_cut() -> None:
         bits.cut(b"\x00", 4, 5)
 
 
-@steady
 @given(st.integers(1, 64), st.data())
 def test_signed_fields(size: int, draw: st.DataObject) -> None:
     number = draw.draw(st.integers(-(1 << size - 1), (1 << size - 1) - 1))
     assert bits.signed(size)(number & (1 << size) - 1) == number
 
 
-@steady
 @given(st.integers(1, 64), st.data())
 def test_little_endian_fields(size: int, draw: st.DataObject) -> None:
     number = draw.draw(st.integers(0, (1 << size) - 1))

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
@@ -14,8 +14,6 @@ from bssci.decoders.blueprints import Blueprint, parse_blueprint
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
 from bssci.model import Reading
-
-steady = settings(max_examples=80, derandomize=True, deadline=None, database=None)
 
 TYPE_EUI = "70B3D59CD0000095"
 METER = """{
@@ -365,7 +363,6 @@ FIELDS = st.lists(
 )
 
 
-@steady
 @given(FIELDS, st.data())
 def test_bits_are_read_as_they_were_written(fields: list[dict[str, Any]], draw: st.DataObject) -> None:
     written, expected = "", {}
@@ -391,7 +388,6 @@ def test_bits_are_read_as_they_were_written(fields: list[dict[str, Any]], draw: 
     assert failure(decoder, data + b"\0").code == "too_long"
 
 
-@steady
 @given(st.binary(max_size=20), st.integers(0, 255))
 def test_any_payload_gives_readings_or_a_failure(data: bytes, number: int) -> None:
     decoder = parse_blueprint("meter", METER)
@@ -425,7 +421,6 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@steady
 @given(JSON)
 def test_any_document_is_a_blueprint_or_is_refused(document: Any) -> None:
     for text in (

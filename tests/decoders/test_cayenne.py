@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
 from bssci.decoders.cayenne import TYPES, CayenneFactory
 from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload
 from bssci.model import Reading
-
-steady = settings(max_examples=80, derandomize=True, deadline=None, database=None)
 
 
 def decode(data: str | bytes) -> list[Reading]:
@@ -65,7 +63,6 @@ def test_bad_payloads(data: str, code: str, message: str) -> None:
     assert (caught.value.code, caught.value.message) == (code, message)
 
 
-@steady
 @given(
     st.lists(st.tuples(st.integers(0, 255), st.sampled_from(sorted(TYPES))), unique=True, max_size=10),
     st.data(),
@@ -82,7 +79,6 @@ def test_what_is_put_together_is_taken_apart(entries: list[tuple[int, int]], dra
         assert error.code in {"clash", "empty"}
 
 
-@steady
 @given(st.binary(max_size=30))
 def test_garbage_is_refused_or_read(data: bytes) -> None:
     try:

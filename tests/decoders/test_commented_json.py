@@ -3,12 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.decoders.commented_json import DefinitionError, parse
-
-steady = settings(max_examples=80, derandomize=True, deadline=None, database=None)
 
 
 def test_comments_and_lines() -> None:
@@ -59,7 +57,6 @@ DOCUMENTS = st.recursive(
 )
 
 
-@steady
 @given(DOCUMENTS)
 def test_it_reads_what_json_reads(document: object) -> None:
     try:
@@ -74,7 +71,6 @@ def test_it_reads_what_json_reads(document: object) -> None:
         assert "surrogate" in error.reason or "40 characters" in error.reason
 
 
-@steady
 @given(st.text(alphabet='{}[]":,/*0123456789.eE+- \ntruefalsn\\', max_size=80))
 def test_garbage_is_refused_or_read_as_json_reads_it(text: str) -> None:
     try:

@@ -5,7 +5,7 @@ import struct
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
@@ -13,8 +13,6 @@ from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.datapoints import parse_datapoints
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
 from bssci.model import Reading
-
-steady = settings(max_examples=80, derandomize=True, deadline=None, database=None)
 
 
 def modbus(text: str) -> bytes:
@@ -150,7 +148,6 @@ def test_a_wrong_model_is_refused(points: list[dict[str, Any]], reason: str) -> 
     assert reason in caught.value.reason
 
 
-@steady
 @given(st.integers(-(2**15), 2**15 - 1), st.integers(0, 4))
 def test_a_value_is_its_bytes_over_ten_to_the_decimals(number: int, decimals: int) -> None:
     (reading,) = decode(struct.pack(">h", number), point(encoding="Int16", decimals=decimals))

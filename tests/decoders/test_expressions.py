@@ -3,13 +3,11 @@ from __future__ import annotations
 import operator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.decoders.expressions import MAX_LENGTH, ExpressionError, compile_expression
 from bssci.decoders.interfaces import DecodeError
-
-steady = settings(max_examples=80, derandomize=True, deadline=None, database=None)
 
 VALUES = {"Fix": 1, "Acc": 7, "Acc X": 40, "Acc X-1": 5, "Product_Version": 0b0101, "on": True}
 
@@ -162,7 +160,6 @@ OPERATORS = {
 LEVELS = {"*": 6, "+": 5, "-": 5, "<": 4, "==": 3, "&": 2, "^": 1, "|": 0}
 
 
-@steady
 @given(INTEGERS, st.lists(st.tuples(st.sampled_from(sorted(OPERATORS)), INTEGERS), max_size=12))
 def test_a_row_of_operators_is_grouped_as_in_c(first: int, rest: list[tuple[str, int]]) -> None:
     text = f"({first})" + "".join(f" {sign} ({number})" for sign, number in rest)
@@ -181,7 +178,6 @@ def test_a_row_of_operators_is_grouped_as_in_c(first: int, rest: list[tuple[str,
     assert compile_expression(text)(0, {}) == numbers[0]
 
 
-@steady
 @given(st.text(alphabet="$ 0123456789.exab()+-*/%<>=!&|^~?:,minpow_#'\\\n", max_size=60), INTEGERS)
 def test_garbage_is_refused_or_gives_a_number(text: str, raw: int) -> None:
     try:

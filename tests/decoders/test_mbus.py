@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
@@ -155,7 +155,6 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 PLAIN_HEAD = bytes.fromhex("44AE4C4455223368077A55000000")
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda rest: PLAIN_HEAD + rest)))
 def test_any_bytes(data: bytes) -> None:
     for frame in (data, bytes((min(len(data), 255),)) + data):

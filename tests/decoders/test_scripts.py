@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
@@ -337,7 +337,6 @@ def test_the_limits_are_the_decoders_own() -> None:
     assert failure(ScriptDecoder("test", source)).code == "out_of_memory"
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.binary(max_size=60), number=st.integers(0, 255))
 def test_any_bytes(data: bytes, number: int) -> None:
     source = """function decodeUplink(i) {

@@ -15,7 +15,11 @@ class Element:
     tag: str
     attributes: dict[str, str]
     ancestors: list[Element]
-    text: str = ""
+    _texts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts)
 
     def __getitem__(self, name: str) -> str:
         return self.attributes.get(name, "")
@@ -55,7 +59,7 @@ class Document(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         for element in self._open:
-            element.text += data
+            element._texts.append(data)
 
     def all(self, *tags: str) -> list[Element]:
         return [each for each in self.elements if each.tag in tags]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ def command(kind: type[Message]) -> str:
     return str(kind.__struct_config__.tag)
 
 
+@cache
 def fields_of(kind: type[Message]) -> list[inspect.Field]:
     declared = inspect.type_info(kind)
     assert isinstance(declared, inspect.StructType)

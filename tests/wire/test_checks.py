@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
@@ -318,7 +318,6 @@ def _same_again(
     assert encode(decode(encoded)) == encoded
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
 @given(st.sampled_from([kind for kind in CLASSES if kind is not Ping]), st.data())
 def test_any_value_in_any_field(kind: type[Message], data: st.DataObject) -> None:
     plain = whole(kind)

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.wire.codec import Codec, Encoding
@@ -29,9 +29,6 @@ from bssci.wire.messages import (
 from tests.support.codecs import BOTH, JSON, MSGPACK, refusal
 from tests.support.wire import connect, map_of, messages, pack, uplink
 
-quick = settings(
-    max_examples=15, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
 any_message = st.sampled_from(CLASSES).flatmap(messages)
 
 
@@ -71,7 +68,6 @@ def test_defaults_are_left_out_and_mandatory_fields_never() -> None:
 @BOTH
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
 def test_decode_of_encode_is_the_message(kind: type[Message], codec: Codec) -> None:
-    @settings(quick, max_examples=6)
     @given(messages(kind))
     def check(message: Message) -> None:
         assert codec.decode(codec.encode_payload(message)) == message
@@ -80,13 +76,11 @@ def test_decode_of_encode_is_the_message(kind: type[Message], codec: Codec) -> N
     check()
 
 
-@settings(quick)
 @given(any_message)
 def test_both_libraries_read_the_same(message: Message) -> None:
     assert msgpack.unpackb(MSGPACK.encode_payload(message)) == json.loads(JSON.encode_payload(message))
 
 
-@settings(quick)
 @given(st.lists(any_message, max_size=5), st.lists(st.integers(0, 2000), max_size=9))
 def test_any_cut_of_any_sequence_gives_the_same_messages(sent: list[Message], cuts: list[int]) -> None:
     stream = b"".join(map(MSGPACK.encode, sent))
@@ -301,14 +295,12 @@ def _harmless(codec: Codec, payload: bytes) -> None:
         assert codec.encode_payload(codec.decode(encoded)) == encoded
 
 
-@settings(quick, max_examples=200)
 @given(st.sampled_from([b"", b"\x80", b"\x81", b"\x8f", b"\xde", b"\xdf", b"{"]), st.binary(max_size=60))
 def test_random_bytes(first: bytes, rest: bytes) -> None:
     for codec in (MSGPACK, JSON):
         _harmless(codec, first + rest)
 
 
-@settings(quick, max_examples=120)
 @given(
     any_message,
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
@@ -337,7 +329,6 @@ _anything = st.recursive(
 )
 
 
-@settings(quick, max_examples=150)
 @given(any_message, st.data())
 def test_messages_with_any_value_in_any_field(message: Message, data: st.DataObject) -> None:
     plain = map_of(message)

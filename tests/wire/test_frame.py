@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.wire.errors import ErrorCode, FramingError
@@ -40,7 +40,6 @@ def test_a_frame_in_single_bytes() -> None:
     assert [decoder.feed(frame[i : i + 1]) for i in range(len(frame))] == [[]] * (len(frame) - 1) + [[b"xyz"]]
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=8), st.lists(st.integers(0, 400), max_size=12))
 def test_any_cut_gives_the_same_payloads(payloads: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(map(encode_frame, payloads))

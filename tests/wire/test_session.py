@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.wire import messages as m
@@ -530,7 +530,6 @@ def test_a_fresh_session_begins_at_nothing() -> None:
 # Whatever a station sends
 
 
-@settings(max_examples=60, derandomize=True, deadline=None, database=None)
 @given(st.lists(st.tuples(st.sampled_from(CLASSES), st.integers(-4, 6)), max_size=25), st.integers(0, 25))
 def test_no_sequence_of_messages_breaks_a_session(
     sent: list[tuple[type[Message], int]], resume_at: int

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from types import UnionType
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -137,6 +137,7 @@ def routes_of(owner: object) -> Iterator[Route]:
             yield Route(method, path, role, summary, getattr(owner, name), **{**_types_of(function), **more})
 
 
+@cache
 def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
     hints = get_type_hints(function, include_extras=True)
     answer = hints.get("return")

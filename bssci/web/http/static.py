@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import mimetypes
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from bssci.web.http.call import Call
@@ -52,6 +53,7 @@ class StaticFiles:
         return Reply(file.content, file.content_type, 200, headers)
 
 
+@cache
 def _read(path: Path) -> _File:
     content = path.read_bytes()
     kind = _MORE_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import isfinite
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zope.interface.verify import verifyObject
 
@@ -50,7 +50,6 @@ BEGINNINGS = st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(beginning=BEGINNINGS, rest=st.binary(max_size=40), keyed=st.booleans())
 def test_any_bytes_give_readings_within_range_or_an_error_of_their_own(
     beginning: bytes, rest: bytes, keyed: bool

@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bssci.model import Sensor, parse_sensor
@@ -54,7 +54,6 @@ def back(sensors: list[Sensor], form: str) -> list[Sensor]:
 
 @pytest.mark.parametrize("form", TYPES)
 def test_every_sensor_comes_back_as_it_was(form: str) -> None:
-    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
     @given(entries)
     @example(sensor_entry(2, name="x" * MAX_NAME, tags=["\n" * MAX_TAG] * MAX_TAGS, extra={"extra": {}}))
     def check(entry: dict[str, Any]) -> None:

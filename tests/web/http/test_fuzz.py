@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.web.http.routing import Route
@@ -37,7 +37,6 @@ def test_no_request_is_an_error_of_ours(web: WebHouse, changes: bool) -> None:
         if each.changes is changes and not each.page and each.path not in ("/api/live", "/api/tokens/{name}")
     ]
 
-    @settings(max_examples=200, deadline=None, database=None, derandomize=True)
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         route: Route = data.draw(st.sampled_from(routes), label="route")

@@ -109,19 +109,17 @@ def test_a_page_and_what_the_api_tells_of_it_are_for_the_same_people(web: WebHou
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_link_leads_to_a_place_that_is_there(house: WebHouse, role: Role) -> None:
+def test_links_lead_to_places_that_are_there_and_nothing_is_offered_that_a_role_may_not_do(
+    house: WebHouse, role: Role
+) -> None:
     walk = Walk(house, role)
     for path, link in walk.links:
         target, _, place = link["href"].partition("#")
         if place:
             page = walk.pages[target or path]
             assert place in {each["id"] for each in page.elements}, (path, link["href"])
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_what_a_role_may_not_do_is_not_offered(house: WebHouse, role: Role) -> None:
     offered = 0
-    for path, page in Walk(house, role).pages.items():
+    for path, page in walk.pages.items():
         for each in page.elements:
             for needed in needs(each, house.admin.routes):
                 offered += 1

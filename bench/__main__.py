@@ -71,7 +71,7 @@ class Benchmark:
         self._ingest_rate = 0.0
 
     def bare(self) -> list[Figure]:
-        """What everything is measured by."""
+        """Measure the bare server, by which everything is judged."""
         for form in Form:
             with processes.bare(self._directory) as server:
                 self._bare[form] = self._ingested(server, form)
@@ -81,7 +81,7 @@ class Benchmark:
         ]
 
     def ingest(self) -> list[Figure]:
-        """Durable ingest into a sink that counts."""
+        """Measure durable ingest into a sink that counts."""
         processes.write_sensors(self._directory, 1000)
         figures = []
         for form in Form:
@@ -102,7 +102,7 @@ class Benchmark:
         return figures
 
     def latency(self) -> list[Figure]:
-        """From sending to ``ulDataRsp`` at half the maximum rate."""
+        """Measure the time from sending to ``ulDataRsp`` at half the maximum rate."""
         with processes.service(self._directory, SINKS="counting") as service:
             result = processes.load(
                 self._directory, service.port, "--stations", 4, "--mode", "open",
@@ -112,7 +112,9 @@ class Benchmark:
         return [Figure("uplink to ulDataRsp at half the rate, p99", p99, "ms", "<= 100", p99 <= 100)]
 
     def end_to_end(self) -> list[Figure]:
-        """Through the service and mosquitto to a subscriber, with 100, 1 000 and 10 000 sensors."""
+        """Measure the way through the service and mosquitto to a subscriber, with 100, 1 000 and 10 000
+        sensors.
+        """
         rates = {sensors: self._delivered_rate(sensors) for sensors in (100, 1000, 10_000)}
         rate, scaling = rates[1000], rates[10_000] / rates[100]
         ratio = rate / self._bare[Form.SINGLE].rate
@@ -123,7 +125,7 @@ class Benchmark:
         ]  # fmt: skip
 
     def attach(self) -> list[Figure]:
-        """10 000 sensors to a fresh station, and its pings meanwhile."""
+        """Attach 10 000 sensors to a fresh station, and its pings meanwhile."""
         processes.write_sensors(self._directory, 10_000)
         with processes.service(self._directory, SINKS="counting") as service:
             result = processes.load(
@@ -136,7 +138,7 @@ class Benchmark:
         ]
 
     def attach_command(self) -> list[Figure]:
-        """One command that attaches 1 000 sensors at four stations, until all have answered."""
+        """Give one command that attaches 1 000 sensors at four stations, until all have answered."""
         sensors, stations = 1000, 4
         processes.write_sensors(self._directory, sensors)
         web = processes.free_port()
@@ -173,12 +175,12 @@ class Benchmark:
         return [Figure("ingest, 100 000 downlinks / none", ratio, "", ">= 0.9", ratio >= 0.9)]
 
     def silence(self) -> list[Figure]:
-        """One look at 10 000 sensors."""
+        """Measure one look at 10 000 sensors."""
         taken = lives.look_for_silence(10_000)
         return [Figure("look for silence at 10 000 sensors", taken, "ms", "<= 50", taken <= 50)]
 
     def memory(self) -> list[Figure]:
-        """The service with 10 000 sensors, and what an idle station takes."""
+        """Measure the memory of the service with 10 000 sensors, and of an idle station."""
         count = 500
         processes.write_sensors(self._directory, 10_000)
         with processes.service(self._directory, WEB_PORT=processes.free_port()) as service:
@@ -197,7 +199,7 @@ class Benchmark:
         ]
 
     def web(self) -> list[Figure]:
-        """Every page and API read, again and again, while 1 000 uplinks a second pass; and without."""
+        """Have every page and API read, again and again, while 1 000 uplinks a second pass; and without."""
         with self._administered() as (service, port, token):
             alone = self._open_loop(service.port, 1000)
             with readers.readers(port, token) as group:
@@ -227,7 +229,7 @@ class Benchmark:
 
     @contextmanager
     def _administered(self) -> Iterator[tuple[processes.Server, int, str]]:
-        """The service with 1 000 sensors and its web admin; the admin's port, and a token for it."""
+        """Start the service with 1 000 sensors and its web admin; the admin's port, and a token for it."""
         processes.write_sensors(self._directory, 1000)
         shutil.rmtree(self._directory / "data", ignore_errors=True)
         token, port = lives.make_token(self._directory), processes.free_port()

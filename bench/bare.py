@@ -36,7 +36,7 @@ class BareConnection(Protocol):
 
 
 def answer(message: Message) -> bytes:
-    """The frame that answers a message; empty for what needs none."""
+    """Return the frame that answers a message; empty for what needs none."""
     if type(message) is UlData:
         return CODEC.encode(UlDataRsp(opId=message.opId))
     if type(message) is Con:

@@ -39,14 +39,14 @@ PAYLOAD = Payload(data=bytes(range(60, 70)), kind="uplink", device="mioty:000000
 
 
 def blueprint() -> Blueprint:
-    """A blueprint of fourteen components, five of them with an expression that computes."""
+    """Return a blueprint of fourteen components, five of them with an expression that computes."""
     fields = [{"name": name, "component": component} for name, component in FIELDS]
     document = {"version": "1", "component": COMPONENTS, "uplink": [{"id": 0, "payload": fields}]}
     return parse_blueprint("bench", json.dumps(document))
 
 
 def decode_time(repeats: int = 5_000) -> float:
-    """Seconds of CPU that one payload of :func:`blueprint` takes; the best of nine runs."""
+    """Return the seconds of CPU that one payload of :func:`blueprint` takes; the best of nine runs."""
     decoder = blueprint()
     return (
         min(

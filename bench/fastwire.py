@@ -67,7 +67,7 @@ class AnswerReader:
         self._answers = struct.Struct("")
 
     def feed(self, data: bytes) -> list[int]:
-        """The opIds that are acknowledged by what arrived.
+        """Return the opIds that are acknowledged by what arrived.
 
         :raises FramingError: if a frame does not begin as it must.
         """

@@ -65,7 +65,7 @@ async def _fill(reactor: Any, directory: Path, count: int, sensors: int) -> None
 
 @contextmanager
 def answering_stations(directory: Path, port: int, count: int) -> Iterator[None]:
-    """Simulated base stations that do as they are told."""
+    """Return simulated base stations that do as they are told."""
     bundle = next((directory / "certs" / "stations").iterdir())
     command = [
         sys.executable, "-m", "bssci.cli", "simulate", "--port", str(port), "--bundle", str(bundle),
@@ -81,7 +81,7 @@ def answering_stations(directory: Path, port: int, count: int) -> Iterator[None]
 
 
 def make_token(directory: Path) -> str:
-    """A token of the web admin that may command."""
+    """Return a token of the web admin that may command."""
     command = [sys.executable, "-m", "bssci.cli", "token", "create", "bench", "--role", "operator"]
     made = subprocess.run(
         command, cwd=directory, check=True, capture_output=True, text=True, env=processes.environment()
@@ -90,7 +90,7 @@ def make_token(directory: Path) -> str:
 
 
 def attach_all(port: int, token: str) -> tuple[float, dict[str, Any]]:
-    """One bulk command by the web admin; how many seconds it took, and its answer."""
+    """Give one bulk command by the web admin; return the seconds that it took, and its answer."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/api/sensors/attach-all",
         data=b"{}",
@@ -103,7 +103,9 @@ def attach_all(port: int, token: str) -> tuple[float, dict[str, Any]]:
 
 
 def look_for_silence(sensors: int) -> float:
-    """ms of reactor time that one look takes at many sensors that are attached, all slices together."""
+    """Return the ms of reactor time that one look takes at many sensors that are attached, all slices
+    together.
+    """
     with tempfile.TemporaryDirectory(prefix="bssci-bench-") as name:
         directory = Path(name)
         processes.write_sensors(directory, sensors)

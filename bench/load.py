@@ -119,10 +119,10 @@ class LoadStation(Protocol):
             self.ready.errback(reason)
 
     def acknowledged(self, op_ids: list[int]) -> None:
-        """Uplinks were acknowledged."""
+        """Count uplinks that were acknowledged."""
 
     def refused(self, op_id: int, code: int) -> None:
-        """An operation was answered by ``error``."""
+        """Count an operation that was answered by ``error``."""
 
     def ping(self, op_id: int) -> None:
         """Ask whether the service center is still there; ``on_pong`` tells."""
@@ -248,7 +248,7 @@ class Load:
         self._endpoint = tls.endpoint(reactor, options.host, options.port)
 
     async def run(self) -> dict[str, Any]:
-        """The result, ready to print."""
+        """Run the load; return the result, ready to print."""
         measures = {"uplinks": self._uplinks, "attach": self._attach, "idle": self._idle}
         result: dict[str, Any] = await measures[self._options.measure]()
         return result
@@ -310,7 +310,7 @@ class Load:
         ticking.stop()
 
     async def _attach(self) -> dict[str, Any]:
-        """Until all sensors are propagated to every station, or ``--seconds`` are over."""
+        """Wait until all sensors are propagated to every station, or ``--seconds`` are over."""
         expected = self._options.attachments * self._options.stations
         stations = [LoadStation(FIRST_STATION + number) for number in range(self._options.stations)]
         moments: list[float] = []  # of each attPrp and attPrpCmp
@@ -346,7 +346,9 @@ class Load:
         }
 
     def _ping_steadily(self, station: LoadStation, pongs: array[float]) -> LoopingCall:
-        """One ping at a time, each ``PING_TICK`` after the last; answers that take longer delay the next."""
+        """Send one ping at a time, each ``PING_TICK`` after the last; answers that take longer delay the
+        next.
+        """
         asked_at: list[float] = []
         op_id = [0]
 
@@ -398,7 +400,7 @@ class Load:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the load generator."""
+    """Add the options of the load generator."""
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=16018)
     parser.add_argument(

@@ -37,7 +37,7 @@ MEASURED = (("temperature", "°C"), ("humidity", "%"), ("pressure", "hPa"), ("vo
 
 
 def uplinks(begin: int, count: int, at: float, decoder: str = "climate@1") -> list[Uplink]:
-    """Uplinks of :data:`SENSORS` sensors, heard by three stations each."""
+    """Return uplinks of :data:`SENSORS` sensors, heard by three stations each."""
     return [
         _uplink(number, at + (number - begin) / 10_000, decoder) for number in range(begin, begin + count)
     ]
@@ -66,7 +66,7 @@ def _uplink(number: int, at: float, decoder: str) -> Uplink:
 
 
 def _cpu(cluster: Cluster) -> float:
-    """s of CPU time that the server and what it started have used."""
+    """Return the s of CPU time that the server and what it started have used."""
     ticks = 0
     for process in cluster.processes():
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
@@ -80,7 +80,7 @@ def _own_cpu() -> float:
 
 
 async def measure(cluster: Cluster, database: Database, seconds: float, write: str) -> dict[str, float]:
-    """Figures by their name."""
+    """Return figures by their name."""
     sink = PostgresSink(reactor, database.settings(POSTGRES_WRITE=write), lambda eui: None, time.time)
     sink.start()
     await sink.deliver(uplinks(0, BATCH, time.time()))

@@ -22,14 +22,14 @@ START_TIME = 30.0
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def prepare(directory: Path) -> None:
-    """Certificates and an empty configuration, as an operator makes them."""
+    """Make certificates and an empty configuration, as an operator makes them."""
     subprocess.run(
         [sys.executable, "-m", "bssci.cli", "init"],
         cwd=directory,
@@ -40,7 +40,7 @@ def prepare(directory: Path) -> None:
 
 
 def write_sensors(directory: Path, count: int) -> None:
-    """An endpoints.json with the sensors that the load generator uses."""
+    """Write an endpoints.json with the sensors that the load generator uses."""
     from random import Random
 
     from bssci.simulator.configuration import FIRST_SENSOR, generate_sensors, write_sensors
@@ -56,19 +56,19 @@ class Server:
         self._process = process
 
     def memory(self) -> int:
-        """Resident bytes now."""
+        """Return the resident bytes now."""
         fields = Path(f"/proc/{self._process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def cpu_time(self) -> float:
-        """s of all its threads until now, in user mode and in the kernel."""
+        """Return the s of all its threads until now, in user mode and in the kernel."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def bare(directory: Path) -> Iterator[Server]:
-    """The bare server."""
+    """Start the bare server."""
     command = [sys.executable, "-m", "bench.bare", "--certificates", str(directory / "certs")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), cwd=ROOT) as process:
         try:
@@ -80,7 +80,9 @@ def bare(directory: Path) -> Iterator[Server]:
 
 @contextmanager
 def service(directory: Path, *, keep_data: bool = False, **settings: object) -> Iterator[Server]:
-    """``twistd bssci`` in a directory that :func:`prepare` made; its journal is new, unless it is kept."""
+    """Start ``twistd bssci`` in a directory that :func:`prepare` made; its journal is new, unless it is
+    kept.
+    """
     if not keep_data:
         shutil.rmtree(directory / "data", ignore_errors=True)
     port = free_port()
@@ -109,7 +111,7 @@ def service(directory: Path, *, keep_data: bool = False, **settings: object) -> 
 
 @contextmanager
 def mosquitto(directory: Path) -> Iterator[int]:
-    """A broker without limits on what waits for a subscriber; gives its port."""
+    """Start a broker without limits on what waits for a subscriber; gives its port."""
     port = free_port()
     configuration = directory / "mosquitto.conf"
     configuration.write_text(
@@ -132,13 +134,13 @@ class Subscriber:
         self._seen = seen
 
     def count(self) -> int:
-        """Messages until now: one byte each was written for them."""
+        """Return the number of messages until now: one byte each was written for them."""
         return self._seen.stat().st_size // 2
 
 
 @contextmanager
 def subscriber(directory: Path, port: int) -> Iterator[Subscriber]:
-    """mosquitto_sub with QoS 1."""
+    """Start mosquitto_sub with QoS 1."""
     seen = directory / "seen"
     with seen.open("wb") as out:
         command = [_found("mosquitto_sub"), "-p", str(port), "-q", "1", "-t", "mioty/ep/+/ul", "-F", "."]
@@ -163,7 +165,7 @@ def load(directory: Path, port: int, *arguments: object) -> dict[str, Any]:
 
 @contextmanager
 def idle_stations(directory: Path, port: int, count: int) -> Iterator[None]:
-    """Base stations that are connected and do nothing."""
+    """Start base stations that are connected and do nothing."""
     arguments = ("--measure", "idle", "--stations", count, "--seconds", 60)
     with subprocess.Popen(
         _load_command(directory, port, arguments), stdout=subprocess.PIPE, env=environment(), cwd=ROOT
@@ -184,7 +186,7 @@ def _load_command(directory: Path, port: int, arguments: Sequence[object]) -> li
 
 
 def environment() -> dict[str, str]:
-    """For processes that run this checkout."""
+    """Return the environment of processes that run this checkout."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "bench" / "plugins")])
     return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 

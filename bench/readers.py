@@ -39,7 +39,7 @@ class Readers:
         self.times: dict[str, list[float]] = {path: [] for path in self.paths}
 
     def _all_paths(self) -> list[str]:
-        """Whatever may be read, but for the stream."""
+        """Return all paths that may be read, but for the stream."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         connection.request("GET", "/api/openapi.json", headers=self._headers)
         described: dict[str, dict[str, Any]] = json.loads(connection.getresponse().read())["paths"]
@@ -52,7 +52,7 @@ class Readers:
         return [_filled(path) for path in paths]
 
     def run(self, number: int) -> None:
-        """One reader; each begins elsewhere."""
+        """Run one reader; each begins elsewhere."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         at = number * len(self.paths) // READERS
         while not self._stopped.wait(PAUSE):
@@ -71,7 +71,7 @@ class Readers:
         self._stopped.set()
 
     def p95(self) -> float:
-        """ms that 95 % of the answers took at most.
+        """Return the ms that 95 % of the answers took at most.
 
         :raises RuntimeError: something was not answered.
         """
@@ -80,7 +80,7 @@ class Readers:
         return _p95([each for times in self.times.values() for each in times])
 
     def slowest(self) -> tuple[float, str]:
-        """The same of the path where it is most, and that path."""
+        """Return the same of the path where it is most, and that path."""
         return max((_p95(times), path) for path, times in self.times.items() if times)
 
 
@@ -95,7 +95,7 @@ def _p95(seconds: list[float]) -> float:
 
 @contextmanager
 def readers(port: int, token: str) -> Iterator[Readers]:
-    """Readers at work."""
+    """Run readers."""
     group = Readers(port, token)
     threads = [threading.Thread(target=group.run, args=(number,), daemon=True) for number in range(READERS)]
     for thread in threads:
@@ -110,7 +110,7 @@ def readers(port: int, token: str) -> Iterator[Readers]:
 
 @contextmanager
 def viewers(port: int, token: str, count: int) -> Iterator[None]:
-    """Viewers of the live stream, of whom the first never reads."""
+    """Run viewers of the live stream, of whom the first never reads."""
     sockets = [_watch(port, token) for _ in range(count)]
     stopped = threading.Event()
     thread = threading.Thread(target=_drain, args=(sockets[1:], stopped), daemon=True)

@@ -25,10 +25,47 @@ RIDDLES = {
 }
 """First words of a relative clause or a pronoun, after which a reader has to ask "which?"."""
 
+NO_VERBS = {
+    *RIDDLES,
+    "a",
+    "all",
+    "an",
+    "as",
+    "each",
+    "every",
+    "from",
+    "in",
+    "one",
+    "per",
+    "so",
+    "the",
+    "there",
+}
+"""First words of a function's docstring that are no imperative."""
+
 ROOMS = sorted({module.relative_to(PACKAGE).parts[0] for module in PACKAGE.rglob("*.py")})
 """Rooms, and modules outside of rooms."""
 
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+BESIDE = ("bench", "examples")
+"""Folders beside the package that people read too."""
+
+
+def functions(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield line and docstring of each function that is called as one: no property, no constructor."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
+            text = ast.get_docstring(node)
+            if text and not any("property" in ast.unparse(each) for each in node.decorator_list):
+                yield node.lineno, text
+
+
+def no_verb(text: str) -> bool:
+    """Return whether a function's docstring begins with anything but an imperative."""
+    word = text.split(maxsplit=1)[0].rstrip(",.:;")
+    return not word[:1].isalpha() or word.lower() in NO_VERBS
 
 
 def docstrings(tree: ast.Module) -> Iterator[tuple[int, str, bool]]:
@@ -65,6 +102,32 @@ def test_docstrings_begin_with_a_noun_or_an_imperative(room: str) -> None:
                 place = f"{module.relative_to(PACKAGE.parent)}:{line}"
                 found.append(f"{place}: {wrong}: {text.partition(chr(10))[0]}")
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("folder", [*BESIDE, "bssci"])
+def test_docstrings_of_functions_begin_with_an_imperative(folder: str) -> None:
+    root = PACKAGE.parent
+    found = [
+        f"{module.relative_to(root)}:{line}: {text.partition(chr(10))[0]}"
+        for module in sorted((root / folder).rglob("*.py"))
+        for line, text in functions(ast.parse(module.read_text()))
+        if no_verb(text)
+    ]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Return the time.", False),
+        ("The time.", True),
+        ("``size`` bits.", True),
+        (":raises ValueError: always.", True),
+        ("10 000 sensors.", True),
+    ],
+)
+def test_the_check_sees_a_noun(text: str, wrong: bool) -> None:
+    assert no_verb(text) is wrong
 
 
 @pytest.mark.parametrize(

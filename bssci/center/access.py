@@ -62,7 +62,7 @@ class Access:
         return await self._commands.query_reception(eui, self._by)
 
     def unanswered_requests(self) -> list[StoredRequest]:
-        """Requests that came this way and were not answered by an earlier run, in their order."""
+        """Return the requests that came this way and were not answered by an earlier run, in their order."""
         return [each for each in self._center.unanswered_requests if each.source == self._by.name]
 
     # base stations

@@ -80,7 +80,7 @@ class AuditLog:
     async def read(
         self, limit: int = 100, before: int | None = None, who: str = "", action: str = ""
     ) -> dict[str, Any]:
-        """Newest first; ``next`` is the ``before`` of the following page."""
+        """Return entries, newest first; ``next`` is the ``before`` of the following page."""
         entries = await self._journal.audit.read(before=before, limit=limit, who=who, action=action)
         return {
             "entries": [

@@ -182,7 +182,10 @@ class Commands:
             return changes
 
     def check_known(self, euis: Sequence[EUI]) -> None:
-        """:raises CommandError: ``unknown_sensor``: one is not configured."""
+        """Check that sensors are configured.
+
+        :raises CommandError: ``unknown_sensor``: one is not configured.
+        """
         for eui in euis:
             if eui not in self._sensors:
                 raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
@@ -339,7 +342,10 @@ class Commands:
             self._silence.attached(few, self._now())
 
     async def _propagate(self, changes: Changes) -> Outcomes:
-        """:raises CommandError: ``unavailable``: the stations are told, that is all."""
+        """Tell the stations of changed sensors.
+
+        :raises CommandError: ``unavailable``: the stations are told, that is all.
+        """
         await self._begin_silences(changes.attach)
         self._downlinks.reconfigured([*changes.attach, *changes.detach])
         self._paths.forget(changes.detach)
@@ -368,7 +374,10 @@ class Commands:
     async def _in_turn(
         self, euis: Sequence[EUI], command: Callable[[], Coroutine[Deferred[Any], Any, T]]
     ) -> T:
-        """:raises CommandError: ``unavailable``: the journal cannot store."""
+        """Run a command in the turn of its sensors.
+
+        :raises CommandError: ``unavailable``: the journal cannot store.
+        """
         try:
             return await self._turns.run(euis, command)
         except StorageError as error:
@@ -387,7 +396,10 @@ def _naming(text: str, euis: Sequence[EUI]) -> str:
 
 
 async def _stored(change: Coroutine[Deferred[Any], Any, T]) -> T:
-    """:raises CommandError: ``unavailable``: the journal cannot store."""
+    """Wait until a change is stored.
+
+    :raises CommandError: ``unavailable``: the journal cannot store.
+    """
     try:
         return await change
     except StorageError as error:

@@ -26,7 +26,7 @@ class ICenter(Protocol):
     """Unix seconds"""
 
     def now(self) -> float:
-        """Unix seconds."""
+        """Return the time in Unix seconds."""
 
     # sensors
 
@@ -34,7 +34,7 @@ class ICenter(Protocol):
         """Return a sensor as it is configured; None if it is not."""
 
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
-        """Registration, activity, signal and preferred path of a sensor, as JSON knows them."""
+        """Return registration, activity, signal and preferred path of a sensor, as JSON knows them."""
 
     async def attach(self, euis: Sequence[EUI]) -> Outcomes:
         """Attach sensors everywhere."""

@@ -31,7 +31,7 @@ class SensorReports:
         self._paths = paths
 
     async def of(self, eui: EUI) -> dict[str, Any]:
-        """Registration, activity, signal and preferred path.
+        """Return registration, activity, signal and preferred path of a sensor.
 
         Times are Unix seconds; ``snr`` dB and ``rssi`` dBm are smoothed.
         """

@@ -53,7 +53,9 @@ class Retention:
         self._ticker.stop()
 
     def days_left(self) -> float | None:
-        """Days until the journal is full, if what is undelivered grows as it did today; None: it does not."""
+        """Return the days until the journal is full, if what is undelivered grows as it did today; None: it
+        does not.
+        """
         usage = self._journal.usage()
         if not self._undelivered:
             return None

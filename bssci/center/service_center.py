@@ -251,7 +251,7 @@ class ServiceCenter:
             part.start()
 
     def stop_receiving(self) -> None:
-        """Part from the stations and publish the open windows; the journal stays open."""
+        """Leave the stations and publish the open windows; the journal stays open."""
         self.retention.stop()
         self.silence.stop()
         self.registry.stop()
@@ -281,7 +281,7 @@ class ServiceCenter:
         return self.stations.watch(watcher, also_told=True)
 
     async def sensor_report(self, eui: EUI) -> dict[str, Any]:
-        """Registration, activity, signal and preferred path of a sensor, as JSON knows them.
+        """Return registration, activity, signal and preferred path of a sensor, as JSON knows them.
 
         :raises CommandError: ``unknown_sensor``.
         """
@@ -289,7 +289,7 @@ class ServiceCenter:
         return await self._reports.of(eui)
 
     def unknown_sensors(self) -> list[UnknownSensor]:
-        """Sensors that are heard though endpoints.json lacks them, the last heard first."""
+        """Return sensors that are heard though endpoints.json lacks them, the last heard first."""
         return self.unknown.listed()
 
     def health(self) -> dict[str, Any]:
@@ -380,7 +380,7 @@ class _AttachObserver(Observer):
 
 
 def _own_eui(journal: Journal, loaded: Loaded) -> EUI:
-    """Drawn at the first start: locally administered, so that it meets no vendor's."""
+    """Return an EUI that is drawn at the first start: locally administered, so that it meets no vendor's."""
     stored = loaded.facts.get("sc_eui")
     if stored is not None:
         return EUI(stored)

@@ -134,7 +134,7 @@ def send_downlink(chosen: Settings) -> None:
 
 
 def prepare(directory: Path, chosen: Settings) -> None:
-    """Sensors and base stations of the demo, unless they exist; a changed CA signs the stations anew."""
+    """Make sensors and base stations of the demo, unless they exist; a changed CA signs the stations anew."""
     prepare_directory(directory)
     stations = directory / "stations"
     copy = stations / STATIONS[0] / "ca_cert.pem"
@@ -155,7 +155,7 @@ def _is_outdated(file: Path) -> bool:
 
 
 def share_accounts(ours: Path, demo: Path) -> None:
-    """Accounts and tokens of one state directory are those of the other, whichever changes them."""
+    """Make the accounts and tokens of one state directory those of the other, whichever changes them."""
     prepare_directory(demo)
     for name in (FILE_NAME, LOCK_NAME):
         link = demo / name
@@ -164,7 +164,7 @@ def share_accounts(ours: Path, demo: Path) -> None:
 
 
 def demo_sensors() -> list[Sensor]:
-    """Meters, climate and leak sensors at three places."""
+    """Return meters, climate and leak sensors at three places."""
     return [
         Sensor(
             eui=eui,

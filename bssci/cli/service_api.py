@@ -163,7 +163,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_running(directory: Path) -> None:
-    """:raises ServiceUnavailableError: no service holds the directory."""
+    """Check that a service runs.
+
+    :raises ServiceUnavailableError: no service holds the directory.
+    """
     if directory.is_dir():
         try:
             with no_service(directory):
@@ -174,7 +177,10 @@ def _check_running(directory: Path) -> None:
 
 
 def _own_url(chosen: Settings) -> str:
-    """:raises ServiceUnavailableError: it has no web admin that can be found."""
+    """Return the URL of the web admin of the service that runs here.
+
+    :raises ServiceUnavailableError: it has no web admin that can be found.
+    """
     if chosen.web_listen:
         places = [found for each in chosen.web_listen if (found := host_and_port(each)) and found[1]]
         if not places:

@@ -22,7 +22,8 @@ FLOATS = {16: ">e", 32: ">f", 64: ">d"}
 
 
 def cut(data: bytes, first: int, size: int) -> int:
-    """``size`` bits from bit ``first`` on, 0 being the highest of the first byte, as an unsigned integer.
+    """Return ``size`` bits from bit ``first`` on, 0 being the highest of the first byte, as an unsigned
+    integer.
 
     :raises IndexError: the data ends before.
     """
@@ -46,13 +47,13 @@ def swapped(size: int) -> Interpret | None:
 
 
 def signed(size: int) -> Interpret:
-    """Two's complement."""
+    """Return the value of two's complement."""
     sign, range_ = 1 << size - 1, 1 << size
     return lambda bits: bits - range_ if bits & sign else bits
 
 
 def floating(size: int) -> Interpret:
-    """IEEE 754; see :data:`FLOATS`. May be NaN or infinite."""
+    """Return the value of a number of IEEE 754; see :data:`FLOATS`. May be NaN or infinite."""
     layout, length = struct.Struct(FLOATS[size]), size // 8
     return lambda bits: layout.unpack(bits.to_bytes(length))[0]
 
@@ -63,13 +64,13 @@ def boolean(bits: int) -> bool:
 
 
 def octets(size: int) -> Interpret:
-    """Bytes as hexadecimal digits."""
+    """Return bytes as hexadecimal digits."""
     length = size // 8
     return lambda bits: bits.to_bytes(length).hex()
 
 
 def text(size: int) -> Interpret:
-    """UTF-8 up to the first zero byte; what is no UTF-8 is replaced."""
+    """Return the text of UTF-8 up to the first zero byte; what is no UTF-8 is replaced."""
     length = size // 8
     return lambda bits: bits.to_bytes(length).split(b"\0", 1)[0].decode("utf-8", "replace")
 
@@ -80,7 +81,7 @@ def is_number(value: Value) -> bool:
 
 
 def after_swap(swap: Interpret | None, then: Interpret | None) -> Interpret | None:
-    """Both, one after the other; None if there is neither."""
+    """Return a function that does both, one after the other; None if there is neither."""
     if swap is None:
         return then
     if then is None:

@@ -129,7 +129,7 @@ def _chain(entry: Node, definitions: Mapping[str, Node]) -> list[Node]:
 
 
 def _refuse_clashes(fields: Sequence[_Field], virtual: Sequence[_Field]) -> None:
-    """Two fields of one name: only if each has a condition, or all are hidden."""
+    """Allow two fields of one name only if each has a condition, or all are hidden."""
     firsts: dict[str, _Field] = {}
     for field in fields:
         first = firsts.setdefault(field.name, field)
@@ -284,7 +284,7 @@ def _condition(field: _Field, known: Collection[str]) -> Evaluate | None:
 
 
 def _compute(field: _Field, known: Collection[str], size: int, kind: str) -> Evaluate | None:
-    """``* scale + bias``, ``* calibration`` and ``func`` in one."""
+    """Return ``* scale + bias``, ``* calibration`` and ``func`` in one function."""
     adjusted = _adjustment(field)
     node = field.get("func")
     if node is None or node.value == "" or node.text(2000).strip() == "$":
@@ -336,7 +336,7 @@ def _convert(rule: Rule, kind: str, compute: Evaluate | None) -> Callable[[Value
 
 
 def _crypto(node: Node) -> int:
-    """0: not encrypted. Vendors write a number or a text of one."""
+    """Refuse what is encrypted: only 0 is not. Vendors write a number or a text of one."""
     if isinstance(node.value, str):
         if not node.value.isdecimal():
             raise node.error("must be a number")

@@ -173,7 +173,7 @@ def compile_blueprint(name: str, document: Node, text: str) -> Blueprint:
 
 
 def _unwrapped(document: Node) -> Node:
-    """Without the envelope of a registry."""
+    """Return a blueprint without the envelope of a registry."""
     members = document.members()
     if "uplink" not in members:
         for key in _ENVELOPES:

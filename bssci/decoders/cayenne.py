@@ -90,7 +90,7 @@ class CayenneDecoder:
     kinds: tuple[Kind, ...] = ()
 
     def matches(self, payload: Payload) -> bool:
-        """Never: a payload does not tell."""
+        """Return false: a payload does not tell."""
         return False
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
@@ -122,7 +122,7 @@ class CayenneFactory:
 
 
 def _entries(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Place of the data, channel and type of each entry."""
+    """Yield place of the data, channel and type of each entry."""
     place = 0
     while place < len(data):
         if place + 2 > len(data):

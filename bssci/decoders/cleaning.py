@@ -19,7 +19,8 @@ _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def clean(given: Iterable[object]) -> tuple[list[Reading], list[str]]:
-    """Readings under the names of the table of quantities, and what was left out or cut, one line each.
+    """Return readings under the names of the table of quantities, and what was left out or cut, one line
+    each.
 
     :raises DecodeError: something among them is no reading, or there are too many.
     """

@@ -101,7 +101,7 @@ class Node:
         return number
 
     def flag(self) -> bool:
-        """``true`` or ``false``."""
+        """Return the value of ``true`` or ``false``."""
         if not isinstance(self.value, bool):
             raise self.error("must be true or false")
         return self.value
@@ -191,7 +191,7 @@ class _Reader:
             yield self._value(f"{where}[{number}]", depth + 1)
 
     def _listed(self, end: str) -> Iterator[None]:
-        """Once for each entry up to the closing bracket."""
+        """Yield once for each entry up to the closing bracket."""
         self._place += 1
         if self._peek() == end:
             self._place += 1

@@ -97,7 +97,7 @@ def run_examples(decoder: Any, examples: Iterable[Example]) -> list[ExampleResul
 
 
 def parse_hex(text: str) -> bytes:
-    """Bytes as people write them: ``02 6B``, ``0x026b``, ``02:6B``.
+    """Return the bytes of text as people write them: ``02 6B``, ``0x026b``, ``02:6B``.
 
     :raises ValueError: it is something else.
     """

@@ -71,7 +71,7 @@ class Expression:
 
 
 def fault(error: Exception, text: str) -> tuple[str, str]:
-    """Code and message for what an expression raised."""
+    """Return code and message for what an expression raised."""
     if isinstance(error, ZeroDivisionError):
         return "division_by_zero", f"{text}: division by zero"
     if isinstance(error, OverflowError):
@@ -138,7 +138,7 @@ def _shift(count: Number) -> int:
 
 
 def _round(value: Number, digits: Number = 0) -> Number:
-    """To the nearest, halves upwards, as JavaScript rounds."""
+    """Round to the nearest, halves upwards, as JavaScript rounds."""
     if not 0 <= digits <= 15:
         raise ValueError
     if digits == 0:
@@ -461,7 +461,7 @@ def _both(operation: Callable[[Number, Number], Number], first: Evaluate, second
 
 
 def _with_constant(sign: str, left: _Node, constant: Number) -> Evaluate | None:
-    """Shorter ways for what nearly every blueprint has: ``$ / 10``, ``… - 40``."""
+    """Return a shorter way for what nearly every blueprint has: ``$ / 10``, ``… - 40``."""
     first = left.evaluate
     if left.raw:
         quick: dict[str, Evaluate] = {

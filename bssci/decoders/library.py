@@ -167,7 +167,7 @@ def _decoder(
 
 
 def _shared_types(decoders: Mapping[str, Any], files: Mapping[str, str]) -> Iterable[Problem]:
-    """Two decoders for one type of sensor: the first by name is used."""
+    """Yield a problem for two decoders of one type of sensor, of which the first by name is used."""
     firsts: dict[str, str] = {}
     for file, name in sorted(files.items(), key=lambda item: item[1]):
         type_eui = getattr(decoders[name], "type_eui", None)

@@ -152,7 +152,7 @@ def _fold(name: str) -> str:
 
 
 def _by_word() -> dict[str, tuple[Quantity, ...]]:
-    """Candidates for each folded word; the one whose own name it is comes first."""
+    """Return candidates for each folded word; the one whose own name it is comes first."""
     found: dict[str, tuple[Quantity, ...]] = {}
     for quantity in QUANTITIES:
         found[_fold(quantity.name)] = (quantity,)
@@ -212,7 +212,7 @@ def rule(name: str, unit: str | None = None) -> Rule:
 
 
 def normalise(readings: Iterable[Reading]) -> list[Reading]:
-    """Readings under the names and in the units of the table.
+    """Return readings under the names and in the units of the table.
 
     Where two would get the same name, that which bears it already has it, else the first; the others keep
     their own. Of several with equal names in the end, the last counts.

@@ -31,7 +31,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def label(decoder: Any) -> str:
-    """``name@version``, as every reading carries it."""
+    """Return ``name@version``, as every reading carries it."""
     return f"{decoder.name}@{decoder.version}"
 
 

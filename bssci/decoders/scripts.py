@@ -265,7 +265,7 @@ def read_head(source: str) -> Head:
 
 
 def _head(source: str) -> tuple[int, str]:
-    """The object in the first comment that has one, and where it begins; empty if there is none."""
+    """Return the object in the first comment that has one, and where it begins; empty if there is none."""
     end = 0
     # A comment is looked at once, from its beginning to its end: a source may be full of beginnings.
     while (found := _HEAD.search(source, end)) is not None:

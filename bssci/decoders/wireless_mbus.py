@@ -58,7 +58,7 @@ def checksum(block: bytes) -> int:
 
 
 def _manufacturer(code: int) -> str | None:
-    """Three letters of five bits each; the sixteenth bit tells only how far the address is unique."""
+    """Return three letters of five bits each; the sixteenth bit tells only how far the address is unique."""
     letters = (code >> 10 & 0x1F, code >> 5 & 0x1F, code & 0x1F)
     if any(letter not in _LETTERS for letter in letters):
         return None

@@ -83,7 +83,8 @@ class Events(Protocol):
         """
 
     def read(self, after: int, limit: int) -> Deferred[Numbered]:
-        """Up to ``limit`` events that follow number ``after``. An event that is damaged is passed over.
+        """Fire with up to ``limit`` events that follow number ``after``. An event that is damaged is passed
+        over.
 
         Answered at once if all are among the newest, which are in memory.
         """
@@ -167,7 +168,7 @@ class Sessions(Protocol):
         """
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
-        """Sensors that some station refused."""
+        """Fire with sensors that some station refused."""
 
 
 class Requests(Protocol):
@@ -236,10 +237,10 @@ class Downlinks(Protocol):
         """Fire with the newest downlinks of a sensor, newest first."""
 
     def due(self, at: float, limit: int) -> Deferred[list[tuple[int, EUI]]]:
-        """(queue id, sensor) of queued downlinks that must be looked at by then, the earliest first."""
+        """Fire with (queue id, sensor) of queued downlinks to look at by then, the earliest first."""
 
     def sensors_at(self, base_station_eui: EUI) -> Deferred[list[EUI]]:
-        """Sensors of which a queued downlink lies, or may lie, at a station."""
+        """Fire with sensors of which a queued downlink lies, or may lie, at a station."""
 
     def unacknowledged(self, since: float, limit: int) -> Deferred[list[Downlink]]:
         """Fire with the downlinks that were sent since then (Unix seconds) and not acknowledged, the
@@ -300,7 +301,9 @@ class Samples(Protocol):
     def read(
         self, metric: str, *, since: float, step: float
     ) -> Deferred[list[tuple[float, float, float, float]]]:
-        """Per step of time (s) since then: its begin, and mean, least and most of the values in it."""
+        """Fire, for each step of time (s) since then, with its begin, and mean, least and most of the values
+        in it.
+        """
 
 
 class History(Protocol):
@@ -342,13 +345,15 @@ class History(Protocol):
         sensor: EUI | None = None,
         station: EUI | None = None,
     ) -> Deferred[tuple[Numbered, int]]:
-        """Events of any kind, and the number before which to go on looking (0: there is nothing before)."""
+        """Fire with events of any kind, and the number before which to go on looking (0: there is nothing
+        before).
+        """
 
     def event(self, seq: int) -> Deferred[AnyEvent | None]:
         """Fire with one event by its number."""
 
     def late_copies(self, seq: int) -> Deferred[list[Reception]]:
-        """Receptions of an uplink that came after it was published."""
+        """Fire with receptions of an uplink that came after it was published."""
 
 
 class Journal(Protocol):
@@ -389,7 +394,7 @@ class Journal(Protocol):
         """Return the counts of what was written since the start."""
 
     def size(self) -> int:
-        """Bytes that the journal takes."""
+        """Return the bytes that the journal takes."""
 
     def usage(self) -> Usage:
         """Return the journal's size and the room that is left."""

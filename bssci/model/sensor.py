@@ -210,7 +210,10 @@ def _is_text(value: object, longest: int) -> bool:
 
 
 def _check_size(fields: Mapping[str, Any], most: int, allowed: str) -> None:
-    """:raises SensorError: naming the largest field, if they are too large together."""
+    """Check the size of all fields together.
+
+    :raises SensorError: naming the largest field, if they are too large together.
+    """
     sizes: dict[str, int] = {}
     for field, value in fields.items():
         try:
@@ -247,7 +250,9 @@ def fingerprint(
     wide_carrier_offset: bool,
     long_block_distance: bool,
 ) -> bytes:
-    """Equal for two attachments that a base station serves alike; tells nothing of the key."""
+    """Return text that is equal for two attachments that a base station serves alike; it tells nothing of
+    the key.
+    """
     flags = (bidirectional, dual_channel, repetition, wide_carrier_offset, long_block_distance)
     return hashlib.sha256(network_key + short_address.to_bytes(2, "big") + bytes(flags)).digest()[:16]
 

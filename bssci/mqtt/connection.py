@@ -61,10 +61,10 @@ class Owner(Interface):
         """
 
     def filter_refused(self, topic: str) -> None:
-        """The broker does not let us subscribe to this filter."""
+        """Hear that the broker does not let us subscribe to this filter."""
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
-        """So did one that is too large, of ``size`` bytes. Must not raise."""
+        """Take note of a message that is too large, of ``size`` bytes. Must not raise."""
 
 
 class _Batch:
@@ -334,7 +334,10 @@ class MqttConnection(Protocol):
                 self._acknowledge(packet_id)
 
     def _send(self, batch: _Batch, messages: Sequence[Message]) -> None:
-        """:raises ValueError: for a topic that MQTT does not allow."""
+        """Send messages of a batch.
+
+        :raises ValueError: for a topic that MQTT does not allow.
+        """
         publish, qos, in_flight = self._engine.publish, self._qos, self._in_flight
         for topic, payload, retain in messages:
             info = publish(topic, payload, qos, retain)

@@ -48,12 +48,12 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message
 
 
 def uplink(event: Uplink) -> Payload:
-    """``ep/{EUI}/ul``"""
+    """Return the payload of ``ep/{EUI}/ul``."""
     return f"ep/{event.end_point_eui}/ul", uplink_json(event)
 
 
 def station_status(event: StationStatus) -> Payload:
-    """``bs/{EUI}``: as reported, without what the station did not send"""
+    """Return the payload of ``bs/{EUI}``: as reported, without what the station did not send"""
     reported = {
         "code": event.code,
         "memLoad": event.memory_load,
@@ -70,7 +70,7 @@ def station_status(event: StationStatus) -> Payload:
 
 
 def station_state(base_topic: str, event: StationState) -> Message:
-    """``bs/{EUI}/state``, retained"""
+    """Return the payload of ``bs/{EUI}/state``, retained."""
     payload: dict[str, Any] = {
         "state": event.state,
         "since": event.at,
@@ -86,28 +86,28 @@ def station_state(base_topic: str, event: StationState) -> Message:
 
 
 def service_status(base_topic: str, state: str, version: str, since: float) -> Message:
-    """``service/status``, retained: birth, last will and farewell"""
+    """Return the payload of ``service/status``, retained: birth, last will and farewell"""
     payload = {"state": state, "version": version, "since": since}
     return Message(f"{base_topic}/service/status", _encode(payload), retain=True)
 
 
 def health_check(base_topic: str, health: dict[str, Any]) -> Message:
-    """``health_check``"""
+    """Return the payload of ``health_check``."""
     return Message(f"{base_topic}/health_check", _encode(health))
 
 
 def settings_answer(base_topic: str, answer: dict[str, Any]) -> Message:
-    """``config/response``"""
+    """Return the payload of ``config/response``."""
     return Message(f"{base_topic}/config/response", _encode(answer))
 
 
 def variable_mac_answer(base_topic: str, eui: EUI, answer: dict[str, Any]) -> Message:
-    """``bs/{EUI}/vm/response``"""
+    """Return the payload of ``bs/{EUI}/vm/response``."""
     return Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer))
 
 
 def sensor_status(event: SensorStatus) -> Payload:
-    """``ep/{EUI}/status``: attached, detached, attach_failed, detach_failed"""
+    """Return the payload of ``ep/{EUI}/status``: attached, detached, attach_failed, detach_failed"""
     payload: dict[str, Any] = {
         "action": event.action,
         "sensor_eui": event.end_point_eui,
@@ -123,7 +123,7 @@ def sensor_status(event: SensorStatus) -> Payload:
 
 
 def auto_detached(event: SensorAutoDetached) -> Payload:
-    """``ep/{EUI}/status``: auto_detached"""
+    """Return the payload of ``ep/{EUI}/status``: auto_detached"""
     return f"ep/{event.end_point_eui}/status", {
         "action": "auto_detached",
         "sensor_eui": event.end_point_eui,
@@ -135,7 +135,7 @@ def auto_detached(event: SensorAutoDetached) -> Payload:
 
 
 def warning(event: SensorWarning) -> Payload:
-    """``ep/{EUI}/warning``"""
+    """Return the payload of ``ep/{EUI}/warning``."""
     return f"ep/{event.end_point_eui}/warning", {
         "action": "inactivity_warning",
         "sensor_eui": event.end_point_eui,
@@ -148,7 +148,7 @@ def warning(event: SensorWarning) -> Payload:
 
 
 def problem(event: SensorProblem) -> Payload:
-    """``ep/{EUI}/error``"""
+    """Return the payload of ``ep/{EUI}/error``."""
     payload: dict[str, Any] = {"action": event.action, "message": event.message, "timestamp": event.at}
     if event.base_station_eui is not None:
         payload["base_station_eui"] = event.base_station_eui
@@ -156,7 +156,7 @@ def problem(event: SensorProblem) -> Payload:
 
 
 def response(event: CommandResponse) -> Payload:
-    """``ep/{EUI}/response``: the result's fields stand beside the answer's"""
+    """Return the payload of ``ep/{EUI}/response``: the result's fields stand beside the answer's"""
     payload: dict[str, Any] = event.result | {
         "command": event.command,
         "status": event.status,
@@ -173,7 +173,7 @@ def response(event: CommandResponse) -> Payload:
 
 
 def downlink_status(event: DownlinkStatus) -> Payload:
-    """``ep/{EUI}/dl/status``"""
+    """Return the payload of ``ep/{EUI}/dl/status``."""
     payload: dict[str, Any] = {
         "queId": event.queue_id,
         "status": event.status,
@@ -191,7 +191,7 @@ def downlink_status(event: DownlinkStatus) -> Payload:
 
 
 def downlink_reception(event: DownlinkReception) -> Payload:
-    """``ep/{EUI}/dl/reception``: how well the sensor received a downlink"""
+    """Return the payload of ``ep/{EUI}/dl/reception``: how well the sensor received a downlink"""
     payload: dict[str, Any] = {
         "bs_eui": event.base_station_eui,
         "cnt": event.packet_counter,
@@ -205,7 +205,9 @@ def downlink_reception(event: DownlinkReception) -> Payload:
 
 
 def variable_mac_uplink(event: VariableMacUplink) -> Payload:
-    """``bs/{EUI}/vm/ul``: as reported; ``wmbus`` names the sender of a wireless M-Bus frame."""
+    """Return the payload of ``bs/{EUI}/vm/ul``: as reported; ``wmbus`` names the sender of a wireless M-Bus
+    frame.
+    """
     payload = variable_mac_json(event) | {"timestamp": event.at}
     sender = link_address(event.payload)
     if sender is not None:
@@ -219,7 +221,7 @@ def variable_mac_uplink(event: VariableMacUplink) -> Payload:
 
 
 def telegram(event: Telegram) -> Payload:
-    """``device/{id}/ul``: a slash in the id begins a level of the topic."""
+    """Return the payload of ``device/{id}/ul``: a slash in the id begins a level of the topic."""
     return f"device/{event.device}/ul", telegram_json(event) | {"timestamp": event.at}
 
 

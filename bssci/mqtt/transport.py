@@ -54,7 +54,7 @@ async def connect(reactor: Any, settings: MqttSettings, protocol: Protocol) -> I
 
 
 def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
-    """TLS as ``settings`` want it: who may be at the other end, and who we are. Reads files.
+    """Return TLS as ``settings`` want it: who may be at the other end, and who we are. Reads files.
 
     :raises bssci.certificates.reading.CertificateError: a file that cannot be used, naming file and setting
     """

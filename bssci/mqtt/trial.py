@@ -165,7 +165,10 @@ def _refusal(reason: str, settings: MqttSettings) -> str:
 
 
 def _read_files(settings: MqttSettings) -> None:
-    """:raises CertificateError: naming file and setting."""
+    """Read the files that TLS needs.
+
+    :raises CertificateError: naming file and setting.
+    """
     if settings.tls and settings.ca_file:
         read_certificates(Path(settings.ca_file), f"{settings.prefix}CA_FILE")
     if settings.tls and settings.cert_file:

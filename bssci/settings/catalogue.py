@@ -189,7 +189,10 @@ class Catalogue:
                 yield from group.places(values)
 
     def _check_places(self, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
-        """:raises SettingsError: two parts of the service want one port."""
+        """Check that no port is wanted twice.
+
+        :raises SettingsError: two parts of the service want one port.
+        """
         taken: dict[int, str] = {}
         for place in self.places_of(values):
             other = taken.setdefault(place.port, place.setting)

@@ -68,7 +68,7 @@ class Configuration:
         return self.origins[name] in FIXED_ORIGINS
 
     def shown(self, names: Sequence[str]) -> dict[str, Any]:
-        """Values as JSON knows them; secrets masked."""
+        """Return values as JSON knows them; secrets masked."""
         return {name: shown(self.catalogue.rows[name], self.current.value(name)) for name in names}
 
     def refuse_remote(self, name: str) -> None:

@@ -250,7 +250,7 @@ def _stations(arguments: argparse.Namespace) -> list[StationPlan]:
 
 
 def _identities(arguments: argparse.Namespace) -> list[tuple[int, Bundle]]:
-    """EUI and bundle of each station."""
+    """Return EUI and bundle of each station."""
     if arguments.bundles is None:
         shared = Bundle.in_directory(arguments.bundle)
         bundle = Bundle(

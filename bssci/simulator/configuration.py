@@ -36,7 +36,7 @@ def parse_eui(text: str, option: str) -> int:
 def generate_sensors(
     first_eui: int, amount: int, random: Random, packet_counter: int = 0
 ) -> list[SimulatedSensor]:
-    """Bidirectional sensors with EUIs that follow each other; their keys follow from the EUIs."""
+    """Return bidirectional sensors with EUIs that follow each other; their keys follow from the EUIs."""
     return [
         SimulatedSensor(
             first_eui + number, Random(random.random()), bidirectional=True, packet_counter=packet_counter

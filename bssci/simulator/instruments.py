@@ -35,7 +35,7 @@ def instrument_for(type_eui: str, eui: int) -> Instrument | None:
 
 
 def water_meter(eui: int, at: float) -> Measured:
-    """A reading; and an alarm in its place for the first minute of a burst, about once a month."""
+    """Return a reading; and an alarm in its place for the first minute of a burst, about once a month."""
     litres = 1_000 * (20 + _own(eui, "start") * 400) + _used(eui, at)
     flow = _flow(eui, at)
     day = floor(at / DAY)
@@ -49,7 +49,9 @@ def water_meter(eui: int, at: float) -> Measured:
 
 
 def climate_sensor(eui: int, at: float) -> Measured:
-    """Temperature with a daily curve, humidity against it, CO2 while people are there; half see light."""
+    """Return temperature with a daily curve, humidity against it, CO2 while people are there; half see
+    light.
+    """
     day = (at % DAY) / DAY
     presence = max(0.0, sin(pi * (day * 24 - 7) / 12)) if 7 <= day * 24 <= 19 else 0.0
     room = 18.5 + 3 * _own(eui, "room")
@@ -70,7 +72,7 @@ def climate_sensor(eui: int, at: float) -> Measured:
 
 
 def leak_sensor(eui: int, at: float) -> Measured:
-    """Dry; wet for some minutes, every few hours, at a time of its own."""
+    """Return dry; wet for some minutes, every few hours, at a time of its own."""
     period = (5 + 4 * _own(eui, "period")) * HOUR
     moment = at + period * _own(eui, "phase")
     wet_for = (4 + 10 * _own(eui, "length")) * 60
@@ -91,26 +93,26 @@ _KINDS: Mapping[str, Callable[[int, float], Measured]] = {
 
 
 def _own(eui: int, what: str) -> float:
-    """A number from 0 to 1 that is a sensor's own."""
+    """Return a number from 0 to 1 that is a sensor's own."""
     return int.from_bytes(sha256(f"{eui:016X} {what}".encode()).digest()[:4]) / 0xFFFFFFFF
 
 
 def _wave(eui: int, what: str, at: float, period: float) -> float:
-    """From -1 to 1, without a visible period: waves whose lengths have no common multiple."""
+    """Return a number from -1 to 1, without a visible period: waves whose lengths have no common multiple."""
     phase = 2 * pi * _own(eui, what)
     turn = 2 * pi * at / period
     return (sin(turn + phase) + 0.6 * sin(turn * sqrt(5) + 2 * phase) + 0.4 * cos(turn * sqrt(13))) / 2
 
 
 def _flow(eui: int, at: float) -> float:
-    """Litres an hour."""
+    """Return the flow in litres an hour."""
     hour = (at % DAY) / HOUR
     scale = 0.5 + _own(eui, "home")
     return scale * sum(most * exp(-(((hour - peak) / width) ** 2)) for peak, width, most in _PEAKS)
 
 
 def _used(eui: int, at: float) -> float:
-    """Litres since :data:`INSTALLED`: whole days, and the integral of the flow of this one."""
+    """Return the litres since :data:`INSTALLED`: whole days, and the integral of the flow of this one."""
     days, rest = divmod(max(0.0, at - INSTALLED), DAY)
     counted = _counted(eui)
     step, part = divmod(rest, _STEP)
@@ -120,18 +122,18 @@ def _used(eui: int, at: float) -> float:
 
 @cache
 def _counted(eui: int) -> list[float]:
-    """Litres from midnight until the begin of each step of a day, and until its end."""
+    """Return the litres from midnight until the begin of each step of a day, and until its end."""
     flows = (_flow(eui, (step + 0.5) * _STEP) * _STEP / HOUR for step in range(round(DAY / _STEP)))
     return list(accumulate(flows, initial=0.0))
 
 
 def _battery(eui: int, at: float) -> bytes:
-    """Volts, as the blueprints have them: hundredths above 1.5."""
+    """Return volts as the blueprints have them: hundredths above 1.5."""
     volts = 3.6 - 0.25 * ((at - INSTALLED) / YEAR % 1) - 0.1 * _own(eui, "battery")
     return _whole(volts * 100 - 150, 1)
 
 
 def _whole(value: float, size: int) -> bytes:
-    """The nearest whole number in so many bytes; negative ones as two's complement."""
+    """Return the nearest whole number in so many bytes; negative ones as two's complement."""
     number: int = round(value) & (256**size - 1)
     return number.to_bytes(size)

@@ -134,7 +134,7 @@ class SimulatedSensor:
         self._acknowledges = packet_counter
 
     def _measure(self, counter: int) -> bytes:
-        """Ten bytes: a kind, the counter, a slowly moving temperature, noise."""
+        """Return ten bytes: a kind, the counter, a slowly moving temperature, noise."""
         self._temperature += self.random.gauss(0, 0.1)
         centidegrees = round(self._temperature * 100) & 0xFFFF
         return (

@@ -217,7 +217,7 @@ class SimulatedStation(Factory):
         )
 
     def established(self, answer: ConRsp) -> None:
-        """``conCmp`` is sent: go on with the session, or start over."""
+        """Send nothing more before ``conCmp`` is sent; then go on with the session, or start over."""
         self.state = StationPhase.CONNECTED
         self.resumed = answer.snResume
         self.connections += 1

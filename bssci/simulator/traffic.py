@@ -108,7 +108,7 @@ class Traffic:
             delay += self._random.uniform(*COPY_SPREAD)
 
     def _passed_over(self) -> None:
-        """A sensor had its turn and sent nothing."""
+        """Count a sensor that had its turn and sent nothing."""
         if self._begun == self._limit:
             if self._outstanding == 0:
                 self._finished()

@@ -256,7 +256,7 @@ class FileSink:
         """reason why the last batch was not written; empty if it was"""
 
     def start(self) -> None:
-        """There is nothing to open: what is wrong with the file, each delivery finds anew."""
+        """Do nothing: what is wrong with the file, each delivery finds anew."""
 
     def deliver(self, batch: Sequence[Any]) -> Deferred[None]:
         return self._writing.run(lambda: ensureDeferred(self._deliver(batch)))

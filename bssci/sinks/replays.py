@@ -122,7 +122,10 @@ class Replays:
         return [self._said(number) for number in reversed(self._all)]
 
     def _check(self, request: ReplayRequest) -> None:
-        """:raises CommandError: it cannot be carried out."""
+        """Check a replay.
+
+        :raises CommandError: it cannot be carried out.
+        """
         pump = self._pumps.get(request.sink)
         if pump is None:
             known = ", ".join(self._pumps) or "none"

@@ -70,7 +70,9 @@ class SinkBench:
         raise NotImplementedError
 
     def received(self) -> Sequence[str] | None:
-        """Ids of the uplinks that the other side holds, in order of arrival; None: nobody can tell."""
+        """Return the ids of the uplinks that the other side holds, in order of arrival; None: nobody can
+        tell.
+        """
         return None
 
     def break_other_side(self) -> None:

@@ -79,7 +79,7 @@ def uplink(counter: int, *, payload: bytes = b"\x01\xff", **changes: Any) -> Upl
 
 
 def uplinks(count: int) -> list[Uplink]:
-    """So many uplinks, with counters from 1."""
+    """Return so many uplinks, with counters from 1."""
     return [uplink(counter) for counter in range(1, count + 1)]
 
 
@@ -94,7 +94,7 @@ def unknown_event() -> Any:
 
 
 def odd_events() -> list[Any]:
-    """Events with values that are hard to store: a sink keeps or sets aside each, and goes on."""
+    """Return events with values that are hard to store: a sink keeps or sets aside each, and goes on."""
     heard = reception(900)
     return [
         uplink(901, receptions=[reception(901, profile="NUL \0, quotes '\"`, \\ and \u202e")]),

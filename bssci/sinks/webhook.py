@@ -107,7 +107,7 @@ class WebhookSink:
         """reason why nothing can be delivered now; empty if it can"""
 
     def start(self) -> None:
-        """There is nothing to open: the first request connects."""
+        """Do nothing: the first request connects."""
 
     def deliver(self, batch: Sequence[Any]) -> Deferred[None]:
         self._delivering = ensureDeferred(self._deliver(batch))
@@ -230,7 +230,7 @@ class WebhookSink:
         await self._resting(Deferred())
 
     def _request(self, events: Sequence[EncodedEvent]) -> tuple[dict[str, str], bytes]:
-        """Headers and body of one request."""
+        """Return headers and body of one request."""
         body = b'{"events":[' + b",".join(each.json for each in events) + b"]}"
         identity = f"msg_{hashlib.sha256(body).hexdigest()[:32]}"
         timestamp = str(int(self._now()))
@@ -321,7 +321,9 @@ _MEANING = {
 
 
 def _seconds(retry_after: str, now: float) -> float:
-    """Seconds that a Retry-After asks for, in either of its forms; 0 if it says nothing that can be read."""
+    """Return the seconds that a Retry-After asks for, in either of its forms; 0 if it says nothing that can
+    be read.
+    """
     text = retry_after.strip()
     try:
         wait = (

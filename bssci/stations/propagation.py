@@ -250,7 +250,7 @@ class Propagation:
         )
 
     def not_sent(self, requests: Iterable[Propagated]) -> None:
-        """Operations that could not be stored, so were never sent: once more, later."""
+        """Begin operations once more, later, that could not be stored and so were never sent."""
         for request in requests:
             self._again_later(self._finished(request), request)
 

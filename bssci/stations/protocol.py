@@ -193,7 +193,7 @@ class StationProtocol(Protocol):
     # bytes in
 
     def dataReceived(self, data: bytes) -> None:
-        """Stations write each message as a TLS record of its own, and each record comes here alone.
+        """Collect bytes: stations write each message as a TLS record of its own, and each record comes alone.
 
         What comes in one turn of the reactor is read together, so that it is stored and
         answered together, too.

@@ -80,7 +80,7 @@ class Registry:
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Part from every station; sessions stay, to be resumed."""
+        """Leave every station; sessions stay, to be resumed."""
         self._ticker.stop()
         self._sweeper.stop()
         for station in self._stations:
@@ -139,7 +139,7 @@ class Registry:
         )
 
     async def established(self, link: Link, station: Station) -> None:
-        """``conCmp`` came: operations may run, once it is known what the station holds."""
+        """Let operations run after ``conCmp``, once it is known what the station holds."""
         session = station.session
         if session is None or station.link is not link:
             return

@@ -189,7 +189,7 @@ class Station:
         return self.session.max_open - len(self.session.open_requests) if self.session is not None else 0
 
     def open_requests(self) -> Iterable[Request]:
-        """Our operations that it has not answered."""
+        """Return our operations that it has not answered."""
         return self.session.open_requests.values() if self.session is not None else ()
 
     @property
@@ -200,7 +200,7 @@ class Station:
     # the life of a connection
 
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
-        """``conCmp`` came: go on where the session stands."""
+        """Go on after ``conCmp`` where the session stands."""
         self.connection = ConnectionState.ONLINE
         self.status_due_at = 0.0
         if resumed and self.link is not None:

@@ -60,7 +60,7 @@ def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
 
 
 def filtered(observer: ILogObserver) -> ILogObserver:
-    """``observer``, hearing only what LOG_LEVEL lets through, also after a change of it."""
+    """Return ``observer``, hearing only what LOG_LEVEL lets through, also after a change of it."""
     return FilteringLogObserver(observer, [_predicate])
 
 

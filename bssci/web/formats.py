@@ -37,7 +37,9 @@ def number(value: Any, digits: int = 0, unit: str = "") -> str:
 
 
 def measured(value: Any, unit: str | None = "") -> str:
-    """A value as a decoder read it: to thousandths, or to three digits if that is nothing; yes or no."""
+    """Return a value as a decoder read it: to thousandths, or to three digits if that is nothing; yes or
+    no.
+    """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if not isinstance(value, int | float):
@@ -51,7 +53,7 @@ def measured(value: Any, unit: str | None = "") -> str:
 
 
 def words(name: Any) -> str:
-    """A name of a reading as words: ``battery_voltage`` is ``Battery voltage``."""
+    """Return a name of a reading as words: ``battery_voltage`` is ``Battery voltage``."""
     text = str(name).replace("_", " ").replace(".", " ").strip() or str(name)
     return _SHORT.get(text) or text[:1].upper() + text[1:]
 

@@ -232,7 +232,9 @@ class Session:
         self._answered.clear()
 
     def reissue(self) -> list[Request]:
-        """Our operations without an answer, with their opIds and in order: sent first after a resume."""
+        """Return our operations without an answer, with their opIds and in order: sent first after a
+        resume.
+        """
         return list(self.open_requests.values())
 
     # Operations that the station begins

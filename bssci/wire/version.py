@@ -22,7 +22,7 @@ _CONNECT = 0
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """(major, minor, patch); a patch that is left out is 0.
+    """Return (major, minor, patch); a patch that is left out is 0.
 
     :raises ProtocolError: 71, if it is no version.
     """

@@ -95,7 +95,7 @@ class Attachments:
         return activity.packet_counter if activity else 0
 
     def began(self, eui: EUI) -> float:
-        """Unix seconds when a sensor attached itself, and began to count anew; 0 if it did not."""
+        """Return the Unix seconds when a sensor attached itself, and began to count anew; 0 if it did not."""
         stored = self._stored.get(eui)
         return stored.since if stored is not None and stored.over_the_air else 0.0
 

@@ -198,7 +198,7 @@ class Collector:
         return named
 
     def result(self) -> Past:
-        """All of it, oldest first."""
+        """Return all that was collected, oldest first."""
         self._fold()
         return Past(
             decoder=self._decoder,
@@ -222,7 +222,8 @@ def _at(point: Point) -> float:
 
 
 def time_of(best: Reception) -> float:
-    """When a sensor sent an uplink: Unix seconds of the base station's clock, if it is to be believed.
+    """Return the Unix seconds when a sensor sent an uplink, by the base station's clock if that is
+    believable.
 
     A base station that was cut off hands in later what it heard.
 
@@ -232,7 +233,9 @@ def time_of(best: Reception) -> float:
 
 
 def time_of_telegram(telegram: Telegram) -> float:
-    """When a device sent a telegram: Unix seconds of its own clock, else of its gateway's, if believable."""
+    """Return the Unix seconds when a device sent a telegram, by its own clock, else by its gateway's, if
+    believable.
+    """
     for at in (telegram.device_time, telegram.gateway_time):
         if at is not None:
             return _believed(at, telegram.at)

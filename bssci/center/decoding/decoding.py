@@ -282,7 +282,7 @@ class Decoding:
             self._remember(place.key, place.wanted, share.answer, place.request.payload, place.decoder)
 
     async def _patience(self, works: Sequence[_Work]) -> None:
-        """Until all are answered, or PATIENCE is over."""
+        """Wait until all are answered, or PATIENCE is over."""
         open_works = {id(work): work for work in works if work.answers is None}
         if not open_works:
             return

@@ -120,7 +120,7 @@ class PastReadings:
 def _read_page(
     decoding: Decoding, device: Device, page: Page, wanted: ChosenDecoder, collector: Collector, slow: object
 ) -> list[tuple[Any, list[tuple[float, Payload]]]]:
-    """In a thread: decode and collect; return what is left for scripts, by script, with its times."""
+    """Decode and collect, in a thread; return what is left for scripts, by script, with its times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
     for _, heard in page:
         at = time_of_telegram(heard) if isinstance(heard, Telegram) else time_of(heard)

@@ -39,7 +39,7 @@ def device_of(event: AnyEvent) -> Device:
 
 
 def key_of(event: AnyEvent) -> object:
-    """Equal for two deliveries of the same :func:`decodable` event, and for no others."""
+    """Return a key equal for two deliveries of the same :func:`decodable` event, and for no others."""
     if isinstance(event, VariableMacUplink):
         return event.base_station_eui, event.mac_type, event.system_time, event.trx_time, event.payload
     if isinstance(event, Uplink | Telegram):

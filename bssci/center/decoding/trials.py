@@ -27,7 +27,7 @@ class Apart:
         self._decoder = decoder
 
     def engine(self) -> LoadedScript:
-        """As :class:`bssci.decoders.scripts.ScriptDecoder`."""
+        """Return an engine, as :class:`bssci.decoders.scripts.ScriptDecoder` does."""
         engine: LoadedScript = self._decoder.engine()
         return engine
 
@@ -49,7 +49,7 @@ class Trials:
         self._kinds = kinds
 
     async def compile(self, file: str, text: str) -> tuple[Any, list[ExampleResult]]:
-        """The decoder that a file with this text would be, and what becomes of its examples.
+        """Return the decoder that a file with this text would be, and what becomes of its examples.
 
         :raises ValueError: it is wrong; DefinitionError if there is a line.
         """

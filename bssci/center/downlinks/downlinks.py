@@ -187,7 +187,7 @@ class Downlinks:
             return fail(error)
 
     def statistics(self) -> dict[str, int]:
-        """Queued now, and how many came to each other state since the start."""
+        """Return how many are queued now, and how many came to each other state since the start."""
         return {"queued": self.queued, **self.ended}
 
     def _check_room(self, eui: EUI) -> None:
@@ -243,7 +243,7 @@ class Downlinks:
             self._clock.callLater(0, self._worker.look, [end_point_eui])
 
     def reconfigured(self, sensors: Iterable[EUI]) -> None:
-        """Sensors were changed or removed: downlinks of those that cannot receive any more are revoked."""
+        """Revoke the downlinks of sensors that were changed or removed and cannot receive any more."""
         self._worker.look([eui for eui in sensors if eui in self._queued])
 
     def station_changed(self, state: StationState) -> None:
@@ -368,4 +368,4 @@ def _unavailable(failure: Failure) -> Failure:
 
 
 def _stays_due(failure: Failure) -> None:
-    """Looked at again with the next tick; the worker logs what was wrong."""
+    """Leave a downlink to the next tick; the worker logs what was wrong."""

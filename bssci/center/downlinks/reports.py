@@ -63,5 +63,5 @@ class StationReports:
 
 
 def storable(queue_id: int) -> int:
-    """0, which no downlink has, in place of an id that is not ours and that the journal cannot hold."""
+    """Return 0, as no downlink has, in place of an id that is not ours and that the journal cannot hold."""
     return queue_id if 0 < queue_id < 1 << 63 else 0

@@ -92,7 +92,7 @@ def _payload(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _data(data: Any) -> bytes:
-    """Integers 0..255, hexadecimal digits, or ``{"base64": text}``."""
+    """Return the bytes of integers 0..255, of hexadecimal digits, or of ``{"base64": text}``."""
     try:
         if isinstance(data, list) and all(type(byte) is int for byte in data):
             return bytes(data)

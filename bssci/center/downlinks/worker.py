@@ -128,7 +128,7 @@ class DownlinkWorker:
         self.can_be_told(station, IN_FLIGHT)
 
     def wake(self) -> None:
-        """Time has passed: go on after a failure, and with stations that had enough rest."""
+        """Go on after a failure, and with stations that had enough rest."""
         self._paused = False
         now = self._clock.seconds()
         for station in [station for station, until in self._resting.items() if until <= now]:

@@ -82,11 +82,11 @@ class Listening:
         return bool(self._connected)
 
     def total(self) -> float:
-        """Seconds of listening time until now."""
+        """Return the seconds of listening time until now."""
         return self.until(self._follow_clock())
 
     def until(self, at: float) -> float:
-        """Seconds of listening time until ``at`` (Unix seconds); differences of it count."""
+        """Return the seconds of listening time until ``at`` (Unix seconds); differences of it count."""
         index = bisect_right(self._begins, at) - 1
         if index < 0:
             return 0.0
@@ -128,7 +128,7 @@ class Listening:
         return self._first + len(self._begins) - 1
 
     def _follow_clock(self) -> float:
-        """Unix seconds; an interval does not go on across a step of the clock."""
+        """Return the time in Unix seconds; an interval does not go on across a step of the clock."""
         now, monotonic = self._now(), self._clock.seconds()
         last_now, last_monotonic = self._seen
         self._seen = now, monotonic

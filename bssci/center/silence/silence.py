@@ -140,7 +140,7 @@ class SilenceWatch:
     # what happened
 
     def heard(self, uplinks: Iterable[Uplink]) -> None:
-        """Sensors were heard: those that were detached for their silence are attached again."""
+        """Attach sensors again that were detached for their silence and are heard now."""
         gone = self._gone
         if gone:
             back = {eui for uplink in uplinks if (eui := uplink.receptions[0].end_point_eui) in gone}
@@ -148,7 +148,7 @@ class SilenceWatch:
                 self._bring_back(back)
 
     def attached(self, euis: Collection[EUI], at: float, *, over_the_air: bool = False) -> None:
-        """Sensors were attached, so that a silence of theirs begins anew.
+        """Begin the silence of sensors anew, because they were attached.
 
         :param at: Unix seconds.
         """

@@ -429,7 +429,10 @@ def best_first(receptions: Sequence[Reception]) -> list[Reception]:
 
 
 def _is_late_copy(suspect: _Suspect, uplink: Uplink, began: float) -> bool:
-    """:param began: when the sensor began to count anew (Unix seconds)."""
+    """Return whether a reception is a late copy of a recorded uplink.
+
+    :param began: when the sensor began to count anew (Unix seconds).
+    """
     arrived = min(copy.received_at for copy in uplink.receptions)
     if arrived < began <= suspect.receptions[0].received_at:
         return False

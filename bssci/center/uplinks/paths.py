@@ -55,7 +55,7 @@ class SensorPaths(msgspec.Struct, array_like=True):
     """uplinks in a row that the preferred station did not hear"""
 
     def heard_at(self) -> float:
-        """Unix seconds, of the last uplink that was learned from."""
+        """Return the Unix seconds of the last uplink that was learned from."""
         return max(path.heard_at for path in self.by_station.values())
 
 
@@ -162,7 +162,7 @@ class Paths:
             self._tell(eui)
 
     def forget(self, euis: Iterable[EUI]) -> None:
-        """Sensors that are no longer configured."""
+        """Forget sensors that are no longer configured."""
         for eui in euis:
             if self._of.pop(eui, None) is not None:
                 self._behind.changed[eui] = None

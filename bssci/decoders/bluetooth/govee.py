@@ -47,7 +47,7 @@ def _is_packed(data: bytes) -> bool:
 
 
 def _packed(data: bytes, measured: Measured) -> None:
-    """Temperature in 0.1 °C times 1000, plus humidity in 0.1 %, in 23 bits behind a sign."""
+    """Read the temperature in 0.1 °C times 1000, plus humidity in 0.1 %, in 23 bits behind a sign."""
     packed = int.from_bytes(data[1:4], "big")
     tenths, humidity = divmod(packed & 0x7FFFFF, 1000)
     if packed & 0x800000:

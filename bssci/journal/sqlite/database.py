@@ -131,7 +131,7 @@ class Database:
         self._log = os.stat(f"{self.path}-wal")
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Return the bytes on disk."""
         total = 0
         for suffix in ("", "-wal"):
             with suppress(FileNotFoundError):

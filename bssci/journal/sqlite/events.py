@@ -230,12 +230,12 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
 
 
 def first_seq(cursor: sqlite3.Cursor) -> int:
-    """Number of the oldest event, or of the first that will be."""
+    """Return the number of the oldest event, or of the first that will be."""
     return int(cursor.execute("SELECT COALESCE(MIN(seq), 1) FROM event").fetchone()[0])
 
 
 def last_seq(cursor: sqlite3.Cursor) -> int:
-    """Number of the newest event."""
+    """Return the number of the newest event."""
     return int(cursor.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0])
 
 

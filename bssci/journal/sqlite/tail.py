@@ -41,7 +41,9 @@ class Tail:
             del self._first_seqs[:drop], self._commits[:drop]
 
     def read(self, after: int, limit: int) -> list[tuple[int, AnyEvent]] | None:
-        """Up to ``limit`` events that follow number ``after``; None if some of them are no longer here."""
+        """Return up to ``limit`` events that follow number ``after``; None if some of them are no longer
+        here.
+        """
         if after < self.after:
             return None
         found: list[tuple[int, AnyEvent]] = []

@@ -42,7 +42,7 @@ class UplinkKeys:
         self.settle(True)
 
     def add(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
-        """New uplinks, found from now on; they stay if :meth:`settle` confirms them."""
+        """Make new uplinks found from now on; they stay if :meth:`settle` confirms them."""
         waiting = self.waiting
         first = len(self._unsettled)
         self._unsettled += rows
@@ -64,7 +64,9 @@ class UplinkKeys:
         self._unsettled = []
 
     def find(self, cursor: sqlite3.Cursor, keys: Sequence[tuple[EUI, int]]) -> list[int]:
-        """Sequence numbers of the newest uplinks with one of these (end point, packet counter), rising."""
+        """Return the sequence numbers of the newest uplinks with one of these (end point, packet counter),
+        rising.
+        """
         rows = query_rows(
             cursor,
             # A cross join, because SQLite takes its tables in this order. For "(a, b) IN (VALUES ...)", and
@@ -82,7 +84,7 @@ class UplinkKeys:
         return sorted(seqs)
 
     def recent(self, eui: EUI) -> list[int]:
-        """Sequence numbers of a sensor's uplinks whose keys are not all on disk."""
+        """Return the sequence numbers of a sensor's uplinks whose keys are not all on disk."""
         return [seq for known in (self.leaving, self.waiting) for _, seq in known.get(eui, ())]
 
     # to disk: begin, then write until it returns None, then end; each confirmed before the next
@@ -120,7 +122,7 @@ class UplinkKeys:
 def newest_of_sensor(
     cursor: sqlite3.Cursor, recent: Collection[int], eui: EUI, before: int, limit: int
 ) -> list[int]:
-    """Sequence numbers of a sensor's newest uplinks below ``before``, falling.
+    """Return the sequence numbers of a sensor's newest uplinks below ``before``, falling.
 
     :param recent: :meth:`UplinkKeys.recent` of a moment before the query.
     """

@@ -264,7 +264,7 @@ class Writer(Worker):
         self._transaction_ended(True)
 
     def _look(self, cursor: sqlite3.Cursor) -> None:
-        """Now and then, as it takes time: how full the file is, and whether it is still there."""
+        """Look now and then, as it takes time, how full the file is and whether it is still there."""
         self._check()
         pages, free = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _PAGES)
         self.used_pages = pages - free

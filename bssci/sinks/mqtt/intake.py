@@ -213,7 +213,10 @@ class Intake:
                 return
 
     async def _wait(self, error: StorageError) -> None:
-        """:raises Stopped: meanwhile."""
+        """Wait before the next attempt to store a request.
+
+        :raises Stopped: meanwhile.
+        """
         self.log.warn("request waits for the disk {error}", error=error)
         waiting: Deferred[None] = deferLater(self._clock, RETRY)
         self._retries.add(waiting)

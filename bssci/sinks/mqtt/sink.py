@@ -175,7 +175,7 @@ class MqttSink:
         return client_settings(values, self._center.eui, self._service_status("offline").payload)
 
     def _reconfigure(self, settings: Settings) -> None:
-        """MQTT_* changed; a broker of our own is started or stopped with them.
+        """Connect anew after a change of MQTT_*; a broker of our own is started or stopped with them.
 
         Not at once: whoever asked for it by MQTT is answered before.
         """
@@ -236,7 +236,9 @@ class MqttSink:
             self._echo.not_to_be_had()
 
     def _delivering(self) -> Deferred[None]:
-        """Fires when the broker takes what is published; fails when the sink stops."""
+        """Return a Deferred that fires when the broker takes what is published, and fails when the sink
+        stops.
+        """
         return self._connected().addCallback(lambda _: self._echo.wait())
 
     def _who_carries_out(self, topic: str) -> CarryOut | None:

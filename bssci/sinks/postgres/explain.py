@@ -72,7 +72,7 @@ def explain(error: BaseException, parameters: Mapping[str, Any] | None = None) -
 
 
 def hide(text: str, parameters: Mapping[str, Any] | None) -> str:
-    """``text`` without the password of a connection."""
+    """Return ``text`` without the password of a connection."""
     password = str((parameters or {}).get("password") or "")
     return text.replace(password, HIDDEN) if password else text
 

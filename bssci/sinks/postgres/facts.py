@@ -15,7 +15,7 @@ GatewayRow = tuple[Any, ...]
 
 
 def devices_of(units: Iterable[EventRows], known: Collection[tuple[datetime, str]]) -> list[DeviceRow]:
-    """Rows of the staging table ``device``, in the order of ids, in which they are locked.
+    """Return rows of the staging table ``device``, in the order of ids, in which they are locked.
 
     :param known: received_at and id of the raw rows that were stored and counted before.
     """
@@ -45,7 +45,7 @@ def _device_row(facts: DeviceFacts, first: datetime, last: datetime, count: int)
 
 
 def gateways_of(units: Iterable[EventRows]) -> list[GatewayRow]:
-    """Rows of the staging table ``gateway``, in the order of ids."""
+    """Return rows of the staging table ``gateway``, in the order of ids."""
     rows: dict[str, list[Any]] = {}
     for unit in units:
         for station in unit.stations:

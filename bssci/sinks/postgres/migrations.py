@@ -65,7 +65,10 @@ def version(connection: Connection[Any], schema: str) -> int:
 
 
 def check(number: int, schema: str) -> None:
-    """:raises PostgresError: the tables are of a version that this program does not know."""
+    """Check the version of the tables.
+
+    :raises PostgresError: the tables are of a version that this program does not know.
+    """
     if number > latest():
         raise PostgresError(
             f"the tables in schema {schema} have version {number}, made by a newer release;"

@@ -49,7 +49,10 @@ class PostgresSinkFactory:
 
 
 def _check_driver() -> None:
-    """:raises ValueError: psycopg is missing."""
+    """Check that the driver is installed.
+
+    :raises ValueError: psycopg is missing.
+    """
     if find_spec("psycopg") is None:
         raise ValueError(MISSING)
     try:

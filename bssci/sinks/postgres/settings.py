@@ -106,7 +106,10 @@ class PostgresSettings:
     """each of :data:`SETTINGS`, by its name"""
 
     def __post_init__(self) -> None:
-        """:raises ValueError: naming what is wrong, without the text of POSTGRES_DSN."""
+        """Check the values together.
+
+        :raises ValueError: naming what is wrong, without the text of POSTGRES_DSN.
+        """
         for name in ("POSTGRES_DSN", "POSTGRES_PASSWORD"):
             if self.values[name] and self.values[f"{name}_FILE"]:
                 raise ValueError(f"{name} and {name}_FILE are both set; only one is allowed")
@@ -175,7 +178,10 @@ class PostgresSettings:
 
 
 def _parse_dsn(dsn: str) -> dict[str, Any]:
-    """:raises ValueError: without the text, nor what libpq says about it, for that quotes it."""
+    """Parse POSTGRES_DSN.
+
+    :raises ValueError: without the text, nor what libpq says about it, for that quotes it.
+    """
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 

@@ -146,6 +146,6 @@ class PostgresSink:
 def _store(
     events: Sequence[Event], sensors: Mapping[EUI, Sensor], now: datetime, session: DatabaseSession
 ) -> Stored:
-    """Runs in the worker's thread."""
+    """Store events, in the worker's thread."""
     units, asides = rows_of(events, sensors, now)
     return asides + session.store(units, [aside for _, aside in asides])

@@ -33,7 +33,10 @@ GATEWAY_KINDS = {"ble": "scanner", "f2": "controller"}
 
 
 def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
-    """:param sensor: what is configured of the sender."""
+    """Return the rows of an uplink.
+
+    :param sensor: what is configured of the sender.
+    """
     best = event.receptions[0]
     device = f"mioty:{best.end_point_eui}"
     facts = DeviceFacts(device, "mioty", rows.at)
@@ -95,7 +98,7 @@ def _add_raw(
 def _add_readings(
     rows: EventRows, decoded: Decoded | None, time: datetime, gateway: str, topic: str | None
 ) -> None:
-    """Without a decoder, or when it failed, what an earlier one read stays."""
+    """Add what a decoder read; without one, or when it failed, what an earlier one read stays."""
     if decoded is None or decoded.failure is not None:
         return
     sender = rows.devices[0]
@@ -139,7 +142,7 @@ def _reading(
 
 
 def _place(device: str) -> tuple[str | None, str | None]:
-    """Parent and port of a device at a controller: ``f2:{mac}/J1/3`` is at ``J1/3`` of ``f2:{mac}``."""
+    """Return parent and port of a controller's device: ``f2:{mac}/J1/3`` is at ``J1/3`` of ``f2:{mac}``."""
     parent, _, port = device.partition("/")
     return (parent, port) if port else (None, None)
 
@@ -161,7 +164,7 @@ def _own_report(event: Telegram) -> bool:
 
 
 def _fact_json(value: Any) -> str | None:
-    """JSON of a fact; None where there is none, or none that can be stored."""
+    """Return the JSON of a fact; None where there is none, or none that can be stored."""
     if value is None:
         return None
     try:

@@ -38,7 +38,7 @@ def check(*texts: str | None) -> None:
 
 
 def clean(text: str | None) -> str | None:
-    """``text`` with U+FFFD for what PostgreSQL cannot hold."""
+    """Return ``text`` with U+FFFD for what PostgreSQL cannot hold."""
     return _UNTAKEN.sub("\ufffd", text) if text else text
 
 
@@ -49,7 +49,7 @@ def shown(text: str, longest: int = 60) -> str:
 
 
 def to_json(value: Any) -> str:
-    """JSON for a jsonb. NaN and infinities, which JSON lacks, become null.
+    """Return JSON for a jsonb. NaN and infinities, which JSON lacks, become null.
 
     :raises TextError: it holds a NUL or half a surrogate pair.
     :raises TypeError: it holds what JSON has no form for.
@@ -67,7 +67,7 @@ def to_json(value: Any) -> str:
 
 
 def to_safe_json(value: Any) -> str:
-    """JSON in ASCII of anything at all, for people: what it has no form for as Python shows it."""
+    """Return JSON in ASCII of anything at all, for people: what it has no form for as Python shows it."""
     try:
         builtins = msgspec.to_builtins(value, str_keys=True, enc_hook=ascii)
         text = json.dumps(builtins, default=ascii)

@@ -20,7 +20,7 @@ class TimeError(ValueError):
 
 
 def instant(seconds: float) -> datetime:
-    """Unix seconds as what is stored, in microseconds.
+    """Return Unix seconds as a time of the database, in microseconds.
 
     :raises TimeError: if it is not between 1970 and 2500.
     """

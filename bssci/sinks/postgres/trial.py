@@ -41,7 +41,7 @@ Finding = tuple[str, str]
 
 
 def findings(settings: PostgresSettings) -> Iterator[Finding]:
-    """Lines with their level: ok, warning or error."""
+    """Return lines with their level: ok, warning or error."""
     try:
         connection = connect(settings)
     except PostgresError as error:

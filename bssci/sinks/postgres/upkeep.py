@@ -140,7 +140,7 @@ class Upkeep:
         return delete
 
     def _dropping(self, table: str, days: int) -> Callable[[], int]:
-        """Whole chunks: rows of a hypertable are not deleted one by one."""
+        """Drop whole chunks: rows of a hypertable are not deleted one by one."""
 
         def drop() -> int:
             if days:

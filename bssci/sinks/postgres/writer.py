@@ -221,7 +221,7 @@ def _insert(cursor: Cursor[Any], stage: Stage, rows: Iterable[Sequence[Any]]) ->
 
 
 def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """Rows that one INSERT takes; at least one."""
+    """Yield the rows that one INSERT takes; at least one."""
     chunk: list[Sequence[Any]] = []
     size = 0
     for row in rows:

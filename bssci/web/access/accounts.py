@@ -135,7 +135,10 @@ class AccountFile:
         return (status.st_mtime_ns, status.st_size, status.st_ino)
 
     def read(self) -> Directory:
-        """:raises AccountError: the file is not readable."""
+        """Return what the file holds.
+
+        :raises AccountError: the file is not readable.
+        """
         try:
             return _decoder.decode(self.path.read_bytes())
         except FileNotFoundError:
@@ -148,7 +151,10 @@ class AccountFile:
     # accounts
 
     def add(self, name: str, role: str, password: str) -> Account:
-        """:raises AccountError: the name is taken, or something is not allowed."""
+        """Add an account.
+
+        :raises AccountError: the name is taken, or something is not allowed.
+        """
         check_name(name)
         account = self._account(name, _role(role), password, self._now())
         with self._changing() as directory:
@@ -186,7 +192,10 @@ class AccountFile:
         )
 
     def set_role(self, name: str, role: str) -> Account:
-        """:raises AccountError: there is no such account, or it is the last admin."""
+        """Give an account another role.
+
+        :raises AccountError: there is no such account, or it is the last admin.
+        """
         wanted = _role(role)
         return self._replace(
             name,
@@ -196,7 +205,10 @@ class AccountFile:
         )
 
     def remove(self, name: str) -> None:
-        """:raises AccountError: there is no such account, or it is the last admin."""
+        """Remove an account.
+
+        :raises AccountError: there is no such account, or it is the last admin.
+        """
         with self._changing() as directory:
             _found(directory, name)
             left = tuple(each for each in directory.accounts if each.name != name)
@@ -234,7 +246,10 @@ class AccountFile:
         return secret
 
     def revoke_token(self, name: str) -> None:
-        """:raises AccountError: there is no such token."""
+        """Revoke a token.
+
+        :raises AccountError: there is no such token.
+        """
         with self._changing() as directory:
             left = tuple(each for each in directory.tokens if each.name != name)
             if len(left) == len(directory.tokens):
@@ -305,7 +320,10 @@ def new_password() -> str:
 
 
 def check_name(name: str) -> None:
-    """:raises AccountError: it is not allowed."""
+    """Check the name of an account.
+
+    :raises AccountError: it is not allowed.
+    """
     if not _NAME.fullmatch(name):
         raise AccountError(
             "name", "must be 1 to 64 letters, digits or . _ @ -, and begin with a letter or digit"
@@ -313,7 +331,10 @@ def check_name(name: str) -> None:
 
 
 def check_password(password: str) -> None:
-    """:raises AccountError: it is too short or too long."""
+    """Check the length of a password.
+
+    :raises AccountError: it is too short or too long.
+    """
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise AccountError("password", f"must have {MIN_PASSWORD} to {MAX_PASSWORD} characters")
 

@@ -88,7 +88,7 @@ def _keys(account: str, address: str) -> tuple[tuple[Key, int], tuple[Key, int]]
 
 
 def _network(address: str) -> str:
-    """The addresses that one customer of a provider holds: an IPv4 address, or an IPv6 /64."""
+    """Return the addresses that one customer of a provider holds: an IPv4 address, or an IPv6 /64."""
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -142,7 +142,10 @@ class DecoderRoutes:
 
 
 def payload_bytes(given: str | Mapping[str, str]) -> bytes:
-    """:raises ApiError: 422: neither hexadecimal digits nor base64."""
+    """Return the bytes of a payload that is text.
+
+    :raises ApiError: 422: neither hexadecimal digits nor base64.
+    """
     allowed = invalid(
         "payload", f"must be bytes in hexadecimal digits or base64, of {MAX_PAYLOAD} characters"
     )

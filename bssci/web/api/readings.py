@@ -67,7 +67,7 @@ class ReadingRoutes:
 
 
 def write_csv(past: Past) -> bytes:
-    """One value or step a line, oldest first."""
+    """Return one value or step a line, oldest first."""
     rows: list[tuple[float, list[object]]] = []
     for series in past.series:
         unit = series.unit or ""

@@ -40,7 +40,10 @@ class ReplayRoutes:
         return ReplayChanged(replay=told(Replay, ended))
 
     def _replays(self) -> Replaying:
-        """:raises ApiError: 503: nothing carries out replays."""
+        """Return what carries out replays.
+
+        :raises ApiError: 503: nothing carries out replays.
+        """
         if self._outside.replays is None:
             raise ApiError(503, "unavailable", "replays are not possible now")
         return self._outside.replays

@@ -156,7 +156,7 @@ def _unguarded(cell: str) -> str:
 
 
 def _joined(tags: list[str]) -> str:
-    """Tags in one cell: a single one with spaces ends in ``;``, lest it is read as many."""
+    """Return tags in one cell: a single one with spaces ends in ``;``, lest it is read as many."""
     text = ";".join(tags) + (";" if len(tags) == 1 and " " in tags[0] else "")
     return text if _tags(text) == tags else _json_text(tags)
 
@@ -171,7 +171,7 @@ def _tags(text: str) -> list[str]:
 
 
 def _parsed(text: str) -> Any:
-    """JSON; None if it is none."""
+    """Return the value of JSON; None if it is none."""
     try:
         return read_json(text, lenient=True)
     except JsonError:

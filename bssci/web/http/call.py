@@ -172,7 +172,9 @@ class Call:
         return given
 
     def _query(self) -> dict[str, str]:
-        """The values of the query that are not empty; on a route that only reads, those that it knows."""
+        """Return the values of the query that are not empty; on a route that only reads, those that it
+        knows.
+        """
         known = {each.name for each in self.route.parameters}
         names = [name.decode("utf-8", "replace") for name in self.request.args or {}]
         read = {name: self.text(name) for name in names if self.route.changes or name in known}

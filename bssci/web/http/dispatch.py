@@ -168,7 +168,7 @@ def _entry(dispatcher: Dispatcher, route: Route) -> Callable[..., Any]:
 
 
 def _shown_csrf(request: Request) -> str:
-    """The CSRF token of a request: in a header, or in the field ``csrf`` of a form."""
+    """Return the CSRF token of a request: in a header, or in the field ``csrf`` of a form."""
     shown = request.getHeader(CSRF_HEADER)
     return shown if shown is not None else form_of(request).get("csrf", "")
 

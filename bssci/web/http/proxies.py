@@ -76,7 +76,7 @@ class TrustedProxies:
         )
 
     def _client(self, request: Request, nearest: str) -> str:
-        """The last address that no trusted proxy has: what stands before it may be made up."""
+        """Return the last address that no trusted proxy has: what stands before it may be made up."""
         headers = request.requestHeaders.getRawHeaders("x-forwarded-for", [])
         hops = ",".join(headers).split(",")
         for hop in reversed(hops[-_MAX_HOPS:]):

@@ -148,7 +148,7 @@ class Viewer:
             self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
     def drop(self) -> None:
-        """Part from a viewer that does not read, or may not any more."""
+        """Leave a viewer that does not read, or may not any more."""
         if not self.gone:
             self.gone = True
             self._waiting.clear()
@@ -209,7 +209,10 @@ class Hub:
             viewer.drop()
 
     def enter(self, viewer: Viewer) -> None:
-        """:raises ApiError: there are too many."""
+        """Let a viewer in.
+
+        :raises ApiError: there are too many.
+        """
         if len(self._viewers) >= MAX_VIEWERS:
             raise ApiError(503, "busy", f"{MAX_VIEWERS} viewers watch already", retry_after=30.0)
         self._viewers.add(viewer)

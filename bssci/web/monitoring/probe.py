@@ -73,7 +73,7 @@ class Probe:
             self._written = await self._write(now)
 
     def _count_failures(self) -> int:
-        """The number of batches that were refused and commits that failed, since the start."""
+        """Return the number of batches that were refused and commits that failed, since the start."""
         return self._center.refusals + self._center.journal.statistics.failed_commits
 
     async def _write(self, now: float) -> bool:

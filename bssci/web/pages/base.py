@@ -23,7 +23,7 @@ class PageData:
         self._views = views
 
     def _names(self) -> dict[str, str]:
-        """The names of base stations that have one."""
+        """Return the names of base stations that have one."""
         stations = self._context.center.stations
         return {station.eui: station.state.name for station in stations if station.state.name}
 

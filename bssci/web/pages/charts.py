@@ -182,7 +182,9 @@ def _runs(points: Sequence[Point]) -> list[list[Point]]:
 def _axis(
     series: Sequence[Mapping[str, Any]], low: float | None, high: float | None
 ) -> tuple[float, float, float]:
-    """Lower and upper end of the value axis and its step: round numbers, and whole ones if all values are."""
+    """Return lower and upper end of the value axis and its step: round numbers, and whole ones if all
+    values are.
+    """
     values = [float(value) for each in series for _, value in each["points"] if value is not None]
     bottom = min([*values, *([low] if low is not None else [])], default=0.0)
     top = max([*values, *([high] if high is not None else [])], default=1.0)

@@ -29,7 +29,7 @@ class ReadingPages(PageData):
     """Data of the page about readings."""
 
     async def readings(self, call: Call) -> dict[str, Any]:
-        """Query: range; or from and to, which are a zoom."""
+        """Show readings of a range, or of ``from`` to ``to``, which are a zoom."""
         eui, views = parse_eui(call.eui()), self._views
         sensor = views.sensors.sensor(eui)
         name = call.choice("range", tuple(SPANS), "day") or "day"
@@ -81,7 +81,7 @@ class ReadingPages(PageData):
 
 
 def step_for(seconds: float) -> float:
-    """The length of one step, so that a span has not more than :data:`MAX_STEPS`."""
+    """Return the length of one step, so that a span has not more than :data:`MAX_STEPS`."""
     return next((step for step in STEPS if seconds / step <= MAX_STEPS), STEPS[-1])
 
 
@@ -104,7 +104,7 @@ def _charts(past: Past, since: float, until: float, every: float) -> list[dict[s
 
 
 def _chart(series: Series, since: float, until: float, every: float) -> dict[str, Any]:
-    """Each step's point stands in its middle; where the sensor was silent is a gap."""
+    """Return a chart with each step's point in its middle, and a gap where the sensor was silent."""
     if isinstance(series.steps[0].least, bool):
         return _flag(series, since, until, every)
     gap = max(_usual_distance(series.steps), every) * 2.5
@@ -169,7 +169,7 @@ def _text(series: Series) -> dict[str, Any]:
 
 
 def _table(past: Past) -> dict[str, Any]:
-    """Steps as rows, newest first; a column for each name."""
+    """Return steps as rows, newest first; a column for each name."""
     rows: dict[float, dict[str, TimeStep | Point]] = {}
     for series in past.series:
         for step in series.steps:

@@ -67,7 +67,7 @@ class PageRoutes:
         return handle
 
     def _base(self, call: Call) -> dict[str, Any]:
-        """The data that every page is given."""
+        """Return the data that every page is given."""
         request, identity = call.request, call.known
         query = request.uri.partition(b"?")[2].decode("ascii", "replace")
         session = identity.session if identity is not None else None
@@ -176,7 +176,7 @@ def _check_own(call: Call) -> None:
 
 
 def _local(path: str) -> str:
-    """The path to go to after logging in: never to another site."""
+    """Return the path to go to after logging in: never to another site."""
     safe = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path if safe and "\\" not in path and path.isascii() else "/"
 

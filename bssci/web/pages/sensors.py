@@ -100,7 +100,7 @@ class SensorPages(PageData):
         }
 
     def _when_silent(self, detail: dict[str, Any]) -> str:
-        """The words for what becomes of a sensor that is not heard."""
+        """Return the words for what becomes of a sensor that is not heard."""
         left = detail["seconds_until_detach"]
         if detail["registration"] == "detached":
             return "nothing, it is detached"
@@ -114,7 +114,9 @@ class SensorPages(PageData):
 
 
 def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:
-    """A row with one state and its word, and the name of the base station that hears the sensor best."""
+    """Return a row with one state and its word, and the name of the base station that hears the sensor
+    best.
+    """
     state, text = _state(row, connected)
     return row | {
         "state": state,

@@ -127,7 +127,7 @@ class ServicePages(PageData):
 
 
 def _setting(entry: dict[str, Any]) -> dict[str, Any]:
-    """A setting with its value as text, and the kind of field that it takes."""
+    """Return a setting with its value as text, and the kind of field that it takes."""
     value, allowed = entry["value"], entry["allowed"]
     text = f"{value:.15g}" if isinstance(value, float) else setting_text(entry["name"], value)
     words = allowed.split(" or ")

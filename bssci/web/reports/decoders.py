@@ -45,7 +45,7 @@ class DecoderViews:
         return self._decoders
 
     async def all(self) -> dict[str, Any]:
-        """Every decoder by name, and what is wrong with files and with what is installed."""
+        """Return every decoder by name, and what is wrong with files and with what is installed."""
         decoders = self.decoders
         sensors = await self._sensors()
         files = {name: file for file, name in decoders.folder.library.files.items()}
@@ -65,7 +65,7 @@ class DecoderViews:
         }
 
     async def detail(self, name: str) -> dict[str, Any]:
-        """One decoder with its text, the problem of its file and what becomes of its examples.
+        """Return one decoder with its text, the problem of its file and what becomes of its examples.
 
         :raises ApiError: 404: there is neither a decoder nor a file of this name.
         """
@@ -87,7 +87,7 @@ class DecoderViews:
         }
 
     def file_of(self, name: str) -> str | None:
-        """The file of a decoder, also if the file is wrong."""
+        """Return the file of a decoder, also if the file is wrong."""
         library = self.decoders.folder.library
         for file, made in library.files.items():
             if made == name:
@@ -95,14 +95,17 @@ class DecoderViews:
         return next((file for file in sorted(library.texts) if split_name(file)[0] == name), None)
 
     def decoder(self, name: str) -> Any:
-        """:raises ApiError: 404"""
+        """Return the decoder of a name.
+
+        :raises ApiError: 404
+        """
         decoder = self.decoders.decoding.decoders.get(name)
         if decoder is None:
             raise not_found(f"there is no decoder {name}")
         return decoder
 
     async def compile(self, file: str, text: str) -> tuple[Any, list[ExampleResult]]:
-        """The decoder of a text, and its examples.
+        """Return the decoder of a text, and its examples.
 
         :raises ApiError: 422, with the line.
         """
@@ -157,7 +160,7 @@ class DecoderViews:
 
 
 def kind_of(decoder: Any) -> str:
-    """In one word, for people."""
+    """Return the kind of a decoder in one word, for people."""
     if isinstance(decoder, Blueprint):
         return "blueprint"
     if isinstance(decoder, DataPoints):
@@ -166,7 +169,7 @@ def kind_of(decoder: Any) -> str:
 
 
 def ending_for(text: str) -> str:
-    """The ending that a text's file should have: what is JSON begins with a brace, after comments."""
+    """Return the ending that a text's file should have: what is JSON begins with a brace, after comments."""
     rest = text.lstrip("\ufeff \t\r\n")
     while rest.startswith(("/*", "//")):
         closing = "*/" if rest.startswith("/*") else "\n"
@@ -175,7 +178,7 @@ def ending_for(text: str) -> str:
 
 
 def wrong_text(error: ValueError) -> ApiError:
-    """Why a text is no decoder, with the line where there is one."""
+    """Return why a text is no decoder, with the line where there is one."""
     line = getattr(error, "line", None)
     text = " ".join(str(error).split()) or "is wrong"
     more = {} if line is None else {"line": line}
@@ -183,7 +186,7 @@ def wrong_text(error: ValueError) -> ApiError:
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:
-    """Name, value, and unit where there is one."""
+    """Return name, value, and unit where there is one."""
     return {"name": reading.name, "value": reading.value, "unit": reading.unit}
 
 

@@ -46,7 +46,10 @@ def worst_first(problems: Iterable[HealthProblem]) -> list[HealthProblem]:
 
 
 def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthProblem]:
-    """:param status: of :meth:`bssci.web.reports.status.StatusViews.status`."""
+    """Yield the problems of the service.
+
+    :param status: of :meth:`bssci.web.reports.status.StatusViews.status`.
+    """
     journal = status["journal"]
     if not journal["writable"]:
         text = "The journal cannot store: uplinks are refused, and base stations are told to keep them"
@@ -69,7 +72,10 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
 
 
 def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[HealthProblem]:
-    """:param counts: base stations by state."""
+    """Yield the problems of base stations.
+
+    :param counts: base stations by state.
+    """
     if known and not counts["online"]:
         yield HealthProblem("error", "No base station is connected", "/stations")
     elif counts["offline"]:
@@ -78,7 +84,10 @@ def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[HealthProblem
 
 
 def of_sensors(counts: Mapping[str, int]) -> Iterator[HealthProblem]:
-    """:param counts: sensors by status."""
+    """Yield the problems of sensors.
+
+    :param counts: sensors by status.
+    """
     if counts["refused"]:
         text = f"{many(counts['refused'], 'sensor is', 'sensors are')} refused by a base station"
         yield HealthProblem("warning", text, "/sensors?status=refused")
@@ -107,7 +116,10 @@ def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]
 
 
 def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProblem]:
-    """:param sources: figures of each, by its name."""
+    """Yield the problems of sources.
+
+    :param sources: figures of each, by its name.
+    """
     for name, source in sources.items():
         if source["trouble"]:
             mend = link("/logs", level="warn", q=name)
@@ -115,7 +127,10 @@ def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProbl
 
 
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
-    """:param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`."""
+    """Yield the problems of decoders.
+
+    :param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`.
+    """
     if report is None:
         return
     for text, found in (
@@ -130,7 +145,10 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
 
 
 def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[HealthProblem]:
-    """:param certificates: that which ends first comes first."""
+    """Yield the problems of certificates.
+
+    :param certificates: that which ends first comes first.
+    """
     low = [each for each in certificates if each["days_left"] < LOW_DAYS]
     ours = [each for each in low if not each["file"].startswith(BUNDLE)]
     stations = [each for each in low if each["file"].startswith(BUNDLE)]

@@ -24,7 +24,10 @@ ON_DASHBOARD = (("uplinks", "duplicates"), ("stations_online",), ("sensors_activ
 
 
 def range_of(name: str) -> Range:
-    """:raises ApiError: it is none."""
+    """Return the range of a name.
+
+    :raises ApiError: it is none.
+    """
     if name not in RANGES:
         raise invalid("range", f"must be one of {', '.join(RANGES)}")
     return RANGES[name]
@@ -147,7 +150,7 @@ def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int
 
 
 def _with_gaps(points: list[tuple[float, float]], step: float) -> list[list[float | None]]:
-    """Points with a hole where the service did not run, so that no line leads across."""
+    """Return points with a hole where the service did not run, so that no line leads across."""
     shown: list[list[float | None]] = []
     for index, (at, value) in enumerate(points):
         if index and at - points[index - 1][0] > 2.5 * step:

@@ -69,7 +69,7 @@ class ReadingViews:
         return self._past
 
     async def latest(self, eui: EUI) -> Latest:
-        """The last values of a sensor."""
+        """Return the last values of a sensor."""
         if self._past is None or self._decoders is None:
             return NOTHING
         activity = self._context.center.activities.get(eui)
@@ -92,13 +92,13 @@ class ReadingViews:
         return latest
 
     async def latest_of_many(self, euis: Iterable[EUI]) -> Mapping[EUI, Latest]:
-        """The last values of some sensors."""
+        """Return the last values of some sensors."""
         asked = list(euis)
         found = await gatherResults([ensureDeferred(self.latest(eui)) for eui in asked], consumeErrors=True)
         return dict(zip(asked, found, strict=True))
 
     def choices(self) -> list[tuple[str, str]]:
-        """Decoders that a sensor may be given: name, and what people call it."""
+        """Return decoders that a sensor may be given: name, and what people call it."""
         if self._decoders is None:
             return []
         return [
@@ -108,7 +108,7 @@ class ReadingViews:
 
 
 def latest_of(past: Past) -> Latest:
-    """The last value of each name."""
+    """Return the last value of each name."""
     values = [
         LastValue(series.name, series.points[-1].value, series.unit, series.points[-1].at)
         for series in past.series

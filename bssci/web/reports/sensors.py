@@ -111,7 +111,10 @@ class SensorViews:
         }
 
     def _row(self, standing: ListedSensor, registrations: Mapping[EUI, str]) -> dict[str, Any]:
-        """:param registrations: the state at each station that was told of it."""
+        """Return a sensor as JSON.
+
+        :param registrations: the state at each station that was told of it.
+        """
         sensor = standing.sensor
         attached_at = [station for station, state in registrations.items() if state == "attached"]
         eui = sensor.eui
@@ -173,7 +176,10 @@ class SensorViews:
         }
 
     def sensor(self, eui: EUI) -> Sensor:
-        """:raises ApiError: 404"""
+        """Return a configured sensor.
+
+        :raises ApiError: 404
+        """
         sensor = self._center.sensors.get(eui)
         if sensor is None:
             raise not_found(f"there is no sensor {eui}")

@@ -155,7 +155,10 @@ class Standings:
 
 
 def in_order(standings: list[ListedSensor], sort: str) -> list[ListedSensor]:
-    """:param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties stay as they are."""
+    """Return sensors in an order.
+
+    :param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties stay as they are.
+    """
     name, is_reversed = sort.removeprefix("-"), sort.startswith("-")
     if name == "eui":
         return standings[::-1] if is_reversed else standings
@@ -183,7 +186,7 @@ def _text(sensor: Sensor) -> str:
 
 
 def _by_name(standing: ListedSensor) -> tuple[bool, str]:
-    """Without a name last."""
+    """Return a key that puts sensors without a name last."""
     return (not standing.sensor.name, standing.sensor.name.casefold())
 
 

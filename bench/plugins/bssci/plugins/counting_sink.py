@@ -14,7 +14,7 @@ class CountingSink:
     count = 0
 
     def start(self) -> None:
-        """Nothing to begin."""
+        """Do nothing."""
 
     def deliver(self, batch: list[object]) -> "Deferred[None]":
         self.count += len(batch)

@@ -28,7 +28,10 @@ class EventSelection(msgspec.Struct, kw_only=True):
     ] = ""
 
     def filter(self) -> Filter:
-        """:raises ApiError: 422, there is no such kind."""
+        """Return the filter for events that the query asks for.
+
+        :raises ApiError: 422, there is no such kind.
+        """
         return filter_of(self.kind, self.sensor, self.station, self.q)
 
 

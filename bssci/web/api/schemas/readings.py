@@ -21,7 +21,7 @@ _LATEST = 32_503_680_000.0
 
 
 def parse_moment(text: str) -> float:
-    """A point in time as Unix seconds.
+    """Return a point in time as Unix seconds.
 
     :raises ValueError: it is none.
     """
@@ -36,7 +36,7 @@ def parse_moment(text: str) -> float:
 
 
 def parse_duration(text: str) -> float:
-    """A length of time in s, which may have a unit: ``900``, ``15min``, ``1h``, ``7d``.
+    """Return a length of time in s, which may have a unit: ``900``, ``15min``, ``1h``, ``7d``.
 
     :raises ValueError: it is none.
     """

@@ -28,7 +28,7 @@ class CsvSink:
         self._writing = DeferredLock()
 
     def start(self) -> None:
-        """There is nothing to open: what is wrong with the file, each delivery says anew."""
+        """Do nothing: what is wrong with the file, each delivery says anew."""
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         rows = [_row(event) for event in batch if isinstance(event, Uplink)]

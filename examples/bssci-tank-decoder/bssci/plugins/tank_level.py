@@ -23,7 +23,9 @@ class TankDecoder:
     version = "1"
 
     def matches(self, payload: Payload) -> bool:
-        """Whether a payload of a sensor that names no decoder is one: the mark alone would be too little."""
+        """Return whether a payload of a sensor that names no decoder is of a tank: the mark alone would be
+        too little.
+        """
         return False
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:

@@ -40,9 +40,10 @@ RARE = {
     "bssci_web_answers_total": {"method": "GET", "route": "/readyz", "status": "503"},
     "bssci_events_total": {"kind": "uplink"},
     "bssci_station_receptions_total": {"station": STATION},
+    "bssci_station_errors_total": {"station": STATION, "direction": "sent", "code": "22"},
     "bssci_downlinks": {"state": "queued"},
 }
-"""metrics that have a line only once it has happened, with their labels"""
+"""labels that queries name, of metrics that have a line only once it has happened"""
 
 
 class Query(NamedTuple):
@@ -90,7 +91,7 @@ def exposed(web: WebHouse) -> dict[str, set[str]]:
             found.setdefault(sample.name, set()).update(sample.labels)
         if not family.samples:
             suffix = "_total" if family.type == "counter" else ""
-            found[family.name + suffix] = set(RARE[family.name + suffix])
+            found[family.name + suffix] = set(RARE.get(family.name + suffix, ()))
     return found
 
 

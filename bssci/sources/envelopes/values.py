@@ -87,15 +87,18 @@ def message_id(message: Incoming, told_apart: bool) -> str:
     return digest.hexdigest()
 
 
-def read_time(value: object, at: float, remark: Remark, zone: tzinfo = UTC) -> float | None:
+def read_time(
+    value: object, at: float, remark: Remark, zone: tzinfo = UTC, *, zone_is_known: bool = False
+) -> float | None:
     """Return Unix seconds of a time: ISO 8601, Unix seconds or Unix milliseconds; None if it is none.
 
     :param at: Unix seconds of our clock.
     :param zone: the zone of a time that names none.
+    :param zone_is_known: it is told elsewhere, so that a time without one is not odd.
     """
     if value is None:
         return None
-    seconds = _seconds(value, remark, zone)
+    seconds = _seconds(value, remark, zone, zone_is_known)
     if seconds is None:
         remark("a time that cannot be read")
         return None
@@ -104,7 +107,7 @@ def read_time(value: object, at: float, remark: Remark, zone: tzinfo = UTC) -> f
     return seconds
 
 
-def _seconds(value: object, remark: Remark, zone: tzinfo) -> float | None:
+def _seconds(value: object, remark: Remark, zone: tzinfo, zone_is_known: bool) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -116,7 +119,8 @@ def _seconds(value: object, remark: Remark, zone: tzinfo) -> float | None:
     try:
         moment = datetime.fromisoformat(value.strip())
         if moment.tzinfo is None:
-            remark("a time without zone")
+            if not zone_is_known:
+                remark("a time without zone")
             moment = moment.replace(tzinfo=zone)
         seconds = moment.timestamp()
         return seconds if seconds >= 0 else None

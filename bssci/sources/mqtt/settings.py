@@ -9,9 +9,11 @@ from pathlib import Path
 from bssci.mqtt.from_settings import EMBEDDED, connection_settings
 from bssci.mqtt.settings import broker_group
 from bssci.mqtt.values import MqttSettings
+from bssci.settings import parsers
 from bssci.settings.groups import Values
 from bssci.settings.parsers import Parser
 from bssci.settings.rows import Origin, Setting, SettingsError
+from bssci.sources.envelopes.rules import parse_rules
 
 PREFIX = "SOURCE_MQTT_"
 TOPICS = "bt-mqtt/raw/#,bt-mqtt/scanner/+/status,cmnd/#,stat/#,tele/#"
@@ -60,6 +62,20 @@ _broker = broker_group(
             TOPICS,
             Parser(_filters, "MQTT topic filters, separated by commas"),
             "topics that are subscribed to",
+            live=True,
+        ),
+        Setting(
+            "SOURCE_MQTT_RULES",
+            "",
+            Parser(parse_rules, ""),
+            "devices with a JSON topic of their own, as a JSON list of rules: docs/sources.md",
+            live=True,
+        ),
+        Setting(
+            "SOURCE_MQTT_TIMEZONE",
+            "UTC",
+            parsers.zone,
+            "time zone of what controllers and rules say without one, for example Europe/Berlin",
             live=True,
         ),
     ),

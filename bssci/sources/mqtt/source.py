@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
@@ -28,6 +29,8 @@ from bssci.mqtt.filters import fits
 from bssci.mqtt.values import Received
 from bssci.settings.table import Settings
 from bssci.sources.envelopes import scanner
+from bssci.sources.envelopes.controller import controller_form
+from bssci.sources.envelopes.rules import Rule, rule_form
 from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_id
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
@@ -42,7 +45,6 @@ HELD = 5_000
 """messages that wait here"""
 STOP_TIME = 1.0
 """s for what is on its way to the disk, and for the goodbye"""
-FORMS: tuple[Form, ...] = (*scanner.FORMS,)
 
 
 class _Waiting(NamedTuple):
@@ -72,8 +74,7 @@ class MqttSource:
     ) -> None:
         self._reactor = reactor
         self._center = center
-        self._topics: tuple[str, ...] = values["SOURCE_MQTT_TOPICS"]
-        self._wanted = [each.split("/") for each in self._topics]
+        self._read_settings(values)
         self._client = make_client(
             reactor,
             self._client_settings(values),
@@ -192,7 +193,7 @@ class MqttSource:
             # The broker keeps the subscriptions of earlier settings, too.
             self._reject("a topic that is not subscribed to any more", message)
             return []
-        form = next((each for each in FORMS if each.matches(levels)), None)
+        form = next((each for each in self._forms if each.matches(levels)), None)
         if form is None:
             self._reject("a topic that no form of messages fits", message)
             return []
@@ -229,12 +230,24 @@ class MqttSource:
     def _client_settings(self, values: Mapping[str, Any]) -> Any:
         return client_settings(values, f"bssci-{self._center.eui}-source")
 
+    def _read_settings(self, values: Mapping[str, Any]) -> None:
+        zone = ZoneInfo(values["SOURCE_MQTT_TIMEZONE"])
+        rules: Sequence[Rule] = values["SOURCE_MQTT_RULES"]
+        filters = [*values["SOURCE_MQTT_TOPICS"], *(rule.filter for rule in rules)]
+        self._topics = list(dict.fromkeys(filters))
+        self._wanted = [each.split("/") for each in self._topics]
+        # What somebody wrote a rule for is meant so, whatever else it looks like.
+        self._forms: tuple[Form, ...] = (
+            *(rule_form(rule, zone) for rule in rules),
+            *scanner.FORMS,
+            controller_form(zone),
+        )
+
     def _reconfigure(self, settings: Settings) -> None:
         values = {name: settings.value(name) for name in NAMES}
-        topics = values["SOURCE_MQTT_TOPICS"]
-        self._client.subscribe([each for each in topics if each not in self._topics])
-        self._topics = topics
-        self._wanted = [each.split("/") for each in topics]
+        before = self._topics
+        self._read_settings(values)
+        self._client.subscribe([each for each in self._topics if each not in before])
         self._client.reconfigure(self._client_settings(values)).addErrback(
             lambda failure: self.log.failure("change of settings failed", failure)
         )

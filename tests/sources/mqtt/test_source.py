@@ -151,14 +151,45 @@ def test_what_cannot_be_read_costs_itself(topic: str, body: Any, reason: str) ->
 def test_a_fault_of_ours_costs_the_message(
     monkeypatch: pytest.MonkeyPatch, expected_errors: list[object]
 ) -> None:
-    broken = sources.FORMS[0]._replace(read=lambda message, remark: 1 / 0)
-    monkeypatch.setattr(sources, "FORMS", (broken,))
     site = Site()
+    broken = site.source._forms[0]._replace(read=lambda message, remark: 1 / 0)
+    monkeypatch.setattr(site.source, "_forms", (broken,))
     done = site.receive()
     site.turn()
     site.ingest.take()
     assert done.called and site.ingest.rejected == ["an internal error"]
     expected_errors.clear()
+
+
+def test_equal_messages_without_a_time_are_two_unless_the_broker_repeats_one() -> None:
+    site = Site(SOURCE_MQTT_RULES='[{"topic": "weather/{device}", "values": "*"}]')
+    assert "weather/+" in site.client.topics
+    how = {"topic": "weather/north", "packet_id": 7}
+    ids = []
+    for repeated in (False, True, False):
+        site.receive({"temp": 20}, **how, repeated=repeated)
+        site.turn()
+        ids += [each.id for each in site.ingest.take()]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_retained_message_is_the_same_each_time_that_it_comes() -> None:
+    site = Site(SOURCE_MQTT_RULES='[{"topic": "weather/{device}", "values": "*"}]')
+    ids = []
+    for packet_id in (7, 8):
+        site.receive({"temp": 20}, topic="weather/north", packet_id=packet_id, retained=True)
+        site.turn()
+        ids += [each.id for each in site.ingest.take()]
+    assert ids[0] == ids[1]
+
+
+def test_a_controller_is_heard() -> None:
+    site = Site(SOURCE_MQTT_TIMEZONE="Europe/Berlin")
+    body = {"timestamp": "2023-11-14 23:13:20.000000", "data": "01 03 02 00 C8 B9 D2"}
+    site.receive(body, topic="tele/f2-0a1b2c3d4e5f/sensor-mode/J1/sensor-3")
+    site.turn()
+    [telegram] = site.ingest.take()
+    assert (telegram.device, telegram.device_time) == ("f2:0a1b2c3d4e5f/J1/3", AT)
 
 
 def test_what_has_no_room_is_left_at_the_broker_and_fetched_again(monkeypatch: pytest.MonkeyPatch) -> None:

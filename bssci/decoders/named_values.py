@@ -1,0 +1,45 @@
+"""Values that came with their names: what a rule found in a JSON message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zope.interface import implementer
+
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.quantities import normalise
+from bssci.model import Reading
+
+FIELD = "values"
+"""field of the envelope that holds name, value and unit of each"""
+
+
+@implementer(IDecoder)
+class NamedValuesDecoder:
+    """Gives each value of the envelope as a reading."""
+
+    name = "values"
+    version = "1"
+    kinds: tuple[Kind, ...] = ("telegram",)
+
+    def matches(self, payload: Payload) -> bool:
+        return isinstance(payload.envelope.get(FIELD), list)
+
+    def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
+        found = payload.envelope.get(FIELD)
+        if not isinstance(found, list):
+            raise DecodeError("no_values", "the message holds no values with names")
+        return normalise(Reading(name, value, unit) for name, value, unit in found)
+
+
+@implementer(IDecoderFactory)
+class NamedValuesFactory:
+    """Builds the decoder ``values``."""
+
+    name = "values"
+    description = "values that came with their names, as a rule of the source mqtt found them"
+    settings: tuple[str, ...] = ()
+
+    def build(self, settings: Mapping[str, Any]) -> NamedValuesDecoder:
+        return NamedValuesDecoder()

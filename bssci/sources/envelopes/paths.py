@@ -1,0 +1,43 @@
+"""Paths into JSON: ``sensor.temperature``, ``values.0``, ``$.a["b c"]``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Path = tuple[str | int, ...]
+_STEP = re.compile(r"""\.?([\w-]+)|\[(\d+)\]|\["([^"]+)"\]|\['([^']+)'\]""")
+LONGEST = 200
+MISSING = object()
+
+
+def read_path(text: object) -> Path:
+    """Return the steps of a path.
+
+    :raises ValueError: it is none.
+    """
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
+        raise ValueError(f"{text!r} is no path into JSON")
+    rest = text.removeprefix("$")
+    steps: list[str | int] = []
+    at = 0
+    while at < len(rest):
+        match = _STEP.match(rest, at)
+        if match is None:
+            raise ValueError(f"{text!r} is no path into JSON, at {rest[at:]!r}")
+        word = match[1] or match[3] or match[4]
+        steps.append(int(match[2]) if match[2] else word)
+        at = match.end()
+    return tuple(steps)
+
+
+def follow(value: Any, path: Path) -> Any:
+    """Return what a path leads to; :data:`MISSING` if that is nothing."""
+    for step in path:
+        if isinstance(value, dict) and str(step) in value:
+            value = value[str(step)]
+        elif isinstance(value, list) and str(step).isdigit() and int(step) < len(value):
+            value = value[int(step)]
+        else:
+            return MISSING
+    return value

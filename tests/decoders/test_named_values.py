@@ -1,0 +1,27 @@
+"""Values that came with their names are readings under the names of the table."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.decoders.interfaces import DecodeError, Payload
+from bssci.decoders.named_values import NamedValuesFactory
+from bssci.model import Reading
+
+
+def payload(envelope: object) -> Payload:
+    return Payload(data=b"", kind="telegram", device="zigbee:x", received_at=0.0, envelope=envelope)
+
+
+def test_each_is_a_reading() -> None:
+    decoder = NamedValuesFactory().build({})
+    heard = payload({"values": [["Temp", 68, "°F"], ["state", "open", None]]})
+    assert decoder.matches(heard)
+    assert decoder.decode(heard, {}) == [Reading("temperature", 20.0, "°C"), Reading("state", "open")]
+
+
+def test_other_messages_are_not_its_own() -> None:
+    decoder = NamedValuesFactory().build({})
+    assert not decoder.matches(payload({"values": 7}))
+    with pytest.raises(DecodeError, match="no values"):
+        decoder.decode(payload({}), {})

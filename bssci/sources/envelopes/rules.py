@@ -54,7 +54,7 @@ class _Written(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Value(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a value is, and its unit."""
+    """Place of a value, and its unit."""
 
     path: str
     unit: str | None = None

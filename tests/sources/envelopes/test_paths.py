@@ -12,7 +12,8 @@ BODY = {"a": {"b c": [1, {"d": 2}]}, "7": 3, "x-y": 4}
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("a", BODY["a"]), ('a["b c"].0', 1), ("a['b c'][1].d", 2), ('$.a["b c"][1].d', 2), ("7", 3), ("x-y", 4),
+        ("a", BODY["a"]), ('a["b c"].0', 1), ("a['b c'][1].d", 2), ('$.a["b c"][1].d', 2),
+        ("7", 3), ("x-y", 4),
         ("$", BODY), ("a.b", MISSING), ('a["b c"].5', MISSING), ("a.0", MISSING), ("7.x", MISSING),
     ],
 )  # fmt: skip

@@ -100,7 +100,9 @@ def _moves(since: float, until: float, now: float) -> dict[str, tuple[int, int]]
 
 
 def _charts(past: Past, since: float, until: float, every: float) -> list[dict[str, Any]]:
-    return [_chart(series, since, until, every) for series in past.series if series.steps]
+    """Return charts: of what is measured, then of yes and no, then of how the device itself does."""
+    drawn = [_chart(series, since, until, every) for series in past.series if series.steps]
+    return sorted(drawn, key=lambda chart: 2 if "battery" in chart["name"] else int(chart["kind"] == "flag"))
 
 
 def _chart(series: Series, since: float, until: float, every: float) -> dict[str, Any]:

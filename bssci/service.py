@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from typing import Any
 
 from twisted.application.service import Service
@@ -161,6 +160,7 @@ class BssciService(Service):
                 frame_size=settings.max_frame_size,
             ),
             settings.station_identity,
+            self.center.refused_stations,
         )
         for factory in factories:
             access = Access(self.center, Asker(factory.name, factory.name))
@@ -198,7 +198,6 @@ class BssciService(Service):
     async def _open_web(self) -> WebAdmin:
         outside = Outside(
             listening=self._is_listening,
-            refusals=self._refusals,
             refused_connections=self._refused_connections,
             take_certificates=self.tls.check,
             decoders=self.decoders,
@@ -207,9 +206,6 @@ class BssciService(Service):
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         await web.listen()
         return web
-
-    def _refusals(self) -> list[dict[str, Any]]:
-        return [asdict(refusal) for refusal in self.stations.refusals.listed()]
 
     def _refused_connections(self) -> dict[str, int]:
         count = self.stations.count

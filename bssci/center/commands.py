@@ -22,10 +22,12 @@ from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import Downlinks
 from bssci.center.replays import Replaying, ReplayRequest
 from bssci.center.silence.silence import SilenceWatch
+from bssci.center.station_entries import StationEntries
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
+from bssci.model.base_station import StationChange
 from bssci.model.commands import Asker, CommandError, Outcomes
 from bssci.model.event_json import iso_time
 from bssci.settings.configuration import Configuration, setting_text
@@ -60,6 +62,7 @@ class Commands:
         silence: SilenceWatch,
         paths: Paths,
         downlinks: Downlinks,
+        station_entries: StationEntries,
         stations: Stations,
         registry: Registry,
         variable_mac: VariableMac,
@@ -74,6 +77,7 @@ class Commands:
         self._silence = silence
         self._paths = paths
         self._downlinks = downlinks
+        self._station_entries = station_entries
         self._stations = stations
         self._registry = registry
         self._variable_mac = variable_mac
@@ -230,19 +234,46 @@ class Commands:
         async with self._recorded(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
             return await run_variable_mac(self._variable_mac, station, command, mac_type)
 
-    async def forget_station(self, eui: EUI, by: Asker) -> None:
-        """Know a base station no longer, nor the certificate that it showed; it may come anew.
+    async def change_station(self, change: StationChange, by: Asker, *, is_new: bool = False) -> None:
+        """Name, place, tag or block a base station; one that is blocked is cut off at once.
 
-        :raises CommandError: ``unknown_station``, or it cannot be stored.
+        :param is_new: it may be one that is not known yet, which is registered ahead then.
+        :raises CommandError: ``unknown_station``, or it cannot be stored; nothing changed.
         """
-        station = self._stations.get(eui)
-        if station is None:
+        entries = self._station_entries
+        if not is_new and not entries.is_known(change.eui):
+            raise CommandError("unknown_station", f"there is no base station {change.eui}", "eui")
+        async with self._recorded(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
+            await _stored(entries.change([change], by.name))
+
+    async def import_stations(self, changes: Sequence[StationChange], by: Asker) -> None:
+        """Register or change many base stations, all or none.
+
+        :raises CommandError: as :meth:`change_station`.
+        """
+        euis = [change.eui for change in changes]
+        async with self._recorded(by, "station.import", "", _naming(f"{len(euis)} base stations", euis)):
+            await _stored(self._station_entries.change(changes, by.name))
+
+    async def forget_station(self, eui: EUI, by: Asker) -> None:
+        """Know a base station no longer, its entry, nor the certificate that it showed; it may come anew.
+
+        :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or it cannot be stored.
+        """
+        if not self._station_entries.is_known(eui):
             raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        if self._station_entries.is_blocked(eui):
+            raise CommandError(
+                "conflict", f"{eui} is blocked: forgotten, it would be let in again; unblock it first", "eui"
+            )
         async with self._recorded(by, "station.forget", eui):
-            try:
-                await self._registry.forget(station)
-            except FirstError as error:
-                raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
+            await _stored(self._station_entries.remove(eui))
+            station = self._stations.get(eui)
+            if station is not None:
+                try:
+                    await self._registry.forget(station)
+                except FirstError as error:
+                    raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
 
     # replays
 

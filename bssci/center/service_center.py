@@ -22,6 +22,7 @@ from bssci.center.reports import SensorReports
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
 from bssci.center.silence.silence import SilenceWatch
+from bssci.center.station_entries import StationEntries
 from bssci.center.telegrams.sources import Sources
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.center.turns import Turns
@@ -37,8 +38,10 @@ from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.stations.directory import Stations, Watcher
 from bssci.stations.downlinks import DownlinkMessages
+from bssci.stations.entries import Entries
 from bssci.stations.over_the_air import OverTheAirMessages
 from bssci.stations.questions import ReceptionQueries
+from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
 from bssci.stations.station import Services, methods
 from bssci.stations.upkeep import Pings, Propagations, Statuses
@@ -100,6 +103,9 @@ class ServiceCenter:
         self.deliveries = Deliveries(journal)
         turns = Turns()
         self.stations = Stations()
+        self.entries = Entries(journal, loaded)
+        """entries of people about base stations"""
+        self.refused_stations = Refusals(clock, journal, loaded, now)
         self.sensors = Sensors(settings.sensor_config_file, deferToThread)
         self.activities = Activities(clock, journal, loaded)
         self.attachments = Attachments(clock, journal, loaded, self.sensors, self.activities, self.stations)
@@ -172,6 +178,9 @@ class ServiceCenter:
             silence=self.silence,
             paths=self.paths,
             downlinks=self.downlinks,
+            station_entries=StationEntries(
+                self.entries, self.stations, self.registry, self.refused_stations, now
+            ),
             stations=self.stations,
             registry=self.registry,
             variable_mac=self.variable_mac,
@@ -224,7 +233,7 @@ class ServiceCenter:
             completers=methods(parts, "complete_"),
             served=self._served,
         )
-        return Registry(self.stations, services, loaded, self.eui, settings.status_interval)
+        return Registry(self.stations, self.entries, services, loaded, self.eui, settings.status_interval)
 
     async def recover(self) -> None:
         """Learn the last of an earlier run, before :meth:`start`."""
@@ -245,6 +254,7 @@ class ServiceCenter:
             self.listening,
             self.silence,
             self.unknown,
+            self.refused_stations,
             self.registry,
             self.retention,
         ):
@@ -260,7 +270,7 @@ class ServiceCenter:
     async def stop(self) -> None:
         """Finish what is under way and write what is learned; the journal may be closed after that."""
         await self.downlinks.stop()
-        for part in (self.paths, self.activities, self.listening, self.unknown):
+        for part in (self.paths, self.activities, self.listening, self.unknown, self.refused_stations):
             part.stop()
 
     # questions
@@ -270,8 +280,8 @@ class ServiceCenter:
         return self.stations.is_connected(eui)
 
     def station_states(self) -> list[StationState]:
-        """Return every base station known, and whether it is connected."""
-        return [station.state for station in self.stations]
+        """Return every base station that was ever here, and whether it is connected."""
+        return [station.state for station in self.stations if station.has_connected]
 
     def watch_stations(self, watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` with the :class:`StationState` of each station that comes or goes.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -11,8 +11,22 @@ from OpenSSL import SSL, crypto
 
 from bssci.certificates.reading import CertificateError, PrivateKey
 
-UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED = 3, 11, 12
+UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED, REVOKED = 3, 11, 12, 23
 """errors of OpenSSL's verification (``X509_V_ERR_…``)"""
+
+
+@runtime_checkable
+class Gatekeeper(Protocol):
+    """Whoever has the last word on the certificates that a client shows."""
+
+    def judge(self, certificate: x509.Certificate, depth: int, error: int) -> bool:
+        """Return whether the handshake goes on.
+
+        Called for each certificate of the chain that leads to an authority, from there down.
+
+        :param depth: 0 for the client's own.
+        :param error: of OpenSSL's verification (``X509_V_ERR_…``); 0: the certificate is good.
+        """
 
 
 def server_context(chain: Sequence[x509.Certificate], key: PrivateKey) -> SSL.Context:
@@ -33,8 +47,10 @@ def station_context(
 
     An authority needs no root above it: what is among ``authorities`` is trusted (a partial chain).
 
+    A protocol on Twisted's TLS that is a :class:`Gatekeeper` is asked, too.
+
     :param revoked: lists of what the authorities have revoked. An authority without a list has revoked
-        nothing; a list that is out of date counts nevertheless.
+        nothing; a list that is out of date counts nevertheless, and so does each of several lists.
     :raises CertificateError: as :func:`server_context`.
     """
     # Only here, as below: it brings the reactor's modules along, which most sub-commands do without.
@@ -51,15 +67,36 @@ def station_context(
         store.set_flags(crypto.X509StoreFlags.CRL_CHECK | crypto.X509StoreFlags.CRL_CHECK_ALL)
         for each in revoked:
             store.add_crl(each)
-        listed = {each.issuer.public_bytes() for each in revoked}
+    # Of several lists of one authority OpenSSL looks at one only.
+    serials = _revoked_serials(revoked)
 
-        def excuse(_: SSL.Connection, certificate: crypto.X509, error: int, __: int, is_good: int) -> bool:
-            if error == UNABLE_TO_GET_CRL:
-                return certificate.to_cryptography().issuer.public_bytes() not in listed
-            return bool(is_good) or error in (CRL_NOT_YET_VALID, CRL_EXPIRED)
+    def verify(connection: SSL.Connection, shown: crypto.X509, error: int, depth: int, is_good: int) -> bool:
+        certificate = shown.to_cryptography()
+        issuer = certificate.issuer.public_bytes()
+        fault = 0 if is_good else error
+        if fault in (CRL_NOT_YET_VALID, CRL_EXPIRED) or (
+            fault == UNABLE_TO_GET_CRL and issuer not in serials
+        ):
+            fault = 0
+        if not fault and certificate.serial_number in serials.get(issuer, ()):
+            fault = REVOKED
+        # Twisted has its own protocol there, around the one that wants TLS.
+        gatekeeper = getattr(connection.get_app_data(), "wrappedProtocol", None)
+        if isinstance(gatekeeper, Gatekeeper):
+            return gatekeeper.judge(certificate, depth, fault)
+        return not fault
 
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, excuse)
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, verify)
     return context
+
+
+def _revoked_serials(lists: Iterable[x509.CertificateRevocationList]) -> dict[bytes, set[int]]:
+    """Return the serial numbers that each authority has revoked, by its name as DER."""
+    found: dict[bytes, set[int]] = {}
+    for each in lists:
+        serials = found.setdefault(each.issuer.public_bytes(), set())
+        serials.update(entry.serial_number for entry in each)
+    return found
 
 
 def described_key(key: object) -> str:

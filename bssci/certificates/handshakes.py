@@ -11,16 +11,18 @@ from OpenSSL import SSL, crypto
 from bssci.certificates.contexts import words_of
 from bssci.certificates.reading import PrivateKey
 
-NOT_YET_VALID, EXPIRED, OTHER_PURPOSE = 9, 10, 26
+NOT_YET_VALID, EXPIRED, SELF_SIGNED, REVOKED, OTHER_PURPOSE = 9, 10, 18, 23, 26
 """errors of OpenSSL's verification (``X509_V_ERR_…``)"""
+UNTRUSTED = frozenset({2, 19, 20, 21})
+"""errors by which the authority of a certificate is not among the trusted ones"""
 _WORDS = {
     2: "its issuer is missing",
     7: "its signature is wrong",
-    18: "it signed itself and is not trusted",
+    SELF_SIGNED: "it signed itself and is not trusted",
     19: "its root is not trusted",
     20: "its issuer is missing",
     21: "its issuer is missing",
-    23: "it is revoked",
+    REVOKED: "it is revoked",
     24: "its issuer may not sign certificates",
     25: "there are more authorities above it than they allow",
     OTHER_PURPOSE: "it is for another purpose",

@@ -109,14 +109,14 @@ def parse_sensor(entry: object) -> Sensor:
                 raise SensorError(field, "must be true or false")
             values[attribute] = entry[field]
     if "name" in entry:
-        if not _is_text(entry["name"], MAX_NAME):
+        if not is_text(entry["name"], MAX_NAME):
             raise SensorError("name", f"must be text of at most {MAX_NAME} characters")
         values["name"] = entry["name"]
     if entry.get("typeEui"):
         values["type_eui"] = _eui(entry, "typeEui")
     if "tags" in entry:
         tags = entry["tags"]
-        are_texts = isinstance(tags, list) and all(_is_text(tag, MAX_TAG) for tag in tags)
+        are_texts = isinstance(tags, list) and all(is_text(tag, MAX_TAG) for tag in tags)
         if not are_texts or len(tags) > MAX_TAGS:
             allowed = f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
             raise SensorError("tags", allowed)
@@ -168,7 +168,7 @@ def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     if entry.get("decoder") not in (None, ""):
-        if not _is_text(entry["decoder"], MAX_DECODER):
+        if not is_text(entry["decoder"], MAX_DECODER):
             raise SensorError("decoder", f"must be text of at most {MAX_DECODER} characters")
         values["decoder"] = entry["decoder"]
     if entry.get("decoderParameters") is not None:
@@ -179,16 +179,20 @@ def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
             raise SensorError("interval", f"must be a number of seconds from 1 to {MAX_INTERVAL}")
         values["interval"] = interval
     if entry.get("location") is not None:
-        values["location"] = _location(entry)
+        values["location"] = parse_location(entry)
     return values
 
 
-def _location(entry: Mapping[str, Any]) -> dict[str, Any]:
+def parse_location(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the field ``location`` of an entry.
+
+    :raises SensorError: it is wrong.
+    """
     location = _json_object(entry, "location")
     for field, most in (("lat", 90), ("lon", 180)):
         if field in location and not _is_number(location[field], -most, most):
             raise SensorError("location", f"{field} must be a number of degrees from -{most} to {most}")
-    if "text" in location and not _is_text(location["text"], MAX_NAME):
+    if "text" in location and not is_text(location["text"], MAX_NAME):
         raise SensorError("location", f"text must be text of at most {MAX_NAME} characters")
     return location
 
@@ -204,7 +208,7 @@ def _is_number(value: object, least: float, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
-def _is_text(value: object, longest: int) -> bool:
+def is_text(value: object, longest: int) -> bool:
     """Return whether UTF-8 can hold the value, in at most ``longest`` characters."""
     return isinstance(value, str) and len(value) <= longest and not _SURROGATE.search(value)
 

@@ -1,19 +1,14 @@
-"""Admission of base stations: bounds on connections and time, EUIs that a certificate allows, and a list
-of the refused.
-"""
+"""Admission of base stations: bounds on connections and time, and EUIs that a certificate allows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bssci.model import EUI
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.frame import DEFAULT_MAX_SIZE
-
-MAX_REFUSALS = 100
-"""kinds of refusals that are remembered; the one that is longest ago makes room"""
 
 
 @dataclass(frozen=True)
@@ -79,34 +74,3 @@ def check_identity(policy: str, station: EUI, named: Collection[EUI]) -> None:
         raise ProtocolError(
             ErrorCode.EPERM, f"the certificate names {names}, not {station} (STATION_IDENTITY={policy})", 0
         )
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Connections from one address that were refused for one reason."""
-
-    address: str
-    reason: str
-    station: str | None
-    """its EUI, if it came so far as to tell"""
-    count: int
-    at: float
-    """Unix seconds, of the last"""
-
-
-class Refusals:
-    """The newest refusals."""
-
-    def __init__(self) -> None:
-        self._found: dict[tuple[str, str, str | None], Refusal] = {}
-
-    def add(self, address: str, reason: str, at: float, station: str | None = None) -> None:
-        key = (address, reason, station)
-        earlier = self._found.pop(key, None) or Refusal(address, reason, station, 0, at)
-        self._found[key] = replace(earlier, count=earlier.count + 1, at=at)
-        if len(self._found) > MAX_REFUSALS:
-            del self._found[next(iter(self._found))]
-
-    def listed(self) -> list[Refusal]:
-        """Return the refusals, the last one first."""
-        return list(reversed(self._found.values()))

@@ -11,11 +11,11 @@ which the socket gave them.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 from twisted.internet.defer import ensureDeferred
@@ -31,8 +31,11 @@ from bssci.certificates.reading import euis_of
 from bssci.certificates.server import ServerTLS
 from bssci.model import EUI, eui_from_int
 from bssci.model.events import Direction
-from bssci.stations.admission import ConnectionCount, ConnectionLimits, Refusals, check_identity
+from bssci.stations import causes
+from bssci.stations.admission import ConnectionCount, ConnectionLimits, check_identity
+from bssci.stations.causes import Cause
 from bssci.stations.faults import MAX_MESSAGE
+from bssci.stations.refusals import Refusals
 from bssci.stations.registry import Registry
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker, Timer
@@ -83,6 +86,10 @@ class StationProtocol(Protocol):
         self._unread: list[bytes] = []
         self._codec: Codec | None = None
         self._named: set[EUI] = set()
+        self._shown: x509.Certificate | None = None
+        """certificate of the station, or the one of its chain that was refused"""
+        self._cause: Cause | None = None
+        """reason why a certificate was refused"""
         self._station: Station | None = None
         self._con: Con | None = None
         self._repeated = 0
@@ -102,6 +109,18 @@ class StationProtocol(Protocol):
             self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._wait(self.factory.limits.handshake_time, "TLS handshake took too long")
+
+    def judge(self, certificate: x509.Certificate, depth: int, error: int) -> bool:
+        """See :class:`bssci.certificates.contexts.Gatekeeper`: a blocked station is refused here."""
+        if depth == 0 or error:
+            self._shown = certificate
+        if error:
+            self._cause = causes.of_certificate(certificate, depth, error)
+        elif depth == 0:
+            self._named = euis_of(certificate)
+            if self._named and all(map(self.factory.registry.is_blocked, self._named)):
+                self._cause = causes.BLOCKED
+        return self._cause is None
 
     def handshakeCompleted(self) -> None:
         """See ``IHandshakeListener``."""
@@ -129,8 +148,12 @@ class StationProtocol(Protocol):
             self.log.debug("connection closed before a byte came {peer}", peer=self.peer)
             return
         self.factory.count.failed_handshakes += 1
-        self.log.info("TLS handshake failed {peer} {error}", peer=self.peer, error=error)
-        self.factory.refused(self.host, f"TLS handshake failed: {error}")
+        cause = self._cause or causes.of_failure(error)
+        self.log.info(
+            "TLS handshake failed {peer} {reason} {error}", peer=self.peer, reason=cause.reason, error=error
+        )
+        station = next(iter(self._named)) if len(self._named) == 1 else None
+        self.factory.refusals.add(self.host, cause, station, self._shown)
 
     def disconnect(self, reason: str) -> None:
         """Close after what was written; after a while, whatever is left."""
@@ -327,7 +350,9 @@ class StationProtocol(Protocol):
                 code=error.code,
                 error=error.message,
             )
-            self.factory.refused(self.host, error.message, eui_from_int(con.bsEui))
+            self.factory.refusals.add(
+                self.host, causes.of_refusal(error.message), eui_from_int(con.bsEui), self._shown
+            )
             self.send([Error(opId=0, code=error.code, message=error.message)])
             self.disconnect(f"refused: {error.message}")
             return
@@ -356,7 +381,7 @@ class StationFactory(Factory):
     """Makes a :class:`StationProtocol` for each connection.
 
     :param identity_policy: STATION_IDENTITY.
-    :param now: Unix seconds.
+    :param refusals: told of whom is not let in.
     """
 
     noisy = False
@@ -367,7 +392,7 @@ class StationFactory(Factory):
         registry: Registry,
         limits: ConnectionLimits,
         identity_policy: str,
-        now: Callable[[], float] = time.time,
+        refusals: Refusals,
     ) -> None:
         self.clock = clock
         self.registry = registry
@@ -375,8 +400,7 @@ class StationFactory(Factory):
         self.identity_policy = identity_policy
         self.count = ConnectionCount(limits)
         self.connections: set[StationProtocol] = set()
-        self.refusals = Refusals()
-        self._now = now
+        self.refusals = refusals
         self._unread: list[StationProtocol] = []
         self._ticker = Ticker(clock, IDLE_TICK, self._check_idle)
 
@@ -388,10 +412,6 @@ class StationFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> StationProtocol:  # type: ignore[override]
         return StationProtocol(self, _host(addr))
-
-    def refused(self, host: str, reason: str, station: str | None = None) -> None:
-        """Remember that somebody was not let in."""
-        self.refusals.add(host, reason, self._now(), station)
 
     def read_soon(self, connection: StationProtocol) -> None:
         """Let a connection read at the end of this turn of the reactor."""

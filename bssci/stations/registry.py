@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
@@ -18,7 +18,9 @@ from bssci import __version__
 from bssci.certificates.reading import euis_of
 from bssci.journal import Loaded, Registration, StationRecord, StorageError, StoredSession
 from bssci.model import EUI, StationState, eui_from_int, eui_to_int
+from bssci.stations import causes
 from bssci.stations.directory import Stations
+from bssci.stations.entries import Entries
 from bssci.stations.station import ConnectionState, Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
@@ -46,6 +48,7 @@ class Registry:
     """The base stations, connected and remembered.
 
     :param stations: is filled with those that an earlier run knew, and every new one.
+    :param entries: of people; a station that is blocked there is refused.
     :param service_center: our own EUI.
     :param status_interval: s between status requests to one station; may change any time.
     """
@@ -55,6 +58,7 @@ class Registry:
     def __init__(
         self,
         stations: Stations,
+        entries: Entries,
         services: Services,
         loaded: Loaded,
         service_center: EUI,
@@ -64,6 +68,7 @@ class Registry:
         self._services = services
         self._service_center = service_center
         self._stations = stations
+        self._entries = entries
         self._resumed: dict[EUI, bool] = {}
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
@@ -74,6 +79,8 @@ class Registry:
             stations.add(station)
             station.session = _restore(stored)
             station.worked = station.worked or stored.last_bs_op_id > 0
+        for entry in entries:
+            self._expect(entry.base_station_eui)
 
     def start(self) -> None:
         self._ticker.start()
@@ -100,6 +107,8 @@ class Registry:
         :raises ProtocolError: the station is refused.
         """
         version = negotiate(con.version)
+        if self.is_blocked(eui_from_int(con.bsEui)):
+            raise ProtocolError(ErrorCode.EPERM, causes.BLOCKED.reason, 0)
         station = self._station(eui_from_int(con.bsEui))
         _check_certificate(station, link.certificate)
         older, station.link = station.link, link
@@ -181,6 +190,39 @@ class Registry:
                 station.status_due_at = now + self.status_interval
                 station.ask_status()
 
+    # what people decide
+
+    def is_blocked(self, eui: EUI) -> bool:
+        """Return whether people have blocked a station."""
+        return self._entries.is_blocked(eui)
+
+    def entered(self, euis: Iterable[EUI]) -> None:
+        """Let what people entered take effect: the blocked are cut off, the renamed have their names."""
+        for eui in euis:
+            station = self._expect(eui)
+            if self.is_blocked(eui):
+                self._cut(station, causes.BLOCKED.reason)
+            name = self._entries.name(eui) or station.record.name
+            if name != station.state.name:
+                station.state = msgspec.structs.replace(station.state, name=name)
+                if station.has_connected:
+                    self._stations.told(station.state)
+
+    def _expect(self, eui: EUI) -> Station:
+        """Return a station, from now on known if it was not."""
+        station = self._stations.get(eui)
+        if station is None:
+            station = self._make(eui)
+            station.state = msgspec.structs.replace(station.state, name=self._entries.name(eui) or None)
+            self._stations.add(station)
+        return station
+
+    def _cut(self, station: Station, reason: str) -> None:
+        link = station.link
+        if link is not None:
+            self.lost(link, station, reason)
+            link.abort(reason)
+
     # remembering
 
     def _station(self, eui: EUI) -> Station:
@@ -197,7 +239,9 @@ class Registry:
 
         :raises ProtocolError: all are connected.
         """
-        away = [station for station in self._stations if station.link is None]
+        away = [
+            station for station in self._stations if station.link is None and station.eui not in self._entries
+        ]
         if not away:
             raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are connected", 0)
         least = min(away, key=_acquaintance)
@@ -210,7 +254,10 @@ class Registry:
         idle = (
             station
             for station in self._stations
-            if station.link is None and not station.worked and station.record.last_seen_at < before
+            if station.link is None
+            and not station.worked
+            and station.eui not in self._entries
+            and station.record.last_seen_at < before
         )
         for station in list(islice(idle, SWEEP)):
             self.log.info("base station that did nothing forgotten {bs_eui}", bs_eui=station.eui)
@@ -240,7 +287,7 @@ class Registry:
             station.state,
             vendor=_short(con.vendor),
             model=_short(con.model),
-            name=_short(con.name),
+            name=self._entries.name(station.eui) or _short(con.name),
             software_version=_short(con.swVersion),
         )
         station.record = StationRecord(
@@ -272,7 +319,7 @@ class Registry:
             reason=station.record.reason or "",
             vendor=record.vendor,
             model=record.model,
-            name=record.name,
+            name=self._entries.name(record.base_station_eui) or record.name,
             software_version=record.software_version,
         )
         return station

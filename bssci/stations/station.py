@@ -174,6 +174,11 @@ class Station:
         self.propagation = Propagation(services.clock, eui, services.wanted, self.issue, services.served)
 
     @property
+    def has_connected(self) -> bool:
+        """Return whether the station was ever here; else it is only registered ahead."""
+        return self.record.last_seen_at > 0
+
+    @property
     def is_online(self) -> bool:
         """Return whether the station is connected and operations run with it."""
         return self.connection is ConnectionState.ONLINE and self.session is not None

@@ -20,8 +20,8 @@ _NO_ATTRIBUTES = Markup("")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _OK = {"online", "attached", "done", "acknowledged", "ok", "delivered", "active"}
 _WARNING = {"warning", "partial", "connecting", "expired", "warn", "unanswered", "auto-detached"}
-_ERROR = {"failed", "refused", "error", "critical", "invalid", "attach_failed", "detach_failed"}
-_INFO = {"queued", "sent", "pending", "info"}
+_ERROR = {"failed", "refused", "blocked", "error", "critical", "invalid", "attach_failed", "detach_failed"}
+_INFO = {"queued", "sent", "pending", "info", "expected"}
 
 
 def _missing(value: object) -> bool:

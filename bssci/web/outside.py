@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
@@ -17,7 +16,6 @@ class Outside:
     """Facts of the service about parts that the center does not know.
 
     :ivar listening: whether base stations can connect.
-    :ivar refusals: who was not let in: address, reason, station (EUI or None), count, at (Unix seconds).
     :ivar refused_connections: how many of base stations were refused or given up since the start, by reason.
     :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
     :ivar replays: carries out replays; None: nothing does.
@@ -25,7 +23,6 @@ class Outside:
     """
 
     listening: Callable[[], bool] = lambda: True
-    refusals: Callable[[], list[dict[str, Any]]] = list
     refused_connections: Callable[[], Mapping[str, int]] = dict
     take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
     decoders: Decoders | None = None

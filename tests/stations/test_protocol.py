@@ -333,7 +333,7 @@ def test_the_identity_policy(make_room, policy: str, certificate: int | str, adm
         assert client.lost is not None
         assert len(room.house.center.stations) == 0
         [refusal] = room.factory.refusals.listed()
-        assert (refusal.station, refusal.count) == (f"{STATION:016X}", 1)
+        assert (refusal.base_station_eui, refusal.count) == (f"{STATION:016X}", 1)
         assert "certificate names" in refusal.reason
 
 

@@ -54,7 +54,9 @@ def test_a_certificate_of_another_authority_stays_out(room, tmp_path: Path) -> N
     assert room.count.failed_handshakes == 1
     assert len(room.house.center.stations) == 0
     [refusal] = room.factory.refusals.listed()
-    assert refusal.reason == "TLS handshake failed: certificate verify failed"
+    assert refusal.reason == "its certificate is signed by another authority, CN=somebody else"
+    assert (refusal.subject, refusal.issuer) == ("CN=localhost", "CN=somebody else")
+    assert "add its certificate to CA_FILE" in refusal.remedy
 
 
 class _Bare(StringTransport):
@@ -201,5 +203,5 @@ def test_a_revoked_station_stays_out_from_the_next_look_on(make_room, own_files:
     client.say(client.con(STATION))
     room.advance(1)
     assert client.lost is not None
-    assert room.factory.refusals.listed()[0].reason == "TLS handshake failed: certificate verify failed"
+    assert room.factory.refusals.listed()[0].reason == "its certificate was revoked"
     room.station().establish(STATION + 1)

@@ -19,6 +19,7 @@ from bssci.journal import Change
 from bssci.model import EUI, Event, Reception, eui_to_int
 from bssci.model.attach_crypto import attach_signature
 from bssci.stations.directory import Stations
+from bssci.stations.entries import Entries
 from bssci.stations.over_the_air import OverTheAirMessages
 from bssci.stations.registry import Registry
 from bssci.stations.station import Services, Station, methods
@@ -153,7 +154,9 @@ class House:
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
         )
-        self.registry = Registry(self.stations, services, kept, EUI("0200000000000000"), 300.0)
+        self.registry = Registry(
+            self.stations, Entries(self.journal, kept), services, kept, EUI("0200000000000000"), 300.0
+        )
         self.stations.watch(self.over_the_air.station_changed)
 
     def now(self) -> float:

@@ -50,7 +50,11 @@ class StationRoom:
         self.clients: list[Client] = []
         self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), _call_now)
         self.factory = StationFactory(
-            house.clock, house.center.registry, limits or ConnectionLimits(), identity
+            house.clock,
+            house.center.registry,
+            limits or ConnectionLimits(),
+            identity,
+            house.center.refused_stations,
         )
         self.listening = LimitedTLSFactory(self.tls, self.factory, house.clock)
         self.listening.doStart()

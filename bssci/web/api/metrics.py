@@ -56,7 +56,11 @@ class ServiceCollector(Collector):
         yield _gauge("bssci_info", "The service.", 1, version=center.version, sc_eui=center.eui)
         yield _gauge("bssci_start_time_seconds", "Unix time of the start.", center.started_at)
         yield _gauge("bssci_stations_connected", "Base stations connected.", len(center.stations.connected()))
-        yield _gauge("bssci_stations_known", "Base stations that ever connected.", len(center.stations))
+        yield _gauge(
+            "bssci_stations_known",
+            "Base stations that ever connected.",
+            sum(each.has_connected for each in center.stations),
+        )
         yield _gauge("bssci_sensors", "Configured sensors.", len(center.sensors))
         by_station = CounterMetricFamily(
             "bssci_station_receptions", "Uplink copies by the station that received them.", labels=["station"]

@@ -18,7 +18,7 @@ from bssci.web.pages.base import (
 )
 from bssci.web.reports.ranges import RANGES
 
-STATES = ("online", "connecting", "offline")
+STATES = ("online", "connecting", "offline", "expected", "blocked")
 SORTS = ("name", "state", "since", "uplink_rate", "sensors_attached")
 
 
@@ -33,8 +33,8 @@ class StationPages(PageData):
         rows = [
             row
             for row in listed["base_stations"]
-            if (not state or row["state"] == state)
-            and (not q or q in f"{row['eui']} {row['name'] or ''}".lower())
+            if state in ("", "blocked" if row["blocked"] else row["state"])
+            and (not q or q in f"{row['eui']} {row['name'] or ''} {' '.join(row['tags'])}".lower())
         ]
         sort = call.choice("sort", (*SORTS, *(f"-{each}" for each in SORTS)))
         if sort:
@@ -48,6 +48,14 @@ class StationPages(PageData):
             "paging": paging(page, PER_PAGE, len(rows)),
             "args": arguments(call, "q", "state", "sort"),
         }
+
+    async def station_form(self, call: Call) -> dict[str, Any]:
+        """Return what is entered about a base station, or nothing for a new one. Query: eui."""
+        if "eui" not in call.path:
+            return {"eui": call.optional_eui("eui") or ""}
+        detail = await self._views.stations.detail(call.eui())
+        entry = self._context.center.entries.get(detail["eui"])
+        return {"station": detail | {"given_name": entry.name if entry is not None else ""}}
 
     async def station(self, call: Call) -> dict[str, Any]:
         """Return all about one base station. Query: range."""

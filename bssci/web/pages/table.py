@@ -34,7 +34,9 @@ class Page(NamedTuple):
 PAGES: tuple[Page, ...] = (
     Page("/", "dashboard.html", "dashboard", "viewer"),
     Page("/stations", "stations.html", "stations", "viewer"),
+    Page("/stations/new", "station_form.html", "station_form", "admin"),
     Page("/stations/<eui>", "station.html", "station", "viewer"),
+    Page("/stations/<eui>/edit", "station_form.html", "station_form", "admin"),
     Page("/sensors", "sensors.html", "sensors", "viewer"),
     Page("/sensors/unknown", "unknown_sensors.html", "unknown_sensors", "viewer"),
     Page("/sensors/new", "sensor_form.html", "sensor_form", "operator"),

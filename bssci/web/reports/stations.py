@@ -8,6 +8,7 @@ from typing import Any
 from cryptography import x509
 
 from bssci.certificates.reading import describe
+from bssci.journal import StationEntry
 from bssci.model import EUI, StationState, StationStatus
 from bssci.stations.faults import code_text
 from bssci.stations.station import ConnectionState, Station
@@ -20,6 +21,8 @@ MAX_STATUSES = 3000
 """status reports of which a chart is drawn"""
 CHARTED = ("cpu_load", "memory_load", "duty_cycle", "temperature", "uptime")
 
+Rows = list[dict[str, Any]]
+
 
 class StationViews:
     """Reports on base stations."""
@@ -30,19 +33,43 @@ class StationViews:
         self._journal = context.journal
         self._certificates: dict[bytes, dict[str, Any]] = {}
 
+    def refused(self) -> Rows:
+        """Return who was not let in, the last one first."""
+        return [
+            {
+                "address": each.address,
+                "reason": each.reason,
+                "remedy": each.remedy,
+                "station": each.base_station_eui,
+                "subject": each.subject,
+                "issuer": each.issuer,
+                "count": each.count,
+                "first_at": each.first_at,
+                "at": each.at,
+            }
+            for each in self._center.refused_stations.listed()
+        ]
+
+    def entries(self) -> Rows:
+        """Return what people have entered about base stations, by EUI, as a file that comes in again."""
+        return [
+            {"eui": entry.base_station_eui, "name": entry.name} | _entered(entry)
+            for entry in sorted(self._center.entries, key=lambda each: each.base_station_eui)
+        ]
+
     async def list(self) -> dict[str, Any]:
-        """Return every base station that ever connected, by EUI."""
+        """Return every base station that ever connected or is expected, by EUI."""
         held = await self._journal.sessions.count_registrations()
         stations = [self._row(station, held.get(station.eui, {})) for station in self._center.stations]
         stations.sort(key=lambda row: row["eui"])
-        counts = dict.fromkeys(("online", "connecting", "offline"), 0)
+        counts = dict.fromkeys(("online", "connecting", "offline", "expected", "blocked"), 0)
         for row in stations:
-            counts[row["state"]] += 1
+            counts["blocked" if row["blocked"] else row["state"]] += 1
         return {
             "base_stations": stations,
             "total": len(stations),
             "counts": counts,
-            "refused": self._context.outside.refusals(),
+            "refused": self.refused(),
         }
 
     async def detail(self, eui: EUI) -> dict[str, Any]:
@@ -54,6 +81,7 @@ class StationViews:
         )
         session = station.session
         return self._row(station, held.get(eui, {})) | {
+            "refused": [each for each in self.refused() if each["station"] == eui],
             "timeline": [event_dict(seq, event) for seq, event in events],
             "errors": [
                 {"direction": direction, "code": code_text(code), "count": count}
@@ -103,10 +131,16 @@ class StationViews:
         connection = station.connection
         # A station that goes before it was online is no event: only its record tells of it.
         since = state.at if connection is ConnectionState.ONLINE else record.last_seen_at
+        entry = self._center.entries.get(station.eui)
         return {
             "eui": station.eui,
             "name": state.name,
-            "state": connection.value,
+            "reported_name": record.name,
+            "state": connection.value if station.has_connected else "expected",
+            **_entered(entry or StationEntry(base_station_eui=station.eui, entered_at=0.0)),
+            "entered_at": entry.entered_at if entry else None,
+            "blocked_at": entry.blocked_at if entry else None,
+            "blocked_by": entry.blocked_by if entry else None,
             "since": since or None,
             "resumed": state.resumed,
             "reason": record.reason or "",
@@ -146,6 +180,16 @@ class StationViews:
                 "fingerprint": description.fingerprint,
             }
         return known | {"days_left": days_left(known["not_after"], self._context.now())}
+
+
+def _entered(entry: StationEntry) -> dict[str, Any]:
+    """Return what people may enter, but for the name."""
+    return {
+        "location": dict(entry.location) if entry.location is not None else None,
+        "tags": list(entry.tags),
+        "note": entry.note,
+        "blocked": entry.blocked_at is not None,
+    }
 
 
 def days_left(not_after: float, now: float) -> int:

@@ -46,7 +46,10 @@ class StatusViews:
             "started_at": center.started_at,
             "uptime": context.now() - center.started_at,
             "timestamp": context.now(),
-            "base_stations": {"connected": len(center.stations.connected()), "known": len(center.stations)},
+            "base_stations": {
+                "connected": len(center.stations.connected()),
+                "known": sum(station.has_connected for station in center.stations),
+            },
             "sensors": {"total": len(center.sensors), "unknown": len(center.unknown_sensors())},
             "tls": {
                 "ports": list(settings.listen or settings.listen_port),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles
-from bssci.stations.admission import Refusal
-from bssci.web.api.schemas.stations import RefusedStation
+from bssci.stations.causes import BLOCKED
 from bssci.wire.messages import Error, Ping, Status, StatusRsp
 from tests.support.center import Line
 from tests.support.html import Document
@@ -141,10 +139,6 @@ def test_a_station_is_forgotten_by_an_administrator(web: WebHouse, line: Line) -
     assert web.browser("admin").delete(path).status == 404
 
 
-def test_a_refusal_s_fields_are_all_described() -> None:
-    assert set(RefusedStation.__struct_fields__) == {each.name for each in dataclasses.fields(Refusal)}
-
-
 def test_protocol_errors_are_counted_by_station_and_code_and_stand_in_its_timeline(
     web: WebHouse, line: Line
 ) -> None:
@@ -164,3 +158,64 @@ def test_protocol_errors_are_counted_by_station_and_code_and_stand_in_its_timeli
     for direction, code, count in expected:
         labels = f'code="{code}",direction="{direction}",station="{STATION}"'
         assert f"bssci_station_errors_total{{{labels}}} {count}.0" in metrics
+
+
+def test_a_station_is_registered_ahead_changed_and_found_by_every_door(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    body = {"eui": "cafe-0000-0000-0001", "name": "Roof 7", "location": {"text": "Hall"}, "tags": ["a"]}
+    body["eui"] = "CA:FE:00:00:00:00:00:01"
+    assert admin.post("/api/base_stations", body).json() == {
+        "success": True,
+        "eui": STATION,
+        "created": True,
+    }
+    row = listed(web)
+    assert (row["state"], row["name"], row["location"], row["tags"]) == (
+        "expected",
+        "Roof 7",
+        {"text": "Hall"},
+        ["a"],
+    )
+    for text in shown(web):
+        assert "expected, not seen yet" in text and "Roof 7" in text
+    patched = admin.ask("PATCH", f"/api/base_stations/{STATION}", {"note": "ask Kim", "blocked": True})
+    assert patched.json()["success"] is True
+    assert web.browser("viewer").get("/api/base_stations").json()["counts"]["blocked"] == 1
+    row = listed(web)
+    assert (row["note"], row["blocked"], row["blocked_by"], row["name"]) == (
+        "ask Kim",
+        True,
+        "admin",
+        "Roof 7",
+    )
+    assert ("admin", "station.block", STATION) in web.audit()
+    assert admin.delete(f"/api/base_stations/{STATION}").status == 409
+    assert web.browser("operator").post("/api/base_stations", body).status == 403
+    other = admin.ask("PATCH", "/api/base_stations/CAFE000000000099", {"name": "x"})
+    assert other.status == 404
+    assert admin.post("/api/base_stations", {"eui": STATION, "tags": "x"}).error["field"] == "tags"
+    web.crash()
+    assert listed(web)["blocked"] is True
+
+
+def test_stations_come_and_go_by_file(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    text = b"eui,name,blocked\nCAFE000000000001,Roof,\nCAFE000000000002,Cellar,true\n"
+    trial = admin.post("/api/base_stations/import?dry_run=1", text, content_type="text/csv").json()
+    assert (trial["dry_run"], trial["added"], trial["changed"]) == (True, 2, 0)
+    assert web.browser("viewer").get("/api/base_stations").json()["total"] == 0
+    done = admin.post("/api/base_stations/import", text, content_type="text/csv").json()
+    assert (done["success"], done["added"]) == (True, 2)
+    exported = web.browser("viewer").get("/api/base_stations/export?format=csv")
+    again = admin.post("/api/base_stations/import?dry_run=1", exported.body, content_type="text/csv").json()
+    assert (again["rows"], again["changed"], again["wrong"]) == (2, 2, 0)
+    wrong = admin.post("/api/base_stations/import", b"eui\nx\n", content_type="text/csv")
+    assert wrong.status == 422 and "row 1" in wrong.error["message"]
+
+
+def test_a_refusal_says_what_to_do(web: WebHouse) -> None:
+    web.center.refused_stations.add("192.0.2.9", BLOCKED, STATION)
+    [refused] = web.browser("viewer").get("/api/base_stations").json()["refused"]
+    assert (refused["reason"], refused["station"], refused["count"]) == ("it is blocked", STATION, 1)
+    text = Document(web.browser("viewer").get("/stations").text).one("main").text
+    assert "it is blocked" in text and "unblock it on its page" in text

@@ -140,7 +140,7 @@ def test_what_a_new_installation_needs_is_asked_of_those_who_can(
 
 def path_of(page: Page) -> str:
     path = page.path.replace("<name>", "water-meter")
-    return path.replace("<eui>", STATION if page.view == "station" else SENSOR)
+    return path.replace("<eui>", STATION if path.startswith("/stations") else SENSOR)
 
 
 def may_open(role: Role, path: str) -> bool:

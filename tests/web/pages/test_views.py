@@ -39,7 +39,7 @@ def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
     for role in ROLES:
         browser = web.browser(role)
         for page in PAGES:
-            if page.view == "station":
+            if page.path.startswith("/stations/<eui>"):
                 continue
             answer = browser.get(path_of(page))
             assert answer.status == (200 if may(role, page.role) else 403), (page.path, role)

@@ -244,6 +244,9 @@ class StationCounts(Answer):
     online: int
     connecting: int
     offline: int
+    expected: int
+    """base stations that are registered and were never seen"""
+    blocked: int
 
 
 class UplinkFigures(Answer):

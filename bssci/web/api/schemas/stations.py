@@ -2,7 +2,78 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bssci.model.base_station import MAX_NOTE
+from bssci.model.sensor import MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.schemas.common import Answer, EuiText, EventJson, Point
+from bssci.web.http.replies import Done
+
+# bodies
+
+
+class StationFields(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Entry of people about a base station; what is not named stays as it is."""
+
+    name: Annotated[str, Meta(max_length=MAX_NAME)] | None | msgspec.UnsetType = msgspec.UNSET
+    location: (
+        Annotated[dict[str, Any], Meta(description="lat and lon in degrees, text")] | None | msgspec.UnsetType
+    ) = msgspec.UNSET
+    tags: (
+        Annotated[list[Annotated[str, Meta(max_length=MAX_TAG)]], Meta(max_length=MAX_TAGS)]
+        | None
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    note: Annotated[str, Meta(max_length=MAX_NOTE)] | None | msgspec.UnsetType = msgspec.UNSET
+    blocked: (
+        Annotated[bool, Meta(description="true: refused from then on, and cut off if it is connected")]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+
+
+class NewStation(StationFields, kw_only=True):
+    """A base station that is expected, or an entry that changes."""
+
+    eui: EuiText
+
+
+class WantedStationFile(msgspec.Struct, kw_only=True):
+    """Format of an exported file of base stations."""
+
+    format: Annotated[Literal["json", "csv"], Meta(description="of the file")] = "json"
+
+
+# answers
+
+
+class StationStored(Done):
+    """An entry is stored."""
+
+    eui: EuiText
+    created: bool
+    """true if it was not known before"""
+
+
+class WrongStationRow(Answer):
+    """A row of a file that is wrong."""
+
+    row: int
+    field: str
+    message: str
+
+
+class StationsImported(Done):
+    """Outcome of an import, or of its trial."""
+
+    dry_run: bool
+    rows: int
+    added: int
+    changed: int
+    wrong: int
+    errors: list[WrongStationRow]
 
 
 class StationCertificate(Answer):
@@ -17,11 +88,22 @@ class StationCertificate(Answer):
 
 
 class StationRow(Answer):
-    """A base station that ever connected."""
+    """A base station that ever connected, or is expected."""
 
     eui: EuiText
     name: str | None
+    """as people named it, or else as it calls itself"""
+    reported_name: str | None
+    """as it calls itself"""
     state: str
+    """online, connecting, offline, or expected: registered and never seen yet"""
+    location: dict[str, Any] | None
+    tags: list[str]
+    note: str
+    blocked: bool
+    blocked_at: float | None
+    blocked_by: str | None
+    entered_at: float | None
     since: float | None
     resumed: bool
     reason: str
@@ -52,8 +134,15 @@ class RefusedStation(Answer):
 
     address: str
     reason: str
+    remedy: str
+    """advice on what to do"""
     station: str | None
+    """EUI that it said to be, or that its certificate names"""
+    subject: str | None
+    """of the certificate that it showed"""
+    issuer: str | None
     count: int
+    first_at: float
     at: float
 
 
@@ -86,6 +175,7 @@ class StationDetail(StationRow):
 
     errors: list[StationErrors]
     timeline: list[EventJson]
+    refused: list[RefusedStation]
     session: StationSession | None
 
 

@@ -1,0 +1,85 @@
+"""Changes of what people have entered about base stations, and their effect on those that are connected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from bssci.journal import StationEntry
+from bssci.model import EUI
+from bssci.model.base_station import StationChange
+from bssci.model.commands import CommandError
+from bssci.stations.directory import Stations
+from bssci.stations.entries import Entries
+from bssci.stations.refusals import Refusals
+from bssci.stations.registry import MAX_STATIONS, Registry
+
+
+class StationEntries:
+    """The entries, changed by commands.
+
+    :param now: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        entries: Entries,
+        stations: Stations,
+        registry: Registry,
+        refusals: Refusals,
+        now: Callable[[], float],
+    ) -> None:
+        self._entries = entries
+        self._stations = stations
+        self._registry = registry
+        self._refusals = refusals
+        self._now = now
+
+    def is_known(self, eui: EUI) -> bool:
+        """Return whether a station has an entry or has ever connected."""
+        return eui in self._entries or self._stations.get(eui) is not None
+
+    def is_blocked(self, eui: EUI) -> bool:
+        return self._entries.is_blocked(eui)
+
+    def action_of(self, change: StationChange) -> str:
+        """Return the name of a change in the audit log."""
+        if change.blocked is not msgspec.UNSET and change.blocked != self.is_blocked(change.eui):
+            return "station.block" if change.blocked else "station.unblock"
+        return "station.update" if self.is_known(change.eui) else "station.register"
+
+    async def change(self, changes: Sequence[StationChange], who: str) -> None:
+        """Store changes, all or none, then let them take effect: who is blocked is cut off.
+
+        :raises CommandError: ``conflict``: there are too many.
+        :raises bssci.journal.StorageError: nothing has changed.
+        """
+        new = {change.eui for change in changes if change.eui not in self._entries}
+        if len(self._entries) + len(new) > MAX_STATIONS:
+            raise CommandError("conflict", f"{MAX_STATIONS} base stations can be registered, no more")
+        unblocked = [
+            change.eui for change in changes if change.blocked is False and self.is_blocked(change.eui)
+        ]
+        await self._entries.put([self._changed(change, who) for change in changes])
+        self._registry.entered([change.eui for change in changes])
+        for eui in unblocked:
+            self._refusals.forget(eui)
+
+    async def remove(self, eui: EUI) -> None:
+        """Delete the entry of a station, and what is known of its refusals."""
+        if eui in self._entries:
+            await self._entries.remove(eui)
+        self._refusals.forget(eui)
+
+    def _changed(self, change: StationChange, who: str) -> StationEntry:
+        now = self._now()
+        entry = self._entries.get(change.eui) or StationEntry(base_station_eui=change.eui, entered_at=now)
+        values: dict[str, Any] = {name: getattr(change, name) for name in change.fields if name != "blocked"}
+        if change.blocked is True and entry.blocked_at is None:
+            values |= {"blocked_at": now, "blocked_by": who}
+        elif change.blocked is False:
+            values |= {"blocked_at": None, "blocked_by": None}
+        return replace(entry, **values)

@@ -1,0 +1,99 @@
+"""Entry of people about a base station, as forms, files and the API bring it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from bssci.model.eui import EUI, parse_eui
+from bssci.model.sensor import (
+    MAX_NAME,
+    MAX_TAG,
+    MAX_TAGS,
+    SensorError,
+    is_text,
+    parse_location,
+)
+
+MAX_NOTE = 2000
+"""characters"""
+FIELDS = ("eui", "name", "location", "tags", "note", "blocked")
+
+
+class StationError(ValueError):
+    """An entry about a base station is wrong; ``field`` names where."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class StationChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Fields of an entry that are to change; what is unset stays."""
+
+    eui: EUI
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    location: Mapping[str, Any] | None | msgspec.UnsetType = msgspec.UNSET
+    """``lat`` and ``lon`` (degrees), ``text``, each optional; None: not known"""
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    note: str | msgspec.UnsetType = msgspec.UNSET
+    blocked: bool | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def fields(self) -> list[str]:
+        """Names of the fields that are set, beside the EUI."""
+        return [name for name in FIELDS[1:] if getattr(self, name) is not msgspec.UNSET]
+
+
+def parse_station_change(entry: object) -> StationChange:
+    """Read an entry.
+
+    :raises StationError: naming the field and what is allowed.
+    """
+    if not isinstance(entry, Mapping):
+        raise StationError("entry", "must be an object")
+    unknown = [field for field in entry if field not in FIELDS]
+    if unknown:
+        raise StationError(str(unknown[0])[:40], f"is not known; there are {', '.join(FIELDS)}")
+    if "eui" not in entry:
+        raise StationError("eui", "is missing")
+    try:
+        values: dict[str, Any] = {"eui": parse_eui(str(entry["eui"]))}
+    except ValueError:
+        raise StationError("eui", "must be 16 hexadecimal digits") from None
+    for field, longest in (("name", MAX_NAME), ("note", MAX_NOTE)):
+        if field in entry:
+            text = entry[field] if entry[field] is not None else ""
+            if not is_text(text, longest):
+                raise StationError(field, f"must be text of at most {longest} characters")
+            values[field] = text.strip()
+    if "tags" in entry:
+        tags = entry["tags"] if entry["tags"] is not None else []
+        if (
+            not isinstance(tags, list)
+            or len(tags) > MAX_TAGS
+            or not all(is_text(tag, MAX_TAG) for tag in tags)
+        ):
+            raise StationError(
+                "tags", f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
+            )
+        values["tags"] = tuple(tags)
+    if "location" in entry:
+        values["location"] = _location(entry)
+    if "blocked" in entry:
+        if not isinstance(entry["blocked"], bool):
+            raise StationError("blocked", "must be true or false")
+        values["blocked"] = entry["blocked"]
+    return StationChange(**values)
+
+
+def _location(entry: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not entry["location"] and entry["location"] in (None, {}):
+        return None
+    try:
+        return parse_location(entry)
+    except SensorError as error:
+        raise StationError(error.field, error.message) from None

@@ -1,0 +1,139 @@
+"""Causes of refused connections in plain words, with advice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from cryptography import x509
+
+from bssci.certificates.handshakes import (
+    EXPIRED,
+    NOT_YET_VALID,
+    OTHER_PURPOSE,
+    REVOKED,
+    SELF_SIGNED,
+    UNTRUSTED,
+    words_of_fault,
+)
+
+NEW_BUNDLE = "Make a bundle for it on the page Certificates and load its three files into it."
+LOAD_AUTHORITY = (
+    "Load ca_cert.pem of its bundle into it as the authority. Some gateways also insist on finding the"
+    " address that they connect to in the service center's certificate: generate it with that name."
+)
+
+
+class Cause(NamedTuple):
+    """Reason of a refusal, and what to do about it."""
+
+    reason: str
+    """begins in lower case, after "refused because" """
+    remedy: str = ""
+
+
+BLOCKED = Cause("it is blocked", "If it shall come again, unblock it on its page.")
+
+_IN_FAILURES: tuple[tuple[str, Cause], ...] = (
+    (
+        "did not return a certificate",
+        Cause("it showed no certificate", f"Enter certificate and key in its TLS settings. {NEW_BUNDLE}"),
+    ),
+    ("unknown ca", Cause("it does not trust the service center's certificate", LOAD_AUTHORITY)),
+    ("bad certificate", Cause("it does not accept the service center's certificate", LOAD_AUTHORITY)),
+    ("certificate unknown", Cause("it does not accept the service center's certificate", LOAD_AUTHORITY)),
+    (
+        "certificate expired",
+        Cause(
+            "it says that the service center's certificate has expired",
+            "Set the gateway's clock, or generate a new certificate for the service center.",
+        ),
+    ),
+    (
+        "http request",
+        Cause("it spoke HTTP, not TLS", "This port is for base stations; the web admin has another one."),
+    ),
+    (
+        "unsupported protocol",
+        Cause("it speaks no TLS 1.2 or later", "Update the gateway's software, or its TLS settings."),
+    ),
+    (
+        "no shared cipher",
+        Cause("it knows none of our ciphers", "Update the gateway's software, or its TLS settings."),
+    ),
+    (
+        "wrong version number",
+        Cause(
+            "it did not speak TLS", "Switch TLS on in its settings; scanners of the internet do this, too."
+        ),
+    ),
+    (
+        "took too long",
+        Cause("its TLS handshake took too long", "Look at the network between it and this machine."),
+    ),
+    (
+        "closed by the station",
+        Cause("it gave up during the TLS handshake", f"It may not trust us. {LOAD_AUTHORITY}"),
+    ),
+    ("connection lost", Cause("the connection broke during the TLS handshake", "Look at the network.")),
+)
+"""parts of the TLS library's words, and what they mean"""
+
+
+def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cause:
+    """Return why a certificate is refused.
+
+    :param depth: 0 for the station's own; 1 for the one that signed it, and so on.
+    :param error: of OpenSSL's verification (``X509_V_ERR_...``).
+    """
+    whose = "its certificate" if depth == 0 else f"the certificate of its authority {_name(certificate)}"
+    if error in UNTRUSTED:
+        advice = f"{NEW_BUNDLE} Or, if that authority is to be trusted, add its certificate to CA_FILE."
+        issuer = certificate.issuer.rfc4514_string() or "without a name"
+        return Cause(f"its certificate is signed by another authority, {issuer}", advice)
+    if error == SELF_SIGNED:
+        return Cause(
+            f"its certificate is signed by itself and by no authority, {_name(certificate)}", NEW_BUNDLE
+        )
+    if error == EXPIRED:
+        return Cause(f"{whose} ended on {_day(certificate.not_valid_after_utc)}", NEW_BUNDLE)
+    if error == NOT_YET_VALID:
+        advice = "Look at the clock of this machine, and of the one that made the certificate."
+        return Cause(f"{whose} is valid only from {_day(certificate.not_valid_before_utc)}", advice)
+    if error == REVOKED:
+        return Cause(f"{whose} was revoked", f"If it shall come again: {NEW_BUNDLE}")
+    if error == OTHER_PURPOSE:
+        return Cause(f"{whose} is not made for clients (extended key usage)", NEW_BUNDLE)
+    return Cause(f"{whose} was not accepted: {words_of_fault(error)}", NEW_BUNDLE)
+
+
+def of_failure(words: str) -> Cause:
+    """Return why a handshake failed.
+
+    :param words: of the TLS library, or our own.
+    """
+    lowered = words.lower()
+    for part, cause in _IN_FAILURES:
+        if part in lowered:
+            return cause
+    return Cause(f"its TLS handshake failed: {words}")
+
+
+def of_refusal(words: str) -> Cause:
+    """Return why a station was refused at ``con``.
+
+    :param words: those that the station was told.
+    """
+    if words == BLOCKED.reason:
+        return BLOCKED
+    if "certificate" in words:
+        return Cause(words, f"Give each station a bundle of its own. {NEW_BUNDLE}")
+    return Cause(words)
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string() or "without a name"
+
+
+def _day(at: datetime) -> str:
+    return f"{at:%Y-%m-%d}"

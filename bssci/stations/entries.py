@@ -1,0 +1,56 @@
+"""Entries of people about base stations: registered ahead, named, placed, blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from twisted.internet.defer import Deferred
+
+from bssci.journal import Journal, Loaded, StationEntry
+from bssci.model import EUI
+
+
+class Entries:
+    """The entries by their station, in memory and in the journal."""
+
+    def __init__(self, journal: Journal, loaded: Loaded) -> None:
+        self._journal = journal
+        self._by_eui = dict(loaded.station_entries)
+
+    def __contains__(self, eui: object) -> bool:
+        return eui in self._by_eui
+
+    def __iter__(self) -> Iterator[StationEntry]:
+        return iter(self._by_eui.values())
+
+    def __len__(self) -> int:
+        return len(self._by_eui)
+
+    def get(self, eui: EUI) -> StationEntry | None:
+        return self._by_eui.get(eui)
+
+    def name(self, eui: EUI) -> str:
+        """Return the name that people gave a station; empty if none."""
+        entry = self._by_eui.get(eui)
+        return entry.name if entry is not None else ""
+
+    def is_blocked(self, eui: EUI) -> bool:
+        """Return whether a station is refused."""
+        entry = self._by_eui.get(eui)
+        return entry is not None and entry.blocked_at is not None
+
+    def put(self, entries: Sequence[StationEntry]) -> Deferred[None]:
+        """Store entries; they count once they are on disk, all or none, which is when this fires."""
+
+        def stored(_: None) -> None:
+            self._by_eui.update({entry.base_station_eui: entry for entry in entries})
+
+        return self._journal.tables.put(entries).addCallback(stored)
+
+    def remove(self, eui: EUI) -> Deferred[None]:
+        """Delete the entry of a station; fires when that is on disk."""
+
+        def deleted(_: None) -> None:
+            self._by_eui.pop(eui, None)
+
+        return self._journal.tables.delete(StationEntry, [eui]).addCallback(deleted)

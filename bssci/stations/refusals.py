@@ -1,0 +1,104 @@
+"""Refused connections: summed up by address and cause, with advice, on disk from one run to the next."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from cryptography import x509
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.journal import Journal, Loaded, Refusal
+from bssci.model import EUI
+from bssci.stations.causes import Cause
+from bssci.system.clock import Clock, Ticker
+
+MAX_REFUSALS = 100
+"""kinds of refusals that are remembered"""
+WRITE_INTERVAL = 5.0
+"""s between two writes of what was added"""
+
+
+class Refusals:
+    """The newest refusals.
+
+    Of those beyond :data:`MAX_REFUSALS` the one goes that is longest ago, first among those of which
+    nothing is known but the address: they are scanners as a rule.
+
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, journal: Journal, loaded: Loaded, now: Callable[[], float]) -> None:
+        self._journal = journal
+        self._now = now
+        found = sorted(loaded.refusals.values(), key=lambda each: each.at)
+        self._found: dict[str, Refusal] = {each.key: each for each in found}
+        self._changed: set[str] = set()
+        self._ticker = Ticker(clock, WRITE_INTERVAL, self._write)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Write what was added since the last write."""
+        self._ticker.stop()
+        self._write()
+
+    def add(
+        self,
+        address: str,
+        cause: Cause,
+        station: EUI | None = None,
+        certificate: x509.Certificate | None = None,
+    ) -> None:
+        """Count a refusal.
+
+        :param station: the one that it said to be, or that its certificate names.
+        :param certificate: the one that was shown, or one of its chain that was the reason.
+        """
+        now = self._now()
+        key = hashlib.sha256(repr((address, cause.reason, station)).encode()).hexdigest()[:16]
+        earlier = self._found.pop(key, None) or Refusal(
+            key=key, address=address, reason=cause.reason, count=0, first_at=now, at=now
+        )
+        self._found[key] = replace(
+            earlier,
+            remedy=cause.remedy,
+            base_station_eui=station,
+            subject=certificate.subject.rfc4514_string() if certificate else earlier.subject,
+            issuer=certificate.issuer.rfc4514_string() if certificate else earlier.issuer,
+            count=earlier.count + 1,
+            at=now,
+        )
+        self._changed.add(key)
+        if len(self._found) > MAX_REFUSALS:
+            nameless = (
+                key for key, each in self._found.items() if not each.subject and not each.base_station_eui
+            )
+            gone = next(nameless, next(iter(self._found)))
+            del self._found[gone]
+            self._changed.add(gone)
+
+    def forget(self, station: EUI) -> None:
+        """Forget the refusals of a station: somebody has dealt with it."""
+        for key in [key for key, each in self._found.items() if each.base_station_eui == station]:
+            del self._found[key]
+            self._changed.add(key)
+
+    def listed(self) -> list[Refusal]:
+        """Return the refusals, the last one first."""
+        return list(reversed(self._found.values()))
+
+    def _write(self) -> None:
+        changed, self._changed = self._changed, set()
+        if changed:
+            rows = {key: self._found.get(key) for key in changed}
+            self._journal.tables.apply(Refusal, rows).addErrback(self._not_written, changed)
+
+    def _not_written(self, failure: Failure, changed: set[str]) -> None:
+        self._changed |= changed
+        self.log.warn("refused connections not stored {error}", error=failure.getErrorMessage())

@@ -1,0 +1,37 @@
+"""Entries about base stations, as forms and files bring them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bssci.model.base_station import StationError, parse_station_change
+
+
+def test_what_is_not_named_stays() -> None:
+    change = parse_station_change({"eui": "CA-FE-00-00-00-00-00-01", "name": " Roof ", "location": None})
+    assert (change.eui, change.name, change.location) == ("CAFE000000000001", "Roof", None)
+    assert change.fields == ["name", "location"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "field"),
+    [
+        ([], "entry"),
+        ({}, "eui"),
+        ({"eui": "1"}, "eui"),
+        ({"eui": "CAFE000000000001", "colour": 1}, "colour"),
+        ({"eui": "CAFE000000000001", "name": "x" * 201}, "name"),
+        ({"eui": "CAFE000000000001", "note": 1}, "note"),
+        ({"eui": "CAFE000000000001", "tags": "roof"}, "tags"),
+        ({"eui": "CAFE000000000001", "tags": [1]}, "tags"),
+        ({"eui": "CAFE000000000001", "location": {"lat": 91}}, "location"),
+        ({"eui": "CAFE000000000001", "location": "roof"}, "location"),
+        ({"eui": "CAFE000000000001", "blocked": 1}, "blocked"),
+    ],
+)
+def test_what_is_wrong_is_named(entry: Any, field: str) -> None:
+    with pytest.raises(StationError) as wrong:
+        parse_station_change(entry)
+    assert wrong.value.field == field

@@ -1,0 +1,64 @@
+"""Refused connections: summed up, bounded, on disk."""
+
+from __future__ import annotations
+
+from bssci.model import EUI
+from bssci.stations.causes import Cause
+from bssci.stations.refusals import MAX_REFUSALS, Refusals
+from tests.support.center import House
+
+WRONG = Cause("wrong CA", "make a bundle")
+STATION = EUI("CAFE000000000001")
+
+
+def test_the_same_again_is_counted_and_comes_first(house: House) -> None:
+    refusals = house.center.refused_stations
+    refusals.add("192.0.2.1", WRONG)
+    refusals.add("192.0.2.2", WRONG)
+    house.advance(2)
+    refusals.add("192.0.2.1", WRONG)
+    refusals.add("192.0.2.1", Cause("not allowed"), STATION)
+    assert [(each.address, each.reason, each.base_station_eui, each.count) for each in refusals.listed()] == [
+        ("192.0.2.1", "not allowed", STATION, 1),
+        ("192.0.2.1", "wrong CA", None, 2),
+        ("192.0.2.2", "wrong CA", None, 1),
+    ]
+    again = refusals.listed()[1]
+    assert (again.remedy, again.at - again.first_at) == ("make a bundle", 2)
+
+
+def test_they_survive_a_crash(house: House) -> None:
+    house.center.refused_stations.add("192.0.2.1", WRONG, STATION)
+    house.advance(6)
+    before = house.center.refused_stations.listed()
+    house.crash()
+    assert house.center.refused_stations.listed() == before != []
+
+
+def test_a_full_disk_only_delays_that(house: House) -> None:
+    house.journal.broken = True
+    house.center.refused_stations.add("192.0.2.1", WRONG)
+    house.advance(6)
+    house.journal.broken = False
+    house.advance(6)
+    assert [each.reason for each in house.journal.kept().refusals.values()] == ["wrong CA"]
+
+
+def test_scanners_push_no_station_out(house: House) -> None:
+    refusals: Refusals = house.center.refused_stations
+    refusals.add("192.0.2.1", WRONG, STATION)
+    for number in range(MAX_REFUSALS + 5):
+        refusals.add(f"198.51.100.{number}", WRONG)
+    house.advance(6)
+    listed = refusals.listed()
+    assert len(listed) == len(house.journal.kept().refusals) == MAX_REFUSALS
+    assert (listed[0].address, listed[-1].base_station_eui) == (f"198.51.100.{MAX_REFUSALS + 4}", STATION)
+
+
+def test_a_station_s_are_forgotten_once_it_is_dealt_with(house: House) -> None:
+    refusals = house.center.refused_stations
+    refusals.add("192.0.2.1", WRONG, STATION)
+    house.advance(6)
+    refusals.forget(STATION)
+    house.advance(6)
+    assert refusals.listed() == [] and not house.journal.kept().refusals

@@ -1,0 +1,51 @@
+"""Base stations by file: as spreadsheets make it, and back without damage."""
+
+from __future__ import annotations
+
+import pytest
+
+from bssci.web.api.station_files import read_stations, write_csv, write_json
+from bssci.web.http.errors import ApiError
+
+ENTRY = {
+    "eui": "CAFE000000000001",
+    "name": '=Roof; "3"',
+    "location": {"lat": 51.5, "lon": -13.25, "text": "Käthe-Straße"},
+    "tags": ["north", "east wing"],
+    "note": "first line\nsecond",
+    "blocked": True,
+}
+
+
+@pytest.mark.parametrize("write", [write_csv, write_json])
+def test_what_goes_out_comes_in_again(write) -> None:
+    found = read_stations(write([ENTRY]), "text/csv" if write is write_csv else "application/json")
+    [change] = found.changes
+    assert not found.errors
+    assert {name: getattr(change, name) for name in ENTRY} == ENTRY | {"tags": ("north", "east wing")}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("head", ["", "sep=;\n"])
+def test_as_excel_makes_it(encoding: str, head: str) -> None:
+    text = f'{head}EUI;Name;lat;blocked\n="CAFE000000000001";Tür;51,5;WAHR\n;;;\n'
+    [change] = read_stations(text.encode(encoding), "text/csv").changes
+    assert (change.eui, change.name, change.blocked) == ("CAFE000000000001", "Tür", True)
+    assert change.location == {"lat": 51.5}
+
+
+def test_every_wrong_row_is_named() -> None:
+    found = read_stations(b"eui,lat,blocked\nCAFE000000000001,x,\n1,,\nCAFE000000000002,,maybe\n", "text/csv")
+    assert [(each["row"], each["field"]) for each in found.errors] == [
+        (1, "location"),
+        (2, "eui"),
+        (3, "blocked"),
+    ]
+    twice = read_stations(b'[{"eui":"CAFE000000000001"},{"eui":"CAFE000000000001"}]', "application/json")
+    assert [each["message"] for each in twice.errors] == ["is already in row 1"]
+
+
+@pytest.mark.parametrize("data", [b"", b"name\nx\n", b"{}", b"[", b'"a'])
+def test_what_is_no_such_file_is_refused(data: bytes) -> None:
+    with pytest.raises(ApiError):
+        read_stations(data, "application/json" if data[:1] in b"{[" and data else "text/csv")

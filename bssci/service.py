@@ -19,6 +19,8 @@ from twisted.python.failure import Failure
 
 from bssci import __version__, extensions
 from bssci.center.access import Access
+from bssci.center.alarms.guard import Guard, Watched
+from bssci.center.alarms.notices import Channel, Notices
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.service_center import ServiceCenter
@@ -28,6 +30,8 @@ from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, StorageError, open_journal
 from bssci.model.commands import Asker, CommandError
+from bssci.notices.mail import MailChannel
+from bssci.notices.webhook import WebhookChannel
 from bssci.settings.configuration import Configuration
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.rows import SettingsError
@@ -190,10 +194,37 @@ class BssciService(Service):
             loaded.replays,
             time.time,
         )
+        self._watch_over(self.journal)
         self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
         await self._listen()
         if settings.web_port or settings.web_listen:
             self.web = await self._open_web()
+
+    def _watch_over(self, journal: Journal) -> None:
+        """Build what looks for alarms, and what tells of them."""
+        center, configuration = self.center, self.configuration
+        watched = Watched(
+            journal=journal,
+            stations=center.stations,
+            entries=center.entries,
+            refusals=center.refused_stations,
+            sensors=center.sensors,
+            silence=center.silence,
+            deliveries=center.deliveries,
+            started_at=center.started_at,
+            settings=lambda: configuration.current,
+            certificates=lambda: configuration.catalogue.certificate_files(configuration.current),
+            listening=self._is_listening,
+            decoders=self.decoders.report,
+        )
+        self.guard = Guard(self._reactor, center.alarms, watched, time.time, deferToThread)
+        channels: list[Channel] = [
+            MailChannel(self._reactor, lambda: configuration.current),
+            WebhookChannel(self._reactor, lambda: configuration.current, time.time),
+        ]
+        self.notices = Notices(
+            self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
+        )
 
     async def _open_web(self) -> WebAdmin:
         outside = Outside(
@@ -253,6 +284,8 @@ class BssciService(Service):
         for source in self._sources:
             source.start()
         self.replays.start()
+        self.notices.start()
+        self.guard.start()
         if self.web is not None:
             self.web.start()
         _tune_garbage_collection()
@@ -296,6 +329,8 @@ class BssciService(Service):
     async def _stop(self) -> None:
         for watch in self._watches:
             watch.stop()
+        self.guard.stop()
+        self.notices.stop()
         for tls in (self.tls, *self._others):
             tls.stop()
         if self.web is not None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("service", "tap", "cli"),
     ("extensions", "plugins"),
-    ("sinks", "sources", "web"),
+    ("sinks", "sources", "web", "notices"),
     ("center",),
     ("stations", "mqtt"),
     ("settings", "journal", "decoders"),
@@ -28,6 +28,7 @@ BESIDE = {
     "cli": {"service"},
     "plugins": {"extensions"},
     "extensions": {"plugins"},
+    "notices": {"sinks"},
     "simulator": {"wire", "model", "system"},
     "scanner": {"model", "system", "mqtt"},
     "stream": {"model", "system", "mqtt"},

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, FirstError
 from twisted.logger import Logger
 
+from bssci.center.alarms.alarms import Alarms
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.audit import AuditLog
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
@@ -25,7 +26,7 @@ from bssci.center.silence.silence import SilenceWatch
 from bssci.center.station_entries import StationEntries
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
-from bssci.journal import StorageError
+from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.base_station import StationChange
 from bssci.model.commands import Asker, CommandError, Outcomes
@@ -62,6 +63,7 @@ class Commands:
         silence: SilenceWatch,
         paths: Paths,
         downlinks: Downlinks,
+        alarms: Alarms,
         station_entries: StationEntries,
         stations: Stations,
         registry: Registry,
@@ -77,6 +79,7 @@ class Commands:
         self._silence = silence
         self._paths = paths
         self._downlinks = downlinks
+        self._alarms = alarms
         self._station_entries = station_entries
         self._stations = stations
         self._registry = registry
@@ -274,6 +277,16 @@ class Commands:
                     await self._registry.forget(station)
                 except FirstError as error:
                     raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
+
+    # alarms
+
+    async def acknowledge_alarm(self, alarm_id: str, by: Asker) -> AlarmRecord:
+        """Note that somebody knows of an alarm; it stays open until what is wrong is over.
+
+        :raises CommandError: ``unknown_alarm``.
+        """
+        async with self._recorded(by, "alarm.acknowledge", alarm_id):
+            return self._alarms.acknowledge(alarm_id, by.name)
 
     # replays
 

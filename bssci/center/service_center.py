@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci import __version__
+from bssci.center.alarms.alarms import Alarms
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import Observer, OverTheAir
 from bssci.center.audit import AuditLog
@@ -101,6 +102,7 @@ class ServiceCenter:
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self.audit = AuditLog(journal, now)
         self.deliveries = Deliveries(journal)
+        self.alarms = Alarms(clock, journal, loaded, now)
         turns = Turns()
         self.stations = Stations()
         self.entries = Entries(journal, loaded)
@@ -178,6 +180,7 @@ class ServiceCenter:
             silence=self.silence,
             paths=self.paths,
             downlinks=self.downlinks,
+            alarms=self.alarms,
             station_entries=StationEntries(
                 self.entries, self.stations, self.registry, self.refused_stations, now
             ),

@@ -194,6 +194,17 @@ def pem_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             begun = None
 
 
+def certificate_end(der: bytes) -> float:
+    """Return the Unix seconds when a certificate (DER) ends.
+
+    :raises CertificateError: it is none.
+    """
+    try:
+        return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+    except ValueError as error:
+        raise CertificateError(str(error)) from None
+
+
 def describe(certificate: x509.Certificate) -> Description:
     return Description(
         subject=certificate.subject.rfc4514_string(),

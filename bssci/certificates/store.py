@@ -98,7 +98,7 @@ class CertificateStore:
 
     # looking
 
-    def inventory(self) -> list[dict[str, Any]]:
+    def inventory(self, *, bundles: bool = True) -> list[dict[str, Any]]:
         """Return every certificate that can be read: authorities, our own, those of the bundles."""
         entries = [
             entry
@@ -106,7 +106,8 @@ class CertificateStore:
             if file in self.paths
             for entry in _described(file, name, self.paths[file], file)
         ]
-        for path in sorted(self.stations.glob("*/station_cert.pem"))[:10_000]:
+        paths = sorted(self.stations.glob("*/station_cert.pem"))[:10_000] if bundles else []
+        for path in paths:
             eui = path.parent.name
             entries += _described(f"{BUNDLE}{eui}", f"Base station {eui}", path, "the bundle")[:1]
         return entries

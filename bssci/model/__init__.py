@@ -8,6 +8,7 @@ nanoseconds of one base station's clock and prove nothing about ours.
 from bssci.model.downlink import Downlink, DownlinkRequest
 from bssci.model.eui import EUI, eui_from_int, eui_to_int, parse_eui
 from bssci.model.events import (
+    AlarmChange,
     AnyEvent,
     CommandFailure,
     CommandResponse,
@@ -34,6 +35,7 @@ from bssci.model.sensor import Sensor, SensorError, changed_fields, parse_sensor
 
 __all__ = [
     "EUI",
+    "AlarmChange",
     "AnyEvent",
     "CommandFailure",
     "CommandResponse",

@@ -286,6 +286,24 @@ class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegr
     """readings, as those of an :class:`Uplink`"""
 
 
+class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
+    """An alarm opened, closed, was acknowledged, or became better or worse."""
+
+    id: str
+    """condition and subject: ``station-offline:CAFE000000000001``"""
+    number: int
+    state: Literal["open", "closed"]
+    severity: Literal["error", "warning"]
+    text: str
+    since: float
+    """Unix seconds"""
+    until: float | None = None
+    """Unix seconds; None: it is still wrong"""
+    returns: int = 0
+    """times that it came back in between"""
+    acknowledged_by: str | None = None
+
+
 AnyEvent = (
     Uplink
     | SensorStatus
@@ -300,6 +318,7 @@ AnyEvent = (
     | StationProblem
     | VariableMacUplink
     | Telegram
+    | AlarmChange
 )
 
 _encoder = msgspec.msgpack.Encoder()

@@ -10,6 +10,7 @@ import msgspec
 from bssci.decoders.wireless_mbus import link_address
 from bssci.model import (
     EUI,
+    AlarmChange,
     AnyEvent,
     CommandResponse,
     DownlinkReception,
@@ -44,7 +45,21 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message
     topic, payload = build(event)
     if replayed:
         payload["replayed"] = True
-    return Message(f"{base_topic}/{topic}", _encode(payload))
+    # What was wrong once is not wrong now.
+    is_open = isinstance(event, AlarmChange) and event.state == "open" and not replayed
+    return Message(f"{base_topic}/{topic}", _encode(payload), retain=is_open)
+
+
+def ends_retained(event: AnyEvent) -> bool:
+    """Return whether nothing shall stay retained at the event's topic: an alarm is over."""
+    return isinstance(event, AlarmChange) and event.state == "closed"
+
+
+def alarm(event: AlarmChange) -> Payload:
+    """``alarm/{id}``: retained while it is open"""
+    fields = msgspec.structs.asdict(event)
+    said = {name: value for name, value in fields.items() if value is not None}
+    return f"alarm/{event.id}", {"timestamp": said.pop("at")} | said
 
 
 def uplink(event: Uplink) -> Payload:
@@ -226,6 +241,7 @@ def telegram(event: Telegram) -> Payload:
 
 
 _BUILDERS: dict[type, Callable[[Any], Payload]] = {
+    AlarmChange: alarm,
     Uplink: uplink,
     Telegram: telegram,
     StationStatus: station_status,

@@ -19,6 +19,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HOST = re.compile(r"[\w.:%-]+")
 _SEPARATOR = re.compile(r"[\s;]+")
 _DESCRIPTION = re.compile(r"[a-z][\w-]*:[^\x00-\x1f\x7f]*")
+_WEB_ADDRESS = re.compile(r"https?://[^\s/?#]+[!-~]*")
+_MAIL_ADDRESS = re.compile(r"[^@\s,<>\"]{1,64}@[\w.-]{1,255}")
 _NAME = re.compile(r"[\w.-]+")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -107,6 +109,26 @@ def _topic(text: str) -> str:
     return topic
 
 
+def _url(text: str) -> str:
+    url = _text(text.strip())
+    if url and not _WEB_ADDRESS.fullmatch(url):
+        raise ValueError
+    return url
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not all(_MAIL_ADDRESS.fullmatch(each) for each in found):
+        raise ValueError
+    return found
+
+
+def _list_of_one(values: tuple[T_co, ...]) -> tuple[T_co, ...]:
+    if len(values) > 1:
+        raise ValueError
+    return values
+
+
 def _zone(text: str) -> str:
     try:
         return ZoneInfo(text.strip()).key
@@ -116,6 +138,9 @@ def _zone(text: str) -> str:
 
 text = Parser(_text, "text on one line")
 host = Parser(lambda text: _matching(_HOST, text), "a host name or an address")
+optional_host = Parser(
+    lambda text: _matching(_HOST, text) if text.strip() else "", "a host name or an address, or empty"
+)
 ports = Parser(
     lambda text: _list(text, integer(1, 65535).parse), "ports from 1 to 65535, each once, separated by commas"
 )
@@ -139,6 +164,11 @@ optional_path: Parser[Path | None] = Parser(
 )
 optional_eui: Parser[EUI | None] = Parser(
     lambda text: parse_eui(text) if text.strip() else None, "16 hexadecimal digits, or empty"
+)
+url = Parser(_url, "a URL that begins with http:// or https://, or empty")
+addresses: Parser[tuple[str, ...]] = Parser(_addresses, "mail addresses, separated by commas, or empty")
+address: Parser[str] = Parser(
+    lambda text: next(iter(_list_of_one(_addresses(text))), ""), "a mail address, or empty"
 )
 topic = Parser(_topic, "a topic without + and #")
 zone = Parser(_zone, "a name of the IANA time zone database, for example UTC or Europe/Berlin")

@@ -106,6 +106,29 @@ class DecoderSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AlarmSettings:
+    """Settings of the alarms: when something is one, and who is told."""
+
+    title: ClassVar[str] = "Alarms"
+
+    alarm_station_offline_after: float = _setting("60", parsers.number(0, 86400), "how long a base station is away before that is an alarm", "s", live=True)
+    alarm_backlog_after: float = _setting("300", parsers.number(1, 86400), "how long the oldest event of a sink waits before that is an alarm", "s", live=True)
+    alarm_certificate_days: float = _setting("30", parsers.number(0, 3650), "how long before its end a certificate is an alarm", "days", live=True)
+    alarm_least: str = _setting("warning", parsers.choice("warning", "error"), "least serious alarms that people are told of by mail and webhook", live=True)
+    alarm_group_time: float = _setting("30", parsers.number(0, 3600), "how long alarms are gathered into one message", "s", live=True)
+    alarm_max_per_hour: int = _setting("12", parsers.integer(1, 1000), "messages an hour by each way; further alarms wait and are told together", live=True)
+    alarm_webhook_url: str = _setting("", parsers.url, "URL to which alarms are posted as JSON; empty: none", live=True, secret=True)
+    alarm_webhook_secret: str = _setting("", parsers.text, "secret by which those requests are signed (header Webhook-Signature), as text or whsec_ and Base64; empty: they are not", live=True, secret=True)
+    alarm_mail_host: str = _setting("", parsers.optional_host, "mail server that takes messages about alarms; empty: none", live=True)
+    alarm_mail_port: int = _setting("587", parsers.integer(1, 65535), "port of the mail server", live=True)
+    alarm_mail_tls: str = _setting("starttls", parsers.choice("starttls", "tls", "none"), "encryption: starttls (port 587), tls from the first byte (port 465), or none", live=True)
+    alarm_mail_username: str = _setting("", parsers.text, "user at the mail server; empty: without logging in", live=True)
+    alarm_mail_password: str = _setting("", parsers.text, "password of that user", live=True, secret=True)
+    alarm_mail_from: str = _setting("", parsers.address, "sender of the messages; empty: the first of ALARM_MAIL_TO", live=True)
+    alarm_mail_to: tuple[str, ...] = _setting("", parsers.addresses, "who gets the messages, separated by commas", live=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WebSettings:
     """The web admin."""
 
@@ -140,6 +163,7 @@ class Settings(
     DeliverySettings,
     SourceSettings,
     DecoderSettings,
+    AlarmSettings,
     WebSettings,
     LogSettings,
 ):
@@ -185,6 +209,15 @@ def _check_web(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
     if values["WEB_KEY_FILE"] and not values["WEB_CERT_FILE"]:
         raise _contradiction(values, origins, "WEB_KEY_FILE", "needs WEB_CERT_FILE too")
     yield from ()
+
+
+def _check_alarms(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
+    if values["ALARM_MAIL_TO"] and not values["ALARM_MAIL_HOST"]:
+        yield "ALARM_MAIL_TO is set, but not ALARM_MAIL_HOST: nobody gets a mail"
+    if values["ALARM_MAIL_HOST"] and not values["ALARM_MAIL_TO"]:
+        yield "ALARM_MAIL_HOST is set, but not ALARM_MAIL_TO: nobody gets a mail"
+    if values["ALARM_MAIL_PASSWORD"] and values["ALARM_MAIL_TLS"] == "none":
+        yield "ALARM_MAIL_TLS=none: the password of the mail server goes over the network in clear"
 
 
 def _contradiction(values: Values, origins: Mapping[str, Origin], name: str, allowed: str) -> SettingsError:
@@ -255,6 +288,7 @@ GROUPS = (
     Group(DeliverySettings.title, _rows(DeliverySettings)),
     Group(SourceSettings.title, _rows(SourceSettings)),
     Group(DecoderSettings.title, _rows(DecoderSettings)),
+    Group(AlarmSettings.title, _rows(AlarmSettings), check=_check_alarms),
     Group(
         WebSettings.title,
         _rows(WebSettings),

@@ -6,6 +6,7 @@ from typing import Any
 
 from bssci.model import (
     EUI,
+    AlarmChange,
     CommandFailure,
     CommandResponse,
     Decoded,
@@ -198,6 +199,17 @@ def _of_stations() -> list[Any]:
         ),
         StationState(state="offline", reason="cable cut", **of),
         StationProblem(direction="received", code=71, message="wrong order", count=3, **of),
+        AlarmChange(
+            at=of["at"],
+            id="sink-failing:mqtt",
+            number=3,
+            state="closed",
+            severity="error",
+            text="mqtt cannot deliver",
+            since=of["at"] - 60.0,
+            until=of["at"],
+            acknowledged_by="kim",
+        ),
     ]
 
 

@@ -14,6 +14,8 @@ REPORT_INTERVAL = 60.0
 """s between two reports of the same code of one station"""
 MAX_MESSAGE = 200
 """characters"""
+RECENT = 10
+"""minutes that count as lately"""
 MAX_KINDS = 64
 """codes of one station that are told apart, in each direction"""
 OTHER = -1
@@ -43,6 +45,15 @@ class Faults:
         self.counts: Counter[tuple[Direction, int]] = Counter()
         self._station = station
         self._reported: dict[tuple[Direction, int], _Report] = {}
+        self._minutes: Counter[int] = Counter()
+
+    def lately(self, now: float) -> int:
+        """Return the number of errors in the last ten minutes.
+
+        :param now: Unix seconds.
+        """
+        first = int(now // 60) - RECENT
+        return sum(count for minute, count in self._minutes.items() if minute > first)
 
     def count(self, direction: Direction, code: int) -> tuple[Direction, int]:
         """Count an error; return under which key of :attr:`counts`."""
@@ -58,6 +69,9 @@ class Faults:
         :param now: Unix seconds.
         """
         key = self.count(direction, code)
+        self._minutes[int(now // 60)] += 1
+        if len(self._minutes) > RECENT:
+            del self._minutes[min(self._minutes)]
         count = self.counts[key]
         last = self._reported.get(key)
         if last is not None and now - last.at < REPORT_INTERVAL:

@@ -25,6 +25,7 @@ from bssci.web.access.attempts import Attempts
 from bssci.web.access.sessions import WebSessions
 from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
+from bssci.web.api.alarms import AlarmRoutes
 from bssci.web.api.certificates import CertificateRoutes
 from bssci.web.api.decoders import DecoderRoutes
 from bssci.web.api.events import EventRoutes
@@ -125,6 +126,7 @@ class WebAdmin:
         pages = PageRoutes(self.context, self.views)
         self.routes: list[Route] = [
             *routes_of(AccountRoutes(self.context, self.views)),
+            *routes_of(AlarmRoutes(self.context, self.views)),
             *routes_of(ReplayRoutes(self.context)),
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),

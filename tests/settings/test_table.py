@@ -249,7 +249,7 @@ def test_a_wrong_text_is_refused() -> None:
 def test_what_changes_while_running_is_what_the_contract_says() -> None:
     names = (
         "STATUS_INTERVAL", "DEDUPLICATION_DELAY", "AUTO_DETACH_", "LOG_LEVEL", "RETENTION_DAYS", "MQTT_",
-        "SOURCE_",
+        "SOURCE_", "ALARM_",
     )  # fmt: skip
     assert CATALOGUE.live() == {name for name in SETTINGS if name.startswith(names)}
 

@@ -409,6 +409,27 @@ def samples() -> dict[str, dict[str, Any]]:
             ],
             **reads,
         },
+        "alarms.html": {
+            "rows": [
+                {
+                    "id": f"station-offline:CAFEBA5E0000000{number}",
+                    "number": number,
+                    "state": "open" if number < 3 else "closed",
+                    "severity": "error" if number % 2 else "warning",
+                    "text": f"Base station Roof {number} is offline",
+                    "href": f"/stations/CAFEBA5E0000000{number}",
+                    "since": NOW - 3600 * number,
+                    "until": None if number < 3 else NOW - 60,
+                    "returns": number - 1,
+                    "acknowledged_by": "kim" if number > 1 else None,
+                    "acknowledged_at": NOW - 30 if number > 1 else None,
+                }
+                for number in range(1, 5)
+            ],
+            "counts": {"all": 4, "open": 2, "new": 1, "closed": 2},
+            "paging": paging(4),
+            **reads,
+        },
         "station_form.html": {"station": station(2) | {"given_name": "Roof 2"}},
         "station.html": {
             "station": station(2),

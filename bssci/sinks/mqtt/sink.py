@@ -139,8 +139,11 @@ class MqttSink:
                 refused.append((event, f"it cannot be written as JSON: {error}"))
             else:
                 if message is not None:
-                    messages.append(message)
+                    messages.append(self._as_allowed(message))
                     events.append(event)
+                    if self._retain and not replayed and payloads.ends_retained(event):
+                        messages.append(Message(message.topic, b"", retain=True))
+                        events.append(event)
         for position in await self._publisher.publish(messages):
             topic, size = messages[position].topic, len(messages[position].payload)
             refused.append(

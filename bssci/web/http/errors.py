@@ -14,6 +14,7 @@ STATUS_OF_COMMAND = {
     "unknown_station": 404,
     "unknown_downlink": 404,
     "unknown_replay": 404,
+    "unknown_alarm": 404,
     "not_bidirectional": 409,
     "conflict": 409,
     "busy": 503,

@@ -19,6 +19,8 @@ def sentence(event: Described) -> str:
 
 def state_of(event: Described) -> str:
     """Return the word by which an event is coloured."""
+    if event["kind"] == "alarm":
+        return str(event["severity"] if event["state"] == "open" else "ok")
     said = event.get("state") or event.get("action") or event.get("status")
     return str(said or _STATES.get(event["kind"], "info"))
 
@@ -118,6 +120,13 @@ def _station_state(event: Described) -> str:
     return f"Went offline: {reason}" if reason else "Went offline"
 
 
+def _alarm(event: Described) -> str:
+    if event["state"] == "closed":
+        return f"Over: {event['text']}"
+    by = event.get("acknowledged_by")
+    return f"Alarm{f', acknowledged by {by}' if by else ''}: {event['text']}"
+
+
 def _variable_mac(event: Described) -> str:
     return f"Telegram of MAC type {event['mac_type']}, {len(event['payload']) // 2} bytes"
 
@@ -135,6 +144,7 @@ _SENTENCES: dict[str, Callable[[Described], str]] = {
     "station-problem": _station_problem,
     "station-state": _station_state,
     "variable-mac-uplink": _variable_mac,
+    "alarm": _alarm,
 }
 KINDS: tuple[str, ...] = tuple(_SENTENCES)
 _STATES = {

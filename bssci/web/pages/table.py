@@ -47,6 +47,7 @@ PAGES: tuple[Page, ...] = (
     Page("/decoders", "decoders.html", "decoders", "viewer"),
     Page("/decoders/new", "decoder.html", "new_decoder", "admin"),
     Page("/decoders/<name>", "decoder.html", "decoder", "viewer"),
+    Page("/alarms", "alarms.html", "alarms", "viewer"),
     Page("/live", "live.html", "live", "viewer"),
     Page("/logs", "logs.html", "logs", "viewer"),
     Page("/config", "configuration.html", "configuration", "viewer"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bssci.web.context import Context
 from bssci.web.reports.accounts import AccountViews
+from bssci.web.reports.alarms import AlarmViews
 from bssci.web.reports.certificates import CertificateViews
 from bssci.web.reports.config import ConfigViews
 from bssci.web.reports.decoders import DecoderViews
@@ -25,6 +26,7 @@ class Views:
         self.readings = ReadingViews(context)
         self.certificates = CertificateViews(context)
         self.config = ConfigViews(context)
+        self.alarms = AlarmViews(context)
         self.accounts = AccountViews(context)
         self.charts = ChartViews(context)
         self.events = EventViews(context)

@@ -36,6 +36,7 @@ READS = {
     "/sensors/unknown": "/api/sensors/unknown",
     "/sensors/<eui>": "/api/sensors/{eui}",
     "/decoders": "/api/decoders",
+    "/alarms": "/api/alarms",
     "/live": "/api/live",
     "/logs": "/api/logs",
     "/config": "/api/config",

@@ -58,6 +58,12 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
         "failed",
     ),
     (
+        {"kind": "alarm", "state": "open", "severity": "error", "text": "down", "acknowledged_by": "kim"},
+        "Alarm, acknowledged by kim: down",
+        "error",
+    ),
+    ({"kind": "alarm", "state": "closed", "severity": "error", "text": "down"}, "Over: down", "ok"),
+    (
         {"kind": "variable-mac-uplink", "mac_type": 2, "payload": "aabb"},
         "Telegram of MAC type 2, 2 bytes",
         "info",

@@ -1,0 +1,241 @@
+"""The alarms: opened, closed, acknowledged, kept.
+
+    condition holds for its patience      condition is over for the calm
+    -------------------------------> OPEN -----------------------------> CLOSED
+                                      ^                                     |
+                                      +---- holds again within an hour -----+
+
+The calm doubles with every return, from half a minute to half an hour, so that what flaps stays one alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.alarms.conditions import Condition, bounded, kind_of
+from bssci.journal import AlarmRecord, Journal, Loaded, StorageError
+from bssci.model import AlarmChange, AnyEvent
+from bssci.model.commands import CommandError
+from bssci.system.clock import Clock
+
+CALM = 30.0
+"""s for which a condition must be over before its alarm is"""
+MAX_DOUBLINGS = 6
+RETURN = 3600.0
+"""s after its end within which an alarm that comes back is the same one"""
+MAX_KEPT = 1000
+"""alarms that are over and kept"""
+
+Watcher = Callable[[AlarmRecord], None]
+
+
+class Alarms:
+    """The alarms, in memory and in the journal.
+
+    :param clock: monotonic: patience and calm are measured on it.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: Clock, journal: Journal, loaded: Loaded, now: Callable[[], float]) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._now = now
+        self._all: dict[int, AlarmRecord] = dict(sorted(loaded.alarms.items()))
+        self._open: dict[str, int] = {
+            each.id: number for number, each in self._all.items() if each.until is None
+        }
+        self._holding: dict[str, float] = {}
+        """reactor seconds since when a condition holds that is no alarm yet"""
+        self._over: dict[str, float] = {}
+        """reactor seconds since when the condition of an open alarm is over"""
+        self._unsaved: dict[int, AlarmRecord | None] = {}
+        self._untold: list[AnyEvent] = []
+        self._watchers: list[Watcher] = []
+
+    # questions
+
+    def __len__(self) -> int:
+        """Return the number of open alarms."""
+        return len(self._open)
+
+    def listed(self) -> list[AlarmRecord]:
+        """Return the alarms: the open ones first, then those that are over, each the newest first."""
+        newest = list(reversed(self._all.values()))
+        return [each for each in newest if each.until is None] + [
+            each for each in newest if each.until is not None
+        ]
+
+    def open(self) -> Iterator[AlarmRecord]:
+        """Yield the open alarms, oldest first."""
+        return (self._all[number] for number in self._open.values())
+
+    def get(self, number: int) -> AlarmRecord | None:
+        return self._all.get(number)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` with each alarm that opens, closes or is acknowledged; returns what ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    # changes
+
+    def evaluate(self, kinds: Collection[str], conditions: Iterable[Condition]) -> None:
+        """Take what is wrong now.
+
+        :param kinds: kinds that were looked for: of these, what is not among the conditions is over.
+        """
+        seconds, now = self._clock.seconds(), self._now()
+        found = {each.id: each for each in bounded(conditions, self._open)}
+        changed: list[AlarmRecord] = []
+        for condition in found.values():
+            self._over.pop(condition.id, None)
+            number = self._open.get(condition.id)
+            if number is not None:
+                changed += self._described(self._all[number], condition)
+            elif self._is_due(condition, seconds, now):
+                changed.append(self._opened(condition, now))
+        for alarm_id in [each for each in self._holding if kind_of(each) in kinds and each not in found]:
+            del self._holding[alarm_id]
+        for alarm_id, number in list(self._open.items()):
+            if kind_of(alarm_id) in kinds and alarm_id not in found:
+                record = self._all[number]
+                begin = self._over.setdefault(alarm_id, seconds)
+                if seconds - begin >= CALM * 2 ** min(record.returns, MAX_DOUBLINGS):
+                    changed.append(self._closed(record, now))
+        self._store(changed)
+
+    def acknowledge(self, alarm_id: str, who: str) -> AlarmRecord:
+        """Note that somebody knows of an alarm: the open one of this id, or else the last.
+
+        :raises CommandError: ``unknown_alarm``.
+        """
+        number = self._open.get(alarm_id)
+        record = self._all[number] if number is not None else self._last(alarm_id)
+        if record is None:
+            raise CommandError("unknown_alarm", f"there is no alarm {alarm_id}", "id")
+        if record.acknowledged_by is None:
+            record = replace(record, acknowledged_by=who, acknowledged_at=self._now())
+            self._store([record])
+        return record
+
+    def told(self, numbers: Iterable[int], part: str) -> None:
+        """Note that messages about the begin (``begin_told``) or end (``end_told``) of alarms went out."""
+        changes: dict[str, Any] = {part: 1}
+        for number in numbers:
+            if number in self._all:
+                self._all[number] = self._unsaved[number] = replace(self._all[number], **changes)
+        self._write()
+
+    def _is_due(self, condition: Condition, seconds: float, now: float) -> bool:
+        if condition.since is not None:
+            return now - condition.since >= condition.patience
+        begin = self._holding.setdefault(condition.id, seconds)
+        return seconds - begin >= condition.patience
+
+    def _described(self, record: AlarmRecord, condition: Condition) -> list[AlarmRecord]:
+        """Return the alarm with the words of now, if it became worse or better; words alone are no event."""
+        if (record.text, record.severity) == (condition.text, condition.severity):
+            return []
+        new = replace(record, text=condition.text, severity=condition.severity)
+        if record.severity != condition.severity:
+            return [new]
+        self._all[record.number] = self._unsaved[record.number] = new
+        return []
+
+    def _opened(self, condition: Condition, now: float) -> AlarmRecord:
+        self._holding.pop(condition.id, None)
+        last = self._last(condition.id)
+        if last is not None and last.until is not None and now - last.until < RETURN:
+            record = replace(
+                last,
+                severity=condition.severity,
+                text=condition.text,
+                until=None,
+                returns=last.returns + 1,
+                acknowledged_by=None,
+                acknowledged_at=None,
+                begin_told=0,
+                end_told=0,
+            )
+        else:
+            record = AlarmRecord(
+                number=max(self._all, default=0) + 1,
+                id=condition.id,
+                severity=condition.severity,
+                text=condition.text,
+                href=condition.href,
+                since=condition.since if condition.since is not None else now - condition.patience,
+            )
+        self._all[record.number] = record
+        self._open[record.id] = record.number
+        self.log.warn("alarm {alarm.id} {alarm.severity} {alarm.text}", alarm=record)
+        return record
+
+    def _closed(self, record: AlarmRecord, now: float) -> AlarmRecord:
+        begin = self._over.pop(record.id)
+        del self._open[record.id]
+        self.log.info("alarm over {alarm.id} {alarm.text}", alarm=record)
+        return replace(record, until=now - (self._clock.seconds() - begin))
+
+    def _last(self, alarm_id: str) -> AlarmRecord | None:
+        return next((each for each in reversed(self._all.values()) if each.id == alarm_id), None)
+
+    def _store(self, changed: Collection[AlarmRecord]) -> None:
+        for record in changed:
+            self._all[record.number] = self._unsaved[record.number] = record
+            self._untold.append(change_of(record, self._now()))
+        over = [number for number, each in self._all.items() if each.until is not None]
+        for number in over[: max(0, len(over) - MAX_KEPT)]:
+            del self._all[number]
+            self._unsaved[number] = None
+        self._write()
+        for record in changed:
+            for watcher in list(self._watchers):
+                watcher(record)
+
+    def _write(self) -> None:
+        if not self._unsaved:
+            return
+        rows, self._unsaved = self._unsaved, {}
+        events, self._untold = self._untold, []
+        change = self._journal.tables.change(AlarmRecord, rows)
+        stored: Any = (
+            self._journal.events.append(events, beside=[change])
+            if events
+            else self._journal.tables.apply(AlarmRecord, rows)
+        )
+        stored.addErrback(self._not_written, rows, events)
+
+    def _not_written(
+        self, failure: Failure, rows: dict[int, AlarmRecord | None], events: list[AnyEvent]
+    ) -> None:
+        # With the next change, or the next look that finds one.
+        self._unsaved = rows | self._unsaved
+        self._untold = [*events, *self._untold][-MAX_KEPT:]
+        if isinstance(failure.value, StorageError):
+            self.log.warn("alarms not stored {error}", error=failure.getErrorMessage())
+        else:
+            self.log.failure("alarms not stored", failure)
+
+
+def change_of(record: AlarmRecord, now: float) -> AlarmChange:
+    """Return an alarm as it is now, as an event."""
+    return AlarmChange(
+        at=now,
+        id=record.id,
+        number=record.number,
+        state="open" if record.until is None else "closed",
+        severity=record.severity,
+        text=record.text,
+        since=record.since,
+        until=record.until,
+        returns=record.returns,
+        acknowledged_by=record.acknowledged_by,
+    )

@@ -1,0 +1,213 @@
+"""Conditions that are alarms when they hold for long enough: pure functions of what the center knows.
+
+The id of a condition is its kind and its subject, ``station-offline:CAFE000000000001``; the kind alone
+where there is only one subject. It names the alarm in the API and its topic on MQTT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote
+
+from bssci.center.devices.endpoints import WrongEntry
+from bssci.center.silence.silence import Standing
+from bssci.journal import Refusal, Usage
+from bssci.model import EUI, Sensor
+from bssci.stations.station import ConnectionState, Station
+
+Severity = Literal["error", "warning"]
+FILLING, FULL = 0.8, 0.97
+"""shares of the journal, filled by what sinks have yet to take, from which on it is an alarm"""
+REFUSED_LATELY = 900.0
+"""s for which a refused connection counts"""
+MANY_ERRORS = 10
+"""protocol errors of one station within ten minutes that are an alarm"""
+FAILING_AFTER = 30.0
+"""s for which a sink may fail"""
+MAX_OF_KIND = 20
+"""alarms of one kind that are told apart; of more, one stands for all further"""
+MANY = "many"
+"""subject of the one that stands for all further"""
+DAY = 86400.0
+
+
+class Condition(NamedTuple):
+    """A thing that is wrong now."""
+
+    id: str
+    severity: Severity
+    text: str
+    href: str
+    """page of the web admin where one sees more of it"""
+    since: float | None = None
+    """Unix seconds, if it is known since when it is wrong"""
+    patience: float = 0.0
+    """s for which it must be wrong before it is an alarm"""
+
+
+def kind_of(alarm_id: str) -> str:
+    """Return the kind of a condition by its id."""
+    return alarm_id.partition(":")[0]
+
+
+def of_stations(
+    stations: Iterable[Station], is_blocked: Callable[[EUI], bool], started_at: float, patience: float
+) -> Iterator[Condition]:
+    """Yield base stations that are offline, but for those that were never here or are blocked.
+
+    :param started_at: Unix seconds of the service's start, before which nobody can be online.
+    """
+    for station in stations:
+        if (
+            station.connection is ConnectionState.OFFLINE
+            and station.has_connected
+            and not is_blocked(station.eui)
+        ):
+            yield Condition(
+                f"station-offline:{station.eui}",
+                "error",
+                f"Base station {station.state.name or station.eui} is offline",
+                f"/stations/{station.eui}",
+                max(station.record.last_seen_at, started_at),
+                patience,
+            )
+
+
+def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Condition]:
+    """Yield base stations with many protocol errors lately."""
+    for station in stations:
+        count = station.faults.lately(now)
+        if count >= MANY_ERRORS:
+            yield Condition(
+                f"protocol-errors:{station.eui}",
+                "warning",
+                f"Base station {station.state.name or station.eui}: many protocol errors",
+                f"/stations/{station.eui}",
+            )
+
+
+def of_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Condition]:
+    """Yield stations that were refused lately; a mere address without a certificate is a scanner."""
+    found: dict[str, Refusal] = {}
+    for each in refusals:
+        if now - each.at < REFUSED_LATELY and (each.base_station_eui or each.subject):
+            found.setdefault(each.base_station_eui or each.address, each)
+    for subject, each in found.items():
+        yield Condition(
+            f"station-refused:{_level(subject)}",
+            "warning",
+            f"{subject} is refused: {each.reason}",
+            "/stations#refused",
+            each.at,
+        )
+
+
+def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:
+    """Return the condition of a silent sensor; None if it is not silent."""
+    if standing.state not in ("warning", "auto-detach pending", "auto-detached"):
+        return None
+    detached = standing.state == "auto-detached"
+    return Condition(
+        f"sensor-silent:{sensor.eui}",
+        "warning",
+        f"Sensor {sensor.name or sensor.eui} {'was detached for its silence' if detached else 'is silent'}",
+        f"/sensors/{sensor.eui}",
+    )
+
+
+def of_sinks(statistics: Mapping[str, Mapping[str, Any]], patience: float) -> Iterator[Condition]:
+    """Yield sinks that fail, and those that are behind.
+
+    :param patience: s that the oldest event of a sink may wait.
+    """
+    for name, figures in statistics.items():
+        if figures["failing"]:
+            why = f": {figures['trouble']}" if figures["trouble"] else ""
+            text = f"{name} cannot deliver{why}"
+            yield Condition(f"sink-failing:{name}", "error", text, "/#sinks", patience=FAILING_AFTER)
+        if figures["oldest_seconds"] > patience:
+            yield Condition(f"sink-backlog:{name}", "warning", f"{name} is behind", "/#sinks")
+
+
+def of_journal(usage: Usage, failed_in_row: int) -> Iterator[Condition]:
+    """Yield a journal that fills up or cannot store."""
+    page = "/config#JOURNAL_MAX_SIZE"
+    if failed_in_row:
+        text = "The journal cannot store: uplinks are refused, base stations keep them"
+        yield Condition("journal-failing", "error", text, "/logs?level=error")
+    if usage.share >= FILLING:
+        severity: Severity = "error" if usage.share >= FULL else "warning"
+        percent = int(FULL * 100) if usage.share >= FULL else int(FILLING * 100)
+        text = f"The journal is more than {percent} % full of what sinks have yet to take"
+        yield Condition("journal-filling", severity, text, page)
+
+
+def of_listening(is_listening: bool) -> Iterator[Condition]:
+    """Yield that base stations cannot connect."""
+    if not is_listening:
+        yield Condition("not-listening", "error", "Base stations cannot connect", "/logs", patience=10.0)
+
+
+def of_certificates(ends: Iterable[tuple[str, str, float]], now: float, days: float) -> Iterator[Condition]:
+    """Yield certificates that end soon or have ended.
+
+    :param ends: of each: subject of the id, words for whose it is, Unix seconds of its end.
+    """
+    for subject, words, at in ends:
+        if at - now < days * DAY:
+            over = at < now
+            text = f"{words}: the certificate {'has ended' if over else 'ends soon'}"
+            severity: Severity = "error" if over else "warning"
+            yield Condition(f"certificate-ends:{_level(subject)}", severity, text, "/certificates")
+
+
+def of_wrong_entries(wrong: Sequence[WrongEntry]) -> Iterator[Condition]:
+    """Yield that endpoints.json has entries that are not used."""
+    if wrong:
+        count = len(wrong)
+        some = "1 entry" if count == 1 else f"{count} entries"
+        text = f"{some} of endpoints.json cannot be used; the first: {wrong[0]}"
+        yield Condition("endpoints-wrong", "warning", text, "/sensors")
+
+
+def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Condition]:
+    """Yield decoders that rest because they took too long, and files that are no decoders.
+
+    :param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`.
+    """
+    if report is None:
+        return
+    for rest in report["resting"]:
+        text = f"Decoder {rest['decoder']} rests: {rest['reason']}"
+        yield Condition(f"decoder-rests:{_level(rest['decoder'])}", "warning", text, "/decoders")
+    if report["problems"]:
+        text = f"A decoder cannot be used: {report['problems'][0]}"
+        yield Condition("decoder-unusable", "warning", text, "/decoders")
+
+
+def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterator[Condition]:
+    """Yield conditions, but of each kind a handful: those that are alarms already, and one for all others.
+
+    :param is_open: ids of the open alarms.
+    """
+    by_kind: dict[str, list[Condition]] = {}
+    for each in conditions:
+        by_kind.setdefault(kind_of(each.id), []).append(each)
+    for kind, found in by_kind.items():
+        many = f"{kind}:{MANY}"
+        if len(found) <= MAX_OF_KIND:
+            yield from found
+            continue
+        known = [each for each in found if each.id in is_open]
+        yield from known[:MAX_OF_KIND]
+        first = max(found, key=lambda each: each.severity == "error")
+        begins = [each.since for each in found if each.since is not None]
+        page = "/" + first.href.strip("/").split("/")[0].partition("#")[0]
+        text = f"{len(found):,} at once: {first.text}, and others"
+        yield first._replace(id=many, text=text, href=page, since=max(begins, default=None))
+
+
+def _level(subject: str) -> str:
+    """Return a text as one level of a topic and one part of a path."""
+    return quote(subject, safe="")

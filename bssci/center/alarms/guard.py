@@ -1,0 +1,181 @@
+"""The guard: looks for what is wrong, every few seconds, and gives it to the alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+
+from bssci.center.alarms import conditions as looks
+from bssci.center.alarms.alarms import Alarms
+from bssci.center.alarms.conditions import Condition
+from bssci.center.deliveries import Deliveries
+from bssci.center.devices.sensors import Sensors
+from bssci.center.silence.silence import SilenceWatch
+from bssci.certificates.reading import CertificateError, certificate_end
+from bssci.certificates.store import CertificateFiles, CertificateStore
+from bssci.journal import Journal
+from bssci.settings.table import Settings
+from bssci.stations.directory import Stations
+from bssci.stations.entries import Entries
+from bssci.stations.refusals import Refusals
+from bssci.system.clock import Clock, Ticker, in_slices
+
+INTERVAL = 5.0
+"""s between two looks"""
+SENSOR_INTERVAL = 60.0
+"""s between two looks at all sensors"""
+CERTIFICATE_INTERVAL = 600.0
+"""s between two looks at the files of certificates"""
+SLICE = 200
+"""sensors that one turn of the reactor looks at"""
+OF_SERVICE = frozenset(
+    {
+        "station-offline",
+        "protocol-errors",
+        "station-refused",
+        "sink-failing",
+        "sink-backlog",
+        "journal-failing",
+        "journal-filling",
+        "not-listening",
+        "endpoints-wrong",
+        "decoder-rests",
+        "decoder-unusable",
+    }
+)
+OF_SENSORS = frozenset({"sensor-silent"})
+OF_CERTIFICATES = frozenset({"certificate-ends"})
+KINDS = OF_SERVICE | OF_SENSORS | OF_CERTIFICATES
+"""kinds of conditions that the guard itself looks for"""
+
+Look = Callable[[], Iterable[Condition]]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """Parts of the service that the guard looks at."""
+
+    journal: Journal
+    stations: Stations
+    entries: Entries
+    refusals: Refusals
+    sensors: Sensors
+    silence: SilenceWatch
+    deliveries: Deliveries
+    started_at: float
+    """Unix seconds"""
+    settings: Callable[[], Settings]
+    certificates: Callable[[], CertificateFiles]
+    listening: Callable[[], bool] = lambda: True
+    decoders: Callable[[], Mapping[str, Any] | None] = lambda: None
+    others: Mapping[str, Look] | None = None
+    """further looks by the kind of conditions that each yields"""
+
+
+class Guard:
+    """Looks at everything watched.
+
+    :param now: Unix seconds.
+    :param run_in_thread: ``deferToThread``: certificates are read away from the reactor.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        alarms: Alarms,
+        watched: Watched,
+        now: Callable[[], float],
+        run_in_thread: Callable[..., Deferred[Any]],
+    ) -> None:
+        self._clock = clock
+        self._alarms = alarms
+        self._watched = watched
+        self._now = now
+        self._run_in_thread = run_in_thread
+        self._looking = False
+        self._sensors_at = self._certificates_at = -CERTIFICATE_INTERVAL
+        self._ticker = Ticker(clock, INTERVAL, self._look)
+
+    def start(self) -> None:
+        self._ticker.start()
+
+    def stop(self) -> None:
+        self._ticker.stop()
+
+    def _look(self) -> None:
+        others = self._watched.others or {}
+        self._alarms.evaluate(OF_SERVICE | others.keys(), self._of_service())
+        if not self._looking:
+            self._looking = True
+            ensureDeferred(self._look_far()).addErrback(
+                lambda failure: self.log.failure("look for alarms failed", failure)
+            )
+
+    def _of_service(self) -> Iterator[Condition]:
+        watched, settings, now = self._watched, self._watched.settings(), self._now()
+        yield from looks.of_stations(
+            watched.stations,
+            watched.entries.is_blocked,
+            watched.started_at,
+            settings.alarm_station_offline_after,
+        )
+        yield from looks.of_protocol_errors(watched.stations, now)
+        yield from looks.of_refusals(watched.refusals.listed(), now)
+        yield from looks.of_sinks(watched.deliveries.statistics(), settings.alarm_backlog_after)
+        yield from looks.of_journal(watched.journal.usage(), watched.journal.statistics.failed_in_row)
+        yield from looks.of_listening(watched.listening())
+        yield from looks.of_wrong_entries(watched.sensors.wrong)
+        yield from looks.of_decoders(watched.decoders())
+        for look in (watched.others or {}).values():
+            yield from look()
+
+    async def _look_far(self) -> None:
+        """Look at what takes its time, now and then."""
+        try:
+            seconds = self._clock.seconds()
+            if seconds - self._sensors_at >= SENSOR_INTERVAL:
+                self._sensors_at = seconds
+                self._alarms.evaluate(OF_SENSORS, await self._of_sensors())
+            if seconds - self._certificates_at >= CERTIFICATE_INTERVAL:
+                self._certificates_at = seconds
+                ends = await self._run_in_thread(self._ends, self._shown())
+                days = self._watched.settings().alarm_certificate_days
+                self._alarms.evaluate(OF_CERTIFICATES, looks.of_certificates(ends, self._now(), days))
+        finally:
+            self._looking = False
+
+    async def _of_sensors(self) -> list[Condition]:
+        found: list[Condition] = []
+        silence = self._watched.silence
+        async for few in in_slices(self._clock, list(self._watched.sensors), SLICE):
+            for sensor in few:
+                standing = silence.standing(sensor.eui)
+                condition = looks.of_sensor(sensor, standing) if standing is not None else None
+                if condition is not None:
+                    found.append(condition)
+        return found
+
+    def _shown(self) -> list[tuple[str, bytes]]:
+        """Return the certificates that connected stations show, by their names."""
+        return [
+            (station.state.name or station.eui, station.record.certificate)
+            for station in self._watched.stations.connected()
+            if station.record.certificate
+        ]
+
+    def _ends(self, shown: Sequence[tuple[str, bytes]]) -> list[tuple[str, str, float]]:
+        """Return subject, words and end of each certificate that is in use. Blocks."""
+        inventory = CertificateStore(self._watched.certificates()).inventory(bundles=False)
+        ends = [(each["file"], each["name"], each["not_after"]) for each in inventory]
+        for name, der in shown:
+            try:
+                ends.append((name, f"Base station {name}", certificate_end(der)))
+            except CertificateError as error:
+                self.log.debug("certificate of a station not readable {error}", error=error)
+        return ends

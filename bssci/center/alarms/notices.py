@@ -1,0 +1,203 @@
+"""Messages about alarms: gathered for a while, sent to each channel, never more than so many an hour."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.alarms.alarms import Alarms
+from bssci.journal import AlarmRecord
+from bssci.settings.table import Settings
+from bssci.system.clock import Clock, Timer
+
+Part = Literal["begin_told", "end_told"]
+HOUR = 3600.0
+FIRST_RETRY, LAST_RETRY = 30.0, 1800.0
+"""s until a message is tried again that could not be sent"""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message: what began, what is over, and how much is wrong now."""
+
+    service: str
+    """EUI of the service center"""
+    begun: Sequence[AlarmRecord]
+    over: Sequence[AlarmRecord]
+    open: int
+    """alarms that are open"""
+
+
+class Channel(Protocol):
+    """A way by which people are told."""
+
+    name: str
+
+    def is_set(self) -> bool:
+        """Return whether the settings name somebody to tell."""
+
+    def send(self, notice: Notice) -> Deferred[None]:
+        """Send a message; fires when the other side has taken it, fails with one line that says why not."""
+
+
+class Notices:
+    """Tells every channel of alarms that begin and end.
+
+    An alarm that is over before its beginning was told is not told at all. What a channel does not take is
+    tried again together with what came in between.
+
+    :param settings: those in force.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        alarms: Alarms,
+        channels: Sequence[Channel],
+        settings: Callable[[], Settings],
+        service: str,
+    ) -> None:
+        self._alarms = alarms
+        self._settings = settings
+        self._desks = [_Desk(clock, alarms, each, settings, service, self._taken) for each in channels]
+        self._unwatch: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Tell what an earlier run left untold, then what happens."""
+        for record in self._alarms.listed():
+            self._changed(record)
+        self._unwatch = self._alarms.watch(self._changed)
+
+    def stop(self) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
+        for desk in self._desks:
+            desk.stop()
+
+    def troubles(self) -> dict[str, str]:
+        """Return why channels could not send lately, by their names."""
+        return {desk.name: desk.trouble for desk in self._desks if desk.trouble}
+
+    def _changed(self, record: AlarmRecord) -> None:
+        part: Part = "begin_told" if record.until is None else "end_told"
+        if getattr(record, part):
+            return
+        is_wanted = record.severity == "error" or self._settings().alarm_least == "warning"
+        desks = [desk for desk in self._desks if desk.is_set()] if is_wanted else []
+        if not desks:
+            self._alarms.told([record.number], part)
+            return
+        for desk in desks:
+            desk.add(record.number, part)
+
+    def _taken(self, number: int, part: Part) -> None:
+        if not any(desk.waits_for(number, part) for desk in self._desks):
+            self._alarms.told([number], part)
+
+
+class _Desk:
+    """Changes that one channel has yet to tell."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        alarms: Alarms,
+        channel: Channel,
+        settings: Callable[[], Settings],
+        service: str,
+        taken: Callable[[int, Part], None],
+    ) -> None:
+        self.name = channel.name
+        self.trouble = ""
+        self._clock = clock
+        self._alarms = alarms
+        self._channel = channel
+        self._settings = settings
+        self._service = service
+        self._taken = taken
+        self._waiting: dict[tuple[int, Part], None] = {}
+        self._sent_at: deque[float] = deque()
+        self._retry = FIRST_RETRY
+        self._timer: Timer | None = None
+        self._sending: Deferred[None] | None = None
+
+    def is_set(self) -> bool:
+        return self._channel.is_set()
+
+    def waits_for(self, number: int, part: Part) -> bool:
+        return (number, part) in self._waiting
+
+    def add(self, number: int, part: Part) -> None:
+        if part == "end_told" and self._waiting.pop((number, "begin_told"), 0) is None:
+            # It was not known to anybody: its end is no news.
+            self._taken(number, "begin_told")
+            self._taken(number, "end_told")
+            return
+        self._waiting[number, part] = None
+        if self._timer is None and self._sending is None:
+            self._wait(self._settings().alarm_group_time)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._sending is not None:
+            self._sending.cancel()
+
+    def _wait(self, seconds: float) -> None:
+        self._timer = self._clock.callLater(max(seconds, self._held_back()), self._send)
+
+    def _held_back(self) -> float:
+        """Return the seconds until one more message an hour is allowed."""
+        now, most = self._clock.seconds(), self._settings().alarm_max_per_hour
+        while self._sent_at and now - self._sent_at[0] >= HOUR:
+            self._sent_at.popleft()
+        return HOUR - (now - self._sent_at[-most]) if len(self._sent_at) >= most else 0.0
+
+    def _send(self) -> None:
+        self._timer = None
+        told = list(self._waiting)
+        records = [(self._alarms.get(number), part) for number, part in told]
+        notice = Notice(
+            self._service,
+            [each for each, part in records if each is not None and part == "begin_told"],
+            [each for each, part in records if each is not None and part == "end_told"],
+            len(self._alarms),
+        )
+        if not self.is_set() or not (notice.begun or notice.over):
+            self._took(None, told)
+            return
+        sending = self._sending = maybeDeferred(self._channel.send, notice)
+        sending.addCallbacks(self._took, self._failed, callbackArgs=(told,))
+        sending.addErrback(lambda failure: self.log.failure("message about alarms failed", failure))
+
+    def _took(self, _: object, told: Sequence[tuple[int, Part]]) -> None:
+        self._sending = None
+        self.trouble = ""
+        self._retry = FIRST_RETRY
+        self._sent_at.append(self._clock.seconds())
+        for number, part in told:
+            self._waiting.pop((number, part), None)
+            self._taken(number, part)
+        if self._waiting:
+            self._wait(self._settings().alarm_group_time)
+
+    def _failed(self, failure: Failure) -> None:
+        self._sending = None
+        self.trouble = failure.getErrorMessage()
+        self.log.warn(
+            "alarms not told {channel} {error} {waiting}",
+            channel=self.name,
+            error=self.trouble,
+            waiting=len(self._waiting),
+        )
+        self._wait(self._retry)
+        self._retry = min(LAST_RETRY, self._retry * 2)

@@ -1,0 +1,92 @@
+"""Messages about alarms in words: a subject, a text, and a JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bssci.center.alarms.notices import Notice
+from bssci.journal import AlarmRecord
+
+MAX_LINES = 25
+"""alarms of one message that are named, of those that began and of those that are over"""
+MAX_SUBJECT = 120
+"""characters"""
+
+
+def subject(notice: Notice) -> str:
+    """Return one line that says the most important."""
+    if notice.begun:
+        worst = min(notice.begun, key=lambda each: each.severity != "error")
+        return _short(f"{worst.severity.upper()}: {worst.text}{_and_more(len(notice.begun))}")
+    return _short(f"Over: {notice.over[0].text}{_and_more(len(notice.over))}")
+
+
+def text(notice: Notice, zone: str) -> str:
+    """Return the message for people.
+
+    :param zone: name of the time zone.
+    """
+    lines = [*_section("New:", notice.begun, zone), *_section("Over:", notice.over, zone)]
+    count = "1 alarm is" if notice.open == 1 else f"{notice.open} alarms are"
+    lines.append(f"{count} open now. Service center {notice.service}, page Alarms of its web admin.")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(notice: Notice, zone: str) -> dict[str, Any]:
+    """Return the message for programs; ``text`` is what chat programs show."""
+    return {
+        "service": notice.service,
+        "text": f"{subject(notice)}\n\n{text(notice, zone)}",
+        "opened": [alarm_json(each) for each in notice.begun],
+        "closed": [alarm_json(each) for each in notice.over],
+        "open": notice.open,
+    }
+
+
+def alarm_json(record: AlarmRecord) -> dict[str, Any]:
+    """Return an alarm as the API and messages have it."""
+    return {
+        "id": record.id,
+        "number": record.number,
+        "state": "open" if record.until is None else "closed",
+        "severity": record.severity,
+        "text": record.text,
+        "href": record.href,
+        "since": record.since,
+        "until": record.until,
+        "returns": record.returns,
+        "acknowledged_by": record.acknowledged_by,
+        "acknowledged_at": record.acknowledged_at,
+    }
+
+
+def _section(title: str, records: Sequence[AlarmRecord], zone: str) -> Iterator[str]:
+    if records:
+        yield title
+        for each in sorted(records, key=lambda each: (each.severity != "error", each.since))[:MAX_LINES]:
+            yield f"- {each.text} ({each.severity}, {_span(each, zone)})"
+        if len(records) > MAX_LINES:
+            yield f"- and {len(records) - MAX_LINES} more"
+        yield ""
+
+
+def _span(record: AlarmRecord, zone: str) -> str:
+    since = f"since {_moment(record.since, zone)}"
+    return since if record.until is None else f"{since} until {_moment(record.until, zone)}"
+
+
+def _moment(at: float, zone: str) -> str:
+    moment = datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(zone))
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _and_more(count: int) -> str:
+    return f" and {count - 1} more" if count > 1 else ""
+
+
+def _short(line: str) -> str:
+    plain = " ".join(line.split())
+    return plain if len(plain) <= MAX_SUBJECT else f"{plain[: MAX_SUBJECT - 1]}…"

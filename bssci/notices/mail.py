@@ -1,0 +1,115 @@
+"""Alarms by e-mail, over SMTP with or without TLS and log-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from io import BytesIO
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.mail.smtp import ESMTPSenderFactory, SMTPClientError
+from twisted.python.failure import Failure
+
+from bssci.center.alarms.notices import Notice
+from bssci.center.alarms.wording import subject, text
+from bssci.settings.table import Settings
+
+TIMEOUT = 30.0
+"""s for connecting, and for each answer of the server"""
+
+Endpoint = Callable[[Settings], IStreamClientEndpoint]
+
+
+class NotSent(Exception):
+    """A mail could not be handed over: one line that says why."""
+
+
+class MailChannel:
+    """E-mail to everybody whom ALARM_MAIL_TO names, through ALARM_MAIL_HOST.
+
+    :param settings: those in force.
+    :param endpoint: the way to the server; for tests.
+    """
+
+    name = "mail"
+
+    def __init__(
+        self, reactor: Any, settings: Callable[[], Settings], endpoint: Endpoint | None = None
+    ) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._endpoint = endpoint or self._server
+
+    def is_set(self) -> bool:
+        """Return whether there is a server, and somebody to write to."""
+        settings = self._settings()
+        return bool(settings.alarm_mail_host and settings.alarm_mail_to)
+
+    def send(self, notice: Notice) -> Deferred[None]:
+        """See :class:`bssci.center.alarms.notices.Channel`."""
+        settings = self._settings()
+        finished: Deferred[Any] = Deferred()
+        factory = ESMTPSenderFactory(
+            settings.alarm_mail_username.encode() or None,
+            settings.alarm_mail_password.encode() or None,
+            _sender(settings),
+            list(settings.alarm_mail_to),
+            BytesIO(message(notice, settings)),
+            finished,
+            retries=0,
+            timeout=int(TIMEOUT),
+            contextFactory=optionsForClientTLS(settings.alarm_mail_host),
+            requireAuthentication=bool(settings.alarm_mail_username),
+            requireTransportSecurity=settings.alarm_mail_tls == "starttls",
+        )
+        factory.noisy = False
+        self._endpoint(settings).connect(factory).addErrback(_pass_on, finished)
+        finished.addTimeout(4 * TIMEOUT, self._reactor)
+        return finished.addCallbacks(lambda _: None, _explained, errbackArgs=(settings,))
+
+    def _server(self, settings: Settings) -> IStreamClientEndpoint:
+        endpoint: IStreamClientEndpoint = HostnameEndpoint(
+            self._reactor, settings.alarm_mail_host, settings.alarm_mail_port, timeout=TIMEOUT
+        )
+        if settings.alarm_mail_tls == "tls":
+            endpoint = wrapClientTLS(optionsForClientTLS(settings.alarm_mail_host), endpoint)
+        return endpoint
+
+
+def message(notice: Notice, settings: Settings) -> bytes:
+    """Return the mail as it goes over the wire."""
+    mail = EmailMessage()
+    mail["From"] = _sender(settings)
+    mail["To"] = ", ".join(settings.alarm_mail_to)
+    mail["Subject"] = f"[bssci] {subject(notice)}"
+    mail["Date"] = formatdate()
+    mail["Message-ID"] = make_msgid(domain="bssci.invalid")
+    # So that nobody's absence is reported to us.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(text(notice, settings.timezone))
+    return bytes(mail).replace(b"\r\n", b"\n")
+
+
+def _pass_on(failure: Failure, finished: Deferred[Any]) -> None:
+    if not finished.called:
+        finished.errback(failure)
+
+
+def _sender(settings: Settings) -> str:
+    return settings.alarm_mail_from or settings.alarm_mail_to[0]
+
+
+def _explained(failure: Failure, settings: Settings) -> None:
+    error = failure.value
+    if isinstance(error, SMTPClientError):
+        said = error.resp.decode("utf-8", "replace") if isinstance(error.resp, bytes) else str(error.resp)
+        reason = f"{error.code} {said}" if error.code > 0 else said
+    else:
+        reason = failure.getErrorMessage()
+    place = f"{settings.alarm_mail_host}:{settings.alarm_mail_port}"
+    raise NotSent(f"{place}: {' '.join(reason.split())[:300]}")

@@ -1,0 +1,82 @@
+"""Alarms by a webhook: a POST with a JSON object, signed if there is a secret."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from bssci import __version__
+from bssci.center.alarms.notices import Notice
+from bssci.center.alarms.wording import as_json
+from bssci.settings.table import Settings
+from bssci.sinks.http_post import Poster, make_poster, parse_target
+from bssci.sinks.webhook import parse_secret, sign
+
+TIMEOUT = 20.0
+"""s for a request and its answer"""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class NotTaken(Exception):
+    """The receiver did not take a message: one line that says why."""
+
+
+class WebhookChannel:
+    """A POST to ALARM_WEBHOOK_URL.
+
+    :param settings: those in force.
+    :param now: Unix seconds.
+    :param poster: makes what sends, of a URL; for tests.
+    """
+
+    name = "webhook"
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Callable[[], Settings],
+        now: Callable[[], float],
+        poster: Callable[[str], Poster] | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._now = now
+        self._settings = settings
+        self._poster = poster or self._make_poster
+
+    def is_set(self) -> bool:
+        """Return whether there is a URL."""
+        return bool(self._settings().alarm_webhook_url)
+
+    def send(self, notice: Notice) -> Deferred[None]:
+        """See :class:`bssci.center.alarms.notices.Channel`."""
+        return ensureDeferred(self._send(notice))
+
+    async def _send(self, notice: Notice) -> None:
+        settings = self._settings()
+        body = _encode(as_json(notice, settings.timezone))
+        poster = self._poster(settings.alarm_webhook_url)
+        headers = {"Content-Type": "application/json", "User-Agent": f"bssci/{__version__}"}
+        if poster.target.user is not None:
+            credentials = base64.b64encode(":".join(poster.target.user).encode()).decode()
+            headers["Authorization"] = f"Basic {credentials}"
+        identity = f"msg_{hashlib.sha256(body).hexdigest()[:32]}"
+        timestamp = str(int(self._now()))
+        headers |= {"Webhook-Id": identity, "Webhook-Timestamp": timestamp}
+        if settings.alarm_webhook_secret:
+            key = parse_secret(settings.alarm_webhook_secret)
+            headers["Webhook-Signature"] = sign(key, identity, timestamp, body)
+        try:
+            answer = await poster.post(headers, body)
+        finally:
+            await poster.close()
+        if not 200 <= answer.status < 300:
+            raise NotTaken(f"{poster.target.origin}: answered {answer.status}")
+
+    def _make_poster(self, url: str) -> Poster:
+        return make_poster(self._reactor, parse_target(url), TIMEOUT, None, "ALARM_WEBHOOK_URL")

@@ -1,0 +1,60 @@
+"""Alarms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bssci.web.api.schemas.common import Answer
+from bssci.web.http.replies import Done
+
+AlarmState = Literal["open", "new", "closed"]
+
+
+class WantedAlarms(msgspec.Struct, kw_only=True):
+    """Selection of alarms."""
+
+    state: Annotated[AlarmState | None, Meta(description="new: open and not acknowledged")] = None
+
+
+class AlarmRow(Answer):
+    """An alarm: what is wrong, since when and until when."""
+
+    id: str
+    """condition and subject: station-offline:CAFE000000000001"""
+    number: int
+    state: Literal["open", "closed"]
+    severity: Literal["error", "warning"]
+    text: str
+    href: str
+    """page where one sees more of it"""
+    since: float
+    until: float | None
+    returns: int
+    """times that it came back in between"""
+    acknowledged_by: str | None
+    acknowledged_at: float | None
+
+
+class AlarmCounts(Answer):
+    """Alarms by state."""
+
+    open: int
+    new: int
+    """open and not acknowledged"""
+    closed: int
+
+
+class AlarmList(Answer):
+    """Alarms, open ones first."""
+
+    alarms: list[AlarmRow]
+    counts: AlarmCounts
+
+
+class Acknowledged(Done):
+    """An alarm that somebody knows of now."""
+
+    alarm: AlarmRow

@@ -1,0 +1,27 @@
+"""The page of the alarms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.web.http.call import Call
+from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+
+STATES = ("open", "new", "closed")
+
+
+class AlarmPages(PageData):
+    """The data of the alarms' page."""
+
+    async def alarms(self, call: Call) -> dict[str, Any]:
+        """Return the list of alarms. Query: state, page."""
+        page = page_number(call)
+        listed = self._views.alarms.list(call.choice("state", STATES))
+        rows, first = listed["alarms"], (page - 1) * PER_PAGE
+        counts = listed["counts"]
+        return {
+            "rows": rows[first : first + PER_PAGE],
+            "counts": counts | {"all": counts["open"] + counts["closed"]},
+            "paging": paging(page, PER_PAGE, len(rows)),
+            "args": arguments(call, "state"),
+        }

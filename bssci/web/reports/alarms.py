@@ -1,0 +1,41 @@
+"""Alarms: what is wrong, since when, until when, and who knows of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.center.alarms.wording import alarm_json
+from bssci.web.context import Context
+
+
+class AlarmViews:
+    """Reports on alarms."""
+
+    def __init__(self, context: Context) -> None:
+        self._alarms = context.center.alarms
+
+    def list(self, state: str = "") -> dict[str, Any]:
+        """Return the alarms, open ones first.
+
+        :param state: ``open``, ``closed`` or, open and known to nobody, ``new``; empty: all.
+        """
+        every = [alarm_json(each) for each in self._alarms.listed()]
+        kept = [each for each in every if not state or has_state(each, state)]
+        return {"alarms": kept, "counts": self.counts()}
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of alarms in each state."""
+        every = self._alarms.listed()
+        is_open = [each for each in every if each.until is None]
+        return {
+            "open": len(is_open),
+            "new": sum(each.acknowledged_by is None for each in is_open),
+            "closed": len(every) - len(is_open),
+        }
+
+
+def has_state(alarm: dict[str, Any], state: str) -> bool:
+    """Return whether an alarm has a state; ``new`` is one that is open and not acknowledged."""
+    if state == "new":
+        return alarm["state"] == "open" and alarm["acknowledged_by"] is None
+    return bool(alarm["state"] == state)

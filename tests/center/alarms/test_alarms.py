@@ -1,0 +1,124 @@
+"""Alarms: opened after their patience, closed after the calm, damped, kept."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci.center.alarms import alarms as room
+from bssci.center.alarms.alarms import CALM, Alarms
+from bssci.center.alarms.conditions import Condition
+from bssci.model import AlarmChange
+from bssci.model.commands import CommandError
+from tests.support.center import TESTER, House, result_of
+
+BAD = Condition("sink-failing:mqtt", "error", "mqtt cannot deliver", "/")
+KINDS = {"sink-failing"}
+
+
+def look(house: House, *conditions: Condition, seconds: float = 5.0) -> Alarms:
+    """Look, then let time pass."""
+    house.center.alarms.evaluate(KINDS, conditions)
+    house.advance(seconds, step=seconds)
+    return house.center.alarms
+
+
+def changes(house: House) -> list[tuple[str, str]]:
+    return [(each.id, each.state) for _, each in house.events if isinstance(each, AlarmChange)]
+
+
+def test_patience_calm_and_what_is_told(house: House) -> None:
+    patient = BAD._replace(patience=10.0)
+    look(house, patient)
+    alarms = look(house, patient)
+    assert len(alarms) == 0
+    began_at = house.now() - 10
+    alarms = look(house, patient)
+    [alarm] = alarms.open()
+    assert (alarm.since, alarm.until, alarm.number) == (began_at, None, 1)
+    over_at = house.now()
+    for _ in range(6):
+        look(house)
+    assert len(alarms) == 1
+    look(house)
+    assert len(alarms) == 0 and alarms.listed()[0].until == over_at
+    assert changes(house) == [(BAD.id, "open"), (BAD.id, "closed")]
+
+
+def test_what_was_over_before_its_patience_is_none(house: House) -> None:
+    patient = BAD._replace(patience=10.0)
+    look(house, patient, seconds=9)
+    look(house)
+    look(house, patient, seconds=9)
+    assert len(look(house, patient)) == 0
+
+
+def test_only_kinds_that_were_looked_for_are_over(house: House) -> None:
+    alarms = look(house, BAD)
+    for _ in range(20):
+        alarms.evaluate({"station-offline"}, [])
+        house.advance(5, step=5)
+    assert len(alarms) == 1
+
+
+def test_what_flaps_stays_one_alarm_with_ever_fewer_changes(house: House) -> None:
+    for _ in range(60):  # one minute on, one minute off: two hours
+        for _ in range(12):
+            look(house, BAD)
+        for _ in range(12):
+            look(house)
+    listed = house.center.alarms.listed()
+    assert len(listed) == 1 and listed[0].returns >= 1
+    assert len(changes(house)) <= 2 * room.MAX_DOUBLINGS
+
+
+def test_it_survives_a_crash_and_goes_on(house: House) -> None:
+    look(house, BAD)
+    house.crash()
+    [alarm] = house.center.alarms.open()
+    assert alarm.text == BAD.text
+    for _ in range(int(CALM // 5) + 2):
+        look(house)
+    assert len(house.center.alarms) == 0
+    house.crash()
+    assert [each.until is not None for each in house.center.alarms.listed()] == [True]
+
+
+def test_it_is_acknowledged_by_a_command_that_is_audited(house: House) -> None:
+    look(house, BAD)
+    acknowledging = ensureDeferred(house.commands.acknowledge_alarm(BAD.id, TESTER))
+    house.settle()
+    assert result_of(acknowledging).acknowledged_by == TESTER.name
+    house.crash()
+    [alarm] = house.center.alarms.open()
+    assert alarm.acknowledged_by == TESTER.name
+    with pytest.raises(CommandError) as unknown:
+        house.center.alarms.acknowledge("nothing", "kim")
+    assert unknown.value.code == "unknown_alarm"
+
+
+def test_worse_is_told_and_other_words_are_not(house: House) -> None:
+    look(house, BAD._replace(severity="warning"))
+    look(house, BAD._replace(severity="warning", text="mqtt cannot deliver: why"))
+    look(house, BAD)
+    assert changes(house) == [(BAD.id, "open"), (BAD.id, "open")]
+
+
+def test_a_full_disk_keeps_no_alarm_from_being_one(house: House) -> None:
+    house.journal.broken = True
+    alarms = look(house, BAD)
+    assert len(alarms) == 1
+    house.journal.broken = False
+    alarms.acknowledge(BAD.id, "kim")
+    house.settle()
+    assert changes(house) == [(BAD.id, "open"), (BAD.id, "open")]
+    assert [each.acknowledged_by for each in house.journal.kept().alarms.values()] == ["kim"]
+
+
+def test_only_so_many_are_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "MAX_KEPT", 3)
+    monkeypatch.setattr(room, "CALM", 0.0)
+    for number in range(6):
+        look(house, BAD._replace(id=f"sink-failing:{number}"))
+    look(house)
+    assert len(house.center.alarms.listed()) == len(house.journal.kept().alarms) == 3

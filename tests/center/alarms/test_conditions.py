@@ -1,0 +1,132 @@
+"""What is an alarm, and what is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bssci.center.alarms import conditions
+from bssci.center.alarms.conditions import MANY, MAX_OF_KIND, Condition, bounded
+from bssci.center.devices.endpoints import WrongEntry
+from bssci.center.silence.silence import Standing
+from bssci.journal import Refusal, Usage
+from bssci.model import EUI
+from bssci.model.sensor import parse_sensor
+from tests.support.center import House, Line, sensor_entry
+
+NOW = 1_700_000_000.0
+
+
+def texts(found) -> list[str]:
+    return [each.text for each in found]
+
+
+def test_stations_that_went_are_offline_since_then_or_since_the_start(house: House) -> None:
+    stations = house.center.stations
+    line = Line(house)
+    line.connect()
+    assert not list(conditions.of_stations(stations, lambda eui: False, NOW, 60))
+    line.lose()
+    [condition] = conditions.of_stations(stations, lambda eui: False, house.now() - 5, 60)
+    assert (condition.id, condition.since) == ("station-offline:CAFE000000000001", house.now())
+    [condition] = conditions.of_stations(stations, lambda eui: False, house.now() + 5, 60)
+    assert condition.since == house.now() + 5
+    assert not list(conditions.of_stations(stations, lambda eui: True, NOW, 60))
+
+
+def test_many_protocol_errors_within_ten_minutes(house: House) -> None:
+    line = Line(house)
+    line.connect()
+    faults = line.station.faults
+    for number in range(10):
+        faults.note("received", 71, "", NOW + 30 * number)
+    assert list(conditions.of_protocol_errors(house.center.stations, NOW + 400))
+    assert not list(conditions.of_protocol_errors(house.center.stations, NOW + 900))
+
+
+def refusal(**more: object) -> Refusal:
+    values = {"key": "k", "address": "192.0.2.1", "reason": "it is blocked", "count": 1, "first_at": NOW}
+    return Refusal(**{**values, "at": NOW, **more})
+
+
+def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
+    station = EUI("CAFE000000000001")
+    found = list(conditions.of_refusals([refusal(base_station_eui=station), refusal()], NOW + 10))
+    assert texts(found) == ["CAFE000000000001 is refused: it is blocked"]
+    assert texts(conditions.of_refusals([refusal(subject="CN=x")], NOW))
+    assert not texts(conditions.of_refusals([refusal(base_station_eui=station)], NOW + 1000))
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("active", None), ("warning", "is silent"), ("auto-detached", "was detached for its silence")],
+)
+def test_silent_sensors(state, words: str | None) -> None:
+    condition = conditions.of_sensor(parse_sensor(sensor_entry()), Standing(state, 1.0, None))
+    assert (condition is None) == (words is None)
+    assert condition is None or words in condition.text
+
+
+def sink(**more: object) -> dict[str, object]:
+    return {"failing": False, "trouble": "", "oldest_seconds": 1.0, **more}
+
+
+def test_sinks_that_fail_or_are_behind() -> None:
+    statistics = {
+        "mqtt": sink(failing=True, trouble="refused", oldest_seconds=400.0),
+        "log": sink(),
+        "file": sink(oldest_seconds=301.0),
+    }
+    assert texts(conditions.of_sinks(statistics, 300)) == [
+        "mqtt cannot deliver: refused",
+        "mqtt is behind",
+        "file is behind",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("undelivered", "severity"), [(79, None), (80, "warning"), (96, "warning"), (97, "error")]
+)
+def test_the_journal_fills_up(undelivered: int, severity: str | None) -> None:
+    usage = Usage(size=100, max_size=100, undelivered=undelivered, unreadable=0)
+    assert [each.severity for each in conditions.of_journal(usage, 0)] == ([severity] if severity else [])
+    assert "journal-failing" in {each.id for each in conditions.of_journal(usage, 1)}
+
+
+def test_certificates_that_end() -> None:
+    day = 86400.0
+    ends = [
+        ("server", "Service center", NOW + 29 * day),
+        ("ca", "Authority", NOW - 1),
+        ("x", "X", NOW + 31 * day),
+    ]
+    assert [(each.id, each.severity) for each in conditions.of_certificates(ends, NOW, 30)] == [
+        ("certificate-ends:server", "warning"),
+        ("certificate-ends:ca", "error"),
+    ]
+
+
+def test_wrong_entries_resting_decoders_and_closed_ports() -> None:
+    wrong = WrongEntry(3, None, "eui must be 16 hexadecimal digits", "{}")
+    assert "the first: entry 3" in texts(conditions.of_wrong_entries([wrong]))[0]
+    report = {"resting": [{"decoder": "a/b", "reason": "too slow"}], "problems": ["x.json: bad"]}
+    assert [each.id for each in conditions.of_decoders(report)] == ["decoder-rests:a%2Fb", "decoder-unusable"]
+    assert not list(conditions.of_decoders(None))
+    assert texts(conditions.of_listening(False)) and not texts(conditions.of_listening(True))
+
+
+def test_of_many_at_once_one_stands_for_all() -> None:
+    found = [Condition(f"a:{number}", "warning", f"{number} is bad", f"/a/{number}") for number in range(500)]
+    known = {f"a:{number}" for number in (3, 4)}
+    shown = list(bounded([*found, Condition("b", "error", "b", "/")], known))
+    assert [each.id for each in shown] == ["a:3", "a:4", f"a:{MANY}", "b"]
+    assert shown[2].text == "500 at once: 0 is bad, and others" and shown[2].href == "/a"
+    assert len(list(bounded(found[:MAX_OF_KIND], ()))) == MAX_OF_KIND
+
+
+def test_every_kind_is_documented() -> None:
+    from bssci.center.alarms.guard import KINDS
+
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    assert [kind for kind in sorted(KINDS) if f"`{kind}`" not in text] == []

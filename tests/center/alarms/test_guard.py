@@ -1,0 +1,85 @@
+"""The guard looks at the whole service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from twisted.internet.defer import maybeDeferred
+
+from bssci.center.alarms.conditions import Condition
+from bssci.center.alarms.guard import Guard, Watched
+from bssci.certificates import bundles
+from bssci.stations.causes import BLOCKED
+from tests.support.center import House, Line, sensor_entry
+
+
+@contextmanager
+def guard_of(house: House) -> Iterator[House]:
+    center, current = house.center, house.configuration
+    watched = Watched(
+        journal=house.journal,
+        stations=center.stations,
+        entries=center.entries,
+        refusals=center.refused_stations,
+        sensors=center.sensors,
+        silence=center.silence,
+        deliveries=center.deliveries,
+        started_at=center.started_at,
+        settings=lambda: current.current,
+        certificates=lambda: current.catalogue.certificate_files(current.current),
+        others={"gateway-offline": lambda: [Condition("gateway-offline:x", "warning", "x", "/")]},
+    )
+    guard = Guard(house.clock, center.alarms, watched, house.now, maybeDeferred)
+    guard.start()
+    yield house
+    guard.stop()
+
+
+@pytest.fixture
+def guarded(house: House) -> Iterator[House]:
+    with guard_of(house):
+        yield house
+
+
+def alarms(house: House) -> set[str]:
+    return {each.id for each in house.center.alarms.open()}
+
+
+def test_a_station_that_went_is_an_alarm_until_it_is_back(guarded: House) -> None:
+    line = Line(guarded)
+    line.connect()
+    line.lose()
+    guarded.advance(59, step=1)
+    assert alarms(guarded) == {"gateway-offline:x"}
+    guarded.advance(10, step=1)
+    assert "station-offline:CAFE000000000001" in alarms(guarded)
+    Line(guarded).connect()
+    guarded.advance(45, step=5)
+    assert alarms(guarded) == {"gateway-offline:x"}
+
+
+def test_refusals_and_silent_sensors(make_house) -> None:
+    house = make_house(sensors=1, **{"auto-detach-warning-timeout": "100", "auto-detach-timeout": "9999"})
+    with guard_of(house):
+        house.center.refused_stations.add("192.0.2.1", BLOCKED, "CAFE000000000009")
+        Line(house).connect()
+        sensor = sensor_entry()["eui"]
+        house.center.silence.attached([sensor], house.now())
+        house.advance(200, step=5)
+        assert {f"sensor-silent:{sensor}", "station-refused:CAFE000000000009"} <= alarms(house)
+
+
+def test_certificates_that_end_are_alarms(make_house, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    list(bundles.make_authority(tmp_path / "ca.pem", now))
+    list(bundles.make_server(tmp_path / "ca.pem", tmp_path / "s.pem", tmp_path / "k.pem", [], now))
+    house = make_house(**{"ca-file": str(tmp_path / "ca.pem"), "cert-file": str(tmp_path / "s.pem")})
+    for years, found in ((0, set()), (4.99, {"certificate-ends:server"})):
+        house.clock.advance((now.timestamp() - house.now()) + years * 365 * 86400)
+        with guard_of(house):
+            house.advance(10, step=5)
+            assert {each for each in alarms(house) if each.startswith("certificate")} == found

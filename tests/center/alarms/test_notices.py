@@ -1,0 +1,139 @@
+"""Messages about alarms: gathered, bounded, tried again, never about what nobody knew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from twisted.internet.defer import Deferred, fail, succeed
+
+from bssci.center.alarms.conditions import Condition
+from bssci.center.alarms.notices import FIRST_RETRY, HOUR, Notice, Notices
+from bssci.journal import StorageError
+from tests.support.center import House
+
+KINDS = {"sink-failing", "station-offline"}
+
+
+def bad(number: int = 1, severity: str = "error") -> Condition:
+    return Condition(f"sink-failing:{number}", severity, f"sink {number} cannot deliver", "/")
+
+
+class Recorder:
+    """A channel that keeps what it is given.
+
+    :ivar away: fails.
+    """
+
+    name = "tester"
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[list[str], list[str]]] = []
+        self.open: list[int] = []
+        self.away = False
+        self.used = True
+
+    def is_set(self) -> bool:
+        return self.used
+
+    def send(self, notice: Notice) -> Deferred[None]:
+        if self.away:
+            return fail(StorageError("no answer"))
+        self.sent.append(([each.id for each in notice.begun], [each.id for each in notice.over]))
+        self.open.append(notice.open)
+        return succeed(None)
+
+
+@pytest.fixture
+def channel() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def begin(channel: Recorder) -> Callable[[House], Notices]:
+    def make(house: House) -> Notices:
+        configuration = house.configuration
+        notices = Notices(
+            house.clock, house.center.alarms, [channel], lambda: configuration.current, house.center.eui
+        )
+        notices.start()
+        return notices
+
+    return make
+
+
+def look(house: House, *conditions: Condition, times: int = 1) -> None:
+    for _ in range(times):
+        house.center.alarms.evaluate(KINDS, conditions)
+        house.advance(5, step=5)
+
+
+def test_what_comes_within_half_a_minute_is_one_message(house: House, channel: Recorder, begin) -> None:
+    begin(house)
+    look(house, bad(1))
+    look(house, bad(1), bad(2), times=5)
+    assert channel.sent == [(["sink-failing:1", "sink-failing:2"], [])] and channel.open == [2]
+    look(house, times=20)
+    assert channel.sent[1:] == [([], ["sink-failing:1", "sink-failing:2"])] and channel.open[1:] == [0]
+
+
+def test_what_was_over_before_it_was_told_is_no_news(make_house, channel: Recorder, begin) -> None:
+    house = make_house(**{"alarm-group-time": "120"})
+    begin(house)
+    look(house, bad())
+    look(house, times=40)
+    assert channel.sent == []
+
+
+def test_no_storm(make_house, channel: Recorder, begin) -> None:
+    house = make_house(**{"alarm-max-per-hour": "3"})
+    begin(house)
+    for number in range(40):  # a new alarm a minute
+        look(house, *(bad(each) for each in range(number + 1)), times=12)
+    assert len(channel.sent) == 3
+    house.advance(HOUR, step=30)
+    assert len(channel.sent) == 4
+    told = [each for begun, _ in channel.sent for each in begun]
+    assert len(told) == len(set(told))
+
+
+def test_a_channel_that_is_away_gets_all_of_it_later(house: House, channel: Recorder, begin) -> None:
+    notices = begin(house)
+    channel.away = True
+    look(house, bad(1), times=8)
+    assert notices.troubles() == {"tester": "no answer"}
+    channel.away = False
+    look(house, bad(1), bad(2))
+    house.advance(FIRST_RETRY, step=5)
+    assert channel.sent == [(["sink-failing:1", "sink-failing:2"], [])]
+    assert notices.troubles() == {}
+
+
+def test_what_was_not_told_before_a_crash_is_told_after_it_and_nothing_twice(
+    house: House, channel: Recorder, begin
+) -> None:
+    begin(house)
+    look(house, bad(1), times=8)
+    channel.away = True
+    look(house, bad(1), bad(2), times=8)
+    house.crash()
+    channel.away = False
+    begin(house)
+    look(house, bad(1), bad(2), times=8)
+    assert channel.sent == [(["sink-failing:1"], []), (["sink-failing:2"], [])]
+
+
+def test_without_anybody_to_tell_nothing_is_told_later(house: House, channel: Recorder, begin) -> None:
+    channel.used = False
+    begin(house)
+    look(house, bad(1), times=8)
+    channel.used = True
+    look(house, bad(1), times=8)
+    assert channel.sent == []
+
+
+def test_only_errors_are_told_if_that_is_wanted(make_house, channel: Recorder, begin) -> None:
+    house = make_house(**{"alarm-least": "error"})
+    begin(house)
+    look(house, bad(1, "warning"), bad(2), times=8)
+    assert channel.sent == [(["sink-failing:2"], [])]

@@ -19,6 +19,7 @@ from bssci.certificates.reading import (
     CertificateError,
     PrivateKey,
     read_certificates,
+    read_own_list,
     read_pair,
     read_revoked,
     revocation_file,
@@ -78,6 +79,7 @@ def examine(
                 f"{ca_file}: may not sign certificates (CA:TRUE, keyCertSign); use another CA"
             )
     revoked = read_revoked(revocation_file(ca_file, crl_file), authorities)
+    read_own_list(ca_file, authorities)
     _refuse_untaken(cert_file, chain, key, authorities, revoked)
     faults = [*_all_out_of_time(ca_file, authorities, now), *_out_of_time(cert_file, chain, now)]
     warnings = [

@@ -42,6 +42,7 @@ def station_context(
     key: PrivateKey,
     authorities: Sequence[x509.Certificate],
     revoked: Sequence[x509.CertificateRevocationList] = (),
+    own: Sequence[x509.CertificateRevocationList] = (),
 ) -> SSL.Context:
     """Return the context of a server that lets in the clients of some authorities only. TLS 1.2 at least.
 
@@ -51,6 +52,7 @@ def station_context(
 
     :param revoked: lists of what the authorities have revoked. An authority without a list has revoked
         nothing; a list that is out of date counts nevertheless, and so does each of several lists.
+    :param own: lists that the service itself keeps, beside those.
     :raises CertificateError: as :func:`server_context`.
     """
     # Only here, as below: it brings the reactor's modules along, which most sub-commands do without.
@@ -68,15 +70,14 @@ def station_context(
         for each in revoked:
             store.add_crl(each)
     # Of several lists of one authority OpenSSL looks at one only.
-    serials = _revoked_serials(revoked)
+    serials = _revoked_serials((*revoked, *own))
+    listed = {each.issuer.public_bytes() for each in revoked}
 
     def verify(connection: SSL.Connection, shown: crypto.X509, error: int, depth: int, is_good: int) -> bool:
         certificate = shown.to_cryptography()
         issuer = certificate.issuer.public_bytes()
         fault = 0 if is_good else error
-        if fault in (CRL_NOT_YET_VALID, CRL_EXPIRED) or (
-            fault == UNABLE_TO_GET_CRL and issuer not in serials
-        ):
+        if fault in (CRL_NOT_YET_VALID, CRL_EXPIRED) or (fault == UNABLE_TO_GET_CRL and issuer not in listed):
             fault = 0
         if not fault and certificate.serial_number in serials.get(issuer, ()):
             fault = REVOKED

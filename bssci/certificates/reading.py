@@ -19,6 +19,8 @@ from bssci.model import EUI, parse_eui
 
 MADE_BY_INIT = ("CERT_FILE", "KEY_FILE", "CA_FILE")
 """settings whose files ``bssci init`` makes"""
+OWN_LIST = "revoked.pem"
+"""name beside CA_FILE of the list that the service itself keeps of what its authority has revoked"""
 REVOKED = "crl.pem"
 """name beside CA_FILE of the revocation lists, where CRL_FILE names no other"""
 _BOUNDARY = re.compile(rb"-----(BEGIN|END) ([A-Z0-9 ]{1,40})-----")
@@ -148,7 +150,43 @@ def read_revoked(
     """
     if path is None:
         return []
-    data = _read(path, "CRL_FILE")
+    ours = []
+    for each in lists_of(path, "CRL_FILE"):
+        named = [authority for authority in authorities if authority.subject == each.issuer]
+        if any(signed_list(each, authority) for authority in named):
+            ours.append(each)
+        elif named:
+            raise CertificateError(
+                f"{path}: the list of {each.issuer.rfc4514_string()} is not signed by that authority;"
+                " fetch it again"
+            )
+    return ours
+
+
+def own_list_file(ca_file: Path) -> Path:
+    """Return the path of the list that the service itself keeps."""
+    return ca_file.with_name(OWN_LIST)
+
+
+def read_own_list(
+    ca_file: Path, authorities: Sequence[x509.Certificate]
+) -> list[x509.CertificateRevocationList]:
+    """Read what the service itself has revoked; lists of earlier authorities of ours are passed over.
+
+    :raises CertificateError: the file cannot be read.
+    """
+    path = own_list_file(ca_file)
+    if not path.exists():
+        return []
+    return [each for each in lists_of(path, "CA_FILE") if any(signed_list(each, one) for one in authorities)]
+
+
+def lists_of(path: Path, setting: str) -> list[x509.CertificateRevocationList]:
+    """Read the revocation lists of a file: several PEM blocks, or one list in DER.
+
+    :raises CertificateError: there is none, or the file cannot be read.
+    """
+    data = _read(path, setting)
     lists = []
     try:
         if b"-----BEGIN" in data:
@@ -159,21 +197,12 @@ def read_revoked(
     except ValueError:
         lists = []
     if not lists:
-        raise CertificateError(f"{path}: holds no revocation list; set CRL_FILE to a file that does")
-    ours = []
-    for each in lists:
-        named = [authority for authority in authorities if authority.subject == each.issuer]
-        if any(_signed_list(each, authority) for authority in named):
-            ours.append(each)
-        elif named:
-            raise CertificateError(
-                f"{path}: the list of {each.issuer.rfc4514_string()} is not signed by that authority;"
-                " fetch it again"
-            )
-    return ours
+        raise CertificateError(f"{path}: holds no revocation list; set {setting} to a file that does")
+    return lists
 
 
-def _signed_list(found: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+def signed_list(found: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    """Return whether an authority has signed a list."""
     key = authority.public_key()
     try:
         return isinstance(key, _SIGNING) and found.is_signature_valid(key)

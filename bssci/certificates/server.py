@@ -21,8 +21,10 @@ from bssci.certificates.contexts import server_context, station_context
 from bssci.certificates.reading import (
     REVOKED,
     CertificateError,
+    own_list_file,
     read_certificates,
     read_key,
+    read_own_list,
     read_pair,
     read_revoked,
     revocation_file,
@@ -66,7 +68,7 @@ class StationFiles:
     @property
     def paths(self) -> tuple[Path, ...]:
         revoked = self.revoked or self.authorities.with_name(REVOKED)
-        return (self.certificate, self.key, self.authorities, revoked)
+        return (self.certificate, self.key, self.authorities, revoked, own_list_file(self.authorities))
 
     def load(self, now: datetime, *, at_start: bool) -> SSL.Context:
         """See :class:`ServerFiles`."""
@@ -83,6 +85,7 @@ class StationFiles:
             read_key(self.key, "KEY_FILE"),
             authorities,
             read_revoked(revocation_file(self.authorities, self.revoked), authorities),
+            read_own_list(self.authorities, authorities),
         )
 
 

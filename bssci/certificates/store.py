@@ -20,7 +20,7 @@ from typing import Any
 
 from cryptography import x509
 
-from bssci.certificates import bundles, issuing
+from bssci.certificates import bundles, issuing, revoking
 from bssci.certificates import reading as certificates
 from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
@@ -57,6 +57,7 @@ _DAMAGED = (
     OverflowError,
 )
 """errors raised by reading an archive whose bytes are not as they were written"""
+_STATION_CERTIFICATE = "station_cert.pem"
 _STATION_FILE = re.compile(r"stations/([0-9A-F]{16}|base-station)/(ca_cert|station_cert|station_key)\.pem")
 
 
@@ -267,9 +268,43 @@ class CertificateStore:
         members = {path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))}
         return _zip(members | {"ca_cert.pem": self.read(CA)})
 
+    def bundled(self, eui: EUI) -> x509.Certificate:
+        """Return the certificate of a station's bundle.
+
+        :raises CertificateError: there is none.
+        """
+        return certificates.read_certificates(self.stations / eui / _STATION_CERTIFICATE, "the bundle")[0]
+
+    def revoke(self, certificate: x509.Certificate) -> None:
+        """Put a certificate on the list of what our authority has revoked.
+
+        :raises CertificateError: it is not ours to revoke.
+        """
+        content = revoking.revoke(self.paths[CA], certificate, datetime.now(UTC))
+        replace_together(self._state_dir, {certificates.own_list_file(self.paths[CA]): content})
+
+    def revoked(self) -> list[dict[str, Any]]:
+        """Return what the service itself has revoked, the last one first."""
+        named = {
+            certificate.serial_number: (path.parent.name, certificates.describe(certificate))
+            for path in sorted(self.stations.glob(f"*/{_STATION_CERTIFICATE}"))[:10_000]
+            for certificate in _readable(path)
+        }
+        found = sorted(revoking.listed(self.paths[CA]), key=lambda each: each.at, reverse=True)
+        return [
+            {
+                "serial": f"{each.serial_number:X}",
+                "at": each.at.timestamp(),
+                "subject": named[each.serial_number][1].subject if each.serial_number in named else None,
+            }
+            for each in found
+        ]
+
     def _is_valid(self, directory: Path) -> bool:
         try:
-            certificate = certificates.read_certificates(directory / "station_cert.pem", "the bundle")[0]
+            certificate = certificates.read_certificates(directory / _STATION_CERTIFICATE, "the bundle")[0]
+            if certificate.serial_number in {each.serial_number for each in revoking.listed(self.paths[CA])}:
+                return False
             certificates.read_key(directory / "station_key.pem", "the bundle")
             authorities = certificates.read_certificates(self.paths[CA], "CA_FILE")
         except CertificateError:
@@ -290,6 +325,9 @@ class CertificateStore:
         }
         for path in sorted(self.stations.glob("*/*.pem")):
             members[f"stations/{path.parent.name}/{path.name}"] = path.read_bytes()
+        own_list = certificates.own_list_file(self.paths[CA])
+        if own_list.exists():
+            members[certificates.OWN_LIST] = own_list.read_bytes()
         return _zip(members)
 
     def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
@@ -304,6 +342,8 @@ class CertificateStore:
             if name in _IN_ARCHIVE:
                 file = _IN_ARCHIVE[name]
                 files[file] = data if file in SECRET_FILES else split_pem(data)[0]
+            elif name == certificates.OWN_LIST:
+                others[certificates.own_list_file(self.paths[CA])] = data
             elif match:
                 others[self.stations / match[1] / f"{match[2]}.pem"] = data
             else:
@@ -312,6 +352,13 @@ class CertificateStore:
         if missing:
             raise CertificateError(f"the archive lacks {', '.join(missing)}")
         return files, others
+
+
+def _readable(path: Path) -> list[x509.Certificate]:
+    try:
+        return certificates.read_certificates(path, "the bundle")[:1]
+    except CertificateError:
+        return []
 
 
 def split_pem(data: bytes) -> tuple[bytes, bytes]:

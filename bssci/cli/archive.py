@@ -3,7 +3,7 @@
 manifest.json       format, version, when, and for each file its SHA-256; the first member
 env                 .env
 settings/NAME       the file that the setting NAME points to: certificates, keys, endpoints.json
-beside/NAME         ca_key.pem, crl.pem, beside CA_FILE
+beside/NAME         ca_key.pem, crl.pem, revoked.pem, beside CA_FILE
 stations/EUI/NAME   the bundles of base stations
 decoders/NAME       what DECODER_DIR holds
 state/NAME          what STATE_DIR holds beside the journal: accounts, sessions
@@ -29,7 +29,7 @@ import msgspec
 
 from bssci import __version__
 from bssci.certificates.bundles import authority_key_file
-from bssci.certificates.reading import REVOKED
+from bssci.certificates.reading import OWN_LIST, REVOKED
 from bssci.journal.sqlite.copying import OWN_FILES
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
@@ -76,7 +76,8 @@ def _candidates(chosen: Settings, env_file: Path) -> Iterator[tuple[str, Path]]:
         if is_kept(setting) and isinstance(value, Path):
             yield f"settings/{setting}", value
     yield "beside/ca_key.pem", authority_key_file(chosen.ca_file)
-    yield f"beside/{REVOKED}", chosen.ca_file.with_name(REVOKED)
+    for name in (REVOKED, OWN_LIST):
+        yield f"beside/{name}", chosen.ca_file.with_name(name)
     for path in sorted((chosen.cert_file.parent / "stations").glob("*/*.pem")):
         yield f"stations/{path.parent.name}/{path.name}", path
     yield from _in_directory("decoders", chosen.decoder_dir)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -69,6 +70,8 @@ class Registry:
         self._service_center = service_center
         self._stations = stations
         self._entries = entries
+        self._revoked: set[bytes] = set()
+        """digests of certificates that were revoked while this process runs"""
         self._resumed: dict[EUI, bool] = {}
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
@@ -109,6 +112,9 @@ class Registry:
         version = negotiate(con.version)
         if self.is_blocked(eui_from_int(con.bsEui)):
             raise ProtocolError(ErrorCode.EPERM, causes.BLOCKED.reason, 0)
+        if link.certificate and _digest(link.certificate) in self._revoked:
+            # Its handshake was over before the list was in force.
+            raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
         _check_certificate(station, link.certificate)
         older, station.link = station.link, link
@@ -207,6 +213,16 @@ class Registry:
                 station.state = msgspec.structs.replace(station.state, name=name)
                 if station.has_connected:
                     self._stations.told(station.state)
+
+    def revoked(self, certificate: bytes) -> int:
+        """Cut off who is connected with a certificate (DER), and refuse it; return how many were cut off."""
+        self._revoked.add(_digest(certificate))
+        shown = [
+            each for each in self._stations if each.link is not None and each.link.certificate == certificate
+        ]
+        for station in shown:
+            self._cut(station, "its certificate was revoked")
+        return len(shown)
 
     def _expect(self, eui: EUI) -> Station:
         """Return a station, from now on known if it was not."""
@@ -339,6 +355,10 @@ class Registry:
             self.log.warn("base stations not recorded {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("record of base stations failed", failure)
+
+
+def _digest(certificate: bytes) -> bytes:
+    return hashlib.sha256(certificate).digest()
 
 
 def _acquaintance(station: Station) -> tuple[bool, float, float]:

@@ -1,10 +1,12 @@
-"""Certificates: looked at, generated, uploaded with checks, downloaded, backed up and restored."""
+"""Certificates: looked at, generated, revoked, uploaded with checks, downloaded, backed up and restored."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import DeferredLock
 
 from bssci.certificates.reading import CertificateError
@@ -25,6 +27,8 @@ from bssci.web.api.schemas.certificates import (
     Generate,
     Replaced,
     Restoring,
+    Revoke,
+    RevokedNow,
     Upload,
 )
 from bssci.web.api.schemas.common import DryRun, Trial, told
@@ -200,6 +204,43 @@ class CertificateRoutes:
             call.asker, "certificate.station_bundle", eui, "renewed" if renew else ""
         )
         return _file(await self._run(self._store.station_bundle, eui, renew), f"{eui}.zip", ZIP)
+
+    @route(
+        "POST",
+        "/api/certificates/revoke",
+        "admin",
+        "Revoke one certificate of our authority: refused from now on, and who is connected with it cut off",
+    )
+    async def revoke(self, call: Call, body: Revoke) -> RevokedNow:
+        certificate = await self._to_revoke(body)
+        subject = certificate.subject.rfc4514_string()
+        serial = f"{certificate.serial_number:X}"
+        await self._context.audit.record(
+            call.asker, "certificate.revoke", body.eui or subject, f"serial {serial}"
+        )
+        await self._run(self._store.revoke, certificate)
+        await self._take_certificates()
+        cut_off = self._context.center.registry.revoked(certificate.public_bytes(Encoding.DER))
+        return RevokedNow(subject=subject, serial=serial, cut_off=cut_off)
+
+    async def _to_revoke(self, body: Revoke) -> x509.Certificate:
+        """Return the certificate that is meant: of a station the one that it showed last, or of its bundle.
+
+        :raises ApiError: 422
+        """
+        if (body.certificate is None) == (body.eui is None):
+            raise invalid("certificate", "or eui must be given, and only one of them")
+        try:
+            if body.certificate is not None:
+                return x509.load_pem_x509_certificate(body.certificate.encode("ascii", "replace"))
+            assert body.eui is not None
+            station = self._context.center.stations.get(body.eui)
+            if station is not None and station.record.certificate:
+                return x509.load_der_x509_certificate(station.record.certificate)
+        except ValueError:
+            raise invalid("certificate", "must be a certificate as PEM") from None
+        found: x509.Certificate = await self._run(self._store.bundled, body.eui)
+        return found
 
     async def _replace(
         self,

@@ -104,6 +104,7 @@ class ServicePages(PageData):
             "errors": status["errors"],
             "warnings": status["warnings"],
             "can_issue": status["can_issue"],
+            "revoked": status["revoked"],
         }
 
     async def accounts(self, call: Call) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from bssci.web.reports.stations import days_left
 LONG_AGO = 30
 """days"""
 
+Rows = list[dict[str, Any]]
+
 
 class CertificateViews:
     """Reports on certificates."""
@@ -22,7 +24,7 @@ class CertificateViews:
     async def status(self) -> dict[str, Any]:
         """Return certificates, errors that would keep the service from starting, and warnings."""
         store = CertificateStore(self._context.certificate_files)
-        inventory, (errors, warnings), can_issue = await self._context.run_in_thread(_look, store)
+        inventory, (errors, warnings), can_issue, revoked = await self._context.run_in_thread(_look, store)
         now = self._context.now()
         for entry in inventory:
             entry["days_left"] = days_left(entry["not_after"], now)
@@ -31,6 +33,7 @@ class CertificateViews:
             "errors": errors,
             "warnings": warnings,
             "can_issue": can_issue,
+            "revoked": revoked,
         }
 
 
@@ -67,5 +70,5 @@ def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
     return station["state"] == "offline" and bool(is_replaced or certificate["days_left"] < -LONG_AGO)
 
 
-def _look(store: CertificateStore) -> tuple[list[dict[str, Any]], tuple[list[str], list[str]], bool]:
-    return store.inventory(), store.problems(), store.has_authority_key()
+def _look(store: CertificateStore) -> tuple[Rows, tuple[list[str], list[str]], bool, Rows]:
+    return store.inventory(), store.problems(), store.has_authority_key(), store.revoked()

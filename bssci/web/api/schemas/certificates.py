@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bssci.web.api.schemas.common import Answer, DryRun
-from bssci.web.http.reading import wording
+from bssci.web.http.reading import Eui, wording
 from bssci.web.http.replies import Done
 
 MAX_HOSTS = 50
@@ -34,6 +34,32 @@ class OneCertificate(Answer):
     days_left: int
 
 
+class RevokedCertificate(Answer):
+    """A certificate that the service itself has revoked."""
+
+    serial: str
+    """serial number in hexadecimal digits"""
+    at: float
+    subject: str | None
+    """subject, if the certificate is one of a bundle made here"""
+
+
+class Revoke(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A certificate to revoke: as PEM, or the one of a base station."""
+
+    certificate: Pem | None = None
+    eui: Eui | None = None
+
+
+class RevokedNow(Done):
+    """A certificate is revoked."""
+
+    subject: str
+    serial: str
+    cut_off: int
+    """base stations that were connected with it"""
+
+
 class CertificateList(Answer):
     """Every certificate; errors would keep the service from starting."""
 
@@ -41,6 +67,8 @@ class CertificateList(Answer):
     errors: list[str]
     warnings: list[str]
     can_issue: bool
+    revoked: list[RevokedCertificate]
+    """certificates that the service itself has revoked, the last one first"""
 
 
 class Restoring(DryRun):

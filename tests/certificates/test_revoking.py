@@ -1,0 +1,67 @@
+"""The list of what our own authority has revoked."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from bssci.certificates import bundles, issuing, revoking
+from bssci.certificates.reading import CertificateError, own_list_file, read_certificates, read_own_list
+from bssci.model import EUI
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+FIRST, SECOND = EUI("CAFE000000000001"), EUI("CAFE000000000002")
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Path:
+    path = tmp_path / "ca_cert.pem"
+    list(bundles.make_authority(path, NOW))
+    return path
+
+
+def bundled(ca: Path, eui: EUI) -> x509.Certificate:
+    list(bundles.make_station(ca, ca.parent / "stations", eui, NOW))
+    return read_certificates(ca.parent / "stations" / eui / "station_cert.pem", "")[0]
+
+
+def revoke(ca: Path, certificate: x509.Certificate) -> None:
+    own_list_file(ca).write_bytes(revoking.revoke(ca, certificate, NOW))
+
+
+def test_the_list_grows_by_one_and_is_signed_by_the_authority(ca: Path) -> None:
+    first, second = bundled(ca, FIRST), bundled(ca, SECOND)
+    revoke(ca, first)
+    revoke(ca, second)
+    revoke(ca, first)
+    [found] = read_own_list(ca, read_certificates(ca, ""))
+    assert [each.serial_number for each in found] == [first.serial_number, second.serial_number]
+    assert found.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number == 3
+    assert {each.at for each in revoking.listed(ca)} == {NOW}
+
+
+def test_of_a_new_authority_the_old_list_stays_and_counts_no_more(ca: Path) -> None:
+    first = bundled(ca, FIRST)
+    revoke(ca, first)
+    ca.unlink()
+    bundles.authority_key_file(ca).unlink()
+    list(bundles.make_authority(ca, NOW))
+    assert read_own_list(ca, read_certificates(ca, "")) == []
+    (ca.parent / "stations" / FIRST / "station_cert.pem").unlink()
+    again = bundled(ca, FIRST)
+    revoke(ca, again)
+    assert {each.serial_number for each in revoking.listed(ca)} == {first.serial_number, again.serial_number}
+
+
+def test_what_others_signed_is_theirs_to_revoke(ca: Path) -> None:
+    key = issuing.new_key()
+    stranger = issuing.create_authority(key, NOW)
+    with pytest.raises(CertificateError, match="block the station"):
+        revoking.revoke(ca, _issued_elsewhere(key, stranger), NOW)
+
+
+def _issued_elsewhere(key, authority) -> x509.Certificate:
+    return issuing.issue_station(issuing.new_key(), issuing.Authority(authority, key), FIRST, NOW)

@@ -56,7 +56,7 @@ def ends_retained(event: AnyEvent) -> bool:
 
 
 def alarm(event: AlarmChange) -> Payload:
-    """``alarm/{id}``: retained while it is open"""
+    """Return the payload of ``alarm/{id}``, which is retained while it is open."""
     fields = msgspec.structs.asdict(event)
     said = {name: value for name, value in fields.items() if value is not None}
     return f"alarm/{event.id}", {"timestamp": said.pop("at")} | said

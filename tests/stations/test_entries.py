@@ -108,3 +108,17 @@ def test_a_blocked_station_is_not_forgotten(house: House) -> None:
     house.settle()
     result_of(forgetting)
     assert len(house.center.stations) == len(house.center.entries) == 0
+
+
+def test_who_shows_a_revoked_certificate_is_cut_off_and_stays_out(house: House) -> None:
+    line = Line(house)
+    line.certificate = b"revoked"
+    line.connect()
+    assert house.center.registry.revoked(b"another") == 0 and line.closed is None
+    assert house.center.registry.revoked(b"revoked") == 1
+    assert line.closed == "its certificate was revoked"
+    again = Line(house)
+    again.certificate = b"revoked"
+    with pytest.raises(Exception, match="its certificate was revoked"):
+        again.connect()
+    Line(house).connect()

@@ -205,3 +205,20 @@ def test_a_revoked_station_stays_out_from_the_next_look_on(make_room, own_files:
     assert client.lost is not None
     assert room.factory.refusals.listed()[0].reason == "its certificate was revoked"
     room.station().establish(STATION + 1)
+
+
+def test_our_own_list_counts_beside_that_of_the_operator(make_room, own_files: TLSFiles) -> None:
+    room = make_room(files=own_files)
+    room.tls.start()
+    (own_files.directory / "crl.pem").write_bytes(
+        own_files.authority.revoke(own_files.station_bundle(STATION))
+    )
+    (own_files.directory / "revoked.pem").write_bytes(
+        own_files.authority.revoke(own_files.station_bundle(STATION + 1))
+    )
+    room.advance(6)
+    for number, gets_in in ((0, False), (1, False), (2, True)):
+        client = room.station(STATION + number)
+        client.say(client.con(STATION + number))
+        room.advance(1)
+        assert (client.lost is None) is gets_in, number

@@ -144,7 +144,10 @@ class StationRoutes:
 
 
 def _change(entry: Mapping[str, Any]) -> StationChange:
-    """:raises ApiError: 422"""
+    """Return the change that an entry stands for.
+
+    :raises ApiError: 422
+    """
     try:
         return parse_station_change(entry)
     except StationError as error:

@@ -461,3 +461,40 @@ def test_the_check_says_what_is_wrong(web: WebHouse) -> None:
     assert answer["ok"] is False and "server.pem" in answer["lines"][0]["text"]
     with pytest.raises(CertificateError):
         usable(web)
+
+
+def test_one_certificate_is_revoked_kept_in_the_backup_and_made_anew(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    admin.post(f"/api/certificates/station/{STATION}", {})
+    pem = (web.directory / "certs" / "stations" / STATION / "station_cert.pem").read_bytes()
+    certificate = x509.load_pem_x509_certificate(pem)
+    line = Line(web, int(STATION, 16))
+    line.certificate = certificate.public_bytes(Encoding.DER)
+    line.connect()
+    answer = admin.post("/api/certificates/revoke", {"eui": STATION}).json()
+    assert (answer["success"], answer["subject"], answer["cut_off"]) == (True, f"CN={STATION}", 1)
+    assert line.closed == "its certificate was revoked"
+    assert ("admin", "certificate.revoke", STATION) in web.audit()
+    [revoked] = web.browser("viewer").get("/api/certificates/status").json()["revoked"]
+    assert (revoked["subject"], revoked["serial"]) == (f"CN={STATION}", f"{certificate.serial_number:X}")
+    assert f"CN={STATION}" in Document(web.browser("viewer").get("/certificates").text).one("main").text
+    backup = admin.get("/api/certificates/backup").body
+    assert "revoked.pem" in zipfile.ZipFile(io.BytesIO(backup)).namelist()
+    (web.directory / "certs" / "revoked.pem").unlink()
+    assert admin.post(RESTORE, backup, content_type="application/zip").status == 200
+    assert (web.directory / "certs" / "revoked.pem").exists()
+    usable(web)
+    # A bundle with a revoked certificate is of no use: the next one is new.
+    admin.post(f"/api/certificates/station/{STATION}", {})
+    assert (web.directory / "certs" / "stations" / STATION / "station_cert.pem").read_bytes() != pem
+
+
+def test_what_is_not_ours_is_not_revoked(web: WebHouse, tmp_path: Path) -> None:
+    admin = web.browser("admin")
+    (tmp_path / "other").mkdir()
+    other = other_set(tmp_path / "other")
+    answer = admin.post("/api/certificates/revoke", {"certificate": other["certificate"]})
+    assert answer.status == 422 and "only its owner can revoke it" in answer.error["message"]
+    for body in ({}, {"certificate": "x"}, {"eui": STATION, "certificate": "x"}, {"eui": STATION}):
+        assert admin.post("/api/certificates/revoke", body).status == 422, body
+    assert web.browser("operator").post("/api/certificates/revoke", {"eui": STATION}).status == 403

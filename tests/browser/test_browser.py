@@ -45,7 +45,7 @@ def test_the_dashboard_says_how_it_is_and_leads_on(page: Any) -> None:
     expect(page.locator(f"tr[data-key='{STATION}']")).to_contain_text("online")
     page.goto("/")
     expect(page.get_by_label("Health", exact=True)).to_contain_text(re.compile(r"\w+.*\."))
-    expect(page.locator(".freshness")).to_have_text("Up to date")
+    expect(page.locator(".freshness")).to_have_text("Live")
     page.get_by_role("link", name=re.compile("^Base stations")).last.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Base stations")
 
@@ -261,7 +261,7 @@ def test_what_is_shown_is_marked_when_it_is_old(page: Any) -> None:
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(".freshness")).to_contain_text("No connection")
     page.context.set_offline(False)
-    expect(page.locator(".freshness")).to_have_text("Up to date")
+    expect(page.locator(".freshness")).to_have_text("Live")
 
 
 def test_a_service_that_does_not_answer_makes_what_is_shown_old(page: Any) -> None:
@@ -270,13 +270,13 @@ def test_a_service_that_does_not_answer_makes_what_is_shown_old(page: Any) -> No
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator(".freshness")).to_contain_text("No connection")
     page.unroute("**/stations")
-    expect(page.locator(".freshness")).to_have_text("Up to date")
+    expect(page.locator(".freshness")).to_have_text("Live")
 
 
 def test_a_lost_stream_asks_at_once_whether_a_sensors_page_is_old(page: Any, known_sensor: str) -> None:
     page.add_init_script(SILENT_STREAM)
     page.goto(f"/sensors/{known_sensor}")
-    expect(page.locator(".freshness")).to_have_text("Up to date")
+    expect(page.locator(".freshness")).to_have_text("Live")
     page.context.set_offline(True)
     page.evaluate("stream.dispatchEvent(new Event('error'))")
     expect(page.locator(".freshness")).to_contain_text("No connection", timeout=5000)

@@ -12,9 +12,9 @@ in slices; while no base station is connected nobody is warned of or detached.
                          its silence counts as that of an active sensor
     active               heard; not silent for long, or not watched (``autoDetach`` is false, or
                          AUTO_DETACH_ENABLED is)
-    warning              silent for AUTO_DETACH_WARNING_TIMEOUT
-    auto-detach pending  silent for AUTO_DETACH_TIMEOUT: stations are being told, or the next look has
-                         yet to come, or no station is connected
+    warning              silent for AUTO_DETACH_WARNING_TIMEOUT, or for four of its own intervals
+    auto-detach pending  silent for AUTO_DETACH_TIMEOUT, and for eight of its own intervals: stations are
+                         being told, the next look has yet to come, or no station is connected
     auto-detached        detached for its silence; attached again as soon as it is heard
     detached             detached by command, or by itself over the air: not watched
 """
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import CooperativeTask, Cooperator, TaskStopped
@@ -41,6 +41,8 @@ from bssci.journal import Journal, Loaded
 from bssci.model import EUI, AnyEvent, Sensor, SensorAutoDetached, SensorWarning, Uplink
 from bssci.system.clock import Clock, Ticker
 
+WARN_AFTER, DETACH_AFTER = 4, 8
+"""intervals of a sensor that says its own, after which it is warned of; before which it is not detached"""
 SLICE = 500
 """sensors that are looked at in one turn of the reactor"""
 
@@ -49,6 +51,13 @@ State = Literal[
 ]
 
 STATES: tuple[State, ...] = get_args(State)
+
+
+class Limits(NamedTuple):
+    """Seconds of silence until a sensor is warned of, and until it is detached."""
+
+    warning: float
+    detach: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +182,19 @@ class SilenceWatch:
             return Standing(state, None, None)
         inactive = self._inactive(begin, total)
         watched = self._enabled and sensor.auto_detach and state not in ("auto-detached", "detached")
-        return Standing(state, inactive, max(0.0, self._timeout - inactive) if watched else None)
+        limits = self.limits(sensor)
+        return Standing(state, inactive, max(0.0, limits.detach - inactive) if watched else None)
+
+    def limits(self, sensor: Sensor) -> Limits:
+        """Return how long a sensor may be silent.
+
+        One that says its ``interval`` is warned of after four of them. It is never detached before
+        AUTO_DETACH_TIMEOUT: a station that does not know its key any more cannot hear it.
+        """
+        if sensor.interval is None:
+            return Limits(self._warning_timeout, self._timeout)
+        detach = max(self._timeout, DETACH_AFTER * sensor.interval)
+        return Limits(WARN_AFTER * sensor.interval, detach)
 
     def counts(self) -> dict[State, int]:
         """Return the number of configured sensors in each state."""
@@ -209,9 +230,10 @@ class SilenceWatch:
             return "never seen"
         if self._enabled and sensor.auto_detach:
             inactive = self._inactive(begin, total)
-            if inactive >= self._timeout:
+            limits = self.limits(sensor)
+            if inactive >= limits.detach:
                 return "auto-detach pending"
-            if inactive >= self._warning_timeout:
+            if inactive >= limits.warning:
                 return "warning"
         activity = self._activities.get(eui)
         return "active" if activity is not None and activity.last_seen_at == begin else "registered"
@@ -311,14 +333,16 @@ class SilenceWatch:
         events: list[AnyEvent] = []
         for eui, begin in quiet.items():
             inactive = self._inactive(begin, total)
+            sensor = self._sensors.get(eui)
+            limits = self.limits(sensor) if sensor else Limits(self._warning_timeout, self._timeout)
             events.append(
                 SensorWarning(
                     at=now,
                     end_point_eui=eui,
                     inactive_hours=_hours(inactive),
-                    hours_until_detach=_hours(self._timeout - inactive),
-                    warning_threshold_hours=_hours(self._warning_timeout),
-                    detach_threshold_hours=_hours(self._timeout),
+                    hours_until_detach=_hours(limits.detach - inactive),
+                    warning_threshold_hours=_hours(limits.warning),
+                    detach_threshold_hours=_hours(limits.detach),
                 )
             )
         await self._publish(
@@ -351,7 +375,9 @@ class SilenceWatch:
                     at=now,
                     end_point_eui=eui,
                     inactive_hours=_hours(self._inactive(silent[eui], total)),
-                    threshold_hours=_hours(self._timeout),
+                    threshold_hours=_hours(
+                        self.limits(sensor).detach if (sensor := self._sensors.get(eui)) else self._timeout
+                    ),
                 )
                 for eui in detached
             ]

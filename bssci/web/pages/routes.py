@@ -62,7 +62,8 @@ class PageRoutes:
             if shown.view == "configuration" and wants_json(call.request):
                 return await self._views.config.named()
             data = await view(call)
-            return _rendered(shown.template, self._base(call) | data)
+            verdict = await self._views.status.verdict()
+            return _rendered(shown.template, self._base(call) | {"verdict": verdict} | data)
 
         return handle
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from bssci.certificates.store import BUNDLE
+from bssci.journal import AlarmRecord
 from bssci.web.formats import link
 
 OLD_BACKLOG = 60.0
@@ -39,6 +40,22 @@ def sentence(problems: Sequence[HealthProblem], online: int) -> str:
     if first.severity == "warning":
         text = f"All runs, but {text[0].lower()}{text[1:]}"
     return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
+
+
+def in_short(problems: Sequence[HealthProblem], online: int) -> str:
+    """Return the verdict for a corner of every page.
+
+    :param problems: the worst comes first.
+    :param online: base stations.
+    """
+    if not problems:
+        return "All is well" if online else "Ready, no base station yet"
+    errors = sum(each.severity == "error" for each in problems)
+    if errors:
+        return many(errors, "error", "errors") + (
+            f", {len(problems) - errors} more" if errors < len(problems) else ""
+        )
+    return many(len(problems), "warning", "warnings")
 
 
 def worst_first(problems: Iterable[HealthProblem]) -> list[HealthProblem]:
@@ -81,6 +98,31 @@ def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[HealthProblem
     elif counts["offline"]:
         text = f"{many(counts['offline'], 'base station is', 'base stations are')} offline"
         yield HealthProblem("warning", text, "/stations?state=offline")
+
+
+LOOKED_AT = frozenset(
+    {"journal-filling", "not-listening", "certificate-ends", "decoder-rests", "decoder-unusable"}
+)
+"""kinds of alarms of which the problems are looked at anew"""
+COVERED = frozenset({"station-offline", "sensor-silent", "sink-failing", "sink-backlog", "journal-failing"})
+"""kinds of alarms that other problems tell of"""
+
+
+def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
+    """Yield the open alarms that no other problem tells of, one for each kind.
+
+    :param alarms: those that are open.
+    """
+    by_kind: dict[str, list[AlarmRecord]] = {}
+    for each in alarms:
+        kind = each.id.partition(":")[0]
+        if kind not in COVERED and kind not in LOOKED_AT:
+            by_kind.setdefault(kind, []).append(each)
+    for found in by_kind.values():
+        first = min(found, key=lambda each: each.severity != "error")
+        others = f", and {len(found) - 1} more like it" if len(found) > 1 else ""
+        href = first.href if len(found) == 1 else "/alarms?state=open"
+        yield HealthProblem(first.severity, f"{first.text}{others}", href)
 
 
 def of_sensors(counts: Mapping[str, int]) -> Iterator[HealthProblem]:

@@ -46,7 +46,7 @@ class SensorViews:
         """
         chosen = await self._chosen(**asked)
         first = (page - 1) * per_page
-        rows = await self._rows(chosen[first : first + per_page])
+        rows = await self._rows(chosen[first : first + per_page], asked.get("station"))
         return {"sensors": rows, **self._report(len(chosen), page, per_page)}
 
     async def whole_list(self, **asked: Any) -> tuple[dict[str, Any], AsyncIterator[Rows]]:
@@ -55,11 +55,12 @@ class SensorViews:
         :param asked: as :meth:`_chosen` takes it.
         """
         chosen = await self._chosen(**asked)
-        return self._report(len(chosen), 1, max(1, len(chosen))), self._slices(chosen)
+        slices = self._slices(chosen, asked.get("station"))
+        return self._report(len(chosen), 1, max(1, len(chosen))), slices
 
-    async def _slices(self, chosen: Sequence[ListedSensor]) -> AsyncIterator[Rows]:
+    async def _slices(self, chosen: Sequence[ListedSensor], station: EUI | None) -> AsyncIterator[Rows]:
         for first in range(0, len(chosen), SLICE):
-            yield await self._rows(chosen[first : first + SLICE])
+            yield await self._rows(chosen[first : first + SLICE], station)
             # Everybody else has a turn: 100 000 rows take some seconds.
             await deferLater(self._context.clock, 0)  # type: ignore[arg-type]
 
@@ -92,12 +93,22 @@ class SensorViews:
         if station is not None:
             hears = self._center.paths.hears
             chosen = [each for each in chosen if hears(station, each.sensor.eui)]
+            if sort.removeprefix("-") == "snr":
+                chosen = [each._replace(snr=self._snr_at(station, each)) for each in chosen]
         return in_order(chosen, sort)
 
-    async def _rows(self, shown: Sequence[ListedSensor]) -> Rows:
+    def _snr_at(self, station: EUI, listed: ListedSensor) -> float:
+        path = _path_of(self._center.paths.report(listed.sensor.eui), station)
+        return listed.snr if path is None else float(path["snr"])
+
+    async def _rows(self, shown: Sequence[ListedSensor], station: EUI | None = None) -> Rows:
+        """Return rows of the list.
+
+        :param station: its signal is told, in place of the best station's.
+        """
         euis = [each.sensor.eui for each in shown]
         registrations = await self._journal.sessions.registration_states(euis)
-        return [self._row(each, registrations.get(each.sensor.eui, {})) for each in shown]
+        return [self._row(each, registrations.get(each.sensor.eui, {}), station) for each in shown]
 
     def _report(self, matching: int, page: int, per_page: int) -> dict[str, Any]:
         counts = self._standings.counts()
@@ -110,10 +121,13 @@ class SensorViews:
             "counts": counts,
         }
 
-    def _row(self, standing: ListedSensor, registrations: Mapping[EUI, str]) -> dict[str, Any]:
+    def _row(
+        self, standing: ListedSensor, registrations: Mapping[EUI, str], station: EUI | None = None
+    ) -> dict[str, Any]:
         """Return a sensor as JSON.
 
         :param registrations: the state at each station that was told of it.
+        :param station: its signal is told, in place of the best station's.
         """
         sensor = standing.sensor
         attached_at = [station for station, state in registrations.items() if state == "attached"]
@@ -123,6 +137,7 @@ class SensorViews:
         silence = self._center.silence.standing(eui)
         paths = self._center.paths.report(eui)
         best = paths[0] if paths else None
+        shown = best if station is None else _path_of(paths, station)
         return {
             "eui": eui,
             "name": sensor.name,
@@ -143,8 +158,9 @@ class SensorViews:
             "cnt": activity.packet_counter if activity else None,
             "uplinks": activity.uplink_count if activity else 0,
             "preferred_path": best["base_station_eui"] if best else None,
-            "snr": best["snr"] if best else None,
-            "rssi": best["rssi"] if best else None,
+            "snr": shown["snr"] if shown else None,
+            "rssi": shown["rssi"] if shown else None,
+            "heard_by_station_at": shown["last_heard_at"] if shown and station is not None else None,
         }
 
     def forget(self) -> None:
@@ -167,6 +183,8 @@ class SensorViews:
                 self._registration(station, registration) for station, registration in registrations.items()
             ],
             "paths": self._center.paths.report(eui),
+            "silence_limit": self._center.silence.limits(sensor).detach,
+            "warning_limit": self._center.silence.limits(sensor).warning,
             "attachment": {
                 "state": "attached" if standing.attached else "detached",
                 "reason": attachment.reason if attachment else "configured",
@@ -269,6 +287,11 @@ class SensorViews:
                 for each in listed[:limit]
             ],
         }
+
+
+def _path_of(paths: Rows, station: EUI) -> dict[str, Any] | None:
+    """Return the path by one base station among those of a sensor."""
+    return next((path for path in paths if path["base_station_eui"] == station), None)
 
 
 def masked(sensor: Sensor) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.web.context import Context
 from bssci.web.reports import health
@@ -12,8 +14,27 @@ from bssci.web.reports.history import ChartViews
 from bssci.web.reports.sensors import SensorViews
 from bssci.web.reports.stations import StationViews
 
+FRESH = 5.0
+"""s for which the verdict is given again, so that no page costs a look at everything"""
+CERTIFICATES_FRESH = 60.0
+"""s for which the verdict does not read the certificates anew"""
 DELIVERIES = 200
 """batches of each sink of which the status tells when they were taken"""
+
+
+class _Look(NamedTuple):
+    """State of the service at one moment, as far as something can be wrong with it."""
+
+    status: dict[str, Any]
+    stations: dict[str, int]
+    """base stations by state"""
+    sensors: dict[str, int]
+    """sensors by status"""
+    inventory: dict[str, Any]
+    certificates: list[dict[str, Any]]
+    """certificates in use, that which ends first comes first"""
+    problems: list[health.HealthProblem]
+    """the worst comes first"""
 
 
 class StatusViews:
@@ -32,6 +53,10 @@ class StatusViews:
         self._stations = stations
         self._certificates = certificates
         self._charts = charts
+        self._verdict: dict[str, Any] = {}
+        self._judged_at: float | None = None
+        self._inventory: tuple[float, dict[str, Any]] | None = None
+        self._lock = DeferredLock()
 
     async def status(self) -> dict[str, Any]:
         """Return whether the service runs, what is connected and how far every sink is."""
@@ -99,25 +124,58 @@ class StatusViews:
             if group.chosen_by is not None and group.chosen_by[0] == "SINKS"
         }
 
-    async def dashboard(self, span: str = "hour") -> dict[str, Any]:
-        """Return everything that the first page shows."""
+    async def verdict(self) -> dict[str, Any]:
+        """Return how the service is, in some words: for every page. As of some seconds ago at most."""
+        return await self._lock.run(lambda: ensureDeferred(self._judged()))
+
+    async def _judged(self) -> dict[str, Any]:
+        now = self._context.clock.seconds()
+        if self._judged_at is None or now - self._judged_at >= FRESH:
+            self._judged_at = now
+            self._judge(await self._look(CERTIFICATES_FRESH))
+        return self._verdict
+
+    def _judge(self, look: _Look) -> None:
+        worst = look.problems[0].severity if look.problems else "ok"
+        self._verdict = {
+            "tone": worst,
+            "text": health.in_short(look.problems, look.stations["online"]),
+            "sentence": health.sentence(look.problems, look.stations["online"]),
+            "count": len(look.problems),
+        }
+
+    async def _look(self, certificates_for: float) -> _Look:
+        """Look at everything that can be wrong.
+
+        :param certificates_for: s for which certificates need not be read anew.
+        """
         status = await self.status()
         listed = await self._stations.list()
-        stations = listed["counts"]
         sensors = (await self._sensors.list(per_page=1))["counts"]
-        inventory = await self._certificates.status()
+        now = self._context.clock.seconds()
+        if self._inventory is None or now - self._inventory[0] >= certificates_for:
+            self._inventory = now, await self._certificates.status()
+        inventory = self._inventory[1]
         certificates = by_end(inventory["certificates"], listed["base_stations"])
         problems = health.worst_first(
             [
                 *health.of_service(status, self._context.outside.listening()),
-                *health.of_stations(status["base_stations"]["known"], stations),
+                *health.of_stations(status["base_stations"]["known"], listed["counts"]),
                 *health.of_sensors(sensors),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
                 *health.of_sources(status["sources"]),
                 *health.of_decoders(status["decoders"]),
                 *health.of_certificates(certificates),
+                *health.of_alarms(self._context.center.alarms.open()),
             ]
         )
+        return _Look(status, listed["counts"], sensors, inventory, certificates, problems)
+
+    async def dashboard(self, span: str = "hour") -> dict[str, Any]:
+        """Return everything that the first page shows."""
+        look = await self._look(0.0)
+        status, stations, sensors, inventory, certificates, problems = look
+        self._judge(look)
         last_hour = await self._charts.total("uplinks", "hour")
         copies = status["deduplication"]
         uplinks = max(1, copies["published_messages"] + copies["open_windows"])

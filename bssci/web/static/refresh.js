@@ -105,7 +105,7 @@ export async function refresh() {
       put(await load(location.href));
       failures = 0;
       last = Date.now();
-      tell("fresh", "Up to date");
+      tell("fresh", "Live");
     } catch (error) {
       if (error.message === "session") return;
       failures += 1;
@@ -210,7 +210,7 @@ export function startRefresh() {
   startSoftLinks();
   if (document.body.dataset.events) startEvents(document.body.dataset.events);
   if (!interval) return;
-  tell("fresh", "Up to date");
+  tell("fresh", "Live");
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") refresh();
     else clearTimeout(timer);

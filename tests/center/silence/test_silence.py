@@ -10,7 +10,8 @@ from twisted.python.failure import Failure
 
 from bssci.center.silence.silence import SLICE, STATES
 from bssci.journal import StorageError
-from bssci.model import SensorAutoDetached, SensorWarning
+from bssci.model import SensorAutoDetached, SensorWarning, parse_sensor
+from tests.support.center import sensor_entry
 from tests.support.silence import (
     DETACH,
     HOUR,
@@ -334,3 +335,16 @@ def test_uplinks_cost_next_to_nothing(make_watch: Callable[..., Watch]) -> None:
     watch.advance(DETACH + INTERVAL)
     uplinks = [make_uplink(sensor(2), 0.0)] * 10_000
     assert calls(lambda: watch.silence.heard(uplinks)) < 10  # for all of them
+
+
+@pytest.mark.parametrize(
+    ("interval", "warning", "detach"),
+    [(None, 129_600, 259_200), (600, 2_400, 259_200), (604_800, 4 * 604_800, 8 * 604_800)],
+)
+def test_limits_follow_from_a_sensor_s_own_interval(
+    make_house, interval: float | None, warning: float, detach: float
+) -> None:
+    house = make_house()
+    more = {} if interval is None else {"interval": interval}
+    limits = house.center.silence.limits(parse_sensor(sensor_entry(**more)))
+    assert (limits.warning, limits.detach) == (warning, detach)

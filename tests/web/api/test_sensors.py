@@ -18,9 +18,10 @@ from bssci.settings.rows import MASK
 from bssci.web.api.answers import answer as answer_of
 from bssci.web.api.answers import outcomes_of
 from bssci.web.api.schemas.common import SensorsOutcome
-from tests.support.center import result_of
+from tests.support.center import STATION, Line, result_of
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
+from tests.support.wire import uplink
 from tests.support.work import calls
 
 SCRIPT = "<script>alert(1)</script>"
@@ -520,3 +521,19 @@ def test_all_sensors_come_in_one_answer(make_web_house: Callable[..., WebHouse])
     nobody = browser.get("/api/sensors?per_page=all&q=nobody").json()
     assert (nobody["sensors"], nobody["matching"], nobody["total"]) == ([], 0, 1203)
     assert browser.ask("HEAD", "/api/sensors?per_page=all").body == b""
+
+
+def test_of_the_sensors_that_a_station_hears_its_own_signal_is_told(web: WebHouse) -> None:
+    first, second = Line(web), Line(web, STATION + 1)
+    first.connect()
+    second.connect()
+    first.say(uplink(1, snr=20.0, rssi=-60.0, epEui=int(SENSOR, 16)))
+    second.say(uplink(1, snr=5.0, rssi=-110.0, epEui=int(SENSOR, 16)))
+    web.advance(3)
+    browser = web.browser("viewer")
+    for station, signal in ((STATION, (20.0, -60.0)), (STATION + 1, (5.0, -110.0))):
+        [row] = browser.get(f"/api/sensors?station={station:016X}").json()["sensors"]
+        assert (row["snr"], row["rssi"]) == signal
+        assert row["heard_by_station_at"] is not None
+    [row] = browser.get("/api/sensors").json()["sensors"]
+    assert row["snr"] == 20.0 and row["heard_by_station_at"] is None

@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from bssci.center.alarms.conditions import Condition
 from bssci.center.silence.silence import Standing
 from bssci.journal import Registration
 from bssci.model import EUI, DownlinkStatus, Reception, SensorStatus, StationState, StationStatus, Uplink
@@ -357,3 +358,13 @@ def test_the_chosen_colours_come_with_the_page(web: WebHouse) -> None:
 )
 def test_a_session_tells_its_browser(agent: str, shown: str) -> None:
     assert device(agent) == shown
+
+
+def test_every_page_says_how_the_service_is(web: WebHouse) -> None:
+    browser = web.browser("admin")
+    bad = Condition("station-refused:x", "warning", "X is refused", "/stations")
+    web.center.alarms.evaluate({"station-refused"}, [bad])
+    for path in ("/", "/sensors", "/certificates", "/audit"):
+        page = Document(browser.get(path).text)
+        [verdict] = [each for each in page.all("a") if each["class"] == "state warning" and each["title"]]
+        assert (verdict.text, verdict["title"]) == ("1 warning", "All runs, but x is refused."), path

@@ -177,6 +177,8 @@ class SensorRow(Answer):
     preferred_path: EuiText | None
     snr: float | None
     rssi: float | None
+    heard_by_station_at: float | None
+    """when the station that was asked for heard it last; `snr` and `rssi` are that station's then"""
 
 
 class SensorPage(Answer):
@@ -229,6 +231,10 @@ class SensorDetail(SensorRow):
     configuration: dict[str, Any]
     registrations: list[SensorRegistration]
     paths: list[SensorPath]
+    silence_limit: float
+    """s of silence until it is detached"""
+    warning_limit: float
+    """s of silence until it is warned of"""
     attachment: SensorAttachment
 
 

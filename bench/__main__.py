@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from statistics import mean
 
-from bench import lives, processes, readers
+from bench import live_door, lives, processes, readers
 
 STATIONS = ("--stations", 4, "--in-flight", 256)
 RESULTS = Path(__file__).parent / "results" / "latest.json"
@@ -227,13 +227,56 @@ class Benchmark:
             Figure("the most that is ingested, viewers / none", most, "", "", True),
         ]
 
+    def live_door(self) -> list[Figure]:
+        """1 000 live clients, 100 of whom subscribe to everything, at 500 uplinks/s; and without."""
+        count, rate = 1000, 500
+        with self._administered() as (service, port, token):
+            alone = self._open_loop(service.port, rate)
+            before = service.memory()
+            live = live_door.make_token(self._directory)
+            with live_door.clients(port, live, count, "--everything", 100) as group:
+                together = self._open_loop(service.port, rate)
+                time.sleep(WINDOW + 1.0)
+                each = (service.memory() - before) / count / KB
+                seen = group.end()
+            ratio, p99 = together / alone, seen["p99"] * 1000
+        return [
+            Figure("ingest at 500 uplinks/s, live clients / none", ratio, "", ">= 0.9", ratio >= 0.9),
+            Figure("memory of a live client and its queue", each, "KB", "<= 40", each <= 40),
+            Figure("delivery to live clients beyond the window, p50", seen["p50"] * 1000, "ms", "", True),
+            Figure("delivery to live clients beyond the window, p99", p99, "ms", "<= 300", p99 <= 300),
+            Figure("messages that live clients got", seen["messages"], "", "", not seen["closed"]),
+        ]
+
+    def live_idle(self) -> list[Figure]:
+        """5 000 live clients that do nothing, and one that subscribes to everything and never reads."""
+        count = 5000
+        with self._administered() as (service, port, token):
+            live = live_door.make_token(self._directory)
+            before = service.memory()
+            with live_door.clients(port, live, count, "--idle"):
+                time.sleep(1.0)
+                each = (service.memory() - before) / count / KB
+            with live_door.clients(port, live, 1, "--silent", 1):
+                memory = service.memory()
+                self._open_loop(service.port, 1000, 15)
+                growth = (service.memory() - memory) / MB
+                page = lives.read_metrics(port, token)
+        slow = float(page.get('bssci_mqtt_ended_total{reason="slow"}', 0))
+        return [
+            Figure("memory of an idle live client", each, "KB", "<= 60", each <= 60),
+            Figure("live clients closed because they never read", slow, "", ">= 1", slow >= 1),
+            Figure("memory that one of these took", growth, "MB", "<= 10", growth <= 10),
+        ]
+
     @contextmanager
     def _administered(self) -> Iterator[tuple[processes.Server, int, str]]:
         """Start the service with 1 000 sensors and its web admin; the admin's port, and a token for it."""
         processes.write_sensors(self._directory, 1000)
         shutil.rmtree(self._directory / "data", ignore_errors=True)
         token, port = lives.make_token(self._directory), processes.free_port()
-        with processes.service(self._directory, keep_data=True, SINKS="counting", WEB_PORT=port) as service:
+        settings = {"SINKS": "counting", "WEB_PORT": port, "LIVE_CLIENTS": 10_000}
+        with processes.service(self._directory, keep_data=True, **settings) as service:
             yield service, port, token
 
     def _ingested(self, server: processes.Server, form: Form) -> Ingest:
@@ -245,10 +288,10 @@ class Benchmark:
         )  # fmt: skip
         return Ingest(result["rate"], result["acknowledged"] / (server.cpu_time() - before))
 
-    def _open_loop(self, port: int, rate: int) -> float:
+    def _open_loop(self, port: int, rate: int, seconds: float = 0.0) -> float:
         result = processes.load(
             self._directory, port, "--stations", 4, "--mode", "open", "--rate", rate,
-            "--seconds", self._seconds, "--settle", 2,
+            "--seconds", seconds or self._seconds, "--settle", 2,
         )  # fmt: skip
         return float(result["rate"])
 
@@ -305,6 +348,8 @@ def main() -> int:
         "memory",
         "web",
         "viewers",
+        "live_door",
+        "live_idle",
     )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")

@@ -89,6 +89,16 @@ def make_token(directory: Path) -> str:
     return made.stdout.strip()
 
 
+def read_metrics(port: int, token: str) -> dict[str, str]:
+    """The figures of ``/metrics`` by their names."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"}
+    )
+    with urllib.request.urlopen(request, timeout=BULK_TIME) as answer:
+        lines = answer.read().decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
 def attach_all(port: int, token: str) -> tuple[float, dict[str, Any]]:
     """Give one bulk command by the web admin; return the seconds that it took, and its answer."""
     request = urllib.request.Request(

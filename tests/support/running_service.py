@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -42,14 +43,18 @@ class RunningService:
     def __init__(self, directory: Path, *options: str) -> None:
         self.directory = directory
         self._options = options
+        self._tls = "--web-tls=true" in options
         self.user = "admin"
         self.password = ""
+        self._command: list[str] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("MQTT_", "WEB_"))
         } | {"PYTHONPATH": str(ROOT)}
         self._web_port, self.listen_port, self._mqtt_port = free_ports(3)
-        self.url = f"http://127.0.0.1:{self._web_port}"
+        # The certificate is for the name.
+        host = "https://localhost" if self._tls else "http://127.0.0.1"
+        self.url = f"{host}:{self._web_port}"
 
     def __enter__(self) -> RunningService:
         found = re.search(r"user (\S+), password (\S+)", self.command("init"))
@@ -58,7 +63,8 @@ class RunningService:
         ports = {"web": self._web_port, "listen": self.listen_port, "mqtt": self._mqtt_port}
         options = [*(f"--{name}-port={port}" for name, port in ports.items()), *self._options]
         twistd = str(Path(sysconfig.get_path("scripts")) / "twistd")
-        self._start("service", [twistd, "-n", "--pidfile=", "bssci", "--mqtt-broker=embedded", *options])
+        self._command = [twistd, "-n", "--pidfile=", "bssci", "--mqtt-broker=embedded", *options]
+        self._start("service", self._command)
         try:
             self._wait_until_ready()
             self.simulate("stations", Path("certs/stations/base-station"), STATION)
@@ -66,6 +72,20 @@ class RunningService:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def restart(self) -> None:
+        """Kill the service and start it again."""
+        service = self._processes.pop(0)
+        service.kill()
+        service.wait()
+        self._start("service", self._command)
+        self._processes.insert(0, self._processes.pop())
+        self._wait_until_ready()
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that signed the web admin's certificate."""
+        return self.directory / "certs" / "ca_cert.pem"
 
     def command(self, *arguments: str) -> str:
         """What a sub-command of ``bssci`` prints; it must succeed."""
@@ -104,7 +124,8 @@ class RunningService:
         deadline = time.monotonic() + START_TIME
         while True:
             try:
-                with urllib.request.urlopen(f"{self.url}/readyz", timeout=1):
+                context = ssl.create_default_context(cafile=self.ca_file) if self._tls else None
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=1, context=context):
                     return
             except (urllib.error.URLError, OSError):
                 log = (self.directory / "service.log").read_text()

@@ -1,0 +1,83 @@
+"""The address of a live stream and the token for it, checked before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from bssci.model.live_token import fault_of
+
+PATH = "/mqtt"
+TOKEN = "BSSCI_TOKEN"
+"""environment variable with the token, if it is in no file"""
+
+
+class StreamError(Exception):
+    """Something that must be put right before a stream can be read: one line, without a secret."""
+
+
+class Address(NamedTuple):
+    """Place of a live stream."""
+
+    host: str
+    port: int
+    path: str
+    tls: bool
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}{self.path}"
+
+
+def read_address(url: str) -> Address:
+    """Return the address that a URL names.
+
+    A token must not cross a network in the clear, so ``ws`` is for this machine only.
+
+    :raises StreamError: it names none, or one that may not be used.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise StreamError(f"the URL cannot be read: {error}") from None
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise StreamError("the URL must be wss://host[:port]/mqtt")
+    if parts.username or parts.password:
+        raise StreamError("the URL must not hold a token: give it by --token-file")
+    tls = parts.scheme == "wss"
+    if not tls and not _is_here(parts.hostname):
+        raise StreamError("ws:// sends the token in the clear, and is for this machine only: use wss://")
+    return Address(parts.hostname, port or (443 if tls else 80), parts.path or PATH, tls)
+
+
+def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the token, which has the form of one.
+
+    :raises StreamError: there is none, or it cannot be right.
+    """
+    if file is not None:
+        try:
+            token, place = file.read_text("utf-8").strip(), str(file)
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is no text"
+            raise StreamError(f"{file}: {reason}") from None
+    else:
+        token, place = environment.get(TOKEN, "").strip(), TOKEN
+    fault = fault_of(token)
+    if fault is not None:
+        raise StreamError(f"the token of {place} {fault}")
+    return token
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

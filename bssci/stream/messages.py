@@ -1,0 +1,63 @@
+"""Messages of the stream as the outputs write them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StreamMessage:
+    """One message."""
+
+    topic: str
+    payload: bytes
+    received_at: float
+    """Unix seconds, of this machine's clock"""
+    retained: bool = False
+    """the last value from before the subscription"""
+
+    @cached_property
+    def key(self) -> str:
+        """Value that is equal for the same message delivered twice."""
+        return hashlib.sha256(self.topic.encode() + b"\0" + self.payload).hexdigest()[:32]
+
+    @cached_property
+    def body(self) -> Any:
+        """The payload as JSON; as text if it is none."""
+        try:
+            return json.loads(self.payload)
+        except ValueError:
+            return self.payload.decode("utf-8", "replace")
+
+    @property
+    def telemetry(self) -> dict[str, Any] | None:
+        """The reading that it tells; None if it tells something else."""
+        body = self.body
+        is_one = isinstance(body, dict) and {"timestamp", "device_id", "sensor", "value"} <= body.keys()
+        return body if is_one else None
+
+    @property
+    def line(self) -> str:
+        """The message as one line of JSON."""
+        said = {"topic": self.topic, "received_at": self.received_at, "retained": self.retained}
+        return json.dumps(said | {"payload": self.body}, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def sentence(self) -> str:
+        """The message as a line for people."""
+        told = self.telemetry
+        if told is None:
+            text = json.dumps(self.body, separators=(",", ":"), ensure_ascii=False)
+            return f"{self.topic}  {text}"
+        unit = f" {told['unit']}" if told.get("unit") else ""
+        return f"{told['timestamp']}  {told['device_id']}  {told['sensor']} {_value(told['value'])}{unit}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

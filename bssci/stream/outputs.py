@@ -1,0 +1,234 @@
+"""Places to which messages are written: each batch is written when :meth:`Output.write` returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from bssci.stream.address import StreamError
+from bssci.stream.messages import StreamMessage
+
+WEBHOOK_TIME = 20.0
+"""s for one request"""
+_COLUMNS = "key, received_at, topic, device_id, sensor, value, text, unit, timestamp, payload"
+_SQLITE = """
+CREATE TABLE IF NOT EXISTS message (
+    key TEXT PRIMARY KEY, received_at REAL NOT NULL, topic TEXT NOT NULL, device_id TEXT, sensor TEXT,
+    value REAL, text TEXT, unit TEXT, timestamp TEXT, payload TEXT NOT NULL
+)"""
+_POSTGRES = """
+CREATE TABLE IF NOT EXISTS message (
+    key text PRIMARY KEY, received_at double precision NOT NULL, topic text NOT NULL, device_id text,
+    sensor text, value double precision, text text, unit text, timestamp timestamptz, payload jsonb NOT NULL
+)"""
+
+
+class OutputError(Exception):
+    """A batch was not written, and may be written again: one line, without a secret."""
+
+
+class Output(Protocol):
+    """A place for messages. Called from one thread."""
+
+    def open(self) -> None:
+        """:raises StreamError: it can never work as it was asked for."""
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        """Write messages; a repeated one does no harm.
+
+        :raises OutputError: none of them counts as written.
+        """
+
+    def close(self) -> None: ...
+
+
+class Console:
+    """Lines on standard output: for people, or as JSON."""
+
+    def __init__(self, as_json: bool, stream: TextIO | None = None) -> None:
+        self._as_json = as_json
+        self._stream = stream or sys.stdout
+
+    def open(self) -> None:
+        """Do nothing: it is open."""
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        lines = [message.line if self._as_json else message.sentence for message in batch]
+        try:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except BrokenPipeError:
+            raise StreamError("nobody reads the output any more") from None
+
+    def close(self) -> None:
+        """Do nothing: others write there, too."""
+
+
+class File:
+    """Lines of JSON at the end of a file, on disk when they are written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def open(self) -> None:
+        try:
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        except OSError as error:
+            raise StreamError(f"{self._path}: {error.strerror}") from None
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        data = "".join(f"{message.line}\n" for message in batch).encode()
+        size = os.fstat(self._descriptor).st_size
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # Half a batch would stand there twice.
+            os.ftruncate(self._descriptor, size)
+            raise OutputError(f"{self._path}: {error.strerror}") from None
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class Sqlite:
+    """A table of an SQLite file; a repeated message is kept once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+
+    def open(self) -> None:
+        try:
+            self._connection = sqlite3.connect(self._path, check_same_thread=False)
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=FULL")
+            self._connection.execute(_SQLITE)
+            self._connection.commit()
+        except sqlite3.Error as error:
+            raise StreamError(f"{self._path}: {error}") from None
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        assert self._connection is not None  # opened before
+        places = ", ".join("?" * 10)
+        try:
+            with self._connection:
+                self._connection.executemany(
+                    f"INSERT INTO message ({_COLUMNS}) VALUES ({places}) ON CONFLICT (key) DO NOTHING",
+                    [row_of(message) for message in batch],
+                )
+        except sqlite3.Error as error:
+            raise OutputError(f"{self._path}: {error}") from None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Postgres:
+    """The table ``message`` of a PostgreSQL database; a repeated message is kept once.
+
+    :param dsn: as libpq takes it; a password belongs into its own file (``PGPASSFILE``).
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._psycopg: Any = None
+        self._connection: Any = None
+
+    def open(self) -> None:
+        try:
+            import psycopg
+        except ImportError:
+            raise StreamError("--to postgres needs psycopg: pip install 'bssci[postgres]'") from None
+        self._psycopg = psycopg
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        places = ", ".join(["%s"] * 10)
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = self._psycopg.connect(self._dsn, connect_timeout=10)
+                self._connection.execute(_POSTGRES)
+            with self._connection.transaction(), self._connection.cursor() as cursor:
+                cursor.executemany(
+                    f"INSERT INTO message ({_COLUMNS}) VALUES ({places}) ON CONFLICT (key) DO NOTHING",
+                    [row_of(message, without_nul=True) for message in batch],
+                )
+            self._connection.commit()
+        except self._psycopg.Error as error:
+            self.close()
+            raise OutputError(f"PostgreSQL: {str(error).splitlines()[0]}") from None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class Webhook:
+    """An HTTP server that gets a JSON array of messages by POST, and answers with a status of 2xx.
+
+    :param headers: sent beside the content type: for authorization.
+    """
+
+    def __init__(self, url: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self._url = url
+        self._headers = {"Content-Type": "application/json", **dict(headers)}
+
+    def open(self) -> None:
+        if not self._url.startswith(("https://", "http://")):
+            raise StreamError("the webhook must be an http:// or https:// URL")
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        data = f"[{','.join(message.line for message in batch)}]".encode()
+        request = urllib.request.Request(self._url, data, self._headers, method="POST")
+        try:
+            with urllib.request.urlopen(request, timeout=WEBHOOK_TIME):
+                return
+        except urllib.error.HTTPError as error:
+            error.close()
+            raise OutputError(f"the webhook answered {error.code}") from None
+        except (OSError, ValueError) as error:
+            raise OutputError(f"webhook: {getattr(error, 'reason', None) or error}") from None
+
+    def close(self) -> None:
+        """Do nothing: each request has a connection of its own."""
+
+
+def row_of(message: StreamMessage, without_nul: bool = False) -> tuple[Any, ...]:
+    """Return a message as a row of the databases.
+
+    :param without_nul: for PostgreSQL, which knows no text with U+0000.
+    """
+    told = message.telemetry or {}
+    value = told.get("value")
+    is_number = isinstance(value, int | float)
+    payload = json.dumps(message.body, ensure_ascii=False)
+    text = None if value is None or is_number else str(value)
+    if without_nul:
+        payload = payload.replace("\\u0000", "")
+        text = text and text.replace("\0", "")
+    return (
+        message.key,
+        message.received_at,
+        message.topic,
+        told.get("device_id"),
+        told.get("sensor"),
+        float(value) if isinstance(value, int | float) else None,
+        text,
+        told.get("unit"),
+        told.get("timestamp") or None,
+        payload,
+    )

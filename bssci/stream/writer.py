@@ -1,0 +1,141 @@
+"""The thread that writes: a buffer for bursts, batches, and acknowledgements only for what is written."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from bssci.stream.address import StreamError
+from bssci.stream.messages import StreamMessage
+from bssci.stream.outputs import Output, OutputError
+
+BUFFER = 10_000
+"""messages that wait to be written; more are not read from the network"""
+BATCH = 500
+FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 30.0, 0.25
+"""s between attempts, doubled from the first to the longest; and the part that chance adds"""
+
+log = logging.getLogger("bssci.watch")
+
+
+class Arrival(NamedTuple):
+    """A message from the network, and how it is acknowledged."""
+
+    message: StreamMessage
+    acknowledge: Callable[[], None]
+
+
+def delays() -> Callable[[], float]:
+    """Return a source of delays between attempts: 1, 2, 4 ... 30 s, each a little longer by chance."""
+    state = [FIRST_DELAY]
+
+    def following() -> float:
+        delay = state[0]
+        state[0] = min(2 * delay, LONGEST_DELAY)
+        return delay * (1 + JITTER * random.random())
+
+    return following
+
+
+class OutputWriter:
+    """Writes messages in the order in which they came.
+
+    :param attempts: of one batch, after which it gives up; 0: never.
+    :param ended: called from the thread when it gives up.
+    :ivar written: messages that were written.
+    :ivar error: why it gave up.
+    """
+
+    def __init__(self, output: Output, attempts: int, ended: Callable[[], None]) -> None:
+        self._output = output
+        self._attempts = attempts
+        self._ended = ended
+        self._queue: queue.Queue[Arrival | None] = queue.Queue(BUFFER)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.written = 0
+        self.error = ""
+
+    def start(self) -> None:
+        """Open the output and write from now on.
+
+        :raises StreamError: it can never work as it was asked for.
+        """
+        self._output.open()
+        self._thread.start()
+
+    def put(self, taken: Arrival) -> None:
+        """Have a message written; wait while the buffer is full, unless the writer has ended."""
+        while not self._stopping.is_set():
+            try:
+                self._queue.put(taken, timeout=0.5)
+                return
+            except queue.Full:
+                continue
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Write what is in the buffer, if that goes; then close the output.
+
+        :param patience: s.
+        """
+        if self._thread.is_alive():
+            try:
+                self._queue.put(None, timeout=patience)
+            except queue.Full:
+                log.warning("messages are given up that could not be written; the service sends them again")
+            self._thread.join(patience)
+        self._stopping.set()
+        self._output.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            batch, goes_on = self._batch()
+            if batch and not self._write(batch):
+                self._stopping.set()
+                self._ended()
+                return
+            if not goes_on:
+                return
+
+    def _batch(self) -> tuple[list[Arrival], bool]:
+        """Return what waits, and whether there is more to come."""
+        batch: list[Arrival] = []
+        taken = self._queue.get()
+        while taken is not None:
+            batch.append(taken)
+            if len(batch) >= BATCH:
+                return batch, True
+            try:
+                taken = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, True
+        return batch, False
+
+    def _write(self, batch: Sequence[Arrival]) -> bool:
+        following, failed = delays(), 0
+        while True:
+            try:
+                self._output.write([taken.message for taken in batch])
+            except OutputError as error:
+                failed += 1
+                self.error = str(error)
+                if self._attempts and failed >= self._attempts:
+                    return False
+                delay = following()
+                log.warning("not written, next attempt in %.1f s: %s", delay, error)
+                if self._stopping.wait(delay):
+                    return False
+            except StreamError as error:
+                self.error = str(error)
+                return False
+            else:
+                break
+        self.error = ""
+        self.written += len(batch)
+        for taken in batch:
+            taken.acknowledge()
+        return True

@@ -1,0 +1,128 @@
+"""bssci.stream.client: the service, its restart, a bad token and a certificate of nobody's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bssci.stream.address import StreamError
+from bssci.stream.client import ExitStatus, verifying
+from tests.support.running_service import ROOT, RunningService
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with RunningService(tmp_path_factory.mktemp("live"), "--web-tls=true") as running:
+        yield running
+
+
+def command(service: RunningService, token: str, *more: str, ca: bool = True) -> list[str]:
+    url = service.url.replace("https", "wss") + "/mqtt"
+    file = service.directory / f"{token[-6:]}.token"
+    file.write_text(token)
+    trusted = ["--ca-file", str(service.ca_file)] if ca else []
+    return [sys.executable, "-m", "bssci.cli", "watch", url, "--token-file", str(file), *trusted, *more]
+
+
+def watch(
+    service: RunningService, token: str, *more: str, ca: bool = True
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(service, token, *more, ca=ca),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def new_token(service: RunningService, name: str) -> str:
+    return service.command("token", "create", name, "--live").strip()
+
+
+@pytest.mark.parts
+def test_from_the_service_to_a_file(service: RunningService, tmp_path: Path) -> None:
+    token, out = new_token(service, "file"), tmp_path / "out.jsonl"
+    done = watch(service, token, "--topic", "mioty/#", "--count", "4", "--to", "file", "--path", str(out))
+    assert done.returncode == ExitStatus.DONE, done.stderr
+    assert len(out.read_text().splitlines()) >= 4
+    assert token not in done.stderr
+
+
+@pytest.mark.parts
+def test_whom_it_does_not_trust(service: RunningService) -> None:
+    done = watch(service, new_token(service, "trust"), ca=False)
+    assert done.returncode == ExitStatus.NOT_TRUSTED
+    assert "certificate" in done.stderr
+
+
+@pytest.mark.parts
+def test_a_token_that_is_revoked(service: RunningService) -> None:
+    token = new_token(service, "revoked")
+    service.command("token", "revoke", "revoked", "--live")
+    done = watch(service, token)
+    assert done.returncode == ExitStatus.REFUSED
+    assert token not in done.stderr
+
+
+@pytest.mark.parts
+def test_topics_that_the_token_does_not_allow(service: RunningService) -> None:
+    token = service.command("token", "create", "few", "--live", "--topic", "device/+/telemetry/#").strip()
+    assert watch(service, token, "--topic", "#").returncode == ExitStatus.REFUSED
+
+
+@pytest.mark.parts
+def test_the_service_is_killed_and_comes_back(service: RunningService, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    more = ("--topic", "mioty/ep/#", "--client-id", "it", "--to", "file", "--path", str(out))
+    with subprocess.Popen(
+        command(service, new_token(service, "back"), *more), cwd=ROOT, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            wait_for_lines(out, 1)
+            service.restart()
+            wait_for_lines(out, len(out.read_text().splitlines()) + 1)
+        finally:
+            process.terminate()
+        assert process.wait(20) == ExitStatus.DONE
+
+
+def wait_for_lines(path: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists() or len(path.read_text().splitlines()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_a_file_of_authorities_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(StreamError):
+        verifying(tmp_path / "none.pem")
+    (tmp_path / "bad.pem").write_text("x")
+    with pytest.raises(StreamError):
+        verifying(tmp_path / "bad.pem")
+
+
+@pytest.mark.parts
+def test_nobody_there(tmp_path: Path) -> None:
+    from bssci.model.live_token import compose
+
+    environment = os.environ | {"BSSCI_TOKEN": compose("x" * 32), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "bssci.cli", "watch", "ws://127.0.0.1:1/mqtt", "--give-up", "0.1"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == ExitStatus.UNREACHABLE
+    assert "refused" in done.stderr

@@ -1,0 +1,140 @@
+"""bssci.stream.outputs: what is written, what is written once, and what is told of a failure."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bssci.stream.address import StreamError
+from bssci.stream.messages import StreamMessage
+from bssci.stream.outputs import Console, File, OutputError, Postgres, Sqlite, Webhook, row_of
+from tests.stream.test_messages import READING, told
+
+BATCH = [told(READING), told(READING | {"value": "open", "unit": None}), told({"state": "online"}, "service")]
+
+
+def test_the_console() -> None:
+    out = io.StringIO()
+    Console(False, out).write(BATCH)
+    Console(True, out).write(BATCH[:1])
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 4
+    assert json.loads(lines[3])["payload"] == READING
+
+
+def test_a_file_grows(tmp_path: Path) -> None:
+    for _ in range(2):
+        file = File(tmp_path / "out.jsonl")
+        file.open()
+        file.write(BATCH)
+        file.close()
+    lines = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert [json.loads(line)["topic"] for line in lines] == [message.topic for message in BATCH * 2]
+    with pytest.raises(StreamError):
+        File(tmp_path / "none" / "out").open()
+
+
+def test_sqlite_keeps_a_message_once(tmp_path: Path) -> None:
+    output = Sqlite(tmp_path / "out.db")
+    output.open()
+    output.write(BATCH)
+    output.write(BATCH)
+    output.close()
+    rows = (
+        sqlite3.connect(tmp_path / "out.db")
+        .execute("SELECT sensor, value, text, unit FROM message")
+        .fetchall()
+    )
+    assert rows == [
+        ("volume", 12.3456789, None, "m³"),
+        ("volume", None, "open", None),
+        (None, None, None, None),
+    ]
+
+
+def test_a_locked_database_is_a_failure_that_passes(tmp_path: Path) -> None:
+    output = Sqlite(tmp_path / "out.db")
+    output.open()
+    other = sqlite3.connect(tmp_path / "out.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert output._connection is not None
+    output._connection.execute("PRAGMA busy_timeout = 1")
+    with pytest.raises(OutputError, match="locked"):
+        output.write(BATCH)
+    other.execute("ROLLBACK")
+    output.write(BATCH)
+    output.close()
+
+
+def test_rows_for_postgresql_have_no_nul() -> None:
+    message = StreamMessage("t", json.dumps(READING | {"value": "a\0b"}).encode(), 1.0)
+    row = row_of(message, without_nul=True)
+    assert row[6] == "ab" and "\\u0000" not in row[9]
+
+
+@pytest.mark.parts
+def test_a_server_that_is_not_there_is_a_failure_that_passes() -> None:
+    pytest.importorskip("psycopg")
+    output = Postgres("host=127.0.0.1 port=1 dbname=none connect_timeout=1")
+    output.open()
+    with pytest.raises(OutputError, match="PostgreSQL"):
+        output.write(BATCH)
+    output.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    received: list[Any]
+    status: int
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.received.append((self.headers["Authorization"], body))
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, type[_Handler]]]:
+    handler = type("Handler", (_Handler,), {"received": [], "status": 204})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook", handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parts
+def test_a_webhook(hook: tuple[str, type[_Handler]]) -> None:
+    url, handler = hook
+    output = Webhook(url, [("Authorization", "Bearer x")])
+    output.open()
+    output.write(BATCH)
+    [(authorization, body)] = handler.received
+    assert authorization == "Bearer x"
+    assert [each["topic"] for each in body] == [message.topic for message in BATCH]
+    handler.status = 503
+    with pytest.raises(OutputError, match="503"):
+        output.write(BATCH)
+
+
+def test_a_webhook_that_is_none() -> None:
+    with pytest.raises(StreamError):
+        Webhook("file:///etc/passwd").open()
+
+
+@pytest.mark.parts
+def test_a_webhook_where_nobody_listens() -> None:
+    with pytest.raises(OutputError):
+        Webhook("http://127.0.0.1:1/").write(BATCH)

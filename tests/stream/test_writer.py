@@ -1,0 +1,84 @@
+"""bssci.stream.writer: order, failures, and acknowledgements only for what is written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from bssci.stream import writer
+from bssci.stream.messages import StreamMessage
+from bssci.stream.outputs import OutputError
+from bssci.stream.writer import Arrival, OutputWriter, delays
+
+
+class Scripted:
+    """An output that fails as often as it is told."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.topics: list[str] = []
+
+    def open(self) -> None:
+        """It is open."""
+
+    def write(self, batch: Sequence[StreamMessage]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OutputError("not now")
+        self.topics += [message.topic for message in batch]
+
+    def close(self) -> None:
+        """It has nothing open."""
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "FIRST_DELAY", 0.001)
+    monkeypatch.setattr(writer, "LONGEST_DELAY", 0.001)
+
+
+def feed(output: Scripted, attempts: int = 0) -> tuple[OutputWriter, list[int], threading.Event]:
+    """Ten messages through a writer; which were acknowledged."""
+    acknowledged: list[int] = []
+    ended = threading.Event()
+    fed = OutputWriter(output, attempts, ended.set)
+    fed.start()
+    for number in range(10):
+        fed.put(
+            Arrival(StreamMessage(str(number), b"", 0.0), lambda number=number: acknowledged.append(number))
+        )
+    fed.stop()
+    return fed, acknowledged, ended
+
+
+def test_messages_are_written_in_order_and_then_acknowledged() -> None:
+    output = Scripted(0)
+    fed, acknowledged, _ = feed(output)
+    assert output.topics == [str(number) for number in range(10)]
+    assert acknowledged == list(range(10))
+    assert fed.written == 10
+
+
+def test_what_fails_is_written_again() -> None:
+    output = Scripted(3)
+    fed, acknowledged, ended = feed(output)
+    assert output.topics == [str(number) for number in range(10)]
+    assert acknowledged == list(range(10))
+    assert not ended.is_set() and fed.error == ""
+
+
+def test_it_gives_up_after_so_many_attempts_and_acknowledges_nothing() -> None:
+    fed, acknowledged, ended = feed(Scripted(1000), attempts=2)
+    assert ended.wait(5)
+    assert acknowledged == []
+    assert fed.error == "not now"
+
+
+def test_delays_double_and_vary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "FIRST_DELAY", 1.0)
+    monkeypatch.setattr(writer, "LONGEST_DELAY", 30.0)
+    following = delays()
+    for expected in (1, 2, 4, 8, 16, 30, 30):
+        assert expected <= following() <= expected * 1.25

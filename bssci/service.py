@@ -28,7 +28,7 @@ from bssci.certificates.listening import ListenError, MutualTLSEndpoint, describ
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
-from bssci.journal import Journal, JournalError, StorageError, open_journal
+from bssci.journal import Journal, JournalError, Loaded, StorageError, open_journal
 from bssci.model.commands import Asker, CommandError
 from bssci.notices.mail import MailChannel
 from bssci.notices.webhook import WebhookChannel
@@ -198,7 +198,7 @@ class BssciService(Service):
         self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
         await self._listen()
         if settings.web_port or settings.web_listen:
-            self.web = await self._open_web()
+            self.web = await self._open_web(loaded)
 
     def _watch_over(self, journal: Journal) -> None:
         """Build what looks for alarms, and what tells of them."""
@@ -226,13 +226,14 @@ class BssciService(Service):
             self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
         )
 
-    async def _open_web(self) -> WebAdmin:
+    async def _open_web(self, loaded: Loaded) -> WebAdmin:
         outside = Outside(
             listening=self._is_listening,
             refused_connections=self._refused_connections,
             take_certificates=self.tls.check,
             decoders=self.decoders,
             replays=self.replays,
+            live_sessions=loaded.live_sessions,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         await web.listen()

@@ -21,6 +21,7 @@ CATALOGUES = {
     "settings/catalogue.py": "rows of a table, which settings/table.py reads",
     "sinks/postgres/errors.py": "an exception",
     "sources/interfaces.py": "interfaces",
+    "web/api/schemas/live_tokens.py": "structs; tests/web/api/test_live_tokens.py has each in an answer",
     "wire/outcomes.py": "values; tests/wire/test_session.py is about which of them comes when",
 }
 """modules without behaviour of their own, each with what it holds"""

@@ -1,4 +1,4 @@
-"""``bssci token``: API tokens, also while the service runs."""
+"""``bssci token``: tokens for the API and for live streams, also while the service runs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from bssci.cli.chosen import load_own
 from bssci.web.access.accounts import ROLES, AccountError, AccountFile
+from bssci.web.access.live_tokens import CONNECTIONS, DAYS, EVERYTHING, Wish
+from bssci.web.door.admission import read_uses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +17,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create = actions.add_parser("create", help="a new token, printed this once and nothing else")
     create.add_argument("name")
     create.add_argument("--role", choices=ROLES, default="viewer", help="default: %(default)s")
+    _add_live(create, "for live streams (MQTT over WebSocket at /mqtt), and nothing else")
+    limits = create.add_argument_group("with --live")
+    limits.add_argument("--description", default="", help="what the token is for")
+    limits.add_argument("--days", type=int, default=DAYS, help="until it expires; default: %(default)s")
+    limits.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        help="topic filter that may be read, again for more; default: #",
+    )
+    limits.add_argument(
+        "--device", action="append", default=[], help="only messages of this device (id, or EUI of a sensor)"
+    )
+    limits.add_argument("--tag", action="append", default=[], help="only messages of sensors with this tag")
+    limits.add_argument(
+        "--connections", type=int, default=CONNECTIONS, help="at a time; default: %(default)s"
+    )
     revoke = actions.add_parser("revoke", help="refuse a token from now on")
     revoke.add_argument("name")
-    actions.add_parser("list", help="names and roles")
+    _add_live(revoke, "a token for live streams; its connections are closed")
+    actions.add_parser("list", help="names, roles and days; of live tokens their end and last use, too")
+
+
+def _add_live(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--live", action="store_true", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -26,14 +50,45 @@ def run(arguments: argparse.Namespace) -> int:
     file = AccountFile.at_command_line(chosen.state_dir)
     try:
         if arguments.action == "create":
-            print(file.create_token(arguments.name, arguments.role))
+            print(_create(file, arguments))
+        elif arguments.action == "revoke" and arguments.live:
+            file.revoke_live_token(arguments.name)
         elif arguments.action == "revoke":
             file.revoke_token(arguments.name)
         else:
-            for token in file.read().tokens:
-                since = datetime.fromtimestamp(token.created_at, UTC)
-                print(f"{token.name}\t{token.role}\t{since:%Y-%m-%d}")
+            uses = read_uses(chosen.state_dir)
+            directory = file.read()
+            for token in directory.tokens:
+                print(f"{token.name}\t{token.role}\t{_day(token.created_at)}")
+            for live in directory.live_tokens:
+                use = uses.get(live.id)
+                used = f"{_minute(use.at)} from {use.address}" if use else "never used"
+                print(f"{live.name}\tlive\t{_day(live.created_at)}\tuntil {_day(live.expires_at)}\t{used}")
     except AccountError as error:
         print(f"error: {error.field}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _create(file: AccountFile, arguments: argparse.Namespace) -> str:
+    if not arguments.live:
+        return file.create_token(arguments.name, arguments.role)
+    wish = Wish(
+        name=arguments.name,
+        description=arguments.description,
+        expires_in_days=arguments.days,
+        topics=tuple(arguments.topic) or EVERYTHING,
+        devices=tuple(arguments.device),
+        tags=tuple(arguments.tag),
+        connections=arguments.connections,
+    )
+    secret, _ = file.create_live_token(wish)
+    return secret
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+def _minute(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"

@@ -287,6 +287,25 @@ class TelegramKey(Kept):
     id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSession(Kept):
+    """A session of a client of the live stream that may come back."""
+
+    TABLE: ClassVar[str] = "live_session"
+    KEY: ClassVar[str] = "key"
+
+    key: str
+    """token's id and client identifier"""
+    token_id: str
+    client_id: str
+    filters: Mapping[str, object]
+    """granted QoS by topic filter"""
+    position: int
+    """number of the last event that the client is known to have"""
+    seen_at: float
+    """Unix seconds"""
+
+
 KEPT: tuple[type[Kept], ...] = (
     StationRecord,
     Activity,
@@ -301,6 +320,7 @@ KEPT: tuple[type[Kept], ...] = (
     Refusal,
     AlarmRecord,
     TelegramKey,
+    LiveSession,
 )
 """every keyed table"""
 
@@ -453,6 +473,7 @@ class Loaded:
     unknown: Mapping[EUI, UnknownRecord]
     facts: Mapping[str, str]
     replays: Mapping[int, Replay]
+    live_sessions: Mapping[str, LiveSession]
     station_entries: Mapping[EUI, StationEntry]
     refusals: Mapping[str, Refusal]
     alarms: Mapping[int, AlarmRecord]

@@ -141,6 +141,7 @@ class WebSettings:
     web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
     web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")
     trusted_proxies: tuple[str, ...] = _setting("", parsers.networks, "reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix are believed: addresses and networks, unix for those that connect to a Unix socket, separated by commas")
+    live_clients: int = _setting("5000", parsers.integer(0, 100_000), "clients of the live stream at a time, MQTT over WebSocket at /mqtt of the web admin; 0 switches it off")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from bssci.journal import Journal
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock
+from bssci.web.door.door import Door
 from bssci.web.http.guard import Guard
 from bssci.web.live.feed import Feed
 from bssci.web.live.live import Hub
@@ -44,6 +45,7 @@ class Context:
     outside: Outside
     probe: Probe
     feed: Feed
+    door: Door
 
     @property
     def journal(self) -> Journal:

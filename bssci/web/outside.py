@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.replays import Replaying
+from bssci.journal import LiveSession
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Outside:
     :ivar take_certificates: looks whether their files changed; fires when new ones are in force for stations.
     :ivar replays: carries out replays; None: nothing does.
     :ivar decoders: those of the service; None: it has none.
+    :ivar live_sessions: sessions of clients of the live stream, as the journal held them at the start.
     """
 
     listening: Callable[[], bool] = lambda: True
@@ -27,3 +29,4 @@ class Outside:
     take_certificates: Callable[[], Deferred[None]] = lambda: succeed(None)
     decoders: Decoders | None = None
     replays: Replaying | None = None
+    live_sessions: Mapping[str, LiveSession] = field(default_factory=dict)

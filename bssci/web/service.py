@@ -29,6 +29,7 @@ from bssci.web.api.alarms import AlarmRoutes
 from bssci.web.api.certificates import CertificateRoutes
 from bssci.web.api.decoders import DecoderRoutes
 from bssci.web.api.events import EventRoutes
+from bssci.web.api.live_tokens import LiveTokenRoutes
 from bssci.web.api.machine import MachineRoutes
 from bssci.web.api.metrics import Metrics, RequestMetrics
 from bssci.web.api.readings import ReadingRoutes
@@ -37,6 +38,8 @@ from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
 from bssci.web.context import Context, RunInThread
+from bssci.web.door.door import Door
+from bssci.web.door.upgrade import DOOR_PATH, Upgrade
 from bssci.web.http.dispatch import Dispatcher
 from bssci.web.http.guard import Guard
 from bssci.web.http.proxies import TrustedProxies
@@ -105,6 +108,15 @@ class WebAdmin:
             outside=outside,
             probe=Probe(reactor, center, outside),
             feed=Feed(reactor, center.journal, (figures, hub)),
+            door=Door(
+                reactor,
+                center,
+                self.guard,
+                outside.live_sessions,
+                None if outside.decoders is None else outside.decoders.decode,
+                run_in_thread,
+                now,
+            ),
         )
         # Viewers of the live stream make no further request at which a change of accounts would be seen.
         self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self._refresh()))
@@ -127,6 +139,7 @@ class WebAdmin:
         self.routes: list[Route] = [
             *routes_of(AccountRoutes(self.context, self.views)),
             *routes_of(AlarmRoutes(self.context, self.views)),
+            *routes_of(LiveTokenRoutes(self.context, self.views)),
             *routes_of(ReplayRoutes(self.context)),
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),
@@ -148,7 +161,13 @@ class WebAdmin:
             known = self.guard.identify(request, is_seen=False) is not None
             return route.max_body if route is not None and known else MAX_BODY
 
-        return AdminSite(self._reactor, resource, max_body, TrustedProxies(self._settings.trusted_proxies))
+        return AdminSite(
+            self._reactor,
+            resource,
+            max_body,
+            TrustedProxies(self._settings.trusted_proxies),
+            {DOOR_PATH: Upgrade(self.context.door)},
+        )
 
     def _description(self, cookie: str) -> dict[str, Any]:
         return openapi.document(self.routes, self.context.center.version, cookie)
@@ -210,6 +229,7 @@ class WebAdmin:
             context.figures,
             context.hub,
             context.feed,
+            context.door,
             self._sampler,
             self._refresher,
         ):
@@ -241,6 +261,6 @@ class WebAdmin:
             part.stop()
         if self._tls is not None:
             self._tls.stop()
-        stopping = [self.sessions.stop()]
+        stopping = [self.sessions.stop(), context.door.stop()]
         stopping += [maybeDeferred(port.stopListening) for port in self._ports]
         return gatherResults(stopping)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -277,9 +277,9 @@ class WebHouse:
             CATALOGUE, options | self.options, {}, directory / ".env", in_line, TRIALS
         )
         self.journal = InlineJournal(directory / "data")
-        self.center = ServiceCenter(
-            self.clock, self.configuration, self.journal, self.journal.kept(), self.now
-        )
+        kept = self.journal.kept()
+        self.outside = replace(self.outside, live_sessions=kept.live_sessions)
+        self.center = ServiceCenter(self.clock, self.configuration, self.journal, kept, self.now)
         self.center.sensors._run_in_thread = in_line
         self.center.start()
         if self.outside.decoders is not None:
@@ -303,6 +303,7 @@ class WebHouse:
         for part in (self.admin.sessions, self.admin.context.figures, self.admin.context.hub):
             part.start()
         self.admin.context.feed.start()
+        self.admin.context.door.start()
         self.settle()
 
     def now(self) -> float:

@@ -19,8 +19,8 @@ MAX_PACKET = 64 * 1024
 """bytes of any other packet"""
 
 
-class State(Enum):
-    """Stage of a client's connection."""
+class DialogueStage(Enum):
+    """DialogueStage of a client's connection."""
 
     NEW = auto()
     """nothing has come; only a CONNECT may [MQTT-3.1.0-1]"""
@@ -35,10 +35,10 @@ class State(Enum):
 class Dialogue:
     """The packets of one client, in a permitted order."""
 
-    __slots__ = ("_reader", "state")
+    __slots__ = ("_reader", "stage")
 
     def __init__(self) -> None:
-        self.state = State.NEW
+        self.stage = DialogueStage.NEW
         self._reader = PacketReader(MAX_FIRST)
 
     def receive(self, data: bytes) -> Iterator[Packet]:
@@ -46,37 +46,37 @@ class Dialogue:
 
         :raises PacketError: the connection is to be closed.
         """
-        if self.state is State.OVER:
+        if self.stage is DialogueStage.OVER:
             return
         self._reader.add(data)
         try:
-            while self.state in (State.NEW, State.OPEN):
+            while self.stage in (DialogueStage.NEW, DialogueStage.OPEN):
                 packet = self._reader.next()
                 if packet is None:
                     return
                 self._check(packet)
                 yield packet
         except PacketError:
-            self.state = State.OVER
+            self.stage = DialogueStage.OVER
             raise
 
     def accept(self) -> None:
         """Let the client in; what it has sent meanwhile comes with the next :meth:`receive`."""
-        self.state = State.OPEN
+        self.stage = DialogueStage.OPEN
         self._reader.limit = MAX_PACKET
 
     def end(self) -> None:
         """Read nothing more."""
-        self.state = State.OVER
+        self.stage = DialogueStage.OVER
 
     def _check(self, packet: Packet) -> None:
         if isinstance(packet, Connect):
-            if self.state is not State.NEW:
+            if self.stage is not DialogueStage.NEW:
                 raise PacketError("unexpected", "a second CONNECT")
-            self.state = State.CONNECTING
-        elif self.state is State.NEW:
+            self.stage = DialogueStage.CONNECTING
+        elif self.stage is DialogueStage.NEW:
             raise PacketError("unexpected", f"{type(packet).__name__} before CONNECT")
         elif isinstance(packet, Publish):
             raise PacketError("publish", "this stream is read-only, nothing can be published")
         elif isinstance(packet, Disconnect):
-            self.state = State.OVER
+            self.stage = DialogueStage.OVER

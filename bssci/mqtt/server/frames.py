@@ -42,7 +42,7 @@ class Control(NamedTuple):
     payload: bytes
 
 
-class FrameReader:
+class ClientFrames:
     """Takes the frames of a client apart while they come.
 
     :ivar closed: the client has sent its close frame; nothing more is read.

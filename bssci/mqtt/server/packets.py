@@ -83,7 +83,7 @@ class Publish(NamedTuple):
     """A message that the client publishes, of which only the kind matters."""
 
 
-class Ping(NamedTuple):
+class PingRequest(NamedTuple):
     """PINGREQ"""
 
 
@@ -91,7 +91,7 @@ class Disconnect(NamedTuple):
     """The client's goodbye."""
 
 
-Packet = Connect | Subscribe | Unsubscribe | Acknowledge | Publish | Ping | Disconnect
+Packet = Connect | Subscribe | Unsubscribe | Acknowledge | Publish | PingRequest | Disconnect
 
 
 class PacketReader:
@@ -254,7 +254,7 @@ _PARSERS: dict[int, tuple[Callable[[_Body], Packet], int]] = {
     4: (lambda body: Acknowledge(body.packet_id()), 0),
     8: (_subscribe, 2),
     10: (_unsubscribe, 2),
-    12: (lambda body: Ping(), 0),
+    12: (lambda body: PingRequest(), 0),
     14: (lambda body: Disconnect(), 0),
 }
 """by type: how the body is read, and the flags that the first byte must have [MQTT-2.2.2-2]"""
@@ -275,7 +275,7 @@ def unsubscribe_answer(packet_id: int) -> bytes:
     return b"\xb0\x02" + packet_id.to_bytes(2)
 
 
-class Encoded(NamedTuple):
+class EncodedMessage(NamedTuple):
     """A message as bytes, made once for all who get it; flags and packet identifier differ."""
 
     at_most_once: bytes
@@ -301,12 +301,14 @@ class Encoded(NamedTuple):
         return bytes((first,)) + self.head + packet_id.to_bytes(2) + self.payload
 
 
-def encode_message(topic: str, payload: bytes) -> Encoded:
+def encode_message(topic: str, payload: bytes) -> EncodedMessage:
     """Encode a message for many clients."""
     name = topic.encode()
     variable = len(name).to_bytes(2) + name
     size = len(variable) + len(payload)
-    return Encoded(encoded_length(size) + variable + payload, encoded_length(size + 2) + variable, payload)
+    return EncodedMessage(
+        encoded_length(size) + variable + payload, encoded_length(size + 2) + variable, payload
+    )
 
 
 def encoded_length(length: int) -> bytes:

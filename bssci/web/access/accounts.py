@@ -26,6 +26,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from bssci.system.files import open_lock, write_atomically
+from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw, new_token
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -91,6 +92,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 
     accounts: tuple[Account, ...] = ()
     tokens: tuple[ApiToken, ...] = ()
+    live_tokens: tuple[LiveToken, ...] = ()
     changes: tuple[ShellChange, ...] = ()
     """not in the audit log yet: only the running service writes that"""
 
@@ -256,6 +258,40 @@ class AccountFile:
                 raise AccountError("name", f"there is no token {name}")
             self._write(msgspec.structs.replace(directory, tokens=left), "token.revoke", name)
 
+    # tokens for live streams
+
+    def create_live_token(self, wish: Wish) -> tuple[str, LiveToken]:
+        """Create a token for live streams; return its secret, which is shown this once, and the token.
+
+        :raises AccountError: the name is taken, or something is not allowed.
+        """
+        check_name(wish.name)
+        try:
+            wish = checked(wish)
+        except WishError as error:
+            raise AccountError(error.field, str(error)) from None
+        secret = draw()
+        token = new_token(wish, token_digest(secret), self._now())
+        with self._changing() as directory:
+            if any(each.name == token.name for each in directory.live_tokens):
+                raise AccountError("name", f"there is a live token {token.name} already")
+            if len(directory.live_tokens) >= MAX_ACCOUNTS:
+                raise AccountError("name", f"there are {MAX_ACCOUNTS} live tokens, no more are allowed")
+            changed = msgspec.structs.replace(directory, live_tokens=(*directory.live_tokens, token))
+            self._write(changed, "mqtt-token.create", token.name, described(token))
+        return secret, token
+
+    def revoke_live_token(self, key: str) -> None:
+        """Revoke a token for live streams, given by its id or name.
+
+        :raises AccountError: there is no such token.
+        """
+        with self._changing() as directory:
+            left = tuple(each for each in directory.live_tokens if key not in (each.id, each.name))
+            if len(left) == len(directory.live_tokens):
+                raise AccountError("name", f"there is no live token {key}")
+            self._write(msgspec.structs.replace(directory, live_tokens=left), "mqtt-token.revoke", key)
+
     # the file
 
     def forget_changes(self, count: int) -> None:
@@ -308,6 +344,13 @@ class AccountFile:
 def may(role: Role, needed: Role) -> bool:
     """Return whether a role includes another one."""
     return ROLES.index(role) >= ROLES.index(needed)
+
+
+def described(token: LiveToken) -> str:
+    """Return what a token for live streams allows, for the audit log."""
+    bound = (*token.devices, *(f"tag {tag}" for tag in token.tags))
+    days = round((token.expires_at - token.created_at) / 86400)
+    return f"{', '.join(token.topics)}; {', '.join(bound) or 'all devices'}; {days} days"[:1000]
 
 
 def token_digest(secret: str) -> str:

@@ -161,6 +161,16 @@ class ServiceCollector(Collector):
     def _web(self) -> Iterator[Metric]:
         yield _gauge("bssci_live_viewers", "Viewers of the live stream.", len(self._context.hub))
         yield _counter("bssci_live_dropped", "Viewers that did not read.", self._context.hub.dropped)
+        door = self._context.door
+        yield _gauge("bssci_mqtt_clients", "Clients of the live stream by MQTT.", len(door))
+        yield _gauge("bssci_mqtt_sessions", "Sessions of such clients that may come back.", door.sessions)
+        yield _counter("bssci_mqtt_messages", "Messages handed to these clients.", door.sent)
+        ended = CounterMetricFamily(
+            "bssci_mqtt_ended", "Clients refused or closed, and filters refused.", labels=["reason"]
+        )
+        for reason, count in door.ended.items():
+            ended.add_metric([reason.replace(" ", "_")], count)
+        yield ended
         yield _gauge("bssci_web_sessions", "Sessions.", len(self._context.guard.sessions))
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from twisted.internet.interfaces import IAddress, IProtocolFactory
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 from twisted.web import http
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -53,8 +57,9 @@ _TOO_LARGE = (
 class AdminRequest(Request):
     """A request that arrives within bounds, or is refused while it arrives."""
 
-    def __init__(self, channel: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, channel: Any, *args: Any, connection: Connection | None = None, **kwargs: Any) -> None:
         super().__init__(channel, *args, **kwargs)
+        self._connection = connection
         self._limit = MAX_BODY
         self._received = 0
         self._refused = False
@@ -95,7 +100,27 @@ class AdminRequest(Request):
         self.path = quote(unquote_to_bytes(self.path).decode("utf-8", "replace")).encode()
         if self.isSecure():
             self.responseHeaders.setRawHeaders(b"Strict-Transport-Security", [_HSTS])
-        super().process()
+        site: AdminSite = self.channel.site  # type: ignore[attr-defined]
+        take_over = site.upgrades.get(self.path)
+        if take_over is not None:
+            take_over(self)
+        else:
+            super().process()
+
+    def become(self, head: bytes, protocol: Protocol) -> bool:
+        """Answer with ``head``, and hand the connection to another protocol; return whether that can be.
+
+        What came behind the request is lost: a client waits for the answer before it sends more.
+        """
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return False
+        channel: Any = self.channel
+        channel.setTimeout(None)
+        channel.transport.unregisterProducer()
+        channel.transport.write(head)
+        connection.become(protocol)
+        return True
 
     def render(self, resrc: IResource) -> None:
         self.setHeader(b"Server", b"bssci")
@@ -133,11 +158,37 @@ def abort(request: http.Request) -> None:
         transport.abortConnection()
 
 
+class Connection(Protocol):
+    """A connection that begins with HTTP and may go on with another protocol.
+
+    :param inner: the protocol that has it now.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def connectionMade(self) -> None:
+        self._inner.makeConnection(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._inner.dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._inner.connectionLost(reason)
+
+    def become(self, inner: Protocol) -> None:
+        """Go on with another protocol."""
+        self._inner = inner
+        assert self.transport is not None  # requests come by it
+        inner.makeConnection(self.transport)
+
+
 class AdminSite(Site):
     """The site on WEB_PORT.
 
     :param max_body: bytes that the body of a request may have: its headers, method, path.
     :param proxies: those whose word on the client counts.
+    :param upgrades: by path, who answers requests that may turn into another protocol.
     """
 
     requestFactory = AdminRequest
@@ -150,20 +201,32 @@ class AdminSite(Site):
         resource: IResource,
         max_body: Callable[[Request, str, str], int],
         proxies: TrustedProxies,
+        upgrades: Mapping[bytes, Callable[[AdminRequest], None]] | None = None,
     ) -> None:
         super().__init__(resource, timeout=IDLE_TIME, parsePOSTFormSubmission=False, reactor=reactor)
         self.clock = reactor
         self.max_body = max_body
         self.proxies = proxies
+        self.upgrades = upgrades or {}
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        inner: Any = super().buildProtocol(addr)
+        connection = Connection(inner)
+        inner.requestFactory = partial(AdminRequest, connection=connection)
+        return connection
 
     def log(self, request: Any) -> None:
         """Write no line per request."""
 
 
 class _Limited(ProtocolWrapper):
-    """A connection that counts for its address."""
+    """A connection that counts for its address.
+
+    :ivar counts: it does; not one that has come under another bound.
+    """
 
     host = ""
+    counts = True
 
 
 class LimitedFactory(WrappingFactory):
@@ -213,10 +276,30 @@ class LimitedFactory(WrappingFactory):
         self._of_hosts[p.host] += 1
 
     def unregisterProtocol(self, p: ProtocolWrapper) -> None:
+        if not p.counts:
+            return
         super().unregisterProtocol(p)
         self._of_hosts[p.host] -= 1
         if not self._of_hosts[p.host]:
             del self._of_hosts[p.host]
+
+    def release(self, p: _Limited) -> None:
+        """Count a connection no more: from now on another bound holds for it."""
+        self.unregisterProtocol(p)
+        p.counts = False
+
+
+def release(transport: Any, send_buffer: int) -> None:
+    """Have the connection below a protocol count no more for the web admin's bounds.
+
+    :param send_buffer: bytes that the system may hold for a client that does not read.
+    """
+    while transport is not None and not isinstance(transport, _Limited):
+        transport = getattr(transport, "transport", None)
+    if transport is not None:
+        transport.factory.release(transport)
+        below: Any = transport.transport
+        below.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
 
 
 def network_of(address: IAddress | None) -> str:

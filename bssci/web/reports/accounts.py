@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bssci.web.access.live_tokens import LiveToken
 from bssci.web.access.sessions import Identity
 from bssci.web.context import Context
 
@@ -13,6 +14,8 @@ class AccountViews:
 
     def __init__(self, context: Context) -> None:
         self._guard = context.guard
+        self._door = context.door
+        self._now = context.now
 
     async def list(self) -> dict[str, Any]:
         return {
@@ -34,6 +37,31 @@ class AccountViews:
                 {"name": token.name, "role": token.role, "created_at": token.created_at}
                 for token in sorted(self._guard.directory.tokens, key=lambda token: token.name)
             ]
+        }
+
+    async def live_tokens(self) -> dict[str, Any]:
+        """Return the tokens for live streams, and how each was used."""
+        tokens = sorted(self._guard.directory.live_tokens, key=lambda token: token.name)
+        return {"tokens": [self.live_token(token) for token in tokens]}
+
+    def live_token(self, token: LiveToken) -> dict[str, Any]:
+        """Return one token for live streams, without its secret."""
+        use = self._door.uses.get(token.id)
+        return {
+            "token_id": token.id,
+            "name": token.name,
+            "description": token.description,
+            "role": "viewer",
+            "created_at": token.created_at,
+            "expires_at": token.expires_at,
+            "expired": self._now() >= token.expires_at,
+            "permissions": {"subscribe": list(token.topics), "publish": []},
+            "devices": list(token.devices),
+            "tags": list(token.tags),
+            "max_connections": token.connections,
+            "connections": self._door.connections_of(token.id),
+            "last_used_at": use.at if use else None,
+            "last_address": use.address if use else None,
         }
 
     async def sessions(self, identity: Identity) -> dict[str, Any]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bssci.mqtt.server.dialogue import Dialogue, State
-from bssci.mqtt.server.packets import Acknowledge, Connect, Disconnect, PacketError, Ping, Subscribe
+from bssci.mqtt.server.dialogue import Dialogue, DialogueStage
+from bssci.mqtt.server.packets import Acknowledge, Connect, Disconnect, PacketError, PingRequest, Subscribe
 
 CONNECT = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02id"
 SUBSCRIBE = b"\x82\x06\x00\x07\x00\x01#\x01"
@@ -26,7 +26,7 @@ def test_what_comes_behind_a_connect_waits_for_the_decision() -> None:
     assert [type(each) for each in dialogue.receive(CONNECT + SUBSCRIBE)] == [Connect]
     assert list(dialogue.receive(PING)) == []
     dialogue.accept()
-    assert [type(each) for each in dialogue.receive(b"")] == [Subscribe, Ping]
+    assert [type(each) for each in dialogue.receive(b"")] == [Subscribe, PingRequest]
 
 
 def test_a_decision_while_packets_are_read() -> None:
@@ -35,7 +35,7 @@ def test_a_decision_while_packets_are_read() -> None:
         seen.append(type(packet))
         if isinstance(packet, Connect):
             dialogue.accept()
-    assert seen == [Connect, Ping]
+    assert seen == [Connect, PingRequest]
 
 
 @pytest.mark.parametrize("data", [SUBSCRIBE, PING, b"\xe0\x00", b"\x40\x02\x00\x01", b"\x30\x03\x00\x01a"])
@@ -56,14 +56,14 @@ def test_a_publish_closes_behind_what_came_before() -> None:
     with pytest.raises(PacketError) as refused:
         for packet in dialogue.receive(PING + b"\x30\x03\x00\x01a" + PING):
             seen.append(packet)
-    assert (seen, refused.value.reason) == ([Ping()], "publish")
+    assert (seen, refused.value.reason) == ([PingRequest()], "publish")
     assert list(dialogue.receive(PING)) == []
 
 
 def test_nothing_is_read_behind_a_goodbye() -> None:
     dialogue = opened()
     assert list(dialogue.receive(b"\xe0\x00" + PING)) == [Disconnect()]
-    assert dialogue.state is State.OVER
+    assert dialogue.stage is DialogueStage.OVER
 
 
 def test_a_large_connect_is_refused_and_a_large_subscribe_is_not() -> None:
@@ -92,10 +92,10 @@ def test_any_order(pieces: list[bytes]) -> None:
     try:
         for packet in dialogue.receive(b"".join(pieces)):
             assert isinstance(packet, Connect) is first
-            assert isinstance(packet, Connect | Subscribe | Ping | Acknowledge | Disconnect)
+            assert isinstance(packet, Connect | Subscribe | PingRequest | Acknowledge | Disconnect)
             first = False
             if isinstance(packet, Connect):
                 dialogue.accept()
     except PacketError as error:
         assert error.reason in ("unexpected", "malformed")
-        assert dialogue.state is State.OVER
+        assert dialogue.stage is DialogueStage.OVER

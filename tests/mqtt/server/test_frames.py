@@ -13,7 +13,7 @@ from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from bssci.mqtt.server import frames
-from bssci.mqtt.server.frames import Control, FrameError, FrameReader, frame_header
+from bssci.mqtt.server.frames import ClientFrames, Control, FrameError, frame_header
 
 
 def client() -> ClientProtocol:
@@ -37,7 +37,7 @@ def test_reads_what_a_client_writes_cut_anywhere(messages: list[bytes], cuts: li
         machine.send_binary(message)
         machine.send_ping(b"p")
     stream = b"".join(machine.data_to_send())
-    reader, data, controls = FrameReader(), b"", []
+    reader, data, controls = ClientFrames(), b"", []
     for start, end in pairwise([0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]):
         piece, found = reader.feed(stream[start:end])
         data += piece
@@ -48,7 +48,7 @@ def test_reads_what_a_client_writes_cut_anywhere(messages: list[bytes], cuts: li
 
 @given(st.binary(min_size=1, max_size=300))
 def test_fragments_of_one_byte(payload: bytes) -> None:
-    reader = FrameReader()
+    reader = ClientFrames()
     pieces = [masked(0x02 if not place else 0x00, bytes((byte,))) for place, byte in enumerate(payload)]
     stream = b"".join(pieces) + masked(0x80, b"")
     data = b"".join(reader.feed(bytes((byte,)))[0] for byte in stream)
@@ -75,7 +75,7 @@ def test_a_client_reads_why_it_is_closed() -> None:
 def test_the_end_of_a_client() -> None:
     machine = client()
     machine.send_close(1000, "bye")
-    reader = FrameReader()
+    reader = ClientFrames()
     data, controls = reader.feed(b"".join(machine.data_to_send()) + b"more")
     assert (data, controls) == (b"", [Control(True, b"\x03\xe8bye")])
     assert reader.closed
@@ -102,13 +102,13 @@ def test_the_end_of_a_client() -> None:
 )
 def test_what_must_not_be_sent(data: bytes, code: int, reason: str) -> None:
     with pytest.raises(FrameError) as refused:
-        FrameReader().feed(data)
+        ClientFrames().feed(data)
     assert (refused.value.code, refused.value.reason) == (code, reason)
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_frames_or_refused(data: bytes) -> None:
     try:
-        FrameReader().feed(data)
+        ClientFrames().feed(data)
     except FrameError as error:
         assert error.code in (1002, 1003, 1009)

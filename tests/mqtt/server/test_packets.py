@@ -15,7 +15,7 @@ from bssci.mqtt.server.packets import (
     Packet,
     PacketError,
     PacketReader,
-    Ping,
+    PingRequest,
     Publish,
     Subscribe,
     UnknownVersion,
@@ -65,7 +65,7 @@ def test_a_connect_with_everything() -> None:
 def test_subscribe_unsubscribe_and_what_is_short() -> None:
     assert read(SUBSCRIBE) == [Subscribe(7, (("a/#", 1),))]
     assert read(b"\xa2\x07\x00\x08\x00\x03a/b") == [Unsubscribe(8, ("a/b",))]
-    assert read(b"\x40\x02\x01\x02\xc0\x00\xe0\x00") == [Acknowledge(258), Ping(), Disconnect()]
+    assert read(b"\x40\x02\x01\x02\xc0\x00\xe0\x00") == [Acknowledge(258), PingRequest(), Disconnect()]
     assert read(b"\x33\x04\x00\x01a!") == [Publish()]
 
 

@@ -1,0 +1,137 @@
+"""Tokens for live streams: what each may see, and for how long."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+
+import msgspec
+
+from bssci.model import parse_eui
+from bssci.model.live_token import ALPHABET, RANDOM, compose
+from bssci.mqtt.server.topics import TopicError, check_filter
+
+EVERYTHING = ("#",)
+DAYS = 90
+"""days until a token expires, unless it is said otherwise"""
+MAX_DAYS = 3650
+CONNECTIONS = 5
+"""connections at a time by one token, unless it is said otherwise"""
+MAX_CONNECTIONS = 10_000
+MAX_TOPICS, MAX_TOPIC = 50, 300
+MAX_DEVICES, MAX_DEVICE = 1000, 200
+MAX_TAGS, MAX_TAG = 50, 100
+MAX_DESCRIPTION = 200
+DAY = 86400.0
+
+
+class LiveToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A token by which a program reads a live stream. Its role is viewer."""
+
+    id: str
+    name: str
+    digest: str
+    """SHA-256"""
+    created_at: float
+    """Unix seconds"""
+    expires_at: float
+    """Unix seconds"""
+    description: str = ""
+    topics: tuple[str, ...] = EVERYTHING
+    """topic filters of what may be read"""
+    devices: tuple[str, ...] = ()
+    """ids of devices whose messages may be read; empty with ``tags``: all, and what belongs to no device"""
+    tags: tuple[str, ...] = ()
+    """tags of sensors whose messages may be read, beside ``devices``"""
+    connections: int = CONNECTIONS
+    """connections at a time"""
+
+    @property
+    def is_bound(self) -> bool:
+        """Return whether it is for some devices only."""
+        return bool(self.devices or self.tags)
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """A token for live streams as somebody asks for it."""
+
+    name: str
+    description: str = ""
+    expires_in_days: int = DAYS
+    topics: tuple[str, ...] = EVERYTHING
+    devices: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    connections: int = CONNECTIONS
+
+
+class WishError(ValueError):
+    """A token cannot be as asked: one line, and the field that is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def checked(wish: Wish) -> Wish:
+    """Return a wish with every device's id in one spelling; its name is not looked at.
+
+    :raises WishError: something is not allowed.
+    """
+    _check_range("expires_in_days", wish.expires_in_days, MAX_DAYS)
+    _check_range("connections", wish.connections, MAX_CONNECTIONS)
+    if len(wish.description) > MAX_DESCRIPTION:
+        raise WishError("description", f"must have {MAX_DESCRIPTION} characters at most")
+    _check_texts("topics", wish.topics, MAX_TOPICS, MAX_TOPIC)
+    _check_texts("devices", wish.devices, MAX_DEVICES, MAX_DEVICE)
+    _check_texts("tags", wish.tags, MAX_TAGS, MAX_TAG)
+    for topic in wish.topics:
+        try:
+            check_filter(topic)
+        except TopicError as error:
+            raise WishError("topics", f"must be topic filters; this is {error}") from None
+    return msgspec.structs.replace(
+        wish, devices=tuple(map(device_id, wish.devices)), topics=wish.topics or EVERYTHING
+    )
+
+
+def new_token(wish: Wish, digest: str, now: float) -> LiveToken:
+    """Return the token of a wish that was checked.
+
+    :param now: Unix seconds.
+    """
+    return LiveToken(
+        id=secrets.token_hex(6),
+        name=wish.name,
+        digest=digest,
+        created_at=now,
+        expires_at=now + wish.expires_in_days * DAY,
+        description=wish.description,
+        topics=wish.topics,
+        devices=wish.devices,
+        tags=wish.tags,
+        connections=wish.connections,
+    )
+
+
+def draw() -> str:
+    """Return the secret of a new token."""
+    return compose("".join(secrets.choice(ALPHABET) for _ in range(RANDOM)))
+
+
+def device_id(text: str) -> str:
+    """Return the id of a device: as it is, or that of the sensor with this EUI."""
+    try:
+        return f"mioty:{parse_eui(text.removeprefix('mioty:'))}"
+    except ValueError:
+        return text
+
+
+def _check_range(field: str, value: int, most: int) -> None:
+    if not 1 <= value <= most:
+        raise WishError(field, f"must be 1 to {most}")
+
+
+def _check_texts(field: str, texts: Iterable[str], most: int, longest: int) -> None:
+    texts = tuple(texts)
+    if len(texts) > most or any(not 1 <= len(text) <= longest for text in texts):
+        raise WishError(field, f"must be {most} texts at most, of 1 to {longest} characters")

@@ -1,0 +1,356 @@
+"""One client of the live door, from the upgrade of its connection to its loss.
+
+    bytes --> frames --> packets --> what they ask for --> the door
+    the door --> queue --> [window] --> packets --> one frame for each write --> transport
+
+What a client does not read waits in its queue. When that is full, or nothing moves for too long, the client
+is told so, closed and counted; nobody else waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from typing import Protocol as Interface
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IPushProducer, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from bssci.mqtt.server import frames
+from bssci.mqtt.server.dialogue import Dialogue, DialogueStage
+from bssci.mqtt.server.frames import ClientFrames, FrameError
+from bssci.mqtt.server.packets import (
+    PING_ANSWER,
+    Acknowledge,
+    Connect,
+    Disconnect,
+    EncodedMessage,
+    Packet,
+    PacketError,
+    PingRequest,
+    Subscribe,
+    UnknownVersion,
+    Unsubscribe,
+    connect_answer,
+    subscribe_answer,
+    unsubscribe_answer,
+)
+from bssci.mqtt.server.window import Window
+from bssci.web.access.live_tokens import LiveToken
+from bssci.web.door.permission import Permission
+from bssci.web.door.sessions import ClientSession
+
+MAX_QUEUE = 4000
+"""messages that wait for one client"""
+LOW = 200
+"""messages in the queue, below which more of the past is read"""
+WINDOW = 256
+"""messages of QoS 1 under way to one client"""
+WRITE = 32 * 1024
+"""bytes that are written at once; Twisted holds 64 KB before it says that it is full"""
+CONNECT_TIME = 10.0
+"""s from the upgrade to the CONNECT"""
+PATIENCE = 30.0
+"""s without room for a byte, after which a client does not read"""
+CLOSE_TIME = 3.0
+"""s that a client has for reading why it is closed"""
+PING_TIME = 60.0
+"""s of silence after which a client without keep-alive is pinged"""
+LONGEST_SILENCE = 180.0
+"""s of silence after which a client without keep-alive is closed"""
+
+VERSION, IDENTIFIER, UNAVAILABLE, NOT_AUTHORIZED = 1, 2, 3, 5
+"""return codes of a CONNACK"""
+
+
+class Outgoing(NamedTuple):
+    """A message on its way to clients, the same object for all of them."""
+
+    encoded: EncodedMessage
+    seq: int
+    """number of the event that it tells of"""
+    qos: int
+    retained: bool = False
+    repeated: bool = False
+
+
+class ClientOwner(Interface):
+    """The part of the door that clients use."""
+
+    def seconds(self) -> float: ...
+
+    def connect(self, client: LiveClient, wish: Connect) -> None:
+        """Let the client in or refuse it, now or later."""
+
+    def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
+        """Return the codes of the SUBACK; what is last known follows."""
+
+    def unsubscribe(self, client: LiveClient, filters: Iterable[str]) -> None: ...
+
+    def left(self, client: LiveClient, reason: str) -> None:
+        """Take account of a client that leaves; called once."""
+
+    def lost(self, client: LiveClient) -> None:
+        """Take account of the end of a connection, after the client has left."""
+
+
+@implementer(IPushProducer)
+class LiveClient(Protocol):
+    """A client; a class of few attributes, as there are thousands.
+
+    :ivar address: of the other end.
+    :ivar session: None until it is let in.
+    :ivar follows: it is shown what happens; not yet while it is shown what it missed.
+    :ivar reached: number of the last event that was looked at for it while it did not follow.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_deadline",
+        "_dialogue",
+        "_door",
+        "_frames",
+        "_full_since",
+        "_pinged",
+        "_queue",
+        "_room",
+        "_window",
+        "address",
+        "connected",
+        "factory",
+        "follows",
+        "gone",
+        "permission",
+        "reached",
+        "session",
+        "silence",
+        "transport",
+    )
+    transport: Any
+
+    def __init__(self, door: ClientOwner, address: str) -> None:
+        self._door = door
+        self.address = address
+        self._frames = ClientFrames()
+        self._dialogue = Dialogue()
+        self._queue: deque[Outgoing] = deque()
+        self._window = Window(WINDOW)
+        self._room: Deferred[None] | None = None
+        self._full_since: float | None = None
+        self._closing: float | None = None
+        """when the connection is cut, if the client does not read why it is closed"""
+        self._pinged = False
+        self.silence = CONNECT_TIME
+        """s that it may be silent"""
+        self._deadline = door.seconds() + CONNECT_TIME
+        self.session: ClientSession | None = None
+        self.permission: Permission | None = None
+        self.follows = False
+        self.reached = 0
+        self.gone = False
+
+    @property
+    def token(self) -> LiveToken | None:
+        """The token that it was let in by."""
+        return None if self.permission is None else self.permission.token
+
+    # what the transport calls
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closing is not None:
+            return
+        self._deadline = self._door.seconds() + self.silence
+        self._pinged = False
+        try:
+            payload, controls = self._frames.feed(data)
+        except FrameError as error:
+            self.close(error.code, error.reason, str(error))
+            return
+        if payload:
+            self.read(payload)
+        for control in controls:
+            if control.is_close:
+                self.close(frames.NORMAL, "closed by the client")
+            elif self._closing is None:
+                self.transport.write(frames.pong(control.payload))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._leave("connection lost")
+        self._door.lost(self)
+
+    def pauseProducing(self) -> None:
+        """Stop reading as well: a client that does not read is not answered either."""
+        if self._full_since is None:
+            self._full_since = self._door.seconds()
+            if self._closing is None:
+                self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        if self._full_since is not None:
+            self._full_since = None
+            self._deadline = self._door.seconds() + self.silence
+            self.transport.resumeProducing()
+        self.flush()
+
+    def stopProducing(self) -> None:
+        """End with the connection."""
+
+    # packets
+
+    def read(self, data: bytes) -> None:
+        """Act on packets; with none, on those that waited for the decision on the client."""
+        try:
+            for packet in self._dialogue.receive(data):
+                self._handle(packet)
+        except UnknownVersion as error:
+            self.refuse(VERSION, error.reason, str(error))
+        except PacketError as error:
+            self.close(frames.POLICY, error.reason, str(error))
+
+    def _handle(self, packet: Packet) -> None:
+        if isinstance(packet, Acknowledge):
+            if self._window.acknowledge(packet.packet_id) and self._queue:
+                self.flush()
+        elif isinstance(packet, PingRequest):
+            self._answer(PING_ANSWER)
+        elif isinstance(packet, Subscribe):
+            self._answer(subscribe_answer(packet.packet_id, self._door.subscribe(self, packet.filters)))
+        elif isinstance(packet, Unsubscribe):
+            self._door.unsubscribe(self, packet.filters)
+            self._answer(unsubscribe_answer(packet.packet_id))
+        elif isinstance(packet, Connect):
+            self._door.connect(self, packet)
+        elif isinstance(packet, Disconnect):
+            self.close(frames.NORMAL, "disconnected")
+
+    def accept(self, session: ClientSession, permission: Permission, keep_alive: int, resumed: bool) -> None:
+        """Let the client in.
+
+        :param keep_alive: s; 0: none.
+        :param resumed: the session is one of earlier.
+        """
+        self.session, self.permission = session, permission
+        self.silence = keep_alive * 1.5 if keep_alive else LONGEST_SILENCE  # [MQTT-3.1.2-24]
+        self._deadline = self._door.seconds() + self.silence
+        self._dialogue.accept()
+        self._answer(connect_answer(0, resumed))
+
+    def refuse(self, code: int, reason: str, message: str) -> None:
+        """Answer a CONNECT with a return code, and close."""
+        self._answer(connect_answer(code))
+        self.close(frames.POLICY, reason, message)
+
+    def _answer(self, packet: bytes) -> None:
+        if self._closing is None and not self.gone:
+            self.transport.write(frames.frame_header(len(packet)) + packet)
+
+    # messages
+
+    @property
+    def waiting(self) -> int:
+        """Messages in the queue."""
+        return len(self._queue)
+
+    @property
+    def position(self) -> int | None:
+        """The last event before all that it has not acknowledged; None: all is acknowledged."""
+        oldest = self._window.oldest
+        if oldest is None and self._queue:
+            oldest = self._queue[0].seq
+        return None if oldest is None else oldest - 1
+
+    def send(self, delivery: Outgoing) -> bool:
+        """Queue a message, which leaves with :meth:`flush`; return whether there was room."""
+        if len(self._queue) >= MAX_QUEUE:
+            self.close(frames.POLICY, "slow", f"too slow: {len(self._queue)} messages wait")
+            return False
+        self._queue.append(delivery)
+        return True
+
+    def flush(self) -> None:
+        """Write what may be written."""
+        queue, window = self._queue, self._window
+        while queue and self._full_since is None and self._closing is None and not self.gone:
+            packets: list[bytes] = []
+            size = 0
+            while queue and size < WRITE:
+                encoded, seq, qos, retained, repeated = queue[0]
+                if qos:
+                    if window.is_full:
+                        break
+                    packet = encoded.packet(window.send(seq), retained=retained, repeated=repeated)
+                else:
+                    packet = encoded.packet(retained=retained)
+                queue.popleft()
+                packets.append(packet)
+                size += len(packet)
+            if not packets:
+                break
+            self.transport.write(frames.frame_header(size) + b"".join(packets))
+        if self._room is not None and len(queue) <= LOW:
+            room, self._room = self._room, None
+            room.callback(None)
+
+    def room(self) -> Deferred[None]:
+        """Fire when the queue is short, or the client gone."""
+        if self.gone or len(self._queue) <= LOW:
+            return succeed(None)
+        if self._room is None:
+            self._room = Deferred()
+        waiting: Deferred[None] = Deferred()
+        self._room.addCallback(lambda _: waiting.callback(None))
+        return waiting
+
+    # time, and the end
+
+    def check(self, now: float) -> None:
+        """Look whether a time is over: called several times a second."""
+        if self._closing is not None:
+            if now >= self._closing:
+                self.transport.abortConnection()
+            return
+        if self._full_since is not None:
+            if now - self._full_since >= PATIENCE:
+                self.close(frames.POLICY, "slow", f"too slow: nothing was read for {PATIENCE:.0f} s")
+        elif now >= self._deadline:
+            if self._dialogue.stage is DialogueStage.NEW:
+                self.close(frames.POLICY, "silent", f"no CONNECT within {CONNECT_TIME:.0f} s")
+            else:
+                self.close(frames.POLICY, "silent", f"silent for more than {self.silence:.0f} s")
+        elif self.silence == LONGEST_SILENCE and not self._pinged and now >= self._deadline - PING_TIME * 2:
+            self._pinged = True
+            self.transport.write(frames.ping())
+
+    def close(self, code: int, reason: str, message: str = "") -> None:
+        """Tell the client why, and close. What waits for it is not sent.
+
+        :param reason: short and stable, for counting.
+        """
+        if self._closing is not None or self.gone:
+            return
+        self._closing = self._door.seconds() + CLOSE_TIME
+        self._dialogue.end()
+        self.transport.write(frames.close(code, message))
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._leave(reason)
+
+    def _leave(self, reason: str) -> None:
+        if self.gone:
+            return
+        self.gone = True
+        self._door.left(self, reason)
+        self.follows = False
+        self._queue.clear()
+        room, self._room = self._room, None
+        if room is not None:
+            room.callback(None)

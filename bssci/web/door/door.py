@@ -1,0 +1,388 @@
+"""The live door as a whole: its clients, who of them gets what, and how each of them ends."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.center.service_center import ServiceCenter
+from bssci.journal.records import LiveSession
+from bssci.model import EUI, AnyEvent, Sensor
+from bssci.mqtt import payloads
+from bssci.mqtt.server import frames
+from bssci.mqtt.server.packets import REFUSED_FILTER, Connect, EncodedMessage, encode_message
+from bssci.mqtt.server.topics import FilterTree
+from bssci.system.clock import Clock, Ticker
+from bssci.web.access.attempts import Attempts
+from bssci.web.access.live_tokens import LiveToken
+from bssci.web.door.admission import Admission, Denial, TokenUses
+from bssci.web.door.client import UNAVAILABLE, LiveClient, Outgoing
+from bssci.web.door.follower import Decode, Follower
+from bssci.web.door.last_values import LastValues
+from bssci.web.door.messages import Narrator, Telling, gap
+from bssci.web.door.past import PastTeller, Present
+from bssci.web.door.permission import Permission
+from bssci.web.door.sessions import ClientSession, ClientSessions
+from bssci.web.http.guard import Guard
+from bssci.web.http.site import release
+
+MAX_FILTERS = 100
+"""filters of one client; a further one is refused"""
+SEND_BUFFER = 128 * 1024
+"""bytes that the system holds for one client; without a bound it would be megabytes"""
+TICK = 0.25
+"""s between looks at times that are over and at changes of the tokens"""
+SAVE = 5.0
+"""s between writes of sessions and uses"""
+HEALTH_INTERVAL = 60.0
+"""s"""
+_MIOTY = "mioty:"
+
+
+class Door:
+    """Every client of the live stream.
+
+    :param kept: sessions of earlier, as the journal held them at the start.
+    :param decode: gives events their readings.
+    :param run_in_thread: ``deferToThread``.
+    :ivar ended: clients that were refused or closed since the start, by reason.
+    :ivar sent: messages that were queued for clients since the start.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        center: ServiceCenter,
+        guard: Guard,
+        kept: Mapping[str, LiveSession],
+        decode: Decode | None,
+        run_in_thread: Callable[..., Deferred[Any]],
+        now: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._center = center
+        self._guard = guard
+        self._now = now
+        settings = center.configuration.current
+        self._max_clients: int = settings.live_clients
+        self._base_topic: str = settings.value("BASE_TOPIC")
+        self._decode = decode or _undecoded
+        self._clients: set[LiveClient] = set()
+        """every connection, until it is lost"""
+        self._inside: dict[str, LiveClient] = {}
+        """clients that were let in, by the key of their session"""
+        self._tree: FilterTree[LiveClient] = FilterTree()
+        self.uses = TokenUses(settings.state_dir, now, run_in_thread)
+        self._admission = Admission(lambda: guard.directory, Attempts(clock), now)
+        self._sessions = ClientSessions(center.journal, kept, now)
+        self._narrator = Narrator(self._base_topic, center.sensors.get)
+        self._last_values = LastValues()
+        self._follower = Follower(
+            clock,
+            center.journal,
+            lambda: self._decode if self._inside else None,
+            self._happened,
+            self._skipped,
+        )
+        self._past = PastTeller(
+            clock,
+            center,
+            self._narrator,
+            self._last_values,
+            self._decode,
+            Present(lambda: self._follower.position, self._follow),
+        )
+        self._tickers = (
+            Ticker(clock, TICK, self._tick),
+            Ticker(clock, SAVE, self._save),
+            Ticker(clock, HEALTH_INTERVAL, self._tell_health),
+        )
+        self.ended: Counter[str] = Counter()
+        self.sent = 0
+
+    # the whole
+
+    def __len__(self) -> int:
+        """Return the number of clients that were let in."""
+        return len(self._inside)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether there is a live stream at all."""
+        return self._max_clients > 0
+
+    @property
+    def sessions(self) -> int:
+        """Return the number of sessions that outlive their connection."""
+        return len(self._sessions)
+
+    def connections_of(self, token_id: str) -> int:
+        """Return how many clients are in by a token."""
+        return sum(
+            client.token is not None and client.token.id == token_id for client in self._inside.values()
+        )
+
+    def start(self) -> None:
+        self._follower.start()
+        for ticker in self._tickers:
+            ticker.start()
+
+    def stop(self) -> Deferred[Any]:
+        """Tell every client that the service goes, close, and keep the sessions."""
+        for ticker in self._tickers:
+            ticker.stop()
+        self._follower.stop()
+        message = payloads.service_status(
+            self._base_topic, "offline", self._center.version, self._center.started_at
+        )
+        self._publish([Telling(message.topic, message.payload, ())])
+        for client in list(self._clients):
+            client.close(frames.GOING_AWAY, "stopped", "the service stops")
+        saving = [each for each in (self._sessions.save(), self.uses.save()) if each is not None]
+        return gatherResults(saving)
+
+    def seconds(self) -> float:
+        return self._clock.seconds()
+
+    def enter(self, address: str) -> LiveClient:
+        """Return the protocol for a connection that has become a WebSocket."""
+        client = LiveClient(self, address)
+        self._clients.add(client)
+        return client
+
+    # what clients ask for
+
+    def connect(self, client: LiveClient, wish: Connect) -> None:
+        """Let the client in or refuse it: at once, or when the tokens that were changed are read."""
+        if self._guard.is_stale():
+            self._begin(self._refreshed(client, wish))
+        else:
+            self._decide(client, wish)
+
+    async def _refreshed(self, client: LiveClient, wish: Connect) -> None:
+        await self._guard.refresh()
+        if not client.gone:
+            self._decide(client, wish)
+            client.read(b"")
+
+    def _decide(self, client: LiveClient, wish: Connect) -> None:
+        verdict = self._admission.decide(wish, client.address)
+        if isinstance(verdict, LiveToken):
+            verdict = self._limit(verdict, wish) or verdict
+        if isinstance(verdict, Denial):
+            self.log.info(
+                "live client refused {address} {reason}", address=client.address, reason=verdict.reason
+            )
+            client.refuse(*verdict)
+            return
+        token = verdict
+        session, resumed = self._session_for(token, wish)
+        self._inside[session.key] = client
+        self.uses.used(token.id, client.address)
+        permission = Permission(token, self._base_topic, self._tags_of)
+        client.accept(session, permission, wish.keep_alive, resumed)
+        release(client.transport, SEND_BUFFER)
+        self.log.info(
+            "live client connected {address} {token} {client} {resumed}",
+            address=client.address,
+            token=token.name,
+            client=session.client_id[:64],
+            resumed=resumed,
+        )
+        if resumed:
+            self._begin(self._past.catch_up(client))
+        else:
+            self._follow(client)
+
+    def _limit(self, token: LiveToken, wish: Connect) -> Denial | None:
+        """Return why one more client is too many; part from an earlier one with the same identifier."""
+        earlier = self._inside.get(f"{token.id}/{wish.client_id}")
+        if earlier is not None:
+            # [MQTT-3.1.4-2]
+            earlier.close(frames.POLICY, "taken_over", "another client connected with this identifier")
+        if len(self._inside) >= self._max_clients:
+            return Denial(UNAVAILABLE, "too_many_clients", f"{self._max_clients} clients are connected")
+        if self.connections_of(token.id) >= token.connections:
+            return Denial(
+                UNAVAILABLE,
+                "token_connections",
+                f"the token is for {token.connections} connections at a time",
+            )
+        return None
+
+    def _session_for(self, token: LiveToken, wish: Connect) -> tuple[ClientSession, bool]:
+        client_id = wish.client_id or f"auto-{secrets.token_hex(8)}"
+        kept = self._sessions.find(token.id, client_id)
+        if kept is not None and not wish.clean:
+            kept.left_at, kept.changed = None, True
+            return kept, True
+        return self._sessions.begin(token.id, client_id, not wish.clean, self._follower.position), False
+
+    def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
+        session, permission = client.session, client.permission
+        assert session is not None and permission is not None  # nothing else is read before
+        codes, granted = bytearray(), {}
+        for text, wished in filters:
+            is_full = len(session.filters) >= MAX_FILTERS and text not in session.filters
+            if is_full or not permission.grants(text):
+                self.ended["refused_filter"] += 1
+                codes.append(REFUSED_FILTER)
+                continue
+            qos = min(wished, 1)
+            codes.append(qos)
+            granted[text] = session.filters[text] = qos
+            if client.follows:
+                self._tree.add(text, client, qos)
+        session.changed = True
+        if granted:
+            # After the answer, which is on its way when this turn of the reactor is over.
+            self._clock.callLater(0, lambda: self._begin(self._past.show_last(client, granted)))
+        return bytes(codes)
+
+    def unsubscribe(self, client: LiveClient, filters: Iterable[str]) -> None:
+        session = client.session
+        assert session is not None  # nothing else is read before
+        for text in filters:
+            if session.filters.pop(text, None) is not None:
+                self._tree.remove(text, client)
+        session.changed = True
+
+    def lost(self, client: LiveClient) -> None:
+        self._clients.discard(client)
+
+    def left(self, client: LiveClient, reason: str) -> None:
+        self.ended[reason] += 1
+        session = client.session
+        if session is None:
+            return
+        if self._inside.get(session.key) is client:
+            del self._inside[session.key]
+        for text in session.filters:
+            self._tree.remove(text, client)
+        self._note_position(client, session)
+        session.left_at, session.changed = self._now(), True
+        self.log.info(
+            "live client left {address} {client} {reason}",
+            address=client.address,
+            client=session.client_id[:64],
+            reason=reason,
+        )
+
+    def _follow(self, client: LiveClient) -> None:
+        session = client.session
+        assert session is not None  # it was let in
+        client.follows = True
+        for text, qos in session.filters.items():
+            self._tree.add(text, client, qos)
+
+    # what happens
+
+    def _happened(self, entries: Sequence[tuple[int, AnyEvent]], events: Sequence[AnyEvent]) -> None:
+        """Take events, and hand their messages to whoever subscribed to them."""
+        touched: set[LiveClient] = set()
+        for (seq, raw), event in zip(entries, events, strict=True):
+            self._last_values.note(seq, raw)
+            if not self._inside:
+                continue
+            try:
+                for telling in self._narrator.tell(event, self._is_wanted):
+                    self._deliver(telling, seq, touched)
+            except Exception:  # one event must not stop those behind it
+                self.log.failure("event not told to live clients {seq}", seq=seq)
+        for client in touched:
+            client.flush()
+
+    def _is_wanted(self, topic: str) -> bool:
+        return bool(self._tree.find(topic))
+
+    def _deliver(self, telling: Telling, seq: int, touched: set[LiveClient]) -> None:
+        encoded: EncodedMessage = encode_message(telling.topic, telling.payload)
+        deliveries = (Outgoing(encoded, seq, 0), Outgoing(encoded, seq, 1))
+        for client, qos in self._tree.find(telling.topic).items():
+            permission = client.permission
+            if permission is not None and permission.sees(telling.devices) and client.send(deliveries[qos]):
+                touched.add(client)
+                self.sent += 1
+
+    def _publish(self, tellings: Iterable[Telling]) -> None:
+        """Hand out what is no event."""
+        touched: set[LiveClient] = set()
+        for telling in tellings:
+            self._deliver(telling, self._follower.position + 1, touched)
+        for client in touched:
+            client.flush()
+
+    def _skipped(self, count: int) -> None:
+        """Tell everybody that events went by too fast."""
+        told = gap(self._base_topic, 0.0, self._now(), count, "too many events at once")
+        delivery = Outgoing(encode_message(told.topic, told.payload), self._follower.position, 0)
+        for client in list(self._inside.values()):
+            if client.follows and client.send(delivery):
+                client.flush()
+
+    def _tell_health(self) -> None:
+        message = payloads.health_check(self._base_topic, self._center.health())
+        self._publish([Telling(message.topic, message.payload, ())])
+
+    def _tags_of(self, device: str) -> Sequence[str]:
+        sensor: Sensor | None = None
+        if device.startswith(_MIOTY):
+            sensor = self._center.sensors.get(EUI(device.removeprefix(_MIOTY)))
+        return () if sensor is None else sensor.tags
+
+    # time
+
+    def _tick(self) -> None:
+        if self._guard.is_stale():
+            self._begin(self._guard.refresh())
+        self.check_tokens()
+        now = self._clock.seconds()
+        for client in list(self._clients):
+            client.check(now)
+
+    def check_tokens(self) -> None:
+        """Part from clients whose token is revoked or has expired."""
+        now = self._now()
+        valid = {token.id: token.expires_at for token in self._guard.directory.live_tokens}
+        for client in list(self._inside.values()):
+            token = client.token
+            expires_at = None if token is None else valid.get(token.id)
+            if expires_at is None:
+                client.close(frames.POLICY, "revoked", "the token is revoked")
+            elif now >= expires_at:
+                client.close(frames.POLICY, "expired", "the token has expired")
+
+    def _save(self) -> None:
+        tokens = {token.id for token in self._guard.directory.live_tokens}
+        for client in self._inside.values():
+            if client.session is not None and client.session.stays:
+                self._note_position(client, client.session)
+        self._sessions.sweep(tokens)
+        self.uses.keep(tokens)
+        self._sessions.save()
+        self.uses.save()
+
+    def _note_position(self, client: LiveClient, session: ClientSession) -> None:
+        position = client.position
+        if position is None:
+            position = self._follower.position if client.follows else client.reached
+        if position != session.position:
+            session.position, session.changed = position, True
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        ensureDeferred(work).addErrback(self._failed)
+
+    def _failed(self, failure: Failure) -> None:
+        self.log.failure("live door failed", failure)
+
+
+def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:
+    return succeed(list(events))

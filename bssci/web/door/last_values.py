@@ -1,0 +1,49 @@
+"""The newest event of each device and station: what a client is shown first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from bssci.center.decoding.payloads import device_of
+from bssci.model import AnyEvent, StationStatus, Telegram, Uplink
+
+REMEMBERED = 20_000
+"""devices; beyond, the one that was silent for longest is looked up when it is asked for"""
+
+
+class LastValues:
+    """Events by their key: the id of a device, or ``bs:`` and the EUI of a station."""
+
+    def __init__(self) -> None:
+        self._newest: OrderedDict[str, tuple[int, AnyEvent | None]] = OrderedDict()
+
+    def note(self, seq: int, event: AnyEvent) -> None:
+        """Take account of an event as it happens."""
+        if isinstance(event, Uplink | Telegram):
+            self._put(device_of(event), seq, event)
+        elif isinstance(event, StationStatus):
+            self._put(station_key(event.base_station_eui), seq, event)
+
+    def found(self, key: str, seq: int, event: AnyEvent | None) -> None:
+        """Take account of what was looked up; None: there is nothing. What happened meanwhile counts."""
+        if key not in self._newest:
+            self._put(key, seq, event)
+
+    def get(self, key: str) -> tuple[int, AnyEvent | None] | None:
+        """Return number and event; None: it must be looked up."""
+        return self._newest.get(key)
+
+    def devices(self) -> list[str]:
+        """Return the ids of the devices that are remembered."""
+        return [key for key, (_, event) in self._newest.items() if isinstance(event, Uplink | Telegram)]
+
+    def _put(self, key: str, seq: int, event: AnyEvent | None) -> None:
+        self._newest[key] = seq, event
+        self._newest.move_to_end(key)
+        while len(self._newest) > REMEMBERED:
+            self._newest.popitem(last=False)
+
+
+def station_key(eui: str) -> str:
+    """Return the key of a station's last report."""
+    return f"bs:{eui}"

@@ -1,0 +1,163 @@
+"""Events as topics and payloads of the live door: those of the broker, and one for each reading.
+
+{BASE_TOPIC}/...                 as the sink ``mqtt`` publishes it
+device/{id}/telemetry/{name}     {timestamp, device_id, sensor, value, unit, metadata}
+{BASE_TOPIC}/service/gap         to one client: what it does not get
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from bssci.center.decoding.collecting import time_of
+from bssci.center.decoding.payloads import decodable, device_of
+from bssci.model import EUI, AnyEvent, Reading, Sensor, StationState, Telegram, Uplink
+from bssci.mqtt import payloads
+
+DEVICES = "device"
+"""first level of the topics of readings"""
+SensorOf = Callable[[EUI], Sensor | None]
+Wanted = Callable[[str], bool]
+"""asked with a topic before its payload is made"""
+_MIOTY = "mioty:"
+_ESCAPED = str.maketrans({each: f"%{ord(each):02X}" for each in "%/+#\0"})
+_encode = msgspec.json.Encoder().encode
+
+
+class Telling(NamedTuple):
+    """A message for whoever subscribed to its topic."""
+
+    topic: str
+    payload: bytes
+    devices: tuple[str, ...]
+    """ids of the devices that it is of"""
+
+
+class Narrator:
+    """Makes messages of events.
+
+    :param sensor_of: the configured sensor of an EUI; None if there is none.
+    """
+
+    def __init__(self, base_topic: str, sensor_of: SensorOf) -> None:
+        self._base_topic = base_topic
+        self._sensor_of = sensor_of
+
+    def tell(self, event: AnyEvent, wanted: Wanted) -> Iterator[Telling]:
+        """Yield the messages that an event makes, as far as their topics are wanted.
+
+        :param event: with its readings, if it has a payload.
+        """
+        device = device_of(event) if decodable(event) else _sender(event)
+        owners = () if device is None else (device,)
+        if isinstance(event, Uplink):
+            if wanted(f"{self._base_topic}/ep/{event.end_point_eui}/ul"):
+                yield self._published(event, owners)
+        else:
+            published = self._published(event, owners)
+            if published.topic and wanted(published.topic):
+                yield published
+        if device is not None and decodable(event):
+            yield from self._readings(event, device, wanted)
+
+    def _published(self, event: AnyEvent, owners: tuple[str, ...]) -> Telling:
+        """Return an event as the broker has it; without topic if that has none for it."""
+        if isinstance(event, StationState):
+            message = payloads.station_state(self._base_topic, event)
+        else:
+            found = payloads.message(self._base_topic, event)
+            if found is None:
+                return Telling("", b"", owners)
+            message = found
+        return Telling(message.topic, message.payload, owners)
+
+    def _readings(self, event: Any, sender: str, wanted: Wanted) -> Iterator[Telling]:
+        decoded = event.decoded
+        if decoded is None:
+            return
+        about: dict[str, Any] | None = None
+        at = ""
+        for reading in decoded.readings:
+            device = reading.device or sender
+            topic = telemetry_topic(device, reading.name)
+            if not wanted(topic):
+                continue
+            if about is None:
+                about, at = self._about(event, sender), iso_milliseconds(_time_of(event))
+            owners = (device,) if device == sender else (device, sender)
+            yield Telling(topic, _encode(_telemetry(reading, device, at, about)), owners)
+
+    def _about(self, event: Any, sender: str) -> dict[str, Any]:
+        """Return the metadata that all readings of a message have."""
+        about: dict[str, Any] = {
+            "quality": "uncertain" if event.decoded.warnings else "good",
+            "decoder": event.decoded.decoder,
+        }
+        if (number := getattr(event, "id", None)) is not None:
+            about["id"] = number
+        sensor = self._sensor_of(EUI(sender.removeprefix(_MIOTY))) if sender.startswith(_MIOTY) else None
+        if sensor is not None and sensor.location:
+            about["location"] = dict(sensor.location)
+        return about
+
+
+def telemetry_topic(device: str, name: str) -> str:
+    """Return the topic of a reading. What has a meaning in topics is escaped as in URLs (``%2F``)."""
+    return f"{DEVICES}/{device.translate(_ESCAPED)}/telemetry/{name.translate(_ESCAPED)}"
+
+
+def device_of_level(level: str, is_id: bool) -> str:
+    """Return the id of the device that a level of a topic names: by its id, or as the EUI of a sensor."""
+    return unquote(level) if is_id else f"{_MIOTY}{level.upper()}"
+
+
+def gap(base_topic: str, since: float, until: float, events: int, reason: str) -> Telling:
+    """Return what tells a client that it does not get some messages.
+
+    :param since: Unix seconds; 0: not known.
+    :param events: events that were passed over, wanted by the client or not.
+    """
+    body = {
+        "from": iso_milliseconds(since) if since else None,
+        "to": iso_milliseconds(until),
+        "events": events,
+        "reason": reason,
+    }
+    return Telling(f"{base_topic}/service/gap", _encode(body), ())
+
+
+def iso_milliseconds(at: float) -> str:
+    """Return Unix seconds as ISO 8601 with milliseconds."""
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}.{int(at * 1000) % 1000:03d}Z"
+    except (OverflowError, ValueError, OSError):
+        return ""
+
+
+def _telemetry(reading: Reading, device: str, at: str, about: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "timestamp": at,
+        "device_id": device,
+        "sensor": reading.name,
+        "value": reading.value,
+        "unit": reading.unit,
+        "metadata": about,
+    }
+
+
+def _sender(event: AnyEvent) -> str | None:
+    eui = getattr(event, "end_point_eui", None)
+    return None if eui is None else f"{_MIOTY}{eui}"
+
+
+def _time_of(event: AnyEvent) -> float:
+    if isinstance(event, Uplink):
+        return time_of(event.best)
+    if isinstance(event, Telegram):
+        return event.device_time or event.gateway_time or event.at
+    return event.at

@@ -1,0 +1,294 @@
+"""The past as a client is shown it: last values on subscribing, and messages that it missed.
+
+    SUBSCRIBE --> devices and stations that the filters can mean --> last event of each --> retained messages
+    CONNECT with a session of earlier --> journal, from its position on --> [gap] --> it follows
+
+Both go no faster than the client reads, a few steps at a time for all clients together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.task import deferLater
+
+from bssci.center.service_center import ServiceCenter
+from bssci.model import EUI, AnyEvent
+from bssci.mqtt import payloads
+from bssci.mqtt.server.packets import encode_message
+from bssci.mqtt.server.topics import matches, overlap
+from bssci.system.clock import Clock
+from bssci.web.door.client import LiveClient, Outgoing
+from bssci.web.door.follower import Decode
+from bssci.web.door.last_values import LastValues, station_key
+from bssci.web.door.messages import DEVICES, Narrator, Telling, device_of_level, gap
+
+MAX_AGE = 3600.0
+"""s"""
+MAX_MESSAGES = 10_000
+"""messages that a client is shown which comes back"""
+MAX_LOOKED_AT = 100_000
+"""events that are looked through for them"""
+STEP = 500
+"""events that are read at once"""
+DEVICES_AT_ONCE = 50
+STEPS_AT_A_TIME = 4
+PAUSE = 0.01
+"""s between two steps for one client, which are everybody else's"""
+_MIOTY = "mioty:"
+
+Filters = Mapping[str, int]
+"""granted QoS by filter"""
+
+
+class Present(NamedTuple):
+    """The present: what is followed, and how far that is."""
+
+    position: Callable[[], int]
+    """number of the last event that was handed out"""
+    follow: Callable[[LiveClient], None]
+    """show a client what happens from now on"""
+
+
+class PastTeller:
+    """Shows clients the past.
+
+    :param decode: gives events their readings.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        center: ServiceCenter,
+        narrator: Narrator,
+        last_values: LastValues,
+        decode: Decode,
+        present: Present,
+    ) -> None:
+        self._clock = clock
+        self._center = center
+        self._narrator = narrator
+        self._last_values = last_values
+        self._decode = decode
+        self._present = present
+        self._steps = DeferredSemaphore(STEPS_AT_A_TIME)
+        self._base_topic: str = center.configuration.current.value("BASE_TOPIC")
+
+    # last values
+
+    async def show_last(self, client: LiveClient, filters: Filters) -> None:
+        """Show what is last known of all that some filters match, marked as retained."""
+        base = self._base_topic
+        self._send(client, [self._service()], filters)
+        if _any_overlaps(filters, (f"{base}/bs/+", f"{base}/bs/+/state")):
+            await self._show_stations(client, filters)
+        places = (f"{base}/ep/+/ul", f"{base}/{DEVICES}/#", f"{DEVICES}/+/telemetry/+")
+        if _any_overlaps(filters, places):
+            keys = self._named(filters) or self._all_devices()
+            await self._show_newest(client, keys, filters)
+
+    async def _show_stations(self, client: LiveClient, filters: Filters) -> None:
+        states = [state for state in self._center.station_states() if state.at]
+        self._send(client, [_state(self._base_topic, state) for state in states], filters)
+        await self._show_newest(client, [station_key(state.base_station_eui) for state in states], filters)
+
+    def _named(self, filters: Filters) -> list[str]:
+        """Return the devices that all filters name; none if one of them means others, too."""
+        level = self._base_topic.count("/") + 2
+        found = []
+        for text in filters:
+            levels = text.split("/")
+            is_id = levels[0] == DEVICES
+            at = 1 if is_id else level
+            is_telegram = not is_id and at - 1 < len(levels) and levels[at - 1] == DEVICES
+            if is_telegram or len(levels) <= at or {"#", "+"} & set(levels[: at + 1]):
+                return []
+            found.append(device_of_level(levels[at], is_id))
+        return list(dict.fromkeys(found))
+
+    def _all_devices(self) -> list[str]:
+        known = [f"{_MIOTY}{sensor.eui}" for sensor in self._center.sensors]
+        return list(dict.fromkeys([*known, *self._last_values.devices()]))
+
+    async def _show_newest(self, client: LiveClient, keys: Sequence[str], filters: Filters) -> None:
+        permission = client.permission
+        assert permission is not None  # it has subscribed
+        keys = [key for key in keys if permission.sees([key])]
+        for first in range(0, len(keys), DEVICES_AT_ONCE):
+            if client.gone:
+                return
+            await self._steps.acquire()
+            try:
+                newest = [await self._newest(key) for key in keys[first : first + DEVICES_AT_ONCE]]
+                found = [each for each in newest if each is not None]
+                decoded = await self._decode([event for _, _, event in found])
+            finally:
+                self._steps.release()
+            for (key, seq, _), event in zip(found, decoded, strict=True):
+                now = self._last_values.get(key)
+                if now is None or now[0] <= seq:  # else the client has been shown a newer one
+                    self._send(client, self._narrator.tell(event, _wanted(filters)), filters)
+            client.flush()
+            await client.room()
+            await self._pause()
+
+    async def _newest(self, key: str) -> tuple[str, int, AnyEvent] | None:
+        known = self._last_values.get(key)
+        if known is None:
+            seq, event = await self._looked_up(key)
+            self._last_values.found(key, seq, event)
+            known = self._last_values.get(key) or (seq, event)
+        seq, newest = known
+        return None if newest is None else (key, seq, newest)
+
+    async def _looked_up(self, key: str) -> tuple[int, AnyEvent | None]:
+        history = self._center.journal.history
+        entries: Sequence[tuple[int, AnyEvent]] = ()
+        try:
+            if key.startswith(_MIOTY):
+                eui = EUI(key.removeprefix(_MIOTY))
+                entries = await history.uplinks_of_sensor(eui, before=None, limit=1)
+            elif key.startswith(station_key("")):
+                eui = EUI(key.removeprefix(station_key("")))
+                entries = await history.events_of_station(
+                    eui, before=None, limit=1, kinds=("station-status",)
+                )
+        except ValueError:
+            return 0, None
+        return entries[0] if entries else (0, None)
+
+    def _service(self) -> Telling:
+        center = self._center
+        message = payloads.service_status(self._base_topic, "online", center.version, center.started_at)
+        return Telling(message.topic, message.payload, ())
+
+    def _send(self, client: LiveClient, tellings: Iterable[Telling], filters: Filters) -> None:
+        permission = client.permission
+        if permission is None or client.gone:
+            return
+        mark = self._present.position() + 1
+        for topic, payload, devices in tellings:
+            qos = _qos(filters, topic)
+            if qos is not None and permission.sees(devices):
+                client.send(Outgoing(encode_message(topic, payload), mark, qos, retained=True))
+        client.flush()
+
+    # what was missed
+
+    async def catch_up(self, client: LiveClient) -> None:
+        """Show what was missed with QoS 1, as far as that is not too much; then have the client follow."""
+        session = client.session
+        assert session is not None  # it was let in
+        wished = {text: qos for text, qos in session.filters.items() if qos}
+        position = client.reached = session.position
+        tally = _Tally(self._center.now() - MAX_AGE)
+        if not wished:
+            position = self._present.position()
+        elif self._present.position() - position > MAX_LOOKED_AT:
+            tally.miss(self._present.position() - MAX_LOOKED_AT - position, "too many events to look through")
+            position = self._present.position() - MAX_LOOKED_AT
+        while position < self._present.position() and not client.gone:
+            entries = await self._read(position)
+            if not entries:
+                position = self._present.position()
+                break
+            tally.miss(entries[0][0] - position - 1, "no longer kept")
+            await self._show(client, tally.fresh(entries), wished, tally)
+            position = client.reached = entries[-1][0]
+            if tally.shown >= MAX_MESSAGES:
+                tally.miss(self._present.position() - position, f"more than {MAX_MESSAGES} messages")
+                position = self._present.position()
+            await client.room()
+            await self._pause()
+        if not client.gone:
+            self._tell_gap(client, tally)
+            client.reached = position
+            self._present.follow(client)
+            client.flush()
+
+    async def _read(self, position: int) -> list[tuple[int, AnyEvent]]:
+        await self._steps.acquire()
+        try:
+            entries = await self._center.journal.events.read(position, STEP)
+        finally:
+            self._steps.release()
+        last = self._present.position()
+        return [entry for entry in entries if entry[0] <= last]
+
+    async def _show(
+        self,
+        client: LiveClient,
+        entries: Sequence[tuple[int, AnyEvent]],
+        wished: Filters,
+        tally: _Tally,
+    ) -> None:
+        permission = client.permission
+        if not entries or permission is None:
+            return
+        self._tell_gap(client, tally)
+        decoded = await self._decode([event for _, event in entries])
+        for (seq, _), event in zip(entries, decoded, strict=True):
+            for topic, payload, devices in self._narrator.tell(event, _wanted(wished)):
+                if permission.sees(devices) and not client.gone:
+                    client.send(Outgoing(encode_message(topic, payload), seq, 1, repeated=True))
+                    tally.shown += 1
+            if client.waiting:
+                client.flush()
+                await client.room()
+
+    def _tell_gap(self, client: LiveClient, tally: _Tally) -> None:
+        if tally.missed and not client.gone:
+            telling = gap(self._base_topic, tally.since, self._center.now(), tally.missed, tally.reason)
+            client.send(Outgoing(encode_message(telling.topic, telling.payload), client.reached, 0))
+            tally.missed = 0
+
+    async def _pause(self) -> None:
+        await deferLater(self._clock, PAUSE)  # type: ignore[arg-type]
+
+
+class _Tally:
+    """Counts of what one client is shown, and what not."""
+
+    def __init__(self, oldest: float) -> None:
+        self._oldest = oldest
+        self.shown = 0
+        """messages"""
+        self.missed = 0
+        """events since the last gap that was told"""
+        self.reason = ""
+        self.since = 0.0
+
+    def miss(self, events: int, reason: str) -> None:
+        """Count events that are not shown."""
+        if events > 0:
+            self.missed += events
+            self.reason = reason
+
+    def fresh(self, entries: Sequence[tuple[int, AnyEvent]]) -> list[tuple[int, AnyEvent]]:
+        """Return the events that are not too old; count the others."""
+        fresh = [entry for entry in entries if entry[1].at >= self._oldest]
+        old = len(entries) - len(fresh)
+        if old:
+            self.since = self.since or entries[0][1].at
+            self.miss(old, f"older than {MAX_AGE / 3600:.0f} h")
+        return fresh
+
+
+def _state(base_topic: str, state: object) -> Telling:
+    message = payloads.station_state(base_topic, state)  # type: ignore[arg-type]
+    return Telling(message.topic, message.payload, ())
+
+
+def _any_overlaps(filters: Iterable[str], places: Iterable[str]) -> bool:
+    return any(overlap(text, place) for text in filters for place in places)
+
+
+def _wanted(filters: Filters) -> Callable[[str], bool]:
+    return lambda topic: any(matches(text, topic) for text in filters)
+
+
+def _qos(filters: Filters, topic: str) -> int | None:
+    """Return the highest QoS of the filters that match a topic; None: none does."""
+    return max((qos for text, qos in filters.items() if matches(text, topic)), default=None)

@@ -1,0 +1,56 @@
+"""Permission of a client: which filters its token grants, and whose messages it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bssci.mqtt.server.topics import covers, overlap
+from bssci.web.access.live_tokens import LiveToken
+from bssci.web.door.messages import DEVICES, device_of_level
+
+TagsOf = Callable[[str], Sequence[str]]
+"""the tags of a device, by its id"""
+
+
+class Permission:
+    """The permission of a client by its token.
+
+    :param tags_of: asked anew each time, as tags change.
+    """
+
+    def __init__(self, token: LiveToken, base_topic: str, tags_of: TagsOf) -> None:
+        self.token = token
+        self._tags_of = tags_of
+        self._places = ((f"{base_topic}/ep/+/#", base_topic.count("/") + 2), (f"{DEVICES}/+/#", 1))
+        """topics that name a device, and the level in which they do"""
+        self._telegrams = f"{base_topic}/{DEVICES}/#"
+        """topics that name a device in one level or several"""
+
+    def grants(self, text: str) -> bool:
+        """Return whether a filter may be subscribed to.
+
+        A token for some devices is granted wildcards, which show it these devices only.
+        """
+        if not any(covers(topic, text) for topic in self.token.topics):
+            return False
+        if not self.token.is_bound or overlap(self._telegrams, text):
+            return True
+        return any(
+            overlap(place, text) and self._may_name(text.split("/"), level) for place, level in self._places
+        )
+
+    def sees(self, devices: Sequence[str]) -> bool:
+        """Return whether messages of one of these devices are shown; none: of no device."""
+        token = self.token
+        if not token.is_bound:
+            return True
+        return any(
+            device in token.devices or any(tag in token.tags for tag in self._tags_of(device))
+            for device in devices
+        )
+
+    def _may_name(self, levels: Sequence[str], level: int) -> bool:
+        named = levels[level] if level < len(levels) else "#"
+        if named in ("+", "#") or "#" in levels[:level]:
+            return True
+        return self.sees([device_of_level(named, is_id=level == 1)])

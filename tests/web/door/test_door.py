@@ -1,0 +1,109 @@
+"""The live door as a whole, by the bytes of its clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from bssci.web.door import door, past
+from tests.support.live_door import (
+    connect_packet,
+    happen,
+    heard,
+    inside,
+    live_token,
+    packet,
+    refused,
+    subscribe_packet,
+    subscribed,
+    text,
+    the_door,
+)
+from tests.support.web import WebHouse
+
+
+def test_a_token_is_for_some_connections_at_a_time(web: WebHouse) -> None:
+    token = live_token(web, connections=2)
+    first = inside(web, token, "a")
+    inside(web, token, "b")
+    assert refused(web, connect_packet(token, "c")) == (3, "token_connections")
+    first.connection.lose()
+    inside(web, token, "c")
+
+
+def test_the_door_has_room_for_some(make_web_house: Callable[..., WebHouse]) -> None:
+    web = make_web_house(**{"live-clients": "1"})
+    token = live_token(web)
+    inside(web, token, "a")
+    assert refused(web, connect_packet(token, "b")) == (3, "too_many_clients")
+
+
+def test_a_second_client_takes_the_identifier_over(web: WebHouse) -> None:
+    token = live_token(web, connections=1)
+    first = inside(web, token, "same")
+    inside(web, token, "same")
+    assert first.closed == (1008, "another client connected with this identifier")
+    other = live_token(web, "other")
+    inside(web, other, "same")
+    assert len(the_door(web)) == 2
+
+
+def test_the_quality_of_service_is_one_at_most(web: WebHouse) -> None:
+    probe = inside(web)
+    probe.send(subscribe_packet("mioty/ep/#", qos=2))
+    assert probe.take()[0][4:] == b"\x01"
+    probe.send(subscribe_packet("mioty/ep/#", qos=0))
+    web.advance(past.PAUSE)
+    probe.take()
+    happen(web, heard(web, 1))
+    assert [message.qos for message in probe.messages()] == [0]
+
+
+def test_unsubscribing(web: WebHouse) -> None:
+    probe = subscribed(web, "mioty/ep/#")
+    probe.send(packet(0xA2, b"\0\x09" + text("mioty/ep/#")))
+    assert probe.take() == [b"\xb0\x02\x00\x09"]
+    happen(web, heard(web, 1))
+    assert probe.take() == []
+
+
+def test_a_client_has_some_filters(web: WebHouse) -> None:
+    probe = inside(web)
+    probe.send(subscribe_packet(*(f"mioty/x{number}" for number in range(door.MAX_FILTERS + 2))))
+    answer = probe.take()[0]
+    assert answer[-3:] == b"\x01\x80\x80"
+
+
+def test_a_token_that_is_revoked_parts_from_its_clients_at_once(web: WebHouse) -> None:
+    probe = inside(web)
+    admin = web.browser("admin")
+    [token] = admin.get("/api/mqtt-tokens").json()["tokens"]
+    assert admin.delete(f"/api/mqtt-tokens/{token['token_id']}").status == 200
+    assert probe.closed == (1008, "the token is revoked")
+
+
+def test_a_token_that_is_revoked_at_the_command_line(web: WebHouse) -> None:
+    probe = inside(web)
+    web.file.revoke_live_token("live")
+    web.advance(door.TICK)
+    assert probe.closed == (1008, "the token is revoked")
+
+
+def test_a_token_that_expires_in_the_middle_of_a_connection(web: WebHouse) -> None:
+    probe = inside(web, live_token(web, expires_in_days=1), keep_alive=0)
+    for _ in range(1440):
+        web.clock.advance(60.0)
+        probe.send(b"\xc0\x00")
+        if probe.closed:
+            break
+    assert probe.closed == (1008, "the token has expired")
+
+
+def test_the_end_of_the_service_is_told(web: WebHouse) -> None:
+    probe = subscribed(web, "#")
+    probe.messages()
+    the_door(web).stop()
+    web.settle()
+    [message] = [each for each in probe.take() if not isinstance(each, bytes)]
+    assert json.loads(message.payload)["state"] == "offline"
+    assert probe.closed == (1001, "the service stops")

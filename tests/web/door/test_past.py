@@ -1,0 +1,118 @@
+"""Last values on subscribing, and what was missed while a client was away."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bssci.model import EUI, StationState, StationStatus
+from bssci.web.door import door, past
+from tests.support.live_door import (
+    STATION,
+    UPLINK,
+    VOLUME,
+    LiveProbe,
+    connect_packet,
+    gap_of,
+    happen,
+    heard,
+    inside_again,
+    live_token,
+    subscribed,
+    topics,
+)
+from tests.support.web import WebHouse
+
+
+def test_the_last_value_comes_on_subscribing(web: WebHouse) -> None:
+    happen(web, heard(web, 1), heard(web, 2))
+    probe = subscribed(web, UPLINK, VOLUME)
+    messages = probe.messages()
+    assert [(message.topic, message.retained) for message in messages] == [(UPLINK, True), (VOLUME, True)]
+    assert json.loads(messages[0].payload)["cnt"] == 2
+    happen(web, heard(web, 3))
+    assert [message.retained for message in probe.messages()] == [False, False]
+
+
+def test_the_last_value_is_looked_up_after_a_restart(web: WebHouse) -> None:
+    status = StationStatus(at=web.now(), base_station_eui=EUI(STATION), code=0, uptime=1.0)
+    happen(web, heard(web, 1), status)
+    web.crash()
+    assert topics(subscribed(web, "mioty/ep/+/ul")) == [UPLINK]
+
+
+def test_stations_and_the_service_are_last_values_too(web: WebHouse) -> None:
+    probe = subscribed(web, "mioty/#")
+    [service] = probe.messages()
+    assert (service.topic, service.retained) == ("mioty/service/status", True)
+    assert json.loads(service.payload)["state"] == "online"
+    happen(web, StationState(at=web.now(), base_station_eui=EUI(STATION), state="online"))
+    assert topics(probe) == [f"mioty/bs/{STATION}/state"]
+    web.advance(door.HEALTH_INTERVAL)
+    assert "mioty/health_check" in topics(probe)
+
+
+def test_what_was_missed_comes_when_the_client_is_back(web: WebHouse) -> None:
+    token = live_token(web)
+    probe = subscribed(web, "mioty/ep/#", token=token, clean=False)
+    happen(web, heard(web, 1))
+    assert topics(probe) == [UPLINK]
+    probe.connection.lose()
+    happen(web, heard(web, 2), heard(web, 3))
+    back = LiveProbe(web)
+    back.send(connect_packet(token, clean=False))
+    web.advance(past.PAUSE)
+    answer, *messages = back.take()
+    assert answer == b"\x20\x02\x01\x00"
+    assert [json.loads(message.payload)["cnt"] for message in messages] == [2, 3]
+    assert all(message.repeated for message in messages)
+    happen(web, heard(web, 4))
+    assert [json.loads(message.payload)["cnt"] for message in back.messages()] == [4]
+
+
+def test_what_was_not_acknowledged_comes_again(web: WebHouse) -> None:
+    token = live_token(web)
+    probe = subscribed(web, "mioty/ep/#", token=token, clean=False)
+    happen(web, heard(web, 1), heard(web, 2))
+    first, _ = probe.take()
+    probe.acknowledge([first])
+    probe.connection.lose()
+    back = inside_again(web, token)
+    assert [json.loads(message.payload)["cnt"] for message in back.messages()] == [2]
+
+
+def test_what_is_older_than_an_hour_is_a_gap(web: WebHouse) -> None:
+    token = live_token(web)
+    subscribed(web, "mioty/ep/#", token=token, clean=False).connection.lose()
+    happen(web, heard(web, 1), heard(web, 2))
+    web.advance(past.MAX_AGE)
+    happen(web, heard(web, 3))
+    told, rest = gap_of(inside_again(web, token))
+    assert (told["events"], told["reason"]) == (2, "older than 1 h")
+    assert told["from"] < told["to"]
+    assert rest == [3]
+
+
+def test_more_than_enough_messages_are_a_gap(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "MAX_MESSAGES", 2)
+    monkeypatch.setattr(past, "STEP", 2)
+    token = live_token(web)
+    subscribed(web, "mioty/ep/#", token=token, clean=False).connection.lose()
+    happen(web, *(heard(web, number) for number in range(5)))
+    back = inside_again(web, token)
+    web.advance(past.PAUSE)
+    *messages, last = back.messages()
+    assert [json.loads(message.payload)["cnt"] for message in messages] == [0, 1]
+    assert json.loads(last.payload)["events"] == 3
+    happen(web, heard(web, 9))
+    assert topics(back) == [UPLINK]
+
+
+def test_too_many_events_to_look_through_are_a_gap(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "MAX_LOOKED_AT", 1)
+    token = live_token(web)
+    subscribed(web, "mioty/ep/#", token=token, clean=False).connection.lose()
+    happen(web, heard(web, 1), heard(web, 2), heard(web, 3))
+    told, rest = gap_of(inside_again(web, token))
+    assert (told["events"], rest) == (2, [3])

@@ -1,0 +1,41 @@
+"""Sessions that outlive their connections."""
+
+from __future__ import annotations
+
+from bssci.web.door import door
+from tests.support.live_door import (
+    UPLINK,
+    happen,
+    heard,
+    inside,
+    inside_again,
+    live_token,
+    subscribed,
+    the_door,
+    topics,
+)
+from tests.support.web import WebHouse
+
+
+def test_a_session_survives_a_crash_of_the_service(web: WebHouse) -> None:
+    token = live_token(web)
+    subscribed(web, "mioty/ep/#", token=token, clean=False)
+    web.advance(door.SAVE)
+    happen(web, heard(web, 1))
+    web.crash()
+    assert topics(inside_again(web, token)) == [UPLINK]
+
+
+def test_a_clean_client_ends_its_session(web: WebHouse) -> None:
+    token = live_token(web)
+    subscribed(web, "mioty/ep/#", token=token, clean=False).connection.lose()
+    inside(web, token, clean=True).connection.lose()
+    inside_again(web, token, present=0)
+
+
+def test_a_session_ends_in_time_and_with_its_token(web: WebHouse) -> None:
+    subscribed(web, "mioty/ep/#", clean=False).connection.lose()
+    assert the_door(web).sessions == 1
+    web.advance(86400.0)
+    web.advance(door.SAVE)
+    assert the_door(web).sessions == 0

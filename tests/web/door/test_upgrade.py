@@ -1,0 +1,48 @@
+"""From a request to a WebSocket, and what is no handshake for MQTT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.live_door import (
+    LiveProbe,
+    the_door,
+)
+from tests.support.web import WebHouse
+
+
+def test_a_handshake(web: WebHouse) -> None:
+    probe = LiveProbe(web)
+    assert probe.status == 101
+    assert "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in probe.head
+    assert "Sec-WebSocket-Protocol: mqtt" in probe.head
+    assert "Extensions" not in probe.head
+
+
+@pytest.mark.parametrize(
+    "headers, status",
+    [
+        ({"Upgrade": ""}, 426),
+        ({"Upgrade": "h2c"}, 426),
+        ({"Connection": "keep-alive"}, 426),
+        ({"Sec-WebSocket-Key": ""}, 400),
+        ({"Sec-WebSocket-Key": "short"}, 400),
+        ({"Sec-WebSocket-Version": "8"}, 400),
+        ({"Sec-WebSocket-Protocol": ""}, 400),
+        ({"Sec-WebSocket-Protocol": "mqttv3.1, chat"}, 400),
+    ],
+)
+def test_what_is_no_handshake(web: WebHouse, headers: dict[str, str], status: int) -> None:
+    probe = LiveProbe(web, headers)
+    assert probe.status == status
+    assert the_door(web).ended["handshake"] == 1
+
+
+def test_a_handshake_is_a_get(web: WebHouse) -> None:
+    assert web.browser().post("/mqtt").status == 405
+
+
+def test_the_door_may_be_switched_off(make_web_house: Callable[..., WebHouse]) -> None:
+    assert LiveProbe(make_web_house(**{"live-clients": "0"})).status == 404

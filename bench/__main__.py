@@ -228,7 +228,7 @@ class Benchmark:
         ]
 
     def live_door(self) -> list[Figure]:
-        """1 000 live clients, 100 of whom subscribe to everything, at 500 uplinks/s; and without."""
+        """Measure 1 000 live clients, 100 of whom subscribe to everything, at 500 uplinks/s; and without."""
         count, rate = 1000, 500
         with self._administered() as (service, port, token):
             alone = self._open_loop(service.port, rate)
@@ -249,7 +249,7 @@ class Benchmark:
         ]
 
     def live_idle(self) -> list[Figure]:
-        """5 000 live clients that do nothing, and one that subscribes to everything and never reads."""
+        """Measure 5 000 live clients that do nothing, and one that asks for everything and never reads."""
         count = 5000
         with self._administered() as (service, port, token):
             live = live_door.make_token(self._directory)

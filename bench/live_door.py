@@ -222,7 +222,7 @@ def clients(port: int, token: str, count: int, *more: object) -> Iterator[Client
 
 
 def make_token(directory: Path) -> str:
-    """A token for live streams with room for every client."""
+    """Return a token for live streams with room for every client."""
     command = [
         sys.executable,
         "-m",

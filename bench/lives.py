@@ -90,7 +90,7 @@ def make_token(directory: Path) -> str:
 
 
 def read_metrics(port: int, token: str) -> dict[str, str]:
-    """The figures of ``/metrics`` by their names."""
+    """Return the figures of ``/metrics`` by their names."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/metrics", headers={"Authorization": f"Bearer {token}"}
     )

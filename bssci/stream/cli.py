@@ -83,7 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _output(arguments: argparse.Namespace) -> Output:
-    """:raises StreamError: something is missing."""
+    """Return the output that is asked for.
+
+    :raises StreamError: something is missing.
+    """
     if arguments.to == "console":
         return Console(arguments.json)
     if not arguments.path:

@@ -38,7 +38,10 @@ class Output(Protocol):
     """A place for messages. Called from one thread."""
 
     def open(self) -> None:
-        """:raises StreamError: it can never work as it was asked for."""
+        """Get ready.
+
+        :raises StreamError: it can never work as it was asked for.
+        """
 
     def write(self, batch: Sequence[StreamMessage]) -> None:
         """Write messages; a repeated one does no harm.

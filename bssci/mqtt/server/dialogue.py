@@ -11,7 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from bssci.mqtt.server.packets import Connect, Disconnect, Packet, PacketError, PacketReader, Publish
+from bssci.mqtt.server.packets import (
+    Acknowledge,
+    Connect,
+    Disconnect,
+    Packet,
+    PacketError,
+    PacketReader,
+    Publish,
+)
 
 MAX_FIRST = 8 * 1024
 """bytes of a CONNECT"""
@@ -54,7 +62,8 @@ class Dialogue:
                 packet = self._reader.next()
                 if packet is None:
                     return
-                self._check(packet)
+                if self.stage is not DialogueStage.OPEN or not isinstance(packet, Acknowledge):
+                    self._check(packet)
                 yield packet
         except PacketError:
             self.stage = DialogueStage.OVER

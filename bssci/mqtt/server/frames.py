@@ -14,6 +14,7 @@ MAX_FRAME = 1 << 20
 """bytes of a data frame that a client may announce; they are passed on as they come"""
 MAX_REASON = 123
 """bytes of the reason of a close frame"""
+_SMALL = b"\x82\x84"
 _CONTINUED, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
 NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED, POLICY, TOO_BIG, TRY_LATER = (
@@ -70,6 +71,15 @@ class ClientFrames:
         controls: list[Control] = []
         position, size = 0, len(buffer)
         while position < size and not self.closed:
+            if buffer[position : position + 2] == _SMALL and not self._left and not self._within:
+                # A packet of four bytes in a frame of its own: acknowledgements, most of what clients send.
+                end = position + 10
+                if size < end:
+                    break
+                _, _, m0, m1, m2, m3, b0, b1, b2, b3 = buffer[position:end]
+                pieces.append(bytes((m0 ^ b0, m1 ^ b1, m2 ^ b2, m3 ^ b3)))
+                position = end
+                continue
             if self._left:
                 end = min(position + self._left, size)
                 pieces.append(self._unmasked(buffer[position:end]))

@@ -22,6 +22,7 @@ from bssci.mqtt.server.topics import TopicError, check_filter
 PING_ANSWER = b"\xd0\x00"
 REFUSED_FILTER = 0x80
 """return code of a SUBACK for a filter that is not granted"""
+_ACKNOWLEDGE = b"\x40\x02"
 MAX_LENGTH_BYTES = 4
 """bytes of a remaining length (§2.2.3)"""
 
@@ -116,6 +117,12 @@ class PacketReader:
         :raises PacketError: the stream cannot be read on.
         """
         buffer = self._buffer
+        if buffer[:2] == _ACKNOWLEDGE and len(buffer) >= 4:
+            # Most of what clients send, so it is read in one step.
+            packet_id = buffer[2] << 8 | buffer[3]
+            if packet_id:
+                self._buffer = buffer[4:]
+                return Acknowledge(packet_id)
         length, position = 0, 1
         while True:
             if position > MAX_LENGTH_BYTES:

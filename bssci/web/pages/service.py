@@ -114,6 +114,7 @@ class ServicePages(PageData):
         return {
             "users": (await views.list())["accounts"] if admin else [],
             "tokens": (await views.tokens())["tokens"] if admin else [],
+            "live_tokens": (await views.live_tokens())["tokens"] if admin else [],
             "sessions": [each | {"device": device(each["agent"])} for each in sessions],
         }
 

@@ -50,3 +50,16 @@ def test_figures_of_the_door(web: WebHouse) -> None:
     page = web.browser("viewer").get("/metrics").text
     assert "bssci_mqtt_clients 0.0" in page
     assert 'bssci_mqtt_ended_total{reason="publish"} 1.0' in page
+
+
+def test_the_page_of_accounts_lists_them(web: WebHouse) -> None:
+    admin = web.browser("admin")
+    assert "No live token yet" in admin.get("/accounts").text
+    wish = {"name": "dash", "description": "the wall", "tags": ["cellar"], "topics": ["device/+/telemetry/#"]}
+    secret = admin.post(ROUTE, wish).json()["token"]
+    page = admin.get("/accounts").text
+    assert all(
+        text in page for text in ("dash", "the wall", "tagged cellar", "device/+/telemetry/#", "never")
+    )
+    assert secret not in page
+    assert "Live stream tokens" not in web.browser("operator").get("/accounts").text

@@ -114,12 +114,12 @@ class StationProtocol(Protocol):
         """See :class:`bssci.certificates.contexts.Gatekeeper`: a blocked station is refused here."""
         if depth == 0 or error:
             self._shown = certificate
+        if depth == 0:
+            self._named = euis_of(certificate)
         if error:
             self._cause = causes.of_certificate(certificate, depth, error)
-        elif depth == 0:
-            self._named = euis_of(certificate)
-            if self._named and all(map(self.factory.registry.is_blocked, self._named)):
-                self._cause = causes.BLOCKED
+        elif depth == 0 and self._named and all(map(self.factory.registry.is_blocked, self._named)):
+            self._cause = causes.BLOCKED
         return self._cause is None
 
     def handshakeCompleted(self) -> None:

@@ -203,7 +203,9 @@ def test_a_revoked_station_stays_out_from_the_next_look_on(make_room, own_files:
     client.say(client.con(STATION))
     room.advance(1)
     assert client.lost is not None
-    assert room.factory.refusals.listed()[0].reason == "its certificate was revoked"
+    refusal = room.factory.refusals.listed()[0]
+    assert refusal.reason == "its certificate was revoked"
+    assert refusal.base_station_eui == f"{STATION:016X}"
     room.station().establish(STATION + 1)
 
 

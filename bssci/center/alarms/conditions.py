@@ -14,6 +14,7 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import Refusal, Usage
 from bssci.model import EUI, Sensor
+from bssci.stations.causes import BLOCKED
 from bssci.stations.station import ConnectionState, Station
 
 Severity = Literal["error", "warning"]
@@ -88,9 +89,14 @@ def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Cond
 
 
 def of_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Condition]:
-    """Yield stations that were refused lately; a mere address without a certificate is a scanner."""
+    """Yield stations that were refused lately.
+
+    A mere address without a certificate is a scanner, and a station that people blocked shall be refused.
+    """
     found: dict[str, Refusal] = {}
     for each in refusals:
+        if each.reason == BLOCKED.reason:
+            continue
         if now - each.at < REFUSED_LATELY and (each.base_station_eui or each.subject):
             found.setdefault(each.base_station_eui or each.address, each)
     for subject, each in found.items():

@@ -46,16 +46,18 @@ def test_many_protocol_errors_within_ten_minutes(house: House) -> None:
 
 
 def refusal(**more: object) -> Refusal:
-    values = {"key": "k", "address": "192.0.2.1", "reason": "it is blocked", "count": 1, "first_at": NOW}
+    values = {"key": "k", "address": "192.0.2.1", "reason": "it was revoked", "count": 1, "first_at": NOW}
     return Refusal(**{**values, "at": NOW, **more})
 
 
 def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
     station = EUI("CAFE000000000001")
     found = list(conditions.of_refusals([refusal(base_station_eui=station), refusal()], NOW + 10))
-    assert texts(found) == ["CAFE000000000001 is refused: it is blocked"]
+    assert texts(found) == ["CAFE000000000001 is refused: it was revoked"]
     assert texts(conditions.of_refusals([refusal(subject="CN=x")], NOW))
     assert not texts(conditions.of_refusals([refusal(base_station_eui=station)], NOW + 1000))
+    blocked = refusal(base_station_eui=station, reason="it is blocked")
+    assert not texts(conditions.of_refusals([blocked], NOW))
 
 
 @pytest.mark.parametrize(

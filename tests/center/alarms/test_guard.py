@@ -13,7 +13,8 @@ from twisted.internet.defer import maybeDeferred
 from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.guard import Guard, Watched
 from bssci.certificates import bundles
-from bssci.stations.causes import BLOCKED
+from bssci.model import EUI
+from bssci.stations.causes import Cause
 from tests.support.center import House, Line, sensor_entry
 
 
@@ -65,7 +66,7 @@ def test_a_station_that_went_is_an_alarm_until_it_is_back(guarded: House) -> Non
 def test_refusals_and_silent_sensors(make_house) -> None:
     house = make_house(sensors=1, **{"auto-detach-warning-timeout": "100", "auto-detach-timeout": "9999"})
     with guard_of(house):
-        house.center.refused_stations.add("192.0.2.1", BLOCKED, "CAFE000000000009")
+        house.center.refused_stations.add("192.0.2.1", Cause("it was revoked"), EUI("CAFE000000000009"))
         Line(house).connect()
         sensor = sensor_entry()["eui"]
         house.center.silence.attached([sensor], house.now())

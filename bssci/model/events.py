@@ -191,6 +191,10 @@ class CommandResponse(Event, frozen=True, kw_only=True, tag="command-response"):
     """the request's own"""
     error: CommandFailure | None = None
     result: dict[str, Any] = {}
+    reply_to: str = ""
+    """place where the request wants its answer, beside the usual one"""
+    correlation: bytes = b""
+    """the request's own, for who answers there"""
 
 
 class CommandFailure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

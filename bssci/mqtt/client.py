@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger, LogLevel
@@ -100,6 +102,8 @@ class MqttClient:
         self._on_trouble = on_trouble
         self._connect = connect
         self._filters = Filters()
+        self._version: Literal["3.1.1", "5"] = "5"
+        """version that is tried where the settings leave it open"""
         self._takeovers: deque[float] = deque(maxlen=TAKEOVERS)
         self._connection: MqttConnection | None = None
         self._attempt: Deferred[Any] | None = None
@@ -140,6 +144,21 @@ class MqttClient:
         groups = self._filters.add(topics, alone=alone)
         if self.online and self._connection is not None and groups:
             self._connection.subscribe(groups)
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Subscribe to ``topics`` no longer, as far as they are known here or at the broker."""
+        self._filters.remove(topics)
+        if self.online and self._connection is not None:
+            self._connection.unsubscribe(topics)
+
+    def listens_to(self, topic: str) -> bool:
+        """Return whether we subscribe to messages on this topic."""
+        return self._filters.match(topic)
+
+    @property
+    def says_what_it_refuses(self) -> bool:
+        """Return whether the broker says so, which it does in MQTT 5 only."""
+        return self._connection is not None and self._connection.is_5
 
     def is_refused(self, topic: str) -> bool:
         """Return whether the broker refuses our subscription to this filter, as far as it has said."""
@@ -184,6 +203,7 @@ class MqttClient:
         if settings == self._settings:
             return
         self._settings = settings
+        self._version = "5"
         await self._close(deadline, last)
 
     async def _close(self, deadline: float, last: Message | None) -> None:
@@ -207,10 +227,13 @@ class MqttClient:
 
     def _try(self) -> None:
         self._state = State.CONNECTING
-        connection = self._connection = MqttConnection(self._reactor, self._settings, self)
+        settings = self._settings
+        if settings.version == "auto":
+            settings = replace(settings, version=self._version)
+        connection = self._connection = MqttConnection(self._reactor, settings, self)
         self._timer = self._reactor.callLater(ATTEMPT_TIMEOUT, self._give_up, connection)
         self._stream = None
-        self._attempt = Deferred.fromCoroutine(self._connect(self._reactor, self._settings, connection))
+        self._attempt = Deferred.fromCoroutine(self._connect(self._reactor, settings, connection))
         self._attempt.addCallbacks(
             self._reached, self._not_reached, callbackArgs=(connection,), errbackArgs=(connection,)
         )
@@ -263,10 +286,11 @@ class MqttClient:
         announced, self._announced = self._announced, False
         if announced and self._state is not State.STOPPED:
             reason = self._judge(connection, reason)
+        other_version = not announced and self._try_other_version(connection)
         if self._state is State.CONNECTING:
             self._drop_attempt()
         if self._state is not State.STOPPED:
-            self._retry(reason, was_online=announced)
+            self._retry(reason, was_online=announced, at_once=other_version)
         if announced:
             self._call(self._on_offline, reason)
 
@@ -280,10 +304,25 @@ class MqttClient:
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         self._call(self._on_skipped, topic, size, retained)
 
+    def _try_other_version(self, connection: MqttConnection) -> bool:
+        """Go over to the other version of MQTT, if that is left open and may be why an attempt failed.
+
+        :return: whether it may be tried at once, as it has not failed yet.
+        """
+        reached = connection.loss is not None and connection.loss.check(ConnectionClosed) is not None
+        refused = connection.refusal and "protocol version" not in connection.refusal
+        if self._settings.version != "auto" or refused or not (reached or connection.refusal):
+            return False
+        self._version = "3.1.1" if self._version == "5" else "5"
+        return self._version == "3.1.1"
+
     def _judge(self, connection: MqttConnection, reason: str) -> str:
         """Add to the reason of a loss what many of its kind in a row suggest."""
         self._filters.lost(connection.unanswered_filters)
         now = self._reactor.seconds()
+        if connection.is_taken_over:
+            client_id = self._settings.client_id
+            return f"{reason}: another client uses the client identifier {client_id!r}, give each its own"
         if connection.unanswered or not connection.is_ended_by_broker:
             self._takeovers.clear()
             return reason
@@ -296,12 +335,14 @@ class MqttClient:
             " over, give each its own"
         )
 
-    def _retry(self, reason: str, *, was_online: bool) -> None:
+    def _retry(self, reason: str, *, was_online: bool, at_once: bool = False) -> None:
         self._state = State.WAITING
         if was_online and self._reactor.seconds() - self._opened_at >= SETTLED_AFTER:
             self._delay = FIRST_DELAY
-        delay = self._delay * (1 + JITTER * random.random())
-        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        delay = 0.0
+        if not at_once:
+            delay = self._delay * (1 + JITTER * random.random())
+            self._delay = min(2 * self._delay, LONGEST_DELAY)
         self._timer = self._reactor.callLater(delay, self._try)
         news = was_online or reason != self.statistics.last_error
         self.log.emit(

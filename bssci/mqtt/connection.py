@@ -25,9 +25,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from bssci.mqtt import version5
+from bssci.mqtt.batches import Batch, Confirmation
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
 from bssci.mqtt.transport import explain
-from bssci.mqtt.values import IStream, Message, MqttOffline, MqttSettings, MqttStatistics, Received
+from bssci.mqtt.values import (
+    IStream,
+    Message,
+    MqttOffline,
+    MqttSettings,
+    MqttStatistics,
+    Received,
+    Refusal,
+)
 
 WINDOW = 100
 """messages that may wait for their acknowledgement at the broker"""
@@ -39,6 +49,8 @@ MAXIMUM_PACKET = 1 << 20
 """bytes; larger ones from the broker are skipped, counted and told without their payload"""
 SLICE = 1 << 14
 """bytes of input that are handled in one reactor turn"""
+PACKET_OVERHEAD = 9
+"""bytes of a PUBLISH beside topic, properties and payload: header, lengths, packet id"""
 TICK = 1.0
 """s between looks at the keepalive"""
 
@@ -67,28 +79,6 @@ class Owner(Interface):
         """Take note of a message that is too large, of ``size`` bytes. Must not raise."""
 
 
-class _Batch:
-    """Messages published together, and the Deferred that waits for the last of them."""
-
-    __slots__ = ("done", "messages", "next", "unacknowledged")
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = messages
-        self.next = 0
-        self.unacknowledged = len(messages)
-        self.done: Deferred[None] = Deferred()
-
-
-class _Confirmation:
-    """The acknowledgement that a received message waits for."""
-
-    __slots__ = ("packet_id", "taken")
-
-    def __init__(self, packet_id: int) -> None:
-        self.packet_id = packet_id
-        self.taken = False
-
-
 @implementer(IPushProducer)
 class MqttConnection(Protocol):
     """Speaks MQTT over the transport that it is given. Never used twice.
@@ -101,22 +91,26 @@ class MqttConnection(Protocol):
 
     def __init__(self, clock: IReactorTime, settings: MqttSettings, owner: Owner) -> None:
         self._clock = clock
-        self._qos = settings.qos
+        self._qos: int = settings.qos
         self._window = WINDOW_QOS_2 if settings.qos == 2 else WINDOW
         self._owner = owner
         self._engine = Engine(settings, self._wake)
         self._engine.on_connect = self._connected
         self._engine.on_message = self._message
         self._engine.on_subscribe = self._subscribed
-        if settings.qos:
-            self._engine.on_publish = self._acknowledged
+        self._engine.on_disconnect = self._disconnected
+        self._engine.on_settled = self._answered if self._engine.is_5 else self._acknowledged
+        self._limits = version5.Limits()
+        self._silence = SILENCE
+        self._positions: dict[int, int] = {}
+        """positions in their batches of messages under way, by packet id; MQTT 5 only"""
         self._gate = PacketGate(MAXIMUM_PACKET)
-        self._queue: deque[_Batch] = deque()
-        self._in_flight: dict[int, _Batch] = {}
+        self._queue: deque[Batch] = deque()
+        self._in_flight: dict[int, Batch] = {}
         self._sent_last: Message | None = None
-        self._complete: list[_Batch] = []
+        self._complete: list[Batch] = []
         self._subscriptions: dict[int, list[str]] = {}
-        self._unconfirmed: deque[_Confirmation] = deque()
+        self._unconfirmed: deque[Confirmation] = deque()
         self._inbound = b""
         self._input_paused = False
         self._turn: IDelayedCall | None = None
@@ -131,6 +125,8 @@ class MqttConnection(Protocol):
         self._hung_up = False
         self._lost = False
         self._gone: list[Deferred[None]] = []
+        self.is_taken_over = False
+        """the broker said that another client took the session over"""
         self.refusal = ""
         """the broker's reason for not accepting the connection"""
         self.loss: Failure | None = None
@@ -162,6 +158,16 @@ class MqttConnection(Protocol):
     def is_ended_by_broker(self) -> bool:
         """Return whether the broker closed the connection, in order and without a fault to be seen."""
         return self.loss is not None and self.loss.check(ConnectionDone) is not None
+
+    def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Ask for a filter no longer."""
+        self._engine.unsubscribe(list(topics))
+        self._wake()
+
+    @property
+    def is_5(self) -> bool:
+        """Return whether it speaks MQTT 5, in which the broker says what it does not take."""
+        return self._engine.is_5
 
     def _subscribe(self, topics: Sequence[str]) -> None:
         try:
@@ -333,21 +339,49 @@ class MqttConnection(Protocol):
             for packet_id in list(self._in_flight):
                 self._acknowledge(packet_id)
 
-    def _send(self, batch: _Batch, messages: Sequence[Message]) -> None:
+    def _send(self, batch: Batch, messages: Sequence[Message]) -> None:
         """Send messages of a batch.
 
         :raises ValueError: for a topic that MQTT does not allow.
         """
         publish, qos, in_flight = self._engine.publish, self._qos, self._in_flight
-        for topic, payload, retain in messages:
-            info = publish(topic, payload, qos, retain)
-            if info.rc:
-                raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
-            in_flight[info.mid] = batch
+        if self._engine.is_5:
+            self._send_with_properties(batch, messages)
+        else:
+            for topic, payload, retain, _ in messages:
+                info = publish(topic, payload, qos, retain)
+                if info.rc:
+                    raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
+                in_flight[info.mid] = batch
         self._sent_last = messages[-1]
         self._owner.statistics.published += len(messages)
 
-    def _reject(self, batch: _Batch, error: ValueError) -> None:
+    def _send_with_properties(self, batch: Batch, messages: Sequence[Message]) -> None:
+        """Send messages of a batch by MQTT 5, except for what the broker says that it does not take.
+
+        :raises ValueError: for a topic that MQTT does not allow.
+        """
+        limit, may_retain = self._limits.packet, self._limits.retain
+        for position, (topic, payload, retain, about) in enumerate(messages, batch.next):
+            properties = version5.pack(about)
+            size = len(topic.encode()) + len(payload) + len(properties.pack()) + PACKET_OVERHEAD
+            if limit and size > limit:
+                said = f"{size} bytes, the broker takes {limit}"
+                refusal = Refusal(version5.PACKET_TOO_LARGE, f"packet too large: {said}")
+                self._refuse(batch, position, refusal)
+                self._count(batch)
+                continue
+            info = self._engine.publish(topic, payload, self._qos, retain and may_retain, properties)
+            if info.rc:
+                raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
+            self._in_flight[info.mid] = batch
+            self._positions[info.mid] = position
+
+    def _refuse(self, batch: Batch, position: int, refusal: Refusal) -> None:
+        batch.refused[position] = refusal
+        self._owner.statistics.refused += 1
+
+    def _reject(self, batch: Batch, error: ValueError) -> None:
         """Give up ``batch``, the first of the queue; what of it was sent stays sent."""
         self._queue.popleft()
         self._in_flight = {mid: other for mid, other in self._in_flight.items() if other is not batch}
@@ -355,10 +389,10 @@ class MqttConnection(Protocol):
 
     def _tick(self) -> None:
         now = self._clock.seconds()
-        if now - self._heard_at >= SILENCE:
-            self.abort(f"nothing heard from the broker for {SILENCE:.0f} s")
-        elif self._in_flight and now - self._progress_at >= SILENCE:
-            self.abort(f"the broker acknowledged nothing for {SILENCE:.0f} s")
+        if now - self._heard_at >= self._silence:
+            self.abort(f"nothing heard from the broker for {self._silence:.0f} s")
+        elif self._in_flight and now - self._progress_at >= self._silence:
+            self.abort(f"the broker acknowledged nothing for {self._silence:.0f} s")
         elif not self._hung_up:
             self._engine.loop_misc()
             if self._engine.io.closed:
@@ -383,10 +417,30 @@ class MqttConnection(Protocol):
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self.refusal = str(reason)
-            self._reason = f"the broker refused the connection: {reason}"
-        else:
-            self._owner.connection_opened(self)
+            said = getattr(properties, "ReasonString", "")
+            self.refusal = f"{reason} ({said[:200]})" if said else str(reason)
+            self._reason = f"the broker refused the connection: {self.refusal}"
+            return
+        if self._engine.is_5:
+            self._accept_limits(version5.limits_of(properties))
+        self._owner.connection_opened(self)
+
+    def _accept_limits(self, limits: version5.Limits) -> None:
+        self._limits = limits
+        self._window = max(1, min(self._window, limits.window))
+        self._qos = min(self._qos, limits.qos)
+        self._silence = max(SILENCE, 1.5 * limits.keepalive)
+        if limits.client_id:
+            self.log.info("MQTT client identifier given {client_id}", client_id=limits.client_id)
+
+    def _disconnected(
+        self, client: Client, userdata: Any, flags: Any, reason: ReasonCode | None, properties: Any
+    ) -> None:
+        """Take the reason with which the broker ends the connection (MQTT 5)."""
+        if reason is not None and reason.is_failure and flags.is_disconnect_packet_from_server:
+            self.is_taken_over = reason.value == version5.TAKEN_OVER
+            said = version5.words(reason.value, properties)
+            self._reason = self._reason or f"the broker ended the connection: {said}"
 
     def _message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         self._owner.statistics.received += 1
@@ -398,17 +452,27 @@ class MqttConnection(Protocol):
             self.log.warn("MQTT message with an undecodable topic dropped")
         else:
             taken = self._owner.message_received(
-                Received(topic, bytes(message.payload), message.retain, packet_id, message.dup)
+                Received(
+                    topic,
+                    bytes(message.payload),
+                    message.retain,
+                    packet_id,
+                    message.dup,
+                    version5.reply_of(message.properties),
+                    version5.expiry_of(message.properties),
+                )
+                if self._engine.is_5
+                else Received(topic, bytes(message.payload), message.retain, packet_id, message.dup)
             )
         if packet_id:
-            confirmation = _Confirmation(packet_id)
+            confirmation = Confirmation(packet_id)
             self._unconfirmed.append(confirmation)
             taken = succeed(None) if taken is None else taken
             taken.addCallback(lambda _: self._confirm(confirmation))
         if taken is not None:
             taken.addErrback(self._not_taken)
 
-    def _confirm(self, confirmation: _Confirmation) -> None:
+    def _confirm(self, confirmation: Confirmation) -> None:
         """Acknowledge what is taken, in the order in which it came (MQTT 3.1.1, 4.6)."""
         confirmation.taken = True
         while self._unconfirmed and self._unconfirmed[0].taken:
@@ -426,10 +490,19 @@ class MqttConnection(Protocol):
                 self.log.error("MQTT subscription refused {topic}: {reason}", topic=topic, reason=str(reason))
                 self._owner.filter_refused(topic)
 
-    def _acknowledged(
-        self, client: Client, userdata: Any, packet_id: int, reason: ReasonCode, properties: Properties
-    ) -> None:
+    def _acknowledged(self, packet_id: int, body: bytes | bytearray) -> None:
         self._acknowledge(packet_id)
+
+    def _answered(self, packet_id: int, body: bytes | bytearray) -> None:
+        """Take the broker's answer to a message that was published (MQTT 5)."""
+        position = self._positions.pop(packet_id, -1)
+        if len(body) > 2 and body[2] >= version5.FAILURE:
+            batch = self._in_flight.pop(packet_id, None)
+            if batch is not None:
+                self._refuse(batch, position, Refusal(*version5.words_of(bytes(body))))
+                self._count(batch)
+        else:
+            self._acknowledge(packet_id)
 
     # Bookkeeping
 
@@ -443,8 +516,8 @@ class MqttConnection(Protocol):
             return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
         return ""
 
-    def _enqueue(self, messages: Sequence[Message]) -> _Batch:
-        batch = _Batch(messages)
+    def _enqueue(self, messages: Sequence[Message]) -> Batch:
+        batch = Batch(messages)
         self._queue.append(batch)
         self._wake()
         return batch
@@ -457,6 +530,10 @@ class MqttConnection(Protocol):
         if batch is None:
             return
         self._owner.statistics.acknowledged += 1
+        self._count(batch)
+
+    def _count(self, batch: Batch) -> None:
+        """Note that one message less of a batch waits for the broker's answer."""
         batch.unacknowledged -= 1
         if not batch.unacknowledged:
             self._complete.append(batch)
@@ -464,7 +541,7 @@ class MqttConnection(Protocol):
     def _fire_complete(self) -> None:
         complete, self._complete = self._complete, []
         for batch in complete:
-            batch.done.callback(None)
+            batch.complete()
 
     def _fail_everything(self) -> None:
         batches = dict.fromkeys([*self._in_flight.values(), *self._queue])
@@ -482,6 +559,7 @@ class MqttConnection(Protocol):
         if self._finishing:
             self._reason = "stopped"
         elif not self._reason:
-            self._reason = "the broker does not speak MQTT 3.1.1 or refused our client id"
+            version = "5" if self._engine.is_5 else "3.1.1"
+            self._reason = f"the broker does not speak MQTT {version} or refused our client id"
         self.transport.unregisterProducer()
         self.transport.loseConnection()

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from bssci.mqtt import version5
 from bssci.mqtt.values import MqttSettings
 
 KEEPALIVE = 30
@@ -74,8 +75,12 @@ EXACTLY_ONCE = 2
 """QoS"""
 
 
+def _nothing_settled(packet_id: int, body: bytes | bytearray) -> None:
+    return None
+
+
 class Engine(Client):
-    """One connection's worth of MQTT 3.1.1.
+    """One connection's worth of MQTT 3.1.1 or 5.
 
     The session at the broker outlives it, so that requests published meanwhile come with the
     next one. Not so with QoS 2: a message that was under way would make the broker take
@@ -86,11 +91,13 @@ class Engine(Client):
     """
 
     def __init__(self, settings: MqttSettings, on_writable_wanted: Callable[[], None]) -> None:
+        is_5 = settings.version == "5"
+        self._is_clean = settings.qos == EXACTLY_ONCE or not settings.client_id or not settings.persistent
         super().__init__(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            clean_session=settings.qos == EXACTLY_ONCE or not settings.client_id or not settings.persistent,
-            protocol=MQTTProtocolVersion.MQTTv311,
+            clean_session=None if is_5 else self._is_clean,
+            protocol=MQTTProtocolVersion.MQTTv5 if is_5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
         )
@@ -99,16 +106,31 @@ class Engine(Client):
             self.username_pw_set(settings.username, settings.password or None)
         if settings.will is not None:
             topic, payload = settings.will
+            properties = version5.will_properties() if is_5 else None
             self.will_set(topic, payload, qos=1, retain=settings.retained_will)
+            # Not by will_set, which takes paho's own properties only.
+            self._will_properties = properties
         # The window is kept by the connection: with a limit of its own, paho
         # walks all messages in flight at every acknowledgement.
         self.max_inflight_messages_set(0)
         self.on_socket_register_write = lambda client, userdata, sock: on_writable_wanted()
         self._settings = settings
+        self.is_5 = is_5
+        self.on_settled: Callable[[int, bytes | bytearray], None] = _nothing_settled
+        """called with the packet id of a published message, and the body of the broker's answer"""
 
     def open(self) -> None:
         """Queue the CONNECT packet."""
-        self.connect(self._settings.host, self._settings.port, KEEPALIVE)
+        if not self.is_5:
+            self.connect(self._settings.host, self._settings.port, KEEPALIVE)
+            return
+        self.connect(
+            self._settings.host,
+            self._settings.port,
+            KEEPALIVE,
+            clean_start=self._is_clean,
+            properties=version5.connect_properties(persistent=not self._is_clean),
+        )
 
     def acknowledge(self, packet_id: int) -> None:
         """Queue the PUBACK of a message; the engine sends none by itself."""
@@ -116,6 +138,28 @@ class Engine(Client):
 
     def _create_socket(self) -> EngineSocket:
         return self.io
+
+    def _handle_pubackcomp(self, cmd: str) -> MQTTErrorCode:
+        """Take a PUBACK or PUBCOMP. paho's own makes objects of reason and properties for each, which is
+        the dearest part of publishing, and breaks at reasons that it does not expect.
+        """
+        return self._settle(self._in_packet["packet"])
+
+    def _handle_pubrec(self) -> MQTTErrorCode:
+        body = self._in_packet["packet"]
+        if self.is_5 and len(body) > 2 and body[2] >= version5.FAILURE:
+            # Refused: nothing is to be released (§4.3.3).
+            return self._settle(body)
+        return super()._handle_pubrec()
+
+    def _settle(self, body: bytes | bytearray) -> MQTTErrorCode:
+        if len(body) < 2:
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        packet_id = body[0] << 8 | body[1]
+        if self._out_messages.pop(packet_id, None) is not None:
+            self._inflight_messages -= 1
+            self.on_settled(packet_id, body)
+        return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 
 @dataclass(frozen=True)

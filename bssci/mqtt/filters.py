@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from paho.mqtt.client import topic_matches_sub
 from twisted.logger import Logger
 
 FILTERS = 8
@@ -47,6 +48,16 @@ class Filters:
         groups = [tuple(new[first : first + size]) for first in range(0, len(new), size)]
         self._groups += groups
         return groups
+
+    def remove(self, filters: Sequence[str]) -> None:
+        """Subscribe to filters no longer."""
+        gone = set(filters)
+        left = (tuple(each for each in group if each not in gone) for group in self._groups)
+        self._groups = [group for group in left if group]
+
+    def match(self, topic: str) -> bool:
+        """Return whether a message on this topic comes with one of the filters."""
+        return any(topic_matches_sub(each, topic) for group in self._groups for each in group)
 
     def lost(self, unanswered: Sequence[str]) -> None:
         """Take account of a connection that has ended.

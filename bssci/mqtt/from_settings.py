@@ -22,6 +22,7 @@ def connection_settings(values: Values, prefix: str) -> MqttSettings:
         port=values[f"{prefix}PORT"],
         qos=values[f"{prefix}QOS"],
         client_id=values[f"{prefix}CLIENT_ID"],
+        version=values[f"{prefix}VERSION"],
         prefix=prefix,
     )
     if embedded:

@@ -26,7 +26,7 @@ from bssci.model import (
     VariableMacUplink,
 )
 from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
-from bssci.mqtt.values import Message
+from bssci.mqtt.values import About, Message, Reply
 
 Payload = tuple[str, dict[str, Any]]
 """Topic below BASE_TOPIC, and what becomes the JSON object."""
@@ -47,7 +47,7 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message
         payload["replayed"] = True
     # What was wrong once is not wrong now.
     is_open = isinstance(event, AlarmChange) and event.state == "open" and not replayed
-    return Message(f"{base_topic}/{topic}", _encode(payload), retain=is_open)
+    return Message(f"{base_topic}/{topic}", _encode(payload), is_open, _about(event))
 
 
 def ends_retained(event: AnyEvent) -> bool:
@@ -60,6 +60,16 @@ def alarm(event: AlarmChange) -> Payload:
     fields = msgspec.structs.asdict(event)
     said = {name: value for name, value in fields.items() if value is not None}
     return f"alarm/{event.id}", {"timestamp": said.pop("at")} | said
+
+
+def _about(event: AnyEvent) -> About:
+    if type(event) is Uplink:
+        return About("uplink", event.id)
+    if type(event) is Telegram:
+        return About("telegram", event.id)
+    if type(event) is CommandResponse:
+        return About("response", "", event.correlation)
+    return About(_SCHEMAS[type(event)])
 
 
 def uplink(event: Uplink) -> Payload:
@@ -97,28 +107,48 @@ def station_state(base_topic: str, event: StationState) -> Message:
     }
     if event.attached is not None:
         payload["attached"] = event.attached
-    return Message(f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), retain=True)
+    return Message(
+        f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), True, About("station-state")
+    )
 
 
 def service_status(base_topic: str, state: str, version: str, since: float) -> Message:
     """Return the payload of ``service/status``, retained: birth, last will and farewell"""
     payload = {"state": state, "version": version, "since": since}
-    return Message(f"{base_topic}/service/status", _encode(payload), retain=True)
+    return Message(f"{base_topic}/service/status", _encode(payload), True, About("service-status"))
 
 
 def health_check(base_topic: str, health: dict[str, Any]) -> Message:
     """Return the payload of ``health_check``."""
-    return Message(f"{base_topic}/health_check", _encode(health))
+    return Message(f"{base_topic}/health_check", _encode(health), False, About("health-check"))
 
 
-def settings_answer(base_topic: str, answer: dict[str, Any]) -> Message:
-    """Return the payload of ``config/response``."""
-    return Message(f"{base_topic}/config/response", _encode(answer))
+def settings_answer(base_topic: str, answer: dict[str, Any], reply: Reply | None = None) -> list[Message]:
+    """Return the answer on ``config/response``, and where else it is wanted."""
+    about = About("settings-response", "", reply.correlation if reply else b"")
+    return _everywhere(Message(f"{base_topic}/config/response", _encode(answer), False, about), reply)
 
 
-def variable_mac_answer(base_topic: str, eui: EUI, answer: dict[str, Any]) -> Message:
-    """Return the payload of ``bs/{EUI}/vm/response``."""
-    return Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer))
+def variable_mac_answer(
+    base_topic: str, eui: EUI, answer: dict[str, Any], reply: Reply | None = None
+) -> list[Message]:
+    """Return the answer on ``bs/{EUI}/vm/response``, and where else it is wanted."""
+    about = About("variable-mac-response", "", reply.correlation if reply else b"")
+    return _everywhere(Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer), False, about), reply)
+
+
+def reply(event: AnyEvent, message: Message) -> Message | None:
+    """Return the answer to a request once more, for where it is wanted; None: nowhere else.
+
+    Whoever asks like that takes the first message for the answer, so ``received`` is not told there.
+    """
+    if type(event) is not CommandResponse or not event.reply_to or event.status == "received":
+        return None
+    return message._replace(topic=event.reply_to)
+
+
+def _everywhere(message: Message, reply: Reply | None) -> list[Message]:
+    return [message, message._replace(topic=reply.topic)] if reply and reply.topic else [message]
 
 
 def sensor_status(event: SensorStatus) -> Payload:
@@ -240,6 +270,18 @@ def telegram(event: Telegram) -> Payload:
     return f"device/{event.device}/ul", telegram_json(event) | {"timestamp": event.at}
 
 
+_SCHEMAS: dict[type, str] = {
+    AlarmChange: "alarm",
+    StationStatus: "station-status",
+    VariableMacUplink: "variable-mac-uplink",
+    SensorStatus: "sensor-status",
+    SensorAutoDetached: "sensor-status",
+    SensorWarning: "sensor-warning",
+    SensorProblem: "sensor-error",
+    DownlinkStatus: "downlink-status",
+    DownlinkReception: "downlink-reception",
+}
+"""names of the payloads' schemas"""
 _BUILDERS: dict[type, Callable[[Any], Payload]] = {
     AlarmChange: alarm,
     Uplink: uplink,

@@ -73,6 +73,12 @@ def _rows(prefix: str) -> tuple[Setting, ...]:
         row("PORT", "1883", parsers.integer(1, 65535), "port of the MQTT broker", trusted=True),
         row("USERNAME", "", parsers.text, "user at the MQTT broker; empty: none", private=True),
         row("PASSWORD", "", parsers.text, "password at the MQTT broker", secret=True, private=True),
+        row(
+            "VERSION",
+            "3.1.1",
+            parsers.choice("3.1.1", "5", "auto"),
+            "version of MQTT; auto: 5, in which the broker says what it does not take, or else 3.1.1",
+        ),
         row("QOS", "1", parsers.integer(0, 2), "MQTT quality of service"),
         row("TLS", "false", parsers.boolean, "TLS to the MQTT broker", trusted=True),
         row(

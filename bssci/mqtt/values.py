@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -22,12 +22,53 @@ class MqttOffline(Exception):
     """
 
 
+class Refusal(NamedTuple):
+    """The broker's reason for not taking a message (MQTT 5)."""
+
+    code: int
+    """reason code, 0x80 or above"""
+    words: str
+
+
+class MessagesRefused(Exception):
+    """The broker refused some of the messages that were published together; it took all others.
+
+    :ivar refused: the refusals by the positions of the messages.
+    """
+
+    def __init__(self, refused: Mapping[int, Refusal]) -> None:
+        first = next(iter(refused.values()))
+        super().__init__(f"the broker refused {len(refused)} messages: {first.words}")
+        self.refused = refused
+
+
+class About(NamedTuple):
+    """Facts that MQTT 5 tells beside a payload."""
+
+    schema: str = ""
+    """name of the payload's schema"""
+    id: str = ""
+    """the same for every delivery of what the payload tells"""
+    correlation: bytes = b""
+    """correlation data of the request that this answers"""
+
+
+class Reply(NamedTuple):
+    """Place where the answer to a request is wanted beside its usual topic (MQTT 5)."""
+
+    topic: str
+    """empty: nowhere else"""
+    correlation: bytes = b""
+
+
 class Message(NamedTuple):
     """Something to publish."""
 
     topic: str
     payload: bytes
     retain: bool = False
+    about: About | None = None
+    """facts that MQTT 5 alone tells"""
 
 
 class Received(NamedTuple):
@@ -41,6 +82,9 @@ class Received(NamedTuple):
     """the broker's number of a message that is to be acknowledged; 0: it is not (QoS 0)"""
     repeated: bool = False
     """the broker has sent it before, and knows of no acknowledgement"""
+    reply: Reply | None = None
+    expires_in: int | None = None
+    """s that it is good for; None: for ever"""
 
 
 MessageReceived = Callable[[Received], "Deferred[None] | None"]
@@ -72,6 +116,8 @@ class MqttSettings:
     transport: Literal["tcp", "websockets"] = "tcp"
     path: str = "/mqtt"
     client_id: str = ""
+    version: Literal["auto", "3.1.1", "5"] = "3.1.1"
+    """auto: 5 where the broker speaks it"""
     will: tuple[str, bytes] | None = None
     retained_will: bool = True
     persistent: bool = True
@@ -89,6 +135,8 @@ class MqttStatistics:
     acknowledged: int = 0
     """published messages that the broker acknowledged (QoS 0: that were written)"""
     received: int = 0
+    refused: int = 0
+    """published messages that the broker refused (MQTT 5)"""
     oversize: int = 0
     """received packets that were skipped for their size"""
     reconnects: int = 0

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from bssci.center.access import Access
 from bssci.model import CommandResponse
 from bssci.model.commands import Asker
-from bssci.mqtt.values import Received
+from bssci.mqtt.filters import Filters
+from bssci.mqtt.values import Received, Reply
 from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
@@ -20,6 +21,8 @@ from tests.support.center import KEY, House, Line, make_house, sensor_entry, sen
 
 __all__ = ["CONFIG", "NEW", "NOBODY", "ONE", "TWO", "Site", "make_house", "site"]
 
+REQUESTS = Filters()
+REQUESTS.add(["mioty/ep/+/cmd"])
 ONE, TWO, NEW, NOBODY = sensor_eui(1), sensor_eui(2), sensor_eui(7), "0" * 15 + "9"
 CONFIG = {"nwKey": KEY, "shortAddr": "0007"}
 
@@ -28,6 +31,7 @@ class Site:
     """A sensor that can receive, one that cannot, and a station that does as it is told.
 
     :ivar settings: answers to ``config/...``.
+    :ivar replies: where else each of those is wanted.
     """
 
     def __init__(self, make_house: Callable[..., House]) -> None:
@@ -38,16 +42,18 @@ class Site:
         self.line.connect()
         self.line.answer_everything()
         self.settings: list[dict[str, Any]] = []
+        self.replies: list[Reply | None] = []
         self.start()
 
     def start(self) -> None:
         access = Access(self.house.center, Asker("mqtt", "mqtt"))
         self.intake = Intake(self.house.clock, self.house.journal, self.house.now)
-        self.requests = MqttRequests(access, "mioty", self.intake, self._publish)
+        self.requests = MqttRequests(access, "mioty", self.intake, self._publish, REQUESTS.match)
         self.intake.resume(access.unanswered_requests(), lambda topic: self.requests.carry_out)
         self.house.settle()
 
-    def _publish(self, answer: dict[str, Any]) -> Deferred[None]:
+    def _publish(self, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+        self.replies.append(reply)
         self.settings.append(answer)
         return succeed(None)
 
@@ -60,12 +66,15 @@ class Site:
         settle: bool = True,
         packet_id: int = 0,
         repeated: bool = False,
+        reply: Reply | None = None,
+        expires_in: int | None = None,
     ) -> list[object]:
         """What the Deferred fires with that has the broker forget the request; [None] also without one."""
         text = request if isinstance(request, (str, bytes)) else json.dumps(request)
         payload = text.encode() if isinstance(text, str) else text
         confirmed: list[object] = []
-        taken = self.requests.received(Received(topic, payload, retained, packet_id, repeated))
+        message = Received(topic, payload, retained, packet_id, repeated, reply, expires_in)
+        taken = self.requests.received(message)
         (taken or succeed(None)).addBoth(confirmed.append)
         if settle:
             self.house.settle()

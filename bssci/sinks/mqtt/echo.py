@@ -75,8 +75,9 @@ class Echo:
         self._timer = None
         self.trouble = (
             f"the broker acknowledged the birth message and did not send it back within {ECHO_TIME:.0f} s:"
-            " its access rules may drop what we publish; allow this user to write and read below BASE_TOPIC,"
-            " or set MQTT_CONFIRM=false if it may not read"
+            " either its access rules drop what this user publishes, or this user may write and not read."
+            " Allow it to write and read below BASE_TOPIC, or set MQTT_VERSION=auto, in which a broker says"
+            " what it does not take, or MQTT_CONFIRM=false if it may not read"
         )
         self.log.error("MQTT delivery waits: {trouble}", trouble=self.trouble)
 

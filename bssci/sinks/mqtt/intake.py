@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
-from bssci.mqtt.values import Received
+from bssci.mqtt.values import Received, Reply
 
 SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
@@ -49,6 +49,9 @@ class IntakeRequest:
     """Unix seconds"""
     resumed: bool = False
     """an earlier run took it in, and may have carried it out"""
+    reply: Reply | None = None
+    expires_at: float | None = None
+    """Unix seconds; None: it is good for ever"""
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -56,6 +59,8 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
     packet_id: int
     payload: bytes
+    reply: Reply | None = None
+    expires_at: float | None = None
 
 
 CarryOut = Callable[[IntakeRequest], Coroutine[Deferred[Any], Any, None]]
@@ -126,6 +131,8 @@ class Intake:
                 payload=kept.payload,
                 received_at=stored.received_at,
                 resumed=True,
+                reply=kept.reply,
+                expires_at=kept.expires_at,
             )
             self._begin(request, carry_out, self._enter(stored.received_at))
 
@@ -152,27 +159,32 @@ class Intake:
             if known:
                 return
         entry, received_at = self._enter(self._now()), self._now()
-        kept = msgspec.msgpack.encode(_Kept(message.packet_id, message.payload))
+        expires_at = None if message.expires_in is None else received_at + message.expires_in
+        kept = _Kept(message.packet_id, message.payload, message.reply, expires_at)
         try:
-            number = await self._store(topic, kept, received_at, told)
+            number = await self._store(topic, msgspec.msgpack.encode(kept), received_at, told)
         except Stopped:
             del self._under_way[entry]
             raise
-        self._begin(IntakeRequest(number, topic, message.payload, received_at), carry_out, entry)
+        request = IntakeRequest(
+            number, topic, message.payload, received_at, reply=message.reply, expires_at=expires_at
+        )
+        self._begin(request, carry_out, entry)
 
     async def _is_known(self, topic: str, message: Received) -> bool:
         if not message.repeated:
             # Only here to keep its place behind those that are looked for.
             await self._journal.requests.newest(SOURCE, topic, 1)
             return False
-        looked_for = _Kept(message.packet_id, message.payload)
+        looked_for = (message.packet_id, message.payload)
         while True:
             try:
                 stored = await self._journal.requests.newest(SOURCE, topic, LOOKED_BACK)
             except StorageError as error:
                 await self._wait(error)
             else:
-                return any(_read(each) == looked_for for each in stored)
+                kept = [_read(each) for each in stored]
+                return any(each and (each.packet_id, each.payload) == looked_for for each in kept)
 
     async def _store(self, topic: str, kept: bytes, at: float, told: Callable[[], None]) -> int:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,9 +11,12 @@ import msgspec
 from bssci.center.downlinks.request_json import reference
 from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_to_json
 from bssci.model.commands import CommandError
+from bssci.mqtt.values import Reply
 
 MAX_SIZE = 64 * 1024
 """bytes of a request"""
+LONGEST_TOPIC = 1000
+"""characters of a response topic"""
 LABEL = 40
 """characters of a command that an answer repeats"""
 
@@ -43,6 +46,23 @@ def failure_of(error: CommandError) -> dict[str, Any]:
     """Return an error as answers tell it."""
     told = {"code": error.code, "message": error.message}
     return told | ({"field": error.field} if error.field else {})
+
+
+def reply_error(reply: Reply | None, listens_to: Callable[[str], bool]) -> CommandError | None:
+    """Return why the answer to a request cannot go where it is wanted; None: it can.
+
+    :param listens_to: whether we take what is published on a topic for a request.
+    """
+    if reply is None or not reply.topic:
+        return None
+    wrong = ""
+    if len(reply.topic) > LONGEST_TOPIC:
+        wrong = f"must have up to {LONGEST_TOPIC} characters"
+    elif reply.topic.startswith("$") or any(each in reply.topic for each in "+#\0"):
+        wrong = "must be a topic without wildcards that does not begin with $"
+    elif listens_to(reply.topic):
+        wrong = "must not be a topic of requests"
+    return CommandError("invalid", f"the response topic {wrong}", "response topic") if wrong else None
 
 
 def read_reference(payload: bytes) -> str | int | None:

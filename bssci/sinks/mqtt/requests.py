@@ -27,7 +27,7 @@ from bssci.journal import StorageError
 from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
 from bssci.mqtt.payloads import response
-from bssci.mqtt.values import Received
+from bssci.mqtt.values import Received, Reply
 from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
@@ -38,6 +38,7 @@ from bssci.sinks.mqtt.request_payloads import (
     read_object,
     read_reference,
     read_sensor,
+    reply_error,
     size_error,
     without_mark,
 )
@@ -49,6 +50,9 @@ REPEATED = 300.0
 COMMANDS = ("attach", "detach", "status", "reception")
 _NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cmd"}
 _encode = msgspec.json.Encoder().encode
+
+
+AnswerSettings = Callable[["dict[str, Any]", "Reply | None"], "Deferred[None]"]
 
 
 class Addressee(NamedTuple):
@@ -68,8 +72,9 @@ class Addressee(NamedTuple):
 class MqttRequests:
     """Carries requests to the service center and answers to the journal.
 
-    :param answer_settings: publishes the answer to ``config/get`` and ``config/set``; fires when the
-        broker has it.
+    :param answer_settings: publishes the answer to ``config/get`` and ``config/set``, also where else it is
+        wanted; fires when the broker has it.
+    :param listens_to: whether what is published on a topic is taken for a request.
     """
 
     log = Logger()
@@ -79,12 +84,14 @@ class MqttRequests:
         center: Access,
         base_topic: str,
         intake: Intake,
-        answer_settings: Callable[[dict[str, Any]], Deferred[None]],
+        answer_settings: AnswerSettings,
+        listens_to: Callable[[str], bool] = lambda topic: False,
     ) -> None:
         self._center = center
         self._base_topic = base_topic
         self._intake = intake
         self._answer_settings = answer_settings
+        self._listens_to = listens_to
         self._turns = Turns()
         self._retained: set[str] = set()
 
@@ -108,10 +115,12 @@ class MqttRequests:
         if place is None:
             return None
         refusal = self._refusal(message.topic, len(message.payload), message.retained)
-        if refusal is not None:
-            self._refuse(place, message.payload, refusal)
+        wrong = reply_error(message.reply, self._listens_to)
+        reply = message.reply if wrong is None else None
+        if refusal is not None or wrong is not None:
+            self._refuse(place, message.payload, refusal or wrong, reply)
             return None
-        told = self._tell_received(place, message.payload)
+        told = self._tell_received(place, message.payload, reply)
         return self._intake.take(place.topic, message, told, self.carry_out)
 
     def too_large(self, topic: str, size: int, retained: bool) -> None:
@@ -148,17 +157,21 @@ class MqttRequests:
         self._retained.add(topic)
         return False
 
-    def _refuse(self, place: Addressee, payload: bytes, error: CommandError) -> None:
+    def _refuse(
+        self, place: Addressee, payload: bytes, error: CommandError | None, reply: Reply | None = None
+    ) -> None:
+        if error is None:
+            return
         if error.code == "retained" and self._is_repeated(place.topic):
             return
         ref = read_reference(payload) if len(payload) <= MAX_SIZE else None
         if place.eui is None:
             answer = self._settings_answer(place.kind) | ({} if ref is None else {"ref": ref})
-            self._answer_settings(answer | self._failed(f"config/{place.kind}", error))
+            self._answer_settings(answer | self._failed(f"config/{place.kind}", error), reply)
             return
         asked = Asked(_NAMES.get(place.kind, place.kind), ref)
-        self._center.report(self._answer(place.eui, asked, "received"))
-        self._center.report(self._answer(place.eui, asked, "failed", error))
+        self._center.report(self._answer(place.eui, asked, "received", reply=reply))
+        self._center.report(self._answer(place.eui, asked, "failed", error, reply=reply))
 
     # carrying out
 
@@ -174,7 +187,7 @@ class MqttRequests:
 
     # a sensor's requests
 
-    def _tell_received(self, place: Addressee, payload: bytes) -> Callable[[], None]:
+    def _tell_received(self, place: Addressee, payload: bytes, reply: Reply | None) -> Callable[[], None]:
         eui = place.eui
         if eui is None:
             return lambda: None
@@ -182,7 +195,7 @@ class MqttRequests:
             asked = self._read(place.kind, payload)
         except CommandError:
             asked = Asked(_NAMES.get(place.kind, place.kind))
-        return lambda: self._center.report(self._answer(eui, asked, "received"))
+        return lambda: self._center.report(self._answer(eui, asked, "received", reply=reply))
 
     def _read(self, kind: str, payload: bytes) -> Asked:
         return read_command(payload) if kind == "cmd" else read_object(_NAMES.get(kind, kind), payload)
@@ -202,10 +215,11 @@ class MqttRequests:
             self.log.failure("request failed {ep_eui} {command}", ep_eui=eui, command=asked.command)
             failed = CommandError("internal", "internal error, see the log")
         status: Literal["done", "failed"] = "done" if failed is None else "failed"
-        answer = self._answer(eui, asked, status, failed, result)
+        answer = self._answer(eui, asked, status, failed, result, request.reply)
         await self._intake.answer(request, status, _encode(response(answer)[1]), answer)
 
     async def _do(self, eui: EUI, kind: str, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
+        self._refuse_late(request)
         if kind == "cmd":
             return await self._command(eui, asked.command)
         if kind != "dl":
@@ -232,7 +246,10 @@ class MqttRequests:
         )
 
     async def _queue(self, eui: EUI, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
-        wanted = downlink_request(eui, asked.body)
+        body = asked.body
+        if request.expires_at is not None and "expires_in" not in body:
+            body = {**body, "expires_in": request.expires_at - request.received_at}
+        wanted = downlink_request(eui, body)
         if request.resumed and (queued := await self._queued_before(eui, wanted, request)) is not None:
             return _downlink(queued)
         if asked.ref is not None:
@@ -285,6 +302,7 @@ class MqttRequests:
         status: Literal["received", "done", "failed"],
         error: CommandError | None = None,
         result: dict[str, Any] | None = None,
+        reply: Reply | None = None,
     ) -> CommandResponse:
         if error is not None:
             self.log.info(
@@ -302,7 +320,14 @@ class MqttRequests:
             ref=asked.ref,
             error=CommandFailure(error.code, error.message, error.field) if error else None,
             result=(error.result if error else result) or {},
+            reply_to=reply.topic if reply else "",
+            correlation=reply.correlation if reply else b"",
         )
+
+    def _refuse_late(self, request: IntakeRequest) -> None:
+        """:raises CommandError: the time that a request is good for is over."""
+        if request.expires_at is not None and self._center.now() >= request.expires_at:
+            raise CommandError("expired", "its message expiry was over before it could be carried out")
 
     # settings
 
@@ -310,6 +335,7 @@ class MqttRequests:
         command = f"config/{kind}"
         answer = self._settings_answer(kind)
         try:
+            self._refuse_late(request)
             payload = without_mark(request.payload)
             asked = read_object(command, payload) if payload.strip() else Asked(command)
             if asked.ref is not None:
@@ -323,7 +349,7 @@ class MqttRequests:
         except Exception:
             self.log.failure("request failed {command}", command=command)
             answer |= self._failed(command, CommandError("internal", "internal error, see the log"))
-        await self._answer_settings(answer)
+        await self._answer_settings(answer, request.reply)
         state: Literal["done", "failed"] = "done" if answer["status"] == "done" else "failed"
         await self._intake.answer(request, state, _encode(answer))
 

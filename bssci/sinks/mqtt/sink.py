@@ -19,12 +19,14 @@ from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.from_settings import EMBEDDED
 from bssci.mqtt.live import LiveFile
 from bssci.mqtt.trial import live_path
-from bssci.mqtt.values import MqttOffline, Received
+from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, Reply
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.sinks.interfaces import ISink, ISinkFactory
+from bssci.sinks.mqtt.canary import Canary
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
+from bssci.sinks.mqtt.refusals import Refusals
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
 from bssci.sinks.mqtt.station_requests import StationRequests
@@ -70,16 +72,25 @@ class MqttSink:
             on_trouble=self._tell_live,
         )
         self._intake = Intake(reactor, center.journal, center.now)
-        self._publisher = Publisher(self._client.publish, self._health)
+        self._refusals = Refusals()
+        self._publisher = Publisher(self._publish_proven, self._health, self._refusals)
         self._echo = Echo(reactor)
+        self._canary = Canary(
+            reactor,
+            lambda topic: self._client.subscribe([topic], alone=True),
+            lambda topic: self._client.unsubscribe([topic]),
+        )
         self._confirm: bool = values["MQTT_CONFIRM"]
         self._retain: bool = values["MQTT_RETAIN"]
         self._status_topic = self._service_status("online").topic
         if self._confirm:
             self._client.subscribe([self._status_topic], alone=True)
-        self._requests = MqttRequests(center, self._base_topic, self._intake, self._answer_settings)
+        listens_to = self._client.listens_to
+        self._requests = MqttRequests(
+            center, self._base_topic, self._intake, self._answer_settings, listens_to
+        )
         self._station_requests = StationRequests(
-            center, self._base_topic, self._intake, self._answer_about_station
+            center, self._base_topic, self._intake, self._answer_about_station, listens_to
         )
         self._client.subscribe(self._requests.topics() + self._station_requests.topics())
         self._client.subscribe(self._requests.older_topics(), alone=True)
@@ -118,7 +129,13 @@ class MqttSink:
     @property
     def trouble(self) -> str:
         """Why nothing can be delivered now; empty: it can, or the first attempt is under way."""
-        return self._broker_trouble or self._client.trouble or self._echo.trouble
+        return (
+            self._broker_trouble
+            or self._client.trouble
+            or self._echo.trouble
+            or self._canary.trouble
+            or self._refusals.trouble
+        )
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))
@@ -144,13 +161,25 @@ class MqttSink:
                     if self._retain and not replayed and payloads.ends_retained(event):
                         messages.append(Message(message.topic, b"", retain=True))
                         events.append(event)
-        for position in await self._publisher.publish(messages):
+                    if (elsewhere := payloads.reply(event, message)) is not None:
+                        messages.append(elsewhere)
+                        events.append(event)
+        for position, reason in (await self._publisher.publish(messages)).items():
             topic, size = messages[position].topic, len(messages[position].payload)
-            refused.append(
-                (events[position], f"the broker closes the connection at it: {topic}, {size} bytes")
-            )
+            refused.append((events[position], f"{reason}: {topic}, {size} bytes"))
         for event, reason in refused:
             self.set_aside.add(event, reason)
+
+    def _publish_proven(self, messages: Sequence[Message]) -> Deferred[None]:
+        """Publish, and wait for an uplink among it to come back if none has yet on this connection."""
+        if not (self._needs_proof and self._canary.choose(messages)):
+            return self._client.publish(messages)
+        return self._client.publish(messages).addCallback(lambda _: self._canary.wait())
+
+    @property
+    def _needs_proof(self) -> bool:
+        """Return whether what is acknowledged may have been dropped: in MQTT 5 the broker would say so."""
+        return self._confirm and not self._client.says_what_it_refuses and self._broker is None
 
     def stop(self) -> Deferred[None]:
         return ensureDeferred(self._stop())
@@ -159,6 +188,7 @@ class MqttSink:
         self._stopping = True
         self._intake.stop()
         self._echo.stop()
+        self._canary.lost("the sink stops")
         self._ticker.stop()
         for unwatch in (self._unwatch, self._unwatch_settings):
             if unwatch is not None:
@@ -214,10 +244,13 @@ class MqttSink:
 
     def _online(self) -> None:
         birth = self._service_status("online")
-        if self._confirm:
+        self._refusals.connected()
+        self._canary.connected()
+        if self._confirm and not self._client.says_what_it_refuses:
             self._echo.expect(birth.payload)
-        self._client.publish([self._as_allowed(birth)]).addCallbacks(
-            self._birth_taken, self._present_not_published
+        allowed = [self._as_allowed(birth)]
+        self._client.publish(allowed).addCallbacks(
+            self._birth_taken, self._present_not_published, errbackArgs=(allowed,)
         )
         self._publish(
             [
@@ -236,6 +269,7 @@ class MqttSink:
     def _birth_taken(self, _: None) -> None:
         if self._client.is_refused(self._status_topic):
             # By now the broker has answered what we asked for before.
+            self._canary.not_to_be_had()
             self._echo.not_to_be_had()
 
     def _delivering(self) -> Deferred[None]:
@@ -257,6 +291,13 @@ class MqttSink:
             if not message.retained:
                 self._echo.heard(message.payload)
             return None
+        if self._canary.is_for_us(message.topic):
+            self._canary.heard(message.payload)
+            return None
+        if message.topic.endswith("/ul"):
+            # Left over from a connection that was lost meanwhile: our own, and no request.
+            self._client.unsubscribe([message.topic])
+            return None
         if self._station_requests.is_for_us(message.topic):
             return self._station_requests.received(message)
         return self._requests.received(message)
@@ -267,25 +308,38 @@ class MqttSink:
         else:
             self._requests.too_large(topic, size, retained)
 
-    def _answer_about_station(self, eui: EUI, answer: dict[str, Any]) -> Deferred[None]:
-        message = payloads.variable_mac_answer(self._base_topic, eui, answer)
-        return ensureDeferred(self._publish_surely(message))
+    def _answer_about_station(self, eui: EUI, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+        messages = payloads.variable_mac_answer(self._base_topic, eui, answer, reply)
+        return ensureDeferred(self._publish_surely(messages))
 
-    def _answer_settings(self, answer: dict[str, Any]) -> Deferred[None]:
-        message = payloads.settings_answer(self._base_topic, answer)
-        return ensureDeferred(self._publish_surely(message))
+    def _answer_settings(self, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+        messages = payloads.settings_answer(self._base_topic, answer, reply)
+        return ensureDeferred(self._publish_surely(messages))
 
-    async def _publish_surely(self, message: Message) -> None:
-        """Publish as soon as the broker takes it; give up when the sink stops."""
+    async def _publish_surely(self, messages: Sequence[Message]) -> None:
+        """Publish as soon as the broker can be reached; give up when the sink stops."""
         while True:
             try:
                 await self._connected()
-                await self._client.publish([self._as_allowed(message)])
+                await self._client.publish([self._as_allowed(message) for message in messages])
+            except MessagesRefused as error:
+                self._note_refused(messages, error)
+                return
             except MqttOffline:
                 if self._stopping:
                     return
             else:
                 return
+
+    def _note_refused(self, messages: Sequence[Message], error: MessagesRefused) -> None:
+        """Take account of messages that are not kept: nobody publishes them again."""
+        taken = [each for at, each in enumerate(messages) if at not in error.refused]
+        self._refusals.note(taken, {at: (messages[at], each) for at, each in error.refused.items()})
+        self.log.warn(
+            "MQTT messages refused {topic} {error}",
+            topic=messages[next(iter(error.refused))].topic[:200],
+            error=str(error),
+        )
 
     def _connected(self) -> Deferred[None]:
         """Fire as soon as there is a connection; fail when the sink stops."""
@@ -299,6 +353,7 @@ class MqttSink:
 
     def _offline(self, reason: str) -> None:
         self._echo.lost(reason)
+        self._canary.lost(reason)
         self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
 
     def _tell_live(self, trouble: str) -> None:
@@ -321,9 +376,12 @@ class MqttSink:
     def _publish(self, messages: Sequence[Message]) -> None:
         if self._client.online:
             allowed = [self._as_allowed(message) for message in messages]
-            self._client.publish(allowed).addErrback(self._present_not_published)
+            self._client.publish(allowed).addErrback(self._present_not_published, allowed)
 
-    def _present_not_published(self, failure: Failure) -> None:
+    def _present_not_published(self, failure: Failure, messages: Sequence[Message]) -> None:
+        if isinstance(failure.value, MessagesRefused):
+            self._note_refused(messages, failure.value)
+            return
         self.log.debug(
             "MQTT messages are published again after reconnecting {error}", error=failure.getErrorMessage()
         )

@@ -17,13 +17,14 @@ from twisted.logger import Logger
 from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import CommandError
-from bssci.mqtt.values import Received
+from bssci.mqtt.values import Received, Reply
 from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
     failure_of,
     read_object,
     read_reference,
+    reply_error,
     size_error,
 )
 
@@ -33,7 +34,9 @@ _encode = msgspec.json.Encoder().encode
 class StationRequests:
     """Carries them to the service center.
 
-    :param publish: publishes an answer about a station; fires when the broker has it.
+    :param publish: publishes an answer about a station, also where else it is wanted; fires when the broker
+        has it.
+    :param listens_to: whether what is published on a topic is taken for a request.
     """
 
     log = Logger()
@@ -43,12 +46,14 @@ class StationRequests:
         center: ICenter,
         base_topic: str,
         intake: Intake,
-        publish: Callable[[EUI, dict[str, Any]], Deferred[None]],
+        publish: Callable[[EUI, dict[str, Any], Reply | None], Deferred[None]],
+        listens_to: Callable[[str], bool] = lambda topic: False,
     ) -> None:
         self._center = center
         self._prefix = f"{base_topic}/bs/"
         self._intake = intake
         self._publish = publish
+        self._listens_to = listens_to
 
     def topics(self) -> list[str]:
         return [f"{self._prefix}+/vm/cmd", f"{self._prefix}+/vm/cmd/"]
@@ -65,6 +70,7 @@ class StationRequests:
         if eui is None:
             return None
         answer: dict[str, Any] = {"bs_eui": eui}
+        wrong = reply_error(message.reply, self._listens_to)
         if message.retained:
             ref = read_reference(message.payload)
             answer |= {} if ref is None else {"ref": ref}
@@ -73,16 +79,18 @@ class StationRequests:
             error = size_error(len(message.payload))
         elif self._intake.busy:
             error = CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
+        elif wrong is not None:
+            error = wrong
         else:
             return self._intake.take(f"bs/{eui}/vm", message, lambda: None, self.carry_out)
-        self._publish(eui, answer | self._failed(error))
+        self._publish(eui, answer | self._failed(error), message.reply if wrong is None else None)
         return None
 
     def too_large(self, topic: str, size: int) -> None:
         """Answer a request that was not taken in; of ``size`` bytes."""
         eui = self._station(topic)
         if eui is not None:
-            self._publish(eui, {"bs_eui": eui} | self._failed(size_error(size)))
+            self._publish(eui, {"bs_eui": eui} | self._failed(size_error(size)), None)
 
     def _station(self, topic: str) -> EUI | None:
         try:
@@ -98,6 +106,8 @@ class StationRequests:
         state: Literal["done", "failed"] = "failed"
         try:
             asked = read_object("vm", request.payload)
+            if request.expires_at is not None and self._center.now() >= request.expires_at:
+                raise CommandError("expired", "its message expiry was over before it could be carried out")
             answer |= {"command": asked.body.get("command")}
             answer |= {} if asked.ref is None else {"ref": asked.ref}
             result = await self._center.variable_mac(
@@ -110,7 +120,7 @@ class StationRequests:
         except Exception:
             self.log.failure("request failed {bs_eui}", bs_eui=eui)
             answer |= self._failed(CommandError("internal", "internal error, see the log"))
-        await self._publish(eui, answer)
+        await self._publish(eui, answer, request.reply)
         await self._intake.answer(request, state, _encode(answer))
 
     def _failed(self, error: CommandError) -> dict[str, Any]:

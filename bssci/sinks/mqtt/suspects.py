@@ -5,18 +5,23 @@
                                                            --lost---> nothing is, and it goes on
 
 Nothing is passed over while the broker takes nothing else either, as when it is the network that fails.
+In MQTT 5 a broker says what it does not take: see :mod:`bssci.sinks.mqtt.refusals`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from twisted.internet.defer import Deferred
 
-from bssci.mqtt.values import Message, MqttOffline
+from bssci.mqtt.values import Message, MessagesRefused, MqttOffline, Refusal
+from bssci.sinks.mqtt.canary import NotSentBack
+from bssci.sinks.mqtt.refusals import MessagesHeld, Refusals
 
 LOSSES = 2
 """connections in a row that end while the same messages are under way, until they are sent one by one"""
+CLOSES = "closes the connection at it"
 LOSSES_ALONE = 3
 """the same of a message that is sent alone, until another one is tried in its place"""
 
@@ -26,16 +31,23 @@ class Publisher:
 
     :param publish: see :meth:`bssci.mqtt.client.MqttClient.publish`.
     :param spare: a message that may be published at any time.
+    :param refusals: decides what becomes of what the broker refuses.
     """
 
     def __init__(
-        self, publish: Callable[[Sequence[Message]], Deferred[None]], spare: Callable[[], Message]
+        self,
+        publish: Callable[[Sequence[Message]], Deferred[None]],
+        spare: Callable[[], Message],
+        refusals: Refusals,
     ) -> None:
-        self._publish = publish
+        self._publish_all = publish
         self._spare = spare
+        self._refusals = refusals
         self._forget()
 
     def _forget(self) -> None:
+        self._size = 0
+        """messages of the batch as it was last published"""
         self._first: Message | None = None
         """of the batch that the connection was lost with"""
         self._passed = 0
@@ -43,47 +55,91 @@ class Publisher:
         self._losses = 0
         self._one_by_one = False
         self._suspect: Message | None = None
+        self._why = CLOSES
         self._trials = 0
         """of another message in place of the suspect"""
-        self._guilty: set[int] = set()
+        self._guilty: dict[int, str] = {}
+        """messages that are passed over, and why"""
+        self._refused: dict[int, Refusal] = {}
+        self._held: set[int] | None = None
+        """messages that wait until the broker takes them: all others are settled; None: nothing is"""
 
-    async def publish(self, messages: Sequence[Message]) -> Sequence[int]:
+    async def publish(self, messages: Sequence[Message]) -> Mapping[int, str]:
         """Publish a batch, perhaps one that was not taken before and has grown at its end.
 
-        :return: the positions of messages that were passed over.
+        :return: the positions of messages that were passed over, and why.
         :raises MqttOffline: the connection was lost.
+        :raises MessagesHeld: the broker refuses some that wait; the others need not come again.
         """
         if not messages:
-            return ()
+            return {}
         if messages[0] != self._first:
             self._forget()
             self._first = messages[0]
+            self._size = len(messages)
+        positions = self._unsettled(messages)
         if self._one_by_one:
-            await self._publish_one_by_one(messages)
+            await self._publish_one_by_one(messages, set(positions))
         else:
             try:
-                await self._publish(messages)
+                await self._publish(positions, messages)
             except MqttOffline:
                 self._losses += 1
                 if self._losses >= LOSSES:
-                    self._one_by_one, self._losses = True, 0
+                    self._one_by_one, self._losses, self._passed = True, 0, 0
                 raise
-        guilty = sorted(self._guilty)
+        self._judge(messages, positions)
+        guilty = dict(sorted(self._guilty.items()))
         self._forget()
         return guilty
 
-    async def _publish_one_by_one(self, messages: Sequence[Message]) -> None:
+    def _unsettled(self, messages: Sequence[Message]) -> Sequence[int]:
+        if self._held is None:
+            return range(len(messages))
+        return [at for at in range(len(messages)) if at in self._held or at >= self._size]
+
+    async def _publish(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+        """Publish some of a batch, and note what the broker refuses."""
+        chosen = messages if len(positions) == len(messages) else [messages[at] for at in positions]
+        try:
+            await self._publish_all(chosen)
+        except MessagesRefused as error:
+            for at, refusal in error.refused.items():
+                self._refused[positions[at]] = refusal
+
+    def _judge(self, messages: Sequence[Message], positions: Sequence[int]) -> None:
+        """:raises MessagesHeld: some wait."""
+        if not self._refused:
+            self._refusals.all_taken(messages)
+            return
+        refused, self._refused = self._refused, {}
+        taken = [messages[at] for at in positions if at not in refused and at not in self._guilty]
+        held = self._refusals.note(taken, {at: (messages[at], each) for at, each in refused.items()})
+        for at, refusal in refused.items():
+            if at not in held:
+                self._guilty[at] = f"the broker refuses it: {refusal.words}"
+        if held:
+            self._held, self._size = held, len(messages)
+            self._one_by_one, self._passed = False, 0
+            first = min(held)
+            raise MessagesHeld(f"{messages[first].topic}: the broker refuses it: {refused[first].words}")
+
+    async def _publish_one_by_one(self, messages: Sequence[Message], unsettled: set[int]) -> None:
         while self._passed < len(messages):
             message = messages[self._passed]
+            if self._passed not in unsettled:
+                self._passed += 1
+                continue
             if self._suspect is not None:
                 await self._try_another(messages)
             else:
                 try:
-                    await self._publish([message])
-                except MqttOffline:
+                    await self._publish([self._passed], messages)
+                except MqttOffline as error:
                     self._losses += 1
                     if self._losses >= LOSSES_ALONE:
                         self._suspect = message
+                        self._why = "does not send it back" if isinstance(error, NotSentBack) else CLOSES
                     raise
             self._losses = 0
             self._passed += 1
@@ -94,6 +150,8 @@ class Publisher:
         self._suspect, self._losses = None, 0
         self._trials += 1
         # One after the other, as the next one may be at fault as well.
-        await self._publish([others[(self._trials - 1) % len(others)]])
-        self._guilty.add(self._passed)
+        # One that is refused does not close the connection, either.
+        with suppress(MessagesRefused):
+            await self._publish_all([others[(self._trials - 1) % len(others)]])
+        self._guilty[self._passed] = f"the broker {self._why}"
         self._trials = 0

@@ -13,13 +13,15 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.task import deferLater
 
-from bssci.model import EUI
+from bssci.model import EUI, SensorWarning
 from bssci.mqtt import client as client_module
 from bssci.mqtt.client import MqttClient, MqttOffline, MqttSettings
+from bssci.sinks.mqtt import canary as canary_module
 from bssci.sinks.mqtt import echo as echo_module
+from bssci.sinks.mqtt.refusals import MessagesHeld
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
-from tests.support.journal import uplink
+from tests.support.journal import SENSOR, uplink
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
 
@@ -58,6 +60,7 @@ def make_sink(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(client_module, "FIRST_DELAY", 0.05)
     monkeypatch.setattr(client_module, "LONGEST_DELAY", 0.1)
     monkeypatch.setattr(echo_module, "ECHO_TIME", 0.3)
+    monkeypatch.setattr(canary_module, "CANARY_TIME", 0.3)
     sinks: list[MqttSink] = []
 
     def make(broker: Mosquitto, **options: str) -> MqttSink:
@@ -137,4 +140,195 @@ async def test_a_message_above_the_size_that_the_broker_takes_is_set_aside(
     while seen != set(range(20)) - {7}:
         seen.add(await messages.get().addTimeout(5, reactor))
     assert sink.set_aside.count == 1 and "bytes" in sink.set_aside.last_reason
+    await watcher.stop()
+
+
+# Access rules for a part of the topics
+
+OTHERS_ONLY = ["topic readwrite mioty/service/#", "topic write mioty/ep/+/warning", "topic read mioty/#"]
+NO_WARNINGS = ["topic readwrite mioty/service/#", "topic write mioty/ep/+/ul", "topic read mioty/#"]
+NO_READING = ["topic write mioty/#"]
+
+
+def warning() -> SensorWarning:
+    return SensorWarning(
+        at=1.0,
+        end_point_eui=SENSOR,
+        inactive_hours=1.0,
+        hours_until_detach=2.0,
+        warning_threshold_hours=1.0,
+        detach_threshold_hours=3.0,
+    )
+
+
+async def outcome_of(delivery: Deferred[None]) -> Any:
+    """What a delivery ends with: None or an error."""
+    try:
+        return await delivery.addTimeout(10, reactor)
+    except (MqttOffline, MessagesHeld) as error:
+        return error
+
+
+@pytest_twisted.ensureDeferred
+async def test_rules_that_forbid_uplinks_are_found_where_the_birth_is_allowed(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    sink = make_sink(mosquitto(acl=OTHERS_ONLY))
+    assert isinstance(await outcome_of(sink.deliver([uplink(1)])), MqttOffline)
+    assert "acknowledged an uplink on mioty/ep/+/ul and did not send it back" in sink.trouble
+    assert "may write there and not read" in sink.trouble and "MQTT_CONFIRM=false" in sink.trouble
+
+
+@pytest_twisted.ensureDeferred
+async def test_one_uplink_of_a_connection_proves_the_others(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    broker = mosquitto(acl=NO_WARNINGS)
+    watcher, messages = await watch(broker)
+    sink = make_sink(broker)
+    for counter in range(3):
+        assert await outcome_of(sink.deliver([uplink(counter)])) is None
+        assert await messages.get().addTimeout(5, reactor) == counter
+    assert sink.trouble == ""
+    assert not sink._client.listens_to(f"mioty/ep/{SENSOR}/ul")
+    await watcher.stop()
+
+
+@pytest.mark.parametrize("version", ["5", "auto"])
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_uplinks_that_are_forbidden_wait_and_are_named(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+    version: str,
+) -> None:
+    sink = make_sink(mosquitto(acl=OTHERS_ONLY), mqtt_version=version)
+    held = await outcome_of(sink.deliver([warning(), uplink(1)]))
+    assert isinstance(held, MessagesHeld)
+    assert str(held) == f"mioty/ep/{SENSOR}/ul: the broker refuses it: not authorized"
+    assert sink.trouble.startswith(
+        "the broker does not take what we publish on mioty/ep/+/ul (not authorized; they wait)"
+    )
+    assert sink.set_aside.count == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_other_messages_that_are_forbidden_are_set_aside_and_the_rest_is_delivered(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    broker = mosquitto(acl=NO_WARNINGS)
+    watcher, messages = await watch(broker)
+    sink = make_sink(broker, mqtt_version="5")
+    assert await outcome_of(sink.deliver([uplink(1), warning(), uplink(2)])) is None
+    assert [await messages.get().addTimeout(5, reactor) for _ in range(2)] == [1, 2]
+    assert sink.set_aside.count == 1
+    assert f"not authorized: mioty/ep/{SENSOR}/warning" in sink.set_aside.last_reason
+    assert "mioty/ep/+/warning (not authorized; they are set aside)" in sink.trouble
+    await watcher.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_a_user_that_may_not_read_needs_no_setting(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    sink = make_sink(mosquitto(acl=NO_READING), mqtt_version="auto")
+    assert await outcome_of(sink.deliver([uplink(1), warning()])) is None
+    assert sink.trouble == "" and sink.set_aside.count == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_a_message_that_is_too_large_costs_no_connection(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    broker = mosquitto(more=["max_packet_size 2000"])
+    watcher, messages = await watch(broker)
+    sink = make_sink(broker, mqtt_version="5")
+    batch = [uplink(number, payload=bytes(3000 if number == 7 else 5)) for number in range(20)]
+    assert await outcome_of(sink.deliver(batch)) is None
+    seen = [await messages.get().addTimeout(5, reactor) for _ in range(19)]
+    assert seen == [number for number in range(20) if number != 7]
+    assert "packet too large" in sink.set_aside.last_reason
+    assert sink._client.statistics.reconnects == 0
+    await watcher.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_a_message_above_the_broker_s_own_limit_is_set_aside(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    """A limit of which the broker speaks only when it refuses."""
+    sink = make_sink(mosquitto(more=["message_size_limit 1000"]), mqtt_version="5")
+    batch = [uplink(1), uplink(2, payload=bytes(2000)), uplink(3)]
+    assert await outcome_of(sink.deliver(batch)) is None
+    assert "packet too large" in sink.set_aside.last_reason
+    assert sink._client.statistics.reconnects == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_in_mqtt_5_no_more_is_under_way_than_the_broker_takes(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+) -> None:
+    broker = mosquitto(more=["max_inflight_messages 3"])
+    watcher, messages = await watch(broker)
+    sink = make_sink(broker, mqtt_version="5")
+    assert await outcome_of(sink.deliver([uplink(number) for number in range(50)])) is None
+    assert [await messages.get().addTimeout(5, reactor) for _ in range(50)] == list(range(50))
+    assert sink._client.statistics.reconnects == 0
+    await watcher.stop()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+@pytest_twisted.ensureDeferred
+async def test_another_client_with_our_identifier_is_named(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+    version: str,
+) -> None:
+    broker = mosquitto()
+    sink = make_sink(broker, mqtt_version=version)
+    await sink.deliver([uplink(1)]).addTimeout(5, reactor)
+    other = make_sink(broker, mqtt_version=version)
+    said = ""
+    for _ in range(200):
+        await deferLater(reactor, 0.02)
+        said = sink.trouble or other.trouble
+        if "another client" in said:
+            break
+    assert "the client identifier 'bssci-0200000000000001'" in said
+
+
+ONE_SENSOR = [
+    "topic readwrite mioty/service/#",
+    f"topic deny mioty/ep/{SENSOR}/ul",
+    "topic readwrite mioty/#",
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"), [("3.1.1", "does not send it back"), ("5", "refuses it: not authorized")]
+)
+@pytest_twisted.ensureDeferred
+async def test_rules_that_forbid_one_sensor_do_not_stop_the_others(
+    mosquitto: Start,  # noqa: F811
+    make_sink: Callable[..., MqttSink],
+    version: str,
+    reason: str,
+) -> None:
+    broker = mosquitto(acl=ONE_SENSOR)
+    watcher, messages = await watch(broker)
+    sink = make_sink(broker, mqtt_version=version)
+    batch = [uplink(1), *(uplink(counter, EUI("FCA84A0300005678")) for counter in (2, 3))]
+    for _ in range(20):
+        if await outcome_of(sink.deliver(batch)) is None:
+            break
+    assert sink.set_aside.count == 1
+    assert f"the broker {reason}: mioty/ep/{SENSOR}/ul" in sink.set_aside.last_reason
+    assert sink.trouble == ""
+    assert {await messages.get().addTimeout(5, reactor) for _ in range(2)} == {2, 3}
     await watcher.stop()

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
+from bssci.model import Downlink
+from bssci.mqtt.values import Reply
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.sinks.mqtt.intake import RETRY
 from bssci.wire.messages import (
@@ -351,3 +353,54 @@ def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.obey()
     site.ask(f"mioty/ep/{TWO}/cmd", "status")
     assert site.answers(TWO)[-1].status == "done"
+
+
+# Where the answer is wanted, and for how long a request is good (MQTT 5)
+
+BACK = Reply("client/7/answers", b"\x00\x07")
+
+
+def test_the_answer_says_where_else_it_is_wanted(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "status", reply=BACK)
+    answers = site.answers()
+    assert [answer.status for answer in answers] == ["received", "done"]
+    assert {(answer.reply_to, answer.correlation) for answer in answers} == {(BACK.topic, BACK.correlation)}
+
+
+def test_the_answer_about_settings_does_so_too(site: Site) -> None:
+    site.ask("mioty/config/get", "", reply=BACK)
+    assert site.replies == [BACK]
+
+
+@pytest.mark.parametrize("topic", ["a/+/b", "$SYS/x", f"mioty/ep/{TWO}/cmd", "x" * 2000, "a\0b"])
+def test_a_response_topic_that_cannot_be_is_refused_and_not_used(site: Site, topic: str) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "status", reply=Reply(topic))
+    last = site.answers()[-1]
+    assert last.error is not None
+    assert (last.error.code, last.error.field, last.reply_to) == ("invalid", "response topic", "")
+
+
+def test_a_request_that_is_out_of_date_is_not_done(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/cmd", "detach", expires_in=0)
+    last = site.answers()[-1]
+    assert last.error is not None and last.error.code == "expired"
+
+
+def test_a_downlink_is_good_for_as_long_as_its_message(site: Site) -> None:
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [1]}, expires_in=60)
+    site.ask(f"mioty/ep/{ONE}/dl", {"data": [2], "expires_in": 5}, expires_in=60)
+    downlinks: list[Downlink] = []
+    site.house.center.downlinks.of(ONE).addCallback(downlinks.extend)
+    site.house.settle()
+    assert sorted(each.request.expires_in or 0 for each in downlinks) == [5, 60]
+
+
+def test_both_are_known_after_a_crash(site: Site) -> None:
+    site.line.connect()
+    site.ask(f"mioty/ep/{ONE}/cmd", "attach", reply=BACK, expires_in=60)
+    site.house.crash()
+    site.start()
+    site.house.clock.advance(31)
+    site.house.settle()
+    last = site.answers()[-1]
+    assert last.status != "received" and (last.reply_to, last.correlation) == (BACK.topic, BACK.correlation)

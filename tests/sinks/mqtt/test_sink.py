@@ -113,6 +113,9 @@ class Fixture:
         self.clock.advance(0)
         sent = [packet for packet in self.broker.packets() if packet.kind is Kind.PUBLISH]
         self.broker.acknowledge(*(packet.publish[2] for packet in sent))
+        for packet in sent:
+            if packet.publish[0].endswith("/ul"):
+                self.broker.publish(packet.publish[0], packet.publish[1])
         return [
             (packet.publish[0].removeprefix("mioty/"), json.loads(packet.publish[1]), bool(packet.flags & 1))
             for packet in sent

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 
-from bssci.mqtt.values import Message, MqttOffline
+from bssci.mqtt.values import About, Message, MessagesRefused, MqttOffline, Refusal
+from bssci.sinks.mqtt.refusals import MessagesHeld, Refusals
 from bssci.sinks.mqtt.suspects import LOSSES, LOSSES_ALONE, Publisher
 from tests.support.center import result_of
 
@@ -29,7 +30,7 @@ class Broker:
         self.closes_at = closes_at
         self.taken: list[Message] = []
         self.losses = 0
-        self.publisher = Publisher(self._publish, lambda: SPARE)
+        self.publisher = Publisher(self._publish, lambda: SPARE, Refusals())
 
     def _publish(self, messages: Sequence[Message]) -> Deferred[None]:
         for message in messages:
@@ -43,7 +44,7 @@ class Broker:
         """Positions of what was passed over, when the batch is taken; None: it is not."""
         for _ in range(attempts):
             try:
-                return result_of(ensureDeferred(self.publisher.publish(messages)))
+                return list(result_of(ensureDeferred(self.publisher.publish(messages))))
             except MqttOffline:
                 pass
         return None
@@ -83,3 +84,58 @@ def test_an_unlucky_network_costs_no_message() -> None:
     # Meanwhile more has come.
     assert broker.deliver(batch(8), 1) == []
     assert broker.taken == batch(8)
+
+
+# What the broker refuses (MQTT 5)
+
+
+class Refusing:
+    """A broker that says which messages it does not take.
+
+    :ivar refuses: whether it refuses a message.
+    """
+
+    def __init__(self, refuses: Callable[[Message], bool]) -> None:
+        self.refuses = refuses
+        self.taken: list[Message] = []
+        self.publisher = Publisher(self._publish, lambda: SPARE, Refusals())
+
+    def _publish(self, messages: Sequence[Message]) -> Deferred[None]:
+        refused = {at: FORBIDDEN for at, each in enumerate(messages) if self.refuses(each)}
+        self.taken += [each for at, each in enumerate(messages) if at not in refused]
+        return fail(MessagesRefused(refused)) if refused else succeed(None)
+
+    def deliver(self, messages: Sequence[Message]) -> dict[int, str] | str:
+        try:
+            return dict(result_of(ensureDeferred(self.publisher.publish(messages))))
+        except MessagesHeld as error:
+            return str(error)
+
+
+FORBIDDEN = Refusal(0x87, "not authorized")
+
+
+def mixed(size: int) -> list[Message]:
+    schemas = ["uplink", "sensor-status"]
+    return [
+        Message(f"ep/{number}/{schemas[number % 2]}", b"", False, About(schemas[number % 2]))
+        for number in range(size)
+    ]
+
+
+def test_only_what_waits_is_published_again() -> None:
+    messages = mixed(4)
+    broker = Refusing(lambda message: "uplink" in message.topic)
+    assert broker.deliver(messages) == "ep/0/uplink: the broker refuses it: not authorized"
+    assert broker.taken == [messages[1], messages[3]]
+    # More has come meanwhile.
+    assert broker.deliver(mixed(6)) == "ep/0/uplink: the broker refuses it: not authorized"
+    broker.refuses = lambda message: False
+    assert broker.deliver(mixed(6)) == {}
+    assert sorted(broker.taken) == sorted(mixed(6))
+
+
+def test_what_is_set_aside_is_told_when_the_rest_is_taken() -> None:
+    messages = mixed(4)
+    broker = Refusing(lambda message: message in (messages[0], messages[1]))
+    assert broker.deliver(messages) == dict.fromkeys((0, 1), "the broker refuses it: not authorized")

@@ -1,0 +1,138 @@
+"""The first uplink of a connection as it comes back: only then it is known that the broker publishes uplinks.
+
+The access rules of a broker may allow the birth message and forbid uplinks, and in MQTT 3.1.1 it acknowledges
+both. One exact topic is subscribed to, for one message of each connection: that costs a round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from bssci.mqtt.values import Message, MqttOffline
+from bssci.sinks.mqtt.refusals import UPLINK, kind_of
+
+CANARY_TIME = 10.0
+"""s that an uplink may take to come back"""
+
+
+class NotSentBack(MqttOffline):
+    """The broker acknowledged an uplink and did not send it back."""
+
+
+class Canary:
+    """One uplink that is waited for.
+
+    :param clock: for how long it takes.
+    :param subscribe: subscribes to one topic.
+    :param unsubscribe: ends that.
+    :ivar trouble: why nothing is delivered, for people.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, clock: Any, subscribe: Callable[[str], None], unsubscribe: Callable[[str], None]
+    ) -> None:
+        self._clock = clock
+        self._subscribe = subscribe
+        self._unsubscribe = unsubscribe
+        self._is_alive = False
+        self._message: Message | None = None
+        self._waiting: Deferred[None] | None = None
+        self._timer: IDelayedCall | None = None
+        self.trouble = ""
+
+    def connected(self) -> None:
+        """Begin anew: a new connection may have other access rules."""
+        self._is_alive = False
+
+    def choose(self, messages: Sequence[Message]) -> bool:
+        """Choose an uplink among messages that are about to be published, unless one came back already.
+
+        :return: whether :meth:`wait` must be called when they are published.
+        """
+        if self._is_alive:
+            return False
+        uplink = next((each for each in messages if each.about and each.about.schema == UPLINK), None)
+        if uplink is None:
+            return False
+        self._end()
+        self._message = uplink
+        self._subscribe(uplink.topic)
+        return True
+
+    @property
+    def topic(self) -> str:
+        """Topic of the uplink that is waited for; empty: none is."""
+        return self._message.topic if self._message is not None else ""
+
+    def is_for_us(self, topic: str) -> bool:
+        """Return whether a message on this topic is the one that is waited for."""
+        return self._message is not None and topic == self._message.topic
+
+    def heard(self, payload: bytes) -> None:
+        """Take account of a message on the topic."""
+        if self._message is not None and payload == self._message.payload:
+            self._go()
+
+    def not_to_be_had(self) -> None:
+        """Have nobody wait: the broker does not let us subscribe, so nothing can come back."""
+        self._go()
+
+    def wait(self) -> Deferred[None]:
+        """Fire when the uplink has come back; fail with :class:`MqttOffline` if it does not in time."""
+        if self._is_alive:
+            return succeed(None)
+        if self._message is None:
+            return fail(MqttOffline("the connection was lost"))
+        self._waiting = Deferred()
+        self._timer = self._clock.callLater(CANARY_TIME, self._missed)
+        return self._waiting
+
+    def lost(self, reason: str) -> None:
+        """Take account of the end of the connection, or of the sink."""
+        self._give_up(MqttOffline(reason))
+        self.trouble = ""
+
+    def _missed(self) -> None:
+        self._timer = None
+        topic = kind_of(self._message.topic) if self._message is not None else ""
+        self.trouble = (
+            f"the broker acknowledged an uplink on {topic} and did not send it back within"
+            f" {CANARY_TIME:.0f} s: either its access rules drop what this user publishes there, or this user"
+            " may write there and not read. Allow both, or set MQTT_VERSION=auto, in which a broker says what"
+            " it does not take, or MQTT_CONFIRM=false if it may not read"
+        )
+        self.log.error("MQTT delivery waits: {trouble}", trouble=self.trouble)
+        self._give_up(NotSentBack(self.trouble))
+
+    def _go(self) -> None:
+        if self.trouble:
+            self.log.info("MQTT delivery begins: the broker has sent back an uplink")
+        self.trouble = ""
+        self._is_alive = True
+        waiting = self._end()
+        if waiting is not None:
+            waiting.callback(None)
+
+    def _give_up(self, error: MqttOffline) -> None:
+        waiting = self._end()
+        if waiting is not None:
+            waiting.errback(error)
+
+    def _end(self) -> Deferred[None] | None:
+        """Wait no longer; the Deferred of whoever does."""
+        if self._timer is not None:
+            if self._timer.active():
+                self._timer.cancel()
+            self._timer = None
+        message, self._message = self._message, None
+        waiting, self._waiting = self._waiting, None
+        if message is not None:
+            self._unsubscribe(message.topic)
+        return waiting

@@ -1,0 +1,105 @@
+"""Messages that a broker says it does not take (MQTT 5): those that wait, those that are set aside, and why.
+
+A refusal may be about one message (too large), about one topic (an access rule for one sensor) or about all
+messages of a kind (an access rule for ``ep/#``). Uplinks wait while the broker takes none at all: whoever
+mends the access rules loses nothing. All else would stop others for ever: set aside, counted and named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bssci.mqtt.values import Message, Refusal
+from bssci.mqtt.version5 import NOT_AUTHORIZED, PACKET_TOO_LARGE
+
+UPLINK = "uplink"
+"""schema of the messages that wait"""
+OF_THE_MESSAGE = frozenset({0x90, PACKET_TOO_LARGE, 0x99, 0x9A, 0x9B})
+"""refusals that come again with the same message, whatever the broker's rules: topic name invalid, packet too
+large, payload format invalid, retain not supported, QoS not supported"""
+TRIALS = 5
+"""deliveries of a message that the broker refuses for a reason that may pass, such as a quota"""
+_EUI = re.compile(r"(?<=/)(?:[0-9A-Fa-f]{16}|(?:[0-9a-f]{2}-){7}[0-9a-f]{2})(?=/|$)")
+
+
+class MessagesHeld(Exception):
+    """The broker refuses messages that wait until it takes them; the text says why."""
+
+
+def kind_of(topic: str) -> str:
+    """Return a topic as an access rule names its kind: with ``+`` for every EUI."""
+    return _EUI.sub("+", topic)
+
+
+class Refusals:
+    """Refusals of the present connection.
+
+    :ivar count: messages of all connections that were refused.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, tuple[str, str]] = {}
+        """kinds of which the broker took no message: topic and reason, by schema"""
+        self._last: Sequence[Message] = ()
+        """messages that were taken last"""
+        self._trials = 0
+
+    @property
+    def trouble(self) -> str:
+        """Kinds of messages that the broker takes none of, in words; empty: there are none."""
+        told = [
+            f"{kind_of(topic)} ({reason}; {'they wait' if schema == UPLINK else 'they are set aside'})"
+            for schema, (topic, reason) in self._kinds.items()
+        ]
+        if not told:
+            return ""
+        return (
+            f"the broker does not take what we publish on {', '.join(told)}:"
+            " its access rules must let this user write there"
+        )
+
+    def connected(self) -> None:
+        """Forget what was refused before."""
+        self._kinds.clear()
+        self._last = ()
+        self._trials = 0
+
+    def all_taken(self, messages: Sequence[Message]) -> None:
+        """Note messages that the broker took."""
+        self._last = messages
+        self._trials = 0
+        if self._kinds:
+            for schema in _schemas(messages):
+                self._kinds.pop(schema, None)
+
+    def note(self, taken: Sequence[Message], refused: Mapping[int, tuple[Message, Refusal]]) -> set[int]:
+        """Take account of refusals.
+
+        :param taken: messages that were published together with the refused ones, and taken.
+        :param refused: what was refused, by its position in the batch.
+        :return: the positions of messages that wait: they are to be published again.
+        """
+        kinds = _schemas(taken)
+        for schema in kinds:
+            self._kinds.pop(schema, None)
+        kinds |= _schemas(self._last)
+        self._trials += 1
+        held: set[int] = set()
+        for position, (message, refusal) in refused.items():
+            schema = _schema(message)
+            if refusal.code in OF_THE_MESSAGE or schema in kinds:
+                continue
+            passes = refusal.code != NOT_AUTHORIZED and self._trials < TRIALS
+            if schema == UPLINK or passes:
+                held.add(position)
+            self._kinds[schema] = (message.topic, refusal.words)
+        return held
+
+
+def _schema(message: Message) -> str:
+    return message.about.schema if message.about is not None else ""
+
+
+def _schemas(messages: Iterable[Message]) -> set[str]:
+    return {_schema(each) for each in messages}

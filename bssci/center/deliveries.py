@@ -23,6 +23,9 @@ class Delivery(Protocol):
         When the first of them was taken is not known.
         """
 
+    def requests(self) -> dict[str, Any] | None:
+        """Return the figures of the requests that come in by the sink; None: none do."""
+
 
 class Deliveries:
     """Every sink's delivery."""
@@ -42,6 +45,11 @@ class Deliveries:
     def taken(self) -> dict[str, list[tuple[int, float]]]:
         """Return the events that every sink has taken lately, by its name; see :meth:`Delivery.taken`."""
         return {each.name: each.taken() for each in self._all}
+
+    def requests(self) -> dict[str, dict[str, Any]]:
+        """Return the figures of the requests that come in by sinks, by the sink's name."""
+        figures = {each.name: each.requests() for each in self._all}
+        return {name: each for name, each in figures.items() if each is not None}
 
     def delivered_seq(self) -> int:
         """Return the last event that every sink has taken."""

@@ -20,6 +20,9 @@ class ISink(Interface):
     And it may have an attribute ``set_aside``, a :class:`bssci.sinks.SetAside`: what it
     could not store and passed over, because it would be refused each time it came.
 
+    And, if requests come in by it, a method ``request_figures()``: a dict of ``queued``, ``oldest_seconds``,
+    ``answered``, ``failed``, ``rate`` (a second, over the last minute) and ``failing``.
+
     And ``replayable``: whether what was delivered long ago may be delivered again, because somebody asks
     for it: False (as without it), True, or ``"asked"``: only if that is said in so many words, because
     people listen. A sink with a method ``deliver_again(batch)`` gets such batches there, else by

@@ -224,6 +224,17 @@ class Pump:
         The first is only where it began: when what lies before it was taken is not known."""
         return list(self._taken_at)
 
+    def requests(self) -> dict[str, Any] | None:
+        """Return the figures of the requests that come in by the sink; None: none do, or it cannot tell."""
+        figures = getattr(self.sink, "request_figures", None)
+        if figures is None:
+            return None
+        try:
+            return dict(figures())
+        except Exception:
+            self.log.failure("figures of requests cannot be told {name}", name=self.name)
+            return None
+
     def _pump(self) -> None:
         if self._busy or not self._running or self._timer is not None:
             return

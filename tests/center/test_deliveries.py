@@ -20,6 +20,9 @@ class Delivery:
     def taken(self) -> list[tuple[int, float]]:
         return [(self.cursor, 1.0)]
 
+    def requests(self) -> dict[str, Any] | None:
+        return {"queued": 1} if self.name == "mqtt" else None
+
 
 def deliveries(*all_of_them: Delivery) -> Deliveries:
     journal: Any = SimpleNamespace(events=SimpleNamespace(last_seq=9))
@@ -33,6 +36,7 @@ def test_each_sink_is_told_by_its_name() -> None:
     made = deliveries(Delivery("log", 7), Delivery("mqtt", 3))
     assert made.statistics() == {"log": {"delivered": 7}, "mqtt": {"delivered": 3}}
     assert made.taken() == {"log": [(7, 1.0)], "mqtt": [(3, 1.0)]}
+    assert made.requests() == {"mqtt": {"queued": 1}}
 
 
 def test_delivered_is_what_the_slowest_sink_has_taken() -> None:

@@ -8,6 +8,7 @@ time, because the acknowledgement was lost, is known by the broker's number, top
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -27,6 +28,8 @@ SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
 MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
+RATE_PERIOD = 60.0
+"""s over which the rate of answers is measured"""
 RETRY = 5.0
 """s until a request, or an answer, is stored again that could not be"""
 LOOKED_BACK = 100
@@ -88,6 +91,9 @@ class Intake:
         """when each request came in, by the number in this run"""
         self._last = 0
         self._answered = 0
+        self._answers: deque[float] = deque(maxlen=MAX_RUNNING)
+        """when the newest were answered, by the clock"""
+        self._began_at: float = clock.seconds()
         self._refused = 0
 
     @property
@@ -95,14 +101,20 @@ class Intake:
         """Return whether one more request must be refused."""
         return len(self._under_way) >= MAX_RUNNING
 
-    def figures(self) -> dict[str, float]:
-        """Return the figures of the queue of requests."""
+    def figures(self) -> dict[str, Any]:
+        """Return the figures of the queue of requests, measured as those of sinks are."""
         oldest = next(iter(self._under_way.values()), None)
+        now = self._clock.seconds()
+        while self._answers and self._answers[0] <= now - RATE_PERIOD:
+            self._answers.popleft()
+        measured = min(RATE_PERIOD, now - self._began_at)
         return {
             "queued": len(self._under_way),
             "oldest_seconds": 0.0 if oldest is None else max(0.0, self._now() - oldest),
             "answered": self._answered,
             "failed": self._refused,
+            "rate": len(self._answers) / measured if measured > 0 else 0.0,
+            "failing": bool(self._retries),
         }
 
     def stop(self) -> None:
@@ -221,6 +233,7 @@ class Intake:
                 await self._wait(error)
             else:
                 self._answered += 1
+                self._answers.append(self._clock.seconds())
                 self._refused += state == "failed"
                 return
 

@@ -137,6 +137,10 @@ class MqttSink:
             or self._refusals.trouble
         )
 
+    def request_figures(self) -> dict[str, Any]:
+        """Return the figures of the queue of requests."""
+        return self._intake.figures()
+
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         return ensureDeferred(self._deliver(batch))
 

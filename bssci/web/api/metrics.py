@@ -48,6 +48,7 @@ class ServiceCollector(Collector):
         yield from self._uplinks()
         yield from self._sinks()
         yield from self._sources()
+        yield from self._requests()
         yield from self._journal()
         yield from self._web()
 
@@ -135,6 +136,24 @@ class ServiceCollector(Collector):
             journal.add_metric([name], figures["journal_bytes"])
             trouble.add_metric([name], float(bool(figures["trouble"])))
         yield from (telegrams, waiting, journal, trouble)
+
+    def _requests(self) -> Iterator[Metric]:
+        queued = GaugeMetricFamily("bssci_requests_backlog", "Requests not answered yet.", labels=["sink"])
+        oldest = GaugeMetricFamily(
+            "bssci_requests_oldest_seconds", "Age of the oldest of them.", labels=["sink"]
+        )
+        failing = GaugeMetricFamily(
+            "bssci_requests_failing", "Requests wait, as the disk takes nothing.", labels=["sink"]
+        )
+        answered = CounterMetricFamily("bssci_requests_answered", "Requests answered.", labels=["sink"])
+        failed = CounterMetricFamily("bssci_requests_failed", "Answered with an error.", labels=["sink"])
+        for name, figures in self._context.center.deliveries.requests().items():
+            queued.add_metric([name], figures["queued"])
+            oldest.add_metric([name], figures["oldest_seconds"])
+            failing.add_metric([name], float(figures["failing"]))
+            answered.add_metric([name], figures["answered"])
+            failed.add_metric([name], figures["failed"])
+        yield from (queued, oldest, failing, answered, failed)
 
     def _journal(self) -> Iterator[Metric]:
         journal = self._context.journal

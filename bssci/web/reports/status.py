@@ -92,6 +92,7 @@ class StatusViews:
             "uplink_rate": context.figures.uplink_rate(),
             "queue_statistics": sinks,
             "sources": center.sources.statistics(),
+            "request_statistics": center.deliveries.requests(),
             "deliveries": {
                 name: batches[-DELIVERIES:] for name, batches in center.deliveries.taken().items()
             },

@@ -129,9 +129,20 @@ def test_the_queue_of_requests_is_measured(site: Site) -> None:
     site.house.advance(3)
     site.ask(f"mioty/ep/{TWO}/cmd", "fly")
     figures = site.intake.figures()
-    assert figures == {"queued": 1, "oldest_seconds": pytest.approx(3), "answered": 1, "failed": 1}
+    assert figures | {"rate": 0} == {
+        "queued": 1,
+        "oldest_seconds": pytest.approx(3),
+        "answered": 1,
+        "failed": 1,
+        "rate": 0,
+        "failing": False,
+    }
+    assert figures["rate"] == pytest.approx(1 / 3)
     site.obey()
-    assert site.intake.figures() == {"queued": 0, "oldest_seconds": 0.0, "answered": 2, "failed": 1}
+    figures = site.intake.figures()
+    assert (figures["queued"], figures["oldest_seconds"], figures["answered"]) == (0, 0.0, 2)
+    site.house.advance(61)
+    assert site.intake.figures()["rate"] == 0
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,19 @@ class SourceFigures(Answer):
     journal_limit: int
 
 
+class RequestFigures(Answer):
+    """Figures of the queue of requests that come in by a sink."""
+
+    queued: int
+    oldest_seconds: float
+    answered: int
+    failed: int
+    """answered with an error"""
+    rate: float
+    failing: bool
+    """the disk takes nothing, so that they wait"""
+
+
 class StationCount(Answer):
     """Base stations."""
 
@@ -167,6 +180,8 @@ class FixedStatus(msgspec.Struct, kw_only=True):
     """figures of each source, by its name"""
     queue_statistics: dict[str, SinkFigures]
     """figures of each sink, by its name"""
+    request_statistics: dict[str, RequestFigures]
+    """figures of the requests that come in by sinks, by the sink's name"""
     deliveries: dict[str, list[tuple[int, float]]]
     """deliveries of each sink: the last event and Unix seconds of its newest batches"""
     journal: JournalFigures

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from bssci.mqtt.values import Message, MqttOffline
-from bssci.sinks.mqtt.refusals import UPLINK, kind_of
+from bssci.sinks.mqtt.refusals import UPLINKS, kind_of
 
 CANARY_TIME = 10.0
 """s that an uplink may take to come back"""
@@ -58,7 +58,7 @@ class Canary:
         """
         if self._is_alive:
             return False
-        uplink = next((each for each in messages if each.about and each.about.schema == UPLINK), None)
+        uplink = next((each for each in messages if each.about and each.about.schema in UPLINKS), None)
         if uplink is None:
             return False
         self._end()

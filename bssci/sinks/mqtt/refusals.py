@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from bssci.mqtt.values import Message, Refusal
 from bssci.mqtt.version5 import NOT_AUTHORIZED, PACKET_TOO_LARGE
 
-UPLINK = "uplink"
-"""schema of the messages that wait"""
+UPLINKS = frozenset({"uplink", "acmqtti-uplink"})
+HELD = UPLINKS | {"telegram"}
+"""schemas of the messages that wait: what was heard"""
 OF_THE_MESSAGE = frozenset({0x90, PACKET_TOO_LARGE, 0x99, 0x9A, 0x9B})
 """refusals that come again with the same message, whatever the broker's rules: topic name invalid, packet too
 large, payload format invalid, retain not supported, QoS not supported"""
@@ -49,7 +50,7 @@ class Refusals:
     def trouble(self) -> str:
         """Kinds of messages that the broker takes none of, in words; empty: there are none."""
         told = [
-            f"{kind_of(topic)} ({reason}; {'they wait' if schema == UPLINK else 'they are set aside'})"
+            f"{kind_of(topic)} ({reason}; {'they wait' if schema in HELD else 'they are set aside'})"
             for schema, (topic, reason) in self._kinds.items()
         ]
         if not told:
@@ -91,7 +92,7 @@ class Refusals:
             if refusal.code in OF_THE_MESSAGE or schema in kinds:
                 continue
             passes = refusal.code != NOT_AUTHORIZED and self._trials < TRIALS
-            if schema == UPLINK or passes:
+            if schema in HELD or passes:
                 held.add(position)
             self._kinds[schema] = (message.topic, refusal.words)
         return held

@@ -3,6 +3,7 @@
     ep/{EUI}/config, /register   a sensor's configuration            -> configure
     ep/{EUI}/cmd                 attach, detach, status, reception   -> attach, detach, sensor_report, ...
     ep/{EUI}/dl                  a downlink, or {"revoke": id}       -> queue_downlink, revoke_downlink
+    {ac}/{EUI}/downlink          the same as dl, with MQTT_PROFILE=acmqtti
     config/get, config/set       settings that may change            -> change_settings
 
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
@@ -49,6 +50,8 @@ REPEATED = 300.0
 """s within which a downlink with the same ``ref`` and content is the same"""
 COMMANDS = ("attach", "detach", "status", "reception")
 _NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cmd"}
+_KINDS = {"register": "config", "downlink": "dl"}
+"""kinds of requests that have another name as well"""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -135,7 +138,7 @@ class MqttRequests:
         if before == "config":
             return Addressee(None, last)
         try:
-            return Addressee(parse_eui(before), "config" if last == "register" else last)
+            return Addressee(parse_eui(before), _KINDS.get(last, last))
         except ValueError as error:
             self.log.warn("request for no sensor {topic} {error}", topic=topic[:200], error=str(error)[:200])
             return None
@@ -325,7 +328,10 @@ class MqttRequests:
         )
 
     def _refuse_late(self, request: IntakeRequest) -> None:
-        """:raises CommandError: the time that a request is good for is over."""
+        """Refuse a request that is out of date.
+
+        :raises CommandError: it is.
+        """
         if request.expires_at is not None and self._center.now() >= request.expires_at:
             raise CommandError("expired", "its message expiry was over before it could be carried out")
 

@@ -48,6 +48,27 @@ GROUP = broker_group(
             "first part of every MQTT topic; a trailing / is ignored",
         ),
         Setting(
+            "MQTT_PROFILE",
+            "native",
+            parsers.choice("native", "acmqtti"),
+            "layout of uplinks; acmqtti: that of a mioty application center, whose downlinks are taken, too",
+            live=True,
+        ),
+        Setting(
+            "MQTT_HOMEASSISTANT",
+            "false",
+            parsers.boolean,
+            "sensors are announced to Home Assistant, which finds them by itself",
+            live=True,
+        ),
+        Setting(
+            "MQTT_HOMEASSISTANT_PREFIX",
+            "homeassistant",
+            parsers.topic,
+            "first part of the topics on which Home Assistant looks for devices",
+            live=True,
+        ),
+        Setting(
             "MQTT_RETAIN",
             "true",
             parsers.boolean,

@@ -17,6 +17,7 @@ from bssci.mqtt import payloads
 from bssci.mqtt.client import Message, MqttClient, MqttSettings
 from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.from_settings import EMBEDDED
+from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.live import LiveFile
 from bssci.mqtt.trial import live_path
 from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, Reply
@@ -24,8 +25,10 @@ from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.sinks.mqtt.canary import Canary
+from bssci.sinks.mqtt.discovery import Discovery
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
+from bssci.sinks.mqtt.layout import Layout
 from bssci.sinks.mqtt.refusals import Refusals
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
@@ -80,6 +83,8 @@ class MqttSink:
             lambda topic: self._client.subscribe([topic], alone=True),
             lambda topic: self._client.unsubscribe([topic]),
         )
+        self._layout = Layout(center, values)
+        self._discovery = self._make_discovery(values)
         self._confirm: bool = values["MQTT_CONFIRM"]
         self._retain: bool = values["MQTT_RETAIN"]
         self._status_topic = self._service_status("online").topic
@@ -92,7 +97,9 @@ class MqttSink:
         self._station_requests = StationRequests(
             center, self._base_topic, self._intake, self._answer_about_station, listens_to
         )
-        self._client.subscribe(self._requests.topics() + self._station_requests.topics())
+        self._client.subscribe(
+            self._requests.topics() + self._station_requests.topics() + self._layout.downlink_topics()
+        )
         self._client.subscribe(self._requests.older_topics(), alone=True)
         self._port: int = values["MQTT_PORT"]
         self._broker: EmbeddedBroker | None = None
@@ -111,6 +118,8 @@ class MqttSink:
         self._unwatch = self._center.watch_stations(self._station_changed)
         self._unwatch_settings = self._center.configuration.watch(LIVE, self._reconfigure)
         self._ticker.start()
+        if self._discovery is not None:
+            self._discovery.start()
         self._tell_live("connecting")
         self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
         if self._broker is None:
@@ -155,24 +164,29 @@ class MqttSink:
         refused: list[tuple[AnyEvent, str]] = []
         for event in batch:
             try:
-                message = payloads.message(self._base_topic, event, replayed)
+                built = self._allowed([*self._announcements(event), *self._layout.messages(event, replayed)])
             except Exception as error:
                 refused.append((event, f"it cannot be written as JSON: {error}"))
             else:
-                if message is not None:
-                    messages.append(self._as_allowed(message))
-                    events.append(event)
-                    if self._retain and not replayed and payloads.ends_retained(event):
-                        messages.append(Message(message.topic, b"", retain=True))
-                        events.append(event)
-                    if (elsewhere := payloads.reply(event, message)) is not None:
-                        messages.append(elsewhere)
-                        events.append(event)
+                messages += built
+                events += [event] * len(built)
         for position, reason in (await self._publisher.publish(messages)).items():
             topic, size = messages[position].topic, len(messages[position].payload)
             refused.append((events[position], f"{reason}: {topic}, {size} bytes"))
         for event, reason in refused:
             self.set_aside.add(event, reason)
+
+    def _announcements(self, event: AnyEvent) -> list[Message]:
+        """Return what others have to hear before an event."""
+        return [] if self._discovery is None else self._discovery.announce(event)
+
+    def _allowed(self, messages: Sequence[Message]) -> list[Message]:
+        """Return messages as they may be published; without what only ends that something is retained."""
+        return [
+            self._as_allowed(each)
+            for each in messages
+            if self._retain or not (each.retain and not each.payload)
+        ]
 
     def _publish_proven(self, messages: Sequence[Message]) -> Deferred[None]:
         """Publish, and wait for an uplink among it to come back if none has yet on this connection."""
@@ -211,6 +225,30 @@ class MqttSink:
     def _client_settings(self, values: Mapping[str, Any]) -> MqttSettings:
         return client_settings(values, self._center.eui, self._service_status("offline").payload)
 
+    def _make_discovery(self, values: Mapping[str, Any]) -> Discovery | None:
+        if not values["MQTT_HOMEASSISTANT"]:
+            return None
+        prefix, status = values["MQTT_HOMEASSISTANT_PREFIX"], self._service_status("online").topic
+        return Discovery(
+            Source(prefix, status, self._center.version),
+            self._center.sensor,
+            self._layout.uplink_topic,
+            lambda topics: self._client.subscribe(topics, alone=True),
+            self._client.unsubscribe,
+            self._publish,
+        )
+
+    def _change_layout(self, values: Mapping[str, Any]) -> None:
+        if old := self._layout.downlink_topics():
+            self._client.unsubscribe(old)
+        self._layout = Layout(self._center, values)
+        if new := self._layout.downlink_topics():
+            self._client.subscribe(new)
+        # Begun anew even if nothing of it changed: the topic of uplinks may have.
+        self._discovery = self._make_discovery(values)
+        if self._discovery is not None:
+            self._discovery.start()
+
     def _reconfigure(self, settings: Settings) -> None:
         """Connect anew after a change of MQTT_*; a broker of our own is started or stopped with them.
 
@@ -231,10 +269,13 @@ class MqttSink:
         self._port = values["MQTT_PORT"]
         farewell = self._as_allowed(self._service_status("offline"))
         self._confirm, self._retain = values["MQTT_CONFIRM"], values["MQTT_RETAIN"]
+        self._change_layout(values)
         if self._confirm:
             self._client.subscribe([self._status_topic], alone=True)
-        elif self._client.online:
-            self._echo.not_to_be_had()
+        else:
+            self._canary.not_to_be_had()
+            if self._client.online:
+                self._echo.not_to_be_had()
         self._settings = self._client_settings(values)
         await self._client.reconfigure(self._settings, last=farewell)
         if values["MQTT_BROKER"] == EMBEDDED and self._broker is None:
@@ -298,7 +339,10 @@ class MqttSink:
         if self._canary.is_for_us(message.topic):
             self._canary.heard(message.payload)
             return None
-        if message.topic.endswith("/ul"):
+        if self._discovery is not None and self._discovery.is_for_us(message.topic):
+            self._discovery.received(message)
+            return None
+        if message.topic.endswith(("/ul", "/uplink")):
             # Left over from a connection that was lost meanwhile: our own, and no request.
             self._client.unsubscribe([message.topic])
             return None
@@ -368,6 +412,8 @@ class MqttSink:
         self._publish([payloads.station_state(self._base_topic, state)])
 
     def _publish_health(self) -> None:
+        if self._discovery is not None:
+            self._discovery.look()
         self._publish([self._health()])
 
     def _health(self) -> Message:

@@ -108,7 +108,10 @@ class Publisher:
                 self._refused[positions[at]] = refusal
 
     def _judge(self, messages: Sequence[Message], positions: Sequence[int]) -> None:
-        """:raises MessagesHeld: some wait."""
+        """Decide what becomes of messages that the broker refused.
+
+        :raises MessagesHeld: some wait.
+        """
         if not self._refused:
             self._refusals.all_taken(messages)
             return

@@ -1,0 +1,240 @@
+"""Sensors as Home Assistant discovers them: one retained message for each value that a sensor sends.
+
+    {prefix}/{sensor | binary_sensor}/bssci_{EUI}/{value}/config
+
+Names of device classes, state classes and units are Home Assistant's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from bssci.model import EUI, Reading
+from bssci.mqtt.values import About, Message
+
+SCHEMA = "homeassistant-config"
+NODE = "bssci_"
+"""begins the part of a topic that names a device"""
+LAST_SEEN = "last_seen"
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_NOT_A_KEY = re.compile(r"[^a-z0-9_]+")
+Platform = Literal["sensor", "binary_sensor"]
+
+
+class Kind(NamedTuple):
+    """The way in which Home Assistant understands a value."""
+
+    device_class: str | None = None
+    state_class: str | None = "measurement"
+    unit: str | None = None
+    """Home Assistant's spelling of the unit; None: as the reading has it"""
+
+
+_TEMPERATURE = Kind("temperature")
+_TOTAL = Kind(None, "total_increasing")
+KINDS: Mapping[str, Kind] = {
+    "temperature": _TEMPERATURE,
+    "internal_temperature": _TEMPERATURE,
+    "external_temperature": _TEMPERATURE,
+    "dew_point": _TEMPERATURE,
+    "soil_temperature": _TEMPERATURE,
+    "water_temperature": _TEMPERATURE,
+    "flow_temperature": _TEMPERATURE,
+    "return_temperature": _TEMPERATURE,
+    "humidity": Kind("humidity"),
+    "soil_moisture": Kind("moisture"),
+    "pressure": Kind("atmospheric_pressure"),
+    "co2": Kind("carbon_dioxide"),
+    "co": Kind("carbon_monoxide"),
+    "tvoc": Kind("volatile_organic_compounds_parts"),
+    "air_quality_index": Kind("aqi"),
+    "pm1": Kind("pm1"),
+    "pm2_5": Kind("pm25"),
+    "pm10": Kind("pm10"),
+    "illuminance": Kind("illuminance"),
+    "solar_radiation": Kind("irradiance"),
+    "noise": Kind("sound_pressure", unit="dBA"),
+    "wind_speed": Kind("wind_speed"),
+    "wind_direction": Kind(None),
+    "rain": Kind("precipitation"),
+    "rain_rate": Kind("precipitation_intensity"),
+    "conductivity": Kind("conductivity"),
+    "ph": Kind("ph"),
+    "volume": Kind("volume", "total_increasing"),
+    "reverse_volume": Kind("volume", "total_increasing"),
+    "flow": Kind("volume_flow_rate"),
+    "energy": Kind("energy", "total_increasing"),
+    "energy_export": Kind("energy", "total_increasing"),
+    "power": Kind("power"),
+    "reactive_power": Kind("reactive_power"),
+    "apparent_power": Kind("apparent_power"),
+    "power_factor": Kind("power_factor"),
+    "frequency": Kind("frequency"),
+    "current": Kind("current"),
+    "voltage": Kind("voltage"),
+    "battery": Kind("battery"),
+    "battery_voltage": Kind("voltage"),
+    "rssi": Kind("signal_strength"),
+    "snr": Kind("signal_strength"),
+    "uptime": Kind("duration"),
+    "altitude": Kind("distance"),
+    "distance": Kind("distance"),
+    "level": Kind("distance"),
+    "speed": Kind("speed"),
+    "weight": Kind("weight"),
+    "count": _TOTAL,
+    "open_count": _TOTAL,
+    "people_in": _TOTAL,
+    "people_out": _TOTAL,
+    "message_count": _TOTAL,
+}
+"""kinds of the numbers in the table of quantities; a number that is not here is a plain measurement"""
+BINARY_CLASSES: Mapping[str, str] = {
+    "leak": "moisture",
+    "open": "opening",
+    "motion": "motion",
+    "occupancy": "occupancy",
+    "tamper": "tamper",
+    "smoke": "smoke",
+    "low_battery": "battery",
+    "vibration": "vibration",
+    "burst": "problem",
+    "backflow_alarm": "problem",
+    "freeze_alarm": "cold",
+}
+"""device classes of what is true or false"""
+
+
+class Source(NamedTuple):
+    """The place where a device's values come from, for all of its entities."""
+
+    prefix: str
+    """first part of the topics of discovery"""
+    status_topic: str
+    """topic that says whether the service runs"""
+    version: str
+    """version of the service"""
+
+
+class Device(NamedTuple):
+    """A sensor as Home Assistant shows it."""
+
+    eui: EUI
+    name: str
+    model: str
+    uplink_topic: str
+    """topic on which the values come"""
+
+
+class Entity(NamedTuple):
+    """One value of a device."""
+
+    platform: Platform
+    key: str
+    """last part of its id, and of the topic before ``config``"""
+    facts: Mapping[str, Any]
+    """members of its configuration"""
+
+
+def entities_of_signal() -> list[Entity]:
+    """Return the entities that every sensor has: signal and when it was last heard."""
+    diagnostic = {"entity_category": "diagnostic"}
+    station = "value_json.baseStations[0]"
+    return [
+        Entity(
+            "sensor",
+            key,
+            diagnostic
+            | {
+                "name": key.upper(),
+                "value_template": f"{{{{ {station}.{key} }}}}",
+                "device_class": "signal_strength",
+                "state_class": "measurement",
+                "unit_of_measurement": unit,
+            },
+        )
+        for key, unit in (("rssi", "dBm"), ("snr", "dB"))
+    ] + [
+        Entity(
+            "sensor",
+            LAST_SEEN,
+            diagnostic
+            | {
+                "name": "Last seen",
+                "value_template": f"{{{{ as_datetime({station}.rxTime / 1000000000) }}}}",
+                "device_class": "timestamp",
+            },
+        )
+    ]
+
+
+def entity_of(reading: Reading) -> Entity:
+    """Return the entity of a value that a decoder read."""
+    name = reading.name if reading.device is None else f"{reading.device}/{reading.name}"
+    key = _NOT_A_KEY.sub("_", name.lower()).strip("_") or "value"
+    if key in ("rssi", "snr", LAST_SEEN):
+        key = f"value_{key}"
+    quoted = msgspec.json.encode(name).decode()
+    value = f"c[{quoted}].value"
+    is_binary = type(reading.value) is bool
+    if is_binary:
+        value = f"'ON' if {value} else 'OFF'"
+    facts: dict[str, Any] = {
+        "name": name.replace("_", " ").capitalize(),
+        # Nothing where this uplink does not tell the value: Home Assistant then keeps the last one.
+        "value_template": f"{{% set c = value_json.components | default({{}}) %}}"
+        f"{{% if {quoted} in c %}}{{{{ {value} }}}}{{% endif %}}",
+    }
+    if is_binary:
+        if (device_class := BINARY_CLASSES.get(reading.name)) is not None:
+            facts["device_class"] = device_class
+        return Entity("binary_sensor", key, facts)
+    if type(reading.value) is not str:
+        kind = KINDS.get(reading.name, Kind())
+        unit = kind.unit or reading.unit
+        facts |= {
+            member: said
+            for member, said in (
+                ("device_class", kind.device_class),
+                ("state_class", kind.state_class),
+                ("unit_of_measurement", unit),
+            )
+            if said is not None
+        }
+    return Entity("sensor", key, facts)
+
+
+def announcement(source: Source, device: Device, entity: Entity) -> Message:
+    """Return the message by which Home Assistant learns of an entity."""
+    config = {
+        **entity.facts,
+        "unique_id": f"{NODE}{device.eui}_{entity.key}",
+        "object_id": f"{NODE}{device.eui}_{entity.key}".lower(),
+        "state_topic": device.uplink_topic,
+        "availability_topic": source.status_topic,
+        "availability_template": "{{ value_json.state }}",
+        "device": {
+            "identifiers": [f"{NODE}{device.eui}"],
+            "name": device.name,
+            "model": device.model,
+            "manufacturer": "mioty",
+            "serial_number": device.eui,
+        },
+        "origin": {"name": "bssci", "sw_version": source.version},
+    }
+    topic = topic_of(source.prefix, entity.platform, device.eui, entity.key)
+    return Message(topic, _encode(config), True, About(SCHEMA))
+
+
+def topic_of(prefix: str, platform: str, eui: EUI, key: str) -> str:
+    """Return the topic of an entity's announcement."""
+    return f"{prefix}/{platform}/{NODE}{eui}/{key}/config"
+
+
+def retractions(topics: Iterable[str]) -> list[Message]:
+    """Return what makes broker and Home Assistant forget entities."""
+    return [Message(topic, b"", True, About(SCHEMA)) for topic in topics]

@@ -1,0 +1,140 @@
+"""Home Assistant's discovery, kept up to date: what sensors send is announced, and forgotten with the sensor.
+
+uplink with a new value --> announced, before the uplink is published
+sensor removed          --> what the broker has kept of it is asked for, and made to be forgotten
+start                   --> sensors that the broker has kept and that are gone meanwhile, too
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from twisted.logger import Logger
+
+from bssci.model import EUI, AnyEvent, Sensor, Uplink, parse_eui
+from bssci.mqtt import homeassistant
+from bssci.mqtt.homeassistant import LAST_SEEN, NODE, Device, Source
+from bssci.mqtt.values import Message, Received
+
+MAX_VALUES = 100
+"""values of one sensor that are announced: names that a decoder makes up cannot be without end"""
+MAX_FORGOTTEN = 100
+"""sensors whose kept announcements are asked for at a time"""
+
+
+class _Announced(NamedTuple):
+    """The announcements of a sensor in this run."""
+
+    name: str
+    model: str
+    values: set[tuple[str | None, str, bool]]
+    """device, name, and whether it is true or false, of each value"""
+
+
+class Discovery:
+    """Announcements of sensors.
+
+    :param source: the service, as entities name it.
+    :param sensor: returns a sensor as it is configured; None: it is not.
+    :param uplink_topic: returns the topic of a sensor's uplinks.
+    :param subscribe: subscribes to topics.
+    :param unsubscribe: ends that.
+    :param publish: publishes at once what need not be kept.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        source: Source,
+        sensor: Callable[[EUI], Sensor | None],
+        uplink_topic: Callable[[EUI], str],
+        subscribe: Callable[[Sequence[str]], None],
+        unsubscribe: Callable[[Sequence[str]], None],
+        publish: Callable[[Sequence[Message]], None],
+    ) -> None:
+        self._source = source
+        self._sensor = sensor
+        self._uplink_topic = uplink_topic
+        self._subscribe = subscribe
+        self._unsubscribe = unsubscribe
+        self._publish = publish
+        self._announced: dict[EUI, _Announced] = {}
+        self._forgotten: set[EUI] = set()
+        """sensors of which the broker's kept announcements are asked for"""
+
+    def start(self) -> None:
+        """Ask which sensors the broker has kept announcements of."""
+        self._subscribe([f"{self._source.prefix}/sensor/+/{LAST_SEEN}/config"])
+
+    def announce(self, event: AnyEvent) -> list[Message]:
+        """Return announcements of what an uplink tells for the first time in this run."""
+        if type(event) is not Uplink or not event.known:
+            return []
+        sensor = self._sensor(event.end_point_eui)
+        if sensor is None:
+            return []
+        readings = () if event.decoded is None else event.decoded.readings
+        model = event.decoded.decoder.partition("@")[0] if event.decoded is not None else ""
+        announced = self._announced.get(sensor.eui)
+        if announced is None or (announced.name, announced.model) != (sensor.name, model):
+            announced = self._announced[sensor.eui] = _Announced(sensor.name, model, set())
+            new = homeassistant.entities_of_signal()
+        else:
+            new = []
+        for reading in readings:
+            value = (reading.device, reading.name, type(reading.value) is bool)
+            if value not in announced.values and len(announced.values) < MAX_VALUES:
+                announced.values.add(value)
+                new.append(homeassistant.entity_of(reading))
+        if not new:
+            return []
+        device = Device(
+            sensor.eui,
+            sensor.name or f"mioty {sensor.eui}",
+            model or sensor.type_eui or "sensor",
+            self._uplink_topic(sensor.eui),
+        )
+        return [homeassistant.announcement(self._source, device, each) for each in new]
+
+    def look(self) -> None:
+        """Look for sensors that are not configured any more; called now and then."""
+        for eui in [each for each in self._announced if self._sensor(each) is None]:
+            del self._announced[eui]
+            self._forget(eui)
+
+    def is_for_us(self, topic: str) -> bool:
+        """Return whether a message is an announcement."""
+        return topic.startswith(f"{self._source.prefix}/") and topic.endswith("/config")
+
+    def received(self, message: Received) -> None:
+        """Take account of an announcement that the broker has kept."""
+        parts = message.topic.removeprefix(f"{self._source.prefix}/").split("/")
+        if len(parts) != 4 or not parts[1].startswith(NODE) or not message.payload:
+            return
+        try:
+            eui = parse_eui(parts[1].removeprefix(NODE))
+            said = msgspec.json.decode(message.payload, type=dict[str, Any])
+        except (ValueError, msgspec.MsgspecError):
+            return
+        # Another service center may be at the same broker.
+        if said.get("availability_topic") != self._source.status_topic or self._sensor(eui) is not None:
+            return
+        if eui in self._forgotten:
+            self._publish(homeassistant.retractions([message.topic]))
+        else:
+            self._forget(eui)
+
+    def _forget(self, eui: EUI) -> None:
+        """Ask for all that the broker has kept of a sensor: earlier runs may have announced more."""
+        if len(self._forgotten) >= MAX_FORGOTTEN:
+            self._unsubscribe([each for one in self._forgotten for each in self._filters(one)])
+            self._forgotten.clear()
+        self._forgotten.add(eui)
+        self.log.info("Home Assistant forgets {ep_eui}", ep_eui=eui)
+        self._subscribe(self._filters(eui))
+
+    def _filters(self, eui: EUI) -> list[str]:
+        return [f"{self._source.prefix}/+/{NODE}{eui}/+/config"]

@@ -1,0 +1,47 @@
+"""The layout of what is published: which messages an event becomes, by MQTT_PROFILE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bssci.model import EUI, AnyEvent, Uplink
+from bssci.mqtt import acmqtti, payloads
+from bssci.mqtt.values import Message
+
+ACMQTTI = "acmqtti"
+
+
+class Layout:
+    """Messages and topics of one profile.
+
+    :param center: knows the sensors.
+    """
+
+    def __init__(self, center: Any, values: Mapping[str, Any]) -> None:
+        self._center = center
+        self._base_topic: str = values["BASE_TOPIC"]
+        self._is_acmqtti = values["MQTT_PROFILE"] == ACMQTTI
+
+    def messages(self, event: AnyEvent, replayed: bool) -> list[Message]:
+        """Return what an event becomes, in the order in which it is published."""
+        if self._is_acmqtti and type(event) is Uplink:
+            sensor = self._center.sensor(event.end_point_eui)
+            return [acmqtti.uplink(self._base_topic, self._center.eui, event, sensor, replayed)]
+        message = payloads.message(self._base_topic, event, replayed)
+        if message is None:
+            return []
+        if payloads.ends_retained(event) and not replayed:
+            return [message, Message(message.topic, b"", True, message.about)]
+        elsewhere = payloads.reply(event, message)
+        return [message] if elsewhere is None else [message, elsewhere]
+
+    def uplink_topic(self, eui: EUI) -> str:
+        """Return the topic of a sensor's uplinks."""
+        if self._is_acmqtti:
+            return acmqtti.uplink_topic(self._base_topic, self._center.eui, eui)
+        return f"{self._base_topic}/ep/{eui}/ul"
+
+    def downlink_topics(self) -> list[str]:
+        """Return topics on which downlinks are taken beside the usual ones."""
+        return acmqtti.downlink_filters(self._base_topic, self._center.eui) if self._is_acmqtti else []

@@ -1,0 +1,139 @@
+"""Sensors are announced as they come, and forgotten as they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from bssci.model import EUI, Reading, Sensor, Uplink, parse_sensor
+from bssci.model.reading import Decoded
+from bssci.mqtt.homeassistant import Source
+from bssci.mqtt.values import Message, Received
+from bssci.sinks.mqtt.discovery import MAX_VALUES, Discovery
+from tests.support.center import sensor_entry
+from tests.support.journal import SENSOR, uplink
+
+OTHER = EUI("FCA84A0300005678")
+PREFIX = f"homeassistant/sensor/bssci_{SENSOR}"
+
+
+class Fixture:
+    """Discovery between a broker that keeps messages and sensors that come and go.
+
+    :ivar kept: retained messages by topic.
+    """
+
+    def __init__(self, kept: dict[str, bytes] | None = None) -> None:
+        self.sensors: dict[EUI, Sensor] = {}
+        self.configure(SENSOR, "Cellar")
+        self.kept = {} if kept is None else kept
+        self.filters: list[str] = []
+        self.discovery = Discovery(
+            Source("homeassistant", "mioty/service/status", "1.0"),
+            self.sensors.get,
+            lambda eui: f"mioty/ep/{eui}/ul",
+            self._subscribe,
+            lambda topics: None,
+            self.publish,
+        )
+
+    def configure(self, eui: EUI, name: str) -> None:
+        self.sensors[eui] = parse_sensor(sensor_entry(eui=eui, name=name))
+
+    def _subscribe(self, filters: Sequence[str]) -> None:
+        self.filters += filters
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        for each in messages:
+            assert each.retain
+            if each.payload:
+                self.kept[each.topic] = each.payload
+            else:
+                del self.kept[each.topic]
+
+    def hear(self, *readings: Reading, known: bool = True) -> list[str]:
+        """Topics of what is announced with an uplink."""
+        decoded = Decoded(decoder="meter@1", readings=readings)
+        event: Uplink = msgspec.structs.replace(uplink(1), decoded=decoded, known=known)
+        messages = self.discovery.announce(event)
+        self.publish(messages)
+        return [each.topic for each in messages]
+
+    def turn(self) -> None:
+        """The broker hands out what was subscribed to."""
+        filters, self.filters = self.filters, []
+        for filter_ in filters:
+            wanted = filter_.split("/")
+            for topic, payload in list(self.kept.items()):
+                parts = zip(wanted, topic.split("/"), strict=True)
+                if all(one in ("+", other) for one, other in parts):
+                    assert self.discovery.is_for_us(topic)
+                    self.discovery.received(Received(topic, payload, True))
+
+
+TEMPERATURE, LEAK = Reading("temperature", 21.5, "°C"), Reading("leak", True)
+
+
+def test_each_value_is_announced_once() -> None:
+    it = Fixture()
+    assert it.hear(TEMPERATURE) == [
+        f"{PREFIX}/{key}/config" for key in ("rssi", "snr", "last_seen", "temperature")
+    ]
+    assert it.hear(TEMPERATURE) == []
+    assert it.hear(TEMPERATURE, LEAK) == [f"homeassistant/binary_sensor/bssci_{SENSOR}/leak/config"]
+    assert it.hear(LEAK) == []
+    assert it.hear(known=False) == []
+
+
+def test_another_name_is_told() -> None:
+    it = Fixture()
+    it.hear(TEMPERATURE)
+    it.configure(SENSOR, "Attic")
+    assert f"{PREFIX}/temperature/config" in it.hear(TEMPERATURE)
+    assert b'"Attic"' in it.kept[f"{PREFIX}/temperature/config"]
+
+
+def test_names_without_end_are_not_announced_without_end() -> None:
+    it = Fixture()
+    it.hear(*(Reading(f"value {number}", 1) for number in range(2 * MAX_VALUES)))
+    assert len(it.kept) == MAX_VALUES + 3
+
+
+def test_a_sensor_that_is_removed_is_forgotten_with_what_earlier_runs_announced() -> None:
+    before = Fixture()
+    before.hear(TEMPERATURE, LEAK)
+    it = Fixture(before.kept)
+    it.hear()
+    del it.sensors[SENSOR]
+    it.discovery.look()
+    it.turn()
+    assert it.kept == {}
+    assert it.hear(TEMPERATURE) == []
+
+
+def test_one_that_was_removed_meanwhile_is_forgotten_at_the_start() -> None:
+    before = Fixture()
+    before.hear(TEMPERATURE, LEAK)
+    it = Fixture(before.kept)
+    it.sensors.clear()
+    it.discovery.start()
+    it.turn()
+    it.turn()
+    assert it.kept == {}
+
+
+def test_what_is_not_ours_is_left_alone() -> None:
+    devices: dict[str, bytes] = {
+        "zigbee_1": b'{"availability_topic": "mioty/service/status"}',
+        f"bssci_{OTHER}": b'{"availability_topic": "another/service/status"}',
+        "bssci_nobody": b"{}",
+        f"bssci_{SENSOR}": b"\xff",
+    }
+    kept = {f"homeassistant/sensor/{each}/last_seen/config": said for each, said in devices.items()}
+    it = Fixture(dict(kept))
+    it.sensors.clear()
+    it.discovery.start()
+    it.turn()
+    it.turn()
+    assert it.kept == kept

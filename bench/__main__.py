@@ -19,24 +19,16 @@ from enum import Enum
 from pathlib import Path
 from statistics import mean
 
-from bench import live_door, lives, processes, readers
+from bench import charts, decoders, decoding, hanging, live_door, lives, postgres, processes, readers, replays
+from bench.figures import Figure
 
 STATIONS = ("--stations", 4, "--in-flight", 256)
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 KB, MB = 1024, 1024 * 1024
+NEEDED = {"bare": {"ingest", "latency", "end_to_end"}, "ingest": {"latency"}}
+"""measures whose results others need"""
 WINDOW = 2.0
 """s: DEDUPLICATION_DELAY; end-to-end time is counted without it"""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    measure: str
-    value: float
-    unit: str
-    goal: str
-    reached: bool
 
 
 class Form(Enum):
@@ -269,6 +261,30 @@ class Benchmark:
             Figure("memory that one of these took", growth, "MB", "<= 10", growth <= 10),
         ]
 
+    def decoders(self) -> list[Figure]:
+        """Decode one payload by a blueprint, and by a script."""
+        return decoders.figures()
+
+    def decoding(self) -> list[Figure]:
+        """Load the service with blueprints on every uplink and without, in turns."""
+        return decoding.figures(self._directory, self._seconds)
+
+    def hanging(self) -> list[Figure]:
+        """Measure what other sensors notice of a script that never ends."""
+        return hanging.figures(self._directory, self._seconds / 2)
+
+    def postgres(self) -> list[Figure]:
+        """Fill tables of a server on the same machine."""
+        return postgres.figures(self._seconds)
+
+    def replays(self) -> list[Figure]:
+        """Deliver live uplinks alone and beside a replay, in turns."""
+        return replays.figures(self._directory, self._seconds * 3)
+
+    def charts(self) -> list[Figure]:
+        """Look at the page of a sensor with a year behind it."""
+        return charts.figures(self._directory)
+
     @contextmanager
     def _administered(self) -> Iterator[tuple[processes.Server, int, str]]:
         """Start the service with 1 000 sensors and its web admin; the admin's port, and a token for it."""
@@ -350,6 +366,12 @@ def main() -> int:
         "viewers",
         "live_door",
         "live_idle",
+        "decoders",
+        "decoding",
+        "hanging",
+        "postgres",
+        "replays",
+        "charts",
     )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")
@@ -361,7 +383,7 @@ def main() -> int:
         processes.prepare(directory)
         benchmark = Benchmark(directory, options.seconds)
         for measure in measures:
-            needed = measure == "bare" or measure == "ingest" and "latency" in options.only
+            needed = bool(NEEDED.get(measure, set()) & set(options.only))
             if measure in options.only or needed:
                 figures += getattr(benchmark, measure)()
     _print(figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from twisted.internet.defer import ensureDeferred
 
 from bench import lives, processes
 from bench.decoding import BLUEPRINT
+from bench.figures import Figure, at_most, told
 from bench.load import PAYLOAD
 from bssci.journal import open_journal
 from bssci.model import EUI, Reception, Uplink
@@ -76,6 +78,7 @@ def prepare(directory: Path) -> None:
     processes.write_sensors(directory, 1 + OTHERS)
     file = directory / "endpoints.json"
     file.write_text(json.dumps([entry | {"decoder": "bench"} for entry in json.loads(file.read_text())]))
+    shutil.rmtree(directory / "data", ignore_errors=True)
     decoders = directory / "decoders"
     decoders.mkdir(exist_ok=True)
     (decoders / "bench.json").write_text(json.dumps(BLUEPRINT))
@@ -122,6 +125,16 @@ def _look(port: int, token: str) -> float:
     return taken * 1000
 
 
+def figures(directory: Path) -> list[Figure]:
+    """Measure the page."""
+    times = measure(directory)
+    return [
+        at_most("charts of a year of one sensor, 35 000 uplinks", times.later, "ms", GOAL),
+        told("the same for the first time", times.first, "ms"),
+        told("CPU that it takes", times.cpu, "ms"),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
@@ -131,8 +144,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         processes.prepare(directory)
-        times = measure(directory)
-    print(f"a year of one sensor, {UPLINKS} uplinks, ms: {times}")
+        for figure in figures(directory):
+            print(figure)
 
 
 if __name__ == "__main__":

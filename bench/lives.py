@@ -80,9 +80,9 @@ def answering_stations(directory: Path, port: int, count: int) -> Iterator[None]
             process.terminate()
 
 
-def make_token(directory: Path) -> str:
-    """Return a token of the web admin that may command."""
-    command = [sys.executable, "-m", "bssci.cli", "token", "create", "bench", "--role", "operator"]
+def make_token(directory: Path, role: str = "operator") -> str:
+    """Return a token of the web admin; one that may command unless it is told otherwise."""
+    command = [sys.executable, "-m", "bssci.cli", "token", "create", "bench", "--role", role]
     made = subprocess.run(
         command, cwd=directory, check=True, capture_output=True, text=True, env=processes.environment()
     )

@@ -117,7 +117,7 @@ def mosquitto(directory: Path) -> Iterator[int]:
     configuration.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n"
     )
-    command = [_found("mosquitto"), "-c", str(configuration)]
+    command = [found("mosquitto"), "-c", str(configuration)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
         try:
             _wait_for(port, process)
@@ -143,7 +143,7 @@ def subscriber(directory: Path, port: int) -> Iterator[Subscriber]:
     """Start mosquitto_sub with QoS 1."""
     seen = directory / "seen"
     with seen.open("wb") as out:
-        command = [_found("mosquitto_sub"), "-p", str(port), "-q", "1", "-t", "mioty/ep/+/ul", "-F", "."]
+        command = [found("mosquitto_sub"), "-p", str(port), "-q", "1", "-t", "mioty/ep/+/ul", "-F", "."]
         command = ["stdbuf", "-o64K", *command] if shutil.which("stdbuf") else command
         with subprocess.Popen(command, stdout=out) as process:
             try:
@@ -191,7 +191,7 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
 
 
-def _found(program: str) -> str:
+def found(program: str) -> str:
     path = shutil.which(program, path=PATH)
     if path is None:
         raise SystemExit(f"{program} is not installed: apt-get install mosquitto mosquitto-clients")

@@ -157,9 +157,11 @@ class Poster:
                     raise CancelledError from error
             raise
         retry_after = response.headers.getRawHeaders("retry-after", [""])[0]
-        return ReceiverAnswer(
-            response.code, retry_after, (await _beginning(response)).decode("utf-8", "replace")
-        )
+        text = (await _beginning(response)).decode("utf-8", "replace")
+        if response.version[1:] == (1, 0) and self._pool is not None:
+            # Such a server closes the connection, which the pool would give to the next request.
+            await self._pool.closeCachedConnections()
+        return ReceiverAnswer(response.code, retry_after, text)
 
     def close(self) -> Deferred[None]:
         """Close the connections that are idle."""

@@ -36,8 +36,12 @@ STOP_TIME = 2.0
 """s that a sink then has to end"""
 REMEMBERED = 5000
 """batches of which it is known when they were taken"""
-LIVE_TURNS = 20
+LIVE_TURNS = 5
 """batches in a row that go before what is delivered beside them"""
+LIVE_PERIOD = 10.0
+"""s after which what was delivered is no longer what happens now"""
+LIVE_SHARE = 8
+"""deliveries over which their time is averaged, about"""
 LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
 
@@ -51,7 +55,7 @@ class _Beside(NamedTuple):
     """Events that are no part of the backlog, and who waits for their delivery."""
 
     events: list[AnyEvent]
-    done: Deferred[None]
+    done: Deferred[float]
 
 
 Decode = Callable[[Sequence[AnyEvent]], "Deferred[list[AnyEvent]]"]
@@ -123,6 +127,8 @@ class Pump:
         self._beside: deque[_Beside] = deque()
         self._turns = 0
         """batches of the backlog since one beside it"""
+        self._live_at = float("-inf")
+        self._live_seconds = 0.0
         self._oldest_at: float | None = None
         self._delivered = 0
         self._failed = 0
@@ -157,18 +163,26 @@ class Pump:
         self._idle.append(drained)
         return drained.addTimeout(DRAIN_TIME, self._clock).addErrback(lambda failure: None)
 
-    def deliver_beside(self, events: list[AnyEvent]) -> Deferred[None]:
+    @property
+    def live_seconds(self) -> float | None:
+        """Return the s that the sink takes for what happens now, on average; None: nothing did lately."""
+        if self._clock.seconds() - self._live_at > LIVE_PERIOD:
+            return None
+        return self._live_seconds
+
+    def deliver_beside(self, events: list[AnyEvent]) -> Deferred[float]:
         """Have the sink take events again, in turn with its backlog, which goes first; the cursor stays.
 
-        A sink that has ``deliver_again`` is given them there. The Deferred fires when they are taken, or
-        fails as the sink does: they are not repeated here. To cancel it takes them back, if they still wait.
+        A sink that has ``deliver_again`` is given them there. The Deferred fires with the s that the sink
+        took for them, or fails as the sink does: they are not repeated here. To cancel it takes them back,
+        if they still wait.
         """
-        done: Deferred[None] = Deferred(lambda _: self._take_back(done))
+        done: Deferred[float] = Deferred(lambda _: self._take_back(done))
         self._beside.append(_Beside(events, done))
         self._pump()
         return done
 
-    def _take_back(self, done: Deferred[None]) -> None:
+    def _take_back(self, done: Deferred[float]) -> None:
         self._beside = deque(each for each in self._beside if each.done is not done)
 
     def _give_turn(self) -> None:
@@ -177,12 +191,13 @@ class Pump:
         self._turns = 0
         events, done = self._beside.popleft()
         deliver = getattr(self.sink, "deliver_again", self.sink.deliver)
+        began = self._clock.seconds()
 
         def given(result: Any) -> None:
             self._busy = False
             self._clock.callLater(0, self._pump)
             if not done.called:
-                done.callback(result if isinstance(result, Failure) else None)
+                done.callback(result if isinstance(result, Failure) else self._clock.seconds() - began)
 
         maybeDeferred(deliver, events).addBoth(given)
 
@@ -265,7 +280,12 @@ class Pump:
             self.cursor = max(self.cursor, last_seq)
             return 0
         events = await self._decode([event for _, event in entries])
+        began = self._clock.seconds()
         await maybeDeferred(self.sink.deliver, events)
+        took = self._clock.seconds() - began
+        before = took if self.live_seconds is None else self._live_seconds
+        self._live_seconds = before + (took - before) / LIVE_SHARE
+        self._live_at = began + took
         self.cursor = entries[-1][0]
         return len(entries)
 

@@ -7,14 +7,16 @@
                                                                      failed: backoff, again
 
 A replay reads the journal by a place of its own. The pump of the sink gives it turns: what happens now goes
-first. Its place is stored with each batch, so that it goes on there after a restart; as any delivery, the
-last batch may come twice.
+first, and a turn is so short that what happens meanwhile waits for it a fraction of the time that it takes
+itself. The replay's place is stored with each batch, so that it goes on there after a restart; as any
+delivery, the last batch may come twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, ensureDeferred
@@ -27,12 +29,18 @@ from bssci.journal import Journal, Replay
 from bssci.model import AnyEvent
 from bssci.model.commands import CommandError
 from bssci.sinks.pump import Decode, Pump, next_backoff
+from bssci.sinks.replay_reading import SpanReader, last_before
 from bssci.system.clock import Clock
 
-READ = 500
-"""events that are read at once"""
-BATCH = 100
-"""messages that a sink gets at once: a live message waits for so many at most"""
+BATCH = 50
+"""messages that a sink gets at once, at first"""
+LEAST_BATCH, MOST_BATCH = 20, 500
+SHARE = 0.2
+"""time that a batch should take, as a share of what the sink takes for what happens now: that waits for it"""
+LEAST_TIME, MOST_TIME = 0.002, 0.1
+"""s that a batch should take, whatever the share is"""
+ALONE_TIME = 1.0
+"""s that a batch should take while nothing happens"""
 SLACK = 120.0
 """s that an event may stand later or earlier in the journal than its time says"""
 MAX_OPEN = 20
@@ -40,7 +48,8 @@ MAX_OPEN = 20
 MAX_ENDED = 100
 """replays that are over and still listed"""
 REST = 1.0
-"""time that the sink is left alone after a batch, as a share of what the batch took"""
+"""time that the sink is left alone after a batch, as a share of what the batch took; none while nothing
+happens"""
 
 
 class Replays:
@@ -71,6 +80,8 @@ class Replays:
         self._locks = {name: DeferredLock() for name in pumps}
         self._running: dict[int, Deferred[None]] = {}
         self._troubles: dict[int, str] = {}
+        self._readers: dict[int, SpanReader] = {}
+        self._sizes = dict.fromkeys(pumps, BATCH)
 
     def start(self) -> None:
         """Go on with what an earlier run began."""
@@ -158,13 +169,14 @@ class Replays:
     async def _run(self, number: int) -> None:
         backoff = 0.0
         while self._all[number].state == "open":
-            began = self._clock.seconds()
             try:
-                if not await self._step(number):
+                rest = await self._step(number)
+                if rest is None:
                     await self._end(number, "done")
             except CancelledError:
                 raise
             except Exception as error:  # whatever the sink or the journal says; it is tried again
+                self._readers.pop(number, None)  # which has what was not taken behind it
                 backoff = next_backoff(backoff)
                 self._troubles[number] = str(error) or type(error).__name__
                 self.log.warn("replay waits {number} {error}", number=number, error=str(error))
@@ -172,50 +184,42 @@ class Replays:
             else:
                 backoff = 0.0
                 self._troubles.pop(number, None)
-                await self._sleep(REST * (self._clock.seconds() - began))
+                await self._sleep(rest or 0.0)
         self._running.pop(number, None)
 
-    async def _step(self, replay: int) -> bool:
-        """Deliver the next messages; False if there are none."""
+    async def _step(self, replay: int) -> float | None:
+        """Deliver the next messages; return the s to rest then, or None if there are no more."""
         record = self._all[replay]
         if record.seq is None or record.last_seq is None:
-            first = await self._last_before(record.from_at - SLACK)
-            last = await self._last_before(record.to_at + SLACK)
+            first = await last_before(self._journal, record.from_at - SLACK)
+            last = await last_before(self._journal, record.to_at + SLACK)
             self._store(replace(record, first_seq=first, seq=first, last_seq=last))
-            return True
+            return 0.0
         if record.seq >= record.last_seq:
-            return False
-        entries = await self._journal.events.read(record.seq, READ)
-        entries = [entry for entry in entries if entry[0] <= record.last_seq]
-        if not entries:
-            self._store(replace(record, seq=record.last_seq))
-            return True
-        chosen: list[AnyEvent] = []
-        seq = record.seq
-        for number, event in entries:
-            seq = number
-            if _is_chosen(record, event):
-                chosen.append(event)
-                if len(chosen) == BATCH:
-                    break
-        if chosen:
-            decoded = await self._decode(chosen)
-            await self._pumps[record.sink].deliver_beside(decoded)
+            return None
+        reader = self._readers.get(replay)
+        if reader is None:
+            reader = self._readers[replay] = SpanReader(
+                self._journal, record.seq, record.last_seq, partial(_is_chosen, record)
+            )
+        chosen, seq = await reader.take(self._sizes[record.sink])
+        took = await self._deliver(record.sink, chosen) if chosen else 0.0
         self._store(replace(record, seq=seq, delivered=record.delivered + len(chosen)))
-        return True
+        return REST * took if self._pumps[record.sink].live_seconds is not None else 0.0
 
-    async def _last_before(self, at: float) -> int:
-        """Return the number of the last event from before then; 0 if there is none."""
-        low, high = 0, self._journal.events.last_seq
-        while low < high:
-            middle = (low + high + 1) // 2
-            # Several, because those that are damaged are passed over.
-            found, _ = await self._journal.history.look_back(before=middle + 1, limit=5)
-            if not found or found[0][1].at < at:
-                low = middle
-            else:
-                high = max(low, found[0][0] - 1)
-        return low
+    async def _deliver(self, sink: str, events: list[AnyEvent]) -> float:
+        """Return the s that a sink took, after which its next batch is made larger or smaller."""
+        pump = self._pumps[sink]
+        took = await pump.deliver_beside(await self._decode(events))
+        size, live = self._sizes[sink], pump.live_seconds
+        if len(events) < size:
+            return took
+        wanted = ALONE_TIME if live is None else min(max(LEAST_TIME, SHARE * live), MOST_TIME)
+        fitting = len(events) * wanted / took if took > 0 else MOST_BATCH
+        # At most twice or half of it, so that one delivery that is held up changes little.
+        fitting = min(max(fitting, size / 2), size * 2)
+        self._sizes[sink] = min(max(round(fitting), LEAST_BATCH), MOST_BATCH)
+        return took
 
     def _store(self, record: Replay) -> None:
         """Keep where a replay is; nobody waits for the disk, it may begin again a bit before."""
@@ -230,6 +234,7 @@ class Replays:
         ended = replace(self._all[number], state=state, ended_at=self._now())
         await self._journal.tables.put([ended])
         self._all[number] = ended
+        self._readers.pop(number, None)
         self._troubles.pop(number, None)
         self.log.info(
             "replay {state} {number} {delivered}", state=state, number=number, delivered=ended.delivered

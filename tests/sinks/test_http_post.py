@@ -123,6 +123,30 @@ async def server() -> AsyncIterator[Server]:
     await server.close()
 
 
+class OldServer(Protocol):
+    """Speaks HTTP/1.0, whose connections serve one request."""
+
+    connections = 0
+
+    def connectionMade(self) -> None:
+        OldServer.connections += 1
+        self._seen = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        self._seen += data
+        if self._seen.endswith(b"body"):
+            self.transport.write(b"HTTP/1.0 204 No Content\r\n\r\n")
+
+
+@parts
+async def test_a_connection_of_http_1_0_is_not_used_twice(server: Server) -> None:
+    OldServer.connections = 0
+    poster = server.poster(f"http://127.0.0.1:{server.listen(Factory.forProtocol(OldServer))}/in")
+    for _ in range(3):
+        assert (await poster.post({}, b"body")).status == 204
+    assert OldServer.connections == 3
+
+
 @parts
 async def test_a_request_and_its_answer_on_one_connection(server: Server) -> None:
     def serve(request: Any) -> bytes:

@@ -216,6 +216,40 @@ def test_it_can_be_cancelled(make: Any) -> None:
         _raise(house.replays.cancel(99))
 
 
+class SlowSink(Sink):
+    """Takes a ms for each message."""
+
+    clock: Clock
+
+    def deliver(self, batch: Sequence[Uplink]) -> Deferred[None]:
+        super().deliver(batch)
+        taken: Deferred[None] = Deferred()
+        self.clock.callLater(len(batch) / 1000, taken.callback, None)
+        return taken
+
+
+def test_a_turn_is_as_long_as_what_happens_now_may_wait(make: Any) -> None:
+    house = make(*(at(1, number) for number in range(4000)))
+    sink = house.pump.sink = SlowSink()
+    sink.clock = house.clock
+
+    def run(seconds: float) -> None:
+        for _ in range(round(seconds * 1000)):
+            house.settle(2)
+            house.clock.advance(0.001)
+
+    house.ask()
+    run(1.0)
+    alone = [len(batch) for batch in sink.batches]
+    assert alone[:3] == [BATCH, 100, 200], "for 1 s at most, as nothing happens, and without a rest"
+    for number in range(40):
+        house.happen(*(at(9000, 9000 + number) for _ in range(200)))
+        run(0.25)
+    again = [len(batch) for batch in sink.batches if batch[0] < 9000]
+    assert len(again) > len(alone) + 6, again
+    assert 20 <= again[-2] <= 50, "a fifth of the 200 ms that the others take"
+
+
 def test_two_at_one_sink_take_turns_one_after_the_other(make: Any) -> None:
     house = make(at(1, 1), at(5000, 2))
     stuck: Deferred[None] = Deferred()

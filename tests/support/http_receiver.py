@@ -46,6 +46,7 @@ class Response:
     code: int = 200
     fields: dict[str, str] = field(default_factory=dict)
     body: bytes = b"thanks"
+    version: tuple[bytes, int, int] = (b"HTTP", 1, 1)
 
     @property
     def headers(self) -> Headers:

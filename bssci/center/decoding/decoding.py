@@ -35,7 +35,7 @@ REMEMBERED = 4096
 """messages whose readings are kept for the other sinks"""
 SLICE = 0.01
 """s of decoding, after which others have their turn"""
-PATIENCE = 0.3
+PATIENCE = 0.25
 """s that a batch waits for slow decoders in all; they should answer sooner of themselves"""
 LOG_EVERY = 100
 """faults of a decoder are logged the first time and every so many times"""

@@ -2,7 +2,7 @@
 
 A script has 100 ms for a payload. The engine counts the CPU time of the process, so the clock is looked at
 from here as well: a payload whose time is over is answered ``timeout``, whether or not the thread came back.
-Who handed in several payloads waits 200 ms at most once a script hangs. After five time-outs in a row the
+Who handed in several payloads waits 150 ms at most once a script hangs. After five time-outs in a row the
 script rests for a minute, then for twice as long each time, up to an hour; after a rest one time-out is
 enough. A thread that does not come back within 2 s is left behind, and the script rests.
 """
@@ -23,7 +23,7 @@ from bssci.system.clock import Clock, Ticker, Timer
 
 PAYLOAD_TIME = 0.1
 """s that a script has for a payload"""
-WAIT = 0.2
+WAIT = 0.15
 """s after which payloads handed in together no longer wait for a script that hangs"""
 STUCK_TIME = 2.0
 """s after which a thread is left behind"""

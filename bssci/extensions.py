@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -44,6 +45,7 @@ class Kind:
     """the factory's product: a sink, source or decoder"""
 
 
+_PREAMBLE = re.compile(r"The object <.*?> has failed to implement interface [\w.]+:")
 _TAKEN = "{} cannot be its setting: it is there already, or its default is wrong"
 PLACE = f"{plugins.__name__}."
 """beginning of the name of every module with plugins"""
@@ -150,7 +152,7 @@ def find(kind: Kind) -> Found:
         try:
             verifyObject(kind.factory, factory)
         except Invalid as error:
-            refused[name] = f"{kind.word} {name} is incomplete: {error}".replace("\n", " ")
+            refused[name] = f"{kind.word} {name} is incomplete: {_lacking(error)}"
             continue
         if name in factories or name in refused:
             modules = sorted(type(each).__module__ for each in (factories.pop(name, factory), factory))
@@ -200,8 +202,7 @@ def build(kind: Kind, factory: Any, settings: Settings, *others: Any) -> Any:
     try:
         verifyObject(kind.product, product)
     except Invalid as error:
-        text = f"{kind.word} {factory.name} is incomplete: {error}"
-        raise ExtensionError(text.replace("\n", " ")) from error
+        raise ExtensionError(f"{kind.word} {factory.name} is incomplete: {_lacking(error)}") from error
     return product
 
 
@@ -229,7 +230,7 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
             if decoder.name in decoders:
                 raise ValueError("another one has that name")
         except Invalid as error:
-            problems.append(f"decoder {name} is incomplete: {error}".replace("\n", " "))
+            problems.append(f"decoder {name} is incomplete: {_lacking(error)}")
         except ValueError as error:
             problems.append(f"decoder {name}: {error}".replace("\n", " "))
         except Exception as error:  # whoever wrote the plugin; the operator must hear which one it is
@@ -238,6 +239,11 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
         else:
             decoders[decoder.name] = decoder
     return list(decoders.values()), problems
+
+
+def _lacking(error: Invalid) -> str:
+    """Return what the interface asks for in vain, in one line."""
+    return " ".join(_PREAMBLE.sub("", str(error)).split())
 
 
 def _one_line(error: Exception) -> str:

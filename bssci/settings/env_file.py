@@ -39,7 +39,9 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]
 
 
 def update(path: Path, values: Mapping[str, str]) -> None:
-    """Set values in a file: atomically, mode 0600, all other lines and comments kept.
+    """Set values in a file: atomically, all other lines and comments kept.
+
+    A new file has mode 0600; from one that is there, others than owner and group lose their rights.
 
     :raises SettingsError: the file cannot be read; nothing is written.
     :raises OSError: it cannot be written.

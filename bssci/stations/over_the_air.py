@@ -51,13 +51,13 @@ class SensorRequests(Protocol):
     def attach(self, request: AttachRequest) -> Accepted:
         """Decide on an attach, or on a further copy of it.
 
-        :raises Refused: it is not accepted.
+        :raises RefusedOverTheAir: it is not accepted.
         """
 
     def detach(self, request: DetachRequest) -> Accepted:
         """Decide on a detach, or on a further copy of it.
 
-        :raises Refused: it is not accepted.
+        :raises RefusedOverTheAir: it is not accepted.
         """
 
     def completed(self, end_point_eui: EUI, station: EUI) -> None:

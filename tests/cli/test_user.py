@@ -1,4 +1,4 @@
-"""``bssci user``, ``bssci token`` and the first account of ``bssci init``."""
+"""``bssci user`` and the first account of ``bssci init``."""
 
 from __future__ import annotations
 
@@ -46,18 +46,6 @@ def test_what_is_wrong_with_an_account_is_one_line(
     type_in(monkeypatch, "long enough it is\n")
     assert main(["user", "password", "nobody"]) == 1
     assert capsys.readouterr().err == "error: name: there is no account nobody\n"
-
-
-def test_a_token_is_printed_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["token", "create", "robot", "--role", "viewer"]) == 0
-    token = capsys.readouterr().out
-    assert token.count("\n") == 1 and token.startswith("bssci_")
-    assert token.strip() not in Path("data/accounts.json").read_text()
-    assert main(["token", "list"]) == 0
-    assert capsys.readouterr().out.startswith("robot\tviewer\t")
-    assert main(["token", "revoke", "robot"]) == 0
-    assert main(["token", "revoke", "robot"]) == 1
-    assert capsys.readouterr().err == "error: name: there is no token robot\n"
 
 
 def test_init_shows_the_first_password_once(capsys: pytest.CaptureFixture[str]) -> None:

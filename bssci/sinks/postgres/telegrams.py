@@ -33,7 +33,7 @@ GATEWAY_KINDS = {"ble": "scanner", "f2": "controller"}
 
 
 def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
-    """Return the rows of an uplink.
+    """Add to the rows those of an uplink.
 
     :param sensor: what is configured of the sender.
     """

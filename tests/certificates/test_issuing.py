@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from bssci.certificates.issuing import (
+    CA_LIFE,
+    LIFE,
+    Authority,
+    certificate_to_pem,
+    create_authority,
+    issue_server,
+    issue_station,
+    key_to_pem,
+    new_key,
+)
+from bssci.certificates.reading import euis_of
+from bssci.model import EUI
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+STATION = EUI("CAFE000000000001")
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    key = new_key()
+    return Authority(create_authority(key, NOW), key)
+
+
+def test_an_authority_may_sign_and_nothing_below_it(authority: Authority) -> None:
+    constraints = authority.certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert constraints.critical and constraints.value.ca and constraints.value.path_length == 0
+    assert authority.certificate.not_valid_after_utc == NOW + CA_LIFE
+
+
+def test_a_server_is_named_by_its_hosts_and_the_loopback(authority: Authority) -> None:
+    certificate = issue_server(new_key(), authority, ["bssci.example", "192.0.2.1", "localhost"], NOW)
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["bssci.example", "localhost"]
+    assert list(map(str, names.get_values_for_type(x509.IPAddress))) == ["192.0.2.1", "127.0.0.1", "::1"]
+    certificate.verify_directly_issued_by(authority.certificate)
+
+
+@pytest.mark.parametrize(("eui", "named"), [(STATION, {STATION}), (None, set())])
+def test_a_station_is_named_by_its_eui_or_not_at_all(
+    authority: Authority, eui: EUI | None, named: set[EUI]
+) -> None:
+    certificate = issue_station(new_key(), authority, eui, NOW)
+    assert euis_of(certificate) == named
+    usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+
+
+def test_no_certificate_outlives_its_authority(authority: Authority) -> None:
+    late = NOW + CA_LIFE - timedelta(days=1)
+    assert issue_station(new_key(), authority, STATION, late).not_valid_after_utc == NOW + CA_LIFE
+    assert issue_station(new_key(), authority, STATION, NOW).not_valid_after_utc == NOW + LIFE
+
+
+def test_files_are_pem(authority: Authority) -> None:
+    assert key_to_pem(authority.key).startswith(b"-----BEGIN PRIVATE KEY-----\n")
+    assert certificate_to_pem(authority.certificate).startswith(b"-----BEGIN CERTIFICATE-----\n")

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bssci.cli import archive
+from bssci.cli.archive import FORMAT, BackupError, Manifest
+from tests.support.settings import settings_with
+
+
+def backup(directory: Path, **files: str) -> bytes:
+    paths = []
+    for name, text in files.items():
+        path = directory / name
+        path.write_text(text)
+        paths.append((f"decoders/{name}", path))
+    target = io.BytesIO()
+    archive.write(target, paths, None)
+    return target.getvalue()
+
+
+def test_what_is_written_is_unpacked_to_the_byte(tmp_path: Path) -> None:
+    data = backup(tmp_path, meter="{}", leak="[]")
+    manifest = archive.unpack(io.BytesIO(data), tmp_path / "out")
+    assert set(manifest.files) == {"decoders/meter", "decoders/leak"}
+    assert (tmp_path / "out" / "decoders" / "leak").read_text() == "[]"
+    assert archive.peek(io.BytesIO(data)) == b""
+
+
+def test_the_env_file_is_had_without_the_rest(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SINKS=log\n")
+    target = io.BytesIO()
+    archive.write(target, [("env", tmp_path / ".env")], None)
+    assert archive.peek(io.BytesIO(target.getvalue())) == b"SINKS=log\n"
+
+
+def test_a_backup_that_is_cut_off_or_none_is_refused(tmp_path: Path) -> None:
+    data = backup(tmp_path, meter="{}" * 1000)
+    for spoiled in (data[: len(data) // 2], b"", b"no backup"):
+        with pytest.raises(BackupError):
+            archive.unpack(io.BytesIO(spoiled), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "member", "reason"),
+    [
+        (Manifest(FORMAT + 1, "9.9", "", {}), "decoders/x", "newer"),
+        (Manifest(FORMAT, "1.0", "", {}), "decoders/x", "does not belong"),
+        (Manifest(FORMAT, "1.0", "", {"../x": "0"}), "../x", "does not belong"),
+        (Manifest(FORMAT, "1.0", "", {"decoders/x": "0"}), "decoders/x", "is damaged"),
+        (Manifest(FORMAT, "1.0", "", {"decoders/x": "0"}), "", "cut off"),
+    ],
+)
+def test_a_backup_that_does_not_hold_what_it_says_is_refused(
+    tmp_path: Path, manifest: Manifest, member: str, reason: str
+) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w:gz") as tar:
+        members = {archive.MANIFEST: msgspec.json.encode(manifest)} | ({member: b"x"} if member else {})
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    with pytest.raises(BackupError, match=reason):
+        archive.unpack(io.BytesIO(target.getvalue()), tmp_path / "out")
+
+
+def test_a_file_has_a_place_by_its_name() -> None:
+    settings = settings_with()
+    assert archive.place_of("settings/CERT_FILE", settings) == settings.cert_file
+    assert archive.place_of("state/accounts.json", settings) == settings.state_dir / "accounts.json"
+    assert archive.place_of("beside/ca_key.pem", settings) == settings.ca_file.parent / "ca_key.pem"
+    with pytest.raises(BackupError):
+        archive.place_of("settings/LOG_FILE", settings)
+    with pytest.raises(BackupError):
+        archive.place_of("settings/NOTHING_FILE", settings)

@@ -1,0 +1,41 @@
+"""``bssci restore``: what it says of files that are no backup; tests/cli/test_backup.py has whole ones."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from bssci.cli import archive, main
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_is_no_backup_changes_nothing(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / "other.tar.gz").write_bytes(b"no backup")
+    before = set(directory.rglob("*"))
+    assert main(["restore", "other.tar.gz"]) == 1
+    assert capsys.readouterr().err.startswith("error: other.tar.gz: is no backup, or it is damaged")
+    assert set(directory.rglob("*")) == before
+
+
+def test_files_go_where_the_settings_of_the_backup_say(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "env").write_text("STATE_DIR=elsewhere\nSENSOR_CONFIG_FILE=sensors.json\n")
+    (directory / "accounts").write_text("{}")
+    (directory / "given.json").write_text("[]")
+    target = io.BytesIO()
+    names = {"env": "env", "settings/SENSOR_CONFIG_FILE": "given.json", "state/accounts.json": "accounts"}
+    archive.write(target, [(name, directory / file) for name, file in names.items()], None)
+    (directory / "backup").write_bytes(target.getvalue())
+    assert main(["restore", "backup"]) == 0
+    assert "restored 3 files" in capsys.readouterr().out
+    assert (directory / "elsewhere" / "accounts.json").read_text() == "{}"
+    assert (directory / "sensors.json").read_text() == "[]"
+    assert (directory / ".env").read_text().startswith("STATE_DIR=elsewhere")

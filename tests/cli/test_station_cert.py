@@ -1,0 +1,37 @@
+"""``bssci station-cert``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bssci.certificates import reading as certificates
+from bssci.cli import main
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_bundle_for_one_more_station(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["init"])
+    capsys.readouterr()
+    assert main(["station-cert", "70:b3:d5:67:70:ff:00:01"]) == 0
+    bundle = directory / "certs" / "stations" / "70B3D56770FF0001"
+    assert capsys.readouterr().out.count("created certs/stations/70B3D56770FF0001/") == 3
+    certificate = certificates.read_certificates(bundle / "station_cert.pem", "")[0]
+    assert certificates.euis_of(certificate) == {"70B3D56770FF0001"}
+    before = [path.read_bytes() for path in sorted(bundle.iterdir())]
+    assert main(["station-cert", "70B3D56770FF0001"]) == 0
+    assert [path.read_bytes() for path in sorted(bundle.iterdir())] == before
+
+
+def test_a_bundle_needs_an_authority_and_an_eui(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["station-cert", "70B3D56770FF0001"]) == 1
+    assert "certs/ca_cert.pem: does not exist; run `bssci init`" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["station-cert", "70B3"])
+    assert "'70B3' is not an EUI" in capsys.readouterr().err

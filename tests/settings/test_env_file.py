@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from bssci.settings import env_file
+from bssci.settings.rows import SettingsError
+
+KNOWN = ("SINKS", "MQTT_PASSWORD")
+
+
+def test_settings_are_read_and_what_is_none_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("# ours\nSINKS=log\nSINK=mqtt\n\nSINKS='mqtt,log'\n")
+    values, warnings = env_file.read(path, KNOWN)
+    assert values == {"SINKS": "mqtt,log"}
+    assert warnings == [
+        f"{path} line 3: SINK is not a setting",
+        f"{path} line 5: SINKS again, the last one counts",
+    ]
+
+
+def test_a_file_that_is_not_there_says_nothing(tmp_path: Path) -> None:
+    assert env_file.read(tmp_path / ".env", KNOWN) == ({}, [])
+
+
+def test_what_is_set_stands_where_it_stood_and_the_rest_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("# ours\nOTHER=1\nSINKS=log # only this\n")
+    env_file.update(path, {"SINKS": "mqtt", "MQTT_PASSWORD": "it's\\ #1"})
+    assert path.read_text() == "# ours\nOTHER=1\nSINKS=mqtt\nMQTT_PASSWORD='it\\'s\\\\ #1'\n"
+    assert env_file.read(path, KNOWN)[0] == {"SINKS": "mqtt", "MQTT_PASSWORD": "it's\\ #1"}
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, 0o600), (0o644, 0o640), (0o600, 0o600)])
+def test_others_than_owner_and_group_may_not_read_it(tmp_path: Path, before: int | None, after: int) -> None:
+    path = tmp_path / ".env"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    env_file.update(path, {"SINKS": "mqtt"})
+    assert stat.S_IMODE(path.stat().st_mode) == after
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"SINKS=log\nnonsense here\n", "line 2: NAME=value"), (b"SINKS=\xff", "is not UTF-8")],
+)
+def test_a_file_that_is_wrong_is_named_and_not_written(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=message):
+        env_file.update(path, {"SINKS": "mqtt"})
+    assert path.read_bytes() == content

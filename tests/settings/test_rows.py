@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from bssci.settings import parsers
+from bssci.settings.rows import MASK, Setting, SettingsError, option_of
+
+
+def row(**changes: object) -> Setting:
+    return Setting(
+        **{"name": "WEB_PORT", "default": "5000", "parser": parsers.integer(0, 65535), "description": "port"}
+        | changes
+    )
+
+
+def test_a_setting_has_a_name_for_each_place() -> None:
+    setting = row(unit="s", secret=True)
+    assert (setting.attribute, setting.option, setting.file_name) == ("web_port", "web-port", "WEB_PORT_FILE")
+    assert setting.explained == "port (s)"
+    assert row().file_name is None
+    assert option_of("AUTO_DETACH_ENABLED") == "auto-detach-enabled"
+
+
+@pytest.mark.parametrize(("text", "value"), [("80", 80), ("", 5000), ("  ", 5000)])
+def test_an_empty_text_stands_for_the_default(text: str, value: int) -> None:
+    assert row().parse(text, "environment") == value
+
+
+def test_an_error_names_setting_value_origin_and_what_is_allowed() -> None:
+    with pytest.raises(SettingsError) as caught:
+        row().parse("-1", "environment")
+    assert str(caught.value) == "WEB_PORT='-1' (environment): a whole number from 0 to 65535 is allowed"
+
+
+def test_an_error_does_not_show_a_secret() -> None:
+    with pytest.raises(SettingsError) as caught:
+        row(secret=True).parse("hunter2", ".env")
+    assert "hunter2" not in str(caught.value)
+    assert MASK in str(caught.value)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from bssci.model import EUI
+from bssci.model.commands import Outcome
+from bssci.web.api.answers import MAX_DETAILED, answer, outcome_of, outcomes_of
+from bssci.web.api.schemas.common import SensorOutcome
+from bssci.web.http.errors import ApiError
+
+SENSOR, OTHER = EUI("70B3D56770110001"), EUI("70B3D56770110002")
+STATION, SECOND = EUI("CAFE000000000001"), EUI("CAFE000000000002")
+DONE, FAILED = Outcome("done"), Outcome("failed", 5, "no room")
+
+
+def test_a_station_that_refused_says_why() -> None:
+    assert outcome_of(SENSOR, {SENSOR: {STATION: DONE, SECOND: FAILED}})["base_stations"] == {
+        STATION: {"state": "done"},
+        SECOND: {"state": "failed", "code": 5, "message": "no room"},
+    }
+    assert outcome_of(OTHER, {})["base_stations"] == {}
+
+
+def test_outcomes_of_many_are_counted_and_told_one_by_one_if_they_are_few() -> None:
+    outcomes = {SENSOR: {STATION: DONE}, OTHER: {STATION: FAILED}}
+    report = outcomes_of([SENSOR, OTHER], outcomes)
+    assert report["outcomes"] == {"done": 1, "failed": 1}
+    assert report["base_stations"] == {STATION: {"done": 1, "failed": 1}}
+    assert set(report["results"]) == {SENSOR, OTHER}
+    assert "results" not in outcomes_of([SENSOR] * (MAX_DETAILED + 1), outcomes)
+
+
+def test_what_a_part_of_the_stations_did_is_a_success_in_part() -> None:
+    outcomes = {SENSOR: {STATION: DONE, SECOND: FAILED}}
+    told = answer(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
+    assert told.partially_failed and "1 of 2" in told.message
+
+
+def test_what_no_station_did_is_in_conflict_unless_something_was_done_whatever_they_say() -> None:
+    outcomes = {SENSOR: {STATION: FAILED}}
+    with pytest.raises(ApiError) as caught:
+        answer(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
+    assert caught.value.status == 409 and caught.value.more["sensor_eui"] == SENSOR
+    told = answer(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes, "stored; ")
+    assert told.message.startswith("stored; 1 of 1")
+
+
+def test_nobody_asked_is_a_success() -> None:
+    assert not answer(SensorOutcome, outcome_of(SENSOR, {}), {}).partially_failed

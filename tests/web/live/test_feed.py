@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from bssci.model import AnyEvent
+from bssci.web.live import feed as feed_module
+from bssci.web.live.feed import PACE, Feed
+from tests.support.journal import online
+from tests.support.web import WebHouse
+
+
+class Seen:
+    """What a watcher was shown."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.unseen = 0
+
+    def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
+        self.numbers += [number for number, _ in numbered]
+
+    def skipped(self, count: int) -> None:
+        self.unseen += count
+
+
+def watching(web: WebHouse) -> tuple[Feed, Seen]:
+    seen = Seen()
+    feed = Feed(web.clock, web.journal, [seen])
+    feed.start()
+    return feed, seen
+
+
+def test_events_are_shown_once_in_their_order(web: WebHouse) -> None:
+    feed, seen = watching(web)
+    first = web.happen(online(), online())
+    assert seen.numbers == []
+    web.advance(PACE)
+    assert seen.numbers == [first, first + 1]
+    web.happen(online())
+    web.advance(PACE)
+    assert seen.numbers == [first, first + 1, first + 2]
+    feed.stop()
+
+
+def test_who_is_far_behind_goes_on_with_the_newest(
+    make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "BATCH", 2)
+    monkeypatch.setattr(feed_module, "MAX_BEHIND", 5)
+    web = make_web_house()
+    feed, seen = watching(web)
+    first = web.happen(*[online() for _ in range(9)])
+    for _ in range(5):
+        web.advance(PACE)
+    assert seen.unseen == 7
+    assert seen.numbers == [first + 7, first + 8]
+    feed.stop()
+
+
+def test_nothing_is_shown_after_the_end(web: WebHouse) -> None:
+    feed, seen = watching(web)
+    web.happen(online())
+    feed.stop()
+    web.advance(PACE)
+    assert seen.numbers == []

@@ -12,7 +12,6 @@ from twisted.python.failure import Failure
 from bssci.journal import StationRecord
 from bssci.model import StationState
 from bssci.web.api import events
-from bssci.web.http import outflow
 from bssci.web.reports.history import EventViews
 from tests.support.html import Document
 from tests.support.journal import STATION, online, uplink
@@ -110,57 +109,6 @@ def test_what_happens_meanwhile_is_not_in_it(web: WebHouse) -> None:
     assert len(export.read()) == events.SLICE + 1
 
 
-def test_an_export_waits_for_a_client_that_reads_slowly(web: WebHouse) -> None:
-    web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
-    export = Export(web.browser("viewer"))
-    export.transport.producer.pauseProducing()
-    web.advance(events.PAUSE)
-    size = len(export.connection.received)
-    web.advance(outflow.PATIENCE / 2)
-    assert len(export.connection.received) == size
-    export.transport.producer.resumeProducing()
-    export.transport.producer.pauseProducing()
-    web.advance(events.PAUSE)
-    web.advance(outflow.PATIENCE * 0.9)
-    assert not export.transport.aborted
-    export.transport.producer.resumeProducing()
-    assert len(export.read()) == 4 * events.SLICE
-
-
-def test_a_client_that_does_not_read_is_parted_from(web: WebHouse) -> None:
-    web.happen(*[uplink(number) for number in range(4 * events.SLICE)])
-    export = Export(web.browser("viewer"))
-    export.transport.producer.pauseProducing()
-    web.advance(events.PAUSE)
-    web.advance(outflow.PATIENCE)
-    assert export.transport.aborted
-    assert not export.connection.received.endswith(b"0\r\n\r\n")
-    export.connection.lose()
-
-
-def test_a_client_that_does_not_read_the_end_is_parted_from(web: WebHouse) -> None:
-    web.happen(uplink(1))
-    export = Export(web.browser("viewer"), buffer=Buffer(100))
-    assert not export.transport.disconnecting
-    web.advance(outflow.PATIENCE)
-    assert export.transport.aborted
-    export.connection.lose()
-    assert not export.connection.received.endswith(b"0\r\n\r\n")
-
-
-def test_a_client_that_reads_all_the_time_is_waited_for(web: WebHouse) -> None:
-    web.happen(*[uplink(number) for number in range(events.SLICE)])
-    buffer = Buffer(64 * 1024)
-    export = Export(web.browser("viewer"), buffer=buffer)
-    began = web.clock.seconds()
-    while not export.transport.disconnecting:
-        buffer.read(2000)
-        web.advance(1.0)
-    assert not export.transport.aborted
-    assert web.clock.seconds() - began > outflow.PATIENCE
-    assert len(export.read()) == events.SLICE
-
-
 def test_a_client_that_leaves_at_once_leaves_no_trace(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MAX_EXPORTS", 1)
     web.happen(uplink(1))
@@ -251,12 +199,6 @@ def test_the_live_page_exports_what_it_is_filtered_by(web: WebHouse) -> None:
     browser = web.browser("viewer")
     links = [each["href"] for each in Document(browser.get("/live?kind=uplink&q=a+b").text).all("a")]
     assert "/api/events/export?kind=uplink&q=a+b" in links
-
-
-@pytest.mark.parametrize("path", ["/api/events", "/api/events/export", "/api/live", "/live"])
-def test_a_kind_that_there_is_not_is_refused(web: WebHouse, path: str) -> None:
-    answer = web.browser("viewer").get(f"{path}?kind=uplink,uplinks", headers={"Accept": "application/json"})
-    assert answer.status == 422 and answer.error["field"] == "kind"
 
 
 def test_events_bring_names_and_are_found_by_them(web: WebHouse) -> None:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable
 
 import pytest
 from twisted.logger import Logger, formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
 
-from bssci.journal import StorageError
-from bssci.model import StationState, StationStatus
+from bssci.model import StationState
 from bssci.settings.groups import Values
-from bssci.sinks.pump import SinkStatistics
 from bssci.system import logs
-from bssci.web.api.schemas.service import SinkFigures
-from bssci.web.monitoring import sampler
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
 from tests.support.journal import uplink
-from tests.support.settings import CATALOGUE
 from tests.support.web import EPOCH, WebHouse
 
 STATION = "70B3D59CD0000001"
@@ -94,23 +87,6 @@ def test_connections_that_were_refused_are_counted_by_reason(
     metrics = browser.get("/metrics").text
     for reason, count in refused.items():
         assert f'bssci_station_connections_refused_total{{reason="{reason}"}} {count}.0' in metrics
-
-
-def test_settings_are_shown_with_where_they_come_from_and_secrets_masked(
-    make_web_house: Callable[..., WebHouse],
-) -> None:
-    web = make_web_house(**{"mqtt-username": "me", "mqtt-password": "topsecret"})
-    answer = web.browser("viewer").get("/api/config")
-    assert "topsecret" not in answer.text
-    config = answer.json()
-    assert config["MQTT_PASSWORD"] == "********" and config["STATUS_INTERVAL"] == 300
-    entries = {each["name"]: each for each in config["settings"]}
-    assert entries.keys() == CATALOGUE.rows.keys()
-    assert entries["MQTT_USERNAME"]["origin"] == "command line"
-    assert not entries["MQTT_USERNAME"]["editable"] and entries["LISTEN_PORT"]["editable"]
-    assert all(each["group"] != "Other" for each in entries.values())
-    fixed = web.browser("admin").post("/api/config", {"MQTT_USERNAME": "you"})
-    assert fixed.status == 409 and fixed.error["field"] == "MQTT_USERNAME"
 
 
 @pytest.fixture
@@ -206,34 +182,6 @@ def test_files_that_do_not_fit_are_refused(web: WebHouse) -> None:
     assert browser.post("/api/config?dry_run=1", right).status == 200
 
 
-def test_figures_over_time(web: WebHouse) -> None:
-    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
-    for minute in range(5):
-        web.center.deduplication.statistics.published_messages += 10 * minute
-        sampling.sample()
-        web.advance(60)
-    answer = web.browser("viewer").get("/api/history?metric=uplinks&range=hour").json()
-    assert [value for _, value in answer["points"]] == [0, 10, 20, 30, 40]
-    assert answer["unit"] == "/min"
-    browser = web.browser("viewer")
-    assert browser.get("/api/history?metric=colour").error["field"] == "metric"
-    assert browser.get("/api/history?range=year").error["field"] == "range"
-    assert browser.get("/api/dashboard").json()["uplinks"]["last_hour"] == 100
-    web.advance(sampler.KEPT)
-    sampling.sample()
-    later = web.browser("viewer").get("/api/history?metric=uplinks&range=week").json()
-    assert len(later["points"]) == 1
-
-
-def test_a_hole_in_the_figures_is_a_hole_in_the_line(web: WebHouse) -> None:
-    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
-    sampling.sample()
-    web.advance(600)
-    sampling.sample()
-    points = web.browser("viewer").get("/api/history?metric=backlog&range=hour").json()["points"]
-    assert [value for _, value in points] == [3.0, None, 3.0]
-
-
 def test_a_look_back_into_the_journal(web: WebHouse) -> None:
     web.happen(uplink(1), StationState(at=EPOCH, base_station_eui=STATION, state="online"), uplink(2))
     browser = web.browser("viewer")
@@ -265,29 +213,6 @@ def test_a_search_of_the_journal_goes_on_where_it_stopped(
         before, answers = answer["next"], answers + 1
     assert found == [504, 503, 502, 501]
     assert answers <= 6
-
-
-def test_base_stations_and_their_history(web: WebHouse) -> None:
-    from bssci.journal import StationRecord
-
-    web.journal.tables.put(
-        [StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0, name="<script>")]
-    )
-    web.settle()
-    web.crash()
-    web.happen(
-        StationState(at=web.now(), base_station_eui=STATION, state="online"),
-        StationStatus(at=web.now(), base_station_eui=STATION, cpu_load=0.5),
-    )
-    browser = web.browser("viewer")
-    for path in ("/api/base_stations", "/api/base-stations"):
-        (row,) = browser.get(path).json()["base_stations"]
-        assert (row["eui"], row["state"]) == (STATION, "offline")
-    detail = browser.get(f"/api/base_stations/{STATION.lower()}").json()
-    assert [each["state"] for each in detail["timeline"]] == ["online"]
-    history = browser.get(f"/api/base_stations/{STATION}/history").json()
-    assert history["series"]["cpu_load"] == [[pytest.approx(web.now()), 0.5]]
-    assert "<script>" not in browser.get("/stations").text
 
 
 def test_the_log_has_levels_filters_and_a_bound(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,91 +248,6 @@ def test_the_audit_log_is_paged_and_filtered(web: WebHouse) -> None:
     assert len(admin.get("/api/audit?action=login&who=admin").json()["entries"]) == 1
 
 
-def test_health_and_readiness(make_web_house: Callable[..., WebHouse]) -> None:
-    listening = [True]
-    web = make_web_house(outside=Outside(listening=lambda: listening[0]))
-    browser = web.browser()
-    assert browser.get("/healthz").json() == {"status": "ok"}
-    assert browser.get("/readyz").json()["ready"] is True
-    web.journal.broken = True
-    web.advance(5)
-    answer = browser.get("/readyz")
-    web.journal.broken = False
-    assert answer.status == 503 and answer.json()["journal"] is False
-    web.advance(5)
-    listening[0] = False
-    assert browser.get("/readyz").status == 503
-
-
-def test_a_journal_that_refuses_uplinks_is_not_ready(web: WebHouse) -> None:
-    browser = web.browser("viewer")
-    web.center._refused(Failure(StorageError("full")))
-    answer = browser.get("/readyz")
-    assert answer.status == 503 and answer.json()["journal"] is False
-    assert "uplinks are refused" in browser.get("/").text
-    web.advance(14)
-    web.journal.statistics.failed_commits += 1
-    assert browser.get("/readyz").status == 503
-    web.advance(14)
-    assert browser.get("/readyz").status == 503
-    web.advance(2)
-    assert browser.get("/readyz").json()["journal"] is True
-
-
-def test_metrics(web: WebHouse) -> None:
-    web.happen(uplink(1))
-    web.advance(1)
-    requests = {"queued": 2, "oldest_seconds": 1.0, "answered": 7, "failed": 3, "rate": 0.1, "failing": False}
-    web.center.deliveries.requests = lambda: {"mqtt": requests}
-    assert web.browser("viewer").get("/api/bssci/status").json()["request_statistics"] == {"mqtt": requests}
-    answer = web.browser("viewer").get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert 'bssci_sink_backlog{sink="mqtt"} 3.0' in answer.text
-    assert 'bssci_events_total{kind="uplink"} 1.0' in answer.text
-    assert 'bssci_requests_backlog{sink="mqtt"} 2.0' in answer.text
-    assert 'bssci_requests_answered_total{sink="mqtt"} 7.0' in answer.text
-    assert f'bssci_station_receptions_total{{station="{STATION}"}} 1.0' in answer.text
-    assert 'bssci_uplink_merge_seconds_bucket{le="+Inf"} 1.0' in answer.text
-    for name in ("bssci_stations_connected", "bssci_journal_bytes", "process_resident_memory_bytes"):
-        assert re.search(rf"^{name} ", answer.text, re.M), name
-
-
-def test_every_route_is_described(web: WebHouse) -> None:
-    description = web.browser("viewer").get("/api/openapi.json").json()
-    described = {
-        (method.upper(), path) for path, methods in description["paths"].items() for method in methods
-    }
-    assert described == {(route.method, route.path) for route in web.admin.routes if not route.page}
-    for methods in description["paths"].values():
-        for operation in methods.values():
-            assert operation["summary"] and operation["responses"]["200"]
-    ids = [each["operationId"] for methods in description["paths"].values() for each in methods.values()]
-    assert len(set(ids)) == len(ids)
-    assert description["paths"]["/api/accounts"]["get"]["x-role"] == "admin"
-    assert description["paths"]["/healthz"]["get"]["security"] == []
-
-
-def test_what_goes_wrong_inside_is_logged_and_not_shown(
-    web: WebHouse, expected_errors: list[Failure], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(web.center), "health", None)
-    monkeypatch.setattr(web.center.deliveries, "statistics", lambda: 1 / 0)
-    answer = web.browser("viewer").get("/api/bssci/status")
-    assert answer.status == 500 and answer.error["code"] == "internal"
-    assert "ZeroDivision" not in answer.text
-    assert expected_errors.pop().check(ZeroDivisionError)
-    web.center.deliveries.statistics = dict
-
-
-def test_the_page_of_settings_is_json_for_a_program(web: WebHouse) -> None:
-    json = {"Accept": "application/json"}
-    viewer = web.browser("viewer")
-    assert viewer.get("/config", headers=json).json() == viewer.get("/api/config").json()
-    assert viewer.get("/config", headers={"Accept": "text/html, */*"}).text.startswith("<!")
-    refused = web.browser().get("/config", headers=json)
-    assert refused.status == 401 and refused.error["code"] == "unauthorized"
-
-
 def test_the_set_up_link_is_not_on_the_log_page(
     make_web_house: Callable[..., WebHouse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,8 +263,3 @@ def test_the_set_up_link_is_not_on_the_log_page(
     secret = web.admin.guard.setup_secret
     assert any(f"/setup?token={secret}" in line for line in said)
     assert secret not in program.get("/api/logs").text
-
-
-def test_a_sink_s_figures_are_all_described() -> None:
-    told = {each.name for each in dataclasses.fields(SinkStatistics)} - {"last_error"}
-    assert set(SinkFigures.__struct_fields__) == told

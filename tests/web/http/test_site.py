@@ -11,8 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from bssci.web.access import attempts
-from bssci.web.http import dispatch, site
+from bssci.web.http import site
 from bssci.web.http.proxies import TrustedProxies
 from tests.support.web import SENSOR, Connection, WebHouse, parse
 
@@ -82,12 +81,6 @@ def test_the_bounds_are_described(web: WebHouse) -> None:
     assert paths["/api/sensors/import"]["post"]["requestBody"]["description"] == "At most 16777216 bytes"
 
 
-def test_json_that_is_none_is_the_body_s_fault(web: WebHouse) -> None:
-    for body in (b"{", b"[]", b'{"a": NaN}', b"\xff"):
-        answer = web.browser("operator").post("/api/sensors", body)
-        assert answer.status == 400 and answer.error["field"] == "body"
-
-
 def test_a_request_must_arrive_in_time(web: WebHouse) -> None:
     connection = Connection(web)
     connection.send(b"POST /api/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
@@ -114,68 +107,6 @@ def test_every_answer_has_the_headers_that_protect(web: WebHouse, path: str) -> 
     assert headers["cache-control"] == "no-store"
     assert "strict-transport-security" not in headers
     assert "Twisted" not in headers.get("server", "")
-
-
-def test_every_status_has_its_phrase(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "PER_ACCOUNT", 1)
-    browser = web.browser("viewer")
-    wrong = browser.request("POST", "/api/login", {"username": "admin", "password": "wrong password"})
-    asked = [wrong, wrong, browser.request("GET", "/api/sensors?per_page=x"), browser.request("GET", "/")]
-    lines = []
-    for request in asked:
-        connection = Connection(web)
-        connection.send(request)
-        lines.append(connection.received.partition(b"\r\n")[0].decode())
-    assert lines == [
-        "HTTP/1.1 401 Unauthorized",
-        "HTTP/1.1 429 Too Many Requests",
-        "HTTP/1.1 422 Unprocessable Content",
-        "HTTP/1.1 200 OK",
-    ]
-
-
-def test_what_is_not_there(web: WebHouse) -> None:
-    browser = web.browser("viewer")
-    answer = browser.get("/api/not/there")
-    assert answer.status == 404 and answer.error["code"] == "not_found"
-    page = browser.get("/not/there")
-    assert page.status == 404 and page.headers["content-type"].startswith("text/html")
-    method = browser.ask("PUT", "/api/sensors", {})
-    assert method.status == 405 and "POST" in method.headers["allow"]
-
-
-@pytest.mark.parametrize(
-    "path", ["/%ff%fe", "/api/sensors/%ff", "/api//sensors", "/static/", "/static/../pages.py", "/%00"]
-)
-def test_odd_paths(web: WebHouse, path: str) -> None:
-    assert web.browser("admin").get(path).status in (404, 422)
-
-
-def test_static_files_are_served_with_a_tag_and_not_listed(web: WebHouse) -> None:
-    browser = web.browser()
-    answer = browser.get("/static/app.css")
-    assert answer.status == 200 and answer.headers["content-type"].startswith("text/css")
-    again = browser.get("/static/app.css", headers={"If-None-Match": answer.headers["etag"]})
-    assert again.status == 304 and not again.body
-    zipped = browser.get("/static/app.css", headers={"Accept-Encoding": "gzip"})
-    assert zipped.headers["content-encoding"] == "gzip" and zipped.body == answer.body
-    assert browser.get("/static").status == 404
-
-
-def test_head_sends_no_body(web: WebHouse) -> None:
-    answer = web.browser("viewer").ask("HEAD", "/api/sensors")
-    assert answer.status == 200 and not answer.body
-
-
-def test_large_answers_are_packed_but_pages_and_huge_ones_never(
-    web: WebHouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    browser = web.browser("viewer")
-    accepts = {"Accept-Encoding": "gzip"}
-    assert browser.get("/api/openapi.json", headers=accepts).headers["content-encoding"] == "gzip"
-    assert "content-encoding" not in browser.get("/sensors", headers=accepts).headers
-    monkeypatch.setattr(dispatch, "GZIP_TO", 4096)
-    assert "content-encoding" not in browser.get("/api/openapi.json", headers=accepts).headers
 
 
 class _Factory(Factory):

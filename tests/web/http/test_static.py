@@ -31,3 +31,14 @@ def test_a_file_is_compressed_for_who_takes_it(web: WebHouse) -> None:
 def test_nothing_else_is_there(web: WebHouse) -> None:
     for path in ("/static/", "/static/nothing.js", "/static/..%2Fservice.py", "/static/%2e%2e/service.py"):
         assert web.browser().get(path).status == 404
+
+
+def test_static_files_are_served_with_a_tag_and_not_listed(web: WebHouse) -> None:
+    browser = web.browser()
+    answer = browser.get("/static/app.css")
+    assert answer.status == 200 and answer.headers["content-type"].startswith("text/css")
+    again = browser.get("/static/app.css", headers={"If-None-Match": answer.headers["etag"]})
+    assert again.status == 304 and not again.body
+    zipped = browser.get("/static/app.css", headers={"Accept-Encoding": "gzip"})
+    assert zipped.headers["content-encoding"] == "gzip" and zipped.body == answer.body
+    assert browser.get("/static").status == 404

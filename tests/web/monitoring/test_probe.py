@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from twisted.python.failure import Failure
+
+from bssci.journal import StorageError
 from bssci.web.monitoring.probe import FRESH, LATELY, WRITE_TIME
+from bssci.web.outside import Outside
 from tests.support.web import WebHouse
 
 
@@ -37,3 +42,34 @@ def test_a_journal_that_does_not_answer_is_not_writable(web: WebHouse) -> None:
     assert not probe.journal_is_writable
     web.journal.queues = held
     web.settle()
+
+
+def test_health_and_readiness(make_web_house: Callable[..., WebHouse]) -> None:
+    listening = [True]
+    web = make_web_house(outside=Outside(listening=lambda: listening[0]))
+    browser = web.browser()
+    assert browser.get("/healthz").json() == {"status": "ok"}
+    assert browser.get("/readyz").json()["ready"] is True
+    web.journal.broken = True
+    web.advance(5)
+    answer = browser.get("/readyz")
+    web.journal.broken = False
+    assert answer.status == 503 and answer.json()["journal"] is False
+    web.advance(5)
+    listening[0] = False
+    assert browser.get("/readyz").status == 503
+
+
+def test_a_journal_that_refuses_uplinks_is_not_ready(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    web.center._refused(Failure(StorageError("full")))
+    answer = browser.get("/readyz")
+    assert answer.status == 503 and answer.json()["journal"] is False
+    assert "uplinks are refused" in browser.get("/").text
+    web.advance(14)
+    web.journal.statistics.failed_commits += 1
+    assert browser.get("/readyz").status == 503
+    web.advance(14)
+    assert browser.get("/readyz").status == 503
+    web.advance(2)
+    assert browser.get("/readyz").json()["journal"] is True

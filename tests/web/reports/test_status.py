@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles
 from bssci.model import EUI
-from bssci.web.reports.certificates import by_end
 from tests.support.center import STATION, Line
 from tests.support.html import Document
 from tests.support.journal import uplink
@@ -125,48 +124,6 @@ def dated(web: WebHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
             line.connect()
 
     return make
-
-
-@pytest.mark.parametrize(
-    ("ends", "name", "days", "href"),
-    [
-        ({"server": 300.0}, "Service center", 300, "/certificates"),
-        ({"server": 300.0, "station": 40.0}, f"Base station {STATION_NAME}", 40, f"/stations/{STATION_NAME}"),
-        ({"server": 300.0, "bundle": 50.0}, f"Base station {STATION_NAME}", 50, "/certificates"),
-        # What the station shows counts, not what it was once given.
-        ({"server": 300.0, "station": 400.0, "bundle": 5.0}, "Service center", 300, "/certificates"),
-    ],
-)
-def test_the_next_certificate_to_end_is_named_and_leads_to_it(
-    web: WebHouse, dated: Callable[..., None], ends: dict[str, float], name: str, days: int, href: str
-) -> None:
-    dated(**ends)
-    certificate = dashboard(web)["certificate"]
-    assert (certificate["name"], certificate["days_left"], certificate["href"]) == (name, days, href)
-    assert tiles(web)["Next certificate to end"] == href
-    assert name in web.browser("viewer").get("/").text
-
-
-@pytest.mark.parametrize(
-    ("state", "shown", "bundle", "counts"),
-    [
-        ("online", 5, 900, 5),
-        ("offline", 5, 900, 900),
-        ("offline", 5, None, 5),
-        ("offline", -29, None, -29),
-        ("offline", -31, None, None),
-        ("online", -31, None, -31),
-    ],
-)
-def test_what_a_station_that_went_had_shown_does_not_count_for_ever(
-    state: str, shown: int, bundle: int | None, counts: int | None
-) -> None:
-    def ending(days: int) -> dict[str, Any]:
-        return {"not_after": NOW + days * 86400.0, "days_left": days}
-
-    row = {"eui": STATION_NAME, "name": None, "state": state, "certificate": ending(shown)}
-    inventory = [] if bundle is None else [{"file": f"station:{STATION_NAME}"} | ending(bundle)]
-    assert [each["days_left"] for each in by_end(inventory, [row])] == ([] if counts is None else [counts])
 
 
 @pytest.mark.parametrize(

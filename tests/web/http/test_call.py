@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from tests.support.web import WebHouse
+
+
+def test_json_that_is_none_is_the_body_s_fault(web: WebHouse) -> None:
+    for body in (b"{", b"[]", b'{"a": NaN}', b"\xff"):
+        answer = web.browser("operator").post("/api/sensors", body)
+        assert answer.status == 400 and answer.error["field"] == "body"
+
+
+def test_a_body_that_is_no_json_type_is_refused(web: WebHouse) -> None:
+    answer = web.browser().post("/api/login", b"{}", content_type="text/plain")
+    assert answer.status == 415

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.web import SENSOR, WebHouse
+from tests.web.http.test_routes import path_of
+
+COOKIE = "bssci_session_12345"
+"""the site in memory has this port"""
+
+
+@pytest.mark.parametrize("token", ["", "wrong"])
+def test_every_change_needs_the_csrf_token_of_the_session(web: WebHouse, token: str) -> None:
+    browser = web.browser("admin")
+    browser.csrf = token
+    for route in web.admin.routes:
+        if route.changes and route.role is not None:
+            answer = browser.ask(route.method, path_of(route), {})
+            assert answer.status == 403, route
+            assert route.page or answer.error["code"] == "csrf", route
+
+
+def test_another_sessions_csrf_token_does_not_do(web: WebHouse) -> None:
+    browser, other = web.browser("admin"), web.browser("admin")
+    browser.csrf = other.csrf
+    assert browser.post("/api/sensors/reload").status == 403
+    assert other.post("/api/sensors/reload").status == 200
+
+
+def test_a_token_needs_no_csrf_token(web: WebHouse) -> None:
+    browser = web.browser()
+    browser.token = web.file.create_token("robot", "operator")
+    assert browser.post(f"/api/sensors/{SENSOR}/attach").status == 200
+    assert browser.get("/api/accounts").status == 403
+    web.file.revoke_token("robot")
+    assert browser.get("/api/sensors").status == 401
+
+
+def test_the_cookie_is_for_this_site_only_and_not_for_scripts(web: WebHouse) -> None:
+    answer = web.browser().log_in("viewer")
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
+    assert "Secure" not in cookie
+    assert answer.json()["csrf"] not in cookie
+
+
+def test_services_on_one_host_keep_apart_by_the_port_in_the_cookies_name(web: WebHouse) -> None:
+    browser = web.browser("viewer")
+    other = "bssci_session_81"
+    browser.cookies[other] = "of another service"
+    assert browser.get("/api/me").status == 200
+    assert browser.log_in("viewer").headers["set-cookie"].startswith(f"{COOKIE}=")
+    browser.cookies = {other: browser.cookies[COOKIE]}
+    assert browser.get("/api/me").status == 401

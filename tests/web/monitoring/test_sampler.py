@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from bssci.web.monitoring import sampler
+from tests.support.web import WebHouse
+
+
+def test_figures_over_time(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    for minute in range(5):
+        web.center.deduplication.statistics.published_messages += 10 * minute
+        sampling.sample()
+        web.advance(60)
+    answer = web.browser("viewer").get("/api/history?metric=uplinks&range=hour").json()
+    assert [value for _, value in answer["points"]] == [0, 10, 20, 30, 40]
+    assert answer["unit"] == "/min"
+    browser = web.browser("viewer")
+    assert browser.get("/api/history?metric=colour").error["field"] == "metric"
+    assert browser.get("/api/history?range=year").error["field"] == "range"
+    assert browser.get("/api/dashboard").json()["uplinks"]["last_hour"] == 100
+    web.advance(sampler.KEPT)
+    sampling.sample()
+    later = web.browser("viewer").get("/api/history?metric=uplinks&range=week").json()
+    assert len(later["points"]) == 1
+
+
+def test_a_hole_in_the_figures_is_a_hole_in_the_line(web: WebHouse) -> None:
+    sampling = sampler.Sampler(web.clock, web.now, web.center, web.admin.context.figures)
+    sampling.sample()
+    web.advance(600)
+    sampling.sample()
+    points = web.browser("viewer").get("/api/history?metric=backlog&range=hour").json()["points"]
+    assert [value for _, value in points] == [3.0, None, 3.0]

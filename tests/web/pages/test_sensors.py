@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from bssci.center.silence.silence import Standing
+from bssci.journal import Registration
+from bssci.model import EUI, DownlinkStatus, Reception, SensorStatus, Uplink
+from tests.support.html import Document
+from tests.support.web import EPOCH, SENSOR, WebHouse
+from tests.support.work import calls
+
+STATION = "CAFEBA5E00000001"
+
+
+def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
+    reception = Reception(
+        end_point_eui=SENSOR,
+        packet_counter=counter,
+        payload=b"\x01\x02",
+        base_station_eui=STATION,
+        rx_time=int(at * 1e9),
+        snr=7.25,
+        rssi=-101.0,
+        received_at=at,
+    )
+    return Uplink(at=at, id=f"id{counter}", known=True, receptions=[reception], duplicates=0)
+
+
+def test_a_sensors_page_shows_what_happened(web: WebHouse) -> None:
+    web.happen(
+        SensorStatus(at=EPOCH, action="attached", end_point_eui=SENSOR, base_station_eui=STATION),
+        heard(5),
+        heard(9, at=EPOCH + 950.0),
+        DownlinkStatus(at=EPOCH + 960.0, end_point_eui=SENSOR, queue_id=3, status="sent"),
+    )
+    text = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
+    assert "01 02" in text
+    assert "3 lost before" in text
+    assert "3 lost lately" in text
+    assert "Downlink 3 sent" in text
+    assert "Attached" in text
+
+
+def test_what_came_late_is_not_lost(web: WebHouse) -> None:
+    def text() -> str:
+        return Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
+
+    web.happen(heard(5, at=EPOCH + 900.0), heard(9, at=EPOCH + 940.0))
+    assert "3 lost before" in text() and "3 lost lately" in text()
+    web.happen(heard(7, at=EPOCH + 960.0))
+    assert text().count("1 lost before") == 2 and "2 lost lately" in text()
+    web.happen(heard(8, at=EPOCH + 961.0), heard(6, at=EPOCH + 962.0))
+    assert "lost before" not in text() and "none lost lately" in text()
+
+
+def cell(web: WebHouse, label: str) -> str:
+    """Of the first sensor of the list."""
+    cells = Document(web.browser("viewer").get("/sensors").text).all("td")
+    return plain(next(each.text for each in cells if each["data-label"] == label))
+
+
+def plain(text: str) -> str:
+    return text.replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("held", "connected", "listed", "shown", "state"),
+    [
+        (
+            "ABCD",
+            "CD",
+            "2 of 2and 2 offline",
+            "2 of 2 connectedand at 2 offline",
+            "attached",
+        ),
+        ("ABC", "CD", "1 of 2and 2 offline", "1 of 2 connectedand at 2 offline", "partly attached"),
+        ("AB", "C", "0 of 1and 2 offline", "0 of 1 connectedand at 2 offline", "partly attached"),
+        ("A", "", "0 of 0and 1 offline", "0 of 0 connectedand at 1 offline", "attached"),
+        ("C", "C", "1 of 1", "1 of 1 connectedas configured", "attached"),
+        ("", "C", "0 of 1", "0 of 1 connectedas configured", "waits for a station"),
+    ],
+)
+def test_where_a_sensor_is_attached_is_said_plainly(
+    web: WebHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    held: str,
+    connected: str,
+    listed: str,
+    shown: str,
+    state: str,
+) -> None:
+    def station(letter: str) -> EUI:
+        return EUI(f"CAFEBA5E0000000{letter}")
+
+    for letter in [*held, "F"]:
+        done = "detached" if letter == "F" else "attached"
+        told = Registration(end_point_eui=EUI(SENSOR), fingerprint=b"", state=done, at=EPOCH)
+        web.journal.sessions.store_registrations(station(letter), [told])
+    web.settle()
+    there = list(map(station, connected))
+    monkeypatch.setattr(web.center.stations, "connected", lambda: there)
+    monkeypatch.setattr(web.center, "is_connected", there.__contains__)
+    assert (cell(web, "Stations"), cell(web, "State")) == (listed, state)
+    page = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
+    assert shown in page and state in page
+
+
+@pytest.mark.parametrize(
+    ("left", "listed", "warned", "fate"),
+    [
+        (
+            113_400.0,
+            "detach in 1 d 7 h",
+            "It is detached in 1 d 7 h unless",
+            "warned, then detached in 1 d 7 h",
+        ),
+        (20.0, "detach in 20 s", "It is detached in 20 s unless", "warned, then detached in 20 s"),
+        (0.0, "detach is due", "It is detached at the next look unless", "detached at the next look"),
+        (None, "", "Last heard", "warned, then detached; not before it was heard once"),
+    ],
+)
+def test_the_time_until_a_sensor_is_detached_fits(
+    web: WebHouse,
+    monkeypatch: pytest.MonkeyPatch,
+    left: float | None,
+    listed: str,
+    warned: str,
+    fate: str,
+) -> None:
+    web.center._published([heard(1)], web.happen(heard(1)))
+    monkeypatch.setattr(web.center.silence, "state", lambda eui: "warning")
+    monkeypatch.setattr(web.center.silence, "standing", lambda eui: Standing("warning", 100.0, left))
+    assert cell(web, "State").endswith(f"silent{listed}")
+    page = plain(Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text)
+    assert warned in page
+    assert f"When silent{fate}" in page
+
+
+def test_a_sensor_that_is_detached_is_not_about_to_be(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.browser("operator").post(f"/api/sensors/{SENSOR}/detach")
+    monkeypatch.setattr(web.center.silence, "state", lambda eui: "auto-detach pending")
+    monkeypatch.setattr(web.center.silence, "standing", lambda eui: Standing("warning", 100.0, 0.0))
+    assert cell(web, "State") == "detachedsilent"
+    text = Document(web.browser("viewer").get(f"/sensors/{SENSOR}").text).one("main").text
+    assert "It is detached" not in text
+
+
+def test_what_becomes_of_a_silent_sensor_is_told_in_each_case(web: WebHouse) -> None:
+    admin = web.browser("admin")
+
+    def fate() -> str:
+        parts = Document(admin.get(f"/sensors/{SENSOR}").text).all("dt", "dd")
+        return next(value.text for name, value in pairwise(parts) if name.text == "When silent")
+
+    assert fate() == "warned, then detached; not before it was heard once"
+    admin.post("/api/config", {"AUTO_DETACH_ENABLED": False})
+    assert fate() == "stays attached, as AUTO_DETACH_ENABLED is false"
+    admin.post("/api/sensors", {"eui": SENSOR, "autoDetach": False})
+    assert fate() == "stays attached"
+    admin.post(f"/api/sensors/{SENSOR}/detach")
+    assert fate() == "nothing, it is detached"
+
+
+def test_the_first_of_ten_thousand_sensors_is_small_and_little_work(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    browser = make_web_house(sensors=10_000).browser("operator")
+    browser.get("/sensors")
+    answer = browser.get("/sensors")
+    assert calls(lambda: browser.get("/sensors")) < 8 * 10_000
+    assert len(answer.body) < 100_000
+    assert "of 10\N{NARROW NO-BREAK SPACE}000 sensors" in answer.text
+
+
+def test_sensors_are_searched_sorted_and_paged(make_web_house: Callable[..., WebHouse]) -> None:
+    browser = make_web_house(sensors=120).browser("viewer")
+
+    def keys(path: str) -> list[str]:
+        return [each["data-key"] for each in Document(browser.get(path).text).all("tr") if each["data-key"]]
+
+    assert len(keys("/sensors")) == 50
+    assert keys("/sensors?page=3&per_page=50")[-1] == "70B3D56770110078"
+    assert keys("/sensors?sort=-eui&per_page=1") == ["70B3D56770110078"]
+    assert keys("/sensors?q=0077") == ["70B3D56770110077"]
+    assert keys("/sensors?status=detached") == []

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+
+from bssci.model import Reception, StationState, StationStatus, Uplink
+from bssci.web.access.accounts import ROLES, Role
+from bssci.web.pages.service import device
+from tests.support.html import Document, faults
+from tests.support.web import EPOCH, SENSOR, WebHouse
+
+STATION = "CAFEBA5E00000001"
+
+
+def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
+    reception = Reception(
+        end_point_eui=SENSOR,
+        packet_counter=counter,
+        payload=b"\x01\x02",
+        base_station_eui=STATION,
+        rx_time=int(at * 1e9),
+        snr=7.25,
+        rssi=-101.0,
+        received_at=at,
+    )
+    return Uplink(at=at, id=f"id{counter}", known=True, receptions=[reception], duplicates=0)
+
+
+def test_the_live_page_shows_an_uplinks_way(web: WebHouse) -> None:
+    first = web.happen(heard(5), StationState(at=EPOCH, base_station_eui=STATION, state="online"))
+    page = Document(web.browser("viewer").get("/live").text)
+    row = next(each for each in page.all("tr") if each["data-key"] == str(first))
+    assert "Uplink 5, 2 bytes" in row.text
+    assert "heard by" in row.text
+    assert "waiting" in row.text
+    assert "Came online, new session" in page.one("main").text
+
+
+def test_the_live_page_searches_and_filters(web: WebHouse) -> None:
+    web.happen(heard(5), StationStatus(at=EPOCH, base_station_eui=STATION, message="hot", cpu_load=0.5))
+    browser = web.browser("viewer")
+    assert "Uplink 5" not in browser.get("/live?kind=station-status").text
+    assert "CPU" in browser.get("/live?q=HOT").text
+    assert "Uplink 5" not in browser.get("/live?q=HOT").text
+    assert "No event in the journal fits the filter" in browser.get("/live?q=cold").text
+    assert "fits the filter above" not in browser.get("/live").text
+    assert browser.get("/live?kind=nonsense").status == 422
+
+
+@pytest.mark.parametrize("field", ["station", "sensor"])
+def test_a_name_in_the_place_of_an_eui_is_marked_on_the_live_page(web: WebHouse, field: str) -> None:
+    web.happen(heard(5))
+    answer = web.browser("viewer").get(f"/live?kind=uplink&{field}=Water+meter")
+    page = Document(answer.text)
+    (wrong,) = [each for each in page.all("input") if each["aria-invalid"]]
+    assert (wrong["name"], wrong["value"]) == (field, "Water meter")
+    assert "must be 16 hexadecimal digits" in page.one("main").text
+    assert "Uplink 5" not in answer.text and "data-live-pause" not in answer.text
+    assert faults(page) == []
+
+
+def test_the_live_page_searches_the_whole_journal(web: WebHouse) -> None:
+    last = web.happen(heard(777), *[heard(1000 + number) for number in range(60)])
+    page = Document(web.browser("viewer").get("/live?q=uplink+777").text)
+    assert [row.text.count("Uplink 777") for row in page.all("tr") if row["data-key"]] == [1]
+    assert page.one("section")["data-newest"] == str(last + 60)
+
+
+def test_a_search_that_stopped_halfway_says_so(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.web.reports.history.SLICE", 5)
+    web.happen(heard(777), *[heard(1000 + number) for number in range(60)])
+    page = Document(web.browser("viewer").get("/live?q=uplink+777").text)
+    assert "None of the newest events fits the filter" in page.one("main").text
+    assert "Earlier events" in [each.text for each in page.all("a")]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_settings_are_changed_by_administrators_only(web: WebHouse, role: Role) -> None:
+    page = Document(web.browser(role).get("/config").text)
+    fields = [each for each in page.all("input", "select") if each["id"].startswith("s-")]
+    assert len(fields) > 30
+    locked = [each for each in fields if "disabled" in each.attributes]
+    assert (len(locked) < len(fields)) if role == "admin" else (locked == fields)
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox 140 on Linux"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/138.0.0.0 Safari/537.36 Edg/138.0.0.0",
+            "Edge 138 on Windows",
+        ),
+        (
+            "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) "
+            "Chrome/137.0.0.0 Mobile Safari/537.36",
+            "Chrome 137 on Android",
+        ),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+            "Version/18.5 Safari/605.1.15",
+            "Safari 18 on macOS",
+        ),
+        ("Firefox/140.0", "Firefox 140"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_a_session_tells_its_browser(agent: str, shown: str) -> None:
+    assert device(agent) == shown

@@ -76,4 +76,4 @@ def test_the_revocation_list_stands_beside_the_authorities_unless_it_is_named(
     tmp_path: Path, given: Path | None, expected: str
 ) -> None:
     files = StationFiles(tmp_path / "c.pem", tmp_path / "k.pem", tmp_path / "ca.pem", given)
-    assert files.paths[-1].name == expected
+    assert expected in {path.name for path in files.paths}

@@ -22,6 +22,15 @@ class WirelessMBusAddress:
     """3 gas, 4 heat, 6 warm water, 7 water, ..."""
 
 
+def sender_of(frame: bytes, station: str) -> str:
+    """Return the device id of what a base station heard by the variable MAC.
+
+    :param station: EUI of the base station, for bytes that do not tell who sent them.
+    """
+    address = link_address(frame)
+    return f"vm:{station}" if address is None else f"wmbus:{address.manufacturer}-{address.identification}"
+
+
 def link_address(frame: bytes) -> WirelessMBusAddress | None:
     """Return the address in a frame that begins with its length field; None if it is no wireless M-Bus
     frame.

@@ -37,7 +37,7 @@ from bssci.journal.records import (
     StoredSession,
     Usage,
 )
-from bssci.model import EUI, AnyEvent, Downlink, Reception, Telegram, Uplink
+from bssci.model import EUI, AnyEvent, Downlink, Reception, Telegram, Uplink, VariableMacUplink
 
 Record = TypeVar("Record", bound=Kept)
 Key = TypeVar("Key", bound=str | int)
@@ -323,7 +323,7 @@ class History(Protocol):
 
     def telegrams_of_device(
         self, device: str, *, before: int | None, limit: int
-    ) -> Deferred[list[tuple[int, Telegram]]]:
+    ) -> Deferred[list[tuple[int, Telegram | VariableMacUplink]]]:
         """Fire with the newest telegrams of a device that is no mioty sensor, by its id."""
 
     def events_of_sensor(

@@ -262,6 +262,8 @@ class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-upli
     pattern_number: int | None = None
     crc: list[int] = []
     """header, payload"""
+    device: str | None = None
+    """id of the sender: ``wmbus:KAM-12345678``, or ``vm:{EUI}`` with the station where the bytes tell none"""
     decoded: Decoded | None = None
     """readings, as those of an :class:`Uplink`"""
 

@@ -10,6 +10,7 @@ from weakref import WeakSet
 import msgspec
 from twisted.internet.defer import Deferred, succeed
 
+from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, Subpackets, VariableMacUplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, CommandError, Outcome
 from bssci.stations.asking import Questions
@@ -102,12 +103,14 @@ class VariableMac:
 
     def handle_vm_ulData(self, station: Station, message: VmUlData, batch: Batch) -> None:
         sent = message.subpackets
+        payload = bytes(message.userData)
         batch.events.append(
             VariableMacUplink(
                 at=self._now(),
                 base_station_eui=station.eui,
                 mac_type=message.macType,
-                payload=bytes(message.userData),
+                payload=payload,
+                device=sender_of(payload, station.eui),
                 trx_time=message.trxTime,
                 system_time=message.sysTime,
                 frequency=message.freqOff,

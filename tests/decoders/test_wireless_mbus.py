@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bssci.decoders.wireless_mbus import WirelessMBusAddress, link_address
+from bssci.decoders.wireless_mbus import WirelessMBusAddress, link_address, sender_of
 
 # L C M M A A A A V T: SND-NR of a water meter by Kamstrup (KAM = 0x2C2D), number 12345678, version 27.
 HEADER = bytes.fromhex("0f442d2c785634121b16")
@@ -63,3 +63,9 @@ def test_any_bytes_do_no_harm(data: bytes) -> None:
     if address is not None:
         assert len(address.manufacturer) == 3
         assert len(address.identification) == 8
+
+
+def test_the_device_id_of_a_sender() -> None:
+    frame = bytes.fromhex("0E442D2C7856341201077A00000000")
+    assert sender_of(frame, "CAFE000000000001") == "wmbus:KAM-12345678"
+    assert sender_of(b"\xff", "CAFE000000000001") == "vm:CAFE000000000001"

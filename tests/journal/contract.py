@@ -36,7 +36,7 @@ from bssci.journal import (
     TelegramKey,
     UnknownRecord,
 )
-from bssci.model import EUI, Downlink, DownlinkRequest, StationStatus, Telegram
+from bssci.model import EUI, Downlink, DownlinkRequest, StationStatus, Telegram, VariableMacUplink
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, online, reception, uplink
 
 RECORDS = [
@@ -321,7 +321,14 @@ class Contract:
             Telegram(at=1.0, id=f"t{n}", device=device, gateway="g", source="s", payload=b"")
             for n, device in enumerate(("f2:00/J1/3", "ble:00", "f2:00/J1/3"))
         ]
-        await journal.events.append(sent)
+        meter = VariableMacUplink(
+            at=1.0, base_station_eui=STATION, mac_type=1, payload=b"", trx_time=0, system_time=0,
+            frequency=0.0, snr=0.0, rssi=0.0, device="wmbus:KAM-12345678",
+        )  # fmt: skip
+        await journal.events.append([*sent, meter])
+        assert await journal.history.telegrams_of_device("wmbus:KAM-12345678", before=None, limit=1) == [
+            (4, meter)
+        ]
         found = await journal.history.telegrams_of_device("f2:00/J1/3", before=None, limit=10)
         assert found == [(3, sent[2]), (1, sent[0])]
         assert await journal.history.telegrams_of_device("f2:00/J1/3", before=3, limit=1) == [(1, sent[0])]

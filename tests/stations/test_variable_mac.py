@@ -169,6 +169,7 @@ def test_a_telegram_is_stored_before_it_is_answered(house: House, station: Stati
         pattern_group=2,
         pattern_number=3,
         crc=[4, 5],
+        device=f"vm:{HERE}",
     )
 
 

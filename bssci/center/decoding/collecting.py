@@ -7,7 +7,7 @@ from math import floor
 
 import msgspec
 
-from bssci.model import Decoded, DecodeFailure, Reading, Reception, Telegram
+from bssci.model import Decoded, DecodeFailure, Reading, Reception, Telegram, VariableMacUplink
 
 MAX_NAMES = 200
 """series that one question is answered with"""
@@ -232,10 +232,12 @@ def time_of(best: Reception) -> float:
     return _believed(best.rx_time / 1e9, best.received_at)
 
 
-def time_of_telegram(telegram: Telegram) -> float:
+def time_of_telegram(telegram: Telegram | VariableMacUplink) -> float:
     """Return the Unix seconds when a device sent a telegram, by its own clock, else by its gateway's, if
     believable.
     """
+    if isinstance(telegram, VariableMacUplink):
+        return _believed(telegram.system_time / 1e9, telegram.at)
     for at in (telegram.device_time, telegram.gateway_time):
         if at is not None:
             return _believed(at, telegram.at)

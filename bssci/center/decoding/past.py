@@ -21,7 +21,7 @@ from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import run
 from bssci.journal import Journal
-from bssci.model import EUI, Decoded, DecodeFailure, Reception, Telegram
+from bssci.model import EUI, Decoded, DecodeFailure, Reception, Telegram, VariableMacUplink
 
 FIRST_PAGE = 200
 """uplinks that are read and decoded at first"""
@@ -33,7 +33,8 @@ MAX_UPLINKS = 100_000
 """uplinks that are decoded for one question"""
 
 RunInThread = Callable[..., "Deferred[Any]"]
-Page = Sequence[tuple[int, Reception | Telegram]]
+Heard = Reception | Telegram | VariableMacUplink
+Page = Sequence[tuple[int, Heard]]
 """telegrams with their numbers; an uplink as its best reception"""
 _MIOTY = "mioty:"
 
@@ -123,13 +124,13 @@ def _read_page(
     """Decode and collect, in a thread; return what is left for scripts, by script, with its times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
     for _, heard in page:
-        at = time_of_telegram(heard) if isinstance(heard, Telegram) else time_of(heard)
+        at = _sent_at(heard)
         if not collector.covers(at):
             continue
-        if isinstance(heard, Telegram):
-            payload = payload_of(heard, wanted.type_eui)
-        else:
+        if isinstance(heard, Reception):
             payload = payload_of_reception(heard, device, wanted.type_eui)
+        else:
+            payload = payload_of(heard, wanted.type_eui)
         try:
             decoder = decoding.choose(payload, wanted)
         except DecodeError as error:
@@ -145,5 +146,9 @@ def _read_page(
     return list(scripts.values())
 
 
-def _received_at(heard: Reception | Telegram) -> float:
-    return heard.at if isinstance(heard, Telegram) else heard.received_at
+def _sent_at(heard: Heard) -> float:
+    return time_of(heard) if isinstance(heard, Reception) else time_of_telegram(heard)
+
+
+def _received_at(heard: Heard) -> float:
+    return heard.received_at if isinstance(heard, Reception) else heard.at

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bssci.decoders.interfaces import Kind, Payload
-from bssci.decoders.wireless_mbus import link_address
+from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, AnyEvent, Reception, Telegram, Uplink, VariableMacUplink
 
 Device = str
@@ -31,10 +31,8 @@ def device_of(event: AnyEvent) -> Device:
     if isinstance(event, Telegram):
         return event.device
     if isinstance(event, VariableMacUplink):
-        address = link_address(event.payload)
-        if address is not None:
-            return f"wmbus:{address.manufacturer}-{address.identification}"
-        return f"vm:{event.base_station_eui}"
+        # An earlier release kept them without the id.
+        return event.device or sender_of(event.payload, event.base_station_eui)
     raise TypeError(f"{type(event).__name__} has no payload")
 
 

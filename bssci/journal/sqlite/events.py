@@ -23,7 +23,16 @@ from bssci.journal.sqlite.tail import Tail
 from bssci.journal.sqlite.uplink_keys import LIMIT as KEYS_IN_MEMORY
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, delete_keys
 from bssci.journal.sqlite.worker import Lane
-from bssci.model import EUI, AnyEvent, Reception, Telegram, Uplink, decode_event, encode_event
+from bssci.model import (
+    EUI,
+    AnyEvent,
+    Reception,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+    decode_event,
+    encode_event,
+)
 
 log = Logger()
 
@@ -224,7 +233,9 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
         return (seq, "uplink", best.end_point_eui, best.base_station_eui, best.packet_counter, event.at, body)
     kind = str(event.__struct_config__.tag)
     # The column names the sender: what is no mioty sensor is found by its id.
-    sender = event.device if isinstance(event, Telegram) else getattr(event, "end_point_eui", None)
+    sender = getattr(event, "end_point_eui", None)
+    if isinstance(event, Telegram | VariableMacUplink):
+        sender = event.device
     base_station_eui = getattr(event, "base_station_eui", None)
     return (seq, kind, sender, base_station_eui, None, event.at, body)
 

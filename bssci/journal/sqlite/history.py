@@ -16,10 +16,20 @@ from bssci.journal.sqlite.events import select_best_receptions, select_uplinks
 from bssci.journal.sqlite.statements import query_rows
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, newest_of_sensor
 from bssci.journal.sqlite.worker import Lane
-from bssci.model import EUI, AnyEvent, Reception, StationStatus, Telegram, Uplink, decode_event
+from bssci.model import (
+    EUI,
+    AnyEvent,
+    Reception,
+    StationStatus,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+    decode_event,
+)
 
 SCAN = 20_000
 """events that one look back goes through, at most"""
+_TELEGRAMS = ("telegram", "variable-mac-uplink")
 _NEWEST = 1 << 62
 
 T = TypeVar("T")
@@ -62,12 +72,14 @@ class History:
 
     def telegrams_of_device(
         self, device: str, *, before: int | None, limit: int
-    ) -> Deferred[list[tuple[int, Telegram]]]:
+    ) -> Deferred[list[tuple[int, Telegram | VariableMacUplink]]]:
         found = self._core.look_back(
-            lambda cursor: _of_one(cursor, "end_point_eui", device, before, limit, ("telegram",))
+            lambda cursor: _of_one(cursor, "end_point_eui", device, before, limit, _TELEGRAMS)
         )
         return found.addCallback(
-            lambda events: [(seq, event) for seq, event in events if isinstance(event, Telegram)]
+            lambda events: [
+                (seq, event) for seq, event in events if isinstance(event, Telegram | VariableMacUplink)
+            ]
         )
 
     def events_of_sensor(

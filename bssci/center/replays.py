@@ -35,5 +35,8 @@ class Replaying(Protocol):
         :raises CommandError: ``unknown_replay``, or it is over.
         """
 
+    def sinks(self) -> dict[str, bool]:
+        """Return the sinks that take replays, and whether that needs ``publish``: people listen there."""
+
     def listed(self) -> list[dict[str, Any]]:
         """Return how every replay stands, as JSON knows it, the newest first."""

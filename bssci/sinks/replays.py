@@ -129,6 +129,10 @@ class Replays:
             running.cancel()
         return self._said(number)
 
+    def sinks(self) -> dict[str, bool]:
+        replayable = {name: getattr(pump.sink, "replayable", False) for name, pump in self._pumps.items()}
+        return {name: how == "asked" for name, how in replayable.items() if how}
+
     def listed(self) -> list[dict[str, Any]]:
         return [self._said(number) for number in reversed(self._all)]
 

@@ -287,6 +287,15 @@ def test_a_sink_that_people_listen_to_is_replayed_into_when_that_is_said(make: A
     assert (again, house.sink.taken) == ([1], [])
 
 
+def test_the_sinks_that_take_replays_are_told(make: Any) -> None:
+    house = make(at(1, 1))
+    told = []
+    for replayable in (True, "asked", False):
+        house.sink.replayable = replayable
+        told.append(house.replays.sinks())
+    assert told == [{"test": False}, {"test": True}, {}]
+
+
 def test_open_ones_are_bounded(make: Any) -> None:
     house = make(at(1, 1))
     house.sink.answers = [Deferred()]

@@ -753,6 +753,39 @@ def samples() -> dict[str, dict[str, Any]]:
                 },
             ],
         },
+        "replays.html": {
+            "sinks": {"postgres": False, "mqtt": True},
+            "replays": [
+                {
+                    "id": 2,
+                    "sink": "postgres",
+                    "from": NOW - 86400,
+                    "to": NOW,
+                    "devices": ["mioty:70B3D56770110001"],
+                    "state": "running",
+                    "progress": 0.25,
+                    "delivered": 1200,
+                    "trouble": "the server is away",
+                    "asked_by": "anna",
+                    "asked_at": NOW - 60,
+                    "ended_at": None,
+                },
+                {
+                    "id": 1,
+                    "sink": "mqtt",
+                    "from": NOW - 86400,
+                    "to": NOW,
+                    "devices": [],
+                    "state": "done",
+                    "progress": 1.0,
+                    "delivered": 3,
+                    "trouble": "",
+                    "asked_by": "token robot",
+                    "asked_at": NOW - 600,
+                    "ended_at": NOW - 500,
+                },
+            ],
+        },
         "audit.html": {
             "entries": [
                 {

@@ -70,6 +70,14 @@ class ServicePages(PageData):
             "args": args,
         }
 
+    async def replays(self, call: Call) -> dict[str, Any]:
+        """Return replays, the newest first, and the sinks that take one."""
+        replays = self._context.outside.replays
+        return {
+            "replays": replays.listed() if replays is not None else [],
+            "sinks": replays.sinks() if replays is not None else {},
+        }
+
     async def logs(self, call: Call) -> dict[str, Any]:
         """Return the newest log lines. Query: level, logger, q."""
         read = await self._views.logs.read(

@@ -48,6 +48,7 @@ PAGES: tuple[Page, ...] = (
     Page("/decoders/new", "decoder.html", "new_decoder", "admin"),
     Page("/decoders/<name>", "decoder.html", "decoder", "viewer"),
     Page("/alarms", "alarms.html", "alarms", "viewer"),
+    Page("/replays", "replays.html", "replays", "viewer"),
     Page("/live", "live.html", "live", "viewer"),
     Page("/logs", "logs.html", "logs", "viewer"),
     Page("/config", "configuration.html", "configuration", "viewer"),

@@ -2,7 +2,7 @@
 //   data-api="POST /api/..."      where the fields go, as JSON
 //   data-confirm, data-type-to-confirm   asked first
 //   data-then="reload" or a path with {field}, data-done="text"   what follows
-// and on fields data-type (bool, number, list, hex, json, raw), data-optional, data-format (eui, hex32, hex4),
+// and on fields data-type (bool, number, list, hex, json, raw, moment), data-optional, data-format (eui, hex32, hex4),
 // data-empty="null" (sent where nothing is entered), data-in="name" (a part of that object, named {name}.part).
 
 import { api } from "./api.js";
@@ -51,6 +51,12 @@ function valueOf(input) {
   if (type === "number") {
     const value = Number(text);
     if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a number.`);
+    return value;
+  }
+  if (type === "moment") {
+    // Of a field datetime-local, which is in the browser's zone.
+    const value = new Date(text).getTime() / 1000;
+    if (Number.isNaN(value)) throw new FieldError(input.name, `${labelOf(input)} must be a time.`);
     return value;
   }
   if (type === "list") {

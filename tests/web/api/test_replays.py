@@ -45,6 +45,9 @@ class Replays:
             raise CommandError("unknown_replay", f"there is no replay {number}", "id")
         return STANDS | {"state": "cancelled"}
 
+    def sinks(self) -> dict[str, bool]:
+        return {"postgres": False, "mqtt": True}
+
     def listed(self) -> list[dict[str, Any]]:
         return [STANDS]
 
@@ -115,3 +118,17 @@ def test_without_the_service_none_is_possible(web: WebHouse) -> None:
     admin = web.browser("admin")
     assert admin.get("/api/replays").json() == {"replays": []}
     assert admin.post("/api/replays", ASKED).status == 503
+
+
+def test_the_page_shows_replays_and_lets_an_admin_begin_and_cancel_them(
+    web: WebHouse, replays: Replays
+) -> None:
+    shown = web.browser("admin").get("/replays").text
+    assert 'data-api="POST /api/replays"' in shown and 'data-api="DELETE /api/replays/3"' in shown
+    assert "<option>postgres</option>" in shown and "50" in shown
+    read = web.browser("viewer").get("/replays").text
+    assert "postgres" in read and 'data-api="POST /api/replays' not in read and "DELETE" not in read
+
+
+def test_the_page_is_there_before_anything_can_be_replayed(web: WebHouse) -> None:
+    assert "No sink that is in use takes replays" in web.browser("viewer").get("/replays").text

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 ROOT = Path(__file__).parent.parent.parent
-START_TIME = 20.0
+START_TIME = 60.0
 """s until it must answer"""
 STOP_TIME = 10.0
 SENSOR = {

@@ -1,0 +1,149 @@
+"""The examples of examples/streaming against the service, with processes of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bssci.model.live_token import compose
+from tests.support.running_service import ROOT, RunningService
+
+EXAMPLES = ROOT / "examples" / "streaming"
+pytestmark = [pytest.mark.parts, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    with RunningService(tmp_path_factory.mktemp("service"), "--web-tls=true") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["python", "node"])
+def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The command that runs an example."""
+    folder = EXAMPLES / request.param
+    if request.param == "python":
+        return [sys.executable, str(folder / "stream.py")]
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    copy = tmp_path_factory.mktemp("node") / "example"
+    shutil.copytree(folder, copy)
+    done = subprocess.run(
+        [npm, "install", "--no-audit", "--no-fund"], cwd=copy, check=False, capture_output=True, timeout=120
+    )
+    if done.returncode:
+        pytest.skip("npm install failed: the registry cannot be reached")
+    return ["node", str(copy / "stream.mjs")]
+
+
+class Run:
+    """An example at work.
+
+    :ivar said: what it prints, on both outputs.
+    """
+
+    def __init__(self, command: list[str], service: RunningService, directory: Path, **settings: str) -> None:
+        self._log = directory / "said.log"
+        variables = {
+            "MQTT_BROKER_URL": service.url.replace("https", "wss") + "/mqtt",
+            "MQTT_TOPIC": "mioty/#",
+            "CA_CERT_PATH": str(service.ca_file),
+            "OUTPUT": "console",
+            **settings,
+        }
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, cwd=directory, env=os.environ | variables, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, text: str, count: int = 1) -> None:
+        """Wait until something was said so many times."""
+        deadline = time.monotonic() + 90
+        while self.said.count(text) < count:
+            assert self._process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+
+    def status(self) -> int:
+        """The exit status, when it ends of itself."""
+        return self._process.wait(60)
+
+    def end(self) -> int:
+        """The exit status after SIGTERM."""
+        self._process.terminate()
+        try:
+            return self._process.wait(20)
+        finally:
+            self._process.kill()
+
+
+def token(service: RunningService, example: list[str], name: str) -> str:
+    return service.command("token", "create", f"{name}-{Path(example[0]).name}", "--live").strip()
+
+
+def test_it_receives_and_survives_a_restart(
+    service: RunningService, example: list[str], tmp_path: Path
+) -> None:
+    secret = token(service, example, "works")
+    run = Run(example, service, tmp_path, MQTT_API_TOKEN=secret, MQTT_CLIENT_ID="example")
+    try:
+        run.wait_for("mioty/ep/")
+        service.restart()
+        run.wait_for("session resumed")
+        run.wait_for("mioty/ep/", run.said.count("mioty/ep/") + 1)
+    finally:
+        status = run.end()
+    assert status == 0
+    assert secret not in run.said
+
+
+def test_its_database(service: RunningService, example: list[str], tmp_path: Path) -> None:
+    database = tmp_path / "kept"
+    run = Run(
+        example,
+        service,
+        tmp_path,
+        MQTT_API_TOKEN=token(service, example, "database"),
+        OUTPUT="database",
+        DATABASE_PATH=str(database),
+    )
+    try:
+        run.wait_for("connected")
+        deadline = time.monotonic() + 30
+        while not database.exists() or not database.stat().st_size:
+            assert time.monotonic() < deadline, run.said
+            time.sleep(0.1)
+    finally:
+        assert run.end() == 0
+
+
+def test_a_bad_token_is_not_sent_and_a_wrong_one_refused(
+    service: RunningService, example: list[str], tmp_path: Path
+) -> None:
+    wrong = compose("0" * 32)
+    mistyped = Run(example, service, tmp_path, MQTT_API_TOKEN=wrong[:-1] + "_")
+    assert mistyped.status() == 1
+    refused = Run(example, service, tmp_path, MQTT_API_TOKEN=wrong)
+    assert refused.status() == 2
+    assert wrong not in refused.said
+
+
+def test_a_certificate_of_nobodys_is_refused(
+    service: RunningService, example: list[str], tmp_path: Path
+) -> None:
+    secret = token(service, example, "trust")
+    run = Run(example, service, tmp_path, MQTT_API_TOKEN=secret, CA_CERT_PATH="")
+    assert run.status() == 3
+    assert "certificate" in run.said

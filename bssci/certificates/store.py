@@ -20,7 +20,7 @@ from typing import Any
 
 from cryptography import x509
 
-from bssci.certificates import bundles, issuing, revoking
+from bssci.certificates import bundles, issuing, revoking, steps
 from bssci.certificates import reading as certificates
 from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
@@ -253,9 +253,11 @@ class CertificateStore:
                 made |= {CA: ca.read_bytes(), CA_KEY: bundles.authority_key_file(ca).read_bytes()}
             return made
 
-    def station_bundle(self, eui: EUI, renew: bool) -> bytes:
-        """Return a ZIP archive with the three files of a base station.
+    def station_bundle(self, eui: EUI, renew: bool, host: str = "", ports: Sequence[int] = ()) -> bytes:
+        """Return a ZIP archive with the three files of a base station, and a page that says where they go.
 
+        :param host: name by which it reaches the service center; empty: the first that its certificate names.
+        :param ports: where base stations connect.
         :param renew: make a new key and certificate, though there is one that the authority signed.
         :raises CertificateError: the key of the authority in use is not here.
         """
@@ -266,7 +268,9 @@ class CertificateStore:
                 made = {directory / path.name: path.read_bytes() for path in (scratch / eui).glob("*.pem")}
             replace_together(self._state_dir, made)
         members = {path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))}
-        return _zip(members | {"ca_cert.pem": self.read(CA)})
+        ends = f"{self.bundled(eui).not_valid_after_utc:%Y-%m-%d}"
+        pages = steps.steps(eui, host or steps.host_of(self.paths[SERVER]), ports, ends)
+        return _zip(members | {"ca_cert.pem": self.read(CA)} | pages)
 
     def bundled(self, eui: EUI) -> x509.Certificate:
         """Return the certificate of a station's bundle.

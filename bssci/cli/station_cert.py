@@ -6,8 +6,11 @@ import argparse
 from datetime import UTC, datetime
 
 from bssci.certificates import bundles
+from bssci.certificates.reading import read_certificates
+from bssci.certificates.steps import host_of, steps
 from bssci.cli.chosen import load_own
 from bssci.model import EUI, parse_eui
+from bssci.system.files import write_atomically
 
 
 def _eui(text: str) -> EUI:
@@ -27,5 +30,11 @@ def run(arguments: argparse.Namespace) -> int:
     stations = chosen.cert_file.parent / "stations"
     for made in bundles.make_station(chosen.ca_file, stations, arguments.eui, datetime.now(UTC)):
         print(f"{'created' if made.created else 'kept   '} {made.path}")
+    directory = stations / arguments.eui
+    ends = read_certificates(directory / "station_cert.pem", "the bundle")[0].not_valid_after_utc
+    ports = list(chosen.listen_port) if not chosen.listen else []
+    for name, content in steps(arguments.eui, host_of(chosen.cert_file), ports, f"{ends:%Y-%m-%d}").items():
+        write_atomically(directory / name, content)
+        print(f"written {directory / name}")
     print("Load the three files into the base station. The key is a secret: send it over a safe way only.")
     return 0

@@ -47,7 +47,9 @@ def test_mtls_is_known_to_twisted_by_its_plugin() -> None:
 def test_mtls_with_files_of_its_own() -> None:
     text = "mtls:16018:certificate=c.pem:key=k.pem:authorities=a.pem:revoked=r.pem"
     endpoint = serverFromString(None, text)
-    assert endpoint.files.paths == (Path("c.pem"), Path("k.pem"), Path("a.pem"), Path("r.pem"))
+    own_list = Path("revoked.pem")
+    files = (Path("c.pem"), Path("k.pem"), Path("a.pem"), Path("r.pem"), own_list)
+    assert endpoint.files.paths == files
 
 
 @pytest.mark.parametrize(

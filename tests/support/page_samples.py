@@ -430,6 +430,7 @@ def samples() -> dict[str, dict[str, Any]]:
             "paging": paging(4),
             **reads,
         },
+        "station_import.html": {},
         "station_form.html": {"station": station(2) | {"given_name": "Roof 2"}},
         "station.html": {
             "station": station(2),

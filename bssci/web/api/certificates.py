@@ -195,7 +195,7 @@ class CertificateRoutes:
         "POST",
         "/api/certificates/station/{eui}",
         "admin",
-        "The three files for a base station as an archive, made if they are not there; audited",
+        "Host, port, steps and the three files for a base station as an archive, made if need be; audited",
         content_type=ZIP,
     )
     async def station(self, call: Call, body: BundleOptions) -> Reply[bytes]:
@@ -203,7 +203,10 @@ class CertificateRoutes:
         await self._context.audit.record(
             call.asker, "certificate.station_bundle", eui, "renewed" if renew else ""
         )
-        return _file(await self._run(self._store.station_bundle, eui, renew), f"{eui}.zip", ZIP)
+        catalogue, settings = self._context.configuration.catalogue, self._context.settings
+        ports = [each.port for each in catalogue.places(settings) if each.setting.startswith("LISTEN")]
+        archive = await self._run(self._store.station_bundle, eui, renew, body.host, ports)
+        return _file(archive, f"{eui}.zip", ZIP)
 
     @route(
         "POST",

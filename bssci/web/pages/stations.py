@@ -49,6 +49,10 @@ class StationPages(PageData):
             "args": arguments(call, "q", "state", "sort"),
         }
 
+    async def station_import(self, call: Call) -> dict[str, Any]:
+        """Return nothing: the page asks the API."""
+        return {}
+
     async def station_form(self, call: Call) -> dict[str, Any]:
         """Return what is entered about a base station, or nothing for a new one. Query: eui."""
         if "eui" not in call.path:

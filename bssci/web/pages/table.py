@@ -35,6 +35,7 @@ PAGES: tuple[Page, ...] = (
     Page("/", "dashboard.html", "dashboard", "viewer"),
     Page("/stations", "stations.html", "stations", "viewer"),
     Page("/stations/new", "station_form.html", "station_form", "admin"),
+    Page("/stations/import", "station_import.html", "station_import", "admin"),
     Page("/stations/<eui>", "station.html", "station", "viewer"),
     Page("/stations/<eui>/edit", "station_form.html", "station_form", "admin"),
     Page("/sensors", "sensors.html", "sensors", "viewer"),

@@ -1,15 +1,16 @@
-// Importing sensors: a dry run first, with the errors per row; then the same text for real.
+// Importing sensors or base stations: a dry run first, with the errors per row; then the same text for real.
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
 import { leave, make, number, toast } from "./dom.js";
 
 const $ = (selector) => document.querySelector(selector);
+const what = () => $("[data-import]").dataset.import || "sensors";
 let text = "";
 
 function send(dryRun) {
   const json = text.trimStart().startsWith("[") || text.trimStart().startsWith("{");
-  return api("POST", `/api/sensors/import${dryRun ? "?dry_run=1" : ""}`, text, json ? "application/json" : "text/csv");
+  return api("POST", `/api/${what()}/import${dryRun ? "?dry_run=1" : ""}`, text, json ? "application/json" : "text/csv");
 }
 
 function tile(label, value) {
@@ -71,7 +72,7 @@ export function start() {
     button.disabled = true;
     try {
       const { added, changed } = await send(false);
-      leave("/sensors", "ok", `Imported: ${number(added)} added, ${number(changed)} changed.`);
+      leave(what() === "sensors" ? "/sensors" : "/stations", "ok", `Imported: ${number(added)} added, ${number(changed)} changed.`);
     } catch (error) {
       problem(error);
       toast("error", error.message);

@@ -342,10 +342,19 @@ def test_a_bundle_for_a_station(web: WebHouse) -> None:
     answer = admin.post(f"/api/certificates/station/{STATION.lower()}")
     assert answer.headers["content-type"] == "application/zip"
     members = _members(answer.body)
-    assert sorted(members) == ["ca_cert.pem", "station_cert.pem", "station_key.pem"]
+    assert sorted(members) == [
+        "ca_cert.pem",
+        "connection.txt",
+        "station_cert.pem",
+        "station_key.pem",
+        "steps.html",
+    ]
     certificate = x509.load_pem_x509_certificate(members["station_cert.pem"])
     assert euis_of(certificate) == {STATION}
     assert ("admin", "certificate.station_bundle", STATION) in web.audit()
+    told = admin_bundle(web, {"host": "sc.example"})
+    assert told["connection.txt"] == f"host=sc.example\nport=16018\nbase_station={STATION}\n".encode()
+    assert b"sc.example" in told["steps.html"]
     assert _members(admin.post(f"/api/certificates/station/{STATION}").body) == members
     renewed = _members(admin.post(f"/api/certificates/station/{STATION}", {"renew": True}).body)
     assert renewed["station_key.pem"] != members["station_key.pem"]
@@ -461,6 +470,12 @@ def test_the_check_says_what_is_wrong(web: WebHouse) -> None:
     assert answer["ok"] is False and "server.pem" in answer["lines"][0]["text"]
     with pytest.raises(CertificateError):
         usable(web)
+
+
+def admin_bundle(web: WebHouse, body: dict[str, str]) -> dict[str, bytes]:
+    answer = web.browser("admin").post(f"/api/certificates/station/{STATION}", body)
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_one_certificate_is_revoked_kept_in_the_backup_and_made_anew(web: WebHouse) -> None:

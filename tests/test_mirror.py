@@ -22,6 +22,7 @@ CATALOGUES = {
     "sinks/postgres/errors.py": "an exception",
     "sources/interfaces.py": "interfaces",
     "web/api/schemas/live_tokens.py": "structs; tests/web/api/test_live_tokens.py has each in an answer",
+    "web/api/schemas/devices.py": "values; tests/web/api/test_devices.py is about what they allow",
     "wire/outcomes.py": "values; tests/wire/test_session.py is about which of them comes when",
 }
 """modules without behaviour of their own, each with what it holds"""

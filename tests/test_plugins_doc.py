@@ -96,5 +96,5 @@ def test_no_other_field_is_told() -> None:
         assert values <= {
             "open", "closed", "error", "warning",
             "attached", "detached", "attach_failed", "detach_failed", "received", "sent", "done", "failed",
-            "online", "offline", "code", "message", "field",
+            "online", "degraded", "offline", "code", "message", "field",
         }, kind  # fmt: skip

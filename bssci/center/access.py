@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.center.service_center import ServiceCenter
 from bssci.journal.records import StoredRequest
-from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
 from bssci.model.commands import Asker, Outcomes
 
 
@@ -69,6 +69,9 @@ class Access:
 
     def station_states(self) -> list[StationState]:
         return self._center.station_states()
+
+    def gateway_states(self) -> list[GatewayState]:
+        return self._center.gateway_states()
 
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
         return self._center.watch_stations(watcher)

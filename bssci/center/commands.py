@@ -18,7 +18,10 @@ from twisted.logger import Logger
 from bssci.center.alarms.alarms import Alarms
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.audit import AuditLog
+from bssci.center.devices.device import ID, Device
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
+from bssci.center.devices.gateways import Gateway, Gateways
+from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import Downlinks
 from bssci.center.replays import Replaying, ReplayRequest
@@ -65,6 +68,8 @@ class Commands:
         downlinks: Downlinks,
         alarms: Alarms,
         station_entries: StationEntries,
+        devices: DeviceRegistry,
+        gateways: Gateways,
         stations: Stations,
         registry: Registry,
         variable_mac: VariableMac,
@@ -81,6 +86,8 @@ class Commands:
         self._downlinks = downlinks
         self._alarms = alarms
         self._station_entries = station_entries
+        self._devices = devices
+        self._gateways = gateways
         self._stations = stations
         self._registry = registry
         self._variable_mac = variable_mac
@@ -196,6 +203,70 @@ class Commands:
         for eui in euis:
             if eui not in self._sensors:
                 raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
+
+    # devices that are no mioty sensors, and who hears them
+
+    async def change_device(self, id: str, changes: Mapping[str, Any], by: Asker) -> Device:
+        """Enter a device, or change what is entered of it.
+
+        :param changes: new values by the names of the fields of :class:`Device`.
+        :raises CommandError: ``invalid``: no id of such a device; ``conflict``: there are too many;
+            ``unavailable``.
+        """
+        if not ID.fullmatch(id) or id.startswith("mioty:"):
+            raise CommandError(
+                "invalid", "an id has a kind in front, ble:AA:BB:CC:DD:EE:FF, and no spaces", "id"
+            )
+        device = self._devices.new(id)
+        for name, value in changes.items():
+            setattr(device, name, value)
+        action = "device.update" if self._devices.known(id) is not None else "device.add"
+        async with self._recorded(by, action, id, ", ".join(sorted(changes))):
+            try:
+                await self._devices.put(device)
+            except ValueError as error:
+                raise CommandError("conflict", str(error)) from error
+            except StorageError as error:
+                raise _not_stored(error) from error
+        return device
+
+    async def forget_device(self, id: str, by: Asker) -> None:
+        """Remove a device; if it is heard again, it is unknown.
+
+        :raises CommandError: ``unknown_device``, ``unavailable``.
+        """
+        if self._devices.get(id) is None:
+            raise CommandError("unknown_device", f"there is no device {id}", "id")
+        async with self._recorded(by, "device.remove", id):
+            await _stored(_awaited(self._devices.forget(id)))
+
+    async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Asker) -> Gateway:
+        """Change what is entered of a scanner or controller.
+
+        :param changes: new values by the names of the fields of :class:`Gateway`.
+        :raises CommandError: ``unknown_gateway``, ``unavailable``.
+        """
+        gateway = self._gateway(id)
+        async with self._recorded(by, "gateway.update", id, ", ".join(sorted(changes))):
+            for name, value in changes.items():
+                setattr(gateway, name, value)
+            await _stored(_awaited(self._gateways.put(gateway)))
+        return gateway
+
+    async def forget_gateway(self, id: str, by: Asker) -> None:
+        """Forget a scanner or controller; if it is heard again, it is new.
+
+        :raises CommandError: ``unknown_gateway``, ``unavailable``.
+        """
+        self._gateway(id)
+        async with self._recorded(by, "gateway.remove", id):
+            await _stored(_awaited(self._gateways.forget(id)))
+
+    def _gateway(self, id: str) -> Gateway:
+        gateway = self._gateways.get(id)
+        if gateway is None:
+            raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
+        return gateway
 
     # downlinks
 
@@ -437,6 +508,10 @@ def _naming(text: str, euis: Sequence[EUI]) -> str:
     """Return the text and the first of the sensors that it is about."""
     more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
     return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
+
+
+async def _awaited(change: Deferred[T]) -> T:
+    return await change
 
 
 async def _stored(change: Coroutine[Deferred[Any], Any, T]) -> T:

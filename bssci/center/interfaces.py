@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState, Telegram
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState, Telegram
 from bssci.model.commands import Outcomes
 
 
@@ -63,6 +63,9 @@ class ICenter(Protocol):
 
     def station_states(self) -> list[StationState]:
         """Return every base station known, and whether it is connected."""
+
+    def gateway_states(self) -> list[GatewayState]:
+        """Return every scanner and controller known, and whether it is heard."""
 
     def watch_stations(self, watcher: Callable[[StationState], None]) -> Callable[[], None]:
         """Call ``watcher`` with each station that comes or goes; returns what ends that."""

@@ -17,6 +17,8 @@ from bssci.center.attachments.over_the_air import Observer, OverTheAir
 from bssci.center.audit import AuditLog
 from bssci.center.commands import Commands
 from bssci.center.deliveries import Deliveries
+from bssci.center.devices.gateways import Gateways
+from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.downlinks import Downlinks
 from bssci.center.reports import SensorReports
@@ -33,7 +35,7 @@ from bssci.center.uplinks.ingest import Ingest
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
 from bssci.journal import Fact, Journal, Loaded
-from bssci.model import EUI, AnyEvent, StationState, Telegram, Uplink
+from bssci.model import EUI, AnyEvent, GatewayState, StationState, Telegram, Uplink
 from bssci.model.over_the_air import AttachRequest
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
@@ -62,6 +64,7 @@ LIVE = (
     "AUTO_DETACH_CHECK_INTERVAL",
     "SOURCE_RATE",
     "SOURCE_SHARE",
+    "SOURCE_CHANGING_ADDRESSES",
 )
 """settings that the service center itself puts into force while it runs"""
 
@@ -152,6 +155,8 @@ class ServiceCenter:
             published=self._published,
         )
         self.ingest = Ingest(journal, self.deduplication)
+        self.devices = DeviceRegistry(clock, journal, loaded, now, settings.source_changing_addresses)
+        self.gateways = Gateways(clock, journal, loaded, self.report, now)
         self.sources = Sources(
             clock,
             journal,
@@ -159,7 +164,7 @@ class ServiceCenter:
             rate=settings.source_rate,
             share=settings.source_share / 100,
             delivered_seq=self.deliveries.delivered_seq,
-            is_blocked=lambda device: False,
+            judge=self.devices.judge,
         )
         self.over_the_air = OverTheAir(
             self.sensors,
@@ -184,6 +189,8 @@ class ServiceCenter:
             station_entries=StationEntries(
                 self.entries, self.stations, self.registry, self.refused_stations, now
             ),
+            devices=self.devices,
+            gateways=self.gateways,
             stations=self.stations,
             registry=self.registry,
             variable_mac=self.variable_mac,
@@ -258,6 +265,8 @@ class ServiceCenter:
             self.silence,
             self.unknown,
             self.refused_stations,
+            self.devices,
+            self.gateways,
             self.registry,
             self.retention,
         ):
@@ -273,7 +282,15 @@ class ServiceCenter:
     async def stop(self) -> None:
         """Finish what is under way and write what is learned; the journal may be closed after that."""
         await self.downlinks.stop()
-        for part in (self.paths, self.activities, self.listening, self.unknown, self.refused_stations):
+        for part in (
+            self.paths,
+            self.activities,
+            self.listening,
+            self.unknown,
+            self.refused_stations,
+            self.devices,
+            self.gateways,
+        ):
             part.stop()
 
     # questions
@@ -285,6 +302,10 @@ class ServiceCenter:
     def station_states(self) -> list[StationState]:
         """Return every base station that was ever here, and whether it is connected."""
         return [station.state for station in self.stations if station.has_connected]
+
+    def gateway_states(self) -> list[GatewayState]:
+        """Return every scanner and controller known, and whether it is heard."""
+        return self.gateways.states()
 
     def watch_stations(self, watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` with the :class:`StationState` of each station that comes or goes.
@@ -331,6 +352,7 @@ class ServiceCenter:
         self.deduplication.delay = settings.deduplication_delay
         self.retention.days = settings.retention_days
         self.sources.configure(settings.source_rate, settings.source_share / 100)
+        self.devices.changing_kept = settings.source_changing_addresses
         self.silence.configure(
             enabled=settings.auto_detach_enabled,
             timeout=settings.auto_detach_timeout,
@@ -351,6 +373,8 @@ class ServiceCenter:
 
     def _heard_telegrams(self, telegrams: Sequence[Telegram]) -> None:
         self.telegrams += len(telegrams)
+        self.devices.heard(telegrams)
+        self.gateways.heard(telegrams)
 
     def _counter(self, eui: EUI) -> int | None:
         activity = self.activities.get(eui)

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 
 from bssci import __version__
-from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, Sensor, StationState
+from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
 from bssci.model.commands import CommandError, Outcomes
 
 _AWAY = CommandError("unavailable", "the service does not run")
@@ -55,6 +55,9 @@ class AbsentCenter:
 
     async def query_reception(self, eui: EUI) -> EUI:
         raise _AWAY
+
+    def gateway_states(self) -> list[GatewayState]:
+        return []
 
     def station_states(self) -> list[StationState]:
         return []

@@ -306,6 +306,30 @@ class LiveSession(Kept):
     """Unix seconds"""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRecord(Kept):
+    """A device that is no mioty sensor, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "device"
+    KEY: ClassVar[str] = "id"
+
+    id: str
+    """id of the device, with its kind in front: ``ble:AA:BB:CC:DD:EE:FF``"""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRecord(Kept):
+    """A scanner or controller, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "gateway"
+    KEY: ClassVar[str] = "id"
+
+    id: str
+    """id of the gateway, with its kind in front: ``scanner:roof``"""
+    body: bytes
+
+
 KEPT: tuple[type[Kept], ...] = (
     StationRecord,
     Activity,
@@ -321,6 +345,8 @@ KEPT: tuple[type[Kept], ...] = (
     AlarmRecord,
     TelegramKey,
     LiveSession,
+    DeviceRecord,
+    GatewayRecord,
 )
 """every keyed table"""
 
@@ -479,6 +505,8 @@ class Loaded:
     alarms: Mapping[int, AlarmRecord]
     telegram_keys: Mapping[int, TelegramKey]
     """ids of the newest telegrams, by their place in the ring"""
+    devices: Mapping[str, DeviceRecord]
+    gateways: Mapping[str, GatewayRecord]
     cursors: Mapping[str, int]
     """the last event that each sink has delivered"""
     downlinks: DownlinkCounts

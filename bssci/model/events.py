@@ -310,6 +310,18 @@ class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
     acknowledged_by: str | None = None
 
 
+class GatewayState(Event, frozen=True, kw_only=True, tag="gateway-state"):
+    """A scanner or controller came or went; ``at`` is since when."""
+
+    gateway: str
+    gateway_kind: str
+    """``scanner`` or ``controller``"""
+    state: Literal["online", "degraded", "offline"]
+    reason: str = ""
+    """reason for people: ``silent for 5 minutes``"""
+    name: str = ""
+
+
 AnyEvent = (
     Uplink
     | SensorStatus
@@ -325,6 +337,7 @@ AnyEvent = (
     | VariableMacUplink
     | Telegram
     | AlarmChange
+    | GatewayState
 )
 
 _encoder = msgspec.msgpack.Encoder()

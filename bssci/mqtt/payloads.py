@@ -15,6 +15,7 @@ from bssci.model import (
     CommandResponse,
     DownlinkReception,
     DownlinkStatus,
+    GatewayState,
     SensorAutoDetached,
     SensorProblem,
     SensorStatus,
@@ -39,6 +40,9 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message
 
     :param replayed: it is published again because somebody asked for a replay, and says so.
     """
+    if isinstance(event, GatewayState):
+        # A replay of the past must not take the place of the present.
+        return None if replayed else gateway_state(base_topic, event)
     build = _BUILDERS.get(type(event))
     if build is None:
         return None
@@ -110,6 +114,18 @@ def station_state(base_topic: str, event: StationState) -> Message:
     return Message(
         f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), True, About("station-state")
     )
+
+
+def gateway_state(base_topic: str, event: GatewayState) -> Message:
+    """Return the state of a gateway, retained on ``gateway/{kind}/{id}/state``."""
+    payload = {
+        "state": event.state,
+        "since": event.at,
+        "reason": event.reason,
+        "name": event.name or None,
+    }
+    topic = f"{base_topic}/gateway/{event.gateway_kind}/{event.gateway}/state"
+    return Message(topic, _encode(payload), retain=True)
 
 
 def service_status(base_topic: str, state: str, version: str, since: float) -> Message:

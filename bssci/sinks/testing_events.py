@@ -14,6 +14,7 @@ from bssci.model import (
     DownlinkReception,
     DownlinkStatus,
     Event,
+    GatewayState,
     Reading,
     Reception,
     SensorAutoDetached,
@@ -209,6 +210,10 @@ def _of_stations() -> list[Any]:
             since=of["at"] - 60.0,
             until=of["at"],
             acknowledged_by="kim",
+        ),
+        GatewayState(at=AT, gateway="roof", gateway_kind="scanner", state="online"),
+        GatewayState(
+            at=AT, gateway="roof", gateway_kind="scanner", state="offline", reason="silent", name="Roof"
         ),
     ]
 

@@ -28,6 +28,7 @@ from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.alarms import AlarmRoutes
 from bssci.web.api.certificates import CertificateRoutes
 from bssci.web.api.decoders import DecoderRoutes
+from bssci.web.api.devices import DeviceRoutes
 from bssci.web.api.events import EventRoutes
 from bssci.web.api.live_tokens import LiveTokenRoutes
 from bssci.web.api.machine import MachineRoutes
@@ -144,6 +145,7 @@ class WebAdmin:
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),
             *routes_of(DecoderRoutes(self.context, self.views)),
+            *routes_of(DeviceRoutes(self.context, self.views)),
             *routes_of(ReadingRoutes(self.context, self.views)),
             *routes_of(ServiceRoutes(self.context, self.views)),
             *routes_of(CertificateRoutes(self.context, self.views, self._take_certificates)),

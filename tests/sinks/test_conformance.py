@@ -91,6 +91,7 @@ class MqttBench(SinkBench):
             version="1.0",
             started_at=1.0,
             station_states=list,
+            gateway_states=list,
             watch_stations=lambda watcher: lambda: None,
             health=dict,
             configuration=SimpleNamespace(watch=lambda names, watcher: lambda: None),

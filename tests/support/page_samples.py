@@ -52,6 +52,34 @@ def chart(name: str, title: str, unit: str, series: list[str], middle: float, sw
     }
 
 
+def device(number: int = 1) -> dict[str, Any]:
+    """A device of each state, by its number."""
+    return {
+        "id": f"ble:AA:BB:CC:DD:EE:0{number}",
+        "kind": "ble",
+        "state": ("known", "unknown", "changing", "blocked")[number],
+        "name": "Fridge" if number == 0 else "",
+        "model": "RuuviTag" if number == 0 else "",
+        "decoder": "ruuvi" if number == 0 else "",
+        "parent": "f2:0a1b2c3d4e5f" if number == 1 else "",
+        "port": "J1/3" if number == 1 else "",
+        "location": {},
+        "tags": ["kitchen"],
+        "first_seen": NOW - 9000,
+        "last_seen": NOW - number,
+        "count": 12,
+        "gateway": "roof",
+        "rssi": -70.0,
+        "said": {
+            "name": "Tag",
+            "companies": ["0x0499 Ruuvi"],
+            "services": ["0x181a"],
+            "data": "0512fc",
+            "topic": "",
+        },
+    }
+
+
 def station(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
         "eui": f"CAFEBA5E0000000{number}",
@@ -458,6 +486,62 @@ def samples() -> dict[str, dict[str, Any]]:
             "unknown_count": 7,
             "paging": paging(10_000),
             "args": {"sort": "-last_seen_at"},
+        },
+        "devices.html": {
+            "rows": [device(number) for number in range(4)],
+            "counts": {"all": 4, "known": 1, "unknown": 1, "changing": 1, "blocked": 1},
+            "paging": paging(4),
+            "args": {"q": "", "state": ""},
+        },
+        "device.html": {
+            "device": device(1)
+            | {
+                "gateways": [{"gateway": "roof", "rssi": -70.0, "last_seen": NOW - 5}],
+                "parameters": {"bindkey": MASK},
+            },
+            "decoders": ["ruuvi", "govee"],
+        },
+        "gateways.html": {
+            "rows": [
+                {
+                    "id": "scanner:roof",
+                    "kind": "scanner",
+                    "name": "Roof",
+                    "state": "online",
+                    "since": NOW - 900,
+                    "reason": "",
+                    "source": "mqtt",
+                    "first_seen": NOW - 9000,
+                    "last_seen": NOW - 3,
+                    "count": 7,
+                    "location": {},
+                    "tags": [],
+                    "note": "",
+                    "status": {
+                        "metrics": {"devices_seen": 12, "messages_dropped": 3},
+                        "system": {"cpu_percent": 12.5, "memory_usage_mb": 44},
+                    },
+                    "status_at": NOW - 30,
+                },
+                {
+                    "id": "controller:f2-0a1b2c3d4e5f",
+                    "kind": "controller",
+                    "name": "",
+                    "state": "offline",
+                    "since": NOW - 900,
+                    "reason": "silent for 5 minutes",
+                    "source": "mqtt",
+                    "first_seen": NOW - 9000,
+                    "last_seen": NOW - 1200,
+                    "count": 7,
+                    "location": {},
+                    "tags": [],
+                    "note": "",
+                    "status": None,
+                    "status_at": None,
+                },
+            ],
+            "counts": {},
         },
         "unknown_sensors.html": {
             "rows": [

@@ -184,6 +184,9 @@ class Browser:
     def post(self, path: str, body: Any = None, **more: Any) -> Answer:
         return self.ask("POST", path, {} if body is None else body, **more)
 
+    def patch(self, path: str, body: Any, **more: Any) -> Answer:
+        return self.ask("PATCH", path, body, **more)
+
     def delete(self, path: str, **more: Any) -> Answer:
         return self.ask("DELETE", path, **more)
 

@@ -42,6 +42,7 @@ class Decoders:
     :param installed: decoders that are no files.
     :param refused: why decoders that are installed cannot be used, a line for each.
     :param sensor: the configured sensor of an EUI; None if there is none.
+    :param device: what is entered of a device that is no mioty sensor; None if nothing is.
     """
 
     log = Logger()
@@ -55,9 +56,11 @@ class Decoders:
         installed: Sequence[Any],
         refused: Sequence[str],
         sensor: Callable[[EUI], Sensor | None],
+        device: Callable[[Device], ChosenDecoder | None] = lambda device: None,
     ) -> None:
         self._clock = clock
         self._sensor = sensor
+        self._device = device
         self.refused = tuple(refused)
         self._undecoded = 0
         self.threads = ScriptThreads(clock, from_thread)
@@ -123,7 +126,7 @@ class Decoders:
     def wanted(self, device: Device) -> ChosenDecoder:
         """Return what the configuration says of a device's payloads."""
         if not device.startswith(_MIOTY):
-            return NOTHING_WANTED
+            return self._device(device) or NOTHING_WANTED
         return wanted_of(self._sensor(EUI(device.removeprefix(_MIOTY))))
 
     def _not_decoded(self, failure: Failure, events: Sequence[AnyEvent]) -> list[AnyEvent]:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from bssci.center.devices.device import Verdict
 from bssci.center.telegrams.bounds import JournalShare, Rate, RateLimit
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.model import Telegram, encode_event
@@ -33,6 +34,12 @@ EXAMPLE = 200
 _ID = re.compile(r"[^\x00-\x20\x7f+#]+")
 
 
+Judge = Callable[[Telegram], Verdict]
+"""says what becomes of a telegram: kept, or not because its device is blocked, or is one of too many whose
+addresses change all the time
+"""
+
+
 class TelegramsRefused(Exception):
     """A source brings more than it may; nothing was taken, and the same may be offered again later."""
 
@@ -52,7 +59,7 @@ class _Offer:
 class SourceDoor:
     """Takes what one source brings: implements :class:`bssci.center.interfaces.IIngest`.
 
-    :param is_blocked: whether a device, by its id, is not to be heard.
+    :param judge: says what becomes of a telegram before it is kept.
     """
 
     log = Logger()
@@ -64,21 +71,21 @@ class SourceDoor:
         telegrams: Telegrams,
         limit: RateLimit,
         share: JournalShare,
-        is_blocked: Callable[[str], bool],
+        judge: Judge,
     ) -> None:
         self.name = name
         self._clock = clock
         self._telegrams = telegrams
         self.limit = limit
         self.share = share
-        self._is_blocked = is_blocked
+        self._judge = judge
         self._queue: deque[_Offer] = deque()
         self._timer: Timer | None = None
         self._waiting = self._waiting_bytes = 0
         self._is_full = ""
         self._closed = False
         self._rate = Rate(clock)
-        self._kept = self._repeated = self._blocked = self._refused = 0
+        self._kept = self._repeated = self._blocked = self._passed_over = self._refused = 0
         self._rejected: Counter[str] = Counter()
         self._remarks: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
@@ -97,9 +104,15 @@ class SourceDoor:
         taken: list[Telegram] = []
         size = 0
         for telegram in telegrams:
-            if self._is_blocked(telegram.device):
+            length = self._length(telegram)
+            if not length:
+                continue
+            verdict = self._judge(telegram)
+            if verdict == "blocked":
                 self._blocked += 1
-            elif length := self._length(telegram):
+            elif verdict == "passed over":
+                self._passed_over += 1
+            else:
                 taken.append(telegram)
                 size += length
         excess = self._excess(len(taken), size) if taken else ""
@@ -163,6 +176,7 @@ class SourceDoor:
             "kept": self._kept,
             "repeated": self._repeated,
             "blocked": self._blocked,
+            "passed_over": self._passed_over,
             "refused": self._refused,
             "rejected": sum(self._rejected.values()),
             "reasons": [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from bssci.center.telegrams.bounds import JournalShare, RateLimit
-from bssci.center.telegrams.door import SourceDoor
+from bssci.center.telegrams.door import Judge, SourceDoor
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.journal import Journal
 from bssci.system.clock import Clock
@@ -39,7 +39,7 @@ class Sources:
         rate: float,
         share: float,
         delivered_seq: Callable[[], int],
-        is_blocked: Callable[[str], bool],
+        judge: Judge,
     ) -> None:
         self._clock = clock
         self._journal = journal
@@ -47,7 +47,7 @@ class Sources:
         self._rate = rate
         self._share = share
         self._delivered_seq = delivered_seq
-        self._is_blocked = is_blocked
+        self._judge = judge
         self._doors: dict[str, SourceDoor] = {}
         self._running: dict[str, Running] = {}
 
@@ -56,7 +56,7 @@ class Sources:
         if name not in self._doors:
             share = JournalShare(self._clock, self._journal, self._share, self._delivered_seq)
             limit = RateLimit(self._clock, self._rate)
-            self._doors[name] = SourceDoor(name, self._clock, self._telegrams, limit, share, self._is_blocked)
+            self._doors[name] = SourceDoor(name, self._clock, self._telegrams, limit, share, self._judge)
         return self._doors[name]
 
     def add(self, source: Running) -> None:

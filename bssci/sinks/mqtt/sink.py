@@ -305,6 +305,7 @@ class MqttSink:
                     # Of one that is on its way in for the first time there is nothing to tell yet.
                     if state.at
                 ),
+                *(payloads.gateway_state(self._base_topic, state) for state in self._center.gateway_states()),
             ]
         )
         waiting, self._waiting = self._waiting, []

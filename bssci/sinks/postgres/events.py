@@ -9,7 +9,17 @@ from typing import Any
 
 import msgspec
 
-from bssci.model import EUI, Event, Sensor, StationState, StationStatus, Telegram, Uplink, VariableMacUplink
+from bssci.model import (
+    EUI,
+    Event,
+    GatewayState,
+    Sensor,
+    StationState,
+    StationStatus,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+)
 from bssci.model.event_json import event_json
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
 from bssci.sinks.postgres.telegrams import telegram_rows, uplink_rows, variable_mac_rows
@@ -84,9 +94,15 @@ def _happening(event: Event, rows: EventRows) -> None:
     kind = body.pop("kind")
     for name in ("timestamp", "sensor_eui", "base_station_eui"):
         body.pop(name, None)
+    if isinstance(event, GatewayState):
+        gateway = event.gateway
     device = f"mioty:{eui}" if eui else None
     rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))
-    if isinstance(event, StationState):
+    if isinstance(event, GatewayState):
+        facts = GatewayFacts(event.gateway, event.gateway_kind, rows.at, name=clean(event.name) or None)
+        facts.state = event.state
+        rows.gateways.append(facts)
+    elif isinstance(event, StationState):
         facts = GatewayFacts(event.base_station_eui, "station", rows.at, name=clean(event.name))
         facts.state = event.state
         rows.gateways.append(facts)

@@ -130,12 +130,24 @@ class ServiceCollector(Collector):
         )
         trouble = GaugeMetricFamily("bssci_source_failing", "The source is in trouble.", labels=["source"])
         for name, figures in self._context.center.sources.statistics().items():
-            for outcome in ("kept", "repeated", "blocked", "refused", "rejected"):
+            for outcome in ("kept", "repeated", "blocked", "passed_over", "refused", "rejected"):
                 telegrams.add_metric([name, outcome], figures[outcome])
             waiting.add_metric([name], figures["waiting"])
             journal.add_metric([name], figures["journal_bytes"])
             trouble.add_metric([name], float(bool(figures["trouble"])))
         yield from (telegrams, waiting, journal, trouble)
+        gateways = GaugeMetricFamily(
+            "bssci_gateways", "Scanners and controllers by state.", labels=["kind", "state"]
+        )
+        for kind, states in self._context.center.gateways.counts().items():
+            for state, count in states.items():
+                gateways.add_metric([kind, state], count)
+        devices = GaugeMetricFamily(
+            "bssci_devices", "Devices that are no mioty sensors, by state.", labels=["state"]
+        )
+        for state, count in self._context.center.devices.counts().items():
+            devices.add_metric([state], count)
+        yield from (gateways, devices)
 
     def _requests(self) -> Iterator[Metric]:
         queued = GaugeMetricFamily("bssci_requests_backlog", "Requests not answered yet.", labels=["sink"])

@@ -33,7 +33,8 @@ PHRASES = {422: b"Unprocessable Content", 429: b"Too Many Requests"}
 ErrorPage = Callable[[ApiError, Identity | None, Request], bytes]
 """maker of the page for an error: from the error, the caller, and the request"""
 
-DEVICES = "/api/devices/"
+DEVICE = "/devices/{id}"
+"""part of a path with the id of a device, which may hold slashes: f2:…/J1/3"""
 _ENDPOINT = "route"
 _encode = msgspec.json.Encoder().encode
 
@@ -65,8 +66,7 @@ class Dispatcher:
         """Return the root of the site."""
         app = self._app
         for number, route in enumerate(self.routes):
-            # The id of a device may hold slashes: f2:…/J1/3.
-            rule = route.path.replace(f"{DEVICES}{{id}}", f"{DEVICES}<path:id>")
+            rule = route.path.replace(DEVICE, DEVICE.replace("{id}", "<path:id>"))
             rule = rule.replace("{", "<").replace("}", ">")
             handler = _entry(self, route)
             endpoint = f"{_ENDPOINT}{number}"

@@ -15,6 +15,8 @@ STATUS_OF_COMMAND = {
     "unknown_downlink": 404,
     "unknown_replay": 404,
     "unknown_alarm": 404,
+    "unknown_device": 404,
+    "unknown_gateway": 404,
     "not_bidirectional": 409,
     "conflict": 409,
     "busy": 503,

@@ -66,6 +66,15 @@ def _station_problem(event: Described) -> str:
     return f"{side} refused a message{_because(event)}{times}"
 
 
+def _gateway_state(event: Described) -> str:
+    kind, reason = str(event["gateway_kind"]).capitalize(), event.get("reason")
+    return f"{kind} {event['gateway']} is {event['state']}" + (f": {reason}" if reason else "")
+
+
+def _telegram(event: Described) -> str:
+    return f"Telegram of {event['device']}, heard by {event['gateway']}"
+
+
 def _hours(hours: float) -> str:
     return duration(hours * 3600)
 
@@ -145,6 +154,8 @@ _SENTENCES: dict[str, Callable[[Described], str]] = {
     "station-state": _station_state,
     "variable-mac-uplink": _variable_mac,
     "alarm": _alarm,
+    "telegram": _telegram,
+    "gateway-state": _gateway_state,
 }
 KINDS: tuple[str, ...] = tuple(_SENTENCES)
 _STATES = {

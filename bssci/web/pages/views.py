@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from bssci.web.pages.alarms import AlarmPages
 from bssci.web.pages.decoders import DecoderPages
+from bssci.web.pages.devices import DevicePages
 from bssci.web.pages.readings import ReadingPages
 from bssci.web.pages.sensors import SensorPages
 from bssci.web.pages.service import ServicePages
 from bssci.web.pages.stations import StationPages
 
 
-class PageViews(ServicePages, AlarmPages, StationPages, SensorPages, ReadingPages, DecoderPages):
+class PageViews(ServicePages, AlarmPages, StationPages, SensorPages, ReadingPages, DecoderPages, DevicePages):
     """The data of all pages: one method for each :class:`Page <bssci.web.pages.table.Page>`."""
 
 

@@ -8,6 +8,7 @@ from bssci.web.reports.alarms import AlarmViews
 from bssci.web.reports.certificates import CertificateViews
 from bssci.web.reports.config import ConfigViews
 from bssci.web.reports.decoders import DecoderViews
+from bssci.web.reports.devices import DeviceViews
 from bssci.web.reports.history import ChartViews, EventViews
 from bssci.web.reports.readings import ReadingViews
 from bssci.web.reports.sensors import SensorViews
@@ -22,6 +23,7 @@ class Views:
         self.context = context
         self.sensors = SensorViews(context)
         self.stations = StationViews(context)
+        self.devices = DeviceViews(context)
         self.decoders = DecoderViews(context)
         self.readings = ReadingViews(context)
         self.certificates = CertificateViews(context)

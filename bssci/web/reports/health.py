@@ -168,6 +168,20 @@ def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProbl
             yield HealthProblem("error", f"The source {name} brings nothing", mend, source["trouble"])
 
 
+def of_gateways(counts: Mapping[str, Mapping[str, int]]) -> Iterator[HealthProblem]:
+    """Yield how many scanners and controllers are not well.
+
+    :param counts: by kind, then by state.
+    """
+    for kind, states in counts.items():
+        if states["offline"]:
+            text = f"{many(states['offline'], f'{kind} is', f'{kind}s are')} offline"
+            yield HealthProblem("warning", text, "/gateways")
+        if states["degraded"]:
+            text = f"{many(states['degraded'], f'{kind} has', f'{kind}s have')} trouble"
+            yield HealthProblem("warning", text, "/gateways")
+
+
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
     """Yield the problems of decoders.
 

@@ -165,6 +165,7 @@ class StatusViews:
                 *health.of_sensors(sensors),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
                 *health.of_sources(status["sources"]),
+                *health.of_gateways(self._context.center.gateways.counts()),
                 *health.of_decoders(status["decoders"]),
                 *health.of_certificates(certificates),
                 *health.of_alarms(self._context.center.alarms.open()),

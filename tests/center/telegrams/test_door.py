@@ -9,6 +9,7 @@ import pytest
 
 from bssci.center.telegrams import door as doors
 from bssci.center.telegrams.door import SourceDoor, TelegramsRefused
+from bssci.model import Telegram
 from tests.support.center import House, result_of
 from tests.support.telegrams import telegram
 
@@ -26,7 +27,7 @@ def door(house: House) -> SourceDoor:
 
 
 def kept(house: House) -> list[str]:
-    return [getattr(event, "id", "") for _, event in house.events]
+    return [event.id for _, event in house.events if isinstance(event, Telegram)]
 
 
 def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor) -> None:
@@ -117,7 +118,7 @@ def result_of_failure(done) -> Exception:
 
 def test_blocked_devices_are_counted_and_not_kept(house: House) -> None:
     sources = house.center.sources
-    sources._is_blocked = lambda device: device == "ble:B"
+    sources._judge = lambda telegram: "blocked" if telegram.device == "ble:B" else "kept"
     door = sources.door("mqtt")
     done = door([telegram(1, device="ble:B"), telegram(2)])
     house.settle()

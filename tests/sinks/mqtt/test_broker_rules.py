@@ -44,6 +44,9 @@ class Center:
     def unanswered_requests(self) -> list[Any]:
         return []
 
+    def gateway_states(self) -> list[Any]:
+        return []
+
     def station_states(self) -> list[Any]:
         return []
 

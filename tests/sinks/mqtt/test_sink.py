@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface.verify import verifyObject
 
-from bssci.model import EUI, StationState
+from bssci.model import EUI, GatewayState, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
 from bssci.mqtt.embedded import BrokerFailed
@@ -40,6 +40,7 @@ class Center:
 
     def __init__(self) -> None:
         self.states = [state("offline")]
+        self.gateways: list[GatewayState] = []
         self.watchers: list[Any] = []
         self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
         self.journal = SimpleNamespace()
@@ -49,6 +50,9 @@ class Center:
 
     def unanswered_requests(self) -> list[Any]:
         return []
+
+    def gateway_states(self) -> list[GatewayState]:
+        return self.gateways
 
     def station_states(self) -> list[StationState]:
         return self.states
@@ -158,6 +162,16 @@ def test_birth_will_and_the_states_of_stations_on_every_connection(it: Fixture) 
         it.broker.drop()
         it.center.change(state("online"))
         it.clock.advance(5)
+
+
+def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: Fixture) -> None:
+    offline = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="offline", reason="silent")
+    it.center.gateways = [offline]
+    it.accept()
+    said = {"state": "offline", "since": 7.0, "reason": "silent", "name": None}
+    assert it.published()[-1] == ("gateway/scanner/roof/state", said, True)
+    assert payloads.message("mioty", offline).retain
+    assert payloads.message("mioty", offline, replayed=True) is None
 
 
 def test_stations_that_come_and_go_are_told_at_once_and_retained(it: Fixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from urllib.parse import unquote
 
 import pytest
 
@@ -13,9 +14,11 @@ from bssci.web.pages.table import PAGES, Page
 from tests.support.center import Line
 from tests.support.html import Document, Element
 from tests.support.journal import uplink
+from tests.support.telegrams import telegram
 from tests.support.web import SENSOR, Answer, WebHouse
 
 STATION = "CAFE000000000001"
+DEVICE = "ble:AA:BB:CC:DD:EE:FF"
 USES = {
     "data-bulk": "operator",
     "data-selectable": "operator",
@@ -35,6 +38,9 @@ READS = {
     "/sensors": "/api/sensors",
     "/sensors/unknown": "/api/sensors/unknown",
     "/sensors/<eui>": "/api/sensors/{eui}",
+    "/devices": "/api/devices",
+    "/devices/<id>": "/api/devices/{id}",
+    "/gateways": "/api/gateways",
     "/decoders": "/api/decoders",
     "/alarms": "/api/alarms",
     "/live": "/api/live",
@@ -55,7 +61,14 @@ def house(request: pytest.FixtureRequest, make_web_house: Callable[..., WebHouse
     web = make_web_house()
     Line(web).connect()
     web.center.unknown.heard([uplink(1)])
+    hear_device(web)
     return web
+
+
+def hear_device(web: WebHouse) -> None:
+    heard = [telegram(device=DEVICE, gateway="roof")]
+    web.center.devices.heard(heard)
+    web.center.gateways.heard(heard)
 
 
 class Walk:
@@ -84,10 +97,11 @@ class Walk:
 
 def test_what_is_linked_opens_and_what_opens_is_linked(web: WebHouse) -> None:
     Line(web).connect()
+    hear_device(web)
     for role in ROLES:
         walk = Walk(web, role)
         assert {path: answer.status for path, answer in walk.answers.items() if answer.status != 200} == {}
-        reached = {path.partition("?")[0] for path in walk.pages}
+        reached = {unquote(path.partition("?")[0]) for path in walk.pages}
         for page in PAGES:
             path = path_of(page)
             assert walk.browser.get(path).status == (200 if path in reached else 403), (path, role)
@@ -140,7 +154,7 @@ def test_what_a_new_installation_needs_is_asked_of_those_who_can(
 
 
 def path_of(page: Page) -> str:
-    path = page.path.replace("<name>", "water-meter")
+    path = page.path.replace("<name>", "water-meter").replace("<id>", DEVICE)
     return path.replace("<eui>", STATION if path.startswith("/stations") else SENSOR)
 
 

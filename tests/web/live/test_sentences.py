@@ -68,6 +68,22 @@ SAID: list[tuple[dict[str, Any], str, str]] = [
         "Telegram of MAC type 2, 2 bytes",
         "info",
     ),
+    (
+        {"kind": "telegram", "device": "ble:AA:BB:CC:DD:EE:FF", "gateway": "roof"},
+        "Telegram of ble:AA:BB:CC:DD:EE:FF, heard by roof",
+        "info",
+    ),
+    (
+        {
+            "kind": "gateway-state",
+            "gateway": "roof",
+            "gateway_kind": "scanner",
+            "state": "offline",
+            "reason": "silent",
+        },
+        "Scanner roof is offline: silent",
+        "offline",
+    ),
 ]
 
 

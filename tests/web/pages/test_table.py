@@ -74,7 +74,7 @@ def test_links_lead_to_pages_that_the_role_may_see(template: str, role: Role) ->
         if not target or target.startswith("/api/") or target == "/login":
             continue
         parts = target.strip("/").split("/")
-        one = "<name>" if parts[0] == "decoders" else "<eui>"
+        one = {"decoders": "<name>", "devices": "<id>"}.get(parts[0], "<eui>")
         known = target if target in paths else "/".join(["", parts[0], one, *parts[2:]])
         assert known in paths, f"{each['href']} leads nowhere"
         assert includes(role, paths[known]), f"{each['href']} is not for {role}"

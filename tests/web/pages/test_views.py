@@ -12,6 +12,7 @@ from bssci.model import Reception, Uplink
 from bssci.web.access.accounts import ROLES, may
 from bssci.web.pages.table import PAGES, Page
 from tests.support.html import Document, faults
+from tests.support.telegrams import telegram
 from tests.support.web import EPOCH, SENSOR, WebHouse
 
 STATION = "CAFEBA5E00000001"
@@ -32,6 +33,7 @@ def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
 
 
 def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
+    web.center.devices.heard([telegram(device="f2:0a1b/J1/3", gateway="f2-0a1b")])
     for role in ROLES:
         browser = web.browser(role)
         for page in PAGES:
@@ -43,7 +45,8 @@ def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
 
 
 def path_of(page: Page) -> str:
-    return page.path.replace("<eui>", SENSOR).replace("<name>", "water-meter")
+    path = page.path.replace("<eui>", SENSOR).replace("<name>", "water-meter")
+    return path.replace("<id>", "f2:0a1b/J1/3")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)

@@ -57,6 +57,8 @@ class SourceFigures(Answer):
     kept: int
     repeated: int
     blocked: int
+    passed_over: int
+    """telegrams of Bluetooth addresses that change all the time, beyond those that are kept"""
     refused: int
     rejected: int
     reasons: list[SourceReason]

@@ -1,0 +1,258 @@
+"""Scanners and controllers: who hears devices, how each is, and who has fallen silent."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.center.write_behind import WriteBehind
+from bssci.journal import GatewayRecord, Journal, Loaded
+from bssci.model import GatewayState, Telegram
+from bssci.system.clock import Clock, Ticker
+
+SILENCE = 300.0
+"""s without a telegram after which a gateway is offline"""
+LOOK_INTERVAL = 10.0
+"""s between two looks for silent gateways"""
+MAX_GATEWAYS = 5_000
+"""beyond, the one that was not heard for the longest time is forgotten"""
+MAX_STATUS = 8 * 1024
+"""bytes of a report that is kept"""
+KINDS = {"ble": "scanner", "scanner": "scanner", "f2": "controller"}
+"""kind of the gateway by the kind of what it hears"""
+WATCHED = ("scanner", "controller")
+"""kinds whose silence is a fault"""
+STATES = ("online", "degraded", "offline")
+
+State = Literal["", "online", "degraded", "offline"]
+Report = Callable[[GatewayState], None]
+
+
+class Gateway(msgspec.Struct, omit_defaults=True):
+    """Knowledge about a gateway."""
+
+    id: str
+    """its kind in front: ``scanner:roof``"""
+    first_seen: float
+    """Unix seconds"""
+    last_seen: float
+    """Unix seconds"""
+    count: int = 0
+    """telegrams that it brought"""
+    source: str = ""
+    """source that it was heard by last"""
+    state: State = ""
+    """empty: not known, or of a kind that nobody watches"""
+    since: float = 0.0
+    """Unix seconds"""
+    reason: str = ""
+    """reason of the state, for people"""
+    status: dict[str, Any] | None = None
+    """its last report about itself"""
+    status_at: float | None = None
+    """Unix seconds"""
+    name: str = ""
+    location: dict[str, Any] = {}
+    """``lat``, ``lon``, ``text``, each optional"""
+    tags: list[str] = []
+    note: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.id.partition(":")[0]
+
+    @property
+    def own_id(self) -> str:
+        """Return the id without the kind."""
+        return self.id.partition(":")[2]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Gateway)
+
+
+class Gateways:
+    """Every gateway.
+
+    :param report: hands an event to the sinks.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, clock: Clock, journal: Journal, loaded: Loaded, report: Report, now: Callable[[], float]
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._report = report
+        self._now = now
+        self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in _decoded(loaded))
+        started = clock.seconds()
+        self._heard_at = dict.fromkeys(self._of, started)
+        self._behind = WriteBehind[str](clock, "gateways", self._write)
+        self._ticker = Ticker(clock, LOOK_INTERVAL, self._look)
+
+    def start(self) -> None:
+        self._behind.start()
+        self._ticker.start()
+
+    def stop(self) -> Deferred[None] | None:
+        """Write what is learned; the journal may be closed after that."""
+        self._ticker.stop()
+        return self._behind.stop()
+
+    # learning
+
+    def heard(self, telegrams: Iterable[Telegram]) -> None:
+        """Take telegrams that are on disk: each is a sign of life of its gateway."""
+        for telegram in telegrams:
+            kind, own = telegram.device.partition(":")[0], telegram.device.partition(":")[2]
+            gateway = self._gateway(f"{KINDS.get(kind, 'gateway')}:{telegram.gateway}", telegram)
+            if kind == gateway.kind and own == telegram.gateway:
+                self._take_report(gateway, telegram)
+            elif telegram.envelope.get("direction") != "cmnd":
+                # What is commanded comes from elsewhere.
+                self._alive(gateway)
+
+    def _gateway(self, id: str, telegram: Telegram) -> Gateway:
+        gateway = self._of.get(id)
+        if gateway is None:
+            gateway = self._of[id] = Gateway(id, telegram.at, telegram.at)
+            if len(self._of) > MAX_GATEWAYS:
+                self._drop(next(iter(self._of)))
+        else:
+            self._of.move_to_end(id)
+        gateway.count += 1
+        gateway.source = telegram.source
+        self._behind.changed[id] = None
+        return gateway
+
+    def _alive(self, gateway: Gateway) -> None:
+        self._note(gateway)
+        if gateway.kind in WATCHED and gateway.state in ("", "offline"):
+            self._move(gateway, "online", "")
+
+    def _note(self, gateway: Gateway) -> None:
+        gateway.last_seen = self._now()
+        self._heard_at[gateway.id] = self._clock.seconds()
+
+    def _take_report(self, gateway: Gateway, telegram: Telegram) -> None:
+        said = telegram.envelope.get("status")
+        if telegram.gateway_time is not None and telegram.at - telegram.gateway_time > SILENCE:
+            # The broker had kept it: it tells of a time that is over.
+            if not gateway.state and gateway.kind in WATCHED:
+                self._move(gateway, "offline", "its last report is old")
+            return
+        report = dict(telegram.envelope)
+        gateway.status = report if len(_encoder.encode(report)) <= MAX_STATUS else {"status": said}
+        gateway.status_at = telegram.at
+        if said == "offline":
+            self._move(gateway, "offline", "it said so, or its last will did")
+            return
+        self._note(gateway)
+        self._move(gateway, "degraded" if said == "degraded" else "online", _reason(report))
+
+    def _look(self) -> None:
+        now = self._clock.seconds()
+        for gateway in self._of.values():
+            silent = now - self._heard_at.get(gateway.id, now)
+            if gateway.kind in WATCHED and gateway.state != "offline" and silent >= SILENCE:
+                self._move(gateway, "offline", f"silent for {SILENCE / 60:.0f} minutes")
+
+    def _move(self, gateway: Gateway, state: State, reason: str) -> None:
+        gateway.reason = reason
+        if gateway.state == state or not state:
+            return
+        gateway.state = state
+        gateway.since = self._now()
+        self._behind.changed[gateway.id] = None
+        level = self.log.info if state == "online" else self.log.warn
+        level("gateway {id} {state} {reason}", id=gateway.id, state=state, reason=reason)
+        event = _event(gateway)
+        assert event is not None
+        self._report(event)
+
+    # questions
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def __iter__(self) -> Iterator[Gateway]:
+        return iter(self._of.values())
+
+    def get(self, id: str) -> Gateway | None:
+        return self._of.get(id)
+
+    def states(self) -> list[GatewayState]:
+        """Return the state of every gateway that has one."""
+        return [event for each in self._of.values() if (event := _event(each)) is not None]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many gateways of each kind are in each state."""
+        counts = {kind: dict.fromkeys(STATES, 0) for kind in WATCHED}
+        for gateway in self._of.values():
+            if gateway.kind in counts and gateway.state:
+                counts[gateway.kind][gateway.state] += 1
+        return counts
+
+    # changes
+
+    def put(self, gateway: Gateway) -> Deferred[None]:
+        """Take what somebody entered of a gateway; fires when that is on disk."""
+        self._of[gateway.id] = gateway
+        return self._write([gateway.id], None)
+
+    def forget(self, id: str) -> Deferred[None]:
+        """Forget a gateway; if it is heard again, it is new."""
+        self._drop(id)
+        return self._write([id], None)
+
+    def _drop(self, id: str) -> None:
+        self._of.pop(id, None)
+        self._heard_at.pop(id, None)
+        self._behind.changed[id] = None
+
+    # storing
+
+    def _write(self, ids: Collection[str], through: int | None) -> Deferred[None]:
+        return self._journal.tables.apply(GatewayRecord, {id: self._record(id) for id in ids})
+
+    def _record(self, id: str) -> GatewayRecord | None:
+        gateway = self._of.get(id)
+        return None if gateway is None else GatewayRecord(id=id, body=_encoder.encode(gateway))
+
+
+def _event(gateway: Gateway) -> GatewayState | None:
+    if not gateway.state:
+        return None
+    return GatewayState(
+        at=gateway.since,
+        gateway=gateway.own_id,
+        gateway_kind=gateway.kind,
+        state=gateway.state,
+        reason=gateway.reason,
+        name=gateway.name,
+    )
+
+
+def _reason(report: Mapping[str, Any]) -> str:
+    """Return what is wrong by a scanner's own report."""
+    bluetooth = report.get("bluetooth")
+    state = bluetooth.get("status") if isinstance(bluetooth, Mapping) else None
+    return f"Bluetooth: {state}"[:100] if isinstance(state, str) and state not in ("", "scanning") else ""
+
+
+def _decoded(loaded: Loaded) -> list[Gateway]:
+    gateways: list[Gateway] = []
+    for id, record in loaded.gateways.items():
+        try:
+            gateways.append(_decoder.decode(record.body))
+        except (msgspec.DecodeError, ValueError) as error:
+            Gateways.log.warn("gateway not readable {id} {error}", id=id, error=error)
+    gateways.sort(key=lambda gateway: gateway.last_seen)
+    return gateways

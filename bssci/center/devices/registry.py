@@ -1,0 +1,211 @@
+"""Every device that is no mioty sensor: those that people entered, and those that were heard lately.
+
+Known ones stay until they are removed. Of the others the newest are kept, and those whose Bluetooth address
+changes every some minutes apart from them: a crowd of telephones pushes out no sensor that waits to be
+entered, and is never written to disk. Counts are written every 30 s; what people enter, at once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.center.devices.device import Device, Verdict, has_changing_address, place_of, said_by
+from bssci.center.write_behind import WriteBehind
+from bssci.journal import DeviceRecord, Journal, Loaded
+from bssci.model import Telegram
+from bssci.system.clock import Clock
+
+MAX_KNOWN = 100_000
+MAX_UNKNOWN = 10_000
+"""unknown devices; beyond, the one that was not heard for the longest time is forgotten"""
+MAX_CHANGING = 1_000
+"""the same of devices whose addresses change"""
+HOUR = 3600.0
+LOOK_INTERVAL = 10.0
+"""s between looks at what an unknown device says"""
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Device)
+
+
+class DeviceRegistry:
+    """Every device.
+
+    :param changing_kept: addresses that change of which telegrams are kept, an hour.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        loaded: Loaded,
+        now: Callable[[], float],
+        changing_kept: int,
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._now = now
+        self.changing_kept = changing_kept
+        self._known: dict[str, Device] = {}
+        self._unknown: OrderedDict[str, Device] = OrderedDict()
+        self._changing: OrderedDict[str, Device] = OrderedDict()
+        self._admitted: set[str] = set()
+        self._hour_began = clock.seconds()
+        for device in _decoded(loaded):
+            (self._known if device.known else self._unknown)[device.id] = device
+        self._behind = WriteBehind[str](clock, "devices", self._write)
+
+    def start(self) -> None:
+        self._behind.start()
+
+    def stop(self) -> Deferred[None] | None:
+        """Write what is learned; the journal may be closed after that."""
+        return self._behind.stop()
+
+    # learning
+
+    def judge(self, telegram: Telegram) -> Verdict:
+        """Return what becomes of a telegram: kept, blocked, or passed over as one of too many."""
+        known = self._known.get(telegram.device)
+        if known is not None:
+            return "blocked" if known.blocked else "kept"
+        if not has_changing_address(telegram) or self._is_admitted(telegram.device):
+            return "kept"
+        self._hear_changing(telegram)
+        return "passed over"
+
+    def _is_admitted(self, id: str) -> bool:
+        now = self._clock.seconds()
+        if now - self._hour_began >= HOUR:
+            self._hour_began = now
+            self._admitted.clear()
+        if id not in self._admitted:
+            if len(self._admitted) >= self.changing_kept:
+                return False
+            self._admitted.add(id)
+        return True
+
+    def heard(self, telegrams: Iterable[Telegram]) -> None:
+        """Count telegrams that are on disk."""
+        for telegram in telegrams:
+            known = self._known.get(telegram.device)
+            if known is not None:
+                known.hear(telegram)
+                self._behind.changed[known.id] = None
+            elif has_changing_address(telegram):
+                self._hear_changing(telegram)
+            else:
+                device = _hear(self._unknown, telegram)
+                self._behind.changed[device.id] = None
+                if len(self._unknown) > MAX_UNKNOWN:
+                    oldest, _ = self._unknown.popitem(last=False)
+                    self._behind.changed[oldest] = None
+
+    def _hear_changing(self, telegram: Telegram) -> None:
+        _hear(self._changing, telegram)
+        if len(self._changing) > MAX_CHANGING:
+            self._changing.popitem(last=False)
+
+    # questions
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._unknown) + len(self._changing)
+
+    def __iter__(self) -> Iterator[Device]:
+        """Yield known devices, then the others, those heard last first."""
+        yield from self._known.values()
+        yield from reversed(self._unknown.values())
+        yield from reversed(self._changing.values())
+
+    def get(self, id: str) -> Device | None:
+        return self._known.get(id) or self._unknown.get(id) or self._changing.get(id)
+
+    def is_changing(self, id: str) -> bool:
+        """Return whether a device is one of those that nobody entered and whose address changes."""
+        return id in self._changing
+
+    def known(self, id: str) -> Device | None:
+        """Return a device that somebody entered; None if nobody did."""
+        return self._known.get(id)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many devices there are of each sort."""
+        blocked = sum(device.blocked for device in self._known.values())
+        return {
+            "known": len(self._known) - blocked,
+            "blocked": blocked,
+            "unknown": len(self._unknown),
+            "changing": len(self._changing),
+        }
+
+    # changes
+
+    def put(self, device: Device) -> Deferred[None]:
+        """Take a device as somebody entered it; fires when that is on disk.
+
+        :raises ValueError: there are too many.
+        """
+        if device.id not in self._known and len(self._known) >= MAX_KNOWN:
+            raise ValueError(f"there are {MAX_KNOWN} devices already")
+        device.known = True
+        self._unknown.pop(device.id, None)
+        self._changing.pop(device.id, None)
+        self._known[device.id] = device
+        return self._write([device.id], None)
+
+    def new(self, id: str) -> Device:
+        """Return a device as it is known so far, to be changed; one that was never heard if it was not."""
+        found = self.get(id)
+        if found is not None:
+            return msgspec.structs.replace(found)
+        now = self._now()
+        parent, port = place_of(id)
+        return Device(id, now, 0.0, parent=parent, port=port)
+
+    def forget(self, id: str) -> Deferred[None]:
+        """Forget a device; if it is heard again, it is unknown."""
+        for devices in (self._known, self._unknown, self._changing):
+            devices.pop(id, None)
+        return self._write([id], None)
+
+    # storing
+
+    def _write(self, ids: Collection[str], through: int | None) -> Deferred[None]:
+        return self._journal.tables.apply(DeviceRecord, {id: self._record(id) for id in ids})
+
+    def _record(self, id: str) -> DeviceRecord | None:
+        device = self._known.get(id) or self._unknown.get(id)
+        return None if device is None else DeviceRecord(id=id, body=_encoder.encode(device))
+
+
+def _hear(devices: OrderedDict[str, Device], telegram: Telegram) -> Device:
+    device = devices.get(telegram.device)
+    if device is None:
+        parent, port = place_of(telegram.device)
+        device = Device(telegram.device, telegram.at, 0.0, parent=parent, port=port)
+        devices[device.id] = device
+    else:
+        devices.move_to_end(device.id)
+    if device.said is None or telegram.at - device.last_seen >= LOOK_INTERVAL:
+        device.said = said_by(telegram)
+    device.hear(telegram)
+    return device
+
+
+def _decoded(loaded: Loaded) -> list[Device]:
+    devices: list[Device] = []
+    for id, record in loaded.devices.items():
+        try:
+            devices.append(_decoder.decode(record.body))
+        except (msgspec.DecodeError, ValueError) as error:
+            DeviceRegistry.log.warn("device not readable {id} {error}", id=id, error=error)
+    devices.sort(key=lambda device: device.last_seen)
+    return devices

@@ -1,0 +1,101 @@
+"""Devices of every kind, and the gateways that hear them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bssci.web.api.schemas.common import told
+from bssci.web.api.schemas.devices import (
+    DeviceChanges,
+    DeviceDetail,
+    DeviceList,
+    GatewayChanges,
+    GatewayDetail,
+    GatewayList,
+    WantedDevices,
+)
+from bssci.web.context import Context
+from bssci.web.http.call import Call
+from bssci.web.http.errors import ApiError
+from bssci.web.http.replies import Done
+from bssci.web.http.routing import route
+from bssci.web.reports.devices import MIOTY
+from bssci.web.reports.facade import Views
+
+MAX_PARAMETERS = 8 * 1024
+"""bytes of a decoder's parameters, as JSON"""
+
+
+class DeviceRoutes:
+    """Routes for devices and gateways."""
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._views = views.devices
+        self._commands = context.center.commands
+
+    @route("GET", "/api/devices", "viewer", "Devices of every kind, those heard last first")
+    async def all(self, call: Call, query: WantedDevices) -> DeviceList:
+        listed = self._views.list(
+            kind=query.kind, q=query.q, state=query.state or "", page=query.page, per_page=query.per_page
+        )
+        return told(DeviceList, listed)
+
+    @route("GET", "/api/devices/{id}", "viewer", "One device, and who hears it")
+    async def detail(self, call: Call) -> DeviceDetail:
+        return told(DeviceDetail, self._views.detail(call.path["id"]))
+
+    @route(
+        "PATCH",
+        "/api/devices/{id}",
+        "operator",
+        "Enter a device that is no mioty sensor, or change what is entered of it",
+    )
+    async def change(self, call: Call, body: DeviceChanges) -> DeviceDetail:
+        id = _no_sensor(call.path["id"])
+        changes = _changes(body)
+        if len(msgspec.json.encode(changes.get("parameters", {}))) > MAX_PARAMETERS:
+            raise ApiError(422, "invalid", f"parameters may have {MAX_PARAMETERS} bytes", "parameters")
+        await self._commands.change_device(id, changes, call.asker)
+        return told(DeviceDetail, self._views.detail(id))
+
+    @route("DELETE", "/api/devices/{id}", "operator", "Remove a device; if it is heard again, it is unknown")
+    async def forget(self, call: Call) -> Done:
+        await self._commands.forget_device(_no_sensor(call.path["id"]), call.asker)
+        return Done()
+
+    @route("GET", "/api/gateways", "viewer", "Scanners and controllers, and how each is")
+    async def gateways(self, call: Call) -> GatewayList:
+        return told(GatewayList, self._views.gateways())
+
+    @route("GET", "/api/gateways/{id}", "viewer", "One scanner or controller: scanner:roof, and so on")
+    async def gateway(self, call: Call) -> GatewayDetail:
+        return told(GatewayDetail, self._views.gateway(call.path["id"]))
+
+    @route("PATCH", "/api/gateways/{id}", "operator", "Change what is entered of a scanner or controller")
+    async def change_gateway(self, call: Call, body: GatewayChanges) -> GatewayDetail:
+        id = call.path["id"]
+        await self._commands.change_gateway(id, _changes(body), call.asker)
+        return told(GatewayDetail, self._views.gateway(id))
+
+    @route("DELETE", "/api/gateways/{id}", "operator", "Forget one; if it is heard again, it is new")
+    async def forget_gateway(self, call: Call) -> Done:
+        await self._commands.forget_gateway(call.path["id"], call.asker)
+        return Done()
+
+
+def _no_sensor(id: str) -> str:
+    """Return the id of a device that is no mioty sensor.
+
+    :raises ApiError: 409: it is one, which is changed as such.
+    """
+    if id.startswith(f"{MIOTY}:"):
+        raise ApiError(409, "conflict", "a mioty sensor is changed by /api/sensors", "id")
+    return id
+
+
+def _changes(body: msgspec.Struct) -> dict[str, Any]:
+    """Return what a request changes, as it is kept."""
+    given = msgspec.structs.asdict(body)
+    return {name: msgspec.to_builtins(value) for name, value in given.items() if value is not msgspec.UNSET}

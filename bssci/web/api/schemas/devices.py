@@ -1,0 +1,153 @@
+"""Devices of every kind, and the gateways that hear them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from bssci.web.api.schemas.common import Answer
+
+Text = Annotated[str, Meta(max_length=200)]
+Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=50)]
+StateName = Literal["known", "unknown", "changing", "blocked"]
+
+
+class Place(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A place on the map, or in words."""
+
+    lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
+    lon: Annotated[float, Meta(ge=-180, le=180)] | None = None
+    text: Text = ""
+
+
+class WantedDevices(msgspec.Struct, kw_only=True):
+    """Selection of devices."""
+
+    kind: Annotated[str, Meta(description="mioty, ble, f2, scanner, ...")] = ""
+    q: Annotated[str, Meta(description="is in the id, name, model, tags, or in what an unknown one says")] = (
+        ""
+    )
+    state: StateName | None = None
+    page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    per_page: Annotated[int, Meta(ge=1, le=1000)] = 50
+
+
+class DeviceSaid(Answer):
+    """The last message of a device that nobody entered, as far as it says what it is."""
+
+    name: str
+    companies: list[str]
+    services: list[str]
+    data: str
+    topic: str
+
+
+class DeviceRow(Answer):
+    """One device."""
+
+    id: str
+    kind: str
+    state: StateName
+    name: str
+    model: str
+    decoder: str
+    parent: str
+    port: str
+    location: dict[str, Any]
+    tags: list[str]
+    first_seen: float | None
+    last_seen: float | None
+    count: int
+    gateway: str
+    """the one that heard it last"""
+    rssi: float | None
+    said: DeviceSaid | None
+
+
+class DeviceList(Answer):
+    """One page of devices, those heard last first."""
+
+    devices: list[DeviceRow]
+    total: int
+    page: int
+    per_page: int
+    counts: dict[str, int]
+    """devices that are no mioty sensors, by state"""
+
+
+class HeardBy(Answer):
+    """A gateway that hears a device."""
+
+    gateway: str
+    rssi: float | None
+    last_seen: float
+
+
+class DeviceDetail(DeviceRow):
+    """All about one device."""
+
+    gateways: list[HeardBy]
+    parameters: dict[str, Any]
+    """of its decoder; masked"""
+
+
+class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """New values of what is entered of a device; what is left out stays. Nothing at all: it is known."""
+
+    name: Text | msgspec.UnsetType = msgspec.UNSET
+    model: Text | msgspec.UnsetType = msgspec.UNSET
+    decoder: Text | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    parent: Text | msgspec.UnsetType = msgspec.UNSET
+    port: Text | msgspec.UnsetType = msgspec.UNSET
+    location: Place | msgspec.UnsetType = msgspec.UNSET
+    tags: Tags | msgspec.UnsetType = msgspec.UNSET
+    blocked: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class GatewayRow(Answer):
+    """One scanner or controller."""
+
+    id: str
+    kind: str
+    name: str
+    state: str
+    since: float | None
+    reason: str
+    source: str
+    first_seen: float
+    last_seen: float
+    count: int
+    location: dict[str, Any]
+    tags: list[str]
+    note: str
+    status: dict[str, Any] | None
+    """its last report about itself"""
+    status_at: float | None
+
+
+class GatewayList(Answer):
+    """Every scanner and controller."""
+
+    gateways: list[GatewayRow]
+    total: int
+    counts: dict[str, dict[str, int]]
+    """by kind, then by state"""
+
+
+class GatewayDetail(GatewayRow):
+    """All about one scanner or controller."""
+
+    devices: int
+    """devices that it heard last"""
+
+
+class GatewayChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """New values of what is entered of a gateway; what is left out stays."""
+
+    name: Text | msgspec.UnsetType = msgspec.UNSET
+    location: Place | msgspec.UnsetType = msgspec.UNSET
+    tags: Tags | msgspec.UnsetType = msgspec.UNSET
+    note: Annotated[str, Meta(max_length=2000)] | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,44 @@
+"""Pages of devices that are no mioty sensors, and of the gateways that hear them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.web.http.call import Call
+from bssci.web.http.errors import not_found
+from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+from bssci.web.reports.devices import MIOTY, STATES
+
+
+class DevicePages(PageData):
+    """The data of the pages of devices and gateways."""
+
+    async def devices(self, call: Call) -> dict[str, Any]:
+        """Return the list of devices. Query: q, kind, state, page."""
+        page, state = page_number(call), call.choice("state", STATES)
+        found = self._views.devices.list(
+            kind=call.text("kind"), q=call.text("q"), state=state, page=page, per_page=PER_PAGE
+        )
+        counts = found["counts"]
+        return {
+            "rows": found["devices"],
+            "counts": {"all": sum(counts.values()), **counts},
+            "paging": paging(page, PER_PAGE, found["total"]),
+            "args": arguments(call, "q", "kind", "state"),
+            "sources": self._context.center.sources.statistics(),
+        }
+
+    async def device(self, call: Call) -> dict[str, Any]:
+        """Return one device, to look at and to edit."""
+        id = call.path["id"]
+        if id.startswith(f"{MIOTY}:"):
+            raise not_found("a mioty sensor has a page of its own")
+        detail = self._views.devices.detail(id)
+        decoders = self._context.outside.decoders
+        names = sorted(decoders.decoding.decoders) if decoders is not None else []
+        return {"device": detail, "decoders": names}
+
+    async def gateways(self, call: Call) -> dict[str, Any]:
+        """Return every scanner and controller."""
+        found = self._views.devices.gateways()
+        return {"rows": found["gateways"], "counts": found["counts"]}

@@ -1,0 +1,115 @@
+"""Scanners and controllers: heard is online, silent for five minutes is offline, and it is told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci.center.devices import gateways
+from bssci.model import GatewayState
+from bssci.model.commands import CommandError
+from tests.support.center import TESTER, House, result_of
+from tests.support.gateways import Air
+
+
+def told(house: House) -> list[tuple[str, str]]:
+    return [(event.state, event.reason) for _, event in house.events if isinstance(event, GatewayState)]
+
+
+def test_whoever_hears_something_is_online(house: House) -> None:
+    Air(house).advertise(gateway="roof")
+    gateway = house.center.gateways.get("scanner:roof")
+    assert (gateway.state, gateway.count, gateway.kind, gateway.source) == ("online", 1, "scanner", "mqtt")
+    assert told(house) == [("online", "")]
+    Air(house).advertise(gateway="roof", id="again")
+    assert told(house) == [("online", "")]
+
+
+def test_five_minutes_of_silence_are_told_once_and_the_return_too(house: House) -> None:
+    air = Air(house)
+    air.advertise(gateway="roof")
+    house.advance(290, step=10)
+    assert told(house) == [("online", "")]
+    house.advance(20, step=10)
+    assert told(house)[1:] == [("offline", "silent for 5 minutes")]
+    house.advance(600, step=60)
+    air.advertise(gateway="roof")
+    assert told(house)[2:] == [("online", "")]
+
+
+def test_its_own_report_says_how_it_is(house: House) -> None:
+    air = Air(house)
+    air.report("online", envelope={"metrics": {"messages_sent": 7}})
+    gateway = house.center.gateways.get("scanner:roof")
+    assert gateway.status == {"status": "online", "metrics": {"messages_sent": 7}}
+    air.report("degraded", envelope={"bluetooth": {"status": "error"}})
+    air.advertise(gateway="roof")
+    assert (gateway.state, gateway.reason) == ("degraded", "Bluetooth: error")
+    air.report("offline")
+    assert [state for state, _ in told(house)] == ["online", "degraded", "offline"]
+
+
+def test_a_report_that_the_broker_had_kept_is_no_sign_of_life(house: House) -> None:
+    Air(house).report("online", gateway_time=house.now() - 3600)
+    gateway = house.center.gateways.get("scanner:roof")
+    assert (gateway.state, gateway.status) == ("offline", None)
+
+
+def test_a_restart_gives_everybody_time(house: House) -> None:
+    Air(house).advertise(gateway="roof")
+    house.advance(31, step=31)
+    house.crash()
+    house.advance(290, step=10)
+    assert house.center.gateways.get("scanner:roof").state == "online"
+    house.advance(20, step=10)
+    assert house.center.gateways.get("scanner:roof").state == "offline"
+
+
+def test_controllers_are_gateways_and_commands_no_sign_of_life(house: House) -> None:
+    air = Air(house)
+    of: dict[str, Any] = {"device": "f2:0a/J1/3", "gateway": "f2-0a", "envelope": {"direction": "cmnd"}}
+    air._bring(**of)
+    assert house.center.gateways.get("controller:f2-0a").state == ""
+    air._bring(**of | {"envelope": {"direction": "tele"}})
+    assert house.center.gateways.get("controller:f2-0a").state == "online"
+    assert house.center.gateways.counts()["controller"] == {"online": 1, "degraded": 0, "offline": 0}
+
+
+def test_other_gateways_are_not_watched(house: House) -> None:
+    Air(house)._bring(device="zigbee:x", gateway="hub")
+    assert house.center.gateways.get("gateway:hub").state == ""
+    house.advance(600, step=60)
+    assert told(house) == []
+
+
+def test_there_are_so_many_at_most(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateways, "MAX_GATEWAYS", 3)
+    air = Air(house)
+    for name in ("a", "b", "a", "c", "d"):
+        air.advertise(gateway=name)
+    assert [gateway.own_id for gateway in house.center.gateways] == ["a", "c", "d"]
+
+
+def test_what_is_entered_stays_and_may_be_forgotten(house: House) -> None:
+    Air(house).advertise(gateway="roof")
+
+    def do(command: Any) -> Any:
+        done = ensureDeferred(command)
+        house.settle()
+        return result_of(done)
+
+    do(house.commands.change_gateway("scanner:roof", {"name": "Roof", "tags": ["north"]}, TESTER))
+    house.crash()
+    assert house.center.gateways.get("scanner:roof").name == "Roof"
+    assert [state.name for state in house.center.gateway_states()] == ["Roof"]
+    do(house.commands.forget_gateway("scanner:roof", TESTER))
+    assert len(house.center.gateways) == 0 and not house.journal.kept().gateways
+    with pytest.raises(CommandError, match="there is no gateway"):
+        do(house.commands.change_gateway("scanner:roof", {}, TESTER))
+
+
+def test_a_report_that_is_too_large_is_not_kept_whole(house: House) -> None:
+    Air(house).report("online", envelope={"x": "y" * 10_000})
+    assert house.center.gateways.get("scanner:roof").status == {"status": "online"}

@@ -1,0 +1,150 @@
+"""Devices: known ones stay, unknown ones are bounded, crowds of telephones push nobody out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci.center.devices import registry
+from bssci.center.devices.registry import DeviceRegistry
+from bssci.model.commands import Asker, CommandError
+from tests.support.center import TESTER, House, result_of
+from tests.support.gateways import Air
+
+A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path, **{"source-changing-addresses": "3"})
+    yield house
+    house.close()
+
+
+def devices(house: House) -> DeviceRegistry:
+    return house.center.devices
+
+
+def do(house: House, command: Any) -> Any:
+    done = ensureDeferred(command)
+    house.settle()
+    return result_of(done)
+
+
+def change(house: House, id: str, by: Asker = TESTER, **changes: Any) -> Any:
+    return do(house, house.commands.change_device(id, changes, by))
+
+
+def test_what_is_heard_is_unknown_until_somebody_enters_it(house: House) -> None:
+    air = Air(house)
+    air.advertise(A[4:], envelope={"manufacturer_data": {"0x0499": "AA=="}})
+    air.advertise(A[4:])
+    found = devices(house).get(A)
+    assert (found.known, found.count, found.said.companies) == (False, 2, ("0x0499 Ruuvi",))
+    change(house, A, name="Fridge", model="RuuviTag", tags=["kitchen"])
+    air.advertise(A[4:])
+    found = devices(house).get(A)
+    assert (found.known, found.name, found.count) == (True, "Fridge", 3)
+    assert devices(house).counts() == {"known": 1, "blocked": 0, "unknown": 0, "changing": 0}
+
+
+def test_what_is_entered_outlives_a_crash_and_counts_a_stop(house: House) -> None:
+    air = Air(house)
+    air.advertise(A[4:])
+    change(house, A, name="Fridge", decoder="ruuvi", parameters={"bindkey": "00"})
+    air.advertise(B[4:])
+    house.crash()
+    assert (devices(house).get(A).name, devices(house).get(B)) == ("Fridge", None)
+    Air(house).advertise(B[4:], id="other")
+    house.advance(31, step=31)
+    house.crash()
+    assert devices(house).get(B).count == 1 and devices(house).get(A).parameters == {"bindkey": "00"}
+
+
+def test_a_blocked_device_is_not_heard(house: House) -> None:
+    change(house, A, blocked=True)
+    Air(house).advertise(A[4:])
+    assert house.center.sources.door("mqtt").figures()["blocked"] == 1
+    assert devices(house).get(A).count == 0 and house.center.telegrams == 0
+    change(house, A, blocked=False)
+    Air(house).advertise(A[4:])
+    assert devices(house).get(A).count == 1
+
+
+def test_of_unknown_ones_the_longest_silent_leaves(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_UNKNOWN", 3)
+    air = Air(house)
+    for number in (1, 2, 3, 1, 4):
+        air.advertise(f"AA:BB:CC:DD:EE:0{number}")
+    assert [device.id[-1] for device in devices(house)] == ["4", "1", "3"]
+    house.advance(31, step=31)
+    assert len(house.journal.kept().devices) == 3
+
+
+def test_a_flood_of_changing_addresses_stays_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_CHANGING", 50)
+    air = Air(house)
+    air.advertise(A[4:])
+    for number in range(1000):
+        air.advertise(f"4A:00:00:00:{number // 256:02X}:{number % 256:02X}", "random")
+    figures = house.center.sources.door("mqtt").figures()
+    assert (figures["kept"], figures["passed_over"]) == (4, 997)
+    assert devices(house).counts() == {"known": 0, "blocked": 0, "unknown": 1, "changing": 50}
+    house.advance(31, step=31)
+    assert list(house.journal.kept().devices) == [A]
+    house.advance(3600, step=1200)
+    air.advertise("4A:00:00:00:FF:FF", "random")
+    assert house.center.sources.door("mqtt").figures()["kept"] == 5
+
+
+def test_one_that_is_entered_is_kept_whatever_its_address(house: House) -> None:
+    house.center.devices.changing_kept = 0
+    air = Air(house)
+    air.advertise("4A:00:00:00:00:01", "random")
+    change(house, "ble:4A:00:00:00:00:01", name="Lock")
+    air.advertise("4A:00:00:00:00:01", "random")
+    assert house.center.sources.door("mqtt").figures()["kept"] == 1
+
+
+def test_one_can_be_entered_ahead_with_its_place(house: House) -> None:
+    found = change(house, "f2:0a1b2c3d4e5f/J1/3", name="Soil")
+    assert (found.parent, found.port, found.last_seen) == ("f2:0a1b2c3d4e5f", "J1/3", 0.0)
+
+
+def test_forgotten_is_unknown_when_it_is_heard_again(house: House) -> None:
+    change(house, A, name="Fridge")
+    do(house, house.commands.forget_device(A, TESTER))
+    assert devices(house).get(A) is None and not house.journal.kept().devices
+    Air(house).advertise(A[4:])
+    assert not devices(house).get(A).known
+
+
+def test_what_cannot_be_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for id in ("mioty:70B3D56770110001", "no id", "ble:"):
+        with pytest.raises(CommandError, match="an id has a kind in front"):
+            change(house, id, name="x")
+    with pytest.raises(CommandError, match="there is no device"):
+        do(house, house.commands.forget_device(A, TESTER))
+    monkeypatch.setattr(registry, "MAX_KNOWN", 1)
+    change(house, A, name="one")
+    with pytest.raises(CommandError, match="devices already"):
+        change(house, B, name="two")
+
+
+def test_changes_are_in_the_audit_log_without_secrets(house: House) -> None:
+    change(house, A, name="Fridge", parameters={"bindkey": "5EC2E7"})
+    reading = house.journal.audit.read(before=None, limit=10)
+    house.journal.commit()
+    [entry] = result_of(reading)
+    assert (entry.action, entry.target, entry.detail) == ("device.add", A, "name, parameters")
+
+
+def test_a_record_that_is_damaged_costs_itself(house: House) -> None:
+    change(house, A, name="Fridge")
+    house.journal.core.writer.connection.execute("UPDATE device SET body = x'c1'")
+    house.crash()
+    assert len(devices(house)) == 0

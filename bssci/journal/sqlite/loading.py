@@ -104,4 +104,6 @@ def _paths_seq(cursor: sqlite3.Cursor) -> int:
 
 def _last_event_at(cursor: sqlite3.Cursor) -> float:
     row = cursor.execute("SELECT at FROM event ORDER BY seq DESC LIMIT 1").fetchone()
-    return 0.0 if row is None else float(row[0])
+    if row is None or not isinstance(row[0], (int, float)):
+        return 0.0
+    return float(row[0])

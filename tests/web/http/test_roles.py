@@ -44,6 +44,7 @@ READS = {
     "/decoders": "/api/decoders",
     "/alarms": "/api/alarms",
     "/live": "/api/live",
+    "/replays": "/api/replays",
     "/logs": "/api/logs",
     "/config": "/api/config",
     "/certificates": "/api/certificates/status",

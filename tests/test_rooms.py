@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("extensions", "plugins"),
     ("sinks", "sources", "web", "notices"),
     ("center",),
-    ("stations", "mqtt"),
+    ("stations", "mqtt", "kafka"),
     ("settings", "journal", "decoders"),
     ("certificates",),
     ("system", "wire", "model"),

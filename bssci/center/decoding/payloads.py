@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bssci.decoders.interfaces import Kind, Payload
 from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, AnyEvent, Reception, Telegram, Uplink, VariableMacUplink
@@ -70,6 +73,7 @@ def payload_of(event: AnyEvent, type_eui: EUI | None) -> Payload:
             kind="telegram",
             device=event.device,
             received_at=event.at,
+            format=_format(event.envelope),
             type_eui=type_eui,
             envelope=event.envelope,
         )
@@ -82,3 +86,9 @@ def payload_of(event: AnyEvent, type_eui: EUI | None) -> Payload:
             mac_type=event.mac_type,
         )
     raise TypeError(f"{type(event).__name__} has no payload")
+
+
+def _format(envelope: Mapping[str, Any]) -> int:
+    """Return the format byte of a mioty uplink that another instance received; 0 for all others."""
+    said = envelope.get("format")
+    return said if isinstance(said, int) and 0 <= said <= 255 else 0

@@ -1,0 +1,275 @@
+"""A consumer of a group: batches of records, each committed only when whoever took it says so.
+
+::
+
+    consume --batch--> taken? --yes--> commit, next
+                         |
+                         +--no: offered again after 1, 2, 4 ... 30 s; meanwhile the group is told that we live
+
+A partition that goes to another instance while its records are under way is not committed here: that instance
+reads them again, and knows them by their ids.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from bssci.kafka.thread import ClientLog, Reactor, in_words
+
+BATCH = 500
+"""records that are offered at once, at most"""
+POLL = 0.2
+"""s that the thread waits for records"""
+FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+"""s until what was not taken is offered again, doubled from the first to the longest"""
+LOOK_INTERVAL = 5.0
+"""s between looks whether a trouble is over"""
+SESSION_TIME = 10.0
+"""s after which the group gives the partitions of an instance that is silent to others"""
+
+
+class ConsumerRecord(NamedTuple):
+    """A record of the topic."""
+
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Mapping[str, bytes]
+    timestamp: float | None
+    """Unix seconds, as the record says; by whose clock depends on the topic"""
+
+
+class KafkaConsumer:
+    """Reads a topic as a member of a group. For the reactor's thread, where it calls, too.
+
+    :param take: given a batch, returns a Deferred that fires when it is safe.
+    :param make: makes a consumer of confluent-kafka of a configuration.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        connection: Mapping[str, Any],
+        topic: str,
+        group: str,
+        take: Callable[[Sequence[ConsumerRecord]], Deferred[None]],
+        make: Callable[[dict[str, Any]], Any],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reactor = reactor
+        self._topic = topic
+        self._take = take
+        self._make = make
+        self._now = monotonic
+        self._configuration = {
+            **connection,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": int(SESSION_TIME * 1000),
+            "partition.assignment.strategy": "cooperative-sticky",
+            "fetch.message.max.bytes": 2_000_000,
+            "queued.max.messages.kbytes": 16384,
+        }
+        self._assigned: set[int] = set()
+        self._early: list[Any] = []
+        self._next_look = 0.0
+        self._answers: SimpleQueue[bool] = SimpleQueue()
+        self._stopping = False
+        self._started = False
+        self._ended: Deferred[None] = Deferred()
+        self._thread = Thread(target=self._run, name="kafka consumer", daemon=True)
+        self.trouble = ""
+        """why nothing comes now; empty: nothing is wrong"""
+
+    @property
+    def partitions(self) -> list[int]:
+        """Numbers of the partitions that the group gave this instance."""
+        return sorted(self._assigned)
+
+    def start(self) -> None:
+        """Join the group."""
+        self._started = True
+        self._thread.start()
+
+    def stop(self, seconds: float) -> Deferred[None]:
+        """Commit what was taken and leave the group, within ``seconds``."""
+        if not self._started or self._stopping:
+            return succeed(None)
+        self._stopping = True
+        late = self._reactor.callLater(seconds, self._end)
+        return self._ended.addCallback(lambda _: late.cancel() if late.active() else None)
+
+    def _end(self) -> None:
+        if not self._ended.called:
+            self._ended.callback(None)
+
+    def _offer(self, records: Sequence[ConsumerRecord]) -> None:
+        def failed(failure: Failure) -> None:
+            self.trouble = failure.getErrorMessage()
+            self._answers.put(False)
+
+        def taken(_: object) -> None:
+            self.trouble = ""
+            self._answers.put(True)
+
+        self._take(records).addCallbacks(taken, failed)
+
+    # in the thread
+
+    def _run(self) -> None:
+        delay = 0.0
+        while not self._stopping:
+            consumer = None
+            try:
+                consumer = self._open()
+                while not self._stopping:
+                    self._step(consumer)
+                    delay = 0.0
+            except Exception as error:  # librdkafka's; a new consumer begins at what was committed
+                self.trouble = " ".join(str(error).split())[:300]
+                self.log.warn("kafka consumer begins anew {reason}", reason=self.trouble)
+            finally:
+                self._close(consumer)
+            delay = min(max(FIRST_DELAY, 2 * delay), LONGEST_DELAY)
+            self._rest(delay)
+        self._reactor.callFromThread(self._end)
+
+    def _open(self) -> Any:
+        handlers = {"error_cb": self._note, "logger": ClientLog(self._now).as_logger()}
+        consumer = self._make({**self._configuration, **handlers})
+        consumer.subscribe([self._topic], on_assign=self._gained, on_revoke=self._gone, on_lost=self._gone)
+        return consumer
+
+    def _step(self, consumer: Any) -> None:
+        early, self._early = self._early, []
+        messages = early or consumer.consume(BATCH, POLL)
+        if self.trouble and self._now() >= self._next_look:
+            self._look(consumer)
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                records.append(_record(message))
+            elif error.name() != "_PARTITION_EOF":
+                self.trouble = in_words(error, self._topic)
+        if records and self._is_taken(consumer, records):
+            self._commit(consumer, records)
+
+    def _look(self, consumer: Any) -> None:
+        """Ask whether the trouble is over: librdkafka says only when one begins."""
+        self._next_look = self._now() + LOOK_INTERVAL
+        topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
+        error = topic.error if topic is not None else None
+        self.trouble = in_words(error, self._topic) if error is not None else ""
+
+    def _is_taken(self, consumer: Any, records: Sequence[ConsumerRecord]) -> bool:
+        """Offer records until they are taken. The group hears from us meanwhile; nothing new is fetched."""
+        delay = 0.0
+        while not self._stopping:
+            self._reactor.callFromThread(self._offer, records)
+            if self._answer(consumer):
+                return True
+            delay = min(max(FIRST_DELAY, 2 * delay), LONGEST_DELAY)
+            self._idle(consumer, delay)
+        return False
+
+    def _answer(self, consumer: Any) -> bool:
+        while True:
+            try:
+                return self._answers.get(timeout=POLL)
+            except Empty:
+                self._idle(consumer, 0)
+                if self._stopping:
+                    return self._last_answer()
+
+    def _last_answer(self) -> bool:
+        """Wait for what is on its way to the disk, so that it does not come again."""
+        try:
+            return self._answers.get(timeout=1.0)
+        except Empty:
+            return False
+
+    def _idle(self, consumer: Any, seconds: float) -> None:
+        """Serve the group without new records."""
+        assigned = consumer.assignment()
+        if assigned:
+            consumer.pause(assigned)
+        try:
+            end = self._now() + seconds
+            while True:
+                self._early += consumer.consume(1, 0.05)  # of a partition that was just gained
+                if self._stopping or self._now() >= end:
+                    return
+        finally:
+            now = consumer.assignment()
+            if now:
+                consumer.resume(now)
+
+    def _commit(self, consumer: Any, records: Sequence[ConsumerRecord]) -> None:
+        from confluent_kafka import KafkaException, TopicPartition
+
+        next_offsets: dict[int, int] = {}
+        for record in records:
+            next_offsets[record.partition] = record.offset + 1
+        offsets = [
+            TopicPartition(self._topic, partition, offset)
+            for partition, offset in next_offsets.items()
+            if partition in self._assigned
+        ]
+        if not offsets:
+            return
+        try:
+            consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            # They come again, here or at another instance, and are known by their ids.
+            self.trouble = in_words(error.args[0], self._topic)
+            self.log.warn("kafka offsets not committed {reason}", reason=self.trouble)
+
+    def _gained(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        self._assigned |= {each.partition for each in partitions}
+        self.log.info("kafka partitions {partitions}", partitions=sorted(self._assigned))
+
+    def _gone(self, consumer: Any, partitions: Sequence[Any]) -> None:
+        self._assigned -= {each.partition for each in partitions}
+        self.log.info("kafka partitions {partitions}", partitions=sorted(self._assigned))
+
+    def _note(self, error: Any) -> None:
+        self.trouble = in_words(error)
+
+    def _close(self, consumer: Any) -> None:
+        if consumer is not None:
+            try:
+                consumer.close()
+            except Exception as error:  # it is given up all the same
+                self.log.debug("kafka consumer not closed properly {error}", error=str(error))
+        self._assigned.clear()
+        self._early.clear()
+
+    def _rest(self, seconds: float) -> None:
+        end = self._now() + seconds
+        while not self._stopping and self._now() < end:
+            time.sleep(0.05)
+
+
+def _record(message: Any) -> ConsumerRecord:
+    kind, stamp = message.timestamp()
+    return ConsumerRecord(
+        message.partition(),
+        message.offset(),
+        message.key() or b"",
+        message.value() or b"",
+        {name: value or b"" for name, value in message.headers() or ()},
+        stamp / 1000 if kind else None,
+    )

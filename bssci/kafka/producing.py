@@ -1,0 +1,207 @@
+"""A producer that tells of each batch whether every message of it is with the brokers.
+
+Idempotent, acks=all: within a batch nothing is doubled or reordered. A batch that fails ends the producer,
+with what still waits in it; the next one begins with a new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+
+from bssci.kafka.thread import ClientLog, KafkaError, Reactor, in_words
+
+DELIVERY_TIME = 20.0
+"""s that a message may take to be confirmed"""
+SILENCE = 3.0
+"""s without a confirmation after which that is said"""
+POLL = 0.05
+"""s that the thread waits for confirmations at once"""
+POISON = frozenset(("MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD", "_INVALID_ARG"))
+"""names of errors that concern one message and would come again each time"""
+
+_Failure: Any = Failure
+
+
+class ProducerMessage(NamedTuple):
+    """A message to be."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Refused(NamedTuple):
+    """A message that the brokers will never take, by its place in the batch."""
+
+    place: int
+    reason: str
+
+
+class KafkaProducer:
+    """Sends batches, one after the other. For the reactor's thread; the Deferreds fire there.
+
+    :param connection: how librdkafka connects.
+    :param make: makes a producer of confluent-kafka of a configuration.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        connection: Mapping[str, Any],
+        make: Callable[[dict[str, Any]], Any],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reactor = reactor
+        self._now = monotonic
+        self._make = make
+        self._configuration = {
+            **connection,
+            "enable.idempotence": True,
+            "acks": "all",
+            "compression.type": "lz4",
+            "linger.ms": 5,
+            "message.timeout.ms": int(DELIVERY_TIME * 1000),
+            "message.max.bytes": 2_000_000,
+            "queue.buffering.max.kbytes": 65536,
+        }
+        self._producer: Any = None
+        self._last_error = ""
+        self.trouble = ""
+        """why nothing can be sent now; empty: it can, or that is not known yet"""
+        self._queue: SimpleQueue[tuple[Deferred[Any], Sequence[ProducerMessage]] | None] = SimpleQueue()
+        self._stopping = False
+        self._ended: Deferred[None] = Deferred()
+        # A daemon: the journal keeps what is not sent, so it must not keep a process alive.
+        self._thread = Thread(target=self._run, name="kafka producer", daemon=True)
+        self._started = False
+
+    def start(self) -> None:
+        """Begin; nothing is connected before the first batch."""
+        self._started = True
+        self._thread.start()
+
+    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[Refused]]:
+        """Send messages; fires when each is with the brokers or is refused for what it is.
+
+        :raises KafkaError: in the Deferred; some may be with the brokers nevertheless.
+        """
+        done: Deferred[list[Refused]] = Deferred()
+        if self._stopping:
+            done.errback(KafkaError("the service stops"))
+        else:
+            self._queue.put((done, messages))
+        return done
+
+    def stop(self, seconds: float) -> Deferred[None]:
+        """Finish what is under way within ``seconds``; then it is given up."""
+        if not self._started or self._stopping:
+            return succeed(None)
+        self._stopping = True
+        self._queue.put(None)
+        late = self._reactor.callLater(seconds, self._end)
+        return self._ended.addCallback(lambda _: late.cancel() if late.active() else None)
+
+    def _end(self) -> None:
+        if not self._ended.called:
+            self._ended.callback(None)
+
+    # in the thread
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            done, messages = item
+            try:
+                result: Any = self._send(messages)
+                self.trouble = ""
+            except Exception as error:  # librdkafka's, or of what was given to it
+                self.trouble = str(error)
+                result = _Failure(error if isinstance(error, KafkaError) else KafkaError(str(error)))
+                self._give_up()
+            self._reactor.callFromThread(done.callback, result)
+        self._give_up()
+        self._reactor.callFromThread(self._end)
+
+    def _send(self, messages: Sequence[ProducerMessage]) -> list[Refused]:
+        batch = _Batch(len(messages))
+        for index, message in enumerate(messages):
+            self._produce(message, index, batch)
+        begun = self._now()
+        while batch.open:
+            self._open().poll(POLL)
+            if batch.failure:
+                raise KafkaError(batch.failure)
+            waited = self._now() - begun
+            if waited > DELIVERY_TIME + 5.0:
+                raise KafkaError(self._last_error or "the broker did not confirm in time")
+            if waited > SILENCE:
+                self.trouble = self._last_error or f"the broker has not confirmed for {waited:.0f} s"
+        return batch.refused
+
+    def _open(self) -> Any:
+        if self._producer is None:
+            self._last_error = ""
+            handlers = {"error_cb": self._note, "logger": ClientLog(self._now).as_logger()}
+            self._producer = self._make({**self._configuration, **handlers})
+        return self._producer
+
+    def _produce(self, message: ProducerMessage, index: int, batch: _Batch) -> None:
+        while True:
+            try:
+                self._open().produce(
+                    message.topic,
+                    message.value,
+                    message.key,
+                    headers=list(message.headers),
+                    on_delivery=lambda error, _: self._confirmed(error, index, message.topic, batch),
+                )
+                return
+            except BufferError:  # its queue is full: what is confirmed makes room
+                self._producer.poll(POLL)
+                if batch.failure:
+                    return
+            except Exception as error:
+                known: Any = error.args[0] if error.args else None
+                if getattr(known, "name", str)() not in POISON:
+                    raise
+                batch.open -= 1
+                batch.refused.append(Refused(index, in_words(known, message.topic)))
+                return
+
+    def _confirmed(self, error: Any, index: int, topic: str, batch: _Batch) -> None:
+        batch.open -= 1
+        if error is None:
+            return
+        if error.name() in POISON:
+            batch.refused.append(Refused(index, in_words(error, topic)))
+        else:
+            timed_out = error.name() == "_MSG_TIMED_OUT" and self._last_error
+            batch.failure = self._last_error if timed_out else in_words(error, topic)
+
+    def _note(self, error: Any) -> None:
+        self._last_error = self.trouble = in_words(error)
+
+    def _give_up(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.purge()
+            producer.poll(0)
+
+
+class _Batch:
+    """What is known of a batch under way.
+
+    :param open: messages that are neither confirmed nor refused.
+    """
+
+    def __init__(self, open: int) -> None:
+        self.open = open
+        self.failure = ""
+        self.refused: list[Refused] = []

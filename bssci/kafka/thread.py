@@ -1,0 +1,81 @@
+"""A thread of one's own for librdkafka's calls, with its log lines in ours and its errors in words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.logger import Logger
+
+REPEATED = 60.0
+"""s in which the same line of librdkafka is logged once"""
+
+
+class KafkaError(Exception):
+    """Kafka did not do what was asked: one line for people."""
+
+
+class Reactor(Protocol):
+    """The part of a reactor that this room uses."""
+
+    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Any: ...
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
+        """Run in the reactor's thread, soon."""
+
+
+class ClientLog(logging.Handler):
+    """Takes what librdkafka says into our log, each line once a while."""
+
+    log = Logger()
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__()
+        self._now = monotonic
+        self._said: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = " ".join(record.getMessage().split())[:300]
+        kind = text.split(":", 1)[0][:80]
+        now = self._now()
+        if now - self._said.get(kind, -REPEATED) < REPEATED:
+            return
+        if len(self._said) > 100:
+            self._said.clear()
+        self._said[kind] = now
+        self.log.info("kafka client: {text}", text=text)
+
+    def as_logger(self) -> logging.Logger:
+        """Return a logger that writes here and nowhere else."""
+        logger = logging.Logger("kafka")  # noqa: LOG001  not of the tree, whose handlers are not ours
+        logger.addHandler(self)
+        return logger
+
+
+_WORDS = {
+    "_ALL_BROKERS_DOWN": "no broker can be reached",
+    "_TRANSPORT": "the connection to the broker is lost, or cannot be made",
+    "_RESOLVE": "the broker's name cannot be resolved",
+    "_MSG_TIMED_OUT": "the broker did not confirm in time",
+    "_TIMED_OUT": "the broker did not answer in time",
+    "_AUTHENTICATION": "the broker refuses user and password",
+    "_SSL": "TLS with the broker failed",
+    "TOPIC_AUTHORIZATION_FAILED": "the user may not use the topic",
+    "GROUP_AUTHORIZATION_FAILED": "the user may not use the consumer group",
+    "CLUSTER_AUTHORIZATION_FAILED": "the user may not write with idempotence",
+    "UNKNOWN_TOPIC_OR_PART": "there is no such topic",
+    "_UNKNOWN_TOPIC": "there is no such topic",
+    "_UNKNOWN_PARTITION": "there is no such partition",
+    "MSG_SIZE_TOO_LARGE": "the message is larger than the broker takes",
+    "NOT_ENOUGH_REPLICAS": "too few replicas are there",
+    "NOT_ENOUGH_REPLICAS_AFTER_APPEND": "too few replicas are there",
+    "_FENCED": "another producer took over",
+    "_MAX_POLL_EXCEEDED": "this instance was too slow for its consumer group",
+}
+
+
+def in_words(error: Any, topic: str = "") -> str:
+    """Return an error of librdkafka as one line for people, with its code."""
+    words = _WORDS.get(error.name(), " ".join(str(error.str()).split())[:200])
+    return f"{words} ({error.name()}{f', topic {topic}' if topic else ''})"

@@ -1,0 +1,37 @@
+"""Findings of ``bssci check`` about the brokers, without changing anything there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from bssci.kafka.thread import in_words
+
+TIMEOUT = 5.0
+"""s for an answer"""
+
+
+def findings(connection: Mapping[str, Any], topics: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield lines with their level: ok, warning or error."""
+    quiet = logging.Logger("kafka")  # noqa: LOG001  its lines are in the findings
+    quiet.addHandler(logging.NullHandler())
+    configuration: dict[str, Any] = {**connection, "logger": quiet}
+    client = AdminClient(configuration)
+    try:
+        there = client.list_topics(timeout=TIMEOUT)
+    except KafkaException as error:
+        yield "error", f"kafka: {connection['bootstrap.servers']}: {in_words(error.args[0])}"
+        return
+    yield "ok", f"kafka: connected to {connection['bootstrap.servers']}, brokers: {len(there.brokers)}"
+    for topic in topics:
+        found = there.topics.get(topic)
+        if found is None:
+            yield "warning", f"kafka: there is no topic {topic}: make it, or let the brokers make it"
+        elif found.error is not None:
+            yield "error", f"kafka: {in_words(found.error, topic)}"
+        else:
+            yield "ok", f"kafka: topic {topic}, partitions: {len(found.partitions)}"

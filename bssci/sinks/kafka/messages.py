@@ -1,0 +1,143 @@
+"""Events as messages on Kafka: the raw topic holds what was sent, the decoded topic one message a reading.
+
+Names are those of pipelines that run today: ``original_topic``, ``device_id``, ``payload``, ``timestamp``,
+and ``connector_mode``, ``component_type``, ``pin_position``, ``value``, ``unit``, ``topic``, ``raw_data``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from bssci.center.decoding.payloads import device_of
+from bssci.kafka.producing import ProducerMessage
+from bssci.model import AnyEvent, Decoded, Telegram, Uplink, VariableMacUplink
+from bssci.model.event_json import event_json, iso_time, kind_of
+from bssci.mqtt.payloads import message as mqtt_message
+
+_encode = msgspec.json.Encoder().encode
+CONTROLLER = "f2:"
+"""begins the id of what sits at a controller"""
+
+
+def raw_message(event: AnyEvent, topic: str, base_topic: str) -> ProducerMessage:
+    """Return the message of an event for the raw topic.
+
+    :param base_topic: begins the MQTT topic of what did not come by MQTT.
+    """
+    said = event_json(event)
+    kind = kind_of(event)
+    id = str(said.get("id", ""))
+    body: dict[str, Any] = {
+        "original_topic": _topic(event, base_topic),
+        "device_id": _sender(event),
+        "payload": said,
+        "timestamp": _time(event),
+        "received_at": iso_time(round(event.at * 1e6) * 1000),
+        "kind": kind,
+    }
+    if isinstance(event, Telegram):
+        body |= _as_it_came(event)
+    return ProducerMessage(topic, _sender(event).encode(), _encode(body), _headers(id, kind))
+
+
+def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
+    """Return a message for each reading of an event; the key is the same for all values of one reading."""
+    decoded: Decoded | None = getattr(event, "decoded", None)
+    if decoded is None or decoded.failure is not None:
+        return
+    assert isinstance(event, Uplink | Telegram | VariableMacUplink)
+    place = _place(event)
+    for reading in decoded.readings:
+        device = reading.device or device_of(event)
+        body = {
+            "timestamp": _time(event),
+            "device_id": reading.device or _sender(event),
+            "device": device,
+            **place,
+            "component_type": place["component_type"] or reading.name,
+            "name": reading.name,
+            "value": reading.value,
+            "unit": reading.unit,
+            "raw_data": _bytes(event).hex(),
+            "decoder": decoded.decoder,
+            "id": _id(event),
+        }
+        yield ProducerMessage(
+            topic, f"{device}:{reading.name}".encode(), _encode(body), _headers(_id(event), "reading")
+        )
+
+
+def _topic(event: AnyEvent, base_topic: str) -> str:
+    if isinstance(event, Uplink):  # most are, and need no payload to be made for its topic
+        return f"{base_topic}/ep/{event.end_point_eui}/ul"
+    published = mqtt_message(base_topic, event)
+    return published.topic if published is not None else ""
+
+
+def _sender(event: AnyEvent) -> str:
+    if isinstance(event, Telegram) and event.device.startswith(CONTROLLER):
+        return event.gateway
+    if isinstance(event, Uplink | Telegram | VariableMacUplink):
+        return device_of(event)
+    sensor, station = getattr(event, "end_point_eui", None), getattr(event, "base_station_eui", None)
+    return f"mioty:{sensor}" if sensor else f"station:{station}"
+
+
+def _id(event: AnyEvent) -> str:
+    return event.id if isinstance(event, Uplink | Telegram) else ""
+
+
+def _bytes(event: Uplink | Telegram | VariableMacUplink) -> bytes:
+    return event.best.payload if isinstance(event, Uplink) else event.payload
+
+
+def _time(event: AnyEvent) -> str:
+    """Return when it was sent or heard, as far as that is known, and not when it came here."""
+    seconds = event.at
+    if isinstance(event, Uplink):
+        return iso_time(event.best.rx_time)
+    if isinstance(event, Telegram):
+        seconds = event.device_time or event.gateway_time or event.at
+    return iso_time(round(seconds * 1e6) * 1000)  # more is not in a float
+
+
+def _as_it_came(event: Telegram) -> dict[str, Any]:
+    """Return the message as the source heard it, and beside it the rest of a telegram."""
+    envelope = dict(event.envelope)
+    topic = envelope.get("topic")
+    said: dict[str, Any] = {
+        "id": event.id,
+        "device": event.device,
+        "gateway": event.gateway,
+        "source": event.source,
+        "data": event.payload.hex(),
+        "envelope": envelope,
+        "payload": envelope.get("payload", envelope) if topic else envelope,
+    }
+    if topic:
+        said["original_topic"] = topic
+    for name in ("device_time", "gateway_time", "rssi"):
+        if getattr(event, name) is not None:
+            said[name] = getattr(event, name)
+    return said
+
+
+def _place(event: AnyEvent) -> dict[str, Any]:
+    """Return where at a controller the sender sits; nulls for all others."""
+    envelope: Mapping[str, Any] = event.envelope if isinstance(event, Telegram) else {}
+    component = str(envelope.get("component") or "")
+    kind, _, number = component.rpartition("-")
+    is_numbered = bool(kind) and number.isascii() and number.isdigit()
+    return {
+        "connector_mode": envelope.get("mode"),
+        "component_type": (kind if is_numbered else component) or None,
+        "pin_position": int(number) if is_numbered else None,
+        "topic": envelope.get("topic"),
+    }
+
+
+def _headers(id: str, kind: str) -> list[tuple[str, bytes]]:
+    return [("id", id.encode()), ("kind", kind.encode())]

@@ -1,0 +1,79 @@
+"""The sink ``kafka``: everything on the raw topic, readings on the decoded one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from zope.interface import implementer
+
+from bssci.kafka.producing import ProducerMessage, Refused
+from bssci.sinks.interfaces import ISink
+from bssci.sinks.kafka.messages import decoded_messages, raw_message
+from bssci.sinks.set_aside import SetAside
+
+STOP_TIME = 1.5
+"""s for what is under way"""
+
+
+class Producer(Protocol):
+    """The part of a producer that the sink uses."""
+
+    trouble: str
+
+    def start(self) -> None: ...
+
+    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[Refused]]: ...
+
+    def stop(self, seconds: float) -> Deferred[None]: ...
+
+
+@implementer(ISink)
+class KafkaSink:
+    """Sends each batch whole."""
+
+    replayable = "asked"
+
+    def __init__(self, producer: Producer, raw_topic: str, decoded_topic: str, base_topic: str) -> None:
+        self._producer = producer
+        self._raw_topic = raw_topic
+        self._decoded_topic = decoded_topic
+        self._base_topic = base_topic
+        self.set_aside = SetAside("kafka")
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be sent now; empty: it can."""
+        return self._producer.trouble
+
+    def start(self) -> None:
+        self._producer.start()
+
+    def deliver(self, batch: Sequence[Any]) -> Deferred[None]:
+        return ensureDeferred(self._deliver(batch))
+
+    def stop(self) -> Deferred[None]:
+        return self._producer.stop(STOP_TIME)
+
+    async def _deliver(self, batch: Sequence[Any]) -> None:
+        messages: list[ProducerMessage] = []
+        events: list[Any] = []
+        """of each message"""
+        aside: list[tuple[Any, str]] = []
+        for event in batch:
+            try:
+                made = [
+                    raw_message(event, self._raw_topic, self._base_topic),
+                    *decoded_messages(event, self._decoded_topic),
+                ]
+            except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+                aside.append((event, f"it cannot be written as JSON: {error}"))
+                continue
+            messages += made
+            events += [event] * len(made)
+        refused = await self._producer.send(messages) if messages else []
+        # Only now, so that no repetition of the batch counts anything twice.
+        reasons = {id(events[each.place]): (events[each.place], each.reason) for each in refused}
+        for event, reason in [*aside, *reasons.values()]:
+            self.set_aside.add(event, reason)

@@ -1,0 +1,118 @@
+"""Telegrams from a topic of Kafka: committed there when they are on disk here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from bssci.center.interfaces import IIngest
+from bssci.kafka.consuming import ConsumerRecord, KafkaConsumer
+from bssci.kafka.settings import NAMES, check_client, connection
+from bssci.model import Telegram
+from bssci.sources.envelopes import scanner
+from bssci.sources.envelopes.controller import controller_form
+from bssci.sources.envelopes.values import BadMessage, Form
+from bssci.sources.interfaces import ISource, ISourceFactory
+from bssci.sources.kafka.records import read_record
+
+NAME = "kafka"
+STOP_TIME = 2.0
+"""s for what is on its way to the disk, and for leaving the group"""
+
+
+@implementer(ISource)
+class KafkaSource:
+    """Offers each batch of the consumer whole.
+
+    :param now: Unix seconds.
+    :param consumer: makes the consumer, given what takes its batches.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        now: Callable[[], float],
+        consumer: Callable[[Callable[[Sequence[ConsumerRecord]], Deferred[None]]], KafkaConsumer],
+        forms: Sequence[Form],
+    ) -> None:
+        self._now = now
+        self._forms = forms
+        self._ingest: IIngest | None = None
+        self._consumer = consumer(self._take)
+
+    def start(self, ingest: IIngest) -> None:
+        self._ingest = ingest
+        self._consumer.start()
+
+    def stop(self) -> Deferred[None]:
+        return self._consumer.stop(STOP_TIME)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing comes, or nothing is taken; empty: nothing is wrong."""
+        return self._consumer.trouble
+
+    def _take(self, records: Sequence[ConsumerRecord]) -> Deferred[None]:
+        assert self._ingest is not None  # the consumer starts after it is there
+        telegrams = [telegram for record in records for telegram in self._read(record)]
+        return self._ingest(telegrams) if telegrams else succeed(None)
+
+    def _read(self, record: ConsumerRecord) -> list[Telegram]:
+        assert self._ingest is not None
+        ingest, place = self._ingest, f"partition {record.partition}, offset {record.offset}"
+        if not record.value:
+            return []  # a mark of deletion on a compacted topic
+        try:
+            return read_record(
+                record.value,
+                self._now(),
+                NAME,
+                place,
+                self._forms,
+                lambda remark: ingest.remark(remark, place),
+            )
+        except BadMessage as error:
+            ingest.reject(str(error), place)
+        except Exception:  # a record that we did not think of costs itself
+            self.log.failure("record not read {place}", place=place)
+            ingest.reject("an internal error", place)
+        return []
+
+
+@implementer(IPlugin, ISourceFactory)
+class KafkaSourceFactory:
+    """Builds the one Kafka source of a service. It does without confluent-kafka until then."""
+
+    name = NAME
+    description = "reads what other instances, or bridges from MQTT, wrote to Kafka"
+    settings = (*NAMES, "TIMEZONE")
+
+    def build(self, settings: Mapping[str, Any], center: Any) -> KafkaSource:
+        check_client()
+        from zoneinfo import ZoneInfo
+
+        from confluent_kafka import Consumer
+        from twisted.internet import reactor
+
+        def consumer(take: Callable[[Sequence[ConsumerRecord]], Deferred[None]]) -> KafkaConsumer:
+            topic, group = settings["KAFKA_RAW_TOPIC"], settings["KAFKA_GROUP"]
+            return KafkaConsumer(reactor, connection(settings), topic, group, take, Consumer)  # type: ignore[arg-type]
+
+        zone = ZoneInfo(settings["TIMEZONE"])
+        return KafkaSource(center.now, consumer, (controller_form(zone), *scanner.FORMS))
+
+    def check(self, settings: Mapping[str, Any]) -> Any:
+        """Yield lines about the brokers for ``bssci check``, each with its level ok, warning or error."""
+        try:
+            check_client()
+        except ValueError as error:
+            return iter([("error", str(error))])
+        from bssci.kafka.trial import findings
+
+        return findings(connection(settings), [settings["KAFKA_RAW_TOPIC"]])

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from queue import Empty, SimpleQueue
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from bssci.kafka import consuming
+from bssci.kafka.consuming import ConsumerRecord, KafkaConsumer
+from tests.support.kafka_client import ClientError, ClientTrouble, FakeMessage, HandedOver
+
+pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
+
+
+class FakeConsumer:
+    """Hands out what is put into its queue, unless it is paused."""
+
+    def __init__(self, there: SimpleQueue[Any], configuration: dict[str, Any]) -> None:
+        self.configuration = configuration
+        self.committed: SimpleQueue[dict[int, int]] = SimpleQueue()
+        self.is_paused = False
+        self.polls = 0
+        self.closed = False
+        self._there = there
+
+    def subscribe(self, topics: Sequence[str], **callbacks: Callable[..., None]) -> None:
+        self.topics, self.callbacks = list(topics), callbacks
+        self.assign(0, 1)
+
+    def assign(self, *partitions: int) -> None:
+        self.callbacks["on_assign"](self, [SimpleNamespace(partition=each) for each in partitions])
+
+    def revoke(self, *partitions: int) -> None:
+        self.callbacks["on_revoke"](self, [SimpleNamespace(partition=each) for each in partitions])
+
+    def assignment(self) -> list[Any]:
+        return ["something"]
+
+    def pause(self, partitions: Any) -> None:
+        self.is_paused = True
+
+    def resume(self, partitions: Any) -> None:
+        self.is_paused = False
+
+    def consume(self, count: int, seconds: float) -> list[FakeMessage]:
+        self.polls += 1
+        if self.is_paused:
+            return []
+        try:
+            found = self._there.get(timeout=0.01)
+        except Empty:
+            return []
+        if isinstance(found, Exception):
+            raise found
+        return list(found)
+
+    def commit(self, offsets: Sequence[Any], asynchronous: bool) -> None:
+        self.committed.put({each.partition: each.offset for each in offsets})
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        return SimpleNamespace(topics={topic: SimpleNamespace(error=None)})
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Fixture:
+    def __init__(self) -> None:
+        self.reactor = HandedOver()
+        self.there: SimpleQueue[Any] = SimpleQueue()
+        self.made: list[FakeConsumer] = []
+        self.offered: list[tuple[list[ConsumerRecord], Deferred[None]]] = []
+        self.consumer = KafkaConsumer(self.reactor, {}, "raw", "bssci", self._take, self._make)
+        self.consumer.start()
+
+    def _make(self, configuration: dict[str, Any]) -> FakeConsumer:
+        self.made.append(FakeConsumer(self.there, configuration))
+        return self.made[-1]
+
+    def _take(self, records: Sequence[ConsumerRecord]) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        self.offered.append((list(records), done))
+        return done
+
+    def next(self) -> tuple[list[ConsumerRecord], Deferred[None]]:
+        while not self.offered:
+            self.reactor.turn()
+        return self.offered.pop(0)
+
+
+@pytest.fixture
+def it(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fixture]:
+    monkeypatch.setattr(consuming, "FIRST_DELAY", 0.01)
+    monkeypatch.setattr(consuming, "LONGEST_DELAY", 0.01)
+    fixture = Fixture()
+    yield fixture
+    fixture.reactor.result(fixture.consumer.stop(5.0))
+    assert all(each.closed for each in fixture.made)
+
+
+def test_offsets_are_committed_when_the_batch_is_safe_and_not_before(it: Fixture) -> None:
+    it.there.put([FakeMessage(0, 7), FakeMessage(0, 8), FakeMessage(1, 3)])
+    records, done = it.next()
+    assert [(each.partition, each.offset) for each in records] == [(0, 7), (0, 8), (1, 3)]
+    assert it.made[0].committed.empty()
+    done.callback(None)
+    assert it.made[0].committed.get(timeout=5) == {0: 9, 1: 4}
+    assert it.made[0].configuration["enable.auto.commit"] is False
+
+
+def test_what_was_not_taken_is_offered_again_before_anything_new(it: Fixture) -> None:
+    it.there.put([FakeMessage(0, 7)])
+    it.there.put([FakeMessage(0, 8)])
+    first, done = it.next()
+    done.errback(RuntimeError("the disk is full"))
+    again, done = it.next()
+    assert again == first
+    assert it.consumer.trouble == "the disk is full"
+    done.callback(None)
+    later, done = it.next()
+    assert [each.offset for each in later] == [8]
+    assert it.consumer.trouble == ""
+    done.callback(None)
+
+
+def test_the_group_hears_of_us_while_the_disk_takes_its_time(it: Fixture) -> None:
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    before = it.made[0].polls
+    while it.made[0].polls < before + 2:
+        pass
+    assert it.offered == []
+    done.callback(None)
+
+
+def test_what_went_to_another_instance_meanwhile_is_not_committed_here(it: Fixture) -> None:
+    it.there.put([FakeMessage(0, 7), FakeMessage(1, 3)])
+    _, done = it.next()
+    it.made[0].revoke(0)
+    assert it.consumer.partitions == [1]
+    done.callback(None)
+    assert it.made[0].committed.get(timeout=5) == {1: 4}
+
+
+def test_an_error_in_the_stream_is_told_and_costs_no_record(it: Fixture) -> None:
+    it.there.put([FakeMessage(0, 7, error="UNKNOWN_TOPIC_OR_PART"), FakeMessage(0, 8)])
+    records, done = it.next()
+    assert [each.offset for each in records] == [8]
+    assert "no such topic" in it.consumer.trouble
+    done.callback(None)
+
+
+def test_a_consumer_that_fails_is_followed_by_another(it: Fixture) -> None:
+    it.there.put(ClientTrouble("fatal"))
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    assert len(it.made) == 2 and it.made[0].closed
+    done.callback(None)
+
+
+def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    it.there.put([FakeMessage(0, 7)])
+    _, done = it.next()
+    done.callback(None)
+    it.made[0].committed.get(timeout=5)
+    it.made[0].configuration["error_cb"](ClientError("_ALL_BROKERS_DOWN"))
+    while it.consumer.trouble:
+        pass
+
+
+def test_a_record_holds_what_the_message_says(it: Fixture) -> None:
+    it.there.put([FakeMessage(1, 2, b"value")])
+    [record], done = it.next()
+    assert record == ConsumerRecord(1, 2, b"", b"value", {"id": b"7"}, 5.0)
+    done.callback(None)

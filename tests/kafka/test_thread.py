@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from twisted.logger import globalLogPublisher
+
+from bssci.kafka.thread import REPEATED, ClientLog, in_words
+from tests.support.kafka_client import ClientError
+
+
+def test_an_error_is_said_in_words_with_its_code() -> None:
+    assert in_words(ClientError("_ALL_BROKERS_DOWN")) == "no broker can be reached (_ALL_BROKERS_DOWN)"
+    assert in_words(ClientError("UNKNOWN_TOPIC_OR_PART"), "raw").endswith("(UNKNOWN_TOPIC_OR_PART, topic raw)")
+
+
+def test_an_error_without_words_of_ours_keeps_its_own() -> None:
+    assert in_words(ClientError("_NEW", "what is\nnew")) == "what is new (_NEW)"
+
+
+def test_a_line_is_logged_once_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Any] = []
+    now = [0.0]
+    globalLogPublisher.addObserver(said.append)
+    try:
+        logger = ClientLog(lambda: now[0]).as_logger()
+        for at, text in ((0.0, "FAIL: a"), (1.0, "FAIL: b"), (1.0, "AUTH: c"), (REPEATED + 1, "FAIL: d")):
+            now[0] = at
+            logger.log(logging.WARNING, text)
+    finally:
+        globalLogPublisher.removeObserver(said.append)
+    assert [event["text"] for event in said] == ["FAIL: a", "AUTH: c", "FAIL: d"]

@@ -1,0 +1,100 @@
+"""A record of the sink gives the same telegram again; one of a bridge is read as if it had come by MQTT."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC
+from typing import Any
+
+import msgspec
+import pytest
+
+from bssci.center.decoding.payloads import payload_of
+from bssci.model import Decoded, Reading, Telegram
+from bssci.sinks.kafka.messages import raw_message
+from bssci.sinks.testing import every_event, uplink
+from bssci.sources.envelopes import scanner
+from bssci.sources.envelopes.controller import controller_form
+from bssci.sources.envelopes.values import BadMessage
+from bssci.sources.kafka.records import LARGEST, read_record
+from tests.support.telegrams import advertisement
+
+AT = 1_700_000_000.0
+FORMS = (controller_form(UTC), *scanner.FORMS)
+
+
+def read(value: Any) -> list[Telegram]:
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return read_record(data, AT, "kafka", "partition 0, offset 7", FORMS, lambda remark: None)
+
+
+def through(event: Any) -> list[Telegram]:
+    return read(raw_message(event, "raw", "mioty").value)
+
+
+def test_an_uplink_is_a_telegram_of_its_sensor_with_the_same_id() -> None:
+    event = uplink(7, payload=b"\1\2")
+    event = msgspec.structs.replace(event, decoded=Decoded(decoder="d@1", readings=(Reading("a", 1),)))
+    [telegram] = through(event)
+    assert (telegram.id, telegram.device) == (event.id, f"mioty:{event.end_point_eui}")
+    assert telegram.gateway == event.best.base_station_eui
+    assert telegram.gateway_time == pytest.approx(event.best.rx_time / 1e9)
+    assert (telegram.at, telegram.source) == (AT, "kafka")
+    assert telegram.envelope["cnt"] == 7
+    assert "components" not in telegram.envelope, "it is decoded anew"
+    payload = payload_of(telegram, None)
+    assert (payload.data, payload.format) == (b"\1\2", event.best.format)
+
+
+@pytest.mark.parametrize("event", [each for each in every_event() if isinstance(each, Telegram)])
+def test_a_telegram_is_the_same_again(event: Telegram) -> None:
+    [telegram] = through(event)
+    same = msgspec.structs.replace(telegram, at=event.at, source=event.source)
+    envelope = msgspec.json.decode(msgspec.json.encode(event.envelope))
+    assert same == msgspec.structs.replace(event, decoded=None, envelope=envelope)
+
+
+def test_other_events_are_no_telegrams() -> None:
+    others = [each for each in every_event() if type(each).__name__ not in ("Uplink", "Telegram")]
+    assert others
+    assert [through(each) for each in others] == [[]] * len(others)
+
+
+def test_a_bridge_from_mqtt_is_read_by_topic_and_payload() -> None:
+    topic = "tele/f2-001122aabbcc/sensor-mode/J1/sensor-3"
+    said = {"timestamp": "2023-05-25 15:13:10.543400", "data": "01 03 02 00 FA 38 07"}
+    [telegram] = read({"original_topic": topic, "device_id": "f2-001122aabbcc", "payload": said, "timestamp": 1})
+    assert telegram.device == "f2:001122aabbcc/J1/3"
+    assert telegram.payload == bytes.fromhex("01030200FA3807")
+    [again] = read({"original_topic": topic, "payload": json.dumps(said)})
+    assert again.device == telegram.device
+
+
+def test_a_bridge_of_advertisements_is_read_too() -> None:
+    [telegram] = read({"original_topic": "bt-mqtt/raw/roof", "payload": advertisement()})
+    assert telegram.device.startswith("ble:") and telegram.gateway == "roof"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"no", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b" " * (LARGEST + 1), "larger than"),
+        ({}, "no original_topic"),
+        ({"original_topic": "a/b"}, "no payload"),
+        ({"original_topic": "a/b", "payload": {}}, "no form of messages fits"),
+        ({"kind": "uplink"}, "no payload"),
+        ({"kind": "uplink", "payload": {}, "device_id": "mioty:1"}, "no id"),
+        ({"kind": "uplink", "payload": {"id": "1", "bs_eui": "2"}, "device_id": "mioty:1"}, "no list of bytes"),
+        (
+            {"kind": "uplink", "payload": {"id": "1", "bs_eui": "2", "data": [256]}, "device_id": "mioty:1"},
+            "no list of bytes",
+        ),
+        ({"kind": "telegram", "payload": {}, "id": "1"}, "not hexadecimal"),
+        ({"kind": "telegram", "payload": {}, "data": "00"}, "no id"),
+    ],
+)
+def test_what_is_neither_is_refused_with_a_reason(value: Any, reason: str) -> None:
+    with pytest.raises(BadMessage, match=reason):
+        read(value)

@@ -19,7 +19,9 @@ from enum import Enum
 from pathlib import Path
 from statistics import mean
 
-from bench import charts, decoders, decoding, hanging, live_door, lives, postgres, processes, readers, replays
+from bench import (
+    charts, decoders, decoding, hanging, kafka, live_door, lives, postgres, processes, readers, replays,
+)  # fmt: skip
 from bench.figures import Figure
 
 STATIONS = ("--stations", 4, "--in-flight", 256)
@@ -165,6 +167,14 @@ class Benchmark:
                 rates[count].append(self._closed_loop(service.port, sensors, "--settle", 5))
         ratio = mean(rates[100_000]) / mean(rates[0])
         return [Figure("ingest, 100 000 downlinks / none", ratio, "", ">= 0.9", ratio >= 0.9)]
+
+    def kafka(self) -> list[Figure]:
+        """The sink and the source ``kafka`` with a broker beside them."""
+        rates = kafka.measure(self._seconds)
+        return [
+            Figure(f"{name} kafka", rate, "1/s", f">= {kafka.GOAL}", rate >= kafka.GOAL)
+            for name, rate in rates.items()
+        ]
 
     def silence(self) -> list[Figure]:
         """Measure one look at 10 000 sensors."""
@@ -372,6 +382,7 @@ def main() -> int:
         "postgres",
         "replays",
         "charts",
+        "kafka",
     )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")

@@ -55,6 +55,11 @@ class Server:
         self.port = port
         self._process = process
 
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
     def memory(self) -> int:
         """Return the resident bytes now."""
         fields = Path(f"/proc/{self._process.pid}/statm").read_text().split()

@@ -12,7 +12,9 @@ from tests.support.kafka_client import ClientError
 
 def test_an_error_is_said_in_words_with_its_code() -> None:
     assert in_words(ClientError("_ALL_BROKERS_DOWN")) == "no broker can be reached (_ALL_BROKERS_DOWN)"
-    assert in_words(ClientError("UNKNOWN_TOPIC_OR_PART"), "raw").endswith("(UNKNOWN_TOPIC_OR_PART, topic raw)")
+    assert in_words(ClientError("UNKNOWN_TOPIC_OR_PART"), "raw").endswith(
+        "(UNKNOWN_TOPIC_OR_PART, topic raw)"
+    )
 
 
 def test_an_error_without_words_of_ours_keeps_its_own() -> None:

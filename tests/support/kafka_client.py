@@ -1,4 +1,4 @@
-"""Stand-ins for confluent-kafka's producer and consumer, and a reactor that only runs what threads hand to it."""
+"""Stand-ins for confluent-kafka's producer, and a reactor that only runs what threads hand to it."""
 
 from __future__ import annotations
 

@@ -74,7 +74,9 @@ def test_an_uplink_has_its_sensor_as_key_and_the_payload_of_mqtt() -> None:
 
 
 def test_each_reading_is_a_message_whose_key_stays_the_same() -> None:
-    event = with_readings(uplink(7), Reading("a", 1), Reading("b", True, None), Reading("c", "x", None, "ble:1"))
+    event = with_readings(
+        uplink(7), Reading("a", 1), Reading("b", True, None), Reading("c", "x", None, "ble:1")
+    )
     messages = list(decoded_messages(event, "decoded"))
     device = f"mioty:{event.end_point_eui}"
     assert [each.key.decode() for each in messages] == [f"{device}:a", f"{device}:b", "ble:1:c"]

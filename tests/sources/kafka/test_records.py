@@ -63,7 +63,9 @@ def test_other_events_are_no_telegrams() -> None:
 def test_a_bridge_from_mqtt_is_read_by_topic_and_payload() -> None:
     topic = "tele/f2-001122aabbcc/sensor-mode/J1/sensor-3"
     said = {"timestamp": "2023-05-25 15:13:10.543400", "data": "01 03 02 00 FA 38 07"}
-    [telegram] = read({"original_topic": topic, "device_id": "f2-001122aabbcc", "payload": said, "timestamp": 1})
+    [telegram] = read(
+        {"original_topic": topic, "device_id": "f2-001122aabbcc", "payload": said, "timestamp": 1}
+    )
     assert telegram.device == "f2:001122aabbcc/J1/3"
     assert telegram.payload == bytes.fromhex("01030200FA3807")
     [again] = read({"original_topic": topic, "payload": json.dumps(said)})
@@ -86,7 +88,10 @@ def test_a_bridge_of_advertisements_is_read_too() -> None:
         ({"original_topic": "a/b", "payload": {}}, "no form of messages fits"),
         ({"kind": "uplink"}, "no payload"),
         ({"kind": "uplink", "payload": {}, "device_id": "mioty:1"}, "no id"),
-        ({"kind": "uplink", "payload": {"id": "1", "bs_eui": "2"}, "device_id": "mioty:1"}, "no list of bytes"),
+        (
+            {"kind": "uplink", "payload": {"id": "1", "bs_eui": "2"}, "device_id": "mioty:1"},
+            "no list of bytes",
+        ),
         (
             {"kind": "uplink", "payload": {"id": "1", "bs_eui": "2", "data": [256]}, "device_id": "mioty:1"},
             "no list of bytes",

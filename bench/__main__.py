@@ -20,7 +20,17 @@ from pathlib import Path
 from statistics import mean
 
 from bench import (
-    charts, decoders, decoding, hanging, kafka, live_door, lives, postgres, processes, readers, replays,
+    charts,
+    decoders,
+    decoding,
+    hanging,
+    kafka,
+    live_door,
+    lives,
+    postgres,
+    processes,
+    readers,
+    replays,
 )  # fmt: skip
 from bench.figures import Figure
 
@@ -169,7 +179,7 @@ class Benchmark:
         return [Figure("ingest, 100 000 downlinks / none", ratio, "", ">= 0.9", ratio >= 0.9)]
 
     def kafka(self) -> list[Figure]:
-        """The sink and the source ``kafka`` with a broker beside them."""
+        """Measure the sink and the source ``kafka`` with a broker beside them."""
         rates = kafka.measure(self._seconds)
         return [
             Figure(f"{name} kafka", rate, "1/s", f">= {kafka.GOAL}", rate >= kafka.GOAL)

@@ -196,7 +196,7 @@ class KafkaProducer:
 
 
 class _Batch:
-    """What is known of a batch under way.
+    """A batch under way.
 
     :param open: messages that are neither confirmed nor refused.
     """

@@ -236,6 +236,48 @@ def test_the_health_check_asks_the_base_stations_port_where_there_is_no_web_admi
     assert health(WEB_PORT="0", LISTEN_PORT=str(port)) == 1
 
 
+@pytest.mark.parts
+@pytest.mark.parametrize(
+    ("web_listen", "exit_status"),
+    [
+        ("tcp:{port}:interface=127.0.0.1", 0),
+        ("tcp:{port}:interface=0.0.0.0 tcp:1", 0),
+        ("unix:{unix}", 0),
+        ("unix:{unix}.other", 1),
+        ("tcp:1", 1),
+        ("systemd:domain=INET:index=1", 0),
+    ],
+)
+def test_the_health_check_knows_descriptions_of_endpoints(
+    tmp_path: Path, web_listen: str, exit_status: int
+) -> None:
+    class UnixServer(http.server.HTTPServer):
+        address_family = socket.AF_UNIX
+
+        def server_bind(self) -> None:
+            self.socket.bind(self.server_address)
+
+    with (
+        http.server.HTTPServer(("127.0.0.1", 0), Healthz) as tcp,
+        UnixServer(str(tmp_path / "web"), Healthz) as unix,
+    ):
+        served = unix if "unix:{unix}" in web_listen and ".other" not in web_listen else tcp
+        for server in (tcp, unix):
+            server.status = 200
+        thread = threading.Thread(target=served.handle_request, daemon=True)
+        thread.start()
+        places = {"port": tcp.server_port, "unix": tmp_path / "web"}
+        assert health(WEB_LISTEN=web_listen.format(**places)) == exit_status
+
+
+@pytest.mark.parts
+def test_the_health_check_asks_the_first_place_of_base_stations() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert health(WEB_PORT="0", LISTEN=f"mtls:{port}:interface=127.0.0.1;tcp:1") == 0
+    assert health(WEB_PORT="0", LISTEN=f"mtls:{port}") == 1
+
+
 def health(**environment: str) -> int:
     return subprocess.run(
         [sys.executable, DEPLOY / "container" / "healthy"],

@@ -24,7 +24,7 @@ class MachineRoutes:
 
     @route("GET", "/metrics", "viewer", "For Prometheus", content_type="text/plain")
     async def metrics(self, call: Call) -> Reply[bytes]:
-        return Reply(self._metrics.page(), CONTENT_TYPE)
+        return Reply(await self._metrics.page(), CONTENT_TYPE)
 
     @route("GET", "/api/openapi.json", "viewer", "This description")
     async def description(self, call: Call) -> dict[str, Any]:

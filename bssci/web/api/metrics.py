@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import (
@@ -13,10 +14,13 @@ from prometheus_client.core import (
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from bssci.certificates.store import CertificateStore
 from bssci.stations.faults import code_text
 from bssci.web.context import Context
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CERTIFICATE_INTERVAL = 60.0
+"""s between two looks at the files of certificates"""
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
 
@@ -205,14 +209,43 @@ class ServiceCollector(Collector):
         yield _gauge("bssci_web_sessions", "Sessions.", len(self._context.guard.sessions))
 
 
+class HealthCollector(Collector):
+    """Readiness, alarms and certificates, as of when somebody looked last."""
+
+    def __init__(self, context: Context) -> None:
+        self._alarms = context.center.alarms
+        self.is_ready = False
+        self.certificates: list[dict[str, Any]] = []
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("bssci_ready", "It can store, and base stations can connect.", float(self.is_ready))
+        alarms = GaugeMetricFamily("bssci_alarms", "Open alarms.", labels=["severity"])
+        found = [each.severity for each in self._alarms.open()]
+        for severity in ("error", "warning"):
+            alarms.add_metric([severity], found.count(severity))
+        yield alarms
+        ends = GaugeMetricFamily(
+            "bssci_certificate_not_after_seconds",
+            "Unix time when a certificate in use ends.",
+            labels=["file", "subject"],
+        )
+        for each in self.certificates:
+            ends.add_metric([each["file"], each["subject"]], each["not_after"])
+        yield ends
+
+
 class Metrics:
     """The page that Prometheus reads."""
 
     def __init__(self, context: Context, requests: RequestMetrics) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
+        self._context = context
+        self._health = HealthCollector(context)
+        self._read_at: float | None = None
         figures = context.figures
         for each in (
             ServiceCollector(context),
+            self._health,
             figures.by_kind,
             figures.merging,
             requests.answers,
@@ -221,9 +254,19 @@ class Metrics:
             self._registry.register(each)
         ProcessCollector(registry=self._registry)
 
-    def page(self) -> bytes:
+    async def page(self) -> bytes:
         """Return all figures in the text format of Prometheus."""
+        self._health.is_ready = bool((await self._context.probe.look())["ready"])
+        now = self._context.clock.seconds()
+        if self._read_at is None or now - self._read_at >= CERTIFICATE_INTERVAL:
+            self._read_at = now
+            store = CertificateStore(self._context.certificate_files)
+            self._health.certificates = await self._context.run_in_thread(_in_use, store)
         return generate_latest(self._registry)
+
+
+def _in_use(store: CertificateStore) -> list[dict[str, Any]]:
+    return store.inventory(bundles=False)
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:

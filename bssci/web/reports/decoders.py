@@ -186,7 +186,7 @@ def wrong_text(error: ValueError) -> ApiError:
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:
-    """Return name, value, and unit where there is one."""
+    """Return name, value and unit, which is None where there is none."""
     return {"name": reading.name, "value": reading.value, "unit": reading.unit}
 
 

@@ -105,6 +105,8 @@ class Door:
             Ticker(clock, SAVE, self._save),
             Ticker(clock, HEALTH_INTERVAL, self._tell_health),
         )
+        self._sessions_changed = False
+        """sessions began, ended or have other filters, which is stored soon"""
         self.ended: Counter[str] = Counter()
         self.sent = 0
 
@@ -224,6 +226,7 @@ class Door:
         if kept is not None and not wish.clean:
             kept.left_at, kept.changed = None, True
             return kept, True
+        self._sessions_changed = True
         return self._sessions.begin(token.id, client_id, not wish.clean, self._follower.position), False
 
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
@@ -241,7 +244,7 @@ class Door:
             granted[text] = session.filters[text] = qos
             if client.follows:
                 self._tree.add(text, client, qos)
-        session.changed = True
+        session.changed = self._sessions_changed = True
         if granted:
             # After the answer, which is on its way when this turn of the reactor is over.
             self._clock.callLater(0, lambda: self._begin(self._past.show_last(client, granted)))
@@ -253,7 +256,7 @@ class Door:
         for text in filters:
             if session.filters.pop(text, None) is not None:
                 self._tree.remove(text, client)
-        session.changed = True
+        session.changed = self._sessions_changed = True
 
     def lost(self, client: LiveClient) -> None:
         self._clients.discard(client)
@@ -321,7 +324,8 @@ class Door:
             client.flush()
 
     def _skipped(self, count: int) -> None:
-        """Tell everybody that events went by too fast."""
+        """Tell everybody that events went by too fast; last values may be old by now."""
+        self._last_values.forget()
         told = gap(self._base_topic, 0.0, self._now(), count, "too many events at once")
         delivery = Outgoing(encode_message(told.topic, told.payload), self._follower.position, 0)
         for client in list(self._inside.values()):
@@ -344,6 +348,9 @@ class Door:
         if self._guard.is_stale():
             self._begin(self._guard.refresh())
         self.check_tokens()
+        if self._sessions_changed:
+            self._sessions_changed = False
+            self._sessions.save()
         now = self._clock.seconds()
         for client in list(self._clients):
             client.check(now)

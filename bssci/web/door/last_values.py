@@ -29,6 +29,10 @@ class LastValues:
         if key not in self._newest:
             self._put(key, seq, event)
 
+    def forget(self) -> None:
+        """Forget everything, so that it is looked up when it is asked for."""
+        self._newest.clear()
+
     def get(self, key: str) -> tuple[int, AnyEvent | None] | None:
         """Return number and event; None: it must be looked up."""
         return self._newest.get(key)

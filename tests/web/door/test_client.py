@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from bssci.web.door import client, door
@@ -14,6 +16,7 @@ from tests.support.live_door import (
     inside,
     live_token,
     packet,
+    subscribe_packet,
     subscribed,
     text,
     the_door,
@@ -123,3 +126,31 @@ def test_messages_under_way_are_bounded(web: WebHouse, monkeypatch: pytest.Monke
     assert len(first) == 2
     probe.acknowledge(first)
     assert len(probe.messages()) == 1
+
+
+PIECES = (
+    connect_packet("again"),
+    subscribe_packet("#"),
+    b"\xc0\x00",
+    b"\x40\x02\x00\x01",
+    b"\x30\x03\x00\x01a",
+    b"\xe0\x00",
+    b"\xff",
+    b"\x82\x05\x00",
+)
+
+
+def test_whatever_comes_the_others_go_on(web: WebHouse) -> None:
+    random = Random(1)
+    other = subscribed(web, "mioty/ep/#", client_id="other")
+    token = live_token(web, "fuzz", connections=100)
+    for number in range(60):
+        probe = inside(web, token, f"c{number}")
+        for _ in range(5):
+            data = random.choice((random.choice(PIECES), random.randbytes(random.randrange(1, 40))))
+            framed = bytes((0x82, 0x80 | len(data), 0, 0, 0, 0)) + data
+            probe.send_raw(framed if number % 2 else data)
+        probe.connection.lose()
+    happen(web, heard(web, 1))
+    assert topics(other) == [UPLINK]
+    assert len(the_door(web)) == 1

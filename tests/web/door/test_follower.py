@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from bssci.web.door import follower
 from tests.support.live_door import (
+    OTHER,
+    UPLINK,
     gap_of,
     happen,
     heard,
@@ -21,3 +25,14 @@ def test_events_that_go_by_too_fast_are_a_gap(web: WebHouse, monkeypatch: pytest
     happen(web, *(heard(web, number) for number in range(5)))
     told, rest = gap_of(probe)
     assert (told["events"], rest) == (3, [3, 4])
+
+
+def test_what_was_passed_over_is_looked_up_as_the_last_value(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "MAX_BEHIND", 2)
+    monkeypatch.setattr(follower, "BATCH", 1)
+    happen(web, heard(web, 1))
+    happen(web, heard(web, 2), heard(web, 3), heard(web, 1, OTHER))
+    [told] = subscribed(web, UPLINK).messages()
+    assert json.loads(told.payload)["cnt"] == 3

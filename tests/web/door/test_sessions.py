@@ -20,7 +20,7 @@ from tests.support.web import WebHouse
 def test_a_session_survives_a_crash_of_the_service(web: WebHouse) -> None:
     token = live_token(web)
     subscribed(web, "mioty/ep/#", token=token, clean=False)
-    web.advance(door.SAVE)
+    web.advance(door.TICK)
     happen(web, heard(web, 1))
     web.crash()
     assert topics(inside_again(web, token)) == [UPLINK]

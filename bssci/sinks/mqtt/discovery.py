@@ -77,8 +77,10 @@ class Discovery:
         if sensor is None:
             return []
         readings = () if event.decoded is None else event.decoded.readings
-        model = event.decoded.decoder.partition("@")[0] if event.decoded is not None else ""
         announced = self._announced.get(sensor.eui)
+        model = "" if announced is None else announced.model
+        if event.decoded is not None:
+            model = event.decoded.decoder.partition("@")[0]
         if announced is None or (announced.name, announced.model) != (sensor.name, model):
             announced = self._announced[sensor.eui] = _Announced(sensor.name, model, set())
             new = homeassistant.entities_of_signal()

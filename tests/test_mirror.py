@@ -50,6 +50,7 @@ SPANNING = {
     "journal/sqlite/test_files.py": "a worker and its database, whose files somebody harms",
     "journal/sqlite/test_room.py": "events, cursors and the worker of a journal that is full",
     "sinks/mqtt/test_broker_rules.py": "the sink against a broker of a test's own",
+    "sinks/mqtt/test_examples.py": "docs/mqtt.md against a real broker",
     "sinks/mqtt/test_mosquitto.py": "client and sink with a real broker",
     "mqtt/test_payloads_variable_mac.py": "payloads of what a meter sends, by the decoder of meters",
     "sinks/mqtt/test_request_changes.py": "requests that change settings and sensors, to the audit log",

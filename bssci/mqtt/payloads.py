@@ -125,7 +125,7 @@ def gateway_state(base_topic: str, event: GatewayState) -> Message:
         "name": event.name or None,
     }
     topic = f"{base_topic}/gateway/{event.gateway_kind}/{event.gateway}/state"
-    return Message(topic, _encode(payload), retain=True)
+    return Message(topic, _encode(payload), True, About("gateway-state"))
 
 
 def service_status(base_topic: str, state: str, version: str, since: float) -> Message:

@@ -460,7 +460,9 @@ class MqttSinkFactory:
 
         if settings["MQTT_BROKER"] == EMBEDDED:
             _check_free(settings["MQTT_PORT"])
-        live = LiveFile(live_path(center.configuration.current.values(), PREFIX))
+        # None where a sink is built only to see whether it can be.
+        configuration = center.configuration
+        live = None if configuration is None else LiveFile(live_path(configuration.current.values(), PREFIX))
         return MqttSink(reactor, settings, center, live)
 
 

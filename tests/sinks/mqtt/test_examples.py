@@ -45,6 +45,7 @@ def _kind(topic: str) -> str:
     kind = kind_of(topic)
     kind = re.sub(r"^mioty/device/.*/ul$", "mioty/device/+/ul", kind)
     kind = re.sub(r"^mioty/alarm/.*$", "mioty/alarm/+", kind)
+    kind = re.sub(r"^mioty/gateway/.*$", "mioty/gateway/+/+/state", kind)
     return re.sub(r"^homeassistant/(\w+)/bssci_\w+/\w+/config$", r"homeassistant/\1/+/+/config", kind)
 
 

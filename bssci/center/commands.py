@@ -148,15 +148,16 @@ class Commands:
         return await self._in_turn(euis, lambda: self._import(sensors, by))
 
     async def _import(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
-        different = [sensor.eui for sensor in sensors if self._sensors.get(sensor.eui) != sensor]
-        added = sum(eui not in self._sensors for eui in different)
-        text = f"{added} added, {len(different) - added} changed"
-        async with self._recorded(by, "sensor.import", "", _naming(text, different)):
+        added, changed = await self._sensors.compare(sensors)
+        text = f"{len(added)} added, {len(changed)} changed"
+        async with self._recorded(by, "sensor.import", "", _naming(text, added + changed)):
             return await self._configure(sensors, again=False)
 
     async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
         euis = [sensor.eui for sensor in sensors]
-        also = [eui for eui in euis if again or not self._attachments.is_attached(eui)]
+        also: list[EUI] = []
+        async for few in in_slices(self._clock, euis, SLICE):
+            also += [eui for eui in few if again or not self._attachments.is_attached(eui)]
         changes = await self._change(self._sensors.put(sensors, lambda them: self._recording(them, euis)))
         return await self._propagate(replace(changes, attach=list(dict.fromkeys([*changes.attach, *also]))))
 
@@ -200,9 +201,9 @@ class Commands:
 
         :raises CommandError: ``unknown_sensor``: one is not configured.
         """
-        for eui in euis:
-            if eui not in self._sensors:
-                raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
+        eui = self._sensors.unknown(euis)
+        if eui is not None:
+            raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
 
     # devices that are no mioty sensors, and who hears them
 

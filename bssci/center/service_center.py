@@ -241,6 +241,7 @@ class ServiceCenter:
             handlers=methods(parts, "handle_"),
             finishers=methods(parts, "finish_"),
             completers=methods(parts, "complete_"),
+            told=self.stations.told,
             served=self._served,
         )
         return Registry(self.stations, self.entries, services, loaded, self.eui, settings.status_interval)

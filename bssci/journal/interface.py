@@ -82,6 +82,9 @@ class Events(Protocol):
         :param beside: what else goes into the same commit.
         """
 
+    def counts(self) -> Mapping[str, int]:
+        """Return how many events were stored since the start, by kind."""
+
     def read(self, after: int, limit: int) -> Deferred[Numbered]:
         """Fire with up to ``limit`` events that follow number ``after``. An event that is damaged is passed
         over.

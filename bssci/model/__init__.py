@@ -32,7 +32,14 @@ from bssci.model.events import (
     encode_event,
 )
 from bssci.model.reading import Decoded, DecodeFailure, Reading
-from bssci.model.sensor import Sensor, SensorError, changed_fields, parse_sensor, sensor_to_json
+from bssci.model.sensor import (
+    Sensor,
+    SensorError,
+    changed_fields,
+    parse_sensor,
+    sensor_faults,
+    sensor_to_json,
+)
 
 __all__ = [
     "EUI",
@@ -70,5 +77,6 @@ __all__ = [
     "eui_to_int",
     "parse_eui",
     "parse_sensor",
+    "sensor_faults",
     "sensor_to_json",
 ]

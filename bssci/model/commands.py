@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -76,6 +77,11 @@ def shortfall(outcomes: Iterable[Outcome]) -> Shortfall | None:
     """Return the failures among the stations' outcomes, or None. A station that is away is told later,
     which is no failure.
     """
-    asked = [outcome for outcome in outcomes if outcome.state != "away"]
-    failed = sum(outcome.state != "done" for outcome in asked)
-    return Shortfall(failed, len(asked)) if failed else None
+    return shortfall_in(Counter(outcome.state for outcome in outcomes))
+
+
+def shortfall_in(counts: Mapping[str, int]) -> Shortfall | None:
+    """Return the failures among outcomes that are counted by their state, or None."""
+    asked = sum(count for state, count in counts.items() if state != "away")
+    failed = asked - counts.get("done", 0)
+    return Shortfall(failed, asked) if failed else None

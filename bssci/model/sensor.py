@@ -43,6 +43,8 @@ _KNOWN = {
     *("decoder", "decoderParameters", "interval", "location"),
     *_FLAGS,
 }
+_ALLOWED = {"eui": "0" * 16, "nwKey": "0" * 32, "shortAddr": "0" * 4, "bidi": False}
+"""values that are allowed in the fields that must be there"""
 SECRETS = ("nwKey", "decoderParameters")
 """fields that people see only by an audited command"""
 
@@ -127,6 +129,25 @@ def parse_sensor(entry: object) -> Sensor:
         _check_size(extra, MAX_EXTRA, f"fields that are not ours may have {MAX_EXTRA} bytes together as JSON")
         values["extra"] = extra
     return Sensor(**values)
+
+
+def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return every field of an entry that is wrong, with what is allowed there; empty if none is."""
+    found: dict[str, str] = {}
+    left = dict(entry)
+    while True:
+        try:
+            parse_sensor(left)
+        except SensorError as error:
+            if error.field in found:
+                return found
+            found[error.field] = error.message
+            # Reading stops at the first fault: go on as if there were none, to find the others.
+            left.pop(error.field, None)
+            if error.field in _ALLOWED:
+                left[error.field] = _ALLOWED[error.field]
+        else:
+            return found
 
 
 def sensor_to_json(sensor: Sensor) -> dict[str, Any]:

@@ -11,9 +11,9 @@ stations throw away the downlinks queued there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
@@ -31,6 +31,10 @@ BUSY_WAIT = 5.0
 BUSY_TRIES = 10
 """times that a busy station is asked again for one sensor"""
 
+SLICE = 2000
+"""sensors that one turn of the reactor looks at, of a station that has connected"""
+
+Item = TypeVar("Item")
 Propagated = AttPrp | AttPrp11 | DetPrp
 PROPAGATED = (AttPrp, AttPrp11, DetPrp)
 Action = Literal["attach", "detach"]
@@ -61,6 +65,7 @@ class Propagation:
 
     :param issue: sends operations to the station.
     :param served: sensors that some station serves, or did when it was last here; shared by all.
+    :param nothing_to_tell: hears that a station, some turns after :meth:`start`, need not be told anything.
     """
 
     def __init__(
@@ -70,12 +75,14 @@ class Propagation:
         wanted: ExpectedSensors,
         issue: Callable[[Sequence[Propagated]], None],
         served: set[EUI],
+        nothing_to_tell: Callable[[], None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._station = station
         self._wanted = wanted
         self._issue = issue
         self._served = served
+        self._nothing_to_tell = nothing_to_tell
         self._version = ""
         self.running = False
         """true while the station is connected and can be told"""
@@ -83,6 +90,10 @@ class Propagation:
         """sensors that the station has agreed to serve"""
         self._reported = False
         self._pending: dict[EUI, Action] = {}
+        self._catching_up: Iterator[None] | None = None
+        """finds out what the station must be told, while that is under way"""
+        self._settled: set[EUI] = set()
+        """sensors of which something newer became known meanwhile"""
         self._asked_for: set[EUI] = set()
         self._in_flight: set[EUI] = set()
         self._busy: dict[EUI, int] = {}
@@ -90,8 +101,10 @@ class Propagation:
 
     @property
     def outstanding(self) -> int:
-        """Sensors that the station has not been asked, or has not answered, about."""
-        return len(self._pending) + len(self._in_flight)
+        """Sensors that the station has not been asked, or has not answered, about; about, while that is
+        being found out.
+        """
+        return len(self._pending) + len(self._in_flight) + (self._catching_up is not None)
 
     def start(self, version: str, open_requests: Iterable[object], known: Sequence[Registration]) -> None:
         """Bring the station up to date: at the start of a session, or at its resume.
@@ -106,14 +119,62 @@ class Propagation:
             if isinstance(request, PROPAGATED)
         }
         self._in_flight = set(asked)
-        told = {registration.end_point_eui: registration.fingerprint for registration in known} | asked
-        wanted = dict(self._wanted.fingerprints())
-        self._pending = {eui: "attach" for eui, it in wanted.items() if told.get(eui) != it}
-        self._pending.update({eui: "detach" for eui, it in told.items() if it and eui not in wanted})
-        self.served = {each.end_point_eui for each in known if each.state == "attached"}
+        self._pending = {}
+        self.served = set()
+        self._settled.clear()
         self._reported = False
         self.running = True
+        self._catching_up = self._catch_up(known, asked)
+        if next(self._catching_up, True):
+            self._caught_up()
+        else:
+            self._clock.callLater(0, self._go_on, self._catching_up)
         self.fill()
+
+    def _go_on(self, steps: Iterator[None]) -> None:
+        """Look at some more sensors, in a later turn of the reactor."""
+        if self._catching_up is not steps:
+            return
+        if not next(steps, True):
+            self._clock.callLater(0, self._go_on, steps)
+        else:
+            self._caught_up()
+            if not self.outstanding:
+                self._nothing_to_tell()
+        self.fill()
+
+    def _caught_up(self) -> None:
+        self._catching_up = None
+        self._settled.clear()
+
+    def _catch_up(self, known: Sequence[Registration], asked: Mapping[EUI, bytes]) -> Iterator[None]:
+        """Find out what the station must be told, a slice at a time.
+
+        What happens to a sensor meanwhile is newer than what is found out here.
+        """
+        settled, told = self._settled, dict[EUI, bytes]()
+        for few in _slices(known):
+            told.update({each.end_point_eui: each.fingerprint for each in few})
+            self.served.update(
+                each.end_point_eui
+                for each in few
+                if each.state == "attached" and each.end_point_eui not in settled
+            )
+            if len(few) == SLICE:
+                yield
+        told.update(asked)
+        for pairs in _slices(self._wanted.fingerprints()):
+            for eui, it in pairs:
+                if told.pop(eui, b"") != it and eui not in settled:
+                    self._pending.setdefault(eui, "attach")
+            if len(pairs) == SLICE:
+                yield
+        for gone in _slices(told.items()):
+            for eui, it in gone:
+                if it and eui not in settled and self._wanted.wanted(eui) is None:
+                    self._pending.setdefault(eui, "detach")
+            if len(gone) == SLICE:
+                yield
 
     def report(self) -> int | None:
         """Return the number of sensors that the station serves, once in a connection, when it was told of
@@ -127,6 +188,7 @@ class Propagation:
     def pause(self) -> None:
         """Stop telling the station, as the connection is gone; :meth:`start` goes on."""
         self.running = False
+        self._catching_up = None
         self._pending = {}
         self._asked_for.clear()
         waiting, self._waiting = self._waiting, {}
@@ -142,6 +204,7 @@ class Propagation:
         if not self.running:
             return
         for eui in euis:
+            self._settle(eui)
             self._pending.pop(eui, None)
             self._pending[eui] = action
             self._asked_for.add(eui)
@@ -149,11 +212,17 @@ class Propagation:
                 self._waiting.setdefault(eui, []).append(answers)
         self.fill()
 
+    def _settle(self, eui: EUI) -> None:
+        """Note that what is known of a sensor is newer than what is being found out."""
+        if self._catching_up is not None:
+            self._settled.add(eui)
+
     def knows(self, eui: EUI, state: str) -> None:
         """Note that a sensor attached or detached itself through this station, which need not be told.
 
         :param state: of its registration.
         """
+        self._settle(eui)
         for served in (self.served, self._served):
             if state == "attached":
                 served.add(eui)
@@ -192,6 +261,7 @@ class Propagation:
         :param at: Unix seconds.
         """
         eui = self._finished(request)
+        self._settle(eui)
         is_news = eui in self._asked_for
         self._asked_for.discard(eui)
         if isinstance(request, DetPrp):
@@ -273,6 +343,12 @@ class Propagation:
         if self.running:
             self._pending.setdefault(eui, action)
             self.fill()
+
+
+def _slices(items: Iterable[Item]) -> Iterator[list[Item]]:
+    rest = iter(items)
+    while few := list(islice(rest, SLICE)):
+        yield few
 
 
 def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> AttPrp | AttPrp11:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -146,6 +147,8 @@ class Services:
     handlers: Mapping[type[Request], Handler]
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
+    told: Callable[[StationState], None] = lambda state: None
+    """hears that a station holds all that it shall"""
     served: set[EUI] = field(default_factory=set)
     """sensors that some station serves, or did when it was last here"""
 
@@ -171,7 +174,9 @@ class Station:
         self.worked = False
         """true once the station has sent more than ``con``"""
         self._services = services
-        self.propagation = Propagation(services.clock, eui, services.wanted, self.issue, services.served)
+        self.propagation = Propagation(
+            services.clock, eui, services.wanted, self.issue, services.served, self._nothing_to_tell
+        )
 
     @property
     def has_connected(self) -> bool:
@@ -211,6 +216,14 @@ class Station:
         if resumed and self.link is not None:
             self.link.send(session.reissue())
         self.propagation.start(session.version, session.open_requests.values(), registrations)
+
+    def _nothing_to_tell(self) -> None:
+        """Report how many sensors the station serves, which it said in its last connection."""
+        attached = self.propagation.report()
+        if attached is not None:
+            self.state = msgspec.structs.replace(self.state, attached=attached)
+            self._services.journal.events.append([self.state]).addErrback(self._log_failure)
+            self._services.told(self.state)
 
     def offline(self) -> None:
         self.connection = ConnectionState.OFFLINE

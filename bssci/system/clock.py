@@ -63,10 +63,15 @@ async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIter
     """
     for first in range(0, len(items), size):
         if first:
-            turn: Deferred[None] = Deferred()
-            clock.callLater(0, turn.callback, None)
-            await turn
+            await turn(clock)
         yield items[first : first + size]
+
+
+def turn(clock: Clock) -> Deferred[None]:
+    """Let everybody else have a turn of the reactor."""
+    taken: Deferred[None] = Deferred()
+    clock.callLater(0, taken.callback, None)
+    return taken
 
 
 def boot_seconds() -> float:

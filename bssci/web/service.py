@@ -94,7 +94,7 @@ class WebAdmin:
             self.guard = Guard(file, self.sessions, Attempts(reactor), run_in_thread)
         except (AccountError, OSError) as error:
             raise SettingsError(f"STATE_DIR={settings.state_dir}: {error}") from error
-        figures, hub = Figures(reactor), Hub(reactor, names_in(center))
+        figures, hub = Figures(reactor, center), Hub(reactor, names_in(center))
         self.context = Context(
             clock=reactor,
             now=now,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from twisted.internet.defer import ensureDeferred, maybeDeferred
+from twisted.internet.task import Clock
 
-from bssci.journal import StorageError
-from bssci.model import SensorStatus, StationState
+from bssci.journal import Registration, StorageError
+from bssci.model import EUI, SensorStatus, StationState
+from bssci.stations import propagation
+from bssci.stations.propagation import Propagation
 from bssci.wire.messages import (
     AttPrp,
     AttPrp11,
@@ -244,3 +250,75 @@ def test_a_command_is_told_for_each_station(make_house) -> None:
     for line in lines:
         assert len(line.answer_everything()) == 1
     assert [_attached_at(house, line) for line in lines] == [2, 1]
+
+
+# very many: looked at in slices
+
+
+@pytest.fixture
+def _small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propagation, "SLICE", 2)
+    monkeypatch.setattr(propagation, "WINDOW", 100)
+
+
+@pytest.mark.usefixtures("_small_slices")
+def test_a_fresh_session_gets_every_sensor_in_slices(make_house) -> None:
+    house = make_house(sensors=7)
+    line = Line(house)
+    line.connect()
+    assert len(line.answer_everything()) == 7
+    [station] = house.center.stations
+    assert (len(station.propagation.served), station.propagation.outstanding) == (7, 0)
+    assert house.events[-1][1].attached == 7
+
+
+@pytest.mark.usefixtures("_small_slices")
+def test_a_resumed_session_with_nothing_to_tell_says_how_many_it_serves(make_house) -> None:
+    house = make_house(sensors=7)
+    line = Line(house)
+    line.connect()
+    line.answer_everything()
+    line.lose()
+    again = Line(house)
+    assert again.connect().snResume
+    house.advance(1)
+    assert again.take(AttPrp) == []
+    assert [event.attached for _, event in house.events if isinstance(event, StationState)][-1] == 7
+
+
+def test_what_changes_while_it_is_found_out_counts() -> None:
+    clock, issued = Clock(), list[Any]()
+    wanted = _Wanted({EUI(sensor_eui(number)): b"old" for number in range(1, 9)})
+    telling = Propagation(clock, EUI("CAFE000000000001"), wanted, issued.extend, set())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(propagation, "SLICE", 2)
+        known = [
+            Registration(end_point_eui=EUI(sensor_eui(number)), fingerprint=b"old", state="attached", at=0.0)
+            for number in range(1, 9)
+        ]
+        telling.start("1.0.0", [], known)
+        gone, left = EUI(sensor_eui(1)), EUI(sensor_eui(8))
+        wanted.by_eui.pop(gone)
+        telling.change([gone], "detach")
+        wanted.by_eui.pop(left)
+        telling.knows(left, "detached")
+        assert telling.report() is None
+        for _ in range(20):
+            clock.advance(0)
+    assert [type(request) for request in issued] == [DetPrp]
+    assert telling.served == {EUI(sensor_eui(number)) for number in range(1, 8)}
+    assert telling.outstanding == 1
+
+
+class _Wanted:
+    def __init__(self, by_eui: dict[EUI, bytes]) -> None:
+        self.by_eui = by_eui
+
+    def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
+        return iter(list(self.by_eui.items()))
+
+    def wanted(self, eui: EUI) -> None:
+        """No sensor is attached here."""
+
+    def last_counter(self, eui: EUI) -> int:
+        return 0

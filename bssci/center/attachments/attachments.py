@@ -7,7 +7,7 @@ brought to hold what is wanted: at once if it is connected, else when it is back
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -108,9 +108,7 @@ class Attachments:
         :param at: Unix seconds.
         :return: when the connected stations have answered, or after 30 s.
         """
-        attached = self._attached(euis, reason, at)
-        if attached:
-            await self._store(attached)
+        await self._store_all(euis, lambda few: self._attached(few, reason, at))
         return await self._tell(attach=euis)
 
     async def detach(self, euis: Sequence[EUI], *, reason: str = "command", at: float) -> Outcomes:
@@ -119,7 +117,7 @@ class Attachments:
         :param reason: ``command`` or ``inactivity``.
         :param at: Unix seconds.
         """
-        await self._store([self._detached(eui, reason, at) for eui in euis])
+        await self._store_all(euis, lambda few: [self._detached(eui, reason, at) for eui in few])
         return await self._tell(detach=euis)
 
     @asynccontextmanager
@@ -135,8 +133,7 @@ class Attachments:
         :param at: Unix seconds.
         :raises StorageError: nothing changed.
         """
-        rows = self._rows_of(changes, attach, at)
-        before = {eui: self._stored[eui] for eui in rows}
+        rows, before = await self._rows_of(changes, attach, at)
         if rows:
             await self._record(rows)
         try:
@@ -153,7 +150,7 @@ class Attachments:
 
         :param at: Unix seconds.
         """
-        rows = self._rows_of(changes, (), at)
+        rows, _ = await self._rows_of(changes, (), at)
         if rows:
             # A sensor attached or detached itself while its configuration changed.
             self._take(rows)
@@ -209,6 +206,24 @@ class Attachments:
             )
         return Attachment(end_point_eui=eui, state="detached", reason=reason, since=at)
 
+    async def _store_all(
+        self, euis: Sequence[EUI], make: Callable[[Sequence[EUI]], list[Attachment]]
+    ) -> None:
+        """Store what ``make`` makes of sensors, in one commit, however many they are."""
+        made: dict[EUI, Attachment] = {}
+        origins: dict[EUI, Attachment | None] = {}
+        async for few in in_slices(self._clock, euis, SLICE):
+            for each in make(few):
+                made[each.end_point_eui] = each
+                origins[each.end_point_eui] = self._stored.get(each.end_point_eui)
+        # Who attached or detached itself meanwhile is looked at once more.
+        stale = [eui for eui, origin in origins.items() if self._stored.get(eui) is not origin]
+        for eui in stale:
+            del made[eui]
+        made |= {each.end_point_eui: each for each in make(stale)}
+        if made:
+            await self._store(list(made.values()))
+
     def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
         before = {each.end_point_eui: self._stored.get(each.end_point_eui) for each in attachments}
         self._stored.update({attachment.end_point_eui: attachment for attachment in attachments})
@@ -229,12 +244,22 @@ class Attachments:
                     self._stored[eui] = earlier
         return failure
 
-    def _rows_of(self, changes: Changes, attach: Collection[EUI], at: float) -> dict[EUI, Attachment | None]:
-        """Return the rows that a change leaves of the stored attachments; None deletes a row."""
-        attached = self._attached([*changes.attach, *attach], "command", at)
-        rows: dict[EUI, Attachment | None] = {each.end_point_eui: each for each in attached}
-        rows.update({eui: None for eui in (*changes.rekeyed, *changes.detach) if eui in self._stored})
-        return rows
+    async def _rows_of(
+        self, changes: Changes, attach: Collection[EUI], at: float
+    ) -> tuple[dict[EUI, Attachment | None], dict[EUI, Attachment]]:
+        """Return the rows that a change leaves of the stored attachments, and these as they were. None
+        deletes a row.
+        """
+        rows: dict[EUI, Attachment | None] = {}
+        before: dict[EUI, Attachment] = {}
+        async for few in in_slices(self._clock, [*changes.attach, *attach], SLICE):
+            for each in self._attached(few, "command", at):
+                rows[each.end_point_eui] = each
+                before[each.end_point_eui] = self._stored[each.end_point_eui]
+        for eui in (*changes.rekeyed, *changes.detach):
+            if eui in self._stored:
+                rows[eui], before[eui] = None, self._stored[eui]
+        return rows, before
 
     def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:
         """Store the rows in one commit."""

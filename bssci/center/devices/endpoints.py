@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
 from bssci.system.files import NO_RENAME, write_atomically
 
 _SPACE = re.compile(r"[\s,]*")
@@ -175,7 +175,7 @@ def _sensors(entries: list[Any], text: str) -> tuple[list[Sensor], tuple[WrongEn
         try:
             sensor = parse_sensor(entry)
         except SensorError as error:
-            problems[number] = (_eui_of(entry), str(error))
+            problems[number] = (_eui_of(entry), _problem(entry, error))
             continue
         earlier = first.setdefault(sensor.eui, number)
         if earlier == number:
@@ -184,6 +184,11 @@ def _sensors(entries: list[Any], text: str) -> tuple[list[Sensor], tuple[WrongEn
             problems[number] = (sensor.eui, f"eui: is already in entry {earlier}")
     texts = _texts(text, problems)
     return sensors, tuple(WrongEntry(number, *problem, texts[number]) for number, problem in problems.items())
+
+
+def _problem(entry: object, error: SensorError) -> str:
+    faults = sensor_faults(entry) if isinstance(entry, dict) else {error.field: error.message}
+    return "; ".join(f"{field}: {message}" for field, message in faults.items())
 
 
 def _texts(text: str, numbers: Collection[int]) -> dict[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +74,8 @@ class Sensors:
         self._by_eui, self._version = read.by_eui, read.version
         self.wrong: tuple[WrongEntry, ...] = read.wrong
         """entries of the file that are not used, in its order"""
+        self.trouble = ""
+        """why the file, as it is now, is not in force; empty: it is"""
         self._held: frozenset[EUI] = frozenset()
         """sensors whose entry has become wrong: in force as they were, until the next start"""
         self._report()
@@ -108,6 +110,16 @@ class Sensors:
         """
         return self._lock.run(lambda: ensureDeferred(self._reload(around)))
 
+    def compare(self, sensors: Sequence[Sensor]) -> Deferred[tuple[list[EUI], list[EUI]]]:
+        """Return which of some sensors are not known, and which are otherwise than they are known here."""
+        deferred: Deferred[tuple[list[EUI], list[EUI]]] = self._run_in_thread(_compare, self._by_eui, sensors)
+        return deferred
+
+    def unknown(self, euis: Iterable[EUI]) -> EUI | None:
+        """Return the first of some sensors that is not configured; None if all are."""
+        missing = set(euis).difference(self._by_eui)
+        return next((eui for eui in euis if eui in missing), None) if missing else None
+
     def put(self, sensors: Sequence[Sensor], around: Around) -> Deferred[Changes]:
         """Add sensors, or replace those that are there; in the file when the Deferred fires.
 
@@ -132,18 +144,30 @@ class Sensors:
         return self._lock.run(lambda: ensureDeferred(self._write(make, gone, around)))
 
     async def _reload(self, around: Around) -> Changes:
-        read: _Read = await self._run_in_thread(_read, self.path)
-        if read.wrong and not read.by_eui:
-            raise EndpointsError(self.path, [str(each) for each in read.wrong])
+        try:
+            read = await self._read_file()
+        except EndpointsError as error:
+            self.trouble = str(error)
+            raise
         named = {each.eui for each in read.wrong if each.eui is not None}
         held = {eui: self._by_eui[eui] for eui in named if eui in self._by_eui and eui not in read.by_eui}
         after = read.by_eui | held
         changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
         async with around(changes):
             self._by_eui, self._version = after, read.version
-            self.wrong, self._held = read.wrong, frozenset(held)
+            self.wrong, self._held, self.trouble = read.wrong, frozenset(held), ""
             self._report()
         return changes
+
+    async def _read_file(self) -> _Read:
+        """Read the file.
+
+        :raises EndpointsError: it is wrong as a whole, or not one entry is good.
+        """
+        read: _Read = await self._run_in_thread(_read, self.path)
+        if read.wrong and not read.by_eui:
+            raise EndpointsError(self.path, [str(each) for each in read.wrong])
+        return read
 
     async def _write(
         self, make: Callable[[_Entries], _Entries], touched: Collection[EUI], around: Around
@@ -155,13 +179,13 @@ class Sensors:
         after = await self._run_in_thread(make, self._by_eui)
         changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
         held = self._held.difference(touched)
-        sensors = [entry.sensor for eui, entry in after.items() if eui not in held]
+        sensors = (entry.sensor for eui, entry in after.items() if eui not in held)
         wrong = tuple(each for each in self.wrong if each.eui is None or each.eui not in touched)
         async with around(changes):
             self._version = await self._run_in_thread(
                 endpoints.write, self.path, sensors, self._version, wrong
             )
-            self._by_eui, self.wrong, self._held = after, wrong, held
+            self._by_eui, self.wrong, self._held, self.trouble = after, wrong, held, ""
         return changes
 
     def _differs_from_file(self) -> bool:
@@ -178,6 +202,18 @@ class Sensors:
         if len(self.wrong) > MAX_NAMED:
             more = len(self.wrong) - MAX_NAMED
             self.log.error("{more} more entries of {file} not used", more=more, file=self.path.name)
+
+
+def _compare(known: _Entries, sensors: Sequence[Sensor]) -> tuple[list[EUI], list[EUI]]:
+    added: list[EUI] = []
+    changed: list[EUI] = []
+    for sensor in sensors:
+        entry = known.get(sensor.eui)
+        if entry is None:
+            added.append(sensor.eui)
+        elif entry.sensor != sensor:
+            changed.append(sensor.eui)
+    return added, changed
 
 
 def _changes(before: _Entries, after: _Entries) -> Changes:

@@ -287,10 +287,16 @@ class SilenceWatch:
         while few := list(islice(sensors, SLICE)):
             self._look_at(few)
             yield
-        removed = [eui for eui in self._known if eui not in self._sensors]
+        removed: list[EUI] = []
+        known = iter(list(self._known))
+        while some := list(islice(known, SLICE)):
+            removed += [eui for eui in some if eui not in self._sensors]
+            yield
+        # Who was added again meanwhile stays.
+        removed = [eui for eui in removed if eui not in self._sensors]
         if removed:
             for eui in removed:
-                del self._known[eui]
+                self._known.pop(eui, None)
             forgotten = self._store.tables.delete(journal.Silence, removed)
             forgotten.addErrback(self._failed, "silence not forgotten")
         self._look = None

@@ -5,6 +5,7 @@ Whoever brings something is told that we have it when the Deferred fires, not be
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
@@ -12,7 +13,7 @@ from twisted.logger import Logger
 
 from bssci.center.uplinks.deduplication import Deduplication
 from bssci.journal import Change, Journal
-from bssci.model import Reception, Telegram
+from bssci.model import EUI, Reception, Telegram
 
 
 class Ingest:
@@ -24,6 +25,8 @@ class Ingest:
         self._inbox = journal.inbox
         self._events = journal.events
         self._deduplication = deduplication
+        self.received_by: Counter[EUI] = Counter()
+        """receptions of each base station since the start"""
 
     def receptions(self, receptions: list[Reception], mark: Change | None = None) -> Deferred[None]:
         """Take what a base station heard; fires when it is on disk.
@@ -42,6 +45,7 @@ class Ingest:
         return self._events.append(list(telegrams), beside=beside)
 
     def _stored(self, position: int, receptions: list[Reception]) -> None:
+        self.received_by.update([reception.base_station_eui for reception in receptions])
         try:
             self._deduplication.add(receptions, position)
         except Exception:  # they are on disk, so the station must hear that they are

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
@@ -101,6 +102,7 @@ class Events:
         self.tail = Tail(last_seq, tail_bytes)
         self._subscribers: list[Callable[[], None]] = []
         self._announced_seq = last_seq
+        self._counts: Counter[type[AnyEvent]] = Counter()
         self._keys = keys
         self._waiting_keys = waiting_keys
         self.keys_leaving = False
@@ -127,6 +129,9 @@ class Events:
         trims = () if taken_before is None else (taken_before,)
         self._core.submit(deferred, first, ((self.lane, rows), (TRIMS, trims), *lanes_of(beside)))
         return deferred
+
+    def counts(self) -> dict[str, int]:
+        return {str(kind.__struct_config__.tag): count for kind, count in self._counts.items()}
 
     def read(self, after: int, limit: int) -> Deferred[Numbered]:
         events = self.tail.read(after, limit)
@@ -201,6 +206,7 @@ class Events:
         self._appending -= 1
         if events:
             self._waiting_keys += len(events)
+            self._counts.update(map(type, events))
             self.tail.append(first, events, size)
             self.last_seq = first + len(events) - 1
         return first

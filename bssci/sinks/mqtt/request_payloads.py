@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bssci.center.downlinks.request_json import reference
-from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_to_json
+from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_faults, sensor_to_json
 from bssci.model.commands import CommandError
 from bssci.mqtt.values import Reply
 
@@ -111,10 +111,13 @@ def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = Non
     """
     entry = {name: value for name, value in request.items() if name != "ref"}
     before = {"bidi": False} if known is None else sensor_to_json(known)
+    described = before | {"eui": eui} | entry
     try:
-        sensor = parse_sensor(before | {"eui": eui} | entry)
+        sensor = parse_sensor(described)
     except SensorError as error:
-        raise CommandError("invalid", f"{error.field} {error.message}", error.field) from error
+        faults = sensor_faults(described) or {error.field: error.message}
+        message = "; ".join(f"{field} {text}" for field, text in faults.items())
+        raise CommandError("invalid", message, next(iter(faults))) from error
     if sensor.eui != eui:
         raise CommandError("invalid", "eui must be that of the topic, or not be there", "eui")
     return sensor

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from bssci.model import EUI
-from bssci.model.commands import Outcomes, shortfall
+from bssci.model.commands import Outcomes, shortfall_in
+from bssci.system.clock import Clock, in_slices
 from bssci.web.api.schemas.common import told
 from bssci.web.http.errors import ApiError
 
 T = TypeVar("T")
 MAX_DETAILED = 1000
 """sensors of which the outcome per station is told; of more, sums only"""
+SLICE = 5000
+"""sensors whose outcomes one turn of the reactor counts"""
 NONE_DID_IT = 409
 """status, if every base station that was asked refused"""
 
@@ -28,16 +32,17 @@ def outcome_of(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
     return {"sensor_eui": eui, "base_stations": stations}
 
 
-def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
+async def outcomes_of(clock: Clock, euis: Sequence[EUI], outcomes: Outcomes) -> dict[str, Any]:
     """Return, for many sensors, how many outcomes of which kind there are, in all and at each base station;
-    also each sensor's if they are not too many.
+    also each sensor's if they are not too many. Others have a turn of the reactor in between.
     """
     counts = Counter[str]()
     by_station: defaultdict[EUI, Counter[str]] = defaultdict(Counter)
-    for stations in outcomes.values():
-        for station, outcome in stations.items():
-            counts[outcome.state] += 1
-            by_station[station][outcome.state] += 1
+    async for few in in_slices(clock, list(outcomes.values()), SLICE):
+        for stations in few:
+            for station, outcome in stations.items():
+                counts[outcome.state] += 1
+                by_station[station][outcome.state] += 1
     answer: dict[str, Any] = {
         "sensors": len(euis),
         "outcomes": counts,
@@ -48,19 +53,28 @@ def outcomes_of(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
     return answer
 
 
-def answer(form: type[T], report: dict[str, Any], outcomes: Outcomes, done: str = "") -> T:
+def answer_one(form: type[T], report: dict[str, Any], outcomes: Outcomes, done: str = "") -> T:
+    """Return the answer to a command for one sensor; see :func:`answer`."""
+    states = Counter[str](outcome.state for stations in outcomes.values() for outcome in stations.values())
+    return answer(form, report, states, done, is_one=True)
+
+
+def answer(
+    form: type[T], report: dict[str, Any], states: Mapping[str, int], done: str = "", *, is_one: bool = False
+) -> T:
     """Return the answer to a command: a success, unless no base station that was asked did it.
 
     :param form: type of the answer.
     :param report: members of the answer.
+    :param states: number of outcomes by state.
     :param done: what was done whatever stations said, for the message; then it is a success in part at least.
     :raises ApiError: 409, with the report.
     """
-    missing = shortfall(outcome for stations in outcomes.values() for outcome in stations.values())
+    missing = shortfall_in(states)
     if missing is None:
         return told(form, {"partially_failed": False, **report})
     stations = "connected base stations did not do it"
-    if len(outcomes) > 1:
+    if not is_one:
         stations = "requests to connected base stations failed"
     message = f"{done}{missing.failed} of {missing.asked} {stations}"
     if done or missing.code == "partially_failed":

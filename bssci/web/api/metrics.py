@@ -57,7 +57,7 @@ class ServiceCollector(Collector):
         yield from self._web()
 
     def _network(self) -> Iterator[Metric]:
-        center, figures = self._context.center, self._context.figures
+        center = self._context.center
         yield _gauge("bssci_info", "The service.", 1, version=center.version, sc_eui=center.eui)
         yield _gauge("bssci_start_time_seconds", "Unix time of the start.", center.started_at)
         yield _gauge("bssci_stations_connected", "Base stations connected.", len(center.stations.connected()))
@@ -70,7 +70,7 @@ class ServiceCollector(Collector):
         by_station = CounterMetricFamily(
             "bssci_station_receptions", "Uplink copies by the station that received them.", labels=["station"]
         )
-        for eui, count in figures.received_by.items():
+        for eui, count in center.ingest.received_by.items():
             by_station.add_metric([eui], count)
         yield by_station
         errors = CounterMetricFamily(
@@ -173,6 +173,10 @@ class ServiceCollector(Collector):
 
     def _journal(self) -> Iterator[Metric]:
         journal = self._context.journal
+        events = CounterMetricFamily("bssci_events", "Events by kind.", labels=["kind"])
+        for kind, count in journal.events.counts().items():
+            events.add_metric([kind], count)
+        yield events
         statistics = journal.statistics
         usage = journal.usage()
         yield _gauge("bssci_journal_bytes", "The journal on disk.", usage.size)
@@ -246,7 +250,6 @@ class Metrics:
         for each in (
             ServiceCollector(context),
             self._health,
-            figures.by_kind,
             figures.merging,
             requests.answers,
             requests.seconds,

@@ -1,31 +1,35 @@
 """Many sensors at once: CSV and JSON, in and out, with every wrong row named.
 
-CSV has a head row with the names of endpoints.json; ``,`` or ``;`` between, ``true``/``false`` for flags.
-What goes out comes in again as it was:
+CSV has a head row with the names of endpoints.json; see :mod:`bssci.web.api.spreadsheets`. What goes out
+comes in again as it was:
 
     tags     separated by ``;`` or, where there is none, by spaces; as a JSON array where that does not do
     extra    all fields that are not ours, as a JSON object
-    '        in front of what a spreadsheet would take for a formula, and of what begins or ends with a space
+    '        in front of what a spreadsheet would change or carry out
 """
 
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
-from bssci.model.sensor import SECRETS
+from bssci.model.sensor import SECRETS, sensor_faults
 from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
+from bssci.web.api.spreadsheets import CSV, FALSE, TRUE, decoded, guarded, read_rows, unguarded, write_rows
 from bssci.web.http.call import refuse_dry_run
 from bssci.web.http.errors import ApiError
 from bssci.web.http.reading import parse_json
+from bssci.web.http.routing import JSON
 from bssci.web.reports.sensors import masked, unmasked
 
+CSV_TYPES = frozenset({CSV, "text/tab-separated-values", "application/vnd.ms-excel"})
 MAX_SENSORS = 100_000
 MAX_ERRORS = 200
 """rows whose errors are told"""
@@ -52,8 +56,10 @@ _FLAGS = {"bidi", "dualChan", "repetition", "wideCarrOff", "longBlkDist", "autoD
 _JSON = {"decoderParameters", "interval", "location"}
 _OURS = set(COLUMNS) - {"extra", "decoder", *_JSON}
 """fields that ``extra`` must not have"""
-_TRUE, _FALSE = {"true", "1", "yes"}, {"false", "0", "no"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_DIGITS = {"eui": 16, "nwKey": 32, "shortAddr": 4, "typeEui": 16}
+"""hexadecimal digits of a field"""
+_MADE_A_NUMBER = re.compile(r"\d(?:[.,]\d+)?E[+-]?\d+", re.IGNORECASE)
+_LOST = "was made a number by a spreadsheet, which lost digits: format the column as text"
 _LOWER = {column.lower(): column for column in COLUMNS}
 
 
@@ -75,13 +81,8 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
     :param known: the sensor as it is; it keeps its key where the file's is masked.
     :raises ApiError: it is neither CSV nor JSON, or far too long.
     """
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ApiError(
-            400, "malformed", f"the file is not UTF-8 (byte {error.start + 1}): save it as UTF-8", "body"
-        ) from None
-    if content_type == "text/csv" or (content_type != "application/json" and text[:1] not in ("[", "{")):
+    text = decoded(data, is_csv=content_type != JSON)
+    if content_type in CSV_TYPES or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
         entries = _csv(text)
     else:
         entries = _json(text)
@@ -98,22 +99,31 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
                 raise SensorError("eui", f"is already in row {earlier}")
         except SensorError as error:
             found.wrong += 1
-            if len(found.errors) < MAX_ERRORS:
-                found.errors.append({"row": number, "field": error.field, "message": error.message})
+            if found.wrong <= MAX_ERRORS:
+                found.errors += [{"row": number, **fault} for fault in _faults(entry, error, known)]
         else:
             found.sensors.append(sensor)
     return found
 
 
-def write_csv(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
+def _faults(
+    entry: Any, error: SensorError, known: Callable[[EUI], Sensor | None]
+) -> Iterator[dict[str, str]]:
+    """Yield every fault of an entry: field and message."""
+    faults = {error.field: error.message}
+    if isinstance(entry, Mapping):
+        try:
+            faults |= sensor_faults(_with_key(entry, known))
+        except SensorError:
+            # Its key is masked, and nobody knows it: all else is read all the same.
+            faults |= sensor_faults({**entry, "nwKey": "0" * 32, "decoderParameters": None})
+    for name, message in faults.items():
+        yield {"field": name, "message": message}
+
+
+def write_csv(sensors: Iterable[Sensor], with_keys: bool, separator: str = ",") -> bytes:
     """Return sensors as CSV. Blocks for many: belongs in a thread."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for sensor in sensors:
-        entry = _entry(sensor, with_keys) | {"extra": dict(sensor.extra)}
-        writer.writerow([_cell(entry.get(column, "")) for column in COLUMNS])
-    return out.getvalue().encode()
+    return write_rows(chain([COLUMNS], (_cells(sensor, with_keys) for sensor in sensors)), separator)
 
 
 def write_json(sensors: Iterable[Sensor], with_keys: bool) -> bytes:
@@ -128,6 +138,11 @@ def _entry(sensor: Sensor, with_keys: bool) -> dict[str, Any]:
     return sensor_to_json(sensor) if with_keys else masked(sensor)
 
 
+def _cells(sensor: Sensor, with_keys: bool) -> list[str]:
+    entry = _entry(sensor, with_keys) | {"extra": dict(sensor.extra)}
+    return [_cell(entry.get(column, "")) for column in COLUMNS]
+
+
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -137,22 +152,11 @@ def _cell(value: Any) -> str:
         value = _joined(value)
     if isinstance(value, dict):
         value = _json_text(value) if value else ""
-    return f"'{value}" if _is_guarded(value) else value
+    return guarded(value)
 
 
 def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _is_guarded(text: str) -> bool:
-    """Return whether a text needs ``'`` in front; also a text that looks as if it had one."""
-    return (
-        text.strip() != text or text.startswith(_FORMULA) or (text.startswith("'") and _is_guarded(text[1:]))
-    )
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _is_guarded(cell[1:]) else cell.strip()
 
 
 def _joined(tags: list[str]) -> str:
@@ -209,11 +213,9 @@ def _json(text: str) -> list[Any]:
 
 
 def _csv(text: str) -> list[dict[str, Any] | SensorError]:
-    lines = io.StringIO(text, newline="")
-    head = text.partition("\n")[0]
     try:
-        reader = csv.reader(lines, delimiter=";" if head.count(";") > head.count(",") else ",", strict=True)
-        names = [_LOWER.get(name.strip().lower(), name.strip()) for name in next(reader, [])]
+        reader = iter(read_rows(text))
+        names = [_LOWER.get(name.strip().lower(), name.strip()) for name in next(reader, ())]
         if "eui" not in names:
             raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
         return [_row(names, cells) for cells in reader if any(cell.strip() for cell in cells)]
@@ -227,12 +229,14 @@ def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
         return SensorError("row", message)
     entry: dict[str, Any] = {}
     for name, cell in zip(names, cells, strict=False):
-        text = _unguarded(cell)
+        text = unguarded(cell)
         if not text or not name:
             continue
         if name in _FLAGS:
             word = text.lower()
-            entry[name] = True if word in _TRUE else False if word in _FALSE else text
+            entry[name] = True if word in TRUE else False if word in FALSE else text
+        elif name in _DIGITS and _is_damaged(text, _DIGITS[name]):
+            return SensorError(name, _LOST)
         elif name == "tags":
             entry[name] = _tags(text)
         elif name in _JSON:
@@ -248,3 +252,10 @@ def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
             entry[name] = text
     entry.setdefault("bidi", False)
     return entry
+
+
+def _is_damaged(text: str, digits: int) -> bool:
+    """Return whether a spreadsheet took hexadecimal digits for a number."""
+    if len(text) == digits:
+        return False
+    return bool(_MADE_A_NUMBER.fullmatch(text)) or (text.isascii() and text.isdigit() and len(text) < digits)

@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
-from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
 from bssci.settings.rows import MASK
 from bssci.web.access.accounts import may
-from bssci.web.api.answers import answer, outcome_of, outcomes_of
+from bssci.web.api.answers import answer, answer_one, outcome_of, outcomes_of
 from bssci.web.api.schemas.common import (
     DryRun,
     EventPage,
@@ -25,6 +25,7 @@ from bssci.web.api.schemas.common import (
     told,
 )
 from bssci.web.api.schemas.sensors import (
+    SEPARATORS,
     Confirmation,
     DownlinkBody,
     DownlinkList,
@@ -34,6 +35,7 @@ from bssci.web.api.schemas.sensors import (
     Reloaded,
     RevealedKey,
     Selection,
+    SensorChanges,
     SensorDetail,
     SensorEntry,
     SensorPage,
@@ -45,8 +47,11 @@ from bssci.web.api.schemas.sensors import (
     WantedFile,
     WantedSensors,
     WantedUnknown,
+    WantedWrong,
+    WrongEntries,
 )
-from bssci.web.api.sensor_files import read_sensors, write_csv, write_json
+from bssci.web.api.sensor_files import CSV_TYPES, read_sensors, write_csv, write_json
+from bssci.web.api.spreadsheets import ANY, CSV
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid, invalid_fields, not_found
@@ -66,8 +71,6 @@ MAX_NAMED = 20
 """sensors that an entry of the audit log names"""
 STORED, REMOVED = "it is stored, but ", "it is removed, but "
 CONFIRMATION = "CLEAR ALL"
-PLACEHOLDERS = {"eui": "0" * 16, "nwKey": "0" * 32, "shortAddr": "0" * 4, "bidi": False}
-"""values that are allowed, in the place of wrong ones"""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -124,13 +127,17 @@ class SensorRoutes:
     async def unknown(self, call: Call, query: WantedUnknown) -> UnknownList:
         return told(UnknownList, await self._views.unknown(query.limit))
 
+    @route("GET", "/api/sensors/wrong", "viewer", "Entries of the sensors' file that are not used, and why")
+    async def wrong(self, call: Call, query: WantedWrong) -> WrongEntries:
+        return told(WrongEntries, self._views.wrong(query.limit))
+
     @route(
         "GET",
         "/api/sensors/export",
         "viewer",
         "All sensors as a file; with keys for administrators only, which is audited",
         answer=list[ExportedSensor],
-        also=("text/csv",),
+        also=(CSV,),
     )
     async def export(self, call: Call, query: WantedFile) -> Reply[bytes]:
         form, with_keys = query.format, query.keys
@@ -140,9 +147,12 @@ class SensorRoutes:
             await self._audit.record(
                 call.asker, "sensor.export_keys", detail=f"{len(self._center.sensors)} sensors"
             )
-        write = write_csv if form == "csv" else write_json
-        body = await self._context.run_in_thread(write, list(self._center.sensors), with_keys)
-        kind = "text/csv" if form == "csv" else "application/json"
+        sensors, run = list(self._center.sensors), self._context.run_in_thread
+        if form == "csv":
+            body = await run(write_csv, sensors, with_keys, SEPARATORS[query.separator])
+        else:
+            body = await run(write_json, sensors, with_keys)
+        kind = CSV if form == "csv" else JSON
         name = f"sensors.{form}" if with_keys else f"sensors-without-keys.{form}"
         return Reply(body, kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
@@ -186,31 +196,42 @@ class SensorRoutes:
         before = self._center.sensors.get(sensor.eui)
         outcomes = await self._commands.configure(sensor, call.asker, again=False)
         report = outcome_of(sensor.eui, outcomes) | {"created": before is None}
-        return answer(Stored, report, outcomes, STORED)
+        return answer_one(Stored, report, outcomes, STORED)
+
+    @route(
+        "PATCH",
+        "/api/sensors/{eui}",
+        "operator",
+        "Change fields of a sensor; null takes one away, what is not named stays",
+        takes={JSON: SensorChanges},
+    )
+    async def change(self, call: Call) -> Stored:
+        known = self._views.sensor(call.eui())
+        sensor = _changed(known, call.json())
+        outcomes = await self._commands.configure(sensor, call.asker, again=False)
+        report = outcome_of(sensor.eui, outcomes) | {"created": False}
+        return answer_one(Stored, report, outcomes, STORED)
 
     @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor")
     async def remove(self, call: Call) -> SensorOutcome:
         eui = call.eui()
         outcomes = await self._commands.remove([eui], call.asker)
-        return answer(SensorOutcome, outcome_of(eui, outcomes), outcomes, REMOVED)
+        return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes, REMOVED)
 
     @route(
         "POST",
         "/api/sensors/import",
         "operator",
         "Add or change many; all or nothing, with every wrong row named",
-        takes={JSON: list[SensorEntry], "text/csv": str},
+        takes={JSON: list[SensorEntry], CSV: str, ANY: bytes},
         max_body=MAX_FILE,
     )
     async def import_(self, call: Call, query: DryRun) -> Imported:
         kind = call.content_type()
-        if kind not in ("application/json", "text/csv"):
-            raise ApiError(415, "unsupported_media_type", "the body must be application/json or text/csv")
+        if kind not in (JSON, ANY, *CSV_TYPES):
+            raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}, {CSV} or {ANY}")
         found = await self._context.run_in_thread(read_sensors, call.body(), kind, self._center.sensors.get)
-        known = self._center.sensors
-        different = [sensor.eui for sensor in found.sensors if known.get(sensor.eui) != sensor]
-        added = sum(eui not in known for eui in different)
-        changed = len(different) - added
+        added, changed = map(len, await self._center.sensors.compare(found.sensors))
         report = {
             "rows": found.rows,
             "valid": len(found.sensors),
@@ -230,9 +251,11 @@ class SensorRoutes:
         if not found.sensors:
             raise ApiError(422, "invalid", "the file holds no sensors")
         outcomes = await self._commands.import_(found.sensors, call.asker)
-        done = outcomes_of([sensor.eui for sensor in found.sensors], outcomes)
+        euis = [sensor.eui for sensor in found.sensors]
+        done = await outcomes_of(self._context.clock, euis, outcomes)
         report |= {"dry_run": False, "outcomes": done["outcomes"]}
-        return answer(Imported, report, outcomes, "they are stored, but ")
+        is_one = len(outcomes) == 1
+        return answer(Imported, report, done["outcomes"], "they are stored, but ", is_one=is_one)
 
     @route("POST", "/api/sensors/reload", "operator", "Read endpoints.json again")
     async def reload(self, call: Call) -> Reloaded:
@@ -253,7 +276,9 @@ class SensorRoutes:
             raise invalid("confirm", f"must be {CONFIRMATION}")
         euis = [sensor.eui for sensor in self._center.sensors]
         outcomes = await self._commands.clear(call.asker)
-        return answer(SensorsOutcome, outcomes_of(euis, outcomes), outcomes, "they are removed, but ")
+        report = await outcomes_of(self._context.clock, euis, outcomes)
+        is_one = len(outcomes) == 1
+        return answer(SensorsOutcome, report, report["outcomes"], "they are removed, but ", is_one=is_one)
 
     # attaching
 
@@ -268,7 +293,7 @@ class SensorRoutes:
         eui = call.eui()
         outcomes = await self._commands.attach([eui], call.asker)
         self._views.forget()
-        return answer(SensorOutcome, outcome_of(eui, outcomes), outcomes)
+        return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes)
 
     @route(
         "POST",
@@ -281,7 +306,7 @@ class SensorRoutes:
         eui = call.eui()
         outcomes = await self._commands.detach([eui], call.asker)
         self._views.forget()
-        return answer(SensorOutcome, outcome_of(eui, outcomes), outcomes)
+        return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes)
 
     @route(
         "POST",
@@ -312,7 +337,7 @@ class SensorRoutes:
         refusal=SensorsRefused,
     )
     async def bulk(self, call: Call, body: Selection) -> SensorsOutcome:
-        return await self._many(call, body.action, _euis(body.sensors))
+        return await self._many(call, body.action, await self._context.run_in_thread(_euis, body.sensors))
 
     async def _many(self, call: Call, action: str, euis: list[EUI]) -> SensorsOutcome:
         commands = {
@@ -323,7 +348,8 @@ class SensorRoutes:
         outcomes = await commands[action](euis, call.asker)
         self._views.forget()
         done = "they are removed, but " if action == "delete" else ""
-        return answer(SensorsOutcome, outcomes_of(euis, outcomes), outcomes, done)
+        report = await outcomes_of(self._context.clock, euis, outcomes)
+        return answer(SensorsOutcome, report, report["outcomes"], done, is_one=len(outcomes) == 1)
 
     # downlinks
 
@@ -351,7 +377,7 @@ class SensorRoutes:
         return taken
 
     def _sensor(self, body: dict[str, Any]) -> Sensor:
-        """Return the sensor that a body describes.
+        """Return the sensor that a body describes: what it does not name stays as it is.
 
         :raises ApiError: 422, naming every field that is wrong.
         """
@@ -362,27 +388,31 @@ class SensorRoutes:
         if known is not None:
             if body.get("nwKey") in ("", None):
                 body = body | {"nwKey": MASK}
-            body = unmasked(body, known)
-            # What a form does not know of is kept.
-            body = sensor_to_json(known) | body
-        wrong: dict[str, str] = {}
-        entry = dict(body)
-        while True:
-            try:
-                sensor = parse_sensor(entry)
-            except SensorError as error:
-                if error.field in wrong:
-                    break
-                wrong[error.field] = error.message
-                # Reading stops at the first fault: go on as if there were none, to find the others.
-                entry.pop(error.field, None)
-                if error.field in PLACEHOLDERS:
-                    entry[error.field] = PLACEHOLDERS[error.field]
-            else:
-                if not wrong:
-                    return sensor
-                break
-        raise invalid_fields(wrong)
+            body = sensor_to_json(known) | unmasked(body, known)
+        return _read(body)
+
+
+def _changed(known: Sensor, body: dict[str, Any]) -> Sensor:
+    """Return a sensor with the fields of a body; null takes one away.
+
+    :raises ApiError: 422, naming every field that is wrong.
+    """
+    entry = sensor_to_json(known) | unmasked(body, known)
+    sensor = _read({name: value for name, value in entry.items() if value is not None})
+    if sensor.eui != known.eui:
+        raise invalid("eui", f"must be {known.eui}, or not be there")
+    return sensor
+
+
+def _read(entry: dict[str, Any]) -> Sensor:
+    """Return the sensor of an entry.
+
+    :raises ApiError: 422, naming every field that is wrong.
+    """
+    try:
+        return parse_sensor(entry)
+    except SensorError:
+        raise invalid_fields(sensor_faults(entry)) from None
 
 
 def _euis(values: list[Any]) -> list[EUI]:

@@ -17,6 +17,7 @@ from bssci.web.api.schemas.stations import (
     StationStored,
     WantedStationFile,
 )
+from bssci.web.api.spreadsheets import ANY, CSV
 from bssci.web.api.station_files import read_stations, write_csv, write_json
 from bssci.web.context import Context
 from bssci.web.http.call import Call
@@ -28,7 +29,6 @@ from bssci.web.reports.history import range_of
 
 MAX_FILE = 4 * 1024 * 1024
 """bytes of an import"""
-CSV = "text/csv"
 
 
 class StationRoutes:
@@ -100,13 +100,13 @@ class StationRoutes:
         "/api/base_stations/import",
         "admin",
         "Register or change many; all or nothing, with every wrong row named",
-        takes={JSON: list[NewStation], CSV: str},
+        takes={JSON: list[NewStation], CSV: str, ANY: bytes},
         max_body=MAX_FILE,
     )
     async def import_(self, call: Call, query: DryRun) -> StationsImported:
         kind = call.content_type()
-        if kind not in (JSON, CSV):
-            raise ApiError(415, "unsupported_media_type", f"the body must be {JSON} or {CSV}")
+        if kind not in (JSON, CSV, ANY):
+            raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}, {CSV} or {ANY}")
         found = await self._context.run_in_thread(read_stations, call.body(), kind)
         added = sum(self._center.stations.get(change.eui) is None for change in found.changes)
         report = {

@@ -1,15 +1,14 @@
-"""Figures counted from the events as they go by: rates, copies by station, latencies."""
+"""Figures counted as time goes by: rates, latencies."""
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections import deque
 from collections.abc import Sequence
 
-from prometheus_client import Counter, Histogram, disable_created_metrics
+from prometheus_client import Histogram, disable_created_metrics
 
+from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI, AnyEvent, Uplink
-from bssci.model.event_json import kind_of
 from bssci.system.clock import Clock, Ticker
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0)
@@ -37,23 +36,17 @@ class Rate:
 
 
 class Figures:
-    """Counts of the events that the feed shows: a :class:`bssci.web.live.feed.Watcher`.
+    """Rates, and what is counted of the events that the feed shows: a :class:`bssci.web.live.feed.Watcher`.
 
-    :ivar by_kind: events by kind, as Prometheus counts them.
-    :ivar uplinks: uplinks since the start.
-    :ivar receptions: copies of uplinks since the start.
-    :ivar unseen: events that went by too fast to be counted here.
-    :ivar received_by: copies received by each base station since the start.
+    :ivar unseen: events that went by too fast to be looked at.
     :ivar merging: s from the first reception of an uplink to its publication.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, center: ServiceCenter) -> None:
         self._clock = clock
-        self.by_kind = Counter("bssci_events", "Events by kind.", ["kind"], registry=None)
-        self.uplinks = 0
-        self.receptions = 0
+        self._statistics = center.deduplication.statistics
+        self._received_by = center.ingest.received_by
         self.unseen = 0
-        self.received_by: dict[EUI, int] = {}
         # In seconds: the time of the window and of the disk.
         self.merging = Histogram(
             "bssci_uplink_merge_seconds",
@@ -72,19 +65,9 @@ class Figures:
         self._ticker.stop()
 
     def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
-        received_by = self.received_by
-        for kind, count in Tally(kind_of(event) for _, event in numbered).items():
-            self.by_kind.labels(kind).inc(count)
         for _, event in numbered:
             if isinstance(event, Uplink):
-                receptions = event.receptions
-                self.uplinks += 1
-                self.receptions += len(receptions)
-                first = receptions[0].received_at
-                for reception in receptions:
-                    station = reception.base_station_eui
-                    received_by[station] = received_by.get(station, 0) + 1
-                    first = min(first, reception.received_at)
+                first = min(reception.received_at for reception in event.receptions)
                 self.merging.observe(max(0.0, event.at - first))
 
     def skipped(self, count: int) -> None:
@@ -92,18 +75,17 @@ class Figures:
 
     def uplink_rate(self) -> float:
         """Return uplinks a second, over the last minute."""
-        return self._rate.value(self._clock.seconds(), self.uplinks)
+        return self._rate.value(self._clock.seconds(), self._statistics.published_messages)
 
     def station_rate(self, eui: EUI) -> float:
         """Return receptions a second by one base station, over the last minute."""
         rate = self._station_rates.get(eui)
-        count = self.received_by.get(eui, 0)
-        return rate.value(self._clock.seconds(), count) if rate is not None else 0.0
+        return rate.value(self._clock.seconds(), self._received_by[eui]) if rate is not None else 0.0
 
     def _mark(self) -> None:
         now = self._clock.seconds()
-        self._rate.mark(now, self.uplinks)
-        for eui, count in self.received_by.items():
+        self._rate.mark(now, self._statistics.published_messages)
+        for eui, count in self._received_by.items():
             rate = self._station_rates.get(eui)
             if rate is None:
                 rate = self._station_rates[eui] = Rate(now - RATE_STEP)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.service_center import ServiceCenter
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, Ticker, in_slices
 from bssci.web.monitoring.figures import Figures
 
 INTERVAL = 60.0
 """s"""
+SLICE = 5000
+"""sensors that one turn of the reactor looks at"""
 KEPT = 8 * 86400.0
 """s"""
 METRICS: dict[str, tuple[str, str]] = {
@@ -43,6 +46,7 @@ class Sampler:
         self._center = center
         self._figures = figures
         self._before = self._counters()
+        self._clock = clock
         self._ticker = Ticker(clock, INTERVAL, self.sample)
 
     def start(self) -> None:
@@ -52,14 +56,16 @@ class Sampler:
     def stop(self) -> None:
         self._ticker.stop()
 
-    def sample(self) -> None:
+    def sample(self) -> Deferred[None]:
         """Take one now."""
+        return ensureDeferred(self._sample()).addErrback(self._not_stored)
+
+    async def _sample(self) -> None:
         now, before = self._now(), self._before
         self._before = self._counters()
         values = {name: max(0.0, value - before[name]) for name, value in self._before.items()}
-        values |= self._levels()
-        stored = self._center.journal.samples.store(now, values, now - KEPT)
-        stored.addErrback(self._not_stored)
+        values |= await self._levels()
+        await self._center.journal.samples.store(now, values, now - KEPT)
 
     def _counters(self) -> dict[str, float]:
         statistics = self._center.deduplication.statistics
@@ -69,12 +75,13 @@ class Sampler:
             "unknown_uplinks": self._center.unknown_uplinks,
         }
 
-    def _levels(self) -> dict[str, float]:
+    async def _levels(self) -> dict[str, float]:
         center, since = self._center, self._now() - 3600.0
         active = 0
-        for sensor in center.sensors:
-            activity = center.activities.get(sensor.eui)
-            active += activity is not None and activity.last_seen_at >= since
+        async for part in in_slices(self._clock, list(center.sensors), SLICE):
+            for sensor in part:
+                activity = center.activities.get(sensor.eui)
+                active += activity is not None and activity.last_seen_at >= since
         return {
             "stations_online": len(center.stations.connected()),
             "sensors_active": active,

@@ -26,6 +26,7 @@ UPLINKS = 25
 """on a sensor's page"""
 HISTORY = 20
 UNKNOWN = 200
+WRONG = 50
 
 
 class SensorPages(PageData):
@@ -52,6 +53,7 @@ class SensorPages(PageData):
             ],
             **columns_of(latest.values(), remembered(call)),
             "counts": {"all": listed["total"], **listed["counts"]},
+            "wrong": self._views.sensors.wrong(WRONG),
             "unknown_count": len(self._context.center.unknown_sensors()),
             "paging": paging(page, per_page, listed["matching"]),
             "args": arguments(call, "q", "status", "station", "sort", "per_page", "show"),

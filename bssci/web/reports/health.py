@@ -141,6 +141,22 @@ def of_sensors(counts: Mapping[str, int]) -> Iterator[HealthProblem]:
         yield HealthProblem("warning", text, "/sensors?status=auto-detached")
 
 
+def of_sensor_file(report: Mapping[str, Any]) -> Iterator[HealthProblem]:
+    """Yield the problems of the sensors' file.
+
+    :param report: of :meth:`bssci.web.reports.sensors.SensorViews.wrong`.
+    """
+    if report["trouble"]:
+        text = f"{report['file']} cannot be used as it is now: sensors stay as they were"
+        yield HealthProblem("warning", text, "/sensors#wrong", report["trouble"])
+    if report["total"]:
+        text = many(report["total"], "entry", "entries") + f" of {report['file']} cannot be used"
+        first = report["entries"][0]
+        named = f" ({first['eui']})" if first["eui"] else ""
+        detail = f"entry {first['entry']}{named}: {first['problem']}"
+        yield HealthProblem("warning", text, "/sensors#wrong", detail)
+
+
 def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[HealthProblem]:
     """Yield what is wrong with delivery.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.task import deferLater
@@ -11,6 +11,7 @@ from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
 from bssci.model.sensor import SECRETS
 from bssci.settings.rows import MASK
+from bssci.system.clock import in_slices
 from bssci.web.context import Context
 from bssci.web.http.errors import invalid, not_found
 from bssci.web.live.event_json import downlink_dict, event_dict, uplink_dict
@@ -23,8 +24,13 @@ MAX_SIGNAL = 2000
 """uplinks of which a chart is drawn"""
 SLICE = 500
 """sensors of a long list that are looked at in one go"""
+CHOSEN = 5000
+"""sensors that one turn of the reactor chooses from"""
 
 Rows = list[dict[str, Any]]
+Chosen = list[ListedSensor]
+Choose = Callable[[Sequence[ListedSensor]], Chosen]
+"""takes some of the standings"""
 
 
 class SensorViews:
@@ -81,21 +87,33 @@ class SensorViews:
         """
         if sort.removeprefix("-") not in SORTS:
             raise invalid("sort", f"must be one of {', '.join(SORTS)}, perhaps with - in front")
-        chosen = await self._standings.all()
+        chosen: Sequence[ListedSensor] = await self._standings.all()
         if q:
             wanted = q.strip().lower()
-            digits = wanted.replace("-", "").replace(":", "")
-            chosen = [each for each in chosen if wanted in each.text or (digits and digits in each.text)]
+            digits = wanted.replace("-", "").replace(":", "") or wanted
+            chosen = await self._of(
+                chosen, lambda some: [each for each in some if wanted in each.text or digits in each.text]
+            )
         if status:
-            chosen = [each for each in chosen if each.has(status)]
+            chosen = await self._of(chosen, lambda some: [each for each in some if each.has(status)])
         if tag:
-            chosen = [each for each in chosen if tag in each.sensor.tags]
+            chosen = await self._of(chosen, lambda some: [each for each in some if tag in each.sensor.tags])
         if station is not None:
             hears = self._center.paths.hears
-            chosen = [each for each in chosen if hears(station, each.sensor.eui)]
+            chosen = await self._of(
+                chosen, lambda some: [each for each in some if hears(station, each.sensor.eui)]
+            )
             if sort.removeprefix("-") == "snr":
-                chosen = [each._replace(snr=self._snr_at(station, each)) for each in chosen]
-        return in_order(chosen, sort)
+                chosen = await self._of(
+                    chosen, lambda some: [each._replace(snr=self._snr_at(station, each)) for each in some]
+                )
+        return await in_order(self._context.clock, chosen, sort)
+
+    async def _of(self, standings: Sequence[ListedSensor], choose: Choose) -> Sequence[ListedSensor]:
+        found: Chosen = []
+        async for some in in_slices(self._context.clock, standings, CHOSEN):
+            found += choose(some)
+        return found
 
     def _snr_at(self, station: EUI, listed: ListedSensor) -> float:
         path = _path_of(self._center.paths.report(listed.sensor.eui), station)
@@ -287,6 +305,24 @@ class SensorViews:
                 for each in listed[:limit]
             ],
         }
+
+    def wrong(self, limit: int = 100) -> dict[str, Any]:
+        """Return what of the sensors' file is not in force: the file as a whole, or some of its entries."""
+        sensors = self._center.sensors
+        return {
+            "file": sensors.path.name,
+            "trouble": sensors.trouble,
+            "total": len(sensors.wrong),
+            "entries": [
+                {"entry": each.number, "eui": each.eui, "problem": each.problem, "used": each.eui in sensors}
+                for each in sensors.wrong[:limit]
+            ],
+        }
+
+    async def counts(self) -> dict[str, int]:
+        """Return how many sensors there are, by status."""
+        await self._standings.all()
+        return self._standings.counts()
 
 
 def _path_of(paths: Rows, station: EUI) -> dict[str, Any] | None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from heapq import merge
 from itertools import islice
-from typing import Any, NamedTuple
+from operator import is_not
+from typing import Any, NamedTuple, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
+from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.model import EUI, Sensor
+from bssci.system.clock import Clock, in_slices, turn
 from bssci.web.context import Context
+
+Item = TypeVar("Item")
 
 FRESH = 2.0
 """s for which what was gathered of all sensors is shown again"""
 SLICE = 1000
 """sensors that one turn of the reactor looks at"""
+SORTED = 5000
+"""sensors that one turn of the reactor sorts"""
 SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr")
 LOWEST = float("-inf")
 STATUSES = (
@@ -78,6 +85,8 @@ class Standings:
         self._standings: list[ListedSensor] = []
         self._gathered_at: float | None = None
         self._gathered_of: Configured = []
+        self._ordered: list[tuple[Sensor, str]] = []
+        """sensors by EUI, each with the text that a search looks through"""
         self._counts: dict[str, int] = {}
 
     async def all(self) -> list[ListedSensor]:
@@ -97,48 +106,54 @@ class Standings:
 
         :param refused: those that a station refused.
         """
-        texts = {id(each.sensor): each.text for each in self._standings}
-        return self._look_at(sensors, refused, texts)
+        return self._look_at(((sensor, _text(sensor)) for sensor in sensors), refused)
 
     async def _current(self) -> list[ListedSensor]:
         configured = list(self._center.sensors)
         now = self._context.clock.seconds()
-        if (
-            self._gathered_at is None
-            or now - self._gathered_at >= FRESH
-            or len(configured) != len(self._gathered_of)
-            or any(map(_is_other, configured, self._gathered_of))
-        ):
+        is_other = len(configured) != len(self._gathered_of) or any(
+            map(is_not, configured, self._gathered_of)
+        )
+        if is_other:
+            await self._order(configured)
+        if is_other or self._gathered_at is None or now - self._gathered_at >= FRESH:
             self._gathered_at = now
-            await self._gather(configured)
+            await self._gather()
         return self._standings
 
-    async def _gather(self, configured: Configured) -> None:
-        refused = await self._journal.sessions.sensors_with_refusals()
-        texts = {id(each.sensor): each.text for each in self._standings}
-        ordered = sorted(configured, key=lambda sensor: sensor.eui)
-        rest = iter(ordered)
-        standings: list[ListedSensor] = []
-        while part := list(islice(rest, SLICE)):
-            standings += self._look_at(part, refused, texts)
-            await self._turn()
+    async def _order(self, configured: Configured) -> None:
+        pairs: list[tuple[Sensor, str]] = []
+        async for part in in_slices(self._context.clock, configured, SLICE):
+            pairs += [(sensor, _text(sensor)) for sensor in part]
+        self._ordered = await in_order_of(self._context.clock, pairs, _eui_of)
         self._gathered_of = configured
+
+    async def _gather(self) -> None:
+        refused = await self._journal.sessions.sensors_with_refusals()
+        standings: list[ListedSensor] = []
+        counts = Counter[str]()
+        async for part in in_slices(self._context.clock, self._ordered, SLICE):
+            found = list(self._look_at(part, refused))
+            _count(found, counts)
+            standings += found
         self._standings = standings
-        self._counts = _counted(standings)
+        counts["detached"] = len(standings) - counts["attached"]
+        counts["warning"] = sum(counts[state] for state in SILENT)
+        self._counts = {status: counts[status] for status in STATUSES}
 
     def _look_at(
-        self, sensors: Iterable[Sensor], refused: Container[EUI], texts: dict[int, str]
+        self, sensors: Iterable[tuple[Sensor, str]], refused: Container[EUI]
     ) -> Iterator[ListedSensor]:
         activity_of = self._center.activities.get
         is_attached = self._center.attachments.is_attached
         state_of = self._center.silence.state
         snr_of = self._center.paths.snr
-        for sensor in sensors:
+        for sensor, text in sensors:
             eui = sensor.eui
             activity, snr = activity_of(eui), snr_of(eui)
             yield ListedSensor(
                 sensor,
-                texts.get(id(sensor)) or _text(sensor),
+                text,
                 state_of(eui) or "",
                 is_attached(eui),
                 eui in refused,
@@ -147,38 +162,47 @@ class Standings:
                 LOWEST if snr is None else snr,
             )
 
-    def _turn(self) -> Deferred[None]:
-        """Let others have the reactor."""
-        turn: Deferred[None] = Deferred()
-        self._context.clock.callLater(0, turn.callback, None)
-        return turn
 
-
-def in_order(standings: list[ListedSensor], sort: str) -> list[ListedSensor]:
-    """Return sensors in an order.
+async def in_order(clock: Clock, standings: Sequence[ListedSensor], sort: str) -> Sequence[ListedSensor]:
+    """Return standings in an order; others have a turn of the reactor in between.
 
     :param sort: one of :data:`SORTS`, with ``-`` in front for the other way; ties stay as they are.
     """
     name, is_reversed = sort.removeprefix("-"), sort.startswith("-")
     if name == "eui":
         return standings[::-1] if is_reversed else standings
-    return sorted(standings, key=_KEYS[name], reverse=is_reversed)
+    return await in_order_of(clock, standings, _KEYS[name], is_reversed)
 
 
-def _counted(standings: list[ListedSensor]) -> dict[str, int]:
-    states = Counter(each.state for each in standings)
-    attached = sum(each.attached for each in standings)
-    return {status: states[status] for status in STATUSES} | {
-        "attached": attached,
-        "detached": len(standings) - attached,
-        "refused": sum(each.refused for each in standings),
-        "warning": sum(states[state] for state in SILENT),
-        "unheard": sum(not each.last_seen_at for each in standings),
-    }
+async def in_order_of(
+    clock: Clock, items: Sequence[Item], key: Callable[[Item], Any], is_reversed: bool = False
+) -> list[Item]:
+    """Return items as ``sorted`` would, which holds everything up while it compares."""
+    runs: list[list[tuple[Any, int, Item]]] = []
+    async for part in in_slices(clock, items, SORTED):
+        first = len(runs) * SORTED
+        # Ties stay as they are: the number decides.
+        numbers = range(-first, -first - len(part), -1) if is_reversed else range(first, first + len(part))
+        runs.append(sorted(zip(map(key, part), numbers, part, strict=True), reverse=is_reversed))
+    merged = iter(runs[0] if len(runs) == 1 else merge(*runs, reverse=is_reversed))
+    ordered: list[Item] = []
+    while some := [item for _, _, item in islice(merged, SLICE)]:
+        ordered += some
+        if len(some) == SLICE:
+            await turn(clock)
+    return ordered
 
 
-def _is_other(one: Sensor, other: Sensor) -> bool:
-    return one is not other
+def _count(standings: Iterable[ListedSensor], counts: Counter[str]) -> None:
+    for each in standings:
+        counts[each.state] += 1
+        counts["attached"] += each.attached
+        counts["refused"] += each.refused
+        counts["unheard"] += not each.last_seen_at
+
+
+def _eui_of(pair: tuple[Sensor, str]) -> EUI:
+    return pair[0].eui
 
 
 def _text(sensor: Sensor) -> str:

@@ -160,7 +160,7 @@ class StationViews:
             "longitude": place[1] if len(place) > 1 else None,
             "altitude": place[2] if len(place) > 2 else None,
             "uplink_rate": self._context.figures.station_rate(station.eui) * 60,
-            "uplinks": self._context.figures.received_by.get(station.eui, 0),
+            "uplinks": self._center.ingest.received_by[station.eui],
             "sensors_attached": held.get("attached", 0),
             "sensors_failed": held.get("refused", 0),
         }

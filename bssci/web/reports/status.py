@@ -64,6 +64,7 @@ class StatusViews:
         statistics = center.deduplication.statistics
         context.probe.refresh()
         sinks, usage = center.deliveries.statistics(), context.journal.usage()
+        sensors = await self._sensors.counts()
         return self._about_sinks(sinks) | {
             "running": True,
             "version": center.version,
@@ -75,7 +76,17 @@ class StatusViews:
                 "connected": len(center.stations.connected()),
                 "known": sum(station.has_connected for station in center.stations),
             },
-            "sensors": {"total": len(center.sensors), "unknown": len(center.unknown_sensors())},
+            "sensors": {
+                "total": len(center.sensors),
+                "unknown": len(center.unknown_sensors()),
+                "wrong": len(center.sensors.wrong),
+                "attached": sensors["attached"],
+                "detached": sensors["detached"],
+                "warning": sensors["warning"],
+                "auto_detached": sensors["auto-detached"],
+                "refused": sensors["refused"],
+                "never_seen": sensors["unheard"],
+            },
             "tls": {
                 "ports": list(settings.listen or settings.listen_port),
                 "station_identity": settings.station_identity,
@@ -163,6 +174,7 @@ class StatusViews:
                 *health.of_service(status, self._context.outside.listening()),
                 *health.of_stations(status["base_stations"]["known"], listed["counts"]),
                 *health.of_sensors(sensors),
+                *health.of_sensor_file(self._sensors.wrong(1)),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
                 *health.of_sources(status["sources"]),
                 *health.of_gateways(self._context.center.gateways.counts()),

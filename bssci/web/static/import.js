@@ -1,4 +1,4 @@
-// Importing sensors or base stations: a dry run first, with the errors per row; then the same text for real.
+// Importing sensors or base stations: a dry run first, with the errors per row; then the same bytes for real.
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
@@ -6,11 +6,11 @@ import { leave, make, number, toast } from "./dom.js";
 
 const $ = (selector) => document.querySelector(selector);
 const what = () => $("[data-import]").dataset.import || "sensors";
-let text = "";
+let content = "";
 
 function send(dryRun) {
-  const json = text.trimStart().startsWith("[") || text.trimStart().startsWith("{");
-  return api("POST", `/api/${what()}/import${dryRun ? "?dry_run=1" : ""}`, text, json ? "application/json" : "text/csv");
+  // The service finds out which encoding the bytes have, and whether they are CSV or JSON.
+  return api("POST", `/api/${what()}/import${dryRun ? "?dry_run=1" : ""}`, content, "application/octet-stream");
 }
 
 function tile(label, value) {
@@ -48,11 +48,11 @@ function problem(error) {
 
 async function check() {
   const file = $("#import-file").files[0];
-  text = $("#import-text").value.trim() || (file ? await file.text() : "");
+  content = $("#import-text").value.trim() || (file ? await file.arrayBuffer() : "");
   const result = $("[data-import-result]");
   result.hidden = false;
   try {
-    if (!text) throw new Error("Choose a file, or paste its content.");
+    if (!content) throw new Error("Choose a file, or paste its content.");
     show(await send(true));
   } catch (error) {
     problem(error);

@@ -134,7 +134,8 @@ def test_every_bad_entry_is_named(path: Path) -> None:
     assert wrong(path, json.dumps(content)) == [
         "entry 1 (70B3D56770110001): bidi: must be true or false",
         "entry 3 (70B3D56770110003): nwKey: must be 32 hexadecimal digits, not 33",
-        "entry 4: nwKey: is missing",
+        "entry 4: nwKey: is missing; shortAddr: is missing; bidi: is missing; "
+        "eui: must be 16 hexadecimal digits",
         "entry 5: entry: must be an object",
         "entry 6 (70B3D56770110002): eui: is already in entry 2",
     ]

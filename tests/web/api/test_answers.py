@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
 
 from bssci.model import EUI
-from bssci.model.commands import Outcome
-from bssci.web.api.answers import MAX_DETAILED, answer, outcome_of, outcomes_of
+from bssci.model.commands import Outcome, Outcomes
+from bssci.web.api.answers import MAX_DETAILED, answer_one, outcome_of, outcomes_of
 from bssci.web.api.schemas.common import SensorOutcome
 from bssci.web.http.errors import ApiError
+from tests.support.center import result_of
 
 SENSOR, OTHER = EUI("70B3D56770110001"), EUI("70B3D56770110002")
 STATION, SECOND = EUI("CAFE000000000001"), EUI("CAFE000000000002")
 DONE, FAILED = Outcome("done"), Outcome("failed", 5, "no room")
+
+
+def counted(euis: list[EUI], outcomes: Outcomes) -> dict[str, Any]:
+    report: dict[str, Any] = result_of(ensureDeferred(outcomes_of(Clock(), euis, outcomes)))
+    return report
 
 
 def test_a_station_that_refused_says_why() -> None:
@@ -23,27 +33,27 @@ def test_a_station_that_refused_says_why() -> None:
 
 def test_outcomes_of_many_are_counted_and_told_one_by_one_if_they_are_few() -> None:
     outcomes = {SENSOR: {STATION: DONE}, OTHER: {STATION: FAILED}}
-    report = outcomes_of([SENSOR, OTHER], outcomes)
+    report = counted([SENSOR, OTHER], outcomes)
     assert report["outcomes"] == {"done": 1, "failed": 1}
     assert report["base_stations"] == {STATION: {"done": 1, "failed": 1}}
     assert set(report["results"]) == {SENSOR, OTHER}
-    assert "results" not in outcomes_of([SENSOR] * (MAX_DETAILED + 1), outcomes)
+    assert "results" not in counted([SENSOR] * (MAX_DETAILED + 1), outcomes)
 
 
 def test_what_a_part_of_the_stations_did_is_a_success_in_part() -> None:
     outcomes = {SENSOR: {STATION: DONE, SECOND: FAILED}}
-    told = answer(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
+    told = answer_one(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
     assert told.partially_failed and "1 of 2" in told.message
 
 
 def test_what_no_station_did_is_in_conflict_unless_something_was_done_whatever_they_say() -> None:
     outcomes = {SENSOR: {STATION: FAILED}}
     with pytest.raises(ApiError) as caught:
-        answer(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
+        answer_one(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes)
     assert caught.value.status == 409 and caught.value.more["sensor_eui"] == SENSOR
-    told = answer(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes, "stored; ")
+    told = answer_one(SensorOutcome, outcome_of(SENSOR, outcomes), outcomes, "stored; ")
     assert told.message.startswith("stored; 1 of 1")
 
 
 def test_nobody_asked_is_a_success() -> None:
-    assert not answer(SensorOutcome, outcome_of(SENSOR, {}), {}).partially_failed
+    assert not answer_one(SensorOutcome, outcome_of(SENSOR, {}), {}).partially_failed

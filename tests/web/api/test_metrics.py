@@ -10,6 +10,8 @@ STATION = "70B3D59CD0000001"
 
 def test_metrics(web: WebHouse) -> None:
     web.happen(uplink(1))
+    web.center.ingest.receptions([*uplink(2).receptions])
+    web.settle()
     web.advance(1)
     requests = {"queued": 2, "oldest_seconds": 1.0, "answered": 7, "failed": 3, "rate": 0.1, "failing": False}
     web.center.deliveries.requests = lambda: {"mqtt": requests}

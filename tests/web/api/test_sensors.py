@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.task import Clock
 
 from bssci.center.devices.sensors import Changes
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
@@ -19,6 +20,7 @@ from bssci.web.api.answers import answer as answer_of
 from bssci.web.api.answers import outcomes_of
 from bssci.web.api.schemas.common import SensorsOutcome
 from tests.support.center import STATION, Line, result_of
+from tests.support.html import Document
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
 from tests.support.wire import uplink
@@ -73,7 +75,7 @@ def test_ten_thousand_sensors_are_listed_without_looking_at_each(
     assert len(answer.body) < 100_000
     for query in ("page=77", "q=77", "status=attached&sort=-name", "sort=-last_seen_at"):
         views = web.admin.views.sensors
-        assert calls(lambda query=query: browser.get(f"/api/sensors?{query}")) < 6 * 10_000, query
+        assert calls(lambda query=query: browser.get(f"/api/sensors?{query}")) < 7 * 10_000, query
         assert views is web.admin.views.sensors
 
 
@@ -185,7 +187,7 @@ def test_import_names_every_wrong_row_and_takes_all_or_nothing(web: WebHouse) ->
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
-        (b"\xff\xfe", "text/csv", 400),
+        (b"\x81\x8d", "text/csv", 400),
         (b"name\nx", "text/csv", 422),
         (b"[" * 100_000, "application/json", 400),
         (b'{"a": 1}', "application/json", 400),
@@ -339,7 +341,8 @@ def test_what_no_station_did_is_no_success_and_what_some_did_says_so(
 
 def test_an_answer_for_many_counts_requests() -> None:
     outcomes = {EUI(eui): {EUI("0" * 16): state} for eui, state in ((SENSOR, REFUSED), (OTHER, DONE))}
-    told = answer_of(SensorsOutcome, outcomes_of([EUI(SENSOR), EUI(OTHER)], outcomes), outcomes)
+    report = result_of(ensureDeferred(outcomes_of(Clock(), [EUI(SENSOR), EUI(OTHER)], outcomes)))
+    told = answer_of(SensorsOutcome, report, report["outcomes"])
     assert told.message == "1 of 2 requests to connected base stations failed"
 
 
@@ -537,3 +540,95 @@ def test_of_the_sensors_that_a_station_hears_its_own_signal_is_told(web: WebHous
         assert row["heard_by_station_at"] is not None
     [row] = browser.get("/api/sensors").json()["sensors"]
     assert row["snr"] == 20.0 and row["heard_by_station_at"] is None
+
+
+def test_patch_changes_what_it_names_and_nothing_else(web: WebHouse) -> None:
+    browser = web.browser("admin")
+    browser.post(
+        "/api/sensors", sensor_entry(1, name="old", tags=["a"], interval=60, floor="3", typeEui=SENSOR)
+    )
+    answer = browser.ask("PATCH", f"/api/sensors/{SENSOR}", {"name": "new", "interval": None, "floor": None})
+    assert answer.status == 200 and answer.json()["created"] is False
+    [kept] = browser.get("/api/sensors/export?keys=1").json()
+    assert (kept["name"], kept["tags"], kept["typeEui"], kept["nwKey"]) == ("new", ["a"], SENSOR, KEY)
+    assert "interval" not in kept and "floor" not in kept
+    assert ("admin", "sensor.update", SENSOR) in web.audit()
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"shortAddr": "1", "bidi": "yes", "interval": -1}, ["shortAddr", "bidi", "interval"]),
+        ({"nwKey": None}, ["nwKey"]),
+        ({"eui": "70B3D56770110009"}, ["eui"]),
+        ({"name": "x", "dryRun": True}, ["dryRun"]),
+    ],
+)
+def test_a_wrong_patch_names_every_field_and_changes_nothing(
+    web: WebHouse, body: dict[str, Any], fields: list[str]
+) -> None:
+    browser = web.browser("admin")
+    before = browser.get("/api/sensors/export?keys=1").json()
+    answer = browser.ask("PATCH", f"/api/sensors/{SENSOR}", body)
+    assert answer.status == 422
+    assert [each["field"] for each in answer.error.get("errors", [answer.error])] == fields
+    assert browser.get("/api/sensors/export?keys=1").json() == before
+
+
+def test_patch_knows_its_sensors_and_parameters(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    assert browser.ask("PATCH", "/api/sensors/70B3D56770110099", {"name": "x"}).status == 404
+    assert browser.ask("PATCH", f"/api/sensors/{SENSOR}?dry_run=1", {"name": "x"}).status == 422
+    assert web.browser("viewer").ask("PATCH", f"/api/sensors/{SENSOR}", {"name": "x"}).status == 403
+
+
+def test_every_fault_of_a_row_is_told(web: WebHouse) -> None:
+    row = sensor_entry(2, shortAddr="1", bidi="yes") | {"nwKey": "00"}
+    answer = web.browser("operator").post(
+        "/api/sensors/import?dry_run=1", [row, {"eui": "x", "nwKey": "********"}]
+    )
+    assert answer.json()["wrong"] == 2
+    found = [(each["row"], each["field"]) for each in answer.json()["errors"]]
+    assert found[:3] == [(1, "nwKey"), (1, "shortAddr"), (1, "bidi")]
+    assert {field for row, field in found if row == 2} >= {"eui", "shortAddr", "bidi"}
+
+
+def test_wrong_entries_of_the_file_are_shown(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    path = web.directory / "endpoints.json"
+    good = sensor_entry(1)
+    path.write_text(json.dumps([good, sensor_entry(2, shortAddr="1", nwKey="00")]))
+    assert browser.post("/api/sensors/reload").status == 200
+    [wrong] = browser.get("/api/sensors/wrong").json()["entries"]
+    assert (wrong["entry"], wrong["eui"], wrong["used"]) == (2, "70B3D56770110002", False)
+    assert "nwKey: must be 32" in wrong["problem"] and "shortAddr: must be 4" in wrong["problem"]
+    assert browser.get("/api/bssci/status").json()["sensors"]["wrong"] == 1
+    page, dashboard = (Document(browser.get(at).text).one("main").text for at in ("/sensors", "/"))
+    assert "1 entry of endpoints.json cannot be used." in page
+    assert "Entry 2 (70B3D56770110002): nwKey" in page
+    assert "1 entry of endpoints.json cannot be used" in dashboard
+    path.write_text(json.dumps([good]))
+    assert browser.post("/api/sensors/reload").status == 200
+    assert browser.get("/api/sensors/wrong").json()["entries"] == []
+    assert "cannot be used" not in browser.get("/").text
+
+
+def test_a_file_that_cannot_be_read_is_shown_until_it_can(web: WebHouse) -> None:
+    browser = web.browser("operator")
+    path = web.directory / "endpoints.json"
+    text = path.read_text()
+    path.write_text("[{")
+    assert browser.post("/api/sensors/reload").status == 422
+    assert "is not valid JSON" in browser.get("/api/sensors/wrong").json()["trouble"]
+    assert "endpoints.json cannot be used as it is now" in browser.get("/").text
+    path.write_text(text)
+    assert browser.post("/api/sensors/reload").status == 200
+    assert browser.get("/api/sensors/wrong").json()["trouble"] == ""
+
+
+def test_the_status_counts_sensors_by_their_state(web: WebHouse) -> None:
+    counted = web.browser("viewer").get("/api/bssci/status").json()["sensors"]
+    assert counted == {
+        **dict.fromkeys(("unknown", "wrong", "detached", "warning", "auto_detached", "refused"), 0),
+        **dict.fromkeys(("total", "attached", "never_seen"), 1),
+    }

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from twisted.internet.task import Clock
-
-from bssci.web.monitoring.figures import RATE_STEP, Figures, Rate
+from bssci.model import EUI
+from bssci.web.monitoring.figures import RATE_STEP, Rate
 from tests.support.journal import online, reception, uplink
+from tests.support.web import WebHouse
 
 
 def test_a_rate_is_that_of_the_last_minute() -> None:
@@ -15,18 +15,20 @@ def test_a_rate_is_that_of_the_last_minute() -> None:
     assert Rate(5.0).value(5.0, 9) == 0.0
 
 
-def test_events_are_counted_by_kind_and_by_station() -> None:
-    clock = Clock()
-    figures = Figures(clock)
-    figures.start()
-    figures.events([(1, uplink(1)), (2, uplink(2)), (3, online())])
-    figures.skipped(4)
-    assert (figures.uplinks, figures.receptions, figures.unseen) == (2, 2, 4)
-    station = reception(1).base_station_eui
-    assert figures.received_by == {station: 2}
-    assert figures.by_kind.labels("station-state")._value.get() == 1
-    clock.advance(RATE_STEP)
+def test_rates_are_those_of_what_was_published_and_received(web: WebHouse) -> None:
+    figures, station = web.admin.context.figures, reception(1).base_station_eui
+    web.center.ingest.receptions([reception(1), reception(2)])
+    web.settle()
+    web.advance(RATE_STEP)
     assert figures.uplink_rate() == 2 / RATE_STEP
     assert figures.station_rate(station) > 0
-    figures.stop()
-    assert not clock.getDelayedCalls()
+    assert figures.station_rate(EUI("0" * 16)) == 0
+    assert web.center.ingest.received_by == {station: 2}
+
+
+def test_what_is_passed_over_is_counted_all_the_same(web: WebHouse) -> None:
+    web.admin.context.feed.stop()
+    web.happen(uplink(1), uplink(2), online())
+    web.admin.context.figures.skipped(3)
+    assert web.admin.context.figures.unseen == 3
+    assert web.journal.events.counts() == {"uplink": 2, "station-state": 1}

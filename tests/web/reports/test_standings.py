@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import Clock
 
 from bssci.model import EUI, parse_sensor
-from bssci.web.reports.standings import FRESH, LOWEST, ListedSensor, Standings, in_order
+from bssci.web.reports.standings import FRESH, LOWEST, SORTED, ListedSensor, Standings, in_order, in_order_of
 from tests.support.center import result_of
 from tests.support.web import WebHouse, sensor_entry
 
@@ -30,7 +33,19 @@ def listed(
 )
 def test_sensors_are_put_in_order(sort: str, numbers: list[int]) -> None:
     rows = [listed(1, "b", 30.0, 9.0), listed(2, "", 10.0), listed(3, "a", 20.0, 5.0)]
-    assert [each.uplinks for each in in_order(rows, sort)] == numbers
+    ordered = result_of(ensureDeferred(in_order(Clock(), rows, sort)))
+    assert [each.uplinks for each in ordered] == numbers
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("count", [0, 1, 7, SORTED, 3 * SORTED + 1])
+def test_slices_are_merged_in_the_order_of_sorted(count: int, is_reversed: bool) -> None:
+    chance = random.Random(count)
+    items = [(chance.randrange(50), number) for number in range(count)]
+    clock, found = Clock(), list[Any]()
+    ensureDeferred(in_order_of(clock, items, lambda item: item[0], is_reversed)).addCallback(found.append)
+    clock.advance(0)
+    assert found == [sorted(items, key=lambda item: item[0], reverse=is_reversed)]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from bssci.web.http.reading import Eui, wording
 from bssci.web.http.replies import Done
 
 MAX_PER_PAGE = 500
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
 StatusName = Literal[
     "attached",
     "detached",
@@ -67,11 +68,20 @@ class WantedUnknown(msgspec.Struct, kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=1000, description="how many")] = 100
 
 
+class WantedWrong(msgspec.Struct, kw_only=True):
+    """Length of the list of wrong entries."""
+
+    limit: Annotated[int, Meta(ge=1, le=1000, description="how many")] = 100
+
+
 class WantedFile(msgspec.Struct, kw_only=True):
     """Format and content of an exported file of sensors."""
 
     format: Annotated[Literal["json", "csv"], Meta(description="of the file")] = "json"
     keys: Annotated[bool, Meta(description="1: with network keys")] = False
+    separator: Annotated[
+        Literal["comma", "semicolon", "tab"], Meta(description="what stands between the cells of CSV")
+    ] = "comma"
 
 
 # bodies
@@ -106,6 +116,32 @@ class SensorEntry(msgspec.Struct, kw_only=True, omit_defaults=True):
     location: (
         Annotated[dict[str, Any], Meta(description="lat and lon in degrees, text")] | msgspec.UnsetType
     ) = msgspec.UNSET
+
+
+class SensorChanges(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Fields of a sensor that change; null takes one away. Others of its fields are kept."""
+
+    nwKey: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{32}$")] | msgspec.UnsetType = msgspec.UNSET
+    shortAddr: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{4}$")] | msgspec.UnsetType = msgspec.UNSET
+    bidi: bool | msgspec.UnsetType = msgspec.UNSET
+    name: Annotated[str, Meta(max_length=MAX_NAME)] | msgspec.UnsetType | None = msgspec.UNSET
+    dualChan: bool | msgspec.UnsetType | None = msgspec.UNSET
+    repetition: bool | msgspec.UnsetType | None = msgspec.UNSET
+    wideCarrOff: bool | msgspec.UnsetType | None = msgspec.UNSET
+    longBlkDist: bool | msgspec.UnsetType | None = msgspec.UNSET
+    autoDetach: bool | msgspec.UnsetType | None = msgspec.UNSET
+    typeEui: EuiText | msgspec.UnsetType | None = msgspec.UNSET
+    tags: (
+        Annotated[list[Annotated[str, Meta(max_length=MAX_TAG)]], Meta(max_length=MAX_TAGS)]
+        | msgspec.UnsetType
+        | None
+    ) = msgspec.UNSET
+    decoder: Annotated[str, Meta(max_length=MAX_DECODER)] | msgspec.UnsetType | None = msgspec.UNSET
+    decoderParameters: dict[str, Any] | str | msgspec.UnsetType | None = msgspec.UNSET
+    interval: Annotated[float, Meta(ge=1, le=MAX_INTERVAL, description="s")] | msgspec.UnsetType | None = (
+        msgspec.UNSET
+    )
+    location: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class ExportedSensor(SensorEntry, kw_only=True):
@@ -358,6 +394,27 @@ class UnknownList(Answer):
 
     total: int
     sensors: list[UnknownSensor]
+
+
+class WrongEntryRow(Answer):
+    """An entry of the sensors' file that is wrong."""
+
+    entry: int
+    """its place in the file, from 1"""
+    eui: EuiText | None
+    problem: str
+    used: bool
+    """the sensor is in force as it was before"""
+
+
+class WrongEntries(Answer):
+    """Entries of the sensors' file that are not in force, and why the file itself is not."""
+
+    file: str
+    trouble: str
+    """why the file as a whole is not read; empty: it is"""
+    total: int
+    entries: list[WrongEntryRow]
 
 
 class RevealedKey(Done):

@@ -90,10 +90,21 @@ class StationCount(Answer):
 
 
 class SensorCount(Answer):
-    """Sensors: those of endpoints.json, and others that are heard."""
+    """Sensors of endpoints.json by their state, and others that are heard."""
 
     total: int
     unknown: int
+    """heard, but not configured"""
+    wrong: int
+    """entries of the file that are not used"""
+    attached: int
+    detached: int
+    warning: int
+    """silent, and soon to be detached"""
+    auto_detached: int
+    refused: int
+    """by a base station"""
+    never_seen: int
 
 
 class DeduplicationCounts(Answer):

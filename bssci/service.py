@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from bssci import __version__, extensions
 from bssci.center.access import Access
+from bssci.center.alarms.conditions import of_gateways, of_sources
 from bssci.center.alarms.guard import Guard, Watched
 from bssci.center.alarms.notices import Channel, Notices
 from bssci.center.decoding.decoders import Decoders
@@ -218,6 +219,10 @@ class BssciService(Service):
             certificates=lambda: configuration.catalogue.certificate_files(configuration.current),
             listening=self._is_listening,
             decoders=self.decoders.report,
+            others={
+                "gateway-offline": lambda: of_gateways(center.gateway_states()),
+                "source-failing": lambda: of_sources(center.sources.statistics()),
+            },
         )
         self.guard = Guard(self._reactor, center.alarms, watched, time.time, deferToThread)
         channels: list[Channel] = [

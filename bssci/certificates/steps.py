@@ -22,13 +22,15 @@ _STYLE = (
 def host_of(cert_file: Path) -> str:
     """Return the name by which base stations reach the service center; empty if its certificate has none.
 
-    It is the first in the certificate that is no name of this machine for itself.
+    It is the first in the certificate that is no name of this machine for itself; one with a domain, or an
+    address, before a bare name, which others seldom know.
     """
     try:
         names = describe(read_certificates(cert_file, "CERT_FILE")[0]).names
     except CertificateError:
         return ""
-    return next((name for name in names if name not in _LOCAL), "")
+    others = [name for name in names if name not in _LOCAL]
+    return next((name for name in others if "." in name or ":" in name), others[0] if others else "")
 
 
 def steps(eui: EUI, host: str, ports: Sequence[int], ends: str) -> dict[str, bytes]:

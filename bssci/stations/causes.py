@@ -34,14 +34,19 @@ class Cause(NamedTuple):
 
 BLOCKED = Cause("it is blocked", "If it shall come again, unblock it on its page.")
 
+UNTRUSTED_SERVER = "it does not trust the service center's certificate"
+UNWANTED_SERVER = "it does not accept the service center's certificate"
+OF_STATIONS = frozenset({UNTRUSTED_SERVER, UNWANTED_SERVER})
+"""reasons that only a base station has, though it was not asked yet which it is"""
+
 _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     (
         "did not return a certificate",
         Cause("it showed no certificate", f"Enter certificate and key in its TLS settings. {NEW_BUNDLE}"),
     ),
-    ("unknown ca", Cause("it does not trust the service center's certificate", LOAD_AUTHORITY)),
-    ("bad certificate", Cause("it does not accept the service center's certificate", LOAD_AUTHORITY)),
-    ("certificate unknown", Cause("it does not accept the service center's certificate", LOAD_AUTHORITY)),
+    ("unknown ca", Cause(UNTRUSTED_SERVER, LOAD_AUTHORITY)),
+    ("bad certificate", Cause(UNWANTED_SERVER, LOAD_AUTHORITY)),
+    ("certificate unknown", Cause(UNWANTED_SERVER, LOAD_AUTHORITY)),
     (
         "certificate expired",
         Cause(

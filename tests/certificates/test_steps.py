@@ -16,7 +16,13 @@ STATION = EUI("CAFE000000000001")
 
 
 @pytest.mark.parametrize(
-    ("hosts", "found"), [([], ""), (["sc.example", "192.0.2.1"], "sc.example"), (["192.0.2.1"], "192.0.2.1")]
+    ("hosts", "found"),
+    [
+        ([], ""),
+        (["sc.example", "192.0.2.1"], "sc.example"),
+        (["vm", "192.0.2.1"], "192.0.2.1"),
+        (["vm"], "vm"),
+    ],
 )
 def test_the_host_is_a_name_of_the_certificate(tmp_path: Path, hosts: list[str], found: str) -> None:
     ca, server = tmp_path / "ca.pem", tmp_path / "server.pem"

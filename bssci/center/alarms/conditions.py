@@ -14,7 +14,8 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import Refusal, Usage
 from bssci.model import EUI, Sensor
-from bssci.stations.causes import BLOCKED
+from bssci.model.events import GatewayState
+from bssci.stations.causes import BLOCKED, OF_STATIONS
 from bssci.stations.station import ConnectionState, Station
 
 Severity = Literal["error", "warning"]
@@ -97,7 +98,8 @@ def of_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Condition]:
     for each in refusals:
         if each.reason == BLOCKED.reason:
             continue
-        if now - each.at < REFUSED_LATELY and (each.base_station_eui or each.subject):
+        is_station = each.base_station_eui or each.subject or each.reason in OF_STATIONS
+        if now - each.at < REFUSED_LATELY and is_station:
             found.setdefault(each.base_station_eui or each.address, each)
     for subject, each in found.items():
         yield Condition(
@@ -107,6 +109,22 @@ def of_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Condition]:
             "/stations#refused",
             each.at,
         )
+
+
+def of_gateways(states: Iterable[GatewayState]) -> Iterator[Condition]:
+    """Yield scanners and controllers that are offline."""
+    for each in states:
+        if each.state == "offline":
+            text = f"{each.gateway_kind.capitalize()} {each.name or each.gateway} is offline: {each.reason}"
+            yield Condition(f"gateway-offline:{_level(each.gateway)}", "warning", text, "/gateways", each.at)
+
+
+def of_sources(statistics: Mapping[str, Mapping[str, Any]]) -> Iterator[Condition]:
+    """Yield sources that bring nothing."""
+    for name, figures in statistics.items():
+        if figures["trouble"]:
+            text = f"The source {name} brings nothing: {figures['trouble']}"
+            yield Condition(f"source-failing:{name}", "error", text, "/", patience=FAILING_AFTER)
 
 
 def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:

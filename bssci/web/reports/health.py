@@ -104,7 +104,17 @@ LOOKED_AT = frozenset(
     {"journal-filling", "not-listening", "certificate-ends", "decoder-rests", "decoder-unusable"}
 )
 """kinds of alarms of which the problems are looked at anew"""
-COVERED = frozenset({"station-offline", "sensor-silent", "sink-failing", "sink-backlog", "journal-failing"})
+COVERED = frozenset(
+    {
+        "station-offline",
+        "sensor-silent",
+        "sink-failing",
+        "sink-backlog",
+        "journal-failing",
+        "gateway-offline",
+        "source-failing",
+    }
+)
 """kinds of alarms that other problems tell of"""
 
 

@@ -12,7 +12,9 @@ from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import Refusal, Usage
 from bssci.model import EUI
+from bssci.model.events import GatewayState
 from bssci.model.sensor import parse_sensor
+from bssci.stations.causes import UNTRUSTED_SERVER
 from tests.support.center import House, Line, sensor_entry
 
 NOW = 1_700_000_000.0
@@ -56,6 +58,7 @@ def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
     assert texts(found) == ["CAFE000000000001 is refused: it was revoked"]
     assert texts(conditions.of_refusals([refusal(subject="CN=x")], NOW))
     assert not texts(conditions.of_refusals([refusal(base_station_eui=station)], NOW + 1000))
+    assert texts(conditions.of_refusals([refusal(reason=UNTRUSTED_SERVER)], NOW))
     blocked = refusal(base_station_eui=station, reason="it is blocked")
     assert not texts(conditions.of_refusals([blocked], NOW))
 
@@ -127,8 +130,21 @@ def test_of_many_at_once_one_stands_for_all() -> None:
     assert len(list(bounded(found[:MAX_OF_KIND], ()))) == MAX_OF_KIND
 
 
+def test_gateways_and_sources() -> None:
+    states = [
+        GatewayState(at=NOW, gateway="roof/1", gateway_kind="scanner", state=state, reason="silent")
+        for state in ("online", "offline")
+    ]
+    [condition] = conditions.of_gateways(states)
+    assert (condition.id, condition.since) == ("gateway-offline:roof%2F1", NOW)
+    assert condition.text == "Scanner roof/1 is offline: silent"
+    found = conditions.of_sources({"mqtt": {"trouble": "no broker"}, "kafka": {"trouble": ""}})
+    assert texts(found) == ["The source mqtt brings nothing: no broker"]
+
+
 def test_every_kind_is_documented() -> None:
     from bssci.center.alarms.guard import KINDS
 
     text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
-    assert [kind for kind in sorted(KINDS) if f"`{kind}`" not in text] == []
+    kinds = KINDS | {"gateway-offline", "source-failing"}
+    assert [kind for kind in sorted(kinds) if f"`{kind}`" not in text] == []

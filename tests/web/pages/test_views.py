@@ -11,6 +11,7 @@ from bssci.center.alarms.conditions import Condition
 from bssci.model import Reception, Uplink
 from bssci.web.access.accounts import ROLES, may
 from bssci.web.pages.table import PAGES, Page
+from tests.support.center import Line
 from tests.support.html import Document, faults
 from tests.support.telegrams import telegram
 from tests.support.web import EPOCH, SENSOR, WebHouse
@@ -122,3 +123,20 @@ def test_every_page_says_how_the_service_is(web: WebHouse) -> None:
         page = Document(browser.get(path).text)
         [verdict] = [each for each in page.all("a") if each["class"] == "state warning" and each["title"]]
         assert (verdict.text, verdict["title"]) == ("1 warning", "All runs, but x is refused."), path
+
+
+def test_the_page_of_a_sensor_that_was_detached_automatically_says_why_and_what_to_do(
+    make_web_house: Callable[..., WebHouse],
+) -> None:
+    options = {"auto-detach-timeout": "100", "auto-detach-warning-timeout": "50"}
+    web = make_web_house(**options, **{"auto-detach-check-interval": "10"})
+    Line(web).connect()
+    web.center.silence.attached([SENSOR], web.now())
+    for _ in range(16):
+        web.advance(10)
+    text = Document(web.browser("operator").get(f"/sensors/{SENSOR}").text).one("main").text
+    assert (
+        "Detached automatically" in text
+        and "AUTO_DETACH_TIMEOUT" in text
+        and "attached again by itself" in text
+    )

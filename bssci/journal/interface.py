@@ -86,8 +86,8 @@ class Events(Protocol):
         """Return how many events were stored since the start, by kind."""
 
     def read(self, after: int, limit: int) -> Deferred[Numbered]:
-        """Fire with up to ``limit`` events that follow number ``after``. An event that is damaged is passed
-        over.
+        """Fire with up to ``limit`` events that follow number ``after``, of a few MB together: with none only
+        if none follows. An event that is damaged is passed over.
 
         Answered at once if all are among the newest, which are in memory.
         """

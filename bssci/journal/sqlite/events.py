@@ -37,6 +37,8 @@ from bssci.model import (
 
 log = Logger()
 
+READ_BYTES = 4 * 1024 * 1024
+"""bytes, as stored, of the events that one reading gives, at most; of one event, whatever it has"""
 ROOM = 10_000
 """delivered events that make room at once when the journal is full"""
 _SLICE = 1000
@@ -134,7 +136,7 @@ class Events:
         return {str(kind.__struct_config__.tag): count for kind, count in self._counts.items()}
 
     def read(self, after: int, limit: int) -> Deferred[Numbered]:
-        events = self.tail.read(after, limit)
+        events = self.tail.read(after, limit, READ_BYTES)
         if events is not None:
             return defer.succeed(events)
         return self._core.read(lambda cursor: _select_events(cursor, after, limit))
@@ -260,9 +262,16 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
     events: list[tuple[int, AnyEvent]] = []
     # An event that cannot be read is passed over; the answer is empty only if nothing follows.
     while not events:
-        rows = cursor.execute(
+        found = cursor.execute(
             "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-        ).fetchall()
+        )
+        rows: list[tuple[int, bytes]] = []
+        size = 0
+        for row in found:
+            if rows and size + len(row[1]) > READ_BYTES:
+                break
+            rows.append(row)
+            size += len(row[1])
         if not rows:
             break
         after = rows[-1][0]

@@ -40,18 +40,24 @@ class Tail:
             self.after = self._first_seqs[drop - 1] + len(self._commits[drop - 1].events) - 1
             del self._first_seqs[:drop], self._commits[:drop]
 
-    def read(self, after: int, limit: int) -> list[tuple[int, AnyEvent]] | None:
-        """Return up to ``limit`` events that follow number ``after``; None if some of them are no longer
-        here.
+    def read(self, after: int, limit: int, max_bytes: int) -> list[tuple[int, AnyEvent]] | None:
+        """Return up to ``limit`` events that follow number ``after``, of about ``max_bytes`` at most, one at
+        least; None if some of them are no longer here.
         """
         if after < self.after:
             return None
         found: list[tuple[int, AnyEvent]] = []
         position = max(0, bisect_right(self._first_seqs, after) - 1)
-        while position < len(self._commits) and len(found) < limit:
-            first = self._first_seqs[position]
+        room = max_bytes
+        while position < len(self._commits) and len(found) < limit and room > 0:
+            first, commit = self._first_seqs[position], self._commits[position]
             skipped = max(0, after + 1 - first)
-            events = self._commits[position].events[skipped : skipped + limit - len(found)]
+            each = max(1, commit.size // max(1, len(commit.events)))
+            fitting = min(limit - len(found), max(0 if found else 1, room // each))
+            events = commit.events[skipped : skipped + fitting]
             found += enumerate(events, first + skipped)
+            if skipped + fitting < len(commit.events):
+                break
+            room -= each * len(events)
             position += 1
         return found

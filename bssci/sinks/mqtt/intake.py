@@ -28,6 +28,8 @@ SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
 MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
+MAX_BYTES = 16 * 1024 * 1024
+"""bytes of their payloads; so is what would come to more"""
 RATE_PERIOD = 60.0
 """s over which the rate of answers is measured"""
 RETRY = 5.0
@@ -87,6 +89,8 @@ class Intake:
         self._looking = 0
         """repeated requests that are being looked for: what comes after them waits its turn"""
         self._retries: set[Deferred[None]] = set()
+        self._bytes = 0
+        """bytes of the payloads of requests under way"""
         self._under_way: dict[int, float] = {}
         """when each request came in, by the number in this run"""
         self._last = 0
@@ -99,7 +103,7 @@ class Intake:
     @property
     def busy(self) -> bool:
         """Return whether one more request must be refused."""
-        return len(self._under_way) >= MAX_RUNNING
+        return len(self._under_way) >= MAX_RUNNING or self._bytes >= MAX_BYTES
 
     def figures(self) -> dict[str, Any]:
         """Return the figures of the queue of requests, measured as those of sinks are."""
@@ -146,7 +150,7 @@ class Intake:
                 reply=kept.reply,
                 expires_at=kept.expires_at,
             )
-            self._begin(request, carry_out, self._enter(stored.received_at))
+            self._begin(request, carry_out, self._enter(stored.received_at, kept.payload))
 
     def take(
         self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
@@ -170,13 +174,13 @@ class Intake:
                 self._looking -= 1
             if known:
                 return
-        entry, received_at = self._enter(self._now()), self._now()
+        entry, received_at = self._enter(self._now(), message.payload), self._now()
         expires_at = None if message.expires_in is None else received_at + message.expires_in
         kept = _Kept(message.packet_id, message.payload, message.reply, expires_at)
         try:
             number = await self._store(topic, msgspec.msgpack.encode(kept), received_at, told)
         except Stopped:
-            del self._under_way[entry]
+            self._leave(entry, message.payload)
             raise
         request = IntakeRequest(
             number, topic, message.payload, received_at, reply=message.reply, expires_at=expires_at
@@ -252,14 +256,19 @@ class Intake:
         finally:
             self._retries.discard(waiting)
 
-    def _enter(self, at: float) -> int:
+    def _enter(self, at: float, payload: bytes) -> int:
         self._last += 1
+        self._bytes += len(payload)
         self._under_way[self._last] = at
         return self._last
 
     def _begin(self, request: IntakeRequest, carry_out: CarryOut, entry: int) -> None:
         done = ensureDeferred(carry_out(request)).addErrback(self._failed)
-        done.addBoth(lambda _: self._under_way.pop(entry))
+        done.addBoth(lambda _: self._leave(entry, request.payload))
+
+    def _leave(self, entry: int, payload: bytes) -> None:
+        del self._under_way[entry]
+        self._bytes -= len(payload)
 
     def _failed(self, failure: Failure) -> None:
         if not self._stopped:

@@ -139,4 +139,7 @@ class EventRoutes:
             return
         entries = await self._context.journal.events.read(after, MAX_RESUMED)
         shown = [encoded(seq, event, self._name_of) for seq, event in entries]
-        viewer.past(shown, entries[-1][0] if entries else last)
+        seen = entries[-1][0] if entries else last
+        viewer.past(shown, seen)
+        if seen < last:
+            viewer.skip(last - seen)

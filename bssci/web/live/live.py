@@ -34,6 +34,8 @@ MAX_BUFFER = 512 * 1024
 """bytes that wait for one viewer"""
 MAX_HELD = 5000
 """events that wait while a viewer is shown the past"""
+MAX_HELD_BYTES = 4 * 1024 * 1024
+"""bytes of those events, as they go out"""
 KEEP_ALIVE = 10.0
 """s; a browser that hears nothing for more than twice this takes the line for lost"""
 RETRY = 3000
@@ -101,6 +103,7 @@ class Viewer:
         """number of the newest event, wanted or not"""
         self._held: list[Encoded] | None = []
         """events that happen while the past is read; None afterwards"""
+        self._held_bytes = 0
         self._skipped = 0
         """events that were not held, and that it is not told of yet"""
         self.gone = False
@@ -124,9 +127,12 @@ class Viewer:
 
     def show(self, events: Sequence[Encoded]) -> None:
         if self._held is not None:
-            room = MAX_HELD - len(self._held)
-            self._held += events[:room]
-            self.skip(len(events[room:]))
+            for number, event in enumerate(events):
+                if len(self._held) >= MAX_HELD or self._held_bytes + len(event.data) > MAX_HELD_BYTES:
+                    self.skip(len(events) - number)
+                    break
+                self._held.append(event)
+                self._held_bytes += len(event.data)
             return
         if events:
             self._seen = max(self._seen, events[-1].seq)

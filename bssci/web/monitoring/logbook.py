@@ -12,6 +12,8 @@ from bssci.system import logs
 from bssci.web.http.errors import invalid
 
 MAX_LINES = 5000
+MAX_BYTES = 4 * 1024 * 1024
+"""of all lines, as UTF-8, about"""
 MAX_TEXT = 4000
 """characters of a line"""
 LEVELS = ("debug", "info", "warn", "error", "critical")
@@ -22,8 +24,9 @@ class Logbook:
     """The newest lines that LOG_LEVEL lets through. Log lines hold no secrets, so neither does this."""
 
     def __init__(self) -> None:
-        self._lines: deque[dict[str, Any]] = deque(maxlen=MAX_LINES)
+        self._lines: deque[dict[str, Any]] = deque()
         self._count = 0
+        self._bytes = 0
         self._observer = logs.filtered(self)
 
     def start(self) -> None:
@@ -39,15 +42,17 @@ class Logbook:
         if failure is not None:
             text = f"{text}\n{failure.getTraceback()}"
         self._count += 1
-        self._lines.append(
-            {
-                "number": self._count,
-                "timestamp": event["log_time"],
-                "level": level.name,
-                "logger": event.get("log_namespace", "-"),
-                "text": text.strip()[:MAX_TEXT],
-            }
-        )
+        line = {
+            "number": self._count,
+            "timestamp": event["log_time"],
+            "level": level.name,
+            "logger": event.get("log_namespace", "-"),
+            "text": text.strip()[:MAX_TEXT],
+        }
+        self._lines.append(line)
+        self._bytes += _size(line)
+        while len(self._lines) > MAX_LINES or self._bytes > MAX_BYTES:
+            self._bytes -= _size(self._lines.popleft())
 
     async def read(self, level: str = "", logger: str = "", q: str = "", limit: int = 200) -> dict[str, Any]:
         """Return the newest lines, newest first.
@@ -72,3 +77,7 @@ class Logbook:
                     break
         loggers = sorted({line["logger"] for line in self._lines})
         return {"lines": found, "kept": len(self._lines), "loggers": loggers}
+
+
+def _size(line: dict[str, Any]) -> int:
+    return 200 + len(line["text"].encode("utf-8", "replace"))

@@ -36,6 +36,23 @@ async def test_every_kind_of_event_comes_back_as_it_was_and_numbered_in_order(op
     assert await reopened.events.append([online()]) == 6
 
 
+@pytest.mark.parametrize("reopen", [False, True])
+async def test_what_one_reading_gives_is_bounded_in_bytes(open_journal, monkeypatch, reopen: bool):
+    monkeypatch.setattr("bssci.journal.sqlite.events.READ_BYTES", 1500)
+    large = [StationStatus(at=1.0, base_station_eui=STATION, code=0, message="x" * 1000) for _ in range(5)]
+    journal = open_journal()
+    for each in large:
+        await journal.events.append([each])
+    if reopen:
+        await journal.close()
+        journal = open_journal()
+    position, readings = 0, []
+    while entries := await journal.events.read(position, 100):
+        position = entries[-1][0]
+        readings.append(len(entries))
+    assert sum(readings) == 5 and max(readings) <= 2
+
+
 async def test_the_columns_say_what_the_body_says(journal):
     await journal.events.append(
         [uplink(3), SensorStatus(at=4.0, action="detached", end_point_eui=SENSOR, base_station_eui=STATION)]

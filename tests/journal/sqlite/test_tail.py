@@ -6,8 +6,8 @@ from bssci.journal.sqlite.tail import Tail
 from tests.support.journal import online
 
 
-def seqs(tail: Tail, after: int, limit: int = 10**6) -> list[int] | None:
-    events = tail.read(after, limit)
+def seqs(tail: Tail, after: int, limit: int = 10**6, max_bytes: int = 10**6) -> list[int] | None:
+    events = tail.read(after, limit, max_bytes)
     return None if events is None else [seq for seq, _ in events]
 
 
@@ -35,6 +35,18 @@ def test_numbers_may_be_missing():
     for seq in (7, 9):
         tail.append(seq, [online()], 1)
     assert (seqs(tail, 2), seqs(tail, 5), seqs(tail, 0, 3)) == ([7, 9], [7, 9], [1, 2, 7])
+
+
+def test_what_is_read_at_once_is_bounded_in_bytes():
+    tail = Tail(after=0, max_bytes=10_000)
+    tail.append(1, [online()] * 4, 400)
+    tail.append(5, [online()], 5000)
+    tail.append(6, [online()], 10)
+    assert seqs(tail, 0, max_bytes=200) == [1, 2]
+    assert seqs(tail, 0, max_bytes=1) == [1]
+    assert seqs(tail, 2, max_bytes=1000) == [3, 4]
+    assert seqs(tail, 4, max_bytes=10) == [5]
+    assert seqs(tail, 5, max_bytes=10) == [6]
 
 
 def test_dropped_events_do_not_stay_in_memory():

@@ -355,6 +355,16 @@ def test_too_many_requests(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     assert site.answers(TWO)[-1].status == "done"
 
 
+def test_requests_under_way_are_bounded_in_bytes(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.sinks.mqtt.intake.MAX_BYTES", 6)
+    site.ask(f"mioty/ep/{ONE}/cmd", "attach")
+    site.ask(f"mioty/ep/{TWO}/cmd", "attach")
+    assert site.answers(TWO)[-1].error.code == "busy"
+    site.obey()
+    site.ask(f"mioty/ep/{TWO}/cmd", "status")
+    assert site.answers(TWO)[-1].status == "done"
+
+
 # Where the answer is wanted, and for how long a request is good (MQTT 5)
 
 BACK = Reply("client/7/answers", b"\x00\x07")

@@ -8,6 +8,7 @@ from twisted.logger import Logger
 
 from bssci.system import logs
 from bssci.web.http.errors import ApiError
+from bssci.web.monitoring import logbook as logbook_module
 from bssci.web.monitoring.logbook import MAX_LINES, MAX_TEXT, Logbook
 from tests.support.center import result_of
 
@@ -38,11 +39,12 @@ def test_lines_come_newest_first_and_can_be_chosen(logbook: Logbook) -> None:
 def test_no_more_is_kept_than_there_is_room_for() -> None:
     book = Logbook()
     for number in range(MAX_LINES + 5):
-        book({"log_time": float(number), "log_format": "x" * (MAX_TEXT + 5)})
+        book({"log_time": float(number), "log_format": "x"})
+    book({"log_time": 9e9, "log_format": "x" * (MAX_TEXT + 5)})
     report = result_of(ensureDeferred(book.read(limit=1)))
     assert report["kept"] == MAX_LINES
     assert len(report["lines"][0]["text"]) == MAX_TEXT
-    assert report["lines"][0]["number"] == MAX_LINES + 5
+    assert report["lines"][0]["number"] == MAX_LINES + 6
 
 
 def test_an_unknown_level_is_refused(logbook: Logbook) -> None:
@@ -54,3 +56,13 @@ def test_what_the_level_keeps_back_is_not_here(logbook: Logbook) -> None:
     assert not logs.is_enabled("debug")
     Logger("bssci.x").debug("detail")
     assert read(logbook) == []
+
+
+def test_long_lines_leave_room_for_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logbook_module, "MAX_BYTES", 20_000)
+    book = Logbook()
+    for number in range(50):
+        book({"log_time": float(number), "log_format": "{text}", "text": "x" * 3000})
+    assert 3 <= result_of(ensureDeferred(book.read()))["kept"] <= 6
+    book({"log_time": 99.0, "log_format": "short"})
+    assert read(book, limit=1) == ["short"]

@@ -192,7 +192,8 @@ def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str, width: i
     page.set_viewport_size({"width": width, "height": 844})
     for each in PAGES:
         eui = STATION if each.view == "station" else known_sensor
-        page.goto(each.path.replace("<eui>", eui).replace("<name>", "cayenne"))
+        path = each.path.replace("<id>", "ble:AA:BB:CC:DD:EE:FF")
+        page.goto(path.replace("<eui>", eui).replace("<name>", "cayenne"))
         page.wait_for_load_state("load")
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0, each.path

@@ -8,23 +8,19 @@ import re
 from datetime import UTC, datetime
 
 from bssci.center.decoding.collecting import MAX_NAMES, Past
-from bssci.model import parse_eui
 from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
 from bssci.web.context import Context
 from bssci.web.http.call import Call
-from bssci.web.http.errors import invalid, not_found
+from bssci.web.http.errors import invalid
 from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
-from bssci.web.reports.decoders import device_id
+from bssci.web.reports.decoders import parse_device_id
 from bssci.web.reports.facade import Views
 
 DAY = 86400.0
 """s that are answered where nothing is said"""
 CSV = "text/csv"
 _MIOTY = "mioty"
-MAX_ID = 200
-"""characters"""
-_NO_ID = "must be the id of a device: mioty:EUI, ble:MAC, and so on"
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -45,7 +41,7 @@ class ReadingRoutes:
         also=(CSV,),
     )
     async def readings(self, call: Call, query: WantedReadings) -> Reply[DeviceReadings] | Reply[bytes]:
-        device = _device(call.path["id"])
+        device = parse_device_id(call.path["id"])
         until = query.to if query.to is not None else self._context.now()
         since = query.from_ if query.from_ is not None else until - DAY
         if since >= until:
@@ -93,22 +89,6 @@ def _cell(value: float | bool | str) -> object:
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"  # a spreadsheet would take it for a formula
     return value
-
-
-def _device(text: str) -> str:
-    """Return the id of a device, of which a sensor may be named by its EUI alone.
-
-    :raises ApiError: 404: it is no id.
-    """
-    kind, colon, rest = text.partition(":")
-    if len(text) > MAX_ID or not text.isprintable() or (colon and not (kind and rest)):
-        raise not_found(_NO_ID)
-    if colon and kind != _MIOTY:
-        return text
-    try:
-        return device_id(parse_eui(rest or text))
-    except ValueError:
-        raise not_found(_NO_ID) from None
 
 
 def _told(device: str, since: float, until: float, every: float | None, past: Past) -> DeviceReadings:

@@ -10,7 +10,7 @@ from bssci.web.api.schemas.readings import parse_moment
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
 from bssci.web.pages.base import PageData
-from bssci.web.reports.decoders import device_id
+from bssci.web.reports.decoders import device_id, parse_device_id
 
 HOUR, DAY = 3600.0, 86400.0
 SPANS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
@@ -30,20 +30,25 @@ class ReadingPages(PageData):
 
     async def readings(self, call: Call) -> dict[str, Any]:
         """Show readings of a range, or of ``from`` to ``to``, which are a zoom."""
-        eui, views = parse_eui(call.eui()), self._views
-        sensor = views.sensors.sensor(eui)
+        eui = parse_eui(call.eui())
+        sensor = self._views.sensors.sensor(eui)
+        return await self._readings(call, device_id(eui)) | {"sensor": {"eui": eui, "name": sensor.name}}
+
+    async def device_readings(self, call: Call) -> dict[str, Any]:
+        """Show readings of any device by its id, as :meth:`readings` does of a sensor."""
+        return await self._readings(call, parse_device_id(call.path["id"])) | {"sensor": None}
+
+    async def _readings(self, call: Call, device: str) -> dict[str, Any]:
+        views = self._views
         name = call.choice("range", tuple(SPANS), "day") or "day"
         since, until = self._span(call, name)
         zoomed = bool(call.text("from"))
         every = step_for(until - since)
         past = None
         if self._context.outside.decoders is not None:
-            past = await views.readings.past.read(
-                device_id(eui), since, until, every=every, most=MAX_STEPS + 1
-            )
+            past = await views.readings.past.read(device, since, until, every=every, most=MAX_STEPS + 1)
         return {
-            "sensor": {"eui": eui, "name": sensor.name},
-            "device": device_id(eui) if past is not None else "",
+            "device": device if past is not None else "",
             "range": "" if zoomed else name,
             "spans": list(SPANS),
             "since": since,

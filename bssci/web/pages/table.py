@@ -48,6 +48,7 @@ PAGES: tuple[Page, ...] = (
     Page("/devices", "devices.html", "devices", "viewer"),
     Page("/devices/<id>", "device.html", "device", "viewer"),
     Page("/gateways", "gateways.html", "gateways", "viewer"),
+    Page("/devices/<id>/readings", "readings.html", "device_readings", "viewer"),
     Page("/decoders", "decoders.html", "decoders", "viewer"),
     Page("/decoders/new", "decoder.html", "new_decoder", "admin"),
     Page("/decoders/<name>", "decoder.html", "decoder", "viewer"),

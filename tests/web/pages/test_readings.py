@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bssci.center.decoding.collecting import Series, TimeStep
-from bssci.model import EUI, Uplink
+from bssci.model import EUI, Telegram, Uplink
 from bssci.web.outside import Outside
 from bssci.web.pages.readings import _chart, step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
@@ -191,3 +191,13 @@ def test_the_form_offers_every_decoder_and_hides_the_parameters(web: WebHouse) -
     assert faults(Document(page)) == []
     shown = operator.get(f"/sensors/{SENSOR}").text
     assert "gone</a>, with parameters" in shown and "Cellar" in shown
+
+
+def test_the_readings_of_a_device_that_is_no_sensor(web: WebHouse) -> None:
+    web.happen(
+        Telegram(at=web.now() - 1, id="t", device="f2:00/J1/3", gateway="g", source="s", payload=b"\1")
+    )
+    page = web.browser("viewer").get("/devices/f2:00/J1/3/readings?range=hour")
+    assert "There is no decoder for 1 of 1 payloads." in page.text and "f2:00/J1/3" in page.text
+    assert faults(Document(page.text)) == []
+    assert web.browser("viewer").get("/devices/nothing/readings").status == 404

@@ -31,6 +31,7 @@ from bench import (
     processes,
     readers,
     replays,
+    sources,
 )  # fmt: skip
 from bench.figures import Figure
 
@@ -305,6 +306,25 @@ class Benchmark:
         """Look at the page of a sensor with a year behind it."""
         return charts.figures(self._directory)
 
+    def telegrams(self) -> list[Figure]:
+        """Measure the source mqtt alone, and uplinks beside 500 telegrams a second of it; in turns."""
+        rate = sources.rate(self._directory, int(4000 * self._seconds))
+        processes.write_sensors(self._directory, 1000)
+        beside: dict[bool, list[float]] = {False: [], True: []}
+        with sources.hearing(self._directory) as (service, broker, _, _):
+            for busy in (False, True, False, True, False):
+                if busy:
+                    with sources.publishing(broker, int(500 * (self._seconds + 4)), 500):
+                        time.sleep(1.0)
+                        beside[True].append(self._open_loop(service.port, 1000))
+                else:
+                    beside[False].append(self._open_loop(service.port, 1000))
+        ratio = mean(beside[True]) / mean(beside[False])
+        return [
+            Figure("source mqtt, durable, decoded", rate, "telegrams/s", ">= 3000", rate >= 3000),
+            Figure("ingest at 1 000/s, 500 telegrams/s / none", ratio, "", ">= 0.9", ratio >= 0.9),
+        ]
+
     @contextmanager
     def _administered(self) -> Iterator[tuple[processes.Server, int, str]]:
         """Start the service with 1 000 sensors and its web admin; the admin's port, and a token for it."""
@@ -384,6 +404,7 @@ def main() -> int:
         "memory",
         "web",
         "viewers",
+        "telegrams",
         "live_door",
         "live_idle",
         "decoders",

@@ -115,12 +115,16 @@ def service(directory: Path, *, keep_data: bool = False, **settings: object) -> 
 
 
 @contextmanager
-def mosquitto(directory: Path) -> Iterator[int]:
-    """Start a broker without limits on what waits for a subscriber; gives its port."""
+def mosquitto(directory: Path, *more: str) -> Iterator[int]:
+    """Start a broker without limits on what waits for a subscriber; gives its port.
+
+    :param more: lines of its configuration.
+    """
     port = free_port()
     configuration = directory / "mosquitto.conf"
     configuration.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\npersistence false\n"
+        + "".join(f"{line}\n" for line in more)
     )
     command = [found("mosquitto"), "-c", str(configuration)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:

@@ -156,7 +156,7 @@ def circles(arrows: Mapping[str, Iterable[str]]) -> list[list[str]]:
     return [list(each) for each in sorted(found)]
 
 
-KITS = {"bssci.sinks.testing"}
+KITS = {"bssci.sinks.testing", "bssci.sources.testing"}
 """modules for tests, which wait on the reactor"""
 
 

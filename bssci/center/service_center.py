@@ -17,7 +17,9 @@ from bssci.center.attachments.over_the_air import Observer, OverTheAir
 from bssci.center.audit import AuditLog
 from bssci.center.commands import Commands
 from bssci.center.deliveries import Deliveries
+from bssci.center.devices import presence
 from bssci.center.devices.gateways import Gateways
+from bssci.center.devices.presence import Presence
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.downlinks import Downlinks
@@ -157,10 +159,17 @@ class ServiceCenter:
         self.ingest = Ingest(journal, self.deduplication)
         self.devices = DeviceRegistry(clock, journal, loaded, now, settings.source_changing_addresses)
         self.gateways = Gateways(clock, journal, loaded, self.report, now)
+        telegrams = Telegrams(journal, loaded, self.ingest, self._heard_telegrams)
+        self.presence = Presence(
+            clock,
+            lambda device: self.devices.known(device) is not None,
+            lambda news: telegrams.take(presence.SOURCE, news, {})[1].addErrback(self._presence_lost),
+            now,
+        )
         self.sources = Sources(
             clock,
             journal,
-            Telegrams(journal, loaded, self.ingest, self._heard_telegrams),
+            telegrams,
             rate=settings.source_rate,
             share=settings.source_share / 100,
             delivered_seq=self.deliveries.delivered_seq,
@@ -268,6 +277,7 @@ class ServiceCenter:
             self.refused_stations,
             self.devices,
             self.gateways,
+            self.presence,
             self.registry,
             self.retention,
         ):
@@ -277,6 +287,7 @@ class ServiceCenter:
         """Leave the stations and publish the open windows; the journal stays open."""
         self.retention.stop()
         self.silence.stop()
+        self.presence.stop()
         self.registry.stop()
         self.deduplication.flush()
 
@@ -373,9 +384,14 @@ class ServiceCenter:
         self.downlinks.heard(uplinks)
 
     def _heard_telegrams(self, telegrams: Sequence[Telegram]) -> None:
-        self.telegrams += len(telegrams)
-        self.devices.heard(telegrams)
-        self.gateways.heard(telegrams)
+        heard = [telegram for telegram in telegrams if telegram.source != presence.SOURCE]
+        self.telegrams += len(heard)
+        self.devices.heard(heard)
+        self.gateways.heard(heard)
+        self.presence.heard(heard)
+
+    def _presence_lost(self, failure: Failure) -> None:
+        self.log.warn("places of devices not stored {error}", error=failure.getErrorMessage())
 
     def _counter(self, eui: EUI) -> int | None:
         activity = self.activities.get(eui)

@@ -139,6 +139,11 @@ class Decoding:
             kind: [each for each in self._installed.values() if kind in getattr(each, "kinds", KINDS)]
             for kind in KINDS
         }
+        self._first = {
+            kind: [each for each in found if getattr(each, "comes_first", False)]
+            for kind, found in self._matching.items()
+        }
+        """decoders of what the service itself says: whatever decoder a device names"""
         self.use(Library())
 
     @property
@@ -173,6 +178,9 @@ class Decoding:
 
         :raises DecodeError: the device names one that is not there.
         """
+        for decoder in self._first[payload.kind]:
+            if self._matches(decoder, payload):
+                return decoder
         if wanted.decoder:
             decoder = self._decoders.get(wanted.decoder)
             if decoder is None:

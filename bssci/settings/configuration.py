@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from bssci.model.commands import CommandError
 from bssci.settings import env_file as env_files
 from bssci.settings.catalogue import Catalogue, LoadedValues, shown
+from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.system.files import write_atomically
 
@@ -101,6 +102,22 @@ class Configuration:
         :raises CommandError: as :meth:`change`.
         """
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values))))[0]
+
+    def faults(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return every setting that cannot be changed to such a text, with what is allowed."""
+        found: dict[str, str] = {}
+        for name, text in values.items():
+            row = self.catalogue.rows.get(name)
+            if row is None:
+                found[name] = "is not a setting"
+            elif self.is_fixed(name):
+                found[name] = f"is fixed by the {self.origins[name]}"
+            else:
+                try:
+                    row.parse(text, "")
+                except SettingsError:
+                    found[name] = f"must be {row.parser.allowed}"
+        return found
 
     async def draft(self, values: Mapping[str, str]) -> Settings:
         """Return the settings with a change, whether or not the service could start with them."""

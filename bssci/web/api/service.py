@@ -26,7 +26,7 @@ from bssci.web.api.schemas.service import (
 )
 from bssci.web.context import Context
 from bssci.web.http.call import Call
-from bssci.web.http.errors import invalid, not_found
+from bssci.web.http.errors import invalid, invalid_fields, not_found
 from bssci.web.http.replies import Reply
 from bssci.web.http.routing import JSON, route
 from bssci.web.reports.facade import Views
@@ -72,6 +72,9 @@ class ServiceRoutes:
         values = changes_of(call.json())
         if not values:
             return SettingsChanged(changes=[], needs_restart=self._views.config.needs_restart())
+        wrong = configuration.faults(values)
+        if len(wrong) > 1:
+            raise invalid_fields(wrong)
         after = await configuration.check(values)
         changes = await self._views.config.differences(values, after)
         if query.dry_run:

@@ -169,7 +169,21 @@ class Call:
             is_optional = not any(each.required for each in msgspec.structs.fields(route.body))
             nothing = is_optional and not self.body()
             given["body"] = route.body() if nothing else read_struct(route.body, self.json())
+        elif route.changes and not route.page and not route.takes:
+            self._refuse_body()
         return given
+
+    def _refuse_body(self) -> None:
+        """Check that a body says nothing, where nothing is read of it: it may have been meant otherwise.
+
+        :raises ApiError: 400, 422
+        """
+        if not self.body().strip():
+            return
+        if self.content_type() == JSON:
+            read_struct(_Nothing, self.json())
+        else:
+            raise invalid("body", "must be empty: nothing is to be given")
 
     def _query(self) -> dict[str, str]:
         """Return the values of the query that are not empty; on a route that only reads, those that it

@@ -263,3 +263,12 @@ def test_the_set_up_link_is_not_on_the_log_page(
     secret = web.admin.guard.setup_secret
     assert any(f"/setup?token={secret}" in line for line in said)
     assert secret not in program.get("/api/logs").text
+
+
+def test_every_wrong_setting_is_named_at_once(web: WebHouse) -> None:
+    wrong = {"DEDUPLICATION_DELAY": "x", "LOG_LEVEL": "loud", "NOPE": 1, "STATUS_INTERVAL": 60}
+    answer = web.browser("admin").post("/api/config", wrong)
+    assert answer.status == 422
+    assert [each["field"] for each in answer.error["errors"]] == ["DEDUPLICATION_DELAY", "LOG_LEVEL", "NOPE"]
+    assert "a number from 0 to 60" in answer.error["message"]
+    assert web.configuration.current.status_interval == 300

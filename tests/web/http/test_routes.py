@@ -157,3 +157,15 @@ def test_the_documented_queries_are_those_of_the_routes(web: WebHouse) -> None:
     assert {path: set(re.findall(r"\w+", names)) for path, names in table.items()} == {
         path: names for path, names in routes.items() if names and "base-stations" not in path
     }
+
+
+@pytest.mark.parametrize("body", [{"dryRun": True}, {"Dry-Run": 1}, {"dry_run": "1"}, {"sensors": []}])
+def test_a_body_where_nothing_is_read_is_not_passed_over(web: WebHouse, body: dict[str, Any]) -> None:
+    for _, route in described(web):
+        if route.changes and not route.bodies:
+            answer = web.browser("admin").ask(route.method, path_of(route), body)
+            assert answer.status == 422 and answer.error["field"] in body, route
+            answer = web.browser("admin").ask(
+                route.method, path_of(route), b"dry_run=1", content_type="text/x"
+            )
+            assert answer.status == 422 and answer.error["field"] == "body", route

@@ -50,9 +50,9 @@ def _kind(topic: str) -> str:
 
 
 def shape(value: Any) -> Any:
-    """The names of the fields and the types of the values."""
+    """The names of the fields and the types of the values; of settings only that there are some."""
     if isinstance(value, dict):
-        return {name: shape(each) for name, each in value.items()}
+        return {name: shape(each) if name != "settings" else bool(each) for name, each in value.items()}
     if isinstance(value, list):
         return [shape(value[0])] if value else []
     return "number" if type(value) in (int, float) else type(value).__name__

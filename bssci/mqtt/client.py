@@ -10,7 +10,6 @@ from enum import Enum, auto
 from typing import Any, Literal
 
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger, LogLevel
@@ -309,7 +308,7 @@ class MqttClient:
 
         :return: whether it may be tried at once, as it has not failed yet.
         """
-        reached = connection.loss is not None and connection.loss.check(ConnectionClosed) is not None
+        reached = self._stream is not None
         refused = connection.refusal and "protocol version" not in connection.refusal
         if self._settings.version != "auto" or refused or not (reached or connection.refusal):
             return False

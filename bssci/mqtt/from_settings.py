@@ -22,7 +22,8 @@ def connection_settings(values: Values, prefix: str) -> MqttSettings:
         port=values[f"{prefix}PORT"],
         qos=values[f"{prefix}QOS"],
         client_id=values[f"{prefix}CLIENT_ID"],
-        version=values[f"{prefix}VERSION"],
+        # The embedded broker is silent when it is asked for MQTT 5.
+        version="3.1.1" if embedded else values[f"{prefix}VERSION"],
         prefix=prefix,
     )
     if embedded:

@@ -189,7 +189,7 @@ def test_a_request_says_where_its_answer_is_wanted_and_for_how_long_it_is_good()
     assert (message.payload, message.reply, message.expires_in) == (b"do", Reply("back", b"\0\7"), 60)
 
 
-@pytest.mark.parametrize("how", ["refused as 3.1.1 does", "refused", "closed"])
+@pytest.mark.parametrize("how", ["refused as 3.1.1 does", "refused", "closed", "silent"])
 def test_3_1_1_is_spoken_where_5_is_not(how: str) -> None:
     it = Fixture(replace(SETTINGS, version="auto"))
     it.client.start()
@@ -197,9 +197,12 @@ def test_3_1_1_is_spoken_where_5_is_not(how: str) -> None:
     assert it.broker.packets()[0].body.startswith(b"\0\4MQTT\5")
     if how == "refused":
         it.broker.receive(connack(code=0x84))
+    elif how == "silent":
+        it.clock.pump([1.0] * 20)
     elif how != "closed":
         it.broker.refuse(1)
-    it.broker.close()
+    if how != "silent":
+        it.broker.close()
     it.turn()
     it.turn()
     assert it.broker.packets()[0].body.startswith(b"\0\4MQTT\4")

@@ -414,3 +414,13 @@ def test_both_are_known_after_a_crash(site: Site) -> None:
     site.house.settle()
     last = site.answers()[-1]
     assert last.status != "received" and (last.reply_to, last.correlation) == (BACK.topic, BACK.correlation)
+
+
+def test_a_downlink_as_an_application_center_is_asked_for_it(site: Site) -> None:
+    dashed = "70-b3-d5-67-70-11-00-01"
+    site.ask(f"mioty/02-00-00-00-00-00-00-01/{dashed}/downlink", {"data": [1, 2], "ref": "valve"})
+    assert ONE == "70B3D56770110001"
+    assert [(each.status, each.command, each.ref) for each in site.answers()] == [
+        ("received", "downlink", "valve"),
+        ("done", "downlink", "valve"),
+    ]

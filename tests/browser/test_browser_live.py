@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from bssci.web.pages.table import render
+from bssci.web.pages.table import STATIC, render
+from tests.browser.conftest import WAIT
 from tests.browser.test_browser import SILENT_STREAM
 from tests.support.page_samples import BASE, samples
 from tests.support.running_service import SENSOR, RunningService
@@ -22,6 +24,21 @@ def own_page(chromium: Any, session: Any, service: RunningService) -> Iterator[A
     """A tab whose browser may complain, and whose cookies a test may take away."""
     context = chromium.new_context(base_url=service.url, storage_state=session)
     yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def alone(chromium: Any) -> Iterator[Any]:
+    """A tab without a service: a test answers what its page asks for, and nothing else is on its way."""
+    context = chromium.new_context(base_url="http://alone.test")
+    tab = context.new_page()
+    tab.set_default_timeout(WAIT)
+    tab.route("**/*", lambda route: route.abort())
+    tab.route(
+        "**/static/**",
+        lambda route: route.fulfill(path=STATIC / urlsplit(route.request.url).path.removeprefix("/static/")),
+    )
+    yield tab
     context.close()
 
 
@@ -102,35 +119,35 @@ class Past:
         )
 
 
-def test_a_look_back_goes_on_until_something_is_found(page: Any) -> None:
-    past = Past(page, ["", "", "", ROW, ""])
-    page.get_by_role("link", name="Earlier events").click()
-    expect(page.locator("[data-live-rows] > tr")).to_contain_text("Found")
-    expect(page.get_by_role("link", name="Earlier events")).to_be_visible()
-    expect(page.locator("[data-live-empty]")).to_be_hidden()
-    expect(page.locator(".toasts .note")).to_have_count(0)
+def test_a_look_back_goes_on_until_something_is_found(alone: Any) -> None:
+    past = Past(alone, ["", "", "", ROW, ""])
+    alone.get_by_role("link", name="Earlier events").click()
+    expect(alone.locator("[data-live-rows] > tr")).to_contain_text("Found")
+    expect(alone.get_by_role("link", name="Earlier events")).to_be_visible()
+    expect(alone.locator("[data-live-empty]")).to_be_hidden()
+    expect(alone.locator(".toasts .note")).to_have_count(0)
     assert past.asked == 4
 
 
-def test_a_look_back_says_once_that_there_is_nothing(page: Any) -> None:
-    past = Past(page, ["", "", ""])
-    page.get_by_role("link", name="Earlier events").click()
-    expect(page.locator(".toasts .note")).to_contain_text("Nothing earlier fits")
-    expect(page.locator("[data-live-older]")).to_have_count(0)
-    expect(page.locator("[data-live-empty]")).to_have_text("No event in the journal")
+def test_a_look_back_says_once_that_there_is_nothing(alone: Any) -> None:
+    past = Past(alone, ["", "", ""])
+    alone.get_by_role("link", name="Earlier events").click()
+    expect(alone.locator(".toasts .note")).to_contain_text("Nothing earlier fits")
+    expect(alone.locator("[data-live-older]")).to_have_count(0)
+    expect(alone.locator("[data-live-empty]")).to_have_text("No event in the journal")
     assert past.asked == 3
 
 
-def test_a_look_back_is_stopped_by_a_second_click(page: Any) -> None:
-    past = Past(page, ["", "", ROW])
+def test_a_look_back_is_stopped_by_a_second_click(alone: Any) -> None:
+    past = Past(alone, ["", "", ROW])
     past.held = []
-    page.get_by_role("link", name="Earlier events").click()
-    stop = page.get_by_role("link", name="Stop looking")
+    alone.get_by_role("link", name="Earlier events").click()
+    stop = alone.get_by_role("link", name="Stop looking")
     expect(stop).to_have_attribute("aria-busy", "true")
     stop.click()
     past.answer_held()
-    expect(page.get_by_role("link", name="Earlier events")).not_to_have_attribute("aria-busy", "true")
-    expect(page.locator(".toasts .note")).to_have_count(0)
+    expect(alone.get_by_role("link", name="Earlier events")).not_to_have_attribute("aria-busy", "true")
+    expect(alone.locator(".toasts .note")).to_have_count(0)
     assert past.asked == 1
 
 

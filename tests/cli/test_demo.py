@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -239,3 +240,25 @@ def test_the_announcement_says_how_to_watch() -> None:
     text = demo.announcement(chosen)
     assert "mosquitto_sub -h localhost -p 1883 -u me -P PASSWORD -v -t 'mioty/#'" in text
     assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "sinks"), [("POSTGRES_HOST", "--sinks=mqtt,log,postgres"), ("BASE_TOPIC", None)]
+)
+def test_tables_are_filled_where_a_server_is_named(
+    name: str, sinks: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def supervise(service: list[str], *_: object) -> int:
+        asked.extend(service)
+        return 0
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(name, "db.example.org")
+    monkeypatch.setattr(demo, "supervise", supervise)
+    monkeypatch.setattr(demo, "listening_problems", lambda places: ())
+    monkeypatch.setattr(demo, "Timer", lambda *_: SimpleNamespace(start=lambda: None))
+    assert main(["init"]) == 0
+    assert main(["demo"]) == 0
+    assert [each for each in asked if each.startswith("--sinks")] == ([sinks] if sinks else [])

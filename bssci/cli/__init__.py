@@ -28,6 +28,7 @@ COMMANDS = {
     "backup": ("bssci.cli.backup", "write everything that must outlive the machine to a file"),
     "restore": ("bssci.cli.restore", "put the files of a backup in place, all or none"),
     "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
+    "scan": ("bssci.scanner.cli", "a Bluetooth scanner that publishes what it hears by MQTT"),
     "watch": ("bssci.stream.cli", "read a live stream, and write it to console, file, database or webhook"),
     "demo": ("bssci.cli.demo", "the service with three simulated base stations"),
 }

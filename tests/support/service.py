@@ -177,12 +177,13 @@ def send(station: SimulatedStation, sensor: int, counter: int, payload: bytes = 
 
 
 class Subscriber:
-    """Somebody who listens to everything on a broker.
+    """Somebody who listens to everything that a service says on a broker.
 
+    :param others: topics that are listened to beside.
     :ivar messages: topic without its first part, payload, whether it was retained; in order.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *others: str) -> None:
         self.messages: list[tuple[str, dict[str, Any], bool]] = []
         self._client = MqttClient(
             reactor,
@@ -191,7 +192,7 @@ class Subscriber:
             on_offline=lambda reason: None,
             on_message=self._take,
         )
-        self._client.subscribe(["mioty/#"])
+        self._client.subscribe(["mioty/#", *others])
         self._client.start()
 
     async def online(self) -> None:

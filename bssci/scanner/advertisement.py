@@ -1,0 +1,115 @@
+"""An advertisement, and the message that tells of it: names of ``bt-mqtt/raw/{scanner_id}``."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+VERSION = "1.0"
+UNKNOWN_RSSI = 127
+LARGEST = 10 * 1024
+"""bytes of a message that a service takes"""
+_BASE = "-0000-1000-8000-00805f9b34fb"
+_SERVICE_DATA = {2: 0x16, 4: 0x20, 16: 0x21}
+_SERVICES = {2: 0x03, 4: 0x05, 16: 0x07}
+_NAME, _MANUFACTURER = 0x09, 0xFF
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Advertisement(NamedTuple):
+    """Data that a device sent to all, as the adapter tells of it."""
+
+    address: str
+    """``AA:BB:CC:DD:EE:FF``"""
+    address_type: Literal["public", "random"]
+    name: str | None
+    rssi: int
+    """dBm; 127: unknown"""
+    manufacturer_data: Mapping[int, bytes]
+    """by company identifier"""
+    service_data: Mapping[str, bytes]
+    """by UUID of 128 bits, lower case"""
+    service_uuids: Sequence[str]
+
+    @property
+    def content(self) -> int:
+        """A number that is another one as soon as what the device says is: all but the signal."""
+        return hash(
+            (
+                self.name,
+                tuple(sorted(self.manufacturer_data.items())),
+                tuple(sorted(self.service_data.items())),
+                tuple(self.service_uuids),
+            )
+        )
+
+
+def message_of(advertisement: Advertisement, scanner_id: str, at: float) -> bytes:
+    """Return the JSON of an advertisement that was heard at a time, Unix seconds."""
+    device: dict[str, Any] = {
+        "address": advertisement.address,
+        "address_type": advertisement.address_type,
+        "rssi": advertisement.rssi,
+    }
+    if advertisement.name:
+        device["name"] = advertisement.name
+    body: dict[str, Any] = {
+        "version": VERSION,
+        "timestamp": iso(at),
+        "scanner_id": scanner_id,
+        "device": device,
+        "raw_data": _base64(rebuilt(advertisement)),
+        # The adapter hands out the parts, and not the bytes they came in.
+        "raw_data_rebuilt": True,
+    }
+    if advertisement.manufacturer_data:
+        body["manufacturer_data"] = {
+            f"0x{company:04x}": _base64(data) for company, data in advertisement.manufacturer_data.items()
+        }
+    if advertisement.service_data:
+        body["service_data"] = {uuid: _base64(data) for uuid, data in advertisement.service_data.items()}
+    if advertisement.service_uuids:
+        body["service_uuids"] = list(advertisement.service_uuids)
+    return _encode(body)
+
+
+def rebuilt(advertisement: Advertisement) -> bytes:
+    """Return the structures of an advertisement as bytes; their order is ours, and flags are missing.
+
+    Source: Core Specification Supplement, part A; Assigned Numbers, 2.3.
+    """
+    parts: list[tuple[int, bytes]] = []
+    for uuid in advertisement.service_uuids:
+        short = _short(uuid)
+        parts.append((_SERVICES[len(short)], short))
+    for uuid, data in advertisement.service_data.items():
+        short = _short(uuid)
+        parts.append((_SERVICE_DATA[len(short)], short + data))
+    for company, data in advertisement.manufacturer_data.items():
+        parts.append((_MANUFACTURER, company.to_bytes(2, "little") + data))
+    if advertisement.name:
+        parts.append((_NAME, advertisement.name.encode()))
+    return b"".join(bytes([len(data) + 1, kind]) + data for kind, data in parts if len(data) < 255)
+
+
+def iso(at: float) -> str:
+    """Return Unix seconds as ISO 8601 UTC with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _short(uuid: str) -> bytes:
+    """Return a UUID in as few bytes as it has on the air, little-endian."""
+    digits = uuid.lower()
+    if digits.endswith(_BASE):
+        size = 2 if digits.startswith("0000") else 4
+        return int(digits[:8], 16).to_bytes(size, "little")
+    return bytes.fromhex(digits.replace("-", ""))[::-1]
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode()

@@ -1,0 +1,263 @@
+"""The scanner: what the radio hears is chosen, thinned and published; it reports itself and takes commands.
+
+::
+
+    radio --> allowed? new? --> outbox --> {prefix}/raw/{id}
+      ^                                    {prefix}/scanner/{id}/status, retained; the last will says offline
+      +------- pause, resume, lists <----- {prefix}/command/{id}
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+
+from bssci.mqtt.values import Message, Received
+from bssci.scanner.advertisement import VERSION, Advertisement, iso, message_of
+from bssci.scanner.choosing import Choice
+from bssci.scanner.configuration import Configuration, ConfigurationError
+from bssci.scanner.outbox import Outbox
+from bssci.scanner.radio import Radio, StartScan
+from bssci.scanner.thinning import Thinning
+from bssci.scanner.usage import Usage
+from bssci.system.clock import Ticker
+
+DEVICES = 20_000
+"""devices that are counted"""
+GOODBYE = 1.0
+"""s for what is under way when it ends"""
+LARGEST_COMMAND = 64 * 1024
+"""bytes"""
+
+
+class Command(msgspec.Struct):
+    """A message on ``{prefix}/command/{id}``."""
+
+    command: str
+    version: str = VERSION
+    parameters: dict[str, Any] = {}
+
+
+class Topics:
+    """Names of a scanner's topics."""
+
+    def __init__(self, prefix: str, scanner_id: str) -> None:
+        prefix = prefix.rstrip("/")
+        self.raw = f"{prefix}/raw/{scanner_id}"
+        self.status = f"{prefix}/scanner/{scanner_id}/status"
+        self.command = f"{prefix}/command/{scanner_id}"
+
+
+class Agent:
+    """One scanner.
+
+    :param reread: reads the configuration again; raises :class:`ConfigurationError`.
+    :param make_client: makes the MQTT client, given its callbacks.
+    :param now: Unix seconds.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        configuration: Configuration,
+        reread: Callable[[], Configuration],
+        start_scan: StartScan,
+        make_client: Callable[..., Any],
+        now: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._now = now
+        self._reread = reread
+        self.topics = Topics(configuration.mqtt.topic_prefix, configuration.id)
+        self._id = configuration.id
+        self._began = clock.seconds()
+        self._usage = Usage(clock.seconds)
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen_count = self._blocked = self._passed = 0
+        self._blocked_devices: OrderedDict[str, None] = OrderedDict()
+        self._beat: Ticker | None = None
+        self.client = make_client(
+            on_online=self._online, on_offline=lambda reason: None, on_message=self._received
+        )
+        self.outbox = Outbox(self.client, configuration.buffer.while_offline, configuration.buffer.size)
+        self.radio = Radio(clock, start_scan, self._heard, configuration.scanner.mode)
+        self._use(configuration)
+
+    def start(self) -> None:
+        """Scan, connect and report."""
+        self.client.subscribe([self.topics.command])
+        self.radio.start()
+        self.client.start()
+        self._beat_on()
+
+    async def stop(self) -> None:
+        """End the scan, say that we are offline, and leave."""
+        if self._beat is not None:
+            self._beat.stop()
+        await self.radio.stop()
+        await self.client.stop(GOODBYE, last=self._status("offline"))
+
+    def reload(self) -> str:
+        """Use the lists and intervals of the file as it is now; returns why that cannot be, or nothing.
+
+        The scanner's id, its adapter and the broker stay as they were at the start.
+        """
+        try:
+            configuration = self._reread()
+        except ConfigurationError as error:
+            self.log.error("configuration not reloaded {reason}", reason=str(error))
+            return str(error)
+        self._use(configuration)
+        self.log.info("configuration reloaded")
+        return ""
+
+    def _use(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        blocked, allowed = configuration.blocklist, configuration.allowlist
+        self._choice = Choice(
+            blocked.devices if blocked.enabled else (), allowed.devices if allowed.enabled else ()
+        )
+        thinning = configuration.deduplication
+        self._thinning = Thinning(thinning.strategy, thinning.interval_seconds) if thinning.enabled else None
+        if self._beat is not None:
+            self._beat_on()
+
+    # what is heard
+
+    def _heard(self, advertisement: Advertisement) -> None:
+        if _remember(self._seen, advertisement.address):
+            self._seen_count += 1
+        if not self._choice.passes(advertisement):
+            _remember(self._blocked_devices, advertisement.address)
+            return
+        if self._thinning is not None and not self._thinning.passes(advertisement, self._clock.seconds()):
+            return
+        self._passed += 1
+        self.outbox.add(Message(self.topics.raw, message_of(advertisement, self._id, self._now())))
+
+    # what is said
+
+    def _beat_on(self) -> None:
+        if self._beat is not None:
+            self._beat.stop()
+        heartbeat = self._configuration.heartbeat
+        self._beat = Ticker(self._clock, heartbeat.interval_seconds, self._report)
+        if heartbeat.enabled:
+            self._beat.start()
+
+    def _online(self) -> None:
+        self._report()
+        self.outbox.go_on()
+
+    def _report(self) -> None:
+        if self.client.online:
+            degraded = self.radio.state != "scanning"
+            self.client.publish([self._status("degraded" if degraded else "online")]).addErrback(
+                lambda failure: None  # the next report says more
+            )
+
+    def _status(self, status: str) -> Message:
+        return Message(self.topics.status, msgspec.json.encode(self.report(status)), retain=True)
+
+    def report(self, status: str) -> dict[str, Any]:
+        """Return the scanner's report about itself."""
+        received = self.radio.received
+        return {
+            "version": VERSION,
+            "timestamp": iso(self._now()),
+            "scanner_id": self._id,
+            "status": status,
+            "uptime_seconds": round(self._clock.seconds() - self._began),
+            "metrics": {
+                "messages_sent": self.outbox.sent,
+                "messages_dropped": self.outbox.dropped,
+                "devices_seen": self._seen_count,
+                "devices_blocked": len(self._blocked_devices),
+                "advertisements_received": received,
+                "deduplication_rate": round(1 - self._passed / received, 4) if received else 0.0,
+            },
+            "bluetooth": {
+                "adapter": self._configuration.scanner.bluetooth_adapter,
+                "status": self.radio.state,
+                "mode": "passive" if self.radio.is_passive else "active",
+                "errors": self.radio.errors,
+                "trouble": self.radio.trouble,
+            },
+            "mqtt": {"connected": self.client.online, "reconnections": self.client.statistics.reconnects},
+            "config": {
+                "deduplication_interval": self._configuration.deduplication.interval_seconds,
+                "blocklist_count": len(self._choice.blocked),
+                "wrong_entries": len(self._choice.blocked.wrong) + len(self._choice.allowed.wrong),
+            },
+            "system": self._usage.report(),
+        }
+
+    # what it is told
+
+    def _received(self, message: Received) -> None:
+        if message.retained:
+            self.log.warn("command ignored, as the broker kept it from an earlier time")
+            return
+        try:
+            if len(message.payload) > LARGEST_COMMAND:
+                raise msgspec.ValidationError(f"larger than {LARGEST_COMMAND} bytes")
+            command = msgspec.json.decode(message.payload, type=Command)
+            if command.version.partition(".")[0] != VERSION.partition(".")[0]:
+                raise msgspec.ValidationError(f"another version than {VERSION}")
+            self._carry_out(command)
+        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            self.log.warn("command ignored {reason}", reason=str(error)[:200])
+
+    def _carry_out(self, command: Command) -> None:
+        if command.command == "pause":
+            self.radio.stop()
+        elif command.command == "resume":
+            self.radio.start()
+        elif command.command == "reload_config":
+            self.reload()
+        elif command.command == "update_blocklist":
+            self._update_blocklist(command.parameters)
+        else:
+            raise ValueError(
+                f"{command.command[:40]!r}: pause, resume, reload_config and update_blocklist are known"
+            )
+        self.log.info("command carried out {command}", command=command.command)
+        self._report()
+
+    def _update_blocklist(self, parameters: dict[str, Any]) -> None:
+        """Take another block list, until the file is read again: ``devices``, or ``add`` and ``remove``."""
+        entries = {name: parameters.get(name, []) for name in ("devices", "add", "remove")}
+        if not entries.keys() & parameters.keys() or not all(map(_is_list_of_texts, entries.values())):
+            raise ValueError("parameters: devices, or add and remove, each a list of texts")
+        there = self._configuration.blocklist.devices
+        kept = entries["devices"] if "devices" in parameters else there
+        devices = [each for each in dict.fromkeys([*kept, *entries["add"]]) if each not in entries["remove"]]
+        blocklist = msgspec.structs.replace(self._configuration.blocklist, devices=devices, enabled=True)
+        self._use(msgspec.structs.replace(self._configuration, blocklist=blocklist))
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _remember(seen: OrderedDict[str, None], address: str) -> bool:
+    """Remember an address; returns whether it is new. Who was silent longest is forgotten first."""
+    if address in seen:
+        seen.move_to_end(address)
+        return False
+    seen[address] = None
+    if len(seen) > DEVICES:
+        seen.popitem(last=False)
+    return True
+
+
+def ended(agent: Agent) -> Deferred[None]:
+    """Stop an agent; fires when that is done."""
+    return ensureDeferred(agent.stop())

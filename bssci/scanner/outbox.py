@@ -1,0 +1,75 @@
+"""Messages on their way to the broker: bounded, and kept or dropped while it is away."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Literal, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from bssci.mqtt.values import Message
+
+BATCH = 200
+"""messages that are handed over at once"""
+
+
+class Client(Protocol):
+    """The part of the MQTT client that is used here."""
+
+    @property
+    def online(self) -> bool: ...
+
+    def publish(self, messages: Any) -> Deferred[None]: ...
+
+
+class Outbox:
+    """One batch is under way at a time; what comes meanwhile waits.
+
+    :ivar sent: messages that the broker acknowledged.
+    :ivar dropped: messages that were given up.
+    """
+
+    def __init__(self, client: Client, while_offline: Literal["drop", "keep"], size: int) -> None:
+        self._client = client
+        self._keeps = while_offline == "keep"
+        self._size = size
+        self._waiting: deque[Message] = deque()
+        self._under_way: list[Message] = []
+        self.sent = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._under_way)
+
+    def add(self, message: Message) -> None:
+        """Send a message as soon as that can be."""
+        if not self._client.online and not self._keeps:
+            self.dropped += 1
+            return
+        self._waiting.append(message)
+        while len(self) > self._size and self._waiting:
+            self._waiting.popleft()
+            self.dropped += 1
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Send what waits; called when the broker is there again, too."""
+        if self._under_way or not self._waiting or not self._client.online:
+            return
+        self._under_way = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        self._client.publish(self._under_way).addCallbacks(self._sent, self._failed)
+
+    def _sent(self, _: object) -> None:
+        self.sent += len(self._under_way)
+        self._under_way = []
+        self.go_on()
+
+    def _failed(self, failure: Failure) -> None:
+        """Put a batch back, or give it up: it may have arrived, and the service knows what it has."""
+        batch, self._under_way = self._under_way, []
+        if self._keeps:
+            self._waiting.extendleft(reversed(batch))
+        else:
+            self.dropped += len(batch) + len(self._waiting)
+            self._waiting.clear()

@@ -1,0 +1,161 @@
+"""Keeps a scan running: passive where the adapter can, begun anew when it fails or falls silent.
+
+::
+
+    starting --> scanning --90 s without an advertisement--> starting
+       |  ^
+       |  +-- 5, 10, 15 ... 30 s -- failed
+       +-- passive refused: active from then on
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
+from twisted.logger import Logger
+
+from bssci.scanner.advertisement import Advertisement
+
+SILENCE = 90.0
+"""s without an advertisement after which the scan is begun anew: BlueZ falls silent without an error"""
+RETRY_STEP, LONGEST_RETRY = 5.0, 30.0
+"""s: waits of 5, 10, 15 ... 30 after failures in a row"""
+LOOK = 5.0
+"""s between looks whether anything is heard"""
+
+
+class PassiveRefused(Exception):
+    """The adapter, or its daemon, cannot scan without sending."""
+
+
+class Scan(Protocol):
+    """A scan that runs."""
+
+    def stop(self) -> Deferred[None]: ...
+
+
+StartScan = Callable[[bool, Callable[[Advertisement], None]], "Deferred[Scan]"]
+"""Begins a scan, passive or not, that calls back with what it hears.
+
+Fails with :class:`PassiveRefused`, or anything else that says why it cannot be."""
+State = Literal["scanning", "stopped", "error"]
+
+
+class Radio:
+    """Calls ``heard`` with each advertisement, as long as it is started and not paused.
+
+    :ivar errors: failures until now.
+    :ivar trouble: why nothing is heard now; empty: nothing is wrong.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        start_scan: StartScan,
+        heard: Callable[[Advertisement], None],
+        mode: Literal["auto", "passive", "active"],
+    ) -> None:
+        self._clock = clock
+        self._start_scan = start_scan
+        self._heard = heard
+        self._mode = mode
+        self.is_passive = mode != "active"
+        self.errors = 0
+        self.trouble = ""
+        self.received = 0
+        self._last = 0.0
+        self._running: Deferred[None] | None = None
+        self._scan: Scan | None = None
+
+    @property
+    def state(self) -> State:
+        if self._running is None:
+            return "stopped"
+        return "error" if self.trouble else "scanning"
+
+    def start(self) -> None:
+        """Scan from now on."""
+        if self._running is None:
+            self._running = ensureDeferred(self._run())
+            self._running.addErrback(self._unexpected)
+
+    def stop(self) -> Deferred[None]:
+        """Scan no longer; fires when the scan has ended."""
+        running, self._running = self._running, None
+        self.trouble = ""
+        if running is not None:
+            running.cancel()
+        return self._end_scan()
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            try:
+                self._scan = await self._start_scan(self.is_passive, self._on_heard)
+            except CancelledError:
+                return
+            except PassiveRefused as error:
+                if self._mode == "passive":
+                    failures += 1
+                    await self._wait(failures, str(error))
+                else:
+                    self.log.info("passive scanning refused, so active {reason}", reason=str(error))
+                    self.is_passive = False
+                continue
+            except Exception as error:  # of the library, the daemon or the adapter
+                failures += 1
+                await self._wait(failures, str(error) or type(error).__name__)
+                continue
+            self._last = self._clock.seconds()
+            self.trouble = ""
+            self.log.info("scanning {way}", way="passively" if self.is_passive else "actively")
+            heard_before = self.received
+            await self._until_silent()
+            if self.received > heard_before:
+                failures = 0
+            self.errors += 1
+            self.log.warn("nothing heard for {seconds:.0f} s, so the scan begins anew", seconds=SILENCE)
+            await self._end_scan()
+
+    def _on_heard(self, advertisement: Advertisement) -> None:
+        if self._running is None:
+            return
+        self._last = self._clock.seconds()
+        self.received += 1
+        self._heard(advertisement)
+
+    async def _wait(self, failures: int, reason: str) -> None:
+        self.errors += 1
+        self.trouble = " ".join(reason.split())[:300]
+        delay = min(RETRY_STEP * failures, LONGEST_RETRY)
+        self.log.warn("no scan {reason}, again in {delay:.0f} s", reason=self.trouble, delay=delay)
+        await self._sleep(delay)
+
+    async def _until_silent(self) -> None:
+        while self._clock.seconds() - self._last < SILENCE:
+            await self._sleep(LOOK)
+
+    def _sleep(self, seconds: float) -> Deferred[None]:
+        over: Deferred[None] = Deferred(lambda _: timer.cancel())
+        timer = self._clock.callLater(seconds, over.callback, None)
+        return over
+
+    def _end_scan(self) -> Deferred[None]:
+        scan, self._scan = self._scan, None
+        if scan is None:
+            return maybeDeferred(lambda: None)
+
+        def failed(failure: Any) -> None:
+            self.log.debug("scan not ended properly {reason}", reason=failure.getErrorMessage())
+
+        return maybeDeferred(scan.stop).addErrback(failed)
+
+    def _unexpected(self, failure: Any) -> None:
+        if failure.check(CancelledError) is None:
+            self.errors += 1
+            self.trouble = failure.getErrorMessage()
+            self.log.failure("scanning ended", failure)

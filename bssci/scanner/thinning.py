@@ -1,0 +1,45 @@
+"""Fewer messages: what says nothing new waits for its interval; what has changed always passes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Literal
+
+from bssci.scanner.advertisement import Advertisement
+
+DEVICES = 20_000
+"""devices that are remembered; who was silent longest goes first"""
+
+
+class Thinning:
+    """Remembers of each device what it said, and when that passed.
+
+    :param interval: s.
+    """
+
+    def __init__(self, strategy: Literal["time_based", "change_based"], interval: float) -> None:
+        self._is_timed = strategy == "time_based"
+        self._interval = interval
+        self._passed: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._passed)
+
+    def passes(self, advertisement: Advertisement, now: float) -> bool:
+        """Return whether an advertisement is passed on.
+
+        :param now: s of a clock that nobody sets.
+        """
+        content = advertisement.content
+        before = self._passed.get(advertisement.address)
+        if before is not None and before[0] == content and not self._is_due(now - before[1]):
+            self._passed.move_to_end(advertisement.address)
+            return False
+        self._passed[advertisement.address] = content, now
+        self._passed.move_to_end(advertisement.address)
+        if len(self._passed) > DEVICES:
+            self._passed.popitem(last=False)
+        return True
+
+    def _is_due(self, passed: float) -> bool:
+        return self._is_timed and passed >= self._interval

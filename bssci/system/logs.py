@@ -127,7 +127,7 @@ class _Text:
 
     def __call__(self, event: LogEvent) -> None:
         logger = event.get("log_namespace", "-")
-        self._out.write(f"{_time(event, self._zone)} {_level(event):5} [{logger}] {_text(event)}\n")
+        self._out.write(f"{_time(event, self._zone)} {_level(event).upper():5} [{logger}] {_text(event)}\n")
         self._out.flush()
 
 

@@ -41,13 +41,13 @@ def test_a_line_of_text(tmp_path: Path) -> None:
     log.logger.info("station online {bs_eui}", bs_eui="CAFE")
     [line] = log.lines()
     time, rest = line.split(" ", 1)
-    assert rest == "info  [bssci.test] station online CAFE"
+    assert rest == "INFO  [bssci.test] station online CAFE"
     assert datetime.fromisoformat(time).utcoffset().total_seconds() in (3600, 7200)
 
 
 def test_what_others_say_cannot_look_like_a_line_of_ours(tmp_path: Path) -> None:
     log = Log(tmp_path / "log")
-    log.logger.info("refused {message}", message="no\n2026-01-01T00:00:00.000+00:00 info  [x] all is well")
+    log.logger.info("refused {message}", message="no\n2026-01-01T00:00:00.000+00:00 INFO  [x] all is well")
     assert [line[:4] for line in log.lines()][1:] == ["    "]
 
 

@@ -60,6 +60,8 @@ class Decoders:
     ) -> None:
         self._clock = clock
         self._sensor = sensor
+        self._chosen: dict[EUI, tuple[Sensor, ChosenDecoder]] = {}
+        """choices by sensor, until its entry is another one: every uplink asks for them"""
         self._device = device
         self.refused = tuple(refused)
         self._undecoded = 0
@@ -127,7 +129,15 @@ class Decoders:
         """Return what the configuration says of a device's payloads."""
         if not device.startswith(_MIOTY):
             return self._device(device) or NOTHING_WANTED
-        return wanted_of(self._sensor(EUI(device.removeprefix(_MIOTY))))
+        eui = EUI(device[len(_MIOTY) :])
+        sensor = self._sensor(eui)
+        if sensor is None:
+            self._chosen.pop(eui, None)
+            return NOTHING_WANTED
+        known = self._chosen.get(eui)
+        if known is None or known[0] is not sensor:
+            known = self._chosen[eui] = sensor, wanted_of(sensor)
+        return known[1]
 
     def _not_decoded(self, failure: Failure, events: Sequence[AnyEvent]) -> list[AnyEvent]:
         if self._undecoded % LOG_EVERY == 0:

@@ -200,7 +200,8 @@ class Decoding:
         for index, event in enumerate(events):
             if not decodable(event):
                 continue
-            wanted = self._wanted(device_of(event))
+            device = device_of(event)
+            wanted = self._wanted(device)
             if not self._is_wanted(event, wanted):
                 continue
             key = key_of(event)
@@ -208,7 +209,7 @@ class Decoding:
             if known is not None and known[0] == wanted:
                 decoded = known[1]
             else:
-                place = self._begin(index, key, event, wanted)
+                place = self._begin(index, key, event, wanted, device)
                 if isinstance(place, _Place):
                     slow.append(place)
                     continue
@@ -228,10 +229,10 @@ class Decoding:
         return wanted is not NOTHING_WANTED or bool(self._matching[kind_of(event)])
 
     def _begin(
-        self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder
+        self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: Device
     ) -> _Place | Decoded | None:
         """Decode, or say what a slow decoder is to decode."""
-        payload = payload_of(event, wanted.type_eui)
+        payload = payload_of(event, wanted.type_eui, device)
         try:
             decoder = self.choose(payload, wanted)
         except DecodeError as error:

@@ -27,8 +27,8 @@ FIRST_PAGE = 200
 """uplinks that are read and decoded at first"""
 GROWTH = 4
 """factor by which each page is larger than the one before"""
-LAST_PAGE = 10_000
-"""uplinks that are read and decoded at a time, at most"""
+LAST_PAGE = 5_000
+"""uplinks that are read and decoded at a time, at most; a script takes two such pages in its queue"""
 MAX_UPLINKS = 100_000
 """uplinks that are decoded for one question"""
 

@@ -41,10 +41,12 @@ def device_of(event: AnyEvent) -> Device:
 
 def key_of(event: AnyEvent) -> object:
     """Return a key equal for two deliveries of the same :func:`decodable` event, and for no others."""
+    if isinstance(event, Uplink):
+        return event.id
+    if isinstance(event, Telegram):
+        return event.id
     if isinstance(event, VariableMacUplink):
         return event.base_station_eui, event.mac_type, event.system_time, event.trx_time, event.payload
-    if isinstance(event, Uplink | Telegram):
-        return event.id
     raise TypeError(f"{type(event).__name__} has no payload")
 
 
@@ -63,10 +65,13 @@ def payload_of_reception(best: Reception, device: Device, type_eui: EUI | None) 
     )
 
 
-def payload_of(event: AnyEvent, type_eui: EUI | None) -> Payload:
-    """Return the payload of a :func:`decodable` event, for a decoder."""
+def payload_of(event: AnyEvent, type_eui: EUI | None, device: Device | None = None) -> Payload:
+    """Return the payload of a :func:`decodable` event, for a decoder.
+
+    :param device: its :func:`device_of`, if that is known already.
+    """
     if isinstance(event, Uplink):
-        return payload_of_reception(event.best, device_of(event), type_eui)
+        return payload_of_reception(event.receptions[0], device or device_of(event), type_eui)
     if isinstance(event, Telegram):
         return Payload(
             data=event.payload,

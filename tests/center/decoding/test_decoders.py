@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.internet.task import Clock
@@ -15,6 +16,7 @@ from twisted.python.failure import Failure
 
 from bssci.center.decoding.decoders import DECODE_TIME, Decoders
 from bssci.center.decoding.folder import INTERVAL
+from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.model import EUI, AnyEvent, Decoded, Reading, Sensor, StationStatus
 from tests.support.journal import SENSOR, STATION, uplink
 
@@ -36,6 +38,7 @@ class House:
         self.sensor = Sensor(
             eui=SENSOR, network_key=bytes(16), short_address=1, bidirectional=False, **fields
         )
+        self.sensors = {SENSOR: self.sensor}
         self.decoders = Decoders(
             self.clock,
             lambda call, *args: call(*args),
@@ -43,7 +46,7 @@ class House:
             directory,
             [],
             ["decoder acme: ACME_KEY: is missing"],
-            {SENSOR: self.sensor}.get,
+            self.sensors.get,
         )
 
     def decode(self, *events: AnyEvent) -> list[AnyEvent]:
@@ -88,6 +91,16 @@ def test_a_sensor_names_its_decoder_or_its_type(tmp_path: Path, fields: Mapping[
     assert house.decoders.report()["decoders"] == {
         "meter": {"version": "1", "decoded": 1, "failed": 0, "failing": False}
     }
+
+
+def test_an_entry_that_changes_or_goes_counts_at_once(tmp_path: Path) -> None:
+    house = House(tmp_path, decoder="meter")
+    device = f"mioty:{SENSOR}"
+    assert house.decoders.wanted(device) == house.decoders.wanted(device) == ChosenDecoder("meter")
+    house.sensors[SENSOR] = replace(house.sensor, decoder="other")
+    assert house.decoders.wanted(device).decoder == "other"
+    del house.sensors[SENSOR]
+    assert house.decoders.wanted(device) == ChosenDecoder()
 
 
 def test_a_file_that_changes_is_used_at_once_and_a_wrong_one_is_a_problem(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from bssci.stream.address import StreamError
 from bssci.stream.messages import StreamMessage
 from bssci.stream.outputs import Console, File, OutputError, Postgres, Sqlite, Webhook, row_of
 from tests.stream.test_messages import READING, told
+from tests.support.postgres import Database, database, postgres_cluster
 
 BATCH = [told(READING), told(READING | {"value": "open", "unit": None}), told({"state": "online"}, "service")]
 
@@ -90,6 +91,26 @@ def test_a_server_that_is_not_there_is_a_failure_that_passes() -> None:
     output.close()
 
 
+@pytest.mark.parts
+def test_postgresql_keeps_a_message_once(database: Database) -> None:
+    cluster = database.cluster
+    output = Postgres(f"host={cluster.host} dbname={database.name} user={cluster.user}")
+    output.open()
+    output.write(BATCH)
+    output.write([*BATCH, told(READING | {"value": "a\0b"}, "nul")])
+    output.close()
+    rows = database.query("SELECT sensor, value, text, unit FROM message")
+    assert sorted(rows, key=str) == sorted(
+        [
+            ("volume", 12.3456789, None, "m³"),
+            ("volume", None, "open", None),
+            ("volume", None, "ab", "m³"),
+            (None, None, None, None),
+        ],
+        key=str,
+    )
+
+
 class _Handler(BaseHTTPRequestHandler):
     received: list[Any]
     status: int
@@ -138,3 +159,6 @@ def test_a_webhook_that_is_none() -> None:
 def test_a_webhook_where_nobody_listens() -> None:
     with pytest.raises(OutputError):
         Webhook("http://127.0.0.1:1/").write(BATCH)
+
+
+__all__ = ["database", "postgres_cluster"]

@@ -24,10 +24,13 @@ from typing import Any
 
 from bench import processes
 from bssci.mqtt.server.packets import encoded_length
+from bssci.simulator.configuration import FIRST_SENSOR
 
 READY_TIME = 120.0
 """s that all clients may take to come in"""
 _RX_TIME = re.compile(rb'"rxTime":(\d+)')
+_ONCE = b'"dlOpen":'
+"""stands once in each uplink"""
 _UNMASKED = b"\0\0\0\0"
 
 
@@ -35,10 +38,13 @@ class Client:
     """One client: frames and packets taken apart as far as the figures need it.
 
     :param reads: false for one that never reads.
+    :param counts: it subscribes with QoS 0 and only counts, so that many of them cost little beside the
+        service that is measured; false: it takes packets apart and acknowledges them.
     """
 
-    def __init__(self, port: int, reads: bool = True) -> None:
+    def __init__(self, port: int, reads: bool = True, counts: bool = False) -> None:
         self.reads = reads
+        self._counts = counts
         self.messages = 0
         self.latencies = array("d")
         self.is_closed = False
@@ -50,7 +56,7 @@ class Client:
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def enter(self, token: str, name: str, topic: str, qos: int) -> None:
+    def enter(self, token: str, name: str, topic: str) -> None:
         """Shake hands, connect, subscribe; blocks."""
         key = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
@@ -72,11 +78,14 @@ class Client:
             raise RuntimeError(f"CONNACK {self._buffer[5]}")
         self._buffer = self._buffer[6:]
         if topic:
-            body = b"\0\1" + _text(topic) + bytes((qos,))
+            body = b"\0\1" + _text(topic) + bytes((not self._counts,))
             self._send(b"\x82" + encoded_length(len(body)) + body)
 
-    def read(self) -> None:
-        """Take what came, acknowledge it, and measure how late the first message of it is."""
+    def read(self, began: int) -> None:
+        """Take what came, acknowledge it, and measure how late the first message of it is.
+
+        :param began: ns; what is older is a last value, and was not late.
+        """
         try:
             data = self.socket.recv(1 << 18)
         except OSError:
@@ -85,8 +94,11 @@ class Client:
             self.is_closed = True
             return
         found = _RX_TIME.search(data)
-        if found:
+        if found and int(found[1]) >= began:
             self.latencies.append(time.time() - int(found[1]) / 1e9 - DELAY)
+        if self._counts:
+            self.messages += data.count(_ONCE)
+            return
         acknowledged = self._walk(self._buffer + data)
         if acknowledged:
             self._send(b"".join(acknowledged))
@@ -154,10 +166,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     clients = []
     for number in range(options.clients):
         reads = number >= options.silent
-        client = Client(options.port, reads)
-        topic = "#" if number < options.everything or not reads else f"mioty/ep/{number:016X}/ul"
-        client.enter(options.token, f"c{number}", "" if options.idle else topic, options.qos)
+        # Those of everything come last: until all are in, nobody reads.
+        counts = number >= options.clients - options.everything
+        client = Client(options.port, reads, counts)
+        topic = "#" if counts or not reads else f"mioty/ep/{_sensor(number)}/ul"
+        client.enter(options.token, f"c{number}", "" if options.idle else topic)
         clients.append(client)
+    time.sleep(1.0)
+    began = time.time_ns()
     print("ready", flush=True)
     with selectors.DefaultSelector() as selector:
         for client in clients:
@@ -170,7 +186,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 if key.data is None:
                     ended = True
                 else:
-                    key.data.read()
+                    key.data.read(began)
                     if key.data.is_closed:
                         selector.unregister(key.fileobj)
     latencies = sorted(latency for client in clients for latency in client.latencies)
@@ -181,6 +197,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "p50": _at(latencies, 0.5),
         "p99": _at(latencies, 0.99),
     }
+
+
+def _sensor(number: int) -> str:
+    """Return the EUI of one of the sensors that the load generator sends for."""
+    return f"{FIRST_SENSOR + number:016X}"
 
 
 def _at(values: list[float], share: float) -> float:
@@ -250,7 +271,6 @@ def main() -> None:
         "--silent", type=int, default=0, help="clients that subscribe to everything, and never read"
     )
     parser.add_argument("--idle", action="store_true", help="nobody subscribes")
-    parser.add_argument("--qos", type=int, default=1)
     print(json.dumps(run(parser.parse_args())))
 
 

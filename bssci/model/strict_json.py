@@ -33,12 +33,22 @@ def read_json(data: str | bytes, lenient: bool = False) -> Any:
         raise JsonError(f"no JSON that can be read: {error}") from None
 
 
-def _strict(text: str) -> Any:
+def standard_json(text: str) -> Any:
+    """Return the value of a JSON text without NaN and Infinity. Halves of characters are taken.
+
+    :raises json.JSONDecodeError: the text is no JSON.
+    :raises RecursionError: it is nested too deeply.
+    """
+
     def refuse(constant: str) -> NoReturn:
         places = (match for match in _TEXT_OR_CONSTANT.finditer(text) if match["constant"])
         raise json.JSONDecodeError(f"{constant} is not a JSON value", text, next(places).start())
 
-    value = json.loads(text, parse_constant=refuse)
+    return json.loads(text, parse_constant=refuse)
+
+
+def _strict(text: str) -> Any:
+    value = standard_json(text)
     # An escape may stand for half a character, which can be neither stored nor answered.
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode("utf-8")

@@ -9,13 +9,13 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
+from bssci.model.strict_json import standard_json
 from bssci.system.files import NO_RENAME, write_atomically
 
 _SPACE = re.compile(r"[\s,]*")
-_TEXT_OR_CONSTANT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<constant>NaN|-?Infinity)')
 
 
 class EndpointsError(ValueError):
@@ -150,13 +150,8 @@ def _version(content: bytes) -> bytes:
 def _entries(path: Path, text: str) -> list[Any]:
     if text.startswith("\ufeff"):
         raise EndpointsError(path, ["starts with a byte order mark: save it as UTF-8 without one"])
-
-    def refuse(constant: str) -> NoReturn:
-        places = (match for match in _TEXT_OR_CONSTANT.finditer(text) if match["constant"])
-        raise json.JSONDecodeError(f"{constant} is not a JSON value", text, next(places).start())
-
     try:
-        entries = json.loads(text, parse_constant=refuse)
+        entries = standard_json(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise EndpointsError(path, [f"is not valid JSON at {place}: {error.msg}"]) from None

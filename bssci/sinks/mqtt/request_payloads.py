@@ -6,11 +6,10 @@ import codecs
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import msgspec
-
 from bssci.center.downlinks.request_json import reference
 from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_faults, sensor_to_json
 from bssci.model.commands import CommandError
+from bssci.model.strict_json import JsonError, read_json
 from bssci.mqtt.values import Reply
 
 MAX_SIZE = 64 * 1024
@@ -20,7 +19,6 @@ LONGEST_TOPIC = 1000
 LABEL = 40
 """characters of a command that an answer repeats"""
 
-_decode = msgspec.json.Decoder().decode
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 """byte order marks, as some editors and shells put them before a text"""
 
@@ -141,9 +139,7 @@ def without_mark(payload: bytes) -> bytes:
 
 
 def _json(payload: bytes) -> Any:
-    # Stricter than the standard library's: takes no NaN and no half of a surrogate pair.
     try:
-        return _decode(without_mark(payload))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise CommandError("malformed", f"the payload must be JSON: {reason}", "payload") from error
+        return read_json(without_mark(payload))
+    except JsonError as error:
+        raise CommandError("malformed", f"the payload is {error}", "payload") from error

@@ -15,6 +15,7 @@ from tests.support.running_service import SENSOR, STATION, RunningService
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = str(SENSOR["eui"])
 HOSTILE = "<script>alert(1)</script>"
+DEVICE = "ble:AA:BB:CC:DD:EE:FF"
 NEW_STATION = "CAFEBA5E000000AA"
 IMPORTED = 1000
 SILENT_STREAM = """
@@ -190,9 +191,15 @@ def test_the_colours_follow_the_system_and_the_switch(page: Any) -> None:
 @pytest.mark.parametrize("width", [390, 1360])
 def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
+    page.goto("/")
+    token = page.locator("meta[name=csrf]").get_attribute("content")
+    entered = page.request.patch(
+        f"/api/devices/{DEVICE}", data={"name": "T"}, headers={"X-CSRF-Token": token}
+    )
+    assert entered.ok, entered.text()
     for each in PAGES:
-        eui = STATION if each.view == "station" else known_sensor
-        path = each.path.replace("<id>", "ble:AA:BB:CC:DD:EE:FF")
+        eui = STATION if each.path.startswith("/stations") else known_sensor
+        path = each.path.replace("<id>", DEVICE)
         page.goto(path.replace("<eui>", eui).replace("<name>", "cayenne"))
         page.wait_for_load_state("load")
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

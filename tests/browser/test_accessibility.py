@@ -31,13 +31,16 @@ MEASURES = (Path(__file__).parent / "measures.js").read_text()
 
 EUI = "70B3D59CDFFFFFF1"
 SENSOR = {"eui": EUI, "nwKey": "0F" * 16, "shortAddr": "0F0F", "bidi": True, "name": "Water meter, cellar"}
+DEVICE = "ble:AA:BB:CC:DD:EE:FF"
 TOKEN = "made-here"
 VIEWER, PASSWORD = "vera", "a password of vera"
 NEW_SENSORS = "\n".join(
     ["eui,nwKey,shortAddr,bidi", f"70B3D59CDFFFFFF2,{'0E' * 16},0E0E,true", "70B3D59CDFFFFFF3,12,0001,false"]
 )
 WAYS = [
-    each.path.replace("<eui>", STATION if each.view == "station" else EUI).replace("<name>", "cayenne")
+    each.path.replace("<eui>", STATION if each.view == "station" else EUI)
+    .replace("<name>", "cayenne")
+    .replace("<id>", DEVICE)
     for each in PAGES
 ]
 
@@ -215,9 +218,15 @@ def viewer(chromium: Any, session: Any, service: RunningService) -> Iterator[Any
     account = {"name": VIEWER, "password": PASSWORD, "role": "viewer"}
     assert context.request.post("/api/accounts", data=account, headers=headers).ok
     assert context.request.post("/api/sensors", data=SENSOR, headers=headers).ok
+    assert context.request.patch(f"/api/devices/{DEVICE}", data={"name": "Fridge"}, headers=headers).ok
     own.request.post("/login", form={"username": VIEWER, "password": PASSWORD}, max_redirects=0)
     yield own.storage_state()
-    for gone in (f"/api/accounts/{VIEWER}", f"/api/sensors/{EUI}", f"/api/tokens/{TOKEN}"):
+    for gone in (
+        f"/api/accounts/{VIEWER}",
+        f"/api/sensors/{EUI}",
+        f"/api/devices/{DEVICE}",
+        f"/api/tokens/{TOKEN}",
+    ):
         context.request.delete(gone, headers=headers)
     context.close()
     own.close()

@@ -126,6 +126,7 @@ class _Desk:
         self._waiting: dict[tuple[int, Part], None] = {}
         self._sent_at: deque[float] = deque()
         self._retry = FIRST_RETRY
+        self._is_stopped = False
         self._timer: Timer | None = None
         self._sending: Deferred[None] | None = None
 
@@ -146,6 +147,7 @@ class _Desk:
             self._wait(self._settings().alarm_group_time)
 
     def stop(self) -> None:
+        self._is_stopped = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -153,7 +155,8 @@ class _Desk:
             self._sending.cancel()
 
     def _wait(self, seconds: float) -> None:
-        self._timer = self._clock.callLater(max(seconds, self._held_back()), self._send)
+        if not self._is_stopped:
+            self._timer = self._clock.callLater(max(seconds, self._held_back()), self._send)
 
     def _held_back(self) -> float:
         """Return the seconds until one more message an hour is allowed."""
@@ -173,7 +176,7 @@ class _Desk:
             len(self._alarms),
         )
         if not self.is_set() or not (notice.begun or notice.over):
-            self._took(None, told)
+            self._done(told)
             return
         sending = self._sending = maybeDeferred(self._channel.send, notice)
         sending.addCallbacks(self._took, self._failed, callbackArgs=(told,))
@@ -184,6 +187,9 @@ class _Desk:
         self.trouble = ""
         self._retry = FIRST_RETRY
         self._sent_at.append(self._clock.seconds())
+        self._done(told)
+
+    def _done(self, told: Sequence[tuple[int, Part]]) -> None:
         for number, part in told:
             self._waiting.pop((number, part), None)
             self._taken(number, part)

@@ -137,3 +137,21 @@ def test_only_errors_are_told_if_that_is_wanted(make_house, channel: Recorder, b
     begin(house)
     look(house, bad(1, "warning"), bad(2), times=8)
     assert channel.sent == [(["sink-failing:2"], [])]
+
+
+def test_nothing_is_tried_after_the_stop_and_all_of_it_after_the_next_start(
+    house: House, channel: Recorder, begin
+) -> None:
+    notices = begin(house)
+    hanging: Deferred[None] = Deferred()
+    channel.send = lambda notice: hanging
+    look(house, bad(1), times=8)
+    notices.stop()
+    before = len(house.clock.getDelayedCalls())
+    house.advance(FIRST_RETRY, step=5)
+    assert len(house.clock.getDelayedCalls()) <= before
+    house.crash()
+    del channel.send
+    begin(house)
+    look(house, bad(1), times=8)
+    assert channel.sent == [(["sink-failing:1"], [])]

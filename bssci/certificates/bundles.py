@@ -72,7 +72,7 @@ def make_station(ca_file: Path, stations: Path, eui: EUI | None, now: datetime) 
 
     yield from _make_pair(certificate, directory / "station_key.pem", issue)
     copy = directory / "ca_cert.pem"
-    yield _make(copy, lambda: _certificates_of(ca_file))
+    yield _make(copy, lambda: certificates_of(ca_file))
 
 
 def read_authority(ca_file: Path) -> Authority:
@@ -92,7 +92,7 @@ def read_authority(ca_file: Path) -> Authority:
     )
 
 
-def _certificates_of(ca_file: Path) -> bytes:
+def certificates_of(ca_file: Path) -> bytes:
     """Return the certificates without a key that may be in the file too: a bundle leaves the house."""
     found = certificates.read_certificates(ca_file, "CA_FILE")
     return b"".join(issuing.certificate_to_pem(each) for each in found)

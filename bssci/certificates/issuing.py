@@ -71,6 +71,15 @@ def issue_station(key: PrivateKey, authority: Authority, eui: EUI | None, now: d
     return builder.add_extension(usage, critical=False).sign(authority.key, hashes.SHA256())
 
 
+def issue_device(
+    key: PrivateKey, authority: Authority, name: str, now: datetime, life: timedelta
+) -> x509.Certificate:
+    """Return a certificate for a device, with its name as CN: its user name at a broker."""
+    builder = _issued_builder(name, [x509.DNSName(name)], key, authority, now, life)
+    usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    return builder.add_extension(usage, critical=False).sign(authority.key, hashes.SHA256())
+
+
 def key_to_pem(key: PrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -127,8 +136,9 @@ def _issued_builder(
     key: PrivateKey,
     authority: Authority,
     now: datetime,
+    life: timedelta = LIFE,
 ) -> x509.CertificateBuilder:
-    end = min(now + LIFE, authority.certificate.not_valid_after_utc)
+    end = min(now + life, authority.certificate.not_valid_after_utc)
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     return (
         _builder(_name(common_name), authority.certificate.subject, key, now, end)

@@ -51,6 +51,14 @@ def revoke(ca_file: Path, certificate: x509.Certificate, now: datetime) -> bytes
     )
 
 
+def empty_list(ca_file: Path, now: datetime) -> bytes:
+    """Return a list that names nobody: a broker that is told to honour one wants it to be there.
+
+    :raises CertificateError: the authority's key is not here.
+    """
+    return _list(read_authority(ca_file), {}, [], now).public_bytes(serialization.Encoding.PEM)
+
+
 def listed(ca_file: Path) -> Iterator[Revoked]:
     """Yield what the list names, also that of earlier authorities of ours."""
     for found in _lists(ca_file):

@@ -15,6 +15,8 @@ from bssci.settings.rows import SettingsError
 COMMANDS = {
     "init": ("bssci.cli.init", "make certificates, .env, endpoints.json and the state directory"),
     "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
+    "device": ("bssci.cli.device", "certificates for devices at a broker: add, list, renew, revoke"),
+    "broker-config": ("bssci.cli.broker_config", "write a configuration with which mosquitto starts"),
     "user": ("bssci.cli.user", "accounts of the web admin"),
     "token": ("bssci.cli.token", "tokens for programs that use the API"),
     "sinks": ("bssci.cli.extensions", "sinks: list what is installed with its settings, try those in use"),

@@ -102,6 +102,16 @@ def _path(text: str) -> Path:
     return Path(_text(text.strip())).expanduser()
 
 
+def _optional_server(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return ""
+    name, colon, number = text.rpartition(":")
+    if not colon or not number.isascii() or not number.isdigit() or not 0 < int(number) < 65536:
+        raise ValueError
+    return f"{_matching(_HOST, name)}:{int(number)}"
+
+
 def _topic(text: str) -> str:
     topic = _text(text.strip()).rstrip("/")
     if not topic or "+" in topic or "#" in topic:
@@ -138,6 +148,7 @@ def _zone(text: str) -> str:
 
 text = Parser(_text, "text on one line")
 host = Parser(lambda text: _matching(_HOST, text), "a host name or an address")
+optional_server = Parser(_optional_server, "host:port, or nothing")
 optional_host = Parser(
     lambda text: _matching(_HOST, text) if text.strip() else "", "a host name or an address, or empty"
 )

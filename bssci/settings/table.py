@@ -107,6 +107,16 @@ class DecoderSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceSettings:
+    """Settings of devices with certificates of ours."""
+
+    title: ClassVar[str] = "Devices"
+
+    device_ca_file: Path = _setting("certs/devices/ca_cert.pem", parsers.path, "authority whose certificates devices have at the broker; not that of base stations, or each device is let in as one")
+    device_broker: str = _setting("", parsers.optional_server, "host:port where devices reach the broker; empty: the host of the service center's certificate, port 8883")
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlarmSettings:
     """Settings of the alarms: when something is one, and who is told."""
 
@@ -165,6 +175,7 @@ class Settings(
     DeliverySettings,
     SourceSettings,
     DecoderSettings,
+    DeviceSettings,
     AlarmSettings,
     WebSettings,
     LogSettings,
@@ -290,6 +301,7 @@ GROUPS = (
     Group(DeliverySettings.title, _rows(DeliverySettings)),
     Group(SourceSettings.title, _rows(SourceSettings)),
     Group(DecoderSettings.title, _rows(DecoderSettings)),
+    Group(DeviceSettings.title, _rows(DeviceSettings)),
     Group(AlarmSettings.title, _rows(AlarmSettings), check=_check_alarms),
     Group(
         WebSettings.title,

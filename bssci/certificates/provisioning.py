@@ -1,0 +1,269 @@
+"""Devices with certificates of ours, for a broker: each change is whole, or not made at all.
+
+::
+
+    certs/devices/ca_cert.pem, ca_key.pem   the authority of devices, unless DEVICE_CA_FILE names another
+                  revoked.pem               whom it has revoked
+                  device_registry.json      who has which certificate, until when
+                  {name}/                   device_cert.pem, device_key.pem, mqtt_config.json, and
+                                            ca_cert.pem, by which the device knows the broker
+
+Devices have an authority of their own: with a certificate of the base stations' one they would be let in as
+base stations.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography import x509
+
+from bssci.certificates.bundles import Made, certificates_of, make_authority, read_authority
+from bssci.certificates.issuing import certificate_to_pem, issue_device, key_to_pem, new_key
+from bssci.certificates.reading import CertificateError, own_list_file, read_certificates
+from bssci.certificates.revoking import empty_list, revoke
+from bssci.system.files import replace_together
+
+LIFE = timedelta(days=365)
+WARN = timedelta(days=30)
+"""before the end, from which on a certificate is to be renewed"""
+MOST = 100_000
+"""devices in the registry"""
+CONTROLLER = "f2-"
+REGISTRY = "device_registry.json"
+_MAC = re.compile(r"[0-9a-f]{12}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
+
+
+class ProvisioningError(Exception):
+    """A device cannot be provisioned so: one line with what is allowed."""
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """The broker that devices connect to."""
+
+    host: str
+    port: int = 8883
+
+
+class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the registry. Times are ISO 8601 UTC."""
+
+    mac_address: str
+    """12 hexadecimal digits, lower case; empty for a device that has another name"""
+    serial_number: str = ""
+    registered_at: str
+    certificate_expires: str
+    certificate_serial: str
+    """number of the certificate, hexadecimal"""
+    status: str = "active"
+    """active or revoked"""
+
+
+def device_name(text: str) -> str:
+    """Return a device's name: its user name at the broker, and the level of topics that is its own.
+
+    A MAC address in any spelling, with or without ``f2-``, stands for a controller: ``f2-001122aabbcc``.
+
+    :raises ProvisioningError: it cannot be a name.
+    """
+    text = text.strip()
+    digits = text.lower().removeprefix(CONTROLLER).replace(":", "").replace("-", "")
+    if _MAC.fullmatch(digits):
+        return CONTROLLER + digits
+    if not _NAME.fullmatch(text):
+        raise ProvisioningError(
+            f"{text[:80]!r} is no name of a device: a MAC address, or up to 63 letters, digits, dots, dashes"
+            " and underscores"
+        )
+    return text
+
+
+class Provisioning:
+    """The registry and the authority of devices.
+
+    :param ca_file: DEVICE_CA_FILE.
+    :param server_ca_file: authorities by which devices know the broker: CA_FILE.
+    """
+
+    def __init__(self, ca_file: Path, server_ca_file: Path) -> None:
+        self._ca_file = ca_file
+        self._server_ca_file = server_ca_file
+        self._directory = ca_file.parent if ca_file.parent.name == "devices" else ca_file.parent / "devices"
+
+    @property
+    def registry_file(self) -> Path:
+        return self._directory / REGISTRY
+
+    @property
+    def ca_file(self) -> Path:
+        return self._ca_file
+
+    @property
+    def list_file(self) -> Path:
+        """Return the path of the revocation list."""
+        return own_list_file(self._ca_file)
+
+    def directory_of(self, name: str) -> Path:
+        """Return the directory with the files of a device."""
+        return self._directory / name
+
+    def devices(self) -> dict[str, Provisioned]:
+        """Return the registry.
+
+        :raises CertificateError: the file is damaged.
+        """
+        try:
+            data = self.registry_file.read_bytes()
+        except FileNotFoundError:
+            return {}
+        try:
+            return msgspec.json.decode(data, type=dict[str, Provisioned])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CertificateError(f"{self.registry_file}: is damaged: {error}") from None
+
+    def prepare(self, now: datetime) -> Iterator[Made]:
+        """Make the authority and its revocation list, unless they are there."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield from make_authority(self._ca_file, now)
+        if not self.list_file.exists():
+            replace_together(self._directory, {self.list_file: empty_list(self._ca_file, now)})
+            yield Made(self.list_file, created=True)
+
+    def add(
+        self, text: str, broker: Broker, now: datetime, *, serial_number: str = "", force: bool = False
+    ) -> str:
+        """Make key, certificate and configuration of a device; return its name.
+
+        :param force: also if it is registered; the certificate that it had is revoked then.
+        :raises ProvisioningError: it is registered, or name or serial number cannot be.
+        :raises CertificateError: the authority cannot sign.
+        """
+        name = device_name(text)
+        if serial_number and not _SERIAL.fullmatch(serial_number):
+            raise ProvisioningError("the serial number: up to 64 printable ASCII characters are allowed")
+        devices = self.devices()
+        before = devices.get(name)
+        if before is not None and not force:
+            raise ProvisioningError(
+                f"{name} is registered since {before.registered_at}; renew it, or use force to make it anew"
+            )
+        if before is None and len(devices) >= MOST:
+            raise ProvisioningError(f"{MOST} devices are registered, no more fit")
+        for _ in self.prepare(now):
+            pass
+        self._issue(name, devices, broker, now, serial_number or (before.serial_number if before else ""))
+        return name
+
+    def renew(self, text: str, broker: Broker, now: datetime) -> str:
+        """Make another key and certificate for a registered device; the old one is revoked. Return its name.
+
+        :raises ProvisioningError: it is not registered.
+        """
+        name, devices = self._registered(text)
+        self._issue(name, devices, broker, now, devices[name].serial_number)
+        return name
+
+    def revoke(self, text: str, now: datetime) -> str:
+        """Have the broker refuse a device from now on; return its name.
+
+        :raises ProvisioningError: it is not registered, or is revoked already.
+        """
+        name, devices = self._registered(text)
+        if devices[name].status == "revoked":
+            raise ProvisioningError(f"{name} is revoked already")
+        changed = {**devices, name: msgspec.structs.replace(devices[name], status="revoked")}
+        self._write({**self._revoking(name, now), self.registry_file: _registry(changed)})
+        return name
+
+    def ending(self, now: datetime) -> list[str]:
+        """Return the names of devices whose certificates end within :data:`WARN`, or have ended."""
+        return [
+            name
+            for name, device in self.devices().items()
+            if device.status == "active" and datetime.fromisoformat(device.certificate_expires) - now < WARN
+        ]
+
+    def _registered(self, text: str) -> tuple[str, dict[str, Provisioned]]:
+        name, devices = device_name(text), self.devices()
+        if name not in devices:
+            raise ProvisioningError(f"{name} is not registered")
+        return name, devices
+
+    def _issue(
+        self, name: str, devices: Mapping[str, Provisioned], broker: Broker, now: datetime, serial: str
+    ) -> None:
+        authority = read_authority(self._ca_file)
+        key = new_key()
+        certificate = issue_device(key, authority, name, now, LIFE)
+        directory = self.directory_of(name)
+        entry = Provisioned(
+            mac_address=name.removeprefix(CONTROLLER) if name.startswith(CONTROLLER) else "",
+            serial_number=serial,
+            registered_at=devices[name].registered_at if name in devices else _iso(now),
+            certificate_expires=_iso(certificate.not_valid_after_utc),
+            certificate_serial=f"{certificate.serial_number:X}",
+        )
+        self._write(
+            {
+                directory / "device_key.pem": key_to_pem(key),
+                directory / "device_cert.pem": certificate_to_pem(certificate),
+                directory / "ca_cert.pem": certificates_of(self._server_ca_file),
+                directory / "mqtt_config.json": _json(client_configuration(name, broker)),
+                **(self._revoking(name, now) if name in devices else {}),
+                self.registry_file: _registry({**devices, name: entry}),
+            }
+        )
+
+    def _revoking(self, name: str, now: datetime) -> dict[Path, bytes]:
+        """Return the revocation list with the certificate that a device has; nothing if that is gone."""
+        file = self.directory_of(name) / "device_cert.pem"
+        if not file.exists():
+            raise CertificateError(f"{file}: does not exist, so it cannot be revoked; restore it")
+        certificate: x509.Certificate = read_certificates(file, "its path")[0]
+        return {self.list_file: revoke(self._ca_file, certificate, now)}
+
+    def _write(self, files: Mapping[Path, bytes]) -> None:
+        for directory in {path.parent for path in files}:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        replace_together(self._directory, files)
+
+
+def client_configuration(name: str, broker: Broker) -> dict[str, Any]:
+    """Return what a device needs to know to connect, without its key."""
+    if name.startswith(CONTROLLER):
+        topics = {"commands": f"cmnd/{name}/#", "states": f"stat/{name}", "telemetry": f"tele/{name}"}
+    else:
+        topics = {
+            "commands": f"bt-mqtt/command/{name}",
+            "raw": f"bt-mqtt/raw/{name}",
+            "status": f"bt-mqtt/scanner/{name}/status",
+        }
+    return {
+        "mqtt": {
+            "host": broker.host,
+            "port": broker.port,
+            "client_id": name,
+            "username": name,
+            "tls": {"ca_cert": "ca_cert.pem", "cert": "device_cert.pem", "key": "device_key.pem"},
+        },
+        "topics": topics,
+    }
+
+
+def _registry(devices: Mapping[str, Provisioned]) -> bytes:
+    return _json({name: msgspec.structs.asdict(devices[name]) for name in sorted(devices)})
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

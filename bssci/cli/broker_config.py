@@ -1,0 +1,61 @@
+"""``bssci broker-config DIR``: a configuration with which mosquitto starts."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import secrets
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bssci.certificates.mosquitto import SERVICE_USER, BrokerFiles, configuration
+from bssci.certificates.provisioning import Provisioning
+from bssci.cli.chosen import load_own
+from bssci.system.files import write_atomically
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where the files go")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the files; passwords that are there are kept."""
+    chosen = load_own()
+    directory: Path = arguments.directory.absolute()
+    provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file)
+    for made in provisioning.prepare(datetime.now(UTC)):
+        print(f"{'created' if made.created else 'kept   '} {made.path}")
+    (directory / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = BrokerFiles(
+        directory,
+        provisioning.ca_file.absolute(),
+        provisioning.list_file.absolute(),
+        chosen.cert_file.absolute(),
+        chosen.key_file.absolute(),
+    )
+    for name, content in configuration(files, getpass.getuser()).items():
+        write_atomically(directory / name, content, private=False)
+        print(f"written {directory / name}")
+    passwords = directory / "passwords"
+    if passwords.exists():
+        print(f"kept    {passwords}")
+    else:
+        _make_passwords(passwords)
+    print(f"Start it with: mosquitto -c {directory / 'mosquitto.conf'}")
+    return 0
+
+
+def _make_passwords(file: Path) -> None:
+    """Draw the service's password, show it this once, and leave its hash."""
+    password = secrets.token_urlsafe(24)
+    program = shutil.which("mosquitto_passwd")
+    if program is None:
+        print("mosquitto_passwd is not installed, so there are no passwords yet: on the broker's machine,")
+        print(f"  mosquitto_passwd -c {file} {SERVICE_USER}")
+        return
+    write_atomically(file, f"{SERVICE_USER}:{password}\n".encode())
+    subprocess.run([program, "-U", str(file)], check=True)
+    print(f"created {file}")
+    print(f"In .env: MQTT_USERNAME={SERVICE_USER} and MQTT_PASSWORD={password} (shown this once)")

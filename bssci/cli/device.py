@@ -1,0 +1,76 @@
+"""``bssci device``: devices with certificates of ours, for a broker."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bssci.certificates.provisioning import Broker, Provisioning, ProvisioningError
+from bssci.certificates.steps import host_of
+from bssci.cli.chosen import load_own
+from bssci.settings.table import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add = actions.add_parser("add", help="key, certificate and configuration for a device")
+    add.add_argument("id", metavar="ID", help="MAC address of a controller, or the name of a scanner")
+    add.add_argument("--serial-number", default="", help="for the registry")
+    add.add_argument("--force", action="store_true", help="also if it is registered: what it has is revoked")
+    renew = actions.add_parser("renew", help="another key and certificate; the old one is revoked")
+    renew.add_argument("id", metavar="ID")
+    revoke = actions.add_parser("revoke", help="have the broker refuse it")
+    revoke.add_argument("id", metavar="ID")
+    actions.add_parser("list", help="who is registered, and until when")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out one action."""
+    chosen = load_own()
+    provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file)
+    now = datetime.now(UTC)
+    try:
+        if arguments.action == "list":
+            _list(provisioning, now)
+        elif arguments.action == "revoke":
+            name = provisioning.revoke(arguments.id, now)
+            print(f"{name} is revoked. Start the broker anew, or send it SIGHUP if it reads the list then.")
+        else:
+            broker = _broker(chosen)
+            if arguments.action == "add":
+                for made in provisioning.prepare(now):
+                    if made.created:
+                        print(f"created {made.path}")
+                serial, force = arguments.serial_number, arguments.force
+                name = provisioning.add(arguments.id, broker, now, serial_number=serial, force=force)
+            else:
+                name = provisioning.renew(arguments.id, broker, now)
+            _tell(provisioning.directory_of(name))
+    except ProvisioningError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _broker(chosen: Settings) -> Broker:
+    host, _, port = chosen.device_broker.rpartition(":")
+    if not chosen.device_broker:
+        host, port = host_of(chosen.cert_file), "8883"
+    if not host:
+        raise ProvisioningError("DEVICE_BROKER is empty: set it to host:port where devices reach the broker")
+    return Broker(host, int(port))
+
+
+def _tell(directory: Path) -> None:
+    for file in sorted(directory.iterdir()):
+        print(f"written {file}")
+    print("Load these into the device. The key is a secret: send it over a safe way only.")
+
+
+def _list(provisioning: Provisioning, now: datetime) -> None:
+    ending = set(provisioning.ending(now))
+    for name, device in provisioning.devices().items():
+        state = "renew it" if name in ending else device.status
+        print(f"{name:32} {device.serial_number:20} {device.certificate_expires}  {state}")

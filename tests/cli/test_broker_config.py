@@ -1,0 +1,45 @@
+"""``bssci broker-config``; tests/certificates/test_mosquitto.py starts a broker with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bssci.cli import broker_config as module
+from bssci.cli import main
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module.shutil, "which", lambda program: None)
+    main(["init"])
+    capsys.readouterr()
+    return tmp_path
+
+
+def test_the_files_are_written(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["broker-config", "broker"]) == 0
+    said = capsys.readouterr().out
+    assert {"mosquitto.conf", "devices.acl", "inside.acl"} <= {
+        path.name for path in (directory / "broker").iterdir()
+    }
+    text = (directory / "broker" / "mosquitto.conf").read_text()
+    assert f"cafile {directory}/certs/devices/ca_cert.pem" in text
+    assert f"crlfile {directory}/certs/devices/revoked.pem" in text
+    assert (directory / "certs/devices/revoked.pem").exists(), "a broker that is to honour it wants it there"
+    assert f"mosquitto -c {directory}/broker/mosquitto.conf" in said
+
+
+def test_without_the_program_for_passwords_it_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["broker-config", "broker"])
+    assert "mosquitto_passwd -c" in capsys.readouterr().out
+
+
+def test_passwords_that_are_there_are_kept(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (directory / "broker").mkdir()
+    (directory / "broker" / "passwords").write_text("bssci:hash\n")
+    main(["broker-config", "broker"])
+    assert f"kept    {directory}/broker/passwords" in capsys.readouterr().out
+    assert (directory / "broker" / "passwords").read_text() == "bssci:hash\n"

@@ -1,0 +1,46 @@
+"""``bssci device``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bssci.cli import main
+
+NAME = "f2-aabbccddee01"
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    main(["init"])
+    capsys.readouterr()
+    return tmp_path
+
+
+def test_a_device_is_added_listed_renewed_and_revoked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["device", "add", "AA:BB:CC:DD:EE:01", "--serial-number", "S1"]) == 0
+    said = capsys.readouterr().out
+    assert f"written certs/devices/{NAME}/device_key.pem" in said
+    assert "PRIVATE" not in said
+    assert main(["device", "list"]) == 0
+    assert capsys.readouterr().out.split()[:2] == [NAME, "S1"]
+    assert main(["device", "renew", NAME]) == 0
+    assert main(["device", "revoke", NAME]) == 0
+    capsys.readouterr()
+    main(["device", "list"])
+    assert capsys.readouterr().out.split()[-1] == "revoked"
+
+
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["device", "revoke", "roof"]) == 1
+    assert capsys.readouterr().err == "error: roof is not registered\n"
+
+
+def test_the_broker_is_the_one_of_the_settings(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEVICE_BROKER", "mqtt.example:8884")
+    main(["device", "add", "roof"])
+    said = json.loads((directory / "certs/devices/roof/mqtt_config.json").read_text())["mqtt"]
+    assert (said["host"], said["port"]) == ("mqtt.example", 8884)

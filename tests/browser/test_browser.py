@@ -163,6 +163,16 @@ def test_a_thousand_sensors_are_checked_then_imported(page: Any) -> None:
     expect(page.locator("[data-region=sensors] tbody tr")).to_have_count(1)
 
 
+def test_a_file_of_excel_goes_to_the_service_as_its_bytes(page: Any, tmp_path: Path) -> None:
+    row = f'70B3D59CE0020001;{1:032X};="0001";WAHR;Zähler Köln'
+    (tmp_path / "excel.csv").write_bytes(f"eui;nwKey;shortAddr;bidi;name\r\n{row}\r\n".encode("cp1252"))
+    page.goto("/sensors/import")
+    page.locator("#import-file").set_input_files(tmp_path / "excel.csv")
+    page.get_by_role("button", name="Check").click()
+    expect(page.locator("[data-import-apply]")).to_have_text("Import 1")
+    expect(page.locator("[data-import-counts] > .tile").last).to_have_text("Wrong0")
+
+
 def test_chosen_sensors_are_deleted_together(page: Any) -> None:
     page.goto("/sensors?q=70B3D59CE000000")
     page.get_by_label("Select all on this page").check()

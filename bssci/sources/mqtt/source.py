@@ -247,6 +247,9 @@ class MqttSource:
         values = {name: settings.value(name) for name in NAMES}
         before = self._topics
         self._read_settings(values)
+        gone = [each for each in before if each not in self._topics]
+        if gone:
+            self._client.unsubscribe(gone)
         self._client.subscribe([each for each in self._topics if each not in before])
         self._client.reconfigure(self._client_settings(values)).addErrback(
             lambda failure: self.log.failure("change of settings failed", failure)

@@ -36,6 +36,9 @@ class Client:
     def subscribe(self, topics: Any) -> None:
         self.topics += topics
 
+    def unsubscribe(self, topics: Any) -> None:
+        self.topics = [each for each in self.topics if each not in topics]
+
     def start(self) -> None:
         self.did.append("start")
 
@@ -224,7 +227,7 @@ def test_settings_change_while_it_runs() -> None:
     site.reconfigure(
         settings_of(SOURCES="mqtt", SOURCE_MQTT_TOPICS="a/raw/+,tele/#", SOURCE_MQTT_PORT="1884")
     )
-    assert site.client.topics[-1] == "a/raw/+" and site.client.settings.port == 1884
+    assert site.client.topics == ["tele/#", "a/raw/+"] and site.client.settings.port == 1884
     site.receive(topic=TOPIC)
     site.turn()
     assert site.ingest.take() == [] and len(site.ingest.rejected) == 1

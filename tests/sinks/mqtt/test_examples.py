@@ -201,3 +201,27 @@ async def _final(site: Site) -> Any:  # noqa: F811
             yield final[-1]
             return
         await deferLater(reactor, 0.02)
+
+
+@pytest.mark.parts
+@pytest.mark.mosquitto
+@pytest_twisted.ensureDeferred
+async def test_a_broker_forgets_the_announcements_of_a_sensor_that_is_removed(
+    make_station: Callable[..., Station],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    station = make_station(mqtt_homeassistant="true")
+    await station.start()
+    await station.sink.deliver(every_event()).addTimeout(20, reactor)
+    await station.until("mioty/ep/70B3D56770110001/dl/reception")
+    discovery = station.sink._discovery
+    assert discovery is not None
+    monkeypatch.setattr(discovery, "_sensor", lambda eui: None)
+    discovery.look()
+    announced = [topic for topic in station.seen if topic.startswith("homeassistant/")]
+    assert len(announced) == 7
+    for _ in range(500):
+        if not any(station.seen[topic][-1].payload for topic in announced):
+            break
+        await deferLater(reactor, 0.02)
+    assert not any(station.seen[topic][-1].payload for topic in announced)

@@ -38,7 +38,7 @@ NEW_SENSORS = "\n".join(
     ["eui,nwKey,shortAddr,bidi", f"70B3D59CDFFFFFF2,{'0E' * 16},0E0E,true", "70B3D59CDFFFFFF3,12,0001,false"]
 )
 WAYS = [
-    each.path.replace("<eui>", STATION if each.view == "station" else EUI)
+    each.path.replace("<eui>", STATION if each.path.startswith("/stations") else EUI)
     .replace("<name>", "cayenne")
     .replace("<id>", DEVICE)
     for each in PAGES

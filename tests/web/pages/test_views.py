@@ -122,7 +122,7 @@ def test_every_page_says_how_the_service_is(web: WebHouse) -> None:
     for path in ("/", "/sensors", "/certificates", "/audit"):
         page = Document(browser.get(path).text)
         [verdict] = [each for each in page.all("a") if each["class"] == "state warning" and each["title"]]
-        assert (verdict.text, verdict["title"]) == ("1 warning", "All runs, but x is refused."), path
+        assert (verdict.text, verdict["title"]) == ("1 warning1", "All runs, but x is refused."), path
 
 
 def test_the_page_of_a_sensor_that_was_detached_automatically_says_why_and_what_to_do(

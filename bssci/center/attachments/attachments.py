@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from operator import is_not
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -143,7 +144,9 @@ class Attachments:
                 await self._record_as_is(rows)
             raise
         # Who attached or detached itself meanwhile is left to changed().
-        self._take({eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]})
+        if self._differ(before):
+            rows = {eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]}
+        self._take(rows)
 
     async def changed(self, changes: Changes, *, at: float) -> Outcomes:
         """Tell every station that the configuration of sensors changed, see :meth:`recording`.
@@ -217,12 +220,20 @@ class Attachments:
                 made[each.end_point_eui] = each
                 origins[each.end_point_eui] = self._stored.get(each.end_point_eui)
         # Who attached or detached itself meanwhile is looked at once more.
-        stale = [eui for eui, origin in origins.items() if self._stored.get(eui) is not origin]
-        for eui in stale:
-            del made[eui]
-        made |= {each.end_point_eui: each for each in make(stale)}
+        if self._differ(origins):
+            stale = [eui for eui, origin in origins.items() if self._stored.get(eui) is not origin]
+            for eui in stale:
+                del made[eui]
+                origins[eui] = self._stored.get(eui)
+            made |= {each.end_point_eui: each for each in make(stale)}
         if made:
-            await self._store(list(made.values()))
+            self._stored.update(made)
+            stored = self._journal.tables.apply(Attachment, made)
+            await stored.addErrback(self._not_stored, list(made.values()), origins)
+
+    def _differ(self, before: Mapping[EUI, Attachment | None]) -> bool:
+        """Return whether one of the attachments is another one by now."""
+        return any(map(is_not, map(self._stored.get, before), before.values()))
 
     def _store(self, attachments: Sequence[Attachment]) -> Deferred[None]:
         before = {each.end_point_eui: self._stored.get(each.end_point_eui) for each in attachments}
@@ -256,9 +267,10 @@ class Attachments:
             for each in self._attached(few, "command", at):
                 rows[each.end_point_eui] = each
                 before[each.end_point_eui] = self._stored[each.end_point_eui]
-        for eui in (*changes.rekeyed, *changes.detach):
-            if eui in self._stored:
-                rows[eui], before[eui] = None, self._stored[eui]
+        async for some in in_slices(self._clock, [*changes.rekeyed, *changes.detach], SLICE):
+            for eui in some:
+                if eui in self._stored:
+                    rows[eui], before[eui] = None, self._stored[eui]
         return rows, before
 
     def _record(self, rows: Mapping[EUI, Attachment | None]) -> Deferred[None]:

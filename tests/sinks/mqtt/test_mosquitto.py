@@ -85,7 +85,7 @@ async def round_trip(watched: Watched, count: int = 300) -> None:
     watched.client.subscribe(["t/+"])
     messages = [Message(f"t/{number}", b"%d" % number * 50) for number in range(count)]
     await watched.client.publish(messages)
-    for topic, payload, _ in messages:
+    for topic, payload, *_ in messages:
         assert await watched.messages.get() == (topic, payload, False)
 
 

@@ -38,7 +38,7 @@ from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
-from bssci.system.clock import Clock, in_slices
+from bssci.system.clock import Clock, in_slices, turn
 
 SLICE = 2000
 """sensors that one turn of the reactor deals with"""
@@ -463,6 +463,8 @@ class Commands:
         :raises CommandError: ``unavailable``: the stations are told, that is all.
         """
         await self._begin_silences(changes.attach)
+        if len(changes.detach) > SLICE:
+            await turn(self._clock)
         self._downlinks.reconfigured([*changes.attach, *changes.detach])
         self._paths.forget(changes.detach)
         try:

@@ -26,7 +26,7 @@ from bssci.model.commands import Outcomes
 from bssci.model.sensor import fingerprint_of
 from bssci.stations.directory import Stations
 from bssci.stations.propagation import Action
-from bssci.system.clock import Clock, in_slices
+from bssci.system.clock import Clock, in_slices, turn
 
 SLICE = 2000
 """sensors that one station is told of in one turn of the reactor"""
@@ -220,6 +220,8 @@ class Attachments:
                 made[each.end_point_eui] = each
                 origins[each.end_point_eui] = self._stored.get(each.end_point_eui)
         # Who attached or detached itself meanwhile is looked at once more.
+        if len(euis) > SLICE:
+            await turn(self._clock)
         if self._differ(origins):
             stale = [eui for eui, origin in origins.items() if self._stored.get(eui) is not origin]
             for eui in stale:
@@ -229,7 +231,7 @@ class Attachments:
         if made:
             self._stored.update(made)
             stored = self._journal.tables.apply(Attachment, made)
-            await stored.addErrback(self._not_stored, list(made.values()), origins)
+            await stored.addErrback(lambda failure: self._not_stored(failure, list(made.values()), origins))
 
     def _differ(self, before: Mapping[EUI, Attachment | None]) -> bool:
         """Return whether one of the attachments is another one by now."""

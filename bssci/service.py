@@ -23,7 +23,7 @@ from bssci.center.alarms.conditions import of_gateways, of_sources
 from bssci.center.alarms.guard import Guard, Watched
 from bssci.center.alarms.notices import Channel, Notices
 from bssci.center.decoding.decoders import Decoders
-from bssci.center.decoding.wanted import ChosenDecoder
+from bssci.center.decoding.entered import entered
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
@@ -155,7 +155,7 @@ class BssciService(Service):
             settings.decoder_dir,
             *extensions.build_decoders(settings),
             sensor=self.center.sensors.get,
-            device=self._wanted,
+            device=lambda id: entered(self.center.devices, id),
         )
         self.decoders.load()
         self.stations = StationFactory(
@@ -245,13 +245,6 @@ class BssciService(Service):
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)
         await web.listen()
         return web
-
-    def _wanted(self, id: str) -> ChosenDecoder | None:
-        """Return what is entered of the decoding of a device that is no mioty sensor."""
-        device = self.center.devices.known(id)
-        if device is None or not (device.decoder or device.parameters):
-            return None
-        return ChosenDecoder(device.decoder or None, None, device.parameters)
 
     def _refused_connections(self) -> dict[str, int]:
         count = self.stations.count

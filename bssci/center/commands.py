@@ -231,6 +231,24 @@ class Commands:
                 raise _not_stored(error) from error
         return device
 
+    async def import_devices(self, devices: Mapping[str, Mapping[str, Any]], by: Asker) -> None:
+        """Enter many devices, or change what is entered of them, all or none.
+
+        :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
+        :raises CommandError: ``conflict``: there are too many; ``unavailable``.
+        """
+        changed = [self._devices.new(id) for id in devices]
+        for device in changed:
+            for name, value in devices[device.id].items():
+                setattr(device, name, value)
+        async with self._recorded(by, "device.import", "", f"{len(changed)} devices"):
+            try:
+                await self._devices.put(*changed)
+            except ValueError as error:
+                raise CommandError("conflict", str(error)) from error
+            except StorageError as error:
+                raise _not_stored(error) from error
+
     async def forget_device(self, id: str, by: Asker) -> None:
         """Remove a device; if it is heard again, it is unknown.
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "init": ("bssci.cli.init", "make certificates, .env, endpoints.json and the state directory"),
     "station-cert": ("bssci.cli.station_cert", "make certificate and key for one more base station"),
     "device": ("bssci.cli.device", "certificates for devices at a broker: add, list, renew, revoke"),
+    "devices": ("bssci.cli.devices", "devices of every kind: import what sits at controllers"),
     "broker-config": ("bssci.cli.broker_config", "write a configuration with which mosquitto starts"),
     "user": ("bssci.cli.user", "accounts of the web admin"),
     "token": ("bssci.cli.token", "tokens for programs that use the API"),

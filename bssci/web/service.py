@@ -27,6 +27,7 @@ from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.alarms import AlarmRoutes
 from bssci.web.api.certificates import CertificateRoutes
+from bssci.web.api.controllers import ControllerRoutes
 from bssci.web.api.decoders import DecoderRoutes
 from bssci.web.api.devices import DeviceRoutes
 from bssci.web.api.events import EventRoutes
@@ -145,6 +146,7 @@ class WebAdmin:
             *routes_of(SensorRoutes(self.context, self.views)),
             *StationRoutes(self.context, self.views).routes(),
             *routes_of(DecoderRoutes(self.context, self.views)),
+            *routes_of(ControllerRoutes(self.context, self.views)),
             *routes_of(DeviceRoutes(self.context, self.views)),
             *routes_of(ReadingRoutes(self.context, self.views)),
             *routes_of(ServiceRoutes(self.context, self.views)),

@@ -148,18 +148,20 @@ class DeviceRegistry:
 
     # changes
 
-    def put(self, device: Device) -> Deferred[None]:
-        """Take a device as somebody entered it; fires when that is on disk.
+    def put(self, *devices: Device) -> Deferred[None]:
+        """Take devices as somebody entered them, all or none; fires when that is on disk.
 
         :raises ValueError: there are too many.
         """
-        if device.id not in self._known and len(self._known) >= MAX_KNOWN:
-            raise ValueError(f"there are {MAX_KNOWN} devices already")
-        device.known = True
-        self._unknown.pop(device.id, None)
-        self._changing.pop(device.id, None)
-        self._known[device.id] = device
-        return self._write([device.id], None)
+        fresh = sum(device.id not in self._known for device in devices)
+        if fresh and len(self._known) + fresh > MAX_KNOWN:
+            raise ValueError(f"there are {len(self._known)} devices already, of {MAX_KNOWN}")
+        for device in devices:
+            device.known = True
+            self._unknown.pop(device.id, None)
+            self._changing.pop(device.id, None)
+            self._known[device.id] = device
+        return self._write([device.id for device in devices], None)
 
     def new(self, id: str) -> Device:
         """Return a device as it is known so far, to be changed; one that was never heard if it was not."""

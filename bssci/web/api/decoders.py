@@ -71,7 +71,7 @@ class DecoderRoutes:
             except ValueError as error:
                 raise wrong_text(error) from error
             except OSError as error:
-                raise _not_written(error) from error
+                raise not_written(error) from error
         examples = told(list[DecoderExample], examples_json(results))
         return DecoderStored(name=name, file=file, version=decoder.version, examples=examples)
 
@@ -88,7 +88,7 @@ class DecoderRoutes:
             except FileNotFoundError:
                 raise not_found(f"there is no decoder {name}") from None
             except OSError as error:
-                raise _not_written(error) from error
+                raise not_written(error) from error
         return Done()
 
     @route(
@@ -163,5 +163,6 @@ def payload_bytes(given: str | Mapping[str, str]) -> bytes:
         raise allowed from None
 
 
-def _not_written(error: OSError) -> ApiError:
+def not_written(error: OSError) -> ApiError:
+    """Return why a decoder's file is not stored."""
     return ApiError(503, "unavailable", f"the folder of decoders cannot be written: {error.strerror}")

@@ -107,6 +107,22 @@ class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class ImportedControllers(Answer):
+    """Result of an import of tables of controllers."""
+
+    dry_run: bool
+    models: list[str]
+    """names of decoders that it wrote"""
+    devices: list[str]
+    """ids of devices that it entered or changed"""
+    empty_pins: int
+    """pins without a device"""
+    wrong: int
+    """rows that are left out"""
+    errors: list[str]
+    """the first of them, each with what is wrong"""
+
+
 class GatewayRow(Answer):
     """One scanner or controller."""
 

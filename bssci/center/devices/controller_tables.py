@@ -1,0 +1,243 @@
+"""Controllers as a database keeps them: templates, connectors, pins and data points, in JSON.
+
+::
+
+    DeviceTemplate --1:n-- DataPoint          --> a model of data points, for the folder of decoders
+          |
+        Device --MacAddress--> controller --1:n-- Connector --1:n-- Pin --DeviceId--> Device
+                                   |                                 |
+                                   v                                 v
+                            f2:{mac}                     f2:{mac}/J1/3: name, model, decoder, parent, port
+
+Each table is a list of rows under its name. Names of tables and columns are read in any case, with or without
+``_``, tables also in the plural. A wrong row costs itself and is named.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from bssci.decoders.commented_json import DefinitionError
+from bssci.decoders.datapoints import parse_datapoints
+
+KIND = "f2"
+"""kind of a controller and of what sits at it, in front of its id"""
+MAX_WRONG = 100
+"""wrong rows that are named; the others are counted"""
+MAX_TEXT = 200
+"""characters of a name"""
+MAX_NAME = 60
+"""characters of the name of a decoder"""
+_TABLES = ("devicetemplate", "device", "controller", "connector", "pin", "datapoint")
+_MAC = re.compile(r"[0-9a-f]{12}")
+_CONNECTOR = re.compile(r"[Jj]?([1-9])")
+_POSITION = re.compile(r"(?:sensor-)?([1-9][0-9]?)")
+_COMPONENT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
+_OTHER = re.compile(r"[^a-z0-9]+")
+
+Row = Mapping[str, Any]
+"""A row by the names of its columns: lower case, without ``_``."""
+
+
+class ControllerTablesError(ValueError):
+    """A text holds no tables of controllers."""
+
+
+class ControllerTables(NamedTuple):
+    """Models and devices that tables describe."""
+
+    models: dict[str, str]
+    """text of each model's file by the name of its decoder"""
+    devices: dict[str, dict[str, Any]]
+    """fields of a :class:`bssci.center.devices.device.Device` by its id"""
+    empty_pins: int
+    """pins without a device"""
+    wrong: list[str]
+    """faults of the rows that are left out, at most :data:`MAX_WRONG`"""
+    wrong_count: int
+
+
+def read_controller_tables(text: str | bytes) -> ControllerTables:
+    """Read tables.
+
+    :raises ControllerTablesError: it is no JSON, or no object with such tables.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ControllerTablesError(f"is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise ControllerTablesError("must be an object with a list of rows for each table")
+    reader = _Reader({_plain(name).removesuffix("s"): rows for name, rows in document.items()})
+    return reader.read()
+
+
+class _WrongRowError(ValueError):
+    """A row that cannot be used."""
+
+
+class _Reader:
+    def __init__(self, tables: Mapping[str, Any]) -> None:
+        if not any(name in tables for name in _TABLES):
+            raise ControllerTablesError("has none of the tables DeviceTemplate, DataPoint, Device, Pin, ...")
+        self._wrong: list[str] = []
+        self._wrong_count = 0
+        self._rows = {name: self._table(name, tables.get(name)) for name in _TABLES}
+        self._by_id = {
+            name: {str(row["id"]): row for row in rows if row.get("id") is not None}
+            for name, rows in self._rows.items()
+        }
+        self._models: dict[str, str] = {}
+        self._decoders: dict[str, str] = {}
+        """name of the decoder by the id of its template"""
+        self._empty_pins = 0
+
+    def read(self) -> ControllerTables:
+        self._read_models()
+        devices = self._read_devices()
+        return ControllerTables(self._models, devices, self._empty_pins, self._wrong, self._wrong_count)
+
+    def _table(self, name: str, rows: Any) -> list[Row]:
+        if rows is None:
+            return []
+        if not isinstance(rows, list):
+            raise ControllerTablesError(f"the table {name} must be a list of rows")
+        found: list[Row] = []
+        for number, row in enumerate(rows, 1):
+            if isinstance(row, dict):
+                found.append({_plain(column): value for column, value in row.items()})
+            else:
+                self._say(f"{name} {number}: must be an object")
+        return found
+
+    def _say(self, wrong: str) -> None:
+        self._wrong_count += 1
+        if len(self._wrong) < MAX_WRONG:
+            self._wrong.append(wrong)
+
+    # models
+
+    def _read_models(self) -> None:
+        points: dict[str, list[Row]] = {}
+        for row in self._rows["datapoint"]:
+            points.setdefault(str(row.get("devicetemplateid")), []).append(row)
+        for id in points.keys() - self._by_id["devicetemplate"].keys():
+            self._say(f"datapoint {points[id][0].get('id')}: there is no template {id}")
+        for id, template in self._by_id["devicetemplate"].items():
+            model = self._model(template, points.get(id, ()))
+            if model is None:
+                continue
+            name = _slug(_text(template, "name") or _text(template, "model") or f"template {id}")
+            if name in self._models:
+                name = f"{name[:40]}-{len(self._models) + 1}"
+            self._models[name] = model
+            self._decoders[id] = name
+
+    def _model(self, template: Row, rows: Sequence[Row]) -> str | None:
+        """Return the text of a model's file; None if no data point of it can be used."""
+        points: list[dict[str, Any]] = []
+        for row in rows:
+            point = _point(row)
+            try:
+                parse_datapoints("model", json.dumps({"dataPoints": [point]}))
+                if any(other["name"] == point["name"] for other in points):
+                    raise _WrongRowError(f"the label {point['name']} stands twice in its template")
+            except DefinitionError as error:
+                self._say(f"datapoint {row.get('id')}: {error.reason}")
+            except _WrongRowError as error:
+                self._say(f"datapoint {row.get('id')}: {error}")
+            else:
+                points.append(point)
+        if not points:
+            return None
+        title = _text(template, "model") or _text(template, "name")
+        model = {"model": title, "check": "modbus", "dataPoints": points}
+        return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
+
+    # devices
+
+    def _read_devices(self) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for row in self._rows["pin"]:
+            if row.get("deviceid") is None:
+                self._empty_pins += 1
+                continue
+            try:
+                mac, controller, port = self._place(row)
+                device = self._referred(row, "deviceid", "device")
+                id = f"{KIND}:{mac}/{port}"
+                if id in found:
+                    raise _WrongRowError(f"another pin is at {id} already")
+            except _WrongRowError as error:
+                self._say(f"pin {row.get('id')}: {error}")
+                continue
+            found.setdefault(f"{KIND}:{mac}", self._described(controller))
+            found[id] = {**self._described(device), "parent": f"{KIND}:{mac}", "port": port}
+        return found
+
+    def _place(self, pin: Row) -> tuple[str, Row, str]:
+        """Return the address of a pin's controller, the controller, and the pin's place there: ``J1/3``."""
+        connector = self._referred(pin, "connectorid", "connector")
+        controller = self._referred(connector, "controllerid", "controller", "device")
+        spelled = _text(controller, "macaddress").lower().removeprefix(f"{KIND}-")
+        mac = re.sub(r"[:\-.\s]", "", spelled)
+        if not _MAC.fullmatch(mac):
+            raise _WrongRowError("its controller has no MacAddress of 12 hexadecimal digits")
+        number = _CONNECTOR.fullmatch(_text(connector, "connectornumber"))
+        if number is None:
+            raise _WrongRowError("its connector has no ConnectorNumber, 1 to 9")
+        position = _text(pin, "position")
+        place = _POSITION.fullmatch(position)
+        if place is None and not _COMPONENT.fullmatch(position):
+            raise _WrongRowError("its Position is neither a number nor a component such as strike-1")
+        return mac, controller, f"J{number[1]}/{place[1] if place else position}"
+
+    def _referred(self, row: Row, column: str, *tables: str) -> Row:
+        id = str(row.get(column))
+        for table in tables:
+            if id in self._by_id[table]:
+                return self._by_id[table][id]
+        raise _WrongRowError(f"there is no {tables[-1]} {id}")
+
+    def _described(self, device: Row) -> dict[str, Any]:
+        """Return name, model and decoder of a device."""
+        id = str(device.get("devicetemplateid"))
+        template = self._by_id["devicetemplate"].get(id, {})
+        name = _text(device, "devicename") or _text(device, "name") or _text(device, "serialnumber")
+        found: dict[str, Any] = {
+            "name": name,
+            "model": _text(template, "model") or _text(template, "name"),
+        }
+        if id in self._decoders:
+            found["decoder"] = self._decoders[id]
+        return found
+
+
+def _point(row: Row) -> dict[str, Any]:
+    """Return a row of the table DataPoint as a data point of a model."""
+    columns = {
+        "name": _text(row, "label") or None,
+        "encoding": row.get("dataencoding"),
+        "offset": row.get("offset"),
+        "length": row.get("length"),
+        "decimals": row.get("decimals"),
+        "unit": _text(row, "append") or None,
+    }
+    return {name: value for name, value in columns.items() if value is not None}
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").casefold()
+
+
+def _slug(text: str) -> str:
+    """Return a text as the name of a decoder."""
+    return _OTHER.sub("-", text.casefold()).strip("-")[:MAX_NAME] or "model"
+
+
+def _text(row: Row, column: str) -> str:
+    value = row.get(column)
+    return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""

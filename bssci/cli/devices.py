@@ -1,0 +1,45 @@
+"""``bssci devices``: the running service enters what sits at controllers, from a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bssci.cli.chosen import load
+from bssci.cli.service_api import RefusedError, ServiceUnavailableError, service_api
+from bssci.cli.service_api import add_arguments as add_service_arguments
+from bssci.web.access.accounts import AccountError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    put = actions.add_parser(
+        "import", help="templates, connectors, pins and data points of controllers, from JSON"
+    )
+    put.add_argument("file", type=Path, metavar="FILE")
+    put.add_argument("--dry-run", action="store_true", help="only say what would be entered")
+    add_service_arguments(put)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Have the service import a file."""
+    chosen = load()[1].settings
+    try:
+        tables = json.loads(arguments.file.read_bytes())
+        path = "/api/devices/import" + ("?dry_run=1" if arguments.dry_run else "")
+        with service_api(arguments, chosen, "admin") as api:
+            done = api.ask("POST", path, tables)
+    except ValueError as error:
+        print(f"error: {arguments.file} is no JSON: {error}", file=sys.stderr)
+        return 1
+    except (AccountError, ServiceUnavailableError, RefusedError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for line in done["errors"]:
+        print(f"left out: {line}", file=sys.stderr)
+    would = "would enter" if arguments.dry_run else "entered"
+    models, devices = len(done["models"]), len(done["devices"])
+    print(f"{would} {devices} devices and {models} models; {done['empty_pins']} pins without a device")
+    return 0

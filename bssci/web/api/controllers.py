@@ -1,0 +1,79 @@
+"""Controllers: an import of the tables that describe what sits at their pins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bssci.center.devices.controller_tables import ControllerTablesError, read_controller_tables
+from bssci.decoders.datapoints import DataPoints
+from bssci.web.api.decoders import not_written
+from bssci.web.api.schemas.common import DryRun
+from bssci.web.api.schemas.devices import ImportedControllers
+from bssci.web.context import Context
+from bssci.web.http.call import Call
+from bssci.web.http.errors import ApiError, invalid
+from bssci.web.http.routing import JSON, route
+from bssci.web.reports.decoders import BLUEPRINT, wrong_text
+from bssci.web.reports.facade import Views
+
+MAX_FILE = 16 * 1024 * 1024
+"""bytes of an import"""
+
+
+class ControllerRoutes:
+    """Routes for controllers and what sits at their pins."""
+
+    def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
+        self._decoders = views.decoders
+        self._commands = context.center.commands
+
+    @route(
+        "POST",
+        "/api/devices/import",
+        "admin",
+        "Enter what sits at controllers, with a decoder for each template; wrong rows are left out and named",
+        takes={JSON: dict},
+        max_body=MAX_FILE,
+    )
+    async def import_(self, call: Call, query: DryRun) -> ImportedControllers:
+        try:
+            found = await self._context.run_in_thread(read_controller_tables, call.body())
+        except ControllerTablesError as error:
+            raise invalid("file", str(error)) from error
+        self._refuse_clashes(found.models)
+        if not query.dry_run:
+            await self._put(call, found.models)
+            await self._commands.import_devices(found.devices, call.asker)
+        return ImportedControllers(
+            dry_run=query.dry_run,
+            models=list(found.models),
+            devices=list(found.devices),
+            empty_pins=found.empty_pins,
+            wrong=found.wrong_count,
+            errors=found.wrong,
+        )
+
+    def _refuse_clashes(self, models: Mapping[str, str]) -> None:
+        """Refuse models of which one would take the place of a decoder that is none.
+
+        :raises ApiError: 409
+        """
+        there = self._decoders.decoders.decoding.decoders
+        for name in models:
+            if name in there and not isinstance(there[name], DataPoints):
+                raise ApiError(409, "conflict", f"there is another decoder {name}: rename the template")
+
+    async def _put(self, call: Call, models: Mapping[str, str]) -> None:
+        folder = self._decoders.decoders.folder
+        for name, text in models.items():
+            file = self._decoders.file_of(name) or name + BLUEPRINT
+            if folder.library.texts.get(file) == text:
+                continue
+            async with self._context.audit.around(call.asker, "decoder.put", name, "imported"):
+                try:
+                    await folder.put(file, text)
+                except ValueError as error:
+                    raise wrong_text(error) from error
+                except OSError as error:
+                    raise not_written(error) from error

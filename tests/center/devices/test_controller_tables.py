@@ -1,0 +1,87 @@
+"""Tables of controllers as models and devices; wrong rows cost themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bssci.center.devices.controller_tables import ControllerTablesError, read_controller_tables
+from bssci.decoders.datapoints import parse_datapoints
+from tests.support.controllers import MAC, TABLES, row, tables
+
+PIN = f"f2:{MAC}/J1/3"
+
+
+def read(changed: dict[str, Any]) -> Any:
+    return read_controller_tables(json.dumps(changed))
+
+
+def test_a_template_is_a_model_and_a_pin_a_device() -> None:
+    found = read(TABLES)
+    assert list(found.models) == ["soil-probe"] and found.wrong == [] and found.empty_pins == 1
+    assert parse_datapoints("soil-probe", found.models["soil-probe"]).title == "SP-3"
+    assert found.devices == {
+        f"f2:{MAC}": {"name": "Greenhouse", "model": "F2"},
+        PIN: {"name": "Bed 3", "model": "SP-3", "decoder": "soil-probe", "parent": f"f2:{MAC}",
+              "port": "J1/3"},
+        f"f2:{MAC}/J2/strike-1": {"name": "Gate", "model": "Lock", "parent": f"f2:{MAC}",
+                                  "port": "J2/strike-1"},
+    }  # fmt: skip
+
+
+def test_other_spellings_of_tables_columns_and_values() -> None:
+    spelled = {
+        "device_templates": [{"id": "a", "name": "Probe"}],
+        "DATAPOINTS": [{"id": 1, "device_template_id": "a", "LABEL": "x", "DATA_ENCODING": "Int8",
+                        "offset": 0}],
+        "controllers": [{"id": "c", "mac_address": "f2-0A1B2C3D4E5F", "name": "Hut"}],
+        "devices": [{"id": "c2", "device_name": "P", "device_template_id": "a"}],
+        "connectors": [{"id": 1, "controller_id": "c", "connector_number": "J1"}],
+        "pins": [{"id": 1, "connector_id": 1, "position": "sensor-3", "device_id": "c2"}],
+    }  # fmt: skip
+    found = read(spelled)
+    assert found.wrong == [] and found.devices[PIN]["decoder"] == "probe"
+    assert found.devices[f"f2:{MAC}"]["name"] == "Hut"
+
+
+def test_two_templates_with_one_name_are_two_models() -> None:
+    twice = [row("DeviceTemplate", 1), row("DeviceTemplate", 1, Id=8)]
+    points = [row("DataPoint", 0), row("DataPoint", 1, DeviceTemplateId=8)]
+    assert list(read(tables(DeviceTemplate=twice, DataPoint=points)).models) == ["soil-probe", "soil-probe-2"]
+
+
+@pytest.mark.parametrize(
+    ("table", "number", "changes", "wrong"),
+    [
+        ("DataPoint", 0, {"DataEncoding": "Int17"}, "datapoint 1: encoding: 'Int17' is unknown"),
+        ("DataPoint", 0, {"DataEncoding": None}, "datapoint 1: dataPoints[0]: temperature: encoding is"),
+        ("DataPoint", 0, {"Label": ""}, "datapoint 1: dataPoints[0]: name is missing"),
+        ("DataPoint", 0, {"Label": "moisture"}, "datapoint 2: the label moisture stands twice"),
+        ("DataPoint", 0, {"Offset": -1}, "datapoint 1: offset: must be a whole number"),
+        ("DataPoint", 0, {"DeviceTemplateId": 99}, "datapoint 1: there is no template 99"),
+        ("Device", 0, {"MacAddress": "0A1B"}, "pin 1: its controller has no MacAddress"),
+        ("Connector", 0, {"ConnectorNumber": 0}, "pin 1: its connector has no ConnectorNumber"),
+        ("Connector", 0, {"ControllerId": 55}, "pin 1: there is no device 55"),
+        ("Pin", 0, {"DeviceId": 55}, "pin 1: there is no device 55"),
+        ("Pin", 0, {"ConnectorId": 55}, "pin 1: there is no connector 55"),
+        ("Pin", 0, {"Position": "a/b"}, "pin 1: its Position is neither a number"),
+        ("Pin", 1, {"Position": 3, "DeviceId": 101}, "pin 2: another pin is at f2:0a1b2c3d4e5f/J1/3"),
+    ],
+)
+def test_a_wrong_row_costs_itself(table: str, number: int, changes: dict[str, Any], wrong: str) -> None:
+    rows = [row(table, each, **(changes if each == number else {})) for each in range(len(TABLES[table]))]
+    found = read(tables(**{table: rows}))
+    assert found.wrong[0].startswith(wrong), found.wrong
+    assert found.models["soil-probe"]
+
+
+def test_a_row_that_is_none_is_named() -> None:
+    assert read(tables(Pin=[7])).wrong == ["pin 1: must be an object"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"Pin": 3}', '{"other": []}', "[" * 100_000])
+def test_what_holds_no_tables_is_refused(text: str) -> None:
+    with pytest.raises(ControllerTablesError):
+        read_controller_tables(text)

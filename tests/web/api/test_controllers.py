@@ -1,0 +1,91 @@
+"""Tables of controllers by HTTP, and from then on: from a message of the broker to the readings."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bssci.center.decoding.entered import entered
+from bssci.model import Telegram
+from bssci.sources.envelopes.controller import controller_form
+from bssci.sources.envelopes.values import Incoming
+from tests.support.center import result_of
+from tests.support.controllers import ANSWER, MAC, TABLES, TOPIC, modbus, tables
+from tests.support.telegrams import AT, as_json
+from tests.support.web import WebHouse
+
+PIN = f"f2:{MAC}/J1/3"
+IMPORT = "/api/devices/import"
+
+
+@pytest.fixture
+def house(web: WebHouse) -> WebHouse:
+    decoders = web.outside.decoders
+    assert decoders is not None
+    decoders._device = lambda id: entered(web.center.devices, id)
+    return web
+
+
+def heard(house: WebHouse, topic: str, body: Any) -> Telegram:
+    """What becomes of a message at the broker, decoded."""
+    [telegram] = controller_form(ZoneInfo("UTC")).read(
+        Incoming(topic, as_json(body), AT, "mqtt"), lambda remark: None
+    )
+    [found] = result_of(house.outside.decoders.decode([telegram]))
+    return found
+
+
+def said(hexadecimal: str) -> dict[str, str]:
+    return {"timestamp": "2023-11-14 22:13:20.543400", "data": hexadecimal}
+
+
+def test_all_data_points_of_a_sensor_are_readings_of_the_sensor_at_its_pin(house: WebHouse) -> None:
+    answer = house.browser("admin").post(IMPORT, TABLES)
+    assert answer.status == 200, answer.text
+    assert answer.json() == {
+        "dry_run": False, "models": ["soil-probe"], "empty_pins": 1, "wrong": 0, "errors": [],
+        "devices": [f"f2:{MAC}", PIN, f"f2:{MAC}/J2/strike-1"],
+    }  # fmt: skip
+    telegram = heard(house, TOPIC, said(modbus(ANSWER)))
+    assert telegram.device == PIN and telegram.device_time == AT + 0.5434
+    readings = [(each.name, each.value, each.unit) for each in telegram.decoded.readings]
+    assert readings == [("temperature", 23.5, "°C"), ("soil_moisture", 50.0, "%"), ("salt", 7, None)]
+    shown = house.browser("viewer").get(f"/api/devices/{PIN}").json()
+    assert (shown["name"], shown["parent"], shown["port"]) == ("Bed 3", f"f2:{MAC}", "J1/3")
+
+
+def test_a_wrong_checksum_and_a_pin_without_a_device_cost_their_readings_only(house: WebHouse) -> None:
+    house.browser("admin").post(IMPORT, TABLES)
+    wrong = heard(house, TOPIC, said(f"{ANSWER} 00 00"))
+    assert wrong.decoded.failure.code == "checksum" and not wrong.decoded.readings
+    assert heard(house, TOPIC.replace("sensor-3", "sensor-4"), said(modbus(ANSWER))).decoded is None
+
+
+def test_an_import_again_changes_what_is_entered(house: WebHouse) -> None:
+    browser = house.browser("admin")
+    browser.post(IMPORT, TABLES)
+    browser.patch(f"/api/devices/{PIN}", {"tags": ["field"]})
+    changed = tables()
+    changed["Device"][1]["DeviceName"] = "Bed 4"
+    changed["DataPoint"] = changed["DataPoint"][:1]
+    assert browser.post(IMPORT, changed).status == 200
+    shown = browser.get(f"/api/devices/{PIN}").json()
+    assert (shown["name"], shown["tags"]) == ("Bed 4", ["field"])
+    assert len(heard(house, TOPIC, said(modbus(ANSWER))).decoded.readings) == 1
+
+
+def test_a_dry_run_changes_nothing(house: WebHouse) -> None:
+    answer = house.browser("admin").post(f"{IMPORT}?dry_run=1", tables(Pin=[{"Id": 5, "DeviceId": 1}]))
+    assert answer.json()["errors"] == ["pin 5: there is no connector None"]
+    assert house.browser("admin").get("/api/decoders/soil-probe").status == 404
+    assert len(house.center.devices) == 0
+
+
+def test_what_cannot_be_imported_is_refused(house: WebHouse) -> None:
+    assert house.browser("admin").post(IMPORT, {"Pin": 3}).status == 422
+    assert house.browser("operator").post(IMPORT, TABLES).status == 403
+    other = tables()
+    other["DeviceTemplate"][1]["Name"] = "water-meter"
+    assert house.browser("admin").post(IMPORT, other).status == 409

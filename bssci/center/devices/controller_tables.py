@@ -9,6 +9,8 @@
                                    v                                 v
                             f2:{mac}                     f2:{mac}/J1/3: name, model, decoder, parent, port
 
+    device_parameters (of older installations)  --> parameters of f2:{mac}, for the decoder controller
+
 Each table is a list of rows under its name. Names of tables and columns are read in any case, with or without
 ``_``, tables also in the plural. A wrong row costs itself and is named.
 """
@@ -16,11 +18,13 @@ Each table is a list of rows under its name. Names of tables and columns are rea
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bssci.decoders.commented_json import DefinitionError
+from bssci.decoders.controller_states import ENCODINGS, NAME, PARAMETER
 from bssci.decoders.datapoints import parse_datapoints
 
 KIND = "f2"
@@ -29,13 +33,16 @@ MAX_WRONG = 100
 """wrong rows that are named; the others are counted"""
 MAX_TEXT = 200
 """characters of a name"""
+MAX_PARAMETERS = 100
+"""rows of device_parameters of one controller"""
 MAX_NAME = 60
 """characters of the name of a decoder"""
-_TABLES = ("devicetemplate", "device", "controller", "connector", "pin", "datapoint")
+_TABLES = ("devicetemplate", "device", "controller", "connector", "pin", "datapoint", "deviceparameter")
 _MAC = re.compile(r"[0-9a-f]{12}")
 _CONNECTOR = re.compile(r"[Jj]?([1-9])")
 _POSITION = re.compile(r"(?:sensor-)?([1-9][0-9]?)")
 _COMPONENT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
+_NUMBER = re.compile(r"[0-9]{1,2}")
 _OTHER = re.compile(r"[^a-z0-9]+")
 
 Row = Mapping[str, Any]
@@ -98,6 +105,9 @@ class _Reader:
     def read(self) -> ControllerTables:
         self._read_models()
         devices = self._read_devices()
+        for id, entries in self._read_parameters().items():
+            entry = devices.setdefault(id, {})
+            entry |= {"decoder": NAME, "parameters": {PARAMETER: entries}}
         return ControllerTables(self._models, devices, self._empty_pins, self._wrong, self._wrong_count)
 
     def _table(self, name: str, rows: Any) -> list[Row]:
@@ -178,14 +188,27 @@ class _Reader:
             found[id] = {**self._described(device), "parent": f"{KIND}:{mac}", "port": port}
         return found
 
+    def _read_parameters(self) -> dict[str, list[dict[str, Any]]]:
+        """Return how components of each controller are read, by the controller's id."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for number, row in enumerate(self._rows["deviceparameter"], 1):
+            try:
+                given = _text(row, "deviceid")
+                device = self._by_id["device"].get(given)
+                mac = _mac(_text(device, "macaddress") if device is not None else given)
+                entries = found.setdefault(f"{KIND}:{mac}", [])
+                if len(entries) >= MAX_PARAMETERS:
+                    raise _WrongRowError(f"its controller has {MAX_PARAMETERS} already")
+                entries.append(_parameter(row))
+            except _WrongRowError as error:
+                self._say(f"device_parameters {row.get('id', number)}: {error}")
+        return {id: entries for id, entries in found.items() if entries}
+
     def _place(self, pin: Row) -> tuple[str, Row, str]:
         """Return the address of a pin's controller, the controller, and the pin's place there: ``J1/3``."""
         connector = self._referred(pin, "connectorid", "connector")
         controller = self._referred(connector, "controllerid", "controller", "device")
-        spelled = _text(controller, "macaddress").lower().removeprefix(f"{KIND}-")
-        mac = re.sub(r"[:\-.\s]", "", spelled)
-        if not _MAC.fullmatch(mac):
-            raise _WrongRowError("its controller has no MacAddress of 12 hexadecimal digits")
+        mac = _mac(_text(controller, "macaddress"))
         number = _CONNECTOR.fullmatch(_text(connector, "connectornumber"))
         if number is None:
             raise _WrongRowError("its connector has no ConnectorNumber, 1 to 9")
@@ -214,6 +237,41 @@ class _Reader:
         if id in self._decoders:
             found["decoder"] = self._decoders[id]
         return found
+
+
+def _mac(text: str) -> str:
+    mac = re.sub(r"[:\-.\s]", "", text.lower().removeprefix(f"{KIND}-"))
+    if not _MAC.fullmatch(mac):
+        raise _WrongRowError("its controller has no MacAddress of 12 hexadecimal digits")
+    return mac
+
+
+def _parameter(row: Row) -> dict[str, Any]:
+    """Return a row of the table device_parameters as a parameter of the decoder."""
+    component, number = _text(row, "componenttype"), _text(row, "componentid")
+    if not component:
+        raise _WrongRowError("component_type is missing")
+    digits = number.rpartition("-")[2]
+    if number and not _NUMBER.fullmatch(digits):
+        raise _WrongRowError("component_id must be a number")
+    encoding = _text(row, "encodingtype")
+    if encoding not in ENCODINGS:
+        raise _WrongRowError(f"encoding_type must be one of {', '.join(ENCODINGS)}")
+    scale = row.get("scalingfactor")
+    try:
+        factor = 1.0 if scale is None else float(scale)
+        if not math.isfinite(factor):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise _WrongRowError("scaling_factor must be a number") from None
+    return {
+        "mode": _text(row, "connectormode") or None,
+        "component": component,
+        "number": int(digits) if number else None,
+        "encoding": encoding,
+        "unit": _text(row, "units") or None,
+        "scale": factor,
+    }
 
 
 def _point(row: Row) -> dict[str, Any]:

@@ -21,3 +21,14 @@ def test_what_is_entered_of_the_device(tmp_path) -> None:
     assert entered(devices, PIN) is None
     device.decoder, device.parameters = "soil-probe", {"a": 1}
     assert entered(devices, PIN) == ChosenDecoder("soil-probe", None, {"a": 1})
+
+
+def test_what_is_entered_of_its_controller_else(tmp_path) -> None:
+    journal = InlineJournal(tmp_path)
+    devices = DeviceRegistry(Clock(), journal, journal.kept(), lambda: 1.0, 100)
+    controller, pin = devices.new("f2:0a1b2c3d4e5f"), devices.new(PIN)
+    controller.decoder = "controller"
+    devices.put(controller, pin)
+    assert entered(devices, PIN) == entered(devices, f"{PIN}1") == ChosenDecoder("controller")
+    pin.decoder = "soil-probe"
+    assert entered(devices, PIN) == ChosenDecoder("soil-probe")

@@ -77,6 +77,44 @@ def test_a_wrong_row_costs_itself(table: str, number: int, changes: dict[str, An
     assert found.models["soil-probe"]
 
 
+PARAMETER = {
+    "device_id": f"f2-{MAC}",
+    "connector_mode": "sensor-mode",
+    "component_type": "sensor",
+    "component_id": None,
+    "encoding_type": "hex_to_float",
+    "units": "%",
+    "scaling_factor": "0.1",
+}
+
+
+def test_parameters_of_older_installations_are_the_controllers() -> None:
+    third = PARAMETER | {"device_id": 100, "component_id": 3, "encoding_type": "boolean", "units": None}
+    found = read(tables(device_parameters=[PARAMETER, third]))
+    controller = found.devices[f"f2:{MAC}"]
+    assert found.wrong == [] and (controller["name"], controller["decoder"]) == ("Greenhouse", "controller")
+    any_sensor, other = controller["parameters"]["components"]
+    assert any_sensor == {"mode": "sensor-mode", "component": "sensor", "number": None,
+                          "encoding": "hex_to_float", "unit": "%", "scale": 0.1}  # fmt: skip
+    assert (other["number"], other["encoding"], other["unit"]) == (3, "boolean", None)
+    assert read({"device_parameters": [PARAMETER]}).devices.keys() == {f"f2:{MAC}"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({"device_id": "x"}, "no MacAddress"),
+        ({"component_type": None}, "component_type is missing"),
+        ({"component_id": "many"}, "component_id must be a number"),
+        ({"encoding_type": "magic"}, "encoding_type must be one of boolean"),
+        ({"scaling_factor": "nan"}, "scaling_factor must be a number"),
+    ],
+)
+def test_a_wrong_parameter_costs_itself(changes: dict[str, Any], wrong: str) -> None:
+    found = read({"device_parameters": [PARAMETER | changes]})
+    assert wrong in found.wrong[0] and found.devices == {}
+
+
 def test_a_row_that_is_none_is_named() -> None:
     assert read(tables(Pin=[7])).wrong == ["pin 1: must be an object"]
 

@@ -49,8 +49,8 @@ bench: $(VENV)/.installed-test system-parts
 docs: $(VENV)/.installed-broker
 	$(BIN)/python -m bssci.cli.settings_document > docs/settings.md
 
-# Some tests talk to the broker mosquitto, drive the browser chromium, run a server PostgreSQL or try the examples of
-# deploy/. What cannot be had is named here, and the tests that need it are skipped and named in the summary.
+# Some tests talk to the broker mosquitto, drive the browser chromium, run a server PostgreSQL, compile the
+# example in C or try those of deploy/. What cannot be had is named here, and the tests that need it are skipped and named in the summary.
 system-parts:
 	@PATH="$$PATH:/usr/sbin"; missing=; \
 	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
@@ -59,6 +59,8 @@ system-parts:
 	command -v nginx >/dev/null || missing="$$missing nginx-light"; \
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v logrotate >/dev/null || missing="$$missing logrotate"; \
+	test -e /usr/include/MQTTClient.h || missing="$$missing libpaho-mqtt-dev"; \
+	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	test -n "$$missing" || exit 0; \
 	if [ "$$(id -u)" = 0 ]; then root=; elif sudo -n true 2>/dev/null; then root="sudo -n"; else root=no; fi; \

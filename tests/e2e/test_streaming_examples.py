@@ -25,12 +25,14 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         yield running
 
 
-@pytest.fixture(scope="module", params=["python", "node"])
+@pytest.fixture(scope="module", params=["python", "node", "c"])
 def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command that runs an example."""
     folder = EXAMPLES / request.param
     if request.param == "python":
         return [sys.executable, str(folder / "stream.py")]
+    if request.param == "c":
+        return [str(compiled(folder, tmp_path_factory.mktemp("c")))]
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed")
@@ -42,6 +44,20 @@ def example(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if done.returncode:
         pytest.skip("npm install failed: the registry cannot be reached")
     return ["node", str(copy / "stream.mjs")]
+
+
+def compiled(folder: Path, directory: Path) -> Path:
+    """The example in C, compiled with all warnings as errors."""
+    missing = [name for name in ("make", "cc") if shutil.which(name) is None]
+    if not any(Path(root, "include", "MQTTClient.h").exists() for root in ("/usr", "/usr/local")):
+        missing.append("libpaho-mqtt-dev")
+    if missing:
+        pytest.skip(f"missing: {', '.join(missing)} (make system-parts)")
+    copy = directory / "example"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("stream"))
+    flags = "CFLAGS=-O2 -Wall -Wextra -Wpedantic -Werror"
+    subprocess.run(["make", "-C", copy, flags], check=True, timeout=60)
+    return copy / "stream"
 
 
 class Run:

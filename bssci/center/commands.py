@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from bssci.center.alarms.alarms import Alarms
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.audit import AuditLog
+from bssci.center.devices.controller_commands import ControllerAnswer, ControllerCommands
 from bssci.center.devices.device import ID, Device
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.gateways import Gateway, Gateways
@@ -70,6 +71,7 @@ class Commands:
         station_entries: StationEntries,
         devices: DeviceRegistry,
         gateways: Gateways,
+        controllers: ControllerCommands,
         stations: Stations,
         registry: Registry,
         variable_mac: VariableMac,
@@ -88,6 +90,7 @@ class Commands:
         self._station_entries = station_entries
         self._devices = devices
         self._gateways = gateways
+        self._controllers = controllers
         self._stations = stations
         self._registry = registry
         self._variable_mac = variable_mac
@@ -258,6 +261,17 @@ class Commands:
             raise CommandError("unknown_device", f"there is no device {id}", "id")
         async with self._recorded(by, "device.remove", id):
             await _stored(_awaited(self._devices.forget(id)))
+
+    async def command_device(self, id: str, command: Mapping[str, Any], by: Asker) -> ControllerAnswer:
+        """Have a controller's strike or siren do something.
+
+        :param command: the message, as the controller takes it.
+        :raises CommandError: see :meth:`bssci.center.devices.controller_commands.ControllerCommands.send`.
+        """
+        self._controllers.topic_of(id)
+        said = ", ".join(f"{name} {value}" for name, value in command.items())
+        async with self._recorded(by, "device.command", id, said):
+            return await self._controllers.send(id, command)
 
     async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Asker) -> Gateway:
         """Change what is entered of a scanner or controller.

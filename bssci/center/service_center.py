@@ -18,6 +18,7 @@ from bssci.center.audit import AuditLog
 from bssci.center.commands import Commands
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices import presence
+from bssci.center.devices.controller_commands import ControllerCommands
 from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.presence import Presence
 from bssci.center.devices.registry import DeviceRegistry
@@ -175,6 +176,7 @@ class ServiceCenter:
             delivered_seq=self.deliveries.delivered_seq,
             judge=self.devices.judge,
         )
+        self._controller_commands = ControllerCommands(clock, self.gateways, self.sources)
         self.over_the_air = OverTheAir(
             self.sensors,
             self.attachments,
@@ -200,6 +202,7 @@ class ServiceCenter:
             ),
             devices=self.devices,
             gateways=self.gateways,
+            controllers=self._controller_commands,
             stations=self.stations,
             registry=self.registry,
             variable_mac=self.variable_mac,
@@ -389,6 +392,7 @@ class ServiceCenter:
         self.devices.heard(heard)
         self.gateways.heard(heard)
         self.presence.heard(heard)
+        self._controller_commands.heard(heard)
 
     def _presence_lost(self, failure: Failure) -> None:
         self.log.warn("places of devices not stored {error}", error=failure.getErrorMessage())

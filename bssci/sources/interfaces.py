@@ -15,6 +15,9 @@ class ISource(Interface):
 
     A source may have an attribute or property ``trouble`` as well: a short text that says why it brings
     nothing now, empty or None while all is well. Whoever watches the service is told.
+
+    It may have a method ``publish(topic, payload)`` too, which sends a message the other way and returns a
+    Deferred that fires when the other side has it: commands to controllers that it heard go by it.
     """
 
     def start(ingest):

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.telegrams.door import SourceDoor
+from bssci.model.commands import CommandError
 from bssci.system.clock import Timer
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
@@ -68,6 +69,22 @@ class RunningSource:
 
     def _not_stopped(self, failure: Failure) -> None:
         self.log.failure("source not stopped in order {name}", failure, name=self.name)
+
+    def publish(self, topic: str, payload: bytes) -> Deferred[None]:
+        """Have the source send a message the other way.
+
+        :return: fires when the other side has it, or fails with CommandError: ``unavailable``.
+        """
+        return ensureDeferred(self._publish(topic, payload))
+
+    async def _publish(self, topic: str, payload: bytes) -> None:
+        publish = getattr(self.source, "publish", None)
+        if publish is None:
+            raise CommandError("unavailable", f"the source {self.name} cannot send")
+        try:
+            await publish(topic, payload)
+        except Exception as error:  # whoever wrote the source
+            raise CommandError("unavailable", f"not sent by {self.name}: {error}") from error
 
     @property
     def trouble(self) -> str:

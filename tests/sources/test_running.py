@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from bssci.model.commands import CommandError
 from bssci.sources.running import STOP_TIME, RunningSource
+from tests.support.center import result_of
 
 
 class Door:
@@ -81,3 +83,16 @@ def test_one_that_never_started_is_not_stopped(broken: bool, expected_errors: li
         running.start()
     assert running.stop().called and door.is_closed and not clock.getDelayedCalls()
     expected_errors.clear()
+
+
+def test_it_sends_what_the_source_can_send() -> None:
+    source = Source()
+    running = RunningSource(Clock(), "sample", source, Door())
+    with pytest.raises(CommandError, match="the source sample cannot send"):
+        result_of(running.publish("a", b"b"))
+    sent: list[Any] = []
+    source.publish = lambda *message: succeed(sent.append(message))  # type: ignore[attr-defined]
+    assert result_of(running.publish("a", b"b")) is None and sent == [("a", b"b")]
+    source.publish = lambda *message: fail(OSError("cable cut"))  # type: ignore[attr-defined]
+    with pytest.raises(CommandError, match="not sent by sample: cable cut"):
+        result_of(running.publish("a", b"b"))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
+
 from bssci.center.telegrams.bounds import JournalShare, RateLimit
 from bssci.center.telegrams.door import Judge, SourceDoor
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.journal import Journal
+from bssci.model.commands import CommandError
 from bssci.system.clock import Clock
 
 
@@ -20,6 +23,9 @@ class Running(Protocol):
     @property
     def trouble(self) -> str:
         """Why it brings nothing now; empty: nothing is wrong."""
+
+    def publish(self, topic: str, payload: bytes) -> Deferred[None]:
+        """Send a message the other way; fires when the other side has it, or fails with CommandError."""
 
 
 class Sources:
@@ -62,6 +68,16 @@ class Sources:
     def add(self, source: Running) -> None:
         """Take account of a source from now on."""
         self._running[source.name] = source
+
+    def publish(self, name: str, topic: str, payload: bytes) -> Deferred[None]:
+        """Have a source publish a message; fires when the other side has it, fails as a CommandError.
+
+        :raises CommandError: ``unavailable``: no such source runs.
+        """
+        source = self._running.get(name)
+        if source is None:
+            raise CommandError("unavailable", f"the source {name} does not run")
+        return source.publish(topic, payload)
 
     def configure(self, rate: float, share: float) -> None:
         """Change the bounds of every source."""

@@ -26,7 +26,7 @@ from bssci.center.interfaces import IIngest
 from bssci.model import Telegram
 from bssci.mqtt.client import MqttClient
 from bssci.mqtt.filters import fits
-from bssci.mqtt.values import Received
+from bssci.mqtt.values import Message, Received
 from bssci.settings.table import Settings
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.controller import controller_form
@@ -117,6 +117,11 @@ class MqttSource:
             self._reactor.callLater(0.02, turn.callback, None)
             await turn
         await self._client.stop(STOP_TIME)
+
+    def publish(self, topic: str, payload: bytes) -> Deferred[None]:
+        """Send a message to the broker, as a command to a controller; fires when the broker has it."""
+        sent: Deferred[None] = self._client.publish([Message(topic, payload)])
+        return sent
 
     @property
     def trouble(self) -> str:

@@ -1,14 +1,16 @@
-"""Controllers: an import of the tables that describe what sits at their pins."""
+"""Controllers: tables that describe what sits at their pins, and commands to strikes and sirens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from bssci.center.devices.controller_tables import ControllerTablesError, read_controller_tables
 from bssci.decoders.datapoints import DataPoints
 from bssci.web.api.decoders import not_written
 from bssci.web.api.schemas.common import DryRun
-from bssci.web.api.schemas.devices import ImportedControllers
+from bssci.web.api.schemas.devices import ControllerAnswered, ControllerCommand, ImportedControllers
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid
@@ -52,6 +54,21 @@ class ControllerRoutes:
             empty_pins=found.empty_pins,
             wrong=found.wrong_count,
             errors=found.wrong,
+        )
+
+    @route(
+        "POST",
+        "/api/devices/{id}/command",
+        "operator",
+        "Have a controller's strike or siren do something; answers when its state follows, or after 10 s",
+    )
+    async def command(self, call: Call, body: ControllerCommand) -> ControllerAnswered:
+        message = msgspec.to_builtins(body)
+        answer = await self._commands.command_device(call.path["id"], message, call.asker)
+        return ControllerAnswered(
+            topic=answer.topic,
+            answered=answer.answered,
+            state=None if answer.state is None else dict(answer.state),
         )
 
     def _refuse_clashes(self, models: Mapping[str, str]) -> None:

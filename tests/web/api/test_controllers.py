@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from twisted.internet.defer import succeed
 
 from bssci.center.decoding.entered import entered
 from bssci.model import Telegram
@@ -89,3 +91,24 @@ def test_what_cannot_be_imported_is_refused(house: WebHouse) -> None:
     other = tables()
     other["DeviceTemplate"][1]["Name"] = "water-meter"
     assert house.browser("admin").post(IMPORT, other).status == 409
+
+
+def test_a_command_is_answered_by_the_state_that_follows(house: WebHouse) -> None:
+    path = f"/api/devices/f2:{MAC}/J2/strike-1/command"
+    browser = house.browser("operator")
+    assert house.browser("viewer").post(path, {"power-flag": 1}).status == 403
+    assert browser.post(path, {"power-flag": 3}).status == 422
+    assert browser.post(path, {"power-flag": 1}).status == 503
+    strike = heard(house, f"stat/f2-{MAC}/access-control-mode/J2/strike-1", {"status": 0})
+    published = []
+
+    def publish(topic: str, payload: bytes) -> Any:
+        published.append((topic, payload))
+        house.center._heard_telegrams([strike])
+        return succeed(None)
+
+    house.center.sources.add(SimpleNamespace(name="mqtt", trouble="", publish=publish))
+    house.center.gateways.heard([strike])
+    answer = browser.post(path, {"power-flag": 2, "period": 5})
+    assert answer.status == 200 and answer.json()["state"] == {"status": 0}
+    assert published == [(f"cmnd/f2-{MAC}/access-control-mode/J2/strike-1", b'{"power-flag":2,"period":5.0}')]

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bssci.web.api.schemas.common import Answer
+from bssci.web.http.replies import Done
 
 Text = Annotated[str, Meta(max_length=200)]
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=50)]
@@ -105,6 +106,25 @@ class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     location: Place | msgspec.UnsetType = msgspec.UNSET
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class ControllerCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Command to a strike or siren, as the controller takes it."""
+
+    power_flag: Annotated[Literal[0, 1, 2], Meta(description="handed on as it is")] = msgspec.field(
+        name="power-flag"
+    )
+    period: Annotated[float, Meta(ge=0, le=86_400, description="s")] | None = None
+
+
+class ControllerAnswered(Done, kw_only=True):
+    """Answer to a command that was sent to a controller."""
+
+    topic: str
+    answered: bool
+    """false: no state came within 10 s; the command is sent all the same"""
+    state: dict[str, Any] | None
+    """the controller's message about the state that followed"""
 
 
 class ImportedControllers(Answer):

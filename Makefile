@@ -19,7 +19,7 @@ help:
 	@echo "make thorough  the same with many more random examples; takes minutes"
 	@echo "make check  ruff, mypy and the import rules"
 	@echo "make bench  figures"
-	@echo "make docs   docs/settings.md from the table of settings"
+	@echo "make docs   docs/settings.md from the table of settings, docs/asyncapi.json from the types of payloads"
 	@echo "make timescaledb  TimescaleDB for the tests, by npm"
 
 run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
@@ -48,6 +48,7 @@ bench: $(VENV)/.installed-test system-parts
 
 docs: $(VENV)/.installed-broker
 	$(BIN)/python -m bssci.cli.settings_document > docs/settings.md
+	$(BIN)/python -m bssci.cli.asyncapi_document > docs/asyncapi.json
 
 # Some tests talk to the broker mosquitto, drive the browser chromium, run a server PostgreSQL, compile the
 # example in C or try those of deploy/. What cannot be had is named here, and the tests that need it are skipped and named in the summary.

@@ -152,7 +152,7 @@ class WebAdmin:
             *routes_of(ServiceRoutes(self.context, self.views)),
             *routes_of(CertificateRoutes(self.context, self.views, self._take_certificates)),
             *routes_of(EventRoutes(self.context, self.views)),
-            *routes_of(MachineRoutes(Metrics(self.context, requests), self._description)),
+            *routes_of(self._machine_routes(requests)),
             *routes_of(StaticFiles(STATIC)),
             *pages.routes(),
         ]
@@ -172,6 +172,11 @@ class WebAdmin:
             TrustedProxies(self._settings.trusted_proxies),
             {DOOR_PATH: Upgrade(self.context.door)},
         )
+
+    def _machine_routes(self, requests: RequestMetrics) -> MachineRoutes:
+        base_topic = self.context.configuration.current.value("BASE_TOPIC")
+        metrics = Metrics(self.context, requests)
+        return MachineRoutes(metrics, self._description, self.context.center.version, base_topic)
 
     def _description(self, cookie: str) -> dict[str, Any]:
         return openapi.document(self.routes, self.context.center.version, cookie)

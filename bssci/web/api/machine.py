@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bssci.web.api import asyncapi
 from bssci.web.api.metrics import CONTENT_TYPE, Metrics
 from bssci.web.http.call import Call
+from bssci.web.http.errors import not_found
 from bssci.web.http.guard import cookie_name
 from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
@@ -16,11 +18,16 @@ class MachineRoutes:
     """Routes for monitoring and for tools.
 
     :param description: returns the OpenAPI document, with the name of the session's cookie.
+    :param version: version of the service.
     """
 
-    def __init__(self, metrics: Metrics, description: Callable[[str], dict[str, Any]]) -> None:
+    def __init__(
+        self, metrics: Metrics, description: Callable[[str], dict[str, Any]], version: str, base_topic: str
+    ) -> None:
         self._metrics = metrics
         self._description = description
+        self._version = version
+        self._base_topic = base_topic
 
     @route("GET", "/metrics", "viewer", "For Prometheus", content_type="text/plain")
     async def metrics(self, call: Call) -> Reply[bytes]:
@@ -29,3 +36,14 @@ class MachineRoutes:
     @route("GET", "/api/openapi.json", "viewer", "This description")
     async def description(self, call: Call) -> dict[str, Any]:
         return self._description(cookie_name(call.request)) | {"servers": [{"url": call.prefix or "/"}]}
+
+    @route("GET", "/api/asyncapi.json", "viewer", "Description of the messages by MQTT and of the live door")
+    async def messages(self, call: Call) -> dict[str, Any]:
+        return asyncapi.document(self._version, self._base_topic, call.prefix)
+
+    @route("GET", "/api/schemas/{name}.json", "viewer", "JSON Schema of one payload of that description")
+    async def schema(self, call: Call) -> dict[str, Any]:
+        try:
+            return asyncapi.schema_of(call.path["name"])
+        except KeyError:
+            raise not_found("there is no such schema") from None

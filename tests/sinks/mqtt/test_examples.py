@@ -22,6 +22,7 @@ from bssci.sinks.mqtt.refusals import kind_of
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
 from bssci.sinks.testing_events import every_event
+from tests.support.contracts import channel_of, faults
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.mqtt_requests import ONE, Site, make_house, site
 from tests.support.settings import settings_of
@@ -153,6 +154,10 @@ async def test_every_example_is_what_the_broker_hands_out(
 ) -> None:
     station = make_station(mqtt_profile=profile, mqtt_homeassistant="true")
     captured = await capture(station)
+    described = {topic: channel_of(topic) for topic in station.seen if OURS.match(topic)}
+    for topic, channel in described.items():
+        for payload in (json.loads(each.payload) for each in station.seen[topic] if each.payload):
+            assert faults(channel.schema, payload) == [], topic
     examples = documented()
     layout = {"native": "mioty/ep/+/ul", "acmqtti": "mioty/+/+/uplink"}
     missing = {kind for kind in captured if OURS.match(kind)} - examples.keys()

@@ -1,0 +1,46 @@
+"""Types of the payloads of the live door beyond the broker's: their JSON Schemas come from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+IsoTime = Annotated[
+    str, Meta(description="ISO 8601 in UTC, with milliseconds", extra_json_schema={"format": "date-time"})
+]
+
+
+class ReadingMetadata(msgspec.Struct, kw_only=True):
+    """Facts about a reading."""
+
+    quality: Annotated[Literal["good", "uncertain"], Meta(description="uncertain: the decoder warned")]
+    decoder: Annotated[str, Meta(description="`name@version`")]
+    id: Annotated[str, Meta(description="that of the uplink or telegram")] | UnsetType = UNSET
+    location: Annotated[dict[str, Any], Meta(description="the sensor's")] | UnsetType = UNSET
+
+
+class TelemetryPayload(msgspec.Struct, kw_only=True):
+    """A reading of a device."""
+
+    timestamp: IsoTime
+    device_id: Annotated[str, Meta(examples=["mioty:70B3D56770110001"])]
+    sensor: Annotated[str, Meta(description="name of the reading")]
+    value: float | int | bool | str
+    unit: str | None
+    metadata: ReadingMetadata
+
+
+class GapPayload(msgspec.Struct, kw_only=True, rename={"since": "from", "until": "to"}):
+    """Messages that one client does not get; sent to it alone."""
+
+    since: IsoTime | None
+    until: IsoTime
+    events: Annotated[int, Meta(ge=0, description="events that were passed over, wanted or not")]
+    reason: str
+
+
+DOOR_PAYLOADS: Mapping[str, type[msgspec.Struct]] = {"telemetry": TelemetryPayload, "gap": GapPayload}
+"""types by the names of their schemas"""

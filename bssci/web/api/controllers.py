@@ -9,7 +9,7 @@ import msgspec
 from bssci.center.devices.controller_tables import ControllerTablesError, read_controller_tables
 from bssci.decoders.datapoints import DataPoints
 from bssci.web.api.decoders import not_written
-from bssci.web.api.schemas.common import DryRun
+from bssci.web.api.schemas.common import DryRun, Scalar
 from bssci.web.api.schemas.devices import ControllerAnswered, ControllerCommand, ImportedControllers
 from bssci.web.context import Context
 from bssci.web.http.call import Call
@@ -35,7 +35,7 @@ class ControllerRoutes:
         "/api/devices/import",
         "admin",
         "Enter what sits at controllers, with a decoder for each template; wrong rows are left out and named",
-        takes={JSON: dict},
+        takes={JSON: dict[str, list[dict[str, Scalar]]]},
         max_body=MAX_FILE,
     )
     async def import_(self, call: Call, query: DryRun) -> ImportedControllers:

@@ -128,8 +128,9 @@ def token_made(page: Any) -> None:
     page.goto("/accounts")
     for each in page.locator("summary").all():
         each.click()
-    page.get_by_role("region", name="API tokens").get_by_label("Name").fill(TOKEN)
-    page.get_by_role("button", name="Make it").click()
+    tokens = page.get_by_role("region", name="API tokens")
+    tokens.get_by_label("Name").fill(TOKEN)
+    tokens.get_by_role("button", name="Make it").click()
     page.get_by_text("shown this once").wait_for()
 
 

@@ -147,7 +147,7 @@ def test_a_thousand_sensors_are_checked_then_imported(page: Any) -> None:
     rows = [f"70B3D59CE000{number:04X},{number:032X},{number:04X},false" for number in range(IMPORTED)]
     page.goto("/sensors/import")
     content = page.get_by_label("Or its content")
-    wrong = [f"70B3D59CE001{number:04X},12,0001,false" for number in range(250)]
+    wrong = [f"70B3D59CE001{number:04X},12AB,0001,false" for number in range(250)]
     content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows, *wrong]))
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("region", name="Errors per row")).to_contain_text("must be 32 hexadecimal digits")

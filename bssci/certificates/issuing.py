@@ -136,9 +136,9 @@ def _issued_builder(
     key: PrivateKey,
     authority: Authority,
     now: datetime,
-    life: timedelta = LIFE,
+    life: timedelta | None = None,
 ) -> x509.CertificateBuilder:
-    end = min(now + life, authority.certificate.not_valid_after_utc)
+    end = min(now + (life or LIFE), authority.certificate.not_valid_after_utc)
     issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key())
     return (
         _builder(_name(common_name), authority.certificate.subject, key, now, end)

@@ -12,8 +12,9 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -210,6 +211,12 @@ def test_the_audit_log_names_the_client_and_not_what_it_made_up(site: Site) -> N
 def test_a_browser_under_a_path(site: Site) -> None:
     chromium = shutil.which("chromium") or pytest.skip("needs chromium: apt-get install chromium")
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+    # In a thread of its own: the tests of the pages keep a browser, whose loop runs in this one.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(_go_through_pages, site, chromium, sync_api).result()
+
+
+def _go_through_pages(site: Site, chromium: str, sync_api: Any) -> None:
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_context(

@@ -61,6 +61,14 @@ class NodeRed:
                 program, cwd=folder, env=os.environ | variables, stdout=log, stderr=subprocess.STDOUT
             )
 
+    def has_no_port(self) -> bool:
+        """Wait until it listens, or has ended; returns whether somebody else took its port meanwhile."""
+        deadline = time.monotonic() + 90
+        while self.process.poll() is None and "Started flows" not in self.log.read_text():
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.1)
+        return "port in use" in self.log.read_text()
+
     def wait_for(self, text: str, path: Path | None = None, count: int = 1) -> None:
         """Wait until something is said, or in the file, so many times."""
         deadline = time.monotonic() + 90
@@ -76,6 +84,8 @@ def node_red(
     folder: Path, service: RunningService, kept: Path, token: str, authority: str = ""
 ) -> Iterator[NodeRed]:
     running = NodeRed(folder, service, kept, token, authority)
+    while running.has_no_port():
+        running = NodeRed(folder, service, kept, token, authority)
     try:
         yield running
     finally:

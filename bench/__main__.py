@@ -45,7 +45,7 @@ WINDOW = 2.0
 
 
 class Form(Enum):
-    """How base stations write frames that are due together; what the figure's name says of it."""
+    """Ways in which base stations write frames that are due together, as the figure's name says them."""
 
     SINGLE = ""
     """each in a TLS record of its own"""
@@ -55,7 +55,7 @@ class Form(Enum):
 
 @dataclass(frozen=True)
 class Ingest:
-    """How fast a server took what it could."""
+    """Rates at which a server took uplinks."""
 
     rate: float
     """uplinks/s"""

@@ -34,7 +34,7 @@ PATIENCE = 60.0
 
 
 class Outcome(NamedTuple):
-    """What became of the uplinks."""
+    """Counts of the uplinks, by their fate."""
 
     acknowledged: int
     """uplinks that the edge told its stations it has"""

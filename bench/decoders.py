@@ -1,4 +1,4 @@
-"""How long decoding takes: ``python -m bench.decoders``."""
+"""Time that decoding takes: ``python -m bench.decoders``."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class TankDecoder:
 
 @implementer(IPlugin, IDecoderFactory)
 class TankFactory:
-    """What the service finds."""
+    """The plugin that the service finds."""
 
     name = "tank"
     description = "level in a tank, by radar"

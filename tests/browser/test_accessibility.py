@@ -163,6 +163,14 @@ def live_refused(page: Any) -> None:
     page.locator(".field-error").wait_for()
 
 
+def route_tried(page: Any) -> None:
+    page.goto("/explorer")
+    page.get_by_label("Find a route").fill("get /api/alarms")
+    page.locator("[data-routes] summary:visible").click()
+    page.get_by_role("button", name="Try GET /api/alarms").click()
+    page.locator(".answer").wait_for()
+
+
 class Scene(NamedTuple):
     show: Callable[[Any], None]
     part: str = "html"
@@ -190,6 +198,7 @@ SCENES: dict[str, Scene] = {
     "connection lost": Scene(connection_lost),
     "menu opened": Scene(menu_opened, ".sidebar", widths=(PHONE,)),
     "live filtered": Scene(live_filtered, ".filters"),
+    "route tried": Scene(route_tried, "[data-routes]"),
     "live refused": Scene(live_refused, ".filters"),
     "many states: dashboard": Scene(sample("dashboard.html", needs_restart=["LISTEN_PORT"]), "main"),
     "many states: stations": Scene(sample("stations.html"), "main"),

@@ -895,6 +895,7 @@ def samples() -> dict[str, dict[str, Any]]:
             "older": 1,
             "args": {},
         },
+        "explorer.html": {},
         "login.html": {"error": None, "next": "/sensors", "setup_hint": False},
         "setup.html": {"token": "t", "error": None},
         "error.html": {"status": 404, "title": "Not found", "message": None},

@@ -135,6 +135,10 @@ class ServicePages(PageData):
             "args": arguments(call, "who", "action"),
         }
 
+    async def explorer(self, call: Call) -> dict[str, Any]:
+        """Return nothing: the page reads the descriptions that programs are served."""
+        return {}
+
 
 def _setting(entry: dict[str, Any]) -> dict[str, Any]:
     """Return a setting with its value as text, and the kind of field that it takes."""

@@ -60,6 +60,7 @@ PAGES: tuple[Page, ...] = (
     Page("/certificates", "certificates.html", "certificates", "viewer"),
     Page("/accounts", "accounts.html", "accounts", "viewer"),
     Page("/audit", "audit.html", "audit", "viewer"),
+    Page("/explorer", "explorer.html", "explorer", "viewer"),
 )
 
 

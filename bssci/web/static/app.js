@@ -25,6 +25,7 @@ const ROOMS = {
   "[data-config]": "./config.js",
   "[data-zoom]": "./zoom.js",
   "[data-decoder]": "./decoder.js",
+  "[data-explorer]": "./explorer.js",
   "[data-bundle], [data-upload], [data-restore]": "./certificates.js",
 };
 for (const [selector, module] of Object.entries(ROOMS)) {

@@ -12,13 +12,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest import TestCase
 
 import hypothesis
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
+from twisted.internet import defer, reactor
+from twisted.internet.base import DelayedCall
 from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
@@ -33,6 +34,9 @@ REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "s
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
 """where `make timescaledb` installs it"""
 _parts_used: list[str] = []
+"""by the test that runs"""
+_logged: list[Failure] = []
+"""while the test runs"""
 
 # The same few examples at each run, however busy the machine is; `make thorough` tries many others.
 _steady = hypothesis.settings(
@@ -52,6 +56,34 @@ def _watch(event: str, values: tuple[Any, ...]) -> None:
 sys.addaudithook(_watch)
 
 
+def _observe(event: LogEvent) -> None:
+    failure = event.get("log_failure")
+    if failure is not None:
+        _logged.append(failure)
+
+
+globalLogPublisher.addObserver(_observe)
+
+
+class _DebugInfo(defer.DebugInfo):
+    """Part of a Deferred that failed at some time, which reports the error if nobody ever handles it.
+
+    :cvar count: how many there are. While there are none, there is nothing to be found among the garbage.
+    """
+
+    count: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        _DebugInfo.count += 1
+
+    def __del__(self) -> None:
+        _DebugInfo.count -= 1
+        super().__del__()
+
+
+defer.DebugInfo = _DebugInfo
+
+
 def pytest_configure() -> None:
     """Thousands of small journals are soonest made where there is no disk, if there is such a place."""
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
@@ -62,6 +94,12 @@ def pytest_pycollect_makeitem(name: str, obj: object) -> None:
     """pytest's plugin for them is off, and none shall be left out in silence."""
     if isinstance(obj, type) and issubclass(obj, TestCase):
         raise pytest.UsageError(f"{name}: tests are functions here, not a TestCase")
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the tests is no part of any collection of garbage, which so take little time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -87,7 +125,6 @@ def _folder(nodeid: str) -> str:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    _parts_used.clear()
     if item.get_closest_marker("mosquitto"):
         places = os.environ["PATH"] + os.pathsep + "/usr/sbin"
         if not all(shutil.which(name, path=places) for name in ("mosquitto", "mosquitto_sub")):
@@ -101,51 +138,40 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def expected_errors() -> list[Failure]:
     """Failures that were logged so far. A test takes out those that it expects; what is left fails it."""
-    return []
+    return _logged
 
 
 @pytest.fixture(autouse=True)
-def _no_lost_errors(request: pytest.FixtureRequest) -> Iterator[None]:
-    failures: list[Failure] = (
-        request.getfixturevalue("expected_errors") if "expected_errors" in request.fixturenames else []
-    )
-
-    def observe(event: LogEvent) -> None:
-        failure = event.get("log_failure")
-        if failure is not None:
-            failures.append(failure)
-
-    globalLogPublisher.addObserver(observe)
-    # What is there before a test is no part of the collection after it, which so takes no time.
-    gc.freeze()
-    try:
-        yield
-        # A Deferred reports its unhandled error when it is collected.
-        gc.collect()
-    finally:
-        globalLogPublisher.removeObserver(observe)
-    if failures:
-        pytest.fail("errors were logged:\n" + "\n".join(failure.getTraceback() for failure in failures))
-
-
-@pytest.fixture(autouse=True)
-def _no_left_over_timers() -> Iterator[None]:
+def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that lost an error, left a timer on the reactor, or is a unit test and used real parts."""
+    _logged.clear()
+    _parts_used.clear()
     before = set(reactor.getDelayedCalls())
     yield
+    if _DebugInfo.count:
+        # A Deferred reports its unhandled error when it is collected.
+        gc.collect()
+        # What is left is no part of the next collection.
+        gc.freeze()
+    timers = _left_over(before)
+    found = []
+    if _logged:
+        found.append("errors were logged:\n" + "\n".join(failure.getTraceback() for failure in _logged))
+    if timers:
+        found.append("timers were left on the reactor:\n" + "\n".join(timers))
+    if _parts_used and request.node.get_closest_marker("parts") is None:
+        found.append(f"real parts were used, so this is no unit test, mark it `parts`: {set(_parts_used)}")
+    if found:
+        pytest.fail("\n".join(found))
+
+
+def _left_over(before: set[DelayedCall]) -> list[str]:
+    """Cancel the timers that were not there before, and return what they are."""
     for _ in range(2):
         # Closing transports take a turn of the reactor or two; only then is a timer left over.
         if set(reactor.getDelayedCalls()) - before:
             pytest_twisted.blockon(deferLater(reactor, 0))
     left = [call for call in reactor.getDelayedCalls() if call not in before]
-    report = "\n".join(map(str, left))
     for call in left:
         call.cancel()
-    if left:
-        pytest.fail(f"timers were left on the reactor:\n{report}")
-
-
-@pytest.fixture(autouse=True)
-def _no_parts_in_a_unit_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if _parts_used and request.node.get_closest_marker("parts") is None:
-        pytest.fail(f"real parts were used, so this is no unit test, mark it `parts`: {set(_parts_used)}")
+    return list(map(str, left))

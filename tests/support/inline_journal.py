@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.journal import Loaded, StorageError
 from bssci.journal.sqlite import database
+from bssci.journal.sqlite.damage import CountingConnection
 from bssci.journal.sqlite.database import Database, load_schema
 from bssci.journal.sqlite.journal import SqliteJournal
 from bssci.journal.sqlite.loading import load
 from bssci.journal.sqlite.worker import Submission, Worker
 
-T = TypeVar("T")
-
-
 _create = database._create
+_schema = cache(load_schema)
 
 
 @cache
-def _empty_file(schema: tuple[str, ...]) -> bytes:
-    """A new journal's, made once: that takes longer than most tests."""
+def _empty_file() -> bytes:
+    """Return a new journal's file, made once: that takes longer than most tests."""
     with TemporaryDirectory() as directory:
-        file = Path(directory) / database.FILE_NAME
-        _create(file, schema)
-        return file.read_bytes()
+        path = Path(directory) / database.FILE_NAME
+        _create(path, _schema())
+        return path.read_bytes()
 
 
-def _copy(path: Path, schema: Sequence[str]) -> None:
-    path.write_bytes(_empty_file(tuple(schema)))
+class _Database(Database):
+    """A database that hands out again what was closed: a new connection has to read the schema first."""
+
+    def __init__(self, directory: Path) -> None:
+        self._writing: list[CountingConnection] = []
+        self._reading: list[CountingConnection] = []
+        self._connections: list[CountingConnection] = []
+        with patch.object(database, "_create", lambda path, schema: path.write_bytes(_empty_file())):
+            super().__init__(directory, _schema(), max_bytes=1 << 30)
+
+        # Nobody pulls the plug here, and disks are slow.
+        self._connections[0].execute("PRAGMA synchronous = OFF")
+
+    def connect(self) -> CountingConnection:
+        return self._take(self._writing, super().connect)
+
+    def connect_to_read(self) -> CountingConnection:
+        return self._take(self._reading, super().connect_to_read)
+
+    def _take(
+        self, closed: list[CountingConnection], connect: Callable[[], CountingConnection]
+    ) -> CountingConnection:
+        if not closed:
+            connection = connect()
+            connection.close = lambda: closed.append(connection)  # type: ignore[method-assign]
+            self._connections.append(connection)
+            closed.append(connection)
+        return closed.pop()
+
+    def release(self) -> None:
+        for connection in self._connections:
+            sqlite3.Connection.close(connection)
+        super().release()
 
 
 class _AtOnce:
@@ -52,15 +83,11 @@ class InlineJournal(SqliteJournal):
     """
 
     def __init__(self, directory: Path, *, max_pending: int = 100_000) -> None:
-        with patch.object(database, "_create", _copy):
-            file = Database(directory, load_schema(), max_bytes=1 << 30)
-        super().__init__(file, _AtOnce(), max_pending=max_pending, tail_bytes=1 << 20)
+        super().__init__(_Database(directory), _AtOnce(), max_pending=max_pending, tail_bytes=1 << 20)
         self.broken = False
         self.queues: list[tuple[Worker, list[Submission]]] = []
         for worker in (self.core.writer, self.core.reader, self.core.history):
             self._hold(worker)
-        # Nobody pulls the plug here, and disks are slow.
-        self.core.writer.connection.execute("PRAGMA synchronous = OFF")
 
     def commit(self) -> bool:
         """Do what waits, until nothing does; whether there was anything."""
@@ -79,9 +106,8 @@ class InlineJournal(SqliteJournal):
 
     def cut(self) -> None:
         """The process ends here and now; what waits is lost."""
-        for worker, queue in self.queues:
+        for _, queue in self.queues:
             queue.clear()
-            worker.connection.close()
         self.core.database.release()
 
     def close(self) -> Deferred[None]:

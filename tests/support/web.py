@@ -17,7 +17,6 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from werkzeug.routing import Rule
 
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates import bundles
@@ -367,15 +366,9 @@ class WebHouse:
         self.journal.close()
 
 
-def _no_way_back(rule: Rule, **values: object) -> None:
-    raise AssertionError(f"a URL is built of {rule}")
-
-
 @pytest.fixture
 def make_web_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., WebHouse]]:
     """Builds a :class:`WebHouse`."""
-    # Compiling how URLs are built of the routes, which nobody does, takes longer than most tests.
-    monkeypatch.setattr(Rule, "_compile_builder", lambda *_: _no_way_back, raising=False)
     monkeypatch.setattr("bssci.web.access.accounts.PasswordHasher", _Hasher)
     houses: list[WebHouse] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -60,20 +61,12 @@ class Dispatcher:
         self._error_page = error_page
         self._seconds = seconds
         self._observe = observe
-        self._app = Klein()
+        app = _map_of(tuple((route.method, route.path) for route in routes))
+        self._app: Klein = app.__get__(self, Dispatcher)
 
     def resource(self) -> IResource:
         """Return the root of the site."""
-        app = self._app
-        for number, route in enumerate(self.routes):
-            rule = route.path.replace(DEVICE, DEVICE.replace("{id}", "<path:id>"))
-            rule = rule.replace("{", "<").replace("}", ">")
-            handler = _entry(self, route)
-            endpoint = f"{_ENDPOINT}{number}"
-            app.route(rule, methods=[route.method], endpoint=endpoint, strict_slashes=False)(handler)
-        no_route: Any = self._no_route
-        app.handle_errors(HTTPException)(no_route)
-        return app.resource()
+        return self._app.resource()
 
     def find(self, method: str, path: str) -> Route | None:
         """Return the route of a request, before it is dispatched; None if there is none."""
@@ -134,7 +127,15 @@ class Dispatcher:
             reply = Reply(_encode(refusal_of(error)), JSON, error.status, headers)
         _write(request, reply)
 
-    def _no_route(self, request: Request, failure: Failure) -> None:
+    def enter(self, request: Request, number: int, path: dict[str, str]) -> Deferred[None]:
+        """Begin to answer a request to the route of that number."""
+        # Klein cancels what it waits for when the client goes away; a command that began goes on to its end.
+        done: Deferred[None] = Deferred()
+        answering = ensureDeferred(self.handle(request, self.routes[number], path))
+        answering.addBoth(lambda _: done.callback(None))
+        return done
+
+    def no_route(self, request: Request, failure: Failure) -> None:
         """Answer what the map of routes raised: no such path, no such method, a path spelled otherwise."""
         error: Any = failure.value
         status = error.code or 404
@@ -157,12 +158,23 @@ def refusal_of(error: ApiError) -> dict[str, Any]:
     return {"success": False, "error": problem, **error.more}
 
 
-def _entry(dispatcher: Dispatcher, route: Route) -> Callable[..., Any]:
-    def entry(request: Request, **path: str) -> Deferred[None]:
-        # Klein cancels what it waits for when the client goes away; a command that began goes on to its end.
-        done: Deferred[None] = Deferred()
-        ensureDeferred(dispatcher.handle(request, route, path)).addBoth(lambda _: done.callback(None))
-        return done
+@cache
+def _map_of(routes: tuple[tuple[str, str], ...]) -> Klein:
+    """Return the map of these methods and paths, made once: it is the same for every dispatcher."""
+    app = Klein()
+    for number, (method, path) in enumerate(routes):
+        rule = path.replace(DEVICE, DEVICE.replace("{id}", "<path:id>"))
+        rule = rule.replace("{", "<").replace("}", ">")
+        endpoint = f"{_ENDPOINT}{number}"
+        app.route(rule, methods=[method], endpoint=endpoint, strict_slashes=False)(_entry(number))
+    no_route: Any = Dispatcher.no_route
+    app.handle_errors(HTTPException)(no_route)
+    return app
+
+
+def _entry(number: int) -> Any:
+    def entry(dispatcher: Dispatcher, request: Request, **path: str) -> Deferred[None]:
+        return dispatcher.enter(request, number, path)
 
     return entry
 

@@ -131,13 +131,22 @@ def page(path: str, role: Role | None, summary: str, method: str = "GET") -> Cal
 
 def routes_of(owner: object) -> Iterator[Route]:
     """Yield the routes that an object's methods were declared for."""
-    for name in dir(type(owner)):
-        function = getattr(type(owner), name)
-        for method, path, role, summary, more in getattr(function, _MARK, ()):
-            yield Route(method, path, role, summary, getattr(owner, name), **{**_types_of(function), **more})
+    kind: Any = type(owner)
+    for name, (method, path, role, summary, more) in _declared(kind):
+        yield Route(method, path, role, summary, getattr(owner, name), **more)
 
 
 @cache
+def _declared(owner: type) -> list[tuple[str, tuple[str, str, Role | None, str, dict[str, Any]]]]:
+    """Return the names of methods of a class, and what routes they were declared for."""
+    return [
+        (name, (method, path, role, summary, {**_types_of(function), **more}))
+        for name in dir(owner)
+        for function in [getattr(owner, name)]
+        for method, path, role, summary, more in getattr(function, _MARK, ())
+    ]
+
+
 def _types_of(function: Callable[..., Any]) -> dict[str, Any]:
     hints = get_type_hints(function, include_extras=True)
     answer = hints.get("return")

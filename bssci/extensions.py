@@ -32,7 +32,7 @@ class ExtensionError(SettingsError):
 
 
 @dataclass(frozen=True)
-class Kind:
+class ExtensionKind:
     """One kind of extension."""
 
     word: str
@@ -49,14 +49,14 @@ _PREAMBLE = re.compile(r"The object <.*?> has failed to implement interface [\w.
 _TAKEN = "{} cannot be its setting: it is there already, or its default is wrong"
 PLACE = f"{plugins.__name__}."
 """beginning of the name of every module with plugins"""
-SINK = Kind("sink", "SINKS", ISinkFactory, ISink)
-DECODER = Kind("decoder", "", IDecoderFactory, IDecoder)
-SOURCE = Kind("source", "SOURCES", ISourceFactory, ISource)
+SINK = ExtensionKind("sink", "SINKS", ISinkFactory, ISink)
+DECODER = ExtensionKind("decoder", "", IDecoderFactory, IDecoder)
+SOURCE = ExtensionKind("source", "SOURCES", ISourceFactory, ISource)
 KINDS = (SINK, SOURCE)
 """kinds that a setting chooses from"""
 
 
-class Found(NamedTuple):
+class InstalledExtensions(NamedTuple):
     """Extensions of one kind that are installed."""
 
     usable: Mapping[str, Any]
@@ -77,11 +77,11 @@ class Installed:
     sources: Mapping[str, Any] = field(default_factory=dict)
     """every factory of a source by its name"""
 
-    def of(self, kind: Kind) -> Mapping[str, Any]:
+    def of(self, kind: ExtensionKind) -> Mapping[str, Any]:
         """Return every factory of a kind by its name."""
         return {SINK.word: self.sinks, SOURCE.word: self.sources}[kind.word]
 
-    def choose(self, names: Iterable[str], kind: Kind = SINK) -> list[Any]:
+    def choose(self, names: Iterable[str], kind: ExtensionKind = SINK) -> list[Any]:
         """Return the factories that a kind's setting names, in its order.
 
         :raises ExtensionError: one is not installed.
@@ -124,7 +124,7 @@ def discover() -> Installed:
     return Installed(there[SINK.word], Catalogue(groups), refused, there[SOURCE.word])
 
 
-def _with_groups(kind: Kind, found: Found, groups: list[Group]) -> Found:
+def _with_groups(kind: ExtensionKind, found: InstalledExtensions, groups: list[Group]) -> InstalledExtensions:
     """Add the settings of all to the groups; refuse those whose settings cannot be."""
     usable, refused = dict(found.usable), dict(found.refused)
     for name, factory in found.usable.items():
@@ -140,10 +140,10 @@ def _with_groups(kind: Kind, found: Found, groups: list[Group]) -> Found:
             del usable[name]
         else:
             groups.append(group)
-    return Found(usable, refused)
+    return InstalledExtensions(usable, refused)
 
 
-def find(kind: Kind) -> Found:
+def find(kind: ExtensionKind) -> InstalledExtensions:
     """Return every installed factory of a kind, and why others cannot be used."""
     factories: dict[str, Any] = {}
     refused: dict[str, str] = {}
@@ -159,7 +159,7 @@ def find(kind: Kind) -> Found:
             refused[name] = f"two {kind.word} plugins are named {name!r}: in {' and '.join(modules)}"
             continue
         factories[name] = factory
-    return Found(dict(sorted(factories.items())), refused)
+    return InstalledExtensions(dict(sorted(factories.items())), refused)
 
 
 def unloadable() -> list[str]:
@@ -173,7 +173,7 @@ def unloadable() -> list[str]:
     return troubles
 
 
-def group_of(kind: Kind, factory: Any) -> Group | None:
+def group_of(kind: ExtensionKind, factory: Any) -> Group | None:
     """Return the settings that a factory brings along; None if there are none."""
     settings = factory.settings
     if isinstance(settings, Group):
@@ -185,7 +185,7 @@ def group_of(kind: Kind, factory: Any) -> Group | None:
     return Group(f"{kind.word.capitalize()} {factory.name}", rows, chosen_by)
 
 
-def build(kind: Kind, factory: Any, settings: Settings, *others: Any) -> Any:
+def build(kind: ExtensionKind, factory: Any, settings: Settings, *others: Any) -> Any:
     """Return what a factory makes with the settings that it wants to know.
 
     :param others: what else the factory's ``build`` takes.
@@ -206,7 +206,7 @@ def build(kind: Kind, factory: Any, settings: Settings, *others: Any) -> Any:
     return product
 
 
-def check(kind: Kind, factory: Any, settings: Settings) -> Iterator[tuple[str, str]]:
+def check(kind: ExtensionKind, factory: Any, settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield what a factory says of its settings and the other side, if it can: each ok, warning or error."""
     offered = getattr(factory, "check", None)
     if offered is None:

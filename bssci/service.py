@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from bssci import __version__, extensions
 from bssci.center.access import Access
 from bssci.center.alarms.conditions import of_gateways, of_sources
-from bssci.center.alarms.guard import Guard, Watched
+from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.center.alarms.notices import Channel, Notices
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.decoding.entered import entered
@@ -224,7 +224,7 @@ class BssciService(Service):
                 "source-failing": lambda: of_sources(center.sources.statistics()),
             },
         )
-        self.guard = Guard(self._reactor, center.alarms, watched, time.time, deferToThread)
+        self.guard = AlarmGuard(self._reactor, center.alarms, watched, time.time, deferToThread)
         channels: list[Channel] = [
             MailChannel(self._reactor, lambda: configuration.current),
             WebhookChannel(self._reactor, lambda: configuration.current, time.time),

@@ -66,6 +66,7 @@ SPANNING = {
     "test_decoder_example.py": "the example of a plugin for decoders",
     "test_docstrings.py": "the first sentence of every docstring",
     "test_mirror.py": "this",
+    "test_names.py": "the names of types in every room",
     "test_packaging.py": "what is installed",
     "test_plugins_doc.py": "docs/plugins.md",
     "test_source_example.py": "the example of a plugin for sources",

@@ -24,7 +24,7 @@ from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.gateways import Gateway, Gateways
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Changes, Sensors
-from bssci.center.downlinks.downlinks import Downlinks
+from bssci.center.downlinks.downlinks import DownlinkDesk
 from bssci.center.replays import Replaying, ReplayRequest
 from bssci.center.silence.silence import SilenceWatch
 from bssci.center.station_entries import StationEntries
@@ -66,7 +66,7 @@ class Commands:
         attachments: Attachments,
         silence: SilenceWatch,
         paths: Paths,
-        downlinks: Downlinks,
+        downlinks: DownlinkDesk,
         alarms: Alarms,
         station_entries: StationEntries,
         devices: DeviceRegistry,
@@ -304,13 +304,15 @@ class Commands:
     # downlinks
 
     async def queue_downlink(self, request: DownlinkRequest, by: Asker) -> Downlink:
-        """Have something sent to a sensor; see :meth:`bssci.center.downlinks.downlinks.Downlinks.queue`."""
+        """Have something sent to a sensor; see
+        :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`.
+        """
         downlink = await self._downlinks.queue(request)
         await self._record_done(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
         return downlink
 
     async def revoke_downlink(self, eui: EUI, queue_id: int, by: Asker) -> Downlink:
-        """Take a downlink back; see :meth:`bssci.center.downlinks.downlinks.Downlinks.revoke`."""
+        """Take a downlink back; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""
         downlink = await self._downlinks.revoke(eui, queue_id)
         await self._record_done(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
         return downlink

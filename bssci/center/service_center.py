@@ -23,7 +23,7 @@ from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.presence import Presence
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Sensors
-from bssci.center.downlinks.downlinks import Downlinks
+from bssci.center.downlinks.downlinks import DownlinkDesk
 from bssci.center.reports import SensorReports
 from bssci.center.retention import Retention
 from bssci.center.silence.listening import Listening
@@ -42,7 +42,7 @@ from bssci.model import EUI, AnyEvent, GatewayState, StationState, Telegram, Upl
 from bssci.model.over_the_air import AttachRequest
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
-from bssci.stations.directory import Stations, Watcher
+from bssci.stations.directory import Stations, StationWatcher
 from bssci.stations.downlinks import DownlinkMessages
 from bssci.stations.entries import Entries
 from bssci.stations.over_the_air import OverTheAirMessages
@@ -119,7 +119,7 @@ class ServiceCenter:
         self.attachments = Attachments(clock, journal, loaded, self.sensors, self.activities, self.stations)
         self.paths = Paths(clock, journal, loaded, self.stations.is_connected)
         self._queries = ReceptionQueries(clock)
-        self.downlinks = Downlinks(
+        self.downlinks = DownlinkDesk(
             clock,
             journal,
             loaded,
@@ -322,7 +322,7 @@ class ServiceCenter:
         """Return every scanner and controller known, and whether it is heard."""
         return self.gateways.states()
 
-    def watch_stations(self, watcher: Watcher) -> Callable[[], None]:
+    def watch_stations(self, watcher: StationWatcher) -> Callable[[], None]:
         """Call ``watcher`` with the :class:`StationState` of each station that comes or goes.
 
         Returns what ends that.
@@ -417,7 +417,7 @@ class _AttachObserver(Observer):
     def __init__(
         self,
         silence: SilenceWatch,
-        downlinks: Downlinks,
+        downlinks: DownlinkDesk,
         unknown: UnknownSensors,
         deduplication: Deduplication,
     ) -> None:

@@ -33,7 +33,7 @@ MAX_CHAIN = 32 * 1024
 """bytes (DER) of a certificate with those that signed it: gateways keep no more of a handshake"""
 
 
-class Verdict(NamedTuple):
+class FilesVerdict(NamedTuple):
     """Faults and warnings of files that the service center can open; one line each."""
 
     faults: tuple[str, ...]
@@ -58,7 +58,7 @@ def check_pair(
 
 def examine(
     cert_file: Path, key_file: Path, ca_file: Path, now: datetime, crl_file: Path | None = None
-) -> Verdict:
+) -> FilesVerdict:
     """Say what is wrong with CERT_FILE, KEY_FILE, CA_FILE and CRL_FILE.
 
     :raises CertificateError: the service center cannot work with them, whatever the time.
@@ -101,7 +101,7 @@ def examine(
         )
     if key_file.stat().st_mode & 0o077:
         warnings.append(f"{key_file}: others may read it; run `chmod 600 {key_file}`")
-    return Verdict(tuple(faults), tuple(warnings))
+    return FilesVerdict(tuple(faults), tuple(warnings))
 
 
 def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -19,7 +19,7 @@ MAX_REVOKED = 20_000
 """certificates that the list may name"""
 
 
-class Revoked(NamedTuple):
+class ListedCertificate(NamedTuple):
     """A certificate that the list names."""
 
     serial_number: int
@@ -59,11 +59,11 @@ def empty_list(ca_file: Path, now: datetime) -> bytes:
     return _list(read_authority(ca_file), {}, [], now).public_bytes(serialization.Encoding.PEM)
 
 
-def listed(ca_file: Path) -> Iterator[Revoked]:
+def listed(ca_file: Path) -> Iterator[ListedCertificate]:
     """Yield what the list names, also that of earlier authorities of ours."""
     for found in _lists(ca_file):
         for each in found:
-            yield Revoked(each.serial_number, each.revocation_date_utc)
+            yield ListedCertificate(each.serial_number, each.revocation_date_utc)
 
 
 def _lists(ca_file: Path) -> list[x509.CertificateRevocationList]:

@@ -8,7 +8,7 @@ import sys
 from bssci import extensions
 from bssci.cli import findings
 from bssci.cli.chosen import load
-from bssci.extensions import SINK, SOURCE, Installed, Kind
+from bssci.extensions import SINK, SOURCE, ExtensionKind, Installed
 from bssci.settings.catalogue import LoadedValues, shown
 from bssci.settings.rows import Origin, Setting
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     return _test(kind, installed, loaded, arguments.name)
 
 
-def _list(kind: Kind, installed: Installed, loaded: LoadedValues) -> int:
+def _list(kind: ExtensionKind, installed: Installed, loaded: LoadedValues) -> int:
     """Print everything; exit status 1 if something cannot be used."""
     in_use = loaded.settings.value(kind.setting)
     for name, factory in installed.of(kind).items():
@@ -54,7 +54,7 @@ def _setting(row: Setting, value: object, origin: Origin) -> str:
     return f"  {row.name}={words}  ({origin})  {row.explained}"
 
 
-def _test(kind: Kind, installed: Installed, loaded: LoadedValues, names: list[str]) -> int:
+def _test(kind: ExtensionKind, installed: Installed, loaded: LoadedValues, names: list[str]) -> int:
     """Print what is found; exit status 1 if something is wrong."""
     status = 0
     chosen = loaded.settings

@@ -11,7 +11,7 @@ from bssci import extensions
 from bssci.certificates import reading as certificates
 from bssci.cli.absent_center import AbsentCenter
 from bssci.cli.ports import reachable, tls_certificate
-from bssci.extensions import ExtensionError, Kind
+from bssci.extensions import ExtensionError, ExtensionKind
 from bssci.settings.groups import Group, ListeningAddress
 from bssci.settings.table import Settings
 
@@ -27,7 +27,7 @@ class Finding(NamedTuple):
     message: str
 
 
-def about(kind: Kind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
+def about(kind: ExtensionKind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
     """Yield whether a sink or source could work: its settings, itself, its other side. Takes seconds.
 
     :param running: the service runs with it, so that what it listens on is taken by itself.
@@ -45,7 +45,7 @@ def about(kind: Kind, factory: Any, chosen: Settings, running: bool = False) -> 
             yield Finding("ok", f"{kind.word} {factory.name}: can be built")
 
 
-def _of_its_other_side(kind: Kind, factory: Any, chosen: Settings) -> Iterator[Finding]:
+def _of_its_other_side(kind: ExtensionKind, factory: Any, chosen: Settings) -> Iterator[Finding]:
     group = extensions.group_of(kind, factory)
     trouble = "" if group is None else _unusable(group, chosen)
     if trouble:

@@ -10,9 +10,9 @@ import math
 import struct
 from collections.abc import Callable
 
-Value = int | float | str
+BitValue = int | float | str
 """bool is an int"""
-Interpret = Callable[[int], Value]
+Interpret = Callable[[int], BitValue]
 """function from the bits of one field, as an unsigned integer, to its value"""
 
 LARGEST = 64
@@ -75,7 +75,7 @@ def text(size: int) -> Interpret:
     return lambda bits: bits.to_bytes(length).split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
-def is_number(value: Value) -> bool:
+def is_number(value: BitValue) -> bool:
     """Return whether a float is a number: a sensor sends NaN for a failed measurement."""
     return math.isfinite(value)  # type: ignore[arg-type]
 

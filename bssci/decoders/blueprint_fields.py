@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bssci.decoders import bits
-from bssci.decoders.bits import Interpret, Value
+from bssci.decoders.bits import BitValue, Interpret
 from bssci.decoders.commented_json import Node
 from bssci.decoders.expressions import Evaluate, Expression, ExpressionError, Number, compile_expression
 from bssci.decoders.layouts import DECIMALS, FieldStep, Layout, settled
-from bssci.decoders.quantities import MAX_NAME, Rule, rules_for
+from bssci.decoders.quantities import MAX_NAME, QuantityRule, rules_for
 
 MAX_FIELDS = 1000
 """fields of a format"""
@@ -146,7 +146,7 @@ def _refuse_clashes(fields: Sequence[_Field], virtual: Sequence[_Field]) -> None
 
 
 def _step(
-    field: _Field, known: Collection[str], rule: Rule | None, little_endian: bool, alone: bool
+    field: _Field, known: Collection[str], rule: QuantityRule | None, little_endian: bool, alone: bool
 ) -> FieldStep:
     kind = _type(field)
     size = _size(field, kind)
@@ -175,14 +175,14 @@ def _step(
         out_name=None if rule is None else rule.name,
         out_unit=None if rule is None or kind in _TEXTS else rule.unit,
         convert=None if rule is None or kind in _TEXTS else _convert(rule, kind, compute),
-        rule=rule or Rule(field.name, None),
+        rule=rule or QuantityRule(field.name, None),
         may_be_nan=kind == "float",
         alone=alone,
     )
 
 
 def _virtual_steps(
-    fields: Sequence[_Field], known: Collection[str], rules: Mapping[int, Rule]
+    fields: Sequence[_Field], known: Collection[str], rules: Mapping[int, QuantityRule]
 ) -> Iterator[FieldStep]:
     """Yield the steps in an order in which each comes after those it refers to."""
     names = {field.name for field in fields}
@@ -209,7 +209,7 @@ def _virtual_steps(
         waiting = [entry for entry in waiting if entry[0].name not in done]
 
 
-def _virtual(field: _Field, expressions: Sequence[Expression], rule: Rule | None) -> FieldStep:
+def _virtual(field: _Field, expressions: Sequence[Expression], rule: QuantityRule | None) -> FieldStep:
     return FieldStep(
         name=field.name,
         size=0,
@@ -222,7 +222,7 @@ def _virtual(field: _Field, expressions: Sequence[Expression], rule: Rule | None
         out_name=None if rule is None else rule.name,
         out_unit=None if rule is None else rule.unit,
         convert=None if rule is None else _convert(rule, "float", expressions[0].evaluate),
-        rule=rule or Rule(field.name, None),
+        rule=rule or QuantityRule(field.name, None),
         may_be_nan=False,
         alone=True,
     )
@@ -308,13 +308,13 @@ def _adjustment(field: _Field) -> Evaluate | None:
     return lambda raw, values: raw * scale + bias
 
 
-def _enum(node: Node | None) -> Mapping[Number, Value] | None:
+def _enum(node: Node | None) -> Mapping[Number, BitValue] | None:
     if node is None:
         return None
     members = node.members()
     if len(members) > MAX_ENUM:
         raise node.error(f"more than {MAX_ENUM} words")
-    words: dict[Number, Value] = {}
+    words: dict[Number, BitValue] = {}
     for key, member in members.items():
         try:
             number = int(key, 0)
@@ -326,7 +326,9 @@ def _enum(node: Node | None) -> Mapping[Number, Value] | None:
     return words or None
 
 
-def _convert(rule: Rule, kind: str, compute: Evaluate | None) -> Callable[[Value], Value] | None:
+def _convert(
+    rule: QuantityRule, kind: str, compute: Evaluate | None
+) -> Callable[[BitValue], BitValue] | None:
     if rule.conversion is not None and kind != "bool":
         conversion = rule.conversion
         return lambda value: round(conversion(value), DECIMALS)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from zope.interface import implementer
 
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.model import Reading
 
 MAX_BYTES = 1024
@@ -87,7 +87,7 @@ class CayenneDecoder:
 
     name = "cayenne"
     version = "1"
-    kinds: tuple[Kind, ...] = ()
+    kinds: tuple[PayloadKind, ...] = ()
 
     def matches(self, payload: Payload) -> bool:
         """Return false: a payload does not tell."""

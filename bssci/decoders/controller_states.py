@@ -22,7 +22,7 @@ from typing import Any
 from zope.interface import implementer
 
 from bssci.decoders.datapoints import check_modbus
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.decoders.quantities import normalise
 from bssci.model import Reading
 
@@ -43,7 +43,7 @@ class ControllerDecoder:
 
     name = NAME
     version = "1"
-    kinds: tuple[Kind, ...] = ("telegram",)
+    kinds: tuple[PayloadKind, ...] = ("telegram",)
 
     def matches(self, payload: Payload) -> bool:
         """Return whether it is a state that a controller reports."""

@@ -36,7 +36,7 @@ from bssci.decoders.examples import Example, read_examples
 from bssci.decoders.expressions import Evaluate
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
 from bssci.decoders.layouts import DECIMALS, MAX_BYTES, FieldStep, FieldTrace, Layout, Taken, settled
-from bssci.decoders.quantities import MAX_NAME, Rule, rules_for
+from bssci.decoders.quantities import MAX_NAME, QuantityRule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
 MAX_POINTS = 1000
@@ -193,7 +193,7 @@ def _refuse_clashes(entries: Sequence[Node], names: Sequence[str]) -> None:
         lines[name] = entry.line
 
 
-def _step(entry: Node, name: str, rule: Rule) -> FieldStep:
+def _step(entry: Node, name: str, rule: QuantityRule) -> FieldStep:
     node = _member(entry, "encoding")
     if node is None:
         raise entry.error(f"{name}: encoding is missing")
@@ -268,7 +268,7 @@ def _compute(entry: Node) -> Evaluate | None:
     return None
 
 
-def _converter(rule: Rule) -> Any:
+def _converter(rule: QuantityRule) -> Any:
     conversion = rule.conversion
     if conversion is not None:
         return lambda value: value if isinstance(value, bool) else round(conversion(value), DECIMALS)

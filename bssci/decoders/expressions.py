@@ -40,8 +40,8 @@ MAX_INTEGER_BITS = 4096
 
 Number = int | float
 """bool is an int"""
-Values = Mapping[str, Number]
-Evaluate = Callable[[Number, Values], Number]
+Variables = Mapping[str, Number]
+Evaluate = Callable[[Number, Variables], Number]
 """function of the raw value and the other components' values; KeyError: one of these is not there"""
 
 
@@ -57,7 +57,7 @@ class Expression:
     exact: bool = False
     """true if the value is the float next to the true one, of any whole raw value: nothing needs rounding"""
 
-    def __call__(self, raw: Number, values: Values) -> Number:
+    def __call__(self, raw: Number, values: Variables) -> Number:
         """Return the value.
 
         :raises DecodeError: it has none: division by zero, an overflow, a component that is not there.
@@ -400,7 +400,7 @@ def _number(word: Word) -> Number:
 # --- closures
 
 
-def _raw(raw: Number, values: Values) -> Number:
+def _raw(raw: Number, values: Variables) -> Number:
     return raw
 
 

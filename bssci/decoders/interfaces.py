@@ -8,16 +8,16 @@ from typing import Any, Literal
 import msgspec
 from zope.interface import Attribute, Interface
 
-Kind = Literal["uplink", "variable-mac", "telegram"]
+PayloadKind = Literal["uplink", "variable-mac", "telegram"]
 """origin of a payload: a mioty uplink, a telegram of a station's variable MAC, a source's telegram"""
-KINDS: tuple[Kind, ...] = ("uplink", "variable-mac", "telegram")
+KINDS: tuple[PayloadKind, ...] = ("uplink", "variable-mac", "telegram")
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The input of a decoder: the bytes of one message, and the facts that say how to read them."""
 
     data: bytes
-    kind: Kind
+    kind: PayloadKind
     device: str
     """``mioty:{EUI}``, ``ble:{MAC}``, ... : the sender"""
     received_at: float

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from bssci.decoders.bits import Interpret, Value, is_number
+from bssci.decoders.bits import BitValue, Interpret, is_number
 from bssci.decoders.expressions import Evaluate, Number, fault
 from bssci.decoders.interfaces import DecodeError
-from bssci.decoders.quantities import Rule
+from bssci.decoders.quantities import QuantityRule
 from bssci.model import Reading
 
 DECIMALS = 10
@@ -51,14 +51,14 @@ class FieldStep(NamedTuple):
     condition: Evaluate | None
     compute: Evaluate | None
     """function from the raw value to the reading's; None: the value as it is"""
-    enum: Mapping[Number, Value] | None
+    enum: Mapping[Number, BitValue] | None
     """words for numbers"""
     out_name: str | None
     """name of the reading; None: hidden"""
     out_unit: str | None
-    convert: Callable[[Value], Value] | None
+    convert: Callable[[BitValue], BitValue] | None
     """into the unit of the table of quantities; None: the value as it is"""
-    rule: Rule
+    rule: QuantityRule
     may_be_nan: bool
     alone: bool
     """true if no other field has the same name"""
@@ -137,7 +137,7 @@ class Layout:
             position += size
             if position > total:
                 raise _too_short(step, position, data)
-            value: Value = payload >> (total - position) & mask
+            value: BitValue = payload >> (total - position) & mask
             if taken is not None:
                 taken.append(Taken(step, position, payload >> (total - position) & mask, len(readings)))
             if interpret is not None:
@@ -234,14 +234,14 @@ def settled(compute: Evaluate) -> Evaluate:
     return settle
 
 
-def _not_computed(step: FieldStep, raw: Value, error: Exception) -> DecodeError:
+def _not_computed(step: FieldStep, raw: BitValue, error: Exception) -> DecodeError:
     if isinstance(error, KeyError):
         return DecodeError("missing_value", f"{step.name}: this payload has no {error.args[0]}")
     code, message = fault(error, f"func of {raw}")
     return DecodeError(code, f"{step.name}: {message}")
 
 
-def _named(step: FieldStep, value: Value) -> Reading:
+def _named(step: FieldStep, value: BitValue) -> Reading:
     """Return the word for a number; the number itself, if there is none for it."""
     assert step.enum is not None  # whoever calls this has looked
     word = step.enum.get(value)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ MAX_NAME = 64
 """characters of a decoder's name"""
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}")
 
-Kind = Callable[[str, str], Any]
+ReadFile = Callable[[str, str], Any]
 """Makes a decoder of a name and a file's text; raises ValueError, or DefinitionError with the line."""
 
 
@@ -67,13 +67,13 @@ def json_decoder(name: str, text: str) -> Any:
     raise document.error("is neither a mioty blueprint (no uplink) nor a model (no dataPoints)")
 
 
-KINDS: Mapping[str, Kind] = {".json": json_decoder, ".js": compile_script}
+KINDS: Mapping[str, ReadFile] = {".json": json_decoder, ".js": compile_script}
 """kind of decoder by the ending of a file's name"""
 
 
 def build_library(
     texts: Mapping[str, str],
-    kinds: Mapping[str, Kind] = KINDS,
+    kinds: Mapping[str, ReadFile] = KINDS,
     taken: Collection[str] = (),
     before: Library | None = None,
 ) -> Library:
@@ -108,7 +108,9 @@ def build_library(
     return Library(decoders, files, (*wrong.values(), *problems), dict(texts), wrong)
 
 
-def check_file(file: str, text: str, kinds: Mapping[str, Kind] = KINDS) -> tuple[Any, list[ExampleResult]]:
+def check_file(
+    file: str, text: str, kinds: Mapping[str, ReadFile] = KINDS
+) -> tuple[Any, list[ExampleResult]]:
     """Return a file's decoder and what becomes of its examples.
 
     :raises ValueError: it is wrong; DefinitionError if there is a line.
@@ -146,7 +148,7 @@ def _name_trouble(name: str, decoders: Collection[str], taken: Collection[str]) 
 
 
 def _decoder(
-    file: str, name: str, text: str, kind: Kind, before: Library | None
+    file: str, name: str, text: str, kind: ReadFile, before: Library | None
 ) -> tuple[Any, Problem | None]:
     old = before.decoders.get(name) if before is not None and before.files.get(file) == name else None
     if old is not None and before is not None and before.texts.get(file) == text:

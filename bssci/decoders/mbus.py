@@ -15,7 +15,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.decoders.keys import aes_key
 from bssci.decoders.link_encryption import decrypt_link_layer, is_link_encrypted
 from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, rule
@@ -77,7 +77,7 @@ class MBusDecoder:
 
     name = "mbus"
     version = "1"
-    kinds: tuple[Kind, ...] = ("variable-mac",)
+    kinds: tuple[PayloadKind, ...] = ("variable-mac",)
 
     def __init__(self, keys: Mapping[str, str] = {}) -> None:
         self._keys = keys

@@ -7,7 +7,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.decoders.quantities import normalise
 from bssci.model import Reading
 
@@ -21,7 +21,7 @@ class NamedValuesDecoder:
 
     name = "values"
     version = "1"
-    kinds: tuple[Kind, ...] = ("telegram",)
+    kinds: tuple[PayloadKind, ...] = ("telegram",)
 
     def matches(self, payload: Payload) -> bool:
         return isinstance(payload.envelope.get(FIELD), list)

@@ -23,7 +23,7 @@ from typing import Literal, NamedTuple
 from bssci.decoders.units import SAME, Conversion, conversion
 from bssci.model import Reading
 
-Kind = Literal["number", "bool", "count", "text"]
+QuantityKind = Literal["number", "bool", "count", "text"]
 
 MAX_NAME = 100
 """characters of a reading's name"""
@@ -36,12 +36,12 @@ class Quantity(NamedTuple):
 
     name: str
     unit: str | None
-    kind: Kind
+    kind: QuantityKind
     aliases: tuple[str, ...]
     """vendors' other names for the quantity, beside ``name``; lower case without separators"""
 
 
-def _row(name: str, unit: str | None = None, aliases: str = "", kind: Kind = "number") -> Quantity:
+def _row(name: str, unit: str | None = None, aliases: str = "", kind: QuantityKind = "number") -> Quantity:
     return Quantity(name, unit, kind, tuple(aliases.split()))
 
 
@@ -166,12 +166,12 @@ def _by_word() -> dict[str, tuple[Quantity, ...]]:
 _BY_WORD = _by_word()
 
 
-class Rule(NamedTuple):
+class QuantityRule(NamedTuple):
     """The name, unit and conversion for every value of one vendor's name and unit."""
 
     name: str
     unit: str | None
-    kind: Kind | None = None
+    kind: QuantityKind | None = None
     """kind of the value; None for a vendor's own name"""
     conversion: Conversion | None = None
     """conversion of the value; None: the value stays"""
@@ -192,20 +192,20 @@ class Rule(NamedTuple):
         return Reading(self.name, self.value(value), unit, device)
 
 
-def own_rule(name: str, unit: str | None) -> Rule:
+def own_rule(name: str, unit: str | None) -> QuantityRule:
     """Return the rule that changes nothing, for a name whose table name another value has."""
-    return Rule(_apart(name, unit) if _conflicts(name, unit) else name, unit or None)
+    return QuantityRule(_apart(name, unit) if _conflicts(name, unit) else name, unit or None)
 
 
 @lru_cache(maxsize=4096)
-def rule(name: str, unit: str | None = None) -> Rule:
+def rule(name: str, unit: str | None = None) -> QuantityRule:
     """Return the rule for values that a vendor calls ``name`` and gives in ``unit``: see the module."""
     unit = unit.strip() if unit else None
     for stem, number in _stems(name):
         for quantity in _BY_WORD.get(_fold(stem), ()):
             step = _step(quantity, unit)
             if step is not None:
-                return Rule(
+                return QuantityRule(
                     f"{quantity.name}{number}", quantity.unit, quantity.kind, None if step == SAME else step
                 )
     return own_rule(name, unit)
@@ -225,7 +225,7 @@ def normalise(readings: Iterable[Reading]) -> list[Reading]:
     return list(found.values())
 
 
-def rules_for(fields: Iterable[tuple[str, str | None]]) -> list[Rule]:
+def rules_for(fields: Iterable[tuple[str, str | None]]) -> list[QuantityRule]:
     """Return one rule for each (name, unit) of the fields of one message: no table name is given to two
     names.
     """

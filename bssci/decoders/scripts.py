@@ -40,7 +40,7 @@ from zope.interface import implementer
 from bssci.decoders.commented_json import DefinitionError, parse
 from bssci.decoders.examples import Example, read_examples
 from bssci.decoders.interfaces import DecodeError, IDecoder, Payload
-from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, Rule, rules_for
+from bssci.decoders.quantities import MAX_NAME, MAX_TEXT, QuantityRule, rules_for
 from bssci.model import EUI, Reading, parse_eui
 
 INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
@@ -112,7 +112,7 @@ class ScriptEngine:
         :raises ValueError: the extra is not installed.
         """
         quickjs = _quickjs()
-        self._rules: dict[tuple[tuple[object, object], ...], list[Rule]] = {}
+        self._rules: dict[tuple[tuple[object, object], ...], list[QuantityRule]] = {}
         self._stack_overflow: type[Exception] = quickjs.StackOverflow
         self._error: type[Exception] = quickjs.JSException
         self._context = quickjs.Context()

@@ -15,7 +15,7 @@ import msgspec
 
 from bssci.model import EUI, Downlink, Reception, StationStatus, Uplink
 
-Place = Literal["", "asked", "held", "revoking"]
+DownlinkPlace = Literal["", "asked", "held", "revoking"]
 
 
 class Kept:
@@ -218,7 +218,7 @@ class StationEntry(Kept):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal(Kept):
+class RefusedConnection(Kept):
     """Connections from one address that were refused for one reason."""
 
     TABLE: ClassVar[str] = "refusal"
@@ -341,7 +341,7 @@ KEPT: tuple[type[Kept], ...] = (
     Fact,
     Replay,
     StationEntry,
-    Refusal,
+    RefusedConnection,
     AlarmRecord,
     TelegramKey,
     LiveSession,
@@ -427,7 +427,7 @@ class StoredDownlink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """A downlink, and where a queued one lies."""
 
     downlink: Downlink
-    place: Place = ""
+    place: DownlinkPlace = ""
     """"" waits here; at ``downlink.base_station_eui`` otherwise"""
     then: Literal["", "revoked", "expired"] = ""
     """the downlink's state as soon as no station holds it; "" = it goes on"""
@@ -501,7 +501,7 @@ class Loaded:
     replays: Mapping[int, Replay]
     live_sessions: Mapping[str, LiveSession]
     station_entries: Mapping[EUI, StationEntry]
-    refusals: Mapping[str, Refusal]
+    refusals: Mapping[str, RefusedConnection]
     alarms: Mapping[int, AlarmRecord]
     telegram_keys: Mapping[int, TelegramKey]
     """ids of the newest telegrams, by their place in the ring"""

@@ -22,7 +22,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.kafka.thread import ClientLog, Reactor, in_words
+from bssci.kafka.thread import ClientLog, in_words
+from bssci.system.clock import Reactor
 
 BATCH = 500
 """records that are offered at once, at most"""

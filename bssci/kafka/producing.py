@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from bssci.kafka.thread import ClientLog, KafkaError, Reactor, in_words
+from bssci.kafka.thread import ClientLog, KafkaError, in_words
+from bssci.system.clock import Reactor
 
 DELIVERY_TIME = 20.0
 """s that a message may take to be confirmed"""
@@ -38,7 +39,7 @@ class ProducerMessage(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-class Refused(NamedTuple):
+class RefusedMessage(NamedTuple):
     """A message that the brokers will never take, by its place in the batch."""
 
     place: int
@@ -88,12 +89,12 @@ class KafkaProducer:
         self._started = True
         self._thread.start()
 
-    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[Refused]]:
+    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[RefusedMessage]]:
         """Send messages; fires when each is with the brokers or is refused for what it is.
 
         :raises KafkaError: in the Deferred; some may be with the brokers nevertheless.
         """
-        done: Deferred[list[Refused]] = Deferred()
+        done: Deferred[list[RefusedMessage]] = Deferred()
         if self._stopping:
             done.errback(KafkaError("the service stops"))
         else:
@@ -129,7 +130,7 @@ class KafkaProducer:
         self._give_up()
         self._reactor.callFromThread(self._end)
 
-    def _send(self, messages: Sequence[ProducerMessage]) -> list[Refused]:
+    def _send(self, messages: Sequence[ProducerMessage]) -> list[RefusedMessage]:
         batch = _Batch(len(messages))
         for index, message in enumerate(messages):
             self._produce(message, index, batch)
@@ -172,7 +173,7 @@ class KafkaProducer:
                 if getattr(known, "name", str)() not in POISON:
                     raise
                 batch.open -= 1
-                batch.refused.append(Refused(index, in_words(known, message.topic)))
+                batch.refused.append(RefusedMessage(index, in_words(known, message.topic)))
                 return
 
     def _confirmed(self, error: Any, index: int, topic: str, batch: _Batch) -> None:
@@ -180,7 +181,7 @@ class KafkaProducer:
         if error is None:
             return
         if error.name() in POISON:
-            batch.refused.append(Refused(index, in_words(error, topic)))
+            batch.refused.append(RefusedMessage(index, in_words(error, topic)))
         else:
             timed_out = error.name() == "_MSG_TIMED_OUT" and self._last_error
             batch.failure = self._last_error if timed_out else in_words(error, topic)
@@ -204,4 +205,4 @@ class _Batch:
     def __init__(self, open: int) -> None:
         self.open = open
         self.failure = ""
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedMessage] = []

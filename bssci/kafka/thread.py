@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.logger import Logger
 
@@ -14,15 +14,6 @@ REPEATED = 60.0
 
 class KafkaError(Exception):
     """Kafka did not do what was asked: one line for people."""
-
-
-class Reactor(Protocol):
-    """The part of a reactor that this room uses."""
-
-    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Any: ...
-
-    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
-        """Run in the reactor's thread, soon."""
 
 
 class ClientLog(logging.Handler):

@@ -13,7 +13,7 @@ MAX_DATA = 200
 
 DownlinkState = Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
 OrderKind = Literal["queue", "revoke"]
-Refusal = Literal["busy", "unable", "unknown", "wrong"]
+RefusalReason = Literal["busy", "unable", "unknown", "wrong"]
 """Why a base station does not do as it is told of a downlink: ``unable``: it takes no downlinks; ``unknown``:
 it does not know the sensor, or the downlink; ``wrong``: this one never will be taken."""
 

@@ -11,7 +11,7 @@ import msgspec
 
 from bssci.model import EUI, Sensor, Uplink
 from bssci.model.event_json import decoded_json
-from bssci.mqtt.values import About, Message
+from bssci.mqtt.values import About, Publication
 
 DOWNLINK = "downlink"
 """last part of the topic on which downlinks are taken"""
@@ -37,7 +37,7 @@ def downlink_filters(base_topic: str, center: EUI) -> list[str]:
 
 def uplink(
     base_topic: str, center: EUI, event: Uplink, sensor: Sensor | None, replayed: bool = False
-) -> Message:
+) -> Publication:
     """Return an uplink as an application center publishes it.
 
     :param center: the service center's own EUI, in place of the application center's.
@@ -68,4 +68,4 @@ def uplink(
     if replayed:
         payload["replayed"] = True
     topic = uplink_topic(base_topic, center, event.end_point_eui)
-    return Message(topic, _encode(payload), False, About("acmqtti-uplink", event.id))
+    return Publication(topic, _encode(payload), False, About("acmqtti-uplink", event.id))

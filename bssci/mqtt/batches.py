@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 
-from bssci.mqtt.values import Message, MessagesRefused, Refusal
+from bssci.mqtt.values import MessagesRefused, Publication, PublishRefusal
 
 
-class Batch:
+class PublishBatch:
     """Messages published together, and the Deferred that waits for the last of them."""
 
     __slots__ = ("done", "messages", "next", "refused", "unacknowledged")
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[Publication]) -> None:
         self.messages = messages
         self.next = 0
         self.unacknowledged = len(messages)
-        self.refused: dict[int, Refusal] = {}
+        self.refused: dict[int, PublishRefusal] = {}
         """refused messages by their positions"""
         self.done: Deferred[None] = Deferred()
 

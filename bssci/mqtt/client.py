@@ -20,16 +20,16 @@ from bssci.mqtt.filters import Filters
 from bssci.mqtt.transport import connect, explain
 from bssci.mqtt.values import (
     IStream,
-    Message,
     MessageReceived,
     MessageSkipped,
     MqttOffline,
     MqttSettings,
     MqttStatistics,
+    Publication,
     Received,
 )
 
-__all__ = ["Message", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics", "Received"]
+__all__ = ["Publication", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics", "Received"]
 
 ATTEMPT_TIMEOUT = 20.0
 """s from the first packet to the broker's consent: name, TCP, TLS, websocket and CONNACK together"""
@@ -46,10 +46,10 @@ TAKEOVERS = 3
 TAKEOVER_PERIOD = 600.0
 """s within which they must lie: both clients come back later and later"""
 
-Connect = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
+Connector = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
 
 
-class State(Enum):
+class ClientState(Enum):
     STOPPED = auto()
     """not started, or stopped: does nothing"""
     CONNECTING = auto()
@@ -90,7 +90,7 @@ class MqttClient:
         on_message: MessageReceived,
         on_skipped: MessageSkipped = lambda topic, size, retained: None,
         on_trouble: Callable[[str], None] = lambda trouble: None,
-        connect: Connect = connect,
+        connect: Connector = connect,
     ) -> None:
         self._reactor = reactor
         self._settings = settings
@@ -113,26 +113,26 @@ class MqttClient:
         self._announced = False
         self._connected_before = False
         self._wanted = False
-        self._state = State.STOPPED
+        self._state = ClientState.STOPPED
         self._trouble = ""
         self.statistics = MqttStatistics()
 
     @property
     def online(self) -> bool:
         """Return whether :meth:`publish` can reach the broker now."""
-        return self._state is State.ONLINE
+        return self._state is ClientState.ONLINE
 
     @property
     def trouble(self) -> str:
         """Why it is not connected; empty when it is, before the first attempt has ended, and when stopped."""
-        if not self._trouble or self._state is State.STOPPED:
+        if not self._trouble or self._state is ClientState.STOPPED:
             return ""
         return f"not connected to {self._settings.host}:{self._settings.port}: {self._trouble.rstrip('.')}"
 
     def start(self) -> None:
         """Connect, and stay connected until :meth:`stop`. An absent broker is no error."""
         self._wanted = True
-        if self._state is State.STOPPED and self._connection is None:
+        if self._state is ClientState.STOPPED and self._connection is None:
             self._begin()
 
     def subscribe(self, topics: Sequence[str], *, alone: bool = False) -> None:
@@ -163,7 +163,7 @@ class MqttClient:
         """Return whether the broker refuses our subscription to this filter, as far as it has said."""
         return topic in self._filters.refused or topic in self._filters.given_up
 
-    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         """Publish ``messages`` in their order, behind what was published before.
 
         The sequence must not be changed until the Deferred fires.
@@ -179,7 +179,7 @@ class MqttClient:
         return self._connection.publish(messages)
 
     def reconfigure(
-        self, settings: MqttSettings, *, last: Message | None = None, deadline: float = 5.0
+        self, settings: MqttSettings, *, last: Publication | None = None, deadline: float = 5.0
     ) -> Deferred[None]:
         """Go over to ``settings``: close what is open as :meth:`stop` does and connect anew.
 
@@ -187,7 +187,7 @@ class MqttClient:
         """
         return Deferred.fromCoroutine(self._reconfigure(settings, last, deadline))
 
-    def stop(self, deadline: float = 5.0, *, last: Message | None = None) -> Deferred[None]:
+    def stop(self, deadline: float = 5.0, *, last: Publication | None = None) -> Deferred[None]:
         """Wait for the outstanding acknowledgements, say goodbye, close.
 
         :param deadline: s for all of that; then the connection is cut, so that
@@ -198,18 +198,18 @@ class MqttClient:
         self._wanted = False
         return Deferred.fromCoroutine(self._close(deadline, last))
 
-    async def _reconfigure(self, settings: MqttSettings, last: Message | None, deadline: float) -> None:
+    async def _reconfigure(self, settings: MqttSettings, last: Publication | None, deadline: float) -> None:
         if settings == self._settings:
             return
         self._settings = settings
         self._version = "5"
         await self._close(deadline, last)
 
-    async def _close(self, deadline: float, last: Message | None) -> None:
-        state, self._state = self._state, State.STOPPED
+    async def _close(self, deadline: float, last: Publication | None) -> None:
+        state, self._state = self._state, ClientState.STOPPED
         self._cancel_timer()
         connection = self._connection
-        if connection is not None and state is State.CONNECTING:
+        if connection is not None and state is ClientState.CONNECTING:
             self._connection = None
             self._drop_attempt()
         elif connection is not None:
@@ -225,7 +225,7 @@ class MqttClient:
         self._try()
 
     def _try(self) -> None:
-        self._state = State.CONNECTING
+        self._state = ClientState.CONNECTING
         settings = self._settings
         if settings.version == "auto":
             settings = replace(settings, version=self._version)
@@ -264,7 +264,7 @@ class MqttClient:
         if connection is not self._connection:
             return
         self._cancel_timer()
-        self._state = State.ONLINE
+        self._state = ClientState.ONLINE
         self._trouble = ""
         self._opened_at = self._reactor.seconds()
         self._announced = True
@@ -283,12 +283,12 @@ class MqttClient:
         self._connection = None
         self._cancel_timer()
         announced, self._announced = self._announced, False
-        if announced and self._state is not State.STOPPED:
+        if announced and self._state is not ClientState.STOPPED:
             reason = self._judge(connection, reason)
         other_version = not announced and self._try_other_version(connection)
-        if self._state is State.CONNECTING:
+        if self._state is ClientState.CONNECTING:
             self._drop_attempt()
-        if self._state is not State.STOPPED:
+        if self._state is not ClientState.STOPPED:
             self._retry(reason, was_online=announced, at_once=other_version)
         if announced:
             self._call(self._on_offline, reason)
@@ -335,7 +335,7 @@ class MqttClient:
         )
 
     def _retry(self, reason: str, *, was_online: bool, at_once: bool = False) -> None:
-        self._state = State.WAITING
+        self._state = ClientState.WAITING
         if was_online and self._reactor.seconds() - self._opened_at >= SETTLED_AFTER:
             self._delay = FIRST_DELAY
         delay = 0.0

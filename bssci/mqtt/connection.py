@@ -26,17 +26,17 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.mqtt import version5
-from bssci.mqtt.batches import Batch, Confirmation
+from bssci.mqtt.batches import Confirmation, PublishBatch
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
 from bssci.mqtt.transport import explain
 from bssci.mqtt.values import (
     IStream,
-    Message,
     MqttOffline,
     MqttSettings,
     MqttStatistics,
+    Publication,
+    PublishRefusal,
     Received,
-    Refusal,
 )
 
 WINDOW = 100
@@ -100,15 +100,15 @@ class MqttConnection(Protocol):
         self._engine.on_subscribe = self._subscribed
         self._engine.on_disconnect = self._disconnected
         self._engine.on_settled = self._answered if self._engine.is_5 else self._acknowledged
-        self._limits = version5.Limits()
+        self._limits = version5.BrokerLimits()
         self._silence = SILENCE
         self._positions: dict[int, int] = {}
         """positions in their batches of messages under way, by packet id; MQTT 5 only"""
         self._gate = PacketGate(MAXIMUM_PACKET)
-        self._queue: deque[Batch] = deque()
-        self._in_flight: dict[int, Batch] = {}
-        self._sent_last: Message | None = None
-        self._complete: list[Batch] = []
+        self._queue: deque[PublishBatch] = deque()
+        self._in_flight: dict[int, PublishBatch] = {}
+        self._sent_last: Publication | None = None
+        self._complete: list[PublishBatch] = []
         self._subscriptions: dict[int, list[str]] = {}
         self._unconfirmed: deque[Confirmation] = deque()
         self._inbound = b""
@@ -136,7 +136,7 @@ class MqttConnection(Protocol):
 
     # What the owner calls
 
-    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         """See :meth:`bssci.mqtt.client.MqttClient.publish`."""
         if self._lost or self._finishing:
             return fail(MqttOffline(self._reason or "the connection is closing"))
@@ -178,7 +178,7 @@ class MqttConnection(Protocol):
             if packet_id is not None:
                 self._subscriptions[packet_id] = list(topics)
 
-    def finish(self, deadline: float, last: Message | None = None) -> Deferred[None]:
+    def finish(self, deadline: float, last: Publication | None = None) -> Deferred[None]:
         """Wait for the acknowledgements, say goodbye and close.
 
         :param deadline: s after which the connection is cut instead; the
@@ -339,7 +339,7 @@ class MqttConnection(Protocol):
             for packet_id in list(self._in_flight):
                 self._acknowledge(packet_id)
 
-    def _send(self, batch: Batch, messages: Sequence[Message]) -> None:
+    def _send(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
         """Send messages of a batch.
 
         :raises ValueError: for a topic that MQTT does not allow.
@@ -356,7 +356,7 @@ class MqttConnection(Protocol):
         self._sent_last = messages[-1]
         self._owner.statistics.published += len(messages)
 
-    def _send_with_properties(self, batch: Batch, messages: Sequence[Message]) -> None:
+    def _send_with_properties(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
         """Send messages of a batch by MQTT 5, except for what the broker says that it does not take.
 
         :raises ValueError: for a topic that MQTT does not allow.
@@ -367,7 +367,7 @@ class MqttConnection(Protocol):
             size = len(topic.encode()) + len(payload) + len(properties.pack()) + PACKET_OVERHEAD
             if limit and size > limit:
                 said = f"{size} bytes, the broker takes {limit}"
-                refusal = Refusal(version5.PACKET_TOO_LARGE, f"packet too large: {said}")
+                refusal = PublishRefusal(version5.PACKET_TOO_LARGE, f"packet too large: {said}")
                 self._refuse(batch, position, refusal)
                 self._count(batch)
                 continue
@@ -377,11 +377,11 @@ class MqttConnection(Protocol):
             self._in_flight[info.mid] = batch
             self._positions[info.mid] = position
 
-    def _refuse(self, batch: Batch, position: int, refusal: Refusal) -> None:
+    def _refuse(self, batch: PublishBatch, position: int, refusal: PublishRefusal) -> None:
         batch.refused[position] = refusal
         self._owner.statistics.refused += 1
 
-    def _reject(self, batch: Batch, error: ValueError) -> None:
+    def _reject(self, batch: PublishBatch, error: ValueError) -> None:
         """Give up ``batch``, the first of the queue; what of it was sent stays sent."""
         self._queue.popleft()
         self._in_flight = {mid: other for mid, other in self._in_flight.items() if other is not batch}
@@ -425,7 +425,7 @@ class MqttConnection(Protocol):
             self._accept_limits(version5.limits_of(properties))
         self._owner.connection_opened(self)
 
-    def _accept_limits(self, limits: version5.Limits) -> None:
+    def _accept_limits(self, limits: version5.BrokerLimits) -> None:
         self._limits = limits
         self._window = max(1, min(self._window, limits.window))
         self._qos = min(self._qos, limits.qos)
@@ -499,7 +499,7 @@ class MqttConnection(Protocol):
         if len(body) > 2 and body[2] >= version5.FAILURE:
             batch = self._in_flight.pop(packet_id, None)
             if batch is not None:
-                self._refuse(batch, position, Refusal(*version5.words_of(bytes(body))))
+                self._refuse(batch, position, PublishRefusal(*version5.words_of(bytes(body))))
                 self._count(batch)
         else:
             self._acknowledge(packet_id)
@@ -516,8 +516,8 @@ class MqttConnection(Protocol):
             return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
         return ""
 
-    def _enqueue(self, messages: Sequence[Message]) -> Batch:
-        batch = Batch(messages)
+    def _enqueue(self, messages: Sequence[Publication]) -> PublishBatch:
+        batch = PublishBatch(messages)
         self._queue.append(batch)
         self._wake()
         return batch
@@ -532,7 +532,7 @@ class MqttConnection(Protocol):
         self._owner.statistics.acknowledged += 1
         self._count(batch)
 
-    def _count(self, batch: Batch) -> None:
+    def _count(self, batch: PublishBatch) -> None:
         """Note that one message less of a batch waits for the broker's answer."""
         batch.unacknowledged -= 1
         if not batch.unacknowledged:

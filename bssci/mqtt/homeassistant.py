@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from bssci.model import EUI, Reading
-from bssci.mqtt.values import About, Message
+from bssci.mqtt.values import About, Publication
 
 SCHEMA = "homeassistant-config"
 NODE = "bssci_"
@@ -25,7 +25,7 @@ _NOT_A_KEY = re.compile(r"[^a-z0-9_]+")
 Platform = Literal["sensor", "binary_sensor"]
 
 
-class Kind(NamedTuple):
+class EntityKind(NamedTuple):
     """The way in which Home Assistant understands a value."""
 
     device_class: str | None = None
@@ -34,9 +34,9 @@ class Kind(NamedTuple):
     """Home Assistant's spelling of the unit; None: as the reading has it"""
 
 
-_TEMPERATURE = Kind("temperature")
-_TOTAL = Kind(None, "total_increasing")
-KINDS: Mapping[str, Kind] = {
+_TEMPERATURE = EntityKind("temperature")
+_TOTAL = EntityKind(None, "total_increasing")
+KINDS: Mapping[str, EntityKind] = {
     "temperature": _TEMPERATURE,
     "internal_temperature": _TEMPERATURE,
     "external_temperature": _TEMPERATURE,
@@ -45,47 +45,47 @@ KINDS: Mapping[str, Kind] = {
     "water_temperature": _TEMPERATURE,
     "flow_temperature": _TEMPERATURE,
     "return_temperature": _TEMPERATURE,
-    "humidity": Kind("humidity"),
-    "soil_moisture": Kind("moisture"),
-    "pressure": Kind("atmospheric_pressure"),
-    "co2": Kind("carbon_dioxide"),
-    "co": Kind("carbon_monoxide"),
-    "tvoc": Kind("volatile_organic_compounds_parts"),
-    "air_quality_index": Kind("aqi"),
-    "pm1": Kind("pm1"),
-    "pm2_5": Kind("pm25"),
-    "pm10": Kind("pm10"),
-    "illuminance": Kind("illuminance"),
-    "solar_radiation": Kind("irradiance"),
-    "noise": Kind("sound_pressure", unit="dBA"),
-    "wind_speed": Kind("wind_speed"),
-    "wind_direction": Kind(None),
-    "rain": Kind("precipitation"),
-    "rain_rate": Kind("precipitation_intensity"),
-    "conductivity": Kind("conductivity"),
-    "ph": Kind("ph"),
-    "volume": Kind("volume", "total_increasing"),
-    "reverse_volume": Kind("volume", "total_increasing"),
-    "flow": Kind("volume_flow_rate"),
-    "energy": Kind("energy", "total_increasing"),
-    "energy_export": Kind("energy", "total_increasing"),
-    "power": Kind("power"),
-    "reactive_power": Kind("reactive_power"),
-    "apparent_power": Kind("apparent_power"),
-    "power_factor": Kind("power_factor"),
-    "frequency": Kind("frequency"),
-    "current": Kind("current"),
-    "voltage": Kind("voltage"),
-    "battery": Kind("battery"),
-    "battery_voltage": Kind("voltage"),
-    "rssi": Kind("signal_strength"),
-    "snr": Kind("signal_strength"),
-    "uptime": Kind("duration"),
-    "altitude": Kind("distance"),
-    "distance": Kind("distance"),
-    "level": Kind("distance"),
-    "speed": Kind("speed"),
-    "weight": Kind("weight"),
+    "humidity": EntityKind("humidity"),
+    "soil_moisture": EntityKind("moisture"),
+    "pressure": EntityKind("atmospheric_pressure"),
+    "co2": EntityKind("carbon_dioxide"),
+    "co": EntityKind("carbon_monoxide"),
+    "tvoc": EntityKind("volatile_organic_compounds_parts"),
+    "air_quality_index": EntityKind("aqi"),
+    "pm1": EntityKind("pm1"),
+    "pm2_5": EntityKind("pm25"),
+    "pm10": EntityKind("pm10"),
+    "illuminance": EntityKind("illuminance"),
+    "solar_radiation": EntityKind("irradiance"),
+    "noise": EntityKind("sound_pressure", unit="dBA"),
+    "wind_speed": EntityKind("wind_speed"),
+    "wind_direction": EntityKind(None),
+    "rain": EntityKind("precipitation"),
+    "rain_rate": EntityKind("precipitation_intensity"),
+    "conductivity": EntityKind("conductivity"),
+    "ph": EntityKind("ph"),
+    "volume": EntityKind("volume", "total_increasing"),
+    "reverse_volume": EntityKind("volume", "total_increasing"),
+    "flow": EntityKind("volume_flow_rate"),
+    "energy": EntityKind("energy", "total_increasing"),
+    "energy_export": EntityKind("energy", "total_increasing"),
+    "power": EntityKind("power"),
+    "reactive_power": EntityKind("reactive_power"),
+    "apparent_power": EntityKind("apparent_power"),
+    "power_factor": EntityKind("power_factor"),
+    "frequency": EntityKind("frequency"),
+    "current": EntityKind("current"),
+    "voltage": EntityKind("voltage"),
+    "battery": EntityKind("battery"),
+    "battery_voltage": EntityKind("voltage"),
+    "rssi": EntityKind("signal_strength"),
+    "snr": EntityKind("signal_strength"),
+    "uptime": EntityKind("duration"),
+    "altitude": EntityKind("distance"),
+    "distance": EntityKind("distance"),
+    "level": EntityKind("distance"),
+    "speed": EntityKind("speed"),
+    "weight": EntityKind("weight"),
     "count": _TOTAL,
     "open_count": _TOTAL,
     "people_in": _TOTAL,
@@ -120,7 +120,7 @@ class Source(NamedTuple):
     """version of the service"""
 
 
-class Device(NamedTuple):
+class ShownSensor(NamedTuple):
     """A sensor as Home Assistant shows it."""
 
     eui: EUI
@@ -194,7 +194,7 @@ def entity_of(reading: Reading) -> Entity:
             facts["device_class"] = device_class
         return Entity("binary_sensor", key, facts)
     if type(reading.value) is not str:
-        kind = KINDS.get(reading.name, Kind())
+        kind = KINDS.get(reading.name, EntityKind())
         unit = kind.unit or reading.unit
         facts |= {
             member: said
@@ -208,7 +208,7 @@ def entity_of(reading: Reading) -> Entity:
     return Entity("sensor", key, facts)
 
 
-def announcement(source: Source, device: Device, entity: Entity) -> Message:
+def announcement(source: Source, device: ShownSensor, entity: Entity) -> Publication:
     """Return the message by which Home Assistant learns of an entity."""
     config = {
         **entity.facts,
@@ -227,7 +227,7 @@ def announcement(source: Source, device: Device, entity: Entity) -> Message:
         "origin": {"name": "bssci", "sw_version": source.version},
     }
     topic = topic_of(source.prefix, entity.platform, device.eui, entity.key)
-    return Message(topic, _encode(config), True, About(SCHEMA))
+    return Publication(topic, _encode(config), True, About(SCHEMA))
 
 
 def topic_of(prefix: str, platform: str, eui: EUI, key: str) -> str:
@@ -235,6 +235,6 @@ def topic_of(prefix: str, platform: str, eui: EUI, key: str) -> str:
     return f"{prefix}/{platform}/{NODE}{eui}/{key}/config"
 
 
-def retractions(topics: Iterable[str]) -> list[Message]:
+def retractions(topics: Iterable[str]) -> list[Publication]:
     """Return what makes broker and Home Assistant forget entities."""
-    return [Message(topic, b"", True, About(SCHEMA)) for topic in topics]
+    return [Publication(topic, b"", True, About(SCHEMA)) for topic in topics]

@@ -27,15 +27,15 @@ from bssci.model import (
     VariableMacUplink,
 )
 from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
-from bssci.mqtt.values import About, Message, Reply
+from bssci.mqtt.values import About, Publication, ReplyTo
 
-Payload = tuple[str, dict[str, Any]]
+TopicPayload = tuple[str, dict[str, Any]]
 """Topic below BASE_TOPIC, and what becomes the JSON object."""
 
 _encode = msgspec.json.Encoder().encode
 
 
-def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message | None:
+def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Publication | None:
     """Return topic and JSON payload of an event; None for a kind that has no topic of its own.
 
     :param replayed: it is published again because somebody asked for a replay, and says so.
@@ -51,7 +51,7 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Message
         payload["replayed"] = True
     # What was wrong once is not wrong now.
     is_open = isinstance(event, AlarmChange) and event.state == "open" and not replayed
-    return Message(f"{base_topic}/{topic}", _encode(payload), is_open, _about(event))
+    return Publication(f"{base_topic}/{topic}", _encode(payload), is_open, _about(event))
 
 
 def ends_retained(event: AnyEvent) -> bool:
@@ -59,7 +59,7 @@ def ends_retained(event: AnyEvent) -> bool:
     return isinstance(event, AlarmChange) and event.state == "closed"
 
 
-def alarm(event: AlarmChange) -> Payload:
+def alarm(event: AlarmChange) -> TopicPayload:
     """Return the payload of ``alarm/{id}``, which is retained while it is open."""
     fields = msgspec.structs.asdict(event)
     said = {name: value for name, value in fields.items() if value is not None}
@@ -76,12 +76,12 @@ def _about(event: AnyEvent) -> About:
     return About(_SCHEMAS[type(event)])
 
 
-def uplink(event: Uplink) -> Payload:
+def uplink(event: Uplink) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/ul``."""
     return f"ep/{event.end_point_eui}/ul", uplink_json(event)
 
 
-def station_status(event: StationStatus) -> Payload:
+def station_status(event: StationStatus) -> TopicPayload:
     """Return the payload of ``bs/{EUI}``: as reported, without what the station did not send"""
     reported = {
         "code": event.code,
@@ -98,7 +98,7 @@ def station_status(event: StationStatus) -> Payload:
     return f"bs/{event.base_station_eui}", payload | {"timestamp": event.at}
 
 
-def station_state(base_topic: str, event: StationState) -> Message:
+def station_state(base_topic: str, event: StationState) -> Publication:
     """Return the payload of ``bs/{EUI}/state``, retained."""
     payload: dict[str, Any] = {
         "state": event.state,
@@ -111,12 +111,12 @@ def station_state(base_topic: str, event: StationState) -> Message:
     }
     if event.attached is not None:
         payload["attached"] = event.attached
-    return Message(
+    return Publication(
         f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), True, About("station-state")
     )
 
 
-def gateway_state(base_topic: str, event: GatewayState) -> Message:
+def gateway_state(base_topic: str, event: GatewayState) -> Publication:
     """Return the state of a gateway, retained on ``gateway/{kind}/{id}/state``."""
     payload = {
         "state": event.state,
@@ -125,35 +125,39 @@ def gateway_state(base_topic: str, event: GatewayState) -> Message:
         "name": event.name or None,
     }
     topic = f"{base_topic}/gateway/{event.gateway_kind}/{event.gateway}/state"
-    return Message(topic, _encode(payload), True, About("gateway-state"))
+    return Publication(topic, _encode(payload), True, About("gateway-state"))
 
 
-def service_status(base_topic: str, state: str, version: str, since: float) -> Message:
+def service_status(base_topic: str, state: str, version: str, since: float) -> Publication:
     """Return the payload of ``service/status``, retained: birth, last will and farewell"""
     payload = {"state": state, "version": version, "since": since}
-    return Message(f"{base_topic}/service/status", _encode(payload), True, About("service-status"))
+    return Publication(f"{base_topic}/service/status", _encode(payload), True, About("service-status"))
 
 
-def health_check(base_topic: str, health: dict[str, Any]) -> Message:
+def health_check(base_topic: str, health: dict[str, Any]) -> Publication:
     """Return the payload of ``health_check``."""
-    return Message(f"{base_topic}/health_check", _encode(health), False, About("health-check"))
+    return Publication(f"{base_topic}/health_check", _encode(health), False, About("health-check"))
 
 
-def settings_answer(base_topic: str, answer: dict[str, Any], reply: Reply | None = None) -> list[Message]:
+def settings_answer(
+    base_topic: str, answer: dict[str, Any], reply: ReplyTo | None = None
+) -> list[Publication]:
     """Return the answer on ``config/response``, and where else it is wanted."""
     about = About("settings-response", "", reply.correlation if reply else b"")
-    return _everywhere(Message(f"{base_topic}/config/response", _encode(answer), False, about), reply)
+    return _everywhere(Publication(f"{base_topic}/config/response", _encode(answer), False, about), reply)
 
 
 def variable_mac_answer(
-    base_topic: str, eui: EUI, answer: dict[str, Any], reply: Reply | None = None
-) -> list[Message]:
+    base_topic: str, eui: EUI, answer: dict[str, Any], reply: ReplyTo | None = None
+) -> list[Publication]:
     """Return the answer on ``bs/{EUI}/vm/response``, and where else it is wanted."""
     about = About("variable-mac-response", "", reply.correlation if reply else b"")
-    return _everywhere(Message(f"{base_topic}/bs/{eui}/vm/response", _encode(answer), False, about), reply)
+    return _everywhere(
+        Publication(f"{base_topic}/bs/{eui}/vm/response", _encode(answer), False, about), reply
+    )
 
 
-def reply(event: AnyEvent, message: Message) -> Message | None:
+def reply(event: AnyEvent, message: Publication) -> Publication | None:
     """Return the answer to a request once more, for where it is wanted; None: nowhere else.
 
     Whoever asks like that takes the first message for the answer, so ``received`` is not told there.
@@ -163,11 +167,11 @@ def reply(event: AnyEvent, message: Message) -> Message | None:
     return message._replace(topic=event.reply_to)
 
 
-def _everywhere(message: Message, reply: Reply | None) -> list[Message]:
+def _everywhere(message: Publication, reply: ReplyTo | None) -> list[Publication]:
     return [message, message._replace(topic=reply.topic)] if reply and reply.topic else [message]
 
 
-def sensor_status(event: SensorStatus) -> Payload:
+def sensor_status(event: SensorStatus) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/status``: attached, detached, attach_failed, detach_failed"""
     payload: dict[str, Any] = {
         "action": event.action,
@@ -183,7 +187,7 @@ def sensor_status(event: SensorStatus) -> Payload:
     return f"ep/{event.end_point_eui}/status", payload
 
 
-def auto_detached(event: SensorAutoDetached) -> Payload:
+def auto_detached(event: SensorAutoDetached) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/status``: auto_detached"""
     return f"ep/{event.end_point_eui}/status", {
         "action": "auto_detached",
@@ -195,7 +199,7 @@ def auto_detached(event: SensorAutoDetached) -> Payload:
     }
 
 
-def warning(event: SensorWarning) -> Payload:
+def warning(event: SensorWarning) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/warning``."""
     return f"ep/{event.end_point_eui}/warning", {
         "action": "inactivity_warning",
@@ -208,7 +212,7 @@ def warning(event: SensorWarning) -> Payload:
     }
 
 
-def problem(event: SensorProblem) -> Payload:
+def problem(event: SensorProblem) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/error``."""
     payload: dict[str, Any] = {"action": event.action, "message": event.message, "timestamp": event.at}
     if event.base_station_eui is not None:
@@ -216,7 +220,7 @@ def problem(event: SensorProblem) -> Payload:
     return f"ep/{event.end_point_eui}/error", payload
 
 
-def response(event: CommandResponse) -> Payload:
+def response(event: CommandResponse) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/response``: the result's fields stand beside the answer's"""
     payload: dict[str, Any] = event.result | {
         "command": event.command,
@@ -233,7 +237,7 @@ def response(event: CommandResponse) -> Payload:
     return f"ep/{event.end_point_eui}/response", payload
 
 
-def downlink_status(event: DownlinkStatus) -> Payload:
+def downlink_status(event: DownlinkStatus) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/dl/status``."""
     payload: dict[str, Any] = {
         "queId": event.queue_id,
@@ -251,7 +255,7 @@ def downlink_status(event: DownlinkStatus) -> Payload:
     return f"ep/{event.end_point_eui}/dl/status", payload
 
 
-def downlink_reception(event: DownlinkReception) -> Payload:
+def downlink_reception(event: DownlinkReception) -> TopicPayload:
     """Return the payload of ``ep/{EUI}/dl/reception``: how well the sensor received a downlink"""
     payload: dict[str, Any] = {
         "bs_eui": event.base_station_eui,
@@ -265,7 +269,7 @@ def downlink_reception(event: DownlinkReception) -> Payload:
     return f"ep/{event.end_point_eui}/dl/reception", payload
 
 
-def variable_mac_uplink(event: VariableMacUplink) -> Payload:
+def variable_mac_uplink(event: VariableMacUplink) -> TopicPayload:
     """Return the payload of ``bs/{EUI}/vm/ul``: as reported; ``wmbus`` names the sender of a wireless M-Bus
     frame.
     """
@@ -281,7 +285,7 @@ def variable_mac_uplink(event: VariableMacUplink) -> Payload:
     return f"bs/{event.base_station_eui}/vm/ul", payload
 
 
-def telegram(event: Telegram) -> Payload:
+def telegram(event: Telegram) -> TopicPayload:
     """Return the payload of ``device/{id}/ul``: a slash in the id begins a level of the topic."""
     return f"device/{event.device}/ul", telegram_json(event) | {"timestamp": event.at}
 
@@ -298,7 +302,7 @@ _SCHEMAS: dict[type, str] = {
     DownlinkReception: "downlink-reception",
 }
 """names of the payloads' schemas"""
-_BUILDERS: dict[type, Callable[[Any], Payload]] = {
+_BUILDERS: dict[type, Callable[[Any], TopicPayload]] = {
     AlarmChange: alarm,
     Uplink: uplink,
     Telegram: telegram,

@@ -57,7 +57,7 @@ class CommandRequest(msgspec.Struct, kw_only=True):
     ref: OwnRef | UnsetType = UNSET
 
 
-class DownlinkBody(msgspec.Struct, kw_only=True):
+class DownlinkRequestBody(msgspec.Struct, kw_only=True):
     """Something to send to a sensor (`data`), or a downlink to take back (`revoke`)."""
 
     data: (
@@ -105,7 +105,7 @@ class SettingsChange(msgspec.Struct, kw_only=True):
 REQUESTS: Mapping[str, Any] = {
     "sensor-config-request": SensorConfigRequest,
     "command-request": CommandWord | CommandRequest,
-    "downlink-request": DownlinkBody,
+    "downlink-request": DownlinkRequestBody,
     "variable-mac-request": VariableMacRequest,
     "settings-get-request": SettingsQuery,
     "settings-set-request": SettingsChange,

@@ -26,7 +26,7 @@ STAY = 1.6
 """s that a connection is kept, to see whether another client takes it over: the service's second attempt
 follows its first after 1 to 1.25 s"""
 
-Kind = Literal[
+TrialOutcomeKind = Literal[
     "accepted",
     "taken",
     "refused",
@@ -39,10 +39,10 @@ Kind = Literal[
 ]
 
 
-class Finding(msgspec.Struct, frozen=True):
+class TrialOutcome(msgspec.Struct, frozen=True):
     """Outcome of a trial."""
 
-    kind: Kind
+    kind: TrialOutcomeKind
     text: str = ""
     """reason in words, for some kinds"""
 
@@ -58,7 +58,7 @@ class Trial:
 
     def __init__(self, reactor: Any, settings: MqttSettings, time: float) -> None:
         self.statistics = MqttStatistics()
-        self.found: Deferred[Finding] = Deferred()
+        self.found: Deferred[TrialOutcome] = Deferred()
         self._reactor = reactor
         self._settings = settings
         self._online = False
@@ -66,7 +66,7 @@ class Trial:
         self._connection = MqttConnection(reactor, settings, self)
         self._timer = reactor.callLater(time, self._late)
 
-    def start(self) -> Deferred[Finding]:
+    def start(self) -> Deferred[TrialOutcome]:
         """Begin.
 
         :return: fires with how it went; never fails.
@@ -82,9 +82,9 @@ class Trial:
 
     def connection_closed(self, connection: MqttConnection, reason: str) -> None:
         if connection.refusal:
-            self._over(Finding("refused", connection.refusal))
+            self._over(TrialOutcome("refused", connection.refusal))
         elif self._online:
-            self._over(Finding("taken"))
+            self._over(TrialOutcome("taken"))
         else:
             self._over(_closed(connection.loss, reason))
 
@@ -99,14 +99,14 @@ class Trial:
         """Do nothing: it is acknowledged, as the service would."""
 
     def _late(self) -> None:
-        self._over(Finding("silent"))
+        self._over(TrialOutcome("silent"))
         self._connection.abort("no answer")
 
     def _leave(self) -> None:
-        self._over(Finding("accepted"), leave=False)
-        self._connection.finish(1.0).addCallback(lambda _: self.found.callback(Finding("accepted")))
+        self._over(TrialOutcome("accepted"), leave=False)
+        self._connection.finish(1.0).addCallback(lambda _: self.found.callback(TrialOutcome("accepted")))
 
-    def _over(self, finding: Finding, *, leave: bool = True) -> None:
+    def _over(self, finding: TrialOutcome, *, leave: bool = True) -> None:
         if self._is_over:
             return
         self._is_over = True
@@ -116,20 +116,20 @@ class Trial:
             self.found.callback(finding)
 
 
-def _not_reached(failure: Failure) -> Finding:
-    return Finding("unreachable", explain(failure))
+def _not_reached(failure: Failure) -> TrialOutcome:
+    return TrialOutcome("unreachable", explain(failure))
 
 
-def _closed(loss: Failure | None, reason: str) -> Finding:
+def _closed(loss: Failure | None, reason: str) -> TrialOutcome:
     error = loss.value if loss is not None else None
     if isinstance(error, VerificationError):
-        return Finding("other name")
+        return TrialOutcome("other name")
     if isinstance(error, SSL.Error):
         words = "certificate verify failed"
-        return Finding("untrusted", words) if words in reason else Finding("tls", reason)
+        return TrialOutcome("untrusted", words) if words in reason else TrialOutcome("tls", reason)
     if isinstance(error, ConnectionClosed) and type(error).__module__.startswith("bssci."):
-        return Finding("unreachable", str(error))
-    return Finding("closed", "lost" if isinstance(error, ConnectionLost) else "")
+        return TrialOutcome("unreachable", str(error))
+    return TrialOutcome("closed", "lost" if isinstance(error, ConnectionLost) else "")
 
 
 def main() -> None:

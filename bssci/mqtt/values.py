@@ -22,7 +22,7 @@ class MqttOffline(Exception):
     """
 
 
-class Refusal(NamedTuple):
+class PublishRefusal(NamedTuple):
     """The broker's reason for not taking a message (MQTT 5)."""
 
     code: int
@@ -36,7 +36,7 @@ class MessagesRefused(Exception):
     :ivar refused: the refusals by the positions of the messages.
     """
 
-    def __init__(self, refused: Mapping[int, Refusal]) -> None:
+    def __init__(self, refused: Mapping[int, PublishRefusal]) -> None:
         first = next(iter(refused.values()))
         super().__init__(f"the broker refused {len(refused)} messages: {first.words}")
         self.refused = refused
@@ -53,7 +53,7 @@ class About(NamedTuple):
     """correlation data of the request that this answers"""
 
 
-class Reply(NamedTuple):
+class ReplyTo(NamedTuple):
     """Place where the answer to a request is wanted beside its usual topic (MQTT 5)."""
 
     topic: str
@@ -61,7 +61,7 @@ class Reply(NamedTuple):
     correlation: bytes = b""
 
 
-class Message(NamedTuple):
+class Publication(NamedTuple):
     """Something to publish."""
 
     topic: str
@@ -82,7 +82,7 @@ class Received(NamedTuple):
     """the broker's number of a message that is to be acknowledged; 0: it is not (QoS 0)"""
     repeated: bool = False
     """the broker has sent it before, and knows of no acknowledgement"""
-    reply: Reply | None = None
+    reply: ReplyTo | None = None
     expires_in: int | None = None
     """s that it is good for; None: for ever"""
 

@@ -9,7 +9,7 @@ from paho.mqtt import MQTTException
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from bssci.mqtt.values import About, Reply
+from bssci.mqtt.values import About, ReplyTo
 
 FAILURE = 0x80
 """reason codes from here on are failures (§2.4)"""
@@ -59,7 +59,7 @@ _JSON = b"\x01\x01\x03\x00\x10application/json"
 _RESPONSE_TOPIC, _CORRELATION, _USER = b"\x08", b"\x09", b"\x26"
 
 
-class Limits(NamedTuple):
+class BrokerLimits(NamedTuple):
     """The limits that a broker sets when it accepts a connection (§3.2.2.3)."""
 
     window: int = 65535
@@ -89,10 +89,10 @@ class Packed(Properties):
         return ""
 
 
-def limits_of(properties: Properties | None) -> Limits:
+def limits_of(properties: Properties | None) -> BrokerLimits:
     """Return the limits in a CONNACK."""
-    none = Limits()
-    return Limits(
+    none = BrokerLimits()
+    return BrokerLimits(
         window=getattr(properties, "ReceiveMaximum", none.window),
         packet=getattr(properties, "MaximumPacketSize", none.packet),
         qos=getattr(properties, "MaximumQoS", none.qos),
@@ -127,11 +127,11 @@ def will_properties() -> Packed:
     return pack(About("service-status"))
 
 
-def reply_of(properties: Properties | None) -> Reply | None:
+def reply_of(properties: Properties | None) -> ReplyTo | None:
     """Return where the answer to a message is wanted; None: nowhere in particular."""
     topic = getattr(properties, "ResponseTopic", "")
     correlation = getattr(properties, "CorrelationData", b"")
-    return Reply(topic, correlation) if topic or correlation else None
+    return ReplyTo(topic, correlation) if topic or correlation else None
 
 
 def expiry_of(properties: Properties | None) -> int | None:

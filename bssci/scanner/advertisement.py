@@ -21,7 +21,7 @@ _NAME, _MANUFACTURER = 0x09, 0xFF
 _encode = msgspec.json.Encoder().encode
 
 
-class Advertisement(NamedTuple):
+class HeardAdvertisement(NamedTuple):
     """Data that a device sent to all, as the adapter tells of it."""
 
     address: str
@@ -49,7 +49,7 @@ class Advertisement(NamedTuple):
         )
 
 
-def message_of(advertisement: Advertisement, scanner_id: str, at: float) -> bytes:
+def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) -> bytes:
     """Return the JSON of an advertisement that was heard at a time, Unix seconds."""
     device: dict[str, Any] = {
         "address": advertisement.address,
@@ -78,7 +78,7 @@ def message_of(advertisement: Advertisement, scanner_id: str, at: float) -> byte
     return _encode(body)
 
 
-def rebuilt(advertisement: Advertisement) -> bytes:
+def rebuilt(advertisement: HeardAdvertisement) -> bytes:
     """Return the structures of an advertisement as bytes; their order is ours, and flags are missing.
 
     Source: Core Specification Supplement, part A; Assigned Numbers, 2.3.

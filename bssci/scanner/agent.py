@@ -17,14 +17,14 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
-from bssci.mqtt.values import Message, Received
-from bssci.scanner.advertisement import VERSION, Advertisement, iso, message_of
+from bssci.mqtt.values import Publication, Received
+from bssci.scanner.advertisement import VERSION, HeardAdvertisement, iso, message_of
 from bssci.scanner.choosing import Choice
-from bssci.scanner.configuration import Configuration, ConfigurationError
+from bssci.scanner.configuration import ConfigurationError, ScannerConfiguration
 from bssci.scanner.outbox import Outbox
 from bssci.scanner.radio import Radio, StartScan
 from bssci.scanner.thinning import Thinning
-from bssci.scanner.usage import Usage
+from bssci.scanner.usage import ProcessUsage
 from bssci.system.clock import Ticker
 
 DEVICES = 20_000
@@ -35,7 +35,7 @@ LARGEST_COMMAND = 64 * 1024
 """bytes"""
 
 
-class Command(msgspec.Struct):
+class ScannerCommand(msgspec.Struct):
     """A message on ``{prefix}/command/{id}``."""
 
     command: str
@@ -66,8 +66,8 @@ class Agent:
     def __init__(
         self,
         clock: Any,
-        configuration: Configuration,
-        reread: Callable[[], Configuration],
+        configuration: ScannerConfiguration,
+        reread: Callable[[], ScannerConfiguration],
         start_scan: StartScan,
         make_client: Callable[..., Any],
         now: Callable[[], float],
@@ -78,7 +78,7 @@ class Agent:
         self.topics = Topics(configuration.mqtt.topic_prefix, configuration.id)
         self._id = configuration.id
         self._began = clock.seconds()
-        self._usage = Usage(clock.seconds)
+        self._usage = ProcessUsage(clock.seconds)
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._seen_count = self._blocked = self._passed = 0
         self._blocked_devices: OrderedDict[str, None] = OrderedDict()
@@ -118,7 +118,7 @@ class Agent:
         self.log.info("configuration reloaded")
         return ""
 
-    def _use(self, configuration: Configuration) -> None:
+    def _use(self, configuration: ScannerConfiguration) -> None:
         self._configuration = configuration
         blocked, allowed = configuration.blocklist, configuration.allowlist
         self._choice = Choice(
@@ -131,7 +131,7 @@ class Agent:
 
     # what is heard
 
-    def _heard(self, advertisement: Advertisement) -> None:
+    def _heard(self, advertisement: HeardAdvertisement) -> None:
         if _remember(self._seen, advertisement.address):
             self._seen_count += 1
         if not self._choice.passes(advertisement):
@@ -140,7 +140,7 @@ class Agent:
         if self._thinning is not None and not self._thinning.passes(advertisement, self._clock.seconds()):
             return
         self._passed += 1
-        self.outbox.add(Message(self.topics.raw, message_of(advertisement, self._id, self._now())))
+        self.outbox.add(Publication(self.topics.raw, message_of(advertisement, self._id, self._now())))
 
     # what is said
 
@@ -163,8 +163,8 @@ class Agent:
                 lambda failure: None  # the next report says more
             )
 
-    def _status(self, status: str) -> Message:
-        return Message(self.topics.status, msgspec.json.encode(self.report(status)), retain=True)
+    def _status(self, status: str) -> Publication:
+        return Publication(self.topics.status, msgspec.json.encode(self.report(status)), retain=True)
 
     def report(self, status: str) -> dict[str, Any]:
         """Return the scanner's report about itself."""
@@ -208,14 +208,14 @@ class Agent:
         try:
             if len(message.payload) > LARGEST_COMMAND:
                 raise msgspec.ValidationError(f"larger than {LARGEST_COMMAND} bytes")
-            command = msgspec.json.decode(message.payload, type=Command)
+            command = msgspec.json.decode(message.payload, type=ScannerCommand)
             if command.version.partition(".")[0] != VERSION.partition(".")[0]:
                 raise msgspec.ValidationError(f"another version than {VERSION}")
             self._carry_out(command)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             self.log.warn("command ignored {reason}", reason=str(error)[:200])
 
-    def _carry_out(self, command: Command) -> None:
+    def _carry_out(self, command: ScannerCommand) -> None:
         if command.command == "pause":
             self.radio.stop()
         elif command.command == "resume":

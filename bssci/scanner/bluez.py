@@ -14,7 +14,7 @@ from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakError
 from twisted.internet.defer import Deferred
 
-from bssci.scanner.advertisement import UNKNOWN_RSSI, Advertisement
+from bssci.scanner.advertisement import UNKNOWN_RSSI, HeardAdvertisement
 from bssci.scanner.radio import PassiveRefused, StartScan
 
 _FLAGS = (0x02, 0x04, 0x05, 0x06, 0x18, 0x1A, 0x1B, 0x1E)
@@ -49,13 +49,13 @@ class BluezScan:
 def scans_of(adapter: str) -> StartScan:
     """Return what begins scans with an adapter: ``hci0``."""
 
-    def start(passive: bool, heard: Callable[[Advertisement], None]) -> Deferred[Any]:
+    def start(passive: bool, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Any]:
         return Deferred.fromFuture(asyncio.ensure_future(_start(adapter, passive, heard)))
 
     return start
 
 
-async def _start(adapter: str, passive: bool, heard: Callable[[Advertisement], None]) -> BluezScan:
+async def _start(adapter: str, passive: bool, heard: Callable[[HeardAdvertisement], None]) -> BluezScan:
     def detected(device: BLEDevice, data: AdvertisementData) -> None:
         heard(_advertisement(device, data))
 
@@ -74,10 +74,10 @@ async def _start(adapter: str, passive: bool, heard: Callable[[Advertisement], N
     return BluezScan(scanner)
 
 
-def _advertisement(device: BLEDevice, data: AdvertisementData) -> Advertisement:
+def _advertisement(device: BLEDevice, data: AdvertisementData) -> HeardAdvertisement:
     details = device.details if isinstance(device.details, dict) else {}
     kind = details.get("props", {}).get("AddressType", "public")
-    return Advertisement(
+    return HeardAdvertisement(
         address=device.address.upper(),
         address_type="random" if kind == "random" else "public",
         name=data.local_name,

@@ -8,7 +8,7 @@ from fnmatch import translate
 
 from twisted.logger import Logger
 
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 
 MOST = 10_000
 """entries of a list"""
@@ -17,7 +17,7 @@ _NO_SEPARATORS = re.compile(r"[0-9A-F]{12}")
 _log = Logger()
 
 
-class DeviceList:
+class DeviceChoice:
     """Entries, any of which may fit a device.
 
     ::
@@ -50,7 +50,7 @@ class DeviceList:
     def __len__(self) -> int:
         return self._size
 
-    def fits(self, advertisement: Advertisement) -> bool:
+    def fits(self, advertisement: HeardAdvertisement) -> bool:
         """Return whether an entry fits the device."""
         address = advertisement.address
         return (
@@ -96,10 +96,10 @@ class Choice:
     """Both lists: who is on the block list is not passed on; an allow list that is not empty must fit."""
 
     def __init__(self, blocked: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
-        self.blocked = DeviceList(blocked)
-        self.allowed = DeviceList(allowed)
+        self.blocked = DeviceChoice(blocked)
+        self.allowed = DeviceChoice(allowed)
 
-    def passes(self, advertisement: Advertisement) -> bool:
+    def passes(self, advertisement: HeardAdvertisement) -> bool:
         """Return whether a device is passed on."""
         if len(self.allowed) and not self.allowed.fits(advertisement):
             return False

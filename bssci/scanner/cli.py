@@ -10,7 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bssci.scanner.configuration import Configuration, ConfigurationError, password_of, read_configuration
+from bssci.scanner.configuration import (
+    ConfigurationError,
+    ScannerConfiguration,
+    password_of,
+    read_configuration,
+)
 
 PLACES = (Path("scanner.yaml"), Path("/etc/bssci/scanner.yaml"))
 """files that are looked for where none is named"""
@@ -58,7 +63,7 @@ def _check_library() -> None:
         raise ConfigurationError("bssci scan needs bleak: `pip install bssci[scanner]`") from None
 
 
-def _log(configuration: Configuration, to_stderr: bool) -> None:
+def _log(configuration: ScannerConfiguration, to_stderr: bool) -> None:
     from twisted.logger import globalLogBeginner, textFileLogObserver
 
     from bssci.system.logs import observer
@@ -70,7 +75,7 @@ def _log(configuration: Configuration, to_stderr: bool) -> None:
     globalLogBeginner.beginLoggingTo([chosen], redirectStandardIO=False, discardBuffer=True)
 
 
-def _scan(reactor: Any, configuration: Configuration, file: Path | None) -> None:
+def _scan(reactor: Any, configuration: ScannerConfiguration, file: Path | None) -> None:
     from bssci.mqtt.client import MqttClient
     from bssci.scanner.agent import Agent, ended
     from bssci.scanner.bluez import scans_of
@@ -88,8 +93,8 @@ def _scan(reactor: Any, configuration: Configuration, file: Path | None) -> None
     reactor.addSystemEventTrigger("before", "shutdown", lambda: ended(agent))
 
 
-def _print_only(reactor: Any, configuration: Configuration) -> None:
-    from bssci.scanner.advertisement import Advertisement, message_of
+def _print_only(reactor: Any, configuration: ScannerConfiguration) -> None:
+    from bssci.scanner.advertisement import HeardAdvertisement, message_of
     from bssci.scanner.bluez import scans_of
     from bssci.scanner.choosing import Choice
     from bssci.scanner.radio import Radio
@@ -99,7 +104,7 @@ def _print_only(reactor: Any, configuration: Configuration) -> None:
         configuration.allowlist.devices if configuration.allowlist.enabled else (),
     )
 
-    def heard(advertisement: Advertisement) -> None:
+    def heard(advertisement: HeardAdvertisement) -> None:
         if choice.passes(advertisement):
             sys.stdout.write(message_of(advertisement, configuration.id, time.time()).decode() + "\n")
             sys.stdout.flush()
@@ -110,7 +115,7 @@ def _print_only(reactor: Any, configuration: Configuration) -> None:
     reactor.addSystemEventTrigger("before", "shutdown", radio.stop)
 
 
-def client_settings(configuration: Configuration) -> Any:
+def client_settings(configuration: ScannerConfiguration) -> Any:
     """Return how the scanner connects: its last will says that it is offline."""
     import msgspec
 

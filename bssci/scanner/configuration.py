@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=86400)]
+Interval = Annotated[float, msgspec.Meta(gt=0, le=86400)]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -18,11 +18,11 @@ class ConfigurationError(Exception):
     """The configuration cannot be used: one line with file, field and what is allowed."""
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A section of the file."""
 
 
-class ScannerPart(Part, frozen=True):
+class ScannerPart(Section, frozen=True):
     id: str = ""
     """name in topics; empty: the host's name"""
     bluetooth_adapter: str = "hci0"
@@ -31,14 +31,14 @@ class ScannerPart(Part, frozen=True):
     location: str = ""
 
 
-class MqttPart(Part, frozen=True):
+class MqttPart(Section, frozen=True):
     broker: str = "localhost"
     port: Port = 1883
     topic_prefix: str = "bt-mqtt"
     qos: Literal[0, 1, 2] = 1
     client_id_prefix: str = "bssci-scan"
     keepalive: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
-    reconnect_delay: Seconds = 5
+    reconnect_delay: Interval = 5
     """kept for old files: the delay is 1, 2, 4 ... 30 s"""
     username: str = ""
     password: str = ""
@@ -51,36 +51,36 @@ class MqttPart(Part, frozen=True):
     path: str = "/mqtt"
 
 
-class ThinningPart(Part, frozen=True):
+class ThinningPart(Section, frozen=True):
     enabled: bool = True
-    interval_seconds: Seconds = 30
+    interval_seconds: Interval = 30
     strategy: Literal["time_based", "change_based"] = "time_based"
     """time_based: what is repeated passes once an interval; change_based: only what changed passes"""
 
 
-class ListPart(Part, frozen=True):
+class ListPart(Section, frozen=True):
     enabled: bool = True
     devices: list[str] = []
 
 
-class LoggingPart(Part, frozen=True):
+class LoggingPart(Section, frozen=True):
     level: Literal["debug", "info", "warn", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
     file: str = ""
 
 
-class HeartbeatPart(Part, frozen=True):
+class HeartbeatPart(Section, frozen=True):
     enabled: bool = True
-    interval_seconds: Seconds = 60
+    interval_seconds: Interval = 60
 
 
-class BufferPart(Part, frozen=True):
+class BufferPart(Section, frozen=True):
     while_offline: Literal["drop", "keep"] = "drop"
     size: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
     """messages; the oldest go first"""
 
 
-class Configuration(Part, frozen=True):
+class ScannerConfiguration(Section, frozen=True):
     """Everything that the file says."""
 
     scanner: ScannerPart = ScannerPart()
@@ -98,13 +98,13 @@ class Configuration(Part, frozen=True):
         return self.scanner.id or re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname())[:64] or "scanner"
 
 
-def read_configuration(file: Path | None) -> Configuration:
+def read_configuration(file: Path | None) -> ScannerConfiguration:
     """Return the configuration in a file; the defaults without one.
 
     :raises ConfigurationError: it is wrong, or cannot be read.
     """
     if file is None:
-        return Configuration()
+        return ScannerConfiguration()
     try:
         import yaml
     except ImportError:
@@ -118,7 +118,7 @@ def read_configuration(file: Path | None) -> Configuration:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{file}: is not YAML: {' '.join(str(error).split())[:200]}") from None
     try:
-        configuration = msgspec.convert({} if said is None else said, Configuration)
+        configuration = msgspec.convert({} if said is None else said, ScannerConfiguration)
     except msgspec.ValidationError as error:
         raise ConfigurationError(f"{file}: {_with_place(str(error))}") from None
     _check(configuration, file)
@@ -139,7 +139,7 @@ def password_of(part: MqttPart) -> str:
         raise ConfigurationError(f"mqtt.password_file: {part.password_file}: {reason}") from None
 
 
-def _check(configuration: Configuration, file: Path) -> None:
+def _check(configuration: ScannerConfiguration, file: Path) -> None:
     mqtt = configuration.mqtt
     if configuration.scanner.id and not _ID.fullmatch(configuration.scanner.id):
         raise ConfigurationError(

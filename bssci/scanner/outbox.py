@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from bssci.mqtt.values import Message
+from bssci.mqtt.values import Publication
 
 BATCH = 200
 """messages that are handed over at once"""
@@ -34,15 +34,15 @@ class Outbox:
         self._client = client
         self._keeps = while_offline == "keep"
         self._size = size
-        self._waiting: deque[Message] = deque()
-        self._under_way: list[Message] = []
+        self._waiting: deque[Publication] = deque()
+        self._under_way: list[Publication] = []
         self.sent = 0
         self.dropped = 0
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._under_way)
 
-    def add(self, message: Message) -> None:
+    def add(self, message: Publication) -> None:
         """Send a message as soon as that can be."""
         if not self._client.online and not self._keeps:
             self.dropped += 1

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, maybeDeferred
 from twisted.logger import Logger
 
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 
 SILENCE = 90.0
 """s without an advertisement after which the scan is begun anew: BlueZ falls silent without an error"""
@@ -36,11 +36,11 @@ class Scan(Protocol):
     def stop(self) -> Deferred[None]: ...
 
 
-StartScan = Callable[[bool, Callable[[Advertisement], None]], "Deferred[Scan]"]
+StartScan = Callable[[bool, Callable[[HeardAdvertisement], None]], "Deferred[Scan]"]
 """Begins a scan, passive or not, that calls back with what it hears.
 
 Fails with :class:`PassiveRefused`, or anything else that says why it cannot be."""
-State = Literal["scanning", "stopped", "error"]
+RadioState = Literal["scanning", "stopped", "error"]
 
 
 class Radio:
@@ -56,7 +56,7 @@ class Radio:
         self,
         clock: Any,
         start_scan: StartScan,
-        heard: Callable[[Advertisement], None],
+        heard: Callable[[HeardAdvertisement], None],
         mode: Literal["auto", "passive", "active"],
     ) -> None:
         self._clock = clock
@@ -72,7 +72,7 @@ class Radio:
         self._scan: Scan | None = None
 
     @property
-    def state(self) -> State:
+    def state(self) -> RadioState:
         if self._running is None:
             return "stopped"
         return "error" if self.trouble else "scanning"
@@ -121,7 +121,7 @@ class Radio:
             self.log.warn("nothing heard for {seconds:.0f} s, so the scan begins anew", seconds=SILENCE)
             await self._end_scan()
 
-    def _on_heard(self, advertisement: Advertisement) -> None:
+    def _on_heard(self, advertisement: HeardAdvertisement) -> None:
         if self._running is None:
             return
         self._last = self._clock.seconds()

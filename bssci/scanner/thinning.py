@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Literal
 
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 
 DEVICES = 20_000
 """devices that are remembered; who was silent longest goes first"""
@@ -25,7 +25,7 @@ class Thinning:
     def __len__(self) -> int:
         return len(self._passed)
 
-    def passes(self, advertisement: Advertisement, now: float) -> bool:
+    def passes(self, advertisement: HeardAdvertisement, now: float) -> bool:
         """Return whether an advertisement is passed on.
 
         :param now: s of a clock that nobody sets.

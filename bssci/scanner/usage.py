@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-class Usage:
+class ProcessUsage:
     """Memory and processor time of the process; the share is that since the last question.
 
     :param now: s of a clock that nobody sets.

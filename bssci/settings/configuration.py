@@ -19,8 +19,8 @@ from bssci.system.files import write_atomically
 
 FIXED_ORIGINS = ("command line", "environment", "file")
 
-Watcher = Callable[[Settings], object]
-Trial = Callable[[Settings, Collection[str]], None]
+SettingsWatcher = Callable[[Settings], object]
+SettingsTrial = Callable[[Settings, Collection[str]], None]
 """tries what the settings of the given names point to; raises ``ValueError``, one line. Blocks"""
 
 
@@ -42,7 +42,7 @@ class Configuration:
         environ: Mapping[str, str],
         env_file: Path,
         run_in_thread: Callable[..., Deferred[Any]],
-        trials: Sequence[Trial] = (),
+        trials: Sequence[SettingsTrial] = (),
     ) -> None:
         self.catalogue = catalogue
         self._options = dict(options)
@@ -51,12 +51,12 @@ class Configuration:
         self._trials = tuple(trials)
         self._run_in_thread = run_in_thread
         self._lock = DeferredLock()
-        self._watchers: list[tuple[frozenset[str], Watcher]] = []
+        self._watchers: list[tuple[frozenset[str], SettingsWatcher]] = []
         self.current, self.origins, self.warnings = self._load(env_file)
         self.at_start = self.current
         """the settings at the start, in force for those that need a restart"""
 
-    def watch(self, names: Sequence[str], watcher: Watcher) -> Callable[[], None]:
+    def watch(self, names: Sequence[str], watcher: SettingsWatcher) -> Callable[[], None]:
         """Call ``watcher`` with the new settings when one of ``names`` changed; returns what ends that."""
         entry = (frozenset(names), watcher)
         self._watchers.append(entry)

@@ -25,7 +25,7 @@ from bssci.simulator.downlinks import MODES
 from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks, Vendor
 from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import SimulatedSensor
-from bssci.simulator.simulation import AWAY, EVERY, Plan, Simulation, StationPlan, hear
+from bssci.simulator.simulation import AWAY, EVERY, Simulation, SimulationPlan, StationPlan, hear
 
 SENDS_FOR = 90.0
 """Seconds that a sensor sends which falls silent."""
@@ -163,7 +163,7 @@ def run(arguments: argparse.Namespace) -> int:
     return simulation.exit_status
 
 
-def plan_from(arguments: argparse.Namespace) -> Plan:
+def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     """Return the plan that the command line's options describe.
 
     :raises ArgumentError: if they ask for what cannot be.
@@ -199,7 +199,7 @@ def plan_from(arguments: argparse.Namespace) -> Plan:
     for sensor in sensors:
         # It must rise from run to run.
         sensor.attach_counter = int(time.time()) & 0xFFFFFF
-    return Plan(
+    return SimulationPlan(
         host=arguments.host,
         port=arguments.port,
         server_name=arguments.server_name,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 Result = Literal["sent", "expired", "invalid"]
-Mode = Literal["accept", "expire", "invalid", "ignore"]
+DownlinkMode = Literal["accept", "expire", "invalid", "ignore"]
 """Send downlinks in their windows, let them expire there, refuse them at once, or never report back."""
-MODES: tuple[Mode, ...] = ("accept", "expire", "invalid", "ignore")
+MODES: tuple[DownlinkMode, ...] = ("accept", "expire", "invalid", "ignore")
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class DownlinkEnd:
 class DownlinkQueue:
     """Queued downlinks by sensor and queue id; one queue operation sends at most one downlink."""
 
-    def __init__(self, mode: Mode = "accept") -> None:
+    def __init__(self, mode: DownlinkMode = "accept") -> None:
         self.mode = mode
         self._queued: dict[int, dict[int, QueuedDownlink]] = {}
 

@@ -17,9 +17,9 @@ YEAR = 365.25 * DAY
 INSTALLED = 1_767_225_600.0
 """Unix seconds when the meters were put in: 2026-01-01"""
 
-Measured = tuple[int, bytes]
+Told = tuple[int, bytes]
 """format and payload"""
-Instrument = Callable[[float], Measured]
+Instrument = Callable[[float], Told]
 """format and payload of the measurement at a time (Unix seconds)"""
 
 _STEP = 900.0
@@ -34,7 +34,7 @@ def instrument_for(type_eui: str, eui: int) -> Instrument | None:
     return None if kind is None else partial(kind, eui)
 
 
-def water_meter(eui: int, at: float) -> Measured:
+def water_meter(eui: int, at: float) -> Told:
     """Return a reading; and an alarm in its place for the first minute of a burst, about once a month."""
     litres = 1_000 * (20 + _own(eui, "start") * 400) + _used(eui, at)
     flow = _flow(eui, at)
@@ -48,7 +48,7 @@ def water_meter(eui: int, at: float) -> Measured:
     )
 
 
-def climate_sensor(eui: int, at: float) -> Measured:
+def climate_sensor(eui: int, at: float) -> Told:
     """Return temperature with a daily curve, humidity against it, CO2 while people are there; half see
     light.
     """
@@ -71,7 +71,7 @@ def climate_sensor(eui: int, at: float) -> Measured:
     return 0, payload
 
 
-def leak_sensor(eui: int, at: float) -> Measured:
+def leak_sensor(eui: int, at: float) -> Told:
     """Return dry; wet for some minutes, every few hours, at a time of its own."""
     period = (5 + 4 * _own(eui, "period")) * HOUR
     moment = at + period * _own(eui, "phase")
@@ -84,7 +84,7 @@ def leak_sensor(eui: int, at: float) -> Measured:
     return 0, payload + (_whole(since / 60, 2) if is_wet else b"")
 
 
-_KINDS: Mapping[str, Callable[[int, float], Measured]] = {
+_KINDS: Mapping[str, Callable[[int, float], Told]] = {
     "02B55C1000000001": water_meter,
     "02B55C1000000002": climate_sensor,
     "02B55C1000000003": leak_sensor,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-Message = dict[str, Any]
+Document = dict[str, Any]
 """A message as plain objects under its wire names, ``command`` and ``opId`` included."""
 
 LATE_CLOCK_NS = int(2.5 * 365.25 * 86_400) * 1_000_000_000
@@ -30,13 +30,13 @@ _OPTIONAL = {
 _STATUS_ALWAYS = ("command", "opId", "code", "message", "time")
 
 
-def _signed_uuid(message: Message) -> Message:
+def _signed_uuid(message: Document) -> Document:
     if "snBsUuid" in message:
         message["snBsUuid"] = [byte - 256 if byte > 127 else byte for byte in message["snBsUuid"]]
     return message
 
 
-def _float_numbers(message: Message) -> Message:
+def _float_numbers(message: Document) -> Document:
     return {key: _as_float(value) for key, value in message.items()}
 
 
@@ -47,61 +47,61 @@ def _as_float(value: Any) -> Any:
     return value
 
 
-def _bin_arrays(message: Message) -> Message:
+def _bin_arrays(message: Document) -> Document:
     for key in _BYTE_ARRAYS:
         if key in message:
             message[key] = bytes(byte & 0xFF for byte in message[key])
     return message
 
 
-def _negative_eui(message: Message) -> Message:
+def _negative_eui(message: Document) -> Document:
     for key in _EUIS:
         if message.get(key, 0) >> 63 == 1:
             message[key] -= 1 << 64
     return message
 
 
-def _nil_fields(message: Message) -> Message:
+def _nil_fields(message: Document) -> Document:
     for key in _OPTIONAL.get(message["command"], ()):
         message.setdefault(key, None)
     return message
 
 
-def _sorted_keys(message: Message) -> Message:
+def _sorted_keys(message: Document) -> Document:
     return dict(sorted(message.items()))
 
 
-def _info_string(message: Message) -> Message:
+def _info_string(message: Document) -> Document:
     if message["command"] == "con":
         message["info"] = ""
     return message
 
 
-def _geo_zero(message: Message) -> Message:
+def _geo_zero(message: Document) -> Document:
     if message["command"] in ("con", "statusRsp"):
         message["geoLocation"] = [0, 0, 0]
     return message
 
 
-def _sparse_status(message: Message) -> Message:
+def _sparse_status(message: Document) -> Document:
     if message["command"] != "statusRsp":
         return message
     return {key: value for key, value in message.items() if key in _STATUS_ALWAYS}
 
 
-def _microseconds_time(message: Message) -> Message:
+def _microseconds_time(message: Document) -> Document:
     if message["command"] == "statusRsp":
         message["time"] //= 1000
     return message
 
 
-def _percent_cpu(message: Message) -> Message:
+def _percent_cpu(message: Document) -> Document:
     if message["command"] == "statusRsp" and "cpuLoad" in message:
         message["cpuLoad"] *= 100
     return message
 
 
-def _late_clock(message: Message) -> Message:
+def _late_clock(message: Document) -> Document:
     for key in _TIMES:
         if key in message:
             message[key] -= LATE_CLOCK_NS
@@ -113,7 +113,7 @@ class Quirk:
     """One oddity: what it is, and how it changes a message if that is all it does."""
 
     description: str
-    transform: Callable[[Message], Message] | None = None
+    transform: Callable[[Document], Document] | None = None
 
 
 QUIRKS: Mapping[str, Quirk] = {
@@ -195,7 +195,7 @@ class Quirks:
         """Return whether any of the quirks changes a message before it is packed."""
         return bool(self._transforms)
 
-    def apply(self, message: Message) -> Message:
+    def apply(self, message: Document) -> Document:
         """Return the message as this station would send it; ``message`` itself may be changed."""
         for transform in self._transforms:
             message = transform(message)

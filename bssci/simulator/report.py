@@ -11,7 +11,7 @@ KEPT_LATENCIES = 100_000
 """The percentiles are of the last so many acknowledgements."""
 
 
-class Report:
+class SimulationReport:
     """Counts of one run; every uplink counts once for each station that delivers it."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from bssci.simulator.downlinks import DownlinkEnd, DownlinkQueue, Mode, QueuedDownlink
+from bssci.simulator.downlinks import DownlinkEnd, DownlinkMode, DownlinkQueue, QueuedDownlink
 from bssci.simulator.quirks import Quirks
 from bssci.simulator.telemetry import Telemetry
 from bssci.wire.errors import ErrorCode
@@ -49,7 +49,7 @@ class Behaviour:
     :param status: ``none`` leaves status requests unanswered.
     """
 
-    downlinks: Mode = "accept"
+    downlinks: DownlinkMode = "accept"
     status: Literal["normal", "none"] = "normal"
     attach_code: int | None | Callable[[int], int | None] = None
 

@@ -15,7 +15,7 @@ from bssci.simulator import counters
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.over_the_air import attach_all
 from bssci.simulator.quirks import Quirks, Vendor
-from bssci.simulator.report import Report, describe
+from bssci.simulator.report import SimulationReport, describe
 from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, StationPhase
@@ -46,7 +46,7 @@ class StationPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SimulationPlan:
     """Stations, sensors, rates and duration of a simulation.
 
     :param rate: uplinks/s in all, or None to keep ``in_flight`` of them unanswered.
@@ -90,8 +90,8 @@ class Simulation:
     :raises BundleError: if a certificate cannot be used.
     """
 
-    def __init__(self, plan: Plan, reactor: Any, say: Callable[[str], None]) -> None:
-        self.report = Report()
+    def __init__(self, plan: SimulationPlan, reactor: Any, say: Callable[[str], None]) -> None:
+        self.report = SimulationReport()
         self.error: str | None = None
         """Reason why nothing was sent."""
         self.refused_attaches: dict[int, str] = {}

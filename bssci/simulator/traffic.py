@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
-from bssci.simulator.report import Report
+from bssci.simulator.report import SimulationReport
 from bssci.simulator.sensor import RadioTelegram, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, code_of
 
@@ -33,7 +33,7 @@ class Traffic:
         *,
         clock: IReactorTime,
         random: Random,
-        report: Report,
+        report: SimulationReport,
         limit: int | None = None,
         finished: Callable[[], None] = lambda: None,
     ) -> None:

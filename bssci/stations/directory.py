@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from bssci.model import EUI, StationState
 from bssci.stations.station import ConnectionState, Station
 
-Watcher = Callable[[StationState], None]
+StationWatcher = Callable[[StationState], None]
 
 
 class Stations:
@@ -19,7 +19,7 @@ class Stations:
 
     def __init__(self) -> None:
         self._by_eui: dict[EUI, Station] = {}
-        self._watchers: list[tuple[Watcher, bool]] = []
+        self._watchers: list[tuple[StationWatcher, bool]] = []
 
     def __iter__(self) -> Iterator[Station]:
         return iter(self._by_eui.values())
@@ -39,7 +39,7 @@ class Stations:
         """Return the stations that operations run with."""
         return [station for station in self._by_eui.values() if station.connection is ConnectionState.ONLINE]
 
-    def watch(self, watcher: Watcher, *, also_told: bool = False) -> Callable[[], None]:
+    def watch(self, watcher: StationWatcher, *, also_told: bool = False) -> Callable[[], None]:
         """Call ``watcher`` whenever a station comes or goes; returns what ends that.
 
         :param also_told: and when one that came was told of all sensors.
@@ -64,7 +64,7 @@ class Stations:
         """Tell everybody who watches that a station came or went."""
         self._tell([watcher for watcher, _ in self._watchers], state)
 
-    def _tell(self, watchers: Iterable[Watcher], state: StationState) -> None:
+    def _tell(self, watchers: Iterable[StationWatcher], state: StationState) -> None:
         for watcher in watchers:
             try:
                 watcher(state)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 
 from bssci.model import EUI, DownlinkRequest, eui_from_int, eui_to_int
-from bssci.model.downlink import DownlinkOrder, DownlinkResult, OrderKind, ReceptionReport, Refusal
+from bssci.model.downlink import DownlinkOrder, DownlinkResult, OrderKind, ReceptionReport, RefusalReason
 from bssci.stations.questions import ReceptionQueries
-from bssci.stations.station import Batch, Station
+from bssci.stations.station import ReadBatch, Station
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (
     DlDataQue,
@@ -25,7 +25,7 @@ from bssci.wire.messages import (
     Request,
 )
 
-_REFUSALS: dict[int, Refusal] = {
+_REFUSALS: dict[int, RefusalReason] = {
     ErrorCode.EAGAIN: "busy",
     ErrorCode.EIO: "busy",
     ErrorCode.ENOTSUP: "unable",
@@ -47,7 +47,7 @@ class DownlinkReports(Protocol):
         """Take note that a station holds a downlink."""
 
     def refused(
-        self, station: EUI, end_point_eui: EUI, queue_id: int, why: Refusal, message: str
+        self, station: EUI, end_point_eui: EUI, queue_id: int, why: RefusalReason, message: str
     ) -> Deferred[Any]:
         """Take note that a station did not take a downlink.
 
@@ -55,7 +55,7 @@ class DownlinkReports(Protocol):
         """
 
     def given_back(
-        self, station: EUI, end_point_eui: EUI, queue_id: int, refusal: Refusal | None
+        self, station: EUI, end_point_eui: EUI, queue_id: int, refusal: RefusalReason | None
     ) -> Deferred[Any]:
         """Take note that a station was told to give a downlink back.
 
@@ -70,7 +70,7 @@ class DownlinkMessages:
         self._reports = reports
         self._queries = queries
 
-    def handle_dlDataRes(self, station: Station, message: DlDataRes, batch: Batch) -> None:
+    def handle_dlDataRes(self, station: Station, message: DlDataRes, batch: ReadBatch) -> None:
         result = DownlinkResult(
             base_station_eui=station.eui,
             end_point_eui=eui_from_int(message.epEui),
@@ -82,7 +82,7 @@ class DownlinkMessages:
         batch.stored.append(self._reports.resulted(result))
         batch.answers.append(DlDataResRsp(opId=message.opId))
 
-    def handle_dlRxStat(self, station: Station, message: DlRxStat, batch: Batch) -> None:
+    def handle_dlRxStat(self, station: Station, message: DlRxStat, batch: ReadBatch) -> None:
         report = ReceptionReport(
             base_station_eui=station.eui,
             end_point_eui=eui_from_int(message.epEui),
@@ -93,7 +93,9 @@ class DownlinkMessages:
         batch.stored.append(self._reports.reception(report))
         batch.answers.append(DlRxStatRsp(opId=message.opId))
 
-    def finish_dlDataQue(self, station: Station, request: DlDataQue, answer: Message, batch: Batch) -> None:
+    def finish_dlDataQue(
+        self, station: Station, request: DlDataQue, answer: Message, batch: ReadBatch
+    ) -> None:
         eui = eui_from_int(request.epEui)
         if isinstance(answer, Error):
             why = _REFUSALS.get(answer.code, "wrong")
@@ -103,14 +105,16 @@ class DownlinkMessages:
             # Before the operation is closed, so that what is asked and not open was never sent.
             batch.stored.append(self._reports.taken(station.eui, eui, request.queId))
 
-    def finish_dlDataRev(self, station: Station, request: DlDataRev, answer: Message, batch: Batch) -> None:
+    def finish_dlDataRev(
+        self, station: Station, request: DlDataRev, answer: Message, batch: ReadBatch
+    ) -> None:
         refusal = _REFUSALS.get(answer.code, "wrong") if isinstance(answer, Error) else None
         batch.stored.append(
             self._reports.given_back(station.eui, eui_from_int(request.epEui), request.queId, refusal)
         )
 
     def finish_dlRxStatQry(
-        self, station: Station, request: DlRxStatQry, answer: Message, batch: Batch
+        self, station: Station, request: DlRxStatQry, answer: Message, batch: ReadBatch
     ) -> None:
         self._queries.answered(station, request, answer)
 

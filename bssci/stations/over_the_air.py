@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from bssci.journal import Registration
 from bssci.model import EUI, AnyEvent, eui_from_int
 from bssci.model.over_the_air import AttachRequest, DetachRequest
-from bssci.stations.station import Batch, Station
+from bssci.stations.station import ReadBatch, Station
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Att, AttRsp, Det, DetRsp
 
@@ -70,7 +70,7 @@ class OverTheAirMessages:
     def __init__(self, requests: SensorRequests) -> None:
         self._requests = requests
 
-    def handle_att(self, station: Station, message: Att, batch: Batch) -> None:
+    def handle_att(self, station: Station, message: Att, batch: ReadBatch) -> None:
         request = AttachRequest(
             end_point_eui=eui_from_int(message.epEui),
             base_station_eui=station.eui,
@@ -92,7 +92,7 @@ class OverTheAirMessages:
     def complete_att(self, station: Station, end_point_eui: int) -> None:
         self._requests.completed(eui_from_int(end_point_eui), station.eui)
 
-    def handle_det(self, station: Station, message: Det, batch: Batch) -> None:
+    def handle_det(self, station: Station, message: Det, batch: ReadBatch) -> None:
         request = DetachRequest(
             end_point_eui=eui_from_int(message.epEui),
             base_station_eui=station.eui,
@@ -106,7 +106,9 @@ class OverTheAirMessages:
         self._requests.completed(eui_from_int(end_point_eui), station.eui)
 
 
-def _decided(decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: Batch) -> Accepted:
+def _decided(
+    decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: ReadBatch
+) -> Accepted:
     """Return the decision, with what is to be stored for it put into the batch.
 
     :raises ProtocolError: the request is refused.

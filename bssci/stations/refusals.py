@@ -10,7 +10,7 @@ from cryptography import x509
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal import Journal, Loaded, Refusal
+from bssci.journal import Journal, Loaded, RefusedConnection
 from bssci.model import EUI
 from bssci.stations.causes import Cause
 from bssci.system.clock import Clock, Ticker
@@ -36,7 +36,7 @@ class Refusals:
         self._journal = journal
         self._now = now
         found = sorted(loaded.refusals.values(), key=lambda each: each.at)
-        self._found: dict[str, Refusal] = {each.key: each for each in found}
+        self._found: dict[str, RefusedConnection] = {each.key: each for each in found}
         self._changed: set[str] = set()
         self._ticker = Ticker(clock, WRITE_INTERVAL, self._write)
 
@@ -62,7 +62,7 @@ class Refusals:
         """
         now = self._now()
         key = hashlib.sha256(repr((address, cause.reason, station)).encode()).hexdigest()[:16]
-        earlier = self._found.pop(key, None) or Refusal(
+        earlier = self._found.pop(key, None) or RefusedConnection(
             key=key, address=address, reason=cause.reason, count=0, first_at=now, at=now
         )
         self._found[key] = replace(
@@ -89,7 +89,7 @@ class Refusals:
             del self._found[key]
             self._changed.add(key)
 
-    def listed(self) -> list[Refusal]:
+    def listed(self) -> list[RefusedConnection]:
         """Return the refusals, the last one first."""
         return list(reversed(self._found.values()))
 
@@ -97,7 +97,7 @@ class Refusals:
         changed, self._changed = self._changed, set()
         if changed:
             rows = {key: self._found.get(key) for key in changed}
-            self._journal.tables.apply(Refusal, rows).addErrback(self._not_written, changed)
+            self._journal.tables.apply(RefusedConnection, rows).addErrback(self._not_written, changed)
 
     def _not_written(self, failure: Failure, changed: set[str]) -> None:
         self._changed |= changed

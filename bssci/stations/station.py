@@ -33,7 +33,7 @@ from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
-from bssci.wire.outcomes import Answered, Cancelled, Completed, Outcome, Refused, Rejected, Requested
+from bssci.wire.outcomes import Answered, Cancelled, Completed, Refused, Rejected, Requested, WireOutcome
 from bssci.wire.session import Session, encode_operation
 
 EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
@@ -73,7 +73,7 @@ class Link(Protocol):
 
 
 @dataclass(slots=True)
-class Batch:
+class ReadBatch:
     """Results of one read of the socket: stored together, answered together.
 
     Filled by the ``handle_`` and ``finish_`` methods.
@@ -96,9 +96,9 @@ class Batch:
     """generation of the session when the messages came: answers to an older one are void"""
 
 
-Handler = Callable[["Station", Any, Batch], None]
+MessageHandler = Callable[["Station", Any, ReadBatch], None]
 """begins: station, the request, the batch it belongs to; may raise :class:`ProtocolError`"""
-Finisher = Callable[["Station", Any, Any, Batch], None]
+Finisher = Callable[["Station", Any, Any, ReadBatch], None]
 """ends: station, our request, the response or ``error``, the batch it belongs to"""
 Completer = Callable[["Station", int], None]
 """concludes: station, ``epEui`` of its request, of which it knows our answer or refusal"""
@@ -144,7 +144,7 @@ class Services:
     """takes receptions"""
     refused: Callable[[Failure], None]
     """hears that something of a station could not be stored"""
-    handlers: Mapping[type[Request], Handler]
+    handlers: Mapping[type[Request], MessageHandler]
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
     told: Callable[[StationState], None] = lambda state: None
@@ -294,7 +294,7 @@ class Station:
         if session is None or link is None:
             return
         last_before = session.last_bs_op_id
-        batch = Batch(generation=session.generation)
+        batch = ReadBatch(generation=session.generation)
         for message in messages:
             try:
                 if isinstance(message, ProtocolError):
@@ -319,16 +319,16 @@ class Station:
             link.send(batch.at_once)
         self._store(session, link, batch, last_before)
 
-    def _reject(self, session: Session, error: ProtocolError, batch: Batch) -> None:
+    def _reject(self, session: Session, error: ProtocolError, batch: ReadBatch) -> None:
         self._note("sent", error.code, error.message, batch)
         self._end(session.reject(error), batch)
 
-    def _hear_error(self, outcome: Outcome, batch: Batch) -> None:
+    def _hear_error(self, outcome: WireOutcome, batch: ReadBatch) -> None:
         """Note an error that the station sent."""
         if isinstance(outcome, (Refused, Cancelled)):
             self._note("received", outcome.code, outcome.message, batch)
 
-    def _note(self, direction: Direction, code: int, message: str, batch: Batch) -> None:
+    def _note(self, direction: Direction, code: int, message: str, batch: ReadBatch) -> None:
         if code in EVERYDAY:
             self.faults.count(direction, int(code))
             return
@@ -342,13 +342,13 @@ class Station:
         if problem is not None:
             self._services.journal.events.append([problem]).addErrback(self._log_failure)
 
-    def _begin(self, message: Request, batch: Batch) -> None:
+    def _begin(self, message: Request, batch: ReadBatch) -> None:
         handler = self._services.handlers.get(type(message))
         if handler is None:
             raise ProtocolError(ErrorCode.ENOTSUP, f"{command(type(message))} is not supported", message.opId)
         handler(self, message, batch)
 
-    def _end(self, outcome: Outcome | Rejected, batch: Batch) -> None:
+    def _end(self, outcome: WireOutcome | Rejected, batch: ReadBatch) -> None:
         if isinstance(outcome, (Answered, Refused)):
             request = outcome.request
             answer = outcome.response if isinstance(outcome, Answered) else outcome.error
@@ -360,7 +360,7 @@ class Station:
 
     # storing, then answering
 
-    def _store(self, session: Session, link: Link, batch: Batch, last_before: int) -> None:
+    def _store(self, session: Session, link: Link, batch: ReadBatch, last_before: int) -> None:
         journal = self._services.journal
         waits = batch.stored
         if batch.receptions:
@@ -385,11 +385,11 @@ class Station:
                 done.addCallback(lambda _: self.propagation.fill())
             done.addErrback(self._log_failure)
 
-    def _answer(self, session: Session, link: Link, batch: Batch) -> None:
+    def _answer(self, session: Session, link: Link, batch: ReadBatch) -> None:
         messages = [answer for answer in batch.answers if session.answer(answer, batch.generation)]
         self._send(session, link, messages + batch.completions)
 
-    def _not_stored(self, session: Session, link: Link, batch: Batch, failure: Failure) -> None:
+    def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
         """Tell the station to keep what we could not; what needs no disk is answered all the same."""
         messages: list[Message] = []
         for answer in batch.answers:

@@ -9,17 +9,17 @@ from twisted.logger import Logger
 
 from bssci.model import EUI, StationState, StationStatus
 from bssci.stations.propagation import Propagated
-from bssci.stations.station import Batch, Station
+from bssci.stations.station import ReadBatch, Station
 from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
 
 
 class Pings:
     """§5.4, in both directions."""
 
-    def handle_ping(self, station: Station, message: Ping, batch: Batch) -> None:
+    def handle_ping(self, station: Station, message: Ping, batch: ReadBatch) -> None:
         batch.answers.append(PingRsp(opId=message.opId))
 
-    def finish_ping(self, station: Station, request: Ping, answer: Message, batch: Batch) -> None:
+    def finish_ping(self, station: Station, request: Ping, answer: Message, batch: ReadBatch) -> None:
         """Accept the answer to a ping, which only shows that the station lives."""
 
 
@@ -32,7 +32,7 @@ class Statuses:
         self._now = now
 
     def finish_status(
-        self, station: Station, request: Status, answer: StatusRsp | Error, batch: Batch
+        self, station: Station, request: Status, answer: StatusRsp | Error, batch: ReadBatch
     ) -> None:
         if isinstance(answer, Error):
             self.log.warn(
@@ -73,7 +73,7 @@ class Propagations:
         self._registered = registered
         self._told = told
 
-    def finish_attPrp(self, station: Station, request: Propagated, answer: Message, batch: Batch) -> None:
+    def finish_attPrp(self, station: Station, request: Propagated, answer: Message, batch: ReadBatch) -> None:
         if isinstance(answer, Error):
             outcome = station.propagation.refused_by_station(
                 request, answer.code, answer.message, self._now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bssci.model import Reception, Subpackets, eui_from_int
-from bssci.stations.station import Batch, Station
+from bssci.stations.station import ReadBatch, Station
 from bssci.wire.messages import UlData, UlDataRsp
 
 
@@ -15,7 +15,7 @@ class Uplinks:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
 
-    def handle_ulData(self, station: Station, message: UlData, batch: Batch) -> None:
+    def handle_ulData(self, station: Station, message: UlData, batch: ReadBatch) -> None:
         batch.receptions.append(
             Reception(
                 end_point_eui=eui_from_int(message.epEui),

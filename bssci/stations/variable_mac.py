@@ -14,7 +14,7 @@ from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, Subpackets, VariableMacUplink
 from bssci.model.commands import AWAY, DONE, UNANSWERED, CommandError, Outcome
 from bssci.stations.asking import Questions
-from bssci.stations.station import Batch, ConnectionState, Link, Station
+from bssci.stations.station import ConnectionState, Link, ReadBatch, Station
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import (
@@ -88,7 +88,9 @@ class VariableMac:
 
     # what stations say
 
-    def finish_vm_activate(self, station: Station, request: Command, answer: Message, batch: Batch) -> None:
+    def finish_vm_activate(
+        self, station: Station, request: Command, answer: Message, batch: ReadBatch
+    ) -> None:
         outcome = DONE
         if isinstance(answer, Error):
             outcome = Outcome("failed", answer.code, answer.message)
@@ -101,7 +103,7 @@ class VariableMac:
     finish_vm_deactivate = finish_vm_activate
     finish_vm_status = finish_vm_activate
 
-    def handle_vm_ulData(self, station: Station, message: VmUlData, batch: Batch) -> None:
+    def handle_vm_ulData(self, station: Station, message: VmUlData, batch: ReadBatch) -> None:
         sent = message.subpackets
         payload = bytes(message.userData)
         batch.events.append(

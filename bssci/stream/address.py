@@ -20,7 +20,7 @@ class StreamError(Exception):
     """Something that must be put right before a stream can be read: one line, without a secret."""
 
 
-class Address(NamedTuple):
+class StreamAddress(NamedTuple):
     """Place of a live stream."""
 
     host: str
@@ -33,7 +33,7 @@ class Address(NamedTuple):
         return f"{'wss' if self.tls else 'ws'}://{host}:{self.port}{self.path}"
 
 
-def read_address(url: str) -> Address:
+def read_address(url: str) -> StreamAddress:
     """Return the address that a URL names.
 
     A token must not cross a network in the clear, so ``ws`` is for this machine only.
@@ -52,7 +52,7 @@ def read_address(url: str) -> Address:
     tls = parts.scheme == "wss"
     if not tls and not _is_here(parts.hostname):
         raise StreamError("ws:// sends the token in the clear, and is for this machine only: use wss://")
-    return Address(parts.hostname, port or (443 if tls else 80), parts.path or PATH, tls)
+    return StreamAddress(parts.hostname, port or (443 if tls else 80), parts.path or PATH, tls)
 
 
 def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:

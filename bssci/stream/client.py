@@ -24,7 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from bssci.stream.address import Address, StreamError
+from bssci.stream.address import StreamAddress, StreamError
 from bssci.stream.messages import StreamMessage
 from bssci.stream.writer import Arrival, OutputWriter, delays
 
@@ -83,7 +83,7 @@ class Watch:
 
     def __init__(
         self,
-        address: Address,
+        address: StreamAddress,
         token: str,
         topics: Sequence[str],
         *,

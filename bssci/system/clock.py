@@ -11,6 +11,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 Item = TypeVar("Item")
+RunInThread = Callable[..., "Deferred[Any]"]
+"""runs a function with its arguments in a thread: ``deferToThread``"""
 
 _log = Logger()
 
@@ -29,6 +31,13 @@ class Clock(Protocol):
     def seconds(self) -> float: ...
 
     def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Timer: ...
+
+
+class Reactor(Clock, Protocol):
+    """A clock that other threads can have things done by, in its own thread."""
+
+    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
+        """Run in the reactor's thread, soon."""
 
 
 class Ticker:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from twisted.internet.defer import Deferred
 
 from bssci.center.audit import AuditLog
 from bssci.center.service_center import ServiceCenter
@@ -14,7 +11,7 @@ from bssci.certificates.store import CertificateFiles
 from bssci.journal import Journal
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, RunInThread
 from bssci.web.door.door import Door
 from bssci.web.http.guard import Guard
 from bssci.web.live.feed import Feed
@@ -23,8 +20,6 @@ from bssci.web.monitoring.figures import Figures
 from bssci.web.monitoring.logbook import Logbook
 from bssci.web.monitoring.probe import Probe
 from bssci.web.outside import Outside
-
-RunInThread = Callable[..., Deferred[Any]]
 
 
 @dataclass(frozen=True)

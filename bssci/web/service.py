@@ -19,7 +19,7 @@ from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.settings.rows import SettingsError
-from bssci.system.clock import Ticker
+from bssci.system.clock import RunInThread, Ticker
 from bssci.web.access.accounts import AccountError, AccountFile
 from bssci.web.access.attempts import Attempts
 from bssci.web.access.sessions import WebSessions
@@ -39,7 +39,7 @@ from bssci.web.api.replays import ReplayRoutes
 from bssci.web.api.sensors import SensorRoutes
 from bssci.web.api.service import ServiceRoutes
 from bssci.web.api.stations import StationRoutes
-from bssci.web.context import Context, RunInThread
+from bssci.web.context import Context
 from bssci.web.door.door import Door
 from bssci.web.door.upgrade import DOOR_PATH, Upgrade
 from bssci.web.http.dispatch import Dispatcher

@@ -32,7 +32,7 @@ from bssci.wire.messages import (
 
 WIDE = 64
 """Bits of the widest integers; more than msgspec's own bounds can express."""
-Rule = Callable[[Any], Message]
+Check = Callable[[Any], Message]
 Introduced = TypeVar("Introduced", Con, ConRsp)
 Heard = TypeVar("Heard", Att, Det, VmUlData)
 
@@ -128,7 +128,7 @@ def _result(message: DlDataRes) -> DlDataRes:
     return message
 
 
-RULES: dict[type[Message], Rule] = {
+RULES: dict[type[Message], Check] = {
     UlData: _uplink,
     Att: _heard,
     Det: _heard,
@@ -152,7 +152,7 @@ def _is_wide(declared: inspect.Type) -> bool:
             return False
 
 
-def _within_64_bits(kind: type[Message]) -> Rule:
+def _within_64_bits(kind: type[Message]) -> Check:
     """Return the rule of ``kind`` for decoders that give integers of any size."""
     declared = inspect.type_info(kind)
     assert isinstance(declared, inspect.StructType)
@@ -168,5 +168,5 @@ def _within_64_bits(kind: type[Message]) -> Rule:
     return check
 
 
-WIDE_RULES: dict[type[Message], Rule] = {kind: _within_64_bits(kind) for kind in CLASSES}
+WIDE_RULES: dict[type[Message], Check] = {kind: _within_64_bits(kind) for kind in CLASSES}
 """The rules for what comes from JSON or from a repair: those of ``RULES``, and no integer beyond 64 bits."""

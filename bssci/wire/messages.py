@@ -47,7 +47,7 @@ U32 = Annotated[int, Meta(ge=0, le=0xFFFF_FFFF)]
 U64 = Annotated[int, Meta(ge=0, extra={"bits": 64})]
 Eui = Annotated[int, Meta(ge=0, extra={"bits": 64, "signed": True})]
 I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Number = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+FiniteNumber = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 """finite: neither a level nor a time can be NaN or infinite"""
 MAX_USER_DATA = 255
 """bytes; an uplink of mioty carries up to 245, a downlink up to 250, and the length of both is one byte"""
@@ -66,7 +66,7 @@ Uuid = Annotated[list[SignedByte], Meta(min_length=16, max_length=16)]
 UserData = Annotated[list[Byte], Meta(max_length=MAX_USER_DATA)]
 Levels = Annotated[list[float], Meta(max_length=MAX_SUBPACKETS)]
 Mode = Annotated[str, Meta(max_length=MAX_MODE)]
-GeoLocation = Annotated[list[Number], Meta(min_length=3, max_length=3)]
+GeoLocation = Annotated[list[FiniteNumber], Meta(min_length=3, max_length=3)]
 """[latitude in degrees, longitude in degrees, altitude in m]; never [0, 0, 0], which means unknown"""
 
 
@@ -177,16 +177,16 @@ class StatusRsp(Response, frozen=True, kw_only=True):
     message: str | None = None
     time: U64 | None = None
     """ns UTC, though one vendor sends microseconds"""
-    dutyCycle: Number | None = None
+    dutyCycle: FiniteNumber | None = None
     """fraction of TX time in a sliding hour"""
     geoLocation: GeoLocation | None = None
-    uptime: Number | None = None
+    uptime: FiniteNumber | None = None
     """s"""
-    temp: Number | None = None
+    temp: FiniteNumber | None = None
     """degrees Celsius"""
-    cpuLoad: Number | None = None
+    cpuLoad: FiniteNumber | None = None
     """0..1, though one vendor sends percent"""
-    memLoad: Number | None = None
+    memLoad: FiniteNumber | None = None
     """0..1"""
     config: dict[str, object] | None = None
 
@@ -206,9 +206,9 @@ class Att(Request, frozen=True, kw_only=True):
     """centre of the last subpacket"""
     rxDuration: U64 | None = None
     attachCnt: U24
-    snr: Number
-    rssi: Number
-    eqSnr: Number | None = None
+    snr: FiniteNumber
+    rssi: FiniteNumber
+    eqSnr: FiniteNumber | None = None
     profile: Mode | None = None
     subpackets: Subpackets | None = None
     nonce: Bytes4
@@ -240,9 +240,9 @@ class Det(Request, frozen=True, kw_only=True):
     rxTime: U64
     rxDuration: U64 | None = None
     packetCnt: U32
-    snr: Number
-    rssi: Number
-    eqSnr: Number | None = None
+    snr: FiniteNumber
+    rssi: FiniteNumber
+    eqSnr: FiniteNumber | None = None
     profile: Mode | None = None
     subpackets: Subpackets | None = None
     sign: Bytes4
@@ -323,9 +323,9 @@ class UlData(Request, frozen=True, kw_only=True):
     rxTime: U64
     rxDuration: U64 | None = None
     packetCnt: U32
-    snr: Number
-    rssi: Number
-    eqSnr: Number | None = None
+    snr: FiniteNumber
+    rssi: FiniteNumber
+    eqSnr: FiniteNumber | None = None
     profile: Mode | None = None
     """such as eu1"""
     mode: Mode | None = None
@@ -383,7 +383,7 @@ class DlDataQue(Request, frozen=True, kw_only=True):
     userData: Annotated[list[UserData], Meta(max_length=MAX_COUNTERS)]
     """one entry if not cntDepend; none for a mere acknowledgement"""
     format: Byte = 0
-    prio: Number = 0.0
+    prio: FiniteNumber = 0.0
     """higher first"""
     responseExp: bool = False
     responsePrio: bool = False
@@ -440,8 +440,8 @@ class DlRxStat(Request, frozen=True, kw_only=True):
     epEui: Eui
     rxTime: U64
     packetCnt: U32
-    dlRxSnr: Number
-    dlRxRssi: Number
+    dlRxSnr: FiniteNumber
+    dlRxRssi: FiniteNumber
 
 
 class DlRxStatRsp(Response, frozen=True, kw_only=True):
@@ -521,11 +521,11 @@ class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
     """ns, counter of the transceiver"""
     sysTime: U64
     """ns UTC"""
-    freqOff: Number
+    freqOff: FiniteNumber
     """an offset, though an absolute frequency has been seen"""
-    snr: Number
-    rssi: Number
-    eqSnr: Number | None = None
+    snr: FiniteNumber
+    rssi: FiniteNumber
+    eqSnr: FiniteNumber | None = None
     subpackets: Subpackets | None = None
     carrSpace: Byte
     """0 narrow, 1 standard, 2 wide"""

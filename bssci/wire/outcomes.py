@@ -87,5 +87,5 @@ class Ignored(Struct, frozen=True, gc=False):
     completion: ErrorAck | None = None
 
 
-Outcome = Requested | Completed | Cancelled | Answered | Refused | Ignored
+WireOutcome = Requested | Completed | Cancelled | Answered | Refused | Ignored
 """every value that ``Session.receive`` may return"""

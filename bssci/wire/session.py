@@ -66,7 +66,16 @@ from bssci.wire.messages import (
     Response,
 )
 from bssci.wire.operations import CENTER_REQUESTS, OPERATION_OF, STATION_REQUESTS
-from bssci.wire.outcomes import Answered, Cancelled, Completed, Ignored, Outcome, Refused, Rejected, Requested
+from bssci.wire.outcomes import (
+    Answered,
+    Cancelled,
+    Completed,
+    Ignored,
+    Refused,
+    Rejected,
+    Requested,
+    WireOutcome,
+)
 from bssci.wire.version import parse_version
 
 DEFAULT_MAX_OPEN = 8192
@@ -294,7 +303,7 @@ class Session:
 
     # Messages
 
-    def receive(self, message: Message) -> Outcome:
+    def receive(self, message: Message) -> WireOutcome:
         """Return the outcome of a station's message; the outcome's ``completion``, if any, must be sent.
 
         :raises ProtocolError: if it breaks the rules; give it to ``reject``. 71: an opId not above the last,
@@ -370,7 +379,7 @@ class Session:
         return Ignored(f"errorAck {op_id} for which nobody waits")
 
 
-def _meaning(kind: type[Message]) -> Callable[[Session, Any], Outcome]:
+def _meaning(kind: type[Message]) -> Callable[[Session, Any], WireOutcome]:
     if issubclass(kind, Request):
         return Session._request
     if issubclass(kind, Completion):

@@ -15,7 +15,7 @@ from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 
 from bssci.cli.service_api import ServiceApi
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.values import Received
 from bssci.web.access.accounts import AccountFile
 from tests.support.controllers import ANSWER, MAC, TABLES, TOPIC, modbus
@@ -69,7 +69,7 @@ async def test_import_readings_and_a_command(service: ServiceProcess, broker: Mo
 
     def answer(message: Received) -> None:
         commands.append(json.loads(message.payload))
-        controller.publish([Message(STATE, as_json({"timestamp": "2023-05-25 15:14:00", "status": 1}))])
+        controller.publish([Publication(STATE, as_json({"timestamp": "2023-05-25 15:14:00", "status": 1}))])
 
     controller = MqttClient(
         reactor,
@@ -85,7 +85,7 @@ async def test_import_readings_and_a_command(service: ServiceProcess, broker: Mo
     stamps = ["2023-05-25 15:13:10.543400", "2023-05-25 15:13:40.543400"]
     await controller.publish(
         [
-            Message(TOPIC, as_json({"timestamp": at, "data": data}))
+            Publication(TOPIC, as_json({"timestamp": at, "data": data}))
             for at, data in zip(stamps, said, strict=True)
         ]
     )

@@ -14,7 +14,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from bssci.model import Telegram, decode_event
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.service import ServiceProcess, Subscriber, until
 from tests.support.telegrams import ADDRESS, advertisement, as_json
@@ -56,14 +56,14 @@ class Scanner:
         await until(lambda: self.client.online)
         while not subscriber.on(f"device/ble:{STRANGER}/ul"):
             body = advertisement(device={"address": STRANGER})
-            await self.client.publish([Message("bt-mqtt/raw/cellar", as_json(body))])
+            await self.client.publish([Publication("bt-mqtt/raw/cellar", as_json(body))])
             await deferLater(reactor, 0.1)
 
     async def send(self, count: int) -> None:
         await until(lambda: self.client.online)
         bodies = [advertisement(number) for number in range(self.sent, self.sent + count)]
         self.sent += count
-        await self.client.publish([Message("bt-mqtt/raw/roof", as_json(body)) for body in bodies])
+        await self.client.publish([Publication("bt-mqtt/raw/roof", as_json(body)) for body in bodies])
 
 
 @pytest.fixture

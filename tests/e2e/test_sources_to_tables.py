@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from twisted.internet import reactor
 
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.postgres import Database, database, postgres_cluster
 from tests.support.service import ServiceProcess, until
@@ -65,7 +65,7 @@ async def test_what_gateways_publish_stands_in_the_views(
     )
     client.start()
     await until(lambda: client.online)
-    await client.publish([Message(topic, as_json(body)) for topic, body in SENT])
+    await client.publish([Publication(topic, as_json(body)) for topic, body in SENT])
     await client.stop(1)
     await service.start()
     written = service.directory / "events.jsonl"

@@ -27,7 +27,7 @@ from bssci.journal import (
     Left,
     ListeningRecord,
     PathRecord,
-    Refusal,
+    RefusedConnection,
     Registration,
     Silence,
     StationEntry,
@@ -54,7 +54,7 @@ RECORDS = [
     GatewayRecord(id="scanner:roof", body=b"\0\xff"),
     Fact(name="colour", value="grün"),
     StationEntry(base_station_eui=STATION, location={"lat": 51.0}, tags=("roof",), entered_at=1.0),
-    Refusal(key="ab", address="192.0.2.1", reason="unknown", subject="CN=x", count=2, first_at=1.0, at=2.0),
+    RefusedConnection(key="ab", address="192.0.2.1", reason="unknown", count=2, first_at=1.0, at=2.0),
     AlarmRecord(number=4, id="sink:mqtt", severity="error", text="mqtt", href="/", since=1.0, until=2.0),
 ]  # fmt: skip
 LOADED = {
@@ -69,7 +69,7 @@ LOADED = {
     GatewayRecord: "gateways",
     ListeningRecord: "listening",
     StationEntry: "station_entries",
-    Refusal: "refusals",
+    RefusedConnection: "refusals",
     AlarmRecord: "alarms",
 }
 

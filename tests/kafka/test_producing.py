@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bssci.kafka.producing import KafkaProducer, ProducerMessage, Refused
+from bssci.kafka.producing import KafkaProducer, ProducerMessage, RefusedMessage
 from tests.support.kafka_client import ClientError, ClientTrouble, FakeProducer, HandedOver
 
 
@@ -64,7 +64,7 @@ def test_a_full_queue_makes_room_by_itself(it: Fixture) -> None:
 def test_one_that_the_broker_never_takes_costs_itself(it: Fixture) -> None:
     it.errors[b"b"] = "MSG_SIZE_TOO_LARGE"
     [refused] = it.send("a", "b", "c")
-    assert refused == Refused(
+    assert refused == RefusedMessage(
         1, "the message is larger than the broker takes (MSG_SIZE_TOO_LARGE, topic raw)"
     )
     assert it.producer.trouble == ""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bssci.mqtt.batches import Batch
-from bssci.mqtt.values import Message, MessagesRefused, Refusal
+from bssci.mqtt.batches import PublishBatch
+from bssci.mqtt.values import MessagesRefused, Publication, PublishRefusal
 
 
 def test_it_says_which_were_refused_in_their_order() -> None:
-    batch = Batch([Message("t", b"1")] * 3)
+    batch = PublishBatch([Publication("t", b"1")] * 3)
     outcome: list[object] = []
     batch.done.addErrback(lambda failure: outcome.append(failure.value))
-    batch.refused = {2: Refusal(0x87, "not authorized"), 0: Refusal(0x95, "packet too large")}
+    batch.refused = {2: PublishRefusal(0x87, "not authorized"), 0: PublishRefusal(0x95, "packet too large")}
     batch.complete()
     [error] = outcome
     assert isinstance(error, MessagesRefused) and list(error.refused) == [0, 2]
@@ -18,7 +18,7 @@ def test_it_says_which_were_refused_in_their_order() -> None:
 
 
 def test_nothing_refused_is_no_error() -> None:
-    batch, outcome = Batch([Message("t", b"1")]), []
+    batch, outcome = PublishBatch([Publication("t", b"1")]), []
     batch.done.addCallback(outcome.append)
     batch.complete()
     assert outcome == [None]

@@ -8,7 +8,7 @@ import pytest
 from twisted.logger import formatEvent, globalLogPublisher
 
 from bssci.mqtt import client as client_module
-from bssci.mqtt.client import Message
+from bssci.mqtt.client import Publication
 from bssci.mqtt.connection import WINDOW
 from tests.support.mqtt_broker import Kind, publish
 from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
@@ -271,7 +271,7 @@ def test_a_network_that_fails_makes_nobody_suspicious():
 
 def test_subscriptions_come_before_what_on_online_publishes():
     it = Fixture()
-    it.client._on_online = lambda: it.client.publish([Message("birth", b"")])
+    it.client._on_online = lambda: it.client.publish([Publication("birth", b"")])
     it.client.subscribe(["a"])
     it.client.start()
     it.turn()
@@ -324,7 +324,7 @@ def stop(it: Fixture, **arguments) -> list[object]:
 
 def test_stop_waits_for_acknowledgements_and_says_goodbye(it):
     published = it.publish(b"1")
-    stopped = stop(it, last=Message("status", b"offline", retain=True))
+    stopped = stop(it, last=Publication("status", b"offline", retain=True))
     sent = it.broker.packets()
     assert [one.publish[:2] for one in sent] == [("t", b"1"), ("status", b"offline")]
     assert not it.client.online
@@ -376,7 +376,7 @@ def test_stop_twice_waits_for_the_same_end(it):
 
 def test_a_connection_lost_while_stopping_ends_it(it):
     it.publish(b"1").clear()
-    stopped = stop(it, last=Message("status", b"offline"))
+    stopped = stop(it, last=Publication("status", b"offline"))
     it.broker.drop()
     assert stopped == [None]
     it.clock.advance(100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bssci.mqtt.client import Message
+from bssci.mqtt.client import Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE, WINDOW
 from tests.support.mqtt_broker import Kind, packet, publish
 from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
@@ -47,8 +47,8 @@ def test_a_batch_is_done_with_its_last_acknowledgement(it):
 
 def test_one_write_a_turn(it):
     it.broker.wire.writes.clear()
-    it.client.publish([Message("a", b"1"), Message("b", b"2")])
-    it.client.publish([Message("c", b"3", retain=True)])
+    it.client.publish([Publication("a", b"1"), Publication("b", b"2")])
+    it.client.publish([Publication("c", b"3", retain=True)])
     it.client.subscribe(["d"])
     assert it.broker.wire.writes == []
     it.turn()
@@ -93,8 +93,8 @@ def test_a_broker_that_acknowledges_nothing_is_left(it):
 
 def test_an_impossible_topic_fails_its_own_batch_only(it):
     outcome, other = [], []
-    it.client.publish([Message("good", b"1"), Message("a/+", b"2")]).addBoth(outcome.append)
-    it.client.publish([Message("good", b"3")]).addBoth(other.append)
+    it.client.publish([Publication("good", b"1"), Publication("a/+", b"2")]).addBoth(outcome.append)
+    it.client.publish([Publication("good", b"3")]).addBoth(other.append)
     it.turn()
     assert outcome[0].check(ValueError)
     sent = [one.publish for one in it.broker.packets()]
@@ -111,7 +111,9 @@ def test_qos_0_is_done_when_written():
     it = Fixture(replace(SETTINGS, qos=0))
     it.go_online()
     outcome = []
-    it.client.publish([Message("t", b"%d" % number) for number in range(WINDOW + 1)]).addBoth(outcome.append)
+    it.client.publish([Publication("t", b"%d" % number) for number in range(WINDOW + 1)]).addBoth(
+        outcome.append
+    )
     it.broker.wire.writes.clear()
     it.turn()
     assert outcome == [None]

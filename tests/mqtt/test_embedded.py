@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.mqtt import client as client_module
 from bssci.mqtt import embedded
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.embedded import BrokerFailed, EmbeddedBroker
 
 pytest.importorskip("amqtt", reason="needs amqtt: pip install bssci[broker]")
@@ -65,7 +65,7 @@ async def online(port: int, **settings) -> tuple[MqttClient, list[tuple[str, byt
 async def test_it_serves_what_the_sink_needs(broker, port):
     await broker.start()
     client, _, _ = await online(port)
-    await client.publish([Message("state/a", b"retained", retain=True)])
+    await client.publish([Publication("state/a", b"retained", retain=True)])
     watcher, messages, first = await online(port)
     watcher.subscribe(["state/+"])
     await first.addTimeout(10, reactor)

@@ -10,7 +10,7 @@ import pytest
 from bssci.decoders.quantities import QUANTITIES
 from bssci.model import EUI, Reading
 from bssci.mqtt import homeassistant
-from bssci.mqtt.homeassistant import BINARY_CLASSES, KINDS, Device, Source
+from bssci.mqtt.homeassistant import BINARY_CLASSES, KINDS, ShownSensor, Source
 
 M, T, I = "measurement", "total", "total_increasing"  # noqa: E741
 OFFICIAL: dict[str, tuple[set[str | None], set[str]]] = {
@@ -71,7 +71,7 @@ MEMBERS = {
 }  # fmt: skip
 """members of a discovery message, of those that Home Assistant knows"""
 SOURCE = Source("homeassistant", "mioty/service/status", "1.0")
-DEVICE = Device(EUI("70B3D56770110001"), "Cellar", "meter", "mioty/ep/70B3D56770110001/ul")
+DEVICE = ShownSensor(EUI("70B3D56770110001"), "Cellar", "meter", "mioty/ep/70B3D56770110001/ul")
 
 
 def of(reading: Reading) -> dict[str, Any]:

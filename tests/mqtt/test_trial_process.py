@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 
 from bssci.mqtt import trial_process
-from bssci.mqtt.trial_process import STAY, Finding, Trial
+from bssci.mqtt.trial_process import STAY, Trial, TrialOutcome
 from tests.support.mqtt_broker import FakeBroker, Kind, packet
 from tests.support.mqtt_client import SETTINGS
 
@@ -40,7 +40,7 @@ def test_it_says_goodbye_and_acknowledges_nothing(it: Fixture) -> None:
     assert it.found == []
     assert [each.kind for each in it.broker.packets()] == [Kind.DISCONNECT]
     it.broker.close()
-    assert it.found == [Finding("accepted")]
+    assert it.found == [TrialOutcome("accepted")]
     assert it.clock.getDelayedCalls() == []
 
 
@@ -48,30 +48,30 @@ def test_what_ends_soon_after_it_began_was_taken_over(it: Fixture) -> None:
     it.start()
     it.broker.accept()
     it.broker.close()
-    assert it.found == [Finding("taken")]
+    assert it.found == [TrialOutcome("taken")]
 
 
 def test_a_refusal_is_told(it: Fixture) -> None:
     it.start()
     it.broker.refuse(5)
     it.broker.close()
-    assert it.found == [Finding("refused", "Not authorized")]
+    assert it.found == [TrialOutcome("refused", "Not authorized")]
 
 
 def test_silence_is_told_after_its_time(it: Fixture) -> None:
     it.start()
     it.clock.advance(5.0)
-    assert it.found == [Finding("silent")]
+    assert it.found == [TrialOutcome("silent")]
     assert it.clock.getDelayedCalls() == []
 
 
 def test_a_connection_that_closes_is_told(it: Fixture) -> None:
     it.start()
     it.broker.wire.close(ConnectionDone())
-    assert it.found == [Finding("closed")]
+    assert it.found == [TrialOutcome("closed")]
 
 
 def test_nobody_there_is_told(it: Fixture) -> None:
     it.broker.absent = True
     it.start()
-    assert it.found == [Finding("unreachable", "An error occurred while connecting: nobody there.")]
+    assert it.found == [TrialOutcome("unreachable", "An error occurred while connecting: nobody there.")]

@@ -10,8 +10,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from bssci.mqtt import version5
-from bssci.mqtt.client import Message
-from bssci.mqtt.values import About, MessagesRefused, Refusal, Reply
+from bssci.mqtt.client import Publication
+from bssci.mqtt.values import About, MessagesRefused, PublishRefusal, ReplyTo
 from tests.support.mqtt_broker import Kind, packet
 from tests.support.mqtt_client import SETTINGS, Fixture
 
@@ -47,7 +47,7 @@ def test_reasons_are_told_in_words() -> None:
 
 
 def test_limits_that_are_not_told_are_none() -> None:
-    assert version5.limits_of(None) == version5.Limits()
+    assert version5.limits_of(None) == version5.BrokerLimits()
     assert version5.reply_of(None) is None and version5.expiry_of(None) is None
 
 
@@ -70,7 +70,7 @@ class Five(Fixture):
         self.turn()
         self.broker.packets()
 
-    def send(self, *messages: Message) -> list[Any]:
+    def send(self, *messages: Publication) -> list[Any]:
         outcome: list[Any] = []
         self.client.publish(messages).addBoth(outcome.append)
         self.turn()
@@ -89,7 +89,7 @@ class Five(Fixture):
         self.broker.receive(packet(Kind.PUBACK, packet_id.to_bytes(2, "big") + bytes([code, 0])))
 
 
-def refused(outcome: list[Any]) -> dict[int, Refusal]:
+def refused(outcome: list[Any]) -> dict[int, PublishRefusal]:
     (failure,) = outcome
     assert failure.check(MessagesRefused)
     return dict(failure.value.refused)
@@ -105,7 +105,7 @@ def test_the_session_outlives_the_connection() -> None:
 def test_a_refused_message_costs_itself() -> None:
     it = Five()
     outcome = it.send(
-        *(Message("t", b"%d" % number, False, About("uplink", str(number))) for number in range(3))
+        *(Publication("t", b"%d" % number, False, About("uplink", str(number))) for number in range(3))
     )
     sent = it.sent()
     assert [rest[1 + rest[0] :] for _, _, rest in sent] == [b"0", b"1", b"2"]
@@ -114,33 +114,33 @@ def test_a_refused_message_costs_itself() -> None:
     assert outcome == []
     # No subscriber: taken all the same.
     it.answer(sent[2][1], 0x10)
-    assert refused(outcome) == {1: Refusal(0x87, "not authorized")}
+    assert refused(outcome) == {1: PublishRefusal(0x87, "not authorized")}
     assert (it.client.statistics.acknowledged, it.client.statistics.refused) == (2, 1)
 
 
 def test_a_reason_that_is_not_meant_for_messages_is_taken() -> None:
     it = Five()
-    outcome = it.send(Message("t", b"1"))
+    outcome = it.send(Publication("t", b"1"))
     it.answer(it.sent()[0][1], 0x95)
-    assert refused(outcome) == {0: Refusal(0x95, "packet too large")}
+    assert refused(outcome) == {0: PublishRefusal(0x95, "packet too large")}
     assert it.client.online
 
 
 def test_what_is_larger_than_the_broker_takes_is_not_sent() -> None:
     it = Five(limits=b"\x27\x00\x00\x00\x64")
-    outcome = it.send(Message("t", b"1"), Message("t", b"x" * 100), Message("t", b"2"))
+    outcome = it.send(Publication("t", b"1"), Publication("t", b"x" * 100), Publication("t", b"2"))
     sent = it.sent()
     assert len(sent) == 2
     for _, packet_id, _ in sent:
         it.answer(packet_id)
     (refusal,) = refused(outcome).values()
     assert refusal.code == 0x95 and "100" in refusal.words
-    assert "the broker takes 100" in next(iter(refused(it.send(Message("t", b"x" * 100))).values())).words
+    assert "the broker takes 100" in next(iter(refused(it.send(Publication("t", b"x" * 100))).values())).words
 
 
 def test_no_more_is_under_way_than_the_broker_takes() -> None:
     it = Five(limits=b"\x21\x00\x02")
-    outcome = it.send(*[Message("t", b"%d" % number) for number in range(5)])
+    outcome = it.send(*[Publication("t", b"%d" % number) for number in range(5)])
     for left in (2, 2, 1):
         sent = it.sent()
         assert len(sent) == left
@@ -152,7 +152,7 @@ def test_no_more_is_under_way_than_the_broker_takes() -> None:
 
 def test_the_broker_s_quality_of_service_and_its_no_to_retained_messages() -> None:
     it = Five(limits=b"\x24\x00\x25\x00")
-    outcome = it.send(Message("t", b"1", True))
+    outcome = it.send(Publication("t", b"1", True))
     [one] = [each for each in it.broker.packets() if each.kind is Kind.PUBLISH]
     assert one.flags == 0
     assert outcome == [None]
@@ -186,7 +186,7 @@ def test_a_request_says_where_its_answer_is_wanted_and_for_how_long_it_is_good()
     properties = b"\x02\x00\x00\x00\x3c\x08\x00\x04back\x09\x00\x02\x00\x07"
     it.broker.receive(packet(Kind.PUBLISH, b"\0\1t\0\7" + bytes([len(properties)]) + properties + b"do", 2))
     [message] = seen
-    assert (message.payload, message.reply, message.expires_in) == (b"do", Reply("back", b"\0\7"), 60)
+    assert (message.payload, message.reply, message.expires_in) == (b"do", ReplyTo("back", b"\0\7"), 60)
 
 
 @pytest.mark.parametrize("how", ["refused as 3.1.1 does", "refused", "closed", "silent"])
@@ -229,8 +229,8 @@ def test_a_wrong_password_is_no_reason_for_another_version() -> None:
 
 def test_a_message_refused_with_qos_2_is_not_released() -> None:
     it = Five(qos=2)
-    outcome = it.send(Message("t", b"1"))
+    outcome = it.send(Publication("t", b"1"))
     it.broker.receive(packet(Kind.PUBREC, it.sent()[0][1].to_bytes(2, "big") + b"\x87\0"))
     it.turn()
-    assert refused(outcome) == {0: Refusal(0x87, "not authorized")}
+    assert refused(outcome) == {0: PublishRefusal(0x87, "not authorized")}
     assert it.broker.packets() == []

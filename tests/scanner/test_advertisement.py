@@ -4,17 +4,17 @@ import json
 from base64 import b64decode
 from typing import Any
 
-from bssci.scanner.advertisement import Advertisement, iso, message_of, rebuilt
+from bssci.scanner.advertisement import HeardAdvertisement, iso, message_of, rebuilt
 
 UUID = "0000181a-0000-1000-8000-00805f9b34fb"
 
 
-def advertisement(**changes: Any) -> Advertisement:
+def advertisement(**changes: Any) -> HeardAdvertisement:
     values: dict[str, Any] = {
         "address": "A4:C1:38:00:00:01", "address_type": "random", "name": "LYWSD03", "rssi": -71,
         "manufacturer_data": {0x4C: b"\x02\x15"}, "service_data": {UUID: b"\1\2"}, "service_uuids": (UUID,),
     }  # fmt: skip
-    return Advertisement(**values | changes)
+    return HeardAdvertisement(**values | changes)
 
 
 def test_a_message_has_the_fields_of_a_raw_advertisement() -> None:

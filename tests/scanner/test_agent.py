@@ -10,11 +10,11 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 
-from bssci.mqtt.values import Message, Received
+from bssci.mqtt.values import Publication, Received
 from bssci.scanner import agent as module
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.scanner.agent import LARGEST_COMMAND, Agent, ended
-from bssci.scanner.configuration import Configuration, ConfigurationError
+from bssci.scanner.configuration import ConfigurationError, ScannerConfiguration
 from tests.scanner.test_advertisement import UUID, advertisement
 
 STATUS = "bt-mqtt/scanner/roof/status"
@@ -25,7 +25,7 @@ class Client:
         self.callbacks = callbacks
         self.online = False
         self.topics: list[str] = []
-        self.published: list[Message] = []
+        self.published: list[Publication] = []
         self.statistics = SimpleNamespace(reconnects=3)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -35,11 +35,11 @@ class Client:
         self.online = True
         self.callbacks["on_online"]()
 
-    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         self.published += messages
         return succeed(None)
 
-    def stop(self, deadline: float, last: Message) -> Deferred[None]:
+    def stop(self, deadline: float, last: Publication) -> Deferred[None]:
         self.published.append(last)
         self.online = False
         return succeed(None)
@@ -49,19 +49,19 @@ class Fixture:
     def __init__(self, **parts: dict[str, Any]) -> None:
         self.clock = Clock()
         self.configuration = configured(**parts)
-        self.say: Callable[[Advertisement], None] = lambda advertisement: None
+        self.say: Callable[[HeardAdvertisement], None] = lambda advertisement: None
         self.wrong = ""
         self.agent = Agent(
             self.clock, self.configuration, self._reread, self._start, self._make_client, lambda: 1e9
         )
         self.agent.start()
 
-    def _reread(self) -> Configuration:
+    def _reread(self) -> ScannerConfiguration:
         if self.wrong:
             raise ConfigurationError(self.wrong)
         return self.configuration
 
-    def _start(self, passive: bool, heard: Callable[[Advertisement], None]) -> Deferred[Any]:
+    def _start(self, passive: bool, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Any]:
         self.say = heard
         return succeed(SimpleNamespace(stop=lambda: succeed(None)))
 
@@ -84,8 +84,8 @@ class Fixture:
         return [json.loads(each.payload) for each in self.client.published if each.topic == STATUS]
 
 
-def configured(**parts: dict[str, Any]) -> Configuration:
-    return msgspec.convert({"scanner": {"id": "roof"}, **parts}, Configuration)
+def configured(**parts: dict[str, Any]) -> ScannerConfiguration:
+    return msgspec.convert({"scanner": {"id": "roof"}, **parts}, ScannerConfiguration)
 
 
 def test_an_advertisement_is_published_once_until_something_is_new() -> None:

@@ -14,7 +14,7 @@ pytest.importorskip("bleak", reason="needs bleak: pip install bssci[scanner]")
 from bleak.exc import BleakError  # noqa: E402
 
 from bssci.scanner import bluez as module  # noqa: E402
-from bssci.scanner.advertisement import Advertisement  # noqa: E402
+from bssci.scanner.advertisement import HeardAdvertisement  # noqa: E402
 from bssci.scanner.bluez import PATTERNS, scans_of  # noqa: E402
 from bssci.scanner.radio import PassiveRefused  # noqa: E402
 
@@ -39,10 +39,10 @@ class Library:
         self.stopped = True
 
 
-def scan(library: Library, monkeypatch: pytest.MonkeyPatch, passive: bool = True) -> list[Advertisement]:
+def scan(library: Library, monkeypatch: pytest.MonkeyPatch, passive: bool = True) -> list[HeardAdvertisement]:
     """Begin a scan, have it hear one device, and end it."""
     monkeypatch.setattr(module, "BleakScanner", library)
-    heard: list[Advertisement] = []
+    heard: list[HeardAdvertisement] = []
     device = SimpleNamespace(
         address="a4:c1:38:00:00:01", details={"props": {"AddressType": "random"}}, name="other"
     )
@@ -66,7 +66,7 @@ def scan(library: Library, monkeypatch: pytest.MonkeyPatch, passive: bool = True
 def test_an_advertisement_is_as_bluez_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     library = Library()
     assert scan(library, monkeypatch) == [
-        Advertisement("A4:C1:38:00:00:01", "random", None, -70, {76: b"\2"}, {"abcd": b"\1"}, ("ef",))
+        HeardAdvertisement("A4:C1:38:00:00:01", "random", None, -70, {76: b"\2"}, {"abcd": b"\1"}, ("ef",))
     ]
     assert library.stopped
 

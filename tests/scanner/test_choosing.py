@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bssci.scanner import choosing
-from bssci.scanner.choosing import Choice, DeviceList
+from bssci.scanner.choosing import Choice, DeviceChoice
 from tests.scanner.test_advertisement import advertisement
 
 
@@ -27,28 +27,28 @@ from tests.scanner.test_advertisement import advertisement
     ],
 )
 def test_an_entry_is_an_address_a_beginning_a_name_or_a_company(entry: str, fits: bool) -> None:
-    assert DeviceList([entry]).fits(advertisement()) is fits
+    assert DeviceChoice([entry]).fits(advertisement()) is fits
 
 
 @pytest.mark.parametrize(
     "entry", ["", "zz", "A4:C1:3", "company:x", "company:70000", "name:", "AA:BB:CC:DD:EE:FF:00"]
 )
 def test_a_wrong_entry_costs_itself(entry: str) -> None:
-    found = DeviceList([entry, "A4:C1:38:00:00:01"])
+    found = DeviceChoice([entry, "A4:C1:38:00:00:01"])
     assert found.wrong == [entry]
     assert found.fits(advertisement())
 
 
 def test_a_list_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "MOST", 2)
-    found = DeviceList(["00:00:00:00:00:01", "00:00:00:00:00:02", "A4:C1:38:00:00:01"])
+    found = DeviceChoice(["00:00:00:00:00:01", "00:00:00:00:00:02", "A4:C1:38:00:00:01"])
     assert len(found) == 2
     assert "2 are allowed" in found.wrong[0]
     assert not found.fits(advertisement())
 
 
 def test_a_nameless_device_fits_no_pattern() -> None:
-    assert not DeviceList(["name:*"]).fits(advertisement(name=None))
+    assert not DeviceChoice(["name:*"]).fits(advertisement(name=None))
 
 
 @pytest.mark.parametrize(

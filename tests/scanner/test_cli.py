@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from bssci.scanner.cli import add_arguments, client_settings, run
-from bssci.scanner.configuration import Configuration, MqttPart, ScannerPart
+from bssci.scanner.configuration import MqttPart, ScannerConfiguration, ScannerPart
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.scanning import Bluetooth
 from tests.support.service import ServiceProcess, Subscriber, until
@@ -22,7 +22,7 @@ ATC = {"0000181a-0000-1000-8000-00805f9b34fb": "a4c13800000100c8325a0bb807"}
 
 
 def test_the_last_will_says_offline() -> None:
-    configuration = Configuration(
+    configuration = ScannerConfiguration(
         scanner=ScannerPart(id="roof"),
         mqtt=MqttPart(broker="b", port=8883, tls=True, username="u", password="p"),
     )

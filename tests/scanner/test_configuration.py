@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from bssci.scanner.configuration import (
-    Configuration,
     ConfigurationError,
     MqttPart,
+    ScannerConfiguration,
     password_of,
     read_configuration,
 )
@@ -24,7 +24,7 @@ heartbeat: {enabled: true, interval_seconds: 60}
 """
 
 
-def read(text: str, tmp_path: Path) -> Configuration:
+def read(text: str, tmp_path: Path) -> ScannerConfiguration:
     file = tmp_path / "scanner.yaml"
     file.write_text(text)
     return read_configuration(file)
@@ -40,11 +40,11 @@ def test_a_file_of_today_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "# nothing\n"])
 def test_without_anything_there_are_defaults(text: str, tmp_path: Path) -> None:
-    assert read(text, tmp_path) == read_configuration(None) == Configuration()
+    assert read(text, tmp_path) == read_configuration(None) == ScannerConfiguration()
 
 
 def test_without_an_id_the_host_has_its_name() -> None:
-    assert Configuration().id
+    assert ScannerConfiguration().id
 
 
 @pytest.mark.parametrize(

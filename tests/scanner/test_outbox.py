@@ -5,7 +5,7 @@ from typing import Literal
 
 from twisted.internet.defer import Deferred
 
-from bssci.mqtt.values import Message, MqttOffline
+from bssci.mqtt.values import MqttOffline, Publication
 from bssci.scanner.outbox import BATCH, Outbox
 
 
@@ -14,7 +14,7 @@ class Client:
         self.online = True
         self.published: list[tuple[list[str], Deferred[None]]] = []
 
-    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         done: Deferred[None] = Deferred()
         self.published.append(([each.topic for each in messages], done))
         return done
@@ -27,7 +27,7 @@ class Fixture:
 
     def add(self, *topics: str) -> None:
         for topic in topics:
-            self.outbox.add(Message(topic, b""))
+            self.outbox.add(Publication(topic, b""))
 
     def acknowledge(self) -> list[str]:
         topics, done = self.client.published.pop(0)

@@ -7,7 +7,7 @@ import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.scanner.radio import LOOK, SILENCE, PassiveRefused, Radio
 from tests.scanner.test_advertisement import advertisement
 
@@ -27,12 +27,12 @@ class Fixture:
         self.began: list[bool] = []
         self.failures: list[Exception] = []
         self.scans: list[Scan] = []
-        self.heard: list[Advertisement] = []
-        self.say: Callable[[Advertisement], None] = lambda advertisement: None
+        self.heard: list[HeardAdvertisement] = []
+        self.say: Callable[[HeardAdvertisement], None] = lambda advertisement: None
         self.radio = Radio(self.clock, self._start, self.heard.append, mode)
         self.radio.start()
 
-    def _start(self, passive: bool, heard: Callable[[Advertisement], None]) -> Deferred[Any]:
+    def _start(self, passive: bool, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Any]:
         self.began.append(passive)
         self.say = heard
         if self.failures:

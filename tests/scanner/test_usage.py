@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bssci.scanner import usage as module
-from bssci.scanner.usage import Usage
+from bssci.scanner.usage import ProcessUsage
 
 
 def test_memory_and_the_share_since_the_last_question_are_told(
@@ -16,7 +16,7 @@ def test_memory_and_the_share_since_the_last_question_are_told(
     now, used = [100.0], [2.0]
     monkeypatch.setattr(module.os, "times", lambda: SimpleNamespace(user=used[0], system=0.0))
     monkeypatch.setattr(module.os, "sysconf", lambda name: 4096)
-    usage = Usage(lambda: now[0], tmp_path)
+    usage = ProcessUsage(lambda: now[0], tmp_path)
     now[0], used[0] = 110.0, 3.0
     assert usage.report() | {"platform": ""} == {"memory_usage_mb": 1.0, "cpu_percent": 10.0, "platform": ""}
     now[0] = 120.0
@@ -24,4 +24,4 @@ def test_memory_and_the_share_since_the_last_question_are_told(
 
 
 def test_without_proc_memory_is_unknown(tmp_path: Path) -> None:
-    assert Usage(lambda: 0.0, tmp_path).report()["memory_usage_mb"] == 0.0
+    assert ProcessUsage(lambda: 0.0, tmp_path).report()["memory_usage_mb"] == 0.0

@@ -6,14 +6,14 @@ import msgspec
 import pytest
 
 from bssci.simulator.connection import CODECS, packer
-from bssci.simulator.quirks import LATE_CLOCK_NS, QUIRKS, VENDORS, Message, Quirks
+from bssci.simulator.quirks import LATE_CLOCK_NS, QUIRKS, VENDORS, Document, Quirks
 from bssci.wire.codec import Encoding
 from bssci.wire.messages import Con, DlDataRes, StatusRsp, UlData
 
 TOP_BIT = 0xCAFE000000000001
 
 
-def con() -> Message:
+def con() -> Document:
     return {
         "command": "con",
         "opId": 0,
@@ -23,7 +23,7 @@ def con() -> Message:
     }
 
 
-def uplink() -> Message:
+def uplink() -> Document:
     return {
         "command": "ulData",
         "opId": 1,
@@ -34,7 +34,7 @@ def uplink() -> Message:
     }
 
 
-def status() -> Message:
+def status() -> Document:
     load = {"cpuLoad": 0.5, "uptime": 9, "geoLocation": [1, 2, 3], "dutyCycle": 0.1}
     return {"command": "statusRsp", "opId": -1, "code": 0, "message": "ok", "time": 10**18} | load
 
@@ -57,7 +57,7 @@ def status() -> Message:
         ("late-clock", status(), {"time": 10**18 - LATE_CLOCK_NS}),
     ],
 )
-def test_changes_only_what_it_names(name: str, message: Message, expected: Message) -> None:
+def test_changes_only_what_it_names(name: str, message: Document, expected: Document) -> None:
     original = dict(message)
     assert Quirks([name]).apply(message) == original | expected
 

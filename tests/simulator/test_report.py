@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bssci.simulator.report import Report, describe, in_milliseconds
+from bssci.simulator.report import SimulationReport, describe, in_milliseconds
 
 
 def test_percentiles_are_of_the_values_themselves() -> None:
@@ -16,7 +16,7 @@ def test_percentiles_are_of_the_values_themselves() -> None:
 
 
 def test_the_summary_is_readable() -> None:
-    report = Report()
+    report = SimulationReport()
     report.sent = 3
     report.acknowledge(0.002)
     report.refused[11] += 1

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from bssci.simulator import SimulatedSensor, SimulatedStation
-from bssci.simulator.report import Report
+from bssci.simulator.report import SimulationReport
 from bssci.simulator.sensor import Signal
 from bssci.simulator.traffic import COPY_SPREAD, TICK, Traffic
 from bssci.wire.messages import AttPrp, DlDataQue, DlDataRes, UlData
@@ -22,7 +22,7 @@ class World:
 
     def __init__(self, copies: int = 1, limit: int | None = None) -> None:
         self.clock = Clock()
-        self.report = Report()
+        self.report = SimulationReport()
         self.finished: list[float] = []
         self.airs = [
             Air(SimulatedStation(number, clock=self.clock), ServiceCenterDouble(), self.clock)

@@ -13,7 +13,7 @@ from bssci.journal import Registration
 from bssci.model import EUI, SensorProblem
 from bssci.model.over_the_air import AttachRequest
 from bssci.stations.over_the_air import Accepted, OverTheAirMessages, RefusedOverTheAir
-from bssci.stations.station import Batch
+from bssci.stations.station import ReadBatch
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import AttRsp
 from tests.support.over_the_air import NOW, SENSOR, att
@@ -34,12 +34,12 @@ class Deciding:
         self.completed_at.append((end_point_eui, station))
 
 
-def attached(decide: Callable[[AttachRequest], Accepted]) -> tuple[Batch, list[tuple[EUI, str]]]:
+def attached(decide: Callable[[AttachRequest], Accepted]) -> tuple[ReadBatch, list[tuple[EUI, str]]]:
     known: list[tuple[EUI, str]] = []
     station: Any = SimpleNamespace(
         eui=STATION, propagation=SimpleNamespace(knows=lambda eui, state: known.append((eui, state)))
     )
-    batch = Batch()
+    batch = ReadBatch()
     requests: Any = Deciding(decide)
     OverTheAirMessages(requests).handle_att(station, att(op_id=5), batch)
     return batch, known

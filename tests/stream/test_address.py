@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bssci.model.live_token import compose
-from bssci.stream.address import TOKEN, Address, StreamError, read_address, read_token
+from bssci.stream.address import TOKEN, StreamAddress, StreamError, read_address, read_token
 
 SECRET = compose("x" * 32)
 
@@ -15,14 +15,14 @@ SECRET = compose("x" * 32)
 @pytest.mark.parametrize(
     "url, expected",
     [
-        ("wss://service.test/mqtt", Address("service.test", 443, "/mqtt", True)),
-        ("wss://service.test:5000", Address("service.test", 5000, "/mqtt", True)),
-        ("wss://[2001:db8::1]:5000/bssci/mqtt", Address("2001:db8::1", 5000, "/bssci/mqtt", True)),
-        ("ws://localhost:5000/mqtt", Address("localhost", 5000, "/mqtt", False)),
-        ("ws://127.0.0.1/mqtt", Address("127.0.0.1", 80, "/mqtt", False)),
+        ("wss://service.test/mqtt", StreamAddress("service.test", 443, "/mqtt", True)),
+        ("wss://service.test:5000", StreamAddress("service.test", 5000, "/mqtt", True)),
+        ("wss://[2001:db8::1]:5000/bssci/mqtt", StreamAddress("2001:db8::1", 5000, "/bssci/mqtt", True)),
+        ("ws://localhost:5000/mqtt", StreamAddress("localhost", 5000, "/mqtt", False)),
+        ("ws://127.0.0.1/mqtt", StreamAddress("127.0.0.1", 80, "/mqtt", False)),
     ],
 )
-def test_addresses(url: str, expected: Address) -> None:
+def test_addresses(url: str, expected: StreamAddress) -> None:
     address = read_address(url)
     assert address == expected
     assert read_address(str(address)) == address

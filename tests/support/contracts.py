@@ -9,20 +9,20 @@ from typing import Any
 
 import jsonschema_rs
 
-from bssci.web.api.asyncapi import RECEIVED, SENT, Channel, schema_of
+from bssci.web.api.asyncapi import RECEIVED, SENT, DocumentedTopic, schema_of
 
 OPEN = {"ResponsePayload", "SensorConfigRequest", "SettingsChange"}
 """types beside whose fields there are others"""
 
 
-def channel_of(topic: str, channels: Iterable[Channel] = SENT) -> Channel:
+def channel_of(topic: str, channels: Iterable[DocumentedTopic] = SENT) -> DocumentedTopic:
     """The channel that a topic is of; the one with most words if several fit."""
     fitting = [each for each in channels if re.fullmatch(_pattern(each.address), topic)]
     assert fitting, f"{topic} is not described"
     return min(fitting, key=lambda each: each.address.count("{"))
 
 
-def request_channel_of(topic: str) -> Channel:
+def request_channel_of(topic: str) -> DocumentedTopic:
     """The channel of requests that a topic is of."""
     return channel_of(topic, RECEIVED)
 

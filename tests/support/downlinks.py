@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bssci.center.downlinks.downlinks import Downlinks
+from bssci.center.downlinks.downlinks import DownlinkDesk
 from bssci.center.uplinks.paths import Paths
 from bssci.model import (
     EUI,
@@ -51,7 +51,7 @@ class DownlinkHouse(House):
         super().__init__(directory, **{"deduplication-delay": "0"})
 
     @property
-    def downlinks(self) -> Downlinks:
+    def downlinks(self) -> DownlinkDesk:
         return self.center.downlinks
 
     @property

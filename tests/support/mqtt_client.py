@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from twisted.internet.task import Clock
 
-from bssci.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttOffline, MqttSettings, Publication
 from tests.support.mqtt_broker import FakeBroker, Kind
 
 SETTINGS = MqttSettings(host="broker.example", client_id="center", username="user", password="Pa55word")
@@ -55,7 +55,7 @@ class Fixture:
     def publish(self, *payloads: bytes) -> list[object]:
         """What became of it: empty, [None] or [failure]."""
         outcome: list[object] = []
-        self.client.publish([Message("t", payload) for payload in payloads]).addBoth(outcome.append)
+        self.client.publish([Publication("t", payload) for payload in payloads]).addBoth(outcome.append)
         self.turn()
         return outcome
 

@@ -13,7 +13,7 @@ from bssci.center.access import Access
 from bssci.model import CommandResponse
 from bssci.model.commands import Asker
 from bssci.mqtt.filters import Filters
-from bssci.mqtt.values import Received, Reply
+from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp, Error
@@ -42,7 +42,7 @@ class Site:
         self.line.connect()
         self.line.answer_everything()
         self.settings: list[dict[str, Any]] = []
-        self.replies: list[Reply | None] = []
+        self.replies: list[ReplyTo | None] = []
         self.start()
 
     def start(self) -> None:
@@ -52,7 +52,7 @@ class Site:
         self.intake.resume(access.unanswered_requests(), lambda topic: self.requests.carry_out)
         self.house.settle()
 
-    def _publish(self, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+    def _publish(self, answer: dict[str, Any], reply: ReplyTo | None) -> Deferred[None]:
         self.replies.append(reply)
         self.settings.append(answer)
         return succeed(None)
@@ -66,7 +66,7 @@ class Site:
         settle: bool = True,
         packet_id: int = 0,
         repeated: bool = False,
-        reply: Reply | None = None,
+        reply: ReplyTo | None = None,
         expires_in: int | None = None,
     ) -> list[object]:
         """What the Deferred fires with that has the broker forget the request; [None] also without one."""

@@ -11,7 +11,7 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from tests.support.service import until
 
 ANSWERS = ("response", "status", "warning", "error", "dl/status", "dl/reception", "ul")
@@ -51,7 +51,7 @@ class Operator:
         """Publish a request: text as it is, anything else as JSON."""
         text = request if isinstance(request, (str, bytes)) else json.dumps(request)
         payload = text.encode() if isinstance(text, str) else text
-        return self._client.publish([Message(topic, payload, retain=retain)])
+        return self._client.publish([Publication(topic, payload, retain=retain)])
 
     def on(self, topic: str) -> list[dict[str, Any]]:
         """Payloads on a topic, oldest first."""

@@ -19,7 +19,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.values import Received
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.sensor import RadioTelegram, Signal
@@ -198,7 +198,7 @@ class Subscriber:
     async def online(self) -> None:
         """Wait until nothing is missed any more: what is published from here on comes back."""
         await until(lambda: self._client.online)
-        self._client.publish([Message("mioty/listener", b"{}")])
+        self._client.publish([Publication("mioty/listener", b"{}")])
         await until(lambda: bool(self.on("listener")))
 
     def _take(self, message: Received) -> None:

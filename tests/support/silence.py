@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.listening import Listening
-from bssci.center.silence.silence import SilenceWatch, State
+from bssci.center.silence.silence import SilenceState, SilenceWatch
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Loaded
@@ -203,7 +203,7 @@ class Watch:
 
     # what came of it
 
-    def state(self, number: int = 1) -> State | None:
+    def state(self, number: int = 1) -> SilenceState | None:
         return self.silence.state(sensor(number))
 
     def events(self, *kinds: type) -> list[AnyEvent]:

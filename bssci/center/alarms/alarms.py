@@ -31,7 +31,7 @@ RETURN = 3600.0
 MAX_KEPT = 1000
 """alarms that are over and kept"""
 
-Watcher = Callable[[AlarmRecord], None]
+AlarmWatcher = Callable[[AlarmRecord], None]
 
 
 class Alarms:
@@ -57,7 +57,7 @@ class Alarms:
         """reactor seconds since when the condition of an open alarm is over"""
         self._unsaved: dict[int, AlarmRecord | None] = {}
         self._untold: list[AnyEvent] = []
-        self._watchers: list[Watcher] = []
+        self._watchers: list[AlarmWatcher] = []
 
     # questions
 
@@ -79,7 +79,7 @@ class Alarms:
     def get(self, number: int) -> AlarmRecord | None:
         return self._all.get(number)
 
-    def watch(self, watcher: Watcher) -> Callable[[], None]:
+    def watch(self, watcher: AlarmWatcher) -> Callable[[], None]:
         """Call ``watcher`` with each alarm that opens, closes or is acknowledged; returns what ends that."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
-from bssci.journal import Refusal, Usage
+from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI, Sensor
 from bssci.model.events import GatewayState
 from bssci.stations.causes import BLOCKED, OF_STATIONS
@@ -89,12 +89,12 @@ def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Cond
             )
 
 
-def of_refusals(refusals: Iterable[Refusal], now: float) -> Iterator[Condition]:
+def of_refusals(refusals: Iterable[RefusedConnection], now: float) -> Iterator[Condition]:
     """Yield stations that were refused lately.
 
     A mere address without a certificate is a scanner, and a station that people blocked shall be refused.
     """
-    found: dict[str, Refusal] = {}
+    found: dict[str, RefusedConnection] = {}
     for each in refusals:
         if each.reason == BLOCKED.reason:
             continue

@@ -76,7 +76,7 @@ class Watched:
     """further looks by the kind of conditions that each yields"""
 
 
-class Guard:
+class AlarmGuard:
     """Looks at everything watched.
 
     :param now: Unix seconds.

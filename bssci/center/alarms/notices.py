@@ -16,7 +16,7 @@ from bssci.journal import AlarmRecord
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Timer
 
-Part = Literal["begin_told", "end_told"]
+ToldPart = Literal["begin_told", "end_told"]
 HOUR = 3600.0
 FIRST_RETRY, LAST_RETRY = 30.0, 1800.0
 """s until a message is tried again that could not be sent"""
@@ -85,7 +85,7 @@ class Notices:
         return {desk.name: desk.trouble for desk in self._desks if desk.trouble}
 
     def _changed(self, record: AlarmRecord) -> None:
-        part: Part = "begin_told" if record.until is None else "end_told"
+        part: ToldPart = "begin_told" if record.until is None else "end_told"
         if getattr(record, part):
             return
         is_wanted = record.severity == "error" or self._settings().alarm_least == "warning"
@@ -96,7 +96,7 @@ class Notices:
         for desk in desks:
             desk.add(record.number, part)
 
-    def _taken(self, number: int, part: Part) -> None:
+    def _taken(self, number: int, part: ToldPart) -> None:
         if not any(desk.waits_for(number, part) for desk in self._desks):
             self._alarms.told([number], part)
 
@@ -113,7 +113,7 @@ class _Desk:
         channel: Channel,
         settings: Callable[[], Settings],
         service: str,
-        taken: Callable[[int, Part], None],
+        taken: Callable[[int, ToldPart], None],
     ) -> None:
         self.name = channel.name
         self.trouble = ""
@@ -123,7 +123,7 @@ class _Desk:
         self._settings = settings
         self._service = service
         self._taken = taken
-        self._waiting: dict[tuple[int, Part], None] = {}
+        self._waiting: dict[tuple[int, ToldPart], None] = {}
         self._sent_at: deque[float] = deque()
         self._retry = FIRST_RETRY
         self._is_stopped = False
@@ -133,10 +133,10 @@ class _Desk:
     def is_set(self) -> bool:
         return self._channel.is_set()
 
-    def waits_for(self, number: int, part: Part) -> bool:
+    def waits_for(self, number: int, part: ToldPart) -> bool:
         return (number, part) in self._waiting
 
-    def add(self, number: int, part: Part) -> None:
+    def add(self, number: int, part: ToldPart) -> None:
         if part == "end_told" and self._waiting.pop((number, "begin_told"), 0) is None:
             # It was not known to anybody: its end is no news.
             self._taken(number, "begin_told")
@@ -182,14 +182,14 @@ class _Desk:
         sending.addCallbacks(self._took, self._failed, callbackArgs=(told,))
         sending.addErrback(lambda failure: self.log.failure("message about alarms failed", failure))
 
-    def _took(self, _: object, told: Sequence[tuple[int, Part]]) -> None:
+    def _took(self, _: object, told: Sequence[tuple[int, ToldPart]]) -> None:
         self._sending = None
         self.trouble = ""
         self._retry = FIRST_RETRY
         self._sent_at.append(self._clock.seconds())
         self._done(told)
 
-    def _done(self, told: Sequence[tuple[int, Part]]) -> None:
+    def _done(self, told: Sequence[tuple[int, ToldPart]]) -> None:
         for number, part in told:
             self._waiting.pop((number, part), None)
             self._taken(number, part)

@@ -17,7 +17,7 @@ MAX_EARLIER = 30 * 86400.0
 MAX_LATER = 300.0
 """s by which a base station's time may differ from ours, for it to be believed"""
 
-Value = float | int | bool | str
+ReadingValue = float | int | bool | str
 
 
 class TimeStep(msgspec.Struct, array_like=True, gc=False):
@@ -31,12 +31,12 @@ class TimeStep(msgspec.Struct, array_like=True, gc=False):
     count: int
 
 
-class Point(msgspec.Struct, array_like=True, gc=False):
+class ChartValue(msgspec.Struct, array_like=True, gc=False):
     """One value."""
 
     at: float
     """Unix seconds"""
-    value: Value
+    value: ReadingValue
 
 
 class Series(msgspec.Struct, kw_only=True):
@@ -44,7 +44,7 @@ class Series(msgspec.Struct, kw_only=True):
 
     name: str
     unit: str | None
-    points: list[Point]
+    points: list[ChartValue]
     """each value; of steps of time, texts only, where they change"""
     steps: list[TimeStep]
 
@@ -75,10 +75,10 @@ class _NamedReadings:
 
     def __init__(self, unit: str | None) -> None:
         self.unit = unit
-        self.points: list[Point] = []
+        self.points: list[ChartValue] = []
         self.steps: dict[int, list[float]] = {}
 
-    def fold(self, step: int, ats: Sequence[float], values: Sequence[Value]) -> None:
+    def fold(self, step: int, ats: Sequence[float], values: Sequence[ReadingValue]) -> None:
         """Add the values of uplinks of one step, newest first."""
         numbers: list[float] = [value for value in values if value.__class__ is not str]  # type: ignore[misc]
         if len(numbers) < len(values):
@@ -94,11 +94,11 @@ class _NamedReadings:
         else:
             row[:] = row[0] + total, min(row[1], least), max(row[2], most), row[3] + len(numbers)
 
-    def _add_text(self, at: float, value: Value) -> None:
+    def _add_text(self, at: float, value: ReadingValue) -> None:
         if self.points and self.points[-1].value == value:
             self.points[-1].at = at  # newest first: it said so already then
         else:
-            self.points.append(Point(at, value))
+            self.points.append(ChartValue(at, value))
 
     def results(self, every: float, newest: int) -> list[TimeStep]:
         return [
@@ -129,7 +129,7 @@ class Collector:
         """names of the rows; empty for what is not the sender's"""
         self._units: list[str | None] = []
         self._ats: list[float] = []
-        self._rows: list[list[Value]] = []
+        self._rows: list[list[ReadingValue]] = []
         """values of uplinks of one step that have the same names"""
         self._decoder: str | None = None
         self._uplinks = self._failed = self._without = 0
@@ -170,7 +170,7 @@ class Collector:
                 if reading.device is None and (not self._names or reading.name in self._names):
                     named = self._named_for(reading.name, reading.unit)
                     if named is not None:
-                        named.points.append(Point(at, reading.value))
+                        named.points.append(ChartValue(at, reading.value))
             return
         step = floor(at / self._every)
         shape = [reading.name if reading.device is None else "" for reading in readings]
@@ -217,7 +217,7 @@ class Collector:
         return Series(name=name, unit=named.unit, points=points, steps=steps)
 
 
-def _at(point: Point) -> float:
+def _at(point: ChartValue) -> float:
     return point.at
 
 

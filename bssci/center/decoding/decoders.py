@@ -19,13 +19,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.decoding.decoding import Decoding
-from bssci.center.decoding.folder import DecoderFolder, RunInThread
-from bssci.center.decoding.payloads import Device, decodable
+from bssci.center.decoding.folder import DecoderFolder
+from bssci.center.decoding.payloads import DeviceId, decodable
 from bssci.center.decoding.script_threads import ScriptThreads
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_of
 from bssci.decoders.library import KINDS
 from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
+from bssci.system.clock import RunInThread
 
 DECODE_TIME = 2.0
 """s after which a batch goes out without readings, whatever decoding is at"""
@@ -56,7 +57,7 @@ class Decoders:
         installed: Sequence[Any],
         refused: Sequence[str],
         sensor: Callable[[EUI], Sensor | None],
-        device: Callable[[Device], ChosenDecoder | None] = lambda device: None,
+        device: Callable[[DeviceId], ChosenDecoder | None] = lambda device: None,
     ) -> None:
         self._clock = clock
         self._sensor = sensor
@@ -125,7 +126,7 @@ class Decoders:
                 figures["last_error"] = {"code": tally.failure.code, "message": tally.failure.message}
         return figures
 
-    def wanted(self, device: Device) -> ChosenDecoder:
+    def wanted(self, device: DeviceId) -> ChosenDecoder:
         """Return what the configuration says of a device's payloads."""
         if not device.startswith(_MIOTY):
             return self._device(device) or NOTHING_WANTED

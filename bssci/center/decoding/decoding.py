@@ -23,7 +23,7 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.logger import Logger
 
-from bssci.center.decoding.payloads import Device, decodable, device_of, key_of, kind_of, payload_of
+from bssci.center.decoding.payloads import DeviceId, decodable, device_of, key_of, kind_of, payload_of
 from bssci.center.decoding.tallies import Tallies
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.interfaces import KINDS, DecodeError, Payload
@@ -119,7 +119,7 @@ class Decoding:
         self,
         clock: Any,
         installed: Iterable[Any],
-        wanted: Callable[[Device], ChosenDecoder],
+        wanted: Callable[[DeviceId], ChosenDecoder],
         slow: SlowDecoding | None = None,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -229,7 +229,7 @@ class Decoding:
         return wanted is not NOTHING_WANTED or bool(self._matching[kind_of(event)])
 
     def _begin(
-        self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: Device
+        self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: DeviceId
     ) -> _Place | Decoded | None:
         """Decode, or say what a slow decoder is to decode."""
         payload = payload_of(event, wanted.type_eui, device)

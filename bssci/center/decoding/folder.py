@@ -6,15 +6,14 @@ import os
 import stat
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
 
 from bssci.decoders.commented_json import MAX_CHARACTERS
-from bssci.decoders.library import MAX_FILES, Kind, Library, Problem, build_library, check_file
-from bssci.system.clock import Clock, Ticker
+from bssci.decoders.library import MAX_FILES, Library, Problem, ReadFile, build_library, check_file
+from bssci.system.clock import Clock, RunInThread, Ticker
 from bssci.system.files import write_atomically
 
 INTERVAL = 2.0
@@ -24,7 +23,6 @@ FILE_MODE = 0o644
 
 _EMPTY = Library()
 
-RunInThread = Callable[..., "Deferred[Any]"]
 Signature = Mapping[str, tuple[int, int, int]]
 """time of change in ns, size and inode of each file: differs whenever a file may"""
 
@@ -45,7 +43,7 @@ class DecoderFolder:
         path: Path,
         clock: Clock,
         run_in_thread: RunInThread,
-        kinds: Mapping[str, Kind],
+        kinds: Mapping[str, ReadFile],
         changed: Callable[[Library], None],
         taken: Collection[str] = (),
     ) -> None:
@@ -146,7 +144,7 @@ class DecoderFolder:
 
 def read_folder(
     path: Path,
-    kinds: Mapping[str, Kind],
+    kinds: Mapping[str, ReadFile],
     taken: Collection[str] = (),
     before: Signature | None = None,
     library: Library = _EMPTY,
@@ -177,11 +175,11 @@ def read_folder(
     return signature, msgspec.structs.replace(built, problems=(*problems, *built.problems))
 
 
-def _is_ours(file: str, kinds: Mapping[str, Kind]) -> bool:
+def _is_ours(file: str, kinds: Mapping[str, ReadFile]) -> bool:
     return not file.startswith(".") and any(file.lower().endswith(ending) for ending in kinds)
 
 
-def _listed(path: Path, kinds: Mapping[str, Kind]) -> Signature:
+def _listed(path: Path, kinds: Mapping[str, ReadFile]) -> Signature:
     found: dict[str, tuple[int, int, int]] = {}
     try:
         names = sorted(name for name in os.listdir(path) if _is_ours(name, kinds))

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_telegram
 from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
-from bssci.center.decoding.payloads import Device, payload_of, payload_of_reception
+from bssci.center.decoding.payloads import DeviceId, payload_of, payload_of_reception
 from bssci.center.decoding.trials import Apart
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import run
 from bssci.journal import Journal
 from bssci.model import EUI, Decoded, DecodeFailure, Reception, Telegram, VariableMacUplink
+from bssci.system.clock import RunInThread
 
 FIRST_PAGE = 200
 """uplinks that are read and decoded at first"""
@@ -32,9 +31,8 @@ LAST_PAGE = 5_000
 MAX_UPLINKS = 100_000
 """uplinks that are decoded for one question"""
 
-RunInThread = Callable[..., "Deferred[Any]"]
-Heard = Reception | Telegram | VariableMacUplink
-Page = Sequence[tuple[int, Heard]]
+KeptMessage = Reception | Telegram | VariableMacUplink
+HeardPage = Sequence[tuple[int, KeptMessage]]
 """telegrams with their numbers; an uplink as its best reception"""
 _MIOTY = "mioty:"
 
@@ -61,7 +59,7 @@ class PastReadings:
 
     async def read(
         self,
-        device: Device,
+        device: DeviceId,
         since: float,
         until: float,
         *,
@@ -91,21 +89,21 @@ class PastReadings:
         collector.complete = False
         return collector.result()
 
-    async def newest(self, device: Device, count: int) -> Past:
+    async def newest(self, device: DeviceId, count: int) -> Past:
         """Return the readings of a device's newest telegrams: each value of theirs."""
         page = await self._page(device, None, count)
         collector = Collector(float("-inf"), float("inf"), None, frozenset(), count)
         await self._collect(device, page, collector)
         return collector.result()
 
-    async def _page(self, device: Device, before: int | None, limit: int) -> Page:
+    async def _page(self, device: DeviceId, before: int | None, limit: int) -> HeardPage:
         history = self._journal.history
         if device.startswith(_MIOTY):
             eui = EUI(device.removeprefix(_MIOTY))
             return await history.receptions_of_sensor(eui, before=before, limit=limit)
         return await history.telegrams_of_device(device, before=before, limit=limit)
 
-    async def _collect(self, device: Device, page: Page, collector: Collector) -> None:
+    async def _collect(self, device: DeviceId, page: HeardPage, collector: Collector) -> None:
         wanted = self._wanted(device)
         scripts = await self._run_in_thread(
             _read_page, self._decoding, device, page, wanted, collector, self._slow
@@ -119,7 +117,12 @@ class PastReadings:
 
 
 def _read_page(
-    decoding: Decoding, device: Device, page: Page, wanted: ChosenDecoder, collector: Collector, slow: object
+    decoding: Decoding,
+    device: DeviceId,
+    page: HeardPage,
+    wanted: ChosenDecoder,
+    collector: Collector,
+    slow: object,
 ) -> list[tuple[Any, list[tuple[float, Payload]]]]:
     """Decode and collect, in a thread; return what is left for scripts, by script, with its times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
@@ -146,9 +149,9 @@ def _read_page(
     return list(scripts.values())
 
 
-def _sent_at(heard: Heard) -> float:
+def _sent_at(heard: KeptMessage) -> float:
     return time_of(heard) if isinstance(heard, Reception) else time_of_telegram(heard)
 
 
-def _received_at(heard: Heard) -> float:
+def _received_at(heard: KeptMessage) -> float:
     return heard.received_at if isinstance(heard, Reception) else heard.at

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bssci.decoders.interfaces import Kind, Payload
+from bssci.decoders.interfaces import Payload, PayloadKind
 from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, AnyEvent, Reception, Telegram, Uplink, VariableMacUplink
 
-Device = str
+DeviceId = str
 """``mioty:{EUI}``, ``ble:{MAC}``, ...
 
 What the variable MAC of a base station heard is of ``wmbus:{manufacturer}-{identification}`` if the bytes say
 so, or else of ``vm:{EUI}``, the base station."""
-_KINDS: dict[type, Kind] = {Uplink: "uplink", Telegram: "telegram", VariableMacUplink: "variable-mac"}
+_KINDS: dict[type, PayloadKind] = {Uplink: "uplink", Telegram: "telegram", VariableMacUplink: "variable-mac"}
 
 
 def decodable(event: AnyEvent) -> bool:
@@ -22,12 +22,12 @@ def decodable(event: AnyEvent) -> bool:
     return type(event) in _KINDS
 
 
-def kind_of(event: AnyEvent) -> Kind:
+def kind_of(event: AnyEvent) -> PayloadKind:
     """Return what kind of payload an event has that is :func:`decodable`."""
     return _KINDS[type(event)]
 
 
-def device_of(event: AnyEvent) -> Device:
+def device_of(event: AnyEvent) -> DeviceId:
     """Return the id of the sender of an event that is :func:`decodable`."""
     if isinstance(event, Uplink):
         return f"mioty:{event.end_point_eui}"
@@ -50,7 +50,7 @@ def key_of(event: AnyEvent) -> object:
     raise TypeError(f"{type(event).__name__} has no payload")
 
 
-def payload_of_reception(best: Reception, device: Device, type_eui: EUI | None) -> Payload:
+def payload_of_reception(best: Reception, device: DeviceId, type_eui: EUI | None) -> Payload:
     """Return the payload of an uplink.
 
     :param best: its reception with the best signal.
@@ -65,7 +65,7 @@ def payload_of_reception(best: Reception, device: Device, type_eui: EUI | None) 
     )
 
 
-def payload_of(event: AnyEvent, type_eui: EUI | None, device: Device | None = None) -> Payload:
+def payload_of(event: AnyEvent, type_eui: EUI | None, device: DeviceId | None = None) -> Payload:
     """Return the payload of a :func:`decodable` event, for a decoder.
 
     :param device: its :func:`device_of`, if that is known already.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
 
 from bssci.center.decoding.decoding import DecodingJob, SlowDecoding
 from bssci.center.decoding.script_worker import LoadedScript
 from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
-from bssci.decoders.library import KINDS, Kind, check_file, examples_of
+from bssci.decoders.library import KINDS, ReadFile, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
-
-RunInThread = Callable[..., "Deferred[Any]"]
+from bssci.system.clock import RunInThread
 
 
 class Apart:
@@ -42,7 +40,7 @@ class Trials:
         self,
         run_in_thread: RunInThread,
         slow: SlowDecoding | None = None,
-        kinds: Mapping[str, Kind] = KINDS,
+        kinds: Mapping[str, ReadFile] = KINDS,
     ) -> None:
         self._run_in_thread = run_in_thread
         self._slow = slow

@@ -45,7 +45,7 @@ _COMPONENT = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 _NUMBER = re.compile(r"[0-9]{1,2}")
 _OTHER = re.compile(r"[^a-z0-9]+")
 
-Row = Mapping[str, Any]
+ImportedRow = Mapping[str, Any]
 """A row by the names of its columns: lower case, without ``_``."""
 
 
@@ -110,12 +110,12 @@ class _Reader:
             entry |= {"decoder": NAME, "parameters": {PARAMETER: entries}}
         return ControllerTables(self._models, devices, self._empty_pins, self._wrong, self._wrong_count)
 
-    def _table(self, name: str, rows: Any) -> list[Row]:
+    def _table(self, name: str, rows: Any) -> list[ImportedRow]:
         if rows is None:
             return []
         if not isinstance(rows, list):
             raise ControllerTablesError(f"the table {name} must be a list of rows")
-        found: list[Row] = []
+        found: list[ImportedRow] = []
         for number, row in enumerate(rows, 1):
             if isinstance(row, dict):
                 found.append({_plain(column): value for column, value in row.items()})
@@ -131,7 +131,7 @@ class _Reader:
     # models
 
     def _read_models(self) -> None:
-        points: dict[str, list[Row]] = {}
+        points: dict[str, list[ImportedRow]] = {}
         for row in self._rows["datapoint"]:
             points.setdefault(str(row.get("devicetemplateid")), []).append(row)
         for id in points.keys() - self._by_id["devicetemplate"].keys():
@@ -146,7 +146,7 @@ class _Reader:
             self._models[name] = model
             self._decoders[id] = name
 
-    def _model(self, template: Row, rows: Sequence[Row]) -> str | None:
+    def _model(self, template: ImportedRow, rows: Sequence[ImportedRow]) -> str | None:
         """Return the text of a model's file; None if no data point of it can be used."""
         points: list[dict[str, Any]] = []
         for row in rows:
@@ -204,7 +204,7 @@ class _Reader:
                 self._say(f"device_parameters {row.get('id', number)}: {error}")
         return {id: entries for id, entries in found.items() if entries}
 
-    def _place(self, pin: Row) -> tuple[str, Row, str]:
+    def _place(self, pin: ImportedRow) -> tuple[str, ImportedRow, str]:
         """Return the address of a pin's controller, the controller, and the pin's place there: ``J1/3``."""
         connector = self._referred(pin, "connectorid", "connector")
         controller = self._referred(connector, "controllerid", "controller", "device")
@@ -218,14 +218,14 @@ class _Reader:
             raise _WrongRowError("its Position is neither a number nor a component such as strike-1")
         return mac, controller, f"J{number[1]}/{place[1] if place else position}"
 
-    def _referred(self, row: Row, column: str, *tables: str) -> Row:
+    def _referred(self, row: ImportedRow, column: str, *tables: str) -> ImportedRow:
         id = str(row.get(column))
         for table in tables:
             if id in self._by_id[table]:
                 return self._by_id[table][id]
         raise _WrongRowError(f"there is no {tables[-1]} {id}")
 
-    def _described(self, device: Row) -> dict[str, Any]:
+    def _described(self, device: ImportedRow) -> dict[str, Any]:
         """Return name, model and decoder of a device."""
         id = str(device.get("devicetemplateid"))
         template = self._by_id["devicetemplate"].get(id, {})
@@ -246,7 +246,7 @@ def _mac(text: str) -> str:
     return mac
 
 
-def _parameter(row: Row) -> dict[str, Any]:
+def _parameter(row: ImportedRow) -> dict[str, Any]:
     """Return a row of the table device_parameters as a parameter of the decoder."""
     component, number = _text(row, "componenttype"), _text(row, "componentid")
     if not component:
@@ -274,7 +274,7 @@ def _parameter(row: Row) -> dict[str, Any]:
     }
 
 
-def _point(row: Row) -> dict[str, Any]:
+def _point(row: ImportedRow) -> dict[str, Any]:
     """Return a row of the table DataPoint as a data point of a model."""
     columns = {
         "name": _text(row, "label") or None,
@@ -296,6 +296,6 @@ def _slug(text: str) -> str:
     return _OTHER.sub("-", text.casefold()).strip("-")[:MAX_NAME] or "model"
 
 
-def _text(row: Row, column: str) -> str:
+def _text(row: ImportedRow, column: str) -> str:
     value = row.get(column)
     return str(value).strip()[:MAX_TEXT] if isinstance(value, str | int) else ""

@@ -16,7 +16,7 @@ MAX_GATEWAYS = 8
 """gateways that are remembered for a device"""
 SHOWN_BYTES = 64
 """bytes of a payload that are shown of an unknown device"""
-Verdict = Literal["kept", "blocked", "passed over"]
+DeviceVerdict = Literal["kept", "blocked", "passed over"]
 """fate of a telegram before it is kept; passed over: of one of too many whose addresses change"""
 ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[^\x00-\x20\x7f+#?]{1,160}")
 """an id of a device: its kind, a colon, and what tells it from others of its kind"""

@@ -29,8 +29,8 @@ WATCHED = ("scanner", "controller")
 """kinds whose silence is a fault"""
 STATES = ("online", "degraded", "offline")
 
-State = Literal["", "online", "degraded", "offline"]
-Report = Callable[[GatewayState], None]
+GatewayStateName = Literal["", "online", "degraded", "offline"]
+Reporter = Callable[[GatewayState], None]
 
 
 class Gateway(msgspec.Struct, omit_defaults=True):
@@ -46,7 +46,7 @@ class Gateway(msgspec.Struct, omit_defaults=True):
     """telegrams that it brought"""
     source: str = ""
     """source that it was heard by last"""
-    state: State = ""
+    state: GatewayStateName = ""
     """empty: not known, or of a kind that nobody watches"""
     since: float = 0.0
     """Unix seconds"""
@@ -85,7 +85,7 @@ class Gateways:
     log = Logger()
 
     def __init__(
-        self, clock: Clock, journal: Journal, loaded: Loaded, report: Report, now: Callable[[], float]
+        self, clock: Clock, journal: Journal, loaded: Loaded, report: Reporter, now: Callable[[], float]
     ) -> None:
         self._clock = clock
         self._journal = journal
@@ -164,7 +164,7 @@ class Gateways:
             if gateway.kind in WATCHED and gateway.state != "offline" and silent >= SILENCE:
                 self._move(gateway, "offline", f"silent for {SILENCE / 60:.0f} minutes")
 
-    def _move(self, gateway: Gateway, state: State, reason: str) -> None:
+    def _move(self, gateway: Gateway, state: GatewayStateName, reason: str) -> None:
         gateway.reason = reason
         if gateway.state == state or not state:
             return

@@ -14,7 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.center.devices.device import Device, Verdict, has_changing_address, place_of, said_by
+from bssci.center.devices.device import Device, DeviceVerdict, has_changing_address, place_of, said_by
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import DeviceRecord, Journal, Loaded
 from bssci.model import Telegram
@@ -72,7 +72,7 @@ class DeviceRegistry:
 
     # learning
 
-    def judge(self, telegram: Telegram) -> Verdict:
+    def judge(self, telegram: Telegram) -> DeviceVerdict:
         """Return what becomes of a telegram: kept, blocked, or passed over as one of too many."""
         known = self._known.get(telegram.device)
         if known is not None:

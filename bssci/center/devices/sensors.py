@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
@@ -15,8 +15,7 @@ from bssci.center.devices import endpoints
 from bssci.center.devices.endpoints import EndpointsError, WrongEntry
 from bssci.model import EUI, Sensor
 from bssci.model.sensor import fingerprint_of
-
-RunInThread = Callable[..., "Deferred[Any]"]
+from bssci.system.clock import RunInThread
 
 
 @dataclass(frozen=True)

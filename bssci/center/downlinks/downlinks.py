@@ -48,7 +48,7 @@ SHOWN = 200
 """downlinks of a sensor that are listed"""
 
 
-class Downlinks:
+class DownlinkDesk:
     """Every downlink.
 
     :param station: finds a base station.

@@ -26,7 +26,7 @@ from twisted.logger import Logger
 from bssci.journal import DownlinkPicture, Left, StoredDownlink
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkReception, DownlinkStatus
 from bssci.model.commands import CommandError
-from bssci.model.downlink import DownlinkResult, DownlinkState, ReceptionReport, Refusal
+from bssci.model.downlink import DownlinkResult, DownlinkState, ReceptionReport, RefusalReason
 
 RESULT_WAIT = 5.0
 """s that a result may be on its way from a station which says that it does not hold the downlink"""
@@ -233,7 +233,7 @@ class Resulted(_AtStation):
 class QueueRefused(_AtStation):
     """A station's refusal of a downlink."""
 
-    why: Refusal
+    why: RefusalReason
     message: str
     """reason of the refusal, for people"""
 
@@ -262,7 +262,7 @@ class RevokeAnswered(_AtStation):
     :ivar refusal: None if it gave it back; any but ``busy`` says that it held none.
     """
 
-    refusal: Refusal | None = None
+    refusal: RefusalReason | None = None
 
     def apply(self, turn: Turn) -> None:
         if self.refusal == "busy":

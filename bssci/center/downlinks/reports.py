@@ -10,7 +10,7 @@ from bssci.center.downlinks.happenings import QueueRefused, ReceptionReported, R
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.journal import Journal
 from bssci.model import EUI
-from bssci.model.downlink import DownlinkResult, ReceptionReport, Refusal
+from bssci.model.downlink import DownlinkResult, ReceptionReport, RefusalReason
 
 
 class StationReports:
@@ -41,7 +41,7 @@ class StationReports:
         return held
 
     def refused(
-        self, station: EUI, end_point_eui: EUI, queue_id: int, why: Refusal, message: str
+        self, station: EUI, end_point_eui: EUI, queue_id: int, why: RefusalReason, message: str
     ) -> Deferred[Any]:
         happened = self._worker.happen(
             QueueRefused(
@@ -52,7 +52,7 @@ class StationReports:
         return happened
 
     def given_back(
-        self, station: EUI, end_point_eui: EUI, queue_id: int, refusal: Refusal | None
+        self, station: EUI, end_point_eui: EUI, queue_id: int, refusal: RefusalReason | None
     ) -> Deferred[Any]:
         happened = self._worker.happen(
             RevokeAnswered(end_point_eui=end_point_eui, station=station, queue_id=queue_id, refusal=refusal)

@@ -46,14 +46,14 @@ WARN_AFTER, DETACH_AFTER = 4, 8
 SLICE = 500
 """sensors that are looked at in one turn of the reactor"""
 
-State = Literal[
+SilenceState = Literal[
     "never seen", "registered", "active", "warning", "auto-detach pending", "auto-detached", "detached"
 ]
 
-STATES: tuple[State, ...] = get_args(State)
+STATES: tuple[SilenceState, ...] = get_args(SilenceState)
 
 
-class Limits(NamedTuple):
+class SilenceLimits(NamedTuple):
     """Seconds of silence until a sensor is warned of, and until it is detached."""
 
     warning: float
@@ -64,7 +64,7 @@ class Limits(NamedTuple):
 class Standing:
     """Activity of a sensor, for display."""
 
-    state: State
+    state: SilenceState
     inactive_seconds: float | None
     """s in which the sensor could have been heard and was not; None if it was neither heard nor attached"""
     seconds_until_detach: float | None
@@ -166,7 +166,7 @@ class SilenceWatch:
 
     # questions
 
-    def state(self, eui: EUI) -> State | None:
+    def state(self, eui: EUI) -> SilenceState | None:
         """Return the state of a sensor; None if it is not configured."""
         sensor = self._sensors.get(eui)
         return None if sensor is None else self._state(sensor, self._begin(eui), self._listening.total())
@@ -185,18 +185,18 @@ class SilenceWatch:
         limits = self.limits(sensor)
         return Standing(state, inactive, max(0.0, limits.detach - inactive) if watched else None)
 
-    def limits(self, sensor: Sensor) -> Limits:
+    def limits(self, sensor: Sensor) -> SilenceLimits:
         """Return how long a sensor may be silent.
 
         One that says its ``interval`` is warned of after four of them. It is never detached before
         AUTO_DETACH_TIMEOUT: a station that does not know its key any more cannot hear it.
         """
         if sensor.interval is None:
-            return Limits(self._warning_timeout, self._timeout)
+            return SilenceLimits(self._warning_timeout, self._timeout)
         detach = max(self._timeout, DETACH_AFTER * sensor.interval)
-        return Limits(WARN_AFTER * sensor.interval, detach)
+        return SilenceLimits(WARN_AFTER * sensor.interval, detach)
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[SilenceState, int]:
         """Return the number of configured sensors in each state."""
         total = self._listening.total()
         counts = dict.fromkeys(STATES, 0)
@@ -216,7 +216,7 @@ class SilenceWatch:
     def _inactive(self, begin: float, total: float) -> float:
         return max(0.0, total - self._listening.until(begin))
 
-    def _state(self, sensor: Sensor, begin: float | None, total: float) -> State:
+    def _state(self, sensor: Sensor, begin: float | None, total: float) -> SilenceState:
         eui = sensor.eui
         known, stored = self._known.get(eui), self._attachments.get(eui)
         if stored is not None and stored.state == "detached":
@@ -340,7 +340,7 @@ class SilenceWatch:
         for eui, begin in quiet.items():
             inactive = self._inactive(begin, total)
             sensor = self._sensors.get(eui)
-            limits = self.limits(sensor) if sensor else Limits(self._warning_timeout, self._timeout)
+            limits = self.limits(sensor) if sensor else SilenceLimits(self._warning_timeout, self._timeout)
             events.append(
                 SensorWarning(
                     at=now,

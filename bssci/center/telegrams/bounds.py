@@ -101,7 +101,7 @@ class JournalShare:
             self._is_reserved = usage.share > 1 - RESERVED
 
 
-class Rate:
+class TelegramRate:
     """Telegrams a second, over the last minute."""
 
     PERIOD = 60.0

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center.devices.device import Verdict
-from bssci.center.telegrams.bounds import JournalShare, Rate, RateLimit
+from bssci.center.devices.device import DeviceVerdict
+from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 from bssci.center.telegrams.telegrams import Telegrams
 from bssci.model import Telegram, encode_event
 from bssci.system.clock import Clock, Timer
@@ -34,7 +34,7 @@ EXAMPLE = 200
 _ID = re.compile(r"[^\x00-\x20\x7f+#]+")
 
 
-Judge = Callable[[Telegram], Verdict]
+Judge = Callable[[Telegram], DeviceVerdict]
 """says what becomes of a telegram: kept, or not because its device is blocked, or is one of too many whose
 addresses change all the time
 """
@@ -84,7 +84,7 @@ class SourceDoor:
         self._waiting = self._waiting_bytes = 0
         self._is_full = ""
         self._closed = False
-        self._rate = Rate(clock)
+        self._rate = TelegramRate(clock)
         self._kept = self._repeated = self._blocked = self._passed_over = self._refused = 0
         self._rejected: Counter[str] = Counter()
         self._remarks: Counter[str] = Counter()

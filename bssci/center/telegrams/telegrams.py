@@ -13,7 +13,7 @@ from bssci.center.uplinks.ingest import Ingest
 from bssci.journal import Change, Journal, Loaded
 from bssci.model import Telegram
 
-Heard = Callable[[Sequence[Telegram]], None]
+TelegramsHook = Callable[[Sequence[Telegram]], None]
 CURSOR = "source:"
 """begins the name of a source's cursor in the journal, where sinks have theirs too"""
 
@@ -45,7 +45,7 @@ class Telegrams:
 
     log = Logger()
 
-    def __init__(self, journal: Journal, loaded: Loaded, ingest: Ingest, heard: Heard) -> None:
+    def __init__(self, journal: Journal, loaded: Loaded, ingest: Ingest, heard: TelegramsHook) -> None:
         self._journal = journal
         self._ingest = ingest
         self._heard = heard

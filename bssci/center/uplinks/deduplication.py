@@ -51,7 +51,7 @@ LOG_EVERY = 60
 MAX_SENSORS = 1_000_000
 """sensors whose highest counter is remembered; others are looked up in the journal"""
 
-Key = tuple[EUI, int, bytes]
+UplinkKey = tuple[EUI, int, bytes]
 
 _RANDOM_BYTES = 12
 
@@ -87,7 +87,7 @@ class _Windows:
 
     deadline: float
     position: int
-    keys: list[Key]
+    keys: list[UplinkKey]
 
 
 @dataclass(slots=True)
@@ -138,10 +138,10 @@ class Deduplication:
         self._now = now
         self._began = began
         self._published = published
-        self._open: dict[Key, list[Reception]] = {}
+        self._open: dict[UplinkKey, list[Reception]] = {}
         self._queue: deque[_Windows] = deque()
-        self._suspects: dict[Key, _Suspect] = {}
-        self._unasked: list[Key] = []
+        self._suspects: dict[UplinkKey, _Suspect] = {}
+        self._unasked: list[UplinkKey] = []
         self._closed: list[Uplink] = []
         self._storing: list[Uplink] = []
         self._last_position = 0
@@ -204,10 +204,10 @@ class Deduplication:
 
     # receptions
 
-    def _take(self, receptions: Sequence[Reception], position: int) -> list[Key]:
+    def _take(self, receptions: Sequence[Reception], position: int) -> list[UplinkKey]:
         """Merge receptions into windows; the keys of the windows that opened."""
         windows, counters = self._open, self._counters
-        opened: list[Key] = []
+        opened: list[UplinkKey] = []
         for reception in receptions:
             eui, counter = reception.end_point_eui, reception.packet_counter
             key = (eui, counter, reception.payload)
@@ -229,7 +229,7 @@ class Deduplication:
             self.statistics.duplicate_messages += 1
             window.append(reception)
 
-    def _suspect(self, key: Key, reception: Reception, position: int) -> None:
+    def _suspect(self, key: UplinkKey, reception: Reception, position: int) -> None:
         suspect = self._suspects.get(key)
         if suspect is not None:
             self._merge(suspect.receptions, reception)
@@ -253,18 +253,18 @@ class Deduplication:
         )
         found.addErrback(self._log_failure)
 
-    def _not_answered(self, failure: Failure, keys: list[Key]) -> None:
+    def _not_answered(self, failure: Failure, keys: list[UplinkKey]) -> None:
         self._unasked = keys + self._unasked
         self._retry_later("journal not readable, asked again", failure)
 
-    def _answered(self, found: list[tuple[int, Uplink]], keys: list[Key], failures: int) -> None:
+    def _answered(self, found: list[tuple[int, Uplink]], keys: list[UplinkKey], failures: int) -> None:
         if failures != self._failures:
             # Uplinks that were submitted before the question may not have been there.
             self._unasked = keys + self._unasked
             if self._retry is None and not self._closed:
                 self._ask()
             return
-        recorded: dict[Key, list[tuple[int, Uplink]]] = {}
+        recorded: dict[UplinkKey, list[tuple[int, Uplink]]] = {}
         for seq, uplink in found:
             recorded.setdefault(uplink.best.key, []).append((seq, uplink))
         copies: list[tuple[int, Reception]] = []
@@ -293,7 +293,7 @@ class Deduplication:
         self.statistics.duplicate_messages += len(fresh) - (len(suspect.receptions) - 1)
         return [(seq, copy) for copy in fresh]
 
-    def _open_late(self, key: Key, suspect: _Suspect) -> None:
+    def _open_late(self, key: UplinkKey, suspect: _Suspect) -> None:
         """Open the window that should have opened when the suspect arrived."""
         eui, counter, _ = key
         if len(self._counters) < MAX_SENSORS:
@@ -327,7 +327,7 @@ class Deduplication:
 
     def _close_due(self) -> None:
         now = self._clock.seconds()
-        keys: list[Key] = []
+        keys: list[UplinkKey] = []
         while self._queue and self._queue[0].deadline <= now:
             windows = self._queue.popleft()
             keys += windows.keys
@@ -335,7 +335,7 @@ class Deduplication:
             self._closed += self._uplinks(keys)
             self._store_uplinks()
 
-    def _uplinks(self, keys: list[Key]) -> list[Uplink]:
+    def _uplinks(self, keys: list[UplinkKey]) -> list[Uplink]:
         at = self._now()
         randomness = os.urandom(_RANDOM_BYTES * len(keys)).hex()
         digits = 2 * _RANDOM_BYTES

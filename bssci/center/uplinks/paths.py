@@ -34,7 +34,7 @@ REPLAY = 5000
 """events that are read at once, at the start"""
 
 
-class Path(msgspec.Struct, array_like=True, gc=False):
+class ReceptionPath(msgspec.Struct, array_like=True, gc=False):
     """Quality of one sensor's reception at one base station."""
 
     base_station_eui: EUI
@@ -49,7 +49,7 @@ class Path(msgspec.Struct, array_like=True, gc=False):
 class SensorPaths(msgspec.Struct, array_like=True):
     """The base stations that hear one sensor."""
 
-    by_station: dict[EUI, Path]
+    by_station: dict[EUI, ReceptionPath]
     preferred: EUI
     missed: int = 0
     """uplinks in a row that the preferred station did not hear"""
@@ -124,14 +124,14 @@ class Paths:
             if sensor is None:
                 sensor = of[eui] = SensorPaths({}, receptions[0].base_station_eui)
             by_station = sensor.by_station
-            best: Path | None = None
+            best: ReceptionPath | None = None
             best_snr = LOWEST
             for reception in receptions:
                 station = reception.base_station_eui
                 path = by_station.get(station)
                 if path is None:
                     snr = reception.snr
-                    path = by_station[station] = Path(station, snr, reception.rssi, at)
+                    path = by_station[station] = ReceptionPath(station, snr, reception.rssi, at)
                     self._tell(eui)
                 else:
                     snr, rssi = path.snr, path.rssi
@@ -150,7 +150,9 @@ class Paths:
             if len(by_station) > MAX_STATIONS:
                 _forget_oldest(sensor)
 
-    def _compare(self, eui: EUI, sensor: SensorPaths, preferred: Path | None, best: Path) -> None:
+    def _compare(
+        self, eui: EUI, sensor: SensorPaths, preferred: ReceptionPath | None, best: ReceptionPath
+    ) -> None:
         """Compare the preferred path with the one by which an uplink came best."""
         if preferred is not None and preferred.heard_at == best.heard_at:
             sensor.missed = 0
@@ -187,7 +189,7 @@ class Paths:
         """
         return [path.base_station_eui for path in self._ranked(eui)]
 
-    def _best(self, eui: EUI) -> Path | None:
+    def _best(self, eui: EUI) -> ReceptionPath | None:
         sensor = self._of.get(eui)
         if sensor is None:
             return None
@@ -196,7 +198,7 @@ class Paths:
             return chosen
         return self._ranked(eui)[0]
 
-    def _ranked(self, eui: EUI) -> list[Path]:
+    def _ranked(self, eui: EUI) -> list[ReceptionPath]:
         sensor = self._of.get(eui)
         if sensor is None:
             return []

@@ -8,7 +8,7 @@ from typing import Any
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
@@ -26,7 +26,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     data = advertisement.services.get(SERVICE)
     if not data:
         raise DecodeError("empty", "no service data 0x181a")
-    measured = Measured()
+    measured = MeasuredValues()
     if len(data) == _ATC1441.size:
         temperature, humidity, battery, voltage, count = _ATC1441.unpack(data)
         measured.add("temperature", temperature / 10, "°C")

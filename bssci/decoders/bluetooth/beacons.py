@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
@@ -34,7 +34,7 @@ def read_ibeacon(advertisement: Advertisement, parameters: Mapping[str, Any]) ->
         raise DecodeError("unknown_format", "no manufacturer data of an iBeacon (0x004c, 02 15)")
     if len(data) < _IBEACON_BYTES:
         raise DecodeError("too_short", f"an iBeacon has {_IBEACON_BYTES} bytes, not {len(data)}")
-    measured = Measured()
+    measured = MeasuredValues()
     measured.add("beacon_uuid", str(UUID(bytes=data[2:18])))
     measured.add("beacon_major", int.from_bytes(data[18:20], "big"))
     measured.add("beacon_minor", int.from_bytes(data[20:22], "big"))
@@ -60,7 +60,7 @@ def read_altbeacon(advertisement: Advertisement, parameters: Mapping[str, Any]) 
         raise DecodeError("unknown_format", "no manufacturer data of an AltBeacon (be ac)")
     if len(data) < _ALTBEACON_BYTES:
         raise DecodeError("too_short", f"an AltBeacon has {_ALTBEACON_BYTES} bytes, not {len(data)}")
-    measured = Measured()
+    measured = MeasuredValues()
     measured.add("beacon_id", data[2:22].hex())
     measured.distance(advertisement.rssi, int.from_bytes(data[22:23], "big", signed=True))
     return measured.readings

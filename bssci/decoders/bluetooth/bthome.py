@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.keys import aes_key, needed_key
 from bssci.model import Reading
@@ -190,7 +190,7 @@ def _objects(data: bytes) -> list[Reading]:
 
     Objects come in the order of their numbers, so what is behind an unknown one is newer than this table.
     """
-    measured = Measured()
+    measured = MeasuredValues()
     at = 0
     while at < len(data):
         kind = data[at]
@@ -221,7 +221,7 @@ def _length(kind: int, data: bytes, start: int) -> int | None:
     return _LENGTHS.get(kind)
 
 
-def _add(measured: Measured, kind: int, data: bytes) -> None:
+def _add(measured: MeasuredValues, kind: int, data: bytes) -> None:
     number = _NUMBERS.get(kind)
     if number is not None:
         value: float = int.from_bytes(data, "little", signed=number.signed)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from zope.interface import implementer
 
 from bssci.decoders.bluetooth.advertisement import Advertisement, read_advertisement
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.model import Reading
 
 Recognise = Callable[[Advertisement], bool]
@@ -47,7 +47,7 @@ class AdvertisementDecoder:
     version: str
     recognise: Recognise
     read: Read
-    kinds: ClassVar[tuple[Kind, ...]] = ("telegram",)
+    kinds: ClassVar[tuple[PayloadKind, ...]] = ("telegram",)
 
     def matches(self, payload: Payload) -> bool:
         if payload.kind not in self.kinds:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
@@ -34,19 +34,19 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     frame = _FRAMES.get(data[0])
     if frame is None:
         raise DecodeError("unknown_format", f"byte 0: frame type 0x{data[0]:02x}")
-    measured = Measured()
+    measured = MeasuredValues()
     frame(data, measured, advertisement.rssi)
     return measured.readings
 
 
-def _uid(data: bytes, measured: Measured, rssi: int | None) -> None:
+def _uid(data: bytes, measured: MeasuredValues, rssi: int | None) -> None:
     _need(data, 18, "a UID frame")
     measured.add("beacon_namespace", data[2:12].hex())
     measured.add("beacon_instance", data[12:18].hex())
     measured.distance(rssi, _power_at_1_m(data))
 
 
-def _url(data: bytes, measured: Measured, rssi: int | None) -> None:
+def _url(data: bytes, measured: MeasuredValues, rssi: int | None) -> None:
     _need(data, 4, "a URL frame")
     if data[2] >= len(_SCHEMES):
         raise DecodeError("unknown_format", f"byte 2: URL scheme {data[2]}")
@@ -62,7 +62,7 @@ def _url(data: bytes, measured: Measured, rssi: int | None) -> None:
     measured.distance(rssi, _power_at_1_m(data))
 
 
-def _tlm(data: bytes, measured: Measured, rssi: int | None) -> None:
+def _tlm(data: bytes, measured: MeasuredValues, rssi: int | None) -> None:
     _need(data, 2, "a TLM frame")
     if data[1] == 1:
         raise DecodeError("unsupported_encryption", "byte 1: an encrypted TLM frame")
@@ -78,7 +78,7 @@ def _tlm(data: bytes, measured: Measured, rssi: int | None) -> None:
     measured.add("uptime", uptime / 10, "s")
 
 
-def _eid(data: bytes, measured: Measured, rssi: int | None) -> None:
+def _eid(data: bytes, measured: MeasuredValues, rssi: int | None) -> None:
     _need(data, 10, "an EID frame")
     measured.add("beacon_ephemeral_id", data[2:10].hex())
     measured.distance(rssi, _power_at_1_m(data))

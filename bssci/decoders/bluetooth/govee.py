@@ -8,7 +8,7 @@ from typing import Any
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import RANGES, Measured
+from bssci.decoders.bluetooth.measured import RANGES, MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
@@ -29,7 +29,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     data = advertisement.manufacturers.get(COMPANY)
     if not data:
         raise DecodeError("empty", "no manufacturer data of Govee (0xec88)")
-    measured = Measured()
+    measured = MeasuredValues()
     if _is_packed(data):
         _packed(data, measured)
     elif len(data) == _H5074.size:
@@ -46,7 +46,7 @@ def _is_packed(data: bytes) -> bool:
     return len(data) == _PACKED_BYTES or data[_PACKED_BYTES : _PACKED_BYTES + 4] == _IBEACON_BEHIND
 
 
-def _packed(data: bytes, measured: Measured) -> None:
+def _packed(data: bytes, measured: MeasuredValues) -> None:
     """Read the temperature in 0.1 °C times 1000, plus humidity in 0.1 %, in 23 bits behind a sign."""
     packed = int.from_bytes(data[1:4], "big")
     tenths, humidity = divmod(packed & 0x7FFFFF, 1000)

@@ -24,7 +24,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-class Measured:
+class MeasuredValues:
     """Collects the readings of one advertisement."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from zope.interface import implementer
 
-from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Kind, Payload
+from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Payload, PayloadKind
 from bssci.model import Reading
 
 FIELD = "presence"
@@ -31,7 +31,7 @@ class PresenceDecoder:
 
     name = "presence"
     version = "1"
-    kinds: tuple[Kind, ...] = ("telegram",)
+    kinds: tuple[PayloadKind, ...] = ("telegram",)
     comes_first = True
 
     def matches(self, payload: Payload) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
@@ -39,7 +39,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
 def _raw_v1(data: bytes) -> list[Reading]:
     _check_length(data, _RAW_V1.size)
     _, humidity, whole, hundredths, pressure, x, y, z, battery = _RAW_V1.unpack_from(data)
-    measured = Measured()
+    measured = MeasuredValues()
     if hundredths < 100:
         temperature = (whole & 0x7F) + hundredths / 100
         measured.add("temperature", -temperature if whole & 0x80 else temperature, "°C")
@@ -55,7 +55,7 @@ def _raw_v1(data: bytes) -> list[Reading]:
 def _raw_v2(data: bytes) -> list[Reading]:
     _check_length(data, _RAW_V2.size + _MAC_BYTES)
     _, temperature, humidity, pressure, x, y, z, power, movements, sequence = _RAW_V2.unpack_from(data)
-    measured = Measured()
+    measured = MeasuredValues()
     if temperature != _NOT_SIGNED:
         measured.add("temperature", round(temperature * 0.005, 3), "°C")
     if humidity != _NOT_UNSIGNED:

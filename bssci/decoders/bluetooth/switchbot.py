@@ -7,7 +7,7 @@ from typing import Any
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
@@ -40,7 +40,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
         raise DecodeError("too_short", "neither manufacturer data of 11 bytes nor service data of 6")
     else:
         raise DecodeError("empty", "no data of SwitchBot (company 0x0969, service 0xfd3d)")
-    measured = Measured()
+    measured = MeasuredValues()
     battery = service[2] & 0x7F if len(service) >= 3 else None
     if any(climate) or battery:
         degrees = (climate[1] & 0x7F) + (climate[0] & 0x0F) / 10

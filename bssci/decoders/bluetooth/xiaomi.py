@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM
 
 from bssci.decoders.bluetooth.advertisement import Advertisement
 from bssci.decoders.bluetooth.decoder import AdvertisementDecoderFactory
-from bssci.decoders.bluetooth.measured import Measured
+from bssci.decoders.bluetooth.measured import MeasuredValues
 from bssci.decoders.interfaces import DecodeError
 from bssci.decoders.keys import needed_key
 from bssci.model import Reading
@@ -78,7 +78,7 @@ def _decrypt(data: bytes, at: int, address: bytes, key: bytes) -> bytes:
 
 
 def _objects(data: bytes) -> list[Reading]:
-    measured = Measured()
+    measured = MeasuredValues()
     unknown: list[int] = []
     at = 0
     while at < len(data):
@@ -103,16 +103,16 @@ def _objects(data: bytes) -> list[Reading]:
 
 def _integer(
     name: str, unit: str, divisor: int = 1, signed: bool = False
-) -> Callable[[Measured, bytes], None]:
-    def add(measured: Measured, data: bytes) -> None:
+) -> Callable[[MeasuredValues, bytes], None]:
+    def add(measured: MeasuredValues, data: bytes) -> None:
         value = int.from_bytes(data, "little", signed=signed)
         measured.add(name, value if divisor == 1 else value / divisor, unit)
 
     return add
 
 
-def _single(name: str, unit: str) -> Callable[[Measured, bytes], None]:
-    def add(measured: Measured, data: bytes) -> None:
+def _single(name: str, unit: str) -> Callable[[MeasuredValues, bytes], None]:
+    def add(measured: MeasuredValues, data: bytes) -> None:
         value = struct.unpack("<f", data)[0]
         if isfinite(value):
             measured.add(name, round(value, 2), unit)
@@ -124,16 +124,16 @@ _temperature = _integer("temperature", "°C", 10, signed=True)
 _humidity = _integer("humidity", "%", 10)
 
 
-def _climate(measured: Measured, data: bytes) -> None:
+def _climate(measured: MeasuredValues, data: bytes) -> None:
     _temperature(measured, data[:2])
     _humidity(measured, data[2:])
 
 
-def _low_battery(measured: Measured, data: bytes) -> None:
+def _low_battery(measured: MeasuredValues, data: bytes) -> None:
     measured.add("low_battery", bool(data[0]))
 
 
-_OBJECTS: dict[int, tuple[int, Callable[[Measured, bytes], None]]] = {
+_OBJECTS: dict[int, tuple[int, Callable[[MeasuredValues, bytes], None]]] = {
     0x1004: (2, _temperature),
     0x1006: (2, _humidity),
     0x1007: (3, _integer("illuminance", "lx")),

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.sqlite.database import Database
-from bssci.journal.sqlite.worker import Lane, Reactor, Reader, Submission, Writer
+from bssci.journal.sqlite.worker import Lane, Reader, Submission, Writer
+from bssci.system.clock import Reactor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -18,7 +19,7 @@ R = TypeVar("R")
 LaneRows = tuple[Lane[Any], Sequence[Any]]
 
 
-class Rows(Change):
+class LaneChange(Change):
     """Rows of lanes, for somebody's commit."""
 
     __slots__ = ("lanes",)
@@ -29,7 +30,7 @@ class Rows(Change):
 
 def lanes_of(changes: Sequence[Change]) -> tuple[LaneRows, ...]:
     """Return the lanes of changes that components of this journal made."""
-    return tuple(lane for change in changes if isinstance(change, Rows) for lane in change.lanes)
+    return tuple(lane for change in changes if isinstance(change, LaneChange) for lane in change.lanes)
 
 
 class Core:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
-from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import pass_over
 from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import upsert
@@ -45,7 +45,7 @@ class Cursors:
         return self._core.store((CURSORS, [(name, seq)]))
 
     def change(self, name: str, seq: int) -> Change:
-        return Rows((CURSORS, [(name, seq)]))
+        return LaneChange((CURSORS, [(name, seq)]))
 
     @property
     def delivered_seq(self) -> int:

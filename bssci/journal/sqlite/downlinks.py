@@ -10,7 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from bssci.journal.records import DownlinkCounts, DownlinkPicture, Left, StoredDownlink
-from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.events import Events
 from bssci.journal.sqlite.statements import Row, SqlValue, query_rows, upsert
@@ -105,7 +105,7 @@ class Downlinks:
         not_left: Iterable[Left] = (),
     ) -> Deferred[int]:
         places = [(each, True) for each in left] + [(each, False) for each in not_left]
-        return self._events.append(events, beside=(Rows((DOWNLINKS, downlinks), (LEFT, places)),))
+        return self._events.append(events, beside=(LaneChange((DOWNLINKS, downlinks), (LEFT, places)),))
 
     def hold(self, queue_id: int, base_station_eui: EUI) -> Deferred[None]:
         return self._core.store((DOWNLINKS, [_Held(queue_id, base_station_eui)]))

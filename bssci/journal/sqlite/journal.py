@@ -24,7 +24,7 @@ from bssci.journal.sqlite.samples import Samples
 from bssci.journal.sqlite.sessions import Sessions
 from bssci.journal.sqlite.tables import Tables
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, waiting_keys
-from bssci.journal.sqlite.worker import Reactor
+from bssci.system.clock import Reactor
 
 MAX_BYTES = 16 * 1024**3
 MAX_PENDING = 100_000

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.records import StoredRequest
-from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.worker import Lane
 
@@ -46,7 +46,7 @@ class Requests:
         return self._core.store((ANSWERS, [(state, answer, at, number)]))
 
     def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
-        return Rows((ANSWERS, [(state, answer, at, number)]))
+        return LaneChange((ANSWERS, [(state, answer, at, number)]))
 
     def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
         query = _SELECT + "WHERE source = ? AND topic = ? ORDER BY number DESC LIMIT ?"

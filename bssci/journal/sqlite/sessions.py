@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change
 from bssci.journal.records import Registration, StoredSession
-from bssci.journal.sqlite.core import Core, Rows
+from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows, query_rows, upsert
 from bssci.journal.sqlite.worker import Lane
@@ -108,7 +108,7 @@ class Sessions:
         return self._core.store((WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)))
 
     def mark(self, base_station_eui: EUI, last_bs_op_id: int) -> Change:
-        return Rows((WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)))
+        return LaneChange((WATERMARKS, ((base_station_eui, last_bs_op_id, 0),)))
 
     def open_operations(
         self, base_station_eui: EUI, last_sc_op_id: int, operations: Iterable[tuple[int, bytes]]

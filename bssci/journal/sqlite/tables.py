@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from bssci.journal.interface import Change, Key, Record
 from bssci.journal.records import KEPT, Kept
 from bssci.journal.sqlite.checkpoints import CHECKPOINTS
-from bssci.journal.sqlite.core import Core, LaneRows, Rows
+from bssci.journal.sqlite.core import Core, LaneChange, LaneRows
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.statements import Row, execute_rows, upsert
 from bssci.journal.sqlite.worker import Lane
@@ -107,4 +107,4 @@ class Tables:
         return self._core.store(*lanes)
 
     def change(self, kind: type[Record], rows: Mapping[Key, Record | None]) -> Change:
-        return Rows((TABLES[kind].lane, list(rows.items())))
+        return LaneChange((TABLES[kind].lane, list(rows.items())))

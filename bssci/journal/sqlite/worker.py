@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from bssci.journal.errors import StorageError, is_full, is_storage_failure
 from bssci.journal.records import JournalStatistics
 from bssci.journal.sqlite.damage import CountingConnection
+from bssci.system.clock import Reactor
 
 R = TypeVar("R")
 
@@ -27,13 +28,6 @@ LOOK_INTERVAL = 0.5
 _PAGES = ("page_count", "freelist_count")
 MAX_ROOMS = 4
 """times that room is made for one group"""
-
-
-class Reactor(Protocol):
-    """The part of a reactor that the writer uses."""
-
-    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
-        """Run in the reactor's thread, soon."""
 
 
 class Lane(Generic[R]):
@@ -62,7 +56,7 @@ class Submission:
     after: tuple[Lane[Any], ...] | None = None
 
 
-Outcome = tuple[Submission, object]
+Written = tuple[Submission, object]
 """A submission and its result, or the exception that is to fail it."""
 
 
@@ -195,7 +189,7 @@ class Writer(Worker):
             self._reactor.callFromThread(self._finish, outcomes, rows, seconds, succeeded)
         return submissions[-1] is not None
 
-    def _finish(self, outcomes: list[Outcome], rows: int, seconds: float, succeeded: bool) -> None:
+    def _finish(self, outcomes: list[Written], rows: int, seconds: float, succeeded: bool) -> None:
         statistics = self.statistics
         if succeeded:
             statistics.commits += 1
@@ -208,7 +202,7 @@ class Writer(Worker):
         _fire(outcomes)
         self._committed()
 
-    def _commit(self, group: list[Submission]) -> tuple[list[Outcome], int, bool]:
+    def _commit(self, group: list[Submission]) -> tuple[list[Written], int, bool]:
         """Return the outcomes, how many rows were written, and whether the commit succeeded."""
         attempt, rooms = _together, MAX_ROOMS
         while True:
@@ -280,10 +274,10 @@ class Writer(Worker):
         self._failures += 1
 
 
-def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Outcome], int]:
+def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Written], int]:
     """Run a group in as few statements as may be."""
     waiting: dict[Lane[Any], list[Any]] = {}
-    outcomes: list[Outcome] = []
+    outcomes: list[Written] = []
     written = 0
     for submission in group:
         for lane, rows in submission.rows:
@@ -299,9 +293,9 @@ def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Out
     return outcomes, written
 
 
-def _one_by_one(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Outcome], int]:
+def _one_by_one(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Written], int]:
     """Run a group so that whoever fails is alone."""
-    outcomes: list[Outcome] = []
+    outcomes: list[Written] = []
     written = 0
     for submission in group:
         cursor.execute("SAVEPOINT submission")
@@ -333,7 +327,7 @@ def _explained(error: Exception) -> Exception:
     return storage_error
 
 
-def _fire(outcomes: list[Outcome]) -> None:
+def _fire(outcomes: list[Written]) -> None:
     for submission, result in outcomes:
         if isinstance(result, Exception):
             submission.deferred.errback(result)

@@ -13,7 +13,7 @@ from enum import Enum, auto
 
 from bssci.mqtt.server.packets import (
     Acknowledge,
-    Connect,
+    ConnectPacket,
     Disconnect,
     Packet,
     PacketError,
@@ -79,7 +79,7 @@ class Dialogue:
         self.stage = DialogueStage.OVER
 
     def _check(self, packet: Packet) -> None:
-        if isinstance(packet, Connect):
+        if isinstance(packet, ConnectPacket):
             if self.stage is not DialogueStage.NEW:
                 raise PacketError("unexpected", "a second CONNECT")
             self.stage = DialogueStage.CONNECTING

@@ -45,7 +45,7 @@ class UnknownVersion(PacketError):
         super().__init__("version", f"protocol level {level}, 4 is spoken here (MQTT 3.1.1)")
 
 
-class Connect(NamedTuple):
+class ConnectPacket(NamedTuple):
     """The client's wish to begin."""
 
     client_id: str
@@ -92,7 +92,7 @@ class Disconnect(NamedTuple):
     """The client's goodbye."""
 
 
-Packet = Connect | Subscribe | Unsubscribe | Acknowledge | Publish | PingRequest | Disconnect
+Packet = ConnectPacket | Subscribe | Unsubscribe | Acknowledge | Publish | PingRequest | Disconnect
 
 
 class PacketReader:
@@ -207,7 +207,7 @@ def _read(first: int, data: bytes) -> Packet:
     return packet
 
 
-def _connect(body: _Body) -> Connect:
+def _connect(body: _Body) -> ConnectPacket:
     name, level = body.binary(), body.number(1)
     if name not in (b"MQTT", b"MQIsdp"):
         raise PacketError("malformed", "another protocol than MQTT")
@@ -226,7 +226,7 @@ def _connect(body: _Body) -> Connect:
         body.binary()
     username = body.text() if has_username else ""
     password = body.binary() if has_password else b""
-    return Connect(client_id, bool(flags & 0x02), keep_alive, username, password, has_will)
+    return ConnectPacket(client_id, bool(flags & 0x02), keep_alive, username, password, has_will)
 
 
 def _filter(body: _Body) -> str:

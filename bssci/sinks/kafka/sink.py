@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred, ensureDeferred
 from zope.interface import implementer
 
-from bssci.kafka.producing import ProducerMessage, Refused
+from bssci.kafka.producing import ProducerMessage, RefusedMessage
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.kafka.messages import decoded_messages, raw_message
 from bssci.sinks.set_aside import SetAside
@@ -24,7 +24,7 @@ class Producer(Protocol):
 
     def start(self) -> None: ...
 
-    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[Refused]]: ...
+    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[RefusedMessage]]: ...
 
     def stop(self, seconds: float) -> Deferred[None]: ...
 

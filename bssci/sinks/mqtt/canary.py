@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from bssci.mqtt.values import Message, MqttOffline
+from bssci.mqtt.values import MqttOffline, Publication
 from bssci.sinks.mqtt.refusals import UPLINKS, kind_of
 
 CANARY_TIME = 10.0
@@ -42,7 +42,7 @@ class Canary:
         self._subscribe = subscribe
         self._unsubscribe = unsubscribe
         self._is_alive = False
-        self._message: Message | None = None
+        self._message: Publication | None = None
         self._waiting: Deferred[None] | None = None
         self._timer: IDelayedCall | None = None
         self.trouble = ""
@@ -51,7 +51,7 @@ class Canary:
         """Begin anew: a new connection may have other access rules."""
         self._is_alive = False
 
-    def choose(self, messages: Sequence[Message]) -> bool:
+    def choose(self, messages: Sequence[Publication]) -> bool:
         """Choose an uplink among messages that are about to be published, unless one came back already.
 
         :return: whether :meth:`wait` must be called when they are published.

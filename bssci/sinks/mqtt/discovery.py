@@ -15,8 +15,8 @@ from twisted.logger import Logger
 
 from bssci.model import EUI, AnyEvent, Sensor, Uplink, parse_eui
 from bssci.mqtt import homeassistant
-from bssci.mqtt.homeassistant import LAST_SEEN, NODE, Device, Source
-from bssci.mqtt.values import Message, Received
+from bssci.mqtt.homeassistant import LAST_SEEN, NODE, ShownSensor, Source
+from bssci.mqtt.values import Publication, Received
 
 MAX_VALUES = 100
 """values of one sensor that are announced: names that a decoder makes up cannot be without end"""
@@ -53,7 +53,7 @@ class Discovery:
         uplink_topic: Callable[[EUI], str],
         subscribe: Callable[[Sequence[str]], None],
         unsubscribe: Callable[[Sequence[str]], None],
-        publish: Callable[[Sequence[Message]], None],
+        publish: Callable[[Sequence[Publication]], None],
     ) -> None:
         self._source = source
         self._sensor = sensor
@@ -69,7 +69,7 @@ class Discovery:
         """Ask which sensors the broker has kept announcements of."""
         self._subscribe([f"{self._source.prefix}/sensor/+/{LAST_SEEN}/config"])
 
-    def announce(self, event: AnyEvent) -> list[Message]:
+    def announce(self, event: AnyEvent) -> list[Publication]:
         """Return announcements of what an uplink tells for the first time in this run."""
         if type(event) is not Uplink or not event.known:
             return []
@@ -93,7 +93,7 @@ class Discovery:
                 new.append(homeassistant.entity_of(reading))
         if not new:
             return []
-        device = Device(
+        device = ShownSensor(
             sensor.eui,
             sensor.name or f"mioty {sensor.eui}",
             model or sensor.type_eui or "sensor",

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
-from bssci.mqtt.values import Received, Reply
+from bssci.mqtt.values import Received, ReplyTo
 
 SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
@@ -54,7 +54,7 @@ class IntakeRequest:
     """Unix seconds"""
     resumed: bool = False
     """an earlier run took it in, and may have carried it out"""
-    reply: Reply | None = None
+    reply: ReplyTo | None = None
     expires_at: float | None = None
     """Unix seconds; None: it is good for ever"""
 
@@ -64,7 +64,7 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 
     packet_id: int
     payload: bytes
-    reply: Reply | None = None
+    reply: ReplyTo | None = None
     expires_at: float | None = None
 
 

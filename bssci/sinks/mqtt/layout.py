@@ -7,12 +7,12 @@ from typing import Any
 
 from bssci.model import EUI, AnyEvent, Uplink
 from bssci.mqtt import acmqtti, payloads
-from bssci.mqtt.values import Message
+from bssci.mqtt.values import Publication
 
 ACMQTTI = "acmqtti"
 
 
-class Layout:
+class MessageLayout:
     """Messages and topics of one profile.
 
     :param center: knows the sensors.
@@ -23,7 +23,7 @@ class Layout:
         self._base_topic: str = values["BASE_TOPIC"]
         self._is_acmqtti = values["MQTT_PROFILE"] == ACMQTTI
 
-    def messages(self, event: AnyEvent, replayed: bool) -> list[Message]:
+    def messages(self, event: AnyEvent, replayed: bool) -> list[Publication]:
         """Return what an event becomes, in the order in which it is published."""
         if self._is_acmqtti and type(event) is Uplink:
             sensor = self._center.sensor(event.end_point_eui)
@@ -32,7 +32,7 @@ class Layout:
         if message is None:
             return []
         if payloads.ends_retained(event) and not replayed:
-            return [message, Message(message.topic, b"", True, message.about)]
+            return [message, Publication(message.topic, b"", True, message.about)]
         elsewhere = payloads.reply(event, message)
         return [message] if elsewhere is None else [message, elsewhere]
 

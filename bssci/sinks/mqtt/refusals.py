@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from bssci.mqtt.values import Message, Refusal
+from bssci.mqtt.values import Publication, PublishRefusal
 from bssci.mqtt.version5 import NOT_AUTHORIZED, PACKET_TOO_LARGE
 
 UPLINKS = frozenset({"uplink", "acmqtti-uplink"})
@@ -33,7 +33,7 @@ def kind_of(topic: str) -> str:
     return _EUI.sub("+", topic)
 
 
-class Refusals:
+class PublishRefusals:
     """Refusals of the present connection.
 
     :ivar count: messages of all connections that were refused.
@@ -42,7 +42,7 @@ class Refusals:
     def __init__(self) -> None:
         self._kinds: dict[str, tuple[str, str]] = {}
         """kinds of which the broker took no message: topic and reason, by schema"""
-        self._last: Sequence[Message] = ()
+        self._last: Sequence[Publication] = ()
         """messages that were taken last"""
         self._trials = 0
 
@@ -66,7 +66,7 @@ class Refusals:
         self._last = ()
         self._trials = 0
 
-    def all_taken(self, messages: Sequence[Message]) -> None:
+    def all_taken(self, messages: Sequence[Publication]) -> None:
         """Note messages that the broker took."""
         self._last = messages
         self._trials = 0
@@ -74,7 +74,9 @@ class Refusals:
             for schema in _schemas(messages):
                 self._kinds.pop(schema, None)
 
-    def note(self, taken: Sequence[Message], refused: Mapping[int, tuple[Message, Refusal]]) -> set[int]:
+    def note(
+        self, taken: Sequence[Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
+    ) -> set[int]:
         """Take account of refusals.
 
         :param taken: messages that were published together with the refused ones, and taken.
@@ -98,9 +100,9 @@ class Refusals:
         return held
 
 
-def _schema(message: Message) -> str:
+def _schema(message: Publication) -> str:
     return message.about.schema if message.about is not None else ""
 
 
-def _schemas(messages: Iterable[Message]) -> set[str]:
+def _schemas(messages: Iterable[Publication]) -> set[str]:
     return {_schema(each) for each in messages}

@@ -10,7 +10,7 @@ from bssci.center.downlinks.request_json import reference
 from bssci.model import EUI, Sensor, SensorError, parse_sensor, sensor_faults, sensor_to_json
 from bssci.model.commands import CommandError
 from bssci.model.strict_json import JsonError, read_json
-from bssci.mqtt.values import Reply
+from bssci.mqtt.values import ReplyTo
 
 MAX_SIZE = 64 * 1024
 """bytes of a request"""
@@ -46,7 +46,7 @@ def failure_of(error: CommandError) -> dict[str, Any]:
     return told | ({"field": error.field} if error.field else {})
 
 
-def reply_error(reply: Reply | None, listens_to: Callable[[str], bool]) -> CommandError | None:
+def reply_error(reply: ReplyTo | None, listens_to: Callable[[str], bool]) -> CommandError | None:
     """Return why the answer to a request cannot go where it is wanted; None: it can.
 
     :param listens_to: whether we take what is published on a topic for a request.

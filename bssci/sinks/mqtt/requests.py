@@ -28,7 +28,7 @@ from bssci.journal import StorageError
 from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
 from bssci.mqtt.payloads import response
-from bssci.mqtt.values import Received, Reply
+from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
@@ -55,7 +55,7 @@ _KINDS = {"register": "config", "downlink": "dl"}
 _encode = msgspec.json.Encoder().encode
 
 
-AnswerSettings = Callable[["dict[str, Any]", "Reply | None"], "Deferred[None]"]
+AnswerSettings = Callable[["dict[str, Any]", "ReplyTo | None"], "Deferred[None]"]
 
 
 class Addressee(NamedTuple):
@@ -161,7 +161,7 @@ class MqttRequests:
         return False
 
     def _refuse(
-        self, place: Addressee, payload: bytes, error: CommandError | None, reply: Reply | None = None
+        self, place: Addressee, payload: bytes, error: CommandError | None, reply: ReplyTo | None = None
     ) -> None:
         if error is None:
             return
@@ -190,7 +190,7 @@ class MqttRequests:
 
     # a sensor's requests
 
-    def _tell_received(self, place: Addressee, payload: bytes, reply: Reply | None) -> Callable[[], None]:
+    def _tell_received(self, place: Addressee, payload: bytes, reply: ReplyTo | None) -> Callable[[], None]:
         eui = place.eui
         if eui is None:
             return lambda: None
@@ -305,7 +305,7 @@ class MqttRequests:
         status: Literal["received", "done", "failed"],
         error: CommandError | None = None,
         result: dict[str, Any] | None = None,
-        reply: Reply | None = None,
+        reply: ReplyTo | None = None,
     ) -> CommandResponse:
         if error is not None:
             self.log.info(

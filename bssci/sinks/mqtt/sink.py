@@ -14,13 +14,13 @@ from zope.interface import implementer
 
 from bssci.model import EUI, AnyEvent, StationState
 from bssci.mqtt import payloads
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.embedded import EmbeddedBroker
 from bssci.mqtt.from_settings import EMBEDDED
 from bssci.mqtt.homeassistant import Source
 from bssci.mqtt.live import LiveFile
 from bssci.mqtt.trial import live_path
-from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, Reply
+from bssci.mqtt.values import MessagesRefused, MqttOffline, Received, ReplyTo
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.sinks.interfaces import ISink, ISinkFactory
@@ -28,8 +28,8 @@ from bssci.sinks.mqtt.canary import Canary
 from bssci.sinks.mqtt.discovery import Discovery
 from bssci.sinks.mqtt.echo import Echo
 from bssci.sinks.mqtt.intake import CarryOut, Intake
-from bssci.sinks.mqtt.layout import Layout
-from bssci.sinks.mqtt.refusals import Refusals
+from bssci.sinks.mqtt.layout import MessageLayout
+from bssci.sinks.mqtt.refusals import PublishRefusals
 from bssci.sinks.mqtt.requests import MqttRequests
 from bssci.sinks.mqtt.settings import GROUP, LIVE, NAMES, PREFIX, client_settings
 from bssci.sinks.mqtt.station_requests import StationRequests
@@ -75,7 +75,7 @@ class MqttSink:
             on_trouble=self._tell_live,
         )
         self._intake = Intake(reactor, center.journal, center.now)
-        self._refusals = Refusals()
+        self._refusals = PublishRefusals()
         self._publisher = Publisher(self._publish_proven, self._health, self._refusals)
         self._echo = Echo(reactor)
         self._canary = Canary(
@@ -83,7 +83,7 @@ class MqttSink:
             lambda topic: self._client.subscribe([topic], alone=True),
             lambda topic: self._client.unsubscribe([topic]),
         )
-        self._layout = Layout(center, values)
+        self._layout = MessageLayout(center, values)
         self._discovery = self._make_discovery(values)
         self._confirm: bool = values["MQTT_CONFIRM"]
         self._retain: bool = values["MQTT_RETAIN"]
@@ -159,7 +159,7 @@ class MqttSink:
 
     async def _deliver(self, batch: Sequence[AnyEvent], replayed: bool = False) -> None:
         await self._delivering()
-        messages: list[Message] = []
+        messages: list[Publication] = []
         events: list[AnyEvent] = []
         refused: list[tuple[AnyEvent, str]] = []
         for event in batch:
@@ -176,11 +176,11 @@ class MqttSink:
         for event, reason in refused:
             self.set_aside.add(event, reason)
 
-    def _announcements(self, event: AnyEvent) -> list[Message]:
+    def _announcements(self, event: AnyEvent) -> list[Publication]:
         """Return what others have to hear before an event."""
         return [] if self._discovery is None else self._discovery.announce(event)
 
-    def _allowed(self, messages: Sequence[Message]) -> list[Message]:
+    def _allowed(self, messages: Sequence[Publication]) -> list[Publication]:
         """Return messages as they may be published; without what only ends that something is retained."""
         return [
             self._as_allowed(each)
@@ -188,7 +188,7 @@ class MqttSink:
             if self._retain or not (each.retain and not each.payload)
         ]
 
-    def _publish_proven(self, messages: Sequence[Message]) -> Deferred[None]:
+    def _publish_proven(self, messages: Sequence[Publication]) -> Deferred[None]:
         """Publish, and wait for an uplink among it to come back if none has yet on this connection."""
         if not (self._needs_proof and self._canary.choose(messages)):
             return self._client.publish(messages)
@@ -241,7 +241,7 @@ class MqttSink:
     def _change_layout(self, values: Mapping[str, Any]) -> None:
         if old := self._layout.downlink_topics():
             self._client.unsubscribe(old)
-        self._layout = Layout(self._center, values)
+        self._layout = MessageLayout(self._center, values)
         if new := self._layout.downlink_topics():
             self._client.subscribe(new)
         # Begun anew even if nothing of it changed: the topic of uplinks may have.
@@ -357,15 +357,17 @@ class MqttSink:
         else:
             self._requests.too_large(topic, size, retained)
 
-    def _answer_about_station(self, eui: EUI, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+    def _answer_about_station(
+        self, eui: EUI, answer: dict[str, Any], reply: ReplyTo | None
+    ) -> Deferred[None]:
         messages = payloads.variable_mac_answer(self._base_topic, eui, answer, reply)
         return ensureDeferred(self._publish_surely(messages))
 
-    def _answer_settings(self, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+    def _answer_settings(self, answer: dict[str, Any], reply: ReplyTo | None) -> Deferred[None]:
         messages = payloads.settings_answer(self._base_topic, answer, reply)
         return ensureDeferred(self._publish_surely(messages))
 
-    async def _publish_surely(self, messages: Sequence[Message]) -> None:
+    async def _publish_surely(self, messages: Sequence[Publication]) -> None:
         """Publish as soon as the broker can be reached; give up when the sink stops."""
         while True:
             try:
@@ -380,7 +382,7 @@ class MqttSink:
             else:
                 return
 
-    def _note_refused(self, messages: Sequence[Message], error: MessagesRefused) -> None:
+    def _note_refused(self, messages: Sequence[Publication], error: MessagesRefused) -> None:
         """Take account of messages that are not kept: nobody publishes them again."""
         taken = [each for at, each in enumerate(messages) if at not in error.refused]
         self._refusals.note(taken, {at: (messages[at], each) for at, each in error.refused.items()})
@@ -417,19 +419,19 @@ class MqttSink:
             self._discovery.look()
         self._publish([self._health()])
 
-    def _health(self) -> Message:
+    def _health(self) -> Publication:
         health = self._center.health() | {"requests": self._intake.figures()}
         return payloads.health_check(self._base_topic, health)
 
-    def _as_allowed(self, message: Message) -> Message:
+    def _as_allowed(self, message: Publication) -> Publication:
         return message if self._retain else message._replace(retain=False)
 
-    def _publish(self, messages: Sequence[Message]) -> None:
+    def _publish(self, messages: Sequence[Publication]) -> None:
         if self._client.online:
             allowed = [self._as_allowed(message) for message in messages]
             self._client.publish(allowed).addErrback(self._present_not_published, allowed)
 
-    def _present_not_published(self, failure: Failure, messages: Sequence[Message]) -> None:
+    def _present_not_published(self, failure: Failure, messages: Sequence[Publication]) -> None:
         if isinstance(failure.value, MessagesRefused):
             self._note_refused(messages, failure.value)
             return
@@ -443,7 +445,7 @@ class MqttSink:
         self.log.error("MQTT broker not started {error}", error=reason)
         self._broker_retry = self._reactor.callLater(BROKER_RETRY, self._start_broker, broker)
 
-    def _service_status(self, state: str) -> Message:
+    def _service_status(self, state: str) -> Publication:
         return payloads.service_status(self._base_topic, state, self._center.version, self._center.started_at)
 
 

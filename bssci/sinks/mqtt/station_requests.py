@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from bssci.center.interfaces import ICenter
 from bssci.model import EUI, parse_eui
 from bssci.model.commands import CommandError
-from bssci.mqtt.values import Received, Reply
+from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import MAX_RUNNING, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     MAX_SIZE,
@@ -46,7 +46,7 @@ class StationRequests:
         center: ICenter,
         base_topic: str,
         intake: Intake,
-        publish: Callable[[EUI, dict[str, Any], Reply | None], Deferred[None]],
+        publish: Callable[[EUI, dict[str, Any], ReplyTo | None], Deferred[None]],
         listens_to: Callable[[str], bool] = lambda topic: False,
     ) -> None:
         self._center = center

@@ -15,9 +15,9 @@ from contextlib import suppress
 
 from twisted.internet.defer import Deferred
 
-from bssci.mqtt.values import Message, MessagesRefused, MqttOffline, Refusal
+from bssci.mqtt.values import MessagesRefused, MqttOffline, Publication, PublishRefusal
 from bssci.sinks.mqtt.canary import NotSentBack
-from bssci.sinks.mqtt.refusals import MessagesHeld, Refusals
+from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
 
 LOSSES = 2
 """connections in a row that end while the same messages are under way, until they are sent one by one"""
@@ -36,9 +36,9 @@ class Publisher:
 
     def __init__(
         self,
-        publish: Callable[[Sequence[Message]], Deferred[None]],
-        spare: Callable[[], Message],
-        refusals: Refusals,
+        publish: Callable[[Sequence[Publication]], Deferred[None]],
+        spare: Callable[[], Publication],
+        refusals: PublishRefusals,
     ) -> None:
         self._publish_all = publish
         self._spare = spare
@@ -48,23 +48,23 @@ class Publisher:
     def _forget(self) -> None:
         self._size = 0
         """messages of the batch as it was last published"""
-        self._first: Message | None = None
+        self._first: Publication | None = None
         """of the batch that the connection was lost with"""
         self._passed = 0
         """messages of it that are taken, as they were sent one by one"""
         self._losses = 0
         self._one_by_one = False
-        self._suspect: Message | None = None
+        self._suspect: Publication | None = None
         self._why = CLOSES
         self._trials = 0
         """of another message in place of the suspect"""
         self._guilty: dict[int, str] = {}
         """messages that are passed over, and why"""
-        self._refused: dict[int, Refusal] = {}
+        self._refused: dict[int, PublishRefusal] = {}
         self._held: set[int] | None = None
         """messages that wait until the broker takes them: all others are settled; None: nothing is"""
 
-    async def publish(self, messages: Sequence[Message]) -> Mapping[int, str]:
+    async def publish(self, messages: Sequence[Publication]) -> Mapping[int, str]:
         """Publish a batch, perhaps one that was not taken before and has grown at its end.
 
         :return: the positions of messages that were passed over, and why.
@@ -93,12 +93,12 @@ class Publisher:
         self._forget()
         return guilty
 
-    def _unsettled(self, messages: Sequence[Message]) -> Sequence[int]:
+    def _unsettled(self, messages: Sequence[Publication]) -> Sequence[int]:
         if self._held is None:
             return range(len(messages))
         return [at for at in range(len(messages)) if at in self._held or at >= self._size]
 
-    async def _publish(self, positions: Sequence[int], messages: Sequence[Message]) -> None:
+    async def _publish(self, positions: Sequence[int], messages: Sequence[Publication]) -> None:
         """Publish some of a batch, and note what the broker refuses."""
         chosen = messages if len(positions) == len(messages) else [messages[at] for at in positions]
         try:
@@ -107,7 +107,7 @@ class Publisher:
             for at, refusal in error.refused.items():
                 self._refused[positions[at]] = refusal
 
-    def _judge(self, messages: Sequence[Message], positions: Sequence[int]) -> None:
+    def _judge(self, messages: Sequence[Publication], positions: Sequence[int]) -> None:
         """Decide what becomes of messages that the broker refused.
 
         :raises MessagesHeld: some wait.
@@ -127,7 +127,7 @@ class Publisher:
             first = min(held)
             raise MessagesHeld(f"{messages[first].topic}: the broker refuses it: {refused[first].words}")
 
-    async def _publish_one_by_one(self, messages: Sequence[Message], unsettled: set[int]) -> None:
+    async def _publish_one_by_one(self, messages: Sequence[Publication], unsettled: set[int]) -> None:
         while self._passed < len(messages):
             message = messages[self._passed]
             if self._passed not in unsettled:
@@ -147,7 +147,7 @@ class Publisher:
             self._losses = 0
             self._passed += 1
 
-    async def _try_another(self, messages: Sequence[Message]) -> None:
+    async def _try_another(self, messages: Sequence[Publication]) -> None:
         """Publish another message than the suspect, which is passed over if the broker takes that one."""
         others = [each for each in messages[self._passed + 1 :] if each != self._suspect] or [self._spare()]
         self._suspect, self._losses = None, 0

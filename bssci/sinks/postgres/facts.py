@@ -10,11 +10,11 @@ from bssci.sinks.postgres.rows import DeviceFacts, EventRows, GatewayFacts
 
 _DEVICE_FACTS = ("name", "model", "decoder", "parent", "port", "tags", "location")
 _GATEWAY_FACTS = ("name", "location")
-DeviceRow = tuple[Any, ...]
-GatewayRow = tuple[Any, ...]
+DeviceValues = tuple[Any, ...]
+GatewayValues = tuple[Any, ...]
 
 
-def devices_of(units: Iterable[EventRows], known: Collection[tuple[datetime, str]]) -> list[DeviceRow]:
+def devices_of(units: Iterable[EventRows], known: Collection[tuple[datetime, str]]) -> list[DeviceValues]:
     """Return rows of the staging table ``device``, in the order of ids, in which they are locked.
 
     :param known: received_at and id of the raw rows that were stored and counted before.
@@ -37,14 +37,14 @@ def devices_of(units: Iterable[EventRows], known: Collection[tuple[datetime, str
     return [_device_row(*rows[each]) for each in sorted(rows)]
 
 
-def _device_row(facts: DeviceFacts, first: datetime, last: datetime, count: int) -> DeviceRow:
+def _device_row(facts: DeviceFacts, first: datetime, last: datetime, count: int) -> DeviceValues:
     return (
         facts.id, facts.kind, facts.name, facts.model, facts.decoder, facts.parent, facts.port, facts.tags,
         facts.location, first, last, count,
     )  # fmt: skip
 
 
-def gateways_of(units: Iterable[EventRows]) -> list[GatewayRow]:
+def gateways_of(units: Iterable[EventRows]) -> list[GatewayValues]:
     """Return rows of the staging table ``gateway``, in the order of ids."""
     rows: dict[str, list[Any]] = {}
     for unit in units:
@@ -75,7 +75,7 @@ def _gateway_row(
     state_at: datetime | None,
     status: str | None,
     status_at: datetime | None,
-) -> GatewayRow:
+) -> GatewayValues:
     return (
         facts.id, facts.kind, facts.name, facts.location, state, state_at, last_seen, status, status_at,
     )  # fmt: skip

@@ -97,7 +97,7 @@ class Aside(NamedTuple):
     body: str
 
 
-Row = RawRow | ReadingRow | EventRow
+TableRow = RawRow | ReadingRow | EventRow
 
 
 @dataclass(slots=True)
@@ -121,7 +121,7 @@ class EventRows:
     """base stations of which it is known only that they heard it"""
     asides: list[Aside] = field(default_factory=list)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Yield each row that could be to blame if the event cannot be stored."""
         yield from self.raw
         yield from self.readings

@@ -32,7 +32,7 @@ CHECK_INTERVAL = 5.0
 """s from one look at whether the server answers to the next"""
 FULL = 500
 """events at which a batch does not wait for more: the service delivers no more at once"""
-Stored = list[tuple[Any, Aside]]
+StoredOrAside = list[tuple[Any, Aside]]
 
 
 @implementer(ISink)
@@ -116,7 +116,7 @@ class PostgresSink:
             self._stored
         )
 
-    def _stored(self, asides: Stored) -> None:
+    def _stored(self, asides: StoredOrAside) -> None:
         """Count an event once, however many of its rows were refused."""
         reasons: dict[int, tuple[Any, str]] = {}
         for event, aside in asides:
@@ -145,7 +145,7 @@ class PostgresSink:
 
 def _store(
     events: Sequence[Event], sensors: Mapping[EUI, Sensor], now: datetime, session: DatabaseSession
-) -> Stored:
+) -> StoredOrAside:
     """Store events, in the worker's thread."""
     units, asides = rows_of(events, sensors, now)
     return asides + session.store(units, [aside for _, aside in asides])

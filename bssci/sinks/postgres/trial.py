@@ -37,10 +37,10 @@ _MAY_WRITE = (
     "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'UPDATE')"
     " AND has_table_privilege(%s, 'DELETE')"
 )
-Finding = tuple[str, str]
+LevelLine = tuple[str, str]
 
 
-def findings(settings: PostgresSettings) -> Iterator[Finding]:
+def findings(settings: PostgresSettings) -> Iterator[LevelLine]:
     """Return lines with their level: ok, warning or error."""
     try:
         connection = connect(settings)
@@ -61,7 +61,7 @@ def findings(settings: PostgresSettings) -> Iterator[Finding]:
         yield "error", f"postgres: {explain(error, settings.connection())}"
 
 
-def _server(connection: Connection[Any]) -> Iterator[Finding]:
+def _server(connection: Connection[Any]) -> Iterator[LevelLine]:
     info = connection.info
     where = f"{info.host}:{info.port}, database {info.dbname}, user {info.user}"
     if info.server_version < OLDEST:
@@ -74,7 +74,7 @@ def _server(connection: Connection[Any]) -> Iterator[Finding]:
         yield "error", "postgres: the server is read-only: a standby, or default_transaction_read_only is on"
 
 
-def _tables(connection: Connection[Any], schema: str) -> Iterator[Finding]:
+def _tables(connection: Connection[Any], schema: str) -> Iterator[LevelLine]:
     number = migrations.present(connection, schema)
     migrations.check(number, schema)
     if not _one(connection, "SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
@@ -106,7 +106,7 @@ def _tables(connection: Connection[Any], schema: str) -> Iterator[Finding]:
             yield "error", f"postgres: the user may not write to the table {table}: GRANT it"
 
 
-def _timescale(connection: Connection[Any], settings: PostgresSettings) -> Iterator[Finding]:
+def _timescale(connection: Connection[Any], settings: PostgresSettings) -> Iterator[LevelLine]:
     version = timescale.installed(connection)
     if version is None:
         if timescale.is_available(connection):

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.sinks.postgres.errors import PostgresError
+from bssci.system.clock import Reactor
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
 """s from one attempt to connect to the next, while nothing is to be delivered"""
@@ -49,17 +50,6 @@ class DatabaseSession(Protocol):
     def upkeep(self) -> bool: ...
 
     def close(self) -> None: ...
-
-
-class Reactor(Protocol):
-    """The part of a reactor that the worker uses."""
-
-    def seconds(self) -> float: ...
-
-    def callLater(self, delay: float, callable: Callable[..., Any], *args: Any) -> Any: ...
-
-    def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
-        """Run in the reactor's thread, soon."""
 
 
 class DatabaseWorker(Generic[S]):

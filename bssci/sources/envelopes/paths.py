@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-Path = tuple[str | int, ...]
+Steps = tuple[str | int, ...]
 _STEP = re.compile(r"""\.?([\w-]+)|\[(\d+)\]|\["([^"]+)"\]|\['([^']+)'\]""")
 LONGEST = 200
 MISSING = object()
 
 
-def read_path(text: object) -> Path:
+def read_path(text: object) -> Steps:
     """Return the steps of a path.
 
     :raises ValueError: it is none.
@@ -31,7 +31,7 @@ def read_path(text: object) -> Path:
     return tuple(steps)
 
 
-def follow(value: Any, path: Path) -> Any:
+def follow(value: Any, path: Steps) -> Any:
     """Return what a path leads to; :data:`MISSING` if that is nothing."""
     for step in path:
         if isinstance(value, dict) and str(step) in value:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from bssci.model import Telegram
-from bssci.sources.envelopes.paths import MISSING, Path, follow, read_path
+from bssci.sources.envelopes.paths import MISSING, Steps, follow, read_path
 from bssci.sources.envelopes.values import (
     BadMessage,
     Form,
@@ -60,7 +60,7 @@ class _Value(msgspec.Struct, forbid_unknown_fields=True):
     unit: str | None = None
 
 
-class Rule(NamedTuple):
+class EnvelopeRule(NamedTuple):
     """One rule.
 
     :ivar filter: what is subscribed to.
@@ -70,16 +70,16 @@ class Rule(NamedTuple):
     levels: tuple[str, ...]
     """levels of the topic; a name in braces, ``+`` or ``#`` stands for any"""
     kind: str
-    device: Path | None
-    gateway: Path | None
-    time: Path | None
-    payload: Path | None
+    device: Steps | None
+    gateway: Steps | None
+    time: Steps | None
+    payload: Steps | None
     decode: Callable[[str], bytes]
-    values: Mapping[str, tuple[Path, str | None]] | None
+    values: Mapping[str, tuple[Steps, str | None]] | None
     """path and unit by the name of the reading; None: all there are"""
 
 
-def parse_rules(text: str) -> tuple[Rule, ...]:
+def parse_rules(text: str) -> tuple[EnvelopeRule, ...]:
     """Return the rules that a JSON text holds.
 
     :raises ValueError: it holds something else; the text says what.
@@ -101,7 +101,7 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def _rule(written: _Written) -> Rule:
+def _rule(written: _Written) -> EnvelopeRule:
     levels = tuple(written.topic.split("/"))
     names = [name[1] for level in levels if (name := _NAMED.fullmatch(level))]
     wild = ["+" if _NAMED.fullmatch(level) else level for level in levels]
@@ -119,7 +119,7 @@ def _rule(written: _Written) -> Rule:
         raise ValueError(f"encoding: {', '.join(_DECODERS)}")
     if isinstance(written.values, str) and written.values != ALL:
         raise ValueError(f"values: an object, or {ALL!r} for all")
-    return Rule(
+    return EnvelopeRule(
         filter="/".join(wild),
         levels=levels,
         kind=written.kind,
@@ -132,7 +132,7 @@ def _rule(written: _Written) -> Rule:
     )
 
 
-def _values(written: Mapping[str, str | _Value]) -> dict[str, tuple[Path, str | None]]:
+def _values(written: Mapping[str, str | _Value]) -> dict[str, tuple[Steps, str | None]]:
     if len(written) > MOST:
         raise ValueError(f"values: no more than {MOST}")
     found = {}
@@ -142,7 +142,7 @@ def _values(written: Mapping[str, str | _Value]) -> dict[str, tuple[Path, str | 
     return found
 
 
-def rule_form(rule: Rule, zone: tzinfo = UTC) -> Form:
+def rule_form(rule: EnvelopeRule, zone: tzinfo = UTC) -> Form:
     """Return the form of the messages that a rule is about."""
 
     def read(message: Incoming, remark: Remark) -> list[Telegram]:
@@ -151,7 +151,7 @@ def rule_form(rule: Rule, zone: tzinfo = UTC) -> Form:
     return Form(f"rule {rule.filter}", lambda levels: _names(rule, levels) is not None, read)
 
 
-def _names(rule: Rule, levels: list[str]) -> dict[str, str] | None:
+def _names(rule: EnvelopeRule, levels: list[str]) -> dict[str, str] | None:
     """Return what stands for the names in the topic; None if it is another topic."""
     names: dict[str, str] = {}
     for number, wanted in enumerate(rule.levels):
@@ -167,7 +167,7 @@ def _names(rule: Rule, levels: list[str]) -> dict[str, str] | None:
     return names if len(levels) == len(rule.levels) else None
 
 
-def _read(rule: Rule, message: Incoming, remark: Remark, zone: tzinfo) -> Telegram:
+def _read(rule: EnvelopeRule, message: Incoming, remark: Remark, zone: tzinfo) -> Telegram:
     if len(message.payload) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
     body = read_json(message.payload)
@@ -192,7 +192,7 @@ def _read(rule: Rule, message: Incoming, remark: Remark, zone: tzinfo) -> Telegr
     )
 
 
-def _found(rule: Rule, body: Any) -> list[list[Any]]:
+def _found(rule: EnvelopeRule, body: Any) -> list[list[Any]]:
     """Return name, value and unit of each reading."""
     if rule.values is None:
         fields = body.items() if isinstance(body, dict) else [("value", body)]
@@ -209,7 +209,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (bool, int, float, str))
 
 
-def _id(path: Path | None, body: Any) -> str:
+def _id(path: Steps | None, body: Any) -> str:
     value = follow(body, path) if path is not None else MISSING
     return _safe(str(value)) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
 
@@ -219,7 +219,7 @@ def _safe(text: str) -> str:
     return _UNSAFE.sub("_", text.strip())[:100]
 
 
-def _payload(rule: Rule, body: Any, message: Incoming) -> bytes:
+def _payload(rule: EnvelopeRule, body: Any, message: Incoming) -> bytes:
     if rule.payload is None:
         return message.payload
     value = follow(body, rule.payload)

@@ -26,11 +26,11 @@ from bssci.center.interfaces import IIngest
 from bssci.model import Telegram
 from bssci.mqtt.client import MqttClient
 from bssci.mqtt.filters import fits
-from bssci.mqtt.values import Message, Received
+from bssci.mqtt.values import Publication, Received
 from bssci.settings.table import Settings
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.controller import controller_form
-from bssci.sources.envelopes.rules import Rule, rule_form
+from bssci.sources.envelopes.rules import EnvelopeRule, rule_form
 from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_id
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
@@ -120,7 +120,7 @@ class MqttSource:
 
     def publish(self, topic: str, payload: bytes) -> Deferred[None]:
         """Send a message to the broker, as a command to a controller; fires when the broker has it."""
-        sent: Deferred[None] = self._client.publish([Message(topic, payload)])
+        sent: Deferred[None] = self._client.publish([Publication(topic, payload)])
         return sent
 
     @property
@@ -237,7 +237,7 @@ class MqttSource:
 
     def _read_settings(self, values: Mapping[str, Any]) -> None:
         zone = ZoneInfo(values["SOURCE_MQTT_TIMEZONE"])
-        rules: Sequence[Rule] = values["SOURCE_MQTT_RULES"]
+        rules: Sequence[EnvelopeRule] = values["SOURCE_MQTT_RULES"]
         filters = [*values["SOURCE_MQTT_TOPICS"], *(rule.filter for rule in rules)]
         self._topics = list(dict.fromkeys(filters))
         self._wanted = [each.split("/") for each in self._topics]

@@ -41,7 +41,7 @@ TOKEN_PREFIX = "bssci_"
 FIRST_ACCOUNT = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
-Stamp = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 
 
 class AccountError(ValueError):
@@ -128,7 +128,7 @@ class AccountFile:
             user = str(os.getuid())
         return cls(directory, who=f"command line {user}")
 
-    def stamp(self) -> Stamp:
+    def stamp(self) -> FileStamp:
         """Return a value that changes when the file does."""
         try:
             status = os.stat(self.path)

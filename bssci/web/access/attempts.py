@@ -27,7 +27,7 @@ MAX_DELAY = 5.0
 MAX_REMEMBERED = 10_000
 """accounts and addresses; beyond, the longest untouched is forgotten"""
 
-Key = tuple[str, str]
+AttemptKey = tuple[str, str]
 """account and address; no account: the address alone"""
 
 
@@ -36,7 +36,7 @@ class Attempts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failures: OrderedDict[Key, deque[float]] = OrderedDict()
+        self._failures: OrderedDict[AttemptKey, deque[float]] = OrderedDict()
         self._all: deque[float] = deque(maxlen=UNHURRIED + round(MAX_DELAY / DELAY))
 
     def __len__(self) -> int:
@@ -82,7 +82,7 @@ class Attempts:
         return done
 
 
-def _keys(account: str, address: str) -> tuple[tuple[Key, int], tuple[Key, int]]:
+def _keys(account: str, address: str) -> tuple[tuple[AttemptKey, int], tuple[AttemptKey, int]]:
     network = _network(address)
     return ((account, network), PER_ACCOUNT), (("", network), PER_ADDRESS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bssci.center.alarms.wording import alarm_json
-from bssci.web.api.schemas.alarms import Acknowledged, AlarmList, AlarmRow, WantedAlarms
+from bssci.web.api.schemas.alarms import AlarmAcknowledged, AlarmList, AlarmRow, WantedAlarms
 from bssci.web.api.schemas.common import told
 from bssci.web.context import Context
 from bssci.web.http.call import Call
@@ -23,6 +23,6 @@ class AlarmRoutes:
         return told(AlarmList, self._views.list(query.state or ""))
 
     @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Note that somebody knows of it")
-    async def acknowledge(self, call: Call) -> Acknowledged:
+    async def acknowledge(self, call: Call) -> AlarmAcknowledged:
         record = await self._commands.acknowledge_alarm(call.path["id"], call.asker)
-        return Acknowledged(alarm=told(AlarmRow, alarm_json(record)))
+        return AlarmAcknowledged(alarm=told(AlarmRow, alarm_json(record)))

@@ -25,7 +25,7 @@ _BOTH = (_BROKER, _DOOR)
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-class Channel(NamedTuple):
+class DocumentedTopic(NamedTuple):
     """A topic, its payload and who speaks on it."""
 
     address: str
@@ -37,45 +37,55 @@ class Channel(NamedTuple):
     retained: bool = False
 
 
-SENT: tuple[Channel, ...] = (
-    Channel("BASE/ep/{eui}/ul", "uplink", "An uplink of a sensor", _BOTH),
-    Channel("BASE/ep/{eui}/status", "sensor-status", "A sensor was attached or detached", _BOTH),
-    Channel("BASE/ep/{eui}/warning", "sensor-warning", "A sensor is silent", _BOTH),
-    Channel("BASE/ep/{eui}/error", "sensor-error", "Something went wrong outside a request", _BOTH),
-    Channel("BASE/ep/{eui}/response", "response", "The answer to a request", _BOTH),
-    Channel("BASE/ep/{eui}/dl/status", "downlink-status", "A downlink came to a new state", _BOTH),
-    Channel("BASE/ep/{eui}/dl/reception", "downlink-reception", "How well a sensor receives", _BOTH),
-    Channel("BASE/bs/{eui}", "station-status", "The status of a base station", _BOTH),
-    Channel("BASE/bs/{eui}/state", "station-state", "A base station came or went", _BOTH, retained=True),
-    Channel("BASE/bs/{eui}/vm/ul", "variable-mac-uplink", "A telegram of another MAC", _BOTH),
-    Channel("BASE/bs/{eui}/vm/response", "variable-mac-response", "The answer to a request for a station"),
-    Channel("BASE/device/{id}/ul", "telegram", "A message of a device that is no mioty sensor", _BOTH),
-    Channel(
+SENT: tuple[DocumentedTopic, ...] = (
+    DocumentedTopic("BASE/ep/{eui}/ul", "uplink", "An uplink of a sensor", _BOTH),
+    DocumentedTopic("BASE/ep/{eui}/status", "sensor-status", "A sensor was attached or detached", _BOTH),
+    DocumentedTopic("BASE/ep/{eui}/warning", "sensor-warning", "A sensor is silent", _BOTH),
+    DocumentedTopic("BASE/ep/{eui}/error", "sensor-error", "Something went wrong outside a request", _BOTH),
+    DocumentedTopic("BASE/ep/{eui}/response", "response", "The answer to a request", _BOTH),
+    DocumentedTopic("BASE/ep/{eui}/dl/status", "downlink-status", "A downlink came to a new state", _BOTH),
+    DocumentedTopic("BASE/ep/{eui}/dl/reception", "downlink-reception", "How well a sensor receives", _BOTH),
+    DocumentedTopic("BASE/bs/{eui}", "station-status", "The status of a base station", _BOTH),
+    DocumentedTopic(
+        "BASE/bs/{eui}/state", "station-state", "A base station came or went", _BOTH, retained=True
+    ),
+    DocumentedTopic("BASE/bs/{eui}/vm/ul", "variable-mac-uplink", "A telegram of another MAC", _BOTH),
+    DocumentedTopic(
+        "BASE/bs/{eui}/vm/response", "variable-mac-response", "The answer to a request for a station"
+    ),
+    DocumentedTopic(
+        "BASE/device/{id}/ul", "telegram", "A message of a device that is no mioty sensor", _BOTH
+    ),
+    DocumentedTopic(
         "BASE/gateway/{kind}/{id}/state", "gateway-state", "A gateway came or went", _BOTH, retained=True
     ),
-    Channel("BASE/alarm/{id}", "alarm", "An alarm opened, changed or closed", _BOTH, retained=True),
-    Channel("BASE/service/status", "service-status", "The service came or went", _BOTH, retained=True),
-    Channel("BASE/health_check", "health-check", "Health of the service, every 60 s", _BOTH),
-    Channel("BASE/config/response", "settings-response", "The answer to config/get and config/set"),
-    Channel("BASE/{center}/{dashed}/uplink", "acmqtti-uplink", "An uplink with MQTT_PROFILE=acmqtti"),
-    Channel(
+    DocumentedTopic("BASE/alarm/{id}", "alarm", "An alarm opened, changed or closed", _BOTH, retained=True),
+    DocumentedTopic(
+        "BASE/service/status", "service-status", "The service came or went", _BOTH, retained=True
+    ),
+    DocumentedTopic("BASE/health_check", "health-check", "Health of the service, every 60 s", _BOTH),
+    DocumentedTopic("BASE/config/response", "settings-response", "The answer to config/get and config/set"),
+    DocumentedTopic("BASE/{center}/{dashed}/uplink", "acmqtti-uplink", "An uplink with MQTT_PROFILE=acmqtti"),
+    DocumentedTopic(
         "{prefix}/{platform}/{node}/{value}/config",
         "homeassistant-config",
         "An announcement with MQTT_HOMEASSISTANT=true",
         retained=True,
     ),
-    Channel("device/{id}/telemetry/{name}", "telemetry", "A reading of a device", (_DOOR,)),
-    Channel("BASE/service/gap", "gap", "Messages that this client does not get", (_DOOR,)),
+    DocumentedTopic("device/{id}/telemetry/{name}", "telemetry", "A reading of a device", (_DOOR,)),
+    DocumentedTopic("BASE/service/gap", "gap", "Messages that this client does not get", (_DOOR,)),
 )
 """topics on which the service publishes"""
-RECEIVED: tuple[Channel, ...] = (
-    Channel("BASE/ep/{eui}/config", "sensor-config-request", "Add or change a sensor"),
-    Channel("BASE/ep/{eui}/cmd", "command-request", "A command for a sensor"),
-    Channel("BASE/ep/{eui}/dl", "downlink-request", "Send something to a sensor, or take it back"),
-    Channel("BASE/{center}/{dashed}/downlink", "downlink-request", "The same with MQTT_PROFILE=acmqtti"),
-    Channel("BASE/bs/{eui}/vm/cmd", "variable-mac-request", "A command for a base station"),
-    Channel("BASE/config/get", "settings-get-request", "Ask for settings"),
-    Channel("BASE/config/set", "settings-set-request", "Change settings"),
+RECEIVED: tuple[DocumentedTopic, ...] = (
+    DocumentedTopic("BASE/ep/{eui}/config", "sensor-config-request", "Add or change a sensor"),
+    DocumentedTopic("BASE/ep/{eui}/cmd", "command-request", "A command for a sensor"),
+    DocumentedTopic("BASE/ep/{eui}/dl", "downlink-request", "Send something to a sensor, or take it back"),
+    DocumentedTopic(
+        "BASE/{center}/{dashed}/downlink", "downlink-request", "The same with MQTT_PROFILE=acmqtti"
+    ),
+    DocumentedTopic("BASE/bs/{eui}/vm/cmd", "variable-mac-request", "A command for a base station"),
+    DocumentedTopic("BASE/config/get", "settings-get-request", "Ask for settings"),
+    DocumentedTopic("BASE/config/set", "settings-set-request", "Change settings"),
 )
 """topics on which the service takes requests"""
 _PARAMETERS: Mapping[str, dict[str, Any]] = {
@@ -168,12 +178,12 @@ def _servers(prefix: str) -> dict[str, Any]:
     }
 
 
-def _channel_name(row: Channel) -> str:
+def _channel_name(row: DocumentedTopic) -> str:
     """Return a name without what varies: ``ep_eui_ul``."""
     return "_".join(re.findall(r"\w+", row.address.removeprefix("BASE/")))
 
 
-def _channel(row: Channel, base_topic: str) -> dict[str, Any]:
+def _channel(row: DocumentedTopic, base_topic: str) -> dict[str, Any]:
     channel: dict[str, Any] = {
         "address": row.address.replace("BASE", base_topic, 1),
         "summary": row.summary,
@@ -186,7 +196,7 @@ def _channel(row: Channel, base_topic: str) -> dict[str, Any]:
     return channel
 
 
-def _operation(action: str, name: str, row: Channel) -> dict[str, Any]:
+def _operation(action: str, name: str, row: DocumentedTopic) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "action": action,
         "channel": {"$ref": f"#/channels/{name}"},

@@ -31,7 +31,7 @@ from bssci.web.api.schemas.certificates import (
     RevokedNow,
     Upload,
 )
-from bssci.web.api.schemas.common import DryRun, Trial, told
+from bssci.web.api.schemas.common import DryRun, TrialAnswer, told
 from bssci.web.api.schemas.service import SettingValues
 from bssci.web.api.service import changes_of
 from bssci.web.context import Context
@@ -137,7 +137,7 @@ class CertificateRoutes:
         "Whether the service could start, with settings that are not saved if some are given",
         takes={JSON: SettingValues},
     )
-    async def check(self, call: Call) -> Trial:
+    async def check(self, call: Call) -> TrialAnswer:
         values = changes_of(call.json()) if call.body() else {}
         configuration = self._context.configuration
         settings = await configuration.draft(values) if values else configuration.current
@@ -153,7 +153,7 @@ class CertificateRoutes:
         if not lines:
             lines.append({"ok": True, "text": "Certificate, key and authority fit each other"})
         lines += [{"ok": True, "text": text} for text in warnings]
-        return told(Trial, {"ok": not errors, "lines": lines})
+        return told(TrialAnswer, {"ok": not errors, "lines": lines})
 
     @route(
         "POST",

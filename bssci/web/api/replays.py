@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bssci.center.replays import Replaying, ReplayRequest
 from bssci.web.api.schemas.common import told
-from bssci.web.api.schemas.replays import Replay, ReplayAsked, ReplayChanged, ReplayList
+from bssci.web.api.schemas.replays import ReplayAnswer, ReplayAsked, ReplayChanged, ReplayList
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, not_found
@@ -29,7 +29,7 @@ class ReplayRoutes:
             body.sink, float(body.from_), float(body.to), tuple(body.devices), body.publish
         )
         begun = await self._commands.begin_replay(self._replays(), request, call.asker)
-        return ReplayChanged(replay=told(Replay, begun))
+        return ReplayChanged(replay=told(ReplayAnswer, begun))
 
     @route("DELETE", "/api/replays/{id}", "admin", "End a replay early; what was delivered stays")
     async def cancel(self, call: Call) -> ReplayChanged:
@@ -37,7 +37,7 @@ class ReplayRoutes:
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise not_found("there is no such replay")
         ended = await self._commands.cancel_replay(self._replays(), int(text), call.asker)
-        return ReplayChanged(replay=told(Replay, ended))
+        return ReplayChanged(replay=told(ReplayAnswer, ended))
 
     def _replays(self) -> Replaying:
         """Return what carries out replays.

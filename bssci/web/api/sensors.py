@@ -26,7 +26,7 @@ from bssci.web.api.schemas.common import (
 )
 from bssci.web.api.schemas.sensors import (
     SEPARATORS,
-    Confirmation,
+    ConfirmationBody,
     DownlinkBody,
     DownlinkList,
     DownlinkTaken,
@@ -41,7 +41,7 @@ from bssci.web.api.schemas.sensors import (
     SensorPage,
     SensorRow,
     SensorSignal,
-    Stored,
+    SensorStored,
     UnknownList,
     UplinkList,
     WantedFile,
@@ -191,12 +191,12 @@ class SensorRoutes:
         "Add a sensor or change one; a masked nwKey stays as it is",
         takes={JSON: SensorEntry},
     )
-    async def put(self, call: Call) -> Stored:
+    async def put(self, call: Call) -> SensorStored:
         sensor = self._sensor(call.json())
         before = self._center.sensors.get(sensor.eui)
         outcomes = await self._commands.configure(sensor, call.asker, again=False)
         report = outcome_of(sensor.eui, outcomes) | {"created": before is None}
-        return answer_one(Stored, report, outcomes, STORED)
+        return answer_one(SensorStored, report, outcomes, STORED)
 
     @route(
         "PATCH",
@@ -205,12 +205,12 @@ class SensorRoutes:
         "Change fields of a sensor; null takes one away, what is not named stays",
         takes={JSON: SensorChanges},
     )
-    async def change(self, call: Call) -> Stored:
+    async def change(self, call: Call) -> SensorStored:
         known = self._views.sensor(call.eui())
         sensor = _changed(known, call.json())
         outcomes = await self._commands.configure(sensor, call.asker, again=False)
         report = outcome_of(sensor.eui, outcomes) | {"created": False}
-        return answer_one(Stored, report, outcomes, STORED)
+        return answer_one(SensorStored, report, outcomes, STORED)
 
     @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor")
     async def remove(self, call: Call) -> SensorOutcome:
@@ -268,7 +268,7 @@ class SensorRoutes:
         "operator",
         f"Remove all sensors; a person confirms by the text {CONFIRMATION}, a token need not",
     )
-    async def clear(self, call: Call, body: Confirmation) -> SensorsOutcome:
+    async def clear(self, call: Call, body: ConfirmationBody) -> SensorsOutcome:
         confirmed = body.confirm
         if confirmed is None and call.identity.session is None:
             confirmed = CONFIRMATION

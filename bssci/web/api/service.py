@@ -7,7 +7,7 @@ from typing import Any
 
 from bssci.settings.configuration import setting_text
 from bssci.settings.rows import MASK
-from bssci.web.api.schemas.common import DryRun, OfLastHour, Trial, told
+from bssci.web.api.schemas.common import DryRun, OfLastHour, TrialAnswer, told
 from bssci.web.api.schemas.service import (
     Alive,
     AuditLines,
@@ -97,7 +97,7 @@ class ServiceRoutes:
         "Try to reach the other side of a group of settings, with some that are not saved if they are given",
         takes={JSON: SettingValues},
     )
-    async def test_group(self, call: Call) -> Trial:
+    async def test_group(self, call: Call) -> TrialAnswer:
         configuration = self._context.configuration
         groups = {group.key: group for group in configuration.catalogue.groups if group.trial is not None}
         group = groups.get(call.path["group"])
@@ -108,7 +108,7 @@ class ServiceRoutes:
         await self._context.audit.record(call.asker, "config.test", group.key)
         problem = await self._context.run_in_thread(group.trial, settings.values())
         line = {"ok": not problem, "text": problem or f"{group.title}: the other side took the connection"}
-        return told(Trial, {"ok": not problem, "lines": [line]})
+        return told(TrialAnswer, {"ok": not problem, "lines": [line]})
 
     # log and audit
 

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.model.live_token import PREFIX
-from bssci.mqtt.server.packets import Connect
+from bssci.mqtt.server.packets import ConnectPacket
 from bssci.system.files import write_atomically
 from bssci.web.access.accounts import Directory, token_digest
 from bssci.web.access.attempts import Attempts
@@ -112,7 +112,7 @@ class Admission:
         self._attempts = attempts
         self._now = now
 
-    def decide(self, wish: Connect, address: str) -> LiveToken | Denial:
+    def decide(self, wish: ConnectPacket, address: str) -> LiveToken | Denial:
         """Return the token of a client, or why it is refused."""
         secret = _secret_of(wish)
         attempt = token_digest(secret)[:16]
@@ -139,7 +139,7 @@ class Admission:
         return next((token for token in self._directory().live_tokens if same(token.digest, digest)), None)
 
 
-def _secret_of(wish: Connect) -> str:
+def _secret_of(wish: ConnectPacket) -> str:
     """Return the token: the password if it looks like one, else the user name."""
     password = wish.password.decode("utf-8", "replace")
     return password if password.startswith(PREFIX) or not wish.username else wish.username

@@ -26,7 +26,7 @@ from bssci.mqtt.server.frames import ClientFrames, FrameError
 from bssci.mqtt.server.packets import (
     PING_ANSWER,
     Acknowledge,
-    Connect,
+    ConnectPacket,
     Disconnect,
     EncodedMessage,
     Packet,
@@ -83,7 +83,7 @@ class ClientOwner(Interface):
 
     def seconds(self) -> float: ...
 
-    def connect(self, client: LiveClient, wish: Connect) -> None:
+    def connect(self, client: LiveClient, wish: ConnectPacket) -> None:
         """Let the client in or refuse it, now or later."""
 
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
@@ -227,7 +227,7 @@ class LiveClient(Protocol):
         elif isinstance(packet, Unsubscribe):
             self._door.unsubscribe(self, packet.filters)
             self._answer(unsubscribe_answer(packet.packet_id))
-        elif isinstance(packet, Connect):
+        elif isinstance(packet, ConnectPacket):
             self._door.connect(self, packet)
         elif isinstance(packet, Disconnect):
             self.close(frames.NORMAL, "disconnected")

@@ -16,7 +16,7 @@ from bssci.journal.records import LiveSession
 from bssci.model import EUI, AnyEvent, Sensor
 from bssci.mqtt import payloads
 from bssci.mqtt.server import frames
-from bssci.mqtt.server.packets import REFUSED_FILTER, Connect, EncodedMessage, encode_message
+from bssci.mqtt.server.packets import REFUSED_FILTER, ConnectPacket, EncodedMessage, encode_message
 from bssci.mqtt.server.topics import FilterTree
 from bssci.system.clock import Clock, Ticker
 from bssci.web.access.attempts import Attempts
@@ -162,20 +162,20 @@ class Door:
 
     # what clients ask for
 
-    def connect(self, client: LiveClient, wish: Connect) -> None:
+    def connect(self, client: LiveClient, wish: ConnectPacket) -> None:
         """Let the client in or refuse it: at once, or when the tokens that were changed are read."""
         if self._guard.is_stale():
             self._begin(self._refreshed(client, wish))
         else:
             self._decide(client, wish)
 
-    async def _refreshed(self, client: LiveClient, wish: Connect) -> None:
+    async def _refreshed(self, client: LiveClient, wish: ConnectPacket) -> None:
         await self._guard.refresh()
         if not client.gone:
             self._decide(client, wish)
             client.read(b"")
 
-    def _decide(self, client: LiveClient, wish: Connect) -> None:
+    def _decide(self, client: LiveClient, wish: ConnectPacket) -> None:
         verdict = self._admission.decide(wish, client.address)
         if isinstance(verdict, LiveToken):
             verdict = self._limit(verdict, wish) or verdict
@@ -204,7 +204,7 @@ class Door:
         else:
             self._follow(client)
 
-    def _limit(self, token: LiveToken, wish: Connect) -> Denial | None:
+    def _limit(self, token: LiveToken, wish: ConnectPacket) -> Denial | None:
         """Return why one more client is too many; part from an earlier one with the same identifier."""
         earlier = self._inside.get(f"{token.id}/{wish.client_id}")
         if earlier is not None:
@@ -220,7 +220,7 @@ class Door:
             )
         return None
 
-    def _session_for(self, token: LiveToken, wish: Connect) -> tuple[ClientSession, bool]:
+    def _session_for(self, token: LiveToken, wish: ConnectPacket) -> tuple[ClientSession, bool]:
         client_id = wish.client_id or f"auto-{secrets.token_hex(8)}"
         kept = self._sessions.find(token.id, client_id)
         if kept is not None and not wish.clean:

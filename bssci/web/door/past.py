@@ -39,7 +39,7 @@ PAUSE = 0.01
 """s between two steps for one client, which are everybody else's"""
 _MIOTY = "mioty:"
 
-Filters = Mapping[str, int]
+LastFilters = Mapping[str, int]
 """granted QoS by filter"""
 
 
@@ -78,7 +78,7 @@ class PastTeller:
 
     # last values
 
-    async def show_last(self, client: LiveClient, filters: Filters) -> None:
+    async def show_last(self, client: LiveClient, filters: LastFilters) -> None:
         """Show what is last known of all that some filters match, marked as retained."""
         base = self._base_topic
         self._send(client, [self._service()], filters)
@@ -89,12 +89,12 @@ class PastTeller:
             keys = self._named(filters) or self._all_devices()
             await self._show_newest(client, keys, filters)
 
-    async def _show_stations(self, client: LiveClient, filters: Filters) -> None:
+    async def _show_stations(self, client: LiveClient, filters: LastFilters) -> None:
         states = [state for state in self._center.station_states() if state.at]
         self._send(client, [_state(self._base_topic, state) for state in states], filters)
         await self._show_newest(client, [station_key(state.base_station_eui) for state in states], filters)
 
-    def _named(self, filters: Filters) -> list[str]:
+    def _named(self, filters: LastFilters) -> list[str]:
         """Return the devices that all filters name; none if one of them means others, too."""
         level = self._base_topic.count("/") + 2
         found = []
@@ -112,7 +112,7 @@ class PastTeller:
         known = [f"{_MIOTY}{sensor.eui}" for sensor in self._center.sensors]
         return list(dict.fromkeys([*known, *self._last_values.devices()]))
 
-    async def _show_newest(self, client: LiveClient, keys: Sequence[str], filters: Filters) -> None:
+    async def _show_newest(self, client: LiveClient, keys: Sequence[str], filters: LastFilters) -> None:
         permission = client.permission
         assert permission is not None  # it has subscribed
         keys = [key for key in keys if permission.sees([key])]
@@ -164,7 +164,7 @@ class PastTeller:
         message = payloads.service_status(self._base_topic, "online", center.version, center.started_at)
         return Telling(message.topic, message.payload, ())
 
-    def _send(self, client: LiveClient, tellings: Iterable[Telling], filters: Filters) -> None:
+    def _send(self, client: LiveClient, tellings: Iterable[Telling], filters: LastFilters) -> None:
         permission = client.permission
         if permission is None or client.gone:
             return
@@ -221,7 +221,7 @@ class PastTeller:
         self,
         client: LiveClient,
         entries: Sequence[tuple[int, AnyEvent]],
-        wished: Filters,
+        wished: LastFilters,
         tally: _Tally,
     ) -> None:
         permission = client.permission
@@ -285,10 +285,10 @@ def _any_overlaps(filters: Iterable[str], places: Iterable[str]) -> bool:
     return any(overlap(text, place) for text in filters for place in places)
 
 
-def _wanted(filters: Filters) -> Callable[[str], bool]:
+def _wanted(filters: LastFilters) -> Callable[[str], bool]:
     return lambda topic: any(matches(text, topic) for text in filters)
 
 
-def _qos(filters: Filters, topic: str) -> int | None:
+def _qos(filters: LastFilters, topic: str) -> int | None:
     """Return the highest QoS of the filters that match a topic; None: none does."""
     return max((qos for text, qos in filters.items() if matches(text, topic)), default=None)

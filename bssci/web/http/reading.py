@@ -27,7 +27,7 @@ def wording(words: str, read: Callable[[Any], Any] | None = None) -> dict[str, A
 
 
 EUI_PATTERN = "^[0-9A-F]{16}$"
-Eui = Annotated[
+TypedEui = Annotated[
     EUI,
     Meta(
         extra_json_schema={"pattern": EUI_PATTERN, "examples": ["70B3D56770111505"]},

@@ -24,7 +24,7 @@ from bssci.web.http.replies import RefusedAnswer, Reply, Streamed
 
 Schema = Mapping[str, Any]
 """JSON schema"""
-Handler = Callable[..., Awaitable[Any]]
+RouteHandler = Callable[..., Awaitable[Any]]
 """takes a :class:`bssci.web.http.call.Call`"""
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ class Route:
     role: Role | None
     """the least that may; None: open to all, a session or not"""
     summary: str
-    handler: Handler
+    handler: RouteHandler
     query: type[msgspec.Struct] | None = None
     """struct of the query's arguments; None if there are none"""
     body: type[msgspec.Struct] | None = None

@@ -21,7 +21,7 @@ RATE_MARKS = 13
 disable_created_metrics()
 
 
-class Rate:
+class CounterRate:
     """A counter's growth a second, over the last minute."""
 
     def __init__(self, now: float) -> None:
@@ -54,8 +54,8 @@ class Figures:
             buckets=BUCKETS,
             registry=None,
         )
-        self._rate = Rate(clock.seconds())
-        self._station_rates: dict[EUI, Rate] = {}
+        self._rate = CounterRate(clock.seconds())
+        self._station_rates: dict[EUI, CounterRate] = {}
         self._ticker = Ticker(clock, RATE_STEP, self._mark)
 
     def start(self) -> None:
@@ -88,5 +88,5 @@ class Figures:
         for eui, count in self._received_by.items():
             rate = self._station_rates.get(eui)
             if rate is None:
-                rate = self._station_rates[eui] = Rate(now - RATE_STEP)
+                rate = self._station_rates[eui] = CounterRate(now - RATE_STEP)
             rate.mark(now, count)

@@ -20,7 +20,7 @@ _TIMES = 4
 COLOURS = 6
 WORDS = ("no", "yes")
 
-Point = Sequence[float | None]
+DrawnPoint = Sequence[float | None]
 
 
 @dataclass(frozen=True)
@@ -141,21 +141,21 @@ class _ViewBox:
     stepped: bool = False
     """a value holds until the next"""
 
-    def at(self, point: Point) -> str:
+    def at(self, point: DrawnPoint) -> str:
         time, value = point
         assert time is not None and value is not None
         x = WIDTH * (time - self.start) / ((self.end - self.start) or 1)
         y = HEIGHT * (1 - (value - self.low) / (self.high - self.low))
         return f"{x:.1f} {y:.1f}"
 
-    def line(self, run: Sequence[Point]) -> str:
+    def line(self, run: Sequence[DrawnPoint]) -> str:
         return f"M{self._along(run)}"
 
-    def area(self, run: Sequence[Point]) -> str:
+    def area(self, run: Sequence[DrawnPoint]) -> str:
         first, last = self.at(run[0]).split()[0], self.at(run[-1]).split()[0]
         return f"M{first} {HEIGHT}L{self._along(run)}L{last} {HEIGHT}Z"
 
-    def _along(self, run: Sequence[Point]) -> str:
+    def _along(self, run: Sequence[DrawnPoint]) -> str:
         places = list(map(self.at, run))
         if not self.stepped:
             return "L".join(places)
@@ -168,9 +168,9 @@ class _ViewBox:
         return f"M{'L'.join([*above, *below])}Z"
 
 
-def _runs(points: Sequence[Point]) -> list[list[Point]]:
+def _runs(points: Sequence[DrawnPoint]) -> list[list[DrawnPoint]]:
     """Return the points without the gaps between them."""
-    runs: list[list[Point]] = [[]]
+    runs: list[list[DrawnPoint]] = [[]]
     for point in points:
         if point[1] is None:
             runs.append([])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bssci.center.decoding.collecting import Past, Point, Series, TimeStep
+from bssci.center.decoding.collecting import ChartValue, Past, Series, TimeStep
 from bssci.model import parse_eui
 from bssci.web.api.schemas.readings import parse_moment
 from bssci.web.http.call import Call
@@ -177,7 +177,7 @@ def _text(series: Series) -> dict[str, Any]:
 
 def _table(past: Past) -> dict[str, Any]:
     """Return steps as rows, newest first; a column for each name."""
-    rows: dict[float, dict[str, TimeStep | Point]] = {}
+    rows: dict[float, dict[str, TimeStep | ChartValue]] = {}
     for series in past.series:
         for step in series.steps:
             rows.setdefault(step.at, {})[series.name] = step
@@ -192,7 +192,7 @@ def _table(past: Past) -> dict[str, Any]:
     }
 
 
-def _cell(step: TimeStep | Point | None) -> dict[str, Any]:
+def _cell(step: TimeStep | ChartValue | None) -> dict[str, Any]:
     if not isinstance(step, TimeStep):
         return {"value": None}
     if isinstance(step.least, bool):

@@ -14,7 +14,7 @@ from bssci.web.http.entrance import Entrance
 from bssci.web.http.errors import ApiError
 from bssci.web.http.proxies import visit_of
 from bssci.web.http.replies import Reply
-from bssci.web.http.routing import Handler, Route, page, routes_of
+from bssci.web.http.routing import Route, RouteHandler, page, routes_of
 from bssci.web.pages import table as pages
 from bssci.web.pages.table import PAGES, Page
 from bssci.web.pages.views import PageViews
@@ -55,7 +55,7 @@ class PageRoutes:
                 content_type="text/html",
             )
 
-    def _handler(self, shown: Page) -> Handler:
+    def _handler(self, shown: Page) -> RouteHandler:
         view = getattr(self._page_views, shown.view)
 
         async def handle(call: Call) -> Reply[bytes] | dict[str, Any]:

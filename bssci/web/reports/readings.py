@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from twisted.internet.defer import ensureDeferred, gatherResults
 
-from bssci.center.decoding.collecting import Past, Value
+from bssci.center.decoding.collecting import Past, ReadingValue
 from bssci.center.decoding.past import PastReadings
 from bssci.decoders.running import label
 from bssci.model import EUI, DecodeFailure
@@ -25,7 +25,7 @@ class LastValue(NamedTuple):
     """The newest value of one name."""
 
     name: str
-    value: Value
+    value: ReadingValue
     unit: str | None
     at: float
     """Unix seconds"""

@@ -10,7 +10,7 @@ from bssci.center.alarms import conditions
 from bssci.center.alarms.conditions import MANY, MAX_OF_KIND, Condition, bounded
 from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
-from bssci.journal import Refusal, Usage
+from bssci.journal import RefusedConnection, Usage
 from bssci.model import EUI
 from bssci.model.events import GatewayState
 from bssci.model.sensor import parse_sensor
@@ -47,9 +47,9 @@ def test_many_protocol_errors_within_ten_minutes(house: House) -> None:
     assert not list(conditions.of_protocol_errors(house.center.stations, NOW + 900))
 
 
-def refusal(**more: object) -> Refusal:
+def refusal(**more: object) -> RefusedConnection:
     values = {"key": "k", "address": "192.0.2.1", "reason": "it was revoked", "count": 1, "first_at": NOW}
-    return Refusal(**{**values, "at": NOW, **more})
+    return RefusedConnection(**{**values, "at": NOW, **more})
 
 
 def test_a_refused_station_counts_and_a_scanner_does_not() -> None:

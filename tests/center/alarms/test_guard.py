@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.defer import maybeDeferred
 
 from bssci.center.alarms.conditions import Condition
-from bssci.center.alarms.guard import Guard, Watched
+from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.certificates import bundles
 from bssci.model import EUI
 from bssci.stations.causes import Cause
@@ -34,7 +34,7 @@ def guard_of(house: House) -> Iterator[House]:
         certificates=lambda: current.catalogue.certificate_files(current.current),
         others={"gateway-offline": lambda: [Condition("gateway-offline:x", "warning", "x", "/")]},
     )
-    guard = Guard(house.clock, center.alarms, watched, house.now, maybeDeferred)
+    guard = AlarmGuard(house.clock, center.alarms, watched, house.now, maybeDeferred)
     guard.start()
     yield house
     guard.stop()

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from bssci.center.decoding import collecting as module
-from bssci.center.decoding.collecting import MAX_NAMES, Collector, Past, Point, Series, TimeStep, time_of
+from bssci.center.decoding.collecting import MAX_NAMES, ChartValue, Collector, Past, Series, TimeStep, time_of
 from bssci.model import Decoded, DecodeFailure, Reading
 from tests.support.journal import uplink
 
@@ -30,7 +30,7 @@ def test_values_come_oldest_first_and_only_the_newest_of_many() -> None:
             break
     collector.add(20, read(2.0))
     past = collector.result()
-    assert series(past).points == [Point(30, 3.0), Point(40, 4.0), Point(50, 5.0)]
+    assert series(past).points == [ChartValue(30, 3.0), ChartValue(40, 4.0), ChartValue(50, 5.0)]
     assert series(past).unit == "°C" and series(past).steps == []
     assert (past.decoder, past.uplinks, past.failed, past.complete) == ("d@1", 4, 0, True)
 
@@ -54,7 +54,10 @@ def test_yes_and_no_are_shares_of_a_step_and_texts_are_told_where_they_change() 
         collector.add(at, read(text, "alarm", None))
     leak, alarm = collector.result().series
     assert leak.steps == [TimeStep(0, 0.5, False, True, 4)]
-    assert alarm.points == [Point(60, "ok"), Point(70, "burst"), Point(80, "ok")] and alarm.steps == []
+    assert (
+        alarm.points == [ChartValue(60, "ok"), ChartValue(70, "burst"), ChartValue(80, "ok")]
+        and alarm.steps == []
+    )
 
 
 def test_formats_that_alternate_and_values_that_are_a_number_or_a_text_lose_nothing() -> None:
@@ -71,7 +74,7 @@ def test_formats_that_alternate_and_values_that_are_a_number_or_a_text_lose_noth
     for at, value, name in values:
         collector.add(at, read(value, name, None))
     t, u = collector.result().series
-    assert t.steps == [TimeStep(0, 3.0, 2.0, 4.0, 2)] and t.points == [Point(50, "off")]
+    assert t.steps == [TimeStep(0, 3.0, 2.0, 4.0, 2)] and t.points == [ChartValue(50, "off")]
     assert u.steps == [TimeStep(0, 2.0, 1.0, 3.0, 2), TimeStep(100, 5.0, 5.0, 5.0, 1)]
 
 

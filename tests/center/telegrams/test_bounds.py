@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from twisted.internet.task import Clock
 
-from bssci.center.telegrams.bounds import JournalShare, Rate, RateLimit
+from bssci.center.telegrams.bounds import JournalShare, RateLimit, TelegramRate
 
 
 def test_what_comes_faster_waits() -> None:
@@ -59,7 +59,7 @@ def test_the_last_part_of_the_journal_is_the_base_stations() -> None:
 
 def test_the_rate_is_that_of_the_last_minute() -> None:
     clock = Clock()
-    rate = Rate(clock)
+    rate = TelegramRate(clock)
     for _ in range(100):
         clock.advance(1)
         rate.add(5)

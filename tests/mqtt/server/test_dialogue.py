@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bssci.mqtt.server.dialogue import Dialogue, DialogueStage
-from bssci.mqtt.server.packets import Acknowledge, Connect, Disconnect, PacketError, PingRequest, Subscribe
+from bssci.mqtt.server.packets import (
+    Acknowledge,
+    ConnectPacket,
+    Disconnect,
+    PacketError,
+    PingRequest,
+    Subscribe,
+)
 
 CONNECT = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02id"
 SUBSCRIBE = b"\x82\x06\x00\x07\x00\x01#\x01"
@@ -16,14 +23,14 @@ PING = b"\xc0\x00"
 
 def opened() -> Dialogue:
     dialogue = Dialogue()
-    assert [type(each) for each in dialogue.receive(CONNECT)] == [Connect]
+    assert [type(each) for each in dialogue.receive(CONNECT)] == [ConnectPacket]
     dialogue.accept()
     return dialogue
 
 
 def test_what_comes_behind_a_connect_waits_for_the_decision() -> None:
     dialogue = Dialogue()
-    assert [type(each) for each in dialogue.receive(CONNECT + SUBSCRIBE)] == [Connect]
+    assert [type(each) for each in dialogue.receive(CONNECT + SUBSCRIBE)] == [ConnectPacket]
     assert list(dialogue.receive(PING)) == []
     dialogue.accept()
     assert [type(each) for each in dialogue.receive(b"")] == [Subscribe, PingRequest]
@@ -33,9 +40,9 @@ def test_a_decision_while_packets_are_read() -> None:
     dialogue, seen = Dialogue(), []
     for packet in dialogue.receive(CONNECT + PING):
         seen.append(type(packet))
-        if isinstance(packet, Connect):
+        if isinstance(packet, ConnectPacket):
             dialogue.accept()
-    assert seen == [Connect, PingRequest]
+    assert seen == [ConnectPacket, PingRequest]
 
 
 @pytest.mark.parametrize("data", [SUBSCRIBE, PING, b"\xe0\x00", b"\x40\x02\x00\x01", b"\x30\x03\x00\x01a"])
@@ -91,10 +98,10 @@ def test_any_order(pieces: list[bytes]) -> None:
     first = True
     try:
         for packet in dialogue.receive(b"".join(pieces)):
-            assert isinstance(packet, Connect) is first
-            assert isinstance(packet, Connect | Subscribe | PingRequest | Acknowledge | Disconnect)
+            assert isinstance(packet, ConnectPacket) is first
+            assert isinstance(packet, ConnectPacket | Subscribe | PingRequest | Acknowledge | Disconnect)
             first = False
-            if isinstance(packet, Connect):
+            if isinstance(packet, ConnectPacket):
                 dialogue.accept()
     except PacketError as error:
         assert error.reason in ("unexpected", "malformed")

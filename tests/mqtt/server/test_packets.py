@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bssci.mqtt.server.packets import (
     Acknowledge,
-    Connect,
+    ConnectPacket,
     Disconnect,
     Packet,
     PacketError,
@@ -54,12 +54,14 @@ def connect(name: bytes = b"MQTT", level: int = 4, flags: int = 2, body: bytes =
 
 
 def test_a_connect() -> None:
-    assert read(CONNECT) == [Connect("id", True, 60, "tok", b"", False)]
+    assert read(CONNECT) == [ConnectPacket("id", True, 60, "tok", b"", False)]
 
 
 def test_a_connect_with_everything() -> None:
     body = text("id") + text("will/topic") + text("gone") + text("user") + text("secret")
-    assert read(connect(flags=0b11110110, body=body)) == [Connect("id", True, 60, "user", b"secret", True)]
+    assert read(connect(flags=0b11110110, body=body)) == [
+        ConnectPacket("id", True, 60, "user", b"secret", True)
+    ]
 
 
 def test_subscribe_unsubscribe_and_what_is_short() -> None:

@@ -10,7 +10,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
 
-from bssci.kafka.producing import KafkaProducer, ProducerMessage, Refused
+from bssci.kafka.producing import KafkaProducer, ProducerMessage, RefusedMessage
 from bssci.kafka.thread import KafkaError
 from bssci.model import Decoded, Reading
 from bssci.sinks.kafka import sink as module
@@ -24,7 +24,7 @@ class Taking:
 
     def __init__(self) -> None:
         self.sent: list[Sequence[ProducerMessage]] = []
-        self.refused: list[Refused] = []
+        self.refused: list[RefusedMessage] = []
         self.trouble = ""
         self.is_away = False
         self.did: list[str] = []
@@ -32,7 +32,7 @@ class Taking:
     def start(self) -> None:
         self.did.append("start")
 
-    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[Refused]]:
+    def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[RefusedMessage]]:
         if self.is_away:
             return fail(KafkaError("away"))
         self.sent.append(messages)
@@ -74,7 +74,7 @@ def test_a_failure_is_one_of_the_batch() -> None:
 def test_what_the_broker_never_takes_is_set_aside_once() -> None:
     producer = Taking()
     sink = sink_of(producer)
-    producer.refused = [Refused(0, "too large"), Refused(0, "too large")]
+    producer.refused = [RefusedMessage(0, "too large"), RefusedMessage(0, "too large")]
     assert outcome_of(sink.deliver([uplink(1), uplink(2)])) is None
     assert (sink.set_aside.count, sink.set_aside.last_reason) == (1, "too large")
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from bssci.mqtt.values import About, Message, MqttOffline
+from bssci.mqtt.values import About, MqttOffline, Publication
 from bssci.sinks.mqtt.canary import CANARY_TIME, Canary, NotSentBack
 
-UPLINK = Message("mioty/ep/70B3D56770110001/ul", b"1", False, About("uplink", "id"))
-OTHER = Message("mioty/ep/70B3D56770110001/status", b"2", False, About("sensor-status"))
+UPLINK = Publication("mioty/ep/70B3D56770110001/ul", b"1", False, About("uplink", "id"))
+OTHER = Publication("mioty/ep/70B3D56770110001/status", b"2", False, About("sensor-status"))
 
 
 class Fixture:

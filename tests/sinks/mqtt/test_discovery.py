@@ -9,7 +9,7 @@ import msgspec
 from bssci.model import EUI, Reading, Sensor, Uplink, parse_sensor
 from bssci.model.reading import Decoded
 from bssci.mqtt.homeassistant import Source
-from bssci.mqtt.values import Message, Received
+from bssci.mqtt.values import Publication, Received
 from bssci.sinks.mqtt.discovery import MAX_VALUES, Discovery
 from tests.support.center import sensor_entry
 from tests.support.journal import SENSOR, uplink
@@ -44,7 +44,7 @@ class Fixture:
     def _subscribe(self, filters: Sequence[str]) -> None:
         self.filters += filters
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Publication]) -> None:
         for each in messages:
             assert each.retain
             if each.payload:

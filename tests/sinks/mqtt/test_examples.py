@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall, deferLater
 
 from bssci.center.access import Access
 from bssci.model.commands import Asker
-from bssci.mqtt.client import Message, MqttClient, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.values import Received
 from bssci.sinks.mqtt.refusals import kind_of
 from bssci.sinks.mqtt.settings import NAMES
@@ -103,7 +103,7 @@ class Station:
         raise AssertionError(f"{topic}: there are {sorted(self.seen)}")
 
     async def ask(self, topic: str, payload: bytes = b"") -> None:
-        await self.client.publish([Message(topic, payload)])
+        await self.client.publish([Publication(topic, payload)])
 
     async def stop(self) -> None:
         await self.sink.stop()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from bssci.model import EUI, CommandResponse
-from bssci.sinks.mqtt.layout import Layout
+from bssci.sinks.mqtt.layout import MessageLayout
 from tests.support.journal import SENSOR, uplink
 
 CENTER = SimpleNamespace(eui=EUI("0200000000000001"), sensor=lambda eui: None)
 
 
-def layout(profile: str) -> Layout:
-    return Layout(CENTER, {"BASE_TOPIC": "mioty", "MQTT_PROFILE": profile})
+def layout(profile: str) -> MessageLayout:
+    return MessageLayout(CENTER, {"BASE_TOPIC": "mioty", "MQTT_PROFILE": profile})
 
 
 def test_each_profile_has_its_topics() -> None:

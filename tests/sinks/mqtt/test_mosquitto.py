@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import DeferredQueue
 
 from bssci.mqtt import client as client_module
-from bssci.mqtt.client import Message, MqttClient, MqttOffline, MqttSettings
+from bssci.mqtt.client import MqttClient, MqttOffline, MqttSettings, Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET
 from tests.support.mosquitto import Mosquitto, mosquitto  # noqa: F401
 from tests.support.tls import tls_files  # noqa: F401
@@ -83,7 +83,7 @@ async def round_trip(watched: Watched, count: int = 300) -> None:
     """``count`` messages arrive, complete and in order, where they came from."""
     await watched.online.get()
     watched.client.subscribe(["t/+"])
-    messages = [Message(f"t/{number}", b"%d" % number * 50) for number in range(count)]
+    messages = [Publication(f"t/{number}", b"%d" % number * 50) for number in range(count)]
     await watched.client.publish(messages)
     for topic, payload, *_ in messages:
         assert await watched.messages.get() == (topic, payload, False)
@@ -166,11 +166,11 @@ async def test_a_broker_stopped_and_started_again(mosquitto, start, quick):  # n
     broker.stop()
     assert "connection" in await watched.offline.get()
     with pytest.raises(MqttOffline):
-        await watched.client.publish([Message("t/x", b"lost")])
+        await watched.client.publish([Publication("t/x", b"lost")])
     broker.start()
     # The subscription is back, without being asked for again.
     await watched.online.get()
-    await watched.client.publish([Message("t/x", b"back")])
+    await watched.client.publish([Publication("t/x", b"back")])
     assert await watched.messages.get() == ("t/x", b"back", False)
     assert watched.client.statistics.reconnects == 1
 
@@ -179,7 +179,7 @@ async def test_a_broker_killed_fails_what_it_has_not_acknowledged(mosquitto, sta
     broker = mosquitto()
     watched = start(at(broker))
     await watched.online.get()
-    published = watched.client.publish([Message("t", b"x" * 1000)] * 5000)
+    published = watched.client.publish([Publication("t", b"x" * 1000)] * 5000)
     broker.kill()
     with pytest.raises(MqttOffline):
         await published
@@ -201,7 +201,7 @@ async def test_will_and_farewell(mosquitto, start):  # noqa: F811
     first.client.stop()
     assert await observer.messages.get() == ("status", b"gone", False)
     await second.online.get()
-    await second.client.stop(last=Message("status", b"offline", retain=True))
+    await second.client.stop(last=Publication("status", b"offline", retain=True))
     assert await observer.messages.get() == ("status", b"offline", False)
     latecomer = start(at(broker))
     await latecomer.online.get()
@@ -216,12 +216,12 @@ async def test_what_is_published_while_we_are_away_comes_with_the_next_connectio
     first.client.subscribe(["ep/+/cmd"])
     first.client.start()
     await first.online.get()
-    await first.client.publish([Message("ep/1/cmd", b"first")])
+    await first.client.publish([Publication("ep/1/cmd", b"first")])
     assert await first.messages.get() == ("ep/1/cmd", b"first", False)
     await first.client.stop()
     other = start(at(broker))
     await other.online.get()
-    await other.client.publish([Message("ep/1/cmd", b"attach")])
+    await other.client.publish([Publication("ep/1/cmd", b"attach")])
     again = start(settings)
     assert await again.messages.get() == ("ep/1/cmd", b"attach", False)
 
@@ -235,8 +235,8 @@ async def test_many_messages_that_are_too_large_stop_nothing(mosquitto, start): 
     # More than the broker has under way at a time.
     sender = start(at(broker))
     await sender.online.get()
-    await sender.client.publish([Message("t/large", bytes(MAXIMUM_PACKET + 1))] * 25)
-    await sender.client.publish([Message("t/small", b"1")])
+    await sender.client.publish([Publication("t/large", bytes(MAXIMUM_PACKET + 1))] * 25)
+    await sender.client.publish([Publication("t/small", b"1")])
     assert await watched.messages.get() == ("t/small", b"1", False)
     assert skipped == [("t/large", MAXIMUM_PACKET + 1, False)] * 25
     assert watched.client.statistics.reconnects == 0

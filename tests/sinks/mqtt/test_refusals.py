@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from bssci.mqtt.values import About, Message, Refusal
-from bssci.sinks.mqtt.refusals import TRIALS, Refusals, kind_of
+from bssci.mqtt.values import About, Publication, PublishRefusal
+from bssci.sinks.mqtt.refusals import TRIALS, PublishRefusals, kind_of
 
 FORBIDDEN, TOO_LARGE, QUOTA = (
-    Refusal(0x87, "not authorized"),
-    Refusal(0x95, "packet too large"),
-    Refusal(0x97, "quota exceeded"),
+    PublishRefusal(0x87, "not authorized"),
+    PublishRefusal(0x95, "packet too large"),
+    PublishRefusal(0x97, "quota exceeded"),
 )
 
 
-def uplink(number: int = 1) -> Message:
-    return Message(f"mioty/ep/70B3D5677011000{number}/ul", b"", False, About("uplink"))
+def uplink(number: int = 1) -> Publication:
+    return Publication(f"mioty/ep/70B3D5677011000{number}/ul", b"", False, About("uplink"))
 
 
-def status() -> Message:
-    return Message("mioty/ep/70B3D56770110001/status", b"", False, About("sensor-status"))
+def status() -> Publication:
+    return Publication("mioty/ep/70B3D56770110001/status", b"", False, About("sensor-status"))
 
 
 def test_a_kind_is_named_as_an_access_rule_names_it() -> None:
@@ -28,7 +28,7 @@ def test_a_kind_is_named_as_an_access_rule_names_it() -> None:
 
 
 def test_uplinks_wait_while_none_is_taken() -> None:
-    refusals = Refusals()
+    refusals = PublishRefusals()
     for _ in range(2 * TRIALS):
         assert refusals.note([status()], {1: (uplink(), FORBIDDEN)}) == {1}
     assert "mioty/ep/+/ul (not authorized; they wait)" in refusals.trouble
@@ -37,10 +37,10 @@ def test_uplinks_wait_while_none_is_taken() -> None:
 
 
 def test_an_uplink_is_set_aside_where_others_are_taken() -> None:
-    refusals = Refusals()
+    refusals = PublishRefusals()
     assert refusals.note([uplink(2)], {0: (uplink(), FORBIDDEN)}) == set()
     assert refusals.trouble == ""
-    refusals = Refusals()
+    refusals = PublishRefusals()
     refusals.all_taken([uplink(2)])
     assert refusals.note([], {0: (uplink(), FORBIDDEN)}) == set()
     # Rules may have changed since.
@@ -49,18 +49,18 @@ def test_an_uplink_is_set_aside_where_others_are_taken() -> None:
 
 
 def test_other_kinds_are_set_aside_and_named() -> None:
-    refusals = Refusals()
+    refusals = PublishRefusals()
     assert refusals.note([uplink()], {1: (status(), FORBIDDEN)}) == set()
     assert "mioty/ep/+/status (not authorized; they are set aside)" in refusals.trouble
 
 
 def test_what_is_wrong_with_a_message_is_no_rule() -> None:
-    refusals = Refusals()
+    refusals = PublishRefusals()
     assert refusals.note([], {0: (uplink(), TOO_LARGE)}) == set()
     assert refusals.trouble == ""
 
 
 def test_what_may_pass_is_tried_again_for_some_time() -> None:
-    refusals = Refusals()
+    refusals = PublishRefusals()
     waits = [refusals.note([], {0: (status(), QUOTA)}) for _ in range(TRIALS + 1)]
     assert waits == [{0}] * (TRIALS - 1) + [set(), set()]

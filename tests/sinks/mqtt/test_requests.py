@@ -8,7 +8,7 @@ import pytest
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
 from bssci.model import Downlink
-from bssci.mqtt.values import Reply
+from bssci.mqtt.values import ReplyTo
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.sinks.mqtt.intake import RETRY
 from bssci.wire.messages import (
@@ -367,7 +367,7 @@ def test_requests_under_way_are_bounded_in_bytes(site: Site, monkeypatch: pytest
 
 # Where the answer is wanted, and for how long a request is good (MQTT 5)
 
-BACK = Reply("client/7/answers", b"\x00\x07")
+BACK = ReplyTo("client/7/answers", b"\x00\x07")
 
 
 def test_the_answer_says_where_else_it_is_wanted(site: Site) -> None:
@@ -384,7 +384,7 @@ def test_the_answer_about_settings_does_so_too(site: Site) -> None:
 
 @pytest.mark.parametrize("topic", ["a/+/b", "$SYS/x", f"mioty/ep/{TWO}/cmd", "x" * 2000, "a\0b"])
 def test_a_response_topic_that_cannot_be_is_refused_and_not_used(site: Site, topic: str) -> None:
-    site.ask(f"mioty/ep/{ONE}/cmd", "status", reply=Reply(topic))
+    site.ask(f"mioty/ep/{ONE}/cmd", "status", reply=ReplyTo(topic))
     last = site.answers()[-1]
     assert last.error is not None
     assert (last.error.code, last.error.field, last.reply_to) == ("invalid", "response topic", "")

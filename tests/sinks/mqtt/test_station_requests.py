@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.access import Access
 from bssci.model.commands import Asker
-from bssci.mqtt.values import Received, Reply
+from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.station_requests import StationRequests
 from bssci.wire.errors import ErrorCode
@@ -37,7 +37,7 @@ class Desk:
             self._publish,
         )
 
-    def _publish(self, eui: str, answer: dict[str, Any], reply: Reply | None) -> Deferred[None]:
+    def _publish(self, eui: str, answer: dict[str, Any], reply: ReplyTo | None) -> Deferred[None]:
         self.answers.append((eui, answer))
         return succeed(None)
 

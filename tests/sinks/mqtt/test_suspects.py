@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 
-from bssci.mqtt.values import About, Message, MessagesRefused, MqttOffline, Refusal
-from bssci.sinks.mqtt.refusals import MessagesHeld, Refusals
+from bssci.mqtt.values import About, MessagesRefused, MqttOffline, Publication, PublishRefusal
+from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
 from bssci.sinks.mqtt.suspects import LOSSES, LOSSES_ALONE, Publisher
 from tests.support.center import result_of
 
-SPARE = Message("health_check", b"{}")
+SPARE = Publication("health_check", b"{}")
 
 
-def batch(size: int) -> list[Message]:
-    return [Message(f"ep/{number}/ul", b"%d" % number) for number in range(size)]
+def batch(size: int) -> list[Publication]:
+    return [Publication(f"ep/{number}/ul", b"%d" % number) for number in range(size)]
 
 
 class Broker:
@@ -26,13 +26,13 @@ class Broker:
     :ivar taken: what it acknowledged.
     """
 
-    def __init__(self, closes_at: Callable[[Message], bool]) -> None:
+    def __init__(self, closes_at: Callable[[Publication], bool]) -> None:
         self.closes_at = closes_at
-        self.taken: list[Message] = []
+        self.taken: list[Publication] = []
         self.losses = 0
-        self.publisher = Publisher(self._publish, lambda: SPARE, Refusals())
+        self.publisher = Publisher(self._publish, lambda: SPARE, PublishRefusals())
 
-    def _publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         for message in messages:
             if self.closes_at(message):
                 self.losses += 1
@@ -40,7 +40,7 @@ class Broker:
             self.taken.append(message)
         return succeed(None)
 
-    def deliver(self, messages: Sequence[Message], attempts: int) -> Sequence[int] | None:
+    def deliver(self, messages: Sequence[Publication], attempts: int) -> Sequence[int] | None:
         """Positions of what was passed over, when the batch is taken; None: it is not."""
         for _ in range(attempts):
             try:
@@ -95,30 +95,30 @@ class Refusing:
     :ivar refuses: whether it refuses a message.
     """
 
-    def __init__(self, refuses: Callable[[Message], bool]) -> None:
+    def __init__(self, refuses: Callable[[Publication], bool]) -> None:
         self.refuses = refuses
-        self.taken: list[Message] = []
-        self.publisher = Publisher(self._publish, lambda: SPARE, Refusals())
+        self.taken: list[Publication] = []
+        self.publisher = Publisher(self._publish, lambda: SPARE, PublishRefusals())
 
-    def _publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         refused = {at: FORBIDDEN for at, each in enumerate(messages) if self.refuses(each)}
         self.taken += [each for at, each in enumerate(messages) if at not in refused]
         return fail(MessagesRefused(refused)) if refused else succeed(None)
 
-    def deliver(self, messages: Sequence[Message]) -> dict[int, str] | str:
+    def deliver(self, messages: Sequence[Publication]) -> dict[int, str] | str:
         try:
             return dict(result_of(ensureDeferred(self.publisher.publish(messages))))
         except MessagesHeld as error:
             return str(error)
 
 
-FORBIDDEN = Refusal(0x87, "not authorized")
+FORBIDDEN = PublishRefusal(0x87, "not authorized")
 
 
-def mixed(size: int) -> list[Message]:
+def mixed(size: int) -> list[Publication]:
     schemas = ["uplink", "sensor-status"]
     return [
-        Message(f"ep/{number}/{schemas[number % 2]}", b"", False, About(schemas[number % 2]))
+        Publication(f"ep/{number}/{schemas[number % 2]}", b"", False, About(schemas[number % 2]))
         for number in range(size)
     ]
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Meta
 
 from bssci.web.http.errors import ApiError
-from bssci.web.http.reading import Eui, allowed, read_struct
+from bssci.web.http.reading import TypedEui, allowed, read_struct
 
 
 class Form(msgspec.Struct, kw_only=True):
@@ -18,7 +18,7 @@ class Form(msgspec.Struct, kw_only=True):
     share: float = 0.0
     flag: bool = False
     kind: Literal["one", "two"] | None = None
-    eui: Eui | None = None
+    eui: TypedEui | None = None
     names: list[str] = []
 
 

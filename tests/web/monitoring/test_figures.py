@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 from bssci.model import EUI
-from bssci.web.monitoring.figures import RATE_STEP, Rate
+from bssci.web.monitoring.figures import RATE_STEP, CounterRate
 from tests.support.journal import online, reception, uplink
 from tests.support.web import WebHouse
 
 
 def test_a_rate_is_that_of_the_last_minute() -> None:
-    rate = Rate(0.0)
+    rate = CounterRate(0.0)
     for step in range(1, 40):
         rate.mark(step * RATE_STEP, 100 if step > 20 else 0)
     assert rate.value(200.0, 100) == 0.0
     assert rate.value(200.0, 160) == 60 / (200.0 - 27 * RATE_STEP)
-    assert Rate(5.0).value(5.0, 9) == 0.0
+    assert CounterRate(5.0).value(5.0, 9) == 0.0
 
 
 def test_rates_are_those_of_what_was_published_and_received(web: WebHouse) -> None:

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from bssci.center.decoding.collecting import Past, Point, Series
+from bssci.center.decoding.collecting import ChartValue, Past, Series
 from bssci.model import DecodeFailure
 from bssci.web.reports.readings import latest_of
 
-TEMPERATURE = Series(name="t", unit="°C", points=[Point(1.0, 20.5), Point(2.0, 21.5)], steps=[])
+TEMPERATURE = Series(name="t", unit="°C", points=[ChartValue(1.0, 20.5), ChartValue(2.0, 21.5)], steps=[])
 
 
 def past(*series: Series, **changes: Any) -> Past:

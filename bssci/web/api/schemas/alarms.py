@@ -54,7 +54,7 @@ class AlarmList(Answer):
     counts: AlarmCounts
 
 
-class Acknowledged(Done):
+class AlarmAcknowledged(Done):
     """An alarm that somebody knows of now."""
 
     alarm: AlarmRow

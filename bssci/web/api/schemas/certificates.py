@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bssci.web.api.schemas.common import Answer, DryRun
-from bssci.web.http.reading import Eui, wording
+from bssci.web.http.reading import TypedEui, wording
 from bssci.web.http.replies import Done
 
 MAX_HOSTS = 50
@@ -48,7 +48,7 @@ class Revoke(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """A certificate to revoke: as PEM, or the one of a base station."""
 
     certificate: Pem | None = None
-    eui: Eui | None = None
+    eui: TypedEui | None = None
 
 
 class RevokedNow(Done):

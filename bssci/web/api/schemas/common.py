@@ -130,7 +130,7 @@ class SensorsRefused(RefusedAnswer):
     results: dict[str, dict[str, StationOutcome]] | msgspec.UnsetType = msgspec.UNSET
 
 
-class Trial(Done):
+class TrialAnswer(Done):
     """Findings of a trial, line by line."""
 
     ok: bool

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from bssci.center.decoding.collecting import ReadingValue
 from bssci.web.api.schemas.common import Answer
-from bssci.web.http.reading import Eui
+from bssci.web.http.reading import TypedEui
 from bssci.web.http.replies import Done
 
 MAX_PAYLOAD = 8192
 """characters"""
-Value = float | int | bool | str
 
 # bodies
 
@@ -43,7 +43,7 @@ class WantedTrial(msgspec.Struct, kw_only=True):
         dict[str, Any] | None, Meta(description="as a sensor's decoderParameters; of the sensor without")
     ] = None
     sensor: Annotated[
-        Eui | None, Meta(description="whose decoderParameters are used; without a name also its decoder")
+        TypedEui | None, Meta(description="whose decoderParameters are used; without a name also its decoder")
     ] = None
 
 
@@ -108,7 +108,7 @@ class ReadingEntry(Answer):
     """One value."""
 
     name: str
-    value: Value
+    value: ReadingValue
     unit: str | None
 
 

@@ -15,7 +15,7 @@ Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(
 StateName = Literal["known", "unknown", "changing", "blocked"]
 
 
-class Place(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+class DevicePlace(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A place on the map, or in words."""
 
     lat: Annotated[float, Meta(ge=-90, le=90)] | None = None
@@ -103,7 +103,7 @@ class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parameters: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     parent: Text | msgspec.UnsetType = msgspec.UNSET
     port: Text | msgspec.UnsetType = msgspec.UNSET
-    location: Place | msgspec.UnsetType = msgspec.UNSET
+    location: DevicePlace | msgspec.UnsetType = msgspec.UNSET
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -184,6 +184,6 @@ class GatewayChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """New values of what is entered of a gateway; what is left out stays."""
 
     name: Text | msgspec.UnsetType = msgspec.UNSET
-    location: Place | msgspec.UnsetType = msgspec.UNSET
+    location: DevicePlace | msgspec.UnsetType = msgspec.UNSET
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     note: Annotated[str, Meta(max_length=2000)] | msgspec.UnsetType = msgspec.UNSET

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from bssci.web.api.schemas.common import Before, Limit
 from bssci.web.http.call import LARGEST
-from bssci.web.http.reading import Eui
+from bssci.web.http.reading import TypedEui
 from bssci.web.live.live import Filter, filter_of
 from bssci.web.live.sentences import KINDS
 
@@ -18,8 +18,8 @@ class EventSelection(msgspec.Struct, kw_only=True):
     """Selection of events."""
 
     kind: Annotated[str, Meta(description=f"kinds of events, separated by commas: {', '.join(KINDS)}")] = ""
-    sensor: Annotated[Eui | None, Meta(description="only of this sensor")] = None
-    station: Annotated[Eui | None, Meta(description="only of this base station")] = None
+    sensor: Annotated[TypedEui | None, Meta(description="only of this sensor")] = None
+    station: Annotated[TypedEui | None, Meta(description="only of this base station")] = None
     q: Annotated[
         str,
         Meta(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from bssci.center.decoding.collecting import Point, TimeStep
+from bssci.center.decoding.collecting import ChartValue, TimeStep
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.reading import wording
 
@@ -75,7 +75,7 @@ class ReadingSeries(Answer):
 
     name: str
     unit: str | None
-    points: list[Point]
+    points: list[ChartValue]
     """time (Unix seconds) and value; where steps are asked for, of texts only, whenever they change"""
     steps: list[TimeStep]
     """begin (Unix seconds), mean, least, most, and how many values"""

@@ -68,7 +68,7 @@ class ReplayAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ] = False
 
 
-class Replay(Answer):
+class ReplayAnswer(Answer):
     """Kept messages that are delivered again to one sink."""
 
     id: int
@@ -91,10 +91,10 @@ class Replay(Answer):
 class ReplayList(Answer):
     """Replays, the newest first; those that ended for a while."""
 
-    replays: list[Replay]
+    replays: list[ReplayAnswer]
 
 
 class ReplayChanged(Done):
     """The replay, as it stands now."""
 
-    replay: Replay
+    replay: ReplayAnswer

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from bssci.model.sensor import MAX_DECODER, MAX_INTERVAL, MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.schemas.common import Answer, EuiText, Point, SensorOutcome
-from bssci.web.http.reading import Eui, wording
+from bssci.web.http.reading import TypedEui, wording
 from bssci.web.http.replies import Done
 
 MAX_PER_PAGE = 500
@@ -51,7 +51,7 @@ class WantedSensors(msgspec.Struct, kw_only=True):
     status: Annotated[StatusName | None, Meta(description="state")] = None
     sort: Annotated[Sort, Meta(description="by what; - in front turns it round")] = "eui"
     tag: Annotated[str, Meta(description="only with this tag")] = ""
-    station: Annotated[Eui | None, Meta(description="only those that this base station hears")] = None
+    station: Annotated[TypedEui | None, Meta(description="only those that this base station hears")] = None
     page: Annotated[int, Meta(ge=1, le=1_000_000, description="from 1")] = 1
     per_page: Annotated[
         Annotated[int, Meta(ge=1, le=MAX_PER_PAGE)] | Literal["all"],
@@ -150,7 +150,7 @@ class ExportedSensor(SensorEntry, kw_only=True):
     nwKey: Annotated[str, Meta(pattern=r"^([0-9A-F]{32}|\*+)$")]
 
 
-class Confirmation(msgspec.Struct, kw_only=True):
+class ConfirmationBody(msgspec.Struct, kw_only=True):
     """The words by which a person confirms."""
 
     confirm: str | None = None
@@ -375,7 +375,7 @@ class DownlinkTaken(DownlinkEntry, kw_only=True):
     success: Literal[True] = True
 
 
-class UnknownSensor(Answer):
+class UnknownSensorRow(Answer):
     """A sensor that is heard and not configured."""
 
     eui: EuiText
@@ -393,7 +393,7 @@ class UnknownList(Answer):
     """Sensors that are heard and not configured, the one that was heard last first."""
 
     total: int
-    sensors: list[UnknownSensor]
+    sensors: list[UnknownSensorRow]
 
 
 class WrongEntryRow(Answer):
@@ -423,7 +423,7 @@ class RevealedKey(Done):
     nwKey: str
 
 
-class Stored(SensorOutcome, kw_only=True):
+class SensorStored(SensorOutcome, kw_only=True):
     """A sensor was added or changed."""
 
     created: bool

@@ -48,7 +48,7 @@ from bssci.web.http.proxies import TrustedProxies
 from bssci.web.http.routing import MAX_BODY, Route, routes_of
 from bssci.web.http.site import AdminSite, LimitedFactory
 from bssci.web.http.static import StaticFiles
-from bssci.web.live.feed import Feed
+from bssci.web.live.feed import Feed, Watchers
 from bssci.web.live.live import Hub
 from bssci.web.live.names import names_in
 from bssci.web.monitoring.figures import Figures
@@ -109,7 +109,7 @@ class WebAdmin:
             logbook=Logbook(),
             outside=outside,
             probe=Probe(reactor, center, outside),
-            feed=Feed(reactor, center.journal, (figures, hub)),
+            feed=Feed(reactor, center.journal, Watchers(figures, hub)),
             door=Door(
                 reactor,
                 center,

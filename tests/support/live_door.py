@@ -14,8 +14,9 @@ from websockets.uri import parse_uri
 from bssci.model import EUI, Uplink
 from bssci.mqtt.server.packets import encoded_length
 from bssci.web.access.live_tokens import Wish
-from bssci.web.door import follower, past
+from bssci.web.door import past
 from bssci.web.door.door import Door
+from bssci.web.live import feed
 from tests.support.journal import reception
 from tests.support.web import SENSOR, Connection, WebHouse
 
@@ -204,7 +205,7 @@ def heard(web: WebHouse, number: int, sensor: str = SENSOR) -> Uplink:
 def happen(web: WebHouse, *events: Any) -> None:
     """Have events happen, and clients be shown them."""
     web.happen(*events)
-    web.advance(follower.PACE)
+    web.advance(feed.PACE)
 
 
 def subscribed(web: WebHouse, *filters: str, qos: int = 1, **more: Any) -> LiveProbe:

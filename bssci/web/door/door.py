@@ -31,6 +31,7 @@ from bssci.web.door.permission import Permission
 from bssci.web.door.sessions import ClientSession, ClientSessions
 from bssci.web.http.guard import Guard
 from bssci.web.http.site import release
+from bssci.web.live.feed import Feed
 
 MAX_FILTERS = 100
 """filters of one client; a further one is refused"""
@@ -85,20 +86,17 @@ class Door:
         self._sessions = ClientSessions(center.journal, kept, now)
         self._narrator = Narrator(self._base_topic, center.sensors.get)
         self._last_values = LastValues()
-        self._follower = Follower(
-            clock,
-            center.journal,
-            lambda: self._decode if self._inside else None,
-            self._happened,
-            self._skipped,
+        follower = Follower(
+            clock, lambda: self._decode if self._inside else None, self._happened, self._skipped
         )
+        self._feed = Feed(clock, center.journal, follower)
         self._past = PastTeller(
             clock,
             center,
             self._narrator,
             self._last_values,
             self._decode,
-            Present(lambda: self._follower.position, self._follow),
+            Present(lambda: self._feed.position, self._follow),
         )
         self._tickers = (
             Ticker(clock, TICK, self._tick),
@@ -133,7 +131,7 @@ class Door:
         )
 
     def start(self) -> None:
-        self._follower.start()
+        self._feed.start()
         for ticker in self._tickers:
             ticker.start()
 
@@ -141,7 +139,7 @@ class Door:
         """Tell every client that the service goes, close, and keep the sessions."""
         for ticker in self._tickers:
             ticker.stop()
-        self._follower.stop()
+        self._feed.stop()
         message = payloads.service_status(
             self._base_topic, "offline", self._center.version, self._center.started_at
         )
@@ -227,7 +225,7 @@ class Door:
             kept.left_at, kept.changed = None, True
             return kept, True
         self._sessions_changed = True
-        return self._sessions.begin(token.id, client_id, not wish.clean, self._follower.position), False
+        return self._sessions.begin(token.id, client_id, not wish.clean, self._feed.position), False
 
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
         session, permission = client.session, client.permission
@@ -319,7 +317,7 @@ class Door:
         """Hand out what is no event."""
         touched: set[LiveClient] = set()
         for telling in tellings:
-            self._deliver(telling, self._follower.position + 1, touched)
+            self._deliver(telling, self._feed.position + 1, touched)
         for client in touched:
             client.flush()
 
@@ -327,7 +325,7 @@ class Door:
         """Tell everybody that events went by too fast; last values may be old by now."""
         self._last_values.forget()
         told = gap(self._base_topic, 0.0, self._now(), count, "too many events at once")
-        delivery = Outgoing(encode_message(told.topic, told.payload), self._follower.position, 0)
+        delivery = Outgoing(encode_message(told.topic, told.payload), self._feed.position, 0)
         for client in list(self._inside.values()):
             if client.follows and client.send(delivery):
                 client.flush()
@@ -380,7 +378,7 @@ class Door:
     def _note_position(self, client: LiveClient, session: ClientSession) -> None:
         position = client.position
         if position is None:
-            position = self._follower.position if client.follows else client.reached
+            position = self._feed.position if client.follows else client.reached
         if position != session.position:
             session.position, session.changed = position, True
 

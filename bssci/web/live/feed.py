@@ -1,8 +1,8 @@
-"""Every event as it is stored, read once for all who watch: the live stream and the figures."""
+"""Every event as it is stored, read at a bounded pace, so that ingest comes first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from twisted.internet.defer import ensureDeferred
@@ -20,47 +20,73 @@ BATCH = 500
 MAX_BEHIND = 5000
 """events; who would have to read more goes on with the newest"""
 
+Numbered = Sequence[tuple[int, AnyEvent]]
 
-class Watcher(Protocol):
-    """A reader of the feed, which is shown events in their order."""
 
-    def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None: ...
+class Reader(Protocol):
+    """The one that a feed hands events to."""
+
+    def take(self, numbered: Numbered) -> AsyncIterator[int]:
+        """Take events in their order, and yield the number of the last one so far after each step."""
 
     def skipped(self, count: int) -> None:
-        """Take note of events that went by unseen: there were too many at once."""
+        """Take note of events that went by unseen: there were too many at once, or taking them failed."""
+
+
+class Watcher(Protocol):
+    """One of those who share a feed, and take events without waiting."""
+
+    def events(self, numbered: Numbered) -> None: ...
+
+    def skipped(self, count: int) -> None:
+        """Take note of events that went by unseen."""
+
+
+class Watchers:
+    """A :class:`Reader` that shows what is read once to several."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    async def take(self, numbered: Numbered) -> AsyncIterator[int]:
+        for watcher in self._watchers:
+            watcher.events(numbered)
+        yield numbered[-1][0]
+
+    def skipped(self, count: int) -> None:
+        for watcher in self._watchers:
+            watcher.skipped(count)
 
 
 class Feed:
-    """The journal's new events, followed at a bounded pace, so that ingest comes first."""
+    """The journal's new events, each handed out once, in order."""
 
     log = Logger()
 
-    def __init__(self, clock: Clock, journal: Journal, watchers: Sequence[Watcher]) -> None:
+    def __init__(self, clock: Clock, journal: Journal, reader: Reader) -> None:
         self._clock = clock
         self._journal = journal
-        self._watchers = watchers
+        self._reader = reader
         self.position = journal.events.last_seq
-        """number of the last event that was seen"""
+        """number of the last event that was handed out"""
         self._timer: Timer | None = None
         self._reading = False
-        self._running = False
         self._unsubscribe: Callable[[], None] | None = None
 
     def start(self) -> None:
         self.position = self._journal.events.last_seq
-        self._running = True
         self._unsubscribe = self._journal.events.subscribe(self._stored)
 
     def stop(self) -> None:
-        self._running = False
         if self._unsubscribe is not None:
             self._unsubscribe()
+            self._unsubscribe = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _stored(self) -> None:
-        if self._timer is None and not self._reading and self._running:
+        if self._timer is None and not self._reading and self._unsubscribe is not None:
             self._timer = self._clock.callLater(PACE, self._due)
 
     def _due(self) -> None:
@@ -72,17 +98,23 @@ class Feed:
         last = self._journal.events.last_seq
         behind = last - self.position
         if behind > MAX_BEHIND:
-            skipped = behind - BATCH
-            self.position += skipped
-            for watcher in self._watchers:
-                watcher.skipped(skipped)
+            self.position = last - BATCH
+            self._reader.skipped(behind - BATCH)
         entries = await self._journal.events.read(self.position, BATCH)
-        self.position = entries[-1][0] if entries else last
-        for watcher in self._watchers:
-            watcher.events(entries)
+        if not entries:
+            self.position = last
+            return
+        try:
+            async for position in self._reader.take(entries):
+                self.position = position
+        except Exception:  # what cannot be taken must not be read for ever
+            self.log.failure("events not shown {first}", first=self.position + 1)
+            missed = sum(seq > self.position for seq, _ in entries)
+            self.position = entries[-1][0]
+            self._reader.skipped(missed)
 
     def _not_read(self, failure: Failure) -> None:
-        self.log.failure("events not watched", failure)
+        self.log.failure("events not read", failure)
 
     def _finished(self, _: None) -> None:
         self._reading = False

@@ -1,4 +1,4 @@
-"""The journal's events at a bounded pace."""
+"""New events for the live door."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bssci.web.door import follower
+from bssci.web.live import feed
 from tests.support.live_door import (
     OTHER,
     UPLINK,
@@ -19,8 +19,8 @@ from tests.support.web import WebHouse
 
 
 def test_events_that_go_by_too_fast_are_a_gap(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follower, "MAX_BEHIND", 3)
-    monkeypatch.setattr(follower, "BATCH", 2)
+    monkeypatch.setattr(feed, "MAX_BEHIND", 3)
+    monkeypatch.setattr(feed, "BATCH", 2)
     probe = subscribed(web, "mioty/ep/#")
     happen(web, *(heard(web, number) for number in range(5)))
     told, rest = gap_of(probe)
@@ -30,8 +30,8 @@ def test_events_that_go_by_too_fast_are_a_gap(web: WebHouse, monkeypatch: pytest
 def test_what_was_passed_over_is_looked_up_as_the_last_value(
     web: WebHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(follower, "MAX_BEHIND", 2)
-    monkeypatch.setattr(follower, "BATCH", 1)
+    monkeypatch.setattr(feed, "MAX_BEHIND", 2)
+    monkeypatch.setattr(feed, "BATCH", 1)
     happen(web, heard(web, 1))
     happen(web, heard(web, 2), heard(web, 3), heard(web, 1, OTHER))
     [told] = subscribed(web, UPLINK).messages()

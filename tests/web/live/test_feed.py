@@ -3,10 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+from twisted.python.failure import Failure
 
 from bssci.model import AnyEvent
 from bssci.web.live import feed as feed_module
-from bssci.web.live.feed import PACE, Feed
+from bssci.web.live.feed import PACE, Feed, Watchers
 from tests.support.journal import online
 from tests.support.web import WebHouse
 
@@ -27,7 +28,7 @@ class Seen:
 
 def watching(web: WebHouse) -> tuple[Feed, Seen]:
     seen = Seen()
-    feed = Feed(web.clock, web.journal, [seen])
+    feed = Feed(web.clock, web.journal, Watchers(seen))
     feed.start()
     return feed, seen
 
@@ -65,3 +66,23 @@ def test_nothing_is_shown_after_the_end(web: WebHouse) -> None:
     feed.stop()
     web.advance(PACE)
     assert seen.numbers == []
+
+
+def test_what_cannot_be_taken_is_passed_over_and_told(web: WebHouse, expected_errors: list[Failure]) -> None:
+    class Failing(Seen):
+        def events(self, numbered: Sequence[tuple[int, AnyEvent]]) -> None:
+            if not self.unseen:
+                raise ValueError("not this one")
+            super().events(numbered)
+
+    seen = Failing()
+    feed = Feed(web.clock, web.journal, Watchers(seen))
+    feed.start()
+    first = web.happen(online())
+    web.advance(PACE)
+    web.happen(online())
+    web.advance(PACE)
+    assert (seen.unseen, seen.numbers) == (1, [first + 1])
+    feed.stop()
+    assert [failure.check(ValueError) for failure in expected_errors] == [ValueError]
+    expected_errors.clear()

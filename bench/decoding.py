@@ -10,9 +10,10 @@ import argparse
 import json
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from bench import processes
 from bench.figures import Figure, at_least
@@ -22,10 +23,12 @@ from bssci.decoders.library import check_file
 
 SENSORS = 1000
 RATE = 4000
-"""uplinks/s: near what the service delivers by MQTT, so that its batches are full"""
+"""uplinks/s by MQTT"""
 GOAL = 0.85
 PATIENCE = 60.0
 """s until all is delivered"""
+DRAIN = 2.5
+"""s until the last windows have ended and a sink that counts has all"""
 BLUEPRINT = {
     "version": "1",
     "uplink": [
@@ -42,6 +45,9 @@ BLUEPRINT = {
         }
     ],
 }
+
+Delivered = Callable[[], int] | None
+"""function that counts the uplinks that a sink has delivered; None: nobody has to wait for that"""
 
 
 def prepare(directory: Path, decoded: bool) -> None:
@@ -62,42 +68,66 @@ def prepare(directory: Path, decoded: bool) -> None:
     (decoders / "bench.json").write_text(text)
 
 
-def measure(directory: Path, seconds: float, decoded: bool, sink: str) -> float:
+@contextmanager
+def running(directory: Path, decoded: bool, sink: str) -> Iterator[tuple[processes.Server, Delivered]]:
+    """Start a service in a directory of its own; how many uplinks were delivered is told where it matters."""
+    directory.mkdir()
+    processes.prepare(directory)
+    prepare(directory, decoded)
+    if sink != "mqtt":
+        with processes.service(directory, SINKS=sink) as service:
+            yield service, None
+        return
+    with (
+        processes.mosquitto(directory) as broker,
+        processes.subscriber(directory, broker) as listener,
+        processes.service(directory, SINKS=sink, MQTT_BROKER="127.0.0.1", MQTT_PORT=broker) as service,
+    ):
+        yield service, listener.count
+
+
+def measure(directory: Path, seconds: float, service: processes.Server, delivered: Delivered) -> float:
     """Return us of the service's CPU time for an uplink, from the base station to the sink.
 
     :raises RuntimeError: not all is delivered in time.
     """
-    prepare(directory, decoded)
-    options = ("--stations", 4, "--mode", "open", "--rate", RATE, "--sensors", SENSORS, "--settle", 2)
-    with processes.mosquitto(directory) as broker, processes.subscriber(directory, broker) as listener:
-        settings: dict[str, Any] = {"SINKS": sink, "MQTT_BROKER": "127.0.0.1", "MQTT_PORT": broker}
-        with processes.service(directory, **settings) as service:
-            time.sleep(2.0)
-            before = service.cpu_time()
-            sent = processes.load(directory, service.port, *options, "--seconds", seconds)["acknowledged"]
-            deadline = time.monotonic() + PATIENCE
-            while sink == "mqtt" and listener.count() < sent:
-                if time.monotonic() > deadline:
-                    raise RuntimeError(f"{listener.count()} of {sent} uplinks were delivered")
-                time.sleep(0.1)
-            return float((service.cpu_time() - before) / sent * 1e6)
+    options: tuple[object, ...] = ("--stations", 4, "--sensors", SENSORS, "--seconds", seconds, "--settle", 1)
+    # Into a sink that takes all, as much as the service can; else what it takes, so that no backlog grows.
+    options += ("--in-flight", 256) if delivered is None else ("--mode", "open", "--rate", RATE)
+    before, already = service.cpu_time(), 0 if delivered is None else delivered()
+    sent = processes.load(directory, service.port, *options)["acknowledged"]
+    deadline = time.monotonic() + PATIENCE
+    while delivered is not None and delivered() - already < sent:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{delivered() - already} of {sent} uplinks were delivered")
+        time.sleep(0.1)
+    if delivered is None:
+        time.sleep(DRAIN)
+    return float((service.cpu_time() - before) / sent * 1e6)
 
 
 def ratio(directory: Path, seconds: float, sink: str, pairs: int) -> float:
     """Return how many uplinks the service takes with blueprints, as a share of those without.
 
-    By its CPU time, in pairs of runs, of which the median counts.
+    By its CPU time, in pairs of runs, of which the median counts. Two services are there all the time, of
+    which one at a time has something to do.
     """
     ratios = []
-    for pair in range(pairs):
-        # In turns, so that a machine that grows slower favours neither.
-        order = (False, True) if pair % 2 == 0 else (True, False)
-        cost = {decoded: measure(directory, seconds, decoded, sink) for decoded in order}
-        ratios.append(cost[False] / cost[True])
+    places = {decoded: directory / f"{sink}-{'decoded' if decoded else 'raw'}" for decoded in (False, True)}
+    with running(places[False], False, sink) as raw, running(places[True], True, sink) as decoded:
+        services = {False: raw, True: decoded}
+        for which in (False, True):  # what both have to do once
+            measure(places[which], 1.0, *services[which])
+        for pair in range(pairs):
+            # In turns, so that a machine that grows slower favours neither.
+            order = (False, True) if pair % 2 == 0 else (True, False)
+            cost = {which: measure(places[which], seconds, *services[which]) for which in order}
+            ratios.append(cost[False] / cost[True])
+            print(f"{sink}: {cost[False]:.1f} us without, {cost[True]:.1f} us with blueprints")
     return median(ratios)
 
 
-def figures(directory: Path, seconds: float, pairs: int = 3) -> list[Figure]:
+def figures(directory: Path, seconds: float, pairs: int = 5) -> list[Figure]:
     """Measure ingest alone, and to a subscriber of MQTT."""
     return [
         at_least(
@@ -113,7 +143,6 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        processes.prepare(Path(name))
         for figure in figures(Path(name), arguments.seconds, arguments.pairs):
             print(figure)
 

@@ -43,7 +43,7 @@ from bssci.wire.frame import encode_frame
 from bssci.wire.messages import Con, ConCmp, Message, Ping, StatusRsp, UlData, UlDataCmp
 
 PAYLOAD = list(range(20))
-"""What every uplink carries, in bytes; the packet counters tell them apart."""
+"""Bytes of an uplink; the third and the fifth are others in each, as counters and measurements are."""
 OPEN_TICK = 0.005
 """Seconds between two batches at an open rate."""
 PING_TICK = 0.05
@@ -57,6 +57,7 @@ CONNECT_TIMEOUT = 60.0
 _codec = Codec(Encoding.MESSAGEPACK)
 _MARK32, _MARK64, _MARK_TIME = 0xF1F2F3F4, 0xD1D2D3D4D5D6D7D8, 0xC1C2C3C4C5C6C7C8
 _COUNTER_MARK = 0xE1E2E3E4
+_BYTE_MARKS = 0xB1B2B3B4, 0xA1A2A3A4
 _UPLINK = Template(
     _codec.encode(
         UlData(
@@ -68,13 +69,16 @@ _UPLINK = Template(
             rssi=-101.25,
             profile="eu1",
             mode="ulp",
-            userData=PAYLOAD,
+            userData=[*PAYLOAD[:2], _BYTE_MARKS[0], PAYLOAD[3], _BYTE_MARKS[1], *PAYLOAD[5:]],
             dlOpen=False,
             responseExp=False,
             dlAck=False,
         )
     ),
-    [(_MARK32, "I"), (_MARK64, "Q"), (_MARK_TIME, "Q"), (_COUNTER_MARK, "I")],
+    [
+        *((_MARK32, "I"), (_MARK64, "Q"), (_MARK_TIME, "Q"), (_COUNTER_MARK, "I")),
+        *((mark, "I") for mark in _BYTE_MARKS),
+    ],
 )
 _COMPLETION = Template(_codec.encode(UlDataCmp(opId=_MARK32)), [(_MARK32, "I")])
 
@@ -225,13 +229,16 @@ class UplinkStation(LoadStation):
         start = self._group + first * self._groups
         numbers = range(start, start + count * self._groups, self._groups)
         sensors, amount, base = self._sensors, len(self._sensors), self._first_counter
-        pack, (c0, c1, c2, c3, c4) = _UPLINK.pack, _UPLINK.constants
+        pack, (c0, c1, c2, c3, c4, c5, c6) = _UPLINK.pack, _UPLINK.constants
         self._out.extend(
             [
-                pack(c0, op_id, c1, sensors[n % amount], c2, rx_time, c3, base + n // amount & 0xFFFFFFFF, c4)
+                pack(
+                    c0, op_id, c1, sensors[n % amount], c2, rx_time, c3, base + n // amount & 0xFFFFFFFF,
+                    c4, op_id & 0xFF, c5, op_id >> 2 & 0xFF, c6,
+                )
                 for op_id, n in enumerate(numbers, FIRST_OP_ID + first)
             ]
-        )
+        )  # fmt: skip
         self.sent += count
 
 

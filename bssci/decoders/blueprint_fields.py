@@ -178,6 +178,7 @@ def _step(
         rule=rule or QuantityRule(field.name, None),
         may_be_nan=kind == "float",
         alone=alone,
+        independent=kind in _TEXTS or _is_independent(field, known, size),
     )
 
 
@@ -225,7 +226,16 @@ def _virtual(field: _Field, expressions: Sequence[Expression], rule: QuantityRul
         rule=rule or QuantityRule(field.name, None),
         may_be_nan=False,
         alone=True,
+        independent=False,
     )
+
+
+def _is_independent(field: _Field, known: Collection[str], size: int) -> bool:
+    """Return whether neither another field nor a calibration has to do with a field's value."""
+    calibration, func = field.get("calibration"), field.get("func")
+    if calibration is not None and calibration.value != "":
+        return False
+    return func is None or func.value == "" or not _expression(func, known, size).references
 
 
 def _type(field: _Field) -> str:

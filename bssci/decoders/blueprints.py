@@ -90,10 +90,22 @@ class Blueprint:
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         """Return the readings. See :class:`bssci.decoders.interfaces.IDecoder`."""
-        layout = self._layouts.get(payload.format)
+        return self.read(payload.data, payload.format, parameters)
+
+    def read(self, data: bytes, format: int, parameters: Mapping[str, Any]) -> list[Reading]:
+        """Return the readings as :meth:`decode` does.
+
+        :param format: the telegram's format byte.
+        :raises DecodeError: the bytes cannot be read.
+        """
+        layout = self._layouts.get(format)
         if layout is None:
-            raise self._unknown(payload.format)
-        return layout.read(payload.data, self._values(parameters))
+            raise self._unknown(format)
+        if not parameters:
+            readings = layout.read_plain(data)
+            if readings is not None:
+                return readings
+        return layout.read(data, self._values(parameters))
 
     def trace(
         self, payload: Payload, parameters: Mapping[str, Any]

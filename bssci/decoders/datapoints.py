@@ -225,6 +225,7 @@ def _step(entry: Node, name: str, rule: QuantityRule) -> FieldStep:
         rule=rule,
         may_be_nan=match[3] is not None,
         alone=True,
+        independent=True,
     )
 
 

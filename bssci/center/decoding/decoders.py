@@ -67,7 +67,9 @@ class Decoders:
         self.refused = tuple(refused)
         self._undecoded = 0
         self.threads = ScriptThreads(clock, from_thread)
-        self.decoding = Decoding(clock, installed, self.wanted, self.threads)
+        self.decoding = Decoding(
+            clock, installed, self.wanted, self.threads, wanted_of_sensor=self.wanted_of_sensor
+        )
         self.folder = DecoderFolder(
             directory,
             clock,
@@ -106,6 +108,8 @@ class Decoders:
         The Deferred never fails, and fires within :data:`DECODE_TIME`.
         """
         decoding = maybeDeferred(self.decoding.decode, events)
+        if decoding.called:  # most batches are, and a clock that is set and unset costs each of them
+            return decoding.addErrback(self._not_decoded, events)
         return decoding.addTimeout(DECODE_TIME, self._clock).addErrback(self._not_decoded, events)
 
     def report(self) -> dict[str, Any]:
@@ -130,7 +134,10 @@ class Decoders:
         """Return what the configuration says of a device's payloads."""
         if not device.startswith(_MIOTY):
             return self._device(device) or NOTHING_WANTED
-        eui = EUI(device[len(_MIOTY) :])
+        return self.wanted_of_sensor(EUI(device[len(_MIOTY) :]))
+
+    def wanted_of_sensor(self, eui: EUI) -> ChosenDecoder:
+        """Return what the configuration says of a sensor's payloads: the same object until that changes."""
         sensor = self._sensor(eui)
         if sensor is None:
             self._chosen.pop(eui, None)

@@ -27,10 +27,15 @@ def kind_of(event: AnyEvent) -> PayloadKind:
     return _KINDS[type(event)]
 
 
+def device_of_sensor(eui: EUI) -> DeviceId:
+    """Return the id of a mioty sensor."""
+    return f"mioty:{eui}"
+
+
 def device_of(event: AnyEvent) -> DeviceId:
     """Return the id of the sender of an event that is :func:`decodable`."""
     if isinstance(event, Uplink):
-        return f"mioty:{event.end_point_eui}"
+        return device_of_sensor(event.end_point_eui)
     if isinstance(event, Telegram):
         return event.device
     if isinstance(event, VariableMacUplink):

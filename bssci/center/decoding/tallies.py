@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -58,3 +58,16 @@ class Tallies:
             tally.failed += 1
             tally.failure, tally.failed_at, tally.failed_with = failure, at, other
         return tally
+
+    def count_decoded(self, keys: Sequence[str], times: int = 1) -> None:
+        """Count payloads that went well: for each of the keys, so many times."""
+        rows = self._rows
+        for key in keys:
+            tally = rows.get(key)
+            if tally is None:
+                tally = self.count(key, None, 0.0, "")
+                tally.decoded += times - 1
+            else:
+                rows.move_to_end(key)
+                tally.failing = False
+                tally.decoded += times

@@ -359,3 +359,46 @@ def test_a_decoder_that_names_no_kinds_is_asked_about_all() -> None:
 
     House(Asked()).decode(uplink(), TELEGRAM, FRAME)
     assert asked == ["uplink", "telegram", "variable-mac"]
+
+
+class Blueprints:
+    """A house where a sensor has a blueprint: the short way."""
+
+    def __init__(self) -> None:
+        self.house = House()
+        self.house.decoding.use(library())
+        self.house.wanted[DEVICE] = ChosenDecoder(None, TYPE_EUI)
+
+    def tally(self, decoder: str) -> tuple[int, int]:
+        tally = self.house.decoding.by_decoder.get(decoder)
+        return (0, 0) if tally is None else (tally.decoded, tally.failed)
+
+
+def test_uplinks_decoded_by_blueprints_are_counted_and_decoded_once() -> None:
+    blueprints = Blueprints()
+    first = blueprints.house.decode(uplink(1), uplink(2))
+    assert blueprints.house.decode(uplink(1), uplink(2)) == first
+    assert blueprints.tally("thermometer") == (2, 0)
+    tally = blueprints.house.decoding.by_device.get(DEVICE)
+    assert tally is not None
+    assert (tally.decoded, tally.failed) == (2, 0)
+
+
+def test_a_payload_that_a_blueprint_does_not_read_is_a_failure_among_readings() -> None:
+    blueprints = Blueprints()
+    good, bad, more = uplink(1), uplink(2), uplink(3)
+    empty = msgspec.structs.replace(bad.receptions[0], payload=b"")
+    results = blueprints.house.decode(good, msgspec.structs.replace(bad, receptions=[empty]), more)
+    assert [told.failure.code if told and told.failure else "" for told in results] == ["", "empty", ""]
+    assert blueprints.tally("thermometer") == (2, 1)
+
+
+def test_a_long_batch_of_blueprints_gives_others_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bssci.center.decoding.decoding.LOOKS", 1)
+    blueprints = Blueprints()
+    blueprints.house.seconds = iter([0.0, 0.005, 0.02, 0.021, 1.0, 1.001, 1.002])
+    results = blueprints.house.start(*map(uplink, range(1, 5)))
+    assert results == []
+    blueprints.house.clock.advance(0)
+    assert [event.decoded is not None for event in results[0]] == [True] * 4  # type: ignore[union-attr]
+    assert blueprints.tally("thermometer") == (4, 0)

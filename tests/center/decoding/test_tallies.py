@@ -21,3 +21,14 @@ def test_the_one_that_was_counted_least_recently_is_forgotten() -> None:
         tallies.count(key, None, 0.0, "")
     assert tallies.get("b") is None
     assert [key for key, _ in tallies] == ["a", "c"]
+
+
+def test_many_that_went_well_are_counted_at_once() -> None:
+    tallies = Tallies(most=2)
+    tallies.count("a", DecodeFailure("empty", "no bytes"), 1.0, "meter")
+    tallies.count_decoded(["b", "a", "b"])
+    tallies.count_decoded(["a"], 5)
+    assert [(key, tally.decoded) for key, tally in tallies] == [("b", 2), ("a", 6)]
+    assert not any(tally.failing for _, tally in tallies)
+    tallies.count_decoded(["c"], 3)
+    assert [(key, tally.decoded) for key, tally in tallies] == [("a", 6), ("c", 3)]

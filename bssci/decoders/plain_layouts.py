@@ -1,0 +1,84 @@
+"""The short way through payloads of one length whose fields stand at fixed places and concern nothing else.
+
+Most sensors send such payloads. What is unusual in one (its length, a number that cannot be computed) is left
+to the long way, :class:`bssci.decoders.layouts.Layout`, which says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from bssci.model import Reading
+
+REMEMBERED_BITS = 16
+"""bits of the fields whose readings are remembered: a temperature comes again, a count does not"""
+REMEMBERED = 4096
+"""readings that one format remembers, about, for all its fields"""
+
+Read = Callable[[int], Reading | None]
+"""function from a field's bits, as an unsigned integer, to its reading; None: there is none"""
+
+
+class PlainField(NamedTuple):
+    """One field at its place."""
+
+    end: int
+    """the bit behind it"""
+    size: int
+    """bits"""
+    read: Read
+    """may raise ArithmeticError or ValueError"""
+    remembered: bool
+    """true if making the reading anew takes longer than looking it up"""
+
+
+class PlainLayout:
+    """The fields of one format.
+
+    :param length: bytes of a payload.
+    :param fields: those that have readings, or of which some payload is refused, in their order.
+    """
+
+    def __init__(self, length: int, fields: Sequence[PlainField]) -> None:
+        self._length = length
+        few = [field.remembered and field.size <= REMEMBERED_BITS for field in fields]
+        most = max(1, REMEMBERED // max(1, sum(few)))
+        # Of each row a dictionary's get is asked first; that of a field that is not remembered is None.
+        self._rows = tuple(
+            (8 * length - field.end, (1 << field.size) - 1, *_ways(field, short, most))
+            for field, short in zip(fields, few, strict=True)
+        )
+
+    def read(self, data: bytes) -> list[Reading] | None:
+        """Return the readings in a payload; None: the long way has to look at it."""
+        if len(data) != self._length:
+            return None
+        payload = int.from_bytes(data)
+        readings: list[Reading] = []
+        try:
+            for shift, mask, known, read in self._rows:
+                raw = payload >> shift & mask
+                reading = (known(raw) or read(raw)) if known is not None else read(raw)
+                if reading is not None:
+                    readings.append(reading)
+        except (ArithmeticError, ValueError):
+            return None
+        return readings
+
+
+def _ways(field: PlainField, remembered: bool, most: int) -> tuple[Read | None, Read]:
+    if not remembered:
+        return None, field.read
+    memory: dict[int, Reading] = {}
+    make = field.read
+
+    def read(raw: int) -> Reading | None:
+        reading = make(raw)
+        if reading is not None:
+            if len(memory) >= most:
+                memory.clear()
+            memory[raw] = reading
+        return reading
+
+    return memory.get, read

@@ -119,7 +119,7 @@ class _Share(NamedTuple):
 
 
 class _Choice(NamedTuple):
-    """How the uplinks of a sensor are decoded, until something else is wanted for it."""
+    """The blueprint for the uplinks of a sensor, until something else is wanted for it."""
 
     wanted: ChosenDecoder
     device: DeviceId

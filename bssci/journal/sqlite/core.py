@@ -51,7 +51,6 @@ class Core:
             committed=self._committed,
             ended=self._transaction_ended,
             check=database.check_files,
-            looked=database.remember_log,
             make_room=lambda cursor: sum(make(cursor) for make in self._make_room),
         )
         self.reader = Reader("journal reader", database.connect_to_read(), reactor)

@@ -24,7 +24,7 @@ R = TypeVar("R")
 log = Logger()
 
 LOOK_INTERVAL = 0.5
-"""s between looks at the files"""
+"""s between looks at how full the file is"""
 _PAGES = ("page_count", "freelist_count")
 MAX_ROOMS = 4
 """times that room is made for one group"""
@@ -156,15 +156,13 @@ class Writer(Worker):
         committed: Callable[[], None],
         ended: Callable[[bool], None],
         check: Callable[[], None],
-        looked: Callable[[], None],
         make_room: Callable[[sqlite3.Cursor], int],
     ) -> None:
         """Start the writer on a connection, answering on a reactor's thread.
 
         :param committed: called in the reactor's thread after each group's Deferreds have fired.
         :param ended: called in the writing thread after each transaction: whether it was committed.
-        :param check: called there now and then before a commit; raises if what is committed would be lost.
-        :param looked: called there after a commit that was checked.
+        :param check: called there before and after each commit; raises if what is committed is lost.
         :param make_room: called there in a transaction of its own when there is no more room; how many
             rows it has deleted.
         """
@@ -172,7 +170,8 @@ class Writer(Worker):
         """pages of the file in use, at the last look"""
         self._look_at = 0.0
         self._check = check
-        self._looked = looked
+        self._lost: Exception | None = None
+        """why a commit was lost: what is in the file is not what others were told, until it is opened anew"""
         self._make_room = make_room
         self.statistics = JournalStatistics()
         self._committed = committed
@@ -239,14 +238,15 @@ class Writer(Worker):
     def _transaction(self) -> Iterator[sqlite3.Cursor]:
         cursor = self.connection.cursor()
         try:
+            if self._lost is not None:
+                raise self._lost
             cursor.execute("BEGIN IMMEDIATE")
             yield cursor
-            look = time.monotonic() >= self._look_at
-            if look:
+            if time.monotonic() >= self._look_at:
                 self._look(cursor)
+            self._check()
             cursor.execute("COMMIT")
-            if look:
-                self._looked()
+            self._check_commit()
         except BaseException:
             # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
             try:
@@ -258,11 +258,18 @@ class Writer(Worker):
         self._transaction_ended(True)
 
     def _look(self, cursor: sqlite3.Cursor) -> None:
-        """Look now and then, as it takes time, how full the file is and whether it is still there."""
-        self._check()
+        """Look now and then, as it takes time, how full the file is."""
         pages, free = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _PAGES)
         self.used_pages = pages - free
         self._look_at = time.monotonic() + LOOK_INTERVAL
+
+    def _check_commit(self) -> None:
+        """Look whether what was just committed is still there, before anybody hears of it."""
+        try:
+            self._check()
+        except Exception as error:
+            self._lost = error
+            raise
 
     def _report(self, error: Exception) -> None:
         if self._failures % 100 == 0:

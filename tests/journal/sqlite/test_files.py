@@ -8,7 +8,6 @@ import shutil
 import pytest
 
 from bssci.journal import JournalError, StorageError, open_journal
-from bssci.journal.sqlite import worker
 from bssci.journal.sqlite.database import check_file
 from tests.support.journal import reception, uplink
 
@@ -26,11 +25,6 @@ def cut(path):
     os.truncate(path, 0)
 
 
-@pytest.fixture(autouse=True)
-def _looks_always(monkeypatch):
-    monkeypatch.setattr(worker, "LOOK_INTERVAL", 0.0)
-
-
 @pytest.mark.parametrize("harm", [remove, replace, cut])
 @pytest.mark.parametrize("name", ["journal.sqlite", "journal.sqlite-wal"])
 async def test_nothing_is_acknowledged_any_more(open_journal, tmp_path, harm, name):
@@ -41,6 +35,57 @@ async def test_nothing_is_acknowledged_any_more(open_journal, tmp_path, harm, na
         with pytest.raises(StorageError):
             await journal.inbox.append([reception()])
     assert journal.statistics.failed_in_row == 3
+
+
+@pytest.mark.parametrize("harm", [remove, replace, cut])
+@pytest.mark.parametrize("name", ["journal.sqlite", "journal.sqlite-wal"])
+async def test_what_is_committed_while_a_file_goes_is_not_acknowledged(
+    open_journal, tmp_path, monkeypatch, harm, name
+):
+    journal = open_journal()
+    await journal.events.append([uplink(n) for n in range(500)])
+    writer = journal.core.writer
+    check, file = writer._check, tmp_path / "data" / name
+
+    def check_then_harm():
+        check()
+        harm(file)
+        monkeypatch.setattr(writer, "_check", check)
+
+    monkeypatch.setattr(writer, "_check", check_then_harm)
+    with pytest.raises(StorageError):
+        await journal.inbox.append([reception()])
+
+
+async def test_after_a_lost_commit_nothing_is_acknowledged_though_the_file_is_back(
+    open_journal, tmp_path, monkeypatch
+):
+    journal = open_journal()
+    writer = journal.core.writer
+    check, file = writer._check, tmp_path / "data" / "journal.sqlite"
+
+    def check_then_move():
+        check()
+        file.rename(file.with_name("away"))
+        monkeypatch.setattr(writer, "_check", check)
+
+    monkeypatch.setattr(writer, "_check", check_then_move)
+    with pytest.raises(StorageError):
+        await journal.events.append([uplink(1)])
+    file.with_name("away").rename(file)
+    with pytest.raises(StorageError):
+        await journal.events.append([uplink(2)])
+
+
+async def test_a_file_that_was_away_between_two_commits_serves_again(open_journal, tmp_path):
+    journal = open_journal()
+    await journal.events.append([uplink(1)])
+    file = tmp_path / "data" / "journal.sqlite"
+    file.rename(file.with_name("away"))
+    with pytest.raises(StorageError):
+        await journal.events.append([uplink(2)])
+    file.with_name("away").rename(file)
+    assert await journal.events.append([uplink(2)]) == 2
 
 
 async def test_a_log_that_a_checkpoint_made_shorter_is_no_harm(open_journal):

@@ -30,6 +30,8 @@ from bssci.model.downlink import DownlinkResult, DownlinkState, ReceptionReport,
 
 RESULT_WAIT = 5.0
 """s that a result may be on its way from a station which says that it does not hold the downlink"""
+BARE = 1000
+"""bytes of memory that a happening takes, about, beside the bytes and texts in it"""
 log = Logger()
 
 
@@ -108,6 +110,11 @@ class Happening:
     end_point_eui: EUI
     done: Deferred[Any] = field(default_factory=Deferred)
 
+    @property
+    def size(self) -> int:
+        """Bytes of memory that the happening takes while it waits, about."""
+        return BARE
+
     def queue_ids(self) -> Collection[int]:
         """Return the queue ids of the downlinks that :meth:`apply` reads."""
         return ()
@@ -129,6 +136,11 @@ class Queued(Happening):
     """A new downlink."""
 
     stored: StoredDownlink
+
+    @property
+    def size(self) -> int:
+        request = self.stored.downlink.request
+        return BARE + sum(100 + len(data) for data in request.data) + 4 * len(str(request.ref))
 
     def apply(self, turn: Turn) -> Downlink:
         turn.put(self.stored)
@@ -236,6 +248,10 @@ class QueueRefused(_AtStation):
     why: RefusalReason
     message: str
     """reason of the refusal, for people"""
+
+    @property
+    def size(self) -> int:
+        return BARE + 4 * len(self.message)
 
     def apply(self, turn: Turn) -> None:
         stored = turn.get(self.end_point_eui, self.queue_id)

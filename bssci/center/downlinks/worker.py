@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.downlinks.happenings import Happening, Turn
 from bssci.center.downlinks.plan import IN_FLIGHT, UNKNOWN_THERE_WAIT, Planner
 from bssci.center.uplinks.paths import Paths
-from bssci.journal import DownlinkPicture, Journal, StorageError
+from bssci.journal import DownlinkPicture, Journal, JournalBusy, StorageError
 from bssci.model import EUI, Downlink
 from bssci.model.commands import CommandError
 from bssci.model.downlink import DownlinkOrder
@@ -30,6 +30,8 @@ from bssci.system.clock import Clock
 
 TURN = 256
 """happenings, and as many sensors, that one turn deals with"""
+MAX_WAITING_BYTES = 32 * 1024 * 1024
+"""bytes of the happenings that wait for their turn, beyond which none is taken in"""
 LEFT_AT_STATION = 32
 """downlinks that one turn revokes where they were left"""
 REST = 5.0
@@ -74,6 +76,7 @@ class DownlinkWorker:
         self._idle = idle
         self._started_at = now()
         self._happenings: deque[Happening] = deque()
+        self._waiting_bytes = 0
         self._sensors: dict[EUI, None] = {}
         self._stations: set[EUI] = set()
         self._blocked: dict[EUI, dict[EUI, None]] = {}
@@ -95,7 +98,14 @@ class DownlinkWorker:
         return len(self._happenings)
 
     def happen(self, happening: Happening) -> Deferred[Any]:
-        """Take in what happened; the Deferred fires when what follows from it is on disk."""
+        """Take in what happened; the Deferred fires when what follows from it is on disk.
+
+        :raises JournalBusy: in the Deferred: too much waits already.
+        """
+        size = happening.size
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            return fail(JournalBusy(f"{self._waiting_bytes} bytes of downlinks wait for the disk already"))
+        self._waiting_bytes += size
         self._happenings.append(happening)
         self._kick()
         return happening.done
@@ -162,6 +172,7 @@ class DownlinkWorker:
 
     async def _turn(self) -> None:
         happenings = [self._happenings.popleft() for _ in range(min(TURN, len(self._happenings)))]
+        self._waiting_bytes -= sum(happening.size for happening in happenings)
         sensors = dict.fromkeys(islice(self._sensors, TURN))
         for eui in sensors:
             del self._sensors[eui]

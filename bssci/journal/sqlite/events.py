@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.journal.errors import StorageError
+from bssci.journal.errors import JournalBusy, StorageError
 from bssci.journal.interface import Change, Numbered
 from bssci.journal.sqlite.core import Core, lanes_of
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
@@ -37,6 +37,8 @@ from bssci.model import (
 
 log = Logger()
 
+MAX_APPENDING_BYTES = 64 * 1024 * 1024
+"""bytes, as stored, of the events that wait for the disk"""
 READ_BYTES = 4 * 1024 * 1024
 """bytes, as stored, of the events that one reading gives, at most; of one event, whatever it has"""
 ROOM = 10_000
@@ -101,6 +103,7 @@ class Events:
         self._core = core
         self._next_seq = last_seq + 1
         self._appending = 0
+        self._appending_bytes = 0
         self.tail = Tail(last_seq, tail_bytes)
         self._subscribers: list[Callable[[], None]] = []
         self._announced_seq = last_seq
@@ -123,11 +126,16 @@ class Events:
     ) -> Deferred[int]:
         first = self._next_seq
         rows = [_row(seq, event) for seq, event in enumerate(events, first)]
+        size = sum([len(row[-1]) for row in rows])
+        # What comes alone is taken whatever it has: nobody else could make room for it.
+        if self._appending_bytes and self._appending_bytes + size > MAX_APPENDING_BYTES:
+            waiting = f"{self._appending_bytes} bytes of events wait for the disk already"
+            return defer.fail(JournalBusy(waiting))
         self._next_seq += len(rows)
         deferred: Deferred[int] = Deferred()
         self._appending += 1
-        size = sum([len(row[-1]) for row in rows])
-        deferred.addCallbacks(self._stored, self._not_stored, (events, size))
+        self._appending_bytes += size
+        deferred.addCallbacks(self._stored, self._not_stored, (events, size), errbackArgs=(size,))
         trims = () if taken_before is None else (taken_before,)
         self._core.submit(deferred, first, ((self.lane, rows), (TRIMS, trims), *lanes_of(beside)))
         return deferred
@@ -206,6 +214,7 @@ class Events:
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:
         self._appending -= 1
+        self._appending_bytes -= size
         if events:
             self._waiting_keys += len(events)
             self._counts.update(map(type, events))
@@ -213,8 +222,9 @@ class Events:
             self.last_seq = first + len(events) - 1
         return first
 
-    def _not_stored(self, failure: Failure) -> Failure:
+    def _not_stored(self, failure: Failure, size: int) -> Failure:
         self._appending -= 1
+        self._appending_bytes -= size
         # Numbers that no event got are given again: sinks count by them how much waits.
         if not self._appending and isinstance(failure.value, StorageError):
             self._next_seq = self.last_seq + 1

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from bssci.center.downlinks.plan import UNKNOWN_THERE_WAIT
 from bssci.center.downlinks.worker import REFUSING
 from bssci.model import EUI, DownlinkRequest
+from bssci.model.commands import CommandError
 from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, Error
+from tests.support.center import result_of
 from tests.support.downlinks import SENSOR, DownlinkHouse, Gateway, connected, gateway
 
 
@@ -94,3 +98,22 @@ def test_few_operations_are_open_and_all_are_placed_in_the_end(
         site.advance(0.1)
     assert len(set(station.held)) == len(station.held) == 200
     assert largest <= 64
+
+
+def test_no_more_bytes_wait_for_their_turn_than_are_allowed(
+    site: DownlinkHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.center.downlinks.worker.MAX_WAITING_BYTES", 40_000)
+    station = gateway(site)
+    counters = tuple(range(64))
+    request = DownlinkRequest(
+        end_point_eui=SENSOR, data=(bytes(200),) * 64, packet_counters=counters, ref="r" * 200
+    )
+    asked = [site.downlinks.queue(request) for _ in range(3)]
+    with pytest.raises(CommandError, match="cannot store now"):
+        result_of(asked[2])
+    site.settle()
+    assert [result_of(each).state for each in asked[:2]] == ["queued", "queued"]
+    for _ in range(10):  # what had its turn takes no room any more
+        assert site.queue(data=b"") and site.advance(1) is None
+    assert station.asked()

@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 from twisted.internet import defer
 
-from bssci.journal import StorageError
+from bssci.journal import JournalBusy, StorageError
 from bssci.model import SensorStatus, StationStatus
 from tests.support.journal import SENSOR, STATION, HeldWriter, disk_full, online, reception, uplink
 
@@ -51,6 +51,24 @@ async def test_what_one_reading_gives_is_bounded_in_bytes(open_journal, monkeypa
         position = entries[-1][0]
         readings.append(len(entries))
     assert sum(readings) == 5 and max(readings) <= 2
+
+
+async def test_no_more_bytes_of_events_wait_for_the_disk_than_are_allowed(journal, monkeypatch):
+    monkeypatch.setattr("bssci.journal.sqlite.events.MAX_APPENDING_BYTES", 5000)
+    large = [StationStatus(at=1.0, base_station_eui=STATION, code=0, message="x" * 3000) for _ in range(2)]
+    with HeldWriter(journal):
+        alone = journal.events.append(large)
+        with pytest.raises(JournalBusy, match="bytes of events wait"):
+            await journal.events.append([online()])
+    assert await alone == 1
+    assert await journal.events.append([online()]) == 3
+    with HeldWriter(journal):
+        failing = journal.core.change(disk_full)
+        with_it = journal.events.append(large)
+    for each in (failing, with_it):
+        with pytest.raises(StorageError):
+            await each
+    assert await journal.events.append(large) == 4
 
 
 async def test_the_columns_say_what_the_body_says(journal):

@@ -13,7 +13,8 @@ TABLES := $(POSTGRES_HOST)$(POSTGRES_DSN)$(shell grep -shE '^POSTGRES_(HOST|DSN|
 .PHONY: help run test unit thorough check bench docs system-parts timescaledb
 
 help:
-	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables"
+	@echo "make run    the service with an embedded MQTT broker and three simulated base stations; with POSTGRES_HOST also tables,"
+	@echo "            with GATEWAYS=1 also Bluetooth scanners and a controller"
 	@echo "make test   all tests"
 	@echo "make unit   the tests without processes, sockets, a broker or a browser"
 	@echo "make thorough  the same with many more random examples; takes minutes"
@@ -24,7 +25,7 @@ help:
 
 run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 	@test -e .env || $(BIN)/bssci init
-	@exec $(BIN)/bssci demo
+	@exec $(BIN)/bssci demo $(if $(GATEWAYS),--gateways)
 
 test: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 2

@@ -29,7 +29,7 @@ BESIDE = {
     "plugins": {"extensions"},
     "extensions": {"plugins"},
     "notices": {"sinks"},
-    "simulator": {"wire", "model", "system"},
+    "simulator": {"wire", "model", "system", "mqtt", "scanner"},
     "scanner": {"model", "system", "mqtt"},
     "stream": {"model", "system", "mqtt"},
 }

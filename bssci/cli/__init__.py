@@ -30,10 +30,16 @@ COMMANDS = {
     "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
     "backup": ("bssci.cli.backup", "write everything that must outlive the machine to a file"),
     "restore": ("bssci.cli.restore", "put the files of a backup in place, all or none"),
-    "simulate": ("bssci.simulator.cli", "base stations and sensors against a service center"),
+    "simulate": (
+        "bssci.simulator.cli",
+        "base stations and sensors against a service center; scanners and controllers at a broker",
+    ),
     "scan": ("bssci.scanner.cli", "a Bluetooth scanner that publishes what it hears by MQTT"),
     "watch": ("bssci.stream.cli", "read a live stream, and write it to console, file, database or webhook"),
-    "demo": ("bssci.cli.demo", "the service with three simulated base stations"),
+    "demo": (
+        "bssci.cli.demo",
+        "the service with three simulated base stations; with --gateways also scanners and a controller",
+    ),
 }
 """module of each sub-command, with its ``add_arguments(parser)`` and ``run(arguments) -> int``"""
 

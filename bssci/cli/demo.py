@@ -12,21 +12,24 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
+from typing import Any
 
 from paho.mqtt import MQTTException
 from paho.mqtt.publish import single
 
 from bssci.center.devices import endpoints
 from bssci.certificates import bundles
+from bssci.cli import demo_gateways
 from bssci.cli.chosen import load
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import EUI, Sensor, eui_from_int
 from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
+from bssci.simulator.gateway_options import PASSWORD
 from bssci.system.files import prepare_directory
 from bssci.web.access.accounts import FILE_NAME, LOCK_NAME
 
@@ -72,6 +75,11 @@ Process = subprocess.Popen[bytes]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{parser.description}; keeps its sensors and its state apart from yours"
+    parser.add_argument(
+        "--gateways",
+        action="store_true",
+        help="also Bluetooth scanners and a controller, by MQTT and the source mqtt",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -87,6 +95,11 @@ def run(arguments: argparse.Namespace) -> int:
     options |= {
         name.lower().replace("_", "-"): value for name, value in quick.items() if origins[name] == "default"
     }
+    if arguments.gateways:
+        values = {name: chosen.value(name) for name in origins}
+        options |= demo_gateways.source_options(values, origins, chosen.sources)
+        if origins["SOURCE_MQTT_BROKER"] == "default" and values["MQTT_PASSWORD"]:
+            os.environ[PASSWORD] = values["MQTT_PASSWORD"]
     options |= {
         "state-dir": str(directory / "state"),
         "sensor-config-file": str(directory / "endpoints.json"),
@@ -106,12 +119,15 @@ def run(arguments: argparse.Namespace) -> int:
     downlink = Timer(DOWNLINK_AFTER, send_downlink, [chosen])
     downlink.daemon = True
     downlink.start()
-    return supervise(
-        service,
-        simulator_command(directory, reachable(station.host), station.port),
-        lambda: cannot_listen(station.host, station.port) is not None,
-        announcement(chosen),
-    )
+    simulator = simulator_command(directory, reachable(station.host), station.port)
+    text = announcement(chosen)
+    secrets_of_simulator = {}
+    if arguments.gateways:
+        secrets_of_simulator[PASSWORD] = chosen.value(PASSWORD)
+        simulator += _spelled(demo_gateways.simulator_options(chosen))
+        Thread(target=demo_gateways.enter, args=[chosen], daemon=True).start()
+        text = text.replace("Watch the", f"{demo_gateways.ANNOUNCEMENT}Watch the")
+    return supervise(service, simulator, lambda: cannot_listen(station.host, station.port) is not None, text)
 
 
 def send_downlink(chosen: Settings) -> None:
@@ -194,7 +210,11 @@ def simulator_command(directory: Path, host: str, port: int) -> list[str]:
         "falls-silent": SENSORS[SILENT],
         "comes-and-goes": STATIONS[FLEETING],
     }
-    return [_script("bssci"), "simulate", *(f"--{name}={value}" for name, value in options.items())]
+    return [_script("bssci"), "simulate", *_spelled(options)]
+
+
+def _spelled(options: Mapping[str, Any]) -> list[str]:
+    return [f"--{name}" if value is None else f"--{name}={value}" for name, value in options.items()]
 
 
 def announcement(chosen: Settings) -> str:
@@ -225,9 +245,11 @@ def supervise(
     simulator_command: Sequence[str],
     ready: Callable[[], bool],
     text: str,
+    simulator_environment: Mapping[str, str] = {},
 ) -> int:
     """Run the service and, once it is ``ready``, the simulator, until one of them ends or a signal comes.
 
+    :param simulator_environment: variables beside our own.
     :return: 0 after a signal if both stopped by themselves, else 1.
     """
     for number in SIGNALS:
@@ -239,7 +261,7 @@ def supervise(
             print("error: the service did not start", file=sys.stderr)
             return 1
         print(text, flush=True)
-        children.append(_start(simulator_command))
+        children.append(_start(simulator_command, simulator_environment))
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         name = "service" if children[0].poll() is not None else "simulator"
         print(f"error: the {name} ended by itself", file=sys.stderr)
@@ -266,9 +288,9 @@ def stop(children: Sequence[Process]) -> bool:
     return not left
 
 
-def _start(command: Sequence[str]) -> Process:
+def _start(command: Sequence[str], environment: Mapping[str, str] = {}) -> Process:
     # A session of its own: Ctrl-C reaches only us, so that the order of stopping is ours.
-    return subprocess.Popen(command, start_new_session=True)
+    return subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment})
 
 
 def _wait(child: Process, seconds: float) -> None:

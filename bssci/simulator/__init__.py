@@ -1,9 +1,10 @@
-"""Base stations and sensors as a client of any BSSCI service center.
+"""Base stations and sensors as a client of any BSSCI service center; scanners and controllers at a broker.
 
 For the demo, the tests, the benchmark and people who debug a service center.
 :mod:`~bssci.simulator.station` speaks the protocol, :mod:`~bssci.simulator.sensor`
 decides what is on the air, :mod:`~bssci.simulator.traffic` brings both together,
-:mod:`~bssci.simulator.quirks` makes a station as odd as real ones are, and
+:mod:`~bssci.simulator.quirks` makes a station as odd as real ones are,
+:mod:`~bssci.simulator.gateways` runs scanners and controllers, and
 :mod:`~bench.load` is the load generator of the benchmark.
 """
 

@@ -22,8 +22,11 @@ from bssci.simulator.configuration import (
 )
 from bssci.simulator.counters import restore
 from bssci.simulator.downlinks import MODES
+from bssci.simulator.gateway_options import add_gateway_arguments, gateway_plan_from
+from bssci.simulator.gateways import GatewaySimulation
 from bssci.simulator.quirks import QUIRKS, VENDORS, Quirks, Vendor
 from bssci.simulator.requests import Behaviour
+from bssci.simulator.running import run_together
 from bssci.simulator.sensor import SimulatedSensor
 from bssci.simulator.simulation import AWAY, EVERY, Simulation, SimulationPlan, StationPlan, hear
 
@@ -54,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, what in (("ca", "CA"), ("cert", "certificate"), ("key", "private key")):
         files.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"{what}, in place of the bundle's")
     stations = parser.add_argument_group("base stations")
-    stations.add_argument("--stations", type=int, default=1, metavar="N", help="how many (%(default)s)")
+    stations.add_argument(
+        "--stations", type=int, metavar="N", help="how many (1; 0 with --scanners or --controllers)"
+    )
     stations.add_argument(
         "--first-station", default=f"{FIRST_STATION:016X}", metavar="EUI", help="(%(default)s)"
     )
@@ -131,6 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     end.add_argument("--duration", type=float, metavar="S", help="stop after so many seconds")
     end.add_argument("--count", type=int, metavar="N", help="stop after so many uplinks")
     traffic.add_argument("--seed", type=int, help="the same seed gives the same sensors and signals")
+    add_gateway_arguments(parser)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--quiet", action="store_true", help="print the summary only")
     output.add_argument("--json", action="store_true", help="print the summary only, as JSON")
@@ -142,25 +148,33 @@ def run(arguments: argparse.Namespace) -> int:
     :return: 0 if everything sent was acknowledged, 1 if not or if an option is wrong, 2 if a station could
         not connect.
     """
-    try:
-        plan = plan_from(arguments)
-        if arguments.write_sensors is not None:
-            write_sensors(arguments.write_sensors, plan.sensors)
-        from twisted.internet import reactor  # noqa: PLC0415  # only a run needs one
+    from twisted.internet import reactor  # noqa: PLC0415  # only a run needs one
 
-        quiet = arguments.quiet or arguments.json
-        simulation = Simulation(plan, reactor, _say_nothing if quiet else _say)
+    quiet = arguments.quiet or arguments.json
+    say = _say_nothing if quiet else _say
+    runs: list[Simulation | GatewaySimulation] = []
+    try:
+        gateways = gateway_plan_from(arguments)
+        if gateways is None or arguments.stations:
+            plan = plan_from(arguments)
+            if arguments.write_sensors is not None:
+                write_sensors(arguments.write_sensors, plan.sensors)
+            runs.append(Simulation(plan, reactor, say))
+        if gateways is not None:
+            runs.append(GatewaySimulation(gateways, reactor, say))
     except (ArgumentError, BundleError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    simulation.run_reactor()
-    if simulation.error is not None:
-        print(f"error: {simulation.error}", file=sys.stderr)
-    elif arguments.json:
-        print(json.dumps(simulation.summary))
-    else:
-        print(simulation.description)
-    return simulation.exit_status
+    run_together(reactor, runs)
+    failed = [each for each in runs if each.error is not None]
+    for each in failed:
+        print(f"error: {each.error}", file=sys.stderr)
+    if arguments.json and not failed:
+        print(json.dumps({name: value for each in reversed(runs) for name, value in each.summary.items()}))
+    elif not failed:
+        for each in runs:
+            print(each.description)
+    return max(each.exit_status for each in runs)
 
 
 def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
@@ -168,6 +182,8 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
 
     :raises ArgumentError: if they ask for what cannot be.
     """
+    if arguments.stations is None:
+        arguments.stations = 1
     for option, least in (
         ("stations", 1),
         ("sensors", 1),

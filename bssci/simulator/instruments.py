@@ -36,13 +36,13 @@ def instrument_for(type_eui: str, eui: int) -> Instrument | None:
 
 def water_meter(eui: int, at: float) -> Told:
     """Return a reading; and an alarm in its place for the first minute of a burst, about once a month."""
-    litres = 1_000 * (20 + _own(eui, "start") * 400) + _used(eui, at)
+    litres = 1_000 * (20 + own(eui, "start") * 400) + _used(eui, at)
     flow = _flow(eui, at)
     day = floor(at / DAY)
-    bursts = _own(eui, f"burst {day}") < 1 / 30 and at % DAY < 60
+    bursts = own(eui, f"burst {day}") < 1 / 30 and at % DAY < 60
     if bursts:
         return 1, bytes([2]) + _whole(litres, 4)
-    temperature = 11 + 4 * sin(2 * pi * (at - INSTALLED) / YEAR - 2) + _wave(eui, "water", at, 5 * HOUR)
+    temperature = 11 + 4 * sin(2 * pi * (at - INSTALLED) / YEAR - 2) + wave(eui, "water", at, 5 * HOUR)
     return 0, bytes([0]) + _whole(litres, 4) + _whole(flow, 2) + _whole(temperature * 2, 1) + _battery(
         eui, at
     )
@@ -54,11 +54,11 @@ def climate_sensor(eui: int, at: float) -> Told:
     """
     day = (at % DAY) / DAY
     presence = max(0.0, sin(pi * (day * 24 - 7) / 12)) if 7 <= day * 24 <= 19 else 0.0
-    room = 18.5 + 3 * _own(eui, "room")
-    temperature = room + 2.2 * sin(2 * pi * (day - 0.38)) + _wave(eui, "air", at, 3 * HOUR) * 0.4
-    humidity = min(95.0, max(20.0, 46 - 2.5 * (temperature - room) + 4 * _wave(eui, "damp", at, 9 * HOUR)))
-    pressure = 1013 + 9 * _wave(0, "weather", at, 4 * DAY) + 1.5 * _wave(0, "front", at, 11 * HOUR)
-    co2 = 425 + 520 * presence * (0.6 + 0.4 * _own(eui, "people")) + 20 * _wave(eui, "co2", at, HOUR)
+    room = 18.5 + 3 * own(eui, "room")
+    temperature = room + 2.2 * sin(2 * pi * (day - 0.38)) + wave(eui, "air", at, 3 * HOUR) * 0.4
+    humidity = min(95.0, max(20.0, 46 - 2.5 * (temperature - room) + 4 * wave(eui, "damp", at, 9 * HOUR)))
+    pressure = 1013 + 9 * wave(0, "weather", at, 4 * DAY) + 1.5 * wave(0, "front", at, 11 * HOUR)
+    co2 = 425 + 520 * presence * (0.6 + 0.4 * own(eui, "people")) + 20 * wave(eui, "co2", at, HOUR)
     has_light = eui % 2 == 0
     flags = (8 if has_light else 0) | 4 | 2
     payload = bytes([0x10 | flags]) + _whole(2 * (98 - 12 * ((at - INSTALLED) / YEAR % 1)), 1)
@@ -67,19 +67,19 @@ def climate_sensor(eui: int, at: float) -> Told:
     )
     if has_light:
         daylight = max(0.0, sin(pi * (day * 24 - 6) / 12)) if 6 <= day * 24 <= 18 else 0.0
-        payload += _whole(4 + 620 * daylight * (0.8 + 0.2 * _wave(eui, "clouds", at, 2 * HOUR)), 2)
+        payload += _whole(4 + 620 * daylight * (0.8 + 0.2 * wave(eui, "clouds", at, 2 * HOUR)), 2)
     return 0, payload
 
 
 def leak_sensor(eui: int, at: float) -> Told:
     """Return dry; wet for some minutes, every few hours, at a time of its own."""
-    period = (5 + 4 * _own(eui, "period")) * HOUR
-    moment = at + period * _own(eui, "phase")
-    wet_for = (4 + 10 * _own(eui, "length")) * 60
+    period = (5 + 4 * own(eui, "period")) * HOUR
+    moment = at + period * own(eui, "phase")
+    wet_for = (4 + 10 * own(eui, "length")) * 60
     since = moment % period
     leaks = floor(moment / period) % 32
     is_wet = since < wet_for
-    temperature = 14 + 5 * _own(eui, "cellar") + _wave(eui, "cellar", at, 6 * HOUR)
+    temperature = 14 + 5 * own(eui, "cellar") + wave(eui, "cellar", at, 6 * HOUR)
     payload = bytes([(0x80 if is_wet else 0) | leaks]) + _whole(temperature, 1) + _battery(eui, at)
     return 0, payload + (_whole(since / 60, 2) if is_wet else b"")
 
@@ -92,14 +92,14 @@ _KINDS: Mapping[str, Callable[[int, float], Told]] = {
 """by typeEui of the blueprint that reads them"""
 
 
-def _own(eui: int, what: str) -> float:
+def own(eui: int, what: str) -> float:
     """Return a number from 0 to 1 that is a sensor's own."""
     return int.from_bytes(sha256(f"{eui:016X} {what}".encode()).digest()[:4]) / 0xFFFFFFFF
 
 
-def _wave(eui: int, what: str, at: float, period: float) -> float:
+def wave(eui: int, what: str, at: float, period: float) -> float:
     """Return a number from -1 to 1, without a visible period: waves whose lengths have no common multiple."""
-    phase = 2 * pi * _own(eui, what)
+    phase = 2 * pi * own(eui, what)
     turn = 2 * pi * at / period
     return (sin(turn + phase) + 0.6 * sin(turn * sqrt(5) + 2 * phase) + 0.4 * cos(turn * sqrt(13))) / 2
 
@@ -107,7 +107,7 @@ def _wave(eui: int, what: str, at: float, period: float) -> float:
 def _flow(eui: int, at: float) -> float:
     """Return the flow in litres an hour."""
     hour = (at % DAY) / HOUR
-    scale = 0.5 + _own(eui, "home")
+    scale = 0.5 + own(eui, "home")
     return scale * sum(most * exp(-(((hour - peak) / width) ** 2)) for peak, width, most in _PEAKS)
 
 
@@ -129,7 +129,7 @@ def _counted(eui: int) -> list[float]:
 
 def _battery(eui: int, at: float) -> bytes:
     """Return volts as the blueprints have them: hundredths above 1.5."""
-    volts = 3.6 - 0.25 * ((at - INSTALLED) / YEAR % 1) - 0.1 * _own(eui, "battery")
+    volts = 3.6 - 0.25 * ((at - INSTALLED) / YEAR % 1) - 0.1 * own(eui, "battery")
     return _whole(volts * 100 - 150, 1)
 
 

@@ -153,12 +153,6 @@ class Simulation:
         """The summary for people."""
         return describe(self.summary)
 
-    def run_reactor(self) -> None:
-        """Run in a reactor of its own that stops at the end; a signal ends the run in order."""
-        self._reactor.callWhenRunning(self._start_and_stop)
-        self._reactor.addSystemEventTrigger("before", "shutdown", self.interrupt)
-        self._reactor.run()
-
     def start(self) -> Deferred[None]:
         """Run; fires when everything is closed."""
         self._finished = Deferred()
@@ -179,18 +173,6 @@ class Simulation:
 
         self._finished.addBoth(tell)
         return closed
-
-    def _start_and_stop(self) -> None:
-        def stop(result: object) -> object:
-            if self._reactor.running:
-                self._reactor.callLater(0, self._stop_reactor)
-            return result
-
-        self.start().addBoth(stop)
-
-    def _stop_reactor(self) -> None:
-        if self._reactor.running:
-            self._reactor.stop()
 
     async def _run(self) -> None:
         progress = LoopingCall(self._tell_progress)

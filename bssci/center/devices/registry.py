@@ -94,8 +94,10 @@ class DeviceRegistry:
         return True
 
     def heard(self, telegrams: Iterable[Telegram]) -> None:
-        """Count telegrams that are on disk."""
+        """Count telegrams that are on disk; a gateway's report about itself is none of a device."""
         for telegram in telegrams:
+            if telegram.device == f"scanner:{telegram.gateway}":
+                continue
             known = self._known.get(telegram.device)
             if known is not None:
                 known.hear(telegram)

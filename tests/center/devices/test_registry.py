@@ -52,6 +52,11 @@ def test_what_is_heard_is_unknown_until_somebody_enters_it(house: House) -> None
     assert devices(house).counts() == {"known": 1, "blocked": 0, "unknown": 0, "changing": 0}
 
 
+def test_a_scanner_that_reports_itself_is_no_device(house: House) -> None:
+    Air(house).report()
+    assert len(devices(house)) == 0
+
+
 def test_what_is_entered_outlives_a_crash_and_counts_a_stop(house: House) -> None:
     air = Air(house)
     air.advertise(A[4:])

@@ -60,7 +60,7 @@ def test_the_list_tells_versions_kinds_sensors_and_failures(web: WebHouse) -> No
     decoders.decode([short])
     answer = web.browser("viewer").get("/api/decoders").json()
     rows = {row["name"]: row for row in answer["decoders"]}
-    assert list(rows) == ["climate-sensor", "leak-sensor", "sum", "water-meter"]
+    assert list(rows) == ["climate-sensor", "garden-probe", "leak-sensor", "sum", "water-meter"]
     meter = rows["water-meter"]
     assert (meter["version"], meter["kind"], meter["file"]) == ("1.0", "blueprint", "water-meter.json")
     assert (meter["typeEui"], meter["sensors"], meter["examples"]) == (METER, 2, 4)

@@ -1,0 +1,198 @@
+"""One run of simulated scanners and controllers at an MQTT broker, from connecting to the summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.task import LoopingCall, deferLater
+
+from bssci.mqtt.client import MqttClient
+from bssci.scanner.agent import ended
+from bssci.scanner.configuration import MqttPart
+from bssci.simulator.bluetooth import BluetoothDevice
+from bssci.simulator.controllers import FIRST_MAC, SimulatedController
+from bssci.simulator.scanners import Surroundings, make_scanner
+
+PROGRESS_INTERVAL = 5.0
+"""Seconds between lines of progress."""
+LOOK = 0.05
+"""Seconds between looks whether all are connected."""
+
+
+@dataclass(frozen=True)
+class GatewayPlan:
+    """Scanners, controllers and what they hear.
+
+    :param devices: Bluetooth devices around all scanners.
+    :param advertised_every: s between two advertisements of a device.
+    :param measured_every: s between two answers of a sensor at a controller.
+    :param zone: the zone of the controllers' clocks.
+    :param duration: s; None: until the run is interrupted.
+    :param connect_timeout: s.
+    """
+
+    broker: MqttPart
+    scanners: int = 0
+    controllers: int = 0
+    devices: int = 12
+    advertised_every: float = 10.0
+    measured_every: float = 30.0
+    zone: tzinfo = UTC
+    scanner_prefix: str = "simulated"
+    duration: float | None = None
+    connect_timeout: float = 10.0
+    random: Random = Random()
+
+
+def scanner_names(prefix: str, count: int) -> list[str]:
+    """Return the ids of simulated scanners."""
+    return [f"{prefix}-{number}" for number in range(1, count + 1)]
+
+
+class GatewaySimulation:
+    """Runs a plan once.
+
+    :param say: takes lines of progress.
+    :ivar error: reason why nothing was sent; None: something was.
+    """
+
+    def __init__(
+        self,
+        plan: GatewayPlan,
+        reactor: Any,
+        say: Callable[[str], None],
+        now: Callable[[], float] = time.time,
+        **how: Any,
+    ) -> None:
+        self.error: str | None = None
+        self._began: float | None = None
+        self._lasted: float | None = None
+        self._plan = plan
+        self._reactor = reactor
+        self._say = say
+        self._end: Deferred[None] = Deferred()
+        self._finished: Deferred[None] | None = None
+        devices = [BluetoothDevice(number) for number in range(plan.devices)]
+        around = Surroundings(reactor, devices, plan.scanners, plan.advertised_every, plan.random, now)
+        self.scanners = [
+            make_scanner(reactor, name, number, plan.broker, around, now, **how)
+            for number, name in enumerate(scanner_names(plan.scanner_prefix, plan.scanners))
+        ]
+        self.controllers = [
+            SimulatedController(
+                reactor, FIRST_MAC + number, plan.broker, plan.measured_every, plan.zone, now, **how
+            )
+            for number in range(plan.controllers)
+        ]
+        self._clients: list[MqttClient] = [each.client for each in self.scanners]
+        self._clients += [each.client for each in self.controllers]
+
+    @property
+    def seconds(self) -> float:
+        """Return how long everybody has been connected, s."""
+        if self._lasted is not None or self._began is None:
+            return self._lasted or 0.0
+        return float(self._reactor.seconds() - self._began)
+
+    @property
+    def exit_status(self) -> int:
+        """0 if everything that was heard was sent, 1 if not, 2 if somebody could not connect."""
+        if self.error is not None:
+            return 2
+        return 0 if all(scanner.outbox.dropped == 0 for scanner in self.scanners) else 1
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The counts as plain values."""
+        counts = [controller.counts for controller in self.controllers]
+        return {
+            "scanners": len(self.scanners),
+            "controllers": len(self.controllers),
+            "connected": sum(client.online for client in self._clients),
+            "advertisements_received": sum(scanner.radio.received for scanner in self.scanners),
+            "messages_sent": sum(scanner.outbox.sent for scanner in self.scanners),
+            "messages_dropped": sum(scanner.outbox.dropped for scanner in self.scanners),
+            "telemetry": sum(each.telemetry for each in counts),
+            "states": sum(each.states for each in counts),
+            "commands": sum(each.commands for each in counts),
+            "commands_refused": sum(each.refused for each in counts),
+            "seconds": round(self.seconds, 3),
+        }
+
+    @property
+    def description(self) -> str:
+        """The summary for people."""
+        found = self.summary
+        return (
+            f"scanners heard {found['advertisements_received']} advertisements, "
+            f"sent {found['messages_sent']}, dropped {found['messages_dropped']}; "
+            f"controllers sent {found['telemetry']} measurements and {found['states']} states, "
+            f"carried out {found['commands']} commands, in {found['seconds']:.1f} s"
+        )
+
+    def start(self) -> Deferred[None]:
+        """Run; fires when everything is closed."""
+        self._finished = Deferred()
+        ensureDeferred(self._run()).addBoth(self._finished.callback)
+        return self._finished
+
+    def interrupt(self) -> Deferred[None] | None:
+        """End early; fires when everything is closed."""
+        if not self._end.called:
+            self._end.callback(None)
+        if self._finished is None or self._finished.called:
+            return None
+        closed: Deferred[None] = Deferred()
+
+        def tell(result: object) -> object:
+            closed.callback(None)
+            return result
+
+        self._finished.addBoth(tell)
+        return closed
+
+    async def _run(self) -> None:
+        for scanner in self.scanners:
+            scanner.start()
+        for controller in self.controllers:
+            controller.start()
+        progress = LoopingCall(lambda: self._say(self.description))
+        progress.clock = self._reactor
+        try:
+            if await self._connect():
+                self._began = self._reactor.seconds()
+                progress.start(PROGRESS_INTERVAL, now=False)
+                if self._plan.duration is not None:
+                    over = self._reactor.callLater(self._plan.duration, self.interrupt)
+                    self._end.addCallback(lambda _: over.active() and over.cancel())
+                await self._end
+                self._lasted = self.seconds
+        finally:
+            if progress.running:
+                progress.stop()
+            await gatherResults(
+                [*map(ended, self.scanners), *(each.stop() for each in self.controllers)], consumeErrors=True
+            )
+
+    async def _connect(self) -> bool:
+        """Wait until everybody is connected; whether the run goes on."""
+        deadline = self._reactor.seconds() + self._plan.connect_timeout
+        while not all(client.online for client in self._clients):
+            if self._end.called:
+                return False
+            if self._reactor.seconds() >= deadline:
+                reason = next((each.trouble for each in self._clients if each.trouble), "no answer")
+                self.error = f"broker {self._plan.broker.broker}:{self._plan.broker.port}: {reason}"
+                return False
+            await deferLater(self._reactor, LOOK)
+        self._say(
+            f"{len(self.scanners)} scanners and {len(self.controllers)} controllers connected to "
+            f"{self._plan.broker.broker}:{self._plan.broker.port}"
+        )
+        return True

@@ -1,0 +1,52 @@
+"""Runs side by side in one reactor: stations with sensors, and gateways; they end together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredList
+
+
+class Run(Protocol):
+    """One part of a simulation."""
+
+    def start(self) -> Deferred[None]:
+        """Begin; fires when everything is closed again."""
+
+    def interrupt(self) -> Deferred[None] | None:
+        """End early; fires when everything is closed. None: it is already."""
+
+
+def run_together(reactor: Any, runs: Sequence[Run]) -> None:
+    """Run the reactor until all runs have ended; the first that ends, or a signal, ends the others."""
+    reactor.callWhenRunning(_start, reactor, runs)
+    reactor.addSystemEventTrigger("before", "shutdown", interrupt, runs)
+    reactor.run()
+
+
+def interrupt(runs: Sequence[Run]) -> Deferred[Any]:
+    """End all runs early; fires when they are closed."""
+    ending = [closed for run in runs if (closed := run.interrupt()) is not None]
+    return DeferredList(ending, consumeErrors=True)
+
+
+def _start(reactor: Any, runs: Sequence[Run]) -> None:
+    left = len(runs)
+
+    def ended(result: object) -> object:
+        nonlocal left
+        left -= 1
+        if left:
+            interrupt(runs)
+        elif reactor.running:
+            reactor.callLater(0, _stop, reactor)
+        return result
+
+    for run in runs:
+        run.start().addBoth(ended)
+
+
+def _stop(reactor: Any) -> None:
+    if reactor.running:
+        reactor.stop()

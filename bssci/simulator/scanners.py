@@ -1,0 +1,132 @@
+"""Simulated scanners: the scanner agent of :mod:`bssci.scanner`, before a radio that hears simulated devices.
+
+So topics, reports, last will, thinning and commands are those of ``bssci scan``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import pi, sin
+from random import Random
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import LoopingCall
+
+from bssci.mqtt.client import MqttClient
+from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.agent import Agent
+from bssci.scanner.cli import client_settings
+from bssci.scanner.configuration import Configuration, MqttPart, ScannerPart
+from bssci.scanner.radio import Scan
+from bssci.simulator.bluetooth import BluetoothDevice
+
+TICK = 0.1
+"""Seconds between looks at which devices are due."""
+NEAR, STEP, WEAKEST = -58.0, 13.0, -96.0
+"""dBm at the scanner beside a device, dB less at each further one, dBm below which nothing is heard."""
+WALK = 360.0
+"""Seconds in which a device that somebody carries passes all scanners and comes back."""
+
+
+class Surroundings:
+    """The devices around all scanners, each at home near one of them.
+
+    :param interval: s between two advertisements of a device.
+    :param now: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        clock: Any,
+        devices: Sequence[BluetoothDevice],
+        scanners: int,
+        interval: float,
+        random: Random,
+        now: Callable[[], float],
+    ) -> None:
+        self.devices = devices
+        self._clock = clock
+        self._scanners = scanners
+        self._interval = interval
+        self._random = random
+        self._now = now
+
+    def rssi(self, device: BluetoothDevice, scanner: int) -> int | None:
+        """Return the signal (dBm) of a device at a scanner now; None if it is too far away."""
+        if device.wanders:
+            turn = (self._now() / WALK + 0.37 * device.number) % 1
+            home = (self._scanners - 1) * (0.5 + 0.5 * sin(2 * pi * turn))
+        else:
+            home = float(device.number % self._scanners)
+        signal = NEAR - STEP * abs(home - scanner) - 1.7 * (device.number % 5) + self._random.gauss(0, 1.5)
+        return round(signal) if signal >= WEAKEST else None
+
+    def start_scan(self, scanner: int, heard: Callable[[Advertisement], None]) -> Deferred[Scan]:
+        """Let a scanner, counted from 0, hear what is sent."""
+        return succeed(_Scan(self._clock, lambda device: self._hear(device, scanner, heard), self))
+
+    def _hear(self, device: BluetoothDevice, scanner: int, heard: Callable[[Advertisement], None]) -> None:
+        signal = self.rssi(device, scanner)
+        if signal is not None:
+            heard(device.advertisement(self._now(), signal))
+
+    @property
+    def rate(self) -> float:
+        """Return how many advertisements a second are sent by all devices."""
+        return len(self.devices) / self._interval
+
+
+class _Scan:
+    """A scan that runs: the devices take turns."""
+
+    def __init__(
+        self, clock: Any, hear: Callable[[BluetoothDevice], None], surroundings: Surroundings
+    ) -> None:
+        self._clock = clock
+        self._hear = hear
+        self._surroundings = surroundings
+        self._began = clock.seconds()
+        self._done = 0
+        self._loop = LoopingCall(self._hear_due)
+        self._loop.clock = clock
+        self._loop.start(TICK, now=False)
+
+    def stop(self) -> Deferred[None]:
+        if self._loop.running:
+            self._loop.stop()
+        return succeed(None)
+
+    def _hear_due(self) -> None:
+        devices = self._surroundings.devices
+        due = int((self._clock.seconds() - self._began) * self._surroundings.rate)
+        while self._done < due:
+            self._hear(devices[self._done % len(devices)])
+            self._done += 1
+
+
+def make_scanner(
+    reactor: Any,
+    name: str,
+    number: int,
+    broker: MqttPart,
+    surroundings: Surroundings,
+    now: Callable[[], float],
+    make_client: Callable[..., Any] = MqttClient,
+) -> Agent:
+    """Return a scanner, to be started.
+
+    :param name: its id in topics.
+    :param number: counts the scanners, from 0.
+    """
+    configuration = Configuration(
+        scanner=ScannerPart(id=name, bluetooth_adapter="simulated", mode="passive"), mqtt=broker
+    )
+    return Agent(
+        reactor,
+        configuration,
+        lambda: configuration,
+        lambda passive, heard: surroundings.start_scan(number, heard),
+        lambda **callbacks: make_client(reactor, client_settings(configuration), **callbacks),
+        now,
+    )

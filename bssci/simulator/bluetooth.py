@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from math import pi, sin
 from typing import Literal, NamedTuple
 
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.simulator.instruments import DAY, HOUR, INSTALLED, YEAR, own, wave
 
 TEMPLATE = "0000{:04x}-0000-1000-8000-00805f9b34fb"
@@ -68,7 +68,7 @@ class BluetoothDevice(NamedTuple):
         """Return whether somebody carries it from place to place."""
         return self.make == "ibeacon"
 
-    def advertisement(self, at: float, rssi: int) -> Advertisement:
+    def advertisement(self, at: float, rssi: int) -> HeardAdvertisement:
         """Return what it sends at a time.
 
         :param at: Unix seconds.
@@ -76,7 +76,7 @@ class BluetoothDevice(NamedTuple):
         """
         make = MAKES[self.number % len(MAKES)]
         sent = make.encode(self.number, self.address, at)
-        return Advertisement(
+        return HeardAdvertisement(
             address=self.address,
             address_type=make.address_type,
             name=sent.name,

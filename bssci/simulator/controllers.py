@@ -20,9 +20,9 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from bssci.mqtt.client import MqttClient
-from bssci.mqtt.values import Message, Received
+from bssci.mqtt.values import Publication, Received
 from bssci.scanner.cli import client_settings
-from bssci.scanner.configuration import Configuration, MqttPart
+from bssci.scanner.configuration import MqttPart, ScannerConfiguration
 from bssci.simulator.instruments import DAY, HOUR, INSTALLED, own, wave
 from bssci.system.clock import Ticker, Timer
 
@@ -49,7 +49,7 @@ GOODBYE = 1.0
 _encode = msgspec.json.Encoder().encode
 
 
-class Command(msgspec.Struct, rename={"power_flag": "power-flag"}):
+class SwitchCommand(msgspec.Struct, rename={"power_flag": "power-flag"}):
     """A message on ``cmnd/…``."""
 
     power_flag: int
@@ -58,8 +58,8 @@ class Command(msgspec.Struct, rename={"power_flag": "power-flag"}):
     """s"""
 
 
-class Counts(NamedTuple):
-    """Counts of one controller since its start."""
+class ControllerCounts(NamedTuple):
+    """ControllerCounts of one controller since its start."""
 
     telemetry: int
     states: int
@@ -96,7 +96,7 @@ class SimulatedController:
         self._telemetry = self._states = self._commands = self._refused = 0
         self._shown: dict[str, Mapping[str, Any]] = {}
         self._off: dict[str, Timer] = {}
-        settings = replace(client_settings(Configuration(mqtt=broker)), client_id=self.name, will=None)
+        settings = replace(client_settings(ScannerConfiguration(mqtt=broker)), client_id=self.name, will=None)
         self.client = make_client(
             reactor,
             settings,
@@ -124,8 +124,8 @@ class SimulatedController:
         return stopped
 
     @property
-    def counts(self) -> Counts:
-        return Counts(self._telemetry, self._states, self._commands, self._refused)
+    def counts(self) -> ControllerCounts:
+        return ControllerCounts(self._telemetry, self._states, self._commands, self._refused)
 
     # what it says
 
@@ -161,7 +161,7 @@ class SimulatedController:
         """Publish a message; whether the broker is there to take it."""
         if not self.client.online:
             return False
-        self.client.publish([Message(topic, _encode(body))]).addErrback(lambda failure: None)
+        self.client.publish([Publication(topic, _encode(body))]).addErrback(lambda failure: None)
         return True
 
     def _time(self) -> str:
@@ -176,7 +176,7 @@ class SimulatedController:
         try:
             if place not in SWITCHES:
                 raise msgspec.ValidationError("nothing there takes commands")
-            command = msgspec.json.decode(message.payload, type=Command)
+            command = msgspec.json.decode(message.payload, type=SwitchCommand)
             if command.power_flag not in (0, 1, 2) or not 0 < (command.period or PULSE) <= LONGEST_PULSE:
                 raise msgspec.ValidationError("out of range")
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -185,7 +185,7 @@ class SimulatedController:
         self._commands += 1
         self._switch(place, command)
 
-    def _switch(self, place: str, command: Command) -> None:
+    def _switch(self, place: str, command: SwitchCommand) -> None:
         timer = self._off.pop(place, None)
         if timer is not None:
             timer.cancel()

@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 
 from bssci.mqtt.client import MqttClient
-from bssci.scanner.advertisement import Advertisement
+from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.scanner.agent import Agent
 from bssci.scanner.cli import client_settings
-from bssci.scanner.configuration import Configuration, MqttPart, ScannerPart
+from bssci.scanner.configuration import MqttPart, ScannerConfiguration, ScannerPart
 from bssci.scanner.radio import Scan
 from bssci.simulator.bluetooth import BluetoothDevice
 
@@ -62,11 +62,13 @@ class Surroundings:
         signal = NEAR - STEP * abs(home - scanner) - 1.7 * (device.number % 5) + self._random.gauss(0, 1.5)
         return round(signal) if signal >= WEAKEST else None
 
-    def start_scan(self, scanner: int, heard: Callable[[Advertisement], None]) -> Deferred[Scan]:
+    def start_scan(self, scanner: int, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Scan]:
         """Let a scanner, counted from 0, hear what is sent."""
         return succeed(_Scan(self._clock, lambda device: self._hear(device, scanner, heard), self))
 
-    def _hear(self, device: BluetoothDevice, scanner: int, heard: Callable[[Advertisement], None]) -> None:
+    def _hear(
+        self, device: BluetoothDevice, scanner: int, heard: Callable[[HeardAdvertisement], None]
+    ) -> None:
         signal = self.rssi(device, scanner)
         if signal is not None:
             heard(device.advertisement(self._now(), signal))
@@ -119,7 +121,7 @@ def make_scanner(
     :param name: its id in topics.
     :param number: counts the scanners, from 0.
     """
-    configuration = Configuration(
+    configuration = ScannerConfiguration(
         scanner=ScannerPart(id=name, bluetooth_adapter="simulated", mode="passive"), mqtt=broker
     )
     return Agent(

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from bssci.mqtt.values import Message, MqttSettings, Received
+from bssci.mqtt.values import MqttSettings, Publication, Received
 
 
 class Client:
@@ -24,7 +24,7 @@ class Client:
         self.online = False
         self.trouble = ""
         self.topics: list[str] = []
-        self.published: list[Message] = []
+        self.published: list[Publication] = []
         self.statistics = SimpleNamespace(reconnects=0)
         self.made.append(self)
 
@@ -38,11 +38,11 @@ class Client:
         self.online = True
         self.callbacks["on_online"]()
 
-    def publish(self, messages: Sequence[Message]) -> Deferred[None]:
+    def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         self.published += messages
         return succeed(None)
 
-    def stop(self, deadline: float, last: Message | None = None) -> Deferred[None]:
+    def stop(self, deadline: float, last: Publication | None = None) -> Deferred[None]:
         self.published += [last] if last is not None else []
         self.online = False
         return succeed(None)

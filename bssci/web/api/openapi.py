@@ -106,10 +106,32 @@ class _Schemas:
         found, self.components = msgspec.json.schema_components(types, ref_template=REFERENCE)
         self._found = found
         self.components[EVENT] = dict(_EVENT)
+        for schema in (found, self.components):
+            _put_plainly(schema)
 
     def of(self, kind: Any) -> Schema:
         """Return the schema of one of the types."""
         return self._found[next(place for place, each in enumerate(self._types) if each == kind)]
+
+
+def _put_plainly(schema: Any) -> None:
+    """Put schemas into words that generators of clients read.
+
+    A list of fixed length needs no word on further items, a list of anything says so, and what is always
+    answered with the same truth value is a constant that is there.
+    """
+    if isinstance(schema, dict):
+        if schema.get("items") is False and schema.get("maxItems") == len(schema.get("prefixItems", ())):
+            del schema["items"]
+        elif schema.get("type") == "array" and not {"items", "prefixItems"} & schema.keys():
+            schema["items"] = {}
+        for name, each in schema.get("properties", {}).items():
+            if each.get("enum") in ([True], [False]):
+                schema["properties"][name] = {"type": "boolean", "const": each["enum"][0]}
+                schema["required"] = [*schema.get("required", ()), name]
+    for each in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(each, dict | list | tuple):
+            _put_plainly(each)
 
 
 def _readable(route: Route) -> list[Any]:

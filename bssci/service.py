@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from twisted.application.service import Service
@@ -19,7 +19,13 @@ from twisted.python.failure import Failure
 
 from bssci import __version__, extensions
 from bssci.center.access import Access
-from bssci.center.alarms.conditions import of_gateways, of_sources
+from bssci.center.alarms.conditions import (
+    Condition,
+    of_device_registry,
+    of_gateways,
+    of_provisioned,
+    of_sources,
+)
 from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.center.alarms.notices import Channel, Notices
 from bssci.center.decoding.decoders import Decoders
@@ -222,6 +228,8 @@ class BssciService(Service):
             others={
                 "gateway-offline": lambda: of_gateways(center.gateway_states()),
                 "source-failing": lambda: of_sources(center.sources.statistics()),
+                "device-certificate-ends": self._device_ends,
+                "device-registry-unusable": lambda: of_device_registry(center.provisioned.trouble),
             },
         )
         self.guard = AlarmGuard(self._reactor, center.alarms, watched, time.time, deferToThread)
@@ -232,6 +240,10 @@ class BssciService(Service):
         self.notices = Notices(
             self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
         )
+
+    def _device_ends(self) -> Iterator[Condition]:
+        days = self.configuration.current.alarm_certificate_days
+        return of_provisioned(self.center.provisioned.ends(days), time.time())
 
     async def _open_web(self, loaded: Loaded) -> WebAdmin:
         outside = Outside(

@@ -33,6 +33,7 @@ CATALOGUES = {
     "web/api/schemas/decoders.py": "bodies and answers",
     "web/api/schemas/live_tokens.py": "structs; tests/web/api/test_live_tokens.py has each in an answer",
     "web/api/schemas/devices.py": "values; tests/web/api/test_devices.py is about what they allow",
+    "web/api/schemas/provisioned.py": "bodies and answers",
     "web/api/schemas/sensors.py": "bodies and answers",
     "web/api/schemas/stations.py": "bodies and answers",
     "web/context.py": "values that handlers share",

@@ -22,6 +22,7 @@ from bssci.center.devices.controller_commands import ControllerAnswer, Controlle
 from bssci.center.devices.device import ID, Device
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
 from bssci.center.devices.gateways import Gateway, Gateways
+from bssci.center.devices.provisioned import ProvisionedDevices
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import DownlinkDesk
@@ -72,6 +73,7 @@ class Commands:
         devices: DeviceRegistry,
         gateways: Gateways,
         controllers: ControllerCommands,
+        provisioned: ProvisionedDevices,
         stations: Stations,
         registry: Registry,
         variable_mac: VariableMac,
@@ -91,6 +93,7 @@ class Commands:
         self._devices = devices
         self._gateways = gateways
         self._controllers = controllers
+        self._provisioned = provisioned
         self._stations = stations
         self._registry = registry
         self._variable_mac = variable_mac
@@ -383,6 +386,32 @@ class Commands:
                     await self._registry.forget(station)
                 except FirstError as error:
                     raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
+
+    # devices with certificates of ours
+
+    async def provision(self, device: str, by: Asker, *, serial_number: str = "", force: bool = False) -> str:
+        """Make key, certificate and configuration of a device; return its name.
+
+        :param force: also if it is registered; the certificate that it had is revoked then.
+        :raises CommandError: as :meth:`bssci.center.devices.provisioned.ProvisionedDevices.add`.
+        """
+        async with self._recorded(by, "provisioned.add", device, "made anew" if force else ""):
+            return await self._provisioned.add(device, serial_number, force=force)
+
+    async def renew_provisioned(self, device: str, by: Asker) -> str:
+        """Make another key and certificate of a device, and revoke the old one; return its name."""
+        async with self._recorded(by, "provisioned.renew", device):
+            return await self._provisioned.renew(device)
+
+    async def revoke_provisioned(self, device: str, by: Asker) -> str:
+        """Have the broker refuse a device; return its name."""
+        async with self._recorded(by, "provisioned.revoke", device):
+            return await self._provisioned.revoke(device)
+
+    async def take_bundle(self, device: str, by: Asker) -> bytes:
+        """Return key, certificate and configuration of a device, this once."""
+        async with self._recorded(by, "provisioned.bundle", device):
+            return await self._provisioned.take_bundle(device)
 
     # alarms
 

@@ -21,6 +21,7 @@ from bssci.center.devices import presence
 from bssci.center.devices.controller_commands import ControllerCommands
 from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.presence import Presence
+from bssci.center.devices.provisioned import ProvisionedDevices
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.downlinks import DownlinkDesk
@@ -87,6 +88,7 @@ class ServiceCenter:
     """
 
     log = Logger()
+    version = __version__
 
     def __init__(
         self,
@@ -97,7 +99,6 @@ class ServiceCenter:
         now: Callable[[], float],
     ) -> None:
         settings = configuration.current
-        self.version = __version__
         self.started_at = now()
         self.now = now
         self.configuration = configuration
@@ -160,6 +161,7 @@ class ServiceCenter:
         self.ingest = Ingest(journal, self.deduplication)
         self.devices = DeviceRegistry(clock, journal, loaded, now, settings.source_changing_addresses)
         self.gateways = Gateways(clock, journal, loaded, self.report, now)
+        self.provisioned = ProvisionedDevices(clock, lambda: configuration.current, now, deferToThread)
         telegrams = Telegrams(journal, loaded, self.ingest, self._heard_telegrams)
         self.presence = Presence(
             clock,
@@ -203,6 +205,7 @@ class ServiceCenter:
             devices=self.devices,
             gateways=self.gateways,
             controllers=self._controller_commands,
+            provisioned=self.provisioned,
             stations=self.stations,
             registry=self.registry,
             variable_mac=self.variable_mac,
@@ -281,6 +284,7 @@ class ServiceCenter:
             self.devices,
             self.gateways,
             self.presence,
+            self.provisioned,
             self.registry,
             self.retention,
         ):
@@ -291,6 +295,7 @@ class ServiceCenter:
         self.retention.stop()
         self.silence.stop()
         self.presence.stop()
+        self.provisioned.stop()
         self.registry.stop()
         self.deduplication.flush()
 

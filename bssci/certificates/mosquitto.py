@@ -15,6 +15,18 @@ from typing import NamedTuple
 SERVICE_USER = "bssci"
 
 
+# A substitute must stand alone between slashes; so must a plus.
+DEVICE_RULES = """\
+# A device under its own name, and nothing else.
+pattern read cmnd/%u/#
+pattern write stat/%u/#
+pattern write tele/%u/#
+pattern read bt-mqtt/command/%u
+pattern write bt-mqtt/raw/%u
+pattern write bt-mqtt/scanner/%u/status
+"""
+
+
 class BrokerFiles(NamedTuple):
     """Paths on the broker's machine."""
 
@@ -85,16 +97,7 @@ allow_anonymous false
 password_file {files.directory / "passwords"}
 acl_file {files.directory / "inside.acl"}
 """,
-        # A substitute must stand alone between slashes; so must a plus.
-        "devices.acl": """\
-# A device under its own name, and nothing else.
-pattern read cmnd/%u/#
-pattern write stat/%u/#
-pattern write tele/%u/#
-pattern read bt-mqtt/command/%u
-pattern write bt-mqtt/raw/%u
-pattern write bt-mqtt/scanner/%u/status
-""",
+        "devices.acl": DEVICE_RULES,
         "inside.acl": f"""\
 # The service: everything. Others get lines of their own, below.
 user {SERVICE_USER}

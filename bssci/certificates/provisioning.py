@@ -14,8 +14,13 @@ base stations.
 
 from __future__ import annotations
 
+import fcntl
+import io
+import os
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,15 +32,25 @@ from bssci.certificates.bundles import Made, certificates_of, make_authority, re
 from bssci.certificates.issuing import certificate_to_pem, issue_device, key_to_pem, new_key
 from bssci.certificates.reading import CertificateError, own_list_file, read_certificates
 from bssci.certificates.revoking import empty_list, revoke
-from bssci.system.files import replace_together
+from bssci.certificates.steps import host_of
+from bssci.system.files import (
+    finish_replacement,
+    open_lock,
+    replace_together,
+    scratch_directory,
+    sweep,
+    write_atomically,
+)
 
 LIFE = timedelta(days=365)
-WARN = timedelta(days=30)
-"""before the end, from which on a certificate is to be renewed"""
-MOST = 100_000
+MOST = 20_000
 """devices in the registry"""
 CONTROLLER = "f2-"
 REGISTRY = "device_registry.json"
+KEY = "device_key.pem"
+BUNDLE = (KEY, "device_cert.pem", "ca_cert.pem", "mqtt_config.json")
+"""files that a device is given"""
+BROKER_PORT = 8883
 _MAC = re.compile(r"[0-9a-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
@@ -45,11 +60,34 @@ class ProvisioningError(Exception):
     """A device cannot be provisioned so: one line with what is allowed."""
 
 
+class RegisteredError(ProvisioningError):
+    """The device is registered already."""
+
+
+class NotRegisteredError(ProvisioningError):
+    """There is no such device."""
+
+
 class Broker(msgspec.Struct, frozen=True):
     """The broker that devices connect to."""
 
     host: str
-    port: int = 8883
+    port: int = BROKER_PORT
+
+
+def broker_of(device_broker: str, cert_file: Path) -> Broker:
+    """Return where devices reach the broker.
+
+    :param device_broker: DEVICE_BROKER; if it is empty, the broker is where the service center's certificate
+        says that the service is.
+    :raises ProvisioningError: neither says it.
+    """
+    host, _, port = device_broker.rpartition(":")
+    if not device_broker:
+        host, port = host_of(cert_file), str(BROKER_PORT)
+    if not host:
+        raise ProvisioningError("DEVICE_BROKER is empty: set it to host:port where devices reach the broker")
+    return Broker(host, int(port))
 
 
 class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +102,11 @@ class Provisioned(msgspec.Struct, frozen=True, kw_only=True):
     """number of the certificate, hexadecimal"""
     status: str = "active"
     """active or revoked"""
+
+    @property
+    def ends_at(self) -> float:
+        """The end of the certificate, in Unix seconds."""
+        return datetime.fromisoformat(self.certificate_expires).timestamp()
 
 
 def device_name(text: str) -> str:
@@ -110,6 +153,14 @@ class Provisioning:
         """Return the path of the revocation list."""
         return own_list_file(self._ca_file)
 
+    def authority_bytes(self) -> bytes:
+        """Return the certificates of the authority as PEM, without a key that may be in the file too.
+
+        :raises OSError: there is no authority yet.
+        """
+        self._ca_file.stat()
+        return certificates_of(self._ca_file)
+
     def directory_of(self, name: str) -> Path:
         """Return the directory with the files of a device."""
         return self._directory / name
@@ -142,58 +193,102 @@ class Provisioning:
         """Make key, certificate and configuration of a device; return its name.
 
         :param force: also if it is registered; the certificate that it had is revoked then.
-        :raises ProvisioningError: it is registered, or name or serial number cannot be.
+        :raises RegisteredError: it is registered.
+        :raises ProvisioningError: name or serial number cannot be, or no more devices fit.
         :raises CertificateError: the authority cannot sign.
         """
         name = device_name(text)
         if serial_number and not _SERIAL.fullmatch(serial_number):
             raise ProvisioningError("the serial number: up to 64 printable ASCII characters are allowed")
-        devices = self.devices()
-        before = devices.get(name)
-        if before is not None and not force:
-            raise ProvisioningError(
-                f"{name} is registered since {before.registered_at}; renew it, or use force to make it anew"
-            )
-        if before is None and len(devices) >= MOST:
-            raise ProvisioningError(f"{MOST} devices are registered, no more fit")
-        for _ in self.prepare(now):
-            pass
-        self._issue(name, devices, broker, now, serial_number or (before.serial_number if before else ""))
+        with self._alone():
+            devices = self.devices()
+            before = devices.get(name)
+            if before is not None and not force:
+                since = before.registered_at
+                raise RegisteredError(
+                    f"{name} is registered since {since}; renew it, or use force to make it anew"
+                )
+            if before is None and len(devices) >= MOST:
+                raise ProvisioningError(f"{MOST} devices are registered, no more fit")
+            for _ in self.prepare(now):
+                pass
+            serial = serial_number or (before.serial_number if before else "")
+            self._issue(name, devices, broker, now, serial)
         return name
 
     def renew(self, text: str, broker: Broker, now: datetime) -> str:
         """Make another key and certificate for a registered device; the old one is revoked. Return its name.
 
-        :raises ProvisioningError: it is not registered.
+        :raises NotRegisteredError: it is not registered.
         """
-        name, devices = self._registered(text)
-        self._issue(name, devices, broker, now, devices[name].serial_number)
+        with self._alone():
+            name, devices = self._registered(text)
+            self._issue(name, devices, broker, now, devices[name].serial_number)
         return name
 
     def revoke(self, text: str, now: datetime) -> str:
         """Have the broker refuse a device from now on; return its name.
 
-        :raises ProvisioningError: it is not registered, or is revoked already.
+        :raises NotRegisteredError: it is not registered.
+        :raises ProvisioningError: it is revoked already.
         """
-        name, devices = self._registered(text)
-        if devices[name].status == "revoked":
-            raise ProvisioningError(f"{name} is revoked already")
-        changed = {**devices, name: msgspec.structs.replace(devices[name], status="revoked")}
-        self._write({**self._revoking(name, now), self.registry_file: _registry(changed)})
+        with self._alone():
+            name, devices = self._registered(text)
+            if devices[name].status == "revoked":
+                raise ProvisioningError(f"{name} is revoked already")
+            changed = {**devices, name: msgspec.structs.replace(devices[name], status="revoked")}
+            self._write({**self._revoking(name, now), self.registry_file: _registry(changed)})
         return name
 
-    def ending(self, now: datetime) -> list[str]:
-        """Return the names of devices whose certificates end within :data:`WARN`, or have ended."""
-        return [
-            name
-            for name, device in self.devices().items()
-            if device.status == "active" and datetime.fromisoformat(device.certificate_expires) - now < WARN
-        ]
+    def has_key(self, name: str) -> bool:
+        """Return whether the key of a device is still here: nobody has taken its bundle yet."""
+        return (self.directory_of(name) / KEY).exists()
+
+    def take_bundle(self, text: str) -> bytes:
+        """Return everything that a device is given, as an archive; its key is then no longer here.
+
+        :raises NotRegisteredError: it is not registered.
+        :raises ProvisioningError: it is revoked, or its bundle was taken already.
+        """
+        with self._alone():
+            name, devices = self._registered(text)
+            if devices[name].status == "revoked":
+                raise ProvisioningError(f"{name} is revoked; renew it to get a new key and certificate")
+            if not self.has_key(name):
+                raise ProvisioningError(f"the bundle of {name} was taken already; renew it to get another")
+            directory = self.directory_of(name)
+            packed = io.BytesIO()
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+                for file in BUNDLE:
+                    archive.writestr(file, (directory / file).read_bytes())
+            (directory / KEY).unlink()
+        return packed.getvalue()
+
+    def configuration_of(self, text: str) -> bytes:
+        """Return the client configuration of a device, which holds no secret, as JSON.
+
+        :raises NotRegisteredError: it is not registered.
+        """
+        name, _ = self._registered(text)
+        return (self.directory_of(name) / "mqtt_config.json").read_bytes()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes out, and finish what one of them left when it was killed."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = open_lock(self._directory / ".lock")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            sweep([self._directory])
+            finish_replacement(self._directory)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _registered(self, text: str) -> tuple[str, dict[str, Provisioned]]:
         name, devices = device_name(text), self.devices()
         if name not in devices:
-            raise ProvisioningError(f"{name} is not registered")
+            raise NotRegisteredError(f"{name} is not registered")
         return name, devices
 
     def _issue(
@@ -212,7 +307,7 @@ class Provisioning:
         )
         self._write(
             {
-                directory / "device_key.pem": key_to_pem(key),
+                directory / KEY: key_to_pem(key),
                 directory / "device_cert.pem": certificate_to_pem(certificate),
                 directory / "ca_cert.pem": certificates_of(self._server_ca_file),
                 directory / "mqtt_config.json": _json(client_configuration(name, broker)),
@@ -230,9 +325,29 @@ class Provisioning:
         return {self.list_file: revoke(self._ca_file, certificate, now)}
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
-        for directory in {path.parent for path in files}:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        replace_together(self._directory, files)
+        """Put files in their places, all or none.
+
+        Everything that needs room on the disk is done before anything is replaced: what is left then are
+        names, which a full disk can take.
+        """
+        made = [directory for directory in {path.parent for path in files} if not directory.exists()]
+        try:
+            for directory in made:
+                directory.mkdir(mode=0o700, parents=True)
+            with scratch_directory(self._directory) as scratch:
+                drafts: dict[Path, bytes | Path | None] = {}
+                for number, (path, content) in enumerate(files.items()):
+                    drafts[path] = content
+                    if path.parent.stat().st_dev == scratch.stat().st_dev:
+                        drafts[path] = draft = scratch / str(number)
+                        write_atomically(draft, content)
+                replace_together(self._directory, drafts)
+        except OSError:
+            for directory in made:
+                # One that is not empty: it was decided, and whoever comes next finishes it.
+                with suppress(OSError):
+                    directory.rmdir()
+            raise
 
 
 def client_configuration(name: str, broker: Broker) -> dict[str, Any]:

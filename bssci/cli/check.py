@@ -13,6 +13,7 @@ from bssci.center.devices import endpoints
 from bssci.certificates import reading as certificates
 from bssci.certificates.checking import check_pair
 from bssci.certificates.listening import ListenError, described_places
+from bssci.certificates.provisioning import Provisioning
 from bssci.certificates.server import WebFiles
 from bssci.cli.findings import Finding, about, is_running
 from bssci.cli.ports import listening_problems
@@ -24,6 +25,10 @@ from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
 from bssci.system.files import try_to_write
+
+DAY = 86400.0
+MOST_NAMED = 5
+"""devices that one line names"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +64,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
         yield Finding("warning", warning)
     yield Finding("ok", "settings")
     yield from _certificates(chosen)
+    yield from _devices(chosen)
     yield from _writing(chosen, env_file)
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
@@ -93,6 +99,25 @@ def _certificates(chosen: Settings) -> Iterator[Finding]:
             files.load(now, at_start=True)
         except certificates.CertificateError as error:
             yield Finding("error", str(error))
+
+
+def _devices(chosen: Settings) -> Iterator[Finding]:
+    """Yield what is wrong with devices that have certificates of ours; nothing if there are none."""
+    files = Provisioning(chosen.device_ca_file, chosen.ca_file)
+    try:
+        devices = files.devices()
+    except (certificates.CertificateError, OSError) as error:
+        yield Finding("warning", str(error))
+        return
+    if not devices:
+        return
+    soon = datetime.now(UTC).timestamp() + chosen.alarm_certificate_days * DAY
+    ending = sorted(name for name, each in devices.items() if each.status == "active" and each.ends_at < soon)
+    yield Finding("ok", f"{files.registry_file}: {len(devices)} devices")
+    if ending:
+        more = f" and {len(ending) - MOST_NAMED} more" if len(ending) > MOST_NAMED else ""
+        names = ", ".join(ending[:MOST_NAMED])
+        yield Finding("warning", f"certificates of devices end soon or have ended: {names}{more}; renew them")
 
 
 def _writing(chosen: Settings, env_file: Path) -> Iterator[Finding]:

@@ -7,10 +7,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bssci.certificates.provisioning import Broker, Provisioning, ProvisioningError
-from bssci.certificates.steps import host_of
+from bssci.certificates.provisioning import Provisioning, ProvisioningError, broker_of
+from bssci.certificates.qr_code import QrCodeError, in_terminal
 from bssci.cli.chosen import load_own
-from bssci.settings.table import Settings
+
+DAY = 86400.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     renew.add_argument("id", metavar="ID")
     revoke = actions.add_parser("revoke", help="have the broker refuse it")
     revoke.add_argument("id", metavar="ID")
+    code = actions.add_parser("qr", help="show its configuration, without the key, as a QR code")
+    code.add_argument("id", metavar="ID")
     actions.add_parser("list", help="who is registered, and until when")
 
 
@@ -33,12 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     now = datetime.now(UTC)
     try:
         if arguments.action == "list":
-            _list(provisioning, now)
+            _list(provisioning, now, chosen.alarm_certificate_days)
+        elif arguments.action == "qr":
+            print(in_terminal(provisioning.configuration_of(arguments.id)), end="")
         elif arguments.action == "revoke":
             name = provisioning.revoke(arguments.id, now)
             print(f"{name} is revoked. Start the broker anew, or send it SIGHUP if it reads the list then.")
         else:
-            broker = _broker(chosen)
+            broker = broker_of(chosen.device_broker, chosen.cert_file)
             if arguments.action == "add":
                 for made in provisioning.prepare(now):
                     if made.created:
@@ -48,19 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
             else:
                 name = provisioning.renew(arguments.id, broker, now)
             _tell(provisioning.directory_of(name))
-    except ProvisioningError as error:
+    except (ProvisioningError, QrCodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-def _broker(chosen: Settings) -> Broker:
-    host, _, port = chosen.device_broker.rpartition(":")
-    if not chosen.device_broker:
-        host, port = host_of(chosen.cert_file), "8883"
-    if not host:
-        raise ProvisioningError("DEVICE_BROKER is empty: set it to host:port where devices reach the broker")
-    return Broker(host, int(port))
 
 
 def _tell(directory: Path) -> None:
@@ -69,8 +65,8 @@ def _tell(directory: Path) -> None:
     print("Load these into the device. The key is a secret: send it over a safe way only.")
 
 
-def _list(provisioning: Provisioning, now: datetime) -> None:
-    ending = set(provisioning.ending(now))
+def _list(provisioning: Provisioning, now: datetime, days: float) -> None:
     for name, device in provisioning.devices().items():
-        state = "renew it" if name in ending else device.status
+        is_ending = device.status == "active" and device.ends_at - now.timestamp() < days * DAY
+        state = "renew it" if is_ending else device.status
         print(f"{name:32} {device.serial_number:20} {device.certificate_expires}  {state}")

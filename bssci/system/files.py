@@ -273,18 +273,22 @@ def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None])
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     plan = {}
-    for number, (path, content) in enumerate(files.items()):
-        if isinstance(content, bytes):
-            name = str(number)
-            write_atomically(draft / name, content)
-        elif content is None:
-            name = f"{_REMOVE}{number}"
-        else:
-            name = f"{_MOVE}{number}"
-            os.rename(content, draft / name)
-        plan[name] = str(path.absolute())
-    write_atomically(draft / _PLAN, json.dumps(plan).encode())
-    os.rename(draft, ready)
+    try:
+        for number, (path, content) in enumerate(files.items()):
+            if isinstance(content, bytes):
+                name = str(number)
+                write_atomically(draft / name, content)
+            elif content is None:
+                name = f"{_REMOVE}{number}"
+            else:
+                name = f"{_MOVE}{number}"
+                os.rename(content, draft / name)
+            plan[name] = str(path.absolute())
+        write_atomically(draft / _PLAN, json.dumps(plan).encode())
+        os.rename(draft, ready)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     sync_directory(directory)
     finish_replacement(directory)
 

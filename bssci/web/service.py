@@ -34,6 +34,7 @@ from bssci.web.api.events import EventRoutes
 from bssci.web.api.live_tokens import LiveTokenRoutes
 from bssci.web.api.machine import MachineRoutes
 from bssci.web.api.metrics import Metrics, RequestMetrics
+from bssci.web.api.provisioned import ProvisionedRoutes
 from bssci.web.api.readings import ReadingRoutes
 from bssci.web.api.replays import ReplayRoutes
 from bssci.web.api.sensors import SensorRoutes
@@ -148,6 +149,7 @@ class WebAdmin:
             *routes_of(DecoderRoutes(self.context, self.views)),
             *routes_of(ControllerRoutes(self.context, self.views)),
             *routes_of(DeviceRoutes(self.context, self.views)),
+            *routes_of(ProvisionedRoutes(self.context, self.views)),
             *routes_of(ReadingRoutes(self.context, self.views)),
             *routes_of(ServiceRoutes(self.context, self.views)),
             *routes_of(CertificateRoutes(self.context, self.views, self._take_certificates)),

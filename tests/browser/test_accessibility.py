@@ -32,6 +32,7 @@ MEASURES = (Path(__file__).parent / "measures.js").read_text()
 EUI = "70B3D59CDFFFFFF1"
 SENSOR = {"eui": EUI, "nwKey": "0F" * 16, "shortAddr": "0F0F", "bidi": True, "name": "Water meter, cellar"}
 DEVICE = "ble:AA:BB:CC:DD:EE:FF"
+PROVISIONED = "f2-aabbccddee01"
 TOKEN = "made-here"
 VIEWER, PASSWORD = "vera", "a password of vera"
 NEW_SENSORS = "\n".join(
@@ -41,6 +42,7 @@ WAYS = [
     each.path.replace("<eui>", STATION if each.path.startswith("/stations") else EUI)
     .replace("<name>", "cayenne")
     .replace("<id>", DEVICE)
+    .replace("<device>", PROVISIONED)
     for each in PAGES
 ]
 
@@ -229,6 +231,8 @@ def viewer(chromium: Any, session: Any, service: RunningService) -> Iterator[Any
     assert context.request.post("/api/accounts", data=account, headers=headers).ok
     assert context.request.post("/api/sensors", data=SENSOR, headers=headers).ok
     assert context.request.patch(f"/api/devices/{DEVICE}", data={"name": "Fridge"}, headers=headers).ok
+    provisioned = {"id": PROVISIONED, "serial_number": "4711", "force": True}
+    assert context.request.post("/api/provisioned", data=provisioned, headers=headers).ok
     own.request.post("/login", form={"username": VIEWER, "password": PASSWORD}, max_redirects=0)
     yield own.storage_state()
     for gone in (

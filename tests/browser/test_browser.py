@@ -207,9 +207,13 @@ def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str, width: i
         f"/api/devices/{DEVICE}", data={"name": "T"}, headers={"X-CSRF-Token": token}
     )
     assert entered.ok, entered.text()
+    added = page.request.post(
+        "/api/provisioned", data={"id": "roof", "force": True}, headers={"X-CSRF-Token": token}
+    )
+    assert added.ok, added.text()
     for each in PAGES:
         eui = STATION if each.path.startswith("/stations") else known_sensor
-        path = each.path.replace("<id>", DEVICE)
+        path = each.path.replace("<id>", DEVICE).replace("<device>", "roof")
         page.goto(path.replace("<eui>", eui).replace("<name>", "cayenne"))
         page.wait_for_load_state("load")
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
+import os
+import shutil
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,9 +16,10 @@ from cryptography.x509.oid import NameOID
 
 from bssci.certificates import provisioning as module
 from bssci.certificates.bundles import make_authority
-from bssci.certificates.provisioning import Broker, Provisioning, ProvisioningError, device_name
+from bssci.certificates.provisioning import Broker, Provisioning, ProvisioningError, broker_of, device_name
 from bssci.certificates.reading import CertificateError, read_certificates
 from bssci.certificates.revoking import listed
+from bssci.system import files
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BROKER = Broker("broker.example")
@@ -89,9 +97,9 @@ def test_a_renewal_revokes_the_old_certificate(it: Provisioning) -> None:
     it.add(MAC, BROKER, NOW)
     old = read_certificates(it.directory_of(NAME) / "device_cert.pem", "")[0].serial_number
     later = NOW + timedelta(days=340)
-    assert it.ending(later) == [NAME]
     it.renew(MAC, BROKER, later)
-    assert (serials(it), it.ending(later)) == ({old}, [])
+    assert serials(it) == {old}
+    assert it.devices()[NAME].ends_at == (later + timedelta(days=365)).timestamp()
 
 
 def test_a_revocation_is_on_the_list_and_in_the_registry(it: Provisioning) -> None:
@@ -110,17 +118,123 @@ def test_a_stranger_is_not_renewed_or_revoked(it: Provisioning, action: str) -> 
         it.renew("roof", BROKER, NOW) if action == "renew" else it.revoke("roof", NOW)
 
 
-def test_a_change_is_whole_or_not_at_all(it: Provisioning, monkeypatch: pytest.MonkeyPatch) -> None:
-    list(it.prepare(NOW))
+def contents(it: Provisioning) -> dict[str, bytes]:
+    """Every file, but for the lock."""
+    top = it.registry_file.parent
+    return {
+        str(path.relative_to(top)): path.read_bytes() if path.is_file() else b""
+        for path in top.rglob("*")
+        if path.name != ".lock"
+    }
 
-    def fails(directory: Path, files: object) -> None:
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "replace_together", fails)
-    with pytest.raises(OSError, match="No space"):
-        it.add(MAC, BROKER, NOW)
-    assert it.devices() == {}
-    assert list(it.directory_of(NAME).iterdir()) == []
+CHANGES: dict[str, Callable[[Provisioning], object]] = {
+    "add": lambda it: it.add("wall", BROKER, NOW),
+    "add by force": lambda it: it.add(MAC, BROKER, NOW, force=True),
+    "renew": lambda it: it.renew(MAC, BROKER, NOW),
+    "revoke": lambda it: it.revoke(MAC, NOW),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_disk_that_is_full_in_the_middle_leaves_all_as_it_was(
+    it: Provisioning, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    it.add(MAC, BROKER, NOW)
+    before = contents(it)
+    write = os.fsync
+    for room in range(100):
+        left = iter(range(room))
+
+        def fill(descriptor: int, left: Iterator[int] = left) -> None:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            if is_file and next(left, None) is None:
+                raise OSError(28, "No space left on device")
+            write(descriptor)
+
+        monkeypatch.setattr(files.os, "fsync", fill)
+        try:
+            CHANGES[change](it)
+        except OSError:
+            assert contents(it) == before, room
+        else:
+            break
+        finally:
+            monkeypatch.undo()
+    assert room >= 3
+    assert contents(it) != before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_is_cut_off_is_finished_or_was_never_made(
+    it: Provisioning, monkeypatch: pytest.MonkeyPatch, change: str, tmp_path: Path
+) -> None:
+    it.add(MAC, BROKER, NOW)
+    kept = tmp_path / "kept"
+    shutil.copytree(it.registry_file.parent, kept)
+    outcomes = set()
+    replace = os.replace
+    for survived in range(30):
+        shutil.rmtree(it.registry_file.parent)
+        shutil.copytree(kept, it.registry_file.parent)
+        before = it.devices()
+        left = iter(range(survived))
+
+        def cut(source: object, target: object, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            replace(source, target)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(files.os, "replace", cut)
+        is_cut = False
+        try:
+            CHANGES[change](it)
+        except KeyboardInterrupt:
+            is_cut = True
+        finally:
+            monkeypatch.undo()
+        other = Provisioning(it.ca_file, tmp_path / "certs" / "ca_cert.pem")
+        other.add("next", BROKER, NOW)  # whoever comes next finishes it
+        devices = other.devices()
+        is_made = {name: each for name, each in devices.items() if name != "next"} != before
+        outcomes.add(is_made)
+        for name, each in devices.items():
+            [certificate] = read_certificates(other.directory_of(name) / "device_cert.pem", "")
+            assert f"{certificate.serial_number:X}" == each.certificate_serial
+        revoked = {each.serial_number for each in listed(it.ca_file)}
+        assert bool(revoked) == (is_made and change != "add")
+        if not is_cut:
+            break
+    assert outcomes == {False, True}
+
+
+def test_two_at_once_lose_nothing(it: Provisioning) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: it.add(f"d{number}", BROKER, NOW), range(8)))
+    assert set(it.devices()) == {f"d{number}" for number in range(8)}
+
+
+def test_the_bundle_is_taken_once(it: Provisioning) -> None:
+    it.add(MAC, BROKER, NOW)
+    assert it.has_key(NAME)
+    key = (it.directory_of(NAME) / "device_key.pem").read_bytes()
+    archive = zipfile.ZipFile(io.BytesIO(it.take_bundle(MAC)))
+    assert set(archive.namelist()) == {"ca_cert.pem", "device_cert.pem", "device_key.pem", "mqtt_config.json"}
+    assert archive.read("device_key.pem") == key
+    assert not it.has_key(NAME)
+    with pytest.raises(ProvisioningError, match="was taken already"):
+        it.take_bundle(MAC)
+    it.renew(MAC, BROKER, NOW)
+    assert it.has_key(NAME)
+    it.revoke(MAC, NOW)
+    with pytest.raises(ProvisioningError, match="is revoked"):
+        it.take_bundle(MAC)
+
+
+def test_the_broker_of_devices_is_the_setting_or_where_the_service_is(tmp_path: Path) -> None:
+    assert broker_of("mqtt.example:8884", tmp_path / "none") == Broker("mqtt.example", 8884)
+    with pytest.raises(ProvisioningError, match="DEVICE_BROKER is empty"):
+        broker_of("", tmp_path / "none")
 
 
 def test_a_serial_number_is_printable(it: Provisioning) -> None:

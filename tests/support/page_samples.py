@@ -80,6 +80,24 @@ def device(number: int = 1) -> dict[str, Any]:
     }
 
 
+def provisioned(number: int = 1) -> dict[str, Any]:
+    """A device with a certificate in each state, by its number."""
+    return {
+        "id": f"f2-aabbccddee0{number}",
+        "mac_address": f"aabbccddee0{number}",
+        "serial_number": f"47{number}",
+        "status": "revoked" if number == 3 else "active",
+        "state": ("active", "ending", "ended", "revoked")[number],
+        "registered_at": "2026-01-01T00:00:00Z",
+        "certificate_expires": "2027-01-01T00:00:00Z",
+        "certificate_serial": "0A1B2C3D4E5F",
+        "not_after": NOW + 86400 * 100,
+        "days_left": 100 - 60 * number,
+        "bundle_waits": number == 0,
+        "last_heard": NOW - 60 if number == 0 else None,
+    }
+
+
 def station(number: int = 1, **changes: Any) -> dict[str, Any]:
     return {
         "eui": f"CAFEBA5E0000000{number}",
@@ -492,6 +510,23 @@ def samples() -> dict[str, dict[str, Any]]:
             "counts": {"all": 4, "known": 1, "unknown": 1, "changing": 1, "blocked": 1},
             "paging": paging(4),
             "args": {"q": "", "state": ""},
+        },
+        "provisioned.html": {
+            "rows": [provisioned(number) for number in range(4)],
+            "counts": {"all": 4, "active": 1, "ending": 1, "ended": 1, "revoked": 1},
+            "trouble": "certs/devices/device_registry.json: is damaged",
+            "paging": paging(4),
+            "args": {"q": "", "state": ""},
+        },
+        "provisioned_device.html": {
+            "device": provisioned(0)
+            | {
+                "configuration": {
+                    "mqtt": {"host": "broker.example", "port": 8883, "client_id": "f2-aabbccddee00"},
+                    "topics": {"commands": "cmnd/f2-aabbccddee00/#"},
+                }
+            },
+            "has_qr": True,
         },
         "device.html": {
             "device": device(1)

@@ -274,6 +274,8 @@ class WebHouse:
             "cert-file": str(certs / "server.pem"),
             "key-file": str(certs / "server_key.pem"),
             "ca-file": str(certs / "ca.pem"),
+            "device-ca-file": str(certs / "devices" / "ca_cert.pem"),
+            "device-broker": "broker.example:8883",
         }
         self.configuration = Configuration(
             CATALOGUE, options | self.options, {}, directory / ".env", in_line, TRIALS
@@ -283,6 +285,7 @@ class WebHouse:
         self.outside = replace(self.outside, live_sessions=kept.live_sessions)
         self.center = ServiceCenter(self.clock, self.configuration, self.journal, kept, self.now)
         self.center.sensors._run_in_thread = in_line
+        self.center.provisioned._run_in_thread = in_line
         self.center.start()
         if self.outside.decoders is not None:
             follow(self.outside.decoders, self.center.sensors)

@@ -186,6 +186,24 @@ def of_certificates(ends: Iterable[tuple[str, str, float]], now: float, days: fl
             yield Condition(f"certificate-ends:{_level(subject)}", severity, text, "/certificates")
 
 
+def of_provisioned(ends: Iterable[tuple[float, str]], now: float) -> Iterator[Condition]:
+    """Yield devices whose certificates of ours end soon or have ended.
+
+    :param ends: of those that end soon: Unix seconds of the end, and the name.
+    """
+    for at, name in ends:
+        text = f"Device {name}: the certificate {'has ended' if at < now else 'ends soon'}"
+        href = f"/provisioned/{quote(name, safe='')}"
+        yield Condition(f"device-certificate-ends:{_level(name)}", "warning", text, href)
+
+
+def of_device_registry(trouble: str) -> Iterator[Condition]:
+    """Yield that the registry of devices with certificates of ours cannot be read."""
+    if trouble:
+        text = f"The registry of devices cannot be read: {trouble}"
+        yield Condition("device-registry-unusable", "warning", text, "/provisioned")
+
+
 def of_wrong_entries(wrong: Sequence[WrongEntry]) -> Iterator[Condition]:
     """Yield that endpoints.json has entries that are not used."""
     if wrong:

@@ -52,6 +52,7 @@ class ServiceCollector(Collector):
         yield from self._uplinks()
         yield from self._sinks()
         yield from self._sources()
+        yield from self._provisioned()
         yield from self._requests()
         yield from self._journal()
         yield from self._web()
@@ -152,6 +153,28 @@ class ServiceCollector(Collector):
         for state, count in self._context.center.devices.counts().items():
             devices.add_metric([state], count)
         yield from (gateways, devices)
+
+    def _provisioned(self) -> Iterator[Metric]:
+        provisioned = self._context.center.provisioned
+        devices = GaugeMetricFamily(
+            "bssci_provisioned_devices", "Devices with certificates of ours, by state.", labels=["state"]
+        )
+        for state, count in provisioned.counts().items():
+            devices.add_metric([state], count)
+        yield devices
+        requests = CounterMetricFamily(
+            "bssci_provisioning", "Requests about these devices.", labels=["action", "outcome"]
+        )
+        for (action, outcome), count in provisioned.outcomes.items():
+            requests.add_metric([action, outcome], count)
+        yield requests
+        end = provisioned.next_end()
+        if end is not None:
+            yield _gauge(
+                "bssci_provisioned_next_end_seconds",
+                "Unix time when the next of their certificates ends.",
+                end,
+            )
 
     def _requests(self) -> Iterator[Metric]:
         queued = GaugeMetricFamily("bssci_requests_backlog", "Requests not answered yet.", labels=["sink"])

@@ -49,6 +49,8 @@ PAGES: tuple[Page, ...] = (
     Page("/devices/<id>", "device.html", "device", "viewer"),
     Page("/gateways", "gateways.html", "gateways", "viewer"),
     Page("/devices/<id>/readings", "readings.html", "device_readings", "viewer"),
+    Page("/provisioned", "provisioned.html", "provisioned", "viewer"),
+    Page("/provisioned/<device>", "provisioned_device.html", "provisioned_device", "viewer"),
     Page("/decoders", "decoders.html", "decoders", "viewer"),
     Page("/decoders/new", "decoder.html", "new_decoder", "admin"),
     Page("/decoders/<name>", "decoder.html", "decoder", "viewer"),

@@ -10,6 +10,7 @@ from bssci.web.reports.config import ConfigViews
 from bssci.web.reports.decoders import DecoderViews
 from bssci.web.reports.devices import DeviceViews
 from bssci.web.reports.history import ChartViews, EventViews
+from bssci.web.reports.provisioned import ProvisionedViews
 from bssci.web.reports.readings import ReadingViews
 from bssci.web.reports.sensors import SensorViews
 from bssci.web.reports.stations import StationViews
@@ -26,6 +27,7 @@ class Views:
         self.devices = DeviceViews(context)
         self.decoders = DecoderViews(context)
         self.readings = ReadingViews(context)
+        self.provisioned = ProvisionedViews(context)
         self.certificates = CertificateViews(context)
         self.config = ConfigViews(context)
         self.alarms = AlarmViews(context)

@@ -101,7 +101,15 @@ def of_stations(known: int, counts: Mapping[str, int]) -> Iterator[HealthProblem
 
 
 LOOKED_AT = frozenset(
-    {"journal-filling", "not-listening", "certificate-ends", "decoder-rests", "decoder-unusable"}
+    {
+        "journal-filling",
+        "not-listening",
+        "certificate-ends",
+        "decoder-rests",
+        "decoder-unusable",
+        "device-certificate-ends",
+        "device-registry-unusable",
+    }
 )
 """kinds of alarms of which the problems are looked at anew"""
 COVERED = frozenset(
@@ -206,6 +214,22 @@ def of_gateways(counts: Mapping[str, Mapping[str, int]]) -> Iterator[HealthProbl
         if states["degraded"]:
             text = f"{many(states['degraded'], f'{kind} has', f'{kind}s have')} trouble"
             yield HealthProblem("warning", text, "/gateways")
+
+
+def of_provisioned(counts: Mapping[str, int], trouble: str) -> Iterator[HealthProblem]:
+    """Yield the problems of devices with certificates of ours.
+
+    :param counts: devices by state.
+    :param trouble: why their registry cannot be read; empty: it can.
+    """
+    if trouble:
+        yield HealthProblem("warning", "The registry of devices cannot be read", "/provisioned", trouble)
+    if counts["ended"]:
+        text = many(counts["ended"], "device's certificate has ended", "devices' certificates have ended")
+        yield HealthProblem("warning", text, "/provisioned?state=ended")
+    if counts["ending"]:
+        text = many(counts["ending"], "device's certificate ends", "devices' certificates end")
+        yield HealthProblem("warning", f"{text} soon: renew", "/provisioned?state=ending")
 
 
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:

@@ -169,6 +169,7 @@ class StatusViews:
             self._inventory = now, await self._certificates.status()
         inventory = self._inventory[1]
         certificates = by_end(inventory["certificates"], listed["base_stations"])
+        center = self._context.center
         problems = health.worst_first(
             [
                 *health.of_service(status, self._context.outside.listening()),
@@ -177,10 +178,11 @@ class StatusViews:
                 *health.of_sensor_file(self._sensors.wrong(1)),
                 *health.of_sinks(status["queue_statistics"], self._settings_of_sinks()),
                 *health.of_sources(status["sources"]),
-                *health.of_gateways(self._context.center.gateways.counts()),
+                *health.of_gateways(center.gateways.counts()),
                 *health.of_decoders(status["decoders"]),
+                *health.of_provisioned(center.provisioned.counts(), center.provisioned.trouble),
                 *health.of_certificates(certificates),
-                *health.of_alarms(self._context.center.alarms.open()),
+                *health.of_alarms(center.alarms.open()),
             ]
         )
         return _Look(status, listed["counts"], sensors, inventory, certificates, problems)

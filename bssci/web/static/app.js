@@ -24,6 +24,7 @@ const ROOMS = {
   "[data-import]": "./import.js",
   "[data-config]": "./config.js",
   "[data-zoom]": "./zoom.js",
+  "[data-download]": "./download.js",
   "[data-decoder]": "./decoder.js",
   "[data-explorer]": "./explorer.js",
   "[data-bundle], [data-upload], [data-restore]": "./certificates.js",

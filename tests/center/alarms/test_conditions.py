@@ -142,9 +142,27 @@ def test_gateways_and_sources() -> None:
     assert texts(found) == ["The source mqtt brings nothing: no broker"]
 
 
+def test_devices_whose_certificates_end() -> None:
+    found = list(conditions.of_provisioned([(NOW - 1, "roof"), (NOW + 1, "wall")], NOW))
+    assert [(each.id, each.text) for each in found] == [
+        ("device-certificate-ends:roof", "Device roof: the certificate has ended"),
+        ("device-certificate-ends:wall", "Device wall: the certificate ends soon"),
+    ]
+    assert found[0].href == "/provisioned/roof"
+    assert texts(conditions.of_device_registry("x.json: is damaged")) == [
+        "The registry of devices cannot be read: x.json: is damaged"
+    ]
+    assert texts(conditions.of_device_registry("")) == []
+
+
 def test_every_kind_is_documented() -> None:
     from bssci.center.alarms.guard import KINDS
 
     text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
-    kinds = KINDS | {"gateway-offline", "source-failing"}
+    kinds = KINDS | {
+        "gateway-offline",
+        "source-failing",
+        "device-certificate-ends",
+        "device-registry-unusable",
+    }
     assert [kind for kind in sorted(kinds) if f"`{kind}`" not in text] == []

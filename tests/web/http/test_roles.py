@@ -19,6 +19,7 @@ from tests.support.web import SENSOR, Answer, WebHouse
 
 STATION = "CAFE000000000001"
 DEVICE = "ble:AA:BB:CC:DD:EE:FF"
+PROVISIONED = "f2-aabbccddee01"
 USES = {
     "data-bulk": "operator",
     "data-selectable": "operator",
@@ -27,6 +28,7 @@ USES = {
     "data-generate": "admin",
     "data-upload": "admin",
     "data-restore": "admin",
+    "data-download": "admin",
     "data-savebar": "admin",
     "data-show-token": "admin",
 }
@@ -41,6 +43,8 @@ READS = {
     "/devices": "/api/devices",
     "/devices/<id>": "/api/devices/{id}",
     "/gateways": "/api/gateways",
+    "/provisioned": "/api/provisioned",
+    "/provisioned/<device>": "/api/provisioned/{id}",
     "/decoders": "/api/decoders",
     "/alarms": "/api/alarms",
     "/live": "/api/live",
@@ -67,6 +71,7 @@ def house(request: pytest.FixtureRequest, make_web_house: Callable[..., WebHouse
 
 
 def hear_device(web: WebHouse) -> None:
+    assert web.browser("admin").post("/api/provisioned", {"id": PROVISIONED}).status == 200
     heard = [telegram(device=DEVICE, gateway="roof")]
     web.center.devices.heard(heard)
     web.center.gateways.heard(heard)
@@ -155,7 +160,7 @@ def test_what_a_new_installation_needs_is_asked_of_those_who_can(
 
 
 def path_of(page: Page) -> str:
-    path = page.path.replace("<name>", "water-meter").replace("<id>", DEVICE)
+    path = page.path.replace("<name>", "water-meter").replace("<id>", DEVICE).replace("<device>", PROVISIONED)
     return path.replace("<eui>", STATION if path.startswith("/stations") else SENSOR)
 
 

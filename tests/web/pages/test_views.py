@@ -35,6 +35,7 @@ def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
 
 def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
     web.center.devices.heard([telegram(device="f2:0a1b/J1/3", gateway="f2-0a1b")])
+    assert web.browser("admin").post("/api/provisioned", {"id": "roof"}).status == 200
     for role in ROLES:
         browser = web.browser(role)
         for page in PAGES:
@@ -47,7 +48,7 @@ def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
 
 def path_of(page: Page) -> str:
     path = page.path.replace("<eui>", SENSOR).replace("<name>", "water-meter")
-    return path.replace("<id>", "f2:0a1b/J1/3")
+    return path.replace("<id>", "f2:0a1b/J1/3").replace("<device>", "roof")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)

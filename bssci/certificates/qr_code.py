@@ -1,0 +1,55 @@
+"""Client configurations as QR codes: as a picture for a page, and as text for a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import msgspec
+
+try:
+    import segno
+except ImportError:
+    segno = None  # type: ignore[assignment]
+
+QUIET = 4
+"""modules around a code that stay white"""
+
+
+class QrCodeError(Exception):
+    """There can be no code: one line that says why."""
+
+
+def is_installed() -> bool:
+    """Return whether the library is there."""
+    return segno is not None
+
+
+def as_svg(configuration: bytes) -> bytes:
+    """Return a code as SVG, black on white whatever the colours of the page.
+
+    :param configuration: JSON.
+    :raises QrCodeError: the library is missing, or the configuration is too long.
+    """
+    file = io.BytesIO()
+    _code(configuration).save(
+        file, kind="svg", border=QUIET, dark="#000", light="#fff", xmldecl=False, omitsize=True
+    )
+    return file.getvalue()
+
+
+def in_terminal(configuration: bytes) -> str:
+    """Return a code in characters; raises as :func:`as_svg`."""
+    file = io.StringIO()
+    _code(configuration).terminal(file, border=QUIET, compact=True)
+    return file.getvalue()
+
+
+def _code(configuration: bytes) -> Any:
+    if segno is None:
+        raise QrCodeError("QR codes need the library segno: pip install 'bssci[qr]'")
+    text = msgspec.json.format(configuration, indent=-1).decode()
+    try:
+        return segno.make_qr(text, error="m")
+    except segno.DataOverflowError:
+        raise QrCodeError(f"a QR code cannot hold a configuration of {len(text)} characters") from None

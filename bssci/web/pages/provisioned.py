@@ -1,0 +1,36 @@
+"""Pages of devices with certificates of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bssci.certificates import qr_code
+from bssci.web.http.call import Call
+from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
+from bssci.web.reports.provisioned import STATE_NAMES
+
+
+class ProvisionedPages(PageData):
+    """The data of the pages of devices with certificates of ours."""
+
+    async def provisioned(self, call: Call) -> dict[str, Any]:
+        """Return the list of devices. Query: q, state, page."""
+        page = page_number(call)
+        found = await self._views.provisioned.list(
+            q=call.text("q"), state=call.choice("state", STATE_NAMES), page=page, per_page=PER_PAGE
+        )
+        counts = found["counts"]
+        return {
+            "rows": found["devices"],
+            "counts": {"all": sum(counts.values()), **counts},
+            "trouble": found["trouble"],
+            "paging": paging(page, PER_PAGE, found["total"]),
+            "args": arguments(call, "q", "state"),
+        }
+
+    async def provisioned_device(self, call: Call) -> dict[str, Any]:
+        """Return one device."""
+        return {
+            "device": await self._views.provisioned.detail(call.path["device"]),
+            "has_qr": qr_code.is_installed(),
+        }

@@ -54,6 +54,7 @@ READS = {
     "/certificates": "/api/certificates/status",
     "/accounts": "/api/sessions",
     "/audit": "/api/audit",
+    "/explorer": "/api/openapi.json",
 }
 """pages that only show, and what of the API tells the same"""
 

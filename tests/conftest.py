@@ -29,6 +29,8 @@ ROOM = 1 << 30
 """bytes that must be free there; a run leaves nothing there and needs far less"""
 WHOLE = ("browser", "e2e")
 """folders of tests with the whole service"""
+READERS = tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements", "rooms"))
+"""files of tests that read all of the source"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
 """what no unit test uses, by the names of Python's audit events"""
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
@@ -42,7 +44,7 @@ _logged: list[Failure] = []
 _steady = hypothesis.settings(
     deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
-hypothesis.settings.register_profile("few", _steady, derandomize=True, max_examples=25)
+hypothesis.settings.register_profile("few", _steady, derandomize=True, max_examples=10)
 hypothesis.settings.register_profile("thorough", _steady, print_blob=True, max_examples=500)
 hypothesis.settings.load_profile("few")
 
@@ -113,11 +115,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file stays in one process; files are taken in the order in which they are collected."""
+    """A file stays in one process; files are taken in the order in which they are collected.
+
+    Those that read all of the source are as one file, so that it is parsed once.
+    """
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            scope: str = super()._split_scope(nodeid)
+            return "source" if scope in READERS else scope
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 def _folder(nodeid: str) -> str:

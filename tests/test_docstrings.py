@@ -1,10 +1,12 @@
 """Docstrings that a tooltip can show: each first line names a value or says what a function does."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.source import statements, within
 
 PACKAGE = Path(__file__).resolve().parents[1] / "bssci"
 
@@ -53,9 +55,9 @@ BESIDE = ("bench", "examples")
 """Folders beside the package that people read too."""
 
 
-def functions(tree: ast.Module) -> Iterator[tuple[int, str]]:
+def functions(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str]]:
     """Yield line and docstring of each function that is called as one: no property, no constructor."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
             text = ast.get_docstring(node)
             if text and not any("property" in ast.unparse(each) for each in node.decorator_list):
@@ -68,9 +70,9 @@ def no_verb(text: str) -> bool:
     return not word[:1].isalpha() or word.lower() in NO_VERBS
 
 
-def docstrings(tree: ast.Module) -> Iterator[tuple[int, str, bool]]:
+def docstrings(nodes: Iterable[ast.AST]) -> Iterator[tuple[int, str, bool]]:
     """Yield line, text and whether it stands first in its block, for each docstring of a module."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, DOCUMENTED):
             for number, statement in enumerate(node.body):
                 match statement:
@@ -96,7 +98,7 @@ def test_docstrings_begin_with_a_noun_or_an_imperative(room: str) -> None:
     path = PACKAGE / room
     found = []
     for module in [path] if path.is_file() else sorted(path.rglob("*.py")):
-        for line, text, leading in docstrings(ast.parse(module.read_text())):
+        for line, text, leading in docstrings(statements(module)):
             wrong = fault(text, leading)
             if wrong is not None:
                 place = f"{module.relative_to(PACKAGE.parent)}:{line}"
@@ -110,7 +112,7 @@ def test_docstrings_of_functions_begin_with_an_imperative(folder: str) -> None:
     found = [
         f"{module.relative_to(root)}:{line}: {text.partition(chr(10))[0]}"
         for module in sorted((root / folder).rglob("*.py"))
-        for line, text in functions(ast.parse(module.read_text()))
+        for line, text in functions(statements(module))
         if no_verb(text)
     ]
     assert not found, "\n".join(found)
@@ -144,5 +146,5 @@ def test_the_check_sees_a_noun(text: str, wrong: bool) -> None:
     ],
 )
 def test_the_check_sees_a_riddle(source: str, wrong: str | None) -> None:
-    faults = [fault(text, leading) for _, text, leading in docstrings(ast.parse(source))]
+    faults = [fault(text, leading) for _, text, leading in docstrings(within(ast.parse(source)))]
     assert faults[-1] == wrong

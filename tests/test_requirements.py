@@ -11,6 +11,8 @@ from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+from tests.support.source import statements
+
 ROOT = Path(__file__).parent.parent
 OURS = "bssci"
 
@@ -36,7 +38,7 @@ def imported() -> tuple[tuple[str, str], ...]:
 
 def _imported() -> Iterator[tuple[str, str]]:
     for path in [*(ROOT / "bssci").rglob("*.py"), *(ROOT / "twisted").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(path):
             names: list[str] = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.source import statements, within
+
 ROOT = Path(__file__).parent.parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("service", "tap", "cli"),
@@ -83,19 +85,13 @@ def allowed_to(room: str) -> set[str]:
 
 
 @cache
-def source(name: str) -> str:
-    """The text of a module."""
-    return NAMES[name].read_text()
+def imports(name: str) -> tuple[str, ...]:
+    """What a module imports, each name in full, also where only types are needed."""
+    return tuple(_imports(statements(NAMES[name])))
 
 
-@cache
-def imports(source: str) -> tuple[str, ...]:
-    """Every imported name in full, also where only types are needed."""
-    return tuple(_imports(source))
-
-
-def _imports(source: str) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source)):
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -110,10 +106,10 @@ def module_of(imported: str) -> str | None:
     return imported or None
 
 
-def violations(room: str, source: str) -> list[str]:
-    """The names that a module of a room imports and must not."""
+def violations(room: str, names: Iterable[str]) -> list[str]:
+    """The names that a module of a room must not import, of these."""
     found = []
-    for imported in imports(source):
+    for imported in names:
         parts = imported.split(".")
         if parts[0] == "bssci":
             other = room_of(module_of(imported) or imported)
@@ -129,7 +125,7 @@ def graph(group: Mapping[str, str]) -> dict[str, set[str]]:
     """What imports what: the modules, or the groups that ``group`` puts them in."""
     arrows: dict[str, set[str]] = {each: set() for each in group.values()}
     for name in NAMES:
-        for imported in imports(source(name)):
+        for imported in imports(name):
             other = module_of(imported) if imported.startswith("bssci") else None
             if other is not None and group[other] != group[name]:
                 arrows[group[name]].add(group[other])
@@ -162,12 +158,12 @@ KITS = {"bssci.sinks.testing", "bssci.sources.testing"}
 
 def test_a_room_imports_only_what_stands_below_it() -> None:
     inside = [name for name in NAMES if room_of(name) != "bssci"]
-    found = {(name, each) for name in inside for each in violations(room_of(name), source(name))}
+    found = {(name, each) for name in inside for each in violations(room_of(name), imports(name))}
     assert found - {(name, REACTOR) for name in KITS} == set()
 
 
 def test_no_import_hides() -> None:
-    assert [name for name in NAMES if "TYPE_CHECKING" in source(name)] == []
+    assert [name for name in NAMES if "TYPE_CHECKING" in NAMES[name].read_text()] == []
 
 
 def test_every_room_has_its_place() -> None:
@@ -193,16 +189,19 @@ def test_the_documentation_draws_the_same_table() -> None:
 
 
 def test_a_violation_is_seen() -> None:
-    assert violations(
+    def found_in(room: str, source: str) -> list[str]:
+        return violations(room, _imports(within(ast.parse(source))))
+
+    assert found_in(
         "center", "from bssci.sinks.mqtt import sink\nfrom bssci.wire import frame\nimport sqlite3"
     ) == [
         "bssci.sinks.mqtt.sink",
         "bssci.wire.frame",
         "sqlite3",
     ]
-    assert violations("journal", "from bssci import center, __version__") == ["bssci.center"]
-    assert violations("stations", "from twisted.internet import reactor, defer") == [REACTOR]
-    assert violations("wire", "import msgspec\nfrom bssci.wire import frame\nimport os.path") == ["os.path"]
+    assert found_in("journal", "from bssci import center, __version__") == ["bssci.center"]
+    assert found_in("stations", "from twisted.internet import reactor, defer") == [REACTOR]
+    assert found_in("wire", "import msgspec\nfrom bssci.wire import frame\nimport os.path") == ["os.path"]
 
 
 def test_a_circle_is_seen() -> None:

@@ -2,64 +2,87 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
+from html import unescape
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+RAW = ("script", "style", "textarea", "title")
+"""elements whose text holds no elements"""
+_TAG = re.compile(
+    r"""<!--.*?--> | <!doctype[^>]*> | <(/?)([a-zA-Z][\w-]*) ((?:[^<>"']|"[^"]*"|'[^']*')*) >""",
+    re.X | re.S | re.I,
+)
+_STRAY = re.compile(r"<[a-zA-Z/!?]")
+_ATTRIBUTE = re.compile(r"""([^\s=/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+)))?""")
 
 
-@dataclass
+@dataclass(eq=False)
 class Element:
-    """One element with all text in it."""
+    """One element of a page."""
 
     tag: str
     attributes: dict[str, str]
-    ancestors: list[Element]
-    _texts: list[str] = field(default_factory=list)
+    parent: Element | None
+    page: Document = field(repr=False)
+    begin: int = 0
+    end: int = 0
+    """places of its text among the page's texts"""
 
     @property
     def text(self) -> str:
-        return "".join(self._texts)
+        """All text in it."""
+        return "".join(self.page.texts[self.begin : self.end])
+
+    @property
+    def ancestors(self) -> list[Element]:
+        """What it is in, the nearest first."""
+        return [] if self.parent is None else [self.parent, *self.parent.ancestors]
 
     def __getitem__(self, name: str) -> str:
         return self.attributes.get(name, "")
 
     def within(self, tag: str) -> Element | None:
-        return next((each for each in reversed(self.ancestors) if each.tag == tag), None)
+        return next((each for each in self.ancestors if each.tag == tag), None)
 
 
-@dataclass
-class Document(HTMLParser):
-    """Every element of a page, in its order."""
+class Document:
+    """Every element of a page, in its order; each is closed where it was opened."""
 
-    source: str
-    elements: list[Element] = field(default_factory=list)
-    _open: list[Element] = field(default_factory=list)
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.elements: list[Element] = []
+        self.texts: list[str] = []
+        inner: Element | None = None
+        for closes, tag, attributes in self._tags(source):
+            if closes:
+                assert inner is not None and inner.tag == tag, f"</{tag}> closes {inner}"
+                inner.end = len(self.texts)
+                inner = inner.parent
+                continue
+            element = Element(tag, _attributes(attributes), inner, self, len(self.texts), len(self.texts))
+            self.elements.append(element)
+            if tag not in VOID and not attributes.endswith("/"):
+                inner = element
+        assert inner is None, f"not closed: {inner}"
 
-    def __post_init__(self) -> None:
-        super().__init__()
-        self.feed(self.source)
-        self.close()
-        assert not self._open, f"not closed: {[each.tag for each in self._open]}"
-
-    __hash__ = object.__hash__
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        element = Element(tag, {name: value or "" for name, value in attrs}, list(self._open))
-        self.elements.append(element)
-        if tag not in VOID and not self.get_starttag_text().endswith("/>"):  # type: ignore[union-attr]
-            self._open.append(element)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open and self._open[-1].tag == tag, f"</{tag}> closes {self._open[-1:]}"
-        self._open.pop()
-
-    def handle_data(self, data: str) -> None:
-        for element in self._open:
-            element._texts.append(data)
+    def _tags(self, source: str) -> Iterator[tuple[str, str, str]]:
+        """Yield whether it closes, name and attributes of each tag, after the text before it was kept."""
+        place = 0
+        raw = ""
+        for tag in _TAG.finditer(source):
+            name = (tag[2] or "").lower()
+            if raw and (tag[1], name) != ("/", raw):
+                continue
+            text = source[place : tag.start()]
+            assert raw or not _STRAY.search(text), f"no markup, and no text: {text}"
+            if text:
+                self.texts.append(text if raw in ("script", "style") else unescape(text))
+            place = tag.end()
+            raw = "" if tag[1] or name not in RAW else name
+            if name:
+                yield tag[1], name, tag[3]
 
     def all(self, *tags: str) -> list[Element]:
         return [each for each in self.elements if each.tag in tags]
@@ -68,6 +91,13 @@ class Document(HTMLParser):
         found = self.all(tag)
         assert len(found) == 1, f"{len(found)} times <{tag}>"
         return found[0]
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {
+        name.lower(): unescape(double or single or bare)
+        for name, double, single, bare in _ATTRIBUTE.findall(text)
+    }
 
 
 def faults(page: Document) -> list[str]:

@@ -31,11 +31,7 @@ class StaticFiles:
     """All files below a directory, in memory."""
 
     def __init__(self, directory: Path) -> None:
-        self._files = {
-            path.relative_to(directory).as_posix(): _read(path)
-            for path in sorted(directory.rglob("*"))
-            if path.is_file()
-        }
+        self._files = _files_below(directory)
 
     @route(
         "GET", "/static/{file}", None, "What pages load", page=True, content_type="application/octet-stream"
@@ -54,6 +50,14 @@ class StaticFiles:
 
 
 @cache
+def _files_below(directory: Path) -> dict[str, _File]:
+    return {
+        path.relative_to(directory).as_posix(): _read(path)
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
 def _read(path: Path) -> _File:
     content = path.read_bytes()
     kind = _MORE_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"

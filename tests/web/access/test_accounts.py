@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import pytest
+from argon2 import PasswordHasher
 
 from bssci.web.access.accounts import AccountError, AccountFile
 from tests.support.web import EPOCH, WebHouse
@@ -52,7 +56,9 @@ def test_two_writers_of_the_account_file_lose_nothing(web: WebHouse) -> None:
         one.create_token("other", "viewer")
 
 
-def test_argon2_is_what_hashes(tmp_path) -> None:
+def test_argon2_is_what_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("bssci.web.access.accounts.PasswordHasher", quick)
     file = AccountFile(tmp_path, lambda: EPOCH)
     file.add("someone", "viewer", "a good password")
     assert file.read().accounts[0].password.startswith("$argon2id$")

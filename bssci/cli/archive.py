@@ -5,6 +5,8 @@ env                 .env
 settings/NAME       the file that the setting NAME points to: certificates, keys, endpoints.json
 beside/NAME         ca_key.pem, crl.pem, revoked.pem, beside CA_FILE
 stations/EUI/NAME   the bundles of base stations
+authority/NAME      key and revocation list of the authority of devices, beside DEVICE_CA_FILE
+devices/NAME        the registry of devices, and in devices/ID/NAME what each of them was given
 decoders/NAME       what DECODER_DIR holds
 state/NAME          what STATE_DIR holds beside the journal: accounts, sessions
 journal.sqlite
@@ -29,6 +31,7 @@ import msgspec
 
 from bssci import __version__
 from bssci.certificates.bundles import authority_key_file
+from bssci.certificates.provisioning import BUNDLE, Provisioning
 from bssci.certificates.reading import OWN_LIST, REVOKED
 from bssci.journal.sqlite.copying import OWN_FILES
 from bssci.settings.env_file import ENV_FILE
@@ -41,7 +44,7 @@ MAX_MANIFEST = 16 * 1024 * 1024
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._@+ -]{0,199}"
 _MEMBER = re.compile(
     rf"env|{re.escape(JOURNAL)}|settings/[A-Z0-9_]+|beside/{_NAME}|decoders/{_NAME}|state/{_NAME}"
-    rf"|stations/(?:[0-9A-F]{{16}}|base-station)/{_NAME}"
+    rf"|stations/(?:[0-9A-F]{{16}}|base-station)/{_NAME}|authority/{_NAME}|devices/(?:{_NAME}/)?{_NAME}"
 )
 _PASSING = re.compile(r"lock|.*\.lock|.*\.new|.*\.tmp|\..*")
 """files of STATE_DIR that mean nothing after the process that made them"""
@@ -80,10 +83,23 @@ def _candidates(chosen: Settings, env_file: Path) -> Iterator[tuple[str, Path]]:
         yield f"beside/{name}", chosen.ca_file.with_name(name)
     for path in sorted((chosen.cert_file.parent / "stations").glob("*/*.pem")):
         yield f"stations/{path.parent.name}/{path.name}", path
+    yield from _of_devices(chosen)
     yield from _in_directory("decoders", chosen.decoder_dir)
     for name, path in _in_directory("state", chosen.state_dir):
         if path.name not in OWN_FILES and not _PASSING.fullmatch(path.name):
             yield name, path
+
+
+def _of_devices(chosen: Settings) -> Iterator[tuple[str, Path]]:
+    """Yield the files of devices with certificates of ours."""
+    devices = Provisioning(chosen.device_ca_file, chosen.ca_file)
+    yield "authority/ca_key.pem", authority_key_file(chosen.device_ca_file)
+    yield f"authority/{OWN_LIST}", devices.list_file
+    registry = devices.registry_file
+    yield f"devices/{registry.name}", registry
+    for file in BUNDLE:
+        for path in sorted(registry.parent.glob(f"*/{file}")):
+            yield f"devices/{path.parent.name}/{file}", path
 
 
 def _in_directory(kind: str, directory: Path) -> Iterator[tuple[str, Path]]:
@@ -116,6 +132,8 @@ def place_of(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
     directory = {
         "beside": chosen.ca_file.parent,
         "stations": chosen.cert_file.parent / "stations",
+        "authority": chosen.device_ca_file.parent,
+        "devices": Provisioning(chosen.device_ca_file, chosen.ca_file).registry_file.parent,
         "decoders": chosen.decoder_dir,
         "state": chosen.state_dir,
     }[kind]

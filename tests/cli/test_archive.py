@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import io
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from bssci.certificates.bundles import make_authority
+from bssci.certificates.provisioning import Broker, Provisioning
 from bssci.cli import archive
 from bssci.cli.archive import FORMAT, BackupError, Manifest
 from tests.support.settings import settings_with
@@ -78,3 +81,27 @@ def test_a_file_has_a_place_by_its_name() -> None:
         archive.place_of("settings/LOG_FILE", settings)
     with pytest.raises(BackupError):
         archive.place_of("settings/NOTHING_FILE", settings)
+
+
+def test_devices_with_certificates_of_ours_are_part_of_it(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    list(make_authority(tmp_path / "ca_cert.pem", now))
+    before = settings_with(
+        ca_file=tmp_path / "ca_cert.pem", device_ca_file=tmp_path / "old" / "devices" / "ca_cert.pem"
+    )
+    made = Provisioning(before.device_ca_file, before.ca_file)
+    made.add("roof", Broker("broker.example"), now)
+    target = io.BytesIO()
+    archive.write(target, archive.places(before, tmp_path / "none"), None)
+    manifest = archive.unpack(io.BytesIO(target.getvalue()), tmp_path / "out")
+    after = settings_with(
+        ca_file=tmp_path / "ca_cert.pem", device_ca_file=tmp_path / "new" / "devices" / "ca_cert.pem"
+    )
+    for name in manifest.files:
+        place = archive.place_of(name, after)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes((tmp_path / "out" / name).read_bytes())
+    restored = Provisioning(after.device_ca_file, after.ca_file)
+    assert restored.devices() == made.devices()
+    assert restored.has_key("roof")
+    restored.revoke("roof", now)

@@ -526,6 +526,7 @@ def samples() -> dict[str, dict[str, Any]]:
                     "topics": {"commands": "cmnd/f2-aabbccddee00/#"},
                 }
             },
+            "registered": NOW - 8_000_000,
             "has_qr": True,
         },
         "device.html": {

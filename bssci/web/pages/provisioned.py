@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from bssci.certificates import qr_code
@@ -30,7 +31,9 @@ class ProvisionedPages(PageData):
 
     async def provisioned_device(self, call: Call) -> dict[str, Any]:
         """Return one device."""
+        device = await self._views.provisioned.detail(call.path["device"])
         return {
-            "device": await self._views.provisioned.detail(call.path["device"]),
+            "device": device,
+            "registered": datetime.fromisoformat(device["registered_at"]).timestamp(),
             "has_qr": qr_code.is_installed(),
         }

@@ -1,5 +1,10 @@
 """Events as JSON objects, one form for every way out: names and units as the MQTT payloads have them.
 
+    sensor_eui, bs_eui    EUIs of the sensor and of the base station
+    device_id             id of what sent it, with its kind: ``mioty:70B3D56770110001``
+    timestamp, time       Unix s of the service center's clock; ISO 8601 with ns
+    data, dataHex         a payload as integers, and the same as hexadecimal digits
+
 An object holds what msgspec can encode: text, numbers, lists, objects, None, and bytes where a
 telegram's envelope has them.
 """
@@ -11,7 +16,18 @@ from typing import Any
 
 import msgspec
 
-from bssci.model.events import Event, Reception, Telegram, Uplink, VariableMacUplink
+from bssci.model.events import (
+    Event,
+    GatewayState,
+    Reception,
+    SensorAutoDetached,
+    SensorWarning,
+    StationState,
+    StationStatus,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+)
 from bssci.model.reading import Decoded, Reading
 
 FIELD_NAMES = {
@@ -33,12 +49,38 @@ def event_json(event: Event) -> dict[str, Any]:
     """Return ``kind``, ``timestamp`` (Unix s) and what the event says, also of a kind that is yet unknown."""
     said = {"kind": kind_of(event), "timestamp": event.at}
     if isinstance(event, Uplink):
-        return said | {"sensor_eui": event.end_point_eui} | uplink_json(event)
+        return said | uplink_json(event)
     if isinstance(event, VariableMacUplink):
-        return said | variable_mac_json(event)
+        return said | common_words(event) | variable_mac_json(event)
     if isinstance(event, Telegram):
         return said | telegram_json(event)
-    return said | _plain(event)
+    more: dict[str, Any] = {}
+    if isinstance(event, SensorAutoDetached):
+        more = {"action": "auto_detached", "reason": "inactivity"}
+    elif isinstance(event, SensorWarning):
+        more = {"action": "inactivity_warning"}
+    elif isinstance(event, StationState | GatewayState):
+        more = {"since": event.at}
+    return said | common_words(event) | more | _plain(event)
+
+
+def common_words(event: Event) -> dict[str, Any]:
+    """Return what objects of all kinds call alike: ``timestamp``, ``time``, and who it is about."""
+    said: dict[str, Any] = {"timestamp": event.at}
+    if not isinstance(event, StationStatus):  # whose time is that of its own clock
+        said["time"] = iso_seconds(event.at)
+    sensor = getattr(event, "end_point_eui", None)
+    if sensor is not None:
+        said |= {"sensor_eui": sensor, "device_id": device_id(sensor)}
+    station = getattr(event, "base_station_eui", None)
+    if station is not None:
+        said["bs_eui"] = station
+    return said
+
+
+def device_id(eui: str) -> str:
+    """Return the id of a mioty sensor among all devices."""
+    return f"mioty:{eui}"
 
 
 def kind_of(event: Event) -> str:
@@ -52,6 +94,10 @@ def uplink_json(event: Uplink) -> dict[str, Any]:
     # Every uplink passes here: ifs cost less than a dictionary of what may be None.
     said: dict[str, Any] = {
         "id": event.id,
+        "sensor_eui": best.end_point_eui,
+        "device_id": f"mioty:{best.end_point_eui}",
+        "timestamp": event.at,
+        "received_at": _first_received(event),
         "bs_eui": best.base_station_eui,
         "rxTime": best.rx_time,
         "time": iso_time(best.rx_time),
@@ -59,6 +105,7 @@ def uplink_json(event: Uplink) -> dict[str, Any]:
         "rssi": best.rssi,
         "cnt": best.packet_counter,
         "data": list(best.payload),
+        "dataHex": best.payload.hex(),
         "format": best.format,
         "dlOpen": best.downlink_open,
         "responseExp": best.response_expected,
@@ -124,6 +171,7 @@ def _component(reading: Reading) -> dict[str, Any]:
 def variable_mac_json(event: VariableMacUplink) -> dict[str, Any]:
     """Return a telegram of another MAC as ``bs/{EUI}/vm/ul`` has it, as reported."""
     reported = {
+        "device_id": event.device,
         "eqSnr": event.equivalent_snr,
         "carrSpace": event.carrier_spacing,
         "pattGrp": event.pattern_group,
@@ -133,6 +181,7 @@ def variable_mac_json(event: VariableMacUplink) -> dict[str, Any]:
         "bs_eui": event.base_station_eui,
         "macType": event.mac_type,
         "data": list(event.payload),
+        "dataHex": event.payload.hex(),
         "trxTime": event.trx_time,
         "sysTime": event.system_time,
         "freqOff": event.frequency,
@@ -150,13 +199,29 @@ def telegram_json(event: Telegram) -> dict[str, Any]:
     return {
         "id": event.id,
         "device": event.device,
+        "device_id": event.device,
+        "timestamp": event.at,
+        "time": iso_seconds(event.at),
         "gateway": event.gateway,
         "source": event.source,
         "data": list(event.payload),
+        "dataHex": event.payload.hex(),
         **_said(times),
         "envelope": event.envelope,
         **decoded_json(event.decoded),
     }
+
+
+def _first_received(event: Uplink) -> float:
+    receptions = event.receptions
+    if len(receptions) == 1:
+        return receptions[0].received_at
+    return min([each.received_at for each in receptions])
+
+
+def iso_seconds(seconds: float) -> str:
+    """Return Unix seconds as :func:`iso_time` has it, as far as a float holds them: to the microsecond."""
+    return iso_time(round(seconds * 1e6) * 1000) if abs(seconds) < 1e12 else ""
 
 
 def iso_time(nanoseconds: int) -> str:

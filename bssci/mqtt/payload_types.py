@@ -18,6 +18,11 @@ Nanoseconds = Annotated[int, Meta(description="ns since 1970 UTC, of the base st
 Decibels = Annotated[float, Meta(description="dB")]
 Milliwatts = Annotated[float, Meta(description="dBm")]
 Byte = Annotated[int, Meta(ge=0, le=255)]
+IsoTime = Annotated[str, Meta(description="`timestamp` as ISO 8601 in UTC, with ns")]
+DeviceId = Annotated[
+    str, Meta(description="the sensor among all devices", examples=["mioty:70B3D56770110001"])
+]
+Digits = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$", description="`data` as hexadecimal digits")]
 Counter = Annotated[int, Meta(ge=0)]
 Ref = Annotated[str | int, Meta(description="`ref` of the request")]
 Replayed = Annotated[bool, Meta(description="delivered again because somebody asked for a replay")]
@@ -65,6 +70,10 @@ class UplinkPayload(DecodedPayload, kw_only=True):
     """An uplink of a sensor, once for all base stations that received it."""
 
     id: Annotated[str, Meta(description="the same at every delivery of this uplink")]
+    sensor_eui: EuiName
+    device_id: DeviceId
+    timestamp: Seconds
+    received_at: Annotated[float, Meta(description="Unix seconds, when the first copy came")]
     bs_eui: EuiName
     rxTime: Nanoseconds
     time: Annotated[str, Meta(description="`rxTime` as ISO 8601 in UTC; empty if no calendar has it")]
@@ -72,6 +81,7 @@ class UplinkPayload(DecodedPayload, kw_only=True):
     rssi: Milliwatts
     cnt: Counter
     data: list[Byte]
+    dataHex: Digits
     format: Byte
     dlOpen: Annotated[bool, Meta(description="the sensor listens now")]
     responseExp: Annotated[bool, Meta(description="the sensor expects an answer")]
@@ -112,6 +122,9 @@ class SensorStatusPayload(msgspec.Struct, kw_only=True):
     `detached`; `code` and `message` with failures; the other fields with `auto_detached`.
     """
 
+    device_id: DeviceId
+    time: IsoTime
+    bs_eui: EuiName | UnsetType = UNSET
     action: Literal["attached", "detached", "attach_failed", "detach_failed", "auto_detached"]
     sensor_eui: EuiName
     timestamp: Seconds
@@ -128,6 +141,8 @@ class SensorStatusPayload(msgspec.Struct, kw_only=True):
 class SensorWarningPayload(msgspec.Struct, kw_only=True):
     """A sensor is silent."""
 
+    device_id: DeviceId
+    time: IsoTime
     action: Literal["inactivity_warning"]
     sensor_eui: EuiName
     inactive_hours: float
@@ -141,6 +156,10 @@ class SensorWarningPayload(msgspec.Struct, kw_only=True):
 class SensorErrorPayload(msgspec.Struct, kw_only=True):
     """Something went wrong with a sensor outside a request."""
 
+    sensor_eui: EuiName
+    device_id: DeviceId
+    time: IsoTime
+    bs_eui: EuiName | UnsetType = UNSET
     action: Annotated[str, Meta(description="what was tried: `attach`, ...")]
     message: str
     timestamp: Seconds
@@ -151,6 +170,8 @@ class SensorErrorPayload(msgspec.Struct, kw_only=True):
 class ResponsePayload(msgspec.Struct, kw_only=True):
     """The answer to a request for a sensor; the fields of its result stand beside these."""
 
+    device_id: DeviceId
+    time: IsoTime
     command: str
     status: Literal["received", "done", "failed"]
     sensor_eui: EuiName
@@ -163,6 +184,9 @@ class ResponsePayload(msgspec.Struct, kw_only=True):
 class DownlinkStatusPayload(msgspec.Struct, kw_only=True):
     """A downlink came to a new state."""
 
+    sensor_eui: EuiName
+    device_id: DeviceId
+    time: IsoTime
     queId: Annotated[int, Meta(description="number of the downlink")]
     status: Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
     bs_eui: EuiName | None
@@ -177,6 +201,9 @@ class DownlinkStatusPayload(msgspec.Struct, kw_only=True):
 class DownlinkReceptionPayload(msgspec.Struct, kw_only=True):
     """Quality of a downlink's reception at the sensor."""
 
+    sensor_eui: EuiName
+    device_id: DeviceId
+    time: IsoTime
     bs_eui: EuiName
     cnt: Counter
     snr: Decibels
@@ -189,6 +216,7 @@ class DownlinkReceptionPayload(msgspec.Struct, kw_only=True):
 class StationStatusPayload(msgspec.Struct, kw_only=True):
     """A base station's report about itself, as complete as it was reported."""
 
+    bs_eui: EuiName
     timestamp: Seconds
     code: Annotated[int, Meta(description="0 = good")] | UnsetType = UNSET
     memLoad: float | UnsetType = UNSET
@@ -205,6 +233,9 @@ class StationStatusPayload(msgspec.Struct, kw_only=True):
 class StationStatePayload(msgspec.Struct, kw_only=True):
     """A base station came or went; retained."""
 
+    bs_eui: EuiName
+    timestamp: Seconds
+    time: IsoTime
     state: Literal["online", "offline"]
     since: Seconds
     resumed: Annotated[bool, Meta(description="its session went on")]
@@ -218,6 +249,10 @@ class StationStatePayload(msgspec.Struct, kw_only=True):
 class GatewayStatePayload(msgspec.Struct, kw_only=True):
     """A scanner or controller came or went; retained."""
 
+    gateway: str
+    gateway_kind: str
+    timestamp: Seconds
+    time: IsoTime
     state: Literal["online", "degraded", "offline"]
     since: Seconds
     reason: str
@@ -236,6 +271,8 @@ class MeterPayload(msgspec.Struct, kw_only=True):
 class VariableMacPayload(DecodedPayload, kw_only=True):
     """A telegram of another MAC."""
 
+    time: IsoTime
+    dataHex: Digits
     bs_eui: EuiName
     macType: Counter
     data: list[Byte]
@@ -246,6 +283,7 @@ class VariableMacPayload(DecodedPayload, kw_only=True):
     rssi: Milliwatts
     crc: Annotated[list[int], Meta(description="header, payload")]
     timestamp: Seconds
+    device_id: Annotated[str, Meta(description="the sender, where a decoder knows it")] | UnsetType = UNSET
     eqSnr: Decibels | UnsetType = UNSET
     carrSpace: Annotated[int, Meta(description="0 narrow, 1 standard, 2 wide")] | UnsetType = UNSET
     pattGrp: Annotated[int, Meta(description="0 normal, 1 repetition, 2 low delay")] | UnsetType = UNSET
@@ -256,6 +294,9 @@ class VariableMacPayload(DecodedPayload, kw_only=True):
 class TelegramPayload(DecodedPayload, kw_only=True):
     """A message of a device that is no mioty sensor."""
 
+    device_id: Annotated[str, Meta(description="the same as `device`, by the name that everything has")]
+    time: IsoTime
+    dataHex: Digits
     id: Annotated[str, Meta(description="the same at every delivery of this telegram")]
     device: Annotated[str, Meta(description="who sent it, with its kind: `ble:C0FFEE000001`")]
     gateway: Annotated[str, Meta(description="who heard it")]
@@ -273,6 +314,7 @@ class TelegramPayload(DecodedPayload, kw_only=True):
 class AlarmPayload(msgspec.Struct, kw_only=True):
     """Something that is wrong; retained while it is open."""
 
+    time: IsoTime
     id: Annotated[str, Meta(description="condition and subject: `station-offline:CAFE000000000001`")]
     number: int
     state: Literal["open", "closed"]
@@ -312,6 +354,7 @@ class BacklogPayload(msgspec.Struct, kw_only=True):
 class HealthPayload(msgspec.Struct, kw_only=True):
     """Health of the service, every 60 s."""
 
+    time: IsoTime
     status: Literal["ok", "degraded"]
     timestamp: Seconds
     base_stations: Annotated[int, Meta(ge=0, description="base stations that are connected")]
@@ -324,6 +367,7 @@ class HealthPayload(msgspec.Struct, kw_only=True):
 class SettingsAnswerPayload(msgspec.Struct, kw_only=True):
     """The answer to `config/get` and `config/set`."""
 
+    time: IsoTime
     command: Literal["config/get", "config/set"]
     status: Literal["done", "failed"]
     timestamp: Seconds
@@ -336,6 +380,7 @@ class SettingsAnswerPayload(msgspec.Struct, kw_only=True):
 class VariableMacAnswerPayload(msgspec.Struct, kw_only=True):
     """The answer to a request for a base station."""
 
+    time: IsoTime
     bs_eui: EuiName
     status: Literal["done", "failed"]
     timestamp: Seconds

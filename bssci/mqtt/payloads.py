@@ -26,7 +26,7 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
-from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
+from bssci.model.event_json import common_words, iso_seconds, telegram_json, uplink_json, variable_mac_json
 from bssci.mqtt.values import About, Publication, ReplyTo
 
 TopicPayload = tuple[str, dict[str, Any]]
@@ -47,6 +47,10 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Publica
     if build is None:
         return None
     topic, payload = build(event)
+    if type(event) not in _WHOLE:
+        payload = payload | {
+            name: value for name, value in common_words(event).items() if name not in payload
+        }
     if replayed:
         payload["replayed"] = True
     # What was wrong once is not wrong now.
@@ -111,6 +115,7 @@ def station_state(base_topic: str, event: StationState) -> Publication:
     }
     if event.attached is not None:
         payload["attached"] = event.attached
+    payload |= common_words(event)
     return Publication(
         f"{base_topic}/bs/{event.base_station_eui}/state", _encode(payload), True, About("station-state")
     )
@@ -123,6 +128,9 @@ def gateway_state(base_topic: str, event: GatewayState) -> Publication:
         "since": event.at,
         "reason": event.reason,
         "name": event.name or None,
+        "gateway": event.gateway,
+        "gateway_kind": event.gateway_kind,
+        **common_words(event),
     }
     topic = f"{base_topic}/gateway/{event.gateway_kind}/{event.gateway}/state"
     return Publication(topic, _encode(payload), True, About("gateway-state"))
@@ -136,7 +144,7 @@ def service_status(base_topic: str, state: str, version: str, since: float) -> P
 
 def health_check(base_topic: str, health: dict[str, Any]) -> Publication:
     """Return the payload of ``health_check``."""
-    return Publication(f"{base_topic}/health_check", _encode(health), False, About("health-check"))
+    return Publication(f"{base_topic}/health_check", _encode(_timed(health)), False, About("health-check"))
 
 
 def settings_answer(
@@ -144,7 +152,9 @@ def settings_answer(
 ) -> list[Publication]:
     """Return the answer on ``config/response``, and where else it is wanted."""
     about = About("settings-response", "", reply.correlation if reply else b"")
-    return _everywhere(Publication(f"{base_topic}/config/response", _encode(answer), False, about), reply)
+    return _everywhere(
+        Publication(f"{base_topic}/config/response", _encode(_timed(answer)), False, about), reply
+    )
 
 
 def variable_mac_answer(
@@ -152,9 +162,14 @@ def variable_mac_answer(
 ) -> list[Publication]:
     """Return the answer on ``bs/{EUI}/vm/response``, and where else it is wanted."""
     about = About("variable-mac-response", "", reply.correlation if reply else b"")
+    answer = _timed(answer)
     return _everywhere(
         Publication(f"{base_topic}/bs/{eui}/vm/response", _encode(answer), False, about), reply
     )
+
+
+def _timed(payload: dict[str, Any]) -> dict[str, Any]:
+    return payload | {"time": iso_seconds(payload["timestamp"])}
 
 
 def reply(event: AnyEvent, message: Publication) -> Publication | None:
@@ -287,7 +302,7 @@ def variable_mac_uplink(event: VariableMacUplink) -> TopicPayload:
 
 def telegram(event: Telegram) -> TopicPayload:
     """Return the payload of ``device/{id}/ul``: a slash in the id begins a level of the topic."""
-    return f"device/{event.device}/ul", telegram_json(event) | {"timestamp": event.at}
+    return f"device/{event.device}/ul", telegram_json(event)
 
 
 _SCHEMAS: dict[type, str] = {
@@ -302,6 +317,8 @@ _SCHEMAS: dict[type, str] = {
     DownlinkReception: "downlink-reception",
 }
 """names of the payloads' schemas"""
+_WHOLE = (Uplink, Telegram)
+"""kinds whose builders say everything: most of what is published"""
 _BUILDERS: dict[type, Callable[[Any], TopicPayload]] = {
     AlarmChange: alarm,
     Uplink: uplink,

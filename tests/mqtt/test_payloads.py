@@ -25,6 +25,7 @@ BASIC = {
 ALWAYS = {
     "id", "bs_eui", "rxTime", "time", "snr", "rssi", "cnt", "data", "format", "dlOpen", "responseExp",
     "dlAck", "baseStations", "duplicates", "known",
+    "sensor_eui", "device_id", "timestamp", "received_at", "dataHex",
 }  # fmt: skip
 
 
@@ -49,8 +50,9 @@ FULL_STATUS = {
     "code": 0, "message": "ok", "time": 5, "duty_cycle": 0.1, "geo_location": [1.0, 2.0, 3.0], "uptime": 9.0,
     "temperature": 20.0, "cpu_load": 0.5, "memory_load": 0.25,
 }  # fmt: skip
-ATTACHED = {"action", "sensor_eui", "base_station_eui", "over_the_air", "timestamp"}
-FAILED = {"action", "sensor_eui", "base_station_eui", "code", "message", "timestamp"}
+SENSORS = {"sensor_eui", "device_id", "bs_eui", "timestamp", "time"}
+ATTACHED = {"action", "base_station_eui", "over_the_air"} | SENSORS
+FAILED = {"action", "base_station_eui", "code", "message"} | SENSORS
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ FAILED = {"action", "sensor_eui", "base_station_eui", "code", "message", "timest
             f"bs/{STATION}",
             {
                 "code", "memLoad", "cpuLoad", "dutyCycle", "time", "uptime", "temp", "message", "geoLocation",
-                "timestamp",
+                "timestamp", "bs_eui",
             },
         ),
-        (StationStatus(at=2.0, base_station_eui=STATION), f"bs/{STATION}", {"timestamp"}),
+        (StationStatus(at=2.0, base_station_eui=STATION), f"bs/{STATION}", {"timestamp", "bs_eui"}),
     ],
 )  # fmt: skip
 def test_topic_and_names(event: Any, topic: str, names: set[str]) -> None:
@@ -88,6 +90,10 @@ def test_the_values_of_an_uplink() -> None:
     payload = json.loads(payloads.message("mioty", uplink(downlink_open=True, format=192)).payload)
     assert payload == {
         "id": "abc",
+        "sensor_eui": SENSOR,
+        "device_id": f"mioty:{SENSOR}",
+        "timestamp": 2.0,
+        "received_at": 1.0,
         "bs_eui": STATION,
         "rxTime": 1_700_000_000_123_456_789,
         "time": "2023-11-14T22:13:20.123456789Z",
@@ -95,6 +101,7 @@ def test_the_values_of_an_uplink() -> None:
         "rssi": -101.25,
         "cnt": 7,
         "data": [1, 255],
+        "dataHex": "01ff",
         "format": 192,
         "dlOpen": True,
         "responseExp": False,
@@ -114,6 +121,7 @@ def test_a_status_is_published_as_it_was_reported() -> None:
         "time": 1_700_000_000_000_000,
         "cpuLoad": 45.0,
         "code": 0,
+        "bs_eui": STATION,
         "timestamp": 2.0,
     }
 
@@ -132,6 +140,9 @@ def test_the_present_is_retained() -> None:
         "model": None,
         "name": None,
         "swVersion": None,
+        "bs_eui": STATION,
+        "timestamp": 3.0,
+        "time": "1970-01-01T00:00:03.000000000Z",
     }
     message = payloads.service_status("a/b", "offline", "1.0", 4.0)
     assert (message.topic, message.retain) == ("a/b/service/status", True)
@@ -139,7 +150,7 @@ def test_the_present_is_retained() -> None:
 
 
 def test_health_is_not_retained() -> None:
-    message = payloads.health_check("mioty", {"status": "ok"})
+    message = payloads.health_check("mioty", {"status": "ok", "timestamp": 2.0})
     assert (message.topic, message.retain) == ("mioty/health_check", False)
 
 

@@ -33,6 +33,7 @@ def test_a_meter_is_named() -> None:
         "bs_eui": "70B3D59CD0000001",
         "macType": 2,
         "data": list(METER),
+        "dataHex": METER.hex(),
         "trxTime": 123,
         "sysTime": 1_700_000_000_000_000_000,
         "freqOff": 868_950_000.0,

@@ -23,7 +23,9 @@ from bssci.mqtt.payloads import message
 
 SENSOR, STATION = EUI("70B3D56770110001"), EUI("CAFE000000000001")
 IT: dict[str, Any] = {"at": 5.5, "end_point_eui": SENSOR}
-COMMAND = {"sensor_eui": SENSOR, "timestamp": 5.5, "command": "attach"}
+COMMAND = {"timestamp": 5.5, "command": "attach"}
+WORDS = {"sensor_eui": SENSOR, "device_id": f"mioty:{SENSOR}", "time": "1970-01-01T00:00:05.500000000Z"}
+"""fields that all of them have"""
 
 
 @pytest.mark.parametrize(
@@ -155,5 +157,6 @@ def test_names_are_those_that_integrators_know(event: AnyEvent, topic: str, payl
     published = message("mioty", event)
     assert published is not None
     assert published.topic == f"mioty/ep/{SENSOR}/{topic}"
-    assert json.loads(published.payload) == payload
+    station = {"bs_eui": STATION} if "base_station_eui" in payload else {}
+    assert json.loads(published.payload) == payload | WORDS | station
     assert not published.retain

@@ -168,7 +168,7 @@ def test_batches_are_cut_by_number_and_by_size() -> None:
     it.deliver(uplinks(9))
     assert [len(ids) for ids in it.sent] == [4, 4, 1]
     it = Fixture(batch_size=100)
-    events = [uplink(number, payload=bytes(150_000)) for number in range(5)]
+    events = [uplink(number, payload=bytes(70_000)) for number in range(5)]
     it.deliver([*uplinks(3), *events])
     assert [len(ids) for ids in it.sent] == [6, 2]
     assert all(len(request.body) < 1_000_100 for request in it.receiver.requests)

@@ -14,9 +14,10 @@ from urllib.parse import unquote
 
 import msgspec
 
-from bssci.center.decoding.collecting import time_of
+from bssci.center.decoding.collecting import time_of, time_of_telegram
 from bssci.center.decoding.payloads import decodable, device_of
-from bssci.model import EUI, AnyEvent, Reading, Sensor, StationState, Telegram, Uplink
+from bssci.model import EUI, AnyEvent, Reading, Sensor, StationState, Telegram, Uplink, VariableMacUplink
+from bssci.model.event_json import iso_seconds, iso_time
 from bssci.mqtt import payloads
 
 DEVICES = "device"
@@ -81,16 +82,16 @@ class Narrator:
         if decoded is None:
             return
         about: dict[str, Any] | None = None
-        at = ""
+        times: dict[str, Any] = {}
         for reading in decoded.readings:
             device = reading.device or sender
             topic = telemetry_topic(device, reading.name)
             if not wanted(topic):
                 continue
             if about is None:
-                about, at = self._about(event, sender), iso_milliseconds(_time_of(event))
+                about, times = self._about(event, sender), _times_of(event)
             owners = (device,) if device == sender else (device, sender)
-            yield Telling(topic, _encode(_telemetry(reading, device, at, about)), owners)
+            yield Telling(topic, _encode(_telemetry(reading, device, times, about)), owners)
 
     def _about(self, event: Any, sender: str) -> dict[str, Any]:
         """Return the metadata that all readings of a message have."""
@@ -139,9 +140,9 @@ def iso_milliseconds(at: float) -> str:
         return ""
 
 
-def _telemetry(reading: Reading, device: str, at: str, about: dict[str, Any]) -> dict[str, Any]:
+def _telemetry(reading: Reading, device: str, times: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     return {
-        "timestamp": at,
+        **times,
         "device_id": device,
         "sensor": reading.name,
         "value": reading.value,
@@ -155,9 +156,14 @@ def _sender(event: AnyEvent) -> str | None:
     return None if eui is None else f"{_MIOTY}{eui}"
 
 
-def _time_of(event: AnyEvent) -> float:
+def _times_of(event: AnyEvent) -> dict[str, Any]:
+    """Return when a message was sent, as text, and when it came, in Unix seconds."""
     if isinstance(event, Uplink):
-        return time_of(event.best)
-    if isinstance(event, Telegram):
-        return event.device_time or event.gateway_time or event.at
-    return event.at
+        at = time_of(event.best)
+        heard = event.best.rx_time
+        time = iso_time(heard) if at == heard / 1e9 else iso_seconds(at)
+        received = min([each.received_at for each in event.receptions])
+    else:
+        at = time_of_telegram(event) if isinstance(event, Telegram | VariableMacUplink) else event.at
+        time, received = iso_seconds(at), event.at
+    return {"timestamp": iso_milliseconds(at), "time": time, "received_at": received}

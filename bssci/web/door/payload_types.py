@@ -25,7 +25,15 @@ class ReadingMetadata(msgspec.Struct, kw_only=True):
 class TelemetryPayload(msgspec.Struct, kw_only=True):
     """A reading of a device."""
 
-    timestamp: IsoTime
+    timestamp: Annotated[
+        str,
+        Meta(
+            description="`time` with milliseconds; text here alone, as such topics have it",
+            extra_json_schema={"format": "date-time"},
+        ),
+    ]
+    time: Annotated[str, Meta(description="time of the device, or of who heard it: ISO 8601 in UTC with ns")]
+    received_at: Annotated[float, Meta(description="Unix seconds of the service center's clock")]
     device_id: Annotated[str, Meta(examples=["mioty:70B3D56770110001"])]
     sensor: Annotated[str, Meta(description="name of the reading")]
     value: float | int | bool | str

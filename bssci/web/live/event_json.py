@@ -19,7 +19,7 @@ def event_dict(seq: int, event: AnyEvent, name_of: NameOf = nameless) -> dict[st
     ``seq``, ``kind``, ``timestamp``, what the event says, ``title``: that in a sentence; and ``names``
     of the base stations and the sensor in it, by EUI, as far as they have one.
     """
-    described = {"seq": seq, "kind": kind_of(event), "timestamp": event.at} | _said(event)
+    described = {"seq": seq} | _said(event) | {"kind": kind_of(event), "timestamp": event.at}
     described["title"] = sentence(described)
     sensor, stations = parties(event)
     described["names"] = {eui: name for eui in (sensor, *stations) if eui and (name := name_of(eui))}
@@ -37,13 +37,10 @@ def uplink_dict(event: Uplink) -> dict[str, Any]:
     """Return an uplink with the receptions it was merged from, best first: as MQTT has it, and more."""
     best = event.receptions[0]
     return uplink_json(event) | {
-        "sensor_eui": best.end_point_eui,
         "base_station_eui": best.base_station_eui,
-        "data": best.payload.hex(),
         "size": len(best.payload),
         "mode": best.mode,
         "profile": best.profile,
-        "received_at": min(each.received_at for each in event.receptions),
         "baseStations": [reception_dict(each) for each in event.receptions],
     }
 
@@ -60,7 +57,8 @@ def downlink_dict(downlink: Downlink) -> dict[str, Any]:
     return {
         "queId": downlink.queue_id,
         "state": downlink.state,
-        "data": [data.hex() for data in request.data],
+        "data": [list(data) for data in request.data],
+        "dataHex": [data.hex() for data in request.data],
         "cnt": list(request.packet_counters) if request.packet_counters is not None else None,
         "format": request.format,
         "prio": request.priority,
@@ -84,5 +82,6 @@ def _said(event: AnyEvent) -> dict[str, Any]:
     if isinstance(event, VariableMacUplink):
         # Fields have their own names here, not those of the topic of a base station.
         fields = msgspec.structs.asdict(event) | {"payload": event.payload.hex()}
-        return {FIELD_NAMES.get(name, name): value for name, value in fields.items() if name != "at"}
+        plain = {FIELD_NAMES.get(name, name): value for name, value in fields.items() if name != "at"}
+        return event_json(event) | plain
     return event_json(event)

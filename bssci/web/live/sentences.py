@@ -22,6 +22,8 @@ def state_of(event: Described) -> str:
     if event["kind"] == "alarm":
         return str(event["severity"] if event["state"] == "open" else "ok")
     said = event.get("state") or event.get("action") or event.get("status")
+    if event["kind"] in _SILENCE:
+        return "warning"
     return str(said or _STATES.get(event["kind"], "info"))
 
 
@@ -158,9 +160,8 @@ _SENTENCES: dict[str, Callable[[Described], str]] = {
     "gateway-state": _gateway_state,
 }
 KINDS: tuple[str, ...] = tuple(_SENTENCES)
+_SILENCE = ("sensor-auto-detached", "sensor-warning")
 _STATES = {
-    "sensor-auto-detached": "warning",
-    "sensor-warning": "warning",
     "sensor-problem": "failed",
     "station-problem": "failed",
 }

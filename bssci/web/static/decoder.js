@@ -87,7 +87,7 @@ async function offer(form) {
   if (!sensor) return;
   const { uplinks } = await api("GET", `/api/sensors/${sensor}/uplinks?limit=50`);
   if (!uplinks.length) kept.firstElementChild.textContent = "nothing is kept";
-  kept.append(...uplinks.map((up) => make("option", { value: up.data, "data-of": String(up.format) }, `${moment(new Date(up.timestamp * 1000))}: ${up.data.toUpperCase().slice(0, 40)}`)));
+  kept.append(...uplinks.map((up) => make("option", { value: up.dataHex, "data-of": String(up.format) }, `${moment(new Date(up.timestamp * 1000))}: ${up.dataHex.toUpperCase().slice(0, 40)}`)));
 }
 
 async function save(form) {

@@ -44,7 +44,7 @@ function way(event) {
     make("li", {}, "on disk"),
     ...sinks.map((sink) => make("li", { "data-sink": sink, "data-since": event.timestamp }, make("b", {}, sink), " waiting")),
   ];
-  return [make("ol", { class: "way" }, ...steps), event.data ? make("span", { class: "bytes" }, octets(event.data)) : null];
+  return [make("ol", { class: "way" }, ...steps), event.dataHex ? make("span", { class: "bytes" }, octets(event.dataHex)) : null];
 }
 
 // What is asked without anybody's doing: that the session has ended is said, and leads nowhere.

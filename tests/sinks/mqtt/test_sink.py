@@ -63,7 +63,7 @@ class Center:
         return lambda: self.watchers.remove(watcher)
 
     def health(self) -> dict[str, Any]:
-        return {"status": "ok"}
+        return {"status": "ok", "timestamp": 0.0}
 
     def change(self, now: StationState) -> None:
         self.states = [now]
@@ -169,7 +169,16 @@ def test_gateways_are_told_of_on_every_connection_and_as_they_change(it: Fixture
     offline = GatewayState(at=7.0, gateway="roof", gateway_kind="scanner", state="offline", reason="silent")
     it.center.gateways = [offline]
     it.accept()
-    said = {"state": "offline", "since": 7.0, "reason": "silent", "name": None}
+    said = {
+        "state": "offline",
+        "since": 7.0,
+        "reason": "silent",
+        "name": None,
+        "gateway": "roof",
+        "gateway_kind": "scanner",
+        "timestamp": 7.0,
+        "time": "1970-01-01T00:00:07.000000000Z",
+    }
     assert it.published()[-1] == ("gateway/scanner/roof/state", said, True)
     assert payloads.message("mioty", offline).retain
     assert payloads.message("mioty", offline, replayed=True) is None

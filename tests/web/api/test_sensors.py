@@ -241,8 +241,8 @@ def test_downlinks_are_queued_listed_and_revoked(web: WebHouse) -> None:
     assert answer.status == 200
     queue_id = answer.json()["queId"]
     listed = browser.get(f"/api/sensors/{SENSOR}/downlinks").json()["downlinks"]
-    assert [(each["queId"], each["state"], each["data"]) for each in listed] == [
-        (queue_id, "queued", ["0102"])
+    assert [(each["queId"], each["state"], each["data"], each["dataHex"]) for each in listed] == [
+        (queue_id, "queued", [[1, 2]], ["0102"])
     ]
     wrong = browser.post(f"/api/sensors/{SENSOR}/downlink", {"data": "xyz"})
     assert wrong.status == 422 and wrong.error["field"] == "data"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from bssci.model import Decoded, Reading, Telegram
 from bssci.web.door.messages import Narrator, device_of_level, iso_milliseconds, telemetry_topic
 from tests.support.journal import online, uplink
@@ -27,6 +29,8 @@ def test_uplinks_and_readings_as_they_happen(web: WebHouse) -> None:
     told = json.loads(messages[VOLUME].payload)
     assert told == {
         "timestamp": "2023-11-14T22:30:00.010Z",
+        "time": "2023-11-14T22:30:00.010000000Z",
+        "received_at": pytest.approx(1_700_001_000, abs=10),
         "device_id": f"mioty:{SENSOR}",
         "sensor": "volume",
         "value": 0.007,

@@ -29,7 +29,7 @@ def test_the_parties_of_an_event() -> None:
     assert parties(online()) == (None, [online().base_station_eui])
 
 
-def test_bytes_of_an_uplink_are_hexadecimal_here() -> None:
+def test_bytes_of_an_uplink_are_integers_and_hexadecimal_digits() -> None:
     told = uplink_dict(uplink(1))
-    assert bytes.fromhex(told["data"]) == reception(1).payload
+    assert bytes(told["data"]) == bytes.fromhex(told["dataHex"]) == reception(1).payload
     assert told["size"] == len(reception(1).payload)

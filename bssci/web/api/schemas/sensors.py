@@ -292,11 +292,13 @@ class UplinkEntry(Answer, kw_only=True):
     timestamp: float
     id: str
     sensor_eui: EuiText
-    base_station_eui: EuiText
+    device_id: str
     bs_eui: EuiText
-    """the same, as MQTT names it"""
+    base_station_eui: EuiText
+    """the same, by an older name"""
     cnt: int
-    data: str
+    data: list[int]
+    dataHex: str
     size: int
     rxTime: int
     time: str
@@ -346,7 +348,8 @@ class DownlinkEntry(Answer):
 
     queId: int
     state: str
-    data: list[str]
+    data: list[list[int]]
+    dataHex: list[str]
     cnt: list[int] | None
     format: int
     prio: float

@@ -125,12 +125,10 @@ class Collector:
         self._most = most
         self._named: dict[str, _NamedReadings] = {}
         self._step = 0
-        self._shape: list[str] = []
-        """names of the rows; empty for what is not the sender's"""
-        self._units: list[str | None] = []
+        self._step_begin = self._step_end = 0.0
         self._ats: list[float] = []
-        self._rows: list[list[ReadingValue]] = []
-        """values of uplinks of one step that have the same names"""
+        self._rows: list[Sequence[Reading]] = []
+        """readings of uplinks of one step, equally many of each"""
         self._decoder: str | None = None
         self._uplinks = self._failed = self._without = 0
         self._failure: DecodeFailure | None = None
@@ -162,9 +160,19 @@ class Collector:
             if self._failure is None:
                 self._failure, self._failed_at = decoded.failure, at
         else:
-            self._add_readings(at, decoded.readings)
+            self._add(at, decoded.readings)
 
-    def _add_readings(self, at: float, readings: Sequence[Reading]) -> None:
+    def add_readings(self, at: float, decoder: str, readings: Sequence[Reading]) -> None:
+        """Add an uplink that was decoded.
+
+        :param decoder: ``name@version``.
+        """
+        self._uplinks += 1
+        if self._decoder is None:
+            self._decoder = decoder
+        self._add(at, readings)
+
+    def _add(self, at: float, readings: Sequence[Reading]) -> None:
         if self._every is None:
             for reading in readings:
                 if reading.device is None and (not self._names or reading.name in self._names):
@@ -172,24 +180,39 @@ class Collector:
                     if named is not None:
                         named.points.append(ChartValue(at, reading.value))
             return
-        step = floor(at / self._every)
-        shape = [reading.name if reading.device is None else "" for reading in readings]
-        if step != self._step or shape != self._shape or len(self._rows) >= MAX_ROWS:
+        rows = self._rows
+        if rows and (
+            not self._step_begin <= at < self._step_end
+            or len(readings) != len(rows[0])
+            or len(rows) >= MAX_ROWS
+        ):
             self._fold()
-            self._step, self._shape, self._units = step, shape, [reading.unit for reading in readings]
+            rows = self._rows
+        if not rows:
+            self._step = floor(at / self._every)
+            self._step_begin, self._step_end = self._step * self._every, (self._step + 1) * self._every
         self._ats.append(at)
-        self._rows.append([reading.value for reading in readings])
+        rows.append(readings)
 
     def _fold(self) -> None:
-        """Add the uplinks of one step that have the same names: column by column, as that is fast."""
+        """Add the uplinks of one step: column by column, as that is fast, if they have the same names."""
         rows, self._rows = self._rows, []
         ats, self._ats = self._ats, []
-        for name, unit, values in zip(self._shape, self._units, zip(*rows, strict=True), strict=False):
-            if not name or (self._names and name not in self._names):
+        columns = list(zip(*rows, strict=True))
+        if all(_is_of_one_kind(column) for column in columns):
+            self._fold_columns(ats, columns)
+            return
+        for at, row in zip(ats, rows, strict=True):
+            self._fold_columns([at], [(reading,) for reading in row])
+
+    def _fold_columns(self, ats: Sequence[float], columns: Sequence[tuple[Reading, ...]]) -> None:
+        for column in columns:
+            first = column[0]
+            if first.device is not None or (self._names and first.name not in self._names):
                 continue
-            named = self._named_for(name, unit)
+            named = self._named_for(first.name, first.unit)
             if named is not None:
-                named.fold(self._step, ats, values)
+                named.fold(self._step, ats, [reading.value for reading in column])
 
     def _named_for(self, name: str, unit: str | None) -> _NamedReadings | None:
         named = self._named.get(name)
@@ -215,6 +238,12 @@ class Collector:
         points = sorted(named.points, key=_at)[-self._most :]
         steps = [] if self._every is None else named.results(self._every, self._most)
         return Series(name=name, unit=named.unit, points=points, steps=steps)
+
+
+def _is_of_one_kind(column: Sequence[Reading]) -> bool:
+    """Return whether all readings have the same name and are of the same device."""
+    name, device = column[0].name, column[0].device
+    return {reading.name for reading in column} == {name} and {each.device for each in column} == {device}
 
 
 def _at(point: ChartValue) -> float:

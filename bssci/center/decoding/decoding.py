@@ -273,17 +273,21 @@ class Decoding:
 
     def _choice(self, eui: EUI, wanted: ChosenDecoder) -> _Choice:
         """Return and remember how a sensor's uplinks are decoded."""
-        decoder = None
-        if not self._first["uplink"]:  # else the payload has a say
-            decoder = self._decoders.get(wanted.decoder) if wanted.decoder else None
-            if not wanted.decoder and wanted.type_eui is not None:
-                decoder = self._by_type.get(wanted.type_eui)
-        blueprint = decoder if isinstance(decoder, Blueprint) else None
+        blueprint = self.blueprint_of(wanted)
         choice = _Choice(wanted, device_of_sensor(eui), blueprint, label(blueprint) if blueprint else "")
         if len(self._choices) >= MAX_CHOICES:
             self._choices.clear()
         self._choices[eui] = choice
         return choice
+
+    def blueprint_of(self, wanted: ChosenDecoder) -> Blueprint | None:
+        """Return the blueprint of a mioty sensor whose every uplink it is for; None: :meth:`choose` knows."""
+        if self._first["uplink"]:
+            return None
+        decoder = self._decoders.get(wanted.decoder) if wanted.decoder else None
+        if not wanted.decoder and wanted.type_eui is not None:
+            decoder = self._by_type.get(wanted.type_eui)
+        return decoder if isinstance(decoder, Blueprint) else None
 
     async def _decode_rest(self, found: list[AnyEvent], rest: Sequence[int], began: float) -> list[AnyEvent]:
         """Decode the events at some places of a batch, in slices."""

@@ -9,6 +9,7 @@ The reactor's thread only passes pages on. Nothing is remembered, so that the pr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_telegram
@@ -17,7 +18,7 @@ from bssci.center.decoding.payloads import DeviceId, payload_of, payload_of_rece
 from bssci.center.decoding.trials import Apart
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
-from bssci.decoders.running import run
+from bssci.decoders.running import label, run
 from bssci.journal import Journal
 from bssci.model import EUI, Decoded, DecodeFailure, Reception, Telegram, VariableMacUplink
 from bssci.system.clock import RunInThread
@@ -126,10 +127,17 @@ def _read_page(
 ) -> list[tuple[Any, list[tuple[float, Payload]]]]:
     """Decode and collect, in a thread; return what is left for scripts, by script, with its times."""
     scripts: dict[int, tuple[Any, list[tuple[float, Payload]]]] = {}
+    blueprint = decoding.blueprint_of(wanted)
+    named = "" if blueprint is None else label(blueprint)
     for _, heard in page:
         at = _sent_at(heard)
         if not collector.covers(at):
             continue
+        if blueprint is not None and isinstance(heard, Reception):
+            with suppress(Exception):  # the long way finds it again, and says it
+                readings = blueprint.read(heard.payload, heard.format, wanted.parameters)
+                collector.add_readings(at, named, readings)
+                continue
         if isinstance(heard, Reception):
             payload = payload_of_reception(heard, device, wanted.type_eui)
         else:

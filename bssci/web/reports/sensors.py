@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.task import deferLater
 
 from bssci.journal import Registration
@@ -105,7 +106,7 @@ class SensorViews:
             )
             if sort.removeprefix("-") == "snr":
                 chosen = await self._of(
-                    chosen, lambda some: [each._replace(snr=self._snr_at(station, each)) for each in some]
+                    chosen, lambda some: [replace(each, snr=self._snr_at(station, each)) for each in some]
                 )
         return await in_order(self._context.clock, chosen, sort)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from operator import is_not
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.model import EUI, Sensor
@@ -41,7 +42,7 @@ SILENT = ("warning", "auto-detach pending")
 """states that the status ``warning`` stands for"""
 
 
-class ListedSensor(NamedTuple):
+class ListedSensor(msgspec.Struct, frozen=True, gc=False):
     """One sensor in the list, as far as it is searched, filtered and sorted."""
 
     sensor: Sensor

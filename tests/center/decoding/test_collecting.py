@@ -120,3 +120,17 @@ def test_the_time_of_the_base_station_counts_if_it_is_to_be_believed(late: float
     received_at = 1_700_000_000.0
     best = replace(uplink().receptions[0], received_at=received_at, rx_time=int((received_at - late) * 1e9))
     assert time_of(best) == (received_at - late if believed else received_at)
+
+
+def test_uplinks_of_one_step_may_have_other_names_and_other_devices() -> None:
+    collector = Collector(0, 1000, 100.0, NONE, 10)
+    collector.add_readings(90, "d@1", [Reading("t", 1.0), Reading("h", 10)])
+    collector.add_readings(80, "d@1", [Reading("h", 20), Reading("t", 3.0)])
+    collector.add_readings(70, "d@1", [Reading("t", 50.0, device="ble:other"), Reading("h", 30)])
+    collector.add_readings(60, "d@1", [])
+    past = collector.result()
+    assert {each.name: each.steps for each in past.series} == {
+        "t": [TimeStep(0, 2.0, 1.0, 3.0, 2)],
+        "h": [TimeStep(0, 20.0, 10, 30, 3)],
+    }
+    assert past.uplinks == 4 and past.decoder == "d@1"

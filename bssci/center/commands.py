@@ -35,6 +35,7 @@ from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.base_station import StationChange
 from bssci.model.commands import Asker, CommandError, Outcomes
+from bssci.model.device_id import eui_of_device
 from bssci.model.event_json import iso_time
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
@@ -220,7 +221,7 @@ class Commands:
         :raises CommandError: ``invalid``: no id of such a device; ``conflict``: there are too many;
             ``unavailable``.
         """
-        if not ID.fullmatch(id) or id.startswith("mioty:"):
+        if not ID.fullmatch(id) or eui_of_device(id) is not None:
             raise CommandError(
                 "invalid", "an id has a kind in front, ble:AA:BB:CC:DD:EE:FF, and no spaces", "id"
             )

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ID",
-        help="only messages of this device, an EUI or an id such as ble:AABBCCDDEEFF; may be repeated",
+        help="only messages of this device, an EUI or an id such as ble:AA:BB:CC:DD:EE:FF; may be repeated",
     )
     parser.add_argument(
         "--publish", action="store_true", help="also into a sink that people listen to, as mqtt"

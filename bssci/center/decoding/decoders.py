@@ -26,13 +26,13 @@ from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder, wanted_o
 from bssci.decoders.library import KINDS
 from bssci.decoders.running import label
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Sensor
+from bssci.model.device_id import eui_of_device
 from bssci.system.clock import RunInThread
 
 DECODE_TIME = 2.0
 """s after which a batch goes out without readings, whatever decoding is at"""
 LOG_EVERY = 100
 """batches that were not decoded are logged the first time and every so many times"""
-_MIOTY = "mioty:"
 
 
 class Decoders:
@@ -132,9 +132,10 @@ class Decoders:
 
     def wanted(self, device: DeviceId) -> ChosenDecoder:
         """Return what the configuration says of a device's payloads."""
-        if not device.startswith(_MIOTY):
+        eui = eui_of_device(device)
+        if eui is None:
             return self._device(device) or NOTHING_WANTED
-        return self.wanted_of_sensor(EUI(device[len(_MIOTY) :]))
+        return self.wanted_of_sensor(eui)
 
     def wanted_of_sensor(self, eui: EUI) -> ChosenDecoder:
         """Return what the configuration says of a sensor's payloads: the same object until that changes."""

@@ -28,7 +28,6 @@ from bssci.center.decoding.payloads import (
     DeviceId,
     decodable,
     device_of,
-    device_of_sensor,
     key_of,
     kind_of,
     payload_of,
@@ -40,6 +39,7 @@ from bssci.decoders.interfaces import KINDS, DecodeError, Payload
 from bssci.decoders.library import Library
 from bssci.decoders.running import failed, label, run
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Uplink
+from bssci.model.device_id import sensor_device
 
 REMEMBERED = 4096
 """messages whose readings are kept for the other sinks"""
@@ -155,7 +155,7 @@ class Decoding:
         self._clock = clock
         self._installed = {decoder.name: decoder for decoder in installed}
         self._wanted = wanted
-        self._wanted_of_sensor = wanted_of_sensor or (lambda eui: wanted(device_of_sensor(eui)))
+        self._wanted_of_sensor = wanted_of_sensor or (lambda eui: wanted(sensor_device(eui)))
         self._choices: dict[EUI, _Choice] = {}
         self._slow = slow
         self._seconds = seconds
@@ -274,7 +274,7 @@ class Decoding:
     def _choice(self, eui: EUI, wanted: ChosenDecoder) -> _Choice:
         """Return and remember how a sensor's uplinks are decoded."""
         blueprint = self.blueprint_of(wanted)
-        choice = _Choice(wanted, device_of_sensor(eui), blueprint, label(blueprint) if blueprint else "")
+        choice = _Choice(wanted, sensor_device(eui), blueprint, label(blueprint) if blueprint else "")
         if len(self._choices) >= MAX_CHOICES:
             self._choices.clear()
         self._choices[eui] = choice

@@ -20,7 +20,8 @@ from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
 from bssci.decoders.running import label, run
 from bssci.journal import Journal
-from bssci.model import EUI, Decoded, DecodeFailure, Reception, Telegram, VariableMacUplink
+from bssci.model import Decoded, DecodeFailure, Reception, Telegram, VariableMacUplink
+from bssci.model.device_id import eui_of_device
 from bssci.system.clock import RunInThread
 
 FIRST_PAGE = 200
@@ -35,7 +36,6 @@ MAX_UPLINKS = 100_000
 KeptMessage = Reception | Telegram | VariableMacUplink
 HeardPage = Sequence[tuple[int, KeptMessage]]
 """telegrams with their numbers; an uplink as its best reception"""
-_MIOTY = "mioty:"
 
 
 class PastReadings:
@@ -99,8 +99,8 @@ class PastReadings:
 
     async def _page(self, device: DeviceId, before: int | None, limit: int) -> HeardPage:
         history = self._journal.history
-        if device.startswith(_MIOTY):
-            eui = EUI(device.removeprefix(_MIOTY))
+        eui = eui_of_device(device)
+        if eui is not None:
             return await history.receptions_of_sensor(eui, before=before, limit=limit)
         return await history.telegrams_of_device(device, before=before, limit=limit)
 

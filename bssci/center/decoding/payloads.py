@@ -8,6 +8,7 @@ from typing import Any
 from bssci.decoders.interfaces import Payload, PayloadKind
 from bssci.decoders.wireless_mbus import sender_of
 from bssci.model import EUI, AnyEvent, Reception, Telegram, Uplink, VariableMacUplink
+from bssci.model.device_id import sensor_device
 
 DeviceId = str
 """``mioty:{EUI}``, ``ble:{MAC}``, ...
@@ -27,15 +28,10 @@ def kind_of(event: AnyEvent) -> PayloadKind:
     return _KINDS[type(event)]
 
 
-def device_of_sensor(eui: EUI) -> DeviceId:
-    """Return the id of a mioty sensor."""
-    return f"mioty:{eui}"
-
-
 def device_of(event: AnyEvent) -> DeviceId:
     """Return the id of the sender of an event that is :func:`decodable`."""
     if isinstance(event, Uplink):
-        return device_of_sensor(event.end_point_eui)
+        return sensor_device(event.end_point_eui)
     if isinstance(event, Telegram):
         return event.device
     if isinstance(event, VariableMacUplink):

@@ -14,6 +14,7 @@ import msgspec
 from bssci.center.decoding.payloads import device_of
 from bssci.kafka.producing import ProducerMessage
 from bssci.model import AnyEvent, Decoded, Telegram, Uplink, VariableMacUplink
+from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json, iso_time, kind_of
 from bssci.mqtt.payloads import message as mqtt_message
 
@@ -83,7 +84,7 @@ def _sender(event: AnyEvent) -> str:
     if isinstance(event, Uplink | Telegram | VariableMacUplink):
         return device_of(event)
     sensor, station = getattr(event, "end_point_eui", None), getattr(event, "base_station_eui", None)
-    return f"mioty:{sensor}" if sensor else f"station:{station}"
+    return sensor_device(sensor) if sensor else f"station:{station}"
 
 
 def _id(event: AnyEvent) -> str:

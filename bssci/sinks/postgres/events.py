@@ -20,6 +20,7 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
 from bssci.sinks.postgres.telegrams import telegram_rows, uplink_rows, variable_mac_rows
@@ -96,7 +97,7 @@ def _happening(event: Event, rows: EventRows) -> None:
         body.pop(name, None)
     if isinstance(event, GatewayState):
         gateway = event.gateway
-    device = f"mioty:{eui}" if eui else None
+    device = sensor_device(eui) if eui else None
     rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))
     if isinstance(event, GatewayState):
         facts = GatewayFacts(event.gateway, event.gateway_kind, rows.at, name=clean(event.name) or None)

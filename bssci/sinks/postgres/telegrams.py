@@ -10,6 +10,7 @@ import msgspec
 
 from bssci.center.decoding.payloads import device_of
 from bssci.model import Decoded, Reading, Sensor, Telegram, Uplink, VariableMacUplink
+from bssci.model.device_id import MIOTY, sensor_device
 from bssci.model.event_json import telegram_json, uplink_json, variable_mac_json
 from bssci.sinks.postgres.rows import (
     Aside,
@@ -38,8 +39,8 @@ def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
     :param sensor: what is configured of the sender.
     """
     best = event.receptions[0]
-    device = f"mioty:{best.end_point_eui}"
-    facts = DeviceFacts(device, "mioty", rows.at)
+    device = sensor_device(best.end_point_eui)
+    facts = DeviceFacts(device, MIOTY, rows.at)
     if sensor is not None:
         facts.name = clean(sensor.name) or None
         facts.model = sensor.type_eui

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bssci.model import parse_eui
+from bssci.model.device_id import parse_device_id
 from bssci.model.live_token import ALPHABET, RANDOM, compose
 from bssci.mqtt.server.topics import TopicError, check_filter
 
@@ -90,7 +90,7 @@ def checked(wish: Wish) -> Wish:
         except TopicError as error:
             raise WishError("topics", f"must be topic filters; this is {error}") from None
     return msgspec.structs.replace(
-        wish, devices=tuple(map(device_id, wish.devices)), topics=wish.topics or EVERYTHING
+        wish, devices=tuple(map(_device, wish.devices)), topics=wish.topics or EVERYTHING
     )
 
 
@@ -118,10 +118,10 @@ def draw() -> str:
     return compose("".join(secrets.choice(ALPHABET) for _ in range(RANDOM)))
 
 
-def device_id(text: str) -> str:
-    """Return the id of a device: as it is, or that of the sensor with this EUI."""
+def _device(text: str) -> str:
+    """Return the id of a device as the service writes it; what is none stays, and matches nothing."""
     try:
-        return f"mioty:{parse_eui(text.removeprefix('mioty:'))}"
+        return parse_device_id(text)
     except ValueError:
         return text
 

@@ -11,6 +11,7 @@ from bssci.decoders.commented_json import MAX_CHARACTERS
 from bssci.decoders.examples import parse_hex
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import split_name
+from bssci.model.device_id import sensor_device
 from bssci.web.access.accounts import may
 from bssci.web.api.schemas.common import told
 from bssci.web.api.schemas.decoders import (
@@ -28,7 +29,7 @@ from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError, invalid, not_found
 from bssci.web.http.replies import Done
 from bssci.web.http.routing import route
-from bssci.web.reports.decoders import BLUEPRINT, SCRIPT, device_id, ending_for, examples_json, wrong_text
+from bssci.web.reports.decoders import BLUEPRINT, SCRIPT, ending_for, examples_json, wrong_text
 from bssci.web.reports.facade import Views
 
 MAX_SOURCE = 3 * MAX_CHARACTERS
@@ -105,7 +106,7 @@ class DecoderRoutes:
         payload = Payload(
             data=payload_bytes(body.payload),
             kind="uplink",
-            device=device_id(body.sensor) if body.sensor is not None else "",
+            device=sensor_device(body.sensor) if body.sensor is not None else "",
             received_at=self._context.now(),
             format=body.format,
             type_eui=sensor.type_eui if sensor is not None else None,
@@ -147,7 +148,7 @@ def payload_bytes(given: str | Mapping[str, str]) -> bytes:
     :raises ApiError: 422: neither hexadecimal digits nor base64.
     """
     allowed = invalid(
-        "payload", f"must be bytes in hexadecimal digits or base64, of {MAX_PAYLOAD} characters"
+        "payload", f"must be bytes in hexadecimal digits or base64, of at most {MAX_PAYLOAD} characters"
     )
     text = given if isinstance(given, str) else given.get("base64")
     if text is None or len(text) > MAX_PAYLOAD:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from bssci.model.device_id import eui_of_device
 from bssci.web.api.schemas.common import told
 from bssci.web.api.schemas.devices import (
     DeviceChanges,
@@ -21,7 +22,6 @@ from bssci.web.http.call import Call
 from bssci.web.http.errors import ApiError
 from bssci.web.http.replies import Done
 from bssci.web.http.routing import route
-from bssci.web.reports.devices import MIOTY
 from bssci.web.reports.facade import Views
 
 MAX_PARAMETERS = 8 * 1024
@@ -90,7 +90,7 @@ def _no_sensor(id: str) -> str:
 
     :raises ApiError: 409: it is one, which is changed as such.
     """
-    if id.startswith(f"{MIOTY}:"):
+    if eui_of_device(id) is not None:
         raise ApiError(409, "conflict", "a mioty sensor is changed by /api/sensors", "id")
     return id
 

@@ -8,19 +8,19 @@ import re
 from datetime import UTC, datetime
 
 from bssci.center.decoding.collecting import MAX_NAMES, Past
+from bssci.model.device_id import eui_of_device
 from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
 from bssci.web.http.replies import Reply
 from bssci.web.http.routing import route
-from bssci.web.reports.decoders import parse_device_id
+from bssci.web.reports.decoders import device_in_path
 from bssci.web.reports.facade import Views
 
 DAY = 86400.0
 """s that are answered where nothing is said"""
 CSV = "text/csv"
-_MIOTY = "mioty"
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -41,7 +41,7 @@ class ReadingRoutes:
         also=(CSV,),
     )
     async def readings(self, call: Call, query: WantedReadings) -> Reply[DeviceReadings] | Reply[bytes]:
-        device = parse_device_id(call.path["id"])
+        device = device_in_path(call.path["id"])
         until = query.to if query.to is not None else self._context.now()
         since = query.from_ if query.from_ is not None else until - DAY
         if since >= until:
@@ -56,7 +56,7 @@ class ReadingRoutes:
         )
         if query.format == "csv":
             body = await self._context.run_in_thread(write_csv, past)
-            file = _NOT_IN_NAMES.sub("-", device.removeprefix(f"{_MIOTY}:"))
+            file = _NOT_IN_NAMES.sub("-", eui_of_device(device) or device)
             head = {"Content-Disposition": f'attachment; filename="readings-{file}.csv"'}
             return Reply(body, CSV, headers=head)
         return Reply(_told(device, since, until, query.every, past))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from bssci.model.device_id import eui_of_device
 from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
 from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
-from bssci.web.reports.devices import MIOTY, STATES
+from bssci.web.reports.devices import STATES
 
 
 class DevicePages(PageData):
@@ -31,7 +32,7 @@ class DevicePages(PageData):
     async def device(self, call: Call) -> dict[str, Any]:
         """Return one device, to look at and to edit."""
         id = call.path["id"]
-        if id.startswith(f"{MIOTY}:"):
+        if eui_of_device(id) is not None:
             raise not_found("a mioty sensor has a page of its own")
         detail = self._views.devices.detail(id)
         decoders = self._context.outside.decoders

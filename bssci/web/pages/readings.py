@@ -6,11 +6,12 @@ from typing import Any
 
 from bssci.center.decoding.collecting import ChartValue, Past, Series, TimeStep
 from bssci.model import parse_eui
+from bssci.model.device_id import sensor_device
 from bssci.web.api.schemas.readings import parse_moment
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
 from bssci.web.pages.base import PageData
-from bssci.web.reports.decoders import device_id, parse_device_id
+from bssci.web.reports.decoders import device_in_path
 
 HOUR, DAY = 3600.0, 86400.0
 SPANS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
@@ -32,11 +33,11 @@ class ReadingPages(PageData):
         """Show readings of a range, or of ``from`` to ``to``, which are a zoom."""
         eui = parse_eui(call.eui())
         sensor = self._views.sensors.sensor(eui)
-        return await self._readings(call, device_id(eui)) | {"sensor": {"eui": eui, "name": sensor.name}}
+        return await self._readings(call, sensor_device(eui)) | {"sensor": {"eui": eui, "name": sensor.name}}
 
     async def device_readings(self, call: Call) -> dict[str, Any]:
         """Show readings of any device by its id, as :meth:`readings` does of a sensor."""
-        return await self._readings(call, parse_device_id(call.path["id"])) | {"sensor": None}
+        return await self._readings(call, device_in_path(call.path["id"])) | {"sensor": None}
 
     async def _readings(self, call: Call, device: str) -> dict[str, Any]:
         views = self._views

@@ -14,14 +14,13 @@ from bssci.decoders.examples import ExampleResult
 from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import Problem, split_name
 from bssci.decoders.running import Attempt
-from bssci.model import EUI, Reading, parse_eui
+from bssci.model import Reading
+from bssci.model.device_id import parse_device_id
 from bssci.system.clock import in_slices
 from bssci.web.context import Context
 from bssci.web.http.errors import ApiError, not_found
 
-MAX_ID = 200
 """characters of a device's id"""
-_MIOTY = "mioty"
 _NO_ID = "must be the id of a device: mioty:EUI, ble:MAC, and so on"
 SLICE = 5000
 """sensors that are counted in one turn of the reactor"""
@@ -194,23 +193,13 @@ def reading_json(reading: Reading) -> dict[str, Any]:
     return {"name": reading.name, "value": reading.value, "unit": reading.unit}
 
 
-def device_id(eui: EUI) -> str:
-    """Return the device id of a sensor, in the one form for everything that sends."""
-    return f"mioty:{eui}"
-
-
-def parse_device_id(text: str) -> str:
+def device_in_path(text: str) -> str:
     """Return the id of a device, of which a sensor may be named by its EUI alone.
 
     :raises ApiError: 404: it is no id.
     """
-    kind, colon, rest = text.partition(":")
-    if len(text) > MAX_ID or not text.isprintable() or (colon and not (kind and rest)):
-        raise not_found(_NO_ID)
-    if colon and kind != _MIOTY:
-        return text
     try:
-        return device_id(parse_eui(rest or text))
+        return parse_device_id(text)
     except ValueError:
         raise not_found(_NO_ID) from None
 

@@ -9,11 +9,11 @@ from typing import Any
 from bssci.center.devices.device import Device
 from bssci.center.devices.gateways import Gateway
 from bssci.model import EUI, Sensor
+from bssci.model.device_id import MIOTY, eui_of_device, sensor_device
 from bssci.settings.rows import MASK
 from bssci.web.context import Context
 from bssci.web.http.errors import not_found
 
-MIOTY = "mioty"
 STATES = ("known", "unknown", "changing", "blocked")
 
 
@@ -63,8 +63,9 @@ class DeviceViews:
         return self._row(device) | {"gateways": heard, "parameters": _masked(device.parameters)}
 
     def _find(self, id: str) -> Device | Sensor | None:
-        if id.startswith(f"{MIOTY}:"):
-            return self._center.sensors.get(EUI(id.removeprefix(f"{MIOTY}:").upper()))
+        eui = eui_of_device(id)
+        if eui is not None:
+            return self._center.sensors.get(EUI(eui.upper()))
         return self._center.devices.get(id)
 
     def _all(self, kind: str) -> Iterator[Device | Sensor]:
@@ -101,7 +102,7 @@ class DeviceViews:
     def _sensor_row(self, sensor: Sensor) -> dict[str, Any]:
         activity = self._center.activities.get(sensor.eui)
         return {
-            "id": f"{MIOTY}:{sensor.eui}",
+            "id": sensor_device(sensor.eui),
             "kind": MIOTY,
             "state": "known",
             "name": sensor.name,

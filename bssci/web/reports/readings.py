@@ -12,6 +12,7 @@ from bssci.center.decoding.collecting import Past, ReadingValue
 from bssci.center.decoding.past import PastReadings
 from bssci.decoders.running import label
 from bssci.model import EUI, DecodeFailure
+from bssci.model.device_id import sensor_device
 from bssci.web.context import Context
 from bssci.web.http.errors import ApiError
 
@@ -79,12 +80,12 @@ class ReadingViews:
             activity.last_seen_at,
             activity.uplink_count,
             self._decoders.decoding.decoders,
-            self._decoders.wanted(f"mioty:{eui}"),
+            self._decoders.wanted(sensor_device(eui)),
         )
         known = self._known.get(eui)
         if known is not None and known[0] == state and known[0][2] is state[2]:
             return known[1]
-        latest = latest_of(await self._past.newest(f"mioty:{eui}", NEWEST))
+        latest = latest_of(await self._past.newest(sensor_device(eui), NEWEST))
         self._known[eui] = state, latest
         self._known.move_to_end(eui)
         while len(self._known) > REMEMBERED:

@@ -64,7 +64,7 @@ ASKED = {"sink": "postgres", "from": "2023-11-14T22:13:20Z", "to": 1_700_003_600
 
 def test_a_replay_is_asked_for_listed_and_cancelled(web: WebHouse, replays: Replays) -> None:
     admin = web.browser("admin")
-    devices = ["70b3d56770111505", "ble:AABBCCDDEEFF", "mioty:70B3D56770111505"]
+    devices = ["70b3d56770111505", "ble:aabbccddeeff", "mioty:70B3D56770111505"]
     begun = admin.post("/api/replays", ASKED | {"devices": devices})
     assert begun.status == 200, begun.text
     assert begun.json() == {"success": True, "replay": STANDS}
@@ -73,7 +73,7 @@ def test_a_replay_is_asked_for_listed_and_cancelled(web: WebHouse, replays: Repl
             "postgres",
             1_700_000_000.0,
             1_700_003_600.0,
-            ("mioty:70B3D56770111505", "ble:AABBCCDDEEFF"),
+            ("mioty:70B3D56770111505", "ble:AA:BB:CC:DD:EE:FF"),
         )
     ]
     assert web.browser("viewer").get("/api/replays").json() == {"replays": [STANDS]}

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from bssci.model import parse_eui
+from bssci.model.device_id import parse_device_id
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.reading import wording
 from bssci.web.http.replies import Done
@@ -33,15 +33,11 @@ def _moment(value: Any) -> float:
     return float(value)
 
 
-def _device(value: str) -> str:
-    """Return the id of a device; an EUI is that of a mioty sensor."""
-    return value if ":" in value else f"mioty:{parse_eui(value)}"
-
-
 def _devices(values: list[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(_device, values)))
+    return tuple(dict.fromkeys(map(parse_device_id, values)))
 
 
+EXAMPLE = "ble:AA:BB:CC:DD:EE:FF"
 Moment = Annotated[
     float | str,
     Meta(extra=wording("Unix seconds, or a time such as 2026-05-01T00:00:00Z", _moment)),
@@ -59,7 +55,9 @@ class ReplayAsked(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         Meta(
             max_length=MAX_DEVICES,
             description="ids such as mioty:70B3D56770111505, or EUIs; empty: all",
-            extra=wording(f"a list of at most {MAX_DEVICES} ids of devices", _devices),
+            extra=wording(
+                f"a list of at most {MAX_DEVICES} devices: EUIs or ids such as {EXAMPLE}", _devices
+            ),
         ),
     ] = []
     publish: Annotated[

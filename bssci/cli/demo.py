@@ -38,6 +38,8 @@ SILENT, LISTENS, FLEETING = 12, 1, 2
 """position of the sensor that falls silent, of the one that gets a downlink, of the station that goes"""
 DOWNLINK_AFTER = 20.0
 """s after the start of the simulator"""
+DOWNLINK_ATTEMPTS = 5
+"""times that the downlink is asked for, as far from each other, while the broker is not there"""
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
 KINDS = {1: "water", 2: "climate", 3: "leak"}
 """tag by type"""
@@ -116,9 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
     service += [f"--{name}={value}" for name, value in options.items()]
     places = installed.catalogue.places(chosen)
     station = next(place for place in places if place.setting in ("LISTEN", "LISTEN_PORT"))
-    downlink = Timer(DOWNLINK_AFTER, send_downlink, [chosen])
-    downlink.daemon = True
-    downlink.start()
     simulator = simulator_command(directory, reachable(station.host), station.port)
     text = announcement(chosen)
     secrets_of_simulator = {}
@@ -127,10 +126,24 @@ def run(arguments: argparse.Namespace) -> int:
         simulator += _spelled(demo_gateways.simulator_options(chosen))
         Thread(target=demo_gateways.enter, args=[chosen], daemon=True).start()
         text = text.replace("Watch the", f"{demo_gateways.ANNOUNCEMENT}Watch the")
-    return supervise(service, simulator, lambda: cannot_listen(station.host, station.port) is not None, text)
+    return supervise(
+        service,
+        simulator,
+        lambda: cannot_listen(station.host, station.port) is not None,
+        text,
+        secrets_of_simulator,
+        lambda: later(send_downlink, chosen, DOWNLINK_ATTEMPTS),
+    )
 
 
-def send_downlink(chosen: Settings) -> None:
+def later(call: Callable[..., object], *arguments: object) -> None:
+    """Have something done by a thread in :data:`DOWNLINK_AFTER` s, unless the demo ends before."""
+    timer = Timer(DOWNLINK_AFTER, call, arguments)
+    timer.daemon = True
+    timer.start()
+
+
+def send_downlink(chosen: Settings, attempts: int) -> None:
     """Ask by MQTT for a downlink to a sensor that listens, as an application would."""
     if "mqtt" not in chosen.sinks or chosen.value("MQTT_TLS") or chosen.value("MQTT_TRANSPORT") != "tcp":
         return
@@ -146,7 +159,10 @@ def send_downlink(chosen: Settings) -> None:
             auth={"username": user, "password": chosen.value("MQTT_PASSWORD")} if user else None,
         )
     except (OSError, ValueError, MQTTException) as error:
-        print(f"no downlink in this demo: {error}", file=sys.stderr)
+        if attempts > 1:
+            later(send_downlink, chosen, attempts - 1)
+        else:
+            print(f"no downlink in this demo: {error}", file=sys.stderr)
 
 
 def prepare(directory: Path, chosen: Settings) -> None:
@@ -246,10 +262,12 @@ def supervise(
     ready: Callable[[], bool],
     text: str,
     simulator_environment: Mapping[str, str] = {},
+    begun: Callable[[], object] = lambda: None,
 ) -> int:
     """Run the service and, once it is ``ready``, the simulator, until one of them ends or a signal comes.
 
     :param simulator_environment: variables beside our own.
+    :param begun: called when both run.
     :return: 0 after a signal if both stopped by themselves, else 1.
     """
     for number in SIGNALS:
@@ -262,6 +280,7 @@ def supervise(
             return 1
         print(text, flush=True)
         children.append(_start(simulator_command, simulator_environment))
+        begun()
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         name = "service" if children[0].poll() is not None else "simulator"
         print(f"error: the {name} ended by itself", file=sys.stderr)

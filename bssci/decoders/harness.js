@@ -102,8 +102,8 @@
   }
 
   function number(value, name, unit) {
-    if (!isFinite(value)) throw new Refusal("not_a_number", "" + value, name);
-    if (isInteger(value) && !isSafeInteger(value)) throw new Refusal("number_too_large", "" + value, name);
+    if (!isFinite(value)) throw new Refusal("not_a_number", value + " cannot be a reading", name);
+    if (isInteger(value) && !isSafeInteger(value)) throw new Refusal("number_too_large", value + " is an integer beyond 2^53", name);
     put(name, "" + value, unit);
   }
 
@@ -120,7 +120,7 @@
         return undefined;
       case "bigint":
         if (value > 9007199254740991n || value < -9007199254740991n)
-          throw new Refusal("number_too_large", "a BigInt", name);
+          throw new Refusal("number_too_large", "an integer beyond 2^53", name);
         return number(NumberOf(value), name, unit);
       case "object":
         break;
@@ -173,9 +173,11 @@
 
   function object(value, what) {
     if (typeof value !== "object" || value === null || isArray(value))
-      throw new Refusal(value === undefined || value === null ? "no_data" : "not_an_object", what, "");
+      throw value === undefined || value === null
+        ? new Refusal("no_data", what + " is missing", "")
+        : new Refusal("not_an_object", what + " is no object", "");
     if (value instanceof PromiseOf || typeof value.then === "function")
-      throw new Refusal("promise", what + " gave a promise; there is no waiting here", "");
+      throw new Refusal("promise", what + " is a promise, which is not waited for", "");
     return value;
   }
 
@@ -201,13 +203,13 @@
         let warnings = "";
         if (style === 4) {
           const input = { bytes, fPort, recvTime: new DateOf(at), variables };
-          const given = object(entry(input), "decodeUplink");
+          const given = object(entry(input), "the answer of decodeUplink");
           const errors = texts(given.errors, "errors");
           if (errors !== "") return whole('{"code":"reported","errors":[' + errors + "]}");
           warnings = texts(given.warnings, "warnings");
-          flatten(object(given.data, "data"), "", "", 0);
-        } else if (style === 3) flatten(object(entry(fPort, bytes, variables), "Decode"), "", "", 0);
-        else flatten(object(entry(bytes, fPort), "Decoder"), "", "", 0);
+          flatten(object(given.data, "data in the answer of decodeUplink"), "", "", 0);
+        } else if (style === 3) flatten(object(entry(fPort, bytes, variables), "the answer of Decode"), "", "", 0);
+        else flatten(object(entry(bytes, fPort), "the answer of Decoder"), "", "", 0);
         return whole('{"code":"","readings":[' + out + '],"warnings":[' + warnings + "]}");
       } catch (error) {
         return explain(error);

@@ -96,5 +96,15 @@ globalThis.measures = (() => {
       .map((it) => `${nameOf(it)} by ${Math.round(it.getBoundingClientRect().right - width)} px`);
   }
 
-  return { textContrast, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide };
+  // Cells of tables whose content lies over their neighbours'.
+  function spilled() {
+    return [...document.querySelectorAll("td")]
+      .filter((cell) => {
+        const right = cell.getBoundingClientRect().right + 1;
+        return [...cell.querySelectorAll("*")].some((it) => it.checkVisibility() && it.getBoundingClientRect().right > right);
+      })
+      .map((cell) => `${cell.dataset.label ?? ""}: ${cell.textContent.trim().slice(0, 40)}`);
+  }
+
+  return { textContrast, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };
 })();

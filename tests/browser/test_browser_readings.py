@@ -14,6 +14,7 @@ from tests.support.running_service import SENSOR, RunningService
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = SENSOR["eui"]
 WIDTHS = [390, 1280]
+MEASURES = (Path(__file__).parent / "measures.js").read_text()
 BLUEPRINT = json.dumps(
     {
         "version": "1.0",
@@ -143,6 +144,14 @@ def test_chosen_columns_are_remembered(page: Any, decoded: str) -> None:
     page.get_by_text("Columns", exact=True).click()
     page.get_by_role("link", name="Leak").click()
     expect(page.get_by_role("columnheader", name="Leak")).to_have_count(0)
+
+
+def test_last_values_stay_in_their_column(page: Any, decoded: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto("/sensors")
+    expect(page.locator("td.short").first).to_contain_text("Temperature")
+    page.evaluate(MEASURES)
+    assert page.evaluate("measures.spilled()") == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -28,6 +28,7 @@ from bssci.center.alarms.conditions import (
 )
 from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.center.alarms.notices import Channel, Notices
+from bssci.center.alarms.trial import AlarmTrial
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.decoding.entered import entered
 from bssci.center.devices.endpoints import EndpointsError
@@ -237,6 +238,9 @@ class BssciService(Service):
             MailChannel(self._reactor, lambda: configuration.current),
             WebhookChannel(self._reactor, lambda: configuration.current, time.time),
         ]
+        self.alarm_trial = AlarmTrial(
+            self._reactor, journal, center.alarms, channels, center.deliveries, center.eui, time.time
+        )
         self.notices = Notices(
             self._reactor, center.alarms, channels, lambda: configuration.current, center.eui
         )
@@ -252,6 +256,7 @@ class BssciService(Service):
             take_certificates=self.tls.check,
             decoders=self.decoders,
             replays=self.replays,
+            alarm_trial=self.alarm_trial,
             live_sessions=loaded.live_sessions,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)

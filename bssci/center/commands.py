@@ -16,6 +16,7 @@ from twisted.internet.defer import Deferred, FirstError
 from twisted.logger import Logger
 
 from bssci.center.alarms.alarms import Alarms
+from bssci.center.alarms.trial import AlarmTrial, WayTried
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.audit import AuditLog
 from bssci.center.devices.controller_commands import ControllerAnswer, ControllerCommands
@@ -423,6 +424,14 @@ class Commands:
         """
         async with self._recorded(by, "alarm.acknowledge", alarm_id):
             return self._alarms.acknowledge(alarm_id, by.name)
+
+    async def test_alarms(self, trial: AlarmTrial, by: Asker) -> list[WayTried]:
+        """Send a test alarm by every way, and wait for what becomes of it.
+
+        :raises CommandError: ``busy``: another test has not ended yet; ``unavailable``.
+        """
+        async with self._recorded(by, "alarm.test"):
+            return await _stored(trial.run(by.name))
 
     # replays
 

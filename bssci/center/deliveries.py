@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from bssci.journal import Journal
@@ -37,6 +38,10 @@ class Deliveries:
     def add(self, delivery: Delivery) -> None:
         """Take account of a sink from now on."""
         self._all.append(delivery)
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Yield every sink's delivery, in the order of SINKS."""
+        return iter(self._all)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Return every sink's figures, by its name."""

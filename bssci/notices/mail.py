@@ -37,6 +37,7 @@ class MailChannel:
     """
 
     name = "mail"
+    needs = "ALARM_MAIL_HOST and ALARM_MAIL_TO"
 
     def __init__(
         self, reactor: Any, settings: Callable[[], Settings], endpoint: Endpoint | None = None

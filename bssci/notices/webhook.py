@@ -36,6 +36,7 @@ class WebhookChannel:
     """
 
     name = "webhook"
+    needs = "ALARM_WEBHOOK_URL"
 
     def __init__(
         self,

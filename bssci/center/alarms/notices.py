@@ -38,6 +38,8 @@ class Channel(Protocol):
     """A way by which people are told."""
 
     name: str
+    needs: str
+    """settings that must name somebody to tell"""
 
     def is_set(self) -> bool:
         """Return whether the settings name somebody to tell."""

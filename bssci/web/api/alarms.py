@@ -1,12 +1,20 @@
-"""Alarms: listed, and acknowledged."""
+"""Alarms: listed, acknowledged, and tested."""
 
 from __future__ import annotations
 
 from bssci.center.alarms.wording import alarm_json
-from bssci.web.api.schemas.alarms import AlarmAcknowledged, AlarmList, AlarmRow, WantedAlarms
-from bssci.web.api.schemas.common import told
+from bssci.web.api.schemas.alarms import (
+    AlarmAcknowledged,
+    AlarmList,
+    AlarmRow,
+    AlarmsTested,
+    WantedAlarms,
+    WayTold,
+)
+from bssci.web.api.schemas.common import TrialLine, told
 from bssci.web.context import Context
 from bssci.web.http.call import Call
+from bssci.web.http.errors import ApiError
 from bssci.web.http.routing import route
 from bssci.web.reports.facade import Views
 
@@ -15,12 +23,29 @@ class AlarmRoutes:
     """Routes for alarms."""
 
     def __init__(self, context: Context, views: Views) -> None:
+        self._context = context
         self._commands = context.center.commands
         self._views = views.alarms
 
     @route("GET", "/api/alarms", "viewer", "What is wrong and what was, since when and until when")
     async def all(self, call: Call, query: WantedAlarms) -> AlarmList:
         return told(AlarmList, self._views.list(query.state or ""))
+
+    @route("POST", "/api/alarms/test", "operator", "Send a test alarm by every way, and tell the result")
+    async def test(self, call: Call) -> AlarmsTested:
+        trial = self._context.outside.alarm_trial
+        if trial is None:
+            raise ApiError(503, "unavailable", "nothing tells of alarms here")
+        tried = await self._commands.test_alarms(trial, call.asker)
+        signs = {"done": "", "failed": "failed, ", "not set": "not set, "}
+        return AlarmsTested(
+            ok=all(each.state != "failed" for each in tried),
+            lines=[
+                TrialLine(ok=each.state == "done", text=f"{each.name}: {signs[each.state]}{each.text}")
+                for each in tried
+            ],
+            ways=[WayTold(name=each.name, state=each.state, text=each.text) for each in tried],
+        )
 
     @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Note that somebody knows of it")
     async def acknowledge(self, call: Call) -> AlarmAcknowledged:

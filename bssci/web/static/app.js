@@ -23,6 +23,7 @@ const ROOMS = {
   "[data-selectable]": "./selection.js",
   "[data-import]": "./import.js",
   "[data-config]": "./config.js",
+  "[data-trial]": "./trial.js",
   "[data-zoom]": "./zoom.js",
   "[data-download]": "./download.js",
   "[data-decoder]": "./decoder.js",

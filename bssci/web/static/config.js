@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { confirmed } from "./dialog.js";
 import { leave, make, note, toast } from "./dom.js";
+import { outcome } from "./trial.js";
 
 const WAIT = 400; // ms without a key until what was typed is checked
 
@@ -122,9 +123,7 @@ async function test(button) {
   button.setAttribute("aria-busy", "true");
   try {
     const answer = await api("POST", button.dataset.test, { settings: valuesOf(changed()) });
-    const lines = answer.lines ?? [];
-    result.replaceChildren(note(answer.ok ? "ok" : "error", make("strong", {}, answer.ok ? "It works." : "It does not work yet."),
-      make("ul", {}, lines.map((line) => make("li", {}, `${line.ok ? "✓" : "✗"} ${line.text}`)))));
+    result.replaceChildren(outcome(answer));
   } catch (error) {
     result.replaceChildren(note("error", error.message));
   } finally {

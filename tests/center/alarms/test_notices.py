@@ -26,6 +26,7 @@ class Recorder:
     """
 
     name = "tester"
+    needs = "TESTER"
 
     def __init__(self) -> None:
         self.sent: list[tuple[list[str], list[str]]] = []

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bssci.center.alarms.conditions import Condition
+from bssci.center.alarms.trial import AlarmTrial
+from bssci.center.deliveries import Deliveries
+from bssci.web.outside import Outside
 from tests.support.html import Document
 from tests.support.web import WebHouse
 
@@ -32,3 +37,34 @@ def test_an_alarm_is_listed_acknowledged_and_over(web: WebHouse) -> None:
     assert alarm["until"] >= alarm["since"]
     web.crash()
     assert web.browser("viewer").get("/api/alarms").json()["counts"]["closed"] == 1
+
+
+def test_a_test_alarm_goes_out_and_its_result_is_told(make_web_house: Callable[..., WebHouse]) -> None:
+    web = make_web_house()
+    assert web.browser("operator").post("/api/alarms/test").status == 503
+    trial = AlarmTrial(web.clock, web.journal, [], [Unset()], Deliveries(web.journal), "SC", web.now)
+    object.__setattr__(web.admin.context, "outside", Outside(alarm_trial=trial))
+    assert web.browser("viewer").post("/api/alarms/test").status == 403
+    answer = web.browser("operator").post("/api/alarms/test").json()
+    assert answer == {
+        "success": True,
+        "ok": True,
+        "lines": [{"ok": False, "text": "mail: not set, nobody is told by it: set ALARM_MAIL_HOST"}],
+        "ways": [{"name": "mail", "state": "not set", "text": "nobody is told by it: set ALARM_MAIL_HOST"}],
+    }
+    assert ("operator", "alarm.test", "") in web.audit()
+    kinds = [event["kind"] for event in web.browser("viewer").get("/api/events").json()["events"]]
+    assert kinds[:2] == ["alarm", "alarm"]
+
+
+class Unset:
+    """A channel that is not set."""
+
+    name = "mail"
+    needs = "ALARM_MAIL_HOST"
+
+    def is_set(self) -> bool:
+        return False
+
+    def send(self, notice: object) -> None:
+        raise AssertionError("not set")

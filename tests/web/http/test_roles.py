@@ -29,6 +29,7 @@ USES = {
     "data-upload": "admin",
     "data-restore": "admin",
     "data-download": "admin",
+    "data-trial": "operator",
     "data-savebar": "admin",
     "data-show-token": "admin",
 }

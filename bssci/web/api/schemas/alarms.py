@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from bssci.web.api.schemas.common import Answer
+from bssci.web.api.schemas.common import Answer, TrialAnswer
 from bssci.web.http.replies import Done
 
 AlarmState = Literal["open", "new", "closed"]
@@ -52,6 +52,20 @@ class AlarmList(Answer):
 
     alarms: list[AlarmRow]
     counts: AlarmCounts
+
+
+class WayTold(Answer):
+    """One way by which people are told of alarms, after a test."""
+
+    name: str
+    state: Literal["done", "failed", "not set"]
+    text: str
+
+
+class AlarmsTested(TrialAnswer):
+    """The result of a test alarm, by each way; ``ok``: none of those that are set failed."""
+
+    ways: list[WayTold]
 
 
 class AlarmAcknowledged(Done):

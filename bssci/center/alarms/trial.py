@@ -1,0 +1,115 @@
+"""A test alarm by every way by which people are told, with what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Sized
+from typing import Literal, NamedTuple
+
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred, gatherResults, maybeDeferred
+
+from bssci.center.alarms.notices import Channel, Notice
+from bssci.center.deliveries import Deliveries, Delivery
+from bssci.journal import AlarmRecord, Journal
+from bssci.model import AlarmChange
+from bssci.model.commands import CommandError
+from bssci.system.clock import Clock
+
+ID = "test"
+PATIENCE = 20.0
+"""s that each way has"""
+LOOK = 0.1
+"""s between two looks whether a sink has taken the alarm"""
+
+
+class WayTried(NamedTuple):
+    """One way by which people are told, after a test."""
+
+    name: str
+    """of the channel or the sink"""
+    state: Literal["done", "failed", "not set"]
+    text: str
+    """the place that it went to, or the reason for its failure"""
+
+
+class AlarmTrial:
+    """Tests the ways by which alarms are told; one test at a time.
+
+    A test is no alarm: nothing is open because of it, and nobody has to acknowledge it. On sinks it is an
+    event that begins and is over at once, so that nothing of it stays.
+
+    :param alarms: those that are open, which messages count.
+    :param service: EUI of the service center.
+    :param now: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        alarms: Sized,
+        channels: Sequence[Channel],
+        deliveries: Deliveries,
+        service: str,
+        now: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._alarms = alarms
+        self._channels = channels
+        self._deliveries = deliveries
+        self._service = service
+        self._now = now
+        self._is_running = False
+
+    async def run(self, who: str) -> list[WayTried]:
+        """Send a test alarm and wait for what becomes of it.
+
+        :raises CommandError: ``busy``: another test has not ended yet.
+        :raises bssci.journal.StorageError: the journal cannot store; nothing was sent.
+        """
+        if self._is_running:
+            raise CommandError("busy", "another test is under way; its result comes within seconds")
+        self._is_running = True
+        try:
+            text = f"Test alarm, asked for by {who}: nothing is wrong"
+            at = self._now()
+            begin = AlarmChange(at=at, id=ID, number=0, state="open", severity="warning", text=text, since=at)
+            end = AlarmChange(
+                at=at, id=ID, number=0, state="closed", severity="warning", text=text, since=at, until=at
+            )
+            first = await self._journal.events.append([begin, end])
+            record = AlarmRecord(number=0, id=ID, severity="warning", text=text, href="/alarms", since=at)
+            notice = Notice(self._service, [record], [], len(self._alarms))
+            tried: list[WayTried] = await gatherResults(
+                [
+                    *(ensureDeferred(self._by_channel(each, notice)) for each in self._channels),
+                    *(ensureDeferred(self._by_sink(each, first + 1)) for each in self._deliveries),
+                ]
+            )
+            return tried
+        finally:
+            self._is_running = False
+
+    async def _by_channel(self, channel: Channel, notice: Notice) -> WayTried:
+        if not channel.is_set():
+            return WayTried(channel.name, "not set", f"nobody is told by it: set {channel.needs}")
+        try:
+            sending = maybeDeferred(channel.send, notice)
+            await sending.addTimeout(PATIENCE, self._clock)  # type: ignore[arg-type]
+        except TimeoutError:
+            return WayTried(channel.name, "failed", f"no answer within {PATIENCE:.0f} s")
+        except Exception as error:  # whatever the other side brings about is the result
+            return WayTried(channel.name, "failed", str(error) or type(error).__name__)
+        return WayTried(channel.name, "done", "taken by the other side")
+
+    async def _by_sink(self, sink: Delivery, seq: int) -> WayTried:
+        end = self._clock.seconds() + PATIENCE
+        while sink.cursor < seq:
+            if self._clock.seconds() >= end:
+                figures = sink.figures()
+                trouble = figures["trouble"] or f"{figures['queued']} events wait before it"
+                return WayTried(sink.name, "failed", f"not taken within {PATIENCE:.0f} s: {trouble}")
+            waited: Deferred[None] = Deferred()
+            self._clock.callLater(LOOK, waited.callback, None)
+            await waited
+        return WayTried(sink.name, "done", "taken by the sink, as begun and over")

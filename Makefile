@@ -27,11 +27,12 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 	@test -e .env || $(BIN)/bssci init
 	@exec $(BIN)/bssci demo $(if $(GATEWAYS),--gateways)
 
+# Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run most
+# of them, and the service starts a hundred times.
+test unit: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 2
 
-# Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run them.
-unit: export PYTHONDONTWRITEBYTECODE =
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser
 
@@ -57,7 +58,7 @@ system-parts:
 	@PATH="$$PATH:/usr/sbin"; missing=; \
 	command -v mosquitto >/dev/null || missing="$$missing mosquitto"; \
 	command -v mosquitto_sub >/dev/null || missing="$$missing mosquitto-clients"; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v chromium-headless-shell >/dev/null || missing="$$missing chromium-headless-shell"; \
 	command -v nginx >/dev/null || missing="$$missing nginx-light"; \
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v logrotate >/dev/null || missing="$$missing logrotate"; \
@@ -71,7 +72,7 @@ system-parts:
 		$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null \
 			&& exit 0; \
 	fi; \
-	echo "missing, so the tests that need it are skipped:$$missing (apt-get install$$missing)"
+	echo "missing, so the tests that need it are skipped, or take longer:$$missing (apt-get install$$missing)"
 
 # Pinned: it is one person's build. Large, and PostgreSQL proves most, so it is not among what is installed unasked.
 timescaledb: $(BIN)/pip

@@ -1,26 +1,16 @@
-"""One real service with a simulated base station, one Chromium, for all tests of this folder."""
+"""One real service with a simulated base station for this folder, one Chromium for each of its modules."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import tests.support.chromium
 from tests.support.running_service import SENSOR, RunningService
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WAIT = 15_000
 """ms that a page may take to show what is expected"""
 EXPECTED = ("status of 422", "net::ERR_INTERNET_DISCONNECTED")
@@ -48,19 +38,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        sync_api.expect.set_options(timeout=WAIT)
+    """The browser of a module, which ends with it."""
+    with tests.support.chromium.chromium() as browser:
+        from playwright.sync_api import expect
+
+        expect.set_options(timeout=WAIT)
         yield browser
-        browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def session(chromium: Any, service: RunningService) -> Any:
     """The cookies of somebody who has logged in by the form."""
     context = chromium.new_context(base_url=service.url)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bssci.web.pages.table import PAGES, render
+from tests.browser.test_browser import SILENT_STREAM
 from tests.support.page_samples import BASE, samples
 from tests.support.running_service import STATION, RunningService
 
@@ -178,13 +179,14 @@ class Scene(NamedTuple):
     part: str = "html"
     """which of the page is looked at: what is not seen on the plain page"""
     who: str = "admin"
+    """whose tab it is shown in"""
     widths: tuple[int, ...] = (WIDE, PHONE)
 
 
 SCENES: dict[str, Scene] = {
     "/login": Scene(at("/login"), who="nobody"),
     "log-in refused": Scene(log_in_refused, "form", "nobody"),
-    "set-up": Scene(sample("setup.html", error="password: is too short"), who="nobody"),
+    "set-up": Scene(sample("setup.html", error="password: is too short"), who="sample"),
     "nothing there": Scene(at("/nothing")),
     "not allowed": Scene(at("/audit"), "main", "viewer"),
     "accounts of a viewer": Scene(at("/accounts"), who="viewer"),
@@ -202,16 +204,24 @@ SCENES: dict[str, Scene] = {
     "live filtered": Scene(live_filtered, ".filters"),
     "route tried": Scene(route_tried, "[data-routes]"),
     "live refused": Scene(live_refused, ".filters"),
-    "many states: dashboard": Scene(sample("dashboard.html", needs_restart=["LISTEN_PORT"]), "main"),
-    "many states: stations": Scene(sample("stations.html"), "main"),
-    "many states: sensors": Scene(
-        sample("sensors.html", rows=samples()["sensors.html"]["rows"][:9], args={"station": STATION}), "main"
+    "many states: dashboard": Scene(
+        sample("dashboard.html", needs_restart=["LISTEN_PORT"]), "main", "sample"
     ),
-    "many states: sensor": Scene(sample("sensor.html"), "main"),
-    "many states: live": Scene(sample("live.html", events=samples()["live.html"]["events"][-4:]), "main"),
-    "many states: logs": Scene(sample("logs.html", lines=samples()["logs.html"]["lines"][:4]), "main"),
+    "many states: stations": Scene(sample("stations.html"), "main", "sample"),
+    "many states: sensors": Scene(
+        sample("sensors.html", rows=samples()["sensors.html"]["rows"][:9], args={"station": STATION}),
+        "main",
+        "sample",
+    ),
+    "many states: sensor": Scene(sample("sensor.html"), "main", "sample"),
+    "many states: live": Scene(
+        sample("live.html", events=samples()["live.html"]["events"][-4:]), "main", "sample"
+    ),
+    "many states: logs": Scene(
+        sample("logs.html", lines=samples()["logs.html"]["lines"][:4]), "main", "sample"
+    ),
     "many states: certificates": Scene(
-        sample("certificates.html", errors=["certs/ca.pem: cannot be read"]), "main"
+        sample("certificates.html", errors=["certs/ca.pem: cannot be read"]), "main", "sample"
     ),
 }
 
@@ -263,17 +273,45 @@ def people(chromium: Any, session: Any, viewer: Any, service: RunningService) ->
         each.close()
 
 
+@pytest.fixture(scope="module")
+def kept_tabs(people: dict[str, Any]) -> dict[str, Any]:
+    """A tab each, in which one page is opened after another: a new tab compiles axe anew."""
+    tabs = {who: context.new_page() for who, context in people.items()}
+    # What does not come from the service gets nothing from it either.
+    tabs["sample"] = people["admin"].new_page()
+    tabs["sample"].add_init_script(SILENT_STREAM)
+    return tabs
+
+
+@pytest.fixture
+def kept_tab(kept_tabs: dict[str, Any]) -> Iterator[Callable[..., Any]]:
+    """Shows something in a tab that is kept, ready to be measured."""
+    used = []
+
+    def show_in(show: Callable[[Any], None], who: str) -> Any:
+        page = kept_tabs[who]
+        used.append(page)
+        page.set_viewport_size({"width": WIDE, "height": HEIGHT})
+        page.emulate_media(color_scheme="light")
+        show(page)
+        return page
+
+    yield show_in
+    for each in used:
+        each.context.set_offline(False)
+        each.unroute_all(behavior="wait")
+        each.goto("about:blank")
+
+
 @pytest.fixture
 def tab(people: dict[str, Any]) -> Iterator[Callable[..., Any]]:
-    """Opens a tab of somebody at a path, ready to be measured."""
+    """Opens a new tab of the administrator, ready to be measured."""
     opened = []
 
-    def open_tab(
-        show: Callable[[Any], None], who: str = "admin", width: int = WIDE, height: int = HEIGHT
-    ) -> Any:
-        page = people[who].new_page()
+    def open_tab(show: Callable[[Any], None], width: int = WIDE) -> Any:
+        page = people["admin"].new_page()
         opened.append(page)
-        page.set_viewport_size({"width": width, "height": height})
+        page.set_viewport_size({"width": width, "height": HEIGHT})
         show(page)
         return page
 
@@ -360,16 +398,16 @@ def reflow_faults(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", WAYS)
-def test_a_page_is_for_everybody(path: str, tab: Callable[..., Any]) -> None:
-    page = tab(at(path))
+def test_a_page_is_for_everybody(path: str, kept_tab: Callable[..., Any]) -> None:
+    page = kept_tab(at(path), "admin")
     found = landmark_faults(page) + axe_faults(page) + focus_faults(page) + reflow_faults(page)
     assert not found, "\n".join([path, *found])
 
 
 @pytest.mark.parametrize("name", SCENES)
-def test_what_comes_and_goes_is_for_everybody(name: str, tab: Callable[..., Any]) -> None:
+def test_what_comes_and_goes_is_for_everybody(name: str, kept_tab: Callable[..., Any]) -> None:
     scene = SCENES[name]
-    page = tab(scene.show, scene.who)
+    page = kept_tab(scene.show, scene.who)
     found = axe_faults(page, scene.part, scene.widths)
     assert not found, "\n".join([name, *found])
 

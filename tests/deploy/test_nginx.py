@@ -12,12 +12,12 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
+from tests.support.chromium import chromium
 from tests.support.programs import program, run
 from tests.support.running_service import RunningService, free_ports
 from tests.support.tls import TLSFiles
@@ -209,16 +209,7 @@ def test_the_audit_log_names_the_client_and_not_what_it_made_up(site: Site) -> N
 
 
 def test_a_browser_under_a_path(site: Site) -> None:
-    chromium = shutil.which("chromium") or pytest.skip("needs chromium: apt-get install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
-    # In a thread of its own: the tests of the pages keep a browser, whose loop runs in this one.
-    with ThreadPoolExecutor(1) as threads:
-        threads.submit(_go_through_pages, site, chromium, sync_api).result()
-
-
-def _go_through_pages(site: Site, chromium: str, sync_api: Any) -> None:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as browser:
         page = browser.new_context(
             base_url=f"https://127.0.0.1:{site.port}", ignore_https_errors=True
         ).new_page()
@@ -243,7 +234,6 @@ def _go_through_pages(site: Site, chromium: str, sync_api: Any) -> None:
         page.wait_for_url(f"**{BELOW}/sensors/70B3D56770110009")
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url(f"**{BELOW}/login")
-        browser.close()
     assert not stray
 
 

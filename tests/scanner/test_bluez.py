@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -57,9 +56,7 @@ def scan(library: Library, monkeypatch: pytest.MonkeyPatch, passive: bool = True
         library.detected(device, data)
         await running.stop().asFuture(asyncio.get_running_loop())
 
-    # In a thread of its own: a browser that another test drives keeps a loop running in this one.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, run()).result()
+    asyncio.run(run())
     return heard
 
 

@@ -77,7 +77,7 @@ class Access:
         return self._center.watch_stations(watcher)
 
     async def variable_mac(self, eui: EUI, command: object, mac_type: object) -> dict[str, Any]:
-        return await self._commands.variable_mac(eui, command, mac_type, self._by)
+        return await self._commands.stations.variable_mac(eui, command, mac_type, self._by)
 
     # the service
 

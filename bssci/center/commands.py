@@ -7,53 +7,53 @@ entry follows.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, FirstError
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.center.alarms.alarms import Alarms
 from bssci.center.alarms.trial import AlarmTrial, WayTried
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.audit import AuditLog
-from bssci.center.devices.controller_commands import ControllerAnswer, ControllerCommands
-from bssci.center.devices.device import ID, Device
+from bssci.center.device_commands import DeviceCommands
+from bssci.center.devices.controller_commands import ControllerCommands
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
-from bssci.center.devices.gateways import Gateway, Gateways
+from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.provisioned import ProvisionedDevices
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import DownlinkDesk
+from bssci.center.recorder import Recorder, naming, not_stored, stored
 from bssci.center.replays import Replaying, ReplayRequest
 from bssci.center.silence.silence import SilenceWatch
+from bssci.center.station_commands import StationCommands
 from bssci.center.station_entries import StationEntries
 from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
-from bssci.model.base_station import StationChange
 from bssci.model.commands import Asker, CommandError, Outcomes
-from bssci.model.device_id import eui_of_device
 from bssci.model.event_json import iso_time
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
-from bssci.stations.variable_mac import VariableMac, run_variable_mac
+from bssci.stations.variable_mac import VariableMac
 from bssci.system.clock import Clock, in_slices, turn
 
 SLICE = 2000
 """sensors that one turn of the reactor deals with"""
-MAX_NAMED = 20
-"""sensors that an entry of the audit log names"""
 T = TypeVar("T")
 
 
 class Commands:
     """The one door for changes.
 
+    :ivar devices: commands on devices that are no mioty sensors, and on who hears them.
+    :ivar stations: commands on base stations.
     :param now: Unix seconds.
     """
 
@@ -83,7 +83,7 @@ class Commands:
         now: Callable[[], float],
     ) -> None:
         self._clock = clock
-        self._audit = audit
+        self._recorder = Recorder(audit)
         self._turns = turns
         self._sensors = sensors
         self._attachments = attachments
@@ -91,14 +91,9 @@ class Commands:
         self._paths = paths
         self._downlinks = downlinks
         self._alarms = alarms
-        self._station_entries = station_entries
-        self._devices = devices
-        self._gateways = gateways
-        self._controllers = controllers
+        self.devices = DeviceCommands(self._recorder, devices, gateways, controllers)
+        self.stations = StationCommands(self._recorder, stations, registry, station_entries, variable_mac)
         self._provisioned = provisioned
-        self._stations = stations
-        self._registry = registry
-        self._variable_mac = variable_mac
         self._configuration = configuration
         self._now = now
 
@@ -114,7 +109,7 @@ class Commands:
 
     async def _attach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
         self.check_known(euis)
-        async with self._recorded(by, "sensor.attach", *_named(euis)):
+        async with self._recorder.before(by, "sensor.attach", *_named(euis)):
             await self._begin_silences(euis)
             return await self._attachments.attach(euis, at=self._now())
 
@@ -124,7 +119,7 @@ class Commands:
 
     async def _detach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
         self.check_known(euis)
-        async with self._recorded(by, "sensor.detach", *_named(euis)):
+        async with self._recorder.before(by, "sensor.detach", *_named(euis)):
             return await self._attachments.detach(euis, at=self._now())
 
     # sensors: configuring
@@ -144,7 +139,7 @@ class Commands:
         action, detail = "sensor.add", sensor.name
         if before is not None:
             action, detail = "sensor.update", ", ".join(changed_fields(before, sensor))
-        async with self._recorded(by, action, sensor.eui, detail):
+        async with self._recorder.before(by, action, sensor.eui, detail):
             return await self._configure([sensor], again)
 
     async def import_(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
@@ -158,7 +153,7 @@ class Commands:
     async def _import(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
         added, changed = await self._sensors.compare(sensors)
         text = f"{len(added)} added, {len(changed)} changed"
-        async with self._recorded(by, "sensor.import", "", _naming(text, added + changed)):
+        async with self._recorder.before(by, "sensor.import", "", naming(text, added + changed)):
             return await self._configure(sensors, again=False)
 
     async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
@@ -185,7 +180,7 @@ class Commands:
 
     async def _remove(self, euis: Sequence[EUI], by: Asker, action: str, target: str, text: str) -> Outcomes:
         self.check_known(euis)
-        async with self._recorded(by, action, target, text):
+        async with self._recorder.before(by, action, target, text):
             return await self._propagate(await self._change(self._sensors.remove(euis, self._recording)))
 
     async def reload_sensors(self, by: Asker) -> Changes:
@@ -193,7 +188,7 @@ class Commands:
 
         :raises CommandError: ``invalid``: the file is wrong, nothing changed; or ``unavailable``.
         """
-        async with self._recorded(by, "sensor.reload"):
+        async with self._recorder.before(by, "sensor.reload"):
             changes = await self._change(self._sensors.reload(self._recording))
             self.log.info(
                 "sensors reloaded {sensors} {attach} {detach}",
@@ -213,99 +208,6 @@ class Commands:
         if eui is not None:
             raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
 
-    # devices that are no mioty sensors, and who hears them
-
-    async def change_device(self, id: str, changes: Mapping[str, Any], by: Asker) -> Device:
-        """Enter a device, or change what is entered of it.
-
-        :param changes: new values by the names of the fields of :class:`Device`.
-        :raises CommandError: ``invalid``: no id of such a device; ``conflict``: there are too many;
-            ``unavailable``.
-        """
-        if not ID.fullmatch(id) or eui_of_device(id) is not None:
-            raise CommandError(
-                "invalid", "an id has a kind in front, ble:AA:BB:CC:DD:EE:FF, and no spaces", "id"
-            )
-        device = self._devices.new(id)
-        for name, value in changes.items():
-            setattr(device, name, value)
-        action = "device.update" if self._devices.known(id) is not None else "device.add"
-        async with self._recorded(by, action, id, ", ".join(sorted(changes))):
-            try:
-                await self._devices.put(device)
-            except ValueError as error:
-                raise CommandError("conflict", str(error)) from error
-            except StorageError as error:
-                raise _not_stored(error) from error
-        return device
-
-    async def import_devices(self, devices: Mapping[str, Mapping[str, Any]], by: Asker) -> None:
-        """Enter many devices, or change what is entered of them, all or none.
-
-        :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
-        :raises CommandError: ``conflict``: there are too many; ``unavailable``.
-        """
-        changed = [self._devices.new(id) for id in devices]
-        for device in changed:
-            for name, value in devices[device.id].items():
-                setattr(device, name, value)
-        async with self._recorded(by, "device.import", "", f"{len(changed)} devices"):
-            try:
-                await self._devices.put(*changed)
-            except ValueError as error:
-                raise CommandError("conflict", str(error)) from error
-            except StorageError as error:
-                raise _not_stored(error) from error
-
-    async def forget_device(self, id: str, by: Asker) -> None:
-        """Remove a device; if it is heard again, it is unknown.
-
-        :raises CommandError: ``unknown_device``, ``unavailable``.
-        """
-        if self._devices.get(id) is None:
-            raise CommandError("unknown_device", f"there is no device {id}", "id")
-        async with self._recorded(by, "device.remove", id):
-            await _stored(_awaited(self._devices.forget(id)))
-
-    async def command_device(self, id: str, command: Mapping[str, Any], by: Asker) -> ControllerAnswer:
-        """Have a controller's strike or siren do something.
-
-        :param command: the message, as the controller takes it.
-        :raises CommandError: see :meth:`bssci.center.devices.controller_commands.ControllerCommands.send`.
-        """
-        self._controllers.topic_of(id)
-        said = ", ".join(f"{name} {value}" for name, value in command.items())
-        async with self._recorded(by, "device.command", id, said):
-            return await self._controllers.send(id, command)
-
-    async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Asker) -> Gateway:
-        """Change what is entered of a scanner or controller.
-
-        :param changes: new values by the names of the fields of :class:`Gateway`.
-        :raises CommandError: ``unknown_gateway``, ``unavailable``.
-        """
-        gateway = self._gateway(id)
-        async with self._recorded(by, "gateway.update", id, ", ".join(sorted(changes))):
-            for name, value in changes.items():
-                setattr(gateway, name, value)
-            await _stored(_awaited(self._gateways.put(gateway)))
-        return gateway
-
-    async def forget_gateway(self, id: str, by: Asker) -> None:
-        """Forget a scanner or controller; if it is heard again, it is new.
-
-        :raises CommandError: ``unknown_gateway``, ``unavailable``.
-        """
-        self._gateway(id)
-        async with self._recorded(by, "gateway.remove", id):
-            await _stored(_awaited(self._gateways.forget(id)))
-
-    def _gateway(self, id: str) -> Gateway:
-        gateway = self._gateways.get(id)
-        if gateway is None:
-            raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
-        return gateway
-
     # downlinks
 
     async def queue_downlink(self, request: DownlinkRequest, by: Asker) -> Downlink:
@@ -313,13 +215,13 @@ class Commands:
         :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`.
         """
         downlink = await self._downlinks.queue(request)
-        await self._record_done(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
+        await self._recorder.after(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
         return downlink
 
     async def revoke_downlink(self, eui: EUI, queue_id: int, by: Asker) -> Downlink:
         """Take a downlink back; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""
         downlink = await self._downlinks.revoke(eui, queue_id)
-        await self._record_done(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
+        await self._recorder.after(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
         return downlink
 
     async def query_reception(self, eui: EUI, by: Asker) -> EUI:
@@ -330,65 +232,6 @@ class Commands:
         self.log.info("reception query for a sensor {eui} {who}", eui=eui, who=by.name)
         return await self._downlinks.query_reception(eui)
 
-    # base stations
-
-    async def variable_mac(self, eui: EUI, command: object, mac_type: object, by: Asker) -> dict[str, Any]:
-        """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
-
-        :param command: ``activate``, ``deactivate`` or ``status``.
-        :param mac_type: 0..2**32-1; for ``status`` not used.
-        :return: ``macTypes`` for ``status``, else nothing.
-        :raises CommandError: a parameter is wrong, or the station is away, refuses or does not answer.
-        """
-        station = self._stations.get(eui)
-        if station is None:
-            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
-        if command not in ("activate", "deactivate"):
-            return await run_variable_mac(self._variable_mac, station, command, mac_type)
-        async with self._recorded(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
-            return await run_variable_mac(self._variable_mac, station, command, mac_type)
-
-    async def change_station(self, change: StationChange, by: Asker, *, is_new: bool = False) -> None:
-        """Name, place, tag or block a base station; one that is blocked is cut off at once.
-
-        :param is_new: it may be one that is not known yet, which is registered ahead then.
-        :raises CommandError: ``unknown_station``, or it cannot be stored; nothing changed.
-        """
-        entries = self._station_entries
-        if not is_new and not entries.is_known(change.eui):
-            raise CommandError("unknown_station", f"there is no base station {change.eui}", "eui")
-        async with self._recorded(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
-            await _stored(entries.change([change], by.name))
-
-    async def import_stations(self, changes: Sequence[StationChange], by: Asker) -> None:
-        """Register or change many base stations, all or none.
-
-        :raises CommandError: as :meth:`change_station`.
-        """
-        euis = [change.eui for change in changes]
-        async with self._recorded(by, "station.import", "", _naming(f"{len(euis)} base stations", euis)):
-            await _stored(self._station_entries.change(changes, by.name))
-
-    async def forget_station(self, eui: EUI, by: Asker) -> None:
-        """Know a base station no longer, its entry, nor the certificate that it showed; it may come anew.
-
-        :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or it cannot be stored.
-        """
-        if not self._station_entries.is_known(eui):
-            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
-        if self._station_entries.is_blocked(eui):
-            raise CommandError(
-                "conflict", f"{eui} is blocked: forgotten, it would be let in again; unblock it first", "eui"
-            )
-        async with self._recorded(by, "station.forget", eui):
-            await _stored(self._station_entries.remove(eui))
-            station = self._stations.get(eui)
-            if station is not None:
-                try:
-                    await self._registry.forget(station)
-                except FirstError as error:
-                    raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error
-
     # devices with certificates of ours
 
     async def provision(self, device: str, by: Asker, *, serial_number: str = "", force: bool = False) -> str:
@@ -397,22 +240,22 @@ class Commands:
         :param force: also if it is registered; the certificate that it had is revoked then.
         :raises CommandError: as :meth:`bssci.center.devices.provisioned.ProvisionedDevices.add`.
         """
-        async with self._recorded(by, "provisioned.add", device, "made anew" if force else ""):
+        async with self._recorder.before(by, "provisioned.add", device, "made anew" if force else ""):
             return await self._provisioned.add(device, serial_number, force=force)
 
     async def renew_provisioned(self, device: str, by: Asker) -> str:
         """Make another key and certificate of a device, and revoke the old one; return its name."""
-        async with self._recorded(by, "provisioned.renew", device):
+        async with self._recorder.before(by, "provisioned.renew", device):
             return await self._provisioned.renew(device)
 
     async def revoke_provisioned(self, device: str, by: Asker) -> str:
         """Have the broker refuse a device; return its name."""
-        async with self._recorded(by, "provisioned.revoke", device):
+        async with self._recorder.before(by, "provisioned.revoke", device):
             return await self._provisioned.revoke(device)
 
     async def take_bundle(self, device: str, by: Asker) -> bytes:
         """Return key, certificate and configuration of a device, this once."""
-        async with self._recorded(by, "provisioned.bundle", device):
+        async with self._recorder.before(by, "provisioned.bundle", device):
             return await self._provisioned.take_bundle(device)
 
     # alarms
@@ -422,7 +265,7 @@ class Commands:
 
         :raises CommandError: ``unknown_alarm``.
         """
-        async with self._recorded(by, "alarm.acknowledge", alarm_id):
+        async with self._recorder.before(by, "alarm.acknowledge", alarm_id):
             return self._alarms.acknowledge(alarm_id, by.name)
 
     async def test_alarms(self, trial: AlarmTrial, by: Asker) -> list[WayTried]:
@@ -430,8 +273,8 @@ class Commands:
 
         :raises CommandError: ``busy``: another test has not ended yet; ``unavailable``.
         """
-        async with self._recorded(by, "alarm.test"):
-            return await _stored(trial.run(by.name))
+        async with self._recorder.before(by, "alarm.test"):
+            return await stored(trial.run(by.name))
 
     # replays
 
@@ -439,13 +282,13 @@ class Commands:
         """Have kept messages delivered again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
         span = f"{iso_time(int(request.from_at * 1e9))} to {iso_time(int(request.to_at * 1e9))}"
         devices = f", {len(request.devices)} devices" if request.devices else ""
-        async with self._recorded(by, "replay.begin", request.sink, span + devices):
-            return await _stored(replays.begin(request, by.name))
+        async with self._recorder.before(by, "replay.begin", request.sink, span + devices):
+            return await stored(replays.begin(request, by.name))
 
     async def cancel_replay(self, replays: Replaying, number: int, by: Asker) -> dict[str, Any]:
         """End a replay early; see :meth:`bssci.center.replays.Replaying.cancel`."""
-        async with self._recorded(by, "replay.cancel", str(number)):
-            return await _stored(replays.cancel(number))
+        async with self._recorder.before(by, "replay.cancel", str(number)):
+            return await stored(replays.cancel(number))
 
     # settings
 
@@ -469,56 +312,8 @@ class Commands:
         after = self.changeable_settings()
         for name in sorted(changed):
             texts = [setting_text(name, shown[name]) for shown in (before, after)]
-            await self._record_done(by, "config.change", name, " -> ".join(texts))
+            await self._recorder.after(by, "config.change", name, " -> ".join(texts))
         return changed
-
-    # the audit log
-
-    @asynccontextmanager
-    async def _recorded(
-        self, by: Asker, action: str, target: str = "", detail: str = ""
-    ) -> AsyncIterator[None]:
-        """Write the entry, then let it happen; if it fails, say that too.
-
-        :raises CommandError: ``unavailable``: it cannot be recorded, so it does not happen.
-        """
-        try:
-            await self._audit.record(by, action, target, detail)
-        except StorageError as error:
-            raise _not_stored(error) from error
-        self.log.info(
-            "command {action} {target} {detail} {who} {address}",
-            action=action,
-            target=target,
-            detail=detail,
-            who=by.name,
-            address=by.address,
-        )
-        try:
-            yield
-        except (CommandError, StorageError) as error:
-            self.log.warn(
-                "command failed {action} {target} {error}", action=action, target=target, error=error
-            )
-            try:
-                await self._audit.record(by, action, target, f"failed: {error}")
-            except StorageError as unkept:
-                self.log.warn("not in the audit log {action} {error}", action=action, error=unkept)
-            raise
-
-    async def _record_done(self, by: Asker, action: str, target: str, detail: str) -> None:
-        self.log.info(
-            "command {action} {target} {detail} {who} {address}",
-            action=action,
-            target=target,
-            detail=detail,
-            who=by.name,
-            address=by.address,
-        )
-        try:
-            await self._audit.record(by, action, target, detail)
-        except StorageError as error:
-            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
 
     # what commands on sensors have in common
 
@@ -558,7 +353,7 @@ class Commands:
             self.log.warn("sensors not changed {error}", error=str(error))
             raise CommandError("conflict", str(error)) from error
         except StorageError as error:
-            raise _not_stored(error) from error
+            raise not_stored(error) from error
         except OSError as error:
             raise CommandError("unavailable", f"{self._sensors.path}: {error.strerror}") from error
 
@@ -572,34 +367,9 @@ class Commands:
         try:
             return await self._turns.run(euis, command)
         except StorageError as error:
-            raise _not_stored(error) from error
+            raise not_stored(error) from error
 
 
 def _named(euis: Sequence[EUI]) -> tuple[str, str]:
     """Target and detail of a command for sensors."""
-    return (euis[0], "") if len(euis) == 1 else ("", _naming(f"{len(euis)} sensors", euis))
-
-
-def _naming(text: str, euis: Sequence[EUI]) -> str:
-    """Return the text and the first of the sensors that it is about."""
-    more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
-    return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
-
-
-async def _awaited(change: Deferred[T]) -> T:
-    return await change
-
-
-async def _stored(change: Coroutine[Deferred[Any], Any, T]) -> T:
-    """Wait until a change is stored.
-
-    :raises CommandError: ``unavailable``: the journal cannot store.
-    """
-    try:
-        return await change
-    except StorageError as error:
-        raise _not_stored(error) from error
-
-
-def _not_stored(error: StorageError) -> CommandError:
-    return CommandError("unavailable", f"cannot be stored now, try again later: {error}")
+    return (euis[0], "") if len(euis) == 1 else ("", naming(f"{len(euis)} sensors", euis))

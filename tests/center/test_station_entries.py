@@ -16,13 +16,13 @@ NAME = f"{STATION:016X}"
 
 def enter(house: House, *entries: dict[str, object]) -> None:
     changes = [parse_station_change(entry) for entry in entries]
-    changing = ensureDeferred(house.commands.import_stations(changes, TESTER))
+    changing = ensureDeferred(house.commands.stations.import_(changes, TESTER))
     house.settle()
     result_of(changing)
 
 
 def test_each_change_has_its_name(house: House) -> None:
-    entries = house.commands._station_entries
+    entries = house.commands.stations._entries
     block = parse_station_change({"eui": NAME, "blocked": True})
     assert entries.action_of(parse_station_change({"eui": NAME})) == "station.register"
     assert entries.action_of(block) == "station.block"

@@ -21,7 +21,7 @@ NAME = EUI(f"{STATION:016X}")
 
 def enter(house: House, **fields: object) -> None:
     change = parse_station_change({"eui": NAME, **fields})
-    changing = ensureDeferred(house.commands.change_station(change, TESTER, is_new=True))
+    changing = ensureDeferred(house.commands.stations.change(change, TESTER, is_new=True))
     house.settle()
     result_of(changing)
 
@@ -98,13 +98,13 @@ def test_a_block_that_cannot_be_stored_does_not_happen(house: House) -> None:
 
 def test_a_blocked_station_is_not_forgotten(house: House) -> None:
     enter(house, blocked=True)
-    forgetting = ensureDeferred(house.commands.forget_station(NAME, TESTER))
+    forgetting = ensureDeferred(house.commands.stations.forget(NAME, TESTER))
     house.settle()
     with pytest.raises(CommandError) as failed:
         result_of(forgetting)
     assert failed.value.code == "conflict"
     enter(house, blocked=False)
-    forgetting = ensureDeferred(house.commands.forget_station(NAME, TESTER))
+    forgetting = ensureDeferred(house.commands.stations.forget(NAME, TESTER))
     house.settle()
     result_of(forgetting)
     assert len(house.center.stations) == len(house.center.entries) == 0

@@ -365,7 +365,7 @@ def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> No
     line.connect()
     line.say(Ping(opId=1))
     eui = EUI(f"{STATION:016X}")
-    forgetting = ensureDeferred(house.commands.forget_station(eui, TESTER))
+    forgetting = ensureDeferred(house.commands.stations.forget(eui, TESTER))
     house.settle()
     result_of(forgetting)
     assert line.closed == "forgotten" and house.center.stations.get(eui) is None
@@ -374,7 +374,7 @@ def test_a_station_is_forgotten_by_command_and_may_come_anew(house: House) -> No
     again.certificate = _certificate("somebody")
     assert not again.connect(resume(0, 0)).snResume
     with pytest.raises(CommandError, match="there is no base station"):
-        result_of(ensureDeferred(house.commands.forget_station(EUI("0" * 16), TESTER)))
+        result_of(ensureDeferred(house.commands.stations.forget(EUI("0" * 16), TESTER)))
 
 
 def _certificate(name: str) -> bytes:

@@ -46,7 +46,7 @@ class ControllerRoutes:
         self._refuse_clashes(found.models)
         if not query.dry_run:
             await self._put(call, found.models)
-            await self._commands.import_devices(found.devices, call.asker)
+            await self._commands.devices.import_(found.devices, call.asker)
         return ImportedControllers(
             dry_run=query.dry_run,
             models=list(found.models),
@@ -64,7 +64,7 @@ class ControllerRoutes:
     )
     async def command(self, call: Call, body: ControllerCommand) -> ControllerAnswered:
         message = msgspec.to_builtins(body)
-        answer = await self._commands.command_device(call.path["id"], message, call.asker)
+        answer = await self._commands.devices.command(call.path["id"], message, call.asker)
         return ControllerAnswered(
             topic=answer.topic,
             answered=answer.answered,

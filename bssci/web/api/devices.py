@@ -57,12 +57,12 @@ class DeviceRoutes:
         changes = _changes(body)
         if len(msgspec.json.encode(changes.get("parameters", {}))) > MAX_PARAMETERS:
             raise ApiError(422, "invalid", f"parameters may have {MAX_PARAMETERS} bytes", "parameters")
-        await self._commands.change_device(id, changes, call.asker)
+        await self._commands.devices.change(id, changes, call.asker)
         return told(DeviceDetail, self._views.detail(id))
 
     @route("DELETE", "/api/devices/{id}", "operator", "Remove a device; if it is heard again, it is unknown")
     async def forget(self, call: Call) -> Done:
-        await self._commands.forget_device(_no_sensor(call.path["id"]), call.asker)
+        await self._commands.devices.forget(_no_sensor(call.path["id"]), call.asker)
         return Done()
 
     @route("GET", "/api/gateways", "viewer", "Scanners and controllers, and how each is")
@@ -76,12 +76,12 @@ class DeviceRoutes:
     @route("PATCH", "/api/gateways/{id}", "operator", "Change what is entered of a scanner or controller")
     async def change_gateway(self, call: Call, body: GatewayChanges) -> GatewayDetail:
         id = call.path["id"]
-        await self._commands.change_gateway(id, _changes(body), call.asker)
+        await self._commands.devices.change_gateway(id, _changes(body), call.asker)
         return told(GatewayDetail, self._views.gateway(id))
 
     @route("DELETE", "/api/gateways/{id}", "operator", "Forget one; if it is heard again, it is new")
     async def forget_gateway(self, call: Call) -> Done:
-        await self._commands.forget_gateway(call.path["id"], call.asker)
+        await self._commands.devices.forget_gateway(call.path["id"], call.asker)
         return Done()
 
 

@@ -55,7 +55,7 @@ def say(house: House, direction: str, device: str = STRIKE, **body: Any) -> None
 
 
 def command(house: House, id: str = STRIKE) -> Deferred[Any]:
-    done = ensureDeferred(house.commands.command_device(id, OPEN, TESTER))
+    done = ensureDeferred(house.commands.devices.command(id, OPEN, TESTER))
     house.settle()
     return done
 

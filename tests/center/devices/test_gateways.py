@@ -100,14 +100,14 @@ def test_what_is_entered_stays_and_may_be_forgotten(house: House) -> None:
         house.settle()
         return result_of(done)
 
-    do(house.commands.change_gateway("scanner:roof", {"name": "Roof", "tags": ["north"]}, TESTER))
+    do(house.commands.devices.change_gateway("scanner:roof", {"name": "Roof", "tags": ["north"]}, TESTER))
     house.crash()
     assert house.center.gateways.get("scanner:roof").name == "Roof"
     assert [state.name for state in house.center.gateway_states()] == ["Roof"]
-    do(house.commands.forget_gateway("scanner:roof", TESTER))
+    do(house.commands.devices.forget_gateway("scanner:roof", TESTER))
     assert len(house.center.gateways) == 0 and not house.journal.kept().gateways
     with pytest.raises(CommandError, match="there is no gateway"):
-        do(house.commands.change_gateway("scanner:roof", {}, TESTER))
+        do(house.commands.devices.change_gateway("scanner:roof", {}, TESTER))
 
 
 def test_a_report_that_is_too_large_is_not_kept_whole(house: House) -> None:

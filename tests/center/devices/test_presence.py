@@ -14,7 +14,7 @@ TAG = "AA:BB:CC:DD:EE:01"
 
 
 def enter(house: House, **changes: Any) -> Air:
-    done = ensureDeferred(house.commands.change_device(f"ble:{TAG}", changes, TESTER))
+    done = ensureDeferred(house.commands.devices.change(f"ble:{TAG}", changes, TESTER))
     house.settle()
     result_of(done)
     return Air(house)

@@ -1,0 +1,122 @@
+"""Commands on devices that are no mioty sensors, and on the scanners and controllers that hear them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bssci.center.devices.controller_commands import ControllerAnswer, ControllerCommands
+from bssci.center.devices.device import ID, Device
+from bssci.center.devices.gateways import Gateway, Gateways
+from bssci.center.devices.registry import DeviceRegistry
+from bssci.center.recorder import Recorder, not_stored, stored
+from bssci.journal import StorageError
+from bssci.model.commands import Asker, CommandError
+from bssci.model.device_id import eui_of_device
+
+
+class DeviceCommands:
+    """A part of :class:`bssci.center.commands.Commands`."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        devices: DeviceRegistry,
+        gateways: Gateways,
+        controllers: ControllerCommands,
+    ) -> None:
+        self._recorder = recorder
+        self._devices = devices
+        self._gateways = gateways
+        self._controllers = controllers
+
+    async def change(self, id: str, changes: Mapping[str, Any], by: Asker) -> Device:
+        """Enter a device, or change what is entered of it.
+
+        :param changes: new values by the names of the fields of :class:`Device`.
+        :raises CommandError: ``invalid``: no id of such a device; ``conflict``: there are too many;
+            ``unavailable``.
+        """
+        if not ID.fullmatch(id) or eui_of_device(id) is not None:
+            raise CommandError(
+                "invalid", "an id has a kind in front, ble:AA:BB:CC:DD:EE:FF, and no spaces", "id"
+            )
+        device = self._devices.new(id)
+        for name, value in changes.items():
+            setattr(device, name, value)
+        action = "device.update" if self._devices.known(id) is not None else "device.add"
+        async with self._recorder.before(by, action, id, ", ".join(sorted(changes))):
+            try:
+                await self._devices.put(device)
+            except ValueError as error:
+                raise CommandError("conflict", str(error)) from error
+            except StorageError as error:
+                raise not_stored(error) from error
+        return device
+
+    async def import_(self, devices: Mapping[str, Mapping[str, Any]], by: Asker) -> None:
+        """Enter many devices, or change what is entered of them, all or none.
+
+        :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
+        :raises CommandError: ``conflict``: there are too many; ``unavailable``.
+        """
+        changed = [self._devices.new(id) for id in devices]
+        for device in changed:
+            for name, value in devices[device.id].items():
+                setattr(device, name, value)
+        async with self._recorder.before(by, "device.import", "", f"{len(changed)} devices"):
+            try:
+                await self._devices.put(*changed)
+            except ValueError as error:
+                raise CommandError("conflict", str(error)) from error
+            except StorageError as error:
+                raise not_stored(error) from error
+
+    async def forget(self, id: str, by: Asker) -> None:
+        """Remove a device; if it is heard again, it is unknown.
+
+        :raises CommandError: ``unknown_device``, ``unavailable``.
+        """
+        if self._devices.get(id) is None:
+            raise CommandError("unknown_device", f"there is no device {id}", "id")
+        async with self._recorder.before(by, "device.remove", id):
+            await stored(self._devices.forget(id))
+
+    async def command(self, id: str, command: Mapping[str, Any], by: Asker) -> ControllerAnswer:
+        """Have a controller's strike or siren do something.
+
+        :param command: the message, as the controller takes it.
+        :raises CommandError: see :meth:`bssci.center.devices.controller_commands.ControllerCommands.send`.
+        """
+        self._controllers.topic_of(id)
+        said = ", ".join(f"{name} {value}" for name, value in command.items())
+        async with self._recorder.before(by, "device.command", id, said):
+            return await self._controllers.send(id, command)
+
+    async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Asker) -> Gateway:
+        """Change what is entered of a scanner or controller.
+
+        :param changes: new values by the names of the fields of :class:`Gateway`.
+        :raises CommandError: ``unknown_gateway``, ``unavailable``.
+        """
+        gateway = self._gateway(id)
+        async with self._recorder.before(by, "gateway.update", id, ", ".join(sorted(changes))):
+            for name, value in changes.items():
+                setattr(gateway, name, value)
+            await stored(self._gateways.put(gateway))
+        return gateway
+
+    async def forget_gateway(self, id: str, by: Asker) -> None:
+        """Forget a scanner or controller; if it is heard again, it is new.
+
+        :raises CommandError: ``unknown_gateway``, ``unavailable``.
+        """
+        self._gateway(id)
+        async with self._recorder.before(by, "gateway.remove", id):
+            await stored(self._gateways.forget(id))
+
+    def _gateway(self, id: str) -> Gateway:
+        gateway = self._gateways.get(id)
+        if gateway is None:
+            raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
+        return gateway

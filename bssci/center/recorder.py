@@ -1,0 +1,98 @@
+"""The entry in the audit log that every command leaves, and the errors that all commands share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from bssci.center.audit import AuditLog
+from bssci.journal import StorageError
+from bssci.model import EUI
+from bssci.model.commands import Asker, CommandError
+
+MAX_NAMED = 20
+"""sensors or base stations that an entry of the audit log names"""
+T = TypeVar("T")
+
+
+class Recorder:
+    """Writes what commands do into the audit log and into the log."""
+
+    log = Logger()
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    @asynccontextmanager
+    async def before(self, by: Asker, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
+        """Write the entry, then let it happen; if it fails, say that too.
+
+        :raises CommandError: ``unavailable``: it cannot be recorded, so it does not happen.
+        """
+        try:
+            await self._log.record(by, action, target, detail)
+        except StorageError as error:
+            raise not_stored(error) from error
+        self.log.info(
+            "command {action} {target} {detail} {who} {address}",
+            action=action,
+            target=target,
+            detail=detail,
+            who=by.name,
+            address=by.address,
+        )
+        try:
+            yield
+        except (CommandError, StorageError) as error:
+            self.log.warn(
+                "command failed {action} {target} {error}", action=action, target=target, error=error
+            )
+            try:
+                await self._log.record(by, action, target, f"failed: {error}")
+            except StorageError as unkept:
+                self.log.warn("not in the audit log {action} {error}", action=action, error=unkept)
+            raise
+
+    async def after(self, by: Asker, action: str, target: str, detail: str) -> None:
+        """Write the entry of what is done already.
+
+        :raises CommandError: ``unavailable``: it cannot be recorded.
+        """
+        self.log.info(
+            "command {action} {target} {detail} {who} {address}",
+            action=action,
+            target=target,
+            detail=detail,
+            who=by.name,
+            address=by.address,
+        )
+        try:
+            await self._log.record(by, action, target, detail)
+        except StorageError as error:
+            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
+
+
+def naming(text: str, euis: Sequence[EUI]) -> str:
+    """Return the text and the first of the sensors that it is about."""
+    more = f" and {len(euis) - MAX_NAMED} more" if len(euis) > MAX_NAMED else ""
+    return f"{text}: {', '.join(euis[:MAX_NAMED])}{more}" if euis else text
+
+
+async def stored(change: Coroutine[Deferred[Any], Any, T] | Deferred[T]) -> T:
+    """Wait until a change is stored.
+
+    :raises CommandError: ``unavailable``: the journal cannot store.
+    """
+    try:
+        return await change
+    except StorageError as error:
+        raise not_stored(error) from error
+
+
+def not_stored(error: StorageError) -> CommandError:
+    """Return the error of a command that the journal cannot store."""
+    return CommandError("unavailable", f"cannot be stored now, try again later: {error}")

@@ -1,0 +1,94 @@
+"""Commands on base stations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import FirstError
+
+from bssci.center.recorder import Recorder, naming, stored
+from bssci.center.station_entries import StationEntries
+from bssci.model import EUI
+from bssci.model.base_station import StationChange
+from bssci.model.commands import Asker, CommandError
+from bssci.stations.directory import Stations
+from bssci.stations.registry import Registry
+from bssci.stations.variable_mac import VariableMac, run_variable_mac
+
+
+class StationCommands:
+    """A part of :class:`bssci.center.commands.Commands`."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        stations: Stations,
+        registry: Registry,
+        entries: StationEntries,
+        variable_mac: VariableMac,
+    ) -> None:
+        self._recorder = recorder
+        self._stations = stations
+        self._registry = registry
+        self._entries = entries
+        self._variable_mac = variable_mac
+
+    async def variable_mac(self, eui: EUI, command: object, mac_type: object, by: Asker) -> dict[str, Any]:
+        """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
+
+        :param command: ``activate``, ``deactivate`` or ``status``.
+        :param mac_type: 0..2**32-1; for ``status`` not used.
+        :return: ``macTypes`` for ``status``, else nothing.
+        :raises CommandError: a parameter is wrong, or the station is away, refuses or does not answer.
+        """
+        station = self._stations.get(eui)
+        if station is None:
+            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        if command not in ("activate", "deactivate"):
+            return await run_variable_mac(self._variable_mac, station, command, mac_type)
+        async with self._recorder.before(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
+            return await run_variable_mac(self._variable_mac, station, command, mac_type)
+
+    async def change(self, change: StationChange, by: Asker, *, is_new: bool = False) -> None:
+        """Name, place, tag or block a base station; one that is blocked is cut off at once.
+
+        :param is_new: it may be one that is not known yet, which is registered ahead then.
+        :raises CommandError: ``unknown_station``, or it cannot be stored; nothing changed.
+        """
+        entries = self._entries
+        if not is_new and not entries.is_known(change.eui):
+            raise CommandError("unknown_station", f"there is no base station {change.eui}", "eui")
+        async with self._recorder.before(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
+            await stored(entries.change([change], by.name))
+
+    async def import_(self, changes: Sequence[StationChange], by: Asker) -> None:
+        """Register or change many base stations, all or none.
+
+        :raises CommandError: as :meth:`change`.
+        """
+        euis = [change.eui for change in changes]
+        async with self._recorder.before(
+            by, "station.import", "", naming(f"{len(euis)} base stations", euis)
+        ):
+            await stored(self._entries.change(changes, by.name))
+
+    async def forget(self, eui: EUI, by: Asker) -> None:
+        """Know a base station no longer, its entry, nor the certificate that it showed; it may come anew.
+
+        :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or it cannot be stored.
+        """
+        if not self._entries.is_known(eui):
+            raise CommandError("unknown_station", f"there is no base station {eui}", "eui")
+        if self._entries.is_blocked(eui):
+            raise CommandError(
+                "conflict", f"{eui} is blocked: forgotten, it would be let in again; unblock it first", "eui"
+            )
+        async with self._recorder.before(by, "station.forget", eui):
+            await stored(self._entries.remove(eui))
+            station = self._stations.get(eui)
+            if station is not None:
+                try:
+                    await self._registry.forget(station)
+                except FirstError as error:
+                    raise CommandError("unavailable", error.subFailure.getErrorMessage()) from error

@@ -1,0 +1,75 @@
+"""Commands on devices: what is refused, and what the audit log has of the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import ensureDeferred
+
+from bssci.center.devices import registry
+from bssci.model.commands import CommandError
+from tests.support.center import TESTER, House, result_of
+
+A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
+
+
+def do(house: House, command: Any) -> Any:
+    done = ensureDeferred(command)
+    house.settle()
+    return result_of(done)
+
+
+def audited(house: House) -> list[tuple[str, str, str]]:
+    """Actions, targets and details, oldest first."""
+    entries = do(house, house.center.audit.read())["entries"]
+    return [(entry["action"], entry["target"], entry["detail"]) for entry in reversed(entries)]
+
+
+def change(house: House, id: str, **changes: Any) -> Any:
+    return do(house, house.commands.devices.change(id, changes, TESTER))
+
+
+def test_what_cannot_be_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for id in ("mioty:70B3D56770110001", "no id", "ble:"):
+        with pytest.raises(CommandError, match="an id has a kind in front"):
+            change(house, id, name="x")
+    with pytest.raises(CommandError, match="there is no device"):
+        do(house, house.commands.devices.forget(A, TESTER))
+    monkeypatch.setattr(registry, "MAX_KNOWN", 1)
+    change(house, A, name="one")
+    with pytest.raises(CommandError, match="devices already"):
+        change(house, B, name="two")
+
+
+def test_each_command_has_its_entry(house: House) -> None:
+    devices = house.commands.devices
+    change(house, A, name="Fridge", model="RuuviTag")
+    change(house, A, name="Freezer")
+    do(house, devices.import_({A: {"name": "Fridge"}, B: {"name": "Oven"}}, TESTER))
+    do(house, devices.forget(B, TESTER))
+    assert house.center.devices.get(A).name == "Fridge" and house.center.devices.get(B) is None
+    assert audited(house) == [
+        ("device.add", A, "model, name"),
+        ("device.update", A, "name"),
+        ("device.import", "", "2 devices"),
+        ("device.remove", B, ""),
+    ]
+
+
+def test_of_an_import_with_too_many_nothing_is_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "MAX_KNOWN", 1)
+    with pytest.raises(CommandError, match="devices already"):
+        do(house, house.commands.devices.import_({A: {"name": "a"}, B: {"name": "b"}}, TESTER))
+    assert len(house.center.devices) == 0
+    assert audited(house)[-1][2].startswith("failed: ")
+
+
+def test_a_gateway_that_nobody_knows_is_not_changed(house: House) -> None:
+    for command in (
+        house.commands.devices.change_gateway("scanner:roof", {"name": "Roof"}, TESTER),
+        house.commands.devices.forget_gateway("scanner:roof", TESTER),
+    ):
+        with pytest.raises(CommandError, match="there is no gateway scanner:roof"):
+            do(house, command)
+    assert audited(house) == []

@@ -15,7 +15,7 @@ import pytest
 
 from bssci.web.pages.table import PAGES, render
 from tests.browser.test_browser import SILENT_STREAM
-from tests.support.page_samples import BASE, samples
+from tests.support.page_samples import samples
 from tests.support.running_service import STATION, RunningService
 
 axe_base = pytest.importorskip(
@@ -62,7 +62,7 @@ def sample(template: str, **changes: Any) -> Callable[[Any], None]:
     """A page with more states than a service that has just started has."""
 
     def show(page: Any) -> None:
-        text = render(template, **{**BASE, **samples()[template], **changes})
+        text = render(template, **{**samples()[template], **changes})
         page.route("**/sample", lambda route: route.fulfill(body=text, content_type="text/html"))
         page.goto("/sample")
 

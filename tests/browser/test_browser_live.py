@@ -11,7 +11,7 @@ import pytest
 from bssci.web.pages.table import STATIC, render
 from tests.browser.conftest import WAIT
 from tests.browser.test_browser import SILENT_STREAM
-from tests.support.page_samples import BASE, samples
+from tests.support.page_samples import samples
 from tests.support.running_service import SENSOR, RunningService
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
@@ -82,7 +82,7 @@ class Past:
         """what waits, where a test answers by itself"""
         self._page = page
         self._pages = pages
-        data = {**BASE, **samples()["live.html"], "events": [], "older": 900, "args": {"q": "found"}}
+        data = {**samples()["live.html"], "events": [], "older": 900, "args": {"q": "found"}}
         page.route(
             "**/sample",
             lambda route: route.fulfill(body=render("live.html", **data), content_type="text/html"),

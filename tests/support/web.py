@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from twisted.internet.address import IPv4Address
@@ -386,20 +388,29 @@ class WebHouse:
         self.journal.close()
 
 
+@contextmanager
+def quick_parts() -> Iterator[None]:
+    """Hash passwords and check certificates quickly."""
+    with (
+        patch("bssci.web.access.accounts.PasswordHasher", _Hasher),
+        patch("bssci.certificates.store.check_pair", _check_pair),
+    ):
+        yield
+
+
 @pytest.fixture
-def make_web_house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., WebHouse]]:
+def make_web_house(tmp_path: Path) -> Iterator[Callable[..., WebHouse]]:
     """Builds a :class:`WebHouse`."""
-    monkeypatch.setattr("bssci.web.access.accounts.PasswordHasher", _Hasher)
-    monkeypatch.setattr("bssci.certificates.store.check_pair", _check_pair)
     houses: list[WebHouse] = []
 
     def make(**more: Any) -> WebHouse:
         houses.append(WebHouse(tmp_path, **more))
         return houses[-1]
 
-    yield make
-    for house in houses:
-        house.close()
+    with quick_parts():
+        yield make
+        for house in houses:
+            house.close()
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from bssci.journal.interface import Change, Numbered
 from bssci.journal.sqlite.core import Core, lanes_of
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.inbox import TRIMS
-from bssci.journal.sqlite.statements import Row, execute_rows, query_rows
+from bssci.journal.sqlite.statements import Row, execute_rows, fetch_bodies, query_bodies
 from bssci.journal.sqlite.tail import Tail
 from bssci.journal.sqlite.uplink_keys import LIMIT as KEYS_IN_MEMORY
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, delete_keys
@@ -272,25 +272,37 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
     events: list[tuple[int, AnyEvent]] = []
     # An event that cannot be read is passed over; the answer is empty only if nothing follows.
     while not events:
-        found = cursor.execute(
-            "SELECT seq, body FROM event WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-        )
-        rows: list[tuple[int, bytes]] = []
-        size = 0
-        for row in found:
-            if rows and size + len(row[1]) > READ_BYTES:
-                break
-            rows.append(row)
-            size += len(row[1])
-        if not rows:
+        last = _last_that_fits(cursor, after, limit)
+        if last is None:
             break
-        after = rows[-1][0]
+        rows = fetch_bodies(cursor, "SELECT seq, body FROM event WHERE seq > ? AND seq <= ?", (after, last))
+        rows.sort()
+        after = last
         for seq, body in rows:
             try:
                 events.append((seq, decode_event(body)))
             except UNREADABLE as error:
                 pass_over(cursor, "event", seq, error)
     return events
+
+
+def _last_that_fits(cursor: sqlite3.Cursor, after: int, limit: int) -> int | None:
+    """Return the number of the last of the next events that are read at once; None: nothing follows."""
+    rows = "SELECT seq, length(body) AS size FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+    numbers, sizes = cursor.execute(
+        f"SELECT group_concat(seq), group_concat(size) FROM ({rows})", (after, limit)
+    ).fetchone()
+    if numbers is None:
+        return None
+    found = sorted(zip(map(int, numbers.split(",")), map(int, sizes.split(",")), strict=True))
+    room = READ_BYTES - found[0][1]
+    last = found[0][0]
+    for seq, size in found[1:]:
+        room -= size
+        if room < 0:
+            break
+        last = seq
+    return last
 
 
 def select_uplinks(cursor: sqlite3.Cursor, seqs: list[int]) -> list[tuple[int, Uplink]]:
@@ -310,7 +322,7 @@ def _best_reception(body: bytes) -> Reception:
 def _select(
     cursor: sqlite3.Cursor, seqs: list[int], decode: Callable[[bytes], Found]
 ) -> list[tuple[int, Found]]:
-    rows: list[tuple[int, bytes]] = query_rows(
+    rows = query_bodies(
         cursor,
         "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",
         [(seq,) for seq in seqs],

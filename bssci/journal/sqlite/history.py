@@ -13,7 +13,7 @@ from bssci.journal.interface import Numbered
 from bssci.journal.sqlite.core import Core
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.events import select_best_receptions, select_uplinks
-from bssci.journal.sqlite.statements import query_rows
+from bssci.journal.sqlite.statements import SqlValue, fetch_numbers, query_bodies
 from bssci.journal.sqlite.uplink_keys import UplinkKeys, newest_of_sensor
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import (
@@ -133,10 +133,6 @@ def last_status(cursor: sqlite3.Cursor, station: EUI) -> StationStatus | None:
     return next((event for _, event in found if isinstance(event, StationStatus)), None)
 
 
-def _numbers(cursor: sqlite3.Cursor, query: str, values: tuple[Any, ...]) -> list[int]:
-    return [seq for (seq,) in cursor.execute(query, values).fetchall()]
-
-
 def _of_one(
     cursor: sqlite3.Cursor, column: str, eui: str, before: int | None, limit: int, kinds: Collection[str]
 ) -> Numbered:
@@ -145,7 +141,7 @@ def _of_one(
         f"SELECT seq FROM event WHERE kind <> 'uplink' AND {column} = ? AND seq < ? {only}"
         "ORDER BY seq DESC LIMIT ?"
     )
-    return _events(cursor, _numbers(cursor, query, (eui, before or _NEWEST, *kinds, limit)))
+    return _events(cursor, fetch_numbers(cursor, query, (eui, before or _NEWEST, *kinds, limit)))
 
 
 def _look_back(
@@ -156,28 +152,31 @@ def _look_back(
     sensor: EUI | None,
     station: EUI | None,
 ) -> tuple[Numbered, int]:
-    rows = cursor.execute(
-        "SELECT seq, kind, end_point_eui, base_station_eui FROM event "
-        "WHERE seq < ? ORDER BY seq DESC LIMIT ?",
-        (before, SCAN),
+    wanted: list[str] = []
+    values: list[SqlValue] = []
+    if kinds:
+        wanted.append(f"kind IN ({', '.join('?' * len(kinds))})")
+        values += kinds
+    for column, eui in (("end_point_eui", sensor), ("base_station_eui", station)):
+        if eui:
+            wanted.append(f"{column} = ?")
+            values.append(eui)
+    part = (
+        "SELECT seq, kind, end_point_eui, base_station_eui FROM event WHERE seq < ? ORDER BY seq DESC LIMIT ?"
     )
-    found: list[int] = []
-    seen, seq = 0, 0
-    for seq, kind, end_point_eui, base_station_eui in rows:
-        seen += 1
-        if kinds and kind not in kinds:
-            continue
-        if (sensor and end_point_eui != sensor) or (station and base_station_eui != station):
-            continue
-        found.append(seq)
-        if len(found) == limit:
-            break
-    is_over = seen < SCAN and len(found) < limit
-    return _events(cursor, found), 0 if is_over else seq
+    where = " AND ".join(wanted) or "TRUE"
+    query = f"SELECT seq FROM ({part}) WHERE {where} ORDER BY seq DESC LIMIT ?"
+    found = sorted(fetch_numbers(cursor, query, (before, SCAN, *values, limit)), reverse=True)
+    if len(found) == limit:
+        return _events(cursor, found), found[-1]
+    seen, last = cursor.execute(
+        f"SELECT COUNT(*), COALESCE(MIN(seq), 0) FROM ({part})", (before, SCAN)
+    ).fetchone()
+    return _events(cursor, found), 0 if seen < SCAN else last
 
 
 def _events(cursor: sqlite3.Cursor, numbers: list[int]) -> Numbered:
-    rows = query_rows(
+    rows = query_bodies(
         cursor, "SELECT seq, body FROM event WHERE seq IN (VALUES {rows})", [(seq,) for seq in numbers]
     )
     events: Numbered = []

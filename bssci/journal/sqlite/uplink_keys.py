@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 
 from bssci.journal.sqlite.checkpoints import UPLINK_KEY, find_checkpoint, move_checkpoints
-from bssci.journal.sqlite.statements import execute_rows, query_rows
+from bssci.journal.sqlite.statements import execute_rows, fetch_numbers, query_rows
 from bssci.model import EUI
 
 LIMIT = 50_000
@@ -126,11 +126,10 @@ def newest_of_sensor(
 
     :param recent: :meth:`UplinkKeys.recent` of a moment before the query.
     """
-    rows = cursor.execute(
-        "SELECT DISTINCT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        (eui, before, limit),
-    ).fetchall()
-    seqs = {seq for (seq,) in rows}
+    query = (
+        "SELECT DISTINCT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
+    )
+    seqs = set(fetch_numbers(cursor, query, (eui, before, limit)))
     seqs.update(seq for seq in recent if seq < before)
     return sorted(seqs, reverse=True)[:limit]
 

@@ -6,7 +6,14 @@ import sqlite3
 
 import pytest
 
-from bssci.journal.sqlite.statements import execute_rows, in_chunks, query_rows
+from bssci.journal.sqlite.statements import (
+    execute_rows,
+    fetch_bodies,
+    fetch_numbers,
+    in_chunks,
+    query_bodies,
+    query_rows,
+)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 511, 512, 513, 1300])
@@ -27,3 +34,19 @@ def test_rows_are_written_and_found():
     assert found == [("3",), ("5",)]
     execute_rows(cursor, "DELETE FROM t WHERE b <> ? AND a IN (VALUES {rows})", [(3,), (5,)], first=("3",))
     assert cursor.execute("SELECT a FROM t WHERE a < 7").fetchall() == [(n,) for n in (0, 1, 2, 3, 4, 6)]
+
+
+def test_bodies_are_read_in_one_row_whatever_they_hold():
+    cursor = sqlite3.connect(":memory:").cursor()
+    cursor.execute("CREATE TABLE t (seq INTEGER PRIMARY KEY, body)")
+    bodies = {1: b"", 2: b"\0,\xff", 3: "ä,b".encode(), 70_000: bytes(range(256)) * 10}
+    execute_rows(cursor, "INSERT INTO t VALUES {rows}", list(bodies.items()))
+    cursor.execute("UPDATE t SET body = 'ä,b' WHERE seq = 3")  # damaged: a text
+    assert (
+        dict(fetch_bodies(cursor, "SELECT * FROM t WHERE seq > ? ORDER BY seq DESC LIMIT 9", (0,))) == bodies
+    )
+    assert fetch_bodies(cursor, "SELECT * FROM t WHERE seq > 99999") == []
+    assert sorted(fetch_numbers(cursor, "SELECT seq FROM t WHERE seq > ?", (1,))) == [2, 3, 70_000]
+    assert fetch_numbers(cursor, "SELECT seq FROM t WHERE seq < 0") == []
+    found = query_bodies(cursor, "SELECT * FROM t WHERE seq IN (VALUES {rows})", [(3,), (8,), (1,), (2,)])
+    assert dict(found) == {number: bodies[number] for number in (1, 2, 3)}

@@ -28,7 +28,7 @@ from bssci.wire.messages import (
     StatusRsp,
 )
 from tests.support.inline_journal import InlineJournal
-from tests.support.settings import CATALOGUE
+from tests.support.settings import CATALOGUE, TRIALS
 from tests.support.wire import connect
 
 EPOCH = 1_700_000_000.0
@@ -47,13 +47,13 @@ def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def sensor_eui(number: int = 1) -> str:
-    return f"70B3D567701100{number:02X}" if number < 256 else f"70B3D5677012{number:04X}"
+    return f"70B3D5677011{number:04X}"
 
 
 class House:
     """A service center that can crash and come back.
 
-    :ivar events: what the journal holds for sinks, filled by :meth:`settle`.
+    :ivar options: settings of the command line, at the next start.
     """
 
     def __init__(self, directory: Path, **settings: str) -> None:
@@ -61,8 +61,8 @@ class House:
         self.clock = Clock()
         self.clock.advance(1000.0)
         self._began = self.clock.seconds()
-        self.events: list[tuple[int, AnyEvent]] = []
-        self.settings_given = settings
+        self._events: list[tuple[int, AnyEvent]] = []
+        self.options = settings
         self.sensors_file = directory / "endpoints.json"
         if not self.sensors_file.exists():
             self.configure([])
@@ -70,23 +70,26 @@ class House:
 
     def open(self) -> None:
         """Start as the service does."""
-        options = {
-            "sensor-config-file": str(self.sensors_file),
-            "state-dir": str(self.directory / "data"),
-            **self.settings_given,
-        }
-        self.configuration = Configuration(CATALOGUE, options, {}, self.directory / "none.env", maybeDeferred)
+        options = self.places() | self.options
+        env_file = self.directory / ".env"
+        self.configuration = Configuration(CATALOGUE, options, {}, env_file, maybeDeferred, TRIALS)
         self.settings = self.configuration.current
         self.journal = InlineJournal(self.directory / "data")
-        self.center = ServiceCenter(
-            self.clock, self.configuration, self.journal, self.journal.kept(), self.now
-        )
+        self.kept = self.journal.kept()
+        self.center = ServiceCenter(self.clock, self.configuration, self.journal, self.kept, self.now)
         recovering = ensureDeferred(self.center.recover())
         self.journal.commit()
         result_of(recovering)
         self.commands = self.center.commands
         self.center.start()
         self.settle()
+
+    def places(self) -> dict[str, str]:
+        """Return the settings that say where its files are."""
+        return {
+            "sensor-config-file": str(self.sensors_file),
+            "state-dir": str(self.directory / "data"),
+        }
 
     def now(self) -> float:
         return EPOCH + self.clock.seconds() - self._began
@@ -97,15 +100,21 @@ class House:
 
     def settle(self) -> None:
         """Let everything happen that needs no time."""
-        for _ in range(100):
+        for _ in range(1000):
             self.clock.advance(0)
-            if not self.journal.commit():
+            if not self.journal.commit() and not any(
+                call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()
+            ):
                 break
-        after = self.events[-1][0] if self.events else 0
-        reading = self.journal.events.read(after, 1_000_000)
+
+    @property
+    def events(self) -> list[tuple[int, AnyEvent]]:
+        """What the journal holds for sinks, and held before."""
+        reading = self.journal.events.read(self._events[-1][0] if self._events else 0, 1_000_000)
         self.journal.commit()
         if not self.journal.broken:
-            self.events += result_of(reading)
+            self._events += result_of(reading)
+        return self._events
 
     def advance(self, seconds: float, step: float = 0.25) -> None:
         """Let time pass, in steps, as everything else goes on."""

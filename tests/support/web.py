@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,31 +18,25 @@ from unittest.mock import patch
 import pytest
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from bssci.center.service_center import ServiceCenter
 from bssci.certificates import bundles
 from bssci.certificates.checking import check_pair
 from bssci.model import AnyEvent
-from bssci.settings.configuration import Configuration
 from bssci.web.access.accounts import FILE_NAME, ROLES, Account, AccountFile
 from bssci.web.outside import Outside
 from bssci.web.service import WebAdmin
+from tests.support import center
+from tests.support.center import EPOCH, KEY, House
 from tests.support.decoders import follow, outside_with_decoders
-from tests.support.inline_journal import InlineJournal
-from tests.support.settings import CATALOGUE, TRIALS
 
-EPOCH = 1_700_000_000.0
 PASSWORD = "correct horse battery"
-KEY = "000102030405060708090A0B0C0D0E0F"
 SENSOR = "70B3D56770110001"
 
 
 def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
-    """An entry of endpoints.json."""
-    entry = {"eui": f"70B3D5677011{number:04X}", "nwKey": KEY, "shortAddr": f"{number:04X}", "bidi": True}
-    return entry | changes
+    """An entry of endpoints.json, of a sensor that can receive."""
+    return center.sensor_entry(number, **({"bidi": True} | changes))
 
 
 def in_line(function: Callable[..., Any], *values: Any) -> Deferred[Any]:
@@ -257,95 +252,59 @@ def _accounts() -> bytes:
         return file.path.read_bytes()
 
 
-class WebHouse:
+class WebHouse(House):
     """The service center and its web admin, on a clock and a journal that do what they are told."""
 
     def __init__(
         self, directory: Path, sensors: int = 1, outside: Outside | None = None, **options: str
     ) -> None:
-        self.directory = directory
-        self.clock = Clock()
-        self.clock.advance(1000.0)
         self.outside = outside or outside_with_decoders(directory / "decoders")
-        self.options = options
-        state = directory / "data"
-        state.mkdir(exist_ok=True)
-        (directory / "endpoints.json").write_text(
-            json.dumps([sensor_entry(number) for number in range(1, sensors + 1)])
-        )
-        certs = directory / "certs"
-        if not certs.exists():
-            certs.mkdir(mode=0o700)
-            for name, content in _certificates().items():
-                (certs / name).write_bytes(content)
-                (certs / name).chmod(0o600)
-        (state / FILE_NAME).write_bytes(_accounts())
-        (state / FILE_NAME).chmod(0o600)
+        state, certs = directory / "data", directory / "certs"
+        for each, files in ((state, {FILE_NAME: _accounts()}), (certs, _certificates())):
+            if not each.exists():
+                each.mkdir(mode=0o700)
+                for name, content in files.items():
+                    (each / name).write_bytes(content)
+                    (each / name).chmod(0o600)
         self.file = AccountFile(state, self.now)
-        self.open()
+        self.sensors_file = directory / "endpoints.json"
+        self.configure(sensor_entry(number) for number in range(1, sensors + 1))
+        super().__init__(directory, **options)
 
     def open(self) -> None:
         """Start as the service does."""
-        directory, certs = self.directory, self.directory / "certs"
-        options = {
-            "sensor-config-file": str(directory / "endpoints.json"),
-            "state-dir": str(directory / "data"),
+        with patch("bssci.center.service_center.deferToThread", in_line):
+            super().open()
+        self.outside = replace(self.outside, live_sessions=self.kept.live_sessions)
+        if self.outside.decoders is not None:
+            follow(self.outside.decoders, self.center.sensors)
+        mqtt = {"queued": 3, "oldest_seconds": 1.5, "delivered": 10, "failed": 1, "failing": False}
+        mqtt |= {"trouble": "", "rate": 0.5, "set_aside": 0, "set_aside_reason": ""}
+        self.center.deliveries.statistics = lambda: {"mqtt": mqtt}
+        self.admin = WebAdmin(
+            self.clock, self.center, self.configuration, self.outside, now=self.now, run_in_thread=in_line
+        )
+        context = self.admin.context
+        for part in (self.admin.sessions, context.figures, context.hub, context.feed, context.door):
+            part.start()
+        self.settle()
+
+    def places(self) -> dict[str, str]:
+        certs = self.directory / "certs"
+        return super().places() | {
             "cert-file": str(certs / "server.pem"),
             "key-file": str(certs / "server_key.pem"),
             "ca-file": str(certs / "ca.pem"),
             "device-ca-file": str(certs / "devices" / "ca_cert.pem"),
             "device-broker": "broker.example:8883",
         }
-        self.configuration = Configuration(
-            CATALOGUE, options | self.options, {}, directory / ".env", in_line, TRIALS
-        )
-        self.journal = InlineJournal(directory / "data")
-        kept = self.journal.kept()
-        self.outside = replace(self.outside, live_sessions=kept.live_sessions)
-        self.center = ServiceCenter(self.clock, self.configuration, self.journal, kept, self.now)
-        self.center.sensors._run_in_thread = in_line
-        self.center.provisioned._run_in_thread = in_line
-        self.center.start()
-        if self.outside.decoders is not None:
-            follow(self.outside.decoders, self.center.sensors)
-        self.center.deliveries.statistics = lambda: {
-            "mqtt": {
-                "queued": 3,
-                "oldest_seconds": 1.5,
-                "delivered": 10,
-                "failed": 1,
-                "failing": False,
-                "trouble": "",
-                "rate": 0.5,
-                "set_aside": 0,
-                "set_aside_reason": "",
-            }
-        }
-        self.admin = WebAdmin(
-            self.clock, self.center, self.configuration, self.outside, now=self.now, run_in_thread=in_line
-        )
-        for part in (self.admin.sessions, self.admin.context.figures, self.admin.context.hub):
-            part.start()
-        self.admin.context.feed.start()
-        self.admin.context.door.start()
-        self.settle()
 
     def now(self) -> float:
         return EPOCH + self.clock.seconds()
 
-    def settle(self) -> None:
-        """Let everything happen that needs no time."""
-        for _ in range(1000):
-            self.clock.advance(0)
-            if not self.journal.commit() and not any(
-                call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()
-            ):
-                break
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.clock.advance(seconds)
-        self.settle()
+    def advance(self, seconds: float, step: float = math.inf) -> None:
+        """Let time pass, at once."""
+        super().advance(seconds, step)
 
     def happen(self, *events: AnyEvent) -> int:
         """Store events; the number of the first."""
@@ -374,18 +333,9 @@ class WebHouse:
         reading.addCallback(entries.extend)
         return [(each.who, each.action, each.target) for each in reversed(entries)]
 
-    def crash(self) -> None:
-        """As kill -9, then a start."""
-        self.journal.cut()
-        for call in list(self.clock.getDelayedCalls()):
-            call.cancel()
-        self.open()
-
     def close(self) -> None:
         self.admin.stop()
-        self.center.stop_receiving()
-        self.settle()
-        self.journal.close()
+        super().close()
 
 
 @contextmanager
@@ -418,4 +368,4 @@ def web(make_web_house: Callable[..., WebHouse]) -> WebHouse:
     return make_web_house()
 
 
-__all__ = ["Answer", "Browser", "Connection", "WebHouse", "make_web_house", "web"]
+__all__ = ["EPOCH", "KEY", "Answer", "Browser", "Connection", "WebHouse", "make_web_house", "web"]

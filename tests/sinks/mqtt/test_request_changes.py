@@ -31,7 +31,7 @@ def test_settings_take_effect_at_once(site: Site) -> None:
     assert (answer["status"], answer["ref"], answer["changed"]) == ("done", "s", sorted(wanted))
     assert site.house.center.registry.status_interval == 60
     assert site.house.center.deduplication.delay == 0.5
-    written = (site.house.directory / "none.env").read_text()
+    written = (site.house.directory / ".env").read_text()
     assert "STATUS_INTERVAL=60\n" in written and "AUTO_DETACH_ENABLED=false\n" in written
 
 
@@ -60,7 +60,7 @@ def test_settings_that_cannot_be(site: Site, change: object, code: str, field: s
     assert answer["status"] == "failed"
     assert (answer["error"]["code"], answer["error"]["field"]) == (code, field)
     assert site.house.center.registry.status_interval == 300
-    assert not (site.house.directory / "none.env").exists()
+    assert not (site.house.directory / ".env").exists()
 
 
 # the audit log

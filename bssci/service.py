@@ -21,6 +21,7 @@ from bssci import __version__, extensions
 from bssci.center.access import Access
 from bssci.center.alarms.conditions import (
     Condition,
+    of_channels,
     of_device_registry,
     of_gateways,
     of_provisioned,
@@ -229,6 +230,7 @@ class BssciService(Service):
             others={
                 "gateway-offline": lambda: of_gateways(center.gateway_states()),
                 "source-failing": lambda: of_sources(center.sources.statistics()),
+                "alarms-not-told": lambda: of_channels(self.notices.states()),
                 "device-certificate-ends": self._device_ends,
                 "device-registry-unusable": lambda: of_device_registry(center.provisioned.trouble),
             },
@@ -257,6 +259,7 @@ class BssciService(Service):
             decoders=self.decoders,
             replays=self.replays,
             alarm_trial=self.alarm_trial,
+            alarm_channels=self.notices.states,
             live_sessions=loaded.live_sessions,
         )
         web = WebAdmin(self._reactor, self.center, self.configuration, outside)

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bssci.model import StationState
 from tests.support.journal import uplink
 from tests.support.programs import program, run
-from tests.support.running_service import RunningService
+from tests.support.running_service import RunningService, free_ports
 from tests.support.web import WebHouse, make_web_house, web
 
 __all__ = ["make_web_house", "web"]
@@ -42,6 +42,17 @@ RARE = {
     "bssci_station_receptions_total": {"station": STATION},
     "bssci_station_errors_total": {"station": STATION, "direction": "sent", "code": "22"},
     "bssci_downlinks": {"state": "queued"},
+    "bssci_source_telegrams_total": {"source": "mqtt", "outcome": "kept"},
+    "bssci_source_waiting": {"source": "mqtt"},
+    "bssci_source_failing": {"source": "mqtt"},
+    "bssci_source_journal_bytes": {"source": "mqtt"},
+    "bssci_requests_oldest_seconds": {"sink": "mqtt"},
+    "bssci_requests_backlog": {"sink": "mqtt"},
+    "bssci_requests_answered_total": {"sink": "mqtt"},
+    "bssci_requests_failed_total": {"sink": "mqtt"},
+    "bssci_mqtt_ended_total": {"reason": "bad_token"},
+    "bssci_provisioning_total": {"action": "add", "outcome": "done"},
+    "bssci_alarm_channel_failing": {"channel": "mail"},
 }
 """labels that queries name, of metrics that have a line only once it has happened"""
 
@@ -84,6 +95,7 @@ def names_and_labels(expression: str) -> tuple[set[str], set[str]]:
 def exposed(web: WebHouse) -> dict[str, set[str]]:
     """Labels by metric, of a service at which something has happened."""
     web.happen(StationState(base_station_eui=STATION, at=1.0, state="online"), uplink())
+    assert web.browser("admin").post("/api/provisioned", {"id": "roof"}).status == 200
     text = web.browser("viewer").get("/metrics").text
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
@@ -185,7 +197,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
     promtool = program("promtool", "prometheus")
     directory = tmp_path_factory.mktemp("prometheus")
     (directory / "service").mkdir()
-    with RunningService(directory / "service") as service:
+    [port] = free_ports(1)
+    ports = (f"--mqtt-port={port}", f"--source-mqtt-port={port}")
+    source = ("--sources=mqtt", "--source-mqtt-broker=embedded", *ports)
+    with RunningService(directory / "service", *source) as service:
         token = service.directory / "token"
         token.write_text(service.command("token", "create", "prometheus", "--role", "viewer"))
         text = SCRAPING.read_text()
@@ -203,10 +218,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         server = Prometheus(directory, scraping)
         try:
             end = time.monotonic() + PATIENCE
-            # A rate needs two values; the simulated station brings an uplink every two seconds.
-            while not any(
-                float(each["value"][1]) for each in server.result("rate(bssci_receptions_total[1m])")
-            ):
+            # A rate needs two values; the simulated station brings an uplink every two seconds. The source
+            # begins before the broker that the service starts.
+            begun = "rate(bssci_receptions_total[1m]) > 0 and on () bssci_source_failing == 0"
+            while not server.result(begun):
                 assert time.monotonic() < end, server.ask("targets")
                 time.sleep(0.2)
             yield server

@@ -48,6 +48,16 @@ class Condition(NamedTuple):
     """s for which it must be wrong before it is an alarm"""
 
 
+class ChannelState(NamedTuple):
+    """A channel that is set, and how it is."""
+
+    name: str
+    needs: str
+    """settings that name whom it tells"""
+    trouble: str
+    """reason why it could not send lately; empty: it could"""
+
+
 def kind_of(alarm_id: str) -> str:
     """Return the kind of a condition by its id."""
     return alarm_id.partition(":")[0]
@@ -195,6 +205,15 @@ def of_provisioned(ends: Iterable[tuple[float, str]], now: float) -> Iterator[Co
         text = f"Device {name}: the certificate {'has ended' if at < now else 'ends soon'}"
         href = f"/provisioned/{quote(name, safe='')}"
         yield Condition(f"device-certificate-ends:{_level(name)}", "warning", text, href)
+
+
+def of_channels(channels: Iterable[ChannelState]) -> Iterator[Condition]:
+    """Yield ways by which nobody is told of alarms, though they are set; other ways tell of it."""
+    for each in channels:
+        if each.trouble:
+            text = f"Alarms are not told by {each.name}: {each.trouble}"
+            page = f"/config#{each.needs.partition(' ')[0]}"
+            yield Condition(f"alarms-not-told:{each.name}", "error", text, page)
 
 
 def of_device_registry(trouble: str) -> Iterator[Condition]:

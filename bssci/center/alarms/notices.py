@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.alarms.alarms import Alarms
+from bssci.center.alarms.conditions import ChannelState
 from bssci.journal import AlarmRecord
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Timer
@@ -82,9 +83,9 @@ class Notices:
         for desk in self._desks:
             desk.stop()
 
-    def troubles(self) -> dict[str, str]:
-        """Return why channels could not send lately, by their names."""
-        return {desk.name: desk.trouble for desk in self._desks if desk.trouble}
+    def states(self) -> list[ChannelState]:
+        """Return the channels that are set, and why each could not send lately."""
+        return [ChannelState(desk.name, desk.needs, desk.trouble) for desk in self._desks if desk.is_set()]
 
     def _changed(self, record: AlarmRecord) -> None:
         part: ToldPart = "begin_told" if record.until is None else "end_told"
@@ -118,6 +119,7 @@ class _Desk:
         taken: Callable[[int, ToldPart], None],
     ) -> None:
         self.name = channel.name
+        self.needs = channel.needs
         self.trouble = ""
         self._clock = clock
         self._alarms = alarms

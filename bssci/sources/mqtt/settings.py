@@ -87,10 +87,17 @@ _broker = broker_group(
 def _check(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
     yield from _broker.check(values, origins)
     ours = "mqtt" in values["SINKS"] and values.get("MQTT_BROKER") == EMBEDDED
-    if "mqtt" in values["SOURCES"] and values["SOURCE_MQTT_BROKER"] == EMBEDDED and not ours:
+    if "mqtt" not in values["SOURCES"] or values["SOURCE_MQTT_BROKER"] != EMBEDDED:
+        return
+    if not ours:
         raise SettingsError(
             f"SOURCE_MQTT_BROKER='{EMBEDDED}' ({origins['SOURCE_MQTT_BROKER']}): needs the sink mqtt with"
             f" MQTT_BROKER={EMBEDDED}, which starts that broker"
+        )
+    if values["SOURCE_MQTT_PORT"] != values["MQTT_PORT"]:
+        raise SettingsError(
+            f"SOURCE_MQTT_PORT={values['SOURCE_MQTT_PORT']} ({origins['SOURCE_MQTT_PORT']}): the embedded"
+            f" broker listens on MQTT_PORT={values['MQTT_PORT']}; set the same port"
         )
 
 

@@ -51,6 +51,7 @@ class ServiceCollector(Collector):
         yield from self._network()
         yield from self._uplinks()
         yield from self._sinks()
+        yield from self._decoders()
         yield from self._sources()
         yield from self._provisioned()
         yield from self._requests()
@@ -113,13 +114,36 @@ class ServiceCollector(Collector):
         )
         delivered = CounterMetricFamily("bssci_sink_delivered", "Events delivered.", labels=["sink"])
         failed = CounterMetricFamily("bssci_sink_failures", "Deliveries that failed.", labels=["sink"])
+        aside = CounterMetricFamily(
+            "bssci_sink_set_aside", "Events that a sink cannot store, passed over.", labels=["sink"]
+        )
         for name, figures in self._context.center.deliveries.statistics().items():
             queued.add_metric([name], figures["queued"])
             oldest.add_metric([name], figures["oldest_seconds"])
             failing.add_metric([name], float(figures["failing"]))
             delivered.add_metric([name], figures["delivered"])
             failed.add_metric([name], figures["failed"])
-        yield from (queued, oldest, failing, delivered, failed)
+            aside.add_metric([name], figures["set_aside"])
+        yield from (queued, oldest, failing, delivered, failed, aside)
+
+    def _decoders(self) -> Iterator[Metric]:
+        decoders = self._context.outside.decoders
+        if decoders is None:
+            return
+        report = decoders.report()
+        payloads = CounterMetricFamily(
+            "bssci_decoder_payloads", "Payloads by decoder and outcome.", labels=["decoder", "outcome"]
+        )
+        failing = GaugeMetricFamily(
+            "bssci_decoder_failing", "The last payload was not decoded.", labels=["decoder"]
+        )
+        for name, figures in report["decoders"].items():
+            payloads.add_metric([name, "decoded"], figures["decoded"])
+            payloads.add_metric([name, "failed"], figures["failed"])
+            failing.add_metric([name], float(figures["failing"]))
+        yield from (payloads, failing)
+        yield _gauge("bssci_decoders_resting", "Decoders that took too long.", len(report["resting"]))
+        yield _gauge("bssci_decoders_unusable", "Decoders with an error.", len(report["problems"]))
 
     def _sources(self) -> Iterator[Metric]:
         telegrams = CounterMetricFamily(
@@ -241,6 +265,7 @@ class HealthCollector(Collector):
 
     def __init__(self, context: Context) -> None:
         self._alarms = context.center.alarms
+        self._channels = context.outside.alarm_channels
         self.is_ready = False
         self.certificates: list[dict[str, Any]] = []
 
@@ -251,6 +276,14 @@ class HealthCollector(Collector):
         for severity in ("error", "warning"):
             alarms.add_metric([severity], found.count(severity))
         yield alarms
+        channels = GaugeMetricFamily(
+            "bssci_alarm_channel_failing",
+            "A way to tell people of alarms took no message.",
+            labels=["channel"],
+        )
+        for channel in self._channels():
+            channels.add_metric([channel.name], float(bool(channel.trouble)))
+        yield channels
         ends = GaugeMetricFamily(
             "bssci_certificate_not_after_seconds",
             "Unix time when a certificate in use ends.",

@@ -142,6 +142,16 @@ def test_gateways_and_sources() -> None:
     assert texts(found) == ["The source mqtt brings nothing: no broker"]
 
 
+def test_ways_that_tell_nobody() -> None:
+    channels = [
+        conditions.ChannelState("mail", "ALARM_MAIL_HOST and ALARM_MAIL_TO", "550 no such user"),
+        conditions.ChannelState("webhook", "ALARM_WEBHOOK_URL", ""),
+    ]
+    [condition] = conditions.of_channels(channels)
+    assert (condition.id, condition.href) == ("alarms-not-told:mail", "/config#ALARM_MAIL_HOST")
+    assert condition.text == "Alarms are not told by mail: 550 no such user"
+
+
 def test_devices_whose_certificates_end() -> None:
     found = list(conditions.of_provisioned([(NOW - 1, "roof"), (NOW + 1, "wall")], NOW))
     assert [(each.id, each.text) for each in found] == [
@@ -162,6 +172,7 @@ def test_every_kind_is_documented() -> None:
     kinds = KINDS | {
         "gateway-offline",
         "source-failing",
+        "alarms-not-told",
         "device-certificate-ends",
         "device-registry-unusable",
     }

@@ -102,12 +102,12 @@ def test_a_channel_that_is_away_gets_all_of_it_later(house: House, channel: Reco
     notices = begin(house)
     channel.away = True
     look(house, bad(1), times=8)
-    assert notices.troubles() == {"tester": "no answer"}
+    assert notices.states() == [("tester", "TESTER", "no answer")]
     channel.away = False
     look(house, bad(1), bad(2))
     house.advance(FIRST_RETRY, step=5)
     assert channel.sent == [(["sink-failing:1", "sink-failing:2"], [])]
-    assert notices.troubles() == {}
+    assert notices.states() == [("tester", "TESTER", "")]
 
 
 def test_what_was_not_told_before_a_crash_is_told_after_it_and_nothing_twice(

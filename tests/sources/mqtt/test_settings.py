@@ -30,6 +30,11 @@ def test_the_broker_of_our_own_is_the_sinks() -> None:
     assert not list(GROUP.places(settings.values()))
     with pytest.raises(SettingsError, match="needs the sink mqtt with MQTT_BROKER=embedded"):
         settings_of(SOURCES="mqtt", SINKS="log", SOURCE_MQTT_BROKER="embedded")
+    with pytest.raises(SettingsError, match="the embedded broker listens on MQTT_PORT=1884"):
+        settings_of(
+            SOURCES="mqtt", SINKS="mqtt", MQTT_BROKER="embedded", MQTT_PORT="1884",
+            SOURCE_MQTT_BROKER="embedded",
+        )  # fmt: skip
 
 
 def test_a_connection_with_a_password() -> None:

@@ -16,6 +16,7 @@ CATALOGUES = {
     "journal/errors.py": "exceptions",
     "journal/records.py": "rows as they are stored",
     "model/downlink.py": "values; what becomes of them is the center's",
+    "model/entry_error.py": "an exception",
     "model/events.py": "values",
     "model/over_the_air.py": "values",
     "model/reading.py": "values",

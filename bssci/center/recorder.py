@@ -37,14 +37,7 @@ class Recorder:
             await self._log.record(by, action, target, detail)
         except StorageError as error:
             raise not_stored(error) from error
-        self.log.info(
-            "command {action} {target} {detail} {who} {address}",
-            action=action,
-            target=target,
-            detail=detail,
-            who=by.name,
-            address=by.address,
-        )
+        self._tell(by, action, target, detail)
         try:
             yield
         except (CommandError, StorageError) as error:
@@ -62,6 +55,13 @@ class Recorder:
 
         :raises CommandError: ``unavailable``: it cannot be recorded.
         """
+        self._tell(by, action, target, detail)
+        try:
+            await self._log.record(by, action, target, detail)
+        except StorageError as error:
+            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
+
+    def _tell(self, by: Asker, action: str, target: str, detail: str) -> None:
         self.log.info(
             "command {action} {target} {detail} {who} {address}",
             action=action,
@@ -70,10 +70,6 @@ class Recorder:
             who=by.name,
             address=by.address,
         )
-        try:
-            await self._log.record(by, action, target, detail)
-        except StorageError as error:
-            raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
 
 
 def naming(text: str, euis: Sequence[EUI]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 from bssci.model.sensor import (
     MAX_NAME,
@@ -22,13 +23,8 @@ MAX_NOTE = 2000
 FIELDS = ("eui", "name", "location", "tags", "note", "blocked")
 
 
-class StationError(ValueError):
+class StationError(EntryError):
     """An entry about a base station is wrong; ``field`` names where."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
 
 
 class StationChange(msgspec.Struct, frozen=True, kw_only=True):

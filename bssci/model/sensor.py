@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 
 MAX_NAME = 200
@@ -49,13 +50,8 @@ SECRETS = ("nwKey", "decoderParameters")
 """fields that people see only by an audited command"""
 
 
-class SensorError(ValueError):
+class SensorError(EntryError):
     """A sensor's configuration is wrong; ``field`` names where."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}")
-        self.field = field
-        self.message = message
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True):

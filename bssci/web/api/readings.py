@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from bssci.center.decoding.collecting import MAX_NAMES, Past
 from bssci.model.device_id import eui_of_device
 from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
+from bssci.web.api.spreadsheets import CSV, guarded
 from bssci.web.context import Context
 from bssci.web.http.call import Call
 from bssci.web.http.errors import invalid
@@ -20,9 +21,7 @@ from bssci.web.reports.facade import Views
 
 DAY = 86400.0
 """s that are answered where nothing is said"""
-CSV = "text/csv"
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ReadingRoutes:
@@ -86,9 +85,7 @@ def write_csv(past: Past) -> bytes:
 def _cell(value: float | bool | str) -> object:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"  # a spreadsheet would take it for a formula
-    return value
+    return guarded(value) if isinstance(value, str) else value
 
 
 def _told(device: str, since: float, until: float, every: float | None, past: Past) -> DeviceReadings:

@@ -10,29 +10,25 @@ comes in again as it was:
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_to_json
+from bssci.model.entry_error import EntryError
 from bssci.model.sensor import SECRETS, sensor_faults
 from bssci.model.strict_json import JsonError, read_json
 from bssci.settings.rows import MASK
-from bssci.web.api.spreadsheets import CSV, FALSE, TRUE, decoded, guarded, read_rows, unguarded, write_rows
+from bssci.web.api.entry_files import EntryFile, gather, read_array, read_table
+from bssci.web.api.spreadsheets import CSV, FALSE, TRUE, decoded, guarded, unguarded, write_rows
 from bssci.web.http.call import refuse_dry_run
-from bssci.web.http.errors import ApiError
-from bssci.web.http.reading import parse_json
 from bssci.web.http.routing import JSON
 from bssci.web.reports.sensors import masked, unmasked
 
 CSV_TYPES = frozenset({CSV, "text/tab-separated-values", "application/vnd.ms-excel"})
 MAX_SENSORS = 100_000
-MAX_ERRORS = 200
-"""rows whose errors are told"""
 COLUMNS = (
     "eui",
     "name",
@@ -63,19 +59,7 @@ _LOST = "was made a number by a spreadsheet, which lost digits: format the colum
 _LOWER = {column.lower(): column for column in COLUMNS}
 
 
-@dataclass
-class Import:
-    """The sensors of a file, and its wrong rows."""
-
-    sensors: list[Sensor] = field(default_factory=list)
-    errors: list[dict[str, Any]] = field(default_factory=list)
-    """row, field, message"""
-    wrong: int = 0
-    """rows with errors, also those beyond what is told"""
-    rows: int = 0
-
-
-def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor | None]) -> Import:
+def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor | None]) -> EntryFile[Sensor]:
     """Read the sensors of a file. Blocks: belongs in a thread.
 
     :param known: the sensor as it is; it keeps its key where the file's is masked.
@@ -83,32 +67,20 @@ def read_sensors(data: bytes, content_type: str, known: Callable[[EUI], Sensor |
     """
     text = decoded(data, is_csv=content_type != JSON)
     if content_type in CSV_TYPES or (content_type != JSON and text.lstrip()[:1] not in ("[", "{")):
-        entries = _csv(text)
+        entries = read_table(text, lambda name: _LOWER.get(name.lower(), name), _row)
     else:
-        entries = _json(text)
-    found = Import()
-    seen: dict[EUI, int] = {}
-    for number, entry in enumerate(entries, 1):
-        found.rows = number
-        if number > MAX_SENSORS:
-            raise ApiError(422, "too_large", f"{MAX_SENSORS} sensors are allowed in one file")
-        try:
-            sensor = parse_sensor(_with_key(entry, known))
-            earlier = seen.setdefault(sensor.eui, number)
-            if earlier != number:
-                raise SensorError("eui", f"is already in row {earlier}")
-        except SensorError as error:
-            found.wrong += 1
-            if found.wrong <= MAX_ERRORS:
-                found.errors += [{"row": number, **fault} for fault in _faults(entry, error, known)]
-        else:
-            found.sensors.append(sensor)
-    return found
+        entries, about = read_array(text, "sensors", "sensors")
+        refuse_dry_run(about)
+    return gather(
+        entries,
+        lambda entry: parse_sensor(_with_key(entry, known)),
+        lambda entry, error: _faults(entry, error, known),
+        most=MAX_SENSORS,
+        noun="sensors",
+    )
 
 
-def _faults(
-    entry: Any, error: SensorError, known: Callable[[EUI], Sensor | None]
-) -> Iterator[dict[str, str]]:
+def _faults(entry: Any, error: EntryError, known: Callable[[EUI], Sensor | None]) -> Iterator[dict[str, str]]:
     """Yield every fault of an entry: field and message."""
     faults = {error.field: error.message}
     if isinstance(entry, Mapping):
@@ -185,10 +157,8 @@ def _parsed(text: str) -> Any:
 def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
     """Return the entry with the secrets that the sensor has, where the file's are masked.
 
-    :raises SensorError: there is no such sensor; or no entry could be read at all.
+    :raises SensorError: there is no such sensor.
     """
-    if isinstance(entry, SensorError):
-        raise entry
     hidden = [field for field in SECRETS if isinstance(entry, dict) and entry.get(field) == MASK]
     if not hidden:
         return entry
@@ -201,29 +171,7 @@ def _with_key(entry: Any, known: Callable[[EUI], Sensor | None]) -> Any:
     return unmasked(entry, sensor)
 
 
-def _json(text: str) -> list[Any]:
-    entries = parse_json(text, "the file", lenient=True)
-    if isinstance(entries, dict):
-        refuse_dry_run(entries)
-    if isinstance(entries, dict) and isinstance(entries.get("sensors"), list):
-        entries = entries["sensors"]
-    if not isinstance(entries, list):
-        raise ApiError(400, "malformed", "the file must be a JSON array of sensors", "body")
-    return entries
-
-
-def _csv(text: str) -> list[dict[str, Any] | SensorError]:
-    try:
-        reader = iter(read_rows(text))
-        names = [_LOWER.get(name.strip().lower(), name.strip()) for name in next(reader, ())]
-        if "eui" not in names:
-            raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
-        return [_row(names, cells) for cells in reader if any(cell.strip() for cell in cells)]
-    except csv.Error as error:
-        raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
-
-
-def _row(names: list[str], cells: list[str]) -> dict[str, Any] | SensorError:
+def _row(names: list[str], cells: Sequence[str]) -> dict[str, Any] | SensorError:
     if any(cell.strip() for cell in cells[len(names) :]):
         message = f"has {len(cells)} cells, but the first row names {len(names)}: quote cells with separators"
         return SensorError("row", message)

@@ -231,14 +231,14 @@ class SensorRoutes:
         if kind not in (JSON, ANY, *CSV_TYPES):
             raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}, {CSV} or {ANY}")
         found = await self._context.run_in_thread(read_sensors, call.body(), kind, self._center.sensors.get)
-        added, changed = map(len, await self._center.sensors.compare(found.sensors))
+        added, changed = map(len, await self._center.sensors.compare(found.entries))
         report = {
             "rows": found.rows,
-            "valid": len(found.sensors),
+            "valid": len(found.entries),
             "wrong": found.wrong,
             "added": added,
             "changed": changed,
-            "unchanged": len(found.sensors) - added - changed,
+            "unchanged": len(found.entries) - added - changed,
             "errors": found.errors,
         }
         if query.dry_run:
@@ -248,10 +248,10 @@ class SensorRoutes:
             message = f"row {first['row']}: {first['field']} {first['message']}"
             more = f", and {found.wrong - 1} more" if found.wrong > 1 else ""
             raise ApiError(422, "invalid", message + more, first["field"], more=report)
-        if not found.sensors:
+        if not found.entries:
             raise ApiError(422, "invalid", "the file holds no sensors")
-        outcomes = await self._commands.import_(found.sensors, call.asker)
-        euis = [sensor.eui for sensor in found.sensors]
+        outcomes = await self._commands.import_(found.entries, call.asker)
+        euis = [sensor.eui for sensor in found.entries]
         done = await outcomes_of(self._context.clock, euis, outcomes)
         report |= {"dry_run": False, "outcomes": done["outcomes"]}
         is_one = len(outcomes) == 1

@@ -108,11 +108,11 @@ class StationRoutes:
         if kind not in (JSON, CSV, ANY):
             raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}, {CSV} or {ANY}")
         found = await self._context.run_in_thread(read_stations, call.body(), kind)
-        added = sum(self._center.stations.get(change.eui) is None for change in found.changes)
+        added = sum(self._center.stations.get(change.eui) is None for change in found.entries)
         report = {
             "rows": found.rows,
             "added": added,
-            "changed": len(found.changes) - added,
+            "changed": len(found.entries) - added,
             "wrong": found.wrong,
             "errors": found.errors,
         }
@@ -121,9 +121,9 @@ class StationRoutes:
                 first = found.errors[0]
                 text = f"row {first['row']}: {first['field']} {first['message']}"
                 raise ApiError(422, "invalid", text, first["field"], more=report)
-            if not found.changes:
+            if not found.entries:
                 raise ApiError(422, "invalid", "the file holds no base stations")
-            await self._commands.stations.import_(found.changes, call.asker)
+            await self._commands.stations.import_(found.entries, call.asker)
         return told(StationsImported, {"dry_run": query.dry_run, **report})
 
     @route(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from operator import is_not
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import msgspec
 from twisted.internet.defer import DeferredLock, ensureDeferred
@@ -26,7 +26,7 @@ SORTED = 5000
 """sensors that one turn of the reactor sorts"""
 SORTS = ("eui", "name", "last_seen_at", "uplinks", "status", "snr")
 LOWEST = float("-inf")
-STATUSES = (
+StatusName = Literal[
     "attached",
     "detached",
     "refused",
@@ -37,7 +37,9 @@ STATUSES = (
     "unheard",
     "auto-detach pending",
     "auto-detached",
-)
+]
+"""state of a sensor as lists are filtered by it"""
+STATUSES: tuple[StatusName, ...] = get_args(StatusName)
 SILENT = ("warning", "auto-detach pending")
 """states that the status ``warning`` stands for"""
 

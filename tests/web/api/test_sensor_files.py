@@ -49,7 +49,7 @@ def back(sensors: list[Sensor], form: str) -> list[Sensor]:
     write, content_type = TYPES[form]
     found = read_sensors(write(sensors, True), content_type, lambda eui: None)
     assert found.errors == []
-    return found.sensors
+    return found.entries
 
 
 @pytest.mark.parametrize("form", TYPES)
@@ -99,13 +99,13 @@ def test_tags_are_as_plain_as_can_be(tags: list[str], cell: str) -> None:
 )
 def test_tags_as_people_write_them(cell: str, tags: list[str] | None) -> None:
     found = read_sensors(_csv(tags=cell), "text/csv", lambda eui: None)
-    assert [list(sensor.tags) for sensor in found.sensors] == ([] if tags is None else [tags])
+    assert [list(sensor.tags) for sensor in found.entries] == ([] if tags is None else [tags])
     assert [each["field"] for each in found.errors] == (["tags"] if tags is None else [])
 
 
 @pytest.mark.parametrize("name", ["'s Gravenhage", "''", "it's", "[x]", '"quoted"'])
 def test_a_name_in_a_file_is_a_name(name: str) -> None:
-    assert read_sensors(_csv(name=name), "text/csv", lambda eui: None).sensors[0].name == name
+    assert read_sensors(_csv(name=name), "text/csv", lambda eui: None).entries[0].name == name
 
 
 def test_fields_of_others_have_a_column() -> None:
@@ -113,7 +113,7 @@ def test_fields_of_others_have_a_column() -> None:
     [row] = csv.DictReader(io.StringIO(write_csv([sensor], True).decode(), newline=""))
     assert json.loads(row["extra"]) == {"vendor": {"x": 1}, "floor": "3"}
     found = read_sensors(_csv(extra='{"floor": 3}', room="12"), "text/csv", lambda eui: None)
-    assert found.sensors[0].extra == {"floor": 3, "room": "12"}
+    assert found.entries[0].extra == {"floor": 3, "room": "12"}
 
 
 @pytest.mark.parametrize("cell", ["text", "[]", "5", '{"eui": "1"}', '{"nwKey": ""}', "{" * 9999])

@@ -42,13 +42,13 @@ TABS = EXCEL.replace(";", "\t").replace('="0002"', '"=""0002"""')
 def test_files_of_excel_are_read(data: bytes, content_type: str) -> None:
     found = read_sensors(data, content_type, lambda eui: None)
     assert found.errors == []
-    [sensor] = found.sensors
+    [sensor] = found.entries
     assert (sensor.short_address, sensor.bidirectional, sensor.name) == (2, True, "Zähler Köln €5")
 
 
 def test_the_separator_that_is_named_counts() -> None:
     text = f"sep=,\neui,nwKey,shortAddr,a;b;c;d;e;f\n70B3D56770110002,{KEY},0002,x\n"
-    [sensor] = read_sensors(text.encode(), "text/csv", lambda eui: None).sensors
+    [sensor] = read_sensors(text.encode(), "text/csv", lambda eui: None).entries
     assert sensor.extra == {"a;b;c;d;e;f": "x"}
 
 

@@ -20,7 +20,7 @@ ENTRY = {
 @pytest.mark.parametrize("write", [write_csv, write_json])
 def test_what_goes_out_comes_in_again(write) -> None:
     found = read_stations(write([ENTRY]), "text/csv" if write is write_csv else "application/json")
-    [change] = found.changes
+    [change] = found.entries
     assert not found.errors
     assert {name: getattr(change, name) for name in ENTRY} == ENTRY | {"tags": ("north", "east wing")}
 
@@ -29,7 +29,7 @@ def test_what_goes_out_comes_in_again(write) -> None:
 @pytest.mark.parametrize("head", ["", "sep=;\n"])
 def test_as_excel_makes_it(encoding: str, head: str) -> None:
     text = f'{head}EUI;Name;lat;blocked\n="CAFE000000000001";Tür;51,5;WAHR\n;;;\n'
-    [change] = read_stations(text.encode(encoding), "text/csv").changes
+    [change] = read_stations(text.encode(encoding), "text/csv").entries
     assert (change.eui, change.name, change.blocked) == ("CAFE000000000001", "Tür", True)
     assert change.location == {"lat": 51.5}
 

@@ -11,21 +11,10 @@ from bssci.model.sensor import MAX_DECODER, MAX_INTERVAL, MAX_NAME, MAX_TAG, MAX
 from bssci.web.api.schemas.common import Answer, EuiText, Point, SensorOutcome
 from bssci.web.http.reading import TypedEui, wording
 from bssci.web.http.replies import Done
+from bssci.web.reports.standings import StatusName
 
 MAX_PER_PAGE = 500
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t"}
-StatusName = Literal[
-    "attached",
-    "detached",
-    "refused",
-    "active",
-    "registered",
-    "warning",
-    "never seen",
-    "unheard",
-    "auto-detach pending",
-    "auto-detached",
-]
 Sort = Literal[
     "eui",
     "name",

@@ -1,0 +1,117 @@
+"""Files of many entries: read as a whole, with every wrong row named."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from bssci.model import EUI
+from bssci.model.entry_error import EntryError
+from bssci.web.api.spreadsheets import read_rows
+from bssci.web.http.errors import ApiError
+from bssci.web.http.reading import parse_json
+
+MAX_ERRORS = 200
+"""rows whose errors are told"""
+
+
+class HasEui(Protocol):
+    """An entry of a sensor or a base station."""
+
+    @property
+    def eui(self) -> EUI: ...
+
+
+E = TypeVar("E", bound=HasEui)
+EntryFaults = Iterable[Mapping[str, str]]
+"""``field`` and ``message`` of each fault of an entry"""
+
+
+@dataclass
+class EntryFile(Generic[E]):
+    """The entries of a file, and its wrong rows."""
+
+    entries: list[E] = field(default_factory=list)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    """row, field, message"""
+    wrong: int = 0
+    """rows with errors, also those beyond what is told"""
+    rows: int = 0
+
+
+def gather(
+    given: Iterable[Any],
+    parse: Callable[[Any], E],
+    faults: Callable[[Any, EntryError], EntryFaults] = lambda entry, error: [_fault(error)],
+    *,
+    most: int,
+    noun: str,
+) -> EntryFile[E]:
+    """Return what the entries of a file are.
+
+    :param given: an entry as it stands there, or the error that its row is.
+    :param parse: raises EntryError.
+    :param faults: told of an entry that is wrong, beside its first fault.
+    :param most: entries of one file.
+    :param noun: of the entries, for people.
+    :raises ApiError: 422: there are too many.
+    """
+    found: EntryFile[E] = EntryFile()
+    seen: dict[EUI, int] = {}
+    for number, each in enumerate(given, 1):
+        found.rows = number
+        if number > most:
+            raise ApiError(422, "too_large", f"{most} {noun} are allowed in one file")
+        try:
+            if isinstance(each, EntryError):
+                raise each
+            entry = parse(each)
+            earlier = seen.setdefault(entry.eui, number)
+            if earlier != number:
+                raise EntryError("eui", f"is already in row {earlier}")
+        except EntryError as error:
+            found.wrong += 1
+            if found.wrong <= MAX_ERRORS:
+                found.errors += [{"row": number, **fault} for fault in faults(each, error)]
+        else:
+            found.entries.append(entry)
+    return found
+
+
+def read_array(text: str, key: str, noun: str) -> tuple[list[Any], Mapping[str, Any]]:
+    """Return the entries of a JSON file: an array, or an object that has one under ``key``; and that object.
+
+    :raises ApiError: 400: it is neither.
+    """
+    value = parse_json(text, "the file", lenient=True)
+    about: Mapping[str, Any] = {}
+    if isinstance(value, dict) and isinstance(value.get(key), list):
+        about, value = value, value[key]
+    if not isinstance(value, list):
+        raise ApiError(400, "malformed", f"the file must be a JSON array of {noun}", "body")
+    return value, about
+
+
+def read_table(
+    text: str, name_of: Callable[[str], str], entry_of: Callable[[list[str], Sequence[str]], Any]
+) -> list[Any]:
+    """Return the entries of a CSV file, of which rows without content are none.
+
+    :param name_of: the name of a column as the file spells it.
+    :param entry_of: the entry of a row, of the columns' names and its cells.
+    :raises ApiError: it is no CSV, or its first row names no ``eui``.
+    """
+    try:
+        rows = iter(read_rows(text))
+        names = [name_of(name.strip()) for name in next(rows, ())]
+        if "eui" not in names:
+            raise ApiError(422, "invalid", "the first row must name the columns, eui among them", "eui")
+        return [entry_of(names, cells) for cells in rows if any(cell.strip() for cell in cells)]
+    except csv.Error as error:
+        raise ApiError(400, "malformed", f"the file is no CSV: {error}", "body") from None
+
+
+def _fault(error: EntryError) -> dict[str, str]:
+    return {"field": error.field, "message": error.message}

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from bssci.model import EUI
+from bssci.model.entry_error import EntryError
+from bssci.web.api.entry_files import MAX_ERRORS, gather, read_array, read_table
+from bssci.web.http.errors import ApiError
+
+
+class Entry(NamedTuple):
+    eui: EUI
+
+
+def parse(given: Any) -> Entry:
+    if given == "bad":
+        raise EntryError("eui", "is bad")
+    return Entry(EUI(given))
+
+
+def test_wrong_rows_are_named_and_the_rest_is_there() -> None:
+    found = gather(["a", "bad", EntryError("row", "is cut"), "a", "b"], parse, most=9, noun="things")
+    assert [entry.eui for entry in found.entries] == ["a", "b"]
+    assert (found.rows, found.wrong) == (5, 3)
+    assert found.errors == [
+        {"row": 2, "field": "eui", "message": "is bad"},
+        {"row": 3, "field": "row", "message": "is cut"},
+        {"row": 4, "field": "eui", "message": "is already in row 1"},
+    ]
+
+
+def test_what_is_told_is_bounded_and_so_is_what_is_read() -> None:
+    found = gather(["bad"] * (MAX_ERRORS + 5), parse, most=1000, noun="things")
+    assert (len(found.errors), found.wrong) == (MAX_ERRORS, MAX_ERRORS + 5)
+    with pytest.raises(ApiError, match="2 things are allowed in one file"):
+        gather("abc", parse, most=2, noun="things")
+
+
+def test_an_array_may_stand_in_an_object() -> None:
+    assert read_array("[1]", "things", "things") == ([1], {})
+    assert read_array('{"things": [1], "x": 2}', "things", "things") == ([1], {"things": [1], "x": 2})
+    with pytest.raises(ApiError, match="must be a JSON array of things"):
+        read_array('{"other": []}', "things", "things")
+
+
+def test_a_table_has_a_head_and_rows_with_content() -> None:
+    rows = read_table(
+        "EUI;Name\na;x\n;\nb;y\n", str.lower, lambda names, cells: dict(zip(names, cells, strict=True))
+    )
+    assert rows == [{"eui": "a", "name": "x"}, {"eui": "b", "name": "y"}]
+    for text in ("", "name\nx\n", 'eui\n"a'):
+        with pytest.raises(ApiError):
+            read_table(text, str.lower, lambda names, cells: None)

@@ -11,7 +11,7 @@ import msgspec
 from bssci.decoders.bits import BitValue, Interpret, is_number
 from bssci.decoders.expressions import Evaluate, Number, fault
 from bssci.decoders.interfaces import DecodeError
-from bssci.decoders.plain_layouts import PlainField, PlainLayout, Read
+from bssci.decoders.plain_layouts import PlainField, PlainLayout, ReadFields
 from bssci.decoders.quantities import QuantityRule
 from bssci.model import Reading
 
@@ -230,7 +230,7 @@ def _plain(steps: Sequence[FieldStep]) -> PlainLayout | None:
     return PlainLayout(length, fields) if length <= MAX_BYTES else None
 
 
-def _reader(step: FieldStep) -> Read:
+def _reader(step: FieldStep) -> ReadFields:
     """Return the function from a field's bits to its reading, of a field that refers to no other."""
     name, unit, interpret, compute, convert = (
         step.out_name, step.out_unit, step.interpret, step.compute, step.convert

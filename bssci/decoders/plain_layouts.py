@@ -16,7 +16,7 @@ REMEMBERED_BITS = 16
 REMEMBERED = 4096
 """readings that one format remembers, about, for all its fields"""
 
-Read = Callable[[int], Reading | None]
+ReadFields = Callable[[int], Reading | None]
 """function from a field's bits, as an unsigned integer, to its reading; None: there is none"""
 
 
@@ -27,7 +27,7 @@ class PlainField(NamedTuple):
     """the bit behind it"""
     size: int
     """bits"""
-    read: Read
+    read: ReadFields
     """may raise ArithmeticError or ValueError"""
     remembered: bool
     """true if making the reading anew takes longer than looking it up"""
@@ -67,7 +67,7 @@ class PlainLayout:
         return readings
 
 
-def _ways(field: PlainField, remembered: bool, most: int) -> tuple[Read | None, Read]:
+def _ways(field: PlainField, remembered: bool, most: int) -> tuple[ReadFields | None, ReadFields]:
     if not remembered:
         return None, field.read
     memory: dict[int, Reading] = {}

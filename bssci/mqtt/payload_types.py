@@ -19,7 +19,7 @@ Decibels = Annotated[float, Meta(description="dB")]
 Milliwatts = Annotated[float, Meta(description="dBm")]
 Byte = Annotated[int, Meta(ge=0, le=255)]
 IsoTime = Annotated[str, Meta(description="`timestamp` as ISO 8601 in UTC, with ns")]
-DeviceId = Annotated[
+TypedDeviceId = Annotated[
     str, Meta(description="the sensor among all devices", examples=["mioty:70B3D56770110001"])
 ]
 Digits = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$", description="`data` as hexadecimal digits")]
@@ -71,7 +71,7 @@ class UplinkPayload(DecodedPayload, kw_only=True):
 
     id: Annotated[str, Meta(description="the same at every delivery of this uplink")]
     sensor_eui: EuiName
-    device_id: DeviceId
+    device_id: TypedDeviceId
     timestamp: Seconds
     received_at: Annotated[float, Meta(description="Unix seconds, when the first copy came")]
     bs_eui: EuiName
@@ -122,7 +122,7 @@ class SensorStatusPayload(msgspec.Struct, kw_only=True):
     `detached`; `code` and `message` with failures; the other fields with `auto_detached`.
     """
 
-    device_id: DeviceId
+    device_id: TypedDeviceId
     time: IsoTime
     bs_eui: EuiName | UnsetType = UNSET
     action: Literal["attached", "detached", "attach_failed", "detach_failed", "auto_detached"]
@@ -141,7 +141,7 @@ class SensorStatusPayload(msgspec.Struct, kw_only=True):
 class SensorWarningPayload(msgspec.Struct, kw_only=True):
     """A sensor is silent."""
 
-    device_id: DeviceId
+    device_id: TypedDeviceId
     time: IsoTime
     action: Literal["inactivity_warning"]
     sensor_eui: EuiName
@@ -157,7 +157,7 @@ class SensorErrorPayload(msgspec.Struct, kw_only=True):
     """Something went wrong with a sensor outside a request."""
 
     sensor_eui: EuiName
-    device_id: DeviceId
+    device_id: TypedDeviceId
     time: IsoTime
     bs_eui: EuiName | UnsetType = UNSET
     action: Annotated[str, Meta(description="what was tried: `attach`, ...")]
@@ -170,7 +170,7 @@ class SensorErrorPayload(msgspec.Struct, kw_only=True):
 class ResponsePayload(msgspec.Struct, kw_only=True):
     """The answer to a request for a sensor; the fields of its result stand beside these."""
 
-    device_id: DeviceId
+    device_id: TypedDeviceId
     time: IsoTime
     command: str
     status: Literal["received", "done", "failed"]
@@ -185,7 +185,7 @@ class DownlinkStatusPayload(msgspec.Struct, kw_only=True):
     """A downlink came to a new state."""
 
     sensor_eui: EuiName
-    device_id: DeviceId
+    device_id: TypedDeviceId
     time: IsoTime
     queId: Annotated[int, Meta(description="number of the downlink")]
     status: Literal["queued", "sent", "acknowledged", "expired", "invalid", "revoked", "failed"]
@@ -202,7 +202,7 @@ class DownlinkReceptionPayload(msgspec.Struct, kw_only=True):
     """Quality of a downlink's reception at the sensor."""
 
     sensor_eui: EuiName
-    device_id: DeviceId
+    device_id: TypedDeviceId
     time: IsoTime
     bs_eui: EuiName
     cnt: Counter

@@ -17,7 +17,7 @@ from bssci.mqtt.payload_types import Byte
 OwnRef = Annotated[
     Annotated[str, Meta(max_length=200)] | int, Meta(description="comes back in every answer to this request")
 ]
-Digits = Annotated[str, Meta(pattern="^([0-9A-Fa-f]{2})*$", description="hexadecimal digits")]
+AnyDigits = Annotated[str, Meta(pattern="^([0-9A-Fa-f]{2})*$", description="hexadecimal digits")]
 
 
 class Base64Bytes(msgspec.Struct):
@@ -62,7 +62,7 @@ class DownlinkRequestBody(msgspec.Struct, kw_only=True):
 
     data: (
         Annotated[
-            Annotated[list[Any], Meta(max_length=200)] | Digits | Base64Bytes,
+            Annotated[list[Any], Meta(max_length=200)] | AnyDigits | Base64Bytes,
             Meta(
                 description="up to 200 bytes: integers 0..255, hexadecimal digits or Base64; empty: an "
                 "acknowledgement only; with `cnt` a list of such entries"

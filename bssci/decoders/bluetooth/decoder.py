@@ -13,7 +13,7 @@ from bssci.decoders.interfaces import DecodeError, IDecoder, IDecoderFactory, Pa
 from bssci.model import Reading
 
 Recognise = Callable[[Advertisement], bool]
-Read = Callable[[Advertisement, Mapping[str, Any]], list[Reading]]
+ReadAdvertisement = Callable[[Advertisement, Mapping[str, Any]], list[Reading]]
 
 
 class _Latest:
@@ -46,7 +46,7 @@ class AdvertisementDecoder:
     name: str
     version: str
     recognise: Recognise
-    read: Read
+    read: ReadAdvertisement
     kinds: ClassVar[tuple[PayloadKind, ...]] = ("telegram",)
 
     def matches(self, payload: Payload) -> bool:
@@ -71,7 +71,7 @@ class AdvertisementDecoderFactory:
     description: str
     version: str
     recognise: Recognise
-    read: Read
+    read: ReadAdvertisement
     settings: Sequence[object] = ()
 
     def build(self, settings: Mapping[str, Any]) -> AdvertisementDecoder:

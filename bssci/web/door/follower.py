@@ -17,7 +17,7 @@ Decode = Callable[[Sequence[AnyEvent]], Deferred[list[AnyEvent]]]
 
 
 class Follower:
-    """A :class:`bssci.web.live.feed.Reader` that decodes.
+    """A :class:`bssci.web.live.feed.FeedReader` that decodes.
 
     :param decode: gives events their readings; None: nobody needs them now.
     :param happened: takes events as they are, and with their readings.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-IsoTime = Annotated[
+IsoTimeInMs = Annotated[
     str, Meta(description="ISO 8601 in UTC, with milliseconds", extra_json_schema={"format": "date-time"})
 ]
 
@@ -44,8 +44,8 @@ class TelemetryPayload(msgspec.Struct, kw_only=True):
 class GapPayload(msgspec.Struct, kw_only=True, rename={"since": "from", "until": "to"}):
     """Messages that one client does not get; sent to it alone."""
 
-    since: IsoTime | None
-    until: IsoTime
+    since: IsoTimeInMs | None
+    until: IsoTimeInMs
     events: Annotated[int, Meta(ge=0, description="events that were passed over, wanted or not")]
     reason: str
 

@@ -23,7 +23,7 @@ MAX_BEHIND = 5000
 Numbered = Sequence[tuple[int, AnyEvent]]
 
 
-class Reader(Protocol):
+class FeedReader(Protocol):
     """The one that a feed hands events to."""
 
     def take(self, numbered: Numbered) -> AsyncIterator[int]:
@@ -43,7 +43,7 @@ class Watcher(Protocol):
 
 
 class Watchers:
-    """A :class:`Reader` that shows what is read once to several."""
+    """A :class:`FeedReader` that shows what is read once to several."""
 
     def __init__(self, *watchers: Watcher) -> None:
         self._watchers = watchers
@@ -63,7 +63,7 @@ class Feed:
 
     log = Logger()
 
-    def __init__(self, clock: Clock, journal: Journal, reader: Reader) -> None:
+    def __init__(self, clock: Clock, journal: Journal, reader: FeedReader) -> None:
         self._clock = clock
         self._journal = journal
         self._reader = reader

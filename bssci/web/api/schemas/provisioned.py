@@ -10,14 +10,14 @@ from msgspec import Meta
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.replies import Done
 
-StateName = Literal["active", "ending", "ended", "revoked"]
+ProvisionedState = Literal["active", "ending", "ended", "revoked"]
 
 
 class WantedProvisioned(msgspec.Struct, kw_only=True):
     """Selection of devices with certificates of ours."""
 
     q: Annotated[str, Meta(description="is in the name, the MAC address or the serial number")] = ""
-    state: StateName | None = None
+    state: ProvisionedState | None = None
     page: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
     per_page: Annotated[int, Meta(ge=1, le=1000)] = 50
 
@@ -30,7 +30,7 @@ class ProvisionedRow(Answer):
     mac_address: str
     serial_number: str
     status: Literal["active", "revoked"]
-    state: StateName
+    state: ProvisionedState
     """active, too, if it must be renewed soon (ending) or the certificate has ended"""
     registered_at: str
     certificate_expires: str

@@ -286,14 +286,14 @@ class EncodedMessage(NamedTuple):
     """A message as bytes, made once for all who get it; flags and packet identifier differ."""
 
     at_most_once: bytes
-    """the packet after its first byte, of QoS 0"""
+    """the whole packet of QoS 0, the same object for all who get it"""
     head: bytes
     """the packet of QoS 1 after its first byte, up to its packet identifier"""
     payload: bytes
 
     @property
     def size(self) -> int:
-        return len(self.at_most_once) + 1
+        return len(self.at_most_once)
 
     def packet(self, packet_id: int = 0, *, retained: bool = False, repeated: bool = False) -> bytes:
         """Return a PUBLISH.
@@ -303,7 +303,7 @@ class EncodedMessage(NamedTuple):
         :param repeated: it may have been sent before.
         """
         if not packet_id:
-            return (b"\x31" if retained else b"\x30") + self.at_most_once
+            return b"\x31" + self.at_most_once[1:] if retained else self.at_most_once
         first = 0x32 | retained | repeated << 3
         return bytes((first,)) + self.head + packet_id.to_bytes(2) + self.payload
 
@@ -314,7 +314,7 @@ def encode_message(topic: str, payload: bytes) -> EncodedMessage:
     variable = len(name).to_bytes(2) + name
     size = len(variable) + len(payload)
     return EncodedMessage(
-        encoded_length(size) + variable + payload, encoded_length(size + 2) + variable, payload
+        b"\x30" + encoded_length(size) + variable + payload, encoded_length(size + 2) + variable, payload
     )
 
 

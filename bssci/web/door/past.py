@@ -17,13 +17,13 @@ from twisted.internet.task import deferLater
 from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI, AnyEvent
 from bssci.mqtt import payloads
-from bssci.mqtt.server.packets import encode_message
+from bssci.mqtt.server.packets import EncodedMessage, encode_message
 from bssci.mqtt.server.topics import matches, overlap
 from bssci.system.clock import Clock
 from bssci.web.door.client import LiveClient, Outgoing
 from bssci.web.door.follower import Decode
 from bssci.web.door.last_values import LastValues, station_key
-from bssci.web.door.messages import DEVICES, Narrator, Telling, device_of_level, gap
+from bssci.web.door.messages import DEVICES, Narrator, device_of_level, gap
 
 MAX_AGE = 3600.0
 """s"""
@@ -35,12 +35,28 @@ STEP = 500
 """events that are read at once"""
 DEVICES_AT_ONCE = 50
 STEPS_AT_A_TIME = 4
+SHARED = 10.0
+"""s for which messages of last values are made once for all who subscribe"""
+MAX_SHARED = 2000
+"""devices whose messages are kept for that"""
 PAUSE = 0.01
 """s between two steps for one client, which are everybody else's"""
 _MIOTY = "mioty:"
 
 LastFilters = Mapping[str, int]
 """granted QoS by filter"""
+
+
+class _LastMessage(NamedTuple):
+    """A message of a last value, the same object for all who are shown it."""
+
+    topic: str
+    encoded: EncodedMessage
+    devices: tuple[str, ...]
+
+
+_LastMessages = tuple[int, Sequence[_LastMessage]]
+"""number of the event, and its messages"""
 
 
 class Present(NamedTuple):
@@ -73,6 +89,8 @@ class PastTeller:
         self._last_values = last_values
         self._decode = decode
         self._present = present
+        self._made: dict[str, _LastMessages] = {}
+        self._made_at = 0.0
         self._steps = DeferredSemaphore(STEPS_AT_A_TIME)
         self._base_topic: str = center.configuration.current.value("BASE_TOPIC")
 
@@ -121,18 +139,33 @@ class PastTeller:
                 return
             await self._steps.acquire()
             try:
-                newest = [await self._newest(key) for key in keys[first : first + DEVICES_AT_ONCE]]
-                found = [each for each in newest if each is not None]
-                decoded = await self._decode([event for _, _, event in found])
+                found = await self._told(keys[first : first + DEVICES_AT_ONCE])
             finally:
                 self._steps.release()
-            for (key, seq, _), event in zip(found, decoded, strict=True):
+            for key, (seq, messages) in found.items():
                 now = self._last_values.get(key)
                 if now is None or now[0] <= seq:  # else the client has been shown a newer one
-                    self._send(client, self._narrator.tell(event, _wanted(filters)), filters)
+                    self._send(client, messages, filters)
             client.flush()
             await client.room()
             await self._pause()
+
+    async def _told(self, keys: Iterable[str]) -> dict[str, _LastMessages]:
+        """Return the messages of the last event of each key, made once for all who ask in these seconds.
+
+        Many clients come together after a restart, and what waits for all of them is the same.
+        """
+        now = self._clock.seconds()
+        if now - self._made_at > SHARED or len(self._made) > MAX_SHARED:
+            self._made, self._made_at = {}, now
+        made = self._made
+        newest = [found for key in keys if (found := await self._newest(key)) is not None]
+        fresh = [each for each in newest if made.get(each[0], (-1, ()))[0] < each[1]]
+        decoded = await self._decode([event for _, _, event in fresh]) if fresh else []
+        for (key, seq, _), event in zip(fresh, decoded, strict=True):
+            messages = [_shared(*telling) for telling in self._narrator.tell(event, lambda topic: True)]
+            made[key] = seq, messages
+        return {key: made[key] for key, _, _ in newest}
 
     async def _newest(self, key: str) -> tuple[str, int, AnyEvent] | None:
         known = self._last_values.get(key)
@@ -159,20 +192,20 @@ class PastTeller:
             return 0, None
         return entries[0] if entries else (0, None)
 
-    def _service(self) -> Telling:
+    def _service(self) -> _LastMessage:
         center = self._center
         message = payloads.service_status(self._base_topic, "online", center.version, center.started_at)
-        return Telling(message.topic, message.payload, ())
+        return _shared(message.topic, message.payload, ())
 
-    def _send(self, client: LiveClient, tellings: Iterable[Telling], filters: LastFilters) -> None:
+    def _send(self, client: LiveClient, messages: Iterable[_LastMessage], filters: LastFilters) -> None:
         permission = client.permission
         if permission is None or client.gone:
             return
         mark = self._present.position() + 1
-        for topic, payload, devices in tellings:
+        for topic, encoded, devices in messages:
             qos = _qos(filters, topic)
             if qos is not None and permission.sees(devices):
-                client.send(Outgoing(encode_message(topic, payload), mark, qos, retained=True))
+                client.send(Outgoing(encoded, mark, qos, retained=True))
         client.flush()
 
     # what was missed
@@ -276,9 +309,13 @@ class _Tally:
         return fresh
 
 
-def _state(base_topic: str, state: object) -> Telling:
+def _shared(topic: str, payload: bytes, devices: tuple[str, ...]) -> _LastMessage:
+    return _LastMessage(topic, encode_message(topic, payload), devices)
+
+
+def _state(base_topic: str, state: object) -> _LastMessage:
     message = payloads.station_state(base_topic, state)  # type: ignore[arg-type]
-    return Telling(message.topic, message.payload, ())
+    return _shared(message.topic, message.payload, ())
 
 
 def _any_overlaps(filters: Iterable[str], places: Iterable[str]) -> bool:

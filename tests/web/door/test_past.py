@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,30 @@ def test_the_last_value_comes_on_subscribing(web: WebHouse) -> None:
     assert json.loads(messages[0].payload)["cnt"] == 2
     happen(web, heard(web, 3))
     assert [message.retained for message in probe.messages()] == [False, False]
+
+
+def test_last_values_are_made_once_for_all_who_subscribe_together(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happen(web, heard(web, 1))
+    made: list[str] = []
+    encode = past.encode_message
+
+    def counted(topic: str, payload: bytes) -> Any:
+        made.append(topic)
+        return encode(topic, payload)
+
+    monkeypatch.setattr(past, "encode_message", counted)
+    token = live_token(web)
+    for _ in range(3):
+        assert topics(subscribed(web, "mioty/ep/+/ul", token=token)) == [UPLINK]
+    assert made.count(UPLINK) == 1
+    happen(web, heard(web, 2))
+    [told] = subscribed(web, UPLINK, token=token).messages()
+    assert json.loads(told.payload)["cnt"] == 2
+    web.advance(past.SHARED + 1)
+    assert topics(subscribed(web, UPLINK, token=token)) == [UPLINK]
+    assert made.count(UPLINK) == 3
 
 
 def test_the_last_value_is_looked_up_after_a_restart(web: WebHouse) -> None:

@@ -20,8 +20,8 @@ from bssci.center.alarms.trial import AlarmTrial, WayTried
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.audit import AuditLog
 from bssci.center.device_commands import DeviceCommands
-from bssci.center.devices.controller_commands import ControllerCommands
 from bssci.center.devices.endpoints import EndpointsChangedError, EndpointsError
+from bssci.center.devices.gateway_commands import GatewayCommands
 from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.provisioned import ProvisionedDevices
 from bssci.center.devices.registry import DeviceRegistry
@@ -74,7 +74,7 @@ class Commands:
         station_entries: StationEntries,
         devices: DeviceRegistry,
         gateways: Gateways,
-        controllers: ControllerCommands,
+        gateway_commands: GatewayCommands,
         provisioned: ProvisionedDevices,
         stations: Stations,
         registry: Registry,
@@ -91,7 +91,7 @@ class Commands:
         self._paths = paths
         self._downlinks = downlinks
         self._alarms = alarms
-        self.devices = DeviceCommands(self._recorder, devices, gateways, controllers)
+        self.devices = DeviceCommands(self._recorder, devices, gateways, gateway_commands)
         self.stations = StationCommands(self._recorder, stations, registry, station_entries, variable_mac)
         self._provisioned = provisioned
         self._configuration = configuration

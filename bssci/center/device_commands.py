@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bssci.center.devices.controller_commands import ControllerAnswer, ControllerCommands
+from bssci.center.devices.controller_commands import ControllerAnswer
 from bssci.center.devices.device import ID, Device
+from bssci.center.devices.gateway_commands import GatewayCommands
 from bssci.center.devices.gateways import Gateway, Gateways
 from bssci.center.devices.registry import DeviceRegistry
+from bssci.center.devices.scanner_commands import ScannerAnswer
 from bssci.center.recorder import Recorder, not_stored, stored
 from bssci.journal import StorageError
 from bssci.model.commands import Asker, CommandError
@@ -23,12 +25,13 @@ class DeviceCommands:
         recorder: Recorder,
         devices: DeviceRegistry,
         gateways: Gateways,
-        controllers: ControllerCommands,
+        gateway_commands: GatewayCommands,
     ) -> None:
         self._recorder = recorder
         self._devices = devices
         self._gateways = gateways
-        self._controllers = controllers
+        self._controllers = gateway_commands.controllers
+        self._scanners = gateway_commands.scanners
 
     async def change(self, id: str, changes: Mapping[str, Any], by: Asker) -> Device:
         """Enter a device, or change what is entered of it.
@@ -92,6 +95,18 @@ class DeviceCommands:
         said = ", ".join(f"{name} {value}" for name, value in command.items())
         async with self._recorder.before(by, "device.command", id, said):
             return await self._controllers.send(id, command)
+
+    async def command_scanner(
+        self, id: str, command: str, parameters: Mapping[str, Any], by: Asker
+    ) -> ScannerAnswer:
+        """Have a scanner do something.
+
+        :raises CommandError: see :meth:`bssci.center.devices.scanner_commands.ScannerCommands.send`.
+        """
+        self._scanners.topic_of(id)
+        more = ", ".join(f"{name} {len(entries)}" for name, entries in parameters.items())
+        async with self._recorder.before(by, "gateway.command", id, f"{command} {more}".strip()):
+            return await self._scanners.send(id, command, parameters)
 
     async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Asker) -> Gateway:
         """Change what is entered of a scanner or controller.

@@ -18,7 +18,7 @@ from bssci.center.audit import AuditLog
 from bssci.center.commands import Commands
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices import presence
-from bssci.center.devices.controller_commands import ControllerCommands
+from bssci.center.devices.gateway_commands import GatewayCommands
 from bssci.center.devices.gateways import Gateways
 from bssci.center.devices.presence import Presence
 from bssci.center.devices.provisioned import ProvisionedDevices
@@ -178,7 +178,7 @@ class ServiceCenter:
             delivered_seq=self.deliveries.delivered_seq,
             judge=self.devices.judge,
         )
-        self._controller_commands = ControllerCommands(clock, self.gateways, self.sources)
+        self._gateway_commands = GatewayCommands(clock, self.gateways, self.sources, now)
         self.over_the_air = OverTheAir(
             self.sensors,
             self.attachments,
@@ -204,7 +204,7 @@ class ServiceCenter:
             ),
             devices=self.devices,
             gateways=self.gateways,
-            controllers=self._controller_commands,
+            gateway_commands=self._gateway_commands,
             provisioned=self.provisioned,
             stations=self.stations,
             registry=self.registry,
@@ -397,7 +397,7 @@ class ServiceCenter:
         self.devices.heard(heard)
         self.gateways.heard(heard)
         self.presence.heard(heard)
-        self._controller_commands.heard(heard)
+        self._gateway_commands.heard(heard)
 
     def _presence_lost(self, failure: Failure) -> None:
         self.log.warn("places of devices not stored {error}", error=failure.getErrorMessage())

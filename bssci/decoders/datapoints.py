@@ -111,12 +111,12 @@ def parse_datapoints(name: str, text: str) -> DataPoints:
 
 def is_datapoints(document: Node) -> bool:
     """Return whether a document looks like a model, right or wrong."""
-    return isinstance(document.value, dict) and _member(document, "datapoints") is not None
+    return isinstance(document.value, dict) and member_of(document, "datapoints") is not None
 
 
 def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
     """Compile as :func:`parse_datapoints` does, a document that is read already."""
-    points = _member(document, "datapoints")
+    points = member_of(document, "datapoints")
     if points is None:
         raise document.error("dataPoints is missing")
     entries = points.items()
@@ -161,7 +161,7 @@ def check_modbus(data: bytes) -> None:
         raise DecodeError("modbus_error", f"byte 1: the device answered with Modbus error {data[2]}")
 
 
-def _member(node: Node, wanted: str) -> Node | None:
+def member_of(node: Node, wanted: str) -> Node | None:
     """Return a member by any of its names."""
     names = _SAME.get(wanted, (wanted,))
     for key, member in node.members().items():
@@ -171,7 +171,7 @@ def _member(node: Node, wanted: str) -> Node | None:
 
 
 def _name(entry: Node) -> str:
-    node = _member(entry, "name")
+    node = member_of(entry, "name")
     if node is None:
         raise entry.error("name is missing")
     name = node.text(MAX_NAME).strip()
@@ -181,7 +181,7 @@ def _name(entry: Node) -> str:
 
 
 def _unit(entry: Node) -> str | None:
-    node = _member(entry, "unit")
+    node = member_of(entry, "unit")
     return None if node is None else node.text(30).strip() or None
 
 
@@ -194,7 +194,7 @@ def _refuse_clashes(entries: Sequence[Node], names: Sequence[str]) -> None:
 
 
 def _step(entry: Node, name: str, rule: QuantityRule) -> FieldStep:
-    node = _member(entry, "encoding")
+    node = member_of(entry, "encoding")
     if node is None:
         raise entry.error(f"{name}: encoding is missing")
     encoding = node.text(30).casefold()
@@ -206,7 +206,7 @@ def _step(entry: Node, name: str, rule: QuantityRule) -> FieldStep:
     natural = int(match[2] or match[3] or 8)
     is_text = encoding in _TEXTS
     length = _length(entry, name, None if is_text else natural // 8, exact=match[3] is not None)
-    offset = _member(entry, "offset")
+    offset = member_of(entry, "offset")
     if offset is None:
         raise entry.error(f"{name}: offset is missing")
     size = length * 8
@@ -233,7 +233,7 @@ def _length(entry: Node, name: str, natural: int | None, exact: bool) -> int:
     """Return a data point's length in bytes; an encoding has one of its own, which a number may deviate
     from.
     """
-    node = _member(entry, "length")
+    node = member_of(entry, "length")
     if node is None:
         if natural is None:
             raise entry.error(f"{name}: length is missing")
@@ -245,7 +245,7 @@ def _length(entry: Node, name: str, natural: int | None, exact: bool) -> int:
 
 
 def _interpretation(entry: Node, match: re.Match[str], size: int) -> Interpret | None:
-    little = _member(entry, "littleendian")
+    little = member_of(entry, "littleendian")
     swap = bits.swapped(size) if little is not None and little.flag() else None
     then: Interpret | None = None
     if match[1] == "int":
@@ -258,7 +258,7 @@ def _interpretation(entry: Node, match: re.Match[str], size: int) -> Interpret |
 
 
 def _compute(entry: Node) -> Evaluate | None:
-    decimals_node, scale_node = _member(entry, "decimals"), _member(entry, "scale")
+    decimals_node, scale_node = member_of(entry, "decimals"), member_of(entry, "scale")
     decimals = 0 if decimals_node is None else decimals_node.integer(0, MAX_DECIMALS)
     scale = 1 if scale_node is None else scale_node.number()
     divisor = 10**decimals

@@ -31,7 +31,7 @@ DEVICES = 20_000
 """devices that are counted"""
 GOODBYE = 1.0
 """s for what is under way when it ends"""
-LARGEST_COMMAND = 64 * 1024
+LARGEST_COMMAND = 512 * 1024
 """bytes"""
 
 

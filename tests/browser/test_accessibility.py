@@ -32,6 +32,8 @@ MEASURES = (Path(__file__).parent / "measures.js").read_text()
 
 EUI = "70B3D59CDFFFFFF1"
 SENSOR = {"eui": EUI, "nwKey": "0F" * 16, "shortAddr": "0F0F", "bidi": True, "name": "Water meter, cellar"}
+MAC = "0a1b2c3d4e5f"
+STRIKE = f"f2:{MAC}/J2/strike-1"
 DEVICE = "ble:AA:BB:CC:DD:EE:FF"
 PROVISIONED = "f2-aabbccddee01"
 TOKEN = "made-here"
@@ -44,6 +46,8 @@ WAYS = [
     .replace("<name>", "cayenne")
     .replace("<id>", DEVICE)
     .replace("<device>", PROVISIONED)
+    .replace("<address>", MAC)
+    .replace("<template>", "garden-probe")
     for each in PAGES
 ]
 
@@ -214,6 +218,9 @@ SCENES: dict[str, Scene] = {
         "sample",
     ),
     "many states: sensor": Scene(sample("sensor.html"), "main", "sample"),
+    "many states: gateway": Scene(sample("gateway.html"), "main", "sample"),
+    "many states: controller": Scene(sample("controller.html"), "main", "sample"),
+    "many states: template": Scene(sample("template.html"), "main", "sample"),
     "many states: live": Scene(
         sample("live.html", events=samples()["live.html"]["events"][-4:]), "main", "sample"
     ),
@@ -240,7 +247,8 @@ def viewer(chromium: Any, session: Any, service: RunningService) -> Iterator[Any
     account = {"name": VIEWER, "password": PASSWORD, "role": "viewer"}
     assert context.request.post("/api/accounts", data=account, headers=headers).ok
     assert context.request.post("/api/sensors", data=SENSOR, headers=headers).ok
-    assert context.request.patch(f"/api/devices/{DEVICE}", data={"name": "Fridge"}, headers=headers).ok
+    for id in (DEVICE, STRIKE):
+        assert context.request.patch(f"/api/devices/{id}", data={"name": "Fridge"}, headers=headers).ok
     provisioned = {"id": PROVISIONED, "serial_number": "4711", "force": True}
     assert context.request.post("/api/provisioned", data=provisioned, headers=headers).ok
     own.request.post("/login", form={"username": VIEWER, "password": PASSWORD}, max_redirects=0)
@@ -249,6 +257,7 @@ def viewer(chromium: Any, session: Any, service: RunningService) -> Iterator[Any
         f"/api/accounts/{VIEWER}",
         f"/api/sensors/{EUI}",
         f"/api/devices/{DEVICE}",
+        f"/api/devices/{STRIKE}",
         f"/api/tokens/{TOKEN}",
     ):
         context.request.delete(gone, headers=headers)

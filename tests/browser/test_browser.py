@@ -213,7 +213,11 @@ def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str, width: i
     assert added.ok, added.text()
     for each in PAGES:
         eui = STATION if each.path.startswith("/stations") else known_sensor
-        path = each.path.replace("<id>", DEVICE).replace("<device>", "roof")
+        path = (
+            each.path.replace("<id>", DEVICE)
+            .replace("<device>", "roof")
+            .replace("<template>", "garden-probe")
+        )
         page.goto(path.replace("<eui>", eui).replace("<name>", "cayenne"))
         page.wait_for_load_state("load")
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

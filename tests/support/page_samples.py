@@ -17,6 +17,7 @@ from bssci.web.monitoring.sampler import Sampler
 from bssci.web.pages import table as pages
 from bssci.wire.messages import Status, StatusRsp
 from tests.support.center import Line, sensor_entry, sensor_eui
+from tests.support.controllers import MAC
 from tests.support.decoders import METER, ORDINARY, outside_with_decoders
 from tests.support.telegrams import telegram
 from tests.support.web import WebHouse, quick_parts
@@ -82,6 +83,8 @@ def samples() -> dict[str, dict[str, Any]]:
 def path_of(page: pages.Page) -> str:
     eui = STATION if page.path.startswith("/stations") else sensor_eui(1)
     path = page.path.replace("<eui>", eui).replace("<id>", DEVICE)
+    path = path.replace("<gateway>", "scanner:roof").replace("<address>", MAC)
+    path = path.replace("<template>", "garden-probe")
     return path.replace("<name>", "water-meter").replace("<device>", "roof")
 
 
@@ -113,6 +116,12 @@ def fill(web: WebHouse) -> None:
     hears(first, 9, userData=[1])
     hears(first, 1, epEui=0x70B3D59CDFFFFFFF)
     heard = [telegram(number, device=f"ble:AA:BB:CC:DD:EE:F{number}") for number in range(4)]
+    report = {"status": "degraded", "bluetooth": {"status": "stopped"}, "metrics": {"devices_seen": 12}}
+    heard.append(telegram(5, device="scanner:roof", envelope=report))
+    heard += [
+        telegram(10 + number, device=f"f2:{MAC}/{port}", gateway=f"f2-{MAC}")
+        for number, port in enumerate(("J1/3", "J2/strike-1", "J3/siren-1"))
+    ]
     web.center.devices.heard([telegram(device=DEVICE), *heard])
     web.center.gateways.heard(heard)
     wrong = [

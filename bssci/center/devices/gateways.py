@@ -149,7 +149,9 @@ class Gateways:
                 self._move(gateway, "offline", "its last report is old")
             return
         report = dict(telegram.envelope)
-        gateway.status = report if len(_encoder.encode(report)) <= MAX_STATUS else {"status": said}
+        if len(_encoder.encode(report)) > MAX_STATUS:
+            report = {"status": said, "topic": report.get("topic")}
+        gateway.status = report
         gateway.status_at = telegram.at
         if said == "offline":
             self._move(gateway, "offline", "it said so, or its last will did")

@@ -78,7 +78,8 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
             source=message.source,
             payload=b"",
             gateway_time=read_time(body.get("timestamp"), message.at, remark),
-            envelope=body,
+            # Commands to the scanner go out beside it.
+            envelope={**body, "topic": message.topic},
         )
     ]
 

@@ -15,6 +15,8 @@ from bssci.web.api.schemas.devices import (
     GatewayChanges,
     GatewayDetail,
     GatewayList,
+    ScannerAnswered,
+    ScannerCommand,
     WantedDevices,
 )
 from bssci.web.context import Context
@@ -24,6 +26,8 @@ from bssci.web.http.replies import Done
 from bssci.web.http.routing import route
 from bssci.web.reports.facade import Views
 
+MAX_BLOCKLIST = 512 * 1024
+"""bytes of a command to a scanner"""
 MAX_PARAMETERS = 8 * 1024
 """bytes of a decoder's parameters, as JSON"""
 
@@ -79,6 +83,28 @@ class DeviceRoutes:
         await self._commands.devices.change_gateway(id, _changes(body), call.asker)
         return told(GatewayDetail, self._views.gateway(id))
 
+    @route(
+        "POST",
+        "/api/gateways/{id}/command",
+        "operator",
+        "Have a scanner pause, resume, read its configuration again or change its block list; answers when it"
+        " reports itself, or after 10 s",
+        max_body=MAX_BLOCKLIST,
+    )
+    async def command_gateway(self, call: Call, body: ScannerCommand) -> ScannerAnswered:
+        parameters = msgspec.to_builtins(body.parameters)
+        if bool(parameters) != (body.command == "update_blocklist"):
+            allowed = "devices, or add and remove, belong to update_blocklist"
+            raise ApiError(422, "invalid", allowed, "parameters")
+        answer = await self._commands.devices.command_scanner(
+            call.path["id"], body.command, parameters, call.asker
+        )
+        return ScannerAnswered(
+            topic=answer.topic,
+            answered=answer.answered,
+            report=None if answer.report is None else dict(answer.report),
+        )
+
     @route("DELETE", "/api/gateways/{id}", "operator", "Forget one; if it is heard again, it is new")
     async def forget_gateway(self, call: Call) -> Done:
         await self._commands.devices.forget_gateway(call.path["id"], call.asker)
@@ -98,4 +124,9 @@ def _no_sensor(id: str) -> str:
 def _changes(body: msgspec.Struct) -> dict[str, Any]:
     """Return what a request changes, as it is kept."""
     given = msgspec.structs.asdict(body)
-    return {name: msgspec.to_builtins(value) for name, value in given.items() if value is not msgspec.UNSET}
+    changes = {
+        name: msgspec.to_builtins(value) for name, value in given.items() if value is not msgspec.UNSET
+    }
+    if changes.get("location", {}) is None:
+        changes["location"] = {}
+    return changes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bssci.center.devices.controller_commands import takes_commands
 from bssci.model.device_id import eui_of_device
 from bssci.web.http.call import Call
 from bssci.web.http.errors import not_found
@@ -37,9 +38,13 @@ class DevicePages(PageData):
         detail = self._views.devices.detail(id)
         decoders = self._context.outside.decoders
         names = sorted(decoders.decoding.decoders) if decoders is not None else []
-        return {"device": detail, "decoders": names}
+        return {"device": detail, "decoders": names, "takes_commands": takes_commands(id)}
 
     async def gateways(self, call: Call) -> dict[str, Any]:
         """Return every scanner and controller."""
         found = self._views.devices.gateways()
         return {"rows": found["gateways"], "counts": found["counts"]}
+
+    async def gateway(self, call: Call) -> dict[str, Any]:
+        """Return one scanner or controller, to look at and to edit."""
+        return {"gateway": self._views.devices.gateway(call.path["gateway"])}

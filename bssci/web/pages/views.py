@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bssci.web.pages.alarms import AlarmPages
+from bssci.web.pages.controllers import ControllerPages
 from bssci.web.pages.decoders import DecoderPages
 from bssci.web.pages.devices import DevicePages
 from bssci.web.pages.provisioned import ProvisionedPages
@@ -20,6 +21,7 @@ class PageViews(
     ReadingPages,
     DecoderPages,
     DevicePages,
+    ControllerPages,
     ProvisionedPages,
 ):
     """The data of all pages: one method for each :class:`Page <bssci.web.pages.table.Page>`."""

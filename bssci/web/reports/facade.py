@@ -7,6 +7,7 @@ from bssci.web.reports.accounts import AccountViews
 from bssci.web.reports.alarms import AlarmViews
 from bssci.web.reports.certificates import CertificateViews
 from bssci.web.reports.config import ConfigViews
+from bssci.web.reports.controllers import ControllerViews
 from bssci.web.reports.decoders import DecoderViews
 from bssci.web.reports.devices import DeviceViews
 from bssci.web.reports.history import ChartViews, EventViews
@@ -25,6 +26,7 @@ class Views:
         self.sensors = SensorViews(context)
         self.stations = StationViews(context)
         self.devices = DeviceViews(context)
+        self.controllers = ControllerViews(context, self.devices)
         self.decoders = DecoderViews(context)
         self.readings = ReadingViews(context)
         self.provisioned = ProvisionedViews(context)

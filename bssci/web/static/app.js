@@ -27,6 +27,7 @@ const ROOMS = {
   "[data-zoom]": "./zoom.js",
   "[data-download]": "./download.js",
   "[data-decoder]": "./decoder.js",
+  "[data-command], [data-place], [data-template]": "./controllers.js",
   "[data-explorer]": "./explorer.js",
   "[data-bundle], [data-upload], [data-restore]": "./certificates.js",
 };

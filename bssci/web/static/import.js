@@ -1,4 +1,4 @@
-// Importing sensors or base stations: a dry run first, with the errors per row; then the same bytes for real.
+// Importing sensors, base stations or controllers: a dry run first, with the errors per row; then the same bytes for real.
 
 import { api } from "./api.js";
 import { busy } from "./forms.js";
@@ -10,14 +10,38 @@ let content = "";
 
 function send(dryRun) {
   // The service finds out which encoding the bytes have, and whether they are CSV or JSON.
-  return api("POST", `/api/${what()}/import${dryRun ? "?dry_run=1" : ""}`, content, "application/octet-stream");
+  const type = what() === "devices" ? "application/json" : "application/octet-stream";
+  return api("POST", `/api/${what()}/import${dryRun ? "?dry_run=1" : ""}`, content, type);
 }
 
 function tile(label, value) {
   return make("div", { class: "tile" }, make("span", { class: "tile-label" }, label), make("span", { class: "tile-value" }, number(value ?? 0)));
 }
 
+// Of controllers, what is wrong is left out, and the rest is taken.
+function showControllers(answer) {
+  const { models, devices, empty_pins: empty, wrong, errors } = answer;
+  $("[data-import-counts]").replaceChildren(
+    tile("Templates", models.length), tile("Devices", devices.length), tile("Empty pins", empty), tile("Left out", wrong),
+  );
+  const table = $("[data-import-errors]");
+  table.hidden = !errors.length;
+  table.querySelector("tbody").replaceChildren(...errors.map((it) => {
+    const [row, , what] = it.split(/(: )(.*)/s);
+    return make("tr", {}, make("td", {}, row), make("td", {}, what ?? ""));
+  }));
+  $("[data-import-problem]").hidden = true;
+  const changes = models.length + devices.length;
+  $("[data-import-apply]").disabled = !changes;
+  $("[data-import-apply]").textContent = changes ? `Import ${number(changes)}` : "Import";
+  $("[data-import-note]").textContent = wrong > errors.length ? `The first ${number(errors.length)} of the rows that are left out are listed.` : "";
+}
+
 function show(answer) {
+  if (what() === "devices") {
+    showControllers(answer);
+    return;
+  }
   const errors = answer.errors ?? [];
   $("[data-import-counts]").replaceChildren(
     tile("Rows", answer.rows), tile("New", answer.added), tile("Changed", answer.changed), tile("As they are", answer.unchanged), tile("Wrong", answer.wrong),
@@ -71,7 +95,12 @@ export function start() {
     button.setAttribute("aria-busy", "true");
     button.disabled = true;
     try {
-      const { added, changed } = await send(false);
+      const answer = await send(false);
+      if (what() === "devices") {
+        leave("/controllers", "ok", `Imported: ${number(answer.models.length)} templates, ${number(answer.devices.length)} devices.`);
+        return;
+      }
+      const { added, changed } = answer;
       leave(what() === "sensors" ? "/sensors" : "/stations", "ok", `Imported: ${number(added)} added, ${number(changed)} changed.`);
     } catch (error) {
       problem(error);

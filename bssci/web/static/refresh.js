@@ -1,5 +1,5 @@
 // Keeps a page up to date: it is fetched again and what changed in its regions is put in place.
-// Focus, selection, open details and what is typed stay. Says plainly when what is shown is old.
+// Focus, selection, open details, what is typed and elements with data-keep stay. Says plainly when what is shown is old.
 
 import { to } from "./paths.js";
 import { noteServerTime, showTimes, moment } from "./time.js";
@@ -39,7 +39,7 @@ function morph(now, next) {
     if (now.nodeValue !== next.nodeValue) now.nodeValue = next.nodeValue;
     return;
   }
-  if (now.isEqualNode(next) || now.querySelector(":scope > [data-secret]") || now.contains(document.querySelector("[aria-busy]"))) return;
+  if (now.isEqualNode(next) || "keep" in now.dataset || now.querySelector(":scope > [data-secret]") || now.contains(document.querySelector("[aria-busy]"))) return;
   const keepOpen = now.nodeName === "DETAILS";
   for (const { name } of [...now.attributes]) {
     if (!next.hasAttribute(name) && !(keepOpen && name === "open")) now.removeAttribute(name);

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
 
-from bssci.center.devices.controller_commands import ANSWER_TIME
+from bssci.center.devices.command_exchange import ANSWER_TIME
 from bssci.model.commands import CommandError
 from tests.support.center import TESTER, House, result_of
 from tests.support.telegrams import telegram

@@ -93,7 +93,11 @@ def test_what_is_odd_is_said_and_the_message_taken(changes: dict[str, Any], rema
 def test_a_status_is_a_report_of_the_scanner_itself() -> None:
     body = {"version": "1.0", "timestamp": "2023-11-14T22:00:00Z", "scanner_id": "roof", "status": "online"}
     telegram, _ = read(body, STATUS)
-    assert (telegram.device, telegram.gateway, telegram.envelope) == ("scanner:roof", "roof", body)
+    assert (telegram.device, telegram.gateway, telegram.envelope) == (
+        "scanner:roof",
+        "roof",
+        body | {"topic": STATUS},
+    )
     with pytest.raises(BadMessage, match="no status"):
         read({"version": "1.0"}, STATUS)
 

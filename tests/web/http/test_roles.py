@@ -18,12 +18,16 @@ from tests.support.telegrams import telegram
 from tests.support.web import SENSOR, Answer, WebHouse
 
 STATION = "CAFE000000000001"
+MAC = "0a1b2c3d4e5f"
 DEVICE = "ble:AA:BB:CC:DD:EE:FF"
 PROVISIONED = "f2-aabbccddee01"
 USES = {
     "data-bulk": "operator",
     "data-selectable": "operator",
     "data-import": "operator",
+    "data-command": "operator",
+    "data-place": "operator",
+    "data-template": "admin",
     "data-bundle": "admin",
     "data-generate": "admin",
     "data-upload": "admin",
@@ -44,6 +48,8 @@ READS = {
     "/devices": "/api/devices",
     "/devices/<id>": "/api/devices/{id}",
     "/gateways": "/api/gateways",
+    "/gateways/<gateway>": "/api/gateways/{id}",
+    "/controllers": "/api/devices",
     "/provisioned": "/api/provisioned",
     "/provisioned/<device>": "/api/provisioned/{id}",
     "/decoders": "/api/decoders",
@@ -74,7 +80,10 @@ def house(request: pytest.FixtureRequest, make_web_house: Callable[..., WebHouse
 
 def hear_device(web: WebHouse) -> None:
     assert web.browser("admin").post("/api/provisioned", {"id": PROVISIONED}).status == 200
-    heard = [telegram(device=DEVICE, gateway="roof")]
+    heard = [
+        telegram(1, device=DEVICE, gateway="roof"),
+        telegram(2, device=f"f2:{MAC}/J2/strike-1", gateway=f"f2-{MAC}"),
+    ]
     web.center.devices.heard(heard)
     web.center.gateways.heard(heard)
 
@@ -164,6 +173,8 @@ def test_what_a_new_installation_needs_is_asked_of_those_who_can(
 
 def path_of(page: Page) -> str:
     path = page.path.replace("<name>", "water-meter").replace("<id>", DEVICE).replace("<device>", PROVISIONED)
+    path = path.replace("<gateway>", "scanner:roof").replace("<address>", MAC)
+    path = path.replace("<template>", "garden-probe")
     return path.replace("<eui>", STATION if path.startswith("/stations") else SENSOR)
 
 
@@ -190,4 +201,6 @@ def needs(element: Element, routes: list[Route]) -> Iterator[Role]:
 
 
 def leads(route: Route, path: str) -> bool:
-    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path) is not None
+    # The id of a device may hold slashes.
+    pattern = route.path.replace("/devices/{id}", "/devices/.+")
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path) is not None

@@ -12,11 +12,15 @@ from bssci.model import Reception, Uplink
 from bssci.web.access.accounts import ROLES, may
 from bssci.web.pages.table import PAGES, Page
 from tests.support.center import Line
+from tests.support.controllers import MAC
 from tests.support.html import Document, faults
 from tests.support.telegrams import telegram
 from tests.support.web import EPOCH, SENSOR, WebHouse
 
 STATION = "CAFEBA5E00000001"
+
+
+PIN = f"f2:{MAC}/J1/3"
 
 
 def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
@@ -34,7 +38,9 @@ def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
 
 
 def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
-    web.center.devices.heard([telegram(device="f2:0a1b/J1/3", gateway="f2-0a1b")])
+    heard_there = [telegram(device=PIN, gateway=f"f2-{MAC}")]
+    web.center.devices.heard(heard_there)
+    web.center.gateways.heard(heard_there)
     assert web.browser("admin").post("/api/provisioned", {"id": "roof"}).status == 200
     for role in ROLES:
         browser = web.browser(role)
@@ -48,7 +54,8 @@ def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:
 
 def path_of(page: Page) -> str:
     path = page.path.replace("<eui>", SENSOR).replace("<name>", "water-meter")
-    return path.replace("<id>", "f2:0a1b/J1/3").replace("<device>", "roof")
+    path = path.replace("<gateway>", f"controller:f2-{MAC}").replace("<address>", MAC)
+    return path.replace("<id>", PIN).replace("<template>", "garden-probe").replace("<device>", "roof")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)

@@ -86,6 +86,10 @@ class HeardBy(Answer):
     last_seen: float
 
 
+Entries = Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=10_000)]
+"""entries of a scanner's block list"""
+
+
 class DeviceDetail(DeviceRow):
     """All about one device."""
 
@@ -103,7 +107,7 @@ class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     parameters: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     parent: Text | msgspec.UnsetType = msgspec.UNSET
     port: Text | msgspec.UnsetType = msgspec.UNSET
-    location: DevicePlace | msgspec.UnsetType = msgspec.UNSET
+    location: DevicePlace | None | msgspec.UnsetType = msgspec.UNSET
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
 
@@ -184,6 +188,35 @@ class GatewayChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """New values of what is entered of a gateway; what is left out stays."""
 
     name: Text | msgspec.UnsetType = msgspec.UNSET
-    location: DevicePlace | msgspec.UnsetType = msgspec.UNSET
+    location: DevicePlace | None | msgspec.UnsetType = msgspec.UNSET
     tags: Tags | msgspec.UnsetType = msgspec.UNSET
     note: Annotated[str, Meta(max_length=2000)] | msgspec.UnsetType = msgspec.UNSET
+
+
+class BlocklistChanges(
+    msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """Changes of a scanner's block list: addresses, their beginnings, names, companies."""
+
+    devices: Entries | msgspec.UnsetType = msgspec.UNSET
+    """the whole list"""
+    add: Entries | msgspec.UnsetType = msgspec.UNSET
+    remove: Entries | msgspec.UnsetType = msgspec.UNSET
+
+
+class ScannerCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Command to a Bluetooth scanner."""
+
+    command: Literal["pause", "resume", "reload_config", "update_blocklist"]
+    parameters: BlocklistChanges = BlocklistChanges()
+    """of ``update_blocklist``"""
+
+
+class ScannerAnswered(Done, kw_only=True):
+    """Answer to a command that was sent to a scanner."""
+
+    topic: str
+    answered: bool
+    """false: no report came within 10 s; the command is sent all the same"""
+    report: dict[str, Any] | None
+    """the scanner's report that followed"""

@@ -1,0 +1,30 @@
+"""Commands to gateways of every kind, and what answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bssci.center.devices.command_exchange import PublishBySource
+from bssci.center.devices.controller_commands import ControllerCommands
+from bssci.center.devices.gateways import Gateways
+from bssci.center.devices.scanner_commands import ScannerCommands
+from bssci.model import Telegram
+
+
+class GatewayCommands:
+    """Commands to what sits at controllers, and to scanners.
+
+    :param now: Unix seconds.
+    """
+
+    def __init__(
+        self, clock: Any, gateways: Gateways, sources: PublishBySource, now: Callable[[], float]
+    ) -> None:
+        self.controllers = ControllerCommands(clock, gateways, sources)
+        self.scanners = ScannerCommands(clock, gateways, sources, now)
+
+    def heard(self, telegrams: Sequence[Telegram]) -> None:
+        """Take telegrams that are on disk: one may be what a command waits for."""
+        self.controllers.heard(telegrams)
+        self.scanners.heard(telegrams)

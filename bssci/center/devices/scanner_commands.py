@@ -1,0 +1,87 @@
+"""Commands to Bluetooth scanners: ``{prefix}/command/{id}`` goes out, the report that follows answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from bssci.center.devices.command_exchange import CommandExchange, PublishBySource
+from bssci.center.devices.gateways import Gateways
+from bssci.model import Telegram
+from bssci.model.commands import CommandError
+
+VERSION = "1.0"
+COMMANDS = ("pause", "resume", "reload_config", "update_blocklist")
+KIND = "scanner"
+
+
+class ScannerAnswer(msgspec.Struct, frozen=True):
+    """Outcome of a command that was sent."""
+
+    topic: str
+    """topic of the command"""
+    answered: bool
+    """the scanner reported itself in time"""
+    report: Mapping[str, Any] | None
+    """the scanner's report; None without one"""
+
+
+class ScannerCommands:
+    """Sends commands, and waits for what the scanner reports then.
+
+    :param now: Unix seconds.
+    """
+
+    def __init__(
+        self, clock: Any, gateways: Gateways, sources: PublishBySource, now: Callable[[], float]
+    ) -> None:
+        self._gateways = gateways
+        self._now = now
+        self._exchange = CommandExchange(clock, sources)
+
+    def topic_of(self, id: str) -> str:
+        """Return the topic of commands to a scanner: beside that of its reports.
+
+        :raises CommandError: ``unknown_gateway``; ``invalid``: it is no scanner; ``unavailable``: it has
+            not reported itself yet.
+        """
+        gateway = self._gateways.get(id)
+        if gateway is None:
+            raise CommandError("unknown_gateway", f"there is no gateway {id}", "id")
+        if gateway.kind != KIND:
+            raise CommandError("invalid", "only scanners take these commands", "id")
+        reported_on = str((gateway.status or {}).get("topic", ""))
+        prefix, found, _ = reported_on.rpartition(f"/{KIND}/{gateway.own_id}/status")
+        if not found:
+            raise CommandError("unavailable", f"the scanner {gateway.own_id} has not reported itself yet")
+        return f"{prefix}/command/{gateway.own_id}"
+
+    async def send(self, id: str, command: str, parameters: Mapping[str, Any]) -> ScannerAnswer:
+        """Publish a command, and return what the scanner reports then.
+
+        :param command: one of :data:`COMMANDS`.
+        :raises CommandError: see :meth:`topic_of` and :meth:`CommandExchange.send`.
+        """
+        topic = self.topic_of(id)
+        gateway = self._gateways.get(id)
+        assert gateway is not None
+        at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
+        message = {
+            "version": VERSION,
+            "command": command,
+            "timestamp": at.replace("+00:00", "Z"),
+            "parameters": parameters,
+        }
+        report = await self._exchange.send(id, gateway.source, topic, msgspec.json.encode(message))
+        return ScannerAnswer(topic, report is not None, report)
+
+    def heard(self, telegrams: Iterable[Telegram]) -> None:
+        """Take telegrams that are on disk: one may be the report that a command waits for."""
+        if not self._exchange:
+            return
+        for telegram in telegrams:
+            if self._exchange.waits_for(telegram.device):
+                self._exchange.answer(telegram.device, telegram.envelope)

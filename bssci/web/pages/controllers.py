@@ -1,0 +1,75 @@
+"""Pages of controllers: their connectors and pins, the import, and data points of a template."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bssci.decoders.controller_states import NAME as STATES
+from bssci.web.http.call import Call
+from bssci.web.pages.base import PageData
+from bssci.web.reports.controllers import CONNECTORS
+
+ENCODINGS = (
+    *("Uint8", "Int8", "Uint16", "Int16", "Uint24", "Int24", "Uint32", "Int32", "Uint64", "Int64"),
+    *("Float32", "Float64", "Boolean", "String", "Hex"),
+)
+"""encodings that are offered for a data point"""
+COMPONENTS = (
+    *(f"sensor-{number}" for number in range(1, 7)),
+    *("strike-1", "strike-2", "door-sensors", "reader-1", "reader-2", "exit-buttons"),
+    *("siren-1", "siren-2", *(f"motion-sensor-{number}" for number in range(1, 6))),
+)
+"""components that are offered for a connector"""
+
+
+class ControllerPages(PageData):
+    """The data of the pages of controllers and templates."""
+
+    async def controllers(self, call: Call) -> dict[str, Any]:
+        """Return the lists of controllers and of templates."""
+        views = self._views.controllers
+        return {"rows": views.all(), "templates": views.templates()}
+
+    async def controller(self, call: Call) -> dict[str, Any]:
+        """Return one controller, with what sits at each of its connectors."""
+        found = self._views.controllers.one(call.path["address"])
+        decoders = [row["name"] for row in self._views.controllers.templates()]
+        return {
+            "controller": found,
+            "templates": decoders,
+            "decoders": [*decoders, STATES],
+            "connectors": CONNECTORS,
+            "components": COMPONENTS,
+        }
+
+    async def controller_import(self, call: Call) -> dict[str, Any]:
+        """Return nothing: the page asks the API."""
+        return {}
+
+    async def template(self, call: Call) -> dict[str, Any]:
+        """Return a template's data points, to look at and to edit."""
+        found = self._views.controllers.template(call.path["template"])
+        return _shown(found) | {"new": False}
+
+    async def new_template(self, call: Call) -> dict[str, Any]:
+        """Return an empty template."""
+        empty = {
+            "name": "",
+            "file": "",
+            "model": "",
+            "modbus": True,
+            "points": [],
+            "rest": {},
+            "comments": False,
+        }
+        return _shown(empty) | {"new": True}
+
+
+def _shown(template: dict[str, Any]) -> dict[str, Any]:
+    """Return a template for its page; what has no field there goes along as JSON."""
+    points = [point | {"kept": json.dumps(point["rest"])} for point in template["points"]]
+    return {
+        "shown": template | {"points": points, "kept": json.dumps(template["rest"])},
+        "encodings": ENCODINGS,
+    }

@@ -1,0 +1,127 @@
+// Controllers and scanners: commands with their answer, devices at pins, and the data points of a template.
+
+import { api } from "./api.js";
+import { busy, valuesOf } from "./forms.js";
+import { leave, make, note, toast } from "./dom.js";
+import { refresh } from "./refresh.js";
+
+const $ = (selector) => document.querySelector(selector);
+
+// What a controller or scanner said then, as "status 1".
+function said(answer) {
+  const { bluetooth, status, config } = answer.report ?? {};
+  if (answer.report) {
+    const parts = [status, bluetooth?.status, config && `${config.blocklist_count} entries in its block list`];
+    return parts.filter(Boolean).join(", ");
+  }
+  const state = Object.entries(answer.state ?? {}).filter(([name]) => name !== "timestamp");
+  return state.map(([name, value]) => `${name} ${value}`).join(", ") || "nothing in particular";
+}
+
+async function command(form) {
+  const outcome = form.querySelector(".outcome");
+  const values = valuesOf(form);
+  if (values.command === "update_blocklist") {
+    const { add = [], remove = [] } = values.parameters ?? {};
+    if (!add.length && !remove.length) throw new Error("Say what to add or to remove.");
+    values.parameters = { add, remove };
+  }
+  outcome.replaceChildren(make("small", { class: "muted" }, "sent, waiting for the answer…"));
+  const answer = await api("POST", form.dataset.command, values);
+  outcome.replaceChildren(answer.answered
+    ? note("ok", `Answered: ${said(answer)}.`)
+    : note("warning", "Sent, but not answered within 10 s. One that was away may still do it."));
+  refresh();
+}
+
+async function place(form) {
+  const { connector, component, name, model, decoder } = form.elements;
+  const where = component.value.trim();
+  if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(where)) {
+    throw Object.assign(new Error("Pin or component is missing, or is none."), { field: "component" });
+  }
+  const pin = /^(?:sensor-)?([1-9]\d?)$/.exec(where)?.[1] ?? where;
+  const id = `${$("[data-controller]").dataset.controller}/${connector.value}/${pin}`;
+  const values = { name: name.value.trim(), decoder: decoder.value };
+  if (model.value.trim()) values.model = model.value.trim();
+  await api("PATCH", `/api/devices/${id.split("/").map(encodeURIComponent).join("/")}`, values);
+  form.reset();
+  toast("ok", `${values.name || where} sits at ${connector.value} now.`);
+  refresh();
+}
+
+function pointOf(row, number) {
+  const point = {};
+  const wrong = (name, message) => Object.assign(new Error(`Data point ${number}: ${message}`), { row, name });
+  const text = (name) => row.querySelector(`[name=${name}]`).value.trim();
+  if (!text("name")) throw wrong("name", "its name is missing.");
+  if (!text("offset")) throw wrong("offset", "its offset is missing.");
+  for (const name of ["name", "encoding", "unit"]) if (text(name)) point[name] = text(name);
+  for (const name of ["offset", "length", "decimals", "scale"]) if (text(name)) point[name] = Number(text(name));
+  return { ...point, ...JSON.parse(row.dataset.point) };
+}
+
+async function saveTemplate(form) {
+  const { template, model, modbus } = form.elements;
+  const name = template.value.trim();
+  if (!name) throw Object.assign(new Error("Name is missing."), { field: "template" });
+  const rows = [...form.querySelectorAll("[data-points] tr")];
+  if (!rows.length) throw new Error("Add a data point.");
+  const document = { version: undefined, model: model.value.trim() || undefined, ...JSON.parse(form.dataset.rest) };
+  delete document.version; // it follows from the text, so that it changes with it
+  if (modbus.checked) document.check = "modbus";
+  document.dataPoints = rows.map((row, index) => pointOf(row, index + 1));
+  const source = `${JSON.stringify(document, null, 2)}\n`;
+  const answer = await api("PUT", `/api/decoders/${encodeURIComponent(name)}`, { source, kind: "json" });
+  const wrong = answer.examples.filter((each) => !each.passed).length;
+  const told = wrong ? ` ${wrong} of its ${answer.examples.length} examples are wrong now.` : "";
+  leave(`/controllers/templates/${encodeURIComponent(name)}`, wrong ? "warning" : "ok", `Saved as version ${answer.version}.${told}`);
+}
+
+function numbered(form) {
+  form.querySelectorAll("[data-points] tr").forEach((row, index) => {
+    for (const each of row.querySelectorAll("[aria-label]")) {
+      each.setAttribute("aria-label", each.getAttribute("aria-label").replace(/data point \S+?(?=,|$)/, `data point ${index + 1}`));
+    }
+  });
+}
+
+function editTemplate(form) {
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy(form, async () => {
+      try {
+        await saveTemplate(form);
+      } catch (error) {
+        error.row?.querySelector(`[name=${error.name}]`)?.focus();
+        throw error;
+      }
+    });
+  });
+  const rows = form.querySelector("[data-points]");
+  $("[data-add-point]").addEventListener("click", () => {
+    rows.append($("[data-new-point]").content.cloneNode(true));
+    numbered(form);
+    rows.lastElementChild.querySelector("input").focus();
+  });
+  rows.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-remove-point]");
+    if (!button) return;
+    const row = button.closest("tr");
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    row.remove();
+    numbered(form);
+    (next?.querySelector("input") ?? $("[data-add-point]")).focus();
+  });
+}
+
+export function start() {
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-command], form[data-place]");
+    if (!form) return;
+    event.preventDefault();
+    busy(form, () => ("place" in form.dataset ? place(form) : command(form)));
+  });
+  const template = $("form[data-template]");
+  if (template) editTemplate(template);
+}

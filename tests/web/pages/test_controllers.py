@@ -1,0 +1,55 @@
+"""Pages of controllers, their import, and templates."""
+
+from __future__ import annotations
+
+from tests.support.controllers import MAC, TABLES
+from tests.support.html import Document
+from tests.support.telegrams import telegram
+from tests.support.web import WebHouse
+
+STRIKE = f"f2:{MAC}/J2/strike-1"
+
+
+def imported(web: WebHouse) -> WebHouse:
+    assert web.browser("admin").post("/api/devices/import", TABLES).status == 200
+    return web
+
+
+def test_a_controller_shows_what_sits_where_and_takes_commands(web: WebHouse) -> None:
+    page = Document(imported(web).browser("operator").get(f"/controllers/{MAC}").text)
+    assert [each.text for each in page.all("h2") if "Connector" in each.text] == [
+        "Connector J1",
+        "Connector J2",
+    ]
+    commands = [form["data-command"] for form in page.all("form") if form["data-command"]]
+    assert commands == [f"/api/devices/{STRIKE.replace(':', '%3A')}/command"]
+    seen = Document(web.browser("viewer").get(f"/controllers/{MAC}").text)
+    assert not [form for form in seen.all("form") if form["data-command"] or form["data-api"]]
+    assert web.browser("viewer").get("/controllers/0a1b2c3d4e60").status == 404
+
+
+def test_the_list_leads_to_controllers_and_templates(web: WebHouse) -> None:
+    page = Document(imported(web).browser("viewer").get("/controllers").text)
+    links = {each["href"] for each in page.all("a")}
+    assert {f"/controllers/{MAC}", "/controllers/templates/soil-probe"} <= links
+    assert "/controllers/import" not in links
+
+
+def test_a_template_is_edited_by_admins_and_read_by_all(web: WebHouse) -> None:
+    imported(web)
+    edited = Document(web.browser("admin").get("/controllers/templates/soil-probe").text)
+    names = [each["value"] for each in edited.all("input") if each["name"] == "name"]
+    # The last is of the row for a new data point.
+    assert names == ["temperature", "moisture", "salt", ""]
+    read = Document(web.browser("viewer").get("/controllers/templates/soil-probe").text)
+    assert not [each for each in read.all("input") if each["name"] == "name"]
+    assert "moisture" in read.one("main").text
+    assert web.browser("admin").get("/controllers/templates/new").status == 200
+    assert web.browser("admin").get("/controllers/import").status == 200
+
+
+def test_a_device_that_takes_commands_says_so(web: WebHouse) -> None:
+    web.center.devices.heard([telegram(device=STRIKE)])
+    assert "data-command" in web.browser("operator").get(f"/devices/{STRIKE}").text
+    web.center.devices.heard([telegram(device=f"f2:{MAC}/J1/3")])
+    assert "data-command" not in web.browser("operator").get(f"/devices/f2:{MAC}/J1/3").text

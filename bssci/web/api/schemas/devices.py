@@ -86,7 +86,9 @@ class HeardBy(Answer):
     last_seen: float
 
 
-Entries = Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=10_000)]
+BlocklistEntries = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=10_000)
+]
 """entries of a scanner's block list"""
 
 
@@ -198,10 +200,10 @@ class BlocklistChanges(
 ):
     """Changes of a scanner's block list: addresses, their beginnings, names, companies."""
 
-    devices: Entries | msgspec.UnsetType = msgspec.UNSET
+    devices: BlocklistEntries | msgspec.UnsetType = msgspec.UNSET
     """the whole list"""
-    add: Entries | msgspec.UnsetType = msgspec.UNSET
-    remove: Entries | msgspec.UnsetType = msgspec.UNSET
+    add: BlocklistEntries | msgspec.UnsetType = msgspec.UNSET
+    remove: BlocklistEntries | msgspec.UnsetType = msgspec.UNSET
 
 
 class ScannerCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -150,7 +150,7 @@ class Gateways:
             return
         report = dict(telegram.envelope)
         if len(_encoder.encode(report)) > MAX_STATUS:
-            report = {"status": said, "topic": report.get("topic")}
+            report = {name: report[name] for name in ("status", "topic") if name in report}
         gateway.status = report
         gateway.status_at = telegram.at
         if said == "offline":

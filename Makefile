@@ -30,8 +30,9 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 # Python may keep what it compiled, whatever the shell says: to compile all tests anew takes longer than to run most
 # of them, and the service starts a hundred times.
 test unit: export PYTHONDONTWRITEBYTECODE =
+# Tests with real parts wait for these much of their time: three processes keep two cores busy.
 test: $(VENV)/.installed-test system-parts
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3
 
 unit: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n 2 -m "not parts" --ignore tests/e2e --ignore tests/browser

@@ -25,7 +25,7 @@ SOURCES = (
 )  # fmt: skip
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
-pytestmark = [pytest.mark.parts, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.parts, pytest.mark.timeout(180)]
 
 
 def call(*command: str | Path, cwd: Path) -> str:
@@ -52,6 +52,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         elif source.exists():
             shutil.copy(source, copy)
     return copy
+
+
+@pytest.fixture(scope="module")
+def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("wheel", checkout, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture
@@ -89,12 +94,14 @@ def works(python: Path, origin: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["wheel", "sdist"])
-def test_an_installed_package_works(way: str, checkout: Path, environment: Path, tmp_path: Path) -> None:
-    source = checkout
+def test_an_installed_package_works(
+    way: str, checkout: Path, wheel: Path, environment: Path, tmp_path: Path
+) -> None:
     if way == "sdist":
         shutil.unpack_archive(build("sdist", checkout, tmp_path), tmp_path / "unpacked")
         (source,) = (tmp_path / "unpacked").iterdir()
-    install(environment, build("wheel", source, tmp_path))
+        wheel = build("wheel", source, tmp_path)
+    install(environment, wheel)
     works(environment, tmp_path / "venv")
 
 
@@ -103,11 +110,11 @@ def test_an_editable_install_works(checkout: Path, environment: Path) -> None:
     works(environment, checkout)
 
 
-def test_a_wheel_says_what_it_is_and_under_which_licence(checkout: Path, tmp_path: Path) -> None:
-    with zipfile.ZipFile(build("wheel", checkout, tmp_path)) as wheel:
-        names = wheel.namelist()
+def test_a_wheel_says_what_it_is_and_under_which_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
         (found,) = [name for name in names if name.endswith(".dist-info/METADATA")]
-        metadata = message_from_bytes(wheel.read(found))
+        metadata = message_from_bytes(archive.read(found))
     assert [name for name in names if name.endswith("/LICENSE")]
     assert metadata["Name"] == "bssci" and metadata["Version"] == __version__
     assert metadata["License"] == "Apache-2.0" and metadata["License-File"] == "LICENSE"

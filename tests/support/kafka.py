@@ -77,20 +77,27 @@ class KafkaBroker:
         client = AdminClient({"bootstrap.servers": self.servers})
         client.create_topics([NewTopic(name, partitions, 1)])[name].result(START_TIME)
 
-    def read(self, topic: str, count: int, seconds: float = 20.0) -> list[tuple[bytes, dict[str, Any]]]:
-        """Return key and JSON of at least so many messages of a topic, in the order of each partition."""
+    def read(self, topic: str, count: int = 0, seconds: float = 20.0) -> list[tuple[bytes, dict[str, Any]]]:
+        """Return key and JSON of all messages of a topic, in the order of each partition.
+
+        :param count: so many, or more, are waited for.
+        """
         from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "nobody", "log_level": 0})
-        partitions = consumer.list_topics(topic, timeout=5).topics[topic].partitions
-        # Joining a group takes seconds.
-        consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in partitions])
-        found: list[tuple[bytes, dict[str, Any]]] = []
+        partitions = [
+            TopicPartition(topic, each, OFFSET_BEGINNING)
+            for each in consumer.list_topics(topic, timeout=5).topics[topic].partitions
+        ]
         end = time.monotonic() + seconds
-        while len(found) < count and time.monotonic() < end:
+        there = sum(consumer.get_watermark_offsets(each, timeout=5)[1] for each in partitions)
+        # Joining a group takes seconds.
+        consumer.assign(partitions)
+        found: list[tuple[bytes, dict[str, Any]]] = []
+        while len(found) < max(count, there) and time.monotonic() < end:
             found += [
                 (message.key() or b"", json.loads(message.value() or b"null"))
-                for message in consumer.consume(500, 0.2)
+                for message in consumer.consume(500, 0.05)
                 if message.error() is None
             ]
         consumer.close()

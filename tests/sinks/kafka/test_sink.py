@@ -117,7 +117,7 @@ class KafkaBench(SinkBench):
         return KafkaSink(KafkaProducer(reactor, connection, Producer), self._topic, "decoded", "mioty")
 
     def received(self) -> list[str]:
-        found = self._broker.read(self._topic, 10_000, seconds=1.0)
+        found = self._broker.read(self._topic)
         return [body["payload"]["id"] for _, body in found if body["kind"] == "uplink"]
 
     def break_other_side(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,22 @@ from bssci.wire import messages as m
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
 from tests.support.center import result_of
-from tests.support.over_the_air import NOW, STATIONS, House
+from tests.support.over_the_air import NOW, STATIONS, AirHouse
 from tests.support.wire import pack
 
 HERE, THERE, _ = STATIONS
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(tmp_path) as house:
+def house(tmp_path: Path) -> Iterator[AirHouse]:
+    with closing(AirHouse(tmp_path)) as house:
         house.connect(HERE)
         yield house
 
 
 @pytest.fixture
-def station(house: House) -> Station:
-    station = house.stations.get(HERE)
-    assert station is not None
-    return station
+def station(house: AirHouse) -> Station:
+    return house.station(HERE)
 
 
 def telegram(**changes: Any) -> m.VmUlData:
@@ -55,104 +54,105 @@ def telegram(**changes: Any) -> m.VmUlData:
     return m.VmUlData(opId=1, **(fields | changes))
 
 
-def asked(house: House) -> list[m.Message]:
+def asked(house: AirHouse) -> list[m.Message]:
     return house.links[HERE].of(m.VmActivate, m.VmDeactivate, m.VmStatus)
 
 
-def test_activate_and_deactivate(house: House, station: Station) -> None:
-    activated = house.variable_mac.activate(station, 2)
-    house.commit()
+def test_activate_and_deactivate(house: AirHouse, station: Station) -> None:
+    timers = len(house.clock.getDelayedCalls())
+    activated = house.center.variable_mac.activate(station, 2)
+    house.settle()
     (request,) = asked(house)
     assert isinstance(request, m.VmActivate)
     assert request.macType == 2
     assert house.say(HERE, m.VmActivateRsp(opId=request.opId)) == [m.VmActivateCmp(opId=request.opId)]
     assert result_of(activated) == DONE
 
-    deactivated = house.variable_mac.deactivate(station, 2)
-    house.commit()
+    deactivated = house.center.variable_mac.deactivate(station, 2)
+    house.settle()
     house.say(HERE, m.VmDeactivateRsp(opId=request.opId - 1))
     assert result_of(deactivated) == DONE
-    assert house.clock.getDelayedCalls() == []
+    assert len(house.clock.getDelayedCalls()) == timers
 
 
-def test_status(house: House, station: Station) -> None:
-    status = house.variable_mac.status(station)
-    house.commit()
+def test_status(house: AirHouse, station: Station) -> None:
+    status = house.center.variable_mac.status(station)
+    house.settle()
     house.say(HERE, m.VmStatusRsp(opId=asked(house)[0].opId, macTypes=[2, 7]))
     assert result_of(status) == MacTypes("done", mac_types=(2, 7))
 
 
-def test_the_same_question_goes_out_once(house: House, station: Station) -> None:
-    answers = [house.variable_mac.status(station) for _ in range(3)]
-    house.commit()
+def test_the_same_question_goes_out_once(house: AirHouse, station: Station) -> None:
+    answers = [house.center.variable_mac.status(station) for _ in range(3)]
+    house.settle()
     (request,) = asked(house)
     house.say(HERE, m.VmStatusRsp(opId=request.opId, macTypes=[]))
     assert {result_of(answer) for answer in answers} == {MacTypes("done")}
 
 
-def test_without_an_answer_the_command_ends_all_the_same(house: House, station: Station) -> None:
-    activated = house.variable_mac.activate(station, 2)
-    house.commit()
+def test_without_an_answer_the_command_ends_all_the_same(house: AirHouse, station: Station) -> None:
+    activated = house.center.variable_mac.activate(station, 2)
+    house.settle()
     house.clock.advance(ANSWER_TIME)
     assert result_of(activated) == UNANSWERED
     house.say(HERE, m.VmActivateRsp(opId=asked(house)[0].opId))
-    house.variable_mac.activate(station, 2)
-    house.commit()
+    house.center.variable_mac.activate(station, 2)
+    house.settle()
     assert len(asked(house)) == 2
     house.clock.advance(ANSWER_TIME)
 
 
-def test_a_station_that_is_away_is_not_asked(house: House, station: Station) -> None:
+def test_a_station_that_is_away_is_not_asked(house: AirHouse, station: Station) -> None:
     house.lose(HERE)
-    assert result_of(house.variable_mac.activate(station, 2)) == AWAY
+    assert result_of(house.center.variable_mac.activate(station, 2)) == AWAY
 
 
 @pytest.mark.parametrize("code", [ErrorCode.ENOTSUP, ErrorCode.EINVAL])
 def test_a_station_that_refuses_is_not_asked_again_on_this_connection(
-    house: House, station: Station, code: ErrorCode
+    house: AirHouse, station: Station, code: ErrorCode
 ) -> None:
-    activated = house.variable_mac.activate(station, 2)
-    house.commit()
+    activated = house.center.variable_mac.activate(station, 2)
+    house.settle()
     answers = house.say(HERE, m.Error(opId=asked(house)[0].opId, code=int(code), message="what?"))
     assert [type(answer) for answer in answers] == [m.ErrorAck]
     assert result_of(activated) == Outcome("failed", int(code), "what?")
-    assert result_of(house.variable_mac.status(station)).state == "failed"
-    house.commit()
+    assert result_of(house.center.variable_mac.status(station)).state == "failed"
+    house.settle()
     assert len(asked(house)) == 1
 
     house.lose(HERE)
     house.connect(HERE)
-    house.variable_mac.status(station)
-    house.commit()
+    house.center.variable_mac.status(station)
+    house.settle()
     assert len(asked(house)) == 1, "another connection, perhaps other software"
     house.clock.advance(ANSWER_TIME)
 
 
-def test_a_busy_station_may_be_asked_again(house: House, station: Station) -> None:
-    house.variable_mac.activate(station, 2)
-    house.commit()
+def test_a_busy_station_may_be_asked_again(house: AirHouse, station: Station) -> None:
+    house.center.variable_mac.activate(station, 2)
+    house.settle()
     house.say(HERE, m.Error(opId=asked(house)[0].opId, code=int(ErrorCode.EAGAIN), message="busy"))
-    house.variable_mac.activate(station, 2)
-    house.commit()
+    house.center.variable_mac.activate(station, 2)
+    house.settle()
     assert len(asked(house)) == 2
     house.clock.advance(ANSWER_TIME)
 
 
-def test_commands_issued_before_a_crash_are_answered_after_it(house: House, station: Station) -> None:
-    house.variable_mac.activate(station, 2)
-    house.commit()
-    house.restart()
+def test_commands_issued_before_a_crash_are_answered_after_it(house: AirHouse, station: Station) -> None:
+    house.center.variable_mac.activate(station, 2)
+    house.settle()
+    house.crash()
     house.connect(HERE)
     (request,) = asked(house)
     assert house.say(HERE, m.VmActivateRsp(opId=request.opId)) == [m.VmActivateCmp(opId=request.opId)]
 
 
-def test_a_telegram_is_stored_before_it_is_answered(house: House, station: Station) -> None:
+def test_a_telegram_is_stored_before_it_is_answered(house: AirHouse, station: Station) -> None:
     station.receive([telegram()])
     assert house.links[HERE].of(m.VmUlDataRsp) == []
-    house.commit()
+    house.settle()
     assert house.links[HERE].of(m.VmUlDataRsp) == [m.VmUlDataRsp(opId=1)]
-    (event,) = house.events(VariableMacUplink)
+    (event,) = house.happened(VariableMacUplink)
     assert event == VariableMacUplink(
         at=NOW,
         base_station_eui=HERE,
@@ -173,17 +173,17 @@ def test_a_telegram_is_stored_before_it_is_answered(house: House, station: Stati
     )
 
 
-def test_a_telegram_that_cannot_be_stored_stays_at_the_station(house: House) -> None:
+def test_a_telegram_that_cannot_be_stored_stays_at_the_station(house: AirHouse) -> None:
     house.journal.broken = True
     (answer,) = house.say(HERE, telegram())
     assert isinstance(answer, m.Error)
     assert answer.code == ErrorCode.EAGAIN
     house.journal.broken = False
-    assert house.events(VariableMacUplink) == []
+    assert house.happened(VariableMacUplink) == []
 
 
 @pytest.mark.parametrize("command", ["rc.ulData", "vm.x"])
-def test_other_sub_channels_are_not_supported(house: House, command: str) -> None:
+def test_other_sub_channels_are_not_supported(house: AirHouse, command: str) -> None:
     with pytest.raises(ProtocolError) as caught:
         Codec(Encoding.MESSAGEPACK).decode(pack({"command": command, "opId": 1}))
     (answer,) = house.say(HERE, caught.value)

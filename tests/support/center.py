@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from bssci.center.service_center import ServiceCenter
 from bssci.journal import StorageError
-from bssci.model import AnyEvent, StationState, Uplink, eui_from_int
+from bssci.model import AnyEvent, Event, StationState, Uplink, eui_from_int
 from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.stations.station import Link, Station
@@ -37,7 +37,8 @@ TESTER = Asker("tester", "test")
 STATION = 0xCAFE000000000001
 KEY = "000102030405060708090A0B0C0D0E0F"
 
-Kind = TypeVar("Kind", bound=Message)
+Kind = TypeVar("Kind", bound=Event)
+Sent = TypeVar("Sent", bound=Message)
 
 
 def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -116,6 +117,10 @@ class House:
             self._events += result_of(reading)
         return self._events
 
+    def happened(self, *kinds: type[Kind]) -> list[Kind]:
+        """Return the events of these kinds, oldest first."""
+        return [event for _, event in self.events if isinstance(event, kinds)]
+
     def advance(self, seconds: float, step: float = 0.25) -> None:
         """Let time pass, in steps, as everything else goes on."""
         end = self.clock.seconds() + seconds
@@ -123,19 +128,23 @@ class House:
             self.clock.advance(min(step, end - self.clock.seconds()))
             self.settle()
 
-    def crash(self) -> None:
-        """As kill -9, then a start."""
+    def kill(self) -> None:
+        """As kill -9."""
         self.journal.cut()
         for call in list(self.clock.getDelayedCalls()):
             call.cancel()
+
+    def crash(self) -> None:
+        """As kill -9, then a start."""
+        self.kill()
         self.open()
 
     def uplinks(self) -> list[Uplink]:
-        return [event for _, event in self.events if isinstance(event, Uplink)]
+        return self.happened(Uplink)
 
     def states(self) -> list[tuple[str, bool]]:
         """Comings and goings of stations: state, resumed."""
-        return [(event.state, event.resumed) for _, event in self.events if isinstance(event, StationState)]
+        return [(event.state, event.resumed) for event in self.happened(StationState)]
 
     def close(self) -> None:
         self.center.stop_receiving()
@@ -211,7 +220,7 @@ class Line:
         self.give(*messages)
         self.house.settle()
 
-    def take(self, kind: type[Kind]) -> list[Kind]:
+    def take(self, kind: type[Sent]) -> list[Sent]:
         """Take messages of a kind out of what was sent."""
         taken = [message for message in self.sent if isinstance(message, kind)]
         self.sent = [message for message in self.sent if not isinstance(message, kind)]

@@ -73,14 +73,10 @@ class DownlinkHouse(House):
 
     def statuses(self, queue_id: int) -> list[str]:
         """The states that were published of a downlink."""
-        return [
-            event.status
-            for _, event in self.events
-            if isinstance(event, DownlinkStatus) and event.queue_id == queue_id
-        ]
+        return [event.status for event in self.happened(DownlinkStatus) if event.queue_id == queue_id]
 
     def receptions(self) -> list[DownlinkReception]:
-        return [event for _, event in self.events if isinstance(event, DownlinkReception)]
+        return self.happened(DownlinkReception)
 
 
 class Gateway(Line):

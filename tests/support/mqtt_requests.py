@@ -98,11 +98,7 @@ class Site:
                 )
 
     def answers(self, eui: str = ONE) -> list[CommandResponse]:
-        return [
-            event
-            for _, event in self.house.events
-            if isinstance(event, CommandResponse) and event.end_point_eui == eui
-        ]
+        return [event for event in self.house.happened(CommandResponse) if event.end_point_eui == eui]
 
     def statuses(self, eui: str = ONE) -> list[str]:
         return [answer.status for answer in self.answers(eui)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred, ensureDeferred, maybeDeferred
-from twisted.internet.task import Clock
 
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.devices.sensors import Sensors
@@ -17,12 +15,12 @@ from bssci.center.silence.silence import SilenceState, SilenceWatch
 from bssci.center.turns import Turns
 from bssci.center.uplinks.activity import Activities
 from bssci.journal import Loaded
-from bssci.model import EUI, AnyEvent, Reception, SensorWarning, StationState, Uplink
+from bssci.model import EUI, Reception, SensorWarning, StationState, Uplink
 from bssci.model.commands import Outcomes
 from bssci.stations.directory import Stations
+from tests.support.center import House, sensor_entry
 from tests.support.inline_journal import InlineJournal
 
-EPOCH = 1_700_000_000.0
 STATION = EUI("CAFE000000000001")
 MINUTE = 60.0
 HOUR = 3600.0
@@ -82,8 +80,8 @@ class WatchedAttachments(Attachments):
         return await super().attach(euis, reason=reason, at=at)
 
 
-class Watch:
-    """A :class:`SilenceWatch` with its neighbours, which can crash and come back.
+class Watch(House):
+    """A :class:`SilenceWatch` with its neighbours only, which can crash and come back.
 
     :ivar detached: sensors in the order in which stations were told to detach them; ``attached`` likewise.
     :ivar held_up: what a detach waits for before it begins; None: nothing.
@@ -93,8 +91,6 @@ class Watch:
     """
 
     def __init__(self, directory: Path, sensors: int = 1, *, opted_out: Sequence[int] = ()) -> None:
-        self.directory = directory
-        self.clock = Clock()
         self.ahead = 0.0
         self.limits = {"timeout": DETACH, "warning_timeout": WARNING, "check_interval": INTERVAL}
         self.detached: list[EUI] = []
@@ -102,16 +98,15 @@ class Watch:
         self.held_up: Deferred[None] | None = None
         self.answers: Deferred[None] | None = None
         self.attach_fails: Exception | None = None
-        self.configure(sensors, opted_out)
-        self.open()
+        self.sensors_file = directory / "endpoints.json"
+        self.configure_sensors(sensors, opted_out)
+        super().__init__(directory)
 
-    def configure(self, sensors: int, opted_out: Sequence[int] = ()) -> None:
-        entries = [
-            {"eui": sensor(number), "nwKey": "0" * 32, "shortAddr": "0001", "bidi": False}
-            | {"autoDetach": number not in opted_out}
+    def configure_sensors(self, sensors: int, opted_out: Sequence[int] = ()) -> None:
+        self.configure(
+            sensor_entry(number, eui=sensor(number), autoDetach=number not in opted_out)
             for number in range(1, sensors + 1)
-        ]
-        (self.directory / "endpoints.json").write_text(json.dumps(entries))
+        )
 
     def open(self) -> None:
         self.journal = InlineJournal(self.directory / "data")
@@ -140,15 +135,9 @@ class Watch:
         self.settle()
 
     def now(self) -> float:
-        return EPOCH + self.ahead + self.clock.seconds()
+        return super().now() + self.ahead
 
     # what happens
-
-    def settle(self) -> None:
-        for _ in range(100):
-            self.clock.advance(0)
-            if not self.journal.commit():
-                break
 
     def connect(self) -> None:
         self.listening.station_changed(station_state(True))
@@ -158,12 +147,8 @@ class Watch:
         self.listening.station_changed(station_state(False))
         self.settle()
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass, at most a quarter of an hour at once."""
-        end = self.clock.seconds() + seconds
-        while self.clock.seconds() < end:
-            self.clock.advance(min(900.0, end - self.clock.seconds()))
-            self.settle()
+    def advance(self, seconds: float, step: float = 900.0) -> None:
+        super().advance(seconds, step)
 
     def hear(self, *numbers: int) -> None:
         """Uplinks, published as the service does."""
@@ -187,13 +172,7 @@ class Watch:
         self.silence.configure(enabled=enabled, **self.limits)
         self.settle()
 
-    def kill(self) -> None:
-        """As kill -9."""
-        self.journal.cut()
-        for call in self.clock.getDelayedCalls():
-            call.cancel()
-
-    def stop(self) -> None:
+    def close(self) -> None:
         """As the service stops: stations first."""
         self.lose()
         self.silence.stop()
@@ -206,13 +185,6 @@ class Watch:
     def state(self, number: int = 1) -> SilenceState | None:
         return self.silence.state(sensor(number))
 
-    def events(self, *kinds: type) -> list[AnyEvent]:
-        reading = self.journal.events.read(0, 1_000_000)
-        self.journal.commit()
-        found: list[tuple[int, AnyEvent]] = []
-        reading.addCallback(found.extend)
-        return [event for _, event in found if isinstance(event, kinds)]
-
 
 def restart(watch: Watch) -> None:
     watch.settle()
@@ -222,7 +194,7 @@ def restart(watch: Watch) -> None:
 
 
 def warnings(watch: Watch) -> list[SensorWarning]:
-    return watch.events(SensorWarning)
+    return watch.happened(SensorWarning)
 
 
 @pytest.fixture
@@ -236,7 +208,7 @@ def make_watch(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
 
     yield make
     for watch in watches:
-        watch.stop()
+        watch.close()
 
 
 @pytest.fixture

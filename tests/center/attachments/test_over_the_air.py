@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import msgspec
 import pytest
 
 from bssci.center.attachments.answers import Answers
-from bssci.center.attachments.over_the_air import SignatureVerdict
+from bssci.center.attachments.over_the_air import OverTheAir, SignatureVerdict
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, Uplink, eui_to_int
 from bssci.model.commands import DONE
 from bssci.model.over_the_air import DetachRequest
@@ -31,7 +33,7 @@ from bssci.wire.messages import (
 )
 from tests.support.center import result_of
 from tests.support.journal import reception
-from tests.support.over_the_air import KEY, NOW, SENSOR, STATIONS, House, att
+from tests.support.over_the_air import KEY, NOW, SENSOR, STATIONS, AirHouse, att
 
 HERE, THERE, ELSEWHERE = STATIONS
 SESSION_KEY = bytes.fromhex("e77429f27a4d62080a8cef1447a42777")
@@ -39,13 +41,13 @@ COUNTER = 0x123456
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(tmp_path) as house:
+def house(tmp_path: Path) -> Iterator[AirHouse]:
+    with closing(AirHouse(tmp_path)) as house:
         yield house
 
 
 @pytest.fixture
-def connected(house: House) -> House:
+def connected(house: AirHouse) -> AirHouse:
     for eui in STATIONS:
         house.connect(eui)
     return house
@@ -63,7 +65,7 @@ def det(op_id: int = 2, counter: int = 7, **changes: Any) -> Det:
     return Det(opId=op_id, **(fields | changes))
 
 
-def told(house: House, station: EUI) -> list[AttPrp | DetPrp]:
+def told(house: AirHouse, station: EUI) -> list[AttPrp | DetPrp]:
     """What a station was told of the sensor, oldest first, without what it was told when it connected."""
     return [
         message
@@ -72,54 +74,53 @@ def told(house: House, station: EUI) -> list[AttPrp | DetPrp]:
     ][1:]
 
 
-def over_the_air(house: House) -> list[SensorStatus]:
-    return [event for event in house.events(SensorStatus) if event.over_the_air]
+def over_the_air(house: AirHouse) -> list[SensorStatus]:
+    return [event for event in house.happened(SensorStatus) if event.over_the_air]
 
 
 # attach
 
 
-def test_the_vector_attaches(connected: House) -> None:
+def test_the_vector_attaches(connected: AirHouse) -> None:
     answers = connected.say(HERE, att(op_id=1, counter=COUNTER))
     assert answers == [AttRsp(opId=1, nwkSnKey=list(SESSION_KEY), shAddr=0x1505)]
     (event,) = over_the_air(connected)
     assert (event.action, event.end_point_eui, event.base_station_eui) == ("attached", SENSOR, HERE)
-    stored = connected.attachments.get(SENSOR)
+    stored = connected.center.attachments.get(SENSOR)
     assert stored is not None
     assert (stored.session_key, stored.short_address, stored.attach_counter) == (SESSION_KEY, 0x1505, COUNTER)
 
 
-def test_an_address_that_the_station_assigned_is_kept_and_not_answered(connected: House) -> None:
+def test_an_address_that_the_station_assigned_is_kept_and_not_answered(connected: AirHouse) -> None:
     assert connected.say(HERE, att(shAddr=0x4711)) == [AttRsp(opId=1, nwkSnKey=list(SESSION_KEY))]
-    wanted = connected.attachments.wanted(SENSOR)
+    wanted = connected.center.attachments.wanted(SENSOR)
     assert wanted is not None
     assert (wanted.network_key, wanted.short_address) == (SESSION_KEY, 0x4711)
 
 
-def test_a_copy_is_told_the_address_that_another_station_assigned(connected: House) -> None:
+def test_a_copy_is_told_the_address_that_another_station_assigned(connected: AirHouse) -> None:
     connected.say(HERE, att(shAddr=0x4711))
     assert connected.say(THERE, att()) == [AttRsp(opId=1, nwkSnKey=list(SESSION_KEY), shAddr=0x4711)]
 
 
-def test_the_answer_waits_for_the_disk(connected: House) -> None:
-    station, link = connected.stations.get(HERE), connected.links[HERE]
-    assert station is not None
+def test_the_answer_waits_for_the_disk(connected: AirHouse) -> None:
+    station, link = connected.station(HERE), connected.links[HERE]
     station.receive([att()])
     assert link.of(AttRsp) == []
-    connected.commit()
+    connected.settle()
     assert len(link.of(AttRsp)) == 1
-    connected.restart()
-    stored = connected.attachments.get(SENSOR)
+    connected.crash()
+    stored = connected.center.attachments.get(SENSOR)
     assert stored is not None
     assert stored.session_key == SESSION_KEY
 
 
-def test_the_others_are_told_after_the_completion(connected: House) -> None:
+def test_the_others_are_told_after_the_completion(connected: AirHouse) -> None:
     connected.say(HERE, att())
-    connected.settle()
+    connected.obey()
     assert told(connected, THERE) == []
     connected.say(HERE, AttCmp(opId=1))
-    connected.settle()
+    connected.obey()
     for station in (THERE, ELSEWHERE):
         (message,) = told(connected, station)
         assert isinstance(message, AttPrp)
@@ -127,17 +128,17 @@ def test_the_others_are_told_after_the_completion(connected: House) -> None:
     assert told(connected, HERE) == []
 
 
-def test_no_station_is_told_again_when_it_comes_back(connected: House) -> None:
+def test_no_station_is_told_again_when_it_comes_back(connected: AirHouse) -> None:
     connected.say(HERE, att())
     connected.say(HERE, AttCmp(opId=1))
-    connected.settle()
+    connected.obey()
     for station in STATIONS:
         connected.lose(station)
         connected.connect(station)
         assert connected.links[station].of(AttPrp, DetPrp) == []
 
 
-def test_a_station_that_was_away_is_told_when_it_comes_back(connected: House) -> None:
+def test_a_station_that_was_away_is_told_when_it_comes_back(connected: AirHouse) -> None:
     connected.lose(THERE)
     connected.say(HERE, att(), Ping(opId=2))
     connected.connect(THERE)
@@ -145,80 +146,76 @@ def test_a_station_that_was_away_is_told_when_it_comes_back(connected: House) ->
     assert bytes(message.nwkSnKey) == SESSION_KEY
 
 
-def test_the_others_are_told_too_if_the_completion_is_lost(connected: House) -> None:
+def test_the_others_are_told_too_if_the_completion_is_lost(connected: AirHouse) -> None:
     connected.say(HERE, att())
     connected.lose(HERE)
-    connected.settle()
+    connected.obey()
     assert len(told(connected, THERE)) == len(told(connected, ELSEWHERE)) == 1
 
 
-def test_a_newer_connection_in_place_of_the_old_loses_the_completion_as_well(connected: House) -> None:
+def test_a_newer_connection_in_place_of_the_old_loses_the_completion_as_well(connected: AirHouse) -> None:
     connected.say(HERE, att())
     connected.connect(HERE)
     assert len(told(connected, THERE)) == 1
 
 
-def test_a_second_copy_is_answered_and_its_station_not_told(connected: House) -> None:
+def test_a_second_copy_is_answered_and_its_station_not_told(connected: AirHouse) -> None:
     connected.say(HERE, att())
     answers = connected.say(THERE, att(op_id=5))
     assert answers == [AttRsp(opId=5, nwkSnKey=list(SESSION_KEY), shAddr=0x1505)]
     connected.say(HERE, AttCmp(opId=1))
     connected.say(THERE, AttCmp(opId=5))
-    connected.settle()
+    connected.obey()
     assert told(connected, THERE) == []
     assert len(told(connected, ELSEWHERE)) == 1
     assert len(over_the_air(connected)) == 1
 
 
-def test_copies_in_one_moment_are_one_attach(connected: House) -> None:
+def test_copies_in_one_moment_are_one_attach(connected: AirHouse) -> None:
     for eui in STATIONS:
-        station = connected.stations.get(eui)
-        assert station is not None
-        station.receive([att()])
-    connected.commit()
+        connected.station(eui).receive([att()])
+    connected.settle()
     assert [len(connected.links[eui].of(AttRsp)) for eui in STATIONS] == [1, 1, 1]
     assert len(over_the_air(connected)) == 1
 
 
-def test_a_copy_that_comes_while_its_station_is_being_told_costs_nothing_more(connected: House) -> None:
+def test_a_copy_that_comes_while_its_station_is_being_told_costs_nothing_more(connected: AirHouse) -> None:
     connected.links[THERE].silent.add(AttPrp)
     connected.say(HERE, att())
     connected.say(HERE, AttCmp(opId=1))
     assert len(told(connected, THERE)) == 1
     connected.links[THERE].silent.clear()
     assert isinstance(connected.say(THERE, att(op_id=5))[0], AttRsp)
-    connected.settle()
+    connected.obey()
     assert len(told(connected, THERE)) == 1
 
 
-def test_an_attach_issued_again_is_answered_as_before(connected: House) -> None:
+def test_an_attach_issued_again_is_answered_as_before(connected: AirHouse) -> None:
     first = connected.say(HERE, att())
-    connected.restart()
+    connected.crash()
     for eui in STATIONS:
         connected.connect(eui)
     assert connected.say(HERE, att()) == first
     assert len(over_the_air(connected)) == 1
 
 
-def test_an_older_attach_prp_on_its_way_does_not_win(connected: House) -> None:
+def test_an_older_attach_prp_on_its_way_does_not_win(connected: AirHouse) -> None:
     connected.links[HERE].silent.add(AttPrp)
-    station = connected.stations.get(HERE)
-    assert station is not None
+    station = connected.station(HERE)
     station.propagation.change([SENSOR], "attach")
-    connected.commit()
+    connected.settle()
     (older,) = told(connected, HERE)
     connected.say(HERE, att())
     link = connected.links[HERE]
     link.silent.clear()
     link.answered = link.sent.index(older)
-    connected.settle()
+    connected.obey()
     keys = [bytes(message.nwkSnKey) for message in told(connected, HERE) if isinstance(message, AttPrp)]
     assert keys == [KEY, SESSION_KEY]
 
 
-def test_a_station_that_was_yet_to_be_told_need_not_be(connected: House) -> None:
-    link, station = connected.links[HERE], connected.stations.get(HERE)
-    assert station is not None
+def test_a_station_that_was_yet_to_be_told_need_not_be(connected: AirHouse) -> None:
+    link, station = connected.links[HERE], connected.station(HERE)
     link.silent.add(DetPrp)
     station.propagation.change([EUI(f"{number:016X}") for number in range(WINDOW)], "detach")
     answers = Answers(connected.clock, 30.0)
@@ -230,105 +227,105 @@ def test_a_station_that_was_yet_to_be_told_need_not_be(connected: House) -> None
     assert result_of(outcomes) == {SENSOR: {HERE: DONE}}
     link.silent.clear()
     link.answered = 0
-    connected.settle()
+    connected.obey()
     assert station.propagation.outstanding == 0
     assert told(connected, HERE) == []
 
 
-def test_an_unknown_sensor(connected: House) -> None:
+def test_an_unknown_sensor(connected: AirHouse) -> None:
     (answer,) = connected.say(HERE, att(epEui=1))
     assert isinstance(answer, Error)
     assert answer.code == ErrorCode.ENOENT
-    assert connected.events(SensorProblem) == []
+    assert connected.happened(SensorProblem) == []
 
 
 @pytest.mark.parametrize("changes", [{"sign": [0] * 4}, {"attachCnt": COUNTER + 1}], ids=["sign", "counter"])
-def test_a_wrong_signature(connected: House, changes: dict[str, Any]) -> None:
+def test_a_wrong_signature(connected: AirHouse, changes: dict[str, Any]) -> None:
     (answer,) = connected.say(HERE, att(**changes))
     assert isinstance(answer, Error)
     assert answer.code == ErrorCode.EPROTO
     _nothing_changed(connected)
-    (problem,) = connected.events(SensorProblem)
+    (problem,) = connected.happened(SensorProblem)
     assert (problem.action, problem.end_point_eui, problem.base_station_eui) == ("attach", SENSOR, HERE)
     assert problem.message == answer.message
     assert KEY.hex() not in repr(problem).lower()
     connected.say(HERE, ErrorAck(opId=1))
-    connected.settle()
+    connected.obey()
     assert told(connected, THERE) == []
 
 
-def _nothing_changed(house: House) -> None:
-    assert house.attachments.get(SENSOR) is None
+def _nothing_changed(house: AirHouse) -> None:
+    assert house.center.attachments.get(SENSOR) is None
     assert over_the_air(house) == []
     assert house.journal.kept().attachments == {}
 
 
 @pytest.mark.parametrize("counter", [COUNTER - 1, 0])
-def test_a_stale_counter(connected: House, counter: int) -> None:
+def test_a_stale_counter(connected: AirHouse, counter: int) -> None:
     connected.say(HERE, att())
     (answer,) = connected.say(HERE, att(op_id=2, counter=counter))
     assert isinstance(answer, Error)
     assert answer.code == ErrorCode.EPROTO
     assert str(counter) in answer.message
-    stored = connected.attachments.get(SENSOR)
+    stored = connected.center.attachments.get(SENSOR)
     assert stored is not None
     assert stored.attach_counter == COUNTER
-    assert len(connected.events(SensorProblem)) == len(over_the_air(connected)) == 1
+    assert len(connected.happened(SensorProblem)) == len(over_the_air(connected)) == 1
 
 
-def test_the_same_counter_with_another_nonce_is_stale(connected: House) -> None:
+def test_the_same_counter_with_another_nonce_is_stale(connected: AirHouse) -> None:
     connected.say(HERE, att())
     (answer,) = connected.say(HERE, att(op_id=2, nonce=[0] * 4))
     assert isinstance(answer, Error)
 
 
-def test_the_counter_survives_a_restart_and_rolls_over(connected: House) -> None:
+def test_the_counter_survives_a_restart_and_rolls_over(connected: AirHouse) -> None:
     connected.say(HERE, att(counter=0xFFFFFF))
-    connected.restart()
+    connected.crash()
     connected.connect(HERE)
     assert isinstance(connected.say(HERE, att(op_id=2, counter=0x100))[0], Error)
     assert isinstance(connected.say(HERE, att(op_id=3, counter=3))[0], AttRsp)
 
 
-def test_one_bad_attach_costs_itself_only(connected: House) -> None:
+def test_one_bad_attach_costs_itself_only(connected: AirHouse) -> None:
     answers = connected.say(HERE, Ping(opId=1), att(op_id=2, sign=[0] * 4), att(op_id=3))
     assert {type(answer): answer.opId for answer in answers} == {Error: 2, PingRsp: 1, AttRsp: 3}
 
 
-def test_what_is_not_stored_did_not_happen(connected: House) -> None:
+def test_what_is_not_stored_did_not_happen(connected: AirHouse) -> None:
     connected.journal.broken = True
     (answer,) = connected.say(HERE, att())
     connected.journal.broken = False
     assert isinstance(answer, Error)
     assert answer.code == ErrorCode.EAGAIN
-    assert connected.attachments.get(SENSOR) is None
+    assert connected.center.attachments.get(SENSOR) is None
     connected.say(HERE, ErrorAck(opId=1))
-    connected.settle()
+    connected.obey()
     assert told(connected, THERE) == []
     assert isinstance(connected.say(HERE, att(op_id=2))[0], AttRsp)
     assert len(over_the_air(connected)) == 1
 
 
-def test_the_packet_counter_starts_again(connected: House) -> None:
-    connected.activities.heard([_uplink(5000)], 1)
+def test_the_packet_counter_starts_again(connected: AirHouse) -> None:
+    connected.center.activities.heard([_uplink(5000)], 1)
     connected.clock.advance(10)
     connected.say(HERE, att())
-    connected.activities.heard([_uplink(5001)], 2)  # received before the attach, published after it
+    connected.center.activities.heard([_uplink(5001)], 2)  # received before the attach, published after it
     connected.say(HERE, AttCmp(opId=1))
     (message,) = told(connected, THERE)
     assert isinstance(message, AttPrp)
     assert message.lastPacketCnt == 0
-    connected.activities.heard([_uplink(3, NOW + 11)], 3)
-    activity = connected.activities.get(SENSOR)
+    connected.center.activities.heard([_uplink(3, NOW + 11)], 3)
+    activity = connected.center.activities.get(SENSOR)
     assert activity is not None
     assert (activity.packet_counter, activity.uplink_count) == (3, 3)
 
 
-def test_the_new_packet_counter_survives_a_crash(connected: House) -> None:
-    connected.activities.heard([_uplink(5000)], 0)
+def test_the_new_packet_counter_survives_a_crash(connected: AirHouse) -> None:
+    connected.center.activities.heard([_uplink(5000)], 0)
     connected.say(HERE, att())
-    connected.restart()
-    activity = connected.activities.get(SENSOR)
+    connected.crash()
+    activity = connected.center.activities.get(SENSOR)
     assert activity is not None
     assert activity.packet_counter == 0
 
@@ -354,75 +351,77 @@ class Strict:
         )
 
 
-def test_a_sensor_detaches_itself_everywhere(connected: House) -> None:
+def test_a_sensor_detaches_itself_everywhere(connected: AirHouse) -> None:
     assert connected.say(HERE, det()) == [DetRsp(opId=2, sign=[1, 2, 3, 4])]
-    connected.settle()
+    connected.obey()
     assert told(connected, THERE) == []
     connected.say(HERE, DetCmp(opId=2))
-    connected.settle()
+    connected.obey()
     assert [type(message) for message in told(connected, THERE)] == [DetPrp]
     assert [type(message) for message in told(connected, ELSEWHERE)] == [DetPrp]
     assert told(connected, HERE) == []
     (event,) = over_the_air(connected)
     assert (event.action, event.base_station_eui, event.message) == ("detached", HERE, "signature unverified")
-    assert not connected.attachments.is_attached(SENSOR)
+    assert not connected.center.attachments.is_attached(SENSOR)
 
 
-def test_a_detached_sensor_stays_detached(connected: House) -> None:
+def test_a_detached_sensor_stays_detached(connected: AirHouse) -> None:
     connected.say(HERE, det(), Ping(opId=3))
     connected.say(HERE, DetCmp(opId=2))
-    connected.settle()
-    connected.restart()
+    connected.obey()
+    connected.crash()
     for station in STATIONS:
         connected.connect(station)
         assert connected.links[station].of(AttPrp, DetPrp) == []
 
 
-def test_copies_of_a_detach_are_one(connected: House) -> None:
+def test_copies_of_a_detach_are_one(connected: AirHouse) -> None:
     for eui in STATIONS:
         assert connected.say(eui, det()) == [DetRsp(opId=2, sign=[1, 2, 3, 4])]
     for eui in STATIONS:
         connected.say(eui, DetCmp(opId=2))
-    connected.settle()
+    connected.obey()
     assert [told(connected, eui) for eui in STATIONS] == [[], [], []]
     assert len(over_the_air(connected)) == 1
 
 
-def test_a_late_copy_of_a_detach_does_not_undo_an_attach(connected: House) -> None:
+def test_a_late_copy_of_a_detach_does_not_undo_an_attach(connected: AirHouse) -> None:
     connected.say(HERE, det())
     connected.say(HERE, att(op_id=3))
     (answer,) = connected.say(THERE, det())
     assert isinstance(answer, Error)
     assert answer.code == ErrorCode.EPROTO
-    assert connected.attachments.is_attached(SENSOR)
+    assert connected.center.attachments.is_attached(SENSOR)
     assert [event.action for event in over_the_air(connected)] == ["detached", "attached"]
     assert isinstance(connected.say(THERE, det(op_id=4, counter=1))[0], DetRsp)
 
 
-def test_a_detached_sensor_needs_a_new_counter_to_attach(connected: House) -> None:
+def test_a_detached_sensor_needs_a_new_counter_to_attach(connected: AirHouse) -> None:
     connected.say(HERE, att())
     connected.say(HERE, det())
     assert isinstance(connected.say(THERE, att(op_id=5))[0], Error)
-    assert not connected.attachments.is_attached(SENSOR)
+    assert not connected.center.attachments.is_attached(SENSOR)
     assert isinstance(connected.say(THERE, att(op_id=6, counter=COUNTER + 1))[0], AttRsp)
-    assert connected.attachments.is_attached(SENSOR)
+    assert connected.center.attachments.is_attached(SENSOR)
 
 
-def test_an_unknown_sensor_cannot_detach(connected: House) -> None:
+def test_an_unknown_sensor_cannot_detach(connected: AirHouse) -> None:
     (answer,) = connected.say(HERE, det(epEui=1))
     assert isinstance(answer, Error)
     assert answer.code == ErrorCode.ENOENT
 
 
-def test_the_judge_of_a_detach_can_be_replaced(tmp_path: Path) -> None:
+def test_the_judge_of_a_detach_can_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Strict()
-    with House(tmp_path, judge) as house:
+    strict = partial(OverTheAir, detach_verifier=judge)
+    monkeypatch.setattr("bssci.center.service_center.OverTheAir", strict)
+    with closing(AirHouse(tmp_path)) as house:
         house.connect(HERE)
         (answer,) = house.say(HERE, det(op_id=1, sign=[0] * 4))
         assert isinstance(answer, Error)
         assert answer.code == ErrorCode.EPROTO
-        assert house.attachments.is_attached(SENSOR)
-        (problem,) = house.events(SensorProblem)
+        assert house.center.attachments.is_attached(SENSOR)
+        (problem,) = house.happened(SensorProblem)
         assert problem.action == "detach"
         house.say(HERE, att(op_id=2))
         assert isinstance(house.say(HERE, det(op_id=3))[0], DetRsp)

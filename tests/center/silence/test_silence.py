@@ -32,7 +32,7 @@ __all__ = ["make_watch", "watch"]
 
 
 def auto_detached(watch: Watch) -> list[SensorAutoDetached]:
-    return watch.events(SensorAutoDetached)
+    return watch.happened(SensorAutoDetached)
 
 
 # a silence from its beginning to its end
@@ -70,7 +70,7 @@ def test_sensor_that_is_heard_in_time_is_left_alone(watch: Watch) -> None:
         watch.hear(1)
         watch.advance(WARNING - INTERVAL)
     assert watch.state() == "active"
-    assert not watch.events(SensorWarning, SensorAutoDetached)
+    assert not watch.happened(SensorWarning, SensorAutoDetached)
 
 
 def test_next_silence_is_warned_of_again(watch: Watch) -> None:
@@ -138,7 +138,7 @@ def test_sensor_that_is_removed_while_it_is_being_detached_is_not_reported(watch
     watch.held_up = Deferred()
     watch.hear(1)
     watch.advance(DETACH + INTERVAL)
-    watch.configure(0)
+    watch.configure_sensors(0)
     watch.reload()
     watch.held_up.callback(None)
     watch.settle()
@@ -213,7 +213,7 @@ def test_time_that_the_service_was_down_does_not_count(watch: Watch) -> None:
     watch.advance(DETACH)
     watch.connect()
     assert watch.silence.standing(sensor(1)).inactive_seconds == pytest.approx(HOUR, abs=MINUTE)
-    assert not watch.events(SensorWarning, SensorAutoDetached)
+    assert not watch.happened(SensorWarning, SensorAutoDetached)
 
 
 def test_nobody_is_detached_while_no_station_is_connected(watch: Watch) -> None:

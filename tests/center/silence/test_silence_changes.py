@@ -65,7 +65,7 @@ def test_sensor_that_was_neither_heard_nor_attached_is_left_alone(watch: Watch) 
     assert watch.state() == "never seen"
     standing = watch.silence.standing(sensor(1))
     assert (standing.inactive_seconds, standing.seconds_until_detach) == (None, None)
-    assert not watch.events(SensorWarning, SensorAutoDetached)
+    assert not watch.happened(SensorWarning, SensorAutoDetached)
 
 
 def test_sensor_that_is_detached_by_command_is_left_alone(watch: Watch) -> None:
@@ -76,7 +76,7 @@ def test_sensor_that_is_detached_by_command_is_left_alone(watch: Watch) -> None:
     assert not watch.detached
     watch.hear(1)
     assert not watch.attached
-    assert not watch.events(SensorWarning, SensorAutoDetached)
+    assert not watch.happened(SensorWarning, SensorAutoDetached)
 
 
 def test_sensor_that_somebody_attached_is_not_attached_again(watch: Watch) -> None:
@@ -99,7 +99,7 @@ def test_opted_out_sensor_is_left_alone(make_watch: Callable[..., Watch]) -> Non
     watch.advance(DETACH + INTERVAL)
     assert (watch.state(1), watch.state(2)) == ("active", "auto-detached")
     assert watch.silence.standing(sensor(1)).seconds_until_detach is None
-    assert {event.end_point_eui for event in watch.events(SensorWarning)} == {sensor(2)}
+    assert {event.end_point_eui for event in watch.happened(SensorWarning)} == {sensor(2)}
 
 
 def test_switched_off_nobody_is_detached(watch: Watch) -> None:
@@ -135,7 +135,7 @@ def test_check_interval_takes_effect_at_once(watch: Watch) -> None:
 def test_removed_sensor_is_forgotten(watch: Watch) -> None:
     watch.hear(1)
     watch.advance(WARNING + INTERVAL)
-    watch.configure(0)
+    watch.configure_sensors(0)
     watch.reload()
     assert watch.state() is None
     assert watch.silence.standing(sensor(1)) is None
@@ -146,11 +146,11 @@ def test_removed_sensor_is_forgotten(watch: Watch) -> None:
 
 def test_sensor_that_is_configured_anew_is_not_judged_by_its_past(watch: Watch) -> None:
     watch.hear(1)
-    watch.configure(0)
+    watch.configure_sensors(0)
     watch.reload()
     watch.advance(2 * DETACH)
     watch.kill()
-    watch.configure(1)
+    watch.configure_sensors(1)
     watch.open()
     watch.connect()
     watch.advance(2 * INTERVAL)

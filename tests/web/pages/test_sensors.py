@@ -7,26 +7,11 @@ import pytest
 
 from bssci.center.silence.silence import Standing
 from bssci.journal import Registration
-from bssci.model import EUI, DownlinkStatus, Reception, SensorStatus, Uplink
+from bssci.model import EUI, DownlinkStatus, SensorStatus
 from tests.support.html import Document
+from tests.support.page_events import STATION, heard
 from tests.support.web import EPOCH, SENSOR, WebHouse
 from tests.support.work import calls
-
-STATION = "CAFEBA5E00000001"
-
-
-def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
-    reception = Reception(
-        end_point_eui=SENSOR,
-        packet_counter=counter,
-        payload=b"\x01\x02",
-        base_station_eui=STATION,
-        rx_time=int(at * 1e9),
-        snr=7.25,
-        rssi=-101.0,
-        received_at=at,
-    )
-    return Uplink(at=at, id=f"id{counter}", known=True, receptions=[reception], duplicates=0)
 
 
 def test_a_sensors_page_shows_what_happened(web: WebHouse) -> None:

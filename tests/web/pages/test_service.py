@@ -2,27 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.model import Reception, StationState, StationStatus, Uplink
+from bssci.model import StationState, StationStatus
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.pages.service import device
 from tests.support.html import Document, faults
-from tests.support.web import EPOCH, SENSOR, WebHouse
-
-STATION = "CAFEBA5E00000001"
-
-
-def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
-    reception = Reception(
-        end_point_eui=SENSOR,
-        packet_counter=counter,
-        payload=b"\x01\x02",
-        base_station_eui=STATION,
-        rx_time=int(at * 1e9),
-        snr=7.25,
-        rssi=-101.0,
-        received_at=at,
-    )
-    return Uplink(at=at, id=f"id{counter}", known=True, receptions=[reception], duplicates=0)
+from tests.support.page_events import STATION, heard
+from tests.support.web import EPOCH, WebHouse
 
 
 def test_the_live_page_shows_an_uplinks_way(web: WebHouse) -> None:

@@ -8,33 +8,16 @@ import msgspec
 import pytest
 
 from bssci.center.alarms.conditions import Condition
-from bssci.model import Reception, Uplink
 from bssci.web.access.accounts import ROLES, may
 from bssci.web.pages.table import PAGES, Page
 from tests.support.center import Line
 from tests.support.controllers import MAC
 from tests.support.html import Document, faults
+from tests.support.page_events import heard
 from tests.support.telegrams import telegram
-from tests.support.web import EPOCH, SENSOR, WebHouse
-
-STATION = "CAFEBA5E00000001"
-
+from tests.support.web import SENSOR, WebHouse
 
 PIN = f"f2:{MAC}/J1/3"
-
-
-def heard(counter: int, *, at: float = EPOCH + 900.0) -> Uplink:
-    reception = Reception(
-        end_point_eui=SENSOR,
-        packet_counter=counter,
-        payload=b"\x01\x02",
-        base_station_eui=STATION,
-        rx_time=int(at * 1e9),
-        snr=7.25,
-        rssi=-101.0,
-        received_at=at,
-    )
-    return Uplink(at=at, id=f"id{counter}", known=True, receptions=[reception], duplicates=0)
 
 
 def test_every_page_answers_each_role_as_it_may(web: WebHouse) -> None:

@@ -83,6 +83,17 @@ def turn(clock: Clock) -> Deferred[None]:
     return taken
 
 
+async def let_go(clock: Clock, objects: list[Any], size: int) -> None:
+    """Empty a list, ``size`` objects at a time, with turns of the reactor for everybody else in between.
+
+    To free 100 000 objects at once takes 30 ms.
+    """
+    while len(objects) > size:
+        del objects[-size:]
+        await turn(clock)
+    objects.clear()
+
+
 def boot_seconds() -> float:
     """Return seconds since the machine started, by a clock that nobody sets and that no sleep stops."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -7,7 +7,7 @@ import time
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import Clock
 
-from bssci.system.clock import Ticker, boot_seconds, in_slices, use_boot_time
+from bssci.system.clock import Ticker, boot_seconds, in_slices, let_go, use_boot_time
 
 
 def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:
@@ -73,3 +73,14 @@ def test_slices_leave_a_turn_to_others_between_them() -> None:
     assert seen == [[0, 1]] and len(clock.getDelayedCalls()) == 1
     clock.advance(0)
     assert seen == [[0, 1], [2, 3], [4]] and done.called
+
+
+def test_many_objects_are_let_go_some_at_a_time() -> None:
+    clock, objects = Clock(), [object() for _ in range(25)]
+    gone = ensureDeferred(let_go(clock, objects, 10))
+    assert len(objects) == 15 and len(clock.getDelayedCalls()) == 1
+    clock.advance(0)
+    assert objects == [] and gone.called
+    few = [object()]
+    ensureDeferred(let_go(clock, few, 10))
+    assert few == [] and clock.getDelayedCalls() == []

@@ -40,6 +40,8 @@ def _by_itself(changes: Changes) -> AbstractAsyncContextManager[None]:
 
 MAX_NAMED = 20
 """wrong entries that the log names one by one"""
+SLICE = 1000
+"""entries that are freed in one go"""
 
 
 class _Entry(NamedTuple):
@@ -153,9 +155,11 @@ class Sensors:
         after = read.by_eui | held
         changes: Changes = await self._run_in_thread(_changes, self._by_eui, after)
         async with around(changes):
+            before = list(self._by_eui.values())
             self._by_eui, self._version = after, read.version
             self.wrong, self._held, self.trouble = read.wrong, frozenset(held), ""
             self._report()
+        await self._let_go(before)
         return changes
 
     async def _read_file(self) -> _Read:
@@ -184,8 +188,15 @@ class Sensors:
             self._version = await self._run_in_thread(
                 endpoints.write, self.path, sensors, self._version, wrong
             )
+            before = list(self._by_eui.values()) if len(touched) > SLICE else []
             self._by_eui, self.wrong, self._held, self.trouble = after, wrong, held, ""
+        await self._let_go(before)
         return changes
+
+    async def _let_go(self, before: list[_Entry]) -> None:
+        """Free entries in a thread, some at a time: 100 000 at once would hold up everything for 30 ms."""
+        if len(before) > SLICE:
+            await self._run_in_thread(_free, before)
 
     def _differs_from_file(self) -> bool:
         try:
@@ -201,6 +212,11 @@ class Sensors:
         if len(self.wrong) > MAX_NAMED:
             more = len(self.wrong) - MAX_NAMED
             self.log.error("{more} more entries of {file} not used", more=more, file=self.path.name)
+
+
+def _free(entries: list[_Entry]) -> None:
+    while entries:
+        del entries[-SLICE:]
 
 
 def _compare(known: _Entries, sensors: Sequence[Sensor]) -> tuple[list[EUI], list[EUI]]:

@@ -13,7 +13,7 @@ import msgspec
 from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.model import EUI, Sensor
-from bssci.system.clock import Clock, in_slices, turn
+from bssci.system.clock import Clock, in_slices, let_go, turn
 from bssci.web.context import Context
 
 Item = TypeVar("Item")
@@ -128,8 +128,10 @@ class Standings:
         pairs: list[tuple[Sensor, str]] = []
         async for part in in_slices(self._context.clock, configured, SLICE):
             pairs += [(sensor, _text(sensor)) for sensor in part]
+        before: list[object] = [*self._ordered, *self._gathered_of]
         self._ordered = await in_order_of(self._context.clock, pairs, _eui_of)
         self._gathered_of = configured
+        await let_go(self._context.clock, before, SLICE)
 
     async def _gather(self) -> None:
         refused = await self._journal.sessions.sensors_with_refusals()
@@ -139,7 +141,9 @@ class Standings:
             found = list(self._look_at(part, refused))
             _count(found, counts)
             standings += found
+        before = list(self._standings)
         self._standings = standings
+        await let_go(self._context.clock, before, SLICE)
         counts["detached"] = len(standings) - counts["attached"]
         counts["warning"] = sum(counts[state] for state in SILENT)
         self._counts = {status: counts[status] for status in STATUSES}

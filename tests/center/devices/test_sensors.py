@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
+from bssci.center.devices import sensors as module
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.devices.sensors import Changes, Sensors, _by_itself
 from bssci.model import EUI, parse_sensor
@@ -94,3 +95,23 @@ def test_changes_of_others_are_seen_and_our_own_are_not(path: Path) -> None:
     assert result_of(sensors.is_changed()) is True
     path.unlink()
     assert result_of(sensors.is_changed()) is True
+
+
+def test_many_entries_are_freed_in_a_thread_some_at_a_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLICE", 2)
+    path.write_text(json.dumps([entry(number) for number in range(5)]))
+    lengths: list[int] = []
+
+    def in_thread(function: Any, *values: Any) -> Deferred[Any]:
+        done = maybeDeferred(function, *values)
+        if function is module._free:
+            lengths.append(len(values[0]))
+        return done
+
+    sensors = Sensors(path, in_thread)
+    result_of(sensors.remove([eui(1)], _by_itself))
+    assert lengths == []
+    result_of(sensors.remove([eui(2), eui(3), eui(4)], _by_itself))
+    assert lengths == [0] and [sensor.eui for sensor in sensors] == [eui(0)]

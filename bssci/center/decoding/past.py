@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
+
+from twisted.internet.defer import ensureDeferred
 
 from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_telegram
 from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
@@ -77,17 +80,19 @@ class PastReadings:
         """
         collector = Collector(since, until, every, names, most)
         left, size = MAX_UPLINKS, FIRST_PAGE
-        before: int | None = None
-        while left > 0:
-            size = min(size, left)
-            page = await self._page(device, before, size)
-            await self._collect(device, page, collector)
-            if not page or _received_at(page[-1][1]) < since or collector.is_full:
-                return collector.result()
+        page = await self._page(device, None, min(size, left))
+        while page and _received_at(page[-1][1]) >= since:
             left -= size
-            before = page[-1][0]
-            size = min(size * GROWTH, LAST_PAGE)
-        collector.complete = False
+            size = min(size * GROWTH, LAST_PAGE, left)
+            # Steps need all that there is: the next page is read while this one is decoded.
+            ask = partial(self._page, device, page[-1][0], size)
+            ahead = ensureDeferred(ask()) if size > 0 and every is not None else None
+            await self._collect(device, page, collector)
+            collector.complete = size > 0
+            if size <= 0 or collector.is_full:
+                return collector.result()
+            page = await (ask() if ahead is None else ahead)
+        await self._collect(device, page, collector)
         return collector.result()
 
     async def newest(self, device: DeviceId, count: int) -> Past:

@@ -324,8 +324,8 @@ def _select(
 ) -> list[tuple[int, Found]]:
     rows = query_bodies(
         cursor,
-        "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN (VALUES {rows})",
-        [(seq,) for seq in seqs],
+        "SELECT seq, body FROM event WHERE kind = 'uplink' AND seq IN ({numbers})",
+        seqs,
     )
     found: dict[int, Found] = {}
     for seq, body in rows:

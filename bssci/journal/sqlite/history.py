@@ -176,9 +176,7 @@ def _look_back(
 
 
 def _events(cursor: sqlite3.Cursor, numbers: list[int]) -> Numbered:
-    rows = query_bodies(
-        cursor, "SELECT seq, body FROM event WHERE seq IN (VALUES {rows})", [(seq,) for seq in numbers]
-    )
+    rows = query_bodies(cursor, "SELECT seq, body FROM event WHERE seq IN ({numbers})", numbers)
     events: Numbered = []
     for seq, body in sorted(rows, reverse=True):
         try:

@@ -48,5 +48,5 @@ def test_bodies_are_read_in_one_row_whatever_they_hold():
     assert fetch_bodies(cursor, "SELECT * FROM t WHERE seq > 99999") == []
     assert sorted(fetch_numbers(cursor, "SELECT seq FROM t WHERE seq > ?", (1,))) == [2, 3, 70_000]
     assert fetch_numbers(cursor, "SELECT seq FROM t WHERE seq < 0") == []
-    found = query_bodies(cursor, "SELECT * FROM t WHERE seq IN (VALUES {rows})", [(3,), (8,), (1,), (2,)])
+    found = query_bodies(cursor, "SELECT * FROM t WHERE seq IN ({numbers})", [3, 8, 1, 2])
     assert dict(found) == {number: bodies[number] for number in (1, 2, 3)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,7 +10,12 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 from twisted.plugin import getPlugins
-from zope.interface.exceptions import Invalid
+from zope.interface.exceptions import (
+    BrokenImplementation,
+    BrokenMethodImplementation,
+    DoesNotImplement,
+    Invalid,
+)
 from zope.interface.verify import verifyObject
 
 from bssci import plugins
@@ -45,7 +49,6 @@ class ExtensionKind:
     """the factory's product: a sink, source or decoder"""
 
 
-_PREAMBLE = re.compile(r"The object <.*?> has failed to implement interface [\w.]+:")
 _TAKEN = "{} cannot be its setting: it is there already, or its default is wrong"
 PLACE = f"{plugins.__name__}."
 """beginning of the name of every module with plugins"""
@@ -243,7 +246,24 @@ def build_decoders(settings: Settings) -> tuple[list[Any], list[str]]:
 
 def _lacking(error: Invalid) -> str:
     """Return what the interface asks for in vain, in one line."""
-    return " ".join(_PREAMBLE.sub("", str(error)).split())
+    lacking, faults = [], []
+    for each in getattr(error, "exceptions", (error,)):
+        match each:
+            case BrokenImplementation():
+                lacking.append(_member(each.name))
+            case BrokenMethodImplementation():
+                faults.append(f"{_member(each.method)}: {each.mess}")
+            case DoesNotImplement():
+                faults.append(f"its class lacks @implementer({each.interface.__name__})")
+            case _:
+                faults.append(" ".join(str(each).split()))
+    return "; ".join([f"it lacks {', '.join(lacking)}"] * bool(lacking) + faults)
+
+
+def _member(name: object) -> str:
+    """Return a member of an interface without the interface: ``deliver(batch)``."""
+    path, bracket, arguments = str(name).partition("(")
+    return path.rpartition(".")[2] + bracket + arguments
 
 
 def _one_line(error: Exception) -> str:

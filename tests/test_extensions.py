@@ -141,7 +141,12 @@ def test_its_own_settings_come_with_it_and_others_from_the_service(
     [
         (Factory(COUNT), {"SAMPLE_COUNT": "many"}, "SAMPLE_COUNT='many' .environment.: .*many"),
         (Factory("NO_SETTING"), {}, "sink sample: NO_SETTING is no setting"),
-        (Factory(sink=SimpleNamespace()), {}, "sink sample is incomplete"),
+        (
+            Factory(sink=SimpleNamespace(stop=lambda: None, deliver=lambda: None)),
+            {},
+            r"sink sample is incomplete: it lacks start\(\); its class lacks @implementer\(ISink\); "
+            r"deliver\(batch\): implementation doesn't allow enough arguments",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(

@@ -64,6 +64,7 @@ system-parts:
 	command -v prometheus >/dev/null || missing="$$missing prometheus"; \
 	command -v logrotate >/dev/null || missing="$$missing logrotate"; \
 	test -e /usr/include/MQTTClient.h || missing="$$missing libpaho-mqtt-dev"; \
+	ls /usr/include/curl/curl.h /usr/include/*/curl/curl.h >/dev/null 2>&1 || missing="$$missing libcurl4-openssl-dev"; \
 	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	test -n "$$missing" || exit 0; \

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +55,8 @@ def compiled(folder: Path, directory: Path) -> Path:
     missing = [name for name in ("make", "cc") if shutil.which(name) is None]
     if not any(Path(root, "include", "MQTTClient.h").exists() for root in ("/usr", "/usr/local")):
         missing.append("libpaho-mqtt-dev")
+    if not [*Path("/usr/include").glob("curl/curl.h"), *Path("/usr/include").glob("*/curl/curl.h")]:
+        missing.append("libcurl4-openssl-dev")
     if missing:
         pytest.skip(f"missing: {', '.join(missing)} (make system-parts)")
     copy = directory / "example"
@@ -144,6 +150,67 @@ def test_its_database(service: RunningService, example: list[str], tmp_path: Pat
             time.sleep(0.1)
     finally:
         assert run.end() == 0
+
+
+def test_its_webhook(service: RunningService, example: list[str], tmp_path: Path) -> None:
+    """Each message is posted, and again where the first answer was no success."""
+    with Receiving(statuses=[503]) as hook:
+        run = Run(
+            example,
+            service,
+            tmp_path,
+            MQTT_API_TOKEN=token(service, example, "webhook"),
+            OUTPUT="webhook",
+            WEBHOOK_URL=hook.url,
+        )
+        try:
+            hook.wait_for(3)
+        finally:
+            assert run.end() == 0
+    assert hook.bodies[0] == hook.bodies[1]
+    assert all(body["topic"].startswith("mioty/") and body["payload"] for body in hook.bodies)
+    assert "not written, next attempt in" in run.said
+
+
+class Receiving:
+    """A receiver of webhooks on a port of its own.
+
+    :param statuses: of the first answers; the others are 204.
+    :ivar bodies: what was posted, as objects.
+    """
+
+    def __init__(self, statuses: list[int]) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                assert self.headers["Content-Type"] == "application/json"
+                receiver.bodies.append(json.loads(body))
+                self.send_response(statuses.pop(0) if statuses else 204)
+                self.end_headers()
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """Stay silent."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def __enter__(self) -> Receiving:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def wait_for(self, count: int) -> None:
+        """Wait until so many were posted."""
+        deadline = time.monotonic() + 60
+        while len(self.bodies) < count:
+            assert time.monotonic() < deadline, self.bodies
+            time.sleep(0.1)
 
 
 def test_a_bad_token_is_not_sent_and_a_wrong_one_refused(

@@ -1,4 +1,4 @@
-/* Read a live stream of bssci, and print or store what comes.
+/* Read a live stream of bssci, and print, store or pass on what comes.
  *
  *   settings --> token's form --> connect, verified --> subscribe --> messages --> output
  *                                    ^                                   |
@@ -25,8 +25,10 @@
 #include <unistd.h>
 
 #include <MQTTClient.h>
+#include <curl/curl.h>
 
 enum { WRONG_SETTINGS = 1, REFUSED = 2, NOT_TRUSTED = 3 };
+enum { WEBHOOK_TIMEOUT = 20 };
 enum { KEEP_ALIVE = 60, CONNECT_TIMEOUT = 20, READ_MS = 500, SERVER_BUSY = 3, NOT_ALLOWED = 0x80 };
 
 static const double FIRST_DELAY = 1.0, LONGEST_DELAY = 30.0, LASTED = 10.0;
@@ -157,15 +159,15 @@ static void wait_for(double seconds)
         nanosleep(&slice, NULL);
 }
 
-/* Outputs: each returns whether the message is written, and leaves the reason in errno if it is not. */
+/* Outputs: each returns NULL if the message is written, and else why it is not. */
 
-typedef bool (*output)(const char *topic, const MQTTClient_message *message);
+typedef const char *(*output)(const char *topic, const MQTTClient_message *message);
 
-static bool write_console(const char *topic, const MQTTClient_message *message)
+static const char *write_console(const char *topic, const MQTTClient_message *message)
 {
     clearerr(stdout);
     printf("%s %.*s\n", topic, message->payloadlen, (const char *)message->payload);
-    return fflush(stdout) == 0;
+    return fflush(stdout) == 0 ? NULL : strerror(errno);
 }
 
 static int database = -1;
@@ -190,21 +192,29 @@ static void put_text(FILE *line, const char *text)
     fputc('"', line);
 }
 
-/* Append {"topic": ..., "payload": ...}, on disk when this returns. */
-static bool write_database(const char *topic, const MQTTClient_message *message)
+/* Return {"topic": ..., "payload": ...}, which the caller frees; NULL: there is no memory for it. */
+static char *as_json(const char *topic, const MQTTClient_message *message, size_t *length)
 {
     char *text = NULL;
+    FILE *out = open_memstream(&text, length);
+    if (!out)
+        return NULL;
+    fputs("{\"topic\": ", out);
+    put_text(out, topic);
+    fprintf(out, ", \"payload\": %.*s}\n", message->payloadlen, (const char *)message->payload);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* Append a line of JSON, on disk when this returns. */
+static const char *write_database(const char *topic, const MQTTClient_message *message)
+{
     size_t length = 0;
-    FILE *line = open_memstream(&text, &length);
-    if (!line)
-        return false;
-    fputs("{\"topic\": ", line);
-    put_text(line, topic);
-    fprintf(line, ", \"payload\": %.*s}\n", message->payloadlen, (const char *)message->payload);
-    if (fclose(line) != 0) {
-        free(text);
-        return false;
-    }
+    char *text = as_json(topic, message, &length);
+    if (!text)
+        return "out of memory";
     off_t before = lseek(database, 0, SEEK_END);
     ssize_t written = write(database, text, length);
     bool whole = written == (ssize_t)length && fsync(database) == 0;
@@ -213,16 +223,64 @@ static bool write_database(const char *topic, const MQTTClient_message *message)
     if (!whole && before >= 0 && ftruncate(database, before) != 0)
         reason = errno;
     free(text);
-    errno = reason;
-    return whole;
+    return whole ? NULL : strerror(reason);
+}
+
+static CURL *webhook;
+
+static void open_webhook(const char *url)
+{
+    static struct curl_slist *headers;
+    if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
+        fatal(WRONG_SETTINGS, "WEBHOOK_URL must be a URL");
+    webhook = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_easy_init() : NULL;
+    headers = curl_slist_append(NULL, "Content-Type: application/json");
+    if (!webhook || !headers)
+        fatal(WRONG_SETTINGS, "libcurl cannot be used");
+    curl_easy_setopt(webhook, CURLOPT_URL, url);
+    curl_easy_setopt(webhook, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(webhook, CURLOPT_TIMEOUT, (long)WEBHOOK_TIMEOUT);
+    curl_easy_setopt(webhook, CURLOPT_NOSIGNAL, 1L);
+    /* 4xx and 5xx are failures; a redirection is not followed. Certificates are verified unless one says otherwise. */
+    curl_easy_setopt(webhook, CURLOPT_FAILONERROR, 1L);
+}
+
+static size_t pass_over(const char *data, size_t size, size_t count, void *told)
+{
+    (void)data;
+    (void)told;
+    return size * count;
+}
+
+/* Post a message as JSON; every status of 2xx counts as done. */
+static const char *write_webhook(const char *topic, const MQTTClient_message *message)
+{
+    size_t length = 0;
+    char *text = as_json(topic, message, &length);
+    long status = 0;
+    if (!text)
+        return "out of memory";
+    curl_easy_setopt(webhook, CURLOPT_POSTFIELDS, text);
+    curl_easy_setopt(webhook, CURLOPT_POSTFIELDSIZE, (long)length);
+    curl_easy_setopt(webhook, CURLOPT_WRITEFUNCTION, pass_over);
+    CURLcode code = curl_easy_perform(webhook);
+    curl_easy_getinfo(webhook, CURLINFO_RESPONSE_CODE, &status);
+    free(text);
+    if (code != CURLE_OK)
+        return curl_easy_strerror(code);
+    return status >= 200 && status < 300 ? NULL : "the webhook answered another status than 2xx";
 }
 
 static output choose_output(const char *name)
 {
     if (strcmp(name, "console") == 0)
         return write_console;
+    if (strcmp(name, "webhook") == 0) {
+        open_webhook(setting("WEBHOOK_URL", ""));
+        return write_webhook;
+    }
     if (strcmp(name, "database") != 0)
-        fatal(WRONG_SETTINGS, "OUTPUT must be console or database");
+        fatal(WRONG_SETTINGS, "OUTPUT must be console, database or webhook");
     open_database(setting("DATABASE_PATH", "readings.jsonl"));
     return write_database;
 }
@@ -231,8 +289,8 @@ static output choose_output(const char *name)
 static void write_surely(output write_message, const char *topic, const MQTTClient_message *message)
 {
     double delay = FIRST_DELAY;
-    while (!write_message(topic, message) && !stopped) {
-        const char *reason = strerror(errno);
+    const char *reason;
+    while ((reason = write_message(topic, message)) && !stopped) {
         double drawn = next_delay(&delay);
         fprintf(stderr, "not written, next attempt in %.1f s: %s\n", drawn, reason);
         wait_for(drawn);

@@ -1,4 +1,4 @@
-//! Read a live stream of bssci, and print or store what comes.
+//! Read a live stream of bssci, and print, store or pass on what comes.
 //!
 //!     settings --> token's form --> connect, verified --> subscribe --> messages --> output --> acknowledged
 //!                                      ^                                   |
@@ -27,6 +27,7 @@ const FIRST_DELAY: f64 = 1.0;
 const LONGEST_DELAY: f64 = 30.0;
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 const LASTED: Duration = Duration::from_secs(10);
+const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(20);
 const LARGEST_PACKET: usize = 1 << 20;
 /// More than the 256 messages that the service sends beyond what is acknowledged.
 const REQUESTS: usize = 512;
@@ -113,6 +114,8 @@ enum Output {
     Console,
     /// JSON lines, on disk before they are acknowledged.
     Database(File),
+    /// A POST of JSON for each message; every status of 2xx counts as done.
+    Webhook(ureq::Agent, String),
 }
 
 impl Output {
@@ -124,22 +127,28 @@ impl Output {
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 file.map(Self::Database).map_err(|error| wrong(format!("{path}: {error}")))
             }
-            _ => Err(wrong("OUTPUT must be console or database")),
+            "webhook" => {
+                let url = setting(settings, "WEBHOOK_URL", "");
+                if !url.starts_with("https://") && !url.starts_with("http://") {
+                    return Err(wrong("WEBHOOK_URL must be a URL"));
+                }
+                let agent = ureq::AgentBuilder::new().timeout(WEBHOOK_TIMEOUT).redirects(0).build();
+                Ok(Self::Webhook(agent, url.to_owned()))
+            }
+            _ => Err(wrong("OUTPUT must be console, database or webhook")),
         }
     }
 
-    fn write(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
-        let body = String::from_utf8_lossy(payload);
+    async fn write(&mut self, topic: &str, payload: &[u8]) -> io::Result<()> {
         match self {
             Self::Console => {
                 let mut out = io::stdout().lock();
-                writeln!(out, "{topic} {body}")?;
+                writeln!(out, "{topic} {}", String::from_utf8_lossy(payload))?;
                 out.flush()
             }
             Self::Database(file) => {
-                let name = topic.replace('\\', "\\\\").replace('"', "\\\"");
                 let before = file.metadata()?.len();
-                let line = format!("{{\"topic\": \"{name}\", \"payload\": {body}}}\n");
+                let line = format!("{}\n", as_json(topic, payload));
                 let done = file.write_all(line.as_bytes()).and_then(|()| file.sync_data());
                 if done.is_err() {
                     // A line that was cut would spoil the next one as well.
@@ -147,18 +156,34 @@ impl Output {
                 }
                 done
             }
+            Self::Webhook(agent, url) => {
+                let request = agent.post(url).set("Content-Type", "application/json");
+                let body = as_json(topic, payload);
+                // ureq waits for the answer, so it does that in a thread of its own.
+                let answer = tokio::task::spawn_blocking(move || request.send_string(&body));
+                match answer.await.map_err(io::Error::other)? {
+                    Ok(answer) if (200..300).contains(&answer.status()) => Ok(()),
+                    Ok(answer) => Err(io::Error::other(format!("the webhook answered {}", answer.status()))),
+                    Err(error) => Err(io::Error::other(error)),
+                }
+            }
         }
     }
 
     /// Write until it is written.
     async fn write_surely(&mut self, topic: &str, payload: &[u8]) {
         let mut delays = Delays::new();
-        while let Err(error) = self.write(topic, payload) {
+        while let Err(error) = self.write(topic, payload).await {
             let delay = delays.next();
             eprintln!("not written, next attempt in {:.1} s: {error}", delay.as_secs_f64());
             tokio::time::sleep(delay).await;
         }
     }
+}
+
+fn as_json(topic: &str, payload: &[u8]) -> String {
+    let name = topic.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("{{\"topic\": \"{name}\", \"payload\": {}}}", String::from_utf8_lossy(payload))
 }
 
 fn setting<'a>(settings: &'a HashMap<String, String>, name: &str, otherwise: &'a str) -> &'a str {

@@ -26,8 +26,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from bssci.mqtt import version5
-from bssci.mqtt.batches import Confirmation, PublishBatch
+from bssci.mqtt.batches import Confirmation
 from bssci.mqtt.engine import KEEPALIVE, Engine, PacketGate
+from bssci.mqtt.publishing import PublishWindow
 from bssci.mqtt.transport import explain
 from bssci.mqtt.values import (
     IStream,
@@ -35,22 +36,15 @@ from bssci.mqtt.values import (
     MqttSettings,
     MqttStatistics,
     Publication,
-    PublishRefusal,
     Received,
 )
 
-WINDOW = 100
-"""messages that may wait for their acknowledgement at the broker"""
-WINDOW_QOS_2 = 20
-"""the same for QoS 2: mosquitto holds 20 open by default, and those beyond are overtaken by later ones"""
 SILENCE = 1.5 * KEEPALIVE
 """s without a byte or a due acknowledgement from the broker, after which it is taken for gone"""
 MAXIMUM_PACKET = 1 << 20
 """bytes; larger ones from the broker are skipped, counted and told without their payload"""
 SLICE = 1 << 14
 """bytes of input that are handled in one reactor turn"""
-PACKET_OVERHEAD = 9
-"""bytes of a PUBLISH beside topic, properties and payload: header, lengths, packet id"""
 TICK = 1.0
 """s between looks at the keepalive"""
 
@@ -91,24 +85,15 @@ class MqttConnection(Protocol):
 
     def __init__(self, clock: IReactorTime, settings: MqttSettings, owner: Owner) -> None:
         self._clock = clock
-        self._qos: int = settings.qos
-        self._window = WINDOW_QOS_2 if settings.qos == 2 else WINDOW
         self._owner = owner
         self._engine = Engine(settings, self._wake)
         self._engine.on_connect = self._connected
         self._engine.on_message = self._message
         self._engine.on_subscribe = self._subscribed
         self._engine.on_disconnect = self._disconnected
-        self._engine.on_settled = self._answered if self._engine.is_5 else self._acknowledged
-        self._limits = version5.BrokerLimits()
+        self._window = PublishWindow(self._engine, settings.qos, owner.statistics)
         self._silence = SILENCE
-        self._positions: dict[int, int] = {}
-        """positions in their batches of messages under way, by packet id; MQTT 5 only"""
         self._gate = PacketGate(MAXIMUM_PACKET)
-        self._queue: deque[PublishBatch] = deque()
-        self._in_flight: dict[int, PublishBatch] = {}
-        self._sent_last: Publication | None = None
-        self._complete: list[PublishBatch] = []
         self._subscriptions: dict[int, list[str]] = {}
         self._unconfirmed: deque[Confirmation] = deque()
         self._inbound = b""
@@ -118,7 +103,6 @@ class MqttConnection(Protocol):
         self._ticker = LoopingCall(self._guard, self._tick)
         self._ticker.clock = clock
         self._heard_at = 0.0
-        self._progress_at = 0.0
         self._reason = ""
         self._paused = False
         self._finishing = False
@@ -142,7 +126,7 @@ class MqttConnection(Protocol):
             return fail(MqttOffline(self._reason or "the connection is closing"))
         if not messages:
             return succeed(None)
-        return self._enqueue(messages).done
+        return self._publish(messages)
 
     def subscribe(self, groups: Iterable[Sequence[str]]) -> None:
         """Ask for filters with QoS 1, those of a group in one packet; a refusal is logged."""
@@ -193,7 +177,7 @@ class MqttConnection(Protocol):
         self._gone.append(gone)
         if not self._finishing:
             if last is not None:
-                self._enqueue([last]).done.addErrback(self._farewell_failed)
+                self._publish([last]).addErrback(self._farewell_failed)
             self._finishing = True
             self._deadline = self._clock.callLater(
                 deadline, self.abort, "closed before everything was acknowledged"
@@ -238,7 +222,7 @@ class MqttConnection(Protocol):
         if self.unanswered:
             self._reason += f"; {self.unanswered}"
         self._owner.connection_closed(self, self._reason)
-        self._fail_everything()
+        self._window.fail(MqttOffline(self._reason))
         for gone in self._gone:
             gone.callback(None)
 
@@ -263,17 +247,17 @@ class MqttConnection(Protocol):
         if self._input_paused:
             self._read()
         if not self._paused:
-            self._fill_window()
-        if self._finishing and not self._queue and not self._in_flight:
+            self._window.fill(self._clock.seconds())
+        if self._finishing and self._window.is_empty:
             self._engine.disconnect()
         self._engine.loop_write()
         data = self._engine.io.take()
         if data:
             self.transport.write(data)
-        self._fire_complete()
+        self._window.fire_complete()
         if self._engine.io.closed:
             self._hang_up()
-        elif not self._qos and self._queue and not self._paused:
+        elif not self._window.qos and self._window.has_queue and not self._paused:
             self._wake()
 
     def _read(self) -> None:
@@ -281,17 +265,17 @@ class MqttConnection(Protocol):
         io = self._engine.io
         io.feed(self._inbound[:SLICE])
         self._inbound = self._inbound[SLICE:]
-        in_flight = len(self._in_flight)
+        in_flight = self._window.in_flight
         while io.unread and not io.closed:
             self._engine.loop_read()
-        if len(self._in_flight) < in_flight:
-            self._progress_at = self._heard_at
+        if self._window.in_flight < in_flight:
+            self._window.progress_at = self._heard_at
         if io.closed:
             self._hang_up()
         elif bool(self._inbound) != self._input_paused:
             self._pause_input(bool(self._inbound))
-        self._fire_complete()
-        if self._queue or self._finishing or self._inbound:
+        self._window.fire_complete()
+        if self._window.has_queue or self._finishing or self._inbound:
             self._wake()
 
     def _tell_skipped(self) -> None:
@@ -319,79 +303,11 @@ class MqttConnection(Protocol):
         else:
             self.transport.resumeProducing()
 
-    def _fill_window(self) -> None:
-        room = self._window - len(self._in_flight)
-        if room == self._window:
-            self._progress_at = self._clock.seconds()
-        while room > 0 and self._queue:
-            batch = self._queue[0]
-            messages = batch.messages[batch.next : batch.next + room]
-            try:
-                self._send(batch, messages)
-            except ValueError as error:
-                self._reject(batch, error)
-                continue
-            batch.next += len(messages)
-            room -= len(messages)
-            if batch.next == len(batch.messages):
-                self._queue.popleft()
-        if not self._qos:
-            for packet_id in list(self._in_flight):
-                self._acknowledge(packet_id)
-
-    def _send(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
-        """Send messages of a batch.
-
-        :raises ValueError: for a topic that MQTT does not allow.
-        """
-        publish, qos, in_flight = self._engine.publish, self._qos, self._in_flight
-        if self._engine.is_5:
-            self._send_with_properties(batch, messages)
-        else:
-            for topic, payload, retain, _ in messages:
-                info = publish(topic, payload, qos, retain)
-                if info.rc:
-                    raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
-                in_flight[info.mid] = batch
-        self._sent_last = messages[-1]
-        self._owner.statistics.published += len(messages)
-
-    def _send_with_properties(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
-        """Send messages of a batch by MQTT 5, except for what the broker says that it does not take.
-
-        :raises ValueError: for a topic that MQTT does not allow.
-        """
-        limit, may_retain = self._limits.packet, self._limits.retain
-        for position, (topic, payload, retain, about) in enumerate(messages, batch.next):
-            properties = version5.pack(about)
-            size = len(topic.encode()) + len(payload) + len(properties.pack()) + PACKET_OVERHEAD
-            if limit and size > limit:
-                said = f"{size} bytes, the broker takes {limit}"
-                refusal = PublishRefusal(version5.PACKET_TOO_LARGE, f"packet too large: {said}")
-                self._refuse(batch, position, refusal)
-                self._count(batch)
-                continue
-            info = self._engine.publish(topic, payload, self._qos, retain and may_retain, properties)
-            if info.rc:
-                raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
-            self._in_flight[info.mid] = batch
-            self._positions[info.mid] = position
-
-    def _refuse(self, batch: PublishBatch, position: int, refusal: PublishRefusal) -> None:
-        batch.refused[position] = refusal
-        self._owner.statistics.refused += 1
-
-    def _reject(self, batch: PublishBatch, error: ValueError) -> None:
-        """Give up ``batch``, the first of the queue; what of it was sent stays sent."""
-        self._queue.popleft()
-        self._in_flight = {mid: other for mid, other in self._in_flight.items() if other is not batch}
-        batch.done.errback(error)
-
     def _tick(self) -> None:
         now = self._clock.seconds()
         if now - self._heard_at >= self._silence:
             self.abort(f"nothing heard from the broker for {self._silence:.0f} s")
-        elif self._in_flight and now - self._progress_at >= self._silence:
+        elif self._window.in_flight and now - self._window.progress_at >= self._silence:
             self.abort(f"the broker acknowledged nothing for {self._silence:.0f} s")
         elif not self._hung_up:
             self._engine.loop_misc()
@@ -426,9 +342,7 @@ class MqttConnection(Protocol):
         self._owner.connection_opened(self)
 
     def _accept_limits(self, limits: version5.BrokerLimits) -> None:
-        self._limits = limits
-        self._window = max(1, min(self._window, limits.window))
-        self._qos = min(self._qos, limits.qos)
+        self._window.accept(limits)
         self._silence = max(SILENCE, 1.5 * limits.keepalive)
         if limits.client_id:
             self.log.info("MQTT client identifier given {client_id}", client_id=limits.client_id)
@@ -490,66 +404,25 @@ class MqttConnection(Protocol):
                 self.log.error("MQTT subscription refused {topic}: {reason}", topic=topic, reason=str(reason))
                 self._owner.filter_refused(topic)
 
-    def _acknowledged(self, packet_id: int, body: bytes | bytearray) -> None:
-        self._acknowledge(packet_id)
-
-    def _answered(self, packet_id: int, body: bytes | bytearray) -> None:
-        """Take the broker's answer to a message that was published (MQTT 5)."""
-        position = self._positions.pop(packet_id, -1)
-        if len(body) > 2 and body[2] >= version5.FAILURE:
-            batch = self._in_flight.pop(packet_id, None)
-            if batch is not None:
-                self._refuse(batch, position, PublishRefusal(*version5.words_of(bytes(body))))
-                self._count(batch)
-        else:
-            self._acknowledge(packet_id)
-
     # Bookkeeping
 
     def _unanswered(self) -> str:
         """Return the packets without an answer of the broker when the connection ended: it may not accept
         these.
         """
-        if self._in_flight and self._sent_last is not None:
-            return f"sent last: {self._sent_last.topic[:200]}, {len(self._sent_last.payload)} bytes"
+        last = self._window.sent_last
+        if self._window.in_flight and last is not None:
+            return f"sent last: {last.topic[:200]}, {len(last.payload)} bytes"
         if self._subscriptions:
             return f"asked for last: {', '.join(self.unanswered_filters)[:300]}"
         return ""
 
-    def _enqueue(self, messages: Sequence[Publication]) -> PublishBatch:
-        batch = PublishBatch(messages)
-        self._queue.append(batch)
+    def _publish(self, messages: Sequence[Publication]) -> Deferred[None]:
         self._wake()
-        return batch
+        return self._window.enqueue(messages)
 
     def _farewell_failed(self, failure: Failure) -> None:
         self.log.warn("MQTT farewell not acknowledged: {reason}", reason=failure.getErrorMessage())
-
-    def _acknowledge(self, packet_id: int) -> None:
-        batch = self._in_flight.pop(packet_id, None)
-        if batch is None:
-            return
-        self._owner.statistics.acknowledged += 1
-        self._count(batch)
-
-    def _count(self, batch: PublishBatch) -> None:
-        """Note that one message less of a batch waits for the broker's answer."""
-        batch.unacknowledged -= 1
-        if not batch.unacknowledged:
-            self._complete.append(batch)
-
-    def _fire_complete(self) -> None:
-        complete, self._complete = self._complete, []
-        for batch in complete:
-            batch.complete()
-
-    def _fail_everything(self) -> None:
-        batches = dict.fromkeys([*self._in_flight.values(), *self._queue])
-        self._in_flight.clear()
-        self._queue.clear()
-        self._fire_complete()
-        for batch in batches:
-            batch.done.errback(MqttOffline(self._reason))
 
     def _hang_up(self) -> None:
         """Close the connection, as the engine is done with it: its last packets still go out."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bssci.mqtt.client import Publication
-from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE, WINDOW
+from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE
+from bssci.mqtt.publishing import WINDOW
 from tests.support.mqtt_broker import Kind, packet, publish
 from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
 

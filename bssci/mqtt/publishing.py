@@ -1,0 +1,188 @@
+"""Publications on their way through one connection: what waits for room, and what for the broker's answer.
+
+enqueue() --> queue --fill(), room in the window--> in flight --PUBACK, PUBCOMP--> complete --> Deferred
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+
+from bssci.mqtt import version5
+from bssci.mqtt.batches import PublishBatch
+from bssci.mqtt.engine import Engine
+from bssci.mqtt.values import MqttStatistics, Publication, PublishRefusal
+
+WINDOW = 100
+"""messages that may wait for their acknowledgement at the broker"""
+WINDOW_QOS_2 = 20
+"""the same for QoS 2: mosquitto holds 20 open by default, and those beyond are overtaken by later ones"""
+PACKET_OVERHEAD = 9
+"""bytes of a PUBLISH beside topic, properties and payload: header, lengths, packet id"""
+
+
+class PublishWindow:
+    """The publications of one connection.
+
+    :ivar qos: the broker's, where that is lower than ours.
+    :ivar sent_last: the publication that left last.
+    :ivar progress_at: s on the connection's clock, when the broker last had nothing to answer, or answered.
+    """
+
+    def __init__(self, engine: Engine, qos: int, statistics: MqttStatistics) -> None:
+        self._engine = engine
+        engine.on_settled = self._answered if engine.is_5 else self._acknowledged
+        self._statistics = statistics
+        self._size = WINDOW_QOS_2 if qos == 2 else WINDOW
+        self._limits = version5.BrokerLimits()
+        self._queue: deque[PublishBatch] = deque()
+        self._in_flight: dict[int, PublishBatch] = {}
+        self._positions: dict[int, int] = {}
+        """positions in their batches of messages under way, by packet id; MQTT 5 only"""
+        self._complete: list[PublishBatch] = []
+        self.qos = qos
+        self.sent_last: Publication | None = None
+        self.progress_at = 0.0
+
+    @property
+    def in_flight(self) -> int:
+        """Publications that wait for the broker's answer."""
+        return len(self._in_flight)
+
+    @property
+    def has_queue(self) -> bool:
+        """Return whether something waits for room."""
+        return bool(self._queue)
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether everything is answered."""
+        return not self._queue and not self._in_flight
+
+    def accept(self, limits: version5.BrokerLimits) -> None:
+        """Keep to what the broker allows (MQTT 5)."""
+        self._limits = limits
+        self._size = max(1, min(self._size, limits.window))
+        self.qos = min(self.qos, limits.qos)
+
+    def enqueue(self, messages: Sequence[Publication]) -> Deferred[None]:
+        """Have messages wait for room; the Deferred fires when the broker has answered for each.
+
+        Fails with :class:`bssci.mqtt.values.MessagesRefused` if the broker does not take some of them.
+        """
+        batch = PublishBatch(messages)
+        self._queue.append(batch)
+        return batch.done
+
+    def fill(self, now: float) -> None:
+        """Send what there is room for."""
+        room = self._size - len(self._in_flight)
+        if room == self._size:
+            self.progress_at = now
+        while room > 0 and self._queue:
+            batch = self._queue[0]
+            messages = batch.messages[batch.next : batch.next + room]
+            try:
+                self._send(batch, messages)
+            except ValueError as error:
+                self._reject(batch, error)
+                continue
+            batch.next += len(messages)
+            room -= len(messages)
+            if batch.next == len(batch.messages):
+                self._queue.popleft()
+        if not self.qos:
+            for packet_id in list(self._in_flight):
+                self._acknowledge(packet_id)
+
+    def _send(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
+        """Send messages of a batch.
+
+        :raises ValueError: for a topic that MQTT does not allow.
+        """
+        publish, qos, in_flight = self._engine.publish, self.qos, self._in_flight
+        if self._engine.is_5:
+            self._send_with_properties(batch, messages)
+        else:
+            for topic, payload, retain, _ in messages:
+                info = publish(topic, payload, qos, retain)
+                if info.rc:
+                    raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
+                in_flight[info.mid] = batch
+        self.sent_last = messages[-1]
+        self._statistics.published += len(messages)
+
+    def _send_with_properties(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
+        """Send messages of a batch by MQTT 5, except for what the broker says that it does not take.
+
+        :raises ValueError: for a topic that MQTT does not allow.
+        """
+        limit, may_retain = self._limits.packet, self._limits.retain
+        for position, (topic, payload, retain, about) in enumerate(messages, batch.next):
+            properties = version5.pack(about)
+            size = len(topic.encode()) + len(payload) + len(properties.pack()) + PACKET_OVERHEAD
+            if limit and size > limit:
+                said = f"{size} bytes, the broker takes {limit}"
+                refusal = PublishRefusal(version5.PACKET_TOO_LARGE, f"packet too large: {said}")
+                self._refuse(batch, position, refusal)
+                self._count(batch)
+                continue
+            info = self._engine.publish(topic, payload, self.qos, retain and may_retain, properties)
+            if info.rc:
+                raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
+            self._in_flight[info.mid] = batch
+            self._positions[info.mid] = position
+
+    def _acknowledged(self, packet_id: int, body: bytes | bytearray) -> None:
+        self._acknowledge(packet_id)
+
+    def _answered(self, packet_id: int, body: bytes | bytearray) -> None:
+        """Take the broker's answer to a message that was published (MQTT 5)."""
+        position = self._positions.pop(packet_id, -1)
+        if len(body) > 2 and body[2] >= version5.FAILURE:
+            batch = self._in_flight.pop(packet_id, None)
+            if batch is not None:
+                self._refuse(batch, position, PublishRefusal(*version5.words_of(bytes(body))))
+                self._count(batch)
+        else:
+            self._acknowledge(packet_id)
+
+    def fire_complete(self) -> None:
+        """Tell whoever waits for batches that are answered whole."""
+        complete, self._complete = self._complete, []
+        for batch in complete:
+            batch.complete()
+
+    def fail(self, error: Exception) -> None:
+        """Fail everything that is not answered: the connection is gone."""
+        batches = dict.fromkeys([*self._in_flight.values(), *self._queue])
+        self._in_flight.clear()
+        self._queue.clear()
+        self.fire_complete()
+        for batch in batches:
+            batch.done.errback(error)
+
+    def _refuse(self, batch: PublishBatch, position: int, refusal: PublishRefusal) -> None:
+        batch.refused[position] = refusal
+        self._statistics.refused += 1
+
+    def _reject(self, batch: PublishBatch, error: ValueError) -> None:
+        """Give up ``batch``, the first of the queue; what of it was sent stays sent."""
+        self._queue.popleft()
+        self._in_flight = {mid: other for mid, other in self._in_flight.items() if other is not batch}
+        batch.done.errback(error)
+
+    def _acknowledge(self, packet_id: int) -> None:
+        batch = self._in_flight.pop(packet_id, None)
+        if batch is None:
+            return
+        self._statistics.acknowledged += 1
+        self._count(batch)
+
+    def _count(self, batch: PublishBatch) -> None:
+        """Note that one message less of a batch waits for the broker's answer."""
+        batch.unacknowledged -= 1
+        if not batch.unacknowledged:
+            self._complete.append(batch)

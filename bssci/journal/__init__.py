@@ -5,31 +5,33 @@ Nothing here knows why it is stored.
 
 from bssci.journal.errors import JournalBusy, JournalError, StorageError
 from bssci.journal.interface import Change, Journal
-from bssci.journal.records import (
+from bssci.journal.kept import (
     Activity,
     AlarmRecord,
     Attachment,
-    AuditEntry,
     DeviceRecord,
-    DownlinkPicture,
     Fact,
     GatewayRecord,
-    Left,
     ListeningRecord,
     LiveSession,
-    Loaded,
     PathRecord,
     RefusedConnection,
-    Registration,
     Replay,
     Silence,
     StationEntry,
     StationRecord,
+    TelegramKey,
+    UnknownRecord,
+)
+from bssci.journal.records import (
+    AuditEntry,
+    DownlinkPicture,
+    Left,
+    Loaded,
+    Registration,
     StoredDownlink,
     StoredRequest,
     StoredSession,
-    TelegramKey,
-    UnknownRecord,
     Usage,
 )
 from bssci.journal.sqlite.inspection import inspect

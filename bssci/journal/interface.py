@@ -24,11 +24,11 @@ from typing import Literal, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from bssci.journal.kept import Kept
 from bssci.journal.records import (
     AuditEntry,
     DownlinkPicture,
     JournalStatistics,
-    Kept,
     Left,
     Loaded,
     Registration,

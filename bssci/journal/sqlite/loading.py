@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from bssci.journal.records import (
+from bssci.journal.kept import (
     Activity,
     AlarmRecord,
     Attachment,
@@ -13,7 +13,6 @@ from bssci.journal.records import (
     GatewayRecord,
     ListeningRecord,
     LiveSession,
-    Loaded,
     PathRecord,
     RefusedConnection,
     Replay,
@@ -23,6 +22,7 @@ from bssci.journal.records import (
     TelegramKey,
     UnknownRecord,
 )
+from bssci.journal.records import Loaded
 from bssci.journal.sqlite.checkpoints import find_checkpoint
 from bssci.journal.sqlite.cursors import load_cursors
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over

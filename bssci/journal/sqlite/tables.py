@@ -12,7 +12,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from bssci.journal.interface import Change, Key, Record
-from bssci.journal.records import KEPT, Kept
+from bssci.journal.kept import KEPT, Kept
 from bssci.journal.sqlite.checkpoints import CHECKPOINTS
 from bssci.journal.sqlite.core import Core, LaneChange, LaneRows
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.service_center import ServiceCenter
-from bssci.journal.records import LiveSession
+from bssci.journal.kept import LiveSession
 from bssci.model import EUI, AnyEvent, Sensor
 from bssci.mqtt import payloads
 from bssci.mqtt.server import frames

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.journal import Journal
-from bssci.journal.records import LiveSession
+from bssci.journal.kept import LiveSession
 
 MAX_SESSIONS = 10_000
 """sessions in all; the one whose client is away for longest makes room"""

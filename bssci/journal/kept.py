@@ -1,0 +1,347 @@
+"""Rows of the journal's keyed tables: one value object a table.
+
+The fields of a row are the columns, ``KEY`` names the one by which it is found. Columns that no plain value
+fits are kept as MessagePack. Adding a kept table is one class here, its name in :data:`KEPT`, and its
+``CREATE TABLE``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from bssci.model import EUI
+
+
+class Kept:
+    """A row of a keyed table, which is stored, replaced and deleted by its key."""
+
+    __slots__ = ()
+
+    TABLE: ClassVar[str]
+    KEY: ClassVar[str]
+    """the field that names the row"""
+    FIXED: ClassVar[frozenset[str]] = frozenset()
+    """fields that keep what was stored first"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationRecord(Kept):
+    """A base station that has had a session with us."""
+
+    TABLE: ClassVar[str] = "station"
+    KEY: ClassVar[str] = "base_station_eui"
+    FIXED: ClassVar[frozenset[str]] = frozenset({"first_seen_at"})
+
+    base_station_eui: EUI
+    first_seen_at: float
+    """Unix seconds; once stored it stays"""
+    last_seen_at: float
+    """Unix seconds: when it last connected or, if later, went"""
+    vendor: str | None = None
+    model: str | None = None
+    name: str | None = None
+    software_version: str | None = None
+    info: Mapping[str, object] | None = None
+    address: str | None = None
+    """address that the station connected from last"""
+    certificate: bytes | None = None
+    """certificate that the station showed at its last connection, as DER"""
+    reason: str | None = None
+    """reason why the station went, for people; empty: it has not; None: not known"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity(Kept):
+    """The uplinks of a sensor, summed up."""
+
+    TABLE: ClassVar[str] = "sensor_activity"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    last_seen_at: float
+    """Unix seconds"""
+    packet_counter: int
+    """the highest"""
+    uplink_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment(Kept):
+    """A sensor's difference from "attached with its own key", which needs no record."""
+
+    TABLE: ClassVar[str] = "attachment"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    state: Literal["attached", "detached"]
+    session_key: bytes | None = None
+    """16 bytes, of an attachment over the air. Secret"""
+    short_address: int | None = None
+    """short address that the sensor got over the air"""
+    attach_counter: int | None = None
+    """24 bits, the last that was accepted; kept when the sensor is detached"""
+    reason: str
+    """``command``, ``over the air`` or ``inactivity``"""
+    since: float
+    """Unix seconds"""
+
+    @property
+    def over_the_air(self) -> bool:
+        return self.session_key is not None
+
+    def __repr__(self) -> str:
+        return f"Attachment({self.end_point_eui} {self.state})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence(Kept):
+    """A configured sensor: since when its silence counts at most, and what was said about it."""
+
+    TABLE: ClassVar[str] = "silence"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    attached_at: float
+    """Unix seconds"""
+    how: Literal["configured", "command", "over the air"]
+    """the way in which the sensor was attached"""
+    warned_since: float | None = None
+    """Unix seconds when the last silence that was warned of began"""
+    detached_since: float | None = None
+    """Unix seconds when the last silence that it was detached for began"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathRecord(Kept):
+    """The base stations that heard a sensor lately, as the writer of this record encoded them."""
+
+    TABLE: ClassVar[str] = "path"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownRecord(Kept):
+    """A sensor that was heard and is not configured, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "unknown_sensor"
+    KEY: ClassVar[str] = "end_point_eui"
+
+    end_point_eui: EUI
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListeningRecord(Kept):
+    """An interval in which a base station was connected, so that sensors could be heard."""
+
+    TABLE: ClassVar[str] = "listening"
+    KEY: ClassVar[str] = "number"
+
+    number: int
+    """number of the request, in the order of time"""
+    began_at: float
+    """Unix seconds"""
+    ended_at: float
+    """Unix seconds"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact(Kept):
+    """A fact about this installation, for example its own EUI."""
+
+    TABLE: ClassVar[str] = "setting"
+    KEY: ClassVar[str] = "name"
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay(Kept):
+    """Kept messages that are delivered again to one sink, on request."""
+
+    TABLE: ClassVar[str] = "replay"
+    KEY: ClassVar[str] = "number"
+
+    number: int
+    sink: str
+    from_at: float
+    """Unix seconds"""
+    to_at: float
+    """Unix seconds"""
+    devices: tuple[str, ...] = ()
+    """ids of the senders; empty: all"""
+    asked_by: str
+    asked_at: float
+    """Unix seconds"""
+    state: Literal["open", "done", "cancelled"] = "open"
+    ended_at: float | None = None
+    """Unix seconds"""
+    first_seq: int | None = None
+    """number of the event before the first; None: not looked for yet"""
+    seq: int | None = None
+    """number of the last event that is dealt with"""
+    last_seq: int | None = None
+    """number of the last event of all"""
+    delivered: int = 0
+    """messages that the sink took"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationEntry(Kept):
+    """Entry of people about a base station: name, place, tags, note and block; also before it connects."""
+
+    TABLE: ClassVar[str] = "station_entry"
+    KEY: ClassVar[str] = "base_station_eui"
+
+    base_station_eui: EUI
+    name: str = ""
+    """name for people; empty: as the station calls itself"""
+    location: Mapping[str, object] | None = None
+    """place of the station: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    entered_at: float
+    """Unix seconds"""
+    blocked_at: float | None = None
+    """Unix seconds since when the station is refused; None: it is not"""
+    blocked_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedConnection(Kept):
+    """Connections from one address that were refused for one reason."""
+
+    TABLE: ClassVar[str] = "refusal"
+    KEY: ClassVar[str] = "key"
+
+    key: str
+    """digest of address, reason and station"""
+    address: str
+    reason: str
+    remedy: str = ""
+    """advice: what to do about it"""
+    base_station_eui: EUI | None = None
+    """the station that it said to be, or that its certificate names"""
+    subject: str | None = None
+    """subject of the certificate that was shown"""
+    issuer: str | None = None
+    """issuer of that certificate"""
+    count: int
+    first_at: float
+    """Unix seconds"""
+    at: float
+    """Unix seconds, of the last"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmRecord(Kept):
+    """A thing that was wrong, since when and until when."""
+
+    TABLE: ClassVar[str] = "alarm"
+    KEY: ClassVar[str] = "number"
+
+    number: int
+    """number of the alarm, in the order of time"""
+    id: str
+    """condition and subject: ``station-offline:CAFE000000000001``"""
+    severity: Literal["error", "warning"]
+    text: str
+    href: str
+    """page of the web admin where one sees more of it"""
+    since: float
+    """Unix seconds"""
+    until: float | None = None
+    """Unix seconds; None: it is still wrong"""
+    returns: int = 0
+    """times that it came back in between"""
+    acknowledged_by: str | None = None
+    acknowledged_at: float | None = None
+    """Unix seconds"""
+    begin_told: int = 0
+    """1 once a message about its beginning has gone out, or none is wanted"""
+    end_told: int = 0
+    """1 once a message about its end has gone out, or none is wanted"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelegramKey(Kept):
+    """Id of a telegram that was taken: by it a second delivery is told from a new telegram."""
+
+    TABLE: ClassVar[str] = "telegram_key"
+    KEY: ClassVar[str] = "slot"
+
+    slot: int
+    """place in a ring of fixed size, so that the newest ids take the places of the oldest"""
+    number: int
+    """number of the id, in the order in which telegrams came"""
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSession(Kept):
+    """A session of a client of the live stream that may come back."""
+
+    TABLE: ClassVar[str] = "live_session"
+    KEY: ClassVar[str] = "key"
+
+    key: str
+    """token's id and client identifier"""
+    token_id: str
+    client_id: str
+    filters: Mapping[str, object]
+    """granted QoS by topic filter"""
+    position: int
+    """number of the last event that the client is known to have"""
+    seen_at: float
+    """Unix seconds"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRecord(Kept):
+    """A device that is no mioty sensor, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "device"
+    KEY: ClassVar[str] = "id"
+
+    id: str
+    """id of the device, with its kind in front: ``ble:AA:BB:CC:DD:EE:FF``"""
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayRecord(Kept):
+    """A scanner or controller, as its writer encoded it."""
+
+    TABLE: ClassVar[str] = "gateway"
+    KEY: ClassVar[str] = "id"
+
+    id: str
+    """id of the gateway, with its kind in front: ``scanner:roof``"""
+    body: bytes
+
+
+KEPT: tuple[type[Kept], ...] = (
+    StationRecord,
+    Activity,
+    Attachment,
+    Silence,
+    PathRecord,
+    UnknownRecord,
+    ListeningRecord,
+    Fact,
+    Replay,
+    StationEntry,
+    RefusedConnection,
+    AlarmRecord,
+    TelegramKey,
+    LiveSession,
+    DeviceRecord,
+    GatewayRecord,
+)
+"""every keyed table"""

@@ -18,6 +18,7 @@ from bssci.certificates.handshakes import OTHER_PURPOSE, meet, words_of_fault
 from bssci.certificates.reading import (
     CertificateError,
     PrivateKey,
+    lists_of,
     read_certificates,
     read_own_list,
     read_pair,
@@ -87,6 +88,7 @@ def examine(
         *_soon_out_of_time(ca_file, authorities, now),
         *_soon_out_of_time(cert_file, chain, now),
         *_old_lists(revocation_file(ca_file, crl_file), revoked, now),
+        *_foreign_lists(revocation_file(ca_file, crl_file), authorities),
     ]
     strict = {fault for _, fault in meet(server_context(chain, key), authorities, whole_chain=True).faults}
     if OTHER_PURPOSE in strict:
@@ -220,7 +222,12 @@ def _out_of_time(path: Path, found: Sequence[x509.Certificate], now: datetime) -
         begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         which = f" ({_name(certificate)})" if number else ""
         if now > end:
-            yield f"{path}: expired on {end:%Y-%m-%d}{which}; remove it and run `bssci init`"
+            remedy = (
+                f"get the present one of {_name(certificate)} from its owner, and put it in its place"
+                if number
+                else "remove it and run `bssci init`"
+            )
+            yield f"{path}: expired on {end:%Y-%m-%d}{which}; {remedy}"
         elif now < begin:
             yield f"{path}: is valid only from {begin:%Y-%m-%d}{which}; set this machine's clock"
 
@@ -258,6 +265,17 @@ def _old_lists(
             yield (
                 f"{path}: the list of {each.issuer.rfc4514_string()} is out of date since {end:%Y-%m-%d};"
                 " what it names is refused, what was revoked since is not"
+            )
+
+
+def _foreign_lists(path: Path | None, authorities: Sequence[x509.Certificate]) -> Iterator[str]:
+    """Yield the lists that nobody is refused by, as no authority of ours made them."""
+    names = {each.subject for each in authorities}
+    for each in lists_of(path, "CRL_FILE") if path is not None else ():
+        if each.issuer not in names:
+            yield (
+                f"{path}: the list of {each.issuer.rfc4514_string()} refuses nobody: that authority is not in"
+                " CA_FILE"
             )
 
 

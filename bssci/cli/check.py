@@ -24,6 +24,7 @@ from bssci.settings.old_config import OLD_CONFIG, old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.settings.trial import try_log_file, try_state_directory
+from bssci.system.descriptors import raise_limit, shortage
 from bssci.system.files import try_to_write
 
 DAY = 86400.0
@@ -73,6 +74,9 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
         try_log_file(chosen.log_file)
     except SettingsError as error:
         yield Finding("error", str(error))
+    lack = shortage(raise_limit(), chosen.max_connections)
+    if lack:
+        yield Finding("warning", lack)
     places = catalogue.places(chosen)
     running = is_running(chosen, places)
     yield from _listening(chosen, places, running)

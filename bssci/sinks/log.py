@@ -27,7 +27,13 @@ class LogSink:
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         debug = logs.is_enabled("debug")
         for event in batch:
-            if isinstance(event, StationState):
+            if isinstance(event, StationState) and event.attached is not None:
+                self.log.info(
+                    "station serves {bs_eui} {attached} sensors",
+                    bs_eui=event.base_station_eui,
+                    attached=event.attached,
+                )
+            elif isinstance(event, StationState):
                 self.log.info(
                     "station {state} {bs_eui} {reason}",
                     state=event.state,

@@ -127,7 +127,10 @@ def test_an_expired_intermediate_is_named(files: Files, ladder: Ladder) -> None:
     )
     files.write(key, [builder.sign(old.key, hashes.SHA256()), old.certificate], [ladder.root])
     day = f"{NOW - timedelta(days=3):%Y-%m-%d}"
-    assert files.refusal() == f"{files.cert}: expired on {day} (CN=old); remove it and run `bssci init`"
+    assert files.refusal() == (
+        f"{files.cert}: expired on {day} (CN=old);"
+        " get the present one of CN=old from its owner, and put it in its place"
+    )
 
 
 def test_an_expired_certificate_is_a_fault_of_the_time_only(files: Files, ladder: Ladder) -> None:
@@ -279,6 +282,16 @@ def test_a_list_out_of_date_counts_and_is_warned_about(
     files.write(before.key, before.chain, [first])
     [warning] = files.check()
     assert warning.startswith(f"{files.crl}: the list of CN=first is out of date since")
+
+
+def test_a_list_of_a_stranger_is_passed_over_and_warned_about(
+    gate: tuple[Gate, Authority, Authority], files: Files
+) -> None:
+    before, first, second = gate
+    files.crl.write_bytes(revocations(second))
+    files.write(before.key, before.chain, [first])
+    [warning] = files.check()
+    assert warning.startswith(f"{files.crl}: the list of CN=second refuses nobody")
 
 
 def test_a_list_that_its_authority_has_not_signed_is_refused(

@@ -240,3 +240,32 @@ def test_a_sink_says_what_it_finds(
         1,
         ["error: POSTGRES_PORT='none' (environment): a whole number from 1 to 65535 is allowed"],
     )
+
+
+def test_too_few_descriptors_are_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "raise_limit", lambda: 1024)
+    status, _, [warning] = report(capsys)
+    assert status == 0
+    assert warning.startswith("warning: 1024 file descriptors are allowed, MAX_CONNECTIONS=")
+
+
+def test_devices_whose_certificates_end_and_a_damaged_registry_are_warnings(
+    capsys: pytest.CaptureFixture[str], directory: Path
+) -> None:
+    registry = directory / "certs" / "devices" / "device_registry.json"
+    registry.parent.mkdir()
+    device = {
+        "mac_address": "", "registered_at": "2020-01-01T00:00:00Z", "certificate_serial": "1",
+        "certificate_expires": "2021-01-01T00:00:00Z",
+    }  # fmt: skip
+    registry.write_text(json.dumps({f"d{number}": device for number in range(7)}))
+    status, good, [warning] = report(capsys)
+    assert status == 0
+    assert "ok: certs/devices/device_registry.json: 7 devices" in good
+    assert warning == (
+        "warning: certificates of devices end soon or have ended: d0, d1, d2, d3, d4 and 2 more; renew them"
+    )
+    registry.write_text("{")
+    assert "is damaged" in report(capsys)[2][0]

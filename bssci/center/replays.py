@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
+
+from twisted.internet.defer import Deferred
+
+from bssci.model import AnyEvent
 
 
 class ReplayRequest(NamedTuple):
@@ -18,6 +23,11 @@ class ReplayRequest(NamedTuple):
     """ids of the senders; empty: all"""
     publish: bool = False
     """also into a sink that people listen to"""
+
+
+ReplayListener = Callable[[Sequence[AnyEvent]], "Deferred[None]"]
+"""Called with events, with their readings, that were delivered again where people listen; the replay goes on
+when the Deferred fires."""
 
 
 class Replaying(Protocol):
@@ -40,3 +50,6 @@ class Replaying(Protocol):
 
     def listed(self) -> list[dict[str, Any]]:
         """Return how every replay stands, as JSON knows it, the newest first."""
+
+    def listen(self, listener: ReplayListener) -> None:
+        """Call ``listener`` with what is published again, from now on."""

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from bssci.center.decoding.payloads import decodable, device_of
-from bssci.center.replays import ReplayRequest
+from bssci.center.replays import ReplayListener, ReplayRequest
 from bssci.journal import Journal, Replay
 from bssci.model import AnyEvent
 from bssci.model.commands import CommandError
@@ -82,6 +82,7 @@ class Replays:
         self._troubles: dict[int, str] = {}
         self._readers: dict[int, SpanReader] = {}
         self._sizes = dict.fromkeys(pumps, BATCH)
+        self._listeners: list[ReplayListener] = []
 
     def start(self) -> None:
         """Go on with what an earlier run began."""
@@ -132,6 +133,9 @@ class Replays:
     def sinks(self) -> dict[str, bool]:
         replayable = {name: getattr(pump.sink, "replayable", False) for name, pump in self._pumps.items()}
         return {name: how == "asked" for name, how in replayable.items() if how}
+
+    def listen(self, listener: ReplayListener) -> None:
+        self._listeners.append(listener)
 
     def listed(self) -> list[dict[str, Any]]:
         return [self._said(number) for number in reversed(self._all)]
@@ -214,7 +218,11 @@ class Replays:
     async def _deliver(self, sink: str, events: list[AnyEvent]) -> float:
         """Return the s that a sink took, after which its next batch is made larger or smaller."""
         pump = self._pumps[sink]
-        took = await pump.deliver_beside(await self._decode(events))
+        decoded = await self._decode(events)
+        took = await pump.deliver_beside(decoded)
+        if getattr(pump.sink, "replayable", False) == "asked":
+            for listener in self._listeners:
+                await listener(decoded)
         size, live = self._sizes[sink], pump.live_seconds
         if len(events) < size:
             return took

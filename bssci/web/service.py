@@ -121,6 +121,8 @@ class WebAdmin:
                 now,
             ),
         )
+        if outside.replays is not None:
+            outside.replays.listen(self.context.door.replayed)
         # Viewers of the live stream make no further request at which a change of accounts would be seen.
         self._refresher = Ticker(reactor, REFRESH_INTERVAL, lambda: ensureDeferred(self._refresh()))
         self._sampler = Sampler(reactor, now, center, figures)

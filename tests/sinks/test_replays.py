@@ -283,8 +283,32 @@ def test_a_sink_that_people_listen_to_is_replayed_into_when_that_is_said(make: A
     house.sink.replayable = "asked"
     again: list[int] = []
     house.sink.deliver_again = lambda batch: again.extend(each.packet_counter for each in batch)
+    read: list[int] = []
+    house.replays.listen(lambda events: succeed(read.extend(each.packet_counter for each in events)))
     house.ask(publish=True)
     assert (again, house.sink.taken) == ([1], [])
+    assert read == again
+
+
+def test_a_replay_into_a_store_is_nobody_elses(make: Any) -> None:
+    house = make(at(1, 1))
+    read: list[Any] = []
+    house.replays.listen(lambda events: succeed(read.extend(events)))
+    house.ask()
+    assert read == []
+
+
+def test_a_replay_goes_on_when_those_who_listen_have_read(make: Any) -> None:
+    house = make(at(1, 1))
+    house.sink.replayable = "asked"
+    house.sink.deliver_again = lambda batch: None
+    reading: Deferred[None] = Deferred()
+    house.replays.listen(lambda events: reading)
+    number = house.ask(publish=True)
+    assert house.stands(number)["state"] != "done"
+    reading.callback(None)
+    house.settle()
+    assert house.stands(number)["state"] == "done"
 
 
 def test_the_sinks_that_take_replays_are_told(make: Any) -> None:

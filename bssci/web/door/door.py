@@ -41,6 +41,8 @@ TICK = 0.25
 """s between looks at times that are over and at changes of the tokens"""
 SAVE = 5.0
 """s between writes of sessions and uses"""
+REPLAY_PATIENCE = 1.0
+"""s for which a batch of a replay waits for those who are slow"""
 HEALTH_INTERVAL = 60.0
 """s"""
 _MIOTY = "mioty:"
@@ -320,6 +322,20 @@ class Door:
             self._deliver(telling, self._feed.position + 1, touched)
         for client in touched:
             client.flush()
+
+    def replayed(self, events: Sequence[AnyEvent]) -> Deferred[None]:
+        """Hand out messages of a replay, marked as such. No last value comes of them.
+
+        :return: fires when those who get them have read most of it, or after a while.
+        """
+        touched: set[LiveClient] = set()
+        for event in events if self._inside else ():
+            for telling in self._narrator.tell(event, self._is_wanted, replayed=True):
+                self._deliver(telling, self._feed.position + 1, touched)
+        for client in touched:
+            client.flush()
+        room = gatherResults([client.room() for client in touched], consumeErrors=True)
+        return room.addTimeout(REPLAY_PATIENCE, self._clock, lambda *_: None).addCallback(lambda _: None)  # type: ignore[arg-type]
 
     def _skipped(self, count: int) -> None:
         """Tell everybody that events went by too fast; last values may be old by now."""

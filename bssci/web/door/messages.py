@@ -49,35 +49,36 @@ class Narrator:
         self._base_topic = base_topic
         self._sensor_of = sensor_of
 
-    def tell(self, event: AnyEvent, wanted: Wanted) -> Iterator[Telling]:
+    def tell(self, event: AnyEvent, wanted: Wanted, replayed: bool = False) -> Iterator[Telling]:
         """Yield the messages that an event makes, as far as their topics are wanted.
 
         :param event: with its readings, if it has a payload.
+        :param replayed: it is told again because somebody asked for a replay, and says so.
         """
         device = device_of(event) if decodable(event) else _sender(event)
         owners = () if device is None else (device,)
         if isinstance(event, Uplink):
             if wanted(f"{self._base_topic}/ep/{event.end_point_eui}/ul"):
-                yield self._published(event, owners)
+                yield self._published(event, owners, replayed)
         else:
-            published = self._published(event, owners)
+            published = self._published(event, owners, replayed)
             if published.topic and wanted(published.topic):
                 yield published
         if device is not None and decodable(event):
-            yield from self._readings(event, device, wanted)
+            yield from self._readings(event, device, wanted, replayed)
 
-    def _published(self, event: AnyEvent, owners: tuple[str, ...]) -> Telling:
+    def _published(self, event: AnyEvent, owners: tuple[str, ...], replayed: bool) -> Telling:
         """Return an event as the broker has it; without topic if that has none for it."""
         if isinstance(event, StationState):
             message = payloads.station_state(self._base_topic, event)
         else:
-            found = payloads.message(self._base_topic, event)
+            found = payloads.message(self._base_topic, event, replayed)
             if found is None:
                 return Telling("", b"", owners)
             message = found
         return Telling(message.topic, message.payload, owners)
 
-    def _readings(self, event: Any, sender: str, wanted: Wanted) -> Iterator[Telling]:
+    def _readings(self, event: Any, sender: str, wanted: Wanted, replayed: bool) -> Iterator[Telling]:
         decoded = event.decoded
         if decoded is None:
             return
@@ -90,6 +91,8 @@ class Narrator:
                 continue
             if about is None:
                 about, times = self._about(event, sender), _times_of(event)
+                if replayed:
+                    times["replayed"] = True
             owners = (device,) if device == sender else (device, sender)
             yield Telling(topic, _encode(_telemetry(reading, device, times, about)), owners)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from twisted.internet.defer import DeferredSemaphore
 from twisted.internet.task import deferLater
 
+from bssci.center.alarms.alarms import change_of
 from bssci.center.service_center import ServiceCenter
 from bssci.model import EUI, AnyEvent
 from bssci.mqtt import payloads
@@ -102,6 +103,13 @@ class PastTeller:
         self._send(client, [self._service()], filters)
         if _any_overlaps(filters, (f"{base}/bs/+", f"{base}/bs/+/state")):
             await self._show_stations(client, filters)
+        if _any_overlaps(filters, (f"{base}/gateway/#",)):
+            states = [payloads.gateway_state(base, each) for each in self._center.gateway_states() if each.at]
+            self._send(client, [_shared(each.topic, each.payload, ()) for each in states], filters)
+        if _any_overlaps(filters, (f"{base}/alarm/#",)):
+            now = self._center.now()
+            alarms = [payloads.message(base, change_of(each, now)) for each in self._center.alarms.open()]
+            self._send(client, [_shared(each.topic, each.payload, ()) for each in alarms if each], filters)
         places = (f"{base}/ep/+/ul", f"{base}/{DEVICES}/#", f"{DEVICES}/+/telemetry/+")
         if _any_overlaps(filters, places):
             keys = self._named(filters) or self._all_devices()

@@ -39,6 +39,9 @@ class TelemetryPayload(msgspec.Struct, kw_only=True):
     value: float | int | bool | str
     unit: str | None
     metadata: ReadingMetadata
+    replayed: (
+        Annotated[bool, Meta(description="delivered again because somebody asked for a replay")] | UnsetType
+    ) = UNSET
 
 
 class GapPayload(msgspec.Struct, kw_only=True, rename={"since": "from", "until": "to"}):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
+from twisted.internet.defer import Deferred
+
+from bssci.center.alarms.conditions import Condition
 from bssci.web.door import door, past
 from tests.support.live_door import (
+    UPLINK,
+    VOLUME,
     connect_packet,
     happen,
     heard,
@@ -19,7 +25,15 @@ from tests.support.live_door import (
     text,
     the_door,
 )
+from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
+
+
+def success(deferred: Deferred[Any]) -> Any:
+    """What a Deferred has fired with."""
+    results: list[Any] = []
+    deferred.addCallback(results.append)
+    return results[0]
 
 
 def test_a_token_is_for_some_connections_at_a_time(web: WebHouse) -> None:
@@ -107,3 +121,41 @@ def test_the_end_of_the_service_is_told(web: WebHouse) -> None:
     [message] = [each for each in probe.take() if not isinstance(each, bytes)]
     assert json.loads(message.payload)["state"] == "offline"
     assert probe.closed == (1001, "the service stops")
+
+
+def test_what_is_replayed_is_told_and_marked(web: WebHouse) -> None:
+    happen(web, heard(web, 1))
+    probe = subscribed(web, "mioty/ep/#", "device/+/telemetry/volume")
+    probe.messages()
+    assert web.outside.decoders is not None
+    [event] = success(web.outside.decoders.decode([heard(web, 2)]))
+    done: list[None] = []
+    the_door(web).replayed([event]).addCallback(done.append)
+    told = {message.topic: json.loads(message.payload) for message in probe.messages()}
+    assert {topic: body["replayed"] for topic, body in told.items()} == {UPLINK: True, VOLUME: True}
+    assert done == [None]
+    # It is not the last value of anything.
+    [last] = subscribed(web, UPLINK, token=live_token(web, "other")).messages()
+    assert json.loads(last.payload)["cnt"] == 1
+
+
+def test_a_replay_waits_a_while_for_those_who_are_slow(web: WebHouse) -> None:
+    probe = subscribed(web, "mioty/ep/#")
+    probe.connection.transport.producer.pauseProducing()
+    events = [heard(web, number) for number in range(400)]
+    done: list[None] = []
+    the_door(web).replayed(events).addCallback(done.append)
+    assert done == []
+    web.advance(door.REPLAY_PATIENCE)
+    assert done == [None]
+
+
+def test_gateways_and_open_alarms_are_last_values_too(web: WebHouse) -> None:
+    web.center.gateways.heard([telegram(device="ble:AA:BB:CC:DD:EE:FF", gateway="roof")])
+    bad = Condition("sink-failing:mqtt", "error", "mqtt cannot deliver", "/")
+    web.center.alarms.evaluate({"sink-failing"}, [bad])
+    probe = subscribed(web, "mioty/gateway/#", "mioty/alarm/+")
+    told = {message.topic: (json.loads(message.payload), message.retained) for message in probe.messages()}
+    assert told["mioty/gateway/scanner/roof/state"][0]["state"] == "online"
+    assert told["mioty/alarm/sink-failing:mqtt"][0]["state"] == "open"
+    assert all(retained for _, retained in told.values())

@@ -18,7 +18,7 @@ help:
 	@echo "make test   all tests"
 	@echo "make unit   the tests without processes, sockets, a broker or a browser"
 	@echo "make thorough  the same with many more random examples; takes minutes"
-	@echo "make check  ruff, mypy and the import rules"
+	@echo "make check  ruff, mypy, the rules of imports and of names"
 	@echo "make bench  figures"
 	@echo "make docs   docs/settings.md from the table of settings, docs/asyncapi.json from the types of payloads"
 	@echo "make timescaledb  TimescaleDB for the tests, by npm"
@@ -44,7 +44,7 @@ thorough: $(VENV)/.installed-test
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p bssci
-	$(BIN)/python -m pytest -q tests/test_rooms.py
+	$(BIN)/python -m pytest -q tests/test_rooms.py tests/test_names.py
 
 bench: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m bench

@@ -35,7 +35,7 @@ LARGEST_COMMAND = 512 * 1024
 """bytes"""
 
 
-class ScannerCommand(msgspec.Struct):
+class CommandMessage(msgspec.Struct):
     """A message on ``{prefix}/command/{id}``."""
 
     command: str
@@ -208,14 +208,14 @@ class Agent:
         try:
             if len(message.payload) > LARGEST_COMMAND:
                 raise msgspec.ValidationError(f"larger than {LARGEST_COMMAND} bytes")
-            command = msgspec.json.decode(message.payload, type=ScannerCommand)
+            command = msgspec.json.decode(message.payload, type=CommandMessage)
             if command.version.partition(".")[0] != VERSION.partition(".")[0]:
                 raise msgspec.ValidationError(f"another version than {VERSION}")
             self._carry_out(command)
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
             self.log.warn("command ignored {reason}", reason=str(error)[:200])
 
-    def _carry_out(self, command: ScannerCommand) -> None:
+    def _carry_out(self, command: CommandMessage) -> None:
         if command.command == "pause":
             self.radio.stop()
         elif command.command == "resume":

@@ -50,25 +50,25 @@ def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
     if decoded is None or decoded.failure is not None:
         return
     assert isinstance(event, Uplink | Telegram | VariableMacUplink)
-    place = _place(event)
+    # What all readings of an event share is made once: there are several of each, and they are many.
+    id, time, place, data = _id(event), _time(event), _place(event), _bytes(event).hex()
+    own, sender, headers = device_of(event), _sender(event), _headers(id, "reading")
     for reading in decoded.readings:
-        device = reading.device or device_of(event)
+        name, device = reading.name, reading.device or own
         body = {
-            "timestamp": _time(event),
-            "device_id": reading.device or _sender(event),
+            "timestamp": time,
+            "device_id": reading.device or sender,
             "device": device,
             **place,
-            "component_type": place["component_type"] or reading.name,
-            "name": reading.name,
+            "component_type": place["component_type"] or name,
+            "name": name,
             "value": reading.value,
             "unit": reading.unit,
-            "raw_data": _bytes(event).hex(),
+            "raw_data": data,
             "decoder": decoded.decoder,
-            "id": _id(event),
+            "id": id,
         }
-        yield ProducerMessage(
-            topic, f"{device}:{reading.name}".encode(), _encode(body), _headers(_id(event), "reading")
-        )
+        yield ProducerMessage(topic, f"{device}:{name}".encode(), _encode(body), headers)
 
 
 def _topic(event: AnyEvent, base_topic: str) -> str:

@@ -31,6 +31,7 @@ from bench import (
     processes,
     readers,
     replays,
+    scanner,
     sources,
 )  # fmt: skip
 from bench.figures import Figure
@@ -187,6 +188,10 @@ class Benchmark:
             for name, rate in rates.items()
         ]
 
+    def scanner(self) -> list[Figure]:
+        """Measure the scanner agent with a bluetoothd that is none."""
+        return scanner.figures(self._seconds)
+
     def silence(self) -> list[Figure]:
         """Measure one look at 10 000 sensors."""
         taken = lives.look_for_silence(10_000)
@@ -317,6 +322,7 @@ class Benchmark:
     def telegrams(self) -> list[Figure]:
         """Measure the source mqtt alone, and uplinks beside 500 telegrams a second of it; in turns."""
         rate = sources.rate(self._directory, int(4000 * self._seconds))
+        stored = sources.stored(self._directory, int(2000 * self._seconds))
         processes.write_sensors(self._directory, 1000)
         beside: dict[bool, list[float]] = {False: [], True: []}
         with sources.hearing(self._directory) as (service, broker, _, _):
@@ -330,6 +336,7 @@ class Benchmark:
         ratio = mean(beside[True]) / mean(beside[False])
         return [
             Figure("source mqtt, durable, decoded", rate, "telegrams/s", ">= 3000", rate >= 3000),
+            Figure("source mqtt to postgres", stored, "telegrams/s", ">= 1500", stored >= 1500),
             Figure("ingest at 1 000/s, 500 telegrams/s / none", ratio, "", ">= 0.9", ratio >= 0.9),
         ]
 
@@ -422,6 +429,7 @@ def main() -> int:
         "replays",
         "charts",
         "kafka",
+        "scanner",
     )
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0, help="of load in each measurement")

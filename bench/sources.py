@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import lives, processes
+from bench.postgres import DEFAULTS
+from tests.support.postgres import Cluster
 
 DEVICES = 500
 SCANNERS = 10
@@ -103,36 +105,53 @@ def hearing(directory: Path, **settings: object) -> Iterator[tuple[processes.Ser
         processes.service(
             directory,
             keep_data=True,
-            SINKS="counting",
-            WEB_PORT=web,
-            SOURCES="mqtt",
-            SOURCE_MQTT_BROKER="127.0.0.1",
-            SOURCE_MQTT_PORT=broker,
-            SOURCE_RATE=100000,
-            **settings,
+            **{
+                "SINKS": "counting",
+                "WEB_PORT": web,
+                "SOURCES": "mqtt",
+                "SOURCE_MQTT_BROKER": "127.0.0.1",
+                "SOURCE_MQTT_PORT": broker,
+                "SOURCE_RATE": 100000,
+                **settings,
+            },
         ) as service,
     ):
         time.sleep(2.0)
         yield service, broker, web, token
 
 
-def figures(web: int, token: str) -> tuple[int, int]:
-    """Return the telegrams that were kept, and how many events the counting sink has taken."""
+def figures(web: int, token: str, sink: str = "counting") -> tuple[int, int]:
+    """Return the telegrams that were kept, and how many events a sink has taken."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{web}/api/bssci/status", headers={"Authorization": f"Bearer {token}"}
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         status = json.load(answer)
-    return status["sources"]["mqtt"]["kept"], status["queue_statistics"]["counting"]["delivered"]
+    return status["sources"]["mqtt"]["kept"], status["queue_statistics"][sink]["delivered"]
 
 
-def rate(directory: Path, count: int) -> float:
-    """Return the telegrams a second that come durable and decoded to a sink that counts."""
-    with hearing(directory) as (_, broker, web, token), publishing(broker, count):
-        while not (before := figures(web, token)[1]):
+def stored(directory: Path, count: int) -> float:
+    """Return the telegrams a second that come durable and decoded to the tables of a server PostgreSQL."""
+    cluster = Cluster(options=DEFAULTS)
+    try:
+        cluster.start()
+        database = cluster.create_database()
+        names = {"HOST": cluster.host, "DB": database.name, "USER": cluster.user}
+        return rate(
+            directory, count, "postgres", **{f"POSTGRES_{name}": value for name, value in names.items()}
+        )
+    finally:
+        cluster.remove()
+
+
+def rate(directory: Path, count: int, sink: str = "counting", **settings: object) -> float:
+    """Return the telegrams a second that come durable and decoded to a sink: one that counts, if not said."""
+    hears = hearing(directory, SINKS=sink, **settings)
+    with hears as (_, broker, web, token), publishing(broker, count):
+        while not (before := figures(web, token, sink)[1]):
             time.sleep(0.01)
         began = time.monotonic()
-        while (taken := figures(web, token)[1]) < count and time.monotonic() - began < 60:
+        while (taken := figures(web, token, sink)[1]) < count and time.monotonic() - began < 60:
             time.sleep(0.1)
         seconds = time.monotonic() - began
     if taken < count:

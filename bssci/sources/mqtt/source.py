@@ -41,6 +41,10 @@ FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """s until what was not taken is offered again, doubled from the first to the longest"""
 BATCH = 500
 """messages that are offered at once"""
+COLLECTED = 16
+"""messages that are offered without waiting for more: fewer than a broker has on its way by default (20)"""
+COLLECT_TIME = 0.02
+"""s between two offers of fewer: each is a commit's work, which base stations wait for, too"""
 HELD = 5_000
 """messages that wait here"""
 STOP_TIME = 1.0
@@ -87,6 +91,7 @@ class MqttSource:
         self._held: list[_Waiting] = []
         self._turn: Timer | None = None
         self._offering = False
+        self._offered_at = -COLLECT_TIME
         self._delay = 0.0
         self._left_out = False
         """something was neither taken nor acknowledged"""
@@ -144,6 +149,9 @@ class MqttSource:
         waiting = _Waiting(message, self._center.now(), Deferred())
         self._held.append(waiting)
         if self._turn is None and not self._offering:
+            self._offer_soon()
+        elif self._turn is not None and len(self._held) == COLLECTED and not self._delay:
+            self._turn.cancel()
             self._turn = self._reactor.callLater(0, self._offer)
         return waiting.done
 
@@ -151,12 +159,17 @@ class MqttSource:
         if self._ingest is not None:
             self._ingest.reject("larger than 1 MB", topic)
 
+    def _offer_soon(self) -> None:
+        since = self._reactor.seconds() - self._offered_at
+        self._turn = self._reactor.callLater(max(0.0, COLLECT_TIME - since), self._offer)
+
     def _offer(self) -> None:
         self._turn = None
         batch = self._held[:BATCH]
         if self._offering or not batch or self._ingest is None:
             return
         self._offering = True
+        self._offered_at = self._reactor.seconds()
         telegrams = [telegram for each in batch for telegram in self._read(each)]
         done = self._ingest(telegrams).addCallbacks(self._taken, self._not_taken, callbackArgs=(batch,))
         done.addErrback(lambda failure: self.log.failure("telegrams not dealt with", failure))
@@ -170,8 +183,10 @@ class MqttSource:
             each.done.callback(None)
         if self._stopping:
             return
-        if self._held:
+        if len(self._held) >= COLLECTED:
             self._offer()
+        elif self._held:
+            self._offer_soon()
         elif self._left_out:
             self._left_out = False
             ensureDeferred(self._fetch_again())

@@ -79,7 +79,8 @@ class Site:
         return self.client.receive(Received(topic, payload, **({"packet_id": 1} | how)))
 
     def turn(self) -> None:
-        self.clock.advance(0)
+        """Let what came be offered."""
+        self.clock.advance(sources.COLLECT_TIME)
 
 
 def test_it_keeps_the_interface() -> None:
@@ -104,6 +105,20 @@ def test_a_message_is_acknowledged_when_it_is_on_disk() -> None:
     assert first.called and second.called
 
 
+def test_few_messages_wait_a_moment_for_others_and_many_do_not() -> None:
+    site = Site()
+    site.receive(advertisement(0))
+    site.clock.advance(0)
+    site.ingest.take()
+    for number in range(1, sources.COLLECTED):
+        site.receive(advertisement(number))
+    site.clock.advance(sources.COLLECT_TIME / 2)
+    assert site.ingest.offered == []
+    site.receive(advertisement(sources.COLLECTED))
+    site.clock.advance(0)
+    assert len(site.ingest.take()) == sources.COLLECTED
+
+
 def test_what_comes_while_one_batch_is_written_goes_into_the_next() -> None:
     site = Site()
     site.receive(advertisement(1))
@@ -112,6 +127,7 @@ def test_what_comes_while_one_batch_is_written_goes_into_the_next() -> None:
     site.turn()
     assert len(site.ingest.offered) == 1
     site.ingest.take()
+    site.turn()
     assert len(site.ingest.take()) == 3 and all(each.called for each in done)
 
 

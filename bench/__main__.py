@@ -33,6 +33,7 @@ from bench import (
     replays,
     scanner,
     sources,
+    turns,
 )  # fmt: skip
 from bench.figures import Figure
 
@@ -319,6 +320,10 @@ class Benchmark:
         """Look at the page of a sensor with a year behind it."""
         return charts.figures(self._directory)
 
+    def turns(self) -> list[Figure]:
+        """Measure the longest turn of the reactor with 100 000 sensors."""
+        return turns.figures(self._directory)
+
     def telegrams(self) -> list[Figure]:
         """Measure the source mqtt alone, and uplinks beside 500 telegrams a second of it; in turns."""
         rate = sources.rate(self._directory, int(4000 * self._seconds))
@@ -428,6 +433,7 @@ def main() -> int:
         "postgres",
         "replays",
         "charts",
+        "turns",
         "kafka",
         "scanner",
     )

@@ -1,4 +1,4 @@
-"""``python -m bench.decoding``: what blueprints on every uplink cost the service, in paired runs.
+"""``python -m bench.decoding``: what blueprints on every uplink cost the service, in runs in turns.
 
 The CPU time of the service for each uplink counts, which other processes on the machine disturb little: a
 service that is busy takes as many more uplinks as each costs less.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
 
 from bench import processes
 from bench.figures import Figure, at_least
@@ -109,10 +109,10 @@ def measure(directory: Path, seconds: float, service: processes.Server, delivere
 def ratio(directory: Path, seconds: float, sink: str, pairs: int) -> float:
     """Return how many uplinks the service takes with blueprints, as a share of those without.
 
-    By its CPU time, in pairs of runs, of which the median counts. Two services are there all the time, of
-    which one at a time has something to do.
+    By its CPU time, of which the least of several runs counts: what else the machine does only adds to it.
+    Two services are there all the time, of which one at a time has something to do.
     """
-    ratios = []
+    costs: dict[bool, list[float]] = {False: [], True: []}
     places = {decoded: directory / f"{sink}-{'decoded' if decoded else 'raw'}" for decoded in (False, True)}
     with running(places[False], False, sink) as raw, running(places[True], True, sink) as decoded:
         services = {False: raw, True: decoded}
@@ -121,10 +121,11 @@ def ratio(directory: Path, seconds: float, sink: str, pairs: int) -> float:
         for pair in range(pairs):
             # In turns, so that a machine that grows slower favours neither.
             order = (False, True) if pair % 2 == 0 else (True, False)
-            cost = {which: measure(places[which], seconds, *services[which]) for which in order}
-            ratios.append(cost[False] / cost[True])
-            print(f"{sink}: {cost[False]:.1f} us without, {cost[True]:.1f} us with blueprints")
-    return median(ratios)
+            for which in order:
+                costs[which].append(measure(places[which], seconds, *services[which]))
+            told = f"{sink}: {costs[False][-1]:.1f} us without, {costs[True][-1]:.1f} us with blueprints"
+            print(told, file=sys.stderr)
+    return min(costs[False]) / min(costs[True])
 
 
 def figures(directory: Path, seconds: float, pairs: int = 5) -> list[Figure]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 import tempfile
 import time
 import urllib.request
@@ -108,8 +109,6 @@ def measure(directory: Path, sensors: int) -> dict[str, Turn]:
             }
             for name, action in actions.items():
                 found[name] = asker.longest(action)
-    for name, turn in found.items():
-        print(f"{name:40}{turn.cpu:6.0f} ms of CPU, {turn.collected:4.0f} of it garbage; {turn.wall:6.0f} ms")
     return found
 
 
@@ -130,6 +129,9 @@ def _wait_for(file: Path) -> None:
 def figures(directory: Path, sensors: int = SENSORS) -> list[Figure]:
     """Measure every action."""
     found = measure(directory, sensors)
+    for each, turn in found.items():
+        told_of = f"{turn.cpu:6.0f} ms of CPU, {turn.collected:4.0f} of it garbage; {turn.wall:6.0f} ms"
+        print(f"{each:40}{told_of}", file=sys.stderr)
     name, worst = max(found.items(), key=lambda each: each[1].cpu)
     return [
         at_most(f"longest turn with {sensors:,} sensors, of CPU", worst.cpu, "ms", GOAL),

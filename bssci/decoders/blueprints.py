@@ -82,6 +82,7 @@ class Blueprint:
         self.examples = examples
         self.title = title
         self._layouts = {layout.number: layout for layout in layouts}
+        self._plain = {layout.number: layout.plain.read for layout in layouts if layout.plain is not None}
         self._calibration = {f"calibration.{key}": value for key, value in calibration.items()}
 
     def matches(self, payload: Payload) -> bool:
@@ -98,13 +99,14 @@ class Blueprint:
         :param format: the telegram's format byte.
         :raises DecodeError: the bytes cannot be read.
         """
+        if not parameters:
+            plain = self._plain.get(format)
+            readings = None if plain is None else plain(data)
+            if readings is not None:
+                return readings
         layout = self._layouts.get(format)
         if layout is None:
             raise self._unknown(format)
-        if not parameters:
-            readings = layout.read_plain(data)
-            if readings is not None:
-                return readings
         return layout.read(data, self._values(parameters))
 
     def trace(

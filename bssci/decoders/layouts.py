@@ -111,9 +111,10 @@ class Layout:
         )  # fmt: skip
         self._plain = None if encrypted or virtual else _plain(steps)
 
-    def read_plain(self, data: bytes) -> list[Reading] | None:
-        """Return what :meth:`read` does, in less time; None: only :meth:`read` can tell."""
-        return None if self._plain is None else self._plain.read(data)
+    @property
+    def plain(self) -> PlainLayout | None:
+        """Short way to what :meth:`read` returns without parameters; None: there is none."""
+        return self._plain
 
     def read(self, data: bytes, values: dict[str, Number], taken: list[Taken] | None = None) -> list[Reading]:
         """Return the readings in a payload.
@@ -224,7 +225,7 @@ def _plain(steps: Sequence[FieldStep]) -> PlainLayout | None:
         end = max(end, position)
         if step.out_name is not None or step.compute is not None:
             made = step.compute is not None or step.convert is not None or step.enum is not None
-            remembered = made or (step.interpret is not None and step.size <= 8)
+            remembered = made or step.size <= 8
             fields.append(PlainField(position, step.size, _reader(step), remembered))
     length = (end + 7) // 8
     return PlainLayout(length, fields) if length <= MAX_BYTES else None

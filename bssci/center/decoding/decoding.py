@@ -232,19 +232,21 @@ class Decoding:
         rest: list[int] = []
         devices: list[DeviceId] = []
         counts: dict[str, int] = {}
+        wanted_of, choice_of, known_of = self._wanted_of_sensor, self._choices.get, self._known.get
+        matching = self._matching["uplink"]
         for index, event in enumerate(found):
             if event.__class__ is not Uplink:
                 if decodable(event):
                     rest.append(index)
                 continue
             best = event.receptions[0]
-            wanted = self._wanted_of_sensor(best.end_point_eui)
-            if wanted is NOTHING_WANTED and not self._matching["uplink"]:
+            wanted = wanted_of(best.end_point_eui)
+            if wanted is NOTHING_WANTED and not matching:
                 continue
-            choice = self._choices.get(best.end_point_eui)
+            choice = choice_of(best.end_point_eui)
             if choice is None or choice.wanted is not wanted:
                 choice = self._choice(best.end_point_eui, wanted)
-            known = self._known.get(event.id)
+            known = known_of(event.id)
             if known is not None and known[0] == wanted and known[1] is not None:
                 decoded = known[1]
             elif choice.blueprint is None:

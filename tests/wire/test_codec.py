@@ -65,13 +65,13 @@ def test_defaults_are_left_out_and_mandatory_fields_never() -> None:
     }
 
 
-@BOTH
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_decode_of_encode_is_the_message(kind: type[Message], codec: Codec) -> None:
+def test_decode_of_encode_is_the_message(kind: type[Message]) -> None:
     @given(messages(kind))
     def check(message: Message) -> None:
-        assert codec.decode(codec.encode_payload(message)) == message
-        assert FrameDecoder().feed(codec.encode(message)) == [codec.encode_payload(message)]
+        for codec in (MSGPACK, JSON):
+            assert codec.decode(codec.encode_payload(message)) == message
+            assert FrameDecoder().feed(codec.encode(message)) == [codec.encode_payload(message)]
 
     check()
 

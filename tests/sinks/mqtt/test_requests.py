@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from bssci.wire.messages import (
     DlDataQueRsp,
     DlDataRev,
 )
+from tests.support.cases import case
 from tests.support.center import KEY, Line
 from tests.support.mqtt_requests import CONFIG, NEW, NOBODY, ONE, TWO, Site, make_house, site
 from tests.support.wire import uplink
@@ -121,83 +123,82 @@ def test_the_same_downlink_with_the_same_ref_is_queued_once(site: Site) -> None:
 CMD, DL = "cmd", "dl"
 
 
-@pytest.mark.parametrize(
-    ("eui", "kind", "payload", "code", "field"),
-    [
-        (ONE, CMD, "fly", "unknown_command", "command"),
-        (ONE, CMD, "", "unknown_command", "command"),
-        (ONE, CMD, b"\xff\xfe", "unknown_command", "command"),
-        (ONE, CMD, {"command": 5}, "unknown_command", "command"),
-        (ONE, CMD, b"\xff", "unknown_command", "command"),
-        (ONE, CMD, b'{"command": "\xff"}', "malformed", "payload"),
-        (ONE, DL, b'{"data": [1], "ref": "\xe9"}', "malformed", "payload"),
-        (ONE, CMD, "{bad", "malformed", "payload"),
-        (ONE, CMD, '"half', "malformed", "payload"),
-        (ONE, CMD, '{"command": "attach", "ref": "\\ud800"}', "malformed", "payload"),
-        (ONE, CMD, {"command": "attach", "ref": [1]}, "invalid", "ref"),
-        (ONE, CMD, {"command": "attach", "ref": 10**30}, "invalid", "ref"),
-        (ONE, CMD, {"command": "attach", "ref": "x" * 201}, "invalid", "ref"),
-        (ONE, CMD, {"command": "attach", "ref": True}, "invalid", "ref"),
-        (ONE, CMD, "x" * (64 * 1024 + 1), "too_large", "payload"),
-        (NOBODY, CMD, "attach", "unknown_sensor", "eui"),
-        (NOBODY, CMD, "detach", "unknown_sensor", "eui"),
-        (NOBODY, CMD, "status", "unknown_sensor", "eui"),
-        (NOBODY, CMD, "reception", "unknown_sensor", "eui"),
-        (ONE, CMD, "reception", "unavailable", None),
-        (NOBODY, DL, {"data": [1]}, "unknown_sensor", "eui"),
-        (TWO, DL, {"data": [1]}, "not_bidirectional", "eui"),
-        (ONE, DL, "[" * 100_000, "too_large", "payload"),
-        (ONE, DL, "[" * 60_000, "malformed", "payload"),
-        (ONE, DL, "[]", "malformed", "payload"),
-        (ONE, DL, '{"data": [1], "prio": NaN}', "malformed", "payload"),
-        (ONE, DL, {}, "invalid", "data"),
-        (ONE, DL, {"data": [1] * 201}, "invalid", "data"),
-        (ONE, DL, {"data": [256]}, "invalid", "data"),
-        (ONE, DL, {"data": ["1"]}, "invalid", "data"),
-        (ONE, DL, {"data": "xyz"}, "invalid", "data"),
-        (ONE, DL, {"data": {"base64": "*"}}, "invalid", "data"),
-        (ONE, DL, {"data": [[1]], "cnt": [5, 6]}, "invalid", "data"),
-        (ONE, DL, {"data": [[1]], "cnt": ["5"]}, "invalid", "cnt"),
-        (ONE, DL, {"data": [[1]], "cnt": [-1]}, "invalid", "cnt"),
-        (ONE, DL, {"data": [1], "prio": "5"}, "invalid", "prio"),
-        (ONE, DL, {"data": [1], "prio": 1e39}, "invalid", "prio"),
-        (ONE, DL, {"data": [1], "expires_in": -5}, "invalid", "expires_in"),
-        (ONE, DL, {"data": [1], "expires_in": "5"}, "invalid", "expires_in"),
-        (ONE, DL, {"data": [1], "format": 256}, "invalid", "format"),
-        (ONE, DL, {"data": [1], "responseExp": 1}, "invalid", "responseExp"),
-        (ONE, DL, {"data": [1], "priority": 1}, "invalid", "priority"),
-        (ONE, DL, {"revoke": "1"}, "invalid", "revoke"),
-        (ONE, DL, {"revoke": 1}, "unknown_downlink", "revoke"),
-        (ONE, DL, {"revoke": 1, "data": [1]}, "invalid", "data"),
-        (ONE, DL, {"revoke": 1, "x" * 50: 1}, "invalid", "x" * 40),
-        (NEW, "config", [], "malformed", "payload"),
-        (NEW, "config", {"shortAddr": "0007"}, "invalid", "nwKey"),
-        (NEW, "config", CONFIG | {"nwKey": KEY + "0"}, "invalid", "nwKey"),
-        (NEW, "config", CONFIG | {"nwKey": "G" * 32}, "invalid", "nwKey"),
-        (NEW, "config", CONFIG | {"shortAddr": 7}, "invalid", "shortAddr"),
-        (NEW, "config", CONFIG | {"shortAddr": "007"}, "invalid", "shortAddr"),
-        (NEW, "config", CONFIG | {"bidi": "true"}, "invalid", "bidi"),
-        (NEW, "config", CONFIG | {"eui": ONE}, "invalid", "eui"),
-        (NEW, "config", CONFIG | {"name": "x" * 201}, "invalid", "name"),
-        (NEW, "config", CONFIG | {"tags": ["x"] * 51}, "invalid", "tags"),
-        (NEW, "config", CONFIG | {"vendor": "x" * 16_384}, "invalid", "vendor"),
-    ],
-)
-def test_bad_input_is_told_and_changes_nothing(
-    site: Site, eui: str, kind: str, payload: object, code: str, field: str | None
-) -> None:
+BAD: list[tuple[str, str, Any, str, str | None]] = [
+    (ONE, CMD, "fly", "unknown_command", "command"),
+    (ONE, CMD, "", "unknown_command", "command"),
+    (ONE, CMD, b"\xff\xfe", "unknown_command", "command"),
+    (ONE, CMD, {"command": 5}, "unknown_command", "command"),
+    (ONE, CMD, b"\xff", "unknown_command", "command"),
+    (ONE, CMD, b'{"command": "\xff"}', "malformed", "payload"),
+    (ONE, DL, b'{"data": [1], "ref": "\xe9"}', "malformed", "payload"),
+    (ONE, CMD, "{bad", "malformed", "payload"),
+    (ONE, CMD, '"half', "malformed", "payload"),
+    (ONE, CMD, '{"command": "attach", "ref": "\\ud800"}', "malformed", "payload"),
+    (ONE, CMD, {"command": "attach", "ref": [1]}, "invalid", "ref"),
+    (ONE, CMD, {"command": "attach", "ref": 10**30}, "invalid", "ref"),
+    (ONE, CMD, {"command": "attach", "ref": "x" * 201}, "invalid", "ref"),
+    (ONE, CMD, {"command": "attach", "ref": True}, "invalid", "ref"),
+    (ONE, CMD, "x" * (64 * 1024 + 1), "too_large", "payload"),
+    (NOBODY, CMD, "attach", "unknown_sensor", "eui"),
+    (NOBODY, CMD, "detach", "unknown_sensor", "eui"),
+    (NOBODY, CMD, "status", "unknown_sensor", "eui"),
+    (NOBODY, CMD, "reception", "unknown_sensor", "eui"),
+    (ONE, CMD, "reception", "unavailable", None),
+    (NOBODY, DL, {"data": [1]}, "unknown_sensor", "eui"),
+    (TWO, DL, {"data": [1]}, "not_bidirectional", "eui"),
+    (ONE, DL, "[" * 100_000, "too_large", "payload"),
+    (ONE, DL, "[" * 60_000, "malformed", "payload"),
+    (ONE, DL, "[]", "malformed", "payload"),
+    (ONE, DL, '{"data": [1], "prio": NaN}', "malformed", "payload"),
+    (ONE, DL, {}, "invalid", "data"),
+    (ONE, DL, {"data": [1] * 201}, "invalid", "data"),
+    (ONE, DL, {"data": [256]}, "invalid", "data"),
+    (ONE, DL, {"data": ["1"]}, "invalid", "data"),
+    (ONE, DL, {"data": "xyz"}, "invalid", "data"),
+    (ONE, DL, {"data": {"base64": "*"}}, "invalid", "data"),
+    (ONE, DL, {"data": [[1]], "cnt": [5, 6]}, "invalid", "data"),
+    (ONE, DL, {"data": [[1]], "cnt": ["5"]}, "invalid", "cnt"),
+    (ONE, DL, {"data": [[1]], "cnt": [-1]}, "invalid", "cnt"),
+    (ONE, DL, {"data": [1], "prio": "5"}, "invalid", "prio"),
+    (ONE, DL, {"data": [1], "prio": 1e39}, "invalid", "prio"),
+    (ONE, DL, {"data": [1], "expires_in": -5}, "invalid", "expires_in"),
+    (ONE, DL, {"data": [1], "expires_in": "5"}, "invalid", "expires_in"),
+    (ONE, DL, {"data": [1], "format": 256}, "invalid", "format"),
+    (ONE, DL, {"data": [1], "responseExp": 1}, "invalid", "responseExp"),
+    (ONE, DL, {"data": [1], "priority": 1}, "invalid", "priority"),
+    (ONE, DL, {"revoke": "1"}, "invalid", "revoke"),
+    (ONE, DL, {"revoke": 1}, "unknown_downlink", "revoke"),
+    (ONE, DL, {"revoke": 1, "data": [1]}, "invalid", "data"),
+    (ONE, DL, {"revoke": 1, "x" * 50: 1}, "invalid", "x" * 40),
+    (NEW, "config", [], "malformed", "payload"),
+    (NEW, "config", {"shortAddr": "0007"}, "invalid", "nwKey"),
+    (NEW, "config", CONFIG | {"nwKey": KEY + "0"}, "invalid", "nwKey"),
+    (NEW, "config", CONFIG | {"nwKey": "G" * 32}, "invalid", "nwKey"),
+    (NEW, "config", CONFIG | {"shortAddr": 7}, "invalid", "shortAddr"),
+    (NEW, "config", CONFIG | {"shortAddr": "007"}, "invalid", "shortAddr"),
+    (NEW, "config", CONFIG | {"bidi": "true"}, "invalid", "bidi"),
+    (NEW, "config", CONFIG | {"eui": ONE}, "invalid", "eui"),
+    (NEW, "config", CONFIG | {"name": "x" * 201}, "invalid", "name"),
+    (NEW, "config", CONFIG | {"tags": ["x"] * 51}, "invalid", "tags"),
+    (NEW, "config", CONFIG | {"vendor": "x" * 16_384}, "invalid", "vendor"),
+]
+
+
+def test_bad_input_is_told_and_changes_nothing(site: Site) -> None:
     before = site.house.sensors_file.read_bytes()
-    site.ask(f"mioty/ep/{eui}/{kind}", payload)
-    answer = site.answers(eui)[-1]
-    assert answer.status == "failed" and answer.error is not None
-    assert answer.error.code == code
-    if field is not None:
-        assert answer.error.field == field
-    assert answer.error.message
-    assert len(answer.command) <= 40
-    assert KEY not in repr(answer)
-    assert site.house.sensors_file.read_bytes() == before
-    assert site.house.journal.kept().downlinks.last_queue_id == 0
+    for eui, kind, payload, code, field in BAD:
+        with case(kind, payload):
+            site.ask(f"mioty/ep/{eui}/{kind}", payload)
+            answer = site.answers(eui)[-1]
+            assert answer.status == "failed" and answer.error is not None
+            assert answer.error.code == code
+            if field is not None:
+                assert answer.error.field == field
+            assert answer.error.message
+            assert len(answer.command) <= 40
+            assert KEY not in repr(answer)
+            assert site.house.sensors_file.read_bytes() == before
+            assert site.house.journal.kept().downlinks.last_queue_id == 0
     assert not site.line.take(AttPrp)
 
 

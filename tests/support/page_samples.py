@@ -12,6 +12,7 @@ from unittest.mock import patch
 from twisted.logger import LogLevel
 
 from bssci.center.alarms.conditions import Condition
+from bssci.center.replays import ReplayListener
 from bssci.stations.causes import BLOCKED
 from bssci.web.monitoring.sampler import Sampler
 from bssci.web.pages import table as pages
@@ -50,6 +51,9 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
 
 class Replays:
     """A replay that runs, and one that is over."""
+
+    def listen(self, listener: ReplayListener) -> None:
+        """Nothing is published again."""
 
     def sinks(self) -> dict[str, bool]:
         return {"postgres": False, "mqtt": True}

@@ -9,20 +9,46 @@ from typing import Any
 import pytest
 
 import tests.support.chromium
-from tests.support.running_service import SENSOR, RunningService
+from bssci.web.pages.table import PAGES
+from tests.support.running_service import ROOT, SENSOR, STATION, RunningService
 
 WAIT = 15_000
 """ms that a page may take to show what is expected"""
 EXPECTED = ("status of 422", "net::ERR_INTERNET_DISCONNECTED")
 """in complaints that belong to a refused input, or to the line that a test cuts"""
 
+DEVICE, PROVISIONED = "ble:AA:BB:CC:DD:EE:FF", "f2-aabbccddee01"
+MAC = "0a1b2c3d4e5f"
+STRIKE = f"f2:{MAC}/J2/strike-1"
+
 _reports = pytest.StashKey[dict[str, pytest.TestReport]]()
+
+
+def addresses(sensor: str) -> list[str]:
+    """All pages, each of something that is there: the sensor, the base station, :func:`things`.
+
+    A scanner is there once it was heard, so that its page is among the samples only.
+    """
+    names = {
+        "<name>": "cayenne",
+        "<id>": DEVICE,
+        "<device>": PROVISIONED,
+        "<address>": MAC,
+        "<template>": "garden-probe",
+    }
+    found = []
+    for each in PAGES:
+        path = each.path.replace("<eui>", STATION if each.path.startswith("/stations") else sensor)
+        for name, value in names.items():
+            path = path.replace(name, value)
+        found.append(path)
+    return [path for path in found if "<" not in path]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(60))
+            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -61,6 +87,29 @@ def session(chromium: Any, service: RunningService) -> Any:
     state = context.storage_state()
     context.close()
     return state
+
+
+@pytest.fixture(scope="module")
+def things(chromium: Any, session: Any, service: RunningService) -> Iterator[None]:
+    """Devices that somebody entered, one of them a controller's, and a template. They are gone afterwards."""
+    context = chromium.new_context(base_url=service.url, storage_state=session)
+    page = context.new_page()
+    page.goto("/")
+    headers = {"X-CSRF-Token": page.locator("meta[name=csrf]").get_attribute("content")}
+    entered = [f"/api/devices/{DEVICE}", f"/api/devices/{STRIKE}"]
+    for each in entered:
+        answer = context.request.patch(each, data={"name": "Fridge"}, headers=headers)
+        assert answer.ok, answer.text()
+    provisioned = {"id": PROVISIONED, "serial_number": "4711", "force": True}
+    assert context.request.post("/api/provisioned", data=provisioned, headers=headers).ok
+    template = (ROOT / "decoders" / "garden-probe.json").read_text()
+    written = "/api/decoders/garden-probe"
+    answer = context.request.put(written, data={"source": template, "kind": "json"}, headers=headers)
+    assert answer.ok, answer.text()
+    yield
+    for each in [*entered, written, f"/api/provisioned/{PROVISIONED}"]:
+        context.request.delete(each, headers=headers)
+    context.close()
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bssci.web.pages.table import PAGES, render
+from bssci.web.pages.table import render
+from tests.browser.conftest import addresses
 from tests.browser.test_browser import SILENT_STREAM
 from tests.support.page_samples import samples
 from tests.support.running_service import STATION, RunningService
@@ -32,32 +33,19 @@ MEASURES = (Path(__file__).parent / "measures.js").read_text()
 
 EUI = "70B3D59CDFFFFFF1"
 SENSOR = {"eui": EUI, "nwKey": "0F" * 16, "shortAddr": "0F0F", "bidi": True, "name": "Water meter, cellar"}
-MAC = "0a1b2c3d4e5f"
-STRIKE = f"f2:{MAC}/J2/strike-1"
-DEVICE = "ble:AA:BB:CC:DD:EE:FF"
-PROVISIONED = "f2-aabbccddee01"
 TOKEN = "made-here"
 VIEWER, PASSWORD = "vera", "a password of vera"
 NEW_SENSORS = "\n".join(
     ["eui,nwKey,shortAddr,bidi", f"70B3D59CDFFFFFF2,{'0E' * 16},0E0E,true", "70B3D59CDFFFFFF3,12,0001,false"]
 )
-WAYS = [
-    each.path.replace("<eui>", STATION if each.path.startswith("/stations") else EUI)
-    .replace("<name>", "cayenne")
-    .replace("<id>", DEVICE)
-    .replace("<device>", PROVISIONED)
-    .replace("<address>", MAC)
-    .replace("<template>", "garden-probe")
-    for each in PAGES
-]
 
 
 # What is looked at
 
 
-def at(path: str) -> Callable[[Any], None]:
+def at(path: str, status: int = 200) -> Callable[[Any], None]:
     def show(page: Any) -> None:
-        page.goto(path)
+        assert page.goto(path).status == status
 
     return show
 
@@ -191,7 +179,7 @@ SCENES: dict[str, Scene] = {
     "/login": Scene(at("/login"), who="nobody"),
     "log-in refused": Scene(log_in_refused, "form", "nobody"),
     "set-up": Scene(sample("setup.html", error="password: is too short"), who="sample"),
-    "nothing there": Scene(at("/nothing")),
+    "nothing there": Scene(at("/nothing", 404)),
     "not allowed": Scene(at("/audit"), "main", "viewer"),
     "accounts of a viewer": Scene(at("/accounts"), who="viewer"),
     "form refused": Scene(form_refused, "main form"),
@@ -237,7 +225,7 @@ SCENES: dict[str, Scene] = {
 
 
 @pytest.fixture(scope="module")
-def viewer(chromium: Any, session: Any, service: RunningService) -> Iterator[Any]:
+def viewer(chromium: Any, session: Any, things: None, service: RunningService) -> Iterator[Any]:
     """Cookies of somebody who only reads; beside it, a sensor. Both are gone afterwards."""
     context = chromium.new_context(base_url=service.url, storage_state=session)
     own = chromium.new_context(base_url=service.url)
@@ -247,17 +235,11 @@ def viewer(chromium: Any, session: Any, service: RunningService) -> Iterator[Any
     account = {"name": VIEWER, "password": PASSWORD, "role": "viewer"}
     assert context.request.post("/api/accounts", data=account, headers=headers).ok
     assert context.request.post("/api/sensors", data=SENSOR, headers=headers).ok
-    for id in (DEVICE, STRIKE):
-        assert context.request.patch(f"/api/devices/{id}", data={"name": "Fridge"}, headers=headers).ok
-    provisioned = {"id": PROVISIONED, "serial_number": "4711", "force": True}
-    assert context.request.post("/api/provisioned", data=provisioned, headers=headers).ok
     own.request.post("/login", form={"username": VIEWER, "password": PASSWORD}, max_redirects=0)
     yield own.storage_state()
     for gone in (
         f"/api/accounts/{VIEWER}",
         f"/api/sensors/{EUI}",
-        f"/api/devices/{DEVICE}",
-        f"/api/devices/{STRIKE}",
         f"/api/tokens/{TOKEN}",
     ):
         context.request.delete(gone, headers=headers)
@@ -406,7 +388,7 @@ def reflow_faults(page: Any) -> list[str]:
 # The tests
 
 
-@pytest.mark.parametrize("path", WAYS)
+@pytest.mark.parametrize("path", addresses(EUI))
 def test_a_page_is_for_everybody(path: str, kept_tab: Callable[..., Any]) -> None:
     page = kept_tab(at(path), "admin")
     found = landmark_faults(page) + axe_faults(page) + focus_faults(page) + reflow_faults(page)

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from bssci.web.pages.table import PAGES
+from tests.browser.conftest import addresses
 from tests.support.running_service import SENSOR, STATION, RunningService
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = str(SENSOR["eui"])
 HOSTILE = "<script>alert(1)</script>"
-DEVICE = "ble:AA:BB:CC:DD:EE:FF"
 NEW_STATION = "CAFEBA5E000000AA"
 IMPORTED = 1000
 SILENT_STREAM = """
@@ -146,15 +145,20 @@ def test_a_setting_is_refused_then_shown_as_a_difference_and_saved(page: Any) ->
 def test_a_thousand_sensors_are_checked_then_imported(page: Any) -> None:
     rows = [f"70B3D59CE000{number:04X},{number:032X},{number:04X},false" for number in range(IMPORTED)]
     page.goto("/sensors/import")
-    content = page.get_by_label("Or its content")
     wrong = [f"70B3D59CE001{number:04X},12AB,0001,false" for number in range(250)]
-    content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows, *wrong]))
+
+    def choose(rows: list[str]) -> None:
+        text = "\n".join(["eui,nwKey,shortAddr,bidi", *rows])
+        file = {"name": "sensors.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        page.locator("#import-file").set_input_files(file)
+
+    choose([*rows, *wrong])
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_role("region", name="Errors per row")).to_contain_text("must be 32 hexadecimal digits")
     expect(page.locator("[data-import-counts] > .tile").last).to_have_text("Wrong250")
     expect(page.locator("[data-import-note]")).to_contain_text("the first 200 are listed")
     expect(page.locator("[data-import-apply]")).to_be_disabled()
-    content.fill("\n".join(["eui,nwKey,shortAddr,bidi", *rows]))
+    choose(rows)
     page.get_by_role("button", name="Check").click()
     page.get_by_role("button", name=re.compile("^Import 1.000$")).click()
     page.wait_for_url("**/sensors", timeout=20_000)
@@ -198,30 +202,15 @@ def test_the_colours_follow_the_system_and_the_switch(page: Any) -> None:
     assert background() == dark
 
 
-@pytest.mark.parametrize("width", [390, 1360])
-def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 844})
-    page.goto("/")
-    token = page.locator("meta[name=csrf]").get_attribute("content")
-    entered = page.request.patch(
-        f"/api/devices/{DEVICE}", data={"name": "T"}, headers={"X-CSRF-Token": token}
-    )
-    assert entered.ok, entered.text()
-    added = page.request.post(
-        "/api/provisioned", data={"id": "roof", "force": True}, headers={"X-CSRF-Token": token}
-    )
-    assert added.ok, added.text()
-    for each in PAGES:
-        eui = STATION if each.path.startswith("/stations") else known_sensor
-        path = (
-            each.path.replace("<id>", DEVICE)
-            .replace("<device>", "roof")
-            .replace("<template>", "garden-probe")
-        )
-        page.goto(path.replace("<eui>", eui).replace("<name>", "cayenne"))
-        page.wait_for_load_state("load")
-        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert over <= 0, each.path
+@pytest.mark.usefixtures("things")
+def test_no_page_is_wider_than_the_screen(page: Any, known_sensor: str) -> None:
+    wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    for each in addresses(known_sensor):
+        page.set_viewport_size({"width": 390, "height": 844})
+        assert page.goto(each).status == 200, each
+        assert page.evaluate(wider) <= 0, each
+        page.set_viewport_size({"width": 1360, "height": 844})
+        assert page.evaluate(wider) <= 0, each
 
 
 def test_the_menu_opens_on_a_phone(page: Any) -> None:

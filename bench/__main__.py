@@ -60,7 +60,7 @@ class Ingest:
     """Rates at which a server took uplinks."""
 
     rate: float
-    """uplinks/s"""
+    """uplinks/s that were acknowledged"""
     rate_of_a_core: float
     """uplinks for each s of CPU time: what the load generator and other processes have no part in"""
 

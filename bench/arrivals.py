@@ -26,7 +26,7 @@ class Arrival(NamedTuple):
     sent_at: float
     """Unix seconds of the load generator"""
     delay: float
-    """s"""
+    """s from its sending to its arrival"""
 
 
 class Arrivals:
@@ -68,7 +68,7 @@ def arrivals(directory: Path, broker: int) -> Iterator[Arrivals]:
 
 
 def p99(arrived: Sequence[Arrival]) -> float:
-    """s within which 99 % arrived.
+    """Return the s within which 99 % arrived.
 
     :raises RuntimeError: nothing has arrived.
     """

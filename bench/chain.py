@@ -41,7 +41,7 @@ class Outcome(NamedTuple):
     stored: int
     """different ones that the instances stored"""
     doubled: int
-    """those that are stored more than once: at least once is promised"""
+    """uplinks that are stored more than once: at least once is promised"""
     undecoded: int
     out_of_order: int
     """uplinks that one run of an instance stored after a later one of the same sensor"""

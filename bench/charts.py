@@ -32,7 +32,7 @@ OTHERS = 3
 SPAN = 365 * 86400.0
 BATCH = 4000
 GOAL = 500
-"""ms"""
+"""ms that a chart may take"""
 
 
 def fill(directory: Path) -> None:
@@ -86,14 +86,14 @@ def prepare(directory: Path) -> None:
 
 
 class Times(NamedTuple):
-    """ms."""
+    """Times of answers, in ms."""
 
     first: float
-    """that the page takes the first time after the start"""
+    """time of the page's first answer after the start"""
     later: float
     """median of more"""
     cpu: float
-    """that the service is busy with one of those"""
+    """CPU time of the service for one of the later answers"""
 
 
 def measure(directory: Path, repeats: int = 7) -> Times:

@@ -31,7 +31,7 @@ class Template:
     def __init__(self, frame: bytes, marks: Sequence[tuple[int, str]]) -> None:
         layout, start = ">", 0
         self.constants: list[bytes] = []
-        """What stands before, between and after the gaps; ``pack`` takes them and the integers in turn."""
+        """bytes before, between and after the gaps; ``pack`` takes them and the integers in turn"""
         for value, width in marks:
             gap = struct.pack(">" + width, value)
             position = frame.index(gap, start)

@@ -21,7 +21,7 @@ RATE = 500
 """uplinks/s, of which one in :data:`SENSORS` meets the script"""
 SCRIPT = "function decodeUplink(input) { while (true) {} }"
 LATER = 300
-"""ms: goal"""
+"""ms by which others may be later"""
 
 
 def prepare(directory: Path, hanging: bool) -> str:

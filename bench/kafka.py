@@ -25,7 +25,7 @@ from tests.support.kafka import KafkaBroker
 
 BATCH = 500
 GOAL = 5000
-"""1/s"""
+"""messages/s at least"""
 PATIENCE = 60.0
 """s until all must be read"""
 

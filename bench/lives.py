@@ -1,4 +1,4 @@
-"""What sensors' lives are measured with: queued downlinks, one bulk command, one look for silence."""
+"""Measurements of sensors' lives: queued downlinks, one bulk command, one look for silence."""
 
 from __future__ import annotations
 

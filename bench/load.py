@@ -93,7 +93,7 @@ class LoadStation(Protocol):
         self.ready: Deferred[LoadStation] = Deferred()
         self.is_connected = False
         self.is_joining = False
-        """Whether frames that are written together share a TLS record."""
+        """True if frames that are written together share a TLS record."""
         self.requests: Counter[str] = Counter()
         """Requests and completions of the service center, by command."""
         self.on_request: Callable[[str], None] = lambda _command: None

@@ -27,7 +27,7 @@ from bssci.sinks.postgres.sink import PostgresSink
 from tests.support.postgres import Cluster, Database
 
 GOAL = 3000
-"""uplinks/s"""
+"""uplinks/s at least"""
 BATCH = 500
 SENSORS = 2000
 STATIONS = tuple(EUI(f"CAFE{number:012X}") for number in range(3))

@@ -1,4 +1,4 @@
-"""Who looks at the web admin while uplinks pass: readers of every page, viewers of the live stream."""
+"""Readers of the web admin while uplinks pass: readers of every page, viewers of the live stream."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _p95(seconds: list[float]) -> float:
 
 @contextmanager
 def readers(port: int, token: str) -> Iterator[Readers]:
-    """Run readers."""
+    """Run programs that read the live stream."""
     group = Readers(port, token)
     threads = [threading.Thread(target=group.run, args=(number,), daemon=True) for number in range(READERS)]
     for thread in threads:

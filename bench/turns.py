@@ -22,7 +22,7 @@ from bench.figures import Figure, at_most, told
 SENSORS = 100_000
 STATIONS = 1
 GOAL = 50
-"""ms"""
+"""ms that one turn of the reactor may take"""
 AFTERMATH = 5.0
 """s that a measure goes on after its answer: what it began goes on as well"""
 TIMEOUT = 300.0

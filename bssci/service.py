@@ -302,7 +302,7 @@ class BssciService(Service):
             self.journal.close()
 
     def startService(self) -> None:
-        """Serve."""
+        """Start every part of the service, and listen."""
         self.center.start()
         for tls in (self.tls, *self._others):
             tls.start()

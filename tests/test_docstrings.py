@@ -85,6 +85,10 @@ def fault(text: str, leading: bool) -> str | None:
     words = text.split(maxsplit=1)
     if not words:
         return "is empty"
+    if len(words) < 2 and not leading:
+        return f"is {words[0]!r} alone"
+    if text.startswith("§"):
+        return "begins with a section"
     word = words[0].rstrip(",.:;")
     if word.lower().partition("'")[0] in RIDDLES:
         return f"begins with {word!r}"
@@ -93,9 +97,9 @@ def fault(text: str, leading: bool) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", [*(f"bssci/{room}" for room in ROOMS), *BESIDE])
 def test_docstrings_begin_with_a_noun_or_an_imperative(room: str) -> None:
-    path = PACKAGE / room
+    path = PACKAGE.parent / room
     found = []
     for module in [path] if path.is_file() else sorted(path.rglob("*.py")):
         for line, text, leading in docstrings(statements(module)):
@@ -143,6 +147,8 @@ def test_the_check_sees_a_noun(text: str, wrong: bool) -> None:
         ('"""Facts."""\nLIMIT = 3\n"""s between two pings."""', None),
         ('class Plan:\n    name: str\n    """That it has."""', "begins with 'That'"),
         ('async def ask() -> None:\n    """Whether asked."""', "begins with 'Whether'"),
+        ('"""Facts."""\nPERIOD = 3\n"""s"""', "is 's' alone"),
+        ('class Pings:\n    """§5.4"""', "begins with a section"),
     ],
 )
 def test_the_check_sees_a_riddle(source: str, wrong: str | None) -> None:

@@ -12,7 +12,7 @@ from bssci.journal import AuditEntry, Journal, StorageError
 from bssci.model.commands import Asker
 
 MAX_DETAIL = 500
-"""characters"""
+"""characters of an entry's detail, at most"""
 
 
 class AuditLog:

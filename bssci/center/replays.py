@@ -14,7 +14,7 @@ class ReplayRequest(NamedTuple):
     """Messages to deliver again, and the sink to deliver them to."""
 
     sink: str
-    """by name"""
+    """name of the sink"""
     from_at: float
     """Unix seconds: the first that counts"""
     to_at: float

@@ -13,7 +13,7 @@ from bssci.journal import Journal
 from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 600.0
-"""s"""
+"""s between two looks for what is too old"""
 LOOKS = 144
 """looks at the fill that growth is judged by: of a day"""
 FULL_SOON = 0.8

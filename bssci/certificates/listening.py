@@ -106,7 +106,7 @@ class ListeningPlace(NamedTuple):
     endpoint: IStreamServerEndpoint
 
     async def listen(self, factory: Any) -> IListeningPort:
-        """Listen there.
+        """Begin to listen at a place.
 
         :raises ListenError: it is impossible.
         """

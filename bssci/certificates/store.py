@@ -68,11 +68,11 @@ class CertificateFiles:
     state_dir: Path
     """holds what is being replaced"""
     certificate: Path
-    """CERT_FILE"""
+    """path that CERT_FILE names"""
     key: Path
-    """KEY_FILE"""
+    """path that KEY_FILE names"""
     authorities: Path
-    """CA_FILE"""
+    """path that CA_FILE names"""
     others: Mapping[str, Path] = field(default_factory=dict)
     """by a word for whose they are, ``Web admin``: looked at only"""
 

@@ -61,7 +61,7 @@ class Manifest(msgspec.Struct, frozen=True):
     version: str
     """of the program that made it"""
     created: str
-    """ISO 8601"""
+    """time of the backup, ISO 8601"""
     files: dict[str, str]
     """SHA-256 of each file by its name, 64 hexadecimal digits"""
 

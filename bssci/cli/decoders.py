@@ -143,7 +143,7 @@ def _import(directory: Path, file: Path, name: str | None) -> int:
 
 
 def _tell(library: Library, troubles: list[str]) -> int:
-    """Exit status."""
+    """Print a result, and return the exit status."""
     for line in (*troubles, *map(str, library.problems)):
         print(f"problem: {line}", file=sys.stderr)
     return int(bool(troubles) or any(problem.refused for problem in library.problems))

@@ -18,9 +18,9 @@ MAX_FIELDS = 1000
 """fields of a format"""
 MAX_TEXT_BITS = 8 * 1024
 MAX_OFFSET = 8 * 4096
-"""bits"""
+"""bits before a field, at most"""
 MAX_ENUM = 1000
-"""words"""
+"""words of an enumeration, at most"""
 _TEXTS = {"bytes": bits.octets, "binary": bits.octets, "string": bits.text}
 _NUMBERS = ("uint", "int", "float", "bool", "enum")
 _CALIBRATION = re.compile(r"\$(calibration\.\w+)")

@@ -22,7 +22,7 @@ class _Part(NamedTuple):
     name: str
     unit: str | None
     size: int
-    """bytes"""
+    """bytes of a value"""
     signed: bool
     divisor: float
 

@@ -19,7 +19,7 @@ MAX_BYTES = 4096
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """One example.
+    """A payload, and what a decoder must make of it.
 
     In a file: ``{"payload": "00D7 1A", "format": 1, "readings": {"temperature": 21.5}}``, or
     ``"error": "too_short"`` instead of ``readings``; ``name``, ``format`` and ``parameters`` may be absent.

@@ -34,7 +34,7 @@ __all__ = ["FUNCTIONS", "MAX_DEPTH", "MAX_LENGTH", "Expression", "ExpressionErro
 MAX_DEPTH = 60
 """operators and parentheses within each other"""
 MAX_SHIFT = 64
-"""bits"""
+"""bits of a shift, at most"""
 MAX_INTEGER_BITS = 4096
 """bits of a value on the way; the result is bounded by its user"""
 

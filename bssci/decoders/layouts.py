@@ -39,7 +39,7 @@ class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FieldStep(NamedTuple):
-    """One field."""
+    """The reading of one field."""
 
     name: str
     size: int

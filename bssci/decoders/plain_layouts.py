@@ -26,7 +26,7 @@ class PlainField(NamedTuple):
     end: int
     """the bit behind it"""
     size: int
-    """bits"""
+    """bits of the field"""
     read: ReadFields
     """may raise ArithmeticError or ValueError"""
     remembered: bool

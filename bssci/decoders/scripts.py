@@ -45,7 +45,7 @@ from bssci.model import EUI, Reading, parse_eui
 
 INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
 MAX_SOURCE = 1_000_000
-"""characters"""
+"""characters of a script, at most"""
 CALLS_OF_ONE_ENGINE = 10_000
 """calls after which an engine is made anew, so that leftovers of a script do not pile up"""
 MAX_SHAPES = 200
@@ -64,9 +64,9 @@ class ScriptLimits(msgspec.Struct, frozen=True):
     seconds: float = 0.1
     """CPU time of the process; a caller that runs scripts beside others also limits the time on the clock"""
     memory: int = 16 << 20
-    """bytes"""
+    """bytes that a script may fill"""
     stack: int = 256 << 10
-    """bytes"""
+    """bytes of a script's stack"""
 
 
 LIMITS = ScriptLimits()

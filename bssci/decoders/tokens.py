@@ -22,7 +22,7 @@ class ExpressionError(ValueError):
 
 
 class Word(NamedTuple):
-    """One word."""
+    """One word of an expression."""
 
     kind: Literal["number", "raw", "reference", "word", "operator", "end"]
     """``raw`` is ``$``, ``reference`` is ``$name``, ``word`` a function or a constant"""

@@ -264,7 +264,7 @@ class Tables(Protocol):
         """Store rows of one table, in place of those with the same keys."""
 
     def delete(self, kind: type[Kept], keys: Iterable[str | int]) -> Deferred[None]:
-        """Forget rows."""
+        """Forget rows by their keys."""
 
     def apply(
         self, kind: type[Record], rows: Mapping[Key, Record | None], *, through: int | None = None
@@ -322,7 +322,7 @@ class History(Protocol):
     def receptions_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Reception]]]:
-        """Fire with the best reception of each of these uplinks alone, which takes half the time."""
+        """Fire with the best reception of each stored uplink of a sensor, at half the cost."""
 
     def telegrams_of_device(
         self, device: str, *, before: int | None, limit: int

@@ -19,7 +19,7 @@ from bssci.model.sensor import (
 )
 
 MAX_NOTE = 2000
-"""characters"""
+"""characters of a note, at most"""
 FIELDS = ("eui", "name", "location", "tags", "note", "blocked")
 
 

@@ -63,7 +63,7 @@ class Downlink(msgspec.Struct, frozen=True, kw_only=True):
     end_point_snr: float | None = None
     """dB, as the sensor received it, if it was asked"""
     end_point_rssi: float | None = None
-    """dBm"""
+    """strength at the sensor, dBm"""
     message: str | None = None
     """reason why the downlink failed or waits"""
     changed_at: float = 0.0
@@ -100,6 +100,6 @@ class ReceptionReport(msgspec.Struct, frozen=True, kw_only=True):
     end_point_eui: EUI
     packet_counter: int
     snr: float
-    """dB"""
+    """signal to noise, dB"""
     rssi: float
-    """dBm"""
+    """strength, dBm"""

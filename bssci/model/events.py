@@ -30,9 +30,9 @@ class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     rx_time: int
     """ns since 1970 UTC, of that station's clock"""
     snr: float
-    """dB"""
+    """signal to noise, dB"""
     rssi: float
-    """dBm"""
+    """strength, dBm"""
     received_at: float
     """Unix seconds of the service center's clock"""
     format: int = 0
@@ -40,11 +40,11 @@ class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     response_expected: bool = False
     downlink_acknowledged: bool = False
     equivalent_snr: float | None = None
-    """dB"""
+    """signal to noise of an equally good undisturbed reception, dB"""
     profile: str | None = None
     mode: str | None = None
     rx_duration: int | None = None
-    """ns"""
+    """time on the air, ns"""
     subpackets: Subpackets | None = None
 
     @property
@@ -114,7 +114,7 @@ class StationStatus(Event, frozen=True, kw_only=True, tag="station-status"):
     geo_location: list[float] | None = None
     """[latitude, longitude, altitude]"""
     uptime: float | None = None
-    """s"""
+    """s since the station started"""
     temperature: float | None = None
     """degrees Celsius"""
     cpu_load: float | None = None
@@ -230,9 +230,9 @@ class DownlinkReception(Event, frozen=True, kw_only=True, tag="downlink-receptio
     packet_counter: int
     """packet counter as reported"""
     snr: float
-    """dB"""
+    """signal to noise, dB"""
     rssi: float
-    """dBm"""
+    """strength, dBm"""
     queue_id: int | None = None
     """queue id of the last downlink that the sensor got, if one is known"""
 
@@ -250,9 +250,9 @@ class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-upli
     frequency: float
     """Hz: an offset as specified; an absolute frequency has been seen"""
     snr: float
-    """dB"""
+    """signal to noise, dB"""
     rssi: float
-    """dBm"""
+    """strength, dBm"""
     equivalent_snr: float | None = None
     subpackets: Subpackets | None = None
     carrier_spacing: int | None = None
@@ -285,7 +285,7 @@ class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegr
     gateway_time: float | None = None
     """Unix seconds of the gateway's clock"""
     rssi: float | None = None
-    """dBm"""
+    """strength, dBm"""
     envelope: Mapping[str, Any] = {}
     """the message as it came, without what the fields above hold"""
     decoded: Decoded | None = None

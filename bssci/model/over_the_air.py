@@ -25,9 +25,9 @@ class AttachRequest(msgspec.Struct, frozen=True, kw_only=True):
     wide_carrier_offset: bool
     long_block_distance: bool
     snr: float
-    """dB"""
+    """signal to noise, dB"""
     rssi: float
-    """dBm"""
+    """strength, dBm"""
 
 
 class DetachRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,4 +38,4 @@ class DetachRequest(msgspec.Struct, frozen=True, kw_only=True):
     """the station that heard the request"""
     packet_counter: int
     signature: bytes
-    """4 bytes"""
+    """4 bytes that prove the sensor's key"""

@@ -32,7 +32,7 @@ class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults
     """A decoder's result for a payload: readings, or a failure."""
 
     decoder: str
-    """``name@version``"""
+    """name and version: ``name@version``"""
     readings: tuple[Reading, ...] = ()
     failure: DecodeFailure | None = None
     warnings: tuple[str, ...] = ()

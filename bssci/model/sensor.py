@@ -14,10 +14,10 @@ from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 
 MAX_NAME = 200
-"""characters"""
+"""characters of a name, at most"""
 MAX_TAGS = 50
 MAX_TAG = 100
-"""characters"""
+"""characters of a tag, at most"""
 MAX_EXTRA = 16 * 1024
 """bytes of all fields that are not ours, as JSON"""
 MAX_DECODER = 64
@@ -25,7 +25,7 @@ MAX_DECODER = 64
 MAX_OBJECT = 4 * 1024
 """bytes of decoderParameters, and of location, as JSON"""
 MAX_INTERVAL = 366 * 86400
-"""s"""
+"""s between two uplinks of a sensor, at most"""
 MAX_FIELD = 40
 """characters of a field that is not ours, in messages"""
 
@@ -61,7 +61,7 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
     network_key: bytes
     """16 bytes. Secret: appears in no log, error or repr."""
     short_address: int
-    """0..65535"""
+    """address on the air, 0..65535"""
     bidirectional: bool
     name: str = ""
     dual_channel: bool = True

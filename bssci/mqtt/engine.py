@@ -72,7 +72,7 @@ class EngineSocket:
 
 
 EXACTLY_ONCE = 2
-"""QoS"""
+"""QoS of what arrives once"""
 
 
 def _nothing_settled(packet_id: int, body: bytes | bytearray) -> None:

@@ -67,7 +67,7 @@ class Trial:
         self._timer = reactor.callLater(time, self._late)
 
     def start(self) -> Deferred[TrialOutcome]:
-        """Begin.
+        """Begin the trial.
 
         :return: fires with how it went; never fails.
         """

@@ -25,7 +25,7 @@ class HeardAdvertisement(NamedTuple):
     """Data that a device sent to all, as the adapter tells of it."""
 
     address: str
-    """``AA:BB:CC:DD:EE:FF``"""
+    """the device's address: ``AA:BB:CC:DD:EE:FF``"""
     address_type: Literal["public", "random"]
     name: str | None
     rssi: int

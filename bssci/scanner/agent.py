@@ -32,7 +32,7 @@ DEVICES = 20_000
 GOODBYE = 1.0
 """s for what is under way when it ends"""
 LARGEST_COMMAND = 512 * 1024
-"""bytes"""
+"""bytes of a command, at most"""
 
 
 class CommandMessage(msgspec.Struct):
@@ -54,7 +54,7 @@ class Topics:
 
 
 class Agent:
-    """One scanner.
+    """One scanner at work.
 
     :param reread: reads the configuration again; raises :class:`ConfigurationError`.
     :param make_client: makes the MQTT client, given its callbacks.

@@ -36,11 +36,11 @@ class _Climate(NamedTuple):
     celsius: float
     percent: float
     battery: int
-    """percent"""
+    """charge, percent"""
 
 
 class BluetoothDevice(NamedTuple):
-    """One device.
+    """One simulated Bluetooth device.
 
     :ivar number: counts the devices, from 0.
     """

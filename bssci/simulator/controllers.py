@@ -55,7 +55,7 @@ class SwitchCommand(msgspec.Struct, rename={"power_flag": "power-flag"}):
     power_flag: int
     """0: off, 1: on, 2: on for a period"""
     period: float | None = None
-    """s"""
+    """s from one telegram to the next"""
 
 
 class ControllerCounts(NamedTuple):

@@ -27,7 +27,7 @@ from bssci.system.clock import Timer
 BATCH = 500
 """events that a sink gets at once, at most"""
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
-"""s"""
+"""s from a failed delivery to the next attempt: at first, and at most"""
 RATE_PERIOD = 60.0
 """s over which the delivery rate is measured"""
 DRAIN_TIME = 1.5
@@ -236,7 +236,8 @@ class Pump:
     def taken(self) -> list[tuple[int, float]]:
         """Return the last sequence number and the Unix seconds of the newest batches taken, oldest first.
 
-        The first is only where it began: when what lies before it was taken is not known."""
+        The first pair says where the pump began: the times of what was taken before are unknown.
+        """
         return list(self._taken_at)
 
     def requests(self) -> dict[str, Any] | None:

@@ -36,7 +36,7 @@ OTHER_STATION = EUI("CAFE000000000002")
 AT = 1_700_000_000.25
 """Unix seconds"""
 RX_TIME = 1_700_000_000_123_456_789
-"""ns"""
+"""reception by the station's clock, ns"""
 _SUBPACKETS = Subpackets(snr=[1.5], rssi=[-99.5], frequency=[868_180_000.0], phase=[0.5])
 _READINGS = (
     Reading("temperature", 21.5, "°C"),

@@ -18,7 +18,7 @@ class ConnectionLimits:
     connections: int = 5000
     connections_per_host: int = 200
     frame_size: int = DEFAULT_MAX_SIZE
-    """bytes"""
+    """bytes of a frame, at most"""
     handshake_time: float = 10.0
     """s for the TLS handshake"""
     connect_time: float = 10.0

@@ -13,7 +13,7 @@ from bssci.model.events import Direction
 REPORT_INTERVAL = 60.0
 """s between two reports of the same code of one station"""
 MAX_MESSAGE = 200
-"""characters"""
+"""characters of a message, at most"""
 RECENT = 10
 """minutes that count as lately"""
 MAX_KINDS = 64

@@ -55,7 +55,7 @@ class Link(Protocol):
     """A connection to a base station."""
 
     peer: str
-    """host:port"""
+    """address of the other side: host:port"""
     certificate: bytes
     """certificate that the station showed, as DER"""
 

@@ -14,7 +14,7 @@ from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
 
 
 class Pings:
-    """§5.4, in both directions."""
+    """Pings, in both directions (§5.4)."""
 
     def handle_ping(self, station: Station, message: Ping, batch: ReadBatch) -> None:
         batch.answers.append(PingRsp(opId=message.opId))
@@ -24,7 +24,7 @@ class Pings:
 
 
 class Statuses:
-    """§5.5"""
+    """Status reports, which the station is asked for (§5.5)."""
 
     log = Logger()
 
@@ -59,7 +59,7 @@ class Statuses:
 
 
 class Propagations:
-    """§5.8, §5.9: the answers; :class:`bssci.stations.propagation.Propagation` asks."""
+    """Answers to what :class:`bssci.stations.propagation.Propagation` asks (§5.8, §5.9)."""
 
     def __init__(
         self,

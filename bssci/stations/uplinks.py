@@ -10,7 +10,7 @@ from bssci.wire.messages import UlData, UlDataRsp
 
 
 class Uplinks:
-    """§5.10"""
+    """Uplinks that the station heard (§5.10)."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

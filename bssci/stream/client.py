@@ -29,7 +29,7 @@ from bssci.stream.messages import StreamMessage
 from bssci.stream.writer import Arrival, OutputWriter, delays
 
 KEEP_ALIVE = 60
-"""s"""
+"""s between two signs of life"""
 SETTLED_AFTER = 10.0
 """s that a connection must have lived for the delay to start over"""
 _REFUSED = {1: "protocol version", 2: "client identifier", 4: "token", 5: "token"}

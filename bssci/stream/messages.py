@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class StreamMessage:
-    """One message."""
+    """One message of the stream."""
 
     topic: str
     payload: bytes

@@ -38,7 +38,7 @@ class Output(Protocol):
     """A place for messages. Called from one thread."""
 
     def open(self) -> None:
-        """Get ready.
+        """Get ready to write.
 
         :raises StreamError: it can never work as it was asked for.
         """

@@ -87,7 +87,7 @@ class Watchdog:
             self._ask()
 
     def stop(self) -> None:
-        """Give no more."""
+        """Send no more signs of life."""
         self._ticker.stop()
 
     def _ask(self) -> None:

@@ -38,7 +38,7 @@ class FileWatch:
         self._ticker.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking at the files."""
         self._ticker.stop()
 
     def _look(self) -> None:

@@ -173,7 +173,7 @@ class StatusRsp(Response, frozen=True, kw_only=True):
     """A station's status; code, message, time and dutyCycle are mandatory, yet often missing."""
 
     code: I64 | None = None
-    """0 = ok"""
+    """result: 0 = ok"""
     message: str | None = None
     time: U64 | None = None
     """ns UTC, though one vendor sends microseconds"""
@@ -181,13 +181,13 @@ class StatusRsp(Response, frozen=True, kw_only=True):
     """fraction of TX time in a sliding hour"""
     geoLocation: GeoLocation | None = None
     uptime: FiniteNumber | None = None
-    """s"""
+    """s since the station started"""
     temp: FiniteNumber | None = None
     """degrees Celsius"""
     cpuLoad: FiniteNumber | None = None
     """0..1, though one vendor sends percent"""
     memLoad: FiniteNumber | None = None
-    """0..1"""
+    """part of the memory in use, 0..1"""
     config: dict[str, object] | None = None
 
 
@@ -520,7 +520,7 @@ class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
     trxTime: U64
     """ns, counter of the transceiver"""
     sysTime: U64
-    """ns UTC"""
+    """the station's time, ns UTC"""
     freqOff: FiniteNumber
     """an offset, though an absolute frequency has been seen"""
     snr: FiniteNumber

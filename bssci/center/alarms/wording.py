@@ -13,7 +13,7 @@ from bssci.journal import AlarmRecord
 MAX_LINES = 25
 """alarms of one message that are named, of those that began and of those that are over"""
 MAX_SUBJECT = 120
-"""characters"""
+"""characters of a subject, at most"""
 
 
 def subject(notice: Notice) -> str:

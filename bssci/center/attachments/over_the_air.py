@@ -39,7 +39,7 @@ class SignatureVerdict(Enum):
     UNVERIFIED = "unverified"
     """accepted all the same"""
     WRONG = "wrong"
-    """refused"""
+    """answer to what is refused"""
 
 
 class DetachVerifier(Protocol):
@@ -92,7 +92,7 @@ class Observer:
 
 
 class OverTheAir:
-    """§5.6 and §5.7.
+    """Attachments and detachments that sensors ask for over the air (§5.6, §5.7).
 
     :param now: Unix seconds.
     :param observer: hears of what concerns others.

@@ -32,7 +32,7 @@ class TimeStep(msgspec.Struct, array_like=True, gc=False):
 
 
 class ChartValue(msgspec.Struct, array_like=True, gc=False):
-    """One value."""
+    """One value of a chart, and when it was measured."""
 
     at: float
     """Unix seconds"""

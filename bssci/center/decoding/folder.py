@@ -63,7 +63,7 @@ class DecoderFolder:
         self._ticker.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop looking at the folder."""
         self._ticker.stop()
 
     def load_now(self) -> None:

@@ -30,7 +30,7 @@ STUCK_TIME = 2.0
 TIMEOUTS_IN_A_ROW = 5
 FIRST_REST = 60.0
 LONGEST_REST = 3600.0
-"""s"""
+"""s that a script rests at most"""
 MAX_QUEUED = 10_000
 """payloads that wait for a script"""
 MAX_LEFT_BEHIND = 3
@@ -52,7 +52,7 @@ class Rest(msgspec.Struct, frozen=True):
     """A script that is not tried for a while."""
 
     decoder: str
-    """``name@version``"""
+    """name and version: ``name@version``"""
     seconds: float
     """duration of the pause; infinite: until the script's threads come back, or the service starts again"""
     reason: str

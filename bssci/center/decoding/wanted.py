@@ -12,7 +12,7 @@ class ChosenDecoder(NamedTuple):
     """Decoder and parameters for a device's payloads."""
 
     decoder: str | None = None
-    """by name"""
+    """name of the decoder"""
     type_eui: EUI | None = None
     parameters: Mapping[str, Any] = {}
     """for the decoder; may hold keys"""

@@ -68,7 +68,7 @@ class ControllerTables(NamedTuple):
 
 
 def read_controller_tables(text: str | bytes) -> ControllerTables:
-    """Read tables.
+    """Read the tables of a controllers' database.
 
     :raises ControllerTablesError: it is no JSON, or no object with such tables.
     """

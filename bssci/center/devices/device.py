@@ -45,7 +45,7 @@ class Device(msgspec.Struct, omit_defaults=True):
     last_seen: float
     """Unix seconds"""
     count: int = 0
-    """telegrams"""
+    """telegrams of the device, each counted once"""
     known: bool = False
     """somebody entered it"""
     name: str = ""

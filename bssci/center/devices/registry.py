@@ -34,7 +34,7 @@ _decoder = msgspec.msgpack.Decoder(Device)
 
 
 class DeviceRegistry:
-    """Every device.
+    """Every device that is no mioty sensor, known and unknown.
 
     :param changing_kept: addresses that change of which telegrams are kept, an hour.
     :param now: Unix seconds.

@@ -18,7 +18,7 @@ MAX_COUNTERS = 64
 MAX_PRIORITY = 3.4e38
 """a 32-bit float on the wire"""
 MAX_EXPIRES_IN = 10 * 365 * 86400.0
-"""s"""
+"""s until a downlink may expire, at most"""
 _FLAGS = ("response_expected", "response_priority", "downlink_window_request", "expect_only")
 
 

@@ -12,7 +12,7 @@ from bssci.model import EUI, DownlinkRequest
 from bssci.model.commands import CommandError
 
 MAX_REFERENCE = 200
-"""characters"""
+"""characters of a reference, at most"""
 NOT_YET_REVOKED = "the base station that holds it has not answered: it is revoked as soon as it does"
 
 _ATTRIBUTES = {

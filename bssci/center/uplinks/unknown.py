@@ -29,9 +29,9 @@ class Signal(msgspec.Struct, frozen=True, array_like=True):
 
     base_station_eui: EUI
     snr: float
-    """dB"""
+    """signal to noise, dB"""
     rssi: float
-    """dBm"""
+    """strength, dBm"""
     at: float
     """Unix seconds"""
 
@@ -58,7 +58,7 @@ class UnknownSensor(msgspec.Struct, array_like=True):
 
     @property
     def count(self) -> int:
-        """Telegrams."""
+        """Return the telegrams of the sensor."""
         return self.uplinks + self.attach_requests
 
 

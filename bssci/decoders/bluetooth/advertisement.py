@@ -33,7 +33,7 @@ class Advertisement:
     address: bytes | None = None
     """address of the sender, as it is written: most significant byte first"""
     rssi: int | None = None
-    """dBm"""
+    """strength at the scanner, dBm"""
 
     def needed_address(self) -> bytes:
         """Return the sender's address, which encryption needs.

@@ -38,7 +38,7 @@ from bssci.model.eui import parse_eui
 
 
 def load(cursor: sqlite3.Cursor) -> Loaded:
-    """Look."""
+    """Return everything that the service needs at its start."""
     stations = TABLES[StationRecord].load(cursor)
     statuses = {eui: last_status(cursor, eui) for eui in stations}
     return Loaded(

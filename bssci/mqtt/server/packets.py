@@ -85,7 +85,7 @@ class Publish(NamedTuple):
 
 
 class PingRequest(NamedTuple):
-    """PINGREQ"""
+    """A sign of life that wants an answer (PINGREQ)."""
 
 
 class Disconnect(NamedTuple):

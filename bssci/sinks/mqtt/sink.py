@@ -38,7 +38,7 @@ from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
 HEALTH_INTERVAL = 60.0
-"""s"""
+"""s from one message about the health to the next"""
 STOP_TIME = 1.0
 """s for the last acknowledgements and the goodbye"""
 BROKER_RETRY = 10.0

@@ -17,7 +17,7 @@ class RawRow(NamedTuple):
     gateway: str
     source: str
     payload: str
-    """JSON"""
+    """the telegram as JSON"""
     bytes: bytes
 
 
@@ -44,7 +44,7 @@ class EventRow(NamedTuple):
     device: str | None
     gateway: str | None
     body: str
-    """JSON"""
+    """the event as JSON"""
     id: str
 
 
@@ -68,9 +68,9 @@ class DeviceFacts:
     parent: str | None = None
     port: str | None = None
     tags: str | None = None
-    """JSON"""
+    """tags as a JSON array"""
     location: str | None = None
-    """JSON"""
+    """place as a JSON object"""
 
 
 @dataclass(slots=True)
@@ -82,10 +82,10 @@ class GatewayFacts:
     at: datetime
     name: str | None = None
     location: str | None = None
-    """JSON"""
+    """place as a JSON object"""
     state: str | None = None
     status: str | None = None
-    """JSON"""
+    """last report as a JSON object"""
 
 
 class Aside(NamedTuple):

@@ -35,7 +35,7 @@ class DatabaseSession:
     """
 
     def __init__(self, settings: PostgresSettings, connected: Callable[[Line], None]) -> None:
-        """Connect.
+        """Connect to the server, and bring the tables up to date.
 
         :param connected: is told how to cut the connection, as soon as there is one.
         :raises PostgresError: why that cannot be done now.

@@ -27,7 +27,7 @@ from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
 STOP_TIME = 1.5
-"""s"""
+"""s that the end of the connection may take"""
 CHECK_INTERVAL = 5.0
 """s from one look at whether the server answers to the next"""
 FULL = 500

@@ -45,7 +45,7 @@ class ControllerTopic(NamedTuple):
     mode: str
     """``sensor-mode``, ``alarm-mode``, ..."""
     connector: str
-    """``J1``"""
+    """its connector: ``J1``"""
     component: str
     """``sensor-3``, ``strike-1``, ``reader-1/success``, ..."""
 

@@ -61,7 +61,7 @@ class _Value(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class EnvelopeRule(NamedTuple):
-    """One rule.
+    """One rule by which messages of a topic become telegrams.
 
     :ivar filter: what is subscribed to.
     """

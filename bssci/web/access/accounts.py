@@ -34,7 +34,7 @@ ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 FILE_NAME = "accounts.json"
 LOCK_NAME = "accounts.lock"
 MIN_PASSWORD, MAX_PASSWORD = 10, 200
-"""characters"""
+"""characters of a password, at least and at most"""
 MAX_ACCOUNTS = 1000
 MAX_CHANGES = 1000
 TOKEN_PREFIX = "bssci_"
@@ -72,7 +72,7 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     role: Role
     digest: str
-    """SHA-256"""
+    """SHA-256 of the token"""
     created_at: float
 
 

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from bssci.system.clock import Clock
 
 PERIOD = 300.0
-"""s"""
+"""s for which a wrong password counts"""
 PER_ACCOUNT = 8
 """failures in a period, at one account from one address"""
 PER_ADDRESS = 30
@@ -23,7 +23,7 @@ UNHURRIED = 100
 DELAY = 0.05
 """s that each further one adds"""
 MAX_DELAY = 5.0
-"""s"""
+"""s that an attempt is held up, at most"""
 MAX_REMEMBERED = 10_000
 """accounts and addresses; beyond, the longest untouched is forgotten"""
 

@@ -31,7 +31,7 @@ class LiveToken(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     digest: str
-    """SHA-256"""
+    """SHA-256 of the token"""
     created_at: float
     """Unix seconds"""
     expires_at: float

@@ -24,7 +24,7 @@ from bssci.web.reports.facade import Views
 MAX_RESUMED = 500
 """events that a viewer who comes back is shown again"""
 MAX_EXPORTS = 4
-"""at a time"""
+"""exports that run at a time"""
 SLICE = 500
 """events of an export that are read at a time"""
 PAUSE = 0.02

@@ -44,7 +44,7 @@ SAVE = 5.0
 REPLAY_PATIENCE = 1.0
 """s for which a batch of a replay waits for those who are slow"""
 HEALTH_INTERVAL = 60.0
-"""s"""
+"""s from one message about the health to the next"""
 _MIOTY = "mioty:"
 
 

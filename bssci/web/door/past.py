@@ -27,7 +27,7 @@ from bssci.web.door.last_values import LastValues, station_key
 from bssci.web.door.messages import DEVICES, Narrator, device_of_level, gap
 
 MAX_AGE = 3600.0
-"""s"""
+"""s for which a last value is remembered"""
 MAX_MESSAGES = 10_000
 """messages that a client is shown which comes back"""
 MAX_LOOKED_AT = 100_000
@@ -295,7 +295,7 @@ class _Tally:
     def __init__(self, oldest: float) -> None:
         self._oldest = oldest
         self.shown = 0
-        """messages"""
+        """messages that were shown"""
         self.missed = 0
         """events since the last gap that was told"""
         self.reason = ""

@@ -19,7 +19,7 @@ from bssci.web.http.reading import MAX_SHOWN, parse_json, read_struct
 from bssci.web.http.routing import JSON, Route
 
 MAX_FORM = 64 * 1024
-"""bytes"""
+"""bytes of a form, at most"""
 MAX_TEXT = 200
 """characters of one text in a query"""
 LARGEST = 1 << 60

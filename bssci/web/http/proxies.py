@@ -15,7 +15,7 @@ from bssci.settings.parsers import UNIX
 
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _MAX_PREFIX = 200
-"""characters"""
+"""characters of a path's prefix, at most"""
 _MAX_HOPS = 20
 """addresses of X-Forwarded-For that are looked at"""
 _HEADERS = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-prefix")

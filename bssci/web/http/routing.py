@@ -62,7 +62,7 @@ class Route:
     takes: Mapping[str, Any] = field(default_factory=dict)
     """types by content type of bodies that the handler reads itself"""
     max_body: int = MAX_BODY
-    """bytes"""
+    """bytes of a request's body, at most"""
     answer: Any = None
     """type of the answer"""
     content_type: str = JSON

@@ -12,7 +12,7 @@ from bssci.model import EUI, AnyEvent, Uplink
 from bssci.system.clock import Clock, Ticker
 
 BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 30.0, 60.0)
-"""s"""
+"""limits of the buckets, s"""
 RATE_STEP = 5.0
 """s between marks"""
 RATE_MARKS = 13

@@ -13,11 +13,11 @@ from bssci.system.clock import Clock, Ticker, in_slices
 from bssci.web.monitoring.figures import Figures
 
 INTERVAL = 60.0
-"""s"""
+"""s from one sample to the next"""
 SLICE = 5000
 """sensors that one turn of the reactor looks at"""
 KEPT = 8 * 86400.0
-"""s"""
+"""s for which a sample is kept"""
 METRICS: dict[str, tuple[str, str]] = {
     "uplinks": ("Uplinks", "/min"),
     "duplicates": ("Duplicates merged", "/min"),
@@ -57,7 +57,7 @@ class Sampler:
         self._ticker.stop()
 
     def sample(self) -> Deferred[None]:
-        """Take one now."""
+        """Take a sample of every figure now."""
         return ensureDeferred(self._sample()).addErrback(self._not_stored)
 
     async def _sample(self) -> None:

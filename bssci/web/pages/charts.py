@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Drawing:
-    """One chart."""
+    """The drawing of one chart."""
 
     id: str
     title: str
@@ -49,7 +49,7 @@ class Drawing:
     times: list[float]
     """ticks of the time axis, Unix seconds"""
     span: float
-    """s"""
+    """s from the left edge to the right one"""
     grid: list[float]
     summary: str
     """summary for those who do not see the chart"""

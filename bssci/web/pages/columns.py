@@ -15,9 +15,9 @@ NONE = "-"
 """asks for no column, where an empty text asks for those chosen before"""
 COOKIE = "columns"
 MAX_COOKIE = 3000
-"""characters"""
+"""characters of the cookie, at most"""
 YEAR = 365 * 86400
-"""s"""
+"""s of a year"""
 IN_SHORT = 2
 """values of a sensor where nobody chose columns"""
 

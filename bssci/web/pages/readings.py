@@ -15,7 +15,7 @@ from bssci.web.reports.decoders import device_in_path
 
 HOUR, DAY = 3600.0, 86400.0
 SPANS = {"hour": HOUR, "day": DAY, "week": 7 * DAY, "month": 30 * DAY, "year": 365 * DAY}
-"""s"""
+"""s of a range, by its name"""
 STEPS = (10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 7 * DAY)
 """s: lengths that one step of a chart may have"""
 MAX_STEPS = 400

@@ -10,7 +10,7 @@ from bssci.web.context import Context
 from bssci.web.reports.stations import days_left
 
 LONG_AGO = 30
-"""days"""
+"""days after which an expired certificate is not shown"""
 
 Rows = list[dict[str, Any]]
 

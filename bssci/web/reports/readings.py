@@ -37,7 +37,7 @@ class Latest(NamedTuple):
 
     values: tuple[LastValue, ...] = ()
     decoder: str | None = None
-    """``name@version``"""
+    """name and version: ``name@version``"""
     undecoded: bool = False
     """there are uplinks, and no decoder for the newest"""
     failure: DecodeFailure | None = None

@@ -26,7 +26,7 @@ class CountingSink:
 
 @implementer(IPlugin, ISinkFactory)
 class CountingSinkFactory:
-    """Builds it."""
+    """Builds the sink that counts."""
 
     name = "counting"
     description = "counts events"

@@ -18,7 +18,7 @@ FILE = "turns.jsonl"
 
 
 class TimedPoller:
-    """What the reactor waits with, and a line in a file for each long turn between two waits."""
+    """The reactor's way to wait, with a line in a file for each long turn between two waits."""
 
     def __init__(self, poller: Any) -> None:
         self._poller = poller
@@ -73,7 +73,7 @@ class TimingSink:
 
 @implementer(IPlugin, ISinkFactory)
 class TimingSinkFactory:
-    """Builds it."""
+    """Builds the sink that measures times."""
 
     name = "timing"
     description = "times the reactor's turns"

@@ -34,7 +34,7 @@ class FirstAccount(msgspec.Struct, kw_only=True):
 
 
 class Me(Answer):
-    """Whoever asks."""
+    """The account or token that asks."""
 
     name: str
     role: Role
@@ -66,7 +66,7 @@ class SessionList(Answer):
 
 
 class OneAccount(Answer):
-    """An account."""
+    """An account, as a change leaves it."""
 
     name: str
     role: Role

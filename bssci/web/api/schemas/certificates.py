@@ -13,7 +13,7 @@ from bssci.web.http.replies import Done
 
 MAX_HOSTS = 50
 MAX_PEM = 256 * 1024
-"""characters"""
+"""characters of a PEM file, at most"""
 _HOSTS = wording(f"a list of at most {MAX_HOSTS} names and addresses")
 Force = Annotated[bool, Meta(description="although connected base stations would be refused")]
 Pem = Annotated[str, Meta(max_length=MAX_PEM)]

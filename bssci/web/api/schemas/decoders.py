@@ -13,7 +13,7 @@ from bssci.web.http.reading import TypedEui
 from bssci.web.http.replies import Done
 
 MAX_PAYLOAD = 8192
-"""characters"""
+"""characters of a payload, at most"""
 
 # bodies
 
@@ -105,7 +105,7 @@ class DecoderList(Answer):
 
 
 class ReadingEntry(Answer):
-    """One value."""
+    """One value that a decoder read."""
 
     name: str
     value: ReadingValue

@@ -46,7 +46,7 @@ class DeviceSaid(Answer):
 
 
 class DeviceRow(Answer):
-    """One device."""
+    """One device of a list."""
 
     id: str
     kind: str

@@ -76,7 +76,7 @@ class ReplayAnswer(Answer):
     devices: list[str]
     state: Literal["waiting", "running", "done", "cancelled"]
     progress: float
-    """0 to 1"""
+    """part that is done, 0 to 1"""
     delivered: int
     """messages that the sink took"""
     trouble: str

@@ -292,7 +292,7 @@ class DuplicateFigures(Answer):
 
 
 class ChartSeries(Answer):
-    """One curve."""
+    """One curve of a chart."""
 
     name: str
     points: list[Point]

@@ -123,7 +123,7 @@ class StationRow(Answer):
     longitude: float | None
     altitude: float | None
     uplink_rate: float
-    """a minute"""
+    """uplinks a minute"""
     uplinks: int
     sensors_attached: int
     sensors_failed: int

@@ -267,7 +267,7 @@ def test_what_the_script_reports() -> None:
 def test_the_place_of_an_error() -> None:
     error = failure(ScriptDecoder("test", "function decodeUplink(i) {\n  return i.nothing.here;\n}"))
     assert error.message == "line 2: cannot read property 'here' of undefined"
-    assert failure(returning("{a: {b: NaN}}")).message == "a.b: NaN"
+    assert failure(returning("{a: {b: NaN}}")).message == "a.b: NaN cannot be a reading"
 
 
 def test_an_engine_goes_on_after_an_error() -> None:

@@ -20,7 +20,7 @@ help:
 	@echo "make thorough  the same with many more random examples; takes minutes"
 	@echo "make check  ruff, mypy, the rules of imports and of names"
 	@echo "make bench  figures"
-	@echo "make docs   docs/settings.md from the table of settings, docs/asyncapi.json from the types of payloads"
+	@echo "make docs   docs/settings.md from the table of settings, docs/asyncapi.json from the types of payloads, docs/api-examples.md from a run"
 	@echo "make timescaledb  TimescaleDB for the tests, by npm"
 
 run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
@@ -49,9 +49,10 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-test system-parts
 	$(BIN)/python -m bench
 
-docs: $(VENV)/.installed-broker
+docs: $(VENV)/.installed-test
 	$(BIN)/python -m bssci.cli.settings_document > docs/settings.md
 	$(BIN)/python -m bssci.cli.asyncapi_document > docs/asyncapi.json
+	$(BIN)/python -m tests.support.api_tour > docs/api-examples.md
 
 # Some tests talk to the broker mosquitto, drive the browser chromium, run a server PostgreSQL, compile the
 # example in C or try those of deploy/. What cannot be had is named here, and the tests that need it are skipped and named in the summary.

@@ -38,6 +38,7 @@ class RunningService:
     :param options: further ones of ``twistd bssci``.
     :ivar url: of the web admin.
     :ivar listen_port: for base stations.
+    :ivar mqtt_port: of the embedded broker, which the source mqtt hears, too, if it is chosen.
     """
 
     def __init__(self, directory: Path, *options: str) -> None:
@@ -51,7 +52,7 @@ class RunningService:
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("MQTT_", "WEB_"))
         } | {"PYTHONPATH": str(ROOT)}
-        self._web_port, self.listen_port, self._mqtt_port = free_ports(3)
+        self._web_port, self.listen_port, self.mqtt_port = free_ports(3)
         # The certificate is for the name.
         host = "https://localhost" if self._tls else "http://127.0.0.1"
         self.url = f"{host}:{self._web_port}"
@@ -60,7 +61,12 @@ class RunningService:
         found = re.search(r"user (\S+), password (\S+)", self.command("init"))
         assert found, "bssci init told no password"
         self.user, self.password = found[1], found[2]
-        ports = {"web": self._web_port, "listen": self.listen_port, "mqtt": self._mqtt_port}
+        ports = {
+            "web": self._web_port,
+            "listen": self.listen_port,
+            "mqtt": self.mqtt_port,
+            "source-mqtt": self.mqtt_port,
+        }
         options = [*(f"--{name}-port={port}" for name, port in ports.items()), *self._options]
         twistd = str(Path(sysconfig.get_path("scripts")) / "twistd")
         self._command = [twistd, "-n", "--pidfile=", "bssci", "--mqtt-broker=embedded", *options]

@@ -37,7 +37,7 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.commands import Asker, CommandError, Outcomes
-from bssci.model.event_json import iso_time
+from bssci.model.iso_times import iso_time
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from bssci.decoders.interfaces import Payload
 from bssci.decoders.library import KINDS, Library, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
 from bssci.extensions import build_decoders
+from bssci.model.strict_json import JsonError, read_json
 from bssci.system.files import write_atomically
 
 
@@ -96,9 +96,9 @@ def _try(decoders: dict[str, Any], arguments: argparse.Namespace) -> int:
     else:
         raise ValueError(f"there is no decoder {arguments.name!r}; there are: {', '.join(sorted(decoders))}")
     try:
-        parameters = json.loads(arguments.parameters)
-    except ValueError as error:
-        raise ValueError(f"--parameters is no JSON: {error}") from error
+        parameters = read_json(arguments.parameters)
+    except JsonError as error:
+        raise ValueError(f"--parameters is {error}") from error
     if not isinstance(parameters, dict):
         raise ValueError("--parameters must be an object")
     payload = Payload(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 from bssci.cli.chosen import load
 from bssci.cli.service_api import RefusedError, ServiceUnavailableError, service_api
 from bssci.cli.service_api import add_arguments as add_service_arguments
+from bssci.model.strict_json import JsonError, read_json
 from bssci.web.access.accounts import AccountError
 
 
@@ -27,12 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Have the service import a file."""
     chosen = load()[1].settings
     try:
-        tables = json.loads(arguments.file.read_bytes())
+        tables = read_json(arguments.file.read_bytes())
         path = "/api/devices/import" + ("?dry_run=1" if arguments.dry_run else "")
         with service_api(arguments, chosen, "admin") as api:
             done = api.ask("POST", path, tables)
-    except ValueError as error:
-        print(f"error: {arguments.file} is no JSON: {error}", file=sys.stderr)
+    except JsonError as error:
+        print(f"error: {arguments.file} is {error}", file=sys.stderr)
         return 1
     except (AccountError, ServiceUnavailableError, RefusedError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -11,11 +11,11 @@ telegram's envelope has them.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from bssci.model.device_id import sensor_device
 from bssci.model.events import (
     Event,
     GatewayState,
@@ -28,6 +28,7 @@ from bssci.model.events import (
     Uplink,
     VariableMacUplink,
 )
+from bssci.model.iso_times import iso_seconds, iso_time
 from bssci.model.reading import Decoded, Reading
 
 FIELD_NAMES = {
@@ -95,7 +96,7 @@ def uplink_json(event: Uplink) -> dict[str, Any]:
     said: dict[str, Any] = {
         "id": event.id,
         "sensor_eui": best.end_point_eui,
-        "device_id": f"mioty:{best.end_point_eui}",
+        "device_id": sensor_device(best.end_point_eui),
         "timestamp": event.at,
         "received_at": _first_received(event),
         "bs_eui": best.base_station_eui,
@@ -217,20 +218,6 @@ def _first_received(event: Uplink) -> float:
     if len(receptions) == 1:
         return receptions[0].received_at
     return min([each.received_at for each in receptions])
-
-
-def iso_seconds(seconds: float) -> str:
-    """Return Unix seconds as :func:`iso_time` has it, as far as a float holds them: to the microsecond."""
-    return iso_time(round(seconds * 1e6) * 1000) if abs(seconds) < 1e12 else ""
-
-
-def iso_time(nanoseconds: int) -> str:
-    """Return ns since 1970 UTC as ISO 8601, with all digits; empty beyond all calendars."""
-    seconds, fraction = divmod(nanoseconds, 1_000_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
-    except (OverflowError, ValueError, OSError):
-        return ""
 
 
 def _said(fields: dict[str, Any]) -> dict[str, Any]:

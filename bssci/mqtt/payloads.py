@@ -26,7 +26,8 @@ from bssci.model import (
     Uplink,
     VariableMacUplink,
 )
-from bssci.model.event_json import common_words, iso_seconds, telegram_json, uplink_json, variable_mac_json
+from bssci.model.event_json import common_words, telegram_json, uplink_json, variable_mac_json
+from bssci.model.iso_times import iso_seconds
 from bssci.mqtt.values import About, Publication, ReplyTo
 
 TopicPayload = tuple[str, dict[str, Any]]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+
+from bssci.model.iso_times import iso_milliseconds
 
 VERSION = "1.0"
 UNKNOWN_RSSI = 127
@@ -60,7 +61,7 @@ def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) ->
         device["name"] = advertisement.name
     body: dict[str, Any] = {
         "version": VERSION,
-        "timestamp": iso(at),
+        "timestamp": iso_milliseconds(at),
         "scanner_id": scanner_id,
         "device": device,
         "raw_data": _base64(rebuilt(advertisement)),
@@ -95,11 +96,6 @@ def rebuilt(advertisement: HeardAdvertisement) -> bytes:
     if advertisement.name:
         parts.append((_NAME, advertisement.name.encode()))
     return b"".join(bytes([len(data) + 1, kind]) + data for kind, data in parts if len(data) < 255)
-
-
-def iso(at: float) -> str:
-    """Return Unix seconds as ISO 8601 UTC with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _short(uuid: str) -> bytes:

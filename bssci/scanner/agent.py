@@ -17,8 +17,9 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
+from bssci.model.iso_times import iso_milliseconds
 from bssci.mqtt.values import Publication, Received
-from bssci.scanner.advertisement import VERSION, HeardAdvertisement, iso, message_of
+from bssci.scanner.advertisement import VERSION, HeardAdvertisement, message_of
 from bssci.scanner.choosing import Choice
 from bssci.scanner.configuration import ConfigurationError, ScannerConfiguration
 from bssci.scanner.outbox import Outbox
@@ -171,7 +172,7 @@ class Agent:
         received = self.radio.received
         return {
             "version": VERSION,
-            "timestamp": iso(self._now()),
+            "timestamp": iso_milliseconds(self._now()),
             "scanner_id": self._id,
             "status": status,
             "uptime_seconds": round(self._clock.seconds() - self._began),

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bssci.model.iso_times import iso_milliseconds
 from bssci.scanner.configuration import (
     ConfigurationError,
     ScannerConfiguration,
@@ -120,11 +121,12 @@ def client_settings(configuration: ScannerConfiguration) -> Any:
     import msgspec
 
     from bssci.mqtt.values import MqttSettings
-    from bssci.scanner.advertisement import VERSION, iso
+    from bssci.scanner.advertisement import VERSION
     from bssci.scanner.agent import Topics
 
     said, name = configuration.mqtt, configuration.id
-    will = {"version": VERSION, "timestamp": iso(time.time()), "scanner_id": name, "status": "offline"}
+    now = iso_milliseconds(time.time())
+    will = {"version": VERSION, "timestamp": now, "scanner_id": name, "status": "offline"}
     return MqttSettings(
         host=said.broker,
         port=said.port,

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from bssci.model import AnyEvent, Decoded, DecodeFailure, Reading, Telegram, Uplink, VariableMacUplink
-from bssci.model.event_json import decoded_json, event_json, iso_time, uplink_json
+from bssci.model.event_json import decoded_json, event_json, uplink_json
+from bssci.model.iso_times import iso_time
 from bssci.sinks.testing_events import (
     AT,
     OTHER_STATION,

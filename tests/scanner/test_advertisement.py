@@ -4,7 +4,7 @@ import json
 from base64 import b64decode
 from typing import Any
 
-from bssci.scanner.advertisement import HeardAdvertisement, iso, message_of, rebuilt
+from bssci.scanner.advertisement import HeardAdvertisement, message_of, rebuilt
 
 UUID = "0000181a-0000-1000-8000-00805f9b34fb"
 
@@ -66,7 +66,3 @@ def test_the_content_is_all_but_the_signal() -> None:
     assert advertisement(rssi=-20).content == advertisement().content
     for other in ({"name": None}, {"service_data": {UUID: b"\1\3"}}, {"manufacturer_data": {}}):
         assert advertisement(**other).content != advertisement().content
-
-
-def test_times_have_milliseconds() -> None:
-    assert iso(0.0) == "1970-01-01T00:00:00.000Z"

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from bssci.decoders.commented_json import DefinitionError
 from bssci.decoders.controller_states import ENCODINGS, NAME, PARAMETER
 from bssci.decoders.datapoints import parse_datapoints
+from bssci.model.strict_json import JsonError, read_json
 
 KIND = "f2"
 """kind of a controller and of what sits at it, in front of its id"""
@@ -73,9 +74,9 @@ def read_controller_tables(text: str | bytes) -> ControllerTables:
     :raises ControllerTablesError: it is no JSON, or no object with such tables.
     """
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ControllerTablesError(f"is no JSON: {error}") from error
+        document = read_json(text)
+    except JsonError as error:
+        raise ControllerTablesError(f"is {error}") from error
     if not isinstance(document, dict):
         raise ControllerTablesError("must be an object with a list of rows for each table")
     reader = _Reader({_plain(name).removesuffix("s"): rows for name, rows in document.items()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ from bssci.center.devices.command_exchange import CommandExchange, PublishBySour
 from bssci.center.devices.gateways import Gateways
 from bssci.model import Telegram
 from bssci.model.commands import CommandError
+from bssci.model.iso_times import iso_milliseconds
 
 VERSION = "1.0"
 COMMANDS = ("pause", "resume", "reload_config", "update_blocklist")
@@ -68,11 +68,10 @@ class ScannerCommands:
         topic = self.topic_of(id)
         gateway = self._gateways.get(id)
         assert gateway is not None
-        at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="milliseconds")
         message = {
             "version": VERSION,
             "command": command,
-            "timestamp": at.replace("+00:00", "Z"),
+            "timestamp": iso_milliseconds(self._now()),
             "parameters": parameters,
         }
         report = await self._exchange.send(id, gateway.source, topic, msgspec.json.encode(message))

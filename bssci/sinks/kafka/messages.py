@@ -15,7 +15,8 @@ from bssci.center.decoding.payloads import device_of
 from bssci.kafka.producing import ProducerMessage
 from bssci.model import AnyEvent, Decoded, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import sensor_device
-from bssci.model.event_json import event_json, iso_time, kind_of
+from bssci.model.event_json import event_json, kind_of
+from bssci.model.iso_times import iso_time
 from bssci.mqtt.payloads import message as mqtt_message
 
 _encode = msgspec.json.Encoder().encode

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from datetime import UTC, datetime
 
 from bssci.center.decoding.collecting import MAX_NAMES, Past
 from bssci.model.device_id import eui_of_device
+from bssci.model.iso_times import iso_milliseconds
 from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
 from bssci.web.api.spreadsheets import CSV, guarded
 from bssci.web.context import Context
@@ -77,8 +77,7 @@ def write_csv(past: Past) -> bytes:
     has_steps = any(series.steps for series in past.series)
     writer.writerow(["time", "name", "value", "unit", *(["least", "most", "count"] if has_steps else [])])
     for at, cells in rows:
-        time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        writer.writerow([time, *cells])
+        writer.writerow([iso_milliseconds(at), *cells])
     return file.getvalue().encode("utf-8", "replace")
 
 

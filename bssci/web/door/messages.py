@@ -8,7 +8,6 @@ device/{id}/telemetry/{name}     {timestamp, device_id, sensor, value, unit, met
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -17,7 +16,7 @@ import msgspec
 from bssci.center.decoding.collecting import time_of, time_of_telegram
 from bssci.center.decoding.payloads import decodable, device_of
 from bssci.model import EUI, AnyEvent, Reading, Sensor, StationState, Telegram, Uplink, VariableMacUplink
-from bssci.model.event_json import iso_seconds, iso_time
+from bssci.model.iso_times import iso_milliseconds, iso_seconds, iso_time
 from bssci.mqtt import payloads
 
 DEVICES = "device"
@@ -133,14 +132,6 @@ def gap(base_topic: str, since: float, until: float, events: int, reason: str) -
         "reason": reason,
     }
     return Telling(f"{base_topic}/service/gap", _encode(body), ())
-
-
-def iso_milliseconds(at: float) -> str:
-    """Return Unix seconds as ISO 8601 with milliseconds."""
-    try:
-        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S}.{int(at * 1000) % 1000:03d}Z"
-    except (OverflowError, ValueError, OSError):
-        return ""
 
 
 def _telemetry(reading: Reading, device: str, times: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bssci.model import Decoded, Reading, Telegram
-from bssci.web.door.messages import Narrator, device_of_level, iso_milliseconds, telemetry_topic
+from bssci.web.door.messages import Narrator, device_of_level, telemetry_topic
 from tests.support.journal import online, uplink
 from tests.support.live_door import (
     UPLINK,
@@ -48,11 +48,6 @@ def test_ids_and_names_cannot_break_a_topic() -> None:
     topic = telemetry_topic("f2:aa/J1/3", "a+b#/c%")
     assert topic == "device/f2:aa%2FJ1%2F3/telemetry/a%2Bb%23%2Fc%25"
     assert device_of_level(topic.split("/")[1], is_id=True) == "f2:aa/J1/3"
-
-
-def test_times_with_milliseconds() -> None:
-    assert iso_milliseconds(1_700_000_000.25) == "2023-11-14T22:13:20.250Z"
-    assert iso_milliseconds(1e30) == ""
 
 
 def test_a_device_behind_another_is_told_under_its_own_id() -> None:

@@ -29,6 +29,8 @@ ROOM = 1 << 30
 """bytes that must be free there; a run leaves nothing there and needs far less"""
 WHOLE = ("browser", "e2e")
 """folders of tests with the whole service"""
+LONG = 180
+"""s that a test with real parts may take at least, for they wait, and on a busy machine long"""
 READERS = tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements", "rooms"))
 """files of tests that read all of the source"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
@@ -108,6 +110,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _folder(item.nodeid) in WHOLE:
             item.add_marker(pytest.mark.parts)
+        limit = item.get_closest_marker("timeout")
+        if item.get_closest_marker("parts") and (limit is None or limit.args[0] < LONG):
+            item.add_marker(pytest.mark.timeout(LONG), append=False)
     if "PYTEST_XDIST_WORKER" in os.environ:
         # All are done soonest if what takes longest begins first.
         items.sort(key=lambda item: item.get_closest_marker("parts") is None)

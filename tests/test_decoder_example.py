@@ -30,7 +30,6 @@ for data in ("A505DC50", "A5FFFF50", "00"):
 
 
 @pytest.mark.parts
-@pytest.mark.timeout(60)
 def test_an_installed_decoder_is_found_and_reads(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLE, tmp_path / "source", ignore=shutil.ignore_patterns("__pycache__"))
     options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target", tmp_path / "site"]

@@ -53,7 +53,6 @@ def service(tmp_path: Path, installed: Path) -> Iterator[ServiceProcess]:
 
 
 @pytest.mark.parts
-@pytest.mark.timeout(60)
 async def test_the_steps_of_the_page_give_a_sink_that_is_tested_and_runs(
     tmp_path: Path, installed: Path, service: ServiceProcess
 ) -> None:

@@ -35,7 +35,6 @@ def service(tmp_path: Path) -> Iterator[ServiceProcess]:
 
 
 @pytest.mark.parts
-@pytest.mark.timeout(60)
 async def test_files_become_telegrams_and_go(service: ServiceProcess, tmp_path: Path) -> None:
     spool, written = tmp_path / "spool", service.directory / "events.jsonl"
     for number in range(3):

@@ -12,7 +12,7 @@ import tests.support.chromium
 from bssci.web.pages.table import PAGES
 from tests.support.running_service import ROOT, SENSOR, STATION, RunningService
 
-WAIT = 15_000
+WAIT = 30_000
 """ms that a page may take to show what is expected"""
 EXPECTED = ("status of 422", "net::ERR_INTERNET_DISCONNECTED")
 """in complaints that belong to a refused input, or to the line that a test cuts"""
@@ -43,12 +43,6 @@ def addresses(sensor: str) -> list[str]:
             path = path.replace(name, value)
         found.append(path)
     return [path for path in found if "<" not in path]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(180))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -122,7 +122,6 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 @pytest.mark.parts
 @pytest.mark.mosquitto
-@pytest.mark.timeout(90)
 def test_a_device_speaks_under_its_own_name_only_until_it_is_revoked(house: House) -> None:
     for name in (NAME, OTHER):
         house.provisioning.add(name, Broker("localhost", house.ports.devices), NOW)

@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api-examples.md"
 AGAIN = "make docs writes the examples anew, tests/support/api_tour.py makes the requests"
 SAME_AS = ("/api/base-stations",)
 """routes by another name"""
-pytestmark = [pytest.mark.parts, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.parts]
 
 
 class Shown(NamedTuple):

@@ -24,7 +24,7 @@ from tests.support.service import ROOT, ServiceProcess, free_port, until
 from tests.support.telegrams import as_json
 
 __all__ = ["mosquitto"]
-pytestmark = [pytest.mark.parts, pytest.mark.mosquitto, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.parts, pytest.mark.mosquitto]
 STRIKE = f"f2:{MAC}/J2/strike-1"
 COMMAND, STATE = (f"{each}/f2-{MAC}/access-control-mode/J2/strike-1" for each in ("cmnd", "stat"))
 

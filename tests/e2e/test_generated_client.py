@@ -41,7 +41,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         del sys.modules[name]
 
 
-@pytest.mark.timeout(120)
 @pytest_twisted.ensureDeferred
 async def test_a_generated_client_reads_and_writes(tmp_path: Path, package: Path) -> None:
     port = free_port()

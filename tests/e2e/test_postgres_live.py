@@ -40,7 +40,6 @@ def stored(tables: Database) -> tuple[int, int, int]:
 
 
 @pytest.mark.postgres
-@pytest.mark.timeout(120)
 async def test_each_reading_is_in_the_table_once(make_service, stations, own_cluster: Cluster) -> None:
     tables = own_cluster.create_database()
     port = free_port()

@@ -40,7 +40,6 @@ def delivered(file: Path) -> list[str]:
 
 
 @pytest.mark.parts
-@pytest.mark.timeout(120)
 async def test_a_replay_is_shown_and_cancelled(make_service, stations) -> None:
     service = make_service(SINKS="file", FILE_PATH="events.jsonl", WEB_PORT=free_port())
     service.configure([endpoint(SENSOR)])

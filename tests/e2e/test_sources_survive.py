@@ -20,7 +20,7 @@ from tests.support.service import ServiceProcess, Subscriber, until
 from tests.support.telegrams import ADDRESS, advertisement, as_json
 
 __all__ = ["mosquitto"]
-pytestmark = [pytest.mark.parts, pytest.mark.mosquitto, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.parts, pytest.mark.mosquitto]
 STRANGER = "11:22:33:44:55:66"
 KILLER = """
 import os, signal

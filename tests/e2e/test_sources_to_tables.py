@@ -16,7 +16,7 @@ from tests.support.service import ServiceProcess, until
 from tests.support.telegrams import ADDRESS, advertisement, as_json
 
 __all__ = ["database", "mosquitto", "postgres_cluster"]
-pytestmark = [pytest.mark.parts, pytest.mark.mosquitto, pytest.mark.postgres, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.parts, pytest.mark.mosquitto, pytest.mark.postgres]
 RULES = [{"topic": "weather/{device}", "kind": "weather", "values": {"temperature": "t"}}]
 SENT = [
     ("bt-mqtt/raw/roof", advertisement(1)),

@@ -48,7 +48,6 @@ def test_a_wrong_configuration_is_one_line(tmp_path: Path, capsys: pytest.Captur
 
 
 @pytest.mark.parts
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(("options", "word"), [((), "monitor"), (("--no-passive",), "discovery")])
 def test_a_dry_run_prints_what_it_hears(options: tuple[str, ...], word: str, tmp_path: Path) -> None:
     with Bluetooth(*options) as bluetooth:
@@ -66,7 +65,6 @@ def test_a_dry_run_prints_what_it_hears(options: tuple[str, ...], word: str, tmp
 
 @pytest.mark.parts
 @pytest.mark.mosquitto
-@pytest.mark.timeout(90)
 async def test_from_the_air_to_a_sink(tmp_path: Path, mosquitto: Callable[..., Mosquitto]) -> None:
     broker = mosquitto()
     service = ServiceProcess(

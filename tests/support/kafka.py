@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.running_service import free_ports
 
-START_TIME = 20.0
+START_TIME = 60.0
 """s until it must answer"""
 
 

@@ -40,7 +40,7 @@ _OPTIONS = {
     "timezone": "America/St_Johns",  # half an hour off, so that nobody relies on UTC
     "max_wal_size": "512MB",
 }
-STARTING = 20
+STARTING = 60
 """s that a server may take to start or to end"""
 _numbers = count(1)
 

@@ -19,7 +19,7 @@ from types import TracebackType
 ROOT = Path(__file__).parent.parent.parent
 START_TIME = 60.0
 """s until it must answer"""
-STOP_TIME = 10.0
+STOP_TIME = 30.0
 SENSOR = {
     "eui": "70B3D59CD0000001",
     "nwKey": "00112233445566778899AABBCCDDEEFF",

@@ -28,7 +28,7 @@ from tests.support.tls import TLSFiles
 
 ROOT = Path(__file__).parent.parent.parent
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
-PATIENCE = 15.0
+PATIENCE = 60.0
 """s that anything may take on a busy machine"""
 
 

@@ -14,7 +14,7 @@ from bssci.sinks.postgres.sink import PostgresSink
 from bssci.sinks.testing import SinkBench, SinkConformance, uplink
 from tests.support.postgres import Database
 
-pytestmark = [pytest.mark.parts, pytest.mark.postgres, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 PASSWORD = "not-to-be-told-4711"
 
 

@@ -22,7 +22,7 @@ from bssci.sinks.postgres.sink import PostgresSink
 from bssci.sinks.testing import uplinks
 from tests.support.postgres import Cluster, Database
 
-pytestmark = [pytest.mark.parts, pytest.mark.postgres, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 PATIENCE = 20.0
 """s"""
 

@@ -21,7 +21,7 @@ from bssci.sinks.testing_events import AT, every_event, reception, uplink, uplin
 from tests.support.timescaledb import TimescaleServer, timescale_server
 
 __all__ = ["timescale_server"]
-pytestmark = [pytest.mark.parts, pytest.mark.timescaledb, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.parts, pytest.mark.timescaledb]
 PAGE = Path(__file__).parents[3] / "docs" / "postgres.md"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

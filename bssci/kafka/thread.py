@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +67,14 @@ _WORDS = {
 }
 
 
+_OF_OPENSSL = re.compile(r"routines:[^:]*:([^:(]{3,80})")
+"""the reason in an error of OpenSSL: ``certificate verify failed``"""
+
+
 def in_words(error: Any, topic: str = "") -> str:
     """Return an error of librdkafka as one line for people, with its code."""
-    words = _WORDS.get(error.name(), " ".join(str(error.str()).split())[:200])
+    said = " ".join(str(error.str()).split())
+    words = _WORDS.get(error.name(), said[:200])
+    if error.name() == "_SSL" and (reason := _OF_OPENSSL.search(said)):
+        words += f": {reason[1].strip()}"
     return f"{words} ({error.name()}{f', topic {topic}' if topic else ''})"

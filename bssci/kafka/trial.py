@@ -13,18 +13,23 @@ from bssci.kafka.thread import in_words
 
 TIMEOUT = 5.0
 """s for an answer"""
+CAUSES = ("_SSL", "_AUTHENTICATION", "SASL_AUTHENTICATION_FAILED", "_RESOLVE")
+"""names of errors that say why there is no connection, where the outcome says only that there is none"""
 
 
 def findings(connection: Mapping[str, Any], topics: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield lines with their level: ok, warning or error."""
     quiet = logging.Logger("kafka")  # noqa: LOG001  its lines are in the findings
     quiet.addHandler(logging.NullHandler())
-    configuration: dict[str, Any] = {**connection, "logger": quiet}
+    said: list[Any] = []
+    configuration: dict[str, Any] = {**connection, "logger": quiet, "error_cb": said.append}
     client = AdminClient(configuration)
     try:
         there = client.list_topics(timeout=TIMEOUT)
     except KafkaException as error:
-        yield "error", f"kafka: {connection['bootstrap.servers']}: {in_words(error.args[0])}"
+        client.poll(0)  # has librdkafka tell what led to it
+        causes = [each for each in said if each.name() in CAUSES]
+        yield "error", f"kafka: {connection['bootstrap.servers']}: {in_words([error.args[0], *causes][-1])}"
         return
     yield "ok", f"kafka: connected to {connection['bootstrap.servers']}, brokers: {len(there.brokers)}"
     for topic in topics:

@@ -25,13 +25,18 @@ def program() -> Path:
 
 
 class KafkaBroker:
-    """A context manager; what is in the broker ends with it."""
+    """A context manager; what is in the broker ends with it.
 
-    def __init__(self) -> None:
+    :param advertised: port that clients are told to come to; None: its own.
+    """
+
+    def __init__(self, advertised: int | None = None) -> None:
         pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
         self._directory = Path(tempfile.mkdtemp(prefix="bssci-kafka-"))
         (self._port,) = free_ports(1)
+        self.port = self._port
         self.servers = f"127.0.0.1:{self._port}"
+        self._advertised = f"tcp://127.0.0.1:{advertised}" if advertised else ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> KafkaBroker:
@@ -42,7 +47,8 @@ class KafkaBroker:
         with (self._directory / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url,
+                    str(binary), "broker", "--listener-url", url,
+                    "--advertised-listener-url", self._advertised or url,
                     "--storage-engine", "memory://tansu/", "--kafka-cluster-id", "tests",
                 ],
                 stdout=log, stderr=log, cwd=self._directory, env={"HOME": str(self._directory)},

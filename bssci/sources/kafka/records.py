@@ -21,10 +21,11 @@ OURS = ("uplink", "telegram")
 
 
 def read_record(
-    value: bytes, at: float, source: str, delivery: str, forms: Sequence[Form], remark: Remark
+    value: bytes, place: str, at: float, source: str, delivery: str, forms: Sequence[Form], remark: Remark
 ) -> list[Telegram]:
     """Return the telegrams of a record; none for an event of another kind.
 
+    :param place: what stands for the topic of MQTT in a record that names none, for rules: ``{topic}/{key}``.
     :param at: Unix seconds of our clock.
     :param source: name of the source.
     :param delivery: the record's place in the topic.
@@ -33,6 +34,8 @@ def read_record(
     if len(value) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
     body = read_object(value)
+    if "original_topic" not in body and (rule := _form_of(place, forms)) is not None:
+        return rule.read(Incoming(place, value, at, source, delivery), remark)
     kind = body.get("kind")
     if kind is None:
         return _of_a_bridge(body, at, source, delivery, forms, remark)
@@ -46,6 +49,11 @@ def read_record(
     ]
 
 
+def _form_of(topic: str, forms: Sequence[Form]) -> Form | None:
+    levels = topic.split("/")
+    return next((each for each in forms if each.matches(levels)), None)
+
+
 def _of_a_bridge(
     body: Mapping[str, Any], at: float, source: str, delivery: str, forms: Sequence[Form], remark: Remark
 ) -> list[Telegram]:
@@ -56,8 +64,7 @@ def _of_a_bridge(
         raise BadMessage("no payload")
     payload = body["payload"]
     data = payload.encode() if isinstance(payload, str) else msgspec.json.encode(payload)
-    levels = topic.split("/")
-    form = next((each for each in forms if each.matches(levels)), None)
+    form = _form_of(topic, forms)
     if form is None:
         raise BadMessage("a topic that no form of messages fits")
     return form.read(Incoming(topic, data, at, source, delivery), remark)

@@ -14,8 +14,12 @@ from bssci.center.interfaces import IIngest
 from bssci.kafka.consuming import ConsumerRecord, KafkaConsumer
 from bssci.kafka.settings import NAMES, check_client, connection
 from bssci.model import Telegram
+from bssci.settings import parsers
+from bssci.settings.parsers import Parser
+from bssci.settings.rows import Setting
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.controller import controller_form
+from bssci.sources.envelopes.rules import parse_rules, rule_form
 from bssci.sources.envelopes.values import BadMessage, Form
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.kafka.records import read_record
@@ -25,12 +29,33 @@ STOP_TIME = 2.0
 """s for what is on its way to the disk, and for leaving the group"""
 
 
+def _zone(text: str) -> str:
+    return text and parsers.zone.parse(text)
+
+
+ROWS = (
+    Setting(
+        "KAFKA_RULES",
+        "",
+        Parser(parse_rules, ""),
+        "records of a form of their own, as a JSON list of rules: docs/sources.md",
+    ),
+    Setting(
+        "KAFKA_TIMEZONE",
+        "",
+        Parser(_zone, parsers.zone.allowed),
+        "time zone of what controllers and rules say without one; empty: TIMEZONE",
+    ),
+)
+
+
 @implementer(ISource)
 class KafkaSource:
     """Offers each batch of the consumer whole.
 
     :param now: Unix seconds.
     :param consumer: makes the consumer, given what takes its batches.
+    :param topic: that is read.
     """
 
     log = Logger()
@@ -40,8 +65,10 @@ class KafkaSource:
         now: Callable[[], float],
         consumer: Callable[[Callable[[Sequence[ConsumerRecord]], Deferred[None]]], KafkaConsumer],
         forms: Sequence[Form],
+        topic: str = "",
     ) -> None:
         self._now = now
+        self._topic = topic
         self._forms = forms
         self._ingest: IIngest | None = None
         self._consumer = consumer(self._take)
@@ -71,6 +98,7 @@ class KafkaSource:
         try:
             return read_record(
                 record.value,
+                self._place_of(record),
                 self._now(),
                 NAME,
                 place,
@@ -84,6 +112,11 @@ class KafkaSource:
             ingest.reject("an internal error", place)
         return []
 
+    def _place_of(self, record: ConsumerRecord) -> str:
+        """Return what stands for a topic of MQTT where a record names none: Kafka's, and the key."""
+        key = record.key.decode("utf-8", "replace").replace("/", "_")
+        return f"{self._topic}/{key}" if key else self._topic
+
 
 @implementer(IPlugin, ISourceFactory)
 class KafkaSourceFactory:
@@ -91,7 +124,7 @@ class KafkaSourceFactory:
 
     name = NAME
     description = "reads what other instances, or bridges from MQTT, wrote to Kafka"
-    settings = (*NAMES, "TIMEZONE")
+    settings = (*NAMES, "TIMEZONE", *ROWS)
 
     def build(self, settings: Mapping[str, Any], center: Any) -> KafkaSource:
         check_client()
@@ -104,8 +137,12 @@ class KafkaSourceFactory:
             topic, group = settings["KAFKA_RAW_TOPIC"], settings["KAFKA_GROUP"]
             return KafkaConsumer(reactor, connection(settings), topic, group, take, Consumer)  # type: ignore[arg-type]
 
-        zone = ZoneInfo(settings["TIMEZONE"])
-        return KafkaSource(center.now, consumer, (controller_form(zone), *scanner.FORMS))
+        zone = ZoneInfo(settings["KAFKA_TIMEZONE"] or settings["TIMEZONE"])
+        # What somebody wrote a rule for is meant so, whatever else it looks like.
+        rules = tuple(rule_form(rule, zone) for rule in settings["KAFKA_RULES"])
+        return KafkaSource(
+            center.now, consumer, (*rules, controller_form(zone), *scanner.FORMS), settings["KAFKA_RAW_TOPIC"]
+        )
 
     def check(self, settings: Mapping[str, Any]) -> Any:
         """Yield lines about the brokers for ``bssci check``, each with its level ok, warning or error."""

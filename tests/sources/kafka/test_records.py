@@ -15,17 +15,19 @@ from bssci.sinks.kafka.messages import raw_message
 from bssci.sinks.testing import every_event, uplink
 from bssci.sources.envelopes import scanner
 from bssci.sources.envelopes.controller import controller_form
+from bssci.sources.envelopes.rules import parse_rules, rule_form
 from bssci.sources.envelopes.values import BadMessage
 from bssci.sources.kafka.records import LARGEST, read_record
 from tests.support.telegrams import advertisement
 
 AT = 1_700_000_000.0
+PLACE = "energy/meter-7"
 FORMS = (controller_form(UTC), *scanner.FORMS)
 
 
 def read(value: Any) -> list[Telegram]:
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return read_record(data, AT, "kafka", "partition 0, offset 7", FORMS, lambda remark: None)
+    return read_record(data, PLACE, AT, "kafka", "partition 0, offset 7", FORMS, lambda remark: None)
 
 
 def through(event: Any) -> list[Telegram]:
@@ -103,3 +105,24 @@ def test_a_bridge_of_advertisements_is_read_too() -> None:
 def test_what_is_neither_is_refused_with_a_reason(value: Any, reason: str) -> None:
     with pytest.raises(BadMessage, match=reason):
         read(value)
+
+
+RULE = '[{"topic": "energy/{device}", "kind": "meter", "time": "at", "values": {"energy": "kwh"}}]'
+BRIDGED = '[{"topic": "plant/{device}/state", "kind": "plant", "values": "*"}]'
+
+
+def by_rule(rules: str, body: Any) -> list[Telegram]:
+    forms = (*(rule_form(rule, UTC) for rule in parse_rules(rules)), *FORMS)
+    data = json.dumps(body).encode()
+    return read_record(data, PLACE, AT, "kafka", "partition 0, offset 7", forms, lambda remark: None)
+
+
+def test_a_record_of_another_form_is_read_by_its_rule() -> None:
+    [telegram] = by_rule(RULE, {"at": AT - 5, "kwh": 12.5, "kind": "of a form of its own"})
+    assert (telegram.device, telegram.device_time) == ("meter:meter-7", AT - 5)
+    assert payload_of(telegram, None).envelope["message"]["kwh"] == 12.5
+
+
+def test_a_rule_is_held_against_the_topic_of_a_bridge() -> None:
+    [telegram] = by_rule(BRIDGED, {"original_topic": "plant/fern/state", "payload": {"level": 3}})
+    assert telegram.device == "plant:fern"

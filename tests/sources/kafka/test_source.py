@@ -96,3 +96,10 @@ def test_without_the_client_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
     assert level == "error" and "bssci[kafka]" in text
     with pytest.raises(ValueError, match=r"bssci\[kafka\]"):
         KafkaSourceFactory().build({}, None)
+
+
+def test_a_record_that_names_no_topic_stands_at_that_of_kafka_and_its_key() -> None:
+    source = KafkaSource(lambda: AT, Consumer, (), "energy")  # type: ignore[arg-type]
+    record = ConsumerRecord(0, 7, b"hall/3", b"{}", {}, None)
+    assert source._place_of(record) == "energy/hall_3"
+    assert source._place_of(record._replace(key=b"")) == "energy"

@@ -18,7 +18,7 @@ def test_an_error_is_said_in_words_with_its_code() -> None:
 
 
 def test_an_error_of_tls_keeps_its_reason() -> None:
-    said = "ssl://b:9093/1: SSL handshake failed: error:0A000086:SSL routines::certificate verify failed: broker (1)"
+    said = "ssl://b/1: failed: error:0A000086:SSL routines::certificate verify failed: broker (1)"
     error = ClientError("_SSL", said)
     assert in_words(error) == "TLS with the broker failed: certificate verify failed (_SSL)"
 

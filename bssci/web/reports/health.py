@@ -109,6 +109,7 @@ LOOKED_AT = frozenset(
         "decoder-unusable",
         "device-certificate-ends",
         "device-registry-unusable",
+        "endpoints-wrong",
     }
 )
 """kinds of alarms of which the problems are looked at anew"""

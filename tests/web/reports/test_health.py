@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bssci.journal import AlarmRecord
 from bssci.web.reports import health
 from bssci.web.reports.health import HealthProblem
 
@@ -63,4 +64,21 @@ def test_sensors_that_fell_silent_stay_a_problem_once_they_are_detached() -> Non
     counts = {"refused": 0, "warning": 0, "auto-detached": 12}
     assert list(health.of_sensors(counts)) == [
         HealthProblem("warning", "12 sensors were detached for silence", "/sensors?status=auto-detached")
+    ]
+
+
+def test_an_alarm_that_another_problem_tells_of_is_not_told_twice() -> None:
+    def alarm(kind: str) -> AlarmRecord:
+        return AlarmRecord(number=1, id=f"{kind}:x", severity="warning", text=kind, href="/", since=1.0)
+
+    alarms = [alarm(kind) for kind in ("endpoints-wrong", "device-certificate-ends", "station-refused")]
+    assert [each.text for each in health.of_alarms(alarms)] == ["station-refused"]
+
+
+def test_devices_whose_certificates_end_are_counted() -> None:
+    counts = {"active": 9, "ending": 2, "ended": 1, "revoked": 3}
+    assert [each.text for each in health.of_provisioned(counts, "it is damaged")] == [
+        "The registry of devices cannot be read",
+        "1 device's certificate has ended",
+        "2 devices' certificates end soon: renew",
     ]

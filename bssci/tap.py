@@ -17,7 +17,8 @@ from twisted.python import usage
 from bssci import __version__, extensions
 from bssci.center.devices import endpoints
 from bssci.extensions import Installed
-from bssci.journal import JournalError
+from bssci.journal import DirectoryInUse, JournalError
+from bssci.journal.sqlite.copying import no_service
 from bssci.journal.sqlite.database import check_file
 from bssci.settings.configuration import Configuration
 from bssci.settings.env_file import ENV_FILE
@@ -25,6 +26,7 @@ from bssci.settings.old_config import old_config_warning
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
 from bssci.system import logs
+from bssci.system.files import take_staged
 from bssci.system.pidfile import remove_stale
 from bssci.system.signals import kept_signals
 
@@ -65,13 +67,9 @@ class Options(usage.Options):
         raise SystemExit(0)
 
     def postOptions(self) -> None:
-        trials = (INSTALLED.refuse_unknown, try_kept_files)
-        try:
-            self.configuration = Configuration(
-                INSTALLED.catalogue, self, os.environ, ENV_FILE, deferToThread, trials
-            )
-        except SettingsError as error:
-            raise SystemExit(f"bssci: {error}") from None
+        self.configuration = self._configuration()
+        if take_restored(self.configuration.current.state_dir):
+            self.configuration = self._configuration()
         if self.parent is not None and self.parent.get("pidfile"):
             pid_file = Path(self.parent["pidfile"])
             if remove_stale(pid_file):
@@ -82,6 +80,31 @@ class Options(usage.Options):
             log_observer.chosen = self.configuration.current
             log_observer.daemon = not self.parent["nodaemon"]
             self.parent["logger"] = "bssci.tap.log_observer"
+
+    def _configuration(self) -> Configuration:
+        trials = (INSTALLED.refuse_unknown, try_kept_files)
+        try:
+            return Configuration(INSTALLED.catalogue, self, os.environ, ENV_FILE, deferToThread, trials)
+        except SettingsError as error:
+            raise SystemExit(f"bssci: {error}") from None
+
+
+def take_restored(directory: Path) -> bool:
+    """Put in place what ``bssci restore`` has prepared while the service ran; return whether there was any.
+
+    :raises SystemExit: a file cannot be written.
+    """
+    if not directory.is_dir():
+        return False
+    try:
+        with no_service(directory):
+            return bool(take_staged(directory))
+    except DirectoryInUse:
+        return False  # the start will say so
+    except (JournalError, OSError) as error:
+        raise SystemExit(
+            f"bssci: STATE_DIR={directory}: what was restored is not in place: {error}"
+        ) from None
 
 
 def makeService(options: Options) -> IService:

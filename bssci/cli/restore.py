@@ -1,10 +1,11 @@
-"""``bssci restore FILE``: an installation as it was, all of it or nothing."""
+"""``bssci restore FILE``: an installation as it was, all of it or nothing; at once, or at the next start."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +14,21 @@ from bssci.certificates.checking import examine
 from bssci.cli import archive
 from bssci.cli.archive import BackupError, Manifest
 from bssci.cli.chosen import load
-from bssci.journal import JournalError, inspect
+from bssci.journal import DirectoryInUse, JournalError, inspect
 from bssci.journal.sqlite.copying import NEIGHBOURS, no_service
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
-from bssci.system.files import finish_replacement, prepare_directory, replace_together, scratch_directory
+from bssci.system.files import (
+    finish_replacement,
+    prepare_directory,
+    replace_together,
+    scratch_directory,
+    stage_together,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"{parser.description}; stop the service first"
+    parser.description = f"{parser.description}; while the service runs, at its next start"
     parser.add_argument("file", type=Path, metavar="FILE", help="made by `bssci backup`")
 
 
@@ -41,23 +48,32 @@ def restore(source: Path) -> Iterator[str]:
 
     The backup's own ``.env`` says where its files belong; the environment comes before it, as always.
 
+    While a service runs on STATE_DIR, all of it waits there for the next start.
+
     :raises BackupError: it cannot be used; nothing changed.
-    :raises JournalError: its journal cannot be used, or a service runs on STATE_DIR; nothing changed.
+    :raises JournalError: its journal cannot be used; nothing changed.
     :raises OSError: before anything was put in place, or after: the next start goes on then.
     """
     with scratch_directory(Path()) as scratch, source.open("rb") as file:
         (scratch / "env").write_bytes(archive.peek(file))
         chosen = load(env_file=scratch / "env")[1].settings
     prepare_directory(chosen.state_dir)
-    with no_service(chosen.state_dir):
-        finish_replacement(chosen.state_dir)
+    with ExitStack() as held:
+        try:
+            held.enter_context(no_service(chosen.state_dir))
+        except DirectoryInUse:
+            replace, done = stage_together, "prepared"
+            then = "restart the service, and it starts with them; what it stores until then is not kept"
+        else:
+            finish_replacement(chosen.state_dir)
+            replace, done, then = replace_together, "restored", "now `bssci check`, and start it"
         # On the disk of STATE_DIR: from there the journal can be renamed into its place.
         with scratch_directory(chosen.state_dir) as unpacked:
             with source.open("rb") as file:
                 manifest = archive.unpack(file, unpacked)
             yield from _verify(manifest, unpacked, chosen)
-            _put_in_place(manifest, unpacked, chosen)
-    yield f"restored {len(manifest.files)} files of {manifest.created}; now `bssci check`, and start it"
+            replace(chosen.state_dir, _placed(manifest, unpacked, chosen))
+    yield f"{done} {len(manifest.files)} files of {manifest.created}; {then}"
 
 
 def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[str]:
@@ -86,7 +102,8 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
         archive.place_of(name, chosen)
 
 
-def _put_in_place(manifest: Manifest, unpacked: Path, chosen: Settings) -> None:
+def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, bytes | Path | None]:
+    """Return what is put in which place."""
     files: dict[Path, bytes | Path | None] = {}
     journal = chosen.state_dir / archive.JOURNAL
     if archive.JOURNAL in manifest.files:
@@ -98,7 +115,7 @@ def _put_in_place(manifest: Manifest, unpacked: Path, chosen: Settings) -> None:
             files[archive.place_of(name, chosen)] = (unpacked / name).read_bytes()
     if "env" in manifest.files:
         files[ENV_FILE] = (unpacked / "env").read_bytes()
-    replace_together(chosen.state_dir, files)
+    return files
 
 
 def _short(text: str, unpacked: Path) -> str:

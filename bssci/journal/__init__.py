@@ -3,7 +3,7 @@
 Nothing here knows why it is stored.
 """
 
-from bssci.journal.errors import JournalBusy, JournalError, StorageError
+from bssci.journal.errors import DirectoryInUse, JournalBusy, JournalError, StorageError
 from bssci.journal.interface import Change, Journal
 from bssci.journal.kept import (
     Activity,
@@ -38,6 +38,7 @@ from bssci.journal.sqlite.inspection import inspect
 from bssci.journal.sqlite.journal import open_journal
 
 __all__ = [
+    "DirectoryInUse",
     "Activity",
     "AlarmRecord",
     "Attachment",

@@ -9,6 +9,10 @@ class JournalError(Exception):
     """The journal cannot be opened. The text, one line, names the file, what is wrong and the remedy."""
 
 
+class DirectoryInUse(JournalError):
+    """Another process has the journal's directory."""
+
+
 class StorageError(Exception):
     """The disk did not take it or did not give it: full, failing, damaged. A later try may succeed."""
 

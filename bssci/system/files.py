@@ -2,6 +2,7 @@
 
 STATE_DIR/replacement.new/   files that belong together, being written
 STATE_DIR/replacement/       complete, with ``plan.json``: renamed into being, so all or nothing
+STATE_DIR/staged/            complete, but waits for a start: :func:`take_staged` makes it the replacement
                              then each file goes to its place, and the directory away
 .NAME.PID.xxxxxxxx.new       a file being written by a process, beside NAME
 STATE_DIR/.scratch.PID.xxxxxxxx/  copies that a process works with, private keys among them
@@ -26,6 +27,7 @@ mounted alone"""
 LEFT_OVER = 60.0
 """seconds after which a scratch file that names no process belongs to nobody"""
 _PLAN = "plan.json"
+_STAGED = "staged"
 _MOVE, _REMOVE = "move-", "remove-"
 """beginnings of the names in the plan"""
 _SCRATCH = ".scratch"
@@ -268,10 +270,44 @@ def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None])
     :param directory: of our own, where the new contents wait; the same for :func:`finish_replacement`.
     :raises OSError: before anything was replaced, or after: :func:`finish_replacement` goes on then.
     """
-    draft, ready = directory / "replacement.new", directory / "replacement"
     finish_replacement(directory)
+    _prepare(directory, files, directory / "replacement")
+    finish_replacement(directory)
+
+
+def stage_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
+    """Prepare what :func:`replace_together` does, for the next start; what was staged before is forgotten.
+
+    :raises OSError: nothing is staged.
+    """
+    forgotten = directory / "staged.old"
+    shutil.rmtree(forgotten, ignore_errors=True)
+    if (directory / _STAGED).exists():
+        os.rename(directory / _STAGED, forgotten)
+        shutil.rmtree(forgotten, ignore_errors=True)
+    _prepare(directory, files, directory / _STAGED)
+
+
+def take_staged(directory: Path) -> list[Path]:
+    """Put in place what was staged, at a start, before the files are read; return what was replaced.
+
+    :raises OSError: a file cannot be written; the next start goes on then.
+    """
+    staged = directory / _STAGED
+    if not (staged / _PLAN).exists():
+        return []
+    finish_replacement(directory)
+    os.rename(staged, directory / "replacement")
+    sync_directory(directory)
+    return finish_replacement(directory)
+
+
+def _prepare(directory: Path, files: Mapping[Path, bytes | Path | None], ready: Path) -> None:
+    """Write the new contents and the plan, and rename them into being."""
+    draft = ready.with_name(f"{ready.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
+    _give_away(draft)
     plan = {}
     try:
         for number, (path, content) in enumerate(files.items()):
@@ -283,6 +319,7 @@ def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None])
             else:
                 name = f"{_MOVE}{number}"
                 os.rename(content, draft / name)
+                _give_away(draft / name)
             plan[name] = str(path.absolute())
         write_atomically(draft / _PLAN, json.dumps(plan).encode())
         os.rename(draft, ready)
@@ -290,7 +327,6 @@ def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None])
         shutil.rmtree(draft, ignore_errors=True)
         raise
     sync_directory(directory)
-    finish_replacement(directory)
 
 
 def finish_replacement(directory: Path) -> list[Path]:
@@ -324,14 +360,19 @@ def finish_replacement(directory: Path) -> list[Path]:
     return replaced
 
 
+def _give_away(path: Path, directory: Path | None = None) -> None:
+    """Give something to the owner of a directory, by default its own; see :func:`give_to_owner`."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        give_to_owner(descriptor, directory or path.parent)
+    finally:
+        os.close(descriptor)
+
+
 def _move(source: Path, target: Path) -> None:
     """Put a file in its place, unless an earlier attempt has done it."""
     if not source.exists():
         return
-    descriptor = os.open(source, os.O_RDONLY)
-    try:
-        give_to_owner(descriptor, target.parent)
-    finally:
-        os.close(descriptor)
+    _give_away(source, target.parent)
     os.replace(source, target)
     sync_directory(target.parent)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from bssci.cli import archive, main
+from bssci.journal.sqlite.copying import no_service
+from bssci.tap import take_restored
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +41,25 @@ def test_files_go_where_the_settings_of_the_backup_say(
     assert (directory / "elsewhere" / "accounts.json").read_text() == "{}"
     assert (directory / "sensors.json").read_text() == "[]"
     assert (directory / ".env").read_text().startswith("STATE_DIR=elsewhere")
+
+
+def test_while_the_service_runs_all_waits_for_its_next_start(
+    directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (directory / "data").mkdir()
+    (directory / "data" / "accounts.json").write_text("old")
+    (directory / "new").write_text("new")
+    (directory / "env").write_text("LOG_LEVEL=debug\n")
+    target = io.BytesIO()
+    files = [("env", directory / "env"), ("state/accounts.json", directory / "new")]
+    archive.write(target, files, None)
+    (directory / "backup").write_bytes(target.getvalue())
+    with no_service(directory / "data"):
+        assert main(["restore", "backup"]) == 0
+        assert "prepared 2 files" in capsys.readouterr().out
+        assert not take_restored(directory / "data"), "it runs"
+    assert (directory / "data" / "accounts.json").read_text() == "old"
+    assert take_restored(directory / "data")
+    assert (directory / "data" / "accounts.json").read_text() == "new"
+    assert (directory / ".env").read_text() == "LOG_LEVEL=debug\n"
+    assert not take_restored(directory / "data")

@@ -16,7 +16,9 @@ from bssci.system.files import (
     prepare_directory,
     replace_together,
     scratch_directory,
+    stage_together,
     sweep,
+    take_staged,
     try_to_write,
     write_atomically,
 )
@@ -258,3 +260,16 @@ def test_files_together(tmp_path: Path) -> None:
     replace_together(state, {tmp_path / "one": b"1", tmp_path / "deep" / "two": b"2"})
     assert ((tmp_path / "one").read_bytes(), (tmp_path / "deep" / "two").read_bytes()) == (b"1", b"2")
     assert os.listdir(state) == []
+
+
+def test_what_is_staged_waits_for_a_start_and_the_last_one_counts(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    place = tmp_path / "one"
+    stage_together(state, {place: b"1"})
+    stage_together(state, {place: b"2"})
+    replace_together(state, {tmp_path / "other": b"x"})
+    assert finish_replacement(state) == [] and not place.exists()
+    assert take_staged(state) == [place]
+    assert place.read_bytes() == b"2"
+    assert take_staged(state) == [] and list(state.iterdir()) == []

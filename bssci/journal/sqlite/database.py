@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from threading import Event, Timer
 
-from bssci.journal.errors import JournalError, JournalGoneError
+from bssci.journal.errors import DirectoryInUse, JournalError, JournalGoneError
 from bssci.journal.sqlite.damage import CountingConnection
 
 CHECK_SECONDS = 5.0
@@ -188,7 +188,7 @@ def hold_directory(directory: Path) -> int:
     except OSError:
         owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
-        raise JournalError(
+        raise DirectoryInUse(
             f"{directory}: used by another bssci (pid {owner}): stop it or set STATE_DIR"
         ) from None
     os.ftruncate(descriptor, 0)

@@ -87,12 +87,20 @@ class _NamedReadings:
                     self._add_text(at, value)
         if not numbers:
             return
-        total, least, most = sum(numbers), min(numbers), max(numbers)
-        row = self.steps.get(step)
-        if row is None:
-            self.steps[step] = [total, least, most, len(numbers)]
+        self._add_step(step, [sum(numbers), min(numbers), max(numbers), len(numbers)])
+
+    def take_over(self, earlier: _NamedReadings) -> None:
+        """Add the steps of another one, which stay as they are."""
+        for step, row in earlier.steps.items():
+            self._add_step(step, list(row))
+
+    def _add_step(self, step: int, row: list[float]) -> None:
+        own = self.steps.get(step)
+        if own is None:
+            self.steps[step] = row
         else:
-            row[:] = row[0] + total, min(row[1], least), max(row[2], most), row[3] + len(numbers)
+            total, least, most, count = row
+            own[:] = own[0] + total, min(own[1], least), max(own[2], most), own[3] + count
 
     def _add_text(self, at: float, value: ReadingValue) -> None:
         if self.points and self.points[-1].value == value:
@@ -130,13 +138,41 @@ class Collector:
         self._rows: list[Sequence[Reading]] = []
         """readings of uplinks of one step, equally many of each"""
         self._decoder: str | None = None
+        self._has_passed_over = False
+        """something was later than the span"""
         self._uplinks = self._failed = self._without = 0
         self._failure: DecodeFailure | None = None
         self._failed_at: float | None = None
 
     def covers(self, at: float) -> bool:
         """Return whether a time lies in the span."""
-        return self._since <= at < self._until
+        if at >= self._until:
+            self._has_passed_over = True
+            return False
+        return at >= self._since
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the same will be collected again: steps of numbers, without a failure, of all until now."""
+        whole = self.complete and self._every is not None and not self._has_passed_over
+        texts = any(named.points for named in self._named.values())
+        return whole and not texts and not self._failed and not self._without
+
+    @property
+    def size(self) -> int:
+        """Number of steps of all names."""
+        return sum(len(named.steps) for named in self._named.values())
+
+    def take_over(self, earlier: Collector) -> None:
+        """Add the steps of another collector, of older uplinks, that :attr:`lasts`; they stay as they are."""
+        self._fold()
+        self._uplinks += earlier._uplinks
+        if self._decoder is None:
+            self._decoder = earlier._decoder
+        for name, theirs in earlier._named.items():
+            named = self._named_for(name, theirs.unit)
+            if named is not None:
+                named.take_over(theirs)
 
     @property
     def is_full(self) -> bool:

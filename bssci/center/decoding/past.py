@@ -3,7 +3,8 @@
     journal --pages, newest first--> a thread decodes --> collected: points, or steps of time
                                      scripts in theirs
 
-The reactor's thread only passes pages on. Nothing is remembered, so that the present decoder counts.
+The reactor's thread only passes pages on. The present decoder counts: what is remembered of earlier answers
+(:mod:`bssci.center.decoding.remembered`) is what it made.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from math import floor
 from typing import Any
 
 from twisted.internet.defer import ensureDeferred
@@ -18,6 +20,7 @@ from twisted.internet.defer import ensureDeferred
 from bssci.center.decoding.collecting import Collector, Past, time_of, time_of_telegram
 from bssci.center.decoding.decoding import Decoding, DecodingJob, SlowDecoding
 from bssci.center.decoding.payloads import DeviceId, payload_of, payload_of_reception
+from bssci.center.decoding.remembered import Question, RememberedSteps
 from bssci.center.decoding.trials import Apart
 from bssci.center.decoding.wanted import ChosenDecoder
 from bssci.decoders.interfaces import DecodeError, Payload
@@ -60,6 +63,7 @@ class PastReadings:
         self._wanted = wanted
         self._run_in_thread = run_in_thread
         self._slow = slow
+        self._remembered = RememberedSteps()
 
     async def read(
         self,
@@ -74,26 +78,49 @@ class PastReadings:
         """Return the readings of a device in a span of time.
 
         :param since: Unix seconds; ``until`` is not part of it.
-        :param every: s of one step, of which least, most and mean are told; None: each value.
+        :param every: s of one step, of which least, most and mean are told, and the first one is whole; None:
+            each value.
         :param names: of the readings that are wanted; empty: all.
         :param most: values of one name, or steps, the newest.
         """
-        collector = Collector(since, until, every, names, most)
+        if every is None:
+            collector = Collector(since, until, every, names, most)
+            await self._read_back(device, since, 0, collector, ahead=False)
+            return collector.result()
+        question = Question(device, floor(since / every) * every, every, names, most)
+        wanted, decoders = self._wanted(device), self._decoding.decoders
+        known, earlier = self._remembered.find(question, until, wanted, decoders)
+        collector = Collector(question.since, until, every, names, most)
+        last_seq = await self._read_back(device, question.since, known, collector, ahead=True)
+        if earlier is not None:
+            collector.take_over(earlier)
+        past = collector.result()
+        self._remembered.keep(question, until, wanted, decoders, last_seq, collector)
+        return past
+
+    async def _read_back(
+        self, device: DeviceId, since: float, known: int, collector: Collector, *, ahead: bool
+    ) -> int:
+        """Collect from the newest uplink back; return its number.
+
+        :param known: number of the newest uplink that need not be read.
+        :param ahead: whether a page is read while another one is decoded: when all pages are needed.
+        """
         left, size = MAX_UPLINKS, FIRST_PAGE
         page = await self._page(device, None, min(size, left))
-        while page and _received_at(page[-1][1]) >= since:
+        newest = page[0][0] if page else known
+        while page and page[-1][0] > known and _received_at(page[-1][1]) >= since:
             left -= size
             size = min(size * GROWTH, LAST_PAGE, left)
-            # Steps need all that there is: the next page is read while this one is decoded.
             ask = partial(self._page, device, page[-1][0], size)
-            ahead = ensureDeferred(ask()) if size > 0 and every is not None else None
+            next_page = ensureDeferred(ask()) if size > 0 and ahead else None
             await self._collect(device, page, collector)
             collector.complete = size > 0
             if size <= 0 or collector.is_full:
-                return collector.result()
-            page = await (ask() if ahead is None else ahead)
-        await self._collect(device, page, collector)
-        return collector.result()
+                return newest
+            page = await (ask() if next_page is None else next_page)
+        await self._collect(device, [each for each in page if each[0] > known], collector)
+        return newest
 
     async def newest(self, device: DeviceId, count: int) -> Past:
         """Return the readings of a device's newest telegrams: each value of theirs."""

@@ -13,6 +13,7 @@ from bssci.center.decoding import past as module
 from bssci.center.decoding.collecting import Past, TimeStep
 from bssci.center.decoding.decoding import Decoding
 from bssci.center.decoding.past import PastReadings
+from bssci.center.decoding.remembered import RememberedSteps
 from bssci.center.decoding.wanted import NOTHING_WANTED, ChosenDecoder
 from bssci.decoders.library import build_library
 from bssci.model import Telegram, Uplink
@@ -117,6 +118,38 @@ def test_steps_and_names(house: House) -> None:
     first = [number for number in range(10) if number + offset < 4]
     assert volume.steps[0] == TimeStep(begin, sum(first) / len(first) / 1000, 0, first[-1] / 1000, len(first))
     assert sum(step.count for step in volume.steps) == 10
+
+
+def test_steps_are_collected_once_and_what_came_since_is_added(house: House) -> None:
+    def steps() -> list[TimeStep]:
+        return house.read(BEGIN, BEGIN + 1e6, every=240.0).series[0].steps
+
+    def forget() -> None:
+        house.past._remembered = RememberedSteps()
+
+    decoded: list[int] = []
+    collect = house.past._collect
+
+    async def counted(device: Any, page: Any, collector: Any) -> None:
+        decoded.append(len(page))
+        await collect(device, page, collector)
+
+    house.past._collect = counted  # type: ignore[method-assign]
+    house.store(10)
+    first = steps()
+    assert steps() == first and sum(decoded) == 10
+    late, newest = house.heard(3), house.heard(10)
+    house.journal.events.append([replace(late, id="late"), newest])
+    house.journal.commit()
+    decoded.clear()
+    added = steps()
+    assert sum(decoded) == 2 and sum(step.count for step in added) == 12
+    forget()
+    assert steps() == added
+    texts = {path.name: path.read_text() for path in OURS.glob("*.json")}
+    house.decoding.use(build_library(texts))
+    decoded.clear()
+    assert steps() == added and sum(decoded) == 12, "the decoder may be another one"
 
 
 def test_the_decoder_of_now_counts_also_for_what_was_kept_before(house: House) -> None:

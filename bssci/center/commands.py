@@ -174,7 +174,7 @@ class Commands:
 
     async def clear(self, by: Asker) -> Outcomes:
         """Take all sensors out; see :meth:`remove`."""
-        euis = [sensor.eui for sensor in self._sensors]
+        euis = self._sensors.euis()
         text = f"{len(euis)} sensors"
         return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
 

@@ -153,7 +153,7 @@ class Collector:
 
     @property
     def lasts(self) -> bool:
-        """Whether the same will be collected again: steps of numbers, without a failure, of all until now."""
+        """Return whether the same will be collected again: steps of numbers, without a failure, up to now."""
         whole = self.complete and self._every is not None and not self._has_passed_over
         texts = any(named.points for named in self._named.values())
         return whole and not texts and not self._failed and not self._without

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import filterfalse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,6 +95,10 @@ class Sensors:
         entry = self._by_eui.get(eui)
         return entry.sensor if entry else None
 
+    def euis(self) -> list[EUI]:
+        """Return the EUI of every sensor."""
+        return list(self._by_eui)
+
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
         """Yield every sensor and the fingerprint of how a base station serves it."""
         return ((eui, entry.fingerprint) for eui, entry in self._by_eui.items())
@@ -118,8 +123,7 @@ class Sensors:
 
     def unknown(self, euis: Iterable[EUI]) -> EUI | None:
         """Return the first of some sensors that is not configured; None if all are."""
-        missing = set(euis).difference(self._by_eui)
-        return next((eui for eui in euis if eui in missing), None) if missing else None
+        return next(filterfalse(self._by_eui.__contains__, euis), None)
 
     def put(self, sensors: Sequence[Sensor], around: Around) -> Deferred[Changes]:
         """Add sensors, or replace those that are there; in the file when the Deferred fires.

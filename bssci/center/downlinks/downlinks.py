@@ -244,7 +244,7 @@ class DownlinkDesk:
 
     def reconfigured(self, sensors: Iterable[EUI]) -> None:
         """Revoke the downlinks of sensors that were changed or removed and cannot receive any more."""
-        self._worker.look([eui for eui in sensors if eui in self._queued])
+        self._worker.look(filter(self._queued.__contains__, sensors))
 
     def station_changed(self, state: StationState) -> None:
         """Note that a station came or went."""

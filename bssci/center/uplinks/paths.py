@@ -165,9 +165,9 @@ class Paths:
 
     def forget(self, euis: Iterable[EUI]) -> None:
         """Forget sensors that are no longer configured."""
-        for eui in euis:
-            if self._of.pop(eui, None) is not None:
-                self._behind.changed[eui] = None
+        for eui in filter(self._of.__contains__, euis):
+            del self._of[eui]
+            self._behind.changed[eui] = None
 
     # questions
 

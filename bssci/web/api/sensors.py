@@ -274,7 +274,7 @@ class SensorRoutes:
             confirmed = CONFIRMATION
         if confirmed != CONFIRMATION:
             raise invalid("confirm", f"must be {CONFIRMATION}")
-        euis = [sensor.eui for sensor in self._center.sensors]
+        euis = self._center.sensors.euis()
         outcomes = await self._commands.clear(call.asker)
         report = await outcomes_of(self._context.clock, euis, outcomes)
         is_one = len(outcomes) == 1
@@ -316,7 +316,7 @@ class SensorRoutes:
         refusal=SensorsRefused,
     )
     async def attach_all(self, call: Call) -> SensorsOutcome:
-        return await self._many(call, "attach", [sensor.eui for sensor in self._center.sensors])
+        return await self._many(call, "attach", self._center.sensors.euis())
 
     @route(
         "POST",
@@ -326,7 +326,7 @@ class SensorRoutes:
         refusal=SensorsRefused,
     )
     async def detach_all(self, call: Call) -> SensorsOutcome:
-        return await self._many(call, "detach", [sensor.eui for sensor in self._center.sensors])
+        return await self._many(call, "detach", self._center.sensors.euis())
 
     @route(
         "POST",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -63,7 +64,10 @@ def document(routes: Iterable[Route], version: str, cookie: str) -> dict[str, An
     :param cookie: name of the session's cookie.
     """
     described = [route for route in routes if not route.page]
-    schemas = _Schemas(described)
+    types: list[Any] = [RefusedAnswer, OneSetting, FixedStatus, SinkTarget]
+    for route in described:
+        types += [*_readable(route), route.refusal]
+    schemas = _schemas_of(tuple(types))
     paths: dict[str, dict[str, Any]] = {}
     for route in described:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
@@ -97,10 +101,7 @@ class _Schemas:
     :ivar components: schemas by name, to which those of the types refer.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        types: list[Any] = [RefusedAnswer, OneSetting, FixedStatus, SinkTarget]
-        for route in routes:
-            types += [*_readable(route), route.refusal]
+    def __init__(self, types: tuple[Any, ...]) -> None:
         # Fields of queries are shown one by one, with what they refer to.
         self._types = types
         found, self.components = msgspec.json.schema_components(types, ref_template=REFERENCE)
@@ -112,6 +113,12 @@ class _Schemas:
     def of(self, kind: Any) -> Schema:
         """Return the schema of one of the types."""
         return self._found[next(place for place, each in enumerate(self._types) if each == kind)]
+
+
+@cache
+def _schemas_of(types: tuple[Any, ...]) -> _Schemas:
+    """Return the schemas of these types, made once: that takes too long for the reactor to do it often."""
+    return _Schemas(types)
 
 
 def _put_plainly(schema: Any) -> None:

@@ -67,6 +67,8 @@ def test_a_decoder_is_written_tried_bit_by_bit_saved_and_deleted(page: Any) -> N
     page.get_by_label("Payload", exact=True).fill("de")
     page.get_by_role("button", name="Try", exact=True).click()
     expect(page.locator("[data-try] .outcome")).to_contain_text("temperature: needs bits 8 to 23")
+    expect(rows.nth(1)).to_contain_text("1 to 70x5e–")
+    expect(rows.nth(2)).to_contain_text("not reached")
     page.get_by_role("button", name="Save").click()
     page.wait_for_url("**/decoders/thermometer")
     expect(page.locator(".toasts")).to_contain_text("1 of 1 examples are right")

@@ -33,14 +33,15 @@ function bytesOf(hex, fields) {
   );
 }
 
-function fieldRow(field, number) {
+// Where reading failed, nothing is a value, and nothing is known of what comes behind.
+function fieldRow(field, number, wasRead) {
   const last = field.first_bit + field.bits - 1;
   const bits = field.first_bit === null ? "computed" : field.bits === 1 ? String(last) : `${field.first_bit} to ${last}`;
   return make("tr", {},
     make("td", { class: "title" }, make("i", { class: `swatch s${number % COLOURS}` }), field.name),
-    make("td", { "data-label": "Bits" }, field.absent ? "not in this payload" : bits),
+    make("td", { "data-label": "Bits" }, !field.absent ? bits : wasRead ? "not in this payload" : "not reached"),
     make("td", { "data-label": "Raw", class: "mono" }, field.raw ?? ""),
-    make("td", { "data-label": "Value" }, field.absent ? "" : field.reading ? `${field.reading.name} = ${shown(field.reading)}` : "hidden"));
+    make("td", { "data-label": "Value" }, field.absent ? "" : field.reading ? `${field.reading.name} = ${shown(field.reading)}` : wasRead ? "hidden" : "–"));
 }
 
 function table(heads, rows) {
@@ -53,7 +54,7 @@ function show(answer, hex) {
   const fields = answer.fields ?? [];
   box.hidden = false;
   const parts = [];
-  if (fields.length) parts.push(bytesOf(hex, fields), table(["Field", "Bits", "Raw", "Value"], fields.map(fieldRow)));
+  if (fields.length) parts.push(bytesOf(hex, fields), table(["Field", "Bits", "Raw", "Value"], fields.map((field, number) => fieldRow(field, number, answer.success))));
   else if (answer.readings?.length) {
     parts.push(table(["Name", "Value"], answer.readings.map((each) => make("tr", {}, make("td", { class: "title" }, each.name), make("td", { "data-label": "Value" }, shown(each))))));
   } else if (answer.success) parts.push(make("p", { class: "muted" }, "It was read, and holds no values."));

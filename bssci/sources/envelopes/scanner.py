@@ -45,6 +45,9 @@ def read_advertisement(message: Incoming, remark: Remark) -> list[Telegram]:
     if not isinstance(device, dict):
         raise BadMessage("no device")
     address = bluetooth_address(device.get("address"))
+    for field in ("manufacturer_data", "service_data"):
+        if not _is_base64(body.get(field)):
+            remark(f"{field} is not base64")
     return [
         Telegram(
             at=message.at,
@@ -104,8 +107,23 @@ def _raw_data(value: object, remark: Remark) -> bytes:
         return b""
 
 
+def _is_base64(parts: object) -> bool:
+    """Return whether parts of an advertisement, if there are any, are base64 each."""
+    if not parts:
+        return True
+    try:
+        for text in parts.values():  # type: ignore[attr-defined]
+            binascii.a2b_base64(text, strict_mode=True)
+    except (AttributeError, TypeError, ValueError):
+        return False
+    return True
+
+
 def _rssi(value: object, remark: Remark) -> float | None:
-    if value is None or value == UNKNOWN_RSSI:
+    if value is None:
+        return None
+    if value == UNKNOWN_RSSI:
+        remark("an RSSI of 127, which stands for unknown")
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -128 <= value < UNKNOWN_RSSI:
         remark("an RSSI that is none")

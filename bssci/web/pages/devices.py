@@ -11,6 +11,9 @@ from bssci.web.http.errors import not_found
 from bssci.web.pages.base import PER_PAGE, PageData, arguments, page_number, paging
 from bssci.web.reports.devices import STATES
 
+MODELS = 100
+"""models that are offered for a device that is to be entered"""
+
 
 class DevicePages(PageData):
     """The data of the pages of devices and gateways."""
@@ -27,6 +30,9 @@ class DevicePages(PageData):
             "counts": {"all": sum(counts.values()), **counts},
             "paging": paging(page, PER_PAGE, found["total"]),
             "args": arguments(call, "q", "kind", "state"),
+            "models": sorted({device.model for device in self._context.center.devices if device.model})[
+                :MODELS
+            ],
             "sources": self._context.center.sources.statistics(),
         }
 

@@ -72,12 +72,15 @@ def test_another_minor_version_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("changes", "remarks"),
     [
-        ({"device": {"address": ADDRESS, "rssi": 127}}, []),
+        ({"device": {"address": ADDRESS, "rssi": 127}}, ["an RSSI of 127, which stands for unknown"]),
         ({"device": {"address": ADDRESS}}, []),
         ({"device": {"address": ADDRESS, "rssi": "loud"}}, ["an RSSI that is none"]),
         ({"device": {"address": ADDRESS, "rssi": 400}}, ["an RSSI that is none"]),
         ({"raw_data": "!"}, ["raw_data is not base64"]),
         ({"raw_data": 7}, ["raw_data is not base64"]),
+        ({"service_data": {"0xfcd2": "!"}}, ["service_data is not base64"]),
+        ({"manufacturer_data": {"0x004c": 7}}, ["manufacturer_data is not base64"]),
+        ({"manufacturer_data": ["AA=="]}, ["manufacturer_data is not base64"]),
         ({"timestamp": "2023-11-14T22:00:00"}, ["a time without zone"]),
         ({"timestamp": "2033-11-14T22:00:00Z"}, ["a time in the future"]),
         ({"timestamp": "yesterday"}, ["a time that cannot be read"]),

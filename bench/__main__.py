@@ -283,11 +283,15 @@ class Benchmark:
             with live_door.clients(port, live, count, "--idle"):
                 time.sleep(1.0)
                 each = (service.memory() - before) / count / KB
-            self._open_loop(service.port, 1000, 15)
+            self._open_loop(service.port, 1000, 4)
+            # What the load itself takes is no client's.
+            memory = service.memory()
+            self._open_loop(service.port, 1000, 10)
+            own = service.memory() - memory
             with live_door.clients(port, live, 1, "--silent", 1):
                 memory = service.memory()
-                self._open_loop(service.port, 1000, 15)
-                growth = (service.memory() - memory) / MB
+                self._open_loop(service.port, 1000, 10)
+                growth = (service.memory() - memory - own) / MB
                 page = lives.read_metrics(port, token)
         slow = float(page.get('bssci_mqtt_ended_total{reason="slow"}', 0))
         return [

@@ -23,8 +23,8 @@ from bssci.mqtt.server.packets import (
 
 MAX_FIRST = 8 * 1024
 """bytes of a CONNECT"""
-MAX_PACKET = 64 * 1024
-"""bytes of any other packet"""
+MAX_PACKET = 66 * 1024
+"""bytes of any other packet: one with the longest filter that there can be is answered (65 535 bytes)"""
 
 
 class DialogueStage(Enum):

@@ -282,18 +282,20 @@ def unsubscribe_answer(packet_id: int) -> bytes:
     return b"\xb0\x02" + packet_id.to_bytes(2)
 
 
-class EncodedMessage(NamedTuple):
-    """A message as bytes, made once for all who get it; flags and packet identifier differ."""
+class EncodedMessage:
+    """A message as bytes, made once for all who get it; flags and packet identifier differ.
 
-    at_most_once: bytes
-    """the whole packet of QoS 0, the same object for all who get it"""
-    head: bytes
-    """the packet of QoS 1 after its first byte, up to its packet identifier"""
-    payload: bytes
+    :param variable: the topic as it stands in the packet.
+    """
 
-    @property
-    def size(self) -> int:
-        return len(self.at_most_once)
+    __slots__ = ("_at_most_once", "_head", "_payload", "_variable")
+
+    def __init__(self, variable: bytes, payload: bytes) -> None:
+        self._variable = variable
+        self._payload = payload
+        self._at_most_once = b""
+        """the whole packet of QoS 0, the same object for all who get it; once somebody does"""
+        self._head = encoded_length(len(variable) + 2 + len(payload)) + variable
 
     def packet(self, packet_id: int = 0, *, retained: bool = False, repeated: bool = False) -> bytes:
         """Return a PUBLISH.
@@ -302,20 +304,24 @@ class EncodedMessage(NamedTuple):
         :param retained: it is the last value, sent because of a new subscription.
         :param repeated: it may have been sent before.
         """
-        if not packet_id:
-            return b"\x31" + self.at_most_once[1:] if retained else self.at_most_once
-        first = 0x32 | retained | repeated << 3
-        return bytes((first,)) + self.head + packet_id.to_bytes(2) + self.payload
+        if packet_id:
+            first = 0x32 | retained | repeated << 3
+            return bytes((first,)) + self._head + packet_id.to_bytes(2) + self._payload
+        if retained:
+            return self._whole(b"\x31")
+        if not self._at_most_once:
+            self._at_most_once = self._whole(b"\x30")
+        return self._at_most_once
+
+    def _whole(self, first: bytes) -> bytes:
+        variable, payload = self._variable, self._payload
+        return first + encoded_length(len(variable) + len(payload)) + variable + payload
 
 
 def encode_message(topic: str, payload: bytes) -> EncodedMessage:
     """Encode a message for many clients."""
     name = topic.encode()
-    variable = len(name).to_bytes(2) + name
-    size = len(variable) + len(payload)
-    return EncodedMessage(
-        b"\x30" + encoded_length(size) + variable + payload, encoded_length(size + 2) + variable, payload
-    )
+    return EncodedMessage(len(name).to_bytes(2) + name, payload)
 
 
 def encoded_length(length: int) -> bytes:

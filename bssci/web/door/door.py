@@ -35,6 +35,8 @@ from bssci.web.live.feed import Feed
 
 MAX_FILTERS = 100
 """filters of one client; a further one is refused"""
+LONGEST_FILTER = 1024
+"""characters of a filter; a longer one, which no topic here is as long as, is refused"""
 SEND_BUFFER = 128 * 1024
 """bytes that the system holds for one client; without a bound it would be megabytes"""
 TICK = 0.25
@@ -235,7 +237,7 @@ class Door:
         codes, granted = bytearray(), {}
         for text, wished in filters:
             is_full = len(session.filters) >= MAX_FILTERS and text not in session.filters
-            if is_full or not permission.grants(text):
+            if is_full or len(text) > LONGEST_FILTER or not permission.grants(text):
                 self.ended["refused_filter"] += 1
                 codes.append(REFUSED_FILTER)
                 continue

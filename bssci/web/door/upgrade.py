@@ -25,7 +25,7 @@ class Upgrade:
         answer = answer_to(request)
         address = visit_of(request).address
         if not self._door.is_open:
-            _refuse(request, 404, b"the live stream is switched off: LIVE_CLIENTS=0\n")
+            _refuse(request, 404, "Not Found", b"the live stream is switched off: LIVE_CLIENTS=0\n")
             return
         if answer.status_code == 101 and request.become(answer.serialize(), self._door.enter(address)):
             return
@@ -33,7 +33,7 @@ class Upgrade:
         for name, value in answer.headers.raw_items():
             if name.lower() not in ("connection", "content-length", "date"):
                 request.setHeader(name, value)
-        _refuse(request, answer.status_code, answer.body or b"")
+        _refuse(request, answer.status_code, answer.reason_phrase, answer.body or b"")
 
 
 def answer_to(request: AdminRequest) -> Response:
@@ -49,8 +49,8 @@ def answer_to(request: AdminRequest) -> Response:
     return protocol.accept(Request(request.uri.decode("latin-1"), headers))
 
 
-def _refuse(request: AdminRequest, status: int, body: bytes) -> None:
-    request.setResponseCode(status)
+def _refuse(request: AdminRequest, status: int, phrase: str, body: bytes) -> None:
+    request.setResponseCode(status, phrase.encode("ascii"))
     request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
     request.setHeader(b"Content-Length", str(len(body)).encode())
     if request.method != b"HEAD":

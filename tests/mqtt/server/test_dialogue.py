@@ -79,7 +79,7 @@ def test_a_large_connect_is_refused_and_a_large_subscribe_is_not() -> None:
     assert refused.value.reason == "oversize"
     assert list(opened().receive(b"\x82\x81\x40")) == []
     with pytest.raises(PacketError):
-        list(opened().receive(b"\x82\x81\x80\x04"))
+        list(opened().receive(b"\x82\x81\x90\x04"))
 
 
 def test_an_end() -> None:

@@ -88,6 +88,15 @@ def test_a_client_has_some_filters(web: WebHouse) -> None:
     assert answer[-3:] == b"\x01\x80\x80"
 
 
+def test_the_longest_filter_there_can_be_is_answered(web: WebHouse) -> None:
+    probe = inside(web)
+    probe.send(subscribe_packet("a" * 65_535))
+    assert probe.take()[0][-1:] == b"\x80"
+    probe.send(subscribe_packet("a" * door.LONGEST_FILTER))
+    assert probe.take()[0][-1:] == b"\x01"
+    assert the_door(web).ended["refused_filter"] == 1
+
+
 def test_a_token_that_is_revoked_parts_from_its_clients_at_once(web: WebHouse) -> None:
     probe = inside(web)
     admin = web.browser("admin")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 
 import pytest
 
@@ -37,6 +38,7 @@ def test_a_handshake(web: WebHouse) -> None:
 def test_what_is_no_handshake(web: WebHouse, headers: dict[str, str], status: int) -> None:
     probe = LiveProbe(web, headers)
     assert probe.status == status
+    assert probe.head.startswith(f"HTTP/1.1 {status} {HTTPStatus(status).phrase}")
     assert the_door(web).ended["handshake"] == 1
 
 

@@ -12,7 +12,7 @@ from bssci.journal.interface import Change
 from bssci.journal.records import Registration, StoredSession
 from bssci.journal.sqlite.core import Core, LaneChange
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
-from bssci.journal.sqlite.statements import Row, SqlValue, execute_rows, query_rows, upsert
+from bssci.journal.sqlite.statements import Row, SqlValue, as_json, execute_rows, fetch_texts, upsert
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
 from bssci.model.eui import parse_eui
@@ -142,7 +142,7 @@ class Sessions:
         )
 
     def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
-        wanted = [(eui,) for eui in euis]
+        wanted = as_json(euis)
         return self._core.look_back(lambda cursor: _states(cursor, wanted))
 
     def count_registrations(self) -> Deferred[dict[EUI, dict[str, int]]]:
@@ -150,7 +150,9 @@ class Sessions:
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
         query = "SELECT DISTINCT end_point_eui FROM registration WHERE state = 'refused'"
-        return self._core.look_back(lambda cursor: {eui for (eui,) in cursor.execute(query).fetchall()})
+        return self._core.look_back(
+            lambda cursor: {EUI(eui) for (eui,) in fetch_texts(cursor, query, ("end_point_eui",))}
+        )
 
 
 def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
@@ -210,16 +212,15 @@ def _registrations(cursor: sqlite3.Cursor, column: str, eui: EUI) -> Iterator[tu
             yield station, registration
 
 
-def _states(cursor: sqlite3.Cursor, euis: list[tuple[EUI]]) -> dict[EUI, dict[EUI, str]]:
-    rows = query_rows(
-        cursor,
-        "SELECT end_point_eui, base_station_eui, state FROM registration "
-        "WHERE end_point_eui IN (VALUES {rows})",
-        euis,
+def _states(cursor: sqlite3.Cursor, euis: str) -> dict[EUI, dict[EUI, str]]:
+    columns = ("end_point_eui", "base_station_eui", "state")
+    query = (
+        f"SELECT {', '.join(columns)} FROM registration "
+        "WHERE end_point_eui IN (SELECT value FROM json_each(?))"
     )
     states: dict[EUI, dict[EUI, str]] = {}
-    for eui, station, state in rows:
-        states.setdefault(eui, {})[station] = state
+    for eui, station, state in fetch_texts(cursor, query, columns, (euis,)):
+        states.setdefault(EUI(eui), {})[EUI(station)] = state
     return states
 
 

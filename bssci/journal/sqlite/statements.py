@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from typing import Any
+
+import msgspec
 
 SqlValue = str | int | float | bytes | None
 Row = tuple[SqlValue, ...]
 
 _LARGEST = 512
+_decode_texts = msgspec.json.Decoder(list[list[str]]).decode
 
 
 def in_chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
@@ -80,6 +83,21 @@ def fetch_numbers(cursor: sqlite3.Cursor, query: str, values: Sequence[SqlValue]
     """Return the rows of a query for the column ``seq``, whole numbers, in any order."""
     (numbers,) = cursor.execute(f"SELECT group_concat(seq) FROM ({query})", values).fetchone()
     return [] if numbers is None else [int(number) for number in numbers.split(",")]
+
+
+def fetch_texts(
+    cursor: sqlite3.Cursor, query: str, columns: Sequence[str], values: Sequence[SqlValue] = ()
+) -> list[list[str]]:
+    """Return the rows of a query for some columns, texts, in any order."""
+    (rows,) = cursor.execute(
+        f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({query})", values
+    ).fetchone()
+    return _decode_texts(rows)
+
+
+def as_json(texts: Iterable[str]) -> str:
+    """Return texts as one value, from which ``SELECT value FROM json_each(?)`` makes rows."""
+    return msgspec.json.encode(list(texts)).decode()
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,9 +7,11 @@ import sqlite3
 import pytest
 
 from bssci.journal.sqlite.statements import (
+    as_json,
     execute_rows,
     fetch_bodies,
     fetch_numbers,
+    fetch_texts,
     in_chunks,
     query_bodies,
     query_rows,
@@ -50,3 +52,14 @@ def test_bodies_are_read_in_one_row_whatever_they_hold():
     assert fetch_numbers(cursor, "SELECT seq FROM t WHERE seq < 0") == []
     found = query_bodies(cursor, "SELECT * FROM t WHERE seq IN ({numbers})", [3, 8, 1, 2])
     assert dict(found) == {number: bodies[number] for number in (1, 2, 3)}
+
+
+def test_texts_are_read_in_one_row_and_given_as_one_value():
+    cursor = sqlite3.connect(":memory:").cursor()
+    cursor.execute("CREATE TABLE t (a, b)")
+    rows = [["1", "ä"], ["2", 'q"\\,'], ["3", ""]]
+    execute_rows(cursor, "INSERT INTO t VALUES {rows}", [tuple(row) for row in rows])
+    assert sorted(fetch_texts(cursor, "SELECT a, b FROM t", ("a", "b"))) == rows
+    query = "SELECT a FROM t WHERE b IN (SELECT value FROM json_each(?))"
+    assert sorted(fetch_texts(cursor, query, ("a",), (as_json(["", 'q"\\,', "x"]),))) == [["2"], ["3"]]
+    assert fetch_texts(cursor, query, ("a",), (as_json([]),)) == []

@@ -3,22 +3,75 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 import pytest
+import pytest_twisted
+from twisted.internet.defer import Deferred, gatherResults
 
+from bssci.mqtt.client import Publication
 from bssci.simulator import over_the_air
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import SimulatedStation
-from tests.support.operator import make_operator
-from tests.support.service import endpoint, until
-
-__all__ = ["make_operator"]
+from tests.support.service import Subscriber, endpoint, until
 
 pytestmark = pytest.mark.mosquitto
 
 NEAR, FAR = 0xCAFE00000000C001, 0xCAFE00000000C002
 KEY = bytes(range(16))
+ANSWERS = ("response", "status", "warning", "error", "dl/status", "dl/reception", "ul")
+
+
+class Operator(Subscriber):
+    """Somebody who publishes requests on a broker and reads the answers."""
+
+    def __init__(self, port: int) -> None:
+        topics = [f"mioty/ep/+/{kind}" for kind in ANSWERS]
+        super().__init__(port, *topics, "mioty/config/response", "mioty/service/status")
+
+    async def online(self) -> None:
+        """Wait until the service is there, and listens: it has answered."""
+        await until(lambda: self._client.online)
+        asked = 0
+        while not self.on("config/response"):
+            await self.ask("mioty/config/get", {"ref": f"hello {asked}"})
+            asked += 1
+            try:
+                await until(lambda: bool(self.on("config/response")), 0.5)
+            except AssertionError:
+                continue
+
+    def ask(self, topic: str, request: object, *, retain: bool = False) -> Deferred[None]:
+        """Publish a request: text as it is, anything else as JSON."""
+        text = request if isinstance(request, (str, bytes)) else json.dumps(request)
+        payload = text.encode() if isinstance(text, str) else text
+        return self._client.publish([Publication(topic, payload, retain=retain)])
+
+    async def answer(self, eui: str, ref: object, status: str = "done") -> dict[str, Any]:
+        """Wait for the end of a request; what was answered."""
+
+        def answers() -> list[dict[str, Any]]:
+            return [each for each in self.on(f"ep/{eui}/response") if each.get("ref") == ref]
+
+        await until(lambda: any(each["status"] in ("done", "failed") for each in answers()))
+        last = answers()[-1]
+        assert last["status"] == status, last
+        return last
+
+
+@pytest.fixture
+def make_operator() -> Iterator[Callable[[int], Operator]]:
+    """Somebody at a broker's port."""
+    operators: list[Operator] = []
+
+    def come(port: int) -> Operator:
+        operators.append(Operator(port))
+        return operators[-1]
+
+    yield come
+    pytest_twisted.blockon(gatherResults([operator.stop() for operator in operators]))
 
 
 def sensor(number: int, **changes) -> SimulatedSensor:

@@ -75,7 +75,7 @@ async def test_from_the_air_to_a_sink(tmp_path: Path, mosquitto: Callable[..., M
         f"scanner: {{id: roof}}\nmqtt: {{broker: 127.0.0.1, port: {broker.port}}}\n"
     )
     status, telegrams = "bt-mqtt/scanner/roof/status", f"device/ble:{ADDRESS}/ul"
-    subscriber = Subscriber(broker.port, status)
+    subscriber = Subscriber(broker.port, "mioty/#", status)
     number = 0
 
     def is_told() -> bool:

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.support.running_service import free_ports
 from tests.support.tls import TLSFiles
 
 ATTEMPTS = 5
@@ -66,7 +66,7 @@ class Mosquitto:
             self._run()
             return
         for attempt in range(ATTEMPTS):
-            self.port = _free_port()
+            [self.port] = free_ports(1)
             try:
                 self._run()
             except RuntimeError:
@@ -165,9 +165,3 @@ def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[...
     yield start
     for broker in brokers:
         broker.kill()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((Mosquitto.host, 0))
-        return probe.getsockname()[1]

@@ -179,11 +179,11 @@ def send(station: SimulatedStation, sensor: int, counter: int, payload: bytes = 
 class Subscriber:
     """Somebody who listens to everything that a service says on a broker.
 
-    :param others: topics that are listened to beside.
+    :param topics: what is listened to; all of the service's if none is named.
     :ivar messages: topic without its first part, payload, whether it was retained; in order.
     """
 
-    def __init__(self, port: int, *others: str) -> None:
+    def __init__(self, port: int, *topics: str) -> None:
         self.messages: list[tuple[str, dict[str, Any], bool]] = []
         self._client = MqttClient(
             reactor,
@@ -192,7 +192,7 @@ class Subscriber:
             on_offline=lambda reason: None,
             on_message=self._take,
         )
-        self._client.subscribe(["mioty/#", *others])
+        self._client.subscribe(list(topics) or ["mioty/#"])
         self._client.start()
 
     async def online(self) -> None:

@@ -19,7 +19,7 @@ from bssci.center.devices import endpoints
 from bssci.extensions import Installed
 from bssci.journal import DirectoryInUse, JournalError
 from bssci.journal.sqlite.copying import no_service
-from bssci.journal.sqlite.database import check_file
+from bssci.journal.sqlite.database import check_journal
 from bssci.settings.configuration import Configuration
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.old_config import old_config_warning
@@ -131,7 +131,7 @@ def try_kept_files(settings: Settings, changed: Collection[str]) -> None:
             raise SettingsError(f"SENSOR_CONFIG_FILE: {error}") from error
     if "STATE_DIR" in changed:
         try:
-            check_file(settings.state_dir)
+            check_journal(settings.state_dir)
         except JournalError as error:
             raise SettingsError(f"STATE_DIR: {error}") from error
 

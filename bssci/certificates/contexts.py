@@ -119,14 +119,14 @@ def _context(chain: Sequence[x509.Certificate], key: PrivateKey, **options: Any)
         context = CertificateOptions(**identity, **options).getContext()
     except SSL.Error as error:
         raise CertificateError(
-            f"OpenSSL refuses it ({words_of(error)}; its key is {described_key(key)})"
+            f"OpenSSL refuses it ({openssl_words(error)}; its key is {described_key(key)})"
         ) from None
     # Twisted refuses a client that offers a protocol by ALPN which nobody here has named (alert 80).
     context.set_alpn_select_callback(lambda connection, offered: SSL.NO_OVERLAPPING_PROTOCOLS)
     return context
 
 
-def words_of(error: SSL.Error) -> str:
+def openssl_words(error: SSL.Error) -> str:
     """Return OpenSSL's own words for an error."""
     stack = error.args[0] if error.args and isinstance(error.args[0], list) else []
     return ", ".join(dict.fromkeys(words for *_, words in stack if words)) or "no reason given"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
-from bssci.certificates.contexts import words_of
+from bssci.certificates.contexts import openssl_words
 from bssci.certificates.reading import PrivateKey
 
 NOT_YET_VALID, EXPIRED, SELF_SIGNED, REVOKED, OTHER_PURPOSE = 9, 10, 18, 23, 26
@@ -79,7 +79,7 @@ def meet(
             context.use_privatekey(identity[1])
         _carry(SSL.Connection(context, None), SSL.Connection(server, None))
     except SSL.Error as error:
-        meeting.refused = words_of(error)
+        meeting.refused = openssl_words(error)
     return meeting
 
 

@@ -114,7 +114,7 @@ def is_kept(setting: str) -> bool:
     return setting.endswith("_FILE") and setting != "LOG_FILE"
 
 
-def place_of(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
+def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
     """Return where a file of a backup belongs in an installation.
 
     :raises BackupError: nowhere, as its settings stand.

@@ -99,7 +99,7 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
     except ValueError as error:
         raise BackupError(_short(str(error), unpacked)) from None
     for name in manifest.files:
-        archive.place_of(name, chosen)
+        archive.restored_path(name, chosen)
 
 
 def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, bytes | Path | None]:
@@ -112,7 +112,7 @@ def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, 
         files[journal] = unpacked / archive.JOURNAL
     for name in manifest.files:
         if name not in (archive.JOURNAL, "env"):
-            files[archive.place_of(name, chosen)] = (unpacked / name).read_bytes()
+            files[archive.restored_path(name, chosen)] = (unpacked / name).read_bytes()
     if "env" in manifest.files:
         files[ENV_FILE] = (unpacked / "env").read_bytes()
     return files

@@ -262,7 +262,7 @@ def _hex(entry: Mapping[str, Any], field: str, digits: int) -> str:
     return value
 
 
-def fingerprint(
+def attachment_fingerprint(
     network_key: bytes,
     short_address: int,
     bidirectional: bool,
@@ -279,8 +279,8 @@ def fingerprint(
 
 
 def fingerprint_of(sensor: Sensor) -> bytes:
-    """Return the :func:`fingerprint` of a sensor as base stations serve it."""
-    return fingerprint(
+    """Return the :func:`attachment_fingerprint` of a sensor as base stations serve it."""
+    return attachment_fingerprint(
         sensor.network_key,
         sensor.short_address,
         sensor.bidirectional,

@@ -353,7 +353,7 @@ class MqttConnection(Protocol):
         """Take the reason with which the broker ends the connection (MQTT 5)."""
         if reason is not None and reason.is_failure and flags.is_disconnect_packet_from_server:
             self.is_taken_over = reason.value == version5.TAKEN_OVER
-            said = version5.words(reason.value, properties)
+            said = version5.reason_words(reason.value, properties)
             self._reason = self._reason or f"the broker ended the connection: {said}"
 
     def _message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:

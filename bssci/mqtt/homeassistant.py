@@ -208,7 +208,7 @@ def entity_of(reading: Reading) -> Entity:
     return Entity("sensor", key, facts)
 
 
-def announcement(source: Source, device: ShownSensor, entity: Entity) -> Publication:
+def discovery_message(source: Source, device: ShownSensor, entity: Entity) -> Publication:
     """Return the message by which Home Assistant learns of an entity."""
     config = {
         **entity.facts,

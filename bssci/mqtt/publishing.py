@@ -144,7 +144,7 @@ class PublishWindow:
         if len(body) > 2 and body[2] >= version5.FAILURE:
             batch = self._in_flight.pop(packet_id, None)
             if batch is not None:
-                self._refuse(batch, position, PublishRefusal(*version5.words_of(bytes(body))))
+                self._refuse(batch, position, PublishRefusal(*version5.answer_words(bytes(body))))
                 self._count(batch)
         else:
             self._acknowledge(packet_id)

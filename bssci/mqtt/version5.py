@@ -140,14 +140,14 @@ def expiry_of(properties: Properties | None) -> int | None:
     return expiry
 
 
-def words(code: int, properties: Properties | None = None) -> str:
+def reason_words(code: int, properties: Properties | None = None) -> str:
     """Return a reason code in words, with what the broker says of its own accord."""
     reason = _REASONS.get(code, f"reason code 0x{code:02X}")
     said = getattr(properties, "ReasonString", "")
     return f"{reason} ({said[:200]})" if said else reason
 
 
-def words_of(body: bytes) -> tuple[int, str]:
+def answer_words(body: bytes) -> tuple[int, str]:
     """Return the reason code of a PUBACK or PUBREC, and in words.
 
     :param body: what follows the fixed header.
@@ -160,7 +160,7 @@ def words_of(body: bytes) -> tuple[int, str]:
             properties.unpack(body[3:])
         except (MQTTException, struct.error, ValueError, IndexError, KeyError):
             properties = None
-    return code, words(code, properties)
+    return code, reason_words(code, properties)
 
 
 def _text(text: str) -> bytes:

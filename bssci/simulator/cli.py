@@ -15,12 +15,12 @@ from bssci.simulator.configuration import (
     FIRST_SENSOR,
     FIRST_STATION,
     ArgumentError,
+    eui_option,
     generate_sensors,
-    parse_eui,
-    read_sensors,
+    read_simulated,
     write_sensors,
 )
-from bssci.simulator.counters import restore
+from bssci.simulator.counters import restore_counters
 from bssci.simulator.downlinks import MODES
 from bssci.simulator.gateway_options import add_gateway_arguments, gateway_plan_from
 from bssci.simulator.gateways import GatewaySimulation
@@ -210,7 +210,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     sensors = _sensors(arguments, random)
     hear(sensors, len(stations), arguments.copies, random)
     if arguments.counters is not None:
-        restore(arguments.counters, sensors)
+        restore_counters(arguments.counters, sensors)
     _silence(sensors, arguments)
     for sensor in sensors:
         # It must rise from run to run.
@@ -234,7 +234,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
         counters=arguments.counters,
         comes_and_goes=None
         if arguments.comes_and_goes is None
-        else parse_eui(arguments.comes_and_goes, "--comes-and-goes"),
+        else eui_option(arguments.comes_and_goes, "--comes-and-goes"),
     )
 
 
@@ -242,7 +242,7 @@ def _silence(sensors: Sequence[SimulatedSensor], arguments: argparse.Namespace) 
     """Have a sensor fall silent, if that is asked for."""
     if arguments.falls_silent is None:
         return
-    eui, began = parse_eui(arguments.falls_silent, "--falls-silent"), time.monotonic()
+    eui, began = eui_option(arguments.falls_silent, "--falls-silent"), time.monotonic()
     for sensor in sensors:
         if sensor.eui == eui:
             sensor.is_silent = lambda: time.monotonic() - began > SENDS_FOR
@@ -272,7 +272,7 @@ def _identities(arguments: argparse.Namespace) -> list[tuple[int, Bundle]]:
         bundle = Bundle(
             arguments.ca or shared.ca, arguments.cert or shared.certificate, arguments.key or shared.key
         )
-        first = parse_eui(arguments.first_station, "--first-station")
+        first = eui_option(arguments.first_station, "--first-station")
         return [(first + number, bundle) for number in range(arguments.stations)]
     if not arguments.bundles.is_dir():
         raise ArgumentError(f"--bundles {arguments.bundles}: is no directory")
@@ -294,8 +294,8 @@ def _sensors(arguments: argparse.Namespace, random: Random) -> list[SimulatedSen
         raise ArgumentError(f"--first-counter {counter}: must be 0..4294967295")
 
     if arguments.sensor_config is not None:
-        return read_sensors(arguments.sensor_config, random, counter)[: arguments.sensors]
-    first = parse_eui(arguments.first_eui, "--first-eui")
+        return read_simulated(arguments.sensor_config, random, counter)[: arguments.sensors]
+    first = eui_option(arguments.first_eui, "--first-eui")
     return generate_sensors(first, arguments.sensors or 10, random, counter)
 
 

@@ -19,7 +19,7 @@ class ArgumentError(ValueError):
     """An impossible argument; the message names the option and its value."""
 
 
-def parse_eui(text: str, option: str) -> int:
+def eui_option(text: str, option: str) -> int:
     """Return an EUI in any case, with or without ``-`` or ``:``, as an integer.
 
     :raises ArgumentError: if it is none, naming ``option``.
@@ -45,7 +45,7 @@ def generate_sensors(
     ]
 
 
-def read_sensors(file: Path, random: Random, packet_counter: int = 0) -> list[SimulatedSensor]:
+def read_simulated(file: Path, random: Random, packet_counter: int = 0) -> list[SimulatedSensor]:
     """Return the sensors of an endpoints.json; more than their EUIs is not asked of it.
 
     :raises ArgumentError: if the file cannot be read or has an entry that cannot be used.
@@ -86,7 +86,7 @@ def write_sensors(file: Path, sensors: Sequence[SimulatedSensor]) -> None:
 def _sensor(entry: object, option: str, random: Random, packet_counter: int) -> SimulatedSensor:
     if not isinstance(entry, dict) or "eui" not in entry:
         raise ArgumentError(f"{option}: an entry has no eui")
-    eui = parse_eui(str(entry["eui"]), f"{option}: eui")
+    eui = eui_option(str(entry["eui"]), f"{option}: eui")
     try:
         network_key = bytes.fromhex(entry.get("nwKey", ""))
         short_address = int(entry.get("shortAddr", "0"), 16)

@@ -10,7 +10,7 @@ from pathlib import Path
 from bssci.simulator.sensor import SimulatedSensor
 
 
-def restore(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
+def restore_counters(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
     """Have sensors go on with the counters of a file; those that it lacks, from 0. A file that is none says
     nothing.
     """

@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
 from bssci.model.commands import AWAY, DONE, Outcome
-from bssci.model.sensor import fingerprint, fingerprint_of
+from bssci.model.sensor import attachment_fingerprint, fingerprint_of
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import AttPrp, AttPrp11, DetPrp
@@ -370,10 +370,10 @@ def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> At
 
 
 def request_fingerprint(request: Propagated) -> bytes:
-    """Return the :func:`fingerprint` of the sensor that an operation propagates; empty for a detach."""
+    """Return the :func:`attachment_fingerprint` of the sensor that is propagated; empty for a detach."""
     if isinstance(request, DetPrp):
         return b""
-    return fingerprint(
+    return attachment_fingerprint(
         bytes(request.nwkSnKey),
         request.shAddr,
         request.bidi if isinstance(request, AttPrp) else request.epClass != "z",

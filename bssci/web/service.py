@@ -183,7 +183,7 @@ class WebAdmin:
         return MachineRoutes(metrics, self._description, self.context.center.version, base_topic)
 
     def _description(self, cookie: str) -> dict[str, Any]:
-        return openapi.document(self.routes, self.context.center.version, cookie)
+        return openapi.openapi_document(self.routes, self.context.center.version, cookie)
 
     async def reload_certificates(self) -> None:
         """Read the web admin's certificate again, if it has one."""

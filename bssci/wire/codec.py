@@ -27,7 +27,7 @@ from bssci.wire.checks import RULES, WIDE_RULES
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message
-from bssci.wire.plain import BROKEN, read_json, read_msgpack
+from bssci.wire.plain import BROKEN, read_msgpack, read_plain
 from bssci.wire.repair import mend
 
 _ANY_MESSAGE = reduce(or_, MESSAGES)
@@ -72,7 +72,7 @@ class Codec:
         else:
             self._strict = msgspec.json.Decoder(_ANY_MESSAGE).decode
             self._pack = msgspec.json.Encoder().encode
-            self._read = read_json
+            self._read = read_plain
             self._head = msgspec.json.Decoder(_Head).decode
             self._rules = WIDE_RULES
 

@@ -82,7 +82,7 @@ def _is_whole(payload: bytes) -> bool:
     return True
 
 
-def read_json(payload: bytes) -> Plain:
+def read_plain(payload: bytes) -> Plain:
     """Read ``payload`` as a JSON object; bytes of a text that are no UTF-8 are replaced."""
     try:
         return Plain(msgspec.json.decode(payload, type=dict[str, Any]))

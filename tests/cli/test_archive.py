@@ -74,13 +74,13 @@ def test_a_backup_that_does_not_hold_what_it_says_is_refused(
 
 def test_a_file_has_a_place_by_its_name() -> None:
     settings = settings_with()
-    assert archive.place_of("settings/CERT_FILE", settings) == settings.cert_file
-    assert archive.place_of("state/accounts.json", settings) == settings.state_dir / "accounts.json"
-    assert archive.place_of("beside/ca_key.pem", settings) == settings.ca_file.parent / "ca_key.pem"
+    assert archive.restored_path("settings/CERT_FILE", settings) == settings.cert_file
+    assert archive.restored_path("state/accounts.json", settings) == settings.state_dir / "accounts.json"
+    assert archive.restored_path("beside/ca_key.pem", settings) == settings.ca_file.parent / "ca_key.pem"
     with pytest.raises(BackupError):
-        archive.place_of("settings/LOG_FILE", settings)
+        archive.restored_path("settings/LOG_FILE", settings)
     with pytest.raises(BackupError):
-        archive.place_of("settings/NOTHING_FILE", settings)
+        archive.restored_path("settings/NOTHING_FILE", settings)
 
 
 def test_devices_with_certificates_of_ours_are_part_of_it(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_devices_with_certificates_of_ours_are_part_of_it(tmp_path: Path) -> Non
         ca_file=tmp_path / "ca_cert.pem", device_ca_file=tmp_path / "new" / "devices" / "ca_cert.pem"
     )
     for name in manifest.files:
-        place = archive.place_of(name, after)
+        place = archive.restored_path(name, after)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes((tmp_path / "out" / name).read_bytes())
     restored = Provisioning(after.device_ca_file, after.ca_file)

@@ -75,7 +75,7 @@ DEVICE = ShownSensor(EUI("70B3D56770110001"), "Cellar", "meter", "mioty/ep/70B3D
 
 
 def of(reading: Reading) -> dict[str, Any]:
-    message = homeassistant.announcement(SOURCE, DEVICE, homeassistant.entity_of(reading))
+    message = homeassistant.discovery_message(SOURCE, DEVICE, homeassistant.entity_of(reading))
     assert message.retain
     said: dict[str, Any] = json.loads(message.payload)
     assert said.keys() <= MEMBERS
@@ -108,7 +108,7 @@ def test_the_tables_name_quantities_only() -> None:
 
 
 def test_an_announcement() -> None:
-    message = homeassistant.announcement(
+    message = homeassistant.discovery_message(
         SOURCE, DEVICE, homeassistant.entity_of(Reading("temperature", 21.5, "°C"))
     )
     assert message.topic == "homeassistant/sensor/bssci_70B3D56770110001/temperature/config"
@@ -137,7 +137,7 @@ def test_an_announcement() -> None:
 
 def test_signal_and_last_seen() -> None:
     told = [
-        json.loads(homeassistant.announcement(SOURCE, DEVICE, each).payload)
+        json.loads(homeassistant.discovery_message(SOURCE, DEVICE, each).payload)
         for each in homeassistant.entities_of_signal()
     ]
     assert [each["device_class"] for each in told] == ["signal_strength", "signal_strength", "timestamp"]

@@ -38,12 +38,12 @@ def test_properties_are_those_that_paho_reads() -> None:
 
 
 def test_reasons_are_told_in_words() -> None:
-    assert version5.words(0x87) == "not authorized"
-    assert version5.words(0xEE) == "reason code 0xEE"
+    assert version5.reason_words(0x87) == "not authorized"
+    assert version5.reason_words(0xEE) == "reason code 0xEE"
     said = b"\x00\x01\x87\x06\x1f\x00\x03why"
-    assert version5.words_of(said) == (0x87, "not authorized (why)")
-    assert version5.words_of(b"\x00\x01\x95") == (0x95, "packet too large")
-    assert version5.words_of(b"\x00\x01\x87\x7f\x1f") == (0x87, "not authorized")
+    assert version5.answer_words(said) == (0x87, "not authorized (why)")
+    assert version5.answer_words(b"\x00\x01\x95") == (0x95, "packet too large")
+    assert version5.answer_words(b"\x00\x01\x87\x7f\x1f") == (0x87, "not authorized")
 
 
 def test_limits_that_are_not_told_are_none() -> None:

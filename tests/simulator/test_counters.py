@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from bssci.simulator.counters import keep, restore
+from bssci.simulator.counters import keep, restore_counters
 from bssci.simulator.sensor import SimulatedSensor
 
 
@@ -22,7 +22,7 @@ def test_counters_go_on_where_they_were(tmp_path: Path) -> None:
     before[0].transmit()
     keep(file, before)
     after = sensors(1, 2, 3)
-    restore(file, after)
+    restore_counters(file, after)
     assert [sensor.packet_counter for sensor in after] == [8, 0xFFFFFFFF, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["counters.json"]
 
@@ -33,5 +33,5 @@ def test_a_file_that_is_none_says_nothing(tmp_path: Path, text: str | None) -> N
     if text is not None:
         file.write_text(text)
     after = sensors(5)
-    restore(file, after)
+    restore_counters(file, after)
     assert after[0].packet_counter == 0

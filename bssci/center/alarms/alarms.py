@@ -17,7 +17,7 @@ from typing import Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.center.alarms.conditions import Condition, bounded, kind_of
+from bssci.center.alarms.conditions import Condition, bounded, condition_kind
 from bssci.journal import AlarmRecord, Journal, Loaded, StorageError
 from bssci.model import AlarmChange, AnyEvent
 from bssci.model.commands import CommandError
@@ -101,10 +101,12 @@ class Alarms:
                 changed += self._described(self._all[number], condition)
             elif self._is_due(condition, seconds, now):
                 changed.append(self._opened(condition, now))
-        for alarm_id in [each for each in self._holding if kind_of(each) in kinds and each not in found]:
+        for alarm_id in [
+            each for each in self._holding if condition_kind(each) in kinds and each not in found
+        ]:
             del self._holding[alarm_id]
         for alarm_id, number in list(self._open.items()):
-            if kind_of(alarm_id) in kinds and alarm_id not in found:
+            if condition_kind(alarm_id) in kinds and alarm_id not in found:
                 record = self._all[number]
                 begin = self._over.setdefault(alarm_id, seconds)
                 if seconds - begin >= CALM * 2 ** min(record.returns, MAX_DOUBLINGS):

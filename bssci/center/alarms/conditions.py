@@ -58,7 +58,7 @@ class ChannelState(NamedTuple):
     """reason why it could not send lately; empty: it could"""
 
 
-def kind_of(alarm_id: str) -> str:
+def condition_kind(alarm_id: str) -> str:
     """Return the kind of a condition by its id."""
     return alarm_id.partition(":")[0]
 
@@ -254,7 +254,7 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
     """
     by_kind: dict[str, list[Condition]] = {}
     for each in conditions:
-        by_kind.setdefault(kind_of(each.id), []).append(each)
+        by_kind.setdefault(condition_kind(each.id), []).append(each)
     for kind, found in by_kind.items():
         many = f"{kind}:{MANY}"
         if len(found) <= MAX_OF_KIND:

@@ -25,7 +25,7 @@ from bssci.center.uplinks.activity import Activities
 from bssci.journal import Attachment, Registration
 from bssci.model import EUI, Sensor, SensorProblem, SensorStatus, StationState, attach_crypto, eui_to_int
 from bssci.model.over_the_air import AttachRequest, DetachRequest
-from bssci.model.sensor import fingerprint
+from bssci.model.sensor import attachment_fingerprint
 from bssci.stations.over_the_air import Accepted, RefusedOverTheAir
 from bssci.stations.propagation import Action
 
@@ -277,7 +277,7 @@ def _fingerprint(sensor: Sensor, session_key: bytes, short_address: int, request
     """Return the fingerprint of a station's registration after an attach: with the flags that the sensor
     itself announced.
     """
-    return fingerprint(
+    return attachment_fingerprint(
         session_key,
         short_address,
         sensor.bidirectional,

@@ -27,9 +27,9 @@ from twisted.logger import Logger
 from bssci.center.decoding.payloads import (
     DeviceId,
     decodable,
+    delivery_key,
     device_of,
-    key_of,
-    kind_of,
+    payload_kind,
     payload_of,
 )
 from bssci.center.decoding.tallies import Tallies
@@ -302,7 +302,7 @@ class Decoding:
             wanted = self._wanted(device)
             if not self._is_wanted(event, wanted):
                 continue
-            key = key_of(event)
+            key = delivery_key(event)
             known = self._known.get(key)
             if known is not None and known[0] == wanted:
                 decoded = known[1]
@@ -324,7 +324,7 @@ class Decoding:
 
     def _is_wanted(self, event: AnyEvent, wanted: ChosenDecoder) -> bool:
         """Return whether there may be a decoder; most uplinks need no further look if there is none."""
-        return wanted is not NOTHING_WANTED or bool(self._matching[kind_of(event)])
+        return wanted is not NOTHING_WANTED or bool(self._matching[payload_kind(event)])
 
     def _begin(
         self, index: int, key: object, event: AnyEvent, wanted: ChosenDecoder, device: DeviceId

@@ -23,7 +23,7 @@ def decodable(event: AnyEvent) -> bool:
     return type(event) in _KINDS
 
 
-def kind_of(event: AnyEvent) -> PayloadKind:
+def payload_kind(event: AnyEvent) -> PayloadKind:
     """Return what kind of payload an event has that is :func:`decodable`."""
     return _KINDS[type(event)]
 
@@ -40,7 +40,7 @@ def device_of(event: AnyEvent) -> DeviceId:
     raise TypeError(f"{type(event).__name__} has no payload")
 
 
-def key_of(event: AnyEvent) -> object:
+def delivery_key(event: AnyEvent) -> object:
     """Return a key equal for two deliveries of the same :func:`decodable` event, and for no others."""
     if isinstance(event, Uplink):
         return event.id

@@ -225,7 +225,7 @@ def _create(path: Path, schema: Sequence[str]) -> None:
         os.close(directory)
 
 
-def check_file(directory: Path) -> None:
+def check_journal(directory: Path) -> None:
     """Look whether the journal in a directory, if there is one, would open; nothing is touched.
 
     :raises JournalError: it would not.

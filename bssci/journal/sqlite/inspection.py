@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
-from bssci.journal.sqlite.database import FILE_NAME, check_file, load_schema, read_only
+from bssci.journal.sqlite.database import FILE_NAME, check_journal, load_schema, read_only
 from bssci.journal.sqlite.loading import load
 from bssci.model import decode_event
 
@@ -22,7 +22,7 @@ def inspect(directory: Path) -> list[str]:
 
     :raises JournalError: it would not open at all.
     """
-    check_file(directory)
+    check_journal(directory)
     path = directory / FILE_NAME
     if not path.exists() or path.stat().st_size == 0:
         return []

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from bssci.mqtt.values import MqttOffline, Publication
-from bssci.sinks.mqtt.refusals import UPLINKS, kind_of
+from bssci.sinks.mqtt.refusals import UPLINKS, topic_kind
 
 CANARY_TIME = 10.0
 """s that an uplink may take to come back"""
@@ -101,7 +101,7 @@ class Canary:
 
     def _missed(self) -> None:
         self._timer = None
-        topic = kind_of(self._message.topic) if self._message is not None else ""
+        topic = topic_kind(self._message.topic) if self._message is not None else ""
         self.trouble = (
             f"the broker acknowledged an uplink on {topic} and did not send it back within"
             f" {CANARY_TIME:.0f} s: either its access rules drop what this user publishes there, or this user"

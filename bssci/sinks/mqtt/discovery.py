@@ -99,7 +99,7 @@ class Discovery:
             model or sensor.type_eui or "sensor",
             self._uplink_topic(sensor.eui),
         )
-        return [homeassistant.announcement(self._source, device, each) for each in new]
+        return [homeassistant.discovery_message(self._source, device, each) for each in new]
 
     def look(self) -> None:
         """Look for sensors that are not configured any more; called now and then."""

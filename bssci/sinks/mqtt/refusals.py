@@ -28,7 +28,7 @@ class MessagesHeld(Exception):
     """The broker refuses messages that wait until it takes them; the text says why."""
 
 
-def kind_of(topic: str) -> str:
+def topic_kind(topic: str) -> str:
     """Return a topic as an access rule names its kind: with ``+`` for every EUI."""
     return _EUI.sub("+", topic)
 
@@ -50,7 +50,7 @@ class PublishRefusals:
     def trouble(self) -> str:
         """Kinds of messages that the broker takes none of, in words; empty: there are none."""
         told = [
-            f"{kind_of(topic)} ({reason}; {'they wait' if schema in HELD else 'they are set aside'})"
+            f"{topic_kind(topic)} ({reason}; {'they wait' if schema in HELD else 'they are set aside'})"
             for schema, (topic, reason) in self._kinds.items()
         ]
         if not told:

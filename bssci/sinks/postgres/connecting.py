@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection
 
 from bssci.sinks.postgres.errors import PostgresError
-from bssci.sinks.postgres.explain import explain
+from bssci.sinks.postgres.explain import explain_error
 from bssci.sinks.postgres.settings import PostgresSettings
 
 CONNECT_TIMEOUT = 8
@@ -56,4 +56,4 @@ def connect(settings: PostgresSettings) -> Connection[Any]:
             prepare_threshold=None,
         )
     except (psycopg.Error, OSError, ValueError) as error:
-        raise PostgresError(explain(error, parameters)) from None
+        raise PostgresError(explain_error(error, parameters)) from None

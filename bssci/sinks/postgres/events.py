@@ -24,7 +24,7 @@ from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json
 from bssci.sinks.postgres.rows import Aside, EventRow, EventRows, GatewayFacts
 from bssci.sinks.postgres.telegrams import telegram_rows, uplink_rows, variable_mac_rows
-from bssci.sinks.postgres.texts import clean, shown, to_json, to_safe_json
+from bssci.sinks.postgres.texts import quoted, storable, to_json, to_safe_json
 from bssci.sinks.postgres.times import instant
 
 _ID_SIZE = 12
@@ -60,7 +60,7 @@ def event_id(event: Event) -> str:
     """Return the event's own id, or one drawn from its content, which is the same at every delivery."""
     own = getattr(event, "id", None)
     if isinstance(own, str) and own:
-        return clean(own) or ""
+        return storable(own) or ""
     try:
         content = _encode(event)
     except (ValueError, TypeError, OverflowError, RecursionError):
@@ -100,11 +100,11 @@ def _happening(event: Event, rows: EventRows) -> None:
     device = sensor_device(eui) if eui else None
     rows.events.append(EventRow(rows.at, kind, device, gateway, to_json(body), rows.id))
     if isinstance(event, GatewayState):
-        facts = GatewayFacts(event.gateway, event.gateway_kind, rows.at, name=clean(event.name) or None)
+        facts = GatewayFacts(event.gateway, event.gateway_kind, rows.at, name=storable(event.name) or None)
         facts.state = event.state
         rows.gateways.append(facts)
     elif isinstance(event, StationState):
-        facts = GatewayFacts(event.base_station_eui, "station", rows.at, name=clean(event.name))
+        facts = GatewayFacts(event.base_station_eui, "station", rows.at, name=storable(event.name))
         facts.state = event.state
         rows.gateways.append(facts)
     elif isinstance(event, StationStatus):
@@ -118,4 +118,4 @@ def _happening(event: Event, rows: EventRows) -> None:
 
 def _line(error: Exception) -> str:
     text = str(error)
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {shown(text)}"
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {quoted(text)}"

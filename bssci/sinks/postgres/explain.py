@@ -55,7 +55,7 @@ def is_poison(error: BaseException) -> bool:
     return isinstance(error, (ValueError, OverflowError, TypeError))
 
 
-def explain(error: BaseException, parameters: Mapping[str, Any] | None = None) -> str:
+def explain_error(error: BaseException, parameters: Mapping[str, Any] | None = None) -> str:
     """Return one line: the fault, the remedy, and the server's own words.
 
     :param parameters: of the connection; its password is left out wherever it occurs.

@@ -64,7 +64,7 @@ def version(connection: Connection[Any], schema: str) -> int:
     return int(row[0])
 
 
-def check(number: int, schema: str) -> None:
+def check_version(number: int, schema: str) -> None:
     """Check the version of the tables.
 
     :raises PostgresError: the tables are of a version that this program does not know.
@@ -80,11 +80,11 @@ def check(number: int, schema: str) -> None:
 def migrate(connection: Connection[Any], schema: str) -> int:
     """Bring the tables to the latest version; returns which they had before.
 
-    :raises PostgresError: as :func:`check`.
+    :raises PostgresError: as :func:`check_version`.
     :raises psycopg.Error: nothing is changed.
     """
     before = present(connection, schema)
-    check(before, schema)
+    check_version(before, schema)
     if before == latest():
         return before
     with connection.transaction():
@@ -92,7 +92,7 @@ def migrate(connection: Connection[Any], schema: str) -> int:
         _make_schema(connection, schema)
         # Another one may have migrated while we waited for the lock.
         before = present(connection, schema)
-        check(before, schema)
+        check_version(before, schema)
         if before == 0:
             connection.execute(_VERSIONS)
         for migration in migrations()[before:]:

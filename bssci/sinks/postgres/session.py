@@ -71,7 +71,9 @@ class DatabaseSession:
 
         :raises PostgresError: a newer release has migrated the tables.
         """
-        migrations.check(migrations.version(self._connection, self._settings.schema), self._settings.schema)
+        migrations.check_version(
+            migrations.version(self._connection, self._settings.schema), self._settings.schema
+        )
         found: list[tuple[Any, Aside]] = []
         size = self._settings.batch_size
         for begin in range(0, max(1, len(units)), size):

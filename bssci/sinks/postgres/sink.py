@@ -16,7 +16,7 @@ from bssci.model import EUI, AnyEvent, Event, Sensor, Uplink
 from bssci.sinks.interfaces import ISink
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.events import rows_of
-from bssci.sinks.postgres.explain import explain
+from bssci.sinks.postgres.explain import explain_error
 from bssci.sinks.postgres.rows import Aside
 from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.settings import PostgresSettings
@@ -129,7 +129,7 @@ class PostgresSink:
             parameters = self._settings.connection()
         except PostgresError:
             parameters = {}
-        return explain(error, parameters)
+        return explain_error(error, parameters)
 
     def _session_ready(self, session: DatabaseSession) -> None:
         had = session.timescale

@@ -21,8 +21,8 @@ from bssci.sinks.postgres.rows import (
     RawRow,
     ReadingRow,
 )
-from bssci.sinks.postgres.texts import TextError, check, clean, shown, to_json, to_safe_json
-from bssci.sinks.postgres.times import measured
+from bssci.sinks.postgres.texts import TextError, find_unstorable, quoted, storable, to_json, to_safe_json
+from bssci.sinks.postgres.times import believable_time
 
 T = TypeVar("T", Uplink, VariableMacUplink, Telegram)
 OWN_SOURCE = "bssci"
@@ -42,13 +42,13 @@ def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
     device = sensor_device(best.end_point_eui)
     facts = DeviceFacts(device, MIOTY, rows.at)
     if sensor is not None:
-        facts.name = clean(sensor.name) or None
+        facts.name = storable(sensor.name) or None
         facts.model = sensor.type_eui
         facts.tags = _fact_json(sensor.tags or None)
         facts.location = _fact_json(sensor.location)
     rows.devices.append(facts)
     rows.stations = [reception.base_station_eui for reception in event.receptions]
-    time = measured(event.at, [best.rx_time / 1e9])
+    time = believable_time(event.at, [best.rx_time / 1e9])
     _add_readings(rows, event.decoded, time, best.base_station_eui, None)
     _add_raw(rows, best.base_station_eui, OWN_SOURCE, uplink_json, event)
 
@@ -57,13 +57,13 @@ def variable_mac_rows(event: VariableMacUplink, rows: EventRows) -> None:
     device = device_of(event)
     rows.devices.append(DeviceFacts(device, device.partition(":")[0], rows.at))
     rows.gateways.append(GatewayFacts(event.base_station_eui, "station", rows.at))
-    time = measured(event.at, [event.system_time / 1e9])
+    time = believable_time(event.at, [event.system_time / 1e9])
     _add_readings(rows, event.decoded, time, event.base_station_eui, None)
     _add_raw(rows, event.base_station_eui, OWN_SOURCE, variable_mac_json, event)
 
 
 def telegram_rows(event: Telegram, rows: EventRows) -> None:
-    check(event.device, event.gateway, event.source)
+    find_unstorable(event.device, event.gateway, event.source)
     kind = event.device.partition(":")[0]
     facts = DeviceFacts(event.device, kind, rows.at, name=_device_name(event.envelope))
     facts.parent, facts.port = _place(event.device)
@@ -71,10 +71,10 @@ def telegram_rows(event: Telegram, rows: EventRows) -> None:
     gateway = GatewayFacts(event.gateway, GATEWAY_KINDS.get(kind, event.source), rows.at)
     if _own_report(event):
         gateway.kind = kind
-        gateway.state = clean(str(event.envelope["status"]))
+        gateway.state = storable(str(event.envelope["status"]))
         gateway.status = _fact_json(event.envelope)
     rows.gateways.append(gateway)
-    time = measured(event.at, [event.device_time, event.gateway_time])
+    time = believable_time(event.at, [event.device_time, event.gateway_time])
     _add_readings(rows, event.decoded, time, event.gateway, _topic(event.envelope))
     _add_raw(rows, event.gateway, event.source, telegram_json, event)
 
@@ -103,14 +103,14 @@ def _add_readings(
     if decoded is None or decoded.failure is not None:
         return
     sender = rows.devices[0]
-    sender.decoder = clean(decoded.decoder)
+    sender.decoder = storable(decoded.decoder)
     rows.decoded.append(DecodedMark(time, rows.id))
     others: set[str] = set()
     for reading in decoded.readings:
         try:
             row = _reading(reading, sender.id, time, rows.id, gateway, decoded.decoder, topic)
         except (TextError, OverflowError) as error:
-            reason = f"reading {shown(reading.name)}: {error}"
+            reason = f"reading {quoted(reading.name)}: {error}"
             rows.asides.append(Aside(rows.at, rows.id, reason, to_safe_json(reading)))
             continue
         rows.readings.append(row)
@@ -138,7 +138,7 @@ def _reading(
         if isinstance(given, int) and not -EXACT <= given <= EXACT:
             text = str(given)
     device = reading.device or sender
-    check(reading.name, text, reading.unit, device, decoder)
+    find_unstorable(reading.name, text, reading.unit, device, decoder)
     return ReadingRow(time, device, reading.name, value, text, reading.unit, id, gateway, decoder, topic)
 
 
@@ -151,12 +151,12 @@ def _place(device: str) -> tuple[str | None, str | None]:
 def _device_name(envelope: Mapping[str, Any]) -> str | None:
     device = envelope.get("device")
     name = device.get("name") if isinstance(device, Mapping) else envelope.get("name")
-    return clean(name) or None if isinstance(name, str) else None
+    return storable(name) or None if isinstance(name, str) else None
 
 
 def _topic(envelope: Mapping[str, Any]) -> str | None:
     topic = envelope.get("topic", envelope.get("original_topic"))
-    return clean(topic) if isinstance(topic, str) else None
+    return storable(topic) if isinstance(topic, str) else None
 
 
 def _own_report(event: Telegram) -> bool:

@@ -20,7 +20,7 @@ class TextError(ValueError):
     """A text that no table holds."""
 
 
-def check(*texts: str | None) -> None:
+def find_unstorable(*texts: str | None) -> None:
     """Find what PostgreSQL's text cannot hold.
 
     :raises TextError: naming it.
@@ -29,20 +29,20 @@ def check(*texts: str | None) -> None:
         if not text:
             continue
         if _NUL in text:
-            raise TextError(f"NUL in text: {shown(text)}")
+            raise TextError(f"NUL in text: {quoted(text)}")
         if not text.isascii():
             try:
                 text.encode()
             except UnicodeEncodeError:
-                raise TextError(f"half a surrogate pair in text: {shown(text)}") from None
+                raise TextError(f"half a surrogate pair in text: {quoted(text)}") from None
 
 
-def clean(text: str | None) -> str | None:
+def storable(text: str | None) -> str | None:
     """Return ``text`` with U+FFFD for what PostgreSQL cannot hold."""
     return _UNTAKEN.sub("\ufffd", text) if text else text
 
 
-def shown(text: str, longest: int = 60) -> str:
+def quoted(text: str, longest: int = 60) -> str:
     """Return a text as a message may quote it: ASCII on one line."""
     quoted = ascii(text)
     return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."

@@ -29,7 +29,7 @@ def instant(seconds: float) -> datetime:
     return EARLIEST + timedelta(microseconds=round(seconds * 1e6))
 
 
-def measured(received_at: float, others: Iterable[float | None]) -> datetime:
+def believable_time(received_at: float, others: Iterable[float | None]) -> datetime:
     """Return the first of the other clocks' times that is believable, else when we received it.
 
     Believable is what lies at most 31 days before we received it, for a gateway keeps what it hears while

@@ -11,7 +11,7 @@ from psycopg import Connection, sql
 from bssci.sinks.postgres import migrations, timescale
 from bssci.sinks.postgres.connecting import connect
 from bssci.sinks.postgres.errors import PostgresError
-from bssci.sinks.postgres.explain import explain
+from bssci.sinks.postgres.explain import explain_error
 from bssci.sinks.postgres.settings import PostgresSettings
 
 TABLES = (
@@ -58,7 +58,7 @@ def findings(settings: PostgresSettings) -> Iterator[LevelLine]:
     except PostgresError as error:
         yield "error", f"postgres: {error}"
     except psycopg.Error as error:
-        yield "error", f"postgres: {explain(error, settings.connection())}"
+        yield "error", f"postgres: {explain_error(error, settings.connection())}"
 
 
 def _server(connection: Connection[Any]) -> Iterator[LevelLine]:
@@ -76,7 +76,7 @@ def _server(connection: Connection[Any]) -> Iterator[LevelLine]:
 
 def _tables(connection: Connection[Any], schema: str) -> Iterator[LevelLine]:
     number = migrations.present(connection, schema)
-    migrations.check(number, schema)
+    migrations.check_version(number, schema)
     if not _one(connection, "SELECT has_database_privilege(current_database(), 'TEMPORARY')"):
         yield "error", "postgres: the user may not create temporary tables: GRANT TEMPORARY ON DATABASE"
     if number == 0:

@@ -20,7 +20,7 @@ from bssci.sinks.postgres.facts import devices_of, gateways_of
 from bssci.sinks.postgres.rows import Aside, DecodedMark, EventRow, EventRows, RawRow, ReadingRow
 from bssci.sinks.postgres.settings import COPY
 from bssci.sinks.postgres.staging import STAGES, Stage
-from bssci.sinks.postgres.texts import clean, to_safe_json
+from bssci.sinks.postgres.texts import storable, to_safe_json
 
 ROWS_AN_INSERT, CHARACTERS_AN_INSERT = 50, 16_000
 """a server that cannot do COPY may not like long statements either"""
@@ -237,7 +237,7 @@ def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
 
 def _set_aside(cursor: Cursor[Any], asides: Iterable[Aside]) -> None:
     for aside in asides:
-        cursor.execute(_ASIDE, (aside.time, clean(aside.id), clean(aside.reason), clean(aside.body)))
+        cursor.execute(_ASIDE, (aside.time, storable(aside.id), storable(aside.reason), storable(aside.body)))
 
 
 def _aside(unit: EventRows, why: str, body: Any) -> Aside:

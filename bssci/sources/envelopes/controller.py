@@ -18,7 +18,7 @@ from bssci.sources.envelopes.values import (
     Incoming,
     Remark,
     message_id,
-    read_object,
+    message_object,
     read_time,
 )
 
@@ -100,7 +100,7 @@ def controller_form(zone: tzinfo) -> Form:
         if len(message.payload) > LARGEST:
             raise BadMessage(f"larger than {LARGEST} bytes")
         topic = read_topic(message.topic)
-        body = read_object(message.payload)
+        body = message_object(message.payload)
         answer = read_hex(body.get("data")) if topic.direction == "tele" else None
         envelope: dict[str, Any] = {
             "topic": message.topic,

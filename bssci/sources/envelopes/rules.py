@@ -25,7 +25,7 @@ from bssci.sources.envelopes.values import (
     Incoming,
     Remark,
     message_id,
-    read_json,
+    message_json,
     read_time,
 )
 
@@ -170,7 +170,7 @@ def _names(rule: EnvelopeRule, levels: list[str]) -> dict[str, str] | None:
 def _read(rule: EnvelopeRule, message: Incoming, remark: Remark, zone: tzinfo) -> Telegram:
     if len(message.payload) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
-    body = read_json(message.payload)
+    body = message_json(message.payload)
     names = _names(rule, message.topic.split("/")) or {}
     device = _id(rule.device, body) or _safe(names.get("device", ""))
     if not device:

@@ -13,7 +13,7 @@ from bssci.sources.envelopes.values import (
     Incoming,
     Remark,
     message_id,
-    read_object,
+    message_object,
     read_time,
 )
 
@@ -35,7 +35,7 @@ def is_status(levels: list[str]) -> bool:
     return len(levels) >= 3 and levels[-1] == "status" and levels[-3] == "scanner"
 
 
-def read_advertisement(message: Incoming, remark: Remark) -> list[Telegram]:
+def advertisement_telegrams(message: Incoming, remark: Remark) -> list[Telegram]:
     """Return an advertisement as a telegram of the device that sent it.
 
     :raises BadMessage: it is none.
@@ -90,7 +90,7 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
 def _body(message: Incoming) -> dict[str, Any]:
     if len(message.payload) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
-    body = read_object(message.payload)
+    body = message_object(message.payload)
     version = body.get("version", MAJOR)
     if not isinstance(version, str) or version.partition(".")[0] != MAJOR:
         raise BadMessage(f"another version than {MAJOR}")
@@ -132,6 +132,6 @@ def _rssi(value: object, remark: Remark) -> float | None:
 
 
 FORMS = (
-    Form("advertisement", is_advertisement, read_advertisement),
+    Form("advertisement", is_advertisement, advertisement_telegrams),
     Form("scanner status", is_status, read_status),
 )

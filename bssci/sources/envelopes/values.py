@@ -51,7 +51,7 @@ class Form(NamedTuple):
 _decode = msgspec.json.Decoder().decode
 
 
-def read_json(payload: bytes) -> Any:
+def message_json(payload: bytes) -> Any:
     """Return what a JSON text holds.
 
     :raises BadMessage: it is none.
@@ -64,12 +64,12 @@ def read_json(payload: bytes) -> Any:
         raise BadMessage("JSON nested too deeply") from None
 
 
-def read_object(payload: bytes) -> dict[str, Any]:
+def message_object(payload: bytes) -> dict[str, Any]:
     """Return a JSON object.
 
     :raises BadMessage: it is none.
     """
-    found = read_json(payload)
+    found = message_json(payload)
     if not isinstance(found, dict):
         raise BadMessage("not a JSON object")
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bssci.model import Telegram
-from bssci.sources.envelopes.values import BadMessage, Form, Incoming, Remark, read_object
+from bssci.sources.envelopes.values import BadMessage, Form, Incoming, Remark, message_object
 
 LARGEST = 1_000_000
 """bytes of a record"""
@@ -33,7 +33,7 @@ def read_record(
     """
     if len(value) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
-    body = read_object(value)
+    body = message_object(value)
     if "original_topic" not in body and (rule := _form_of(place, forms)) is not None:
         return rule.read(Incoming(place, value, at, source, delivery), remark)
     kind = body.get("kind")

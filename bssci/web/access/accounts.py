@@ -26,7 +26,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from bssci.system.files import open_lock, write_atomically
-from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw, new_token
+from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -270,7 +270,7 @@ class AccountFile:
             wish = checked(wish)
         except WishError as error:
             raise AccountError(error.field, str(error)) from None
-        secret = draw()
+        secret = draw_secret()
         token = new_token(wish, token_digest(secret), self._now())
         with self._changing() as directory:
             if any(each.name == token.name for each in directory.live_tokens):

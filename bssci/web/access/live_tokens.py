@@ -113,7 +113,7 @@ def new_token(wish: Wish, digest: str, now: float) -> LiveToken:
     )
 
 
-def draw() -> str:
+def draw_secret() -> str:
     """Return the secret of a new token."""
     return compose("".join(secrets.choice(ALPHABET) for _ in range(RANDOM)))
 

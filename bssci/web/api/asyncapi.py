@@ -113,7 +113,7 @@ def schema_of(name: str) -> dict[str, Any]:
     }
 
 
-def document(version: str, base_topic: str, prefix: str = "") -> dict[str, Any]:
+def asyncapi_document(version: str, base_topic: str, prefix: str = "") -> dict[str, Any]:
     """Return the AsyncAPI document.
 
     :param prefix: path under which a proxy shows the web admin.

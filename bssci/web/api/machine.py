@@ -39,7 +39,7 @@ class MachineRoutes:
 
     @route("GET", "/api/asyncapi.json", "viewer", "Description of the messages by MQTT and of the live door")
     async def messages(self, call: Call) -> dict[str, Any]:
-        return asyncapi.document(self._version, self._base_topic, call.prefix)
+        return asyncapi.asyncapi_document(self._version, self._base_topic, call.prefix)
 
     @route("GET", "/api/schemas/{name}.json", "viewer", "JSON Schema of one payload of that description")
     async def schema(self, call: Call) -> dict[str, Any]:

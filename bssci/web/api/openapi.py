@@ -58,7 +58,7 @@ _EVENT: Schema = {
 }
 
 
-def document(routes: Iterable[Route], version: str, cookie: str) -> dict[str, Any]:
+def openapi_document(routes: Iterable[Route], version: str, cookie: str) -> dict[str, Any]:
     """Return the OpenAPI document of every route that is not a page.
 
     :param cookie: name of the session's cookie.

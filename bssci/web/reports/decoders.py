@@ -142,7 +142,7 @@ class DecoderViews:
         return {
             "name": decoder.name,
             "version": decoder.version,
-            "kind": kind_of(decoder),
+            "kind": decoder_kind(decoder),
             "title": getattr(decoder, "title", "") or "",
             "typeEui": getattr(decoder, "type_eui", None),
             "file": file,
@@ -162,7 +162,7 @@ class DecoderViews:
         }
 
 
-def kind_of(decoder: Any) -> str:
+def decoder_kind(decoder: Any) -> str:
     """Return the kind of a decoder in one word, for people."""
     if isinstance(decoder, Blueprint):
         return "blueprint"

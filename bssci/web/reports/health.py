@@ -28,7 +28,7 @@ class HealthProblem(NamedTuple):
     """report of the fault, as it came"""
 
 
-def sentence(problems: Sequence[HealthProblem], online: int) -> str:
+def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
     """Return one sentence for problems, of which the worst comes first.
 
     :param online: base stations.
@@ -42,7 +42,7 @@ def sentence(problems: Sequence[HealthProblem], online: int) -> str:
     return f"{text}; {many(len(others), 'more problem', 'more problems')}." if others else f"{text}."
 
 
-def in_short(problems: Sequence[HealthProblem], online: int) -> str:
+def short_verdict(problems: Sequence[HealthProblem], online: int) -> str:
     """Return the verdict for a corner of every page.
 
     :param problems: the worst comes first.

@@ -151,8 +151,8 @@ class StatusViews:
         worst = look.problems[0].severity if look.problems else "ok"
         self._verdict = {
             "tone": worst,
-            "text": health.in_short(look.problems, look.stations["online"]),
-            "sentence": health.sentence(look.problems, look.stations["online"]),
+            "text": health.short_verdict(look.problems, look.stations["online"]),
+            "sentence": health.health_sentence(look.problems, look.stations["online"]),
             "count": len(look.problems),
         }
 
@@ -198,7 +198,7 @@ class StatusViews:
         return {
             "health": {
                 "ok": not problems,
-                "sentence": health.sentence(problems, stations["online"]),
+                "sentence": health.health_sentence(problems, stations["online"]),
                 "problems": [each._asdict() for each in problems],
             },
             "guide": await self._guide(status, inventory, sensors["unheard"] < status["sensors"]["total"]),

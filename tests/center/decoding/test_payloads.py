@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.center.decoding.payloads import decodable, device_of, key_of, payload_of
+from bssci.center.decoding.payloads import decodable, delivery_key, device_of, payload_of
 from bssci.model import EUI, SensorProblem, Telegram, Uplink, VariableMacUplink
 from bssci.sinks.testing_events import every_event
 
@@ -36,11 +36,11 @@ def test_the_type_of_the_sensor_goes_with_an_uplink() -> None:
 
 
 def test_two_deliveries_of_one_event_are_one_and_other_events_are_others() -> None:
-    assert len({key_of(EVENTS[kind]) for kind in (Uplink, Telegram, VariableMacUplink)}) == 3
-    assert key_of(EVENTS[Uplink]) == EVENTS[Uplink].id
+    assert len({delivery_key(EVENTS[kind]) for kind in (Uplink, Telegram, VariableMacUplink)}) == 3
+    assert delivery_key(EVENTS[Uplink]) == EVENTS[Uplink].id
 
 
 def test_nothing_is_made_of_what_has_no_payload() -> None:
-    for what in (device_of, key_of):
+    for what in (device_of, delivery_key):
         with pytest.raises(TypeError, match="has no payload"):
             what(EVENTS[SensorProblem])

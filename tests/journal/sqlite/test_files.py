@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from bssci.journal import JournalError, StorageError, open_journal
-from bssci.journal.sqlite.database import check_file
+from bssci.journal.sqlite.database import check_journal
 from tests.support.journal import reception, uplink
 
 
@@ -107,7 +107,7 @@ def test_a_log_without_its_database_is_not_touched(tmp_path, empty):
     if empty:
         (directory / "journal.sqlite").touch()
     before = sorted(path.name for path in directory.iterdir())
-    for look in (lambda: open_journal(directory, None), lambda: check_file(directory)):
+    for look in (lambda: open_journal(directory, None), lambda: check_journal(directory)):
         with pytest.raises(JournalError, match="write-ahead log journal.sqlite-wal is there"):
             look()
     assert sorted(path.name for path in directory.iterdir()) == before

@@ -18,7 +18,7 @@ from bssci.center.access import Access
 from bssci.model.commands import Asker
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.values import Received
-from bssci.sinks.mqtt.refusals import kind_of
+from bssci.sinks.mqtt.refusals import topic_kind
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
 from bssci.sinks.testing_events import every_event
@@ -43,7 +43,7 @@ def documented() -> dict[str, list[Any]]:
 
 
 def _kind(topic: str) -> str:
-    kind = kind_of(topic)
+    kind = topic_kind(topic)
     kind = re.sub(r"^mioty/device/.*/ul$", "mioty/device/+/ul", kind)
     kind = re.sub(r"^mioty/alarm/.*$", "mioty/alarm/+", kind)
     kind = re.sub(r"^mioty/gateway/.*$", "mioty/gateway/+/+/state", kind)

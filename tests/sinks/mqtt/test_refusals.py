@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bssci.mqtt.values import About, Publication, PublishRefusal
-from bssci.sinks.mqtt.refusals import TRIALS, PublishRefusals, kind_of
+from bssci.sinks.mqtt.refusals import TRIALS, PublishRefusals, topic_kind
 
 FORBIDDEN, TOO_LARGE, QUOTA = (
     PublishRefusal(0x87, "not authorized"),
@@ -21,10 +21,10 @@ def status() -> Publication:
 
 
 def test_a_kind_is_named_as_an_access_rule_names_it() -> None:
-    assert kind_of("mioty/ep/70B3D56770110001/ul") == "mioty/ep/+/ul"
+    assert topic_kind("mioty/ep/70B3D56770110001/ul") == "mioty/ep/+/ul"
     dashed = "mioty/02-00-00-00-00-00-00-01/70-b3-d5-67-70-11-00-01/uplink"
-    assert kind_of(dashed) == "mioty/+/+/uplink"
-    assert kind_of("mioty/service/status") == "mioty/service/status"
+    assert topic_kind(dashed) == "mioty/+/+/uplink"
+    assert topic_kind("mioty/service/status") == "mioty/service/status"
 
 
 def test_uplinks_wait_while_none_is_taken() -> None:

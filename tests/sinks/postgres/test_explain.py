@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from bssci.sinks.postgres.explain import explain, is_poison, reason
+from bssci.sinks.postgres.explain import explain_error, is_poison, reason
 
 
 @pytest.mark.parametrize(
@@ -56,18 +56,18 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
     ],
 )
 def test_what_is_said_at_a_connection_is_explained(said: str, plain: str) -> None:
-    text = explain(psycopg.OperationalError(f"{said}\nmore of it"))
+    text = explain_error(psycopg.OperationalError(f"{said}\nmore of it"))
     assert plain in text and "\n" not in text and "more" not in text
 
 
 def test_states_of_the_server_are_explained() -> None:
-    assert "disk is full" in explain(errors.DiskFull("could not extend file"))
-    assert "read-only" in explain(errors.ReadOnlySqlTransaction("cannot execute INSERT"))
+    assert "disk is full" in explain_error(errors.DiskFull("could not extend file"))
+    assert "read-only" in explain_error(errors.ReadOnlySqlTransaction("cannot execute INSERT"))
 
 
 def test_a_password_is_left_out() -> None:
     error = psycopg.OperationalError("could not translate host name hunter2@db")
-    assert explain(error, {"password": "hunter2"}) == "could not translate host name ********@db"
+    assert explain_error(error, {"password": "hunter2"}) == "could not translate host name ********@db"
 
 
 def test_a_reason_is_one_line() -> None:

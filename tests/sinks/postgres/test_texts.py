@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from bssci.sinks.postgres.texts import TextError, check, clean, to_json, to_safe_json
+from bssci.sinks.postgres.texts import TextError, find_unstorable, storable, to_json, to_safe_json
 
 
 @pytest.mark.parametrize("text", ["", None, "Zähler", "\U0001f321", "quotes ' \" ; --", "\u202e", "\x01"])
 def test_what_can_be_stored_is_let_through(text: str | None) -> None:
-    check(text)
-    assert clean(text) == text
+    find_unstorable(text)
+    assert storable(text) == text
 
 
 @pytest.mark.parametrize(
@@ -20,8 +20,8 @@ def test_what_can_be_stored_is_let_through(text: str | None) -> None:
 )
 def test_what_cannot_be_stored_is_named(text: str, why: str) -> None:
     with pytest.raises(TextError, match=why):
-        check("good", text)
-    check(clean(text))
+        find_unstorable("good", text)
+    find_unstorable(storable(text))
 
 
 def test_json_holds_no_nul_but_its_escape() -> None:

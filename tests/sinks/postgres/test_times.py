@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bssci.sinks.postgres.times import FUTURE, PAST, TimeError, instant, measured
+from bssci.sinks.postgres.times import FUTURE, PAST, TimeError, believable_time, instant
 
 RECEIVED = 1_790_000_000.0
 
@@ -27,16 +27,16 @@ def test_the_first_and_the_last_second_are_taken(seconds: float) -> None:
 
 
 def test_the_first_clock_that_is_believable_counts() -> None:
-    assert measured(RECEIVED, [RECEIVED - 60, RECEIVED - 30]) == instant(RECEIVED - 60)
-    assert measured(RECEIVED, [None, RECEIVED - 30]) == instant(RECEIVED - 30)
-    assert measured(RECEIVED, [0.0, RECEIVED - 30]) == instant(RECEIVED - 30)
+    assert believable_time(RECEIVED, [RECEIVED - 60, RECEIVED - 30]) == instant(RECEIVED - 60)
+    assert believable_time(RECEIVED, [None, RECEIVED - 30]) == instant(RECEIVED - 30)
+    assert believable_time(RECEIVED, [0.0, RECEIVED - 30]) == instant(RECEIVED - 30)
 
 
 def test_ours_counts_where_no_other_is_believable() -> None:
     others = [RECEIVED + FUTURE + 1, RECEIVED - PAST - 1, float("nan"), 1e300, -1.0, None]
-    assert measured(RECEIVED, others) == instant(RECEIVED)
+    assert believable_time(RECEIVED, others) == instant(RECEIVED)
 
 
 def test_a_gateway_may_have_been_cut_off_for_a_month_and_be_a_little_ahead() -> None:
-    assert measured(RECEIVED, [RECEIVED - PAST]) == instant(RECEIVED - PAST)
-    assert measured(RECEIVED, [RECEIVED + FUTURE]) == instant(RECEIVED + FUTURE)
+    assert believable_time(RECEIVED, [RECEIVED - PAST]) == instant(RECEIVED - PAST)
+    assert believable_time(RECEIVED, [RECEIVED + FUTURE]) == instant(RECEIVED + FUTURE)

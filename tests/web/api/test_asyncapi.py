@@ -13,7 +13,7 @@ from bssci.model import EUI, GatewayState, Sensor, StationState, Uplink
 from bssci.mqtt import acmqtti, payloads
 from bssci.mqtt.payload_types import PUBLISHED
 from bssci.sinks.testing_events import AT, SENSOR, every_event, odd_events
-from bssci.web.api.asyncapi import PAYLOADS, RECEIVED, SENT, document, schema_of
+from bssci.web.api.asyncapi import PAYLOADS, RECEIVED, SENT, asyncapi_document, schema_of
 from bssci.web.door.messages import Narrator, gap
 from tests.support.contracts import channel_of, faults, request_channel_of
 
@@ -118,7 +118,7 @@ def test_every_schema_has_a_channel_and_stands_alone() -> None:
 
 
 def test_addresses_begin_with_the_base_topic_and_the_door_stands_behind_the_proxy() -> None:
-    described = document("1.2.3", "plant/7", "/mioty")
+    described = asyncapi_document("1.2.3", "plant/7", "/mioty")
     assert described["channels"]["ep_eui_ul"]["address"] == "plant/7/ep/{eui}/ul"
     assert described["channels"]["device_id_telemetry_name"]["address"] == "device/{id}/telemetry/{name}"
     assert described["servers"]["live"]["pathname"] == "/mioty/mqtt"

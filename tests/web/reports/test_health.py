@@ -25,7 +25,7 @@ SILENT = HealthProblem("warning", "1 sensor is silent", "/sensors?status=warning
     ],
 )
 def test_the_sentence_is_the_worst_problem(problems: list[HealthProblem], online: int, said: str) -> None:
-    assert health.sentence(health.worst_first(problems), online) == said
+    assert health.health_sentence(health.worst_first(problems), online) == said
 
 
 def test_errors_come_first_and_the_rest_as_it_was() -> None:

@@ -12,12 +12,28 @@ export function outcome(answer) {
   );
 }
 
+const SIGNS = { done: "✓", failed: "✗", "not set": "–" };
+
+// Ways by which people are told: those that are not set are neither good nor bad.
+function told(ways) {
+  const done = ways.filter((way) => way.state === "done").length;
+  const failed = ways.filter((way) => way.state === "failed").length;
+  return note(
+    failed ? "error" : done ? "ok" : "warning",
+    make("strong", {}, failed ? `${failed} of ${done + failed} ways failed.` : done ? "Every way that is set took it." : "No way is set: nobody is told."),
+    make("ul", {}, ways.map((way) => make("li", {}, `${SIGNS[way.state]} ${way.name}: ${way.text}`))),
+  );
+}
+
 export function start() {
   for (const form of document.querySelectorAll("[data-trial]")) {
     const [method, path] = form.dataset.trial.split(" ");
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      busy(form, async () => form.querySelector(".outcome").replaceChildren(outcome(await api(method, path, {}))));
+      busy(form, async () => {
+        const answer = await api(method, path, {});
+        form.querySelector(".outcome").replaceChildren(answer.ways ? told(answer.ways) : outcome(answer));
+      });
     });
   }
 }

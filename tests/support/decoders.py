@@ -28,6 +28,12 @@ _compiled = cache(library.json_decoder)
 """one for all tests: compiling the same blueprints for each took a quarter of what a test of a page takes"""
 
 
+@cache
+def _texts() -> dict[str, str]:
+    """Our decoders' files by their names."""
+    return {path.name: path.read_text() for path in OURS.iterdir()}
+
+
 class ScriptsAtOnce:
     """Runs scripts where it is asked, and remembers what it was asked."""
 
@@ -55,8 +61,8 @@ class ScriptsAtOnce:
 def outside_with_decoders(directory: Path, installed: Sequence[Any] = (), ours: bool = True) -> Outside:
     """What the web admin is given of a service with decoders; the sensors are to be set by :func:`follow`."""
     directory.mkdir(exist_ok=True)
-    for path in OURS.iterdir() if ours else ():
-        (directory / path.name).write_text(path.read_text())
+    for name, text in _texts().items() if ours else ():
+        (directory / name).write_text(text)
     decoders = Decoders(
         Clock(),
         lambda call, *values: call(*values),

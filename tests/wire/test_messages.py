@@ -9,6 +9,7 @@ import pytest
 
 from bssci.wire import messages
 from bssci.wire.messages import CLASSES, MESSAGES, AttPrp11, Error, ErrorAck, Message
+from tests.support.cases import case
 
 OPERATIONS = (
     *("con", "ping", "status", "att", "det", "attPrp", "detPrp", "ulData", "ulDataTx"),
@@ -56,10 +57,11 @@ def test_the_dialect_has_the_same_command() -> None:
     assert set(CLASSES) - set(MESSAGES) == {AttPrp11}
 
 
-@pytest.mark.parametrize("kind", MESSAGES, ids=command)
-def test_mandatory_fields(kind: type[Message]) -> None:
-    required = {field.name for field in msgspec.structs.fields(kind) if field.required}
-    assert required == {"opId", *MANDATORY.get(command(kind), "").split()}
+def test_mandatory_fields() -> None:
+    for kind in MESSAGES:
+        with case(kind):
+            required = {field.name for field in msgspec.structs.fields(kind) if field.required}
+            assert required == {"opId", *MANDATORY.get(command(kind), "").split()}
 
 
 def test_the_dialect_has_epclass_and_syncburst_in_place_of_bidi() -> None:

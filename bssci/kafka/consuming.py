@@ -147,6 +147,12 @@ class KafkaConsumer:
             self._rest(delay)
         self._reactor.callFromThread(self._end)
 
+    def _say(self, trouble: str) -> None:
+        """Tell what is wrong now, in the log only once as long as it stays."""
+        if trouble and trouble != self.trouble:
+            self.log.warn("nothing comes by kafka {reason}", reason=trouble)
+        self.trouble = trouble
+
     def _open(self) -> Any:
         handlers = {"error_cb": self._note, "logger": ClientLog(self._now).as_logger()}
         consumer = self._make({**self._configuration, **handlers})
@@ -164,7 +170,7 @@ class KafkaConsumer:
             if error is None:
                 records.append(_record(message))
             elif error.name() != "_PARTITION_EOF":
-                self.trouble = in_words(error, self._topic)
+                self._say(in_words(error, self._topic))
         if records and self._is_taken(consumer, records):
             self._commit(consumer, records)
 
@@ -173,7 +179,7 @@ class KafkaConsumer:
         self._next_look = self._now() + LOOK_INTERVAL
         topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
         error = topic.error if topic is not None else None
-        self.trouble = in_words(error, self._topic) if error is not None else ""
+        self._say(in_words(error, self._topic) if error is not None else "")
 
     def _is_taken(self, consumer: Any, records: Sequence[ConsumerRecord]) -> bool:
         """Offer records until they are taken. The group hears from us meanwhile; nothing new is fetched."""
@@ -247,7 +253,7 @@ class KafkaConsumer:
         self.log.info("kafka partitions {partitions}", partitions=sorted(self._assigned))
 
     def _note(self, error: Any) -> None:
-        self.trouble = in_words(error)
+        self._say(in_words(error))
 
     def _close(self, consumer: Any) -> None:
         if consumer is not None:

@@ -175,7 +175,7 @@ class Commands:
     async def clear(self, by: Asker) -> Outcomes:
         """Take all sensors out; see :meth:`remove`."""
         euis = self._sensors.euis()
-        text = f"{len(euis)} sensors"
+        text = naming(f"{len(euis)} sensors", euis)
         return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
 
     async def _remove(self, euis: Sequence[EUI], by: Asker, action: str, target: str, text: str) -> Outcomes:

@@ -334,6 +334,7 @@ def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
         lambda: house.commands.remove([one], by),
         lambda: house.commands.clear(by),
     ):
+        cleared = house.center.sensors.euis()
         done = begin(command())
         obey(house, *lines)
         result_of(done)
@@ -348,7 +349,7 @@ def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
         ("sensor.reload", "", ""),
         ("config.change", "STATUS_INTERVAL", "300.0 -> 60.0"),
         ("sensor.remove", ONE, ""),
-        ("sensor.clear", "", "4 sensors"),
+        ("sensor.clear", "", f"4 sensors: {', '.join(cleared)}"),
     ]
 
 

@@ -117,6 +117,9 @@ class MqttRequests:
         place = self._place(message.topic)
         if place is None:
             return None
+        if message.reply is None and place.eui is not None and _is_older(message.topic):
+            older = f"{self._base_topic}/EP/{place.eui}/response"
+            message = message._replace(reply=ReplyTo(older))
         refusal = self._refusal(message.topic, len(message.payload), message.retained)
         wrong = reply_error(message.reply, self._listens_to)
         reply = message.reply if wrong is None else None
@@ -370,6 +373,11 @@ class MqttRequests:
             error=error.message,
         )
         return {"status": "failed", "error": failure_of(error)}
+
+
+def _is_older(topic: str) -> bool:
+    """Return whether a command came as older installations give it: ``EP/{EUI}/cmd/``."""
+    return topic.removesuffix("/").split("/")[-3:-2] == ["EP"]
 
 
 def _queue_id(answer: bytes) -> int | None:

@@ -380,6 +380,22 @@ def test_the_answer_says_where_else_it_is_wanted(site: Site) -> None:
     assert {(answer.reply_to, answer.correlation) for answer in answers} == {(BACK.topic, BACK.correlation)}
 
 
+@pytest.mark.parametrize(
+    ("topic", "reply", "place"),
+    [
+        (f"EP/{ONE}/cmd/", None, f"mioty/EP/{ONE}/response"),
+        (f"mioty/EP/{ONE}/cmd", None, f"mioty/EP/{ONE}/response"),
+        (f"EP/{ONE.lower()}/cmd", BACK, BACK.topic),
+        (f"mioty/ep/{ONE}/cmd", None, ""),
+    ],
+)
+def test_a_command_of_an_older_installation_is_answered_where_that_looks(
+    site: Site, topic: str, reply: ReplyTo | None, place: str
+) -> None:
+    site.ask(topic, "status", reply=reply)
+    assert {answer.reply_to for answer in site.answers()} == {place}
+
+
 def test_the_answer_about_settings_does_so_too(site: Site) -> None:
     site.ask("mioty/config/get", "", reply=BACK)
     assert site.replies == [BACK]

@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.support.mosquitto import Mosquitto
-from tests.support.service import ROOT, endpoint, free_port, send, until
+from tests.support.service import ROOT, STOP_TIME, endpoint, free_port, send, until
 
 SENSORS = [0x70B3D56770120000 + number for number in range(5)]
 FIRST, SECOND = 0xCAFE00000000B001, 0xCAFE00000000B002
@@ -95,7 +95,7 @@ async def test_a_broker_that_comes_late_gets_everything(
         listener = make_subscriber(broker.port)
         await until(lambda: len(listener.uplinks(SENSORS[0])) >= 20)
         assert [uplink["cnt"] for uplink in listener.uplinks(SENSORS[0])] == list(range(1, 21))
-        assert await service.stop() < 5
+        assert await service.stop() < STOP_TIME
     finally:
         broker.kill()
 
@@ -119,4 +119,4 @@ async def test_a_sink_of_a_third_party(make_service, stations, tmp_path: Path) -
     [row] = csv.DictReader(written.open())
     assert (row["sensor"], row["counter"], row["payload"]) == (f"{SENSORS[0]:016X}", "7", "abcd")
     assert not service.said("is not a setting")
-    assert await service.stop() < 5
+    assert await service.stop() < STOP_TIME

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bssci.certificates import bundles
-from tests.support.service import ROOT, TWISTD, endpoint, free_port, send, until
+from tests.support.service import ROOT, STOP_TIME, TWISTD, endpoint, free_port, send, until
 
 
 def catches(pid: int, number: int) -> bool:
@@ -189,6 +189,6 @@ async def test_a_stop_with_threads_that_hang_is_bounded(make_service) -> None:
     begin = time.monotonic()
     service._signal(signal.SIGTERM)
     await until(lambda: service._process.poll() is not None)
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < STOP_TIME
     await until(lambda: service.said("process ended though threads hang"))
     assert service._process.returncode == 0

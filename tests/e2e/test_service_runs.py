@@ -7,7 +7,7 @@ import json
 import pytest
 from twisted.internet.defer import gatherResults
 
-from tests.support.service import endpoint, send, until
+from tests.support.service import STOP_TIME, endpoint, send, until
 
 pytestmark = pytest.mark.mosquitto
 
@@ -96,7 +96,7 @@ async def test_it_stops_in_order_and_says_so(service, broker, stations, make_sub
     stations.append(station)
     await station.when_connected()
     await send(station, SENSOR, 300)
-    assert await service.stop() < 5
+    assert await service.stop() < STOP_TIME
     await until(lambda: listener.on("service/status")[-1]["state"] == "offline")
     assert [uplink["cnt"] for uplink in listener.uplinks(SENSOR)][-1] == 300
     assert listener.on(f"bs/{FIRST:016X}/state")[-1]["state"] == "offline"

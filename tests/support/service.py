@@ -30,6 +30,8 @@ ROOT = Path(__file__).parent.parent.parent
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 PATIENCE = 60.0
 """s that anything may take on a busy machine"""
+STOP_TIME = 15.0
+"""s in which it must have ended; the service itself counts on five"""
 
 
 def free_port() -> int:

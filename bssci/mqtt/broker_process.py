@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+from typing import Any
 
 PORT_TAKEN = 3
 NOT_INSTALLED = 4
@@ -38,7 +39,15 @@ async def _serve(port: int) -> None:
     from amqtt.broker import Broker
     from amqtt.errors import BrokerError
 
-    broker = Broker(
+    class OwnBroker(Broker):  # type: ignore[misc]
+        """Tells a new client what is retained for its own filters; amqtt adds those of all others."""
+
+        async def _publish_retained_messages_for_subscription(self, subscription: Any, session: Any) -> None:
+            subscribers = self._subscriptions.get(subscription[0], ())
+            if any(each.client_id == session.client_id for each, _ in subscribers):
+                await super()._publish_retained_messages_for_subscription(subscription, session)
+
+    broker = OwnBroker(
         {
             "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}},
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},

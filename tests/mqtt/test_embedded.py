@@ -74,6 +74,21 @@ async def test_it_serves_what_the_sink_needs(broker, port):
     await client.stop()
 
 
+async def test_a_new_client_gets_nothing_that_only_others_want(broker, port):
+    await broker.start()
+    client, _, first = await online(port)
+    client.subscribe(["state/#"])
+    await client.publish([Publication("state/a", b"for others", retain=True)])
+    await first.addTimeout(10, reactor)
+    newcomer, messages, heard = await online(port)
+    newcomer.subscribe(["own/#"])
+    await client.publish([Publication("own/b", b"mine")])
+    await heard.addTimeout(10, reactor)
+    assert messages == [("own/b", b"mine", False)]
+    await newcomer.stop()
+    await client.stop()
+
+
 async def test_it_publishes_the_will(broker, port):
     await broker.start()
     watcher, messages, first = await online(port)

@@ -33,6 +33,8 @@ LONG = 180
 """s that a test with real parts may take at least, for they wait, and on a busy machine long"""
 READERS = tuple(f"tests/test_{name}.py" for name in ("docstrings", "requirements", "rooms"))
 """files of tests that read all of the source"""
+LONGEST = ("tests/browser/test_accessibility.py",)
+"""files of which each test with parameters goes to a process as if it were a file of its own"""
 REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "socket.connect")
 """what no unit test uses, by the names of Python's audit events"""
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
@@ -129,7 +131,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             scope: str = super()._split_scope(nodeid)
-            return "source" if scope in READERS else scope
+            if scope in READERS:
+                return "source"
+            return nodeid.partition("[")[0] if scope in LONGEST and "[" in nodeid else scope
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)

@@ -26,7 +26,7 @@ COMMANDS = {
         "bssci.cli.decoders",
         "decoders: list them, run their examples, try a payload, import a file",
     ),
-    "replay": ("bssci.cli.replay", "deliver again to a sink what is kept, decoded by the decoders of now"),
+    "replay": ("bssci.cli.replay", "deliver kept messages to a sink again, decoded by the present decoders"),
     "check": ("bssci.cli.check", "look for what is wrong with settings, files, ports and broker"),
     "backup": ("bssci.cli.backup", "write everything that must outlive the machine to a file"),
     "restore": ("bssci.cli.restore", "put the files of a backup in place, all or none"),

@@ -1,4 +1,4 @@
-"""``bssci replay``: the running service delivers again to a sink what it keeps, decoded as of now."""
+"""``bssci replay``: kept messages are delivered to a sink again, decoded by the present decoders."""
 
 from __future__ import annotations
 

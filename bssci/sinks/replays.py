@@ -1,4 +1,4 @@
-"""Delivers again what the journal keeps: a span of time, to one sink, decoded by the decoders of now.
+"""Delivers again what the journal keeps: a span of time, to one sink, decoded by the present decoders.
 
     asked --stored--> waiting --turn of the sink--> looking for the span --> reading <---------+
                                                                                 |              |

@@ -1,4 +1,4 @@
-"""Replays: kept messages delivered again to a sink, decoded by the decoders of now."""
+"""Replays: kept messages delivered again to a sink, decoded by the present decoders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ReplayRoutes:
         replays = self._outside.replays
         return told(ReplayList, {"replays": replays.listed() if replays is not None else []})
 
-    @route("POST", "/api/replays", "admin", "Deliver kept messages again, decoded by the decoders of now")
+    @route("POST", "/api/replays", "admin", "Deliver kept messages again, decoded by the present decoders")
     async def begin(self, call: Call, body: ReplayAsked) -> ReplayChanged:
         request = ReplayRequest(
             body.sink, float(body.from_), float(body.to), tuple(body.devices), body.publish

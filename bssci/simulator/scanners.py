@@ -17,7 +17,7 @@ from bssci.mqtt.client import MqttClient
 from bssci.scanner.advertisement import HeardAdvertisement
 from bssci.scanner.agent import Agent
 from bssci.scanner.cli import client_settings
-from bssci.scanner.configuration import MqttPart, ScannerConfiguration, ScannerPart
+from bssci.scanner.configuration import BufferPart, MqttPart, ScannerConfiguration, ScannerPart
 from bssci.scanner.radio import Scan
 from bssci.simulator.bluetooth import BluetoothDevice
 
@@ -122,7 +122,10 @@ def make_scanner(
     :param number: counts the scanners, from 0.
     """
     configuration = ScannerConfiguration(
-        scanner=ScannerPart(id=name, bluetooth_adapter="simulated", mode="passive"), mqtt=broker
+        scanner=ScannerPart(id=name, bluetooth_adapter="simulated", mode="passive"),
+        mqtt=broker,
+        # What is heard before the broker has answered counts, too.
+        buffer=BufferPart(while_offline="keep"),
     )
     return Agent(
         reactor,

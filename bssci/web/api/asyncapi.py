@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Any, NamedTuple
 
 import msgspec
@@ -119,6 +120,10 @@ def asyncapi_document(version: str, base_topic: str, prefix: str = "") -> dict[s
     :param prefix: path under which a proxy shows the web admin.
     """
     found, schemas = msgspec.json.schema_components(PAYLOADS.values(), ref_template=REFERENCE)
+    for each in schemas.values():
+        if "description" in each:
+            # Python 3.13 takes the indentation off docstrings, older ones do not.
+            each["description"] = cleandoc(each["description"])
     payloads = dict(zip(PAYLOADS, found, strict=True))
     channels, operations = {}, {}
     for action, rows in (("send", SENT), ("receive", RECEIVED)):

@@ -358,9 +358,9 @@ def test_live_shows_names_from_the_start_and_as_events_come(page: Any) -> None:
     expect(rows.first).not_to_have_attribute("data-key", newest)
     for row in (rows.first, rows.last):
         station = row.locator("a[href^='/stations/']").first
-        eui = station.get_attribute("title")
-        assert station.get_attribute("href") == f"/stations/{eui}"
-        assert station.inner_text() == f"simulated {eui}"
+        # At once, for the next event is the first row then.
+        eui, path, name = station.evaluate("(it) => [it.title, it.getAttribute('href'), it.innerText]")
+        assert (path, name) == (f"/stations/{eui}", f"simulated {eui}")
 
 
 def test_live_is_searched_for_bytes_as_they_are_shown(page: Any) -> None:

@@ -12,6 +12,8 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from bssci.mqtt.server.packets import encoded_length
+
 
 class Kind(IntEnum):
     CONNECT = 1
@@ -150,12 +152,7 @@ class FakeBroker:
 
 
 def packet(kind: Kind, body: bytes, flags: int = 0) -> bytes:
-    length, header = len(body), bytearray([kind << 4 | flags])
-    while True:
-        length, digit = divmod(length, 128)
-        header.append(digit | (128 if length else 0))
-        if not length:
-            return bytes(header) + body
+    return bytes((kind << 4 | flags,)) + encoded_length(len(body)) + body
 
 
 def publish(topic: str, payload: bytes, *, retained: bool = False) -> bytes:

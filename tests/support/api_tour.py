@@ -37,11 +37,17 @@ LONGEST_TEXT = 160
 """characters of a text that are shown"""
 WIDTH = 150
 JSON = "application/json"
-SECRET = re.compile(r"bssci_(mqtt_)?[0-9A-Za-z]{20,}|\b[0-9A-F]{32}\b", re.I)
+SECRET = re.compile(
+    r"bssci_[\w-]{20,}|\b[0-9A-F]{32}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)",
+    re.I | re.S,
+)
+SECRET_FIELDS = ("password", "new_password", "csrf", "token", "nwKey")
+MASKED = "********"
+"""as the service itself shows a secret"""
 HEAD = """# Examples of the HTTP API
 
 One request to each route of a running service, and its answer, as `make docs` captured them; a test holds the
-fields against a service of now. Of lists the first entry is shown, of long texts the beginning,
+fields against a running service. Of lists the first entry is shown, of long texts the beginning,
 of secrets nothing. [api.md](api.md) explains, the page *API* of the web admin describes every field.
 """
 
@@ -336,7 +342,10 @@ def capture(directory: Path) -> list[Example]:
 def shortened(answer: Any) -> Any:
     """Return the first entry of lists, the beginning of long texts, and no secret."""
     if isinstance(answer, dict):
-        return {name: shortened(value) for name, value in answer.items()}
+        return {
+            name: "…" if name in SECRET_FIELDS and value != MASKED else shortened(value)
+            for name, value in answer.items()
+        }
     if isinstance(answer, list):
         return [shortened(each) for each in answer[:1]]
     if isinstance(answer, str):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Iterator
@@ -90,8 +91,16 @@ class _DebugInfo(defer.DebugInfo):
 defer.DebugInfo = _DebugInfo
 
 
+def _hear_signals() -> None:
+    """Hear signals that a shell ignores for what it runs in the background; services would inherit that."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def pytest_configure() -> None:
     """Thousands of small journals are soonest made where there is no disk, if there is such a place."""
+    _hear_signals()
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

@@ -5,29 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred
 
 from bssci.center.devices import registry
 from bssci.model.commands import CommandError
-from tests.support.center import TESTER, House, result_of
+from tests.support.center import TESTER, House
 
 A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
 
 
-def do(house: House, command: Any) -> Any:
-    done = ensureDeferred(command)
-    house.settle()
-    return result_of(done)
-
-
-def audited(house: House) -> list[tuple[str, str, str]]:
-    """Actions, targets and details, oldest first."""
-    entries = do(house, house.center.audit.read())["entries"]
-    return [(entry["action"], entry["target"], entry["detail"]) for entry in reversed(entries)]
-
-
 def change(house: House, id: str, **changes: Any) -> Any:
-    return do(house, house.commands.devices.change(id, changes, TESTER))
+    return house.do(house.commands.devices.change(id, changes, TESTER))
 
 
 def test_what_cannot_be_is_refused(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +22,7 @@ def test_what_cannot_be_is_refused(house: House, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(CommandError, match="an id has a kind in front"):
             change(house, id, name="x")
     with pytest.raises(CommandError, match="there is no device"):
-        do(house, house.commands.devices.forget(A, TESTER))
+        house.do(house.commands.devices.forget(A, TESTER))
     monkeypatch.setattr(registry, "MAX_KNOWN", 1)
     change(house, A, name="one")
     with pytest.raises(CommandError, match="devices already"):
@@ -46,10 +33,10 @@ def test_each_command_has_its_entry(house: House) -> None:
     devices = house.commands.devices
     change(house, A, name="Fridge", model="RuuviTag")
     change(house, A, name="Freezer")
-    do(house, devices.import_({A: {"name": "Fridge"}, B: {"name": "Oven"}}, TESTER))
-    do(house, devices.forget(B, TESTER))
+    house.do(devices.import_({A: {"name": "Fridge"}, B: {"name": "Oven"}}, TESTER))
+    house.do(devices.forget(B, TESTER))
     assert house.center.devices.get(A).name == "Fridge" and house.center.devices.get(B) is None
-    assert audited(house) == [
+    assert house.audited() == [
         ("device.add", A, "model, name"),
         ("device.update", A, "name"),
         ("device.import", "", "2 devices"),
@@ -60,9 +47,9 @@ def test_each_command_has_its_entry(house: House) -> None:
 def test_of_an_import_with_too_many_nothing_is_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MAX_KNOWN", 1)
     with pytest.raises(CommandError, match="devices already"):
-        do(house, house.commands.devices.import_({A: {"name": "a"}, B: {"name": "b"}}, TESTER))
+        house.do(house.commands.devices.import_({A: {"name": "a"}, B: {"name": "b"}}, TESTER))
     assert len(house.center.devices) == 0
-    assert audited(house)[-1][2].startswith("failed: ")
+    assert house.audited()[-1][2].startswith("failed: ")
 
 
 def test_a_gateway_that_nobody_knows_is_not_changed(house: House) -> None:
@@ -71,5 +58,5 @@ def test_a_gateway_that_nobody_knows_is_not_changed(house: House) -> None:
         house.commands.devices.forget_gateway("scanner:roof", TESTER),
     ):
         with pytest.raises(CommandError, match="there is no gateway scanner:roof"):
-            do(house, command)
-    assert audited(house) == []
+            house.do(command)
+    assert house.audited() == []

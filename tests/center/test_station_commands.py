@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from twisted.internet.defer import ensureDeferred
 
 from bssci.model import EUI
 from bssci.model.base_station import parse_station_change
 from bssci.model.commands import CommandError
-from tests.support.center import STATION, TESTER, House, result_of
+from tests.support.center import STATION, TESTER, House
 
 NAME = EUI(f"{STATION:016X}")
 
 
-def do(house: House, command: Any) -> Any:
-    done = ensureDeferred(command)
-    house.settle()
-    return result_of(done)
-
-
-def audited(house: House) -> list[tuple[str, str, str]]:
-    """Actions, targets and details, oldest first."""
-    entries = do(house, house.center.audit.read())["entries"]
-    return [(entry["action"], entry["target"], entry["detail"]) for entry in reversed(entries)]
-
-
 def test_each_command_has_its_entry(house: House) -> None:
     stations = house.commands.stations
-    do(house, stations.change(parse_station_change({"eui": NAME, "name": "Roof"}), TESTER, is_new=True))
+    house.do(stations.change(parse_station_change({"eui": NAME, "name": "Roof"}), TESTER, is_new=True))
     others = [parse_station_change({"eui": f"{STATION + number:016X}"}) for number in (1, 2)]
-    do(house, stations.import_(others, TESTER))
-    do(house, stations.forget(NAME, TESTER))
-    assert audited(house) == [
+    house.do(stations.import_(others, TESTER))
+    house.do(stations.forget(NAME, TESTER))
+    assert house.audited() == [
         ("station.register", NAME, "name"),
         ("station.import", "", f"2 base stations: {others[0].eui}, {others[1].eui}"),
         ("station.forget", NAME, ""),
@@ -47,5 +32,5 @@ def test_a_station_that_nobody_knows_is_refused(house: House) -> None:
         house.commands.stations.variable_mac(NAME, "status", None, TESTER),
     ):
         with pytest.raises(CommandError, match="there is no base station"):
-            do(house, command)
-    assert audited(house) == []
+            house.do(command)
+    assert house.audited() == []

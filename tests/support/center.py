@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -107,6 +107,17 @@ class House:
                 call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()
             ):
                 break
+
+    def do(self, command: Coroutine[Deferred[Any], Any, Any]) -> Any:
+        """The result of a command that needs no time; raises what it is refused with."""
+        done = ensureDeferred(command)
+        self.settle()
+        return result_of(done)
+
+    def audited(self) -> list[tuple[str, str, str]]:
+        """Actions, targets and details in the audit log, oldest first."""
+        entries = self.do(self.center.audit.read())["entries"]
+        return [(entry["action"], entry["target"], entry["detail"]) for entry in reversed(entries)]
 
     @property
     def events(self) -> list[tuple[int, AnyEvent]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,13 +33,6 @@ class Broker:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path)
-    yield house
-    house.close()
-
-
-@pytest.fixture
 def broker(house: House) -> Broker:
     broker = Broker()
     house.center.sources.add(broker)
@@ -60,12 +51,6 @@ def command(house: House, id: str = STRIKE) -> Deferred[Any]:
     return done
 
 
-def audited(house: House) -> list[tuple[str, str, str]]:
-    reading = house.journal.audit.read(before=None, limit=10)
-    house.settle()
-    return [(each.action, each.target, each.detail) for each in result_of(reading)]
-
-
 def test_the_state_that_follows_is_the_answer(house: House, broker: Broker) -> None:
     done = command(house)
     assert broker.published == [(f"cmnd/f2-{MAC}/access-control-mode/J2/strike-1", OPEN)]
@@ -75,7 +60,7 @@ def test_the_state_that_follows_is_the_answer(house: House, broker: Broker) -> N
     say(house, "stat", status=1)
     answer = result_of(done)
     assert answer.answered and answer.state == {"status": 1}
-    assert ("device.command", STRIKE, "power-flag 2, period 5.0") in audited(house)
+    assert ("device.command", STRIKE, "power-flag 2, period 5.0") in house.audited()
 
 
 def test_a_state_before_the_acknowledgement_is_the_answer_too(house: House, broker: Broker) -> None:
@@ -121,7 +106,7 @@ def test_what_cannot_be_sent_is_an_error_and_in_the_log(house: House, broker: Br
     broker.done = fail(CommandError("unavailable", "not connected to the broker"))
     with pytest.raises(CommandError, match="not connected"):
         result_of(command(house))
-    assert ("device.command", STRIKE, "failed: not connected to the broker") in audited(house)
+    assert ("device.command", STRIKE, "failed: not connected to the broker") in house.audited()
     broker.done = Deferred()
     done = command(house)
     house.clock.advance(ANSWER_TIME + 1)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred
 
 from bssci.center.devices import registry
 from bssci.center.devices.registry import DeviceRegistry
@@ -29,14 +28,8 @@ def devices(house: House) -> DeviceRegistry:
     return house.center.devices
 
 
-def do(house: House, command: Any) -> Any:
-    done = ensureDeferred(command)
-    house.settle()
-    return result_of(done)
-
-
 def change(house: House, id: str, by: Asker = TESTER, **changes: Any) -> Any:
-    return do(house, house.commands.devices.change(id, changes, by))
+    return house.do(house.commands.devices.change(id, changes, by))
 
 
 def test_what_is_heard_is_unknown_until_somebody_enters_it(house: House) -> None:
@@ -122,7 +115,7 @@ def test_one_can_be_entered_ahead_with_its_place(house: House) -> None:
 
 def test_forgotten_is_unknown_when_it_is_heard_again(house: House) -> None:
     change(house, A, name="Fridge")
-    do(house, house.commands.devices.forget(A, TESTER))
+    house.do(house.commands.devices.forget(A, TESTER))
     assert devices(house).get(A) is None and not house.journal.kept().devices
     Air(house).advertise(A[4:])
     assert not devices(house).get(A).known

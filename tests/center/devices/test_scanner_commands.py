@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,18 +9,11 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from bssci.center.devices.command_exchange import ANSWER_TIME
 from bssci.model.commands import CommandError
-from tests.center.devices.test_controller_commands import Broker, audited
+from tests.center.devices.test_controller_commands import Broker
 from tests.support.center import TESTER, House, result_of
 from tests.support.gateways import Air
 
 TOPIC = "site/bt/scanner/roof/status"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path)
-    yield house
-    house.close()
 
 
 @pytest.fixture
@@ -56,7 +47,7 @@ def test_the_report_that_follows_is_the_answer(house: House, broker: Broker) -> 
     report(house, "degraded", config={"blocklist_count": 1})
     answer = result_of(done)
     assert (answer.topic, answer.answered, answer.report["config"]) == (topic, True, {"blocklist_count": 1})
-    assert audited(house)[0] == ("gateway.command", "scanner:roof", "update_blocklist add 1")
+    assert house.audited()[0] == ("gateway.command", "scanner:roof", "update_blocklist add 1")
 
 
 def test_a_scanner_that_is_silent_does_not_answer(house: House, broker: Broker) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, tzinfo
 from random import Random
 from typing import Any
 
-from twisted.internet.defer import Deferred, ensureDeferred, gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import LoopingCall, deferLater
 
 from bssci.mqtt.client import MqttClient
@@ -17,6 +17,7 @@ from bssci.scanner.agent import ended
 from bssci.scanner.configuration import MqttPart
 from bssci.simulator.bluetooth import BluetoothDevice
 from bssci.simulator.controllers import FIRST_MAC, SimulatedController
+from bssci.simulator.running import Course
 from bssci.simulator.scanners import Surroundings, make_scanner
 
 PROGRESS_INTERVAL = 5.0
@@ -77,7 +78,7 @@ class GatewaySimulation:
         self._reactor = reactor
         self._say = say
         self._end: Deferred[None] = Deferred()
-        self._finished: Deferred[None] | None = None
+        self._course = Course()
         devices = [BluetoothDevice(number) for number in range(plan.devices)]
         around = Surroundings(reactor, devices, plan.scanners, plan.advertised_every, plan.random, now)
         self.scanners = [
@@ -138,24 +139,13 @@ class GatewaySimulation:
 
     def start(self) -> Deferred[None]:
         """Run; fires when everything is closed."""
-        self._finished = Deferred()
-        ensureDeferred(self._run()).addBoth(self._finished.callback)
-        return self._finished
+        return self._course.begin(self._run())
 
     def interrupt(self) -> Deferred[None] | None:
         """End early; fires when everything is closed."""
         if not self._end.called:
             self._end.callback(None)
-        if self._finished is None or self._finished.called:
-            return None
-        closed: Deferred[None] = Deferred()
-
-        def tell(result: object) -> object:
-            closed.callback(None)
-            return result
-
-        self._finished.addBoth(tell)
-        return closed
+        return self._course.when_ended()
 
     async def _run(self) -> None:
         for scanner in self.scanners:

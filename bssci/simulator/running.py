@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, ensureDeferred
 
 
 class Run(Protocol):
@@ -16,6 +16,32 @@ class Run(Protocol):
 
     def interrupt(self) -> Deferred[None] | None:
         """End early; fires when everything is closed. None: it is already."""
+
+
+class Course:
+    """The course of one run: begun once, and waited for by whoever ends it early."""
+
+    def __init__(self) -> None:
+        self._finished: Deferred[None] | None = None
+
+    def begin(self, body: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+        """Run the body; fires when it has ended, with its failure if it failed."""
+        self._finished = Deferred()
+        ensureDeferred(body).addBoth(self._finished.callback)
+        return self._finished
+
+    def when_ended(self) -> Deferred[None] | None:
+        """Return what fires when it has ended. None: it has, or it never began."""
+        if self._finished is None or self._finished.called:
+            return None
+        ended: Deferred[None] = Deferred()
+
+        def tell(result: object) -> object:
+            ended.callback(None)
+            return result
+
+        self._finished.addBoth(tell)
+        return ended
 
 
 def run_together(reactor: Any, runs: Sequence[Run]) -> None:

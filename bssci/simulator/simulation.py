@@ -17,6 +17,7 @@ from bssci.simulator.over_the_air import attach_all
 from bssci.simulator.quirks import Quirks, Vendor
 from bssci.simulator.report import SimulationReport, describe
 from bssci.simulator.requests import Behaviour
+from bssci.simulator.running import Course
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, StationPhase
 from bssci.simulator.traffic import Traffic
@@ -102,7 +103,7 @@ class Simulation:
         self._say = say
         self._end: Deferred[None] = Deferred()
         self._drain_timeout = DRAIN_TIMEOUT
-        self._finished: Deferred[None] | None = None
+        self._course = Course()
         tls = {
             bundle: ClientTLS(bundle, plan.server_name)
             for bundle in {station.bundle for station in plan.stations}
@@ -155,24 +156,13 @@ class Simulation:
 
     def start(self) -> Deferred[None]:
         """Run; fires when everything is closed."""
-        self._finished = Deferred()
-        ensureDeferred(self._run()).addBoth(self._finished.callback)
-        return self._finished
+        return self._course.begin(self._run())
 
     def interrupt(self) -> Deferred[None] | None:
         """End early; fires when everything is closed."""
         self._drain_timeout = INTERRUPTED_DRAIN
         self._conclude()
-        if self._finished is None or self._finished.called:
-            return None
-        closed: Deferred[None] = Deferred()
-
-        def tell(result: object) -> object:
-            closed.callback(None)
-            return result
-
-        self._finished.addBoth(tell)
-        return closed
+        return self._course.when_ended()
 
     async def _run(self) -> None:
         progress = LoopingCall(self._tell_progress)

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from bssci.simulator.running import interrupt, run_together
+from bssci.simulator.running import Course, interrupt, run_together
 
 
 class Run:
@@ -75,3 +75,33 @@ def test_what_has_ended_is_not_waited_for() -> None:
     closed: list[object] = []
     interrupt([run]).addCallback(closed.append)
     assert closed == [[]]
+
+
+def test_a_course_is_waited_for_from_its_beginning_to_its_end() -> None:
+    async def body() -> None:
+        await end
+
+    end: Deferred[None] = Deferred()
+    course = Course()
+    assert course.when_ended() is None
+    finished = course.begin(body())
+    ended = course.when_ended()
+    assert ended is not None and not ended.called
+    end.callback(None)
+    assert finished.called and ended.called
+    assert course.when_ended() is None
+
+
+def test_who_waits_for_a_course_hears_of_its_end_and_who_began_it_of_its_failure() -> None:
+    async def body() -> None:
+        await end
+
+    end: Deferred[None] = Deferred()
+    course = Course()
+    failures: list[object] = []
+    course.begin(body()).addErrback(failures.append)
+    ended = course.when_ended()
+    assert ended is not None
+    end.errback(ValueError())
+    assert ended.called and ended.result is None
+    assert len(failures) == 1

@@ -15,7 +15,6 @@ then on.
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -134,7 +133,7 @@ class Decoding:
     :param installed: decoders that are no files, in the order in which they are asked whether one matches.
     :param wanted: what the configuration says of a device, by its id.
     :param slow: runs decoders that have an ``engine``: scripts. None: they run in the reactor's thread.
-    :param seconds: a clock for measuring how long decoding takes.
+    :param seconds: a clock for measuring how long decoding takes; the one given if None.
     :param wanted_of_sensor: what ``wanted`` says of a mioty sensor, by its EUI; the same object as long as
         it says the same.
     """
@@ -147,7 +146,7 @@ class Decoding:
         installed: Iterable[Any],
         wanted: Callable[[DeviceId], ChosenDecoder],
         slow: SlowDecoding | None = None,
-        seconds: Callable[[], float] = time.perf_counter,
+        seconds: Callable[[], float] | None = None,
         wanted_of_sensor: Callable[[EUI], ChosenDecoder] | None = None,
     ) -> None:
         self.by_decoder = Tallies()
@@ -158,7 +157,7 @@ class Decoding:
         self._wanted_of_sensor = wanted_of_sensor or (lambda eui: wanted(sensor_device(eui)))
         self._choices: dict[EUI, _Choice] = {}
         self._slow = slow
-        self._seconds = seconds
+        self._seconds = seconds or clock.seconds
         self._faults: dict[str, int] = {}
         self._known: OrderedDict[object, tuple[ChosenDecoder, Decoded | None]] = OrderedDict()
         self._under_way: dict[object, _Share] = {}

@@ -17,9 +17,7 @@ from twisted.python import usage
 from bssci import __version__, extensions
 from bssci.center.devices import endpoints
 from bssci.extensions import Installed
-from bssci.journal import DirectoryInUse, JournalError
-from bssci.journal.sqlite.copying import no_service
-from bssci.journal.sqlite.database import check_journal
+from bssci.journal import DirectoryInUse, JournalError, check_journal, no_service
 from bssci.settings.configuration import Configuration
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.old_config import old_config_warning

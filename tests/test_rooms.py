@@ -166,6 +166,14 @@ def test_no_import_hides() -> None:
     assert [name for name in NAMES if "TYPE_CHECKING" in NAMES[name].read_text()] == []
 
 
+def test_nothing_but_the_journal_knows_how_it_is_kept() -> None:
+    outside = [name for name in NAMES if not name.startswith("bssci.journal")]
+    found = [
+        name for name in outside if any(each.startswith("bssci.journal.sqlite") for each in imports(name))
+    ]
+    assert found == []
+
+
 def test_every_room_has_its_place() -> None:
     rooms = {room for floor in FLOORS for room in floor} | PROGRAMS
     assert {room_of(name) for name in NAMES} - {"bssci"} <= rooms

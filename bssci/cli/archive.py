@@ -33,7 +33,7 @@ from bssci import __version__
 from bssci.certificates.bundles import authority_key_file
 from bssci.certificates.provisioning import BUNDLE, Provisioning
 from bssci.certificates.reading import OWN_LIST, REVOKED
-from bssci.journal.sqlite.copying import OWN_FILES
+from bssci.journal import OWN_FILES
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bssci.cli import archive
 from bssci.cli.chosen import load
-from bssci.journal.sqlite.copying import copy_journal
+from bssci.journal import copy_journal
 from bssci.system.files import give_to_owner, scratch_directory, sync_directory
 
 

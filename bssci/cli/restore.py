@@ -14,8 +14,7 @@ from bssci.certificates.checking import examine
 from bssci.cli import archive
 from bssci.cli.archive import BackupError, Manifest
 from bssci.cli.chosen import load
-from bssci.journal import DirectoryInUse, JournalError, inspect
-from bssci.journal.sqlite.copying import NEIGHBOURS, no_service
+from bssci.journal import DirectoryInUse, JournalError, inspect, no_service, replacement
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
 from bssci.system.files import (
@@ -105,11 +104,8 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
 def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, bytes | Path | None]:
     """Return what is put in which place."""
     files: dict[Path, bytes | Path | None] = {}
-    journal = chosen.state_dir / archive.JOURNAL
     if archive.JOURNAL in manifest.files:
-        # The log of the journal that is replaced must not be taken for the new one's.
-        files |= {journal.with_name(f"{journal.name}{each}"): None for each in NEIGHBOURS}
-        files[journal] = unpacked / archive.JOURNAL
+        files |= replacement(chosen.state_dir, unpacked / archive.JOURNAL)
     for name in manifest.files:
         if name not in (archive.JOURNAL, "env"):
             files[archive.restored_path(name, chosen)] = (unpacked / name).read_bytes()

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bssci.journal.errors import JournalError
-from bssci.journal.sqlite.copying import no_service
+from bssci.journal import JournalError, no_service
 from bssci.settings.descriptions import host_and_port
 from bssci.settings.table import Settings
 from bssci.web.access.accounts import AccountFile, Role

@@ -34,6 +34,8 @@ from bssci.journal.records import (
     StoredSession,
     Usage,
 )
+from bssci.journal.sqlite.copying import OWN_FILES, copy_journal, no_service, replacement
+from bssci.journal.sqlite.database import check_journal
 from bssci.journal.sqlite.inspection import inspect
 from bssci.journal.sqlite.journal import open_journal
 
@@ -55,6 +57,7 @@ __all__ = [
     "ListeningRecord",
     "LiveSession",
     "Loaded",
+    "OWN_FILES",
     "PathRecord",
     "RefusedConnection",
     "Registration",
@@ -69,6 +72,10 @@ __all__ = [
     "TelegramKey",
     "UnknownRecord",
     "Usage",
+    "check_journal",
+    "copy_journal",
     "inspect",
+    "no_service",
     "open_journal",
+    "replacement",
 ]

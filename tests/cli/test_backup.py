@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from bssci.cli import archive, main
-from bssci.journal.sqlite.copying import copy_journal
+from bssci.journal import copy_journal
 from bssci.journal.sqlite.database import Database, hold_directory, load_schema
 from bssci.system import files as filesystem
 

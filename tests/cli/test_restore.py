@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bssci.cli import archive, main
-from bssci.journal.sqlite.copying import no_service
+from bssci.journal import no_service
 from bssci.tap import take_restored
 
 

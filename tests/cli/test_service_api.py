@@ -10,7 +10,7 @@ import pytest
 
 from bssci.cli.chosen import load_own
 from bssci.cli.service_api import ServiceUnavailableError, service_api
-from bssci.journal.sqlite.copying import no_service
+from bssci.journal import no_service
 from bssci.web.access.accounts import AccountFile
 
 

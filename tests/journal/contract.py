@@ -1,7 +1,7 @@
 """What every journal must do, whatever it keeps things in.
 
-An implementation is tested by a class that derives from :class:`Contract` and says how it is opened; see
-``test_interface.py``. Everything here goes by :mod:`bssci.journal.interface` alone.
+Every implementation that ``test_interface.py`` names is tested by :class:`Contract`. Everything here goes by
+:mod:`bssci.journal.interface` alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_twisted
 from twisted.internet import defer
@@ -26,9 +27,11 @@ from bssci.journal import (
     JournalBusy,
     Left,
     ListeningRecord,
+    LiveSession,
     PathRecord,
     RefusedConnection,
     Registration,
+    Replay,
     Silence,
     StationEntry,
     StationRecord,
@@ -38,7 +41,15 @@ from bssci.journal import (
     TelegramKey,
     UnknownRecord,
 )
-from bssci.model import EUI, Downlink, DownlinkRequest, StationStatus, Telegram, VariableMacUplink
+from bssci.model import (
+    EUI,
+    Downlink,
+    DownlinkRequest,
+    SensorStatus,
+    StationStatus,
+    Telegram,
+    VariableMacUplink,
+)
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, online, reception, uplink
 
 RECORDS = [
@@ -56,6 +67,8 @@ RECORDS = [
     StationEntry(base_station_eui=STATION, location={"lat": 51.0}, tags=("roof",), entered_at=1.0),
     RefusedConnection(key="ab", address="192.0.2.1", reason="unknown", count=2, first_at=1.0, at=2.0),
     AlarmRecord(number=4, id="sink:mqtt", severity="error", text="mqtt", href="/", since=1.0, until=2.0),
+    Replay(number=5, sink="mqtt", from_at=1.0, to_at=2.0, devices=("d",), asked_by="ann", asked_at=3.0),
+    LiveSession(key="t/c", token_id="t", client_id="c", filters={"a/#": 1}, position=9, seen_at=1.0),
 ]  # fmt: skip
 LOADED = {
     StationRecord: "stations",
@@ -71,6 +84,8 @@ LOADED = {
     StationEntry: "station_entries",
     RefusedConnection: "refusals",
     AlarmRecord: "alarms",
+    Replay: "replays",
+    LiveSession: "live_sessions",
 }
 
 
@@ -91,18 +106,15 @@ def downlink(number: int, **changes: Any) -> StoredDownlink:
 
 
 class Contract:
-    """The tests; an implementation says how to open a journal in a directory."""
-
-    def open(self, directory: Path) -> Journal:
-        raise NotImplementedError
+    """The tests; a fixture ``opener`` opens the journal in a directory."""
 
     @pytest.fixture
-    def reopen(self, tmp_path: Path) -> Iterator[Callable[[], Journal]]:
+    def reopen(self, opener: Callable[[Path], Journal], tmp_path: Path) -> Iterator[Callable[[], Journal]]:
         """Open the journal; one that is open is closed before."""
         opened: list[Journal] = []
 
         def open_it() -> Journal:
-            opened.append(self.open(tmp_path / "data"))
+            opened.append(opener(tmp_path / "data"))
             return opened[-1]
 
         yield open_it
@@ -146,6 +158,7 @@ class Contract:
         assert await journal.events.append([uplink(1), online()]) == 1
         assert await journal.events.append([uplink(2)]) == 3
         expected = [(1, uplink(1)), (2, online()), (3, uplink(2))]
+        assert dict(journal.events.counts()) == {"uplink": 2, "station-state": 1}
         assert await journal.events.read(0, 10) == expected
         await journal.close()
         journal = reopen()
@@ -254,6 +267,18 @@ class Contract:
         assert await journal.sessions.count_registrations() == {OTHER_STATION: {"attached": 1}}
         assert await journal.sessions.sensors_with_refusals() == set()
 
+    async def test_a_session_that_ended_is_forgotten_with_all_that_belongs_to_it(self, journal, reopen):
+        told = Registration(end_point_eui=SENSOR, fingerprint=b"f", state="refused", at=1.0)
+        await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
+        await journal.sessions.store_registrations(STATION, [told])
+        assert await journal.sessions.sensors_with_refusals() == {SENSOR}
+        await journal.sessions.end(STATION)
+        await journal.sessions.advance(STATION, 9)
+        await journal.close()
+        journal = reopen()
+        assert (await journal.load()).sessions == {}
+        assert await journal.sessions.registrations_of(SENSOR) == {}
+
     # requests
 
     async def test_a_request_is_open_until_it_is_answered_once(self, journal, reopen):
@@ -302,6 +327,23 @@ class Contract:
         assert await journal.downlinks.trim(before_at=2.0) == 2
         assert (await journal.load()).downlinks.last_queue_id == 3
 
+    async def test_a_downlink_is_found_where_it_lies_when_it_is_due_and_until_it_is_acknowledged(
+        self, journal
+    ):
+        await journal.sessions.begin(session())
+        lies = downlink(1, base_station_eui=STATION)
+        lies = msgspec.structs.replace(lies, place="asked", session=bytes(16), due_at=5.0)
+        await journal.downlinks.store([lies, downlink(2, state="sent", changed_at=9.0)], [])
+        assert await journal.downlinks.sensors_at(STATION) == [SENSOR]
+        assert await journal.downlinks.due(4.9, 10) == []
+        assert await journal.downlinks.due(5.0, 10) == [(1, SENSOR)]
+        await journal.downlinks.hold(1, STATION)
+        await journal.downlinks.hold(2, STATION)
+        picture = await journal.downlinks.picture(queue_ids=[1, 2], limit=10)
+        assert [each.place for each in picture.named.values()] == ["held", ""]
+        assert [each.queue_id for each in await journal.downlinks.unacknowledged(9.0, 10)] == [2]
+        assert await journal.downlinks.unacknowledged(9.1, 10) == []
+
     # the past
 
     async def test_the_past_of_a_sensor_and_of_a_station(self, journal):
@@ -316,6 +358,11 @@ class Contract:
         assert await journal.history.receptions_of_sensor(SENSOR, before=4, limit=0) == []
         found = await journal.history.events_of_station(STATION, before=None, limit=10)
         assert [seq for seq, _ in found] == [3, 2]
+        changed = SensorStatus(at=3.0, end_point_eui=SENSOR, action="attached", base_station_eui=STATION)
+        await journal.events.append([changed])
+        found = await journal.history.events_of_sensor(SENSOR, before=None, limit=10)
+        assert found == [(5, changed)]
+        assert await journal.history.events_of_sensor(SENSOR, before=5, limit=10) == []
         assert await journal.history.event(2) == online()
         assert await journal.history.event(99) is None
         found, following = await journal.history.look_back(before=None, limit=10, kinds=("uplink",))
@@ -373,6 +420,12 @@ class Contract:
         usage = journal.usage()
         assert (usage.undelivered, usage.share, usage.unreadable) == (0, 0.0, 0)
         assert 0 < usage.size <= usage.max_size
+
+    async def test_what_was_written_is_counted(self, journal):
+        await journal.events.append([online()])
+        counted = journal.statistics
+        assert (counted.commits, counted.failed_commits, counted.failed_in_row) == (1, 0, 0)
+        assert counted.rows >= 1
 
     async def test_closing_twice_is_closing_once(self, journal):
         stored = journal.events.append([online()])

@@ -20,7 +20,7 @@ from bssci.journal.sqlite.journal import SqliteJournal
 from bssci.journal.sqlite.loading import load
 from bssci.journal.sqlite.worker import Submission, Worker
 
-_create = database._create
+_create_file = database.create_file
 _schema = cache(load_schema)
 
 
@@ -29,7 +29,7 @@ def _empty_file() -> bytes:
     """Return a new journal's file, made once: that takes longer than most tests."""
     with TemporaryDirectory() as directory:
         path = Path(directory) / database.FILE_NAME
-        _create(path, _schema())
+        _create_file(path, _schema())
         return path.read_bytes()
 
 
@@ -40,7 +40,7 @@ class _Database(Database):
         self._writing: list[CountingConnection] = []
         self._reading: list[CountingConnection] = []
         self._connections: list[CountingConnection] = []
-        with patch.object(database, "_create", lambda path, schema: path.write_bytes(_empty_file())):
+        with patch.object(database, "create_file", lambda path, schema: path.write_bytes(_empty_file())):
             super().__init__(directory, _schema(), max_bytes=1 << 30)
 
         # Nobody pulls the plug here, and disks are slow.

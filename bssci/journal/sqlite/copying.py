@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -43,6 +43,15 @@ def copy_journal(directory: Path, target: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def replacement(directory: Path, copy: Path) -> Mapping[Path, Path | None]:
+    """Return what has to come in place of which file for a copy to be the journal of a directory; None where
+    a file has to go.
+    """
+    journal = directory / FILE_NAME
+    # The log of the journal that is replaced must not be taken for the new one's.
+    return {**{journal.with_name(f"{FILE_NAME}{each}"): None for each in NEIGHBOURS}, journal: copy}
 
 
 @contextmanager

@@ -68,7 +68,7 @@ class Database:
         try:
             with _explained(self.path):
                 if not self.path.exists() or self.path.stat().st_size == 0:
-                    _create(self.path, schema)
+                    create_file(self.path, schema)
                 else:
                     _check(self.path, len(schema), check_seconds)
                 with closing(self.connect()) as connection:
@@ -207,7 +207,7 @@ def _refuse_orphaned_log(path: Path) -> None:
         )
 
 
-def _create(path: Path, schema: Sequence[str]) -> None:
+def create_file(path: Path, schema: Sequence[str]) -> None:
     """Make the file aside and rename it: whenever this is cut short, a file of this name is complete."""
     draft = path.with_name(path.name + ".new")
     for leftover in (draft, draft.with_name(draft.name + "-journal")):

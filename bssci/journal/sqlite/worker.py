@@ -169,7 +169,7 @@ class Writer(Worker):
         self.used_pages = 0
         """pages of the file in use, at the last look"""
         self._look_at = 0.0
-        self._check = check
+        self.check = check
         self._lost: Exception | None = None
         """why a commit was lost: what is in the file is not what others were told, until it is opened anew"""
         self._make_room = make_room
@@ -244,7 +244,7 @@ class Writer(Worker):
             yield cursor
             if time.monotonic() >= self._look_at:
                 self._look(cursor)
-            self._check()
+            self.check()
             cursor.execute("COMMIT")
             self._check_commit()
         except BaseException:
@@ -266,7 +266,7 @@ class Writer(Worker):
     def _check_commit(self) -> None:
         """Look whether what was just committed is still there, before anybody hears of it."""
         try:
-            self._check()
+            self.check()
         except Exception as error:
             self._lost = error
             raise

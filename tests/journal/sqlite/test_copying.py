@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bssci.journal import JournalError
-from bssci.journal.sqlite.copying import copy_journal, no_service
+from bssci.journal.sqlite.copying import copy_journal, no_service, replacement
 from bssci.journal.sqlite.database import FILE_NAME
 from tests.support.center import result_of
 from tests.support.inline_journal import InlineJournal
@@ -50,3 +50,14 @@ def test_a_directory_is_kept_for_one(tmp_path: Path) -> None:
         pass
     with no_service(tmp_path):
         pass
+
+
+def test_a_copy_comes_in_place_of_a_journal_and_of_its_log(tmp_path: Path) -> None:
+    journal = InlineJournal(tmp_path)
+    journal.events.append([online()])
+    journal.commit()
+    journal.close()
+    places = replacement(tmp_path, tmp_path / "copy")
+    assert places[tmp_path / FILE_NAME] == tmp_path / "copy"
+    others = {path.name for path, content in places.items() if content is None}
+    assert others == {f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", f"{FILE_NAME}-journal"}

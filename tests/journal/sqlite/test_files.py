@@ -45,14 +45,14 @@ async def test_what_is_committed_while_a_file_goes_is_not_acknowledged(
     journal = open_journal()
     await journal.events.append([uplink(n) for n in range(500)])
     writer = journal.core.writer
-    check, file = writer._check, tmp_path / "data" / name
+    check, file = writer.check, tmp_path / "data" / name
 
     def check_then_harm():
         check()
         harm(file)
-        monkeypatch.setattr(writer, "_check", check)
+        monkeypatch.setattr(writer, "check", check)
 
-    monkeypatch.setattr(writer, "_check", check_then_harm)
+    monkeypatch.setattr(writer, "check", check_then_harm)
     with pytest.raises(StorageError):
         await journal.inbox.append([reception()])
 
@@ -62,14 +62,14 @@ async def test_after_a_lost_commit_nothing_is_acknowledged_though_the_file_is_ba
 ):
     journal = open_journal()
     writer = journal.core.writer
-    check, file = writer._check, tmp_path / "data" / "journal.sqlite"
+    check, file = writer.check, tmp_path / "data" / "journal.sqlite"
 
     def check_then_move():
         check()
         file.rename(file.with_name("away"))
-        monkeypatch.setattr(writer, "_check", check)
+        monkeypatch.setattr(writer, "check", check)
 
-    monkeypatch.setattr(writer, "_check", check_then_move)
+    monkeypatch.setattr(writer, "check", check_then_move)
     with pytest.raises(StorageError):
         await journal.events.append([uplink(1)])
     file.with_name("away").rename(file)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import UserList
+from weakref import ref
+
 from bssci.journal.sqlite.tail import Tail
 from tests.support.journal import online
 
@@ -50,10 +53,13 @@ def test_what_is_read_at_once_is_bounded_in_bytes():
 
 
 def test_dropped_events_do_not_stay_in_memory():
-    tail = Tail(after=0, max_bytes=500)
+    tail, ever = Tail(after=0, max_bytes=500), []
     for seq in range(1, 10_001):
-        tail.append(seq, [online()], 1)
-        assert len(tail._commits) <= 500
+        events = UserList([online()])
+        ever.append(ref(events))
+        tail.append(seq, events, 1)
+    del events
+    assert sum(each() is not None for each in ever) == 500
     assert seqs(tail, 9500) == list(range(9501, 10_001))
 
 

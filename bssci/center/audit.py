@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from bssci.journal import AuditEntry, Journal, StorageError
 from bssci.model.commands import Asker
+from bssci.system.shell import ShellChange
 
 MAX_DETAIL = 500
 """characters of an entry's detail, at most"""
@@ -47,6 +48,11 @@ class AuditLog:
                 detail=detail[:MAX_DETAIL],
             )
         )
+
+    async def record_shell_change(self, change: ShellChange) -> None:
+        """Write the entry of what the command line did already; raises as :meth:`record`."""
+        by = Asker(change.who, "command line")
+        await self.record(by, change.action, change.target, change.detail, change.at)
 
     @asynccontextmanager
     async def around(self, by: Asker, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bssci.center.devices.controller_commands import ControllerAnswer
-from bssci.center.devices.device import ID, Device
+from bssci.center.devices.device import ID, PLACE, Device
 from bssci.center.devices.gateway_commands import GatewayCommands
 from bssci.center.devices.gateways import Gateway, Gateways
 from bssci.center.devices.registry import DeviceRegistry
@@ -74,6 +74,24 @@ class DeviceCommands:
                 raise CommandError("conflict", str(error)) from error
             except StorageError as error:
                 raise not_stored(error) from error
+
+    async def move(self, id: str, to: str, by: Asker) -> None:
+        """Have what is entered of a device at a controller stand for another pin or component.
+
+        :param to: id of the other place: ``f2:0a1b2c3d4e5f/J1/4``.
+        :raises CommandError: ``unknown_device``; ``invalid``: one of them is no place at a controller;
+            ``conflict``: something is entered there; ``unavailable``.
+        """
+        if self._devices.known(id) is None:
+            raise CommandError("unknown_device", f"no device {id} is entered", "id")
+        if not PLACE.fullmatch(id):
+            raise CommandError("invalid", "only what sits at a controller can be moved", "id")
+        if not PLACE.fullmatch(to):
+            raise CommandError("invalid", "a place is f2:0a1b2c3d4e5f/J1/4 or f2:0a1b2c3d4e5f/J2/strike-1", "to")
+        if self._devices.known(to) is not None:
+            raise CommandError("conflict", f"something sits at {to} already: take it away first", "to")
+        async with self._recorder.before(by, "device.move", id, f"to {to}"):
+            await stored(self._devices.move(id, to))
 
     async def forget(self, id: str, by: Asker) -> None:
         """Remove a device; if it is heard again, it is unknown.

@@ -161,7 +161,9 @@ class ServiceCenter:
         self.ingest = Ingest(journal, self.deduplication)
         self.devices = DeviceRegistry(clock, journal, loaded, now, settings.source_changing_addresses)
         self.gateways = Gateways(clock, journal, loaded, self.report, now)
-        self.provisioned = ProvisionedDevices(clock, lambda: configuration.current, now, deferToThread)
+        self.provisioned = ProvisionedDevices(
+            clock, lambda: configuration.current, now, deferToThread, self.audit.record_shell_change
+        )
         telegrams = Telegrams(journal, loaded, self.ingest, self._heard_telegrams)
         self.presence = Presence(
             clock,

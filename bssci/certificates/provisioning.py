@@ -5,6 +5,7 @@
     certs/devices/ca_cert.pem, ca_key.pem   the authority of devices, unless DEVICE_CA_FILE names another
                   revoked.pem               whom it has revoked
                   device_registry.json      who has which certificate, until when
+                  changes.json              what the command line changed and the audit log does not have yet
                   {name}/                   device_cert.pem, device_key.pem, mqtt_config.json, and
                                             ca_cert.pem, by which the device knows the broker
 
@@ -41,12 +42,14 @@ from bssci.system.files import (
     sweep,
     write_atomically,
 )
+from bssci.system.shell import ShellChange, noted
 
 LIFE = timedelta(days=365)
 MOST = 20_000
 """devices in the registry"""
 CONTROLLER = "f2-"
 REGISTRY = "device_registry.json"
+CHANGES = "changes.json"
 KEY = "device_key.pem"
 BUNDLE = (KEY, "device_cert.pem", "ca_cert.pem", "mqtt_config.json")
 """files that a device is given"""
@@ -133,11 +136,13 @@ class Provisioning:
 
     :param ca_file: DEVICE_CA_FILE.
     :param server_ca_file: authorities by which devices know the broker: CA_FILE.
+    :param who: is noted with every change, for the audit log of the service; nobody if the caller keeps it.
     """
 
-    def __init__(self, ca_file: Path, server_ca_file: Path) -> None:
+    def __init__(self, ca_file: Path, server_ca_file: Path, who: str = "") -> None:
         self._ca_file = ca_file
         self._server_ca_file = server_ca_file
+        self._who = who
         self._directory = ca_file.parent if ca_file.parent.name == "devices" else ca_file.parent / "devices"
 
     @property
@@ -213,7 +218,7 @@ class Provisioning:
             for _ in self.prepare(now):
                 pass
             serial = serial_number or (before.serial_number if before else "")
-            self._issue(name, devices, broker, now, serial)
+            self._issue(name, devices, broker, now, serial, "add", "made anew" if before else "")
         return name
 
     def renew(self, text: str, broker: Broker, now: datetime) -> str:
@@ -223,7 +228,7 @@ class Provisioning:
         """
         with self._alone():
             name, devices = self._registered(text)
-            self._issue(name, devices, broker, now, devices[name].serial_number)
+            self._issue(name, devices, broker, now, devices[name].serial_number, "renew")
         return name
 
     def revoke(self, text: str, now: datetime) -> str:
@@ -237,7 +242,13 @@ class Provisioning:
             if devices[name].status == "revoked":
                 raise ProvisioningError(f"{name} is revoked already")
             changed = {**devices, name: msgspec.structs.replace(devices[name], status="revoked")}
-            self._write({**self._revoking(name, now), self.registry_file: _registry(changed)})
+            self._write(
+                {
+                    **self._revoking(name, now),
+                    self.registry_file: _registry(changed),
+                    **self._noting("revoke", name, "", now),
+                }
+            )
         return name
 
     def has_key(self, name: str) -> bool:
@@ -272,6 +283,28 @@ class Provisioning:
         name, _ = self._registered(text)
         return (self.directory_of(name) / "mqtt_config.json").read_bytes()
 
+    def changes(self) -> tuple[ShellChange, ...]:
+        """Return what the command line changed and the audit log does not have yet, the oldest first.
+
+        :raises CertificateError: the file is damaged.
+        """
+        file = self._directory / CHANGES
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=tuple[ShellChange, ...])
+        except FileNotFoundError:
+            return ()
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CertificateError(f"{file}: is damaged: {error}; remove it") from None
+
+    def forget_changes(self, count: int) -> None:
+        """Drop the oldest changes, which are in the audit log by now."""
+        with self._alone():
+            left = self.changes()[count:]
+            if left:
+                write_atomically(self._directory / CHANGES, msgspec.json.encode(left))
+            else:
+                (self._directory / CHANGES).unlink(missing_ok=True)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes out, and finish what one of them left when it was killed."""
@@ -292,7 +325,14 @@ class Provisioning:
         return name, devices
 
     def _issue(
-        self, name: str, devices: Mapping[str, Provisioned], broker: Broker, now: datetime, serial: str
+        self,
+        name: str,
+        devices: Mapping[str, Provisioned],
+        broker: Broker,
+        now: datetime,
+        serial: str,
+        action: str,
+        detail: str = "",
     ) -> None:
         authority = read_authority(self._ca_file)
         key = new_key()
@@ -313,6 +353,7 @@ class Provisioning:
                 directory / "mqtt_config.json": _json(client_configuration(name, broker)),
                 **(self._revoking(name, now) if name in devices else {}),
                 self.registry_file: _registry({**devices, name: entry}),
+                **self._noting(action, name, detail, now),
             }
         )
 
@@ -323,6 +364,15 @@ class Provisioning:
             raise CertificateError(f"{file}: does not exist, so it cannot be revoked; restore it")
         certificate: x509.Certificate = read_certificates(file, "its path")[0]
         return {self.list_file: revoke(self._ca_file, certificate, now)}
+
+    def _noting(self, action: str, name: str, detail: str, now: datetime) -> dict[Path, bytes]:
+        """Return the file of changes with this one, which is to be written with what it tells."""
+        if not self._who:
+            return {}
+        change = ShellChange(
+            at=now.timestamp(), who=self._who, action=f"provisioned.{action}", target=name, detail=detail
+        )
+        return {self._directory / CHANGES: msgspec.json.encode(noted(self.changes(), change))}
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
         """Put files in their places, all or none.

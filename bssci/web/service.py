@@ -16,7 +16,6 @@ from twisted.web.http import Request
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import described_places, simple_place
 from bssci.certificates.server import ServerTLS, WebFiles
-from bssci.model.commands import Asker
 from bssci.settings.configuration import Configuration
 from bssci.settings.rows import SettingsError
 from bssci.system.clock import RunInThread, Ticker
@@ -200,9 +199,7 @@ class WebAdmin:
         await self.guard.refresh()
         changes = self.guard.directory.changes
         for each in changes:
-            await self.context.audit.record(
-                Asker(each.who, "command line"), each.action, each.target, each.detail, each.at
-            )
+            await self.context.audit.record_shell_change(each)
         if changes:
             await self.guard.changed(self.guard.file.forget_changes, len(changes))
 

@@ -18,7 +18,7 @@ def cleared(page: Any) -> Iterator[None]:
     """What the test enters is gone afterwards, for the service is that of other tests, too."""
     yield
     head = {"X-CSRF-Token": page.locator("meta[name=csrf]").get_attribute("content")}
-    for id in (f"f2:{MAC}{port}" for port in ("", "/J1/3", "/J1/5", "/J2/strike-1")):
+    for id in (f"f2:{MAC}{port}" for port in ("", "/J1/3", "/J1/5", "/J2/6", "/J2/strike-1")):
         page.request.delete(f"/api/devices/{id}", headers=head)
     page.request.delete("/api/decoders/soil-probe", headers=head)
 
@@ -46,6 +46,14 @@ def test_tables_are_imported_and_edited(page: Any, cleared: None) -> None:
     expect(
         page.get_by_role("row", name="strike-1").get_by_role("button", name="Send to Gate")
     ).to_be_visible()
+
+    page.get_by_label("Device", exact=True).select_option(f"f2:{MAC}/J1/5")
+    page.get_by_label("To the connector").select_option("J2")
+    page.get_by_label("To the pin or component").fill("sensor-6")
+    page.get_by_role("button", name="Move it").click()
+    expect(page.locator(".toasts")).to_contain_text("Moved to J2")
+    expect(page.get_by_role("region", name="Connector J2")).to_contain_text("Bed 5")
+    expect(page.get_by_role("region", name="Connector J1")).not_to_contain_text("Bed 5")
 
     page.goto("/controllers/templates/soil-probe")
     page.get_by_role("button", name="Add a data point").click()

@@ -44,6 +44,38 @@ def test_each_command_has_its_entry(house: House) -> None:
     ]
 
 
+PIN, NEXT = "f2:0a1b2c3d4e5f/J1/3", "f2:0a1b2c3d4e5f/J1/4"
+
+
+def test_a_device_moves_with_what_is_entered_of_it(house: House) -> None:
+    devices = house.commands.devices
+    change(house, PIN, name="Bed", decoder="probe", parameters={"key": "00"}, tags=["field"])
+    house.do(devices.move(PIN, NEXT, TESTER))
+    house.crash()
+    moved = house.center.devices.get(NEXT)
+    assert (moved.name, moved.decoder, moved.parameters, moved.tags) == ("Bed", "probe", {"key": "00"}, ["field"])
+    assert (moved.parent, moved.port, moved.known) == ("f2:0a1b2c3d4e5f", "J1/4", True)
+    assert house.center.devices.get(PIN) is None
+    assert house.audited()[-1] == ("device.move", PIN, f"to {NEXT}")
+
+
+@pytest.mark.parametrize(
+    ("id", "to", "refusal"),
+    [
+        (NEXT, PIN, "no device .* is entered"), (A, NEXT, "only what sits at a controller"),
+        (PIN, "f2:0a1b2c3d4e5f", "a place is"), (PIN, "f2:0a1b2c3d4e5f/J1/sensor-4", "a place is"),
+        (PIN, PIN, "sits at .* already"),
+    ],
+)  # fmt: skip
+def test_a_move_that_cannot_be_changes_nothing(house: House, id: str, to: str, refusal: str) -> None:
+    for each in (PIN, A):
+        change(house, each, name="x")
+    before = house.audited()
+    with pytest.raises(CommandError, match=refusal):
+        house.do(house.commands.devices.move(id, to, TESTER))
+    assert house.audited() == before
+
+
 def test_of_an_import_with_too_many_nothing_is_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "MAX_KNOWN", 1)
     with pytest.raises(CommandError, match="devices already"):

@@ -112,6 +112,23 @@ def test_a_revocation_is_on_the_list_and_in_the_registry(it: Provisioning) -> No
         it.revoke(MAC, NOW)
 
 
+def test_changes_of_the_command_line_are_noted_with_what_they_change(it: Provisioning, tmp_path: Path) -> None:
+    shell = Provisioning(it.ca_file, tmp_path / "certs" / "ca_cert.pem", who="command line me")
+    shell.add(MAC, BROKER, NOW)
+    with pytest.raises(ProvisioningError):
+        shell.add(MAC, BROKER, NOW)
+    shell.add(MAC, BROKER, NOW, force=True)
+    shell.renew(MAC, BROKER, NOW)
+    it.renew(MAC, BROKER, NOW)
+    shell.revoke(MAC, NOW)
+    noted = [(each.action.removeprefix("provisioned."), each.detail) for each in it.changes()]
+    assert noted == [("add", ""), ("add", "made anew"), ("renew", ""), ("revoke", "")]
+    it.forget_changes(3)
+    assert [each.action for each in it.changes()] == ["provisioned.revoke"]
+    it.forget_changes(1)
+    assert it.changes() == ()
+
+
 @pytest.mark.parametrize("action", ["renew", "revoke"])
 def test_a_stranger_is_not_renewed_or_revoked(it: Provisioning, action: str) -> None:
     with pytest.raises(ProvisioningError, match="is not registered"):

@@ -25,6 +25,8 @@ def test_a_device_is_added_listed_renewed_and_revoked(capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert f"written certs/devices/{NAME}/device_key.pem" in said
     assert "PRIVATE" not in said
+    [change] = json.loads(Path("certs/devices/changes.json").read_text())
+    assert (change["who"].startswith("command line "), change["action"]) == (True, "provisioned.add")
     assert main(["device", "list"]) == 0
     assert capsys.readouterr().out.split()[:2] == [NAME, "S1"]
     assert main(["device", "renew", NAME]) == 0

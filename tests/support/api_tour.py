@@ -25,6 +25,7 @@ EUI = str(SENSOR["eui"])
 OTHER, WRONG, FIRST = "70B3D59CD0000002", "70B3D59CD0000003", "70B3D59CD0000004"
 NEW_STATION = "CAFEBA5E00000002"
 MAC = "0a1b2c3d4e5f"
+PIN = f"f2:{MAC}/J1/3"
 DEVICE, GATEWAY = "ble:AA:BB:CC:DD:EE:FF", "scanner:roof"
 HEARTBEAT = {
     "version": "1.0",
@@ -157,6 +158,7 @@ def of_devices(found: dict[str, Any]) -> Iterator[Step]:
         "POST /api/devices/{id}/command", f"/api/devices/{DEVICE}/command", {"power-flag": 1, "period": 5}
     )
     yield Step("POST /api/devices/import", "/api/devices/import?dry_run=1", TABLES)
+    yield Step("POST /api/devices/{id}/move", f"/api/devices/{PIN}/move", {"to": f"f2:{MAC}/J1/4"})
     yield Step("DELETE /api/devices/{id}", f"/api/devices/{DEVICE}")
     yield Step("GET /api/gateways")
     yield Step("GET /api/gateways/{id}", f"/api/gateways/{GATEWAY}")
@@ -325,6 +327,7 @@ def capture(directory: Path) -> list[Example]:
         tour.found["pair"] = {name: (certs / file).read_text() for name, file in names.items()}
         tour.found["decoder"] = (Path(__file__).parents[2] / "decoders" / "water-meter.json").read_text()
         tour.take(Step("POST /api/sensors/reload", body={}))
+        tour.take(Step("PATCH /api/devices/{id}", f"/api/devices/{PIN}", {"name": "Bed 3"}))
         tour.log_in()
         topic = "bt-mqtt/scanner/roof/status"
         publish.single(topic, json.dumps(HEARTBEAT), 1, port=service.mqtt_port, retain=True)

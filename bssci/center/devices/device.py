@@ -20,6 +20,10 @@ DeviceVerdict = Literal["kept", "blocked", "passed over"]
 """fate of a telegram before it is kept; passed over: of one of too many whose addresses change"""
 ID = re.compile(r"[a-z][a-z0-9_-]{0,31}:[^\x00-\x20\x7f+#?]{1,160}")
 """an id of a device: its kind, a colon, and what tells it from others of its kind"""
+PLACE = re.compile(r"f2:[0-9a-f]{12}/J[1-9]/(?!sensor-\d)[A-Za-z0-9][\w.-]{0,63}")
+"""an id of what sits at a controller"""
+ENTERED = ("name", "model", "decoder", "parameters", "location", "tags", "blocked")
+"""fields that people enter and that go with a device to another place"""
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
@@ -20,9 +21,11 @@ from bssci.certificates.provisioning import (
     broker_of,
 )
 from bssci.certificates.reading import CertificateError
+from bssci.journal import StorageError
 from bssci.model.commands import CommandError
 from bssci.settings.table import Settings
 from bssci.system.clock import Clock, Ticker
+from bssci.system.shell import ShellChange
 
 DAY = 86400.0
 State = Literal["active", "ending", "ended", "revoked"]
@@ -38,6 +41,7 @@ class ProvisionedDevices:
     :param settings: those in force.
     :param now: Unix seconds.
     :param run_in_thread: ``deferToThread``: keys and files are made away from the reactor.
+    :param record: writes a change that the command line made into the audit log.
     """
 
     log = Logger()
@@ -48,10 +52,12 @@ class ProvisionedDevices:
         settings: Callable[[], Settings],
         now: Callable[[], float],
         run_in_thread: Callable[..., Deferred[Any]],
+        record: Callable[[ShellChange], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._now = now
         self._run_in_thread = run_in_thread
+        self._record = record
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, INTERVAL, self._refresh)
         self._seen: tuple[int, int, int] | None = None
@@ -79,8 +85,21 @@ class ProvisionedDevices:
     # questions
 
     async def refresh(self) -> None:
-        """Read the registry again if its file changed."""
-        await self._lock.run(self._run_in_thread, self._read)
+        """Read the registry again if its file changed, and put into the audit log who changed it at the
+        command line.
+        """
+        await self._lock.run(lambda: ensureDeferred(self._follow()))
+
+    async def _follow(self) -> None:
+        changes: tuple[ShellChange, ...] = await self._run_in_thread(self._read)
+        try:
+            for each in changes:
+                await self._record(each)
+        except StorageError as error:
+            self.log.warn("changes of devices not in the audit log yet {error}", error=error)
+            return
+        if changes:
+            await self._run_in_thread(self._files().forget_changes, len(changes))
 
     def state(self, device: Provisioned) -> State:
         """Return a device's state: one that is ``ending`` must be renewed soon."""
@@ -192,31 +211,39 @@ class ProvisionedDevices:
     def _moment(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC)
 
-    def _read(self) -> None:
-        """Read the registry, unless it is the file that was read last. Blocks."""
+    def _read(self) -> tuple[ShellChange, ...]:
+        """Read the registry, unless it is the file that was read last; return what the command line changed
+        and the audit log does not have yet. Blocks.
+        """
         files = self._files()
         try:
-            status = files.registry_file.stat()
-            seen = (status.st_ino, status.st_mtime_ns, status.st_size)
-        except FileNotFoundError:
-            seen = (0, 0, 0)
-        except OSError as error:
-            self._tell(f"{files.registry_file}: {error.strerror}")
-            return
-        if seen == self._seen:
-            return
-        try:
-            entries = files.devices()
+            seen = _stamp(files.registry_file)
+            if seen != self._seen:
+                entries = files.devices()
+                self._ends = sorted(
+                    (each.ends_at, name) for name, each in entries.items() if each.status == "active"
+                )
+                self.entries, self._seen = entries, seen
+            changes = files.changes()
         except CertificateError as error:
             self._tell(str(error))
-            return
+            return ()
         except OSError as error:
-            self._tell(f"{files.registry_file}: {error.strerror}")
-            return
-        self._ends = sorted((each.ends_at, name) for name, each in entries.items() if each.status == "active")
-        self.entries, self.trouble, self._seen = entries, "", seen
+            self._tell(f"{error.filename or files.registry_file}: {error.strerror}")
+            return ()
+        self.trouble = ""
+        return changes
 
     def _tell(self, trouble: str) -> None:
         if trouble != self.trouble:
             self.log.warn("registry of devices not readable {trouble}", trouble=trouble)
         self.trouble = trouble
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    """Return a value that changes when the file does."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    return (status.st_ino, status.st_mtime_ns, status.st_size)

@@ -14,7 +14,14 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from bssci.center.devices.device import Device, DeviceVerdict, has_changing_address, place_of, said_by
+from bssci.center.devices.device import (
+    ENTERED,
+    Device,
+    DeviceVerdict,
+    has_changing_address,
+    place_of,
+    said_by,
+)
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import DeviceRecord, Journal, Loaded
 from bssci.model import Telegram
@@ -164,6 +171,19 @@ class DeviceRegistry:
             self._changing.pop(device.id, None)
             self._known[device.id] = device
         return self._write([device.id for device in devices], None)
+
+    def move(self, id: str, to: str) -> Deferred[None]:
+        """Put what was entered of a known device at another place, where nothing is known; fires when that is
+        on disk. What was heard stays with each place.
+        """
+        device = self.new(to)
+        moved = self._known.pop(id)
+        for name in ENTERED:
+            setattr(device, name, getattr(moved, name))
+        device.known = True
+        self._unknown.pop(to, None)
+        self._known[to] = device
+        return self._write([id, to], None)
 
     def new(self, id: str) -> Device:
         """Return a device as it is known so far, to be changed; one that was never heard if it was not."""

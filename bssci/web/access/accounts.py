@@ -10,7 +10,6 @@ nothing is gained by hashing it slowly. What reads or hashes blocks: it belongs 
 from __future__ import annotations
 
 import fcntl
-import getpass
 import hashlib
 import os
 import re
@@ -26,6 +25,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from bssci.system.files import open_lock, write_atomically
+from bssci.system.shell import ShellChange, noted, shell_user
 from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
 
 Role = Literal["viewer", "operator", "admin"]
@@ -36,7 +36,6 @@ LOCK_NAME = "accounts.lock"
 MIN_PASSWORD, MAX_PASSWORD = 10, 200
 """characters of a password, at least and at most"""
 MAX_ACCOUNTS = 1000
-MAX_CHANGES = 1000
 TOKEN_PREFIX = "bssci_"
 FIRST_ACCOUNT = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -76,17 +75,6 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-class ShellChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A change made at the command line, on its way to the audit log."""
-
-    at: float
-    """Unix seconds"""
-    who: str
-    action: str
-    target: str
-    detail: str
-
-
 class Directory(msgspec.Struct, frozen=True, kw_only=True):
     """All accounts and tokens, as the file holds them."""
 
@@ -122,11 +110,7 @@ class AccountFile:
     @classmethod
     def at_command_line(cls, directory: Path) -> AccountFile:
         """Return the file with every change noted under the name of the system's user."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):
-            user = str(os.getuid())
-        return cls(directory, who=f"command line {user}")
+        return cls(directory, who=shell_user())
 
     def stamp(self) -> FileStamp:
         """Return a value that changes when the file does."""
@@ -333,8 +317,7 @@ class AccountFile:
     def _write(self, directory: Directory, action: str, target: str, detail: str = "") -> None:
         if self._who:
             change = ShellChange(at=self._now(), who=self._who, action=action, target=target, detail=detail)
-            changes = (*directory.changes, change)[-MAX_CHANGES:]
-            directory = msgspec.structs.replace(directory, changes=changes)
+            directory = msgspec.structs.replace(directory, changes=noted(directory.changes, change))
         self._store(directory)
 
     def _store(self, directory: Directory) -> None:

@@ -12,6 +12,7 @@ from bssci.web.api.schemas.devices import (
     DeviceChanges,
     DeviceDetail,
     DeviceList,
+    DeviceMove,
     GatewayChanges,
     GatewayDetail,
     GatewayList,
@@ -63,6 +64,16 @@ class DeviceRoutes:
             raise ApiError(422, "invalid", f"parameters may have {MAX_PARAMETERS} bytes", "parameters")
         await self._commands.devices.change(id, changes, call.asker)
         return told(DeviceDetail, self._views.detail(id))
+
+    @route(
+        "POST",
+        "/api/devices/{id}/move",
+        "operator",
+        "Put a device at another pin or component of a controller; what came from each place stays there",
+    )
+    async def move(self, call: Call, body: DeviceMove) -> DeviceDetail:
+        await self._commands.devices.move(call.path["id"], body.to, call.asker)
+        return told(DeviceDetail, self._views.detail(body.to))
 
     @route("DELETE", "/api/devices/{id}", "operator", "Remove a device; if it is heard again, it is unknown")
     async def forget(self, call: Call) -> Done:

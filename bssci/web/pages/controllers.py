@@ -34,9 +34,12 @@ class ControllerPages(PageData):
     async def controller(self, call: Call) -> dict[str, Any]:
         """Return one controller, with what sits at each of its connectors."""
         found = self._views.controllers.one(call.path["address"])
+        sitting = [row for rows in found["connectors"].values() for row in rows if row["state"] != "unknown"]
         decoders = [row["name"] for row in self._views.controllers.templates()]
         return {
             "controller": found,
+            "sitting": sitting,
+            "controllers": self._views.controllers.all(),
             "templates": decoders,
             "decoders": [*decoders, STATES],
             "connectors": CONNECTORS,

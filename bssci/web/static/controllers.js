@@ -34,19 +34,33 @@ async function command(form) {
   refresh();
 }
 
+// The id of a pin or component, which people write as in the topic.
+function placeOf(controller, connector, input) {
+  const where = input.value.trim();
+  if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(where)) {
+    throw Object.assign(new Error("Pin or component is missing, or is none."), { field: input.name });
+  }
+  return `${controller}/${connector}/${/^(?:sensor-)?([1-9]\d?)$/.exec(where)?.[1] ?? where}`;
+}
+
+const pathOf = (id) => `/api/devices/${id.split("/").map(encodeURIComponent).join("/")}`;
+
+async function move(form) {
+  const { device, controller, connector, to } = form.elements;
+  const id = placeOf(controller.value, connector.value, to);
+  await api("POST", `${pathOf(device.value)}/move`, { to: id });
+  leave(`/controllers/${controller.value.split(":")[1]}`, "ok", `Moved to ${connector.value}.`);
+}
+
 async function place(form) {
   const { connector, component, name, model, decoder } = form.elements;
-  const where = component.value.trim();
-  if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(where)) {
-    throw Object.assign(new Error("Pin or component is missing, or is none."), { field: "component" });
-  }
-  const pin = /^(?:sensor-)?([1-9]\d?)$/.exec(where)?.[1] ?? where;
-  const id = `${$("[data-controller]").dataset.controller}/${connector.value}/${pin}`;
+  const id = placeOf($("[data-controller]").dataset.controller, connector.value, component);
   const values = { name: name.value.trim(), decoder: decoder.value };
   if (model.value.trim()) values.model = model.value.trim();
-  await api("PATCH", `/api/devices/${id.split("/").map(encodeURIComponent).join("/")}`, values);
+  await api("PATCH", pathOf(id), values);
+  const called = values.name || component.value.trim();
   form.reset();
-  toast("ok", `${values.name || where} sits at ${connector.value} now.`);
+  toast("ok", `${called} sits at ${connector.value} now.`);
   refresh();
 }
 
@@ -117,10 +131,10 @@ function editTemplate(form) {
 
 export function start() {
   document.addEventListener("submit", (event) => {
-    const form = event.target.closest("form[data-command], form[data-place]");
+    const form = event.target.closest("form[data-command], form[data-place], form[data-move]");
     if (!form) return;
     event.preventDefault();
-    busy(form, () => ("place" in form.dataset ? place(form) : command(form)));
+    busy(form, () => ("move" in form.dataset ? move(form) : "place" in form.dataset ? place(form) : command(form)));
   });
   const template = $("form[data-template]");
   if (template) editTemplate(template);

@@ -14,7 +14,9 @@ from twisted.internet.task import Clock
 from bssci.center.devices.provisioned import INTERVAL, ProvisionedDevices
 from bssci.certificates.bundles import make_authority
 from bssci.certificates.provisioning import Broker, Provisioning
+from bssci.journal import StorageError
 from bssci.model.commands import CommandError
+from bssci.system.shell import ShellChange
 from tests.support.center import result_of
 from tests.support.settings import settings_with
 from tests.support.web import in_line
@@ -40,10 +42,18 @@ class House:
             device_broker="broker.example:8883",
         )
         self.files = Provisioning(settings.device_ca_file, settings.ca_file)
-        self.devices = ProvisionedDevices(self.clock, lambda: settings, self.now, in_line)
+        self.audited: list[ShellChange] = []
+        self.disk_is_full = False
+        self.devices = ProvisionedDevices(self.clock, lambda: settings, self.now, in_line, self.record)
+        self.shell = Provisioning(settings.device_ca_file, settings.ca_file, who="command line me")
 
     def now(self) -> float:
         return NOW.timestamp() + self.clock.seconds()
+
+    async def record(self, change: ShellChange) -> None:
+        if self.disk_is_full:
+            raise StorageError("disk full")
+        self.audited.append(change)
 
 
 @pytest.fixture
@@ -58,6 +68,33 @@ def test_what_changes_outside_is_read_by_and_by(house: House) -> None:
     house.clock.advance(INTERVAL)
     assert set(house.devices.entries) == {"roof"}
     house.devices.stop()
+
+
+def test_what_the_command_line_changes_is_in_the_audit_log_once(house: House) -> None:
+    house.shell.add("roof", Broker("b"), NOW)
+    house.shell.revoke("roof", NOW)
+    house.disk_is_full = True
+    house.devices.start()
+    assert house.audited == []
+    house.disk_is_full = False
+    for _ in range(2):
+        house.clock.advance(INTERVAL)
+    assert [(each.who, each.action, each.target, each.at) for each in house.audited] == [
+        ("command line me", action, "roof", NOW.timestamp()) for action in ("provisioned.add", "provisioned.revoke")
+    ]
+    assert house.files.changes() == ()
+    house.devices.stop()
+
+
+def test_a_damaged_file_of_changes_is_said_and_costs_nothing_else(house: House) -> None:
+    house.shell.add("roof", Broker("b"), NOW)
+    (house.files.registry_file.parent / "changes.json").write_text("[")
+    done(house.devices.refresh())
+    assert "changes.json: is damaged" in house.devices.trouble
+    assert set(house.devices.entries) == {"roof"}
+    (house.files.registry_file.parent / "changes.json").unlink()
+    done(house.devices.refresh())
+    assert house.devices.trouble == ""
 
 
 def test_states_follow_the_time(house: House) -> None:

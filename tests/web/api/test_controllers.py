@@ -93,6 +93,18 @@ def test_what_cannot_be_imported_is_refused(house: WebHouse) -> None:
     assert house.browser("admin").post(IMPORT, other).status == 409
 
 
+def test_a_sensor_at_another_pin_is_read_there(house: WebHouse) -> None:
+    house.browser("admin").post(IMPORT, TABLES)
+    other = PIN.replace("/3", "/4")
+    assert house.browser("viewer").post(f"/api/devices/{PIN}/move", {"to": other}).status == 403
+    assert house.browser("operator").post(f"/api/devices/{PIN}/move", {"to": "x"}).status == 422
+    answer = house.browser("operator").post(f"/api/devices/{PIN}/move", {"to": other})
+    assert (answer.json()["id"], answer.json()["name"]) == (other, "Bed 3")
+    assert heard(house, TOPIC, said(modbus(ANSWER))).decoded is None
+    there = heard(house, TOPIC.replace("sensor-3", "sensor-4"), said(modbus(ANSWER)))
+    assert len(there.decoded.readings) == 3
+
+
 def test_a_command_is_answered_by_the_state_that_follows(house: WebHouse) -> None:
     path = f"/api/devices/f2:{MAC}/J2/strike-1/command"
     browser = house.browser("operator")

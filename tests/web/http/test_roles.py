@@ -28,6 +28,7 @@ USES = {
     "data-import": "operator",
     "data-command": "operator",
     "data-place": "operator",
+    "data-move": "operator",
     "data-template": "admin",
     "data-bundle": "admin",
     "data-generate": "admin",

@@ -23,6 +23,7 @@ def test_a_controller_shows_what_sits_where_and_takes_commands(web: WebHouse) ->
     ]
     commands = [form["data-command"] for form in page.all("form") if form["data-command"]]
     assert commands == [f"/api/devices/{STRIKE.replace(':', '%3A')}/command"]
+    assert {each["value"] for each in page.all("option") if each["value"]} >= {STRIKE, f"f2:{MAC}"}
     seen = Document(web.browser("viewer").get(f"/controllers/{MAC}").text)
     assert not [form for form in seen.all("form") if form["data-command"] or form["data-api"]]
     assert web.browser("viewer").get("/controllers/0a1b2c3d4e60").status == 404

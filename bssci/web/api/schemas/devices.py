@@ -114,6 +114,12 @@ class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class DeviceMove(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """Another place at a controller for a device."""
+
+    to: Annotated[Text, Meta(description="id of the place: f2:0a1b2c3d4e5f/J1/4")]
+
+
 class ControllerCommand(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Command to a strike or siren, as the controller takes it."""
 

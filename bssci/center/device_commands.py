@@ -87,7 +87,9 @@ class DeviceCommands:
         if not PLACE.fullmatch(id):
             raise CommandError("invalid", "only what sits at a controller can be moved", "id")
         if not PLACE.fullmatch(to):
-            raise CommandError("invalid", "a place is f2:0a1b2c3d4e5f/J1/4 or f2:0a1b2c3d4e5f/J2/strike-1", "to")
+            raise CommandError(
+                "invalid", "a place is f2:0a1b2c3d4e5f/J1/4 or f2:0a1b2c3d4e5f/J2/strike-1", "to"
+            )
         if self._devices.known(to) is not None:
             raise CommandError("conflict", f"something sits at {to} already: take it away first", "to")
         async with self._recorder.before(by, "device.move", id, f"to {to}"):

@@ -38,7 +38,7 @@ def test_tables_are_imported_and_edited(page: Any, cleared: None) -> None:
     expect(page.locator(".toasts")).to_contain_text("1 templates, 3 devices")
 
     page.goto(f"/controllers/{MAC}")
-    page.get_by_label("Pin or component").fill("sensor-5")
+    page.get_by_label("Pin or component", exact=True).fill("sensor-5")
     page.get_by_label("Name", exact=True).fill("Bed 5")
     page.get_by_label("Template").select_option("soil-probe")
     page.get_by_role("button", name="Put it there").click()

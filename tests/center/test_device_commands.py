@@ -53,7 +53,12 @@ def test_a_device_moves_with_what_is_entered_of_it(house: House) -> None:
     house.do(devices.move(PIN, NEXT, TESTER))
     house.crash()
     moved = house.center.devices.get(NEXT)
-    assert (moved.name, moved.decoder, moved.parameters, moved.tags) == ("Bed", "probe", {"key": "00"}, ["field"])
+    assert (moved.name, moved.decoder, moved.parameters, moved.tags) == (
+        "Bed",
+        "probe",
+        {"key": "00"},
+        ["field"],
+    )
     assert (moved.parent, moved.port, moved.known) == ("f2:0a1b2c3d4e5f", "J1/4", True)
     assert house.center.devices.get(PIN) is None
     assert house.audited()[-1] == ("device.move", PIN, f"to {NEXT}")

@@ -112,7 +112,9 @@ def test_a_revocation_is_on_the_list_and_in_the_registry(it: Provisioning) -> No
         it.revoke(MAC, NOW)
 
 
-def test_changes_of_the_command_line_are_noted_with_what_they_change(it: Provisioning, tmp_path: Path) -> None:
+def test_changes_of_the_command_line_are_noted_with_what_they_change(
+    it: Provisioning, tmp_path: Path
+) -> None:
     shell = Provisioning(it.ca_file, tmp_path / "certs" / "ca_cert.pem", who="command line me")
     shell.add(MAC, BROKER, NOW)
     with pytest.raises(ProvisioningError):

@@ -80,7 +80,8 @@ def test_what_the_command_line_changes_is_in_the_audit_log_once(house: House) ->
     for _ in range(2):
         house.clock.advance(INTERVAL)
     assert [(each.who, each.action, each.target, each.at) for each in house.audited] == [
-        ("command line me", action, "roof", NOW.timestamp()) for action in ("provisioned.add", "provisioned.revoke")
+        ("command line me", action, "roof", NOW.timestamp())
+        for action in ("provisioned.add", "provisioned.revoke")
     ]
     assert house.files.changes() == ()
     house.devices.stop()

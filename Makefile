@@ -52,7 +52,7 @@ bench: $(VENV)/.installed-test system-parts
 docs: $(VENV)/.installed-test
 	$(BIN)/python -m bssci.cli.settings_document > docs/settings.md
 	$(BIN)/python -m bssci.cli.asyncapi_document > docs/asyncapi.json
-	$(BIN)/python -m tests.support.api_tour > docs/api-examples.md
+	$(BIN)/python -m tests.e2e.api_tour > docs/api-examples.md
 
 # Some tests talk to the broker mosquitto, drive the browser chromium, run a server PostgreSQL, compile the
 # example in C or try those of deploy/. What cannot be had is named here, and the tests that need it are skipped and named in the summary.

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from bench import processes
 from bench.decoding import BLUEPRINT
-from tests.support.kafka import KafkaBroker
+from tests.kafka.broker import KafkaBroker
 
 PARTITIONS = 6
 SENSORS = 60

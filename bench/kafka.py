@@ -21,7 +21,7 @@ from bench import processes
 from bench.postgres import uplinks
 from bssci.kafka.producing import KafkaProducer
 from bssci.sinks.kafka.sink import KafkaSink
-from tests.support.kafka import KafkaBroker
+from tests.kafka.broker import KafkaBroker
 
 BATCH = 500
 GOAL = 5000

@@ -24,7 +24,7 @@ from bench import processes
 from bench.figures import Figure, at_least, told
 from bssci.model import EUI, Decoded, Reading, Reception, Uplink
 from bssci.sinks.postgres.sink import PostgresSink
-from tests.support.postgres import Cluster, Database
+from tests.sinks.postgres.cluster import Cluster, Database
 
 GOAL = 3000
 """uplinks/s at least"""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import processes
 from bench.figures import Figure, at_least, at_most
-from tests.support.scanning import Bluetooth
+from tests.scanner.scanning import Bluetooth
 
 RATE = 500
 """advertisements a second"""

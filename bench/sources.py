@@ -19,7 +19,7 @@ from typing import Any
 
 from bench import lives, processes
 from bench.postgres import DEFAULTS
-from tests.support.postgres import Cluster
+from tests.sinks.postgres.cluster import Cluster
 
 DEVICES = 500
 SCANNERS = 10

@@ -25,7 +25,7 @@ from bssci.wire.messages import (
     UlData,
     UlDataCmp,
 )
-from tests.support.service_center import CenterConnection, ServiceCenterDouble
+from tests.simulator.service_center import CenterConnection, ServiceCenterDouble
 from tests.support.tls import TLSFiles, tls_files
 
 __all__ = ["tls_files"]

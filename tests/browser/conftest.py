@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import tests.support.chromium
+import tests.browser.chromium
 from bssci.web.pages.table import PAGES
 from tests.support.running_service import ROOT, SENSOR, STATION, RunningService
 
@@ -61,7 +61,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser of a module, which ends with it."""
-    with tests.support.chromium.chromium() as browser:
+    with tests.browser.chromium.chromium() as browser:
         from playwright.sync_api import expect
 
         expect.set_options(timeout=WAIT)

@@ -16,8 +16,8 @@ import pytest
 from bssci.web.pages.table import render
 from tests.browser.conftest import addresses
 from tests.browser.test_browser import SILENT_STREAM
-from tests.support.page_samples import samples
 from tests.support.running_service import STATION, RunningService
+from tests.web.pages.page_samples import samples
 
 axe_base = pytest.importorskip(
     "axe_playwright_python.base", reason="needs axe: pip install axe-playwright-python"

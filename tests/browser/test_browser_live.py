@@ -11,8 +11,8 @@ import pytest
 from bssci.web.pages.table import STATIC, render
 from tests.browser.conftest import WAIT
 from tests.browser.test_browser import SILENT_STREAM
-from tests.support.page_samples import samples
 from tests.support.running_service import SENSOR, RunningService
+from tests.web.pages.page_samples import samples
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 EUI = SENSOR["eui"]

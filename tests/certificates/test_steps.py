@@ -10,7 +10,7 @@ import pytest
 from bssci.certificates import bundles
 from bssci.certificates.steps import PAGE, PLACE, host_of, steps
 from bssci.model import EUI
-from tests.support.html import Document
+from tests.web.html import Document
 
 STATION = EUI("CAFE000000000001")
 

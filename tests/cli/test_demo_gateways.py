@@ -18,7 +18,7 @@ from bssci.settings.table import Settings
 from bssci.simulator import cli as simulator
 from bssci.simulator.controllers import FIRST_MAC, soil_answer
 from bssci.simulator.gateway_options import gateway_plan_from
-from tests.support.simulation import parse
+from tests.simulator.simulation import parse
 
 DECODERS = Path(__file__).parent.parent.parent / "decoders"
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tests.support.programs import program, run
+from tests.deploy.programs import program, run
 from tests.support.running_service import free_ports
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import program, run
+from tests.deploy.programs import program, run
 
 EXAMPLE = Path(__file__).parent.parent.parent / "deploy" / "logrotate" / "bssci"
 WRITER = """

@@ -18,8 +18,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bssci.model import StationState
+from tests.deploy.programs import program, run
 from tests.support.journal import uplink
-from tests.support.programs import program, run
 from tests.support.running_service import RunningService, free_ports
 from tests.support.web import WebHouse, make_web_house, web
 

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.chromium import chromium
-from tests.support.programs import program, run
+from tests.browser.chromium import chromium
+from tests.deploy.programs import program, run
 from tests.support.running_service import RunningService, free_ports
 from tests.support.tls import TLSFiles
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import program, run
+from tests.deploy.programs import program, run
 
 UNIT = Path(__file__).parent.parent.parent / "deploy" / "systemd" / "bssci.service"
 EXPOSURE = 15

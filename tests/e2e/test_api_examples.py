@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.api_tour import DOCUMENTS, JSON, MASKED, Example, capture, shortened
+from tests.e2e.api_tour import DOCUMENTS, JSON, MASKED, Example, capture, shortened
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "api-examples.md"
-AGAIN = "make docs writes the examples anew, tests/support/api_tour.py makes the requests"
+AGAIN = "make docs writes the examples anew, tests/e2e/api_tour.py makes the requests"
 SAME_AS = ("/api/base-stations",)
 """routes by another name"""
 SETTING = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bssci.kafka.settings import NAMES, connection
-from tests.support.kafka import KafkaBroker
-from tests.support.kafka_front import KafkaFront
+from tests.e2e.kafka_front import KafkaFront
+from tests.kafka.broker import KafkaBroker
 from tests.support.settings import settings_of
 from tests.support.tls import Authority, TLSFiles, tls_files
 

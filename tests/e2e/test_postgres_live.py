@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from bssci.web.access.accounts import AccountFile
-from tests.support.postgres import Cluster, Database, database, own_cluster, postgres_cluster
+from tests.sinks.postgres.cluster import Cluster, Database, database, own_cluster, postgres_cluster
 from tests.support.service import endpoint, free_port, send, until
 
 __all__ = ["database", "own_cluster", "postgres_cluster"]

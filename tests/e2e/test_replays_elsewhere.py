@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThread
 
 from bssci.sinks.webhook import parse_secret, sign
 from bssci.web.access.accounts import AccountFile
-from tests.support.postgres import Database, database, postgres_cluster
+from tests.sinks.postgres.cluster import Database, database, postgres_cluster
 from tests.support.service import ServiceProcess, endpoint, free_port, send, until
 
 __all__ = ["database", "postgres_cluster"]

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from bssci.kafka import consuming
 from bssci.kafka.consuming import ConsumerRecord, KafkaConsumer
-from tests.support.kafka_client import ClientError, ClientTrouble, FakeMessage, HandedOver
+from tests.kafka.stand_ins import ClientError, ClientTrouble, FakeMessage, HandedOver
 
 pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bssci.kafka.producing import KafkaProducer, ProducerMessage, RefusedMessage
-from tests.support.kafka_client import ClientError, ClientTrouble, FakeProducer, HandedOver
+from tests.kafka.stand_ins import ClientError, ClientTrouble, FakeProducer, HandedOver
 
 
 def message(key: str) -> ProducerMessage:

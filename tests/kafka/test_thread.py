@@ -7,7 +7,7 @@ import pytest
 from twisted.logger import globalLogPublisher
 
 from bssci.kafka.thread import REPEATED, ClientLog, in_words
-from tests.support.kafka_client import ClientError
+from tests.kafka.stand_ins import ClientError
 
 
 def test_an_error_is_said_in_words_with_its_code() -> None:

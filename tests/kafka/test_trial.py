@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.kafka import KafkaBroker
+from tests.kafka.broker import KafkaBroker
 
 pytestmark = pytest.mark.parts
 pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")

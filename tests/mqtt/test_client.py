@@ -10,8 +10,8 @@ from twisted.logger import formatEvent, globalLogPublisher
 from bssci.mqtt import client as client_module
 from bssci.mqtt.client import Publication
 from bssci.mqtt.publishing import WINDOW
-from tests.support.mqtt_broker import Kind, publish
-from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
+from tests.mqtt.memory_broker import Kind, publish
+from tests.mqtt.online_client import SETTINGS, Fixture, it, offline
 
 __all__ = ["it"]
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from bssci.mqtt.client import Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET, SILENCE, SLICE
 from bssci.mqtt.publishing import WINDOW
-from tests.support.mqtt_broker import Kind, packet, publish
-from tests.support.mqtt_client import SETTINGS, Fixture, it, offline
+from tests.mqtt.memory_broker import Kind, packet, publish
+from tests.mqtt.online_client import SETTINGS, Fixture, it, offline
 
 __all__ = ["it"]
 

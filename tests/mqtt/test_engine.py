@@ -13,7 +13,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from bssci.mqtt.engine import Engine, PacketGate, SkippedMessage
 from bssci.mqtt.values import MqttSettings
-from tests.support.mqtt_broker import Kind, packet, publish
+from tests.mqtt.memory_broker import Kind, packet, publish
 
 CONNACK = packet(Kind.CONNACK, b"\0\0")
 

@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 
 from bssci.mqtt import trial_process
 from bssci.mqtt.trial_process import STAY, Trial, TrialOutcome
-from tests.support.mqtt_broker import FakeBroker, Kind, packet
-from tests.support.mqtt_client import SETTINGS
+from tests.mqtt.memory_broker import FakeBroker, Kind, packet
+from tests.mqtt.online_client import SETTINGS
 
 
 class Fixture:

@@ -12,8 +12,8 @@ from paho.mqtt.properties import Properties
 from bssci.mqtt import version5
 from bssci.mqtt.client import Publication
 from bssci.mqtt.values import About, MessagesRefused, PublishRefusal, ReplyTo
-from tests.support.mqtt_broker import Kind, packet
-from tests.support.mqtt_client import SETTINGS, Fixture
+from tests.mqtt.memory_broker import Kind, packet
+from tests.mqtt.online_client import SETTINGS, Fixture
 
 FIVE = replace(SETTINGS, version="5")
 

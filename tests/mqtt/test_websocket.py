@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 
 from bssci.mqtt.values import MqttSettings
 from bssci.mqtt.websocket import WebSocketLayer
-from tests.support.mqtt_broker import Wire
+from tests.mqtt.memory_broker import Wire
 
 
 class Inner(Protocol):

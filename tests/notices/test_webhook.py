@@ -14,7 +14,7 @@ from bssci.journal import AlarmRecord
 from bssci.notices.webhook import NotTaken, WebhookChannel
 from bssci.sinks.http_post import NoAnswer, Poster, parse_target
 from bssci.sinks.webhook import parse_secret, sign
-from tests.support.http_receiver import Receiver, Response
+from tests.sinks.http_receiver import Receiver, Response
 
 RECORD = AlarmRecord(number=1, id="sink-failing:mqtt", severity="error", text="down", href="/", since=1.0)
 NOTICE = Notice("EUI", [RECORD], [], 1)

@@ -12,8 +12,8 @@ from twisted.internet.threads import deferToThread
 
 from bssci.scanner.cli import add_arguments, client_settings, run
 from bssci.scanner.configuration import MqttPart, ScannerConfiguration, ScannerPart
+from tests.scanner.scanning import Bluetooth
 from tests.support.mosquitto import Mosquitto, mosquitto
-from tests.support.scanning import Bluetooth
 from tests.support.service import ServiceProcess, Subscriber, until
 
 __all__ = ["mosquitto"]

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 
 from bssci.simulator import Quirks, SimulatedStation
 from bssci.simulator.requests import Behaviour
-from tests.support.service_center import Air, ServiceCenterDouble
-from tests.support.simulated_station import EUI, NOW_NS, Connect
+from tests.simulator.service_center import Air, ServiceCenterDouble
+from tests.simulator.simulated_station import EUI, NOW_NS, Connect
 from tests.support.tls import TLSFiles, tls_files
 
 __all__ = ["tls_files"]

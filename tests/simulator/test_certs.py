@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.simulation import simulation
+from tests.simulator.simulation import simulation
 from tests.support.tls import Authority, TLSFiles
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bssci.simulator import cli
-from tests.support.simulation import parse
+from tests.simulator.simulation import parse
 from tests.support.tls import TLSFiles
 
 

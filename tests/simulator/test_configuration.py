@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bssci.simulator import cli
 from bssci.simulator.configuration import write_sensors
-from tests.support.simulation import parse
+from tests.simulator.simulation import parse
 
 
 def test_written_sensors_can_be_read_again(tmp_path: Path) -> None:

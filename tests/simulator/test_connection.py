@@ -8,8 +8,8 @@ from twisted.internet.task import Clock
 from bssci.simulator import OperationFailed, SimulatedStation
 from bssci.simulator.station import StationPhase
 from bssci.wire.errors import FramingError
-from tests.support.service_center import Air, ServiceCenterDouble
-from tests.support.simulated_station import EUI, SENSOR, SIGNAL, Connect, attach, telegram
+from tests.simulator.service_center import Air, ServiceCenterDouble
+from tests.simulator.simulated_station import EUI, SENSOR, SIGNAL, Connect, attach, telegram
 
 
 def test_a_refused_connection_is_closed_and_remembered() -> None:

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from bssci.decoders.datapoints import check_modbus
 from bssci.scanner.configuration import MqttPart
 from bssci.simulator.controllers import FIRST_MAC, SimulatedController, modbus_checksum, soil_answer
-from tests.support.gateway_client import Client
+from tests.simulator.gateway_client import Client
 
 AT = 1_790_000_000.0
 STRIKE = "access-control-mode/J2/strike-1"

@@ -9,7 +9,7 @@ import pytest
 from bssci.simulator import cli
 from bssci.simulator.configuration import ArgumentError
 from bssci.simulator.gateway_options import PASSWORD, gateway_plan_from
-from tests.support.simulation import parse
+from tests.simulator.simulation import parse
 
 
 def test_nothing_is_simulated_that_nobody_asked_for() -> None:

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 
 from bssci.scanner.configuration import MqttPart
 from bssci.simulator.gateways import GatewayPlan, GatewaySimulation
-from tests.support.gateway_client import Client
+from tests.simulator.gateway_client import Client
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from bssci.wire.messages import (
     Ping,
     UlData,
 )
-from tests.support.simulated_station import SIGNAL, Connect, attach, telegram
+from tests.simulator.simulated_station import SIGNAL, Connect, attach, telegram
 
 
 def test_resume_issues_unfinished_operations_again_in_order(air: Connect) -> None:

@@ -13,8 +13,8 @@ from bssci.simulator import OperationFailed, SimulatedSensor, SimulatedStation
 from bssci.simulator.over_the_air import AttachFailed, attach, attach_all, detach
 from bssci.simulator.sensor import Signal
 from bssci.wire.messages import Att, AttCmp, AttRsp, Det, DetCmp, DetRsp, Message
+from tests.simulator.service_center import Air, ServiceCenterDouble
 from tests.support.center import result_of
-from tests.support.service_center import Air, ServiceCenterDouble
 
 KEY = bytes(range(16))
 STATION = 0xCAFEBA5E00000001

@@ -24,8 +24,8 @@ from bssci.wire.messages import (
     StatusRsp,
     UlDataTx,
 )
-from tests.support.service_center import Air
-from tests.support.simulated_station import NOW_NS, SENSOR, SIGNAL, Connect, attach, telegram
+from tests.simulator.service_center import Air
+from tests.simulator.simulated_station import NOW_NS, SENSOR, SIGNAL, Connect, attach, telegram
 
 
 def queue(queue_id: int = 7, op_id: int = -2, **fields: object) -> DlDataQue:

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from bssci.scanner.configuration import MqttPart
 from bssci.simulator.bluetooth import BluetoothDevice
 from bssci.simulator.scanners import NEAR, WALK, Surroundings, make_scanner
-from tests.support.gateway_client import Client
+from tests.simulator.gateway_client import Client
 
 AT = 1_790_000_000.0
 

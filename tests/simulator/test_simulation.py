@@ -10,8 +10,8 @@ from twisted.internet import reactor
 
 from bssci.simulator.configuration import FIRST_SENSOR, FIRST_STATION
 from bssci.wire.messages import Att, Con, UlData
-from tests.support.service_center import CenterConnection, ServiceCenterDouble
-from tests.support.simulation import simulation
+from tests.simulator.service_center import CenterConnection, ServiceCenterDouble
+from tests.simulator.simulation import simulation
 from tests.support.tls import TLSFiles
 
 Options = Callable[..., argparse.Namespace]

@@ -10,7 +10,7 @@ from bssci.wire.messages import (
     UlData,
     UlDataCmp,
 )
-from tests.support.simulated_station import EUI, NOW_NS, SENSOR, SIGNAL, Connect, telegram
+from tests.simulator.simulated_station import EUI, NOW_NS, SENSOR, SIGNAL, Connect, telegram
 
 
 def test_connects_and_says_who_it_is(air: Connect) -> None:

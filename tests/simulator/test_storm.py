@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.service_center import ServiceCenterDouble
-from tests.support.simulation import simulation
+from tests.simulator.service_center import ServiceCenterDouble
+from tests.simulator.simulation import simulation
 from tests.support.tls import TLSFiles
 
 

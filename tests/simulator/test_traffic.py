@@ -12,7 +12,7 @@ from bssci.simulator.report import SimulationReport
 from bssci.simulator.sensor import Signal
 from bssci.simulator.traffic import COPY_SPREAD, TICK, Traffic
 from bssci.wire.messages import AttPrp, DlDataQue, DlDataRes, UlData
-from tests.support.service_center import Air, ServiceCenterDouble
+from tests.simulator.service_center import Air, ServiceCenterDouble
 
 EUI = 0xCAFE
 

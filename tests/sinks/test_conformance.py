@@ -20,7 +20,7 @@ from bssci.sinks.log import LogSink
 from bssci.sinks.mqtt import sink as mqtt_module
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.testing import SinkBench, SinkConformance, reception, uplink
-from tests.support.mqtt_broker import FakeBroker, Kind
+from tests.mqtt.memory_broker import FakeBroker, Kind
 from tests.support.settings import settings_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples/bssci-csv-sink/bssci/plugins/csv_file.py"

@@ -21,7 +21,7 @@ from bssci.settings.rows import SettingsError
 from bssci.sinks.http_post import Poster, parse_target
 from bssci.sinks.testing import SinkBench, SinkConformance, every_event, reception, uplink, uplinks
 from bssci.sinks.webhook import WebhookSettings, WebhookSink, parse_header, parse_secret, sign
-from tests.support.http_receiver import Receiver, Request, Response
+from tests.sinks.http_receiver import Receiver, Request, Response
 from tests.support.settings import INSTALLED, settings_of
 
 URL = "https://user:Pa55word@hooks.example:8443/in/T0KENT0KEN?key=K3YK3YK3Y"

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from bssci.mqtt.client import MqttClient
 from bssci.sources.mqtt import source as mqtt_module
 from bssci.sources.testing import SourceBench, SourceConformance
-from tests.support.mqtt_broker import FakeBroker, Kind, packet
+from tests.mqtt.memory_broker import FakeBroker, Kind, packet
 from tests.support.telegrams import AT, advertisement, as_json, settings_of
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.center.downlinks.gateway import site
+from tests.stations.tls_memory import Client, StationRoom
 from tests.support.center import (
     STATION,
     House,
@@ -13,9 +15,7 @@ from tests.support.center import (
     house,
     make_house,
 )
-from tests.support.downlinks import site
 from tests.support.tls import TLSFiles, tls_files
-from tests.support.tls_memory import Client, StationRoom
 
 __all__ = ["house", "make_house", "site", "tls_files"]
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from bssci.stations.admission import ConnectionLimits
 from bssci.wire.messages import ConCmp, Ping, PingCmp, PingRsp, UlDataRsp
+from tests.stations.tls_memory import TCP_BUFFER, Client, StationRoom
 from tests.support.center import STATION
-from tests.support.tls_memory import TCP_BUFFER, Client, StationRoom
 from tests.support.wire import uplink
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.downlinks import (
+from tests.center.downlinks.gateway import (
     DownlinkHouse,
     gateway,
 )

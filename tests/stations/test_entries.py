@@ -13,8 +13,8 @@ from bssci.model.base_station import parse_station_change
 from bssci.model.commands import CommandError
 from bssci.stations.registry import FORGET_AFTER, SWEEP_INTERVAL
 from bssci.wire.messages import ConRsp, Error
+from tests.stations.tls_memory import Client, StationRoom
 from tests.support.center import STATION, TESTER, House, Line, result_of
-from tests.support.tls_memory import Client, StationRoom
 
 NAME = EUI(f"{STATION:016X}")
 

@@ -16,7 +16,7 @@ from bssci.stations.over_the_air import Accepted, OverTheAirMessages, RefusedOve
 from bssci.stations.station import ReadBatch
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import AttRsp
-from tests.support.over_the_air import NOW, SENSOR, att
+from tests.stations.air_house import NOW, SENSOR, att
 
 STATION = EUI("CAFE000000000001")
 PROBLEM = SensorProblem(at=NOW, end_point_eui=SENSOR, action="attach", message="wrong signature")

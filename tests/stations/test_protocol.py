@@ -28,8 +28,8 @@ from bssci.wire.messages import (
     Subpackets,
     UlDataRsp,
 )
+from tests.stations.tls_memory import Client, StationRoom
 from tests.support.center import STATION
-from tests.support.tls_memory import Client, StationRoom
 from tests.support.wire import connect, map_of, pack, uplink
 
 HEADER = b"MIOTYB01"

@@ -9,14 +9,14 @@ from bssci.wire.messages import (
     DlRxStatQry,
     Error,
 )
-from tests.support.center import result_of
-from tests.support.downlinks import (
+from tests.center.downlinks.gateway import (
     OTHER_STATION,
     SENSOR,
     DownlinkHouse,
     Gateway,
     gateway,
 )
+from tests.support.center import result_of
 
 
 def test_a_query_goes_to_a_station_that_can_send(site: DownlinkHouse) -> None:

@@ -16,8 +16,8 @@ from bssci.stations.variable_mac import ANSWER_TIME, MacTypes
 from bssci.wire import messages as m
 from bssci.wire.codec import Codec, Encoding
 from bssci.wire.errors import ErrorCode, ProtocolError
+from tests.stations.air_house import NOW, STATIONS, AirHouse
 from tests.support.center import result_of
-from tests.support.over_the_air import NOW, STATIONS, AirHouse
 from tests.support.wire import pack
 
 HERE, THERE, _ = STATIONS

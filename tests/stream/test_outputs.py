@@ -16,8 +16,8 @@ import pytest
 from bssci.stream.address import StreamError
 from bssci.stream.messages import StreamMessage
 from bssci.stream.outputs import Console, File, OutputError, Postgres, Sqlite, Webhook, row_of
+from tests.sinks.postgres.cluster import Database, database, postgres_cluster
 from tests.stream.test_messages import READING, told
-from tests.support.postgres import Database, database, postgres_cluster
 
 BATCH = [told(READING), told(READING | {"value": "open", "unit": None}), told({"state": "online"}, "service")]
 

@@ -24,9 +24,9 @@ from bssci.wire.messages import (
     Ping,
 )
 from tests.support.cases import case
-from tests.support.codecs import BOTH, JSON, MSGPACK
-from tests.support.whole_messages import OP_ID, command, fields_of, refusal, whole, written
 from tests.support.wire import map_of, pack, uplink
+from tests.wire.codecs import BOTH, JSON, MSGPACK
+from tests.wire.whole_messages import OP_ID, command, fields_of, refusal, whole, written
 
 UNSIGNED = {
     64: "bsEui scEui epEui rxTime rxDuration time queId txTime trxTime sysTime",

@@ -26,8 +26,8 @@ from bssci.wire.messages import (
     Subpackets,
     UlDataRsp,
 )
-from tests.support.codecs import BOTH, JSON, MSGPACK, refusal
 from tests.support.wire import connect, map_of, messages, pack, uplink
+from tests.wire.codecs import BOTH, JSON, MSGPACK, refusal
 
 any_message = st.sampled_from(CLASSES).flatmap(messages)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.codecs import refusal
 from tests.support.wire import pack
+from tests.wire.codecs import refusal
 
 
 def test_a_secret_never_shows_in_an_error() -> None:

@@ -17,9 +17,9 @@ from bssci.wire.messages import (
     Error,
     StatusRsp,
 )
-from tests.support.codecs import BOTH, JSON, MSGPACK
-from tests.support.whole_messages import command, refusal, whole, written
 from tests.support.wire import connect, map_of, pack
+from tests.wire.codecs import BOTH, JSON, MSGPACK
+from tests.wire.whole_messages import command, refusal, whole, written
 
 
 @BOTH

@@ -9,8 +9,8 @@ from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.messages import (
     Ping,
 )
-from tests.support.codecs import BOTH, JSON, MSGPACK, refusal
 from tests.support.wire import map_of, pack, uplink
+from tests.wire.codecs import BOTH, JSON, MSGPACK, refusal
 
 
 def test_a_truncated_map_still_names_its_operation() -> None:

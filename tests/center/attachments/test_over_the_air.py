@@ -31,9 +31,9 @@ from bssci.wire.messages import (
     Ping,
     PingRsp,
 )
+from tests.stations.air_house import KEY, NOW, SENSOR, STATIONS, AirHouse, att
 from tests.support.center import result_of
 from tests.support.journal import reception
-from tests.support.over_the_air import KEY, NOW, SENSOR, STATIONS, AirHouse, att
 
 HERE, THERE, ELSEWHERE = STATIONS
 SESSION_KEY = bytes.fromhex("e77429f27a4d62080a8cef1447a42777")

@@ -10,8 +10,8 @@ from twisted.internet.defer import ensureDeferred
 from bssci.center.devices import gateways
 from bssci.model import GatewayState
 from bssci.model.commands import CommandError
+from tests.center.devices.gateways import Air
 from tests.support.center import TESTER, House, result_of
-from tests.support.gateways import Air
 
 
 def told(house: House) -> list[tuple[str, str]]:

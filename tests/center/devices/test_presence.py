@@ -7,8 +7,8 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 
 from bssci.model import Telegram
+from tests.center.devices.gateways import Air
 from tests.support.center import TESTER, House, result_of
-from tests.support.gateways import Air
 
 TAG = "AA:BB:CC:DD:EE:01"
 

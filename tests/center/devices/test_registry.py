@@ -11,8 +11,8 @@ import pytest
 from bssci.center.devices import registry
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.model.commands import Asker
+from tests.center.devices.gateways import Air
 from tests.support.center import TESTER, House, result_of
-from tests.support.gateways import Air
 
 A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
 

@@ -9,9 +9,9 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from bssci.center.devices.command_exchange import ANSWER_TIME
 from bssci.model.commands import CommandError
+from tests.center.devices.gateways import Air
 from tests.center.devices.test_controller_commands import Broker
 from tests.support.center import TESTER, House, result_of
-from tests.support.gateways import Air
 
 TOPIC = "site/bt/scanner/roof/status"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.downlinks import OTHER_STATION, DownlinkHouse, Gateway
+from tests.center.downlinks.gateway import OTHER_STATION, DownlinkHouse, Gateway
 
 
 @pytest.fixture

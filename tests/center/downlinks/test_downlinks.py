@@ -9,12 +9,12 @@ from bssci.model.commands import CommandError
 from bssci.wire.messages import (
     DlDataQue,
 )
-from tests.support.center import result_of, sensor_eui
-from tests.support.downlinks import (
+from tests.center.downlinks.gateway import (
     SENSOR,
     DownlinkHouse,
     gateway,
 )
+from tests.support.center import result_of, sensor_eui
 
 
 def test_a_downlink_goes_all_the_way(site: DownlinkHouse) -> None:

@@ -15,8 +15,8 @@ from bssci.simulator.requests import Behaviour
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import OperationFailed, SimulatedStation, StationPhase
 from bssci.wire.messages import Message
+from tests.center.downlinks.gateway import SENSOR, DownlinkHouse
 from tests.support.center import TESTER, result_of
-from tests.support.downlinks import SENSOR, DownlinkHouse
 
 
 class Cable:

@@ -11,8 +11,8 @@ from twisted.internet.defer import ensureDeferred
 from bssci.center.downlinks.happenings import RESULT_WAIT
 from bssci.center.downlinks.plan import GRACE
 from bssci.wire.messages import DlDataQue, DlDataQueRsp, DlDataRev
+from tests.center.downlinks.gateway import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, connected
 from tests.support.center import TESTER, result_of
-from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, connected
 
 
 class RealGateway(Gateway):

@@ -11,13 +11,13 @@ from bssci.wire.messages import (
     DlRxStatQryRsp,
     DlRxStatRsp,
 )
-from tests.support.center import result_of
-from tests.support.downlinks import (
+from tests.center.downlinks.gateway import (
     SENSOR,
     DownlinkHouse,
     Gateway,
     gateway,
 )
+from tests.support.center import result_of
 
 
 def test_only_the_right_counter_acknowledges(site: DownlinkHouse) -> None:

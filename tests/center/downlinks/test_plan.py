@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.downlinks import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, gateway
+from tests.center.downlinks.gateway import OTHER_STATION, SENSOR, DownlinkHouse, Gateway, gateway
 
 
 def test_it_waits_for_a_station_that_hears_the_sensor(site: DownlinkHouse) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bssci.wire.messages import (
     Error,
 )
-from tests.support.downlinks import (
+from tests.center.downlinks.gateway import (
     DownlinkHouse,
     gateway,
 )

@@ -8,9 +8,9 @@ import pytest
 
 from bssci.model import DownlinkRequest
 from bssci.model.commands import CommandError
+from tests.center.downlinks.gateway import ONE_WAY_SENSOR, SENSOR, DownlinkHouse
 from tests.support.cases import case
 from tests.support.center import result_of
-from tests.support.downlinks import ONE_WAY_SENSOR, SENSOR, DownlinkHouse
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"end_point_eui": "0" * 16}, "unknown_sensor", "eui"),

@@ -11,8 +11,8 @@ from bssci.center.downlinks.worker import REFUSING
 from bssci.model import EUI, DownlinkRequest
 from bssci.model.commands import CommandError
 from bssci.wire.messages import AttPrp, DlDataQueRsp, DlDataRev, Error
+from tests.center.downlinks.gateway import SENSOR, DownlinkHouse, Gateway, connected, gateway
 from tests.support.center import result_of
-from tests.support.downlinks import SENSOR, DownlinkHouse, Gateway, connected, gateway
 
 
 def test_in_order_one_at_a_time(site: DownlinkHouse) -> None:

@@ -12,9 +12,9 @@ from bssci.center.silence import listening
 from bssci.center.silence.listening import Listening
 from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI
+from tests.center.silence.watch import station_state
 from tests.support.center import EPOCH
 from tests.support.inline_journal import InlineJournal
-from tests.support.silence import station_state
 
 OTHER_STATION = EUI("CAFE000000000002")
 

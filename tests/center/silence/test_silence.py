@@ -11,8 +11,7 @@ from twisted.python.failure import Failure
 from bssci.center.silence.silence import SLICE, STATES
 from bssci.journal import StorageError
 from bssci.model import SensorAutoDetached, SensorWarning, parse_sensor
-from tests.support.center import sensor_entry
-from tests.support.silence import (
+from tests.center.silence.watch import (
     DETACH,
     HOUR,
     INTERVAL,
@@ -26,6 +25,7 @@ from tests.support.silence import (
     warnings,
     watch,
 )
+from tests.support.center import sensor_entry
 from tests.support.work import calls
 
 __all__ = ["make_watch", "watch"]

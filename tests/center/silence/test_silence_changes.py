@@ -9,7 +9,7 @@ from twisted.internet.defer import ensureDeferred
 from twisted.python.failure import Failure
 
 from bssci.model import SensorAutoDetached, SensorWarning
-from tests.support.silence import (
+from tests.center.silence.watch import (
     DETACH,
     HOUR,
     INTERVAL,

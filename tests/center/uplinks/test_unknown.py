@@ -16,9 +16,9 @@ from bssci.center.uplinks.unknown import UnknownSensors
 from bssci.center.write_behind import INTERVAL
 from bssci.model import EUI
 from bssci.model.over_the_air import AttachRequest
+from tests.center.silence.watch import make_uplink, sensor
 from tests.support.center import EPOCH
 from tests.support.inline_journal import InlineJournal
-from tests.support.silence import make_uplink, sensor
 from tests.support.work import calls
 
 ONE, TWO = "CAFE000000000001", "CAFE000000000002"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bssci.decoders.bluetooth import atc
-from tests.support.advertisements import Scan, error, values
+from tests.decoders.bluetooth.advertisements import Scan, error, values
 
 
 def test_atc(scan: Scan) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.decoders.bluetooth import switchbot
-from tests.support.advertisements import Scan, Values, error, values
+from tests.decoders.bluetooth.advertisements import Scan, Values, error, values
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.decoders.bluetooth import xiaomi
-from tests.support.advertisements import Scan, error, values
+from tests.decoders.bluetooth.advertisements import Scan, error, values
 
 KEY = {"bindkey": "e9ea895fac7cca6d30532432a516f3a8"}
 SEALED = bytes.fromhex("58585b0550f4830238c1a495ef58763c26000097e2abb5")

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 def run_until_killed(directory: Path, acknowledgements: int) -> list[tuple[int, int]]:
     """Have a process store; kill it after some acknowledgements. All that it gave."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.journal_process", os.fspath(directory)],
+        [sys.executable, "-m", "tests.journal.sqlite.journal_process", os.fspath(directory)],
         stdout=subprocess.PIPE,
         cwd=ROOT,
     )

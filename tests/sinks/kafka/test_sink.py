@@ -16,7 +16,7 @@ from bssci.model import Decoded, Reading
 from bssci.sinks.kafka import sink as module
 from bssci.sinks.kafka.sink import KafkaSink
 from bssci.sinks.testing import SinkBench, SinkConformance, reception, uplink, uplinks
-from tests.support.kafka import KafkaBroker
+from tests.kafka.broker import KafkaBroker
 
 
 class Taking:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bssci.sinks.mqtt.intake import Stopped
-from tests.support.mqtt_requests import CONFIG, NEW, ONE, TWO, Site, make_house, site
+from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, ONE, TWO, Site, make_house, site
 
 __all__ = ["make_house", "site"]
 

@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.defer import fail
 
 from bssci.journal import StorageError
+from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, NOBODY, Site, make_house, site
 from tests.support.center import result_of
-from tests.support.mqtt_requests import CONFIG, NEW, NOBODY, Site, make_house, site
 
 __all__ = ["make_house", "site"]
 

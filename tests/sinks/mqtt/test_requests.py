@@ -19,9 +19,9 @@ from bssci.wire.messages import (
     DlDataQueRsp,
     DlDataRev,
 )
+from tests.sinks.mqtt.mqtt_site import CONFIG, NEW, NOBODY, ONE, TWO, Site, make_house, site
 from tests.support.cases import case
 from tests.support.center import KEY, Line
-from tests.support.mqtt_requests import CONFIG, NEW, NOBODY, ONE, TWO, Site, make_house, site
 from tests.support.wire import uplink
 
 __all__ = ["make_house", "site"]

@@ -21,8 +21,8 @@ from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.echo import ECHO_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES
 from bssci.sinks.mqtt.sink import MqttSink
+from tests.mqtt.memory_broker import FakeBroker, Kind
 from tests.support.journal import uplink
-from tests.support.mqtt_broker import FakeBroker, Kind
 from tests.support.settings import INSTALLED, settings_of
 
 STATION = EUI("CAFE000000000001")

@@ -9,7 +9,7 @@ import pytest
 from bssci.sinks.postgres import migrations
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.session import DatabaseSession
-from tests.support.postgres import Database
+from tests.sinks.postgres.cluster import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 ODD_NAME = 'Sensors "of" us; DROP'

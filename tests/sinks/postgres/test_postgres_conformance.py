@@ -12,7 +12,7 @@ from twisted.internet import reactor
 from bssci.model import Decoded, Reading
 from bssci.sinks.postgres.sink import PostgresSink
 from bssci.sinks.testing import SinkBench, SinkConformance, uplink
-from tests.support.postgres import Database
+from tests.sinks.postgres.cluster import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 PASSWORD = "not-to-be-told-4711"

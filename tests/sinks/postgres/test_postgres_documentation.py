@@ -13,7 +13,7 @@ from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.settings import SETTINGS
 from bssci.sinks.testing import every_event
-from tests.support.postgres import Database
+from tests.sinks.postgres.cluster import Database
 
 PAGE = (Path(__file__).parents[3] / "docs" / "postgres.md").read_text()
 QUERIES = [

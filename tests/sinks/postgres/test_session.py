@@ -6,7 +6,7 @@ from bssci.sinks.postgres.connecting import Line
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.rows import EventRows
 from bssci.sinks.postgres.session import DatabaseSession
-from tests.support.postgres import Database
+from tests.sinks.postgres.cluster import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 

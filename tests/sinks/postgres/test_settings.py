@@ -9,7 +9,7 @@ import pytest
 from bssci.sinks.postgres.errors import PostgresError
 from bssci.sinks.postgres.plugin import PostgresSinkFactory
 from bssci.sinks.postgres.settings import SETTINGS
-from tests.support.postgres import settings
+from tests.sinks.postgres.cluster import settings
 
 DEFAULTS = {
     "POSTGRES_HOST": "localhost", "POSTGRES_PORT": 5432, "POSTGRES_DB": "bssci", "POSTGRES_USER": "bssci",

@@ -20,7 +20,7 @@ from bssci.sinks.postgres import worker
 from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.sink import PostgresSink
 from bssci.sinks.testing import uplinks
-from tests.support.postgres import Cluster, Database
+from tests.sinks.postgres.cluster import Cluster, Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 PATIENCE = 20.0

@@ -18,7 +18,7 @@ from bssci.sinks.postgres.settings import PostgresSettings
 from bssci.sinks.postgres.timescale import AGGREGATES, COMPRESSION, FEATURES, HYPERTABLES, RETENTION
 from bssci.sinks.postgres.trial import findings
 from bssci.sinks.testing_events import AT, every_event, reception, uplink, uplinks
-from tests.support.timescaledb import TimescaleServer, timescale_server
+from tests.sinks.postgres.timescaledb import TimescaleServer, timescale_server
 
 __all__ = ["timescale_server"]
 pytestmark = [pytest.mark.parts, pytest.mark.timescaledb]

@@ -7,7 +7,7 @@ import pytest
 from bssci.sinks.postgres.plugin import PostgresSinkFactory
 from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.postgres.trial import findings
-from tests.support.postgres import Database
+from tests.sinks.postgres.cluster import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 

@@ -13,7 +13,7 @@ from bssci.model import EUI, Decoded, Reading, StationState, Telegram
 from bssci.sinks.postgres.events import rows_of
 from bssci.sinks.postgres.session import DatabaseSession
 from bssci.sinks.testing_events import AT, STATION, every_event, odd_events, reception, uplink, uplinks
-from tests.support.postgres import Database
+from tests.sinks.postgres.cluster import Database
 
 pytestmark = [pytest.mark.parts, pytest.mark.postgres]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

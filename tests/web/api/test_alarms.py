@@ -8,8 +8,8 @@ from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.trial import AlarmTrial
 from bssci.center.deliveries import Deliveries
 from bssci.web.outside import Outside
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 BAD = Condition("sink-failing:mqtt", "error", "mqtt cannot deliver", "/#sinks")
 

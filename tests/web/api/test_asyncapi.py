@@ -15,7 +15,7 @@ from bssci.mqtt.payload_types import PUBLISHED
 from bssci.sinks.testing_events import AT, SENSOR, every_event, odd_events
 from bssci.web.api.asyncapi import PAYLOADS, RECEIVED, SENT, asyncapi_document, schema_of
 from bssci.web.door.messages import Narrator, gap
-from tests.support.contracts import channel_of, faults, request_channel_of
+from tests.web.api.contracts import channel_of, faults, request_channel_of
 
 DOCS = Path(__file__).parents[3] / "docs"
 ODD = [*odd_events()[3:8], *odd_events()[9:]]

@@ -22,8 +22,8 @@ from bssci.model import EUI
 from bssci.system import files as filesystem
 from bssci.web.outside import Outside
 from tests.support.center import Line
-from tests.support.html import Document
 from tests.support.web import Connection, WebHouse
+from tests.web.html import Document
 
 STATION = "70B3D59CD0000001"
 RESTORE = "/api/certificates/restore"

@@ -13,9 +13,9 @@ from bssci.journal import StationRecord
 from bssci.model import StationState
 from bssci.web.api import events
 from bssci.web.reports.history import EventViews
-from tests.support.html import Document
 from tests.support.journal import STATION, online, uplink
 from tests.support.web import EPOCH, SENSOR, Browser, Connection, WebHouse, parse
+from tests.web.html import Document
 
 
 class Buffer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bssci.model.live_token import fault_of
-from tests.support.live_door import inside
 from tests.support.web import EPOCH, SENSOR, WebHouse
+from tests.web.door.live_door import inside
 
 ROUTE = "/api/mqtt-tokens"
 

@@ -12,9 +12,9 @@ import pytest
 from bssci.certificates import qr_code
 from bssci.certificates.reading import lists_of
 from bssci.system import files
-from tests.support.html import Document
 from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 MAC, NAME = "AA:BB:CC:DD:EE:01", "f2-aabbccddee01"
 PATH = f"/api/provisioned/{NAME}"

@@ -20,11 +20,11 @@ from bssci.web.api.answers import answer as answer_of
 from bssci.web.api.answers import outcomes_of
 from bssci.web.api.schemas.common import SensorsOutcome
 from tests.support.center import STATION, Line, result_of
-from tests.support.html import Document
 from tests.support.journal import reception
 from tests.support.web import EPOCH, KEY, SENSOR, Answer, WebHouse, sensor_entry
 from tests.support.wire import uplink
 from tests.support.work import calls
+from tests.web.html import Document
 
 SCRIPT = "<script>alert(1)</script>"
 OTHER = "70B3D56770110002"

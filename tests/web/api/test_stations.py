@@ -14,8 +14,8 @@ from bssci.certificates import bundles
 from bssci.stations.causes import BLOCKED
 from bssci.wire.messages import Error, Ping, Status, StatusRsp
 from tests.support.center import Line
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 STATION = "CAFE000000000001"
 

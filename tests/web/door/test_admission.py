@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.live_door import (
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     LiveProbe,
     connect_packet,
     inside,
@@ -14,7 +15,6 @@ from tests.support.live_door import (
     text,
     the_door,
 )
-from tests.support.web import WebHouse
 
 
 @pytest.mark.parametrize("as_password", [False, True])

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from bssci.web.door import client, door
-from tests.support.live_door import (
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     UPLINK,
     LiveProbe,
     connect_packet,
@@ -22,7 +23,6 @@ from tests.support.live_door import (
     the_door,
     topics,
 )
-from tests.support.web import WebHouse
 
 
 def test_a_ping_is_answered_and_a_goodbye_too(web: WebHouse) -> None:

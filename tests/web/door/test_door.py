@@ -10,7 +10,9 @@ from twisted.internet.defer import Deferred
 
 from bssci.center.alarms.conditions import Condition
 from bssci.web.door import door, past
-from tests.support.live_door import (
+from tests.support.telegrams import telegram
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     UPLINK,
     VOLUME,
     connect_packet,
@@ -25,8 +27,6 @@ from tests.support.live_door import (
     text,
     the_door,
 )
-from tests.support.telegrams import telegram
-from tests.support.web import WebHouse
 
 
 def success(deferred: Deferred[Any]) -> Any:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from bssci.web.live import feed
-from tests.support.live_door import (
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     OTHER,
     UPLINK,
     gap_of,
@@ -15,7 +16,6 @@ from tests.support.live_door import (
     heard,
     subscribed,
 )
-from tests.support.web import WebHouse
 
 
 def test_events_that_go_by_too_fast_are_a_gap(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,14 @@ import pytest
 from bssci.model import Decoded, Reading, Telegram
 from bssci.web.door.messages import Narrator, device_of_level, telemetry_topic
 from tests.support.journal import online, uplink
-from tests.support.live_door import (
+from tests.support.web import SENSOR, WebHouse
+from tests.web.door.live_door import (
     UPLINK,
     VOLUME,
     happen,
     heard,
     subscribed,
 )
-from tests.support.web import SENSOR, WebHouse
 
 
 def test_uplinks_and_readings_as_they_happen(web: WebHouse) -> None:

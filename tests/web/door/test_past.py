@@ -9,7 +9,8 @@ import pytest
 
 from bssci.model import EUI, StationState, StationStatus
 from bssci.web.door import door, past
-from tests.support.live_door import (
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     STATION,
     UPLINK,
     VOLUME,
@@ -23,7 +24,6 @@ from tests.support.live_door import (
     subscribed,
     topics,
 )
-from tests.support.web import WebHouse
 
 
 def test_the_last_value_comes_on_subscribing(web: WebHouse) -> None:

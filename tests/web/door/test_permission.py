@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bssci.model import EUI, StationState
-from tests.support.live_door import (
+from tests.support.web import SENSOR, WebHouse
+from tests.web.door.live_door import (
     OTHER,
     STATION,
     UPLINK,
@@ -20,7 +21,6 @@ from tests.support.live_door import (
     the_door,
     topics,
 )
-from tests.support.web import SENSOR, WebHouse
 
 
 def test_a_filter_that_the_token_does_not_allow(web: WebHouse) -> None:

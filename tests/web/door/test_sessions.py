@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bssci.web.door import door
-from tests.support.live_door import (
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     UPLINK,
     happen,
     heard,
@@ -14,7 +15,6 @@ from tests.support.live_door import (
     the_door,
     topics,
 )
-from tests.support.web import WebHouse
 
 
 def test_a_session_survives_a_crash_of_the_service(web: WebHouse) -> None:

@@ -7,11 +7,11 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.support.live_door import (
+from tests.support.web import WebHouse
+from tests.web.door.live_door import (
     LiveProbe,
     the_door,
 )
-from tests.support.web import WebHouse
 
 
 def test_a_handshake(web: WebHouse) -> None:

@@ -13,10 +13,10 @@ from bssci.web.access.accounts import ROLES, Role, may
 from bssci.web.http.routing import Route
 from bssci.web.pages.table import PAGES, Page
 from tests.support.center import Line
-from tests.support.html import Document, Element
 from tests.support.journal import uplink
 from tests.support.telegrams import telegram
 from tests.support.web import SENSOR, Answer, WebHouse
+from tests.web.html import Document, Element
 
 STATION = "CAFE000000000001"
 MAC = "0a1b2c3d4e5f"

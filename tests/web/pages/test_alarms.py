@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.support.controllers import MAC, TABLES
-from tests.support.html import Document
 from tests.support.telegrams import telegram
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 STRIKE = f"f2:{MAC}/J2/strike-1"
 

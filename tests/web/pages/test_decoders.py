@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from bssci.web.outside import Outside
 from bssci.web.pages.decoders import STARTER
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 
 def shown(web: WebHouse, path: str) -> Document:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.html import Document
 from tests.support.telegrams import telegram
 from tests.support.web import SENSOR, WebHouse
+from tests.web.html import Document
 
 TAG = "ble:AA:BB:CC:DD:EE:01"
 

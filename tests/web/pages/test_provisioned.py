@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bssci.certificates import qr_code
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 
 def test_a_device_is_offered_what_can_be_done_with_it(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:

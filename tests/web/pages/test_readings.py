@@ -12,9 +12,9 @@ from bssci.model import EUI, Telegram, Uplink
 from bssci.web.outside import Outside
 from bssci.web.pages.readings import _chart, step_for
 from tests.support.decoders import METER, ORDINARY, follow, outside_with_decoders
-from tests.support.html import Document, faults
 from tests.support.journal import reception
 from tests.support.web import SENSOR, WebHouse, sensor_entry
+from tests.web.html import Document, faults
 
 
 @pytest.fixture

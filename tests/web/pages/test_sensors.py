@@ -8,10 +8,10 @@ import pytest
 from bssci.center.silence.silence import Standing
 from bssci.journal import Registration
 from bssci.model import EUI, DownlinkStatus, SensorStatus
-from tests.support.html import Document
-from tests.support.page_events import STATION, heard
 from tests.support.web import EPOCH, SENSOR, WebHouse
 from tests.support.work import calls
+from tests.web.html import Document
+from tests.web.pages.page_events import STATION, heard
 
 
 def test_a_sensors_page_shows_what_happened(web: WebHouse) -> None:

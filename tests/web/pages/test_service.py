@@ -5,9 +5,9 @@ import pytest
 from bssci.model import StationState, StationStatus
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.pages.service import device
-from tests.support.html import Document, faults
-from tests.support.page_events import STATION, heard
 from tests.support.web import EPOCH, WebHouse
+from tests.web.html import Document, faults
+from tests.web.pages.page_events import STATION, heard
 
 
 def test_the_live_page_shows_an_uplinks_way(web: WebHouse) -> None:

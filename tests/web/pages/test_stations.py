@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from tests.support.center import Line
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 STATION = "CAFE000000000001"
 

@@ -14,8 +14,8 @@ from bssci.web.access.accounts import ROLES, Role
 from bssci.web.access.accounts import may as includes
 from bssci.web.pages import table as pages
 from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, link, may, render
-from tests.support.html import Document, faults
-from tests.support.page_samples import samples
+from tests.web.html import Document, faults
+from tests.web.pages.page_samples import samples
 
 HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>'{{7*7}}"""
 FIXED = {"role", "severity", "kind", "state", "theme", "tone"}

@@ -12,10 +12,10 @@ from bssci.web.access.accounts import ROLES, may
 from bssci.web.pages.table import PAGES, Page
 from tests.support.center import Line
 from tests.support.controllers import MAC
-from tests.support.html import Document, faults
-from tests.support.page_events import heard
 from tests.support.telegrams import telegram
 from tests.support.web import SENSOR, WebHouse
+from tests.web.html import Document, faults
+from tests.web.pages.page_events import heard
 
 PIN = f"f2:{MAC}/J1/3"
 

@@ -13,8 +13,8 @@ from bssci.certificates import bundles
 from bssci.model import EUI
 from bssci.web.reports.certificates import by_end
 from tests.support.center import STATION, Line
-from tests.support.html import Document
 from tests.support.web import WebHouse
+from tests.web.html import Document
 
 NOW = 1_800_000_000.0
 """Unix seconds, while certificates are looked at"""

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from bssci.certificates import bundles
 from bssci.model import EUI
 from tests.support.center import STATION, Line
-from tests.support.html import Document
 from tests.support.journal import uplink
 from tests.support.web import SENSOR, WebHouse
+from tests.web.html import Document
 
 NOW = 1_800_000_000.0
 """Unix seconds, while certificates are looked at"""

@@ -1,4 +1,4 @@
-"""``python -m tests.support.bluez``: a bluetoothd that is none, on a private bus; it hears what stdin says.
+"""``python -m tests.scanner.bluez``: a bluetoothd that is none, on a private bus; it hears what stdin says.
 
 A line is JSON: ``{"address", "type", "name", "rssi", "manufacturer": {"76": hex}, "service": {uuid: hex}}``.
 With ``--no-passive`` it knows nothing of monitors, as older ones.

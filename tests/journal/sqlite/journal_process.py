@@ -1,7 +1,7 @@
 """A process that stores and says what was acknowledged, until it is killed.
 
-Usage: ``python -m tests.support.journal_process DIRECTORY``. Prints a line "position seq" each time that a
-reception and its event are on disk.
+Usage: ``python -m tests.journal.sqlite.journal_process DIRECTORY``. Prints a line "position seq" each time
+that a reception and its event are on disk.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from bssci.wire.errors import ProtocolError
 from bssci.wire.messages import (
     Message,
 )
-from tests.support.codecs import MSGPACK
 from tests.support.wire import pack
+from tests.wire.codecs import MSGPACK
 
 OP_ID = 77
 

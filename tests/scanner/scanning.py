@@ -27,7 +27,7 @@ BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration
 class Bluetooth:
     """A context manager: bus and bluetoothd.
 
-    :param options: of ``tests.support.bluez``.
+    :param options: of ``tests.scanner.bluez``.
     """
 
     def __init__(self, *options: str) -> None:
@@ -46,7 +46,7 @@ class Bluetooth:
             "DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={socket}",
             "PYTHONPATH": str(ROOT),
         }
-        command = [sys.executable, "-m", "tests.support.bluez", *self._options]
+        command = [sys.executable, "-m", "tests.scanner.bluez", *self._options]
         self._bluetoothd = self._start(command, env=self.environment, stdin=subprocess.PIPE)
         assert self.said() == "ready"
         return self

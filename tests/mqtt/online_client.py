@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.task import Clock
 
 from bssci.mqtt.client import MqttClient, MqttOffline, MqttSettings, Publication
-from tests.support.mqtt_broker import FakeBroker, Kind
+from tests.mqtt.memory_broker import FakeBroker, Kind
 
 SETTINGS = MqttSettings(host="broker.example", client_id="center", username="user", password="Pa55word")
 

@@ -1,13 +1,4 @@
-"""Certificates for tests: one CA, a service center, and base stations signed by it.
-
-Use it as a fixture by importing it into a ``conftest.py`` or a test module::
-
-    from tests.support.tls import tls_files
-
-    def test_something(tls_files):
-        tls_files.directory / "service_center_cert.pem"
-        tls_files.station_bundle(0x70B3D56770FF0001)
-"""
+"""Certificates of equipment in the field, which say less than ours: a CA, a service center, stations."""
 
 from __future__ import annotations
 
@@ -21,24 +12,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bssci.certificates.issuing import certificate_to_pem, key_to_pem, new_key
+
 _VALID_FROM = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
 _VALID_UNTIL = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
 
 
 class Authority:
-    """A CA of elliptic-curve keys that writes certificates into a directory."""
+    """A CA that writes certificates into a directory."""
 
     def __init__(self, directory: Path, name: str = "test CA") -> None:
         self.directory = directory
         self._name = _name(name)
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
-            _builder(self._name, self._name, self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(signs_certificates=True), critical=True)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.certificate_pem = certificate.public_bytes(serialization.Encoding.PEM)
+        self._key = new_key()
+        certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0))
+        self.certificate_pem = certificate_to_pem(certificate)
         (directory / "ca_cert.pem").write_bytes(self.certificate_pem)
 
     def issue(
@@ -51,25 +39,26 @@ class Authority:
         host: str | None = None,
     ) -> None:
         """Write a certificate and its private key: of a client, a server here, or one on ``host``."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_name(common_name), self._name, key.public_key())
-        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        if host is not None:
-            names = x509.SubjectAlternativeName([x509.DNSName(host)])
-            builder = builder.add_extension(names, critical=False)
-        elif server:
-            names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        certificate = builder.sign(self._key, hashes.SHA256())
-        certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
+        names: list[x509.GeneralName] = [x509.DNSName(host or "localhost")]
+        names += [] if host else [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        extensions = [x509.SubjectAlternativeName(names)] if server or host else []
+        key = new_key()
+        basic = x509.BasicConstraints(ca=False, path_length=None)
+        certificate_file.write_bytes(
+            certificate_to_pem(self._sign(_name(common_name), key, basic, *extensions))
         )
+        key_file.write_bytes(key_to_pem(key))
         key_file.chmod(0o600)
+
+    def _sign(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType
+    ) -> x509.Certificate:
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name)
+        builder = builder.public_key(key.public_key()).serial_number(x509.random_serial_number())
+        builder = builder.not_valid_before(_VALID_FROM).not_valid_after(_VALID_UNTIL)
+        for each in extensions:
+            builder = builder.add_extension(each, critical=isinstance(each, x509.BasicConstraints))
+        return builder.sign(self._key, hashes.SHA256())
 
     def revoke(self, bundle: Path) -> bytes:
         """A revocation list (PEM) that names the certificate of a base station's bundle."""
@@ -123,31 +112,3 @@ def tls_files(tmp_path_factory: pytest.TempPathFactory) -> TLSFiles:
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(_VALID_FROM)
-        .not_valid_after(_VALID_UNTIL)
-    )
-
-
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )

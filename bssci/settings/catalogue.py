@@ -49,6 +49,9 @@ class Catalogue:
         }
         """NAME_FILE by NAME, of each secret whose group does not read such a file itself"""
         self._plugged = [row.name for group in plugged for row in group]
+        self._options = {name: option_of(name) for name in self._known_names()}
+        self._defaults: dict[str, Any] = {}
+        """values that were parsed before: the settings are read again at each change"""
 
     def group_of(self, name: str) -> Group:
         """Return the group that a setting belongs to.
@@ -75,7 +78,7 @@ class Catalogue:
         """
         from_file, warnings = env_file.read(path, self._known_names())
         levels: tuple[tuple[Origin, Mapping[str, Any]], ...] = (
-            ("command line", {name: options.get(option_of(name)) for name in self._known_names()}),
+            ("command line", {name: options.get(option) for name, option in self._options.items()}),
             ("environment", environ),
             (".env", from_file),
         )
@@ -83,7 +86,10 @@ class Catalogue:
         origins: dict[str, Origin] = {}
         for row in self.rows.values():
             text, origins[row.name], said = _text(row, self._files.get(row.name, ""), levels)
-            values[row.name] = row.parse(text, str(path) if said == ".env" else said)
+            if said == "default":
+                values[row.name] = self._default(row)
+            else:
+                values[row.name] = row.parse(text, str(path) if said == ".env" else said)
         values |= _derived(values, origins)
         settings = self._settings(values)
         for group in self.groups:
@@ -173,6 +179,11 @@ class Catalogue:
                 change = "" if row.live else "; needs a restart"
                 lines += ["", f"# {row.explained}{change}", f"#{row.name}={row.default}"]
         return "\n".join(lines) + "\n"
+
+    def _default(self, row: Setting) -> Any:
+        if row.name not in self._defaults:
+            self._defaults[row.name] = row.parse(row.default, "default")
+        return self._defaults[row.name]
 
     def _known_names(self) -> set[str]:
         return set(self.rows) | set(self._files.values())

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from typing import Any, Protocol
 
 import msgspec
@@ -109,15 +110,20 @@ def command(message: type[Message]) -> str:
     return str(message.__struct_config__.tag)
 
 
-def methods(parts: Iterable[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
+def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
     """Return the methods of ``parts`` that are named for a request: ``handle_ulData`` for ``UlData``."""
-    found: dict[type[Request], Callable[..., None]] = {}
-    for part in parts:
-        for request in Request.__subclasses__():
-            method = getattr(part, prefix + command(request).replace(".", "_"), None)
-            if method is not None:
-                found[request] = method
-    return found
+    return {
+        request: getattr(part, name)
+        for request, name in _names(prefix)
+        for part in parts
+        if hasattr(part, name)
+    }
+
+
+@cache
+def _names(prefix: str) -> list[tuple[type[Request], str]]:
+    """Return every request, and the name of a method for it."""
+    return [(each, prefix + command(each).replace(".", "_")) for each in Request.__subclasses__()]
 
 
 class Ingest(Protocol):

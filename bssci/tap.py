@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.application.service import IService
 from twisted.internet.threads import deferToThread
@@ -75,8 +75,8 @@ class Options(usage.Options):
         if self.parent is not None and not any(self.parent.get(name) for name in TWISTD_LOGS):
             # twistd has its own way with SIGUSR1 where it writes the log itself.
             kept_signals.keep([signal.SIGUSR1])
-            log_observer.chosen = self.configuration.current
-            log_observer.daemon = not self.parent["nodaemon"]
+            daemon = not self.parent["nodaemon"]
+            _log_choices.append(LogChoice(self.configuration.current, daemon))
             self.parent["logger"] = "bssci.tap.log_observer"
 
     def _configuration(self) -> Configuration:
@@ -134,19 +134,25 @@ def try_kept_files(settings: Settings, changed: Collection[str]) -> None:
             raise SettingsError(f"STATE_DIR: {error}") from error
 
 
-class LogObserver:
-    """Makes the observer that the settings ask for. twistd knows it by name only, hence :attr:`chosen`."""
+class LogChoice(NamedTuple):
+    """Way of logging that was chosen on the command line."""
 
-    chosen: Settings
-    daemon: bool
+    settings: Settings
+    is_daemon: bool
     """there is no standard output: without LOG_FILE the log goes where twistd's own would"""
 
-    def __call__(self) -> Any:
-        file = self.chosen.log_file or (DAEMON_LOG if self.daemon else None)
-        try:
-            return logs.observer(self.chosen.log_level, self.chosen.log_format, file, self.chosen.timezone)
-        except OSError as error:
-            raise SystemExit(f"bssci: LOG_FILE={file}: cannot be written ({error.strerror})") from None
+
+_log_choices: list[LogChoice] = []
 
 
-log_observer = LogObserver()
+def log_observer() -> Any:
+    """Return the observer that the settings ask for, of the options that were read last.
+
+    twistd calls this function by its name, without an argument.
+    """
+    settings, is_daemon = _log_choices[-1]
+    file = settings.log_file or (DAEMON_LOG if is_daemon else None)
+    try:
+        return logs.observer(settings.log_level, settings.log_format, file, settings.timezone)
+    except OSError as error:
+        raise SystemExit(f"bssci: LOG_FILE={file}: cannot be written ({error.strerror})") from None

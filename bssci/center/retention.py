@@ -46,6 +46,10 @@ class Retention:
         self._undelivered: deque[tuple[float, int]] = deque(maxlen=LOOKS)
         self._ticker = Ticker(clock, INTERVAL, self._tick)
 
+    def configure(self, days: float) -> None:
+        """Change the days that events are kept."""
+        self.days = days
+
     def start(self) -> None:
         self._ticker.start()
 

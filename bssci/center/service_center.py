@@ -370,11 +370,11 @@ class ServiceCenter:
     # settings
 
     def _reconfigure(self, settings: Settings) -> None:
-        self.registry.status_interval = settings.status_interval
-        self.deduplication.delay = settings.deduplication_delay
-        self.retention.days = settings.retention_days
+        self.registry.configure(settings.status_interval)
+        self.deduplication.configure(settings.deduplication_delay)
+        self.retention.configure(settings.retention_days)
         self.sources.configure(settings.source_rate, settings.source_share / 100)
-        self.devices.changing_kept = settings.source_changing_addresses
+        self.devices.configure(settings.source_changing_addresses)
         self.silence.configure(
             enabled=settings.auto_detach_enabled,
             timeout=settings.auto_detach_timeout,

@@ -61,6 +61,10 @@ class WriteBehind(Generic[Key]):
         self._before()
         return self._write_all()
 
+    def count_through(self, seq: int) -> None:
+        """Note that events are counted up to this one."""
+        self.through = seq
+
     def update(self, keys: Iterable[Key]) -> None:
         """Note that rows changed, are new or gone."""
         self.changed.update(dict.fromkeys(keys))

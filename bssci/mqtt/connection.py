@@ -20,7 +20,6 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -38,6 +37,7 @@ from bssci.mqtt.values import (
     Publication,
     Received,
 )
+from bssci.system.clock import Ticker
 
 SILENCE = 1.5 * KEEPALIVE
 """s without a byte or a due acknowledgement from the broker, after which it is taken for gone"""
@@ -86,12 +86,12 @@ class MqttConnection(Protocol):
     def __init__(self, clock: IReactorTime, settings: MqttSettings, owner: Owner) -> None:
         self._clock = clock
         self._owner = owner
-        self._engine = Engine(settings, self._wake)
+        self._window = PublishWindow(settings.version == "5", settings.qos, owner.statistics)
+        self._engine = Engine(settings, self._wake, self._window.settled)
         self._engine.on_connect = self._connected
         self._engine.on_message = self._message
         self._engine.on_subscribe = self._subscribed
         self._engine.on_disconnect = self._disconnected
-        self._window = PublishWindow(self._engine, settings.qos, owner.statistics)
         self._silence = SILENCE
         self._gate = PacketGate(MAXIMUM_PACKET)
         self._subscriptions: dict[int, list[str]] = {}
@@ -100,8 +100,7 @@ class MqttConnection(Protocol):
         self._input_paused = False
         self._turn: IDelayedCall | None = None
         self._deadline: IDelayedCall | None = None
-        self._ticker = LoopingCall(self._guard, self._tick)
-        self._ticker.clock = clock
+        self._ticker = Ticker(clock, TICK, lambda: self._guard(self._tick))
         self._heard_at = 0.0
         self._reason = ""
         self._paused = False
@@ -198,7 +197,7 @@ class MqttConnection(Protocol):
             self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self._heard_at = self._clock.seconds()
-        self._ticker.start(TICK, now=False)
+        self._ticker.start()
         self._guard(self._engine.open)
 
     def dataReceived(self, data: bytes) -> None:
@@ -212,8 +211,7 @@ class MqttConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self.loss = reason
-        if self._ticker.running:
-            self._ticker.stop()
+        self._ticker.stop()
         for call in (self._turn, self._deadline):
             if call is not None and call.active():
                 call.cancel()
@@ -247,7 +245,7 @@ class MqttConnection(Protocol):
         if self._input_paused:
             self._read()
         if not self._paused:
-            self._window.fill(self._clock.seconds())
+            self._window.fill(self._engine, self._clock.seconds())
         if self._finishing and self._window.is_empty:
             self._engine.disconnect()
         self._engine.loop_write()
@@ -269,7 +267,7 @@ class MqttConnection(Protocol):
         while io.unread and not io.closed:
             self._engine.loop_read()
         if self._window.in_flight < in_flight:
-            self._window.progress_at = self._heard_at
+            self._window.note_progress(self._heard_at)
         if io.closed:
             self._hang_up()
         elif bool(self._inbound) != self._input_paused:
@@ -279,7 +277,7 @@ class MqttConnection(Protocol):
             self._wake()
 
     def _tell_skipped(self) -> None:
-        skipped, self._gate.skipped = self._gate.skipped, []
+        skipped = self._gate.take_skipped()
         self._owner.statistics.oversize += len(skipped)
         for message in skipped:
             topic = message.topic.decode("utf-8", "replace") if message is not None else ""

@@ -75,8 +75,8 @@ EXACTLY_ONCE = 2
 """QoS of what arrives once"""
 
 
-def _nothing_settled(packet_id: int, body: bytes | bytearray) -> None:
-    return None
+Settled = Callable[[int, bytes | bytearray], None]
+"""hears of a published message that the broker answered: packet id, body of the answer"""
 
 
 class Engine(Client):
@@ -90,7 +90,9 @@ class Engine(Client):
     ``on_writable_wanted`` is called when there is reason to do that.
     """
 
-    def __init__(self, settings: MqttSettings, on_writable_wanted: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: MqttSettings, on_writable_wanted: Callable[[], None], on_settled: Settled
+    ) -> None:
         is_5 = settings.version == "5"
         self._is_clean = settings.qos == EXACTLY_ONCE or not settings.client_id or not settings.persistent
         super().__init__(
@@ -116,8 +118,7 @@ class Engine(Client):
         self.on_socket_register_write = lambda client, userdata, sock: on_writable_wanted()
         self._settings = settings
         self.is_5 = is_5
-        self.on_settled: Callable[[int, bytes | bytearray], None] = _nothing_settled
-        """called with the packet id of a published message, and the body of the broker's answer"""
+        self._on_settled = on_settled
 
     def open(self) -> None:
         """Queue the CONNECT packet."""
@@ -158,7 +159,7 @@ class Engine(Client):
         packet_id = body[0] << 8 | body[1]
         if self._out_messages.pop(packet_id, None) is not None:
             self._inflight_messages -= 1
-            self.on_settled(packet_id, body)
+            self._on_settled(packet_id, body)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 
@@ -236,7 +237,7 @@ class PacketGate:
         self._cut: _Cut | None = None
         self._header = b""
         self.skipped: list[SkippedMessage | None] = []
-        """packets cut out; for whoever empties the list. None: no PUBLISH"""
+        """packets cut out, until they are taken; None: no PUBLISH"""
 
     def filter(self, data: bytes) -> bytes:
         """Return the part of ``data`` that belongs to packets of acceptable size."""
@@ -262,6 +263,11 @@ class PacketGate:
                 self._passing = body + length - position
         kept.append(data[start : end - len(self._header)])
         return b"".join(kept)
+
+    def take_skipped(self) -> list[SkippedMessage | None]:
+        """Return the packets that were cut out since the last call."""
+        skipped, self.skipped = self.skipped, []
+        return skipped
 
     def _skip(self, data: bytes, start: int) -> int:
         """Return the index in ``data`` where the packet that is cut out ends."""

@@ -26,14 +26,16 @@ PACKET_OVERHEAD = 9
 class PublishWindow:
     """The publications of one connection.
 
+    :param version_5: the connection speaks MQTT 5.
+    :ivar settled: to be called with the packet id of a publication, and the body of the broker's answer.
     :ivar qos: the broker's, where that is lower than ours.
     :ivar sent_last: the publication that left last.
     :ivar progress_at: s on the connection's clock, when the broker last had nothing to answer, or answered.
     """
 
-    def __init__(self, engine: Engine, qos: int, statistics: MqttStatistics) -> None:
-        self._engine = engine
-        engine.on_settled = self._answered if engine.is_5 else self._acknowledged
+    def __init__(self, version_5: bool, qos: int, statistics: MqttStatistics) -> None:
+        self._is_5 = version_5
+        self.settled = self._answered if version_5 else self._acknowledged
         self._statistics = statistics
         self._size = WINDOW_QOS_2 if qos == 2 else WINDOW
         self._limits = version5.BrokerLimits()
@@ -67,6 +69,10 @@ class PublishWindow:
         self._size = max(1, min(self._size, limits.window))
         self.qos = min(self.qos, limits.qos)
 
+    def note_progress(self, at: float) -> None:
+        """Note that the broker answered, at this time of the connection's clock."""
+        self.progress_at = at
+
     def enqueue(self, messages: Sequence[Publication]) -> Deferred[None]:
         """Have messages wait for room; the Deferred fires when the broker has answered for each.
 
@@ -76,8 +82,8 @@ class PublishWindow:
         self._queue.append(batch)
         return batch.done
 
-    def fill(self, now: float) -> None:
-        """Send what there is room for."""
+    def fill(self, engine: Engine, now: float) -> None:
+        """Have an engine publish what there is room for."""
         room = self._size - len(self._in_flight)
         if room == self._size:
             self.progress_at = now
@@ -85,7 +91,7 @@ class PublishWindow:
             batch = self._queue[0]
             messages = batch.messages[batch.next : batch.next + room]
             try:
-                self._send(batch, messages)
+                self._send(engine, batch, messages)
             except ValueError as error:
                 self._reject(batch, error)
                 continue
@@ -97,14 +103,14 @@ class PublishWindow:
             for packet_id in list(self._in_flight):
                 self._acknowledge(packet_id)
 
-    def _send(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
+    def _send(self, engine: Engine, batch: PublishBatch, messages: Sequence[Publication]) -> None:
         """Send messages of a batch.
 
         :raises ValueError: for a topic that MQTT does not allow.
         """
-        publish, qos, in_flight = self._engine.publish, self.qos, self._in_flight
-        if self._engine.is_5:
-            self._send_with_properties(batch, messages)
+        publish, qos, in_flight = engine.publish, self.qos, self._in_flight
+        if self._is_5:
+            self._send_with_properties(engine, batch, messages)
         else:
             for topic, payload, retain, _ in messages:
                 info = publish(topic, payload, qos, retain)
@@ -114,7 +120,9 @@ class PublishWindow:
         self.sent_last = messages[-1]
         self._statistics.published += len(messages)
 
-    def _send_with_properties(self, batch: PublishBatch, messages: Sequence[Publication]) -> None:
+    def _send_with_properties(
+        self, engine: Engine, batch: PublishBatch, messages: Sequence[Publication]
+    ) -> None:
         """Send messages of a batch by MQTT 5, except for what the broker says that it does not take.
 
         :raises ValueError: for a topic that MQTT does not allow.
@@ -129,7 +137,7 @@ class PublishWindow:
                 self._refuse(batch, position, refusal)
                 self._count(batch)
                 continue
-            info = self._engine.publish(topic, payload, self.qos, retain and may_retain, properties)
+            info = engine.publish(topic, payload, self.qos, retain and may_retain, properties)
             if info.rc:
                 raise RuntimeError(f"the MQTT engine refused a message: {info.rc!r}")
             self._in_flight[info.mid] = batch

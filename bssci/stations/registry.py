@@ -51,7 +51,7 @@ class Registry:
     :param stations: is filled with those that an earlier run knew, and every new one.
     :param entries: of people; a station that is blocked there is refused.
     :param service_center: our own EUI.
-    :param status_interval: s between status requests to one station; may change any time.
+    :param status_interval: s between status requests to one station.
     """
 
     log = Logger()
@@ -84,6 +84,10 @@ class Registry:
             station.worked = station.worked or stored.last_bs_op_id > 0
         for entry in entries:
             self._expect(entry.base_station_eui)
+
+    def configure(self, status_interval: float) -> None:
+        """Change the seconds between status requests, from each station's next one on."""
+        self.status_interval = status_interval
 
     def start(self) -> None:
         self._ticker.start()

@@ -49,12 +49,16 @@ class Ticker:
         self._loop = LoopingCall(self._guarded)
         self._loop.clock = clock  # type: ignore[assignment]
 
-    def start(self) -> None:
-        """Start; the first call comes after one interval. Nothing to do if it runs already."""
+    def start(self, *, at_once: bool = False) -> None:
+        """Start; nothing to do if it runs already.
+
+        :param at_once: the first call comes now, else after one interval.
+        """
         if not self._loop.running:
-            self._loop.start(self._interval, now=False)
+            self._loop.start(self._interval, now=at_once)
 
     def stop(self) -> None:
+        """Stop; nothing to do if it does not run."""
         if self._loop.running:
             self._loop.stop()
 

@@ -19,7 +19,7 @@ CONNACK = packet(Kind.CONNACK, b"\0\0")
 
 
 def opened(**settings) -> Engine:
-    engine = Engine(MqttSettings(client_id="center", **settings), lambda: None)
+    engine = Engine(MqttSettings(client_id="center", **settings), lambda: None, lambda packet_id, body: None)
     engine.open()
     return engine
 
@@ -51,7 +51,7 @@ def test_opening_makes_a_connect_packet_and_opens_no_socket():
 
 def test_nothing_is_sent_before_it_is_asked_for():
     wanted = []
-    engine = Engine(MqttSettings(client_id="center"), lambda: wanted.append(True))
+    engine = Engine(MqttSettings(client_id="center"), lambda: wanted.append(True), lambda packet_id, body: None)
     engine.open()
     engine.publish("a", b"1", 1)
     assert engine.io.take() == b""

@@ -16,10 +16,7 @@ from bssci.mqtt.values import MessagesRefused, MqttOffline, MqttStatistics, Publ
 class Engine:
     """Takes publications and gives them packet ids."""
 
-    on_settled: Any = None
-
-    def __init__(self, is_5: bool = False) -> None:
-        self.is_5 = is_5
+    def __init__(self) -> None:
         self.sent: list[bytes] = []
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool, properties: Any = None) -> Any:
@@ -29,8 +26,8 @@ class Engine:
         return SimpleNamespace(rc=0, mid=len(self.sent))
 
 
-def window(engine: Engine, qos: int = 1) -> PublishWindow:
-    return PublishWindow(engine, qos, MqttStatistics())  # type: ignore[arg-type]
+def window(qos: int = 1, version_5: bool = False) -> PublishWindow:
+    return PublishWindow(version_5, qos, MqttStatistics())
 
 
 def publications(*payloads: bytes) -> list[Publication]:
@@ -40,34 +37,33 @@ def publications(*payloads: bytes) -> list[Publication]:
 @pytest.mark.parametrize(("qos", "size"), [(1, WINDOW), (2, WINDOW_QOS_2)])
 def test_what_has_no_room_waits_its_turn(qos: int, size: int) -> None:
     engine = Engine()
-    held = window(engine, qos)
+    held = window(qos)
     payloads = [b"%d" % number for number in range(size + 2)]
     done = held.enqueue(publications(*payloads))
-    held.fill(5.0)
+    held.fill(engine, 5.0)
     assert (engine.sent, held.in_flight, held.has_queue, held.progress_at) == (payloads[:-2], size, True, 5.0)
     for packet_id in (1, 2):
-        engine.on_settled(packet_id, b"")
-    held.fill(6.0)
+        held.settled(packet_id, b"")
+    held.fill(engine, 6.0)
     assert engine.sent == payloads and not held.has_queue and held.progress_at == 5.0
     for packet_id in range(3, size + 3):
-        engine.on_settled(packet_id, b"")
+        held.settled(packet_id, b"")
     assert held.is_empty and not done.called
     held.fire_complete()
     assert done.called
 
 
 def test_an_answer_to_nothing_is_passed_over() -> None:
-    engine = Engine()
-    held = window(engine)
-    engine.on_settled(7, b"")
+    held = window()
+    held.settled(7, b"")
     held.fire_complete()
     assert held.is_empty
 
 
 def test_without_acknowledgements_what_is_sent_is_done() -> None:
-    held = window(Engine(), qos=0)
+    held = window(qos=0)
     done = held.enqueue(publications(b"a"))
-    held.fill(0.0)
+    held.fill(Engine(), 0.0)
     held.fire_complete()
     assert done.called
 
@@ -81,22 +77,21 @@ def failure(done: Deferred[None]) -> BaseException:
 
 def test_a_wrong_topic_costs_its_batch_only() -> None:
     engine = Engine()
-    held = window(engine)
+    held = window()
     wrong, right = held.enqueue([Publication("a/+", b"x")]), held.enqueue(publications(b"y"))
-    held.fill(0.0)
+    held.fill(engine, 0.0)
     assert isinstance(failure(wrong), ValueError) and engine.sent == [b"y"] and not right.called
 
 
 def test_a_broker_of_mqtt_5_says_what_it_does_not_take() -> None:
-    engine = Engine(is_5=True)
-    held = window(engine)
+    engine, held = Engine(), window(version_5=True)
     held.accept(version5.BrokerLimits(packet=80, window=2, qos=1))
     done = held.enqueue(publications(b"a", b"b" * 99, b"c"))
-    held.fill(0.0)
-    held.fill(0.0)
+    held.fill(engine, 0.0)
+    held.fill(engine, 0.0)
     assert engine.sent == [b"a", b"c"]
-    engine.on_settled(1, b"\0\1")
-    engine.on_settled(2, b"\0\2\x87\0")
+    held.settled(1, b"\0\1")
+    held.settled(2, b"\0\2\x87\0")
     held.fire_complete()
     error = failure(done)
     assert isinstance(error, MessagesRefused) and sorted(error.refused) == [1, 2]
@@ -105,11 +100,11 @@ def test_a_broker_of_mqtt_5_says_what_it_does_not_take() -> None:
 
 def test_a_lost_connection_fails_everything_that_is_not_answered() -> None:
     engine = Engine()
-    held = window(engine)
+    held = window()
     answered, sent = held.enqueue(publications(b"a")), held.enqueue(publications(b"b"))
-    held.fill(0.0)
+    held.fill(engine, 0.0)
     waiting = held.enqueue(publications(b"c"))
-    engine.on_settled(1, b"")
+    held.settled(1, b"")
     held.fail(MqttOffline("gone"))
     assert answered.called and held.is_empty
     assert [str(failure(each)) for each in (sent, waiting)] == ["gone", "gone"]

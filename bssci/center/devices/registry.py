@@ -70,6 +70,10 @@ class DeviceRegistry:
             (self._known if device.known else self._unknown)[device.id] = device
         self._behind = WriteBehind[str](clock, "devices", self._write)
 
+    def configure(self, changing_kept: int) -> None:
+        """Change how many addresses that change are kept, an hour."""
+        self.changing_kept = changing_kept
+
     def start(self) -> None:
         self._behind.start()
 

@@ -61,6 +61,10 @@ class JournalShare:
         self._is_reserved = False
         self._max_size = 0
 
+    def change(self, share: float) -> None:
+        """Let so large a part wait from now on."""
+        self.share = share
+
     @property
     def bytes(self) -> int:
         """Bytes that wait, about."""

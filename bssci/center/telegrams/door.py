@@ -130,7 +130,7 @@ class SourceDoor:
     def configure(self, rate: float, share: float) -> None:
         """Change the bounds; what waits because of the old ones goes on."""
         self.limit.change(rate)
-        self.share.share = share
+        self.share.change(share)
         if self._timer is not None:
             self._timer.cancel()
             self._again()

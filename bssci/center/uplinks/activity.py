@@ -75,7 +75,7 @@ class Activities:
                 activity.packet_counter = max(activity.packet_counter, best.packet_counter)
             activity.uplink_count += 1
             changed[eui] = None
-        self._behind.through = last_seq
+        self._behind.count_through(last_seq)
 
     def restart_counter(self, eui: EUI, at: float) -> None:
         """Note that a sensor attached over the air, so that it counts from 0 again.

@@ -151,6 +151,10 @@ class Deduplication:
         self._failures = 0
         """times that the journal failed"""
 
+    def configure(self, delay: float) -> None:
+        """Change the seconds that windows which open from now on wait for better copies."""
+        self.delay = delay
+
     @property
     def open_windows(self) -> int:
         return len(self._open) + len(self._suspects)

@@ -112,7 +112,8 @@ class Paths:
 
     def heard(self, uplinks: Sequence[Uplink], last_seq: int) -> None:
         """Take uplinks that the journal holds up to ``last_seq``; unknown sensors' are passed over."""
-        self._last_seq = self._behind.through = last_seq
+        self._last_seq = last_seq
+        self._behind.count_through(last_seq)
         of, changed = self._of, self._behind.changed
         for uplink in uplinks:
             if not uplink.known:

@@ -55,7 +55,7 @@ class Cursors:
         return min(self._followed.values(), default=_EVERY)
 
     def _release(self) -> None:
-        self._events.delivered_seq = self.delivered_seq
+        self._events.release(self.delivered_seq)
 
 
 def load_cursors(cursor: sqlite3.Cursor) -> dict[str, int]:

@@ -116,6 +116,10 @@ class Events:
         """the last event that every sink has taken, as far as is known"""
         core.watch(after_group=self._committed, after_transaction=keys.settle, make_room=self._make_room)
 
+    def release(self, delivered_seq: int) -> None:
+        """Let events make room when the journal is full, up to the last that every sink has taken."""
+        self.delivered_seq = delivered_seq
+
     def _write_events(self, cursor: sqlite3.Cursor, rows: list[Row]) -> None:
         """Write events, in the writing thread."""
         _insert_events(cursor, rows)

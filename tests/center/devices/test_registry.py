@@ -100,7 +100,7 @@ def test_a_flood_of_changing_addresses_stays_bounded(house: House, monkeypatch: 
 
 
 def test_one_that_is_entered_is_kept_whatever_its_address(house: House) -> None:
-    house.center.devices.changing_kept = 0
+    house.center.devices.configure(0)
     air = Air(house)
     air.advertise("4A:00:00:00:00:01", "random")
     change(house, "ble:4A:00:00:00:00:01", name="Lock")

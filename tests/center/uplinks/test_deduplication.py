@@ -371,9 +371,9 @@ def test_the_inbox_is_forgotten_when_all_of_it_is_published(receiver: Receiver) 
 def test_a_shorter_delay_does_not_make_the_inbox_forget_older_windows(receiver: Receiver) -> None:
     receiver.hear(100)
     receiver.advance(3)
-    receiver.deduplication.delay = 10.0
+    receiver.deduplication.configure(10.0)
     receiver.hear(101)
-    receiver.deduplication.delay = 0.5
+    receiver.deduplication.configure(0.5)
     receiver.hear(50)
     receiver.advance(0.3)
     receiver.hear(51)
@@ -430,7 +430,7 @@ def test_a_stop_publishes_open_windows_and_leaves_no_timer(receiver: Receiver) -
 
 def test_no_delay_at_all(tmp_path: Path) -> None:
     receiver = Receiver(tmp_path / "other")
-    receiver.deduplication.delay = 0.0
+    receiver.deduplication.configure(0.0)
     receiver.hear(1)
     receiver.advance(0.05)
     receiver.hear(1, OTHER_STATION)

@@ -214,7 +214,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     _silence(sensors, arguments)
     for sensor in sensors:
         # It must rise from run to run.
-        sensor.attach_counter = int(time.time()) & 0xFFFFFF
+        sensor.attach_after(int(time.time()))
     return SimulationPlan(
         host=arguments.host,
         port=arguments.port,
@@ -245,7 +245,7 @@ def _silence(sensors: Sequence[SimulatedSensor], arguments: argparse.Namespace) 
     eui, began = eui_option(arguments.falls_silent, "--falls-silent"), time.monotonic()
     for sensor in sensors:
         if sensor.eui == eui:
-            sensor.is_silent = lambda: time.monotonic() - began > SENDS_FOR
+            sensor.fall_silent_when(lambda: time.monotonic() - began > SENDS_FOR)
 
 
 def _stations(arguments: argparse.Namespace) -> list[StationPlan]:

@@ -21,7 +21,7 @@ def restore_counters(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
     for sensor in sensors:
         counter = known.get(f"{sensor.eui:016X}") if isinstance(known, dict) else None
         is_counter = isinstance(counter, int) and not isinstance(counter, bool) and 0 <= counter <= 0xFFFFFFFF
-        sensor.packet_counter = counter if is_counter else 0  # type: ignore[assignment]  # is_counter says so
+        sensor.go_on(counter if is_counter else 0)  # type: ignore[arg-type]  # is_counter says so
 
 
 def keep(file: Path, sensors: Iterable[SimulatedSensor]) -> None:

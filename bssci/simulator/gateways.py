@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 
 from bssci.mqtt.client import MqttClient
 from bssci.scanner.agent import ended
@@ -19,6 +19,7 @@ from bssci.simulator.bluetooth import BluetoothDevice
 from bssci.simulator.controllers import FIRST_MAC, SimulatedController
 from bssci.simulator.running import Course
 from bssci.simulator.scanners import Surroundings, make_scanner
+from bssci.system.clock import Ticker
 
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
@@ -152,20 +153,18 @@ class GatewaySimulation:
             scanner.start()
         for controller in self.controllers:
             controller.start()
-        progress = LoopingCall(lambda: self._say(self.description))
-        progress.clock = self._reactor
+        progress = Ticker(self._reactor, PROGRESS_INTERVAL, lambda: self._say(self.description))
         try:
             if await self._connect():
                 self._began = self._reactor.seconds()
-                progress.start(PROGRESS_INTERVAL, now=False)
+                progress.start()
                 if self._plan.duration is not None:
                     over = self._reactor.callLater(self._plan.duration, self.interrupt)
                     self._end.addCallback(lambda _: over.active() and over.cancel())
                 await self._end
                 self._lasted = self.seconds
         finally:
-            if progress.running:
-                progress.stop()
+            progress.stop()
             await gatherResults(
                 [*map(ended, self.scanners), *(each.stop() for each in self.controllers)], consumeErrors=True
             )

@@ -38,7 +38,7 @@ async def attach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) 
         if bytes(answer.nwkSnKey) != sensor.session_key:
             raise AttachFailed("the service center derived another session key")
         if answer.shAddr is not None:
-            sensor.short_address = answer.shAddr
+            sensor.registered_as(answer.shAddr)
         stations[number].attached[sensor.eui] = _served(sensor)
 
 

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
 
 from bssci.mqtt.client import MqttClient
 from bssci.scanner.advertisement import HeardAdvertisement
@@ -20,6 +19,7 @@ from bssci.scanner.cli import client_settings
 from bssci.scanner.configuration import BufferPart, MqttPart, ScannerConfiguration, ScannerPart
 from bssci.scanner.radio import Scan
 from bssci.simulator.bluetooth import BluetoothDevice
+from bssci.system.clock import Ticker
 
 TICK = 0.1
 """Seconds between looks at which devices are due."""
@@ -90,13 +90,11 @@ class _Scan:
         self._surroundings = surroundings
         self._began = clock.seconds()
         self._done = 0
-        self._loop = LoopingCall(self._hear_due)
-        self._loop.clock = clock
-        self._loop.start(TICK, now=False)
+        self._ticker = Ticker(clock, TICK, self._hear_due)
+        self._ticker.start()
 
     def stop(self) -> Deferred[None]:
-        if self._loop.running:
-            self._loop.stop()
+        self._ticker.stop()
         return succeed(None)
 
     def _hear_due(self) -> None:

@@ -88,6 +88,26 @@ class SimulatedSensor:
         self._temperature = 20 + self.random.gauss(0, 3)
         self._acknowledges: int | None = None
 
+    def place(self, heard_by: Mapping[int, Signal]) -> None:
+        """Put the sensor where these stations hear it."""
+        self.heard_by = heard_by
+
+    def go_on(self, packet_counter: int) -> None:
+        """Go on with a packet counter, as after a change of batteries."""
+        self.packet_counter = packet_counter
+
+    def attach_after(self, attach_counter: int) -> None:
+        """Have attach counters above one of an earlier run."""
+        self.attach_counter = attach_counter & 0xFFFFFF
+
+    def registered_as(self, short_address: int) -> None:
+        """Take the short address that an attachment gave."""
+        self.short_address = short_address
+
+    def fall_silent_when(self, is_silent: Callable[[], bool]) -> None:
+        """Send nothing while ``is_silent`` returns true."""
+        self.is_silent = is_silent
+
     def transmit(self) -> RadioTelegram:
         """Send the next uplink.
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, ensureDeferred, gatherResults
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 
 from bssci.simulator import counters
 from bssci.simulator.certs import Bundle, ClientTLS
@@ -21,6 +21,7 @@ from bssci.simulator.running import Course
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, StationPhase
 from bssci.simulator.traffic import Traffic
+from bssci.system.clock import Ticker
 
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
@@ -78,10 +79,12 @@ def hear(sensors: Sequence[SimulatedSensor], stations: int, copies: int, random:
     """Place the sensors: each is heard by ``copies`` neighbouring stations, best by the first."""
     for number, sensor in enumerate(sensors):
         snr = random.uniform(4, 16)
-        sensor.heard_by = {
-            (number + copy) % stations: Signal(snr - 3 * copy, -126 + 1.5 * (snr - 3 * copy))
-            for copy in range(copies)
-        }
+        sensor.place(
+            {
+                (number + copy) % stations: Signal(snr - 3 * copy, -126 + 1.5 * (snr - 3 * copy))
+                for copy in range(copies)
+            }
+        )
 
 
 class Simulation:
@@ -165,29 +168,26 @@ class Simulation:
         return self._course.when_ended()
 
     async def _run(self) -> None:
-        progress = LoopingCall(self._tell_progress)
-        progress.clock = self._reactor
-        beside = [self._every(KEEP_INTERVAL, self._keep_counters), self._every(EVERY, self._leave)]
+        progress = Ticker(self._reactor, PROGRESS_INTERVAL, self._tell_progress)
+        beside = [
+            Ticker(self._reactor, KEEP_INTERVAL, self._keep_counters),
+            Ticker(self._reactor, EVERY, self._leave),
+        ]
+        for ticker in beside:
+            ticker.start()
         try:
             if await self._connect():
                 if self._plan.over_the_air:
                     await self._attach()
                 started = self._reactor.seconds()
-                progress.start(PROGRESS_INTERVAL, now=False)
+                progress.start()
                 await self._send()
                 self.seconds = self._reactor.seconds() - started
         finally:
-            for loop in (progress, *beside):
-                if loop.running:
-                    loop.stop()
+            for ticker in (progress, *beside):
+                ticker.stop()
             self._keep_counters()
             await gatherResults([station.stop() for station in self.stations])
-
-    def _every(self, seconds: float, body: Callable[[], object]) -> LoopingCall:
-        loop = LoopingCall(body)
-        loop.clock = self._reactor
-        loop.start(seconds, now=False)
-        return loop
 
     def _keep_counters(self) -> None:
         if self._plan.counters is not None:

@@ -13,7 +13,6 @@ from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from bssci.simulator.connection import StationConnection
@@ -25,6 +24,7 @@ from bssci.simulator.sensor import RadioTelegram, Signal
 from bssci.simulator.storm import Storm
 from bssci.simulator.telemetry import Telemetry
 from bssci.simulator.windows import Windows
+from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import (
     Completion,
@@ -120,8 +120,7 @@ class SimulatedStation(Factory):
         self._failures = 0
         self._completions_held: list[Message] = []
         self._last_traffic = clock.seconds()
-        self._ping_timer = LoopingCall(self._ping_if_silent)
-        self._ping_timer.clock = clock
+        self._ping_ticker = Ticker(clock, 1, self._ping_if_silent)
         self._windows = Windows(clock, self._use_window)
         self._storm: Storm | None = None
         self._boot()
@@ -139,6 +138,10 @@ class SimulatedStation(Factory):
             uptime=lambda: self._clock.seconds() - self._booted_at,
             report=self._report,
         )
+
+    def send_downlinks_to(self, listener: Callable[[int, int, bytes], None]) -> None:
+        """Have downlinks that go on the air heard: EUI, counter of the uplink, payload."""
+        self.on_downlink = listener
 
     # connecting
 
@@ -226,8 +229,7 @@ class SimulatedStation(Factory):
         self._was_connected = True
         for message in again:
             self._send(message)
-        if not self._ping_timer.running:
-            self._ping_timer.start(1, now=False)
+        self._ping_ticker.start()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             deferred.callback(self)
@@ -245,8 +247,7 @@ class SimulatedStation(Factory):
         self.state = StationPhase.OFFLINE
         self._connection = None
         self._completions_held.clear()
-        if self._ping_timer.running:
-            self._ping_timer.stop()
+        self._ping_ticker.stop()
 
     def _remember_failure(self, failure: Failure) -> None:
         self.last_error = failure.value

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
 
 from bssci.simulator.report import SimulationReport
 from bssci.simulator.sensor import RadioTelegram, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, code_of
+from bssci.system.clock import Ticker
 
 TICK = 0.01
 """Seconds between looks at what is due, at an open rate."""
@@ -48,11 +48,13 @@ class Traffic:
         self._running = False
         self._outstanding = 0  # copies that are on their way or wait for an answer
         self._in_flight = 0  # uplinks to keep outstanding in closed loop, 0 in open loop
-        self._timer: LoopingCall | None = None
+        self._ticker: Ticker | None = None
         by_eui = {sensor.eui: sensor for sensor in sensors}
         for station in stations:
-            station.on_downlink = lambda eui, counter, payload: (
-                by_eui[eui].receive_downlink(counter, payload) if eui in by_eui else None
+            station.send_downlinks_to(
+                lambda eui, counter, payload: (
+                    by_eui[eui].receive_downlink(counter, payload) if eui in by_eui else None
+                )
             )
 
     @property
@@ -64,9 +66,8 @@ class Traffic:
         """Send ``rate`` uplinks a second, whatever the answers do."""
         self._running = True
         started = self._clock.seconds()
-        self._timer = LoopingCall(self._send_due, started, rate)
-        self._timer.clock = self._clock
-        self._timer.start(TICK)
+        self._ticker = Ticker(self._clock, TICK, lambda: self._send_due(started, rate))
+        self._ticker.start(at_once=True)
 
     def start_closed(self, in_flight: int) -> None:
         """Keep ``in_flight`` uplinks unanswered: each answer lets the next one go."""
@@ -78,8 +79,8 @@ class Traffic:
     def stop(self) -> None:
         """Send nothing new."""
         self._running = False
-        if self._timer is not None and self._timer.running:
-            self._timer.stop()
+        if self._ticker is not None:
+            self._ticker.stop()
 
     def _send_due(self, started: float, rate: float) -> None:
         due = int((self._clock.seconds() - started) * rate) + 1

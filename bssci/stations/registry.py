@@ -22,7 +22,7 @@ from bssci.model import EUI, StationState, eui_from_int, eui_to_int
 from bssci.stations import causes
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
-from bssci.stations.station import ConnectionState, Link, Services, Station
+from bssci.stations.station import Link, Services, Station
 from bssci.system.clock import Ticker
 from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.messages import Con, ConRsp, Request
@@ -80,8 +80,7 @@ class Registry:
         for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
-            station.session = _restore(stored)
-            station.worked = station.worked or stored.last_bs_op_id > 0
+            station.keep(_restore(stored))
         for entry in entries:
             self._expect(entry.base_station_eui)
 
@@ -121,10 +120,8 @@ class Registry:
             raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
         _check_certificate(station, link.certificate)
-        older, station.link = station.link, link
-        station.connection = ConnectionState.CONNECTING
-        station.propagation.pause()
-        self._remember(station, con, link)
+        older = station.connecting(link, con.bidi)
+        self._introduce(station, con, link)
         if older is not None and older is not link:
             older.abort(f"replaced by a newer connection, from {link.peer}")
         resumed = decide_resume(con, station.session, version)
@@ -139,7 +136,7 @@ class Registry:
                 raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
-            station.session = session
+            station.keep(session)
         elif station.session is not None:
             station.session.resumed()
         self._resumed[station.eui] = resumed
@@ -182,23 +179,20 @@ class Registry:
     def _change_state(
         self, station: Station, state: Literal["online", "offline"], resumed: bool = False, reason: str = ""
     ) -> None:
-        station.state = msgspec.structs.replace(
-            station.state,
+        changed = station.change_state(
             at=self._services.now(),
             state=state,
             resumed=resumed,
             reason=reason,
             attached=station.propagation.report(),
         )
-        self._services.journal.events.append([station.state]).addErrback(self._log_failure)
-        self._stations.announce(station.state)
+        self._services.journal.events.append([changed]).addErrback(self._log_failure)
+        self._stations.announce(changed)
 
     def _ask_due(self) -> None:
         now = self._services.clock.seconds()
         for station in self._stations.connected():
-            if now >= station.status_due_at:
-                station.status_due_at = now + self.status_interval
-                station.ask_status()
+            station.ask_status_if_due(now, self.status_interval)
 
     # what people decide
 
@@ -214,9 +208,9 @@ class Registry:
                 self._cut(station, causes.BLOCKED.reason)
             name = self._entries.name(eui) or station.record.name
             if name != station.state.name:
-                station.state = msgspec.structs.replace(station.state, name=name)
+                state = station.change_state(name=name)
                 if station.has_connected:
-                    self._stations.told(station.state)
+                    self._stations.told(state)
 
     def revoked(self, certificate: bytes) -> int:
         """Cut off who is connected with a certificate (DER), and refuse it; return how many were cut off."""
@@ -233,7 +227,7 @@ class Registry:
         station = self._stations.get(eui)
         if station is None:
             station = self._make(eui)
-            station.state = msgspec.structs.replace(station.state, name=self._entries.name(eui) or None)
+            station.change_state(name=self._entries.name(eui) or None)
             self._stations.add(station)
         return station
 
@@ -300,17 +294,16 @@ class Registry:
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services)
 
-    def _remember(self, station: Station, con: Con, link: Link) -> None:
+    def _introduce(self, station: Station, con: Con, link: Link) -> None:
+        """Take over what a station says of itself."""
         now = self._services.now()
-        station.bidirectional = con.bidi
-        station.state = msgspec.structs.replace(
-            station.state,
+        station.change_state(
             vendor=_short(con.vendor),
             model=_short(con.model),
             name=self._entries.name(station.eui) or _short(con.name),
             software_version=_short(con.swVersion),
         )
-        station.record = StationRecord(
+        record = StationRecord(
             base_station_eui=station.eui,
             first_seen_at=station.record.first_seen_at or now,
             last_seen_at=now,
@@ -323,36 +316,37 @@ class Registry:
             certificate=link.certificate,
             reason="",
         )
-        self._store(station)
+        self._remember(station, record)
 
     def _from_record(self, record: StationRecord, loaded: Loaded) -> Station:
-        station = self._make(record.base_station_eui)
-        station.record = record
-        station.status = loaded.statuses.get(record.base_station_eui)
-        station.worked = station.status is not None
-        if record.reason == "":
-            self._left(station, "service was cut off", max(record.last_seen_at, loaded.last_event_at))
-        station.state = StationState(
-            at=station.record.last_seen_at,
-            base_station_eui=record.base_station_eui,
+        eui, was_cut_off = record.base_station_eui, record.reason == ""
+        if was_cut_off:
+            left_at = max(record.last_seen_at, loaded.last_event_at)
+            record = replace(record, last_seen_at=left_at, reason="service was cut off")
+        state = StationState(
+            at=record.last_seen_at,
+            base_station_eui=eui,
             state="offline",
-            reason=station.record.reason or "",
+            reason=record.reason or "",
             vendor=record.vendor,
             model=record.model,
-            name=self._entries.name(record.base_station_eui) or record.name,
+            name=self._entries.name(eui) or record.name,
             software_version=record.software_version,
         )
+        station = Station(eui, self._services, state=state, record=record, status=loaded.statuses.get(eui))
+        if was_cut_off:
+            self._remember(station, record)
         return station
 
     def _left(self, station: Station, reason: str, at: float) -> None:
         """Record the station's departure, even of one that never got so far that the departure is an
         event.
         """
-        station.record = replace(station.record, last_seen_at=at, reason=reason)
-        self._store(station)
+        self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
 
-    def _store(self, station: Station) -> None:
-        self._services.journal.tables.put([station.record]).addErrback(self._log_failure)
+    def _remember(self, station: Station, record: StationRecord) -> None:
+        station.remember(record)
+        self._services.journal.tables.put([record]).addErrback(self._log_failure)
 
     def _log_failure(self, failure: Failure) -> None:
         if isinstance(failure.value, StorageError):

@@ -164,20 +164,28 @@ class Station:
 
     log = Logger()
 
-    def __init__(self, eui: EUI, services: Services) -> None:
+    def __init__(
+        self,
+        eui: EUI,
+        services: Services,
+        *,
+        state: StationState | None = None,
+        record: StationRecord | None = None,
+        status: StationStatus | None = None,
+    ) -> None:
         self.eui = eui
         self.connection = ConnectionState.OFFLINE
         self.link: Link | None = None
         self.session: Session | None = None
         self.bidirectional = False
         """true if the station can send, as its last ``con`` said"""
-        self.state = StationState(at=0.0, base_station_eui=eui, state="offline")
-        self.record = StationRecord(base_station_eui=eui, first_seen_at=0.0, last_seen_at=0.0)
+        self.state = state or StationState(at=0.0, base_station_eui=eui, state="offline")
+        self.record = record or StationRecord(base_station_eui=eui, first_seen_at=0.0, last_seen_at=0.0)
         """the station's record, which is kept while it is away"""
-        self.status: StationStatus | None = None
+        self.status = status
         self.status_due_at = 0.0
         self.faults = Faults(eui)
-        self.worked = False
+        self.worked = status is not None
         """true once the station has sent more than ``con``"""
         self._services = services
         self.propagation = Propagation(
@@ -213,7 +221,38 @@ class Station:
         """Return whether operations run with the station, and it is no mere receiver."""
         return self.is_online and self.bidirectional
 
+    # what is known of it
+
+    def change_state(self, **changes: Any) -> StationState:
+        """Change fields of the station's state; return the new one."""
+        self.state = msgspec.structs.replace(self.state, **changes)
+        return self.state
+
+    def remember(self, record: StationRecord) -> None:
+        """Take a new record in place of the old one."""
+        self.record = record
+
+    def reported(self, status: StationStatus) -> None:
+        """Take a report of the station about itself."""
+        self.status = status
+
+    def keep(self, session: Session) -> None:
+        """Have a session from now on: a new one, or one of an earlier run."""
+        self.session = session
+        self.worked = self.worked or session.last_bs_op_id > 0
+
     # the life of a connection
+
+    def connecting(self, link: Link, bidirectional: bool) -> Link | None:
+        """Take a connection whose ``con`` is being decided on; return the one that it replaces.
+
+        :param bidirectional: the station can send.
+        """
+        older, self.link = self.link, link
+        self.connection = ConnectionState.CONNECTING
+        self.bidirectional = bidirectional
+        self.propagation.pause()
+        return older
 
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
         """Go on after ``conCmp`` where the session stands."""
@@ -227,9 +266,9 @@ class Station:
         """Report how many sensors the station serves, which it said in its last connection."""
         attached = self.propagation.report()
         if attached is not None:
-            self.state = msgspec.structs.replace(self.state, attached=attached)
-            self._services.journal.events.append([self.state]).addErrback(self._log_failure)
-            self._services.told(self.state)
+            state = self.change_state(attached=attached)
+            self._services.journal.events.append([state]).addErrback(self._log_failure)
+            self._services.told(state)
 
     def offline(self) -> None:
         self.connection = ConnectionState.OFFLINE
@@ -259,6 +298,15 @@ class Station:
     def ask_status(self) -> None:
         """Begin a status operation, unless one is open (§5.5)."""
         self._issue_single(Status(opId=0))
+
+    def ask_status_if_due(self, now: float, interval: float) -> None:
+        """Begin a status operation if the last is ``interval`` s ago.
+
+        :param now: s, on the monotonic clock.
+        """
+        if now >= self.status_due_at:
+            self.status_due_at = now + interval
+            self.ask_status()
 
     def ping(self) -> None:
         """Begin a ping, unless one is open (§5.4)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import msgspec
 from twisted.logger import Logger
 
 from bssci.model import EUI, StationState, StationStatus
@@ -42,7 +41,7 @@ class Statuses:
                 message=answer.message,
             )
             return
-        station.status = StationStatus(
+        status = StationStatus(
             at=self._now(),
             base_station_eui=station.eui,
             code=answer.code,
@@ -55,7 +54,8 @@ class Statuses:
             cpu_load=answer.cpuLoad,
             memory_load=answer.memLoad,
         )
-        batch.events.append(station.status)
+        station.reported(status)
+        batch.events.append(status)
 
 
 class Propagations:
@@ -88,8 +88,8 @@ class Propagations:
             self._registered(registration.end_point_eui)
             attached = station.propagation.report()
             if attached is not None:
-                station.state = msgspec.structs.replace(station.state, attached=attached)
-                batch.events.append(station.state)
-                self._told(station.state)
+                state = station.change_state(attached=attached)
+                batch.events.append(state)
+                self._told(state)
 
     finish_detPrp = finish_attPrp

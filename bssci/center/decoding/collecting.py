@@ -89,6 +89,10 @@ class _NamedReadings:
             return
         self._add_step(step, [sum(numbers), min(numbers), max(numbers), len(numbers)])
 
+    def cut(self) -> None:
+        """Note that there is more than was looked at."""
+        self._complete = False
+
     def take_over(self, earlier: _NamedReadings) -> None:
         """Add the steps of another one, which stay as they are."""
         for step, row in earlier.steps.items():
@@ -125,7 +129,7 @@ class Collector:
     def __init__(
         self, since: float, until: float, every: float | None, names: frozenset[str], most: int
     ) -> None:
-        self.complete = True
+        self._complete = True
         self._since = since
         self._until = until
         self._every = every
@@ -154,7 +158,7 @@ class Collector:
     @property
     def lasts(self) -> bool:
         """Return whether the same will be collected again: steps of numbers, without a failure, up to now."""
-        whole = self.complete and self._every is not None and not self._has_passed_over
+        whole = self._complete and self._every is not None and not self._has_passed_over
         texts = any(named.points for named in self._named.values())
         return whole and not texts and not self._failed and not self._without
 
@@ -266,7 +270,7 @@ class Collector:
             without_decoder=self._without,
             failure=self._failure,
             failed_at=self._failed_at,
-            complete=self.complete,
+            complete=self._complete,
             series=[self._series(name, named) for name, named in self._named.items()],
         )
 

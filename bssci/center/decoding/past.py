@@ -115,7 +115,8 @@ class PastReadings:
             ask = partial(self._page, device, page[-1][0], size)
             next_page = ensureDeferred(ask()) if size > 0 and ahead else None
             await self._collect(device, page, collector)
-            collector.complete = size > 0
+            if size <= 0:
+                collector.cut()
             if size <= 0 or collector.is_full:
                 return newest
             page = await (ask() if next_page is None else next_page)

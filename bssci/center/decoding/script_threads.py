@@ -186,8 +186,7 @@ class _Line:
         return f"the script is paused {how_long}{reason}"
 
     def _leave_behind(self, worker: ScriptWorker, now: float) -> None:
-        worker.abandoned = True
-        worker.jobs.put(None)
+        worker.abandon()
         self.worker = None
         self.left_behind.add(worker)
         self._begin_rest(now, f"it did not come back within {STUCK_TIME:.0f} s")

@@ -106,6 +106,11 @@ class ScriptWorker:
         """Start the thread. It does not keep the process from ending."""
         Thread(target=self.run, name=f"script {self._decoder.name}", daemon=True).start()
 
+    def abandon(self) -> None:
+        """Wait for the thread no longer: it ends as soon as it can."""
+        self.abandoned = True
+        self.jobs.put(None)
+
     def run(self) -> None:
         """Work until told to end."""
         while self.step():

@@ -72,7 +72,7 @@ class Dialogue:
     def accept(self) -> None:
         """Let the client in; what it has sent meanwhile comes with the next :meth:`receive`."""
         self.stage = DialogueStage.OPEN
-        self._reader.limit = MAX_PACKET
+        self._reader.take_packets_of(MAX_PACKET)
 
     def end(self) -> None:
         """Read nothing more."""

@@ -107,6 +107,10 @@ class PacketReader:
         self._buffer = b""
         self.limit = limit
 
+    def take_packets_of(self, limit: int) -> None:
+        """Change the bytes that the body of a packet may have."""
+        self.limit = limit
+
     def add(self, data: bytes) -> None:
         """Add bytes of the stream."""
         self._buffer = self._buffer + data if self._buffer else data

@@ -268,6 +268,14 @@ class LiveClient(Protocol):
             oldest = self._queue[0].seq
         return None if oldest is None else oldest - 1
 
+    def follow(self) -> None:
+        """Show what happens from now on."""
+        self.follows = True
+
+    def reach(self, position: int) -> None:
+        """Note the last event that was looked at for the client while it does not follow."""
+        self.reached = position
+
     def send(self, delivery: Outgoing) -> bool:
         """Queue a message, which leaves with :meth:`flush`; return whether there was room."""
         if len(self._queue) >= MAX_QUEUE:

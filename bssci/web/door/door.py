@@ -226,7 +226,7 @@ class Door:
         client_id = wish.client_id or f"auto-{secrets.token_hex(8)}"
         kept = self._sessions.find(token.id, client_id)
         if kept is not None and not wish.clean:
-            kept.left_at, kept.changed = None, True
+            kept.come_back()
             return kept, True
         self._sessions_changed = True
         return self._sessions.begin(token.id, client_id, not wish.clean, self._feed.position), False
@@ -246,7 +246,8 @@ class Door:
             granted[text] = session.filters[text] = qos
             if client.follows:
                 self._tree.add(text, client, qos)
-        session.changed = self._sessions_changed = True
+        session.note_change()
+        self._sessions_changed = True
         if granted:
             # After the answer, which is on its way when this turn of the reactor is over.
             self._clock.callLater(0, lambda: self._begin(self._past.show_last(client, granted)))
@@ -258,7 +259,8 @@ class Door:
         for text in filters:
             if session.filters.pop(text, None) is not None:
                 self._tree.remove(text, client)
-        session.changed = self._sessions_changed = True
+        session.note_change()
+        self._sessions_changed = True
 
     def lost(self, client: LiveClient) -> None:
         self._clients.discard(client)
@@ -273,7 +275,7 @@ class Door:
         for text in session.filters:
             self._tree.remove(text, client)
         self._note_position(client, session)
-        session.left_at, session.changed = self._now(), True
+        session.leave(self._now())
         self.log.info(
             "live client left {address} {client} {reason}",
             address=client.address,
@@ -284,7 +286,7 @@ class Door:
     def _follow(self, client: LiveClient) -> None:
         session = client.session
         assert session is not None  # it was let in
-        client.follows = True
+        client.follow()
         for text, qos in session.filters.items():
             self._tree.add(text, client, qos)
 
@@ -397,8 +399,7 @@ class Door:
         position = client.position
         if position is None:
             position = self._feed.position if client.follows else client.reached
-        if position != session.position:
-            session.position, session.changed = position, True
+        session.move(position)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         ensureDeferred(work).addErrback(self._failed)

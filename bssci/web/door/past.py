@@ -223,7 +223,8 @@ class PastTeller:
         session = client.session
         assert session is not None  # it was let in
         wished = {text: qos for text, qos in session.filters.items() if qos}
-        position = client.reached = session.position
+        position = session.position
+        client.reach(position)
         tally = _Tally(self._center.now() - MAX_AGE)
         if not wished:
             position = self._present.position()
@@ -237,7 +238,8 @@ class PastTeller:
                 break
             tally.miss(entries[0][0] - position - 1, "no longer kept")
             await self._show(client, tally.fresh(entries), wished, tally)
-            position = client.reached = entries[-1][0]
+            position = entries[-1][0]
+            client.reach(position)
             if tally.shown >= MAX_MESSAGES:
                 tally.miss(self._present.position() - position, f"more than {MAX_MESSAGES} messages")
                 position = self._present.position()
@@ -245,7 +247,7 @@ class PastTeller:
             await self._pause()
         if not client.gone:
             self._tell_gap(client, tally)
-            client.reached = position
+            client.reach(position)
             self._present.follow(client)
             client.flush()
 

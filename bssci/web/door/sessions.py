@@ -29,20 +29,50 @@ class ClientSession:
 
     __slots__ = ("changed", "client_id", "filters", "left_at", "position", "stays", "token_id")
 
-    def __init__(self, token_id: str, client_id: str, stays: bool, position: int) -> None:
+    def __init__(
+        self,
+        token_id: str,
+        client_id: str,
+        stays: bool,
+        position: int,
+        filters: Mapping[str, int] | None = None,
+        left_at: float | None = None,
+    ) -> None:
         self.token_id = token_id
         self.client_id = client_id
         self.stays = stays
-        self.filters: dict[str, int] = {}
+        self.filters = dict(filters or {})
         """granted QoS by filter"""
         self.position = position
-        self.left_at: float | None = None
+        self.left_at = left_at
         """Unix seconds since when no client is connected; None: one is"""
         self.changed = False
 
     @property
     def key(self) -> str:
         return session_key(self.token_id, self.client_id)
+
+    def note_change(self) -> None:
+        """Note that the session is not as the journal keeps it."""
+        self.changed = True
+
+    def come_back(self) -> None:
+        """Note that the client is connected again."""
+        self.left_at, self.changed = None, True
+
+    def leave(self, at: float) -> None:
+        """Note that the client is gone since then (Unix seconds)."""
+        self.left_at, self.changed = at, True
+
+    def move(self, position: int) -> None:
+        """Note the last event that the client is known to have."""
+        if position != self.position:
+            self.position, self.changed = position, True
+
+    def row(self, now: float) -> LiveSession:
+        """Return the session to be stored, and count it as stored."""
+        self.changed = False
+        return self.record(now)
 
     def record(self, now: float) -> LiveSession:
         """Return the session as the journal keeps it."""
@@ -71,10 +101,10 @@ class ClientSessions:
         self._by_key: dict[str, ClientSession] = {}
         self._gone: set[str] = set()
         for record in kept.values():
-            session = ClientSession(record.token_id, record.client_id, True, record.position)
-            session.filters = {text: 1 if qos else 0 for text, qos in record.filters.items()}
-            session.left_at = record.seen_at
-            self._by_key[record.key] = session
+            filters = {text: 1 if qos else 0 for text, qos in record.filters.items()}
+            self._by_key[record.key] = ClientSession(
+                record.token_id, record.client_id, True, record.position, filters, record.seen_at
+            )
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -91,7 +121,7 @@ class ClientSessions:
             self._make_room()
             self._by_key[session.key] = session
             self._gone.discard(session.key)
-            session.changed = True
+            session.note_change()
         return session
 
     def end(self, token_id: str, client_id: str) -> None:
@@ -115,14 +145,13 @@ class ClientSessions:
             return None
         rows: dict[str, LiveSession | None] = dict.fromkeys(gone)
         for session in changed:
-            session.changed = False
-            rows[session.key] = session.record(self._now())
+            rows[session.key] = session.row(self._now())
         return self._journal.tables.apply(LiveSession, rows).addErrback(self._not_saved, changed, gone)
 
     def _not_saved(self, failure: Failure, changed: Iterable[ClientSession], gone: set[str]) -> None:
         self.log.warn("sessions of live clients not stored {error}", error=failure.getErrorMessage())
         for session in changed:
-            session.changed = True
+            session.note_change()
         self._gone |= gone - set(self._by_key)
 
     def _make_room(self) -> None:

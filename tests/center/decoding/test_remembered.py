@@ -59,7 +59,7 @@ def with_something_later() -> Collector:
 
 def incomplete() -> Collector:
     collector = collected(1.0)
-    collector.complete = False
+    collector.cut()
     return collector
 
 

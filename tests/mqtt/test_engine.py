@@ -51,7 +51,11 @@ def test_opening_makes_a_connect_packet_and_opens_no_socket():
 
 def test_nothing_is_sent_before_it_is_asked_for():
     wanted = []
-    engine = Engine(MqttSettings(client_id="center"), lambda: wanted.append(True), lambda packet_id, body: None)
+    engine = Engine(
+        MqttSettings(client_id="center"), lambda: wanted.append(True), lambda packet_id, body: None
+    )
+        MqttSettings(client_id="center"), lambda: wanted.append(True), lambda packet_id, body: None
+    )
     engine.open()
     engine.publish("a", b"1", 1)
     assert engine.io.take() == b""

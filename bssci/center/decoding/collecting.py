@@ -89,10 +89,6 @@ class _NamedReadings:
             return
         self._add_step(step, [sum(numbers), min(numbers), max(numbers), len(numbers)])
 
-    def cut(self) -> None:
-        """Note that there is more than was looked at."""
-        self._complete = False
-
     def take_over(self, earlier: _NamedReadings) -> None:
         """Add the steps of another one, which stay as they are."""
         for step, row in earlier.steps.items():
@@ -166,6 +162,10 @@ class Collector:
     def size(self) -> int:
         """Number of steps of all names."""
         return sum(len(named.steps) for named in self._named.values())
+
+    def cut(self) -> None:
+        """Note that there is more than was looked at."""
+        self._complete = False
 
     def take_over(self, earlier: Collector) -> None:
         """Add the steps of another collector, of older uplinks, that :attr:`lasts`; they stay as they are."""

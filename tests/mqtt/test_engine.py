@@ -54,8 +54,6 @@ def test_nothing_is_sent_before_it_is_asked_for():
     engine = Engine(
         MqttSettings(client_id="center"), lambda: wanted.append(True), lambda packet_id, body: None
     )
-        MqttSettings(client_id="center"), lambda: wanted.append(True), lambda packet_id, body: None
-    )
     engine.open()
     engine.publish("a", b"1", 1)
     assert engine.io.take() == b""

@@ -12,6 +12,7 @@ import platform
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -446,28 +447,36 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=measures, default=measures, metavar="MEASURE")
     options = parser.parse_args()
     figures: list[Figure] = []
+    failed: list[str] = []
+    print(f"{os.cpu_count()} cores, shared by all processes; Python {platform.python_version()}\n")
+    print(f"{'':3}{'measure':52}{'value':>10} {'unit':10} goal", flush=True)
     with tempfile.TemporaryDirectory(prefix="bssci-bench-") as name:
         directory = Path(name)
         processes.prepare(directory)
         benchmark = Benchmark(directory, options.seconds)
         for measure in measures:
-            needed = bool(NEEDED.get(measure, set()) & set(options.only))
-            if measure in options.only or needed:
-                figures += getattr(benchmark, measure)()
-    _print(figures)
+            if measure in options.only or NEEDED.get(measure, set()) & set(options.only):
+                try:
+                    measured = getattr(benchmark, measure)()
+                except Exception:
+                    traceback.print_exc()
+                    failed.append(measure)
+                else:
+                    _print(measured)
+                    figures += measured
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
     print(f"\nthe same as JSON: {os.path.relpath(RESULTS)}")
-    return 0 if all(figure.reached for figure in figures) else 1
+    if failed:
+        print(f"not measured, see above: {', '.join(failed)}")
+    return 0 if not failed and all(figure.reached for figure in figures) else 1
 
 
 def _print(figures: Sequence[Figure]) -> None:
-    print(f"{os.cpu_count()} cores, shared by all processes; Python {platform.python_version()}\n")
-    print(f"{'':3}{'measure':52}{'value':>10} {'unit':10} goal")
     for figure in figures:
         mark = "ok" if figure.reached else "NO"
         value = f"{figure.value:.3f}" if figure.value < 10 else f"{figure.value:,.0f}"
-        print(f"{mark:3}{figure.measure:52}{value:>10} {figure.unit:10} {figure.goal}")
+        print(f"{mark:3}{figure.measure:52}{value:>10} {figure.unit:10} {figure.goal}", flush=True)
 
 
 if __name__ == "__main__":

@@ -89,11 +89,11 @@ class Times(NamedTuple):
     """Times of answers, in ms."""
 
     first: float
-    """time of the page's first answer after the start"""
-    later: float
-    """median of more"""
+    """that the page takes the first time after the start, when all uplinks are read and decoded"""
     cpu: float
-    """CPU time of the service for one of the later answers"""
+    """that the service is busy with it"""
+    later: float
+    """median of more, when only what came since is"""
 
 
 def measure(directory: Path, repeats: int = 7) -> Times:
@@ -105,10 +105,10 @@ def measure(directory: Path, repeats: int = 7) -> Times:
     token, port = lives.make_token(directory), processes.free_port()
     with processes.service(directory, keep_data=True, SINKS="counting", WEB_PORT=port) as service:
         time.sleep(3.0)
-        first = _look(port, token)
         before = service.cpu_time()
-        later = [_look(port, token) for _ in range(repeats)]
-        return Times(first, median(later), (service.cpu_time() - before) / repeats * 1000)
+        first = _look(port, token)
+        cpu = service.cpu_time() - before
+        return Times(first, cpu * 1000, median(_look(port, token) for _ in range(repeats)))
 
 
 def _look(port: int, token: str) -> float:
@@ -129,9 +129,9 @@ def figures(directory: Path) -> list[Figure]:
     """Measure the page."""
     times = measure(directory)
     return [
-        at_most("charts of a year of one sensor, 35 000 uplinks", times.later, "ms", GOAL),
-        told("the same for the first time", times.first, "ms"),
+        at_most("charts of a year of one sensor, 35 000 uplinks", times.first, "ms", GOAL),
         told("CPU that it takes", times.cpu, "ms"),
+        told("the same again", times.later, "ms"),
     ]
 
 

@@ -15,7 +15,7 @@ from bssci.web.http.errors import ApiError
 T = TypeVar("T")
 MAX_DETAILED = 1000
 """sensors of which the outcome per station is told; of more, sums only"""
-SLICE = 5000
+SLICE = 1000
 """sensors whose outcomes one turn of the reactor counts"""
 NONE_DID_IT = 409
 """status, if every base station that was asked refused"""

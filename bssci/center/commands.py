@@ -37,7 +37,7 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.commands import Asker, CommandError, Outcomes
-from bssci.model.iso_times import iso_time
+from bssci.model.iso_times import iso_seconds
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
@@ -280,7 +280,7 @@ class Commands:
 
     async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Asker) -> dict[str, Any]:
         """Have kept messages delivered again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
-        span = f"{iso_time(int(request.from_at * 1e9))} to {iso_time(int(request.to_at * 1e9))}"
+        span = f"{iso_seconds(request.from_at)} to {iso_seconds(request.to_at)}"
         devices = f", {len(request.devices)} devices" if request.devices else ""
         async with self._recorder.before(by, "replay.begin", request.sink, span + devices):
             return await stored(replays.begin(request, by.name))

@@ -17,6 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, may
 from twisted.logger import Logger
 
 from bssci.scanner.advertisement import HeardAdvertisement
+from bssci.system.clock import pause
 
 SILENCE = 90.0
 """s without an advertisement after which the scan is begun anew: BlueZ falls silent without an error"""
@@ -133,16 +134,11 @@ class Radio:
         self.trouble = " ".join(reason.split())[:300]
         delay = min(RETRY_STEP * failures, LONGEST_RETRY)
         self.log.warn("no scan {reason}, again in {delay:.0f} s", reason=self.trouble, delay=delay)
-        await self._sleep(delay)
+        await pause(self._clock, delay)
 
     async def _until_silent(self) -> None:
         while self._clock.seconds() - self._last < SILENCE:
-            await self._sleep(LOOK)
-
-    def _sleep(self, seconds: float) -> Deferred[None]:
-        over: Deferred[None] = Deferred(lambda _: timer.cancel())
-        timer = self._clock.callLater(seconds, over.callback, None)
-        return over
+            await pause(self._clock, LOOK)
 
     def _end_scan(self) -> Deferred[None]:
         scan, self._scan = self._scan, None

@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import deferLater
 
 from bssci.mqtt.client import MqttClient
 from bssci.scanner.agent import ended
@@ -19,7 +18,7 @@ from bssci.simulator.bluetooth import BluetoothDevice
 from bssci.simulator.controllers import FIRST_MAC, SimulatedController
 from bssci.simulator.running import Course
 from bssci.simulator.scanners import Surroundings, make_scanner
-from bssci.system.clock import Ticker
+from bssci.system.clock import Ticker, pause
 
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
@@ -179,7 +178,7 @@ class GatewaySimulation:
                 reason = next((each.trouble for each in self._clients if each.trouble), "no answer")
                 self.error = f"broker {self._plan.broker.broker}:{self._plan.broker.port}: {reason}"
                 return False
-            await deferLater(self._reactor, LOOK)
+            await pause(self._reactor, LOOK)
         self._say(
             f"{len(self.scanners)} scanners and {len(self.controllers)} controllers connected to "
             f"{self._plan.broker.broker}:{self._plan.broker.port}"

@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredList, FirstError, ensureDeferred, gatherResults
-from twisted.internet.task import deferLater
 
 from bssci.simulator import counters
 from bssci.simulator.certs import Bundle, ClientTLS
@@ -21,7 +20,7 @@ from bssci.simulator.running import Course
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import SimulatedStation, StationPhase
 from bssci.simulator.traffic import Traffic
-from bssci.system.clock import Ticker
+from bssci.system.clock import Ticker, pause
 
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
@@ -247,7 +246,7 @@ class Simulation:
         self.traffic.stop()
         deadline = self._reactor.seconds() + self._drain_timeout
         while self.traffic.outstanding and self._reactor.seconds() < deadline:
-            await deferLater(self._reactor, 0.02)
+            await pause(self._reactor, 0.02)
 
     def _conclude(self) -> None:
         if not self._end.called:

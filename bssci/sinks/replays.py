@@ -30,7 +30,7 @@ from bssci.model import AnyEvent
 from bssci.model.commands import CommandError
 from bssci.sinks.pump import Decode, Pump, next_backoff
 from bssci.sinks.replay_reading import SpanReader, last_before
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, pause
 
 BATCH = 50
 """messages that a sink gets at once, at first"""
@@ -188,11 +188,11 @@ class Replays:
                 backoff = next_backoff(backoff)
                 self._troubles[number] = str(error) or type(error).__name__
                 self.log.warn("replay waits {number} {error}", number=number, error=str(error))
-                await self._sleep(backoff)
+                await pause(self._clock, backoff)
             else:
                 backoff = 0.0
                 self._troubles.pop(number, None)
-                await self._sleep(rest or 0.0)
+                await pause(self._clock, rest or 0.0)
         self._running.pop(number, None)
 
     async def _step(self, replay: int) -> float | None:
@@ -259,12 +259,6 @@ class Replays:
             del self._all[number]
         if old:
             await self._journal.tables.delete(Replay, old)
-
-    def _sleep(self, seconds: float) -> Deferred[None]:
-        timer: Any = None
-        over: Deferred[None] = Deferred(lambda _: timer.cancel())
-        timer = self._clock.callLater(seconds, over.callback, None)
-        return over
 
     def _said(self, number: int) -> dict[str, Any]:
         record = self._all[number]

@@ -24,7 +24,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.plugin import IPlugin
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -35,6 +34,7 @@ from bssci.sinks.http_post import NoAnswer, Poster, ReceiverAnswer, Target, make
 from bssci.sinks.interfaces import ISink, ISinkFactory, SinkSetting
 from bssci.sinks.json_events import EncodedEvent, encode_batch, parse_kinds, reader
 from bssci.sinks.set_aside import SetAside
+from bssci.system.clock import pause
 
 MAX_BODY = 1_000_000
 """bytes of a request, unless a single event is larger"""
@@ -153,7 +153,7 @@ class WebhookSink:
         if self._failures:
             delay += self._jitter() * min(LONGEST_JITTER, 0.5 * 2.0 ** min(self._failures, 10))
         if delay:
-            await self._resting(deferLater(self._clock, delay))
+            await self._resting(pause(self._clock, delay))
 
     async def _resting(self, until: Deferred[Any]) -> None:
         self._waiting = True

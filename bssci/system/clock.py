@@ -82,9 +82,14 @@ async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIter
 
 def turn(clock: Clock) -> Deferred[None]:
     """Let everybody else have a turn of the reactor."""
-    taken: Deferred[None] = Deferred()
-    clock.callLater(0, taken.callback, None)
-    return taken
+    return pause(clock, 0)
+
+
+def pause(clock: Clock, seconds: float) -> Deferred[None]:
+    """Wait. The Deferred may be cancelled; no timer stays behind."""
+    over: Deferred[None] = Deferred(lambda _: timer.cancel())
+    timer = clock.callLater(seconds, over.callback, None)
+    return over
 
 
 async def let_go(clock: Clock, objects: list[Any], size: int) -> None:

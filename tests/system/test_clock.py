@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.task import Clock
 
-from bssci.system.clock import Ticker, boot_seconds, in_slices, let_go, use_boot_time
+from bssci.system.clock import Ticker, boot_seconds, in_slices, let_go, pause, use_boot_time
 
 
 def test_a_ticker_calls_every_interval_until_it_is_stopped() -> None:
@@ -84,3 +84,13 @@ def test_many_objects_are_let_go_some_at_a_time() -> None:
     few = [object()]
     ensureDeferred(let_go(clock, few, 10))
     assert few == [] and clock.getDelayedCalls() == []
+
+
+def test_a_pause_that_is_cancelled_leaves_no_timer_behind() -> None:
+    clock = Clock()
+    first, second = pause(clock, 2.0), pause(clock, 3.0)
+    second.addErrback(lambda failure: failure.trap(CancelledError))
+    second.cancel()
+    assert len(clock.getDelayedCalls()) == 1
+    clock.advance(2.0)
+    assert first.called and not clock.getDelayedCalls()

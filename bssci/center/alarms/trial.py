@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Sized
 from typing import Literal, NamedTuple
 
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred, gatherResults, maybeDeferred
+from twisted.internet.defer import TimeoutError, ensureDeferred, gatherResults, maybeDeferred
 
 from bssci.center.alarms.notices import Channel, Notice
 from bssci.center.deliveries import Deliveries, Delivery
 from bssci.journal import AlarmRecord, Journal
 from bssci.model import AlarmChange
 from bssci.model.commands import CommandError
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, pause
 
 ID = "test"
 PATIENCE = 20.0
@@ -109,7 +109,5 @@ class AlarmTrial:
                 figures = sink.figures()
                 trouble = figures["trouble"] or f"{figures['queued']} events wait before it"
                 return WayTried(sink.name, "failed", f"not taken within {PATIENCE:.0f} s: {trouble}")
-            waited: Deferred[None] = Deferred()
-            self._clock.callLater(LOOK, waited.callback, None)
-            await waited
+            await pause(self._clock, LOOK)
         return WayTried(sink.name, "done", "taken by the sink, as begun and over")

@@ -39,6 +39,7 @@ from bssci.decoders.library import Library
 from bssci.decoders.running import failed, label, run
 from bssci.model import EUI, AnyEvent, Decoded, DecodeFailure, Uplink
 from bssci.model.device_id import sensor_device
+from bssci.system.clock import turn
 
 REMEMBERED = 4096
 """messages whose readings are kept for the other sinks"""
@@ -314,7 +315,7 @@ class Decoding:
             if decoded is not None:
                 found[index] = msgspec.structs.replace(event, decoded=decoded)
             if self._seconds() - began > SLICE:
-                await _later(self._clock)
+                await turn(self._clock)
                 began = self._seconds()
         if slow:
             for place, decoded in zip(slow, await self._decode_slow(slow), strict=True):
@@ -430,9 +431,3 @@ class Decoding:
         count = self._faults[decoder.name] = self._faults.get(decoder.name, 0) + 1
         if count % LOG_EVERY == 1:
             self.log.failure("decoder faulty {decoder} {count}", decoder=label(decoder), count=count)
-
-
-def _later(clock: Any) -> Deferred[None]:
-    turn: Deferred[None] = Deferred()
-    clock.callLater(0, turn.callback, None)
-    return turn

@@ -10,6 +10,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import GatewayRecord, Journal, Loaded
 from bssci.model import GatewayState, Telegram
@@ -91,7 +92,9 @@ class Gateways:
         self._journal = journal
         self._report = report
         self._now = now
-        self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in _decoded(loaded))
+        kept = read_bodies("gateway", loaded.gateways, _decoder).values()
+        in_order = sorted(kept, key=lambda gateway: gateway.last_seen)
+        self._of: OrderedDict[str, Gateway] = OrderedDict((each.id, each) for each in in_order)
         started = clock.seconds()
         self._heard_at = dict.fromkeys(self._of, started)
         self._behind = WriteBehind[str](clock, "gateways", self._write)
@@ -247,14 +250,3 @@ def _reason(report: Mapping[str, Any]) -> str:
     bluetooth = report.get("bluetooth")
     state = bluetooth.get("status") if isinstance(bluetooth, Mapping) else None
     return f"Bluetooth: {state}"[:100] if isinstance(state, str) and state not in ("", "scanning") else ""
-
-
-def _decoded(loaded: Loaded) -> list[Gateway]:
-    gateways: list[Gateway] = []
-    for id, record in loaded.gateways.items():
-        try:
-            gateways.append(_decoder.decode(record.body))
-        except (msgspec.DecodeError, ValueError) as error:
-            Gateways.log.warn("gateway not readable {id} {error}", id=id, error=error)
-    gateways.sort(key=lambda gateway: gateway.last_seen)
-    return gateways

@@ -22,6 +22,7 @@ from bssci.center.devices.device import (
     place_of,
     said_by,
 )
+from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import DeviceRecord, Journal, Loaded
 from bssci.model import Telegram
@@ -66,7 +67,8 @@ class DeviceRegistry:
         self._changing: OrderedDict[str, Device] = OrderedDict()
         self._admitted: set[str] = set()
         self._hour_began = clock.seconds()
-        for device in _decoded(loaded):
+        kept = read_bodies("device", loaded.devices, _decoder).values()
+        for device in sorted(kept, key=lambda device: device.last_seen):
             (self._known if device.known else self._unknown)[device.id] = device
         self._behind = WriteBehind[str](clock, "devices", self._write)
 
@@ -226,14 +228,3 @@ def _hear(devices: OrderedDict[str, Device], telegram: Telegram) -> Device:
         device.said = said_by(telegram)
     device.hear(telegram)
     return device
-
-
-def _decoded(loaded: Loaded) -> list[Device]:
-    devices: list[Device] = []
-    for id, record in loaded.devices.items():
-        try:
-            devices.append(_decoder.decode(record.body))
-        except (msgspec.DecodeError, ValueError) as error:
-            DeviceRegistry.log.warn("device not readable {id} {error}", id=id, error=error)
-    devices.sort(key=lambda device: device.last_seen)
-    return devices

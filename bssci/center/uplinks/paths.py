@@ -14,6 +14,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import Journal, Loaded, PathRecord
 from bssci.model import EUI, Uplink
@@ -76,7 +77,7 @@ class Paths:
     ) -> None:
         self._journal = journal
         self._connected = connected
-        self._of = _decoded(loaded)
+        self._of = read_bodies("paths", loaded.paths, _decoder)
         self._watchers: list[Callable[[EUI], None]] = []
         self._last_seq = loaded.paths_seq
         self._behind = WriteBehind[EUI](
@@ -254,13 +255,3 @@ def _forget_oldest(sensor: SensorPaths) -> None:
     others = (path for path in sensor.by_station.values() if path.base_station_eui != sensor.preferred)
     oldest = min(others, key=lambda path: (path.heard_at, path.snr))
     del sensor.by_station[oldest.base_station_eui]
-
-
-def _decoded(loaded: Loaded) -> dict[EUI, SensorPaths]:
-    paths: dict[EUI, SensorPaths] = {}
-    for eui, record in loaded.paths.items():
-        try:
-            paths[eui] = _decoder.decode(record.body)
-        except (msgspec.DecodeError, ValueError) as error:
-            Paths.log.warn("paths not readable, learned anew {eui} {error}", eui=eui, error=error)
-    return paths

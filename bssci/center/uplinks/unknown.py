@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from bssci.center.devices.sensors import Sensors
+from bssci.center.kept_bodies import read_bodies
 from bssci.center.write_behind import WriteBehind
 from bssci.journal import Journal, Loaded, UnknownRecord
 from bssci.model import EUI, Uplink
@@ -87,7 +88,9 @@ class UnknownSensors:
         self._sensors = sensors
         self._now = now
         # In the order in which they were heard.
-        self._of = _decoded(loaded)
+        kept = read_bodies("unknown sensor", loaded.unknown, _decoder).values()
+        in_order = sorted(kept, key=lambda sensor: sensor.last_heard_at)
+        self._of = {sensor.end_point_eui: sensor for sensor in in_order}
         self._behind = WriteBehind[EUI](clock, "unknown sensors", self._write, before=self._forget_configured)
 
     def start(self) -> None:
@@ -171,14 +174,3 @@ def _add(sensor: UnknownSensor, signal: Signal) -> None:
         del by_station[next(iter(by_station))]
     if signal.snr > sensor.best.snr:
         sensor.best = signal
-
-
-def _decoded(loaded: Loaded) -> dict[EUI, UnknownSensor]:
-    sensors: list[UnknownSensor] = []
-    for eui, record in loaded.unknown.items():
-        try:
-            sensors.append(_decoder.decode(record.body))
-        except (msgspec.DecodeError, ValueError) as error:
-            UnknownSensors.log.warn("unknown sensor not readable {eui} {error}", eui=eui, error=error)
-    sensors.sort(key=lambda sensor: sensor.last_heard_at)
-    return {sensor.end_point_eui: sensor for sensor in sensors}

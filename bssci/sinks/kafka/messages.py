@@ -16,7 +16,7 @@ from bssci.kafka.producing import ProducerMessage
 from bssci.model import AnyEvent, Decoded, Telegram, Uplink, VariableMacUplink
 from bssci.model.device_id import sensor_device
 from bssci.model.event_json import event_json, kind_of
-from bssci.model.iso_times import iso_time
+from bssci.model.iso_times import iso_seconds, iso_time
 from bssci.mqtt.payloads import message as mqtt_message
 
 _encode = msgspec.json.Encoder().encode
@@ -37,7 +37,7 @@ def raw_message(event: AnyEvent, topic: str, base_topic: str) -> ProducerMessage
         "device_id": _sender(event),
         "payload": said,
         "timestamp": _time(event),
-        "received_at": iso_time(round(event.at * 1e6) * 1000),
+        "received_at": iso_seconds(event.at),
         "kind": kind,
     }
     if isinstance(event, Telegram):
@@ -103,7 +103,7 @@ def _time(event: AnyEvent) -> str:
         return iso_time(event.best.rx_time)
     if isinstance(event, Telegram):
         seconds = event.device_time or event.gateway_time or event.at
-    return iso_time(round(seconds * 1e6) * 1000)  # more is not in a float
+    return iso_seconds(seconds)
 
 
 def _as_it_came(event: Telegram) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,6 +22,7 @@ from bssci.journal import Journal, StorageError
 from bssci.journal.records import StoredRequest
 from bssci.model import AnyEvent
 from bssci.mqtt.values import Received, ReplyTo
+from bssci.system.clock import pause
 
 SOURCE = "mqtt"
 """name of the source in the journal's records of requests"""
@@ -247,7 +247,7 @@ class Intake:
         :raises Stopped: meanwhile.
         """
         self.log.warn("request waits for the disk {error}", error=error)
-        waiting: Deferred[None] = deferLater(self._clock, RETRY)
+        waiting = pause(self._clock, RETRY)
         self._retries.add(waiting)
         try:
             await waiting

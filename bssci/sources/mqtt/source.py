@@ -34,7 +34,7 @@ from bssci.sources.envelopes.rules import EnvelopeRule, rule_form
 from bssci.sources.envelopes.values import BadMessage, Form, Incoming, message_id
 from bssci.sources.interfaces import ISource, ISourceFactory
 from bssci.sources.mqtt.settings import GROUP, NAMES, client_settings
-from bssci.system.clock import Timer
+from bssci.system.clock import Timer, pause
 
 NAME = "mqtt"
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
@@ -118,9 +118,7 @@ class MqttSource:
         # What is on its way to the disk is acknowledged before the goodbye, so that it does not come again.
         end = self._reactor.seconds() + STOP_TIME
         while self._offering and self._reactor.seconds() < end:
-            turn: Deferred[None] = Deferred()
-            self._reactor.callLater(0.02, turn.callback, None)
-            await turn
+            await pause(self._reactor, 0.02)
         await self._client.stop(STOP_TIME)
 
     def publish(self, topic: str, payload: bytes) -> Deferred[None]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from ipaddress import IPv6Address, ip_address
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, pause
 
 PERIOD = 300.0
 """s for which a wrong password counts"""
@@ -73,13 +73,8 @@ class Attempts:
 
     def slow_down(self) -> Deferred[None]:
         """Wait until the password may be looked at: not at all, unless very many were wrong lately."""
-        done: Deferred[None] = Deferred()
         delay = (len(_recent(self._all, self._clock.seconds())) - UNHURRIED) * DELAY
-        if delay > 0:
-            self._clock.callLater(delay, done.callback, None)
-        else:
-            done.callback(None)
-        return done
+        return pause(self._clock, delay) if delay > 0 else succeed(None)
 
 
 def _keys(account: str, address: str) -> tuple[tuple[AttemptKey, int], tuple[AttemptKey, int]]:

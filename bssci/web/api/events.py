@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
 from twisted.web.http import Request
 
+from bssci.system.clock import pause
 from bssci.web.api.schemas.common import EventJson, EventPage, told
 from bssci.web.api.schemas.events import EventSelection, WantedBefore, WantedSince
 from bssci.web.context import Context
@@ -82,7 +82,7 @@ class EventRoutes:
         """Write the events that were read, and all before them."""
         await outflow.write(_lines(read["events"]))
         while read["next"] is not None and not outflow.gone:
-            await deferLater(self._context.clock, PAUSE)  # type: ignore[arg-type]
+            await pause(self._context.clock, PAUSE)
             if not self._is_allowed(request):
                 outflow.abort()
                 return

@@ -12,15 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import DeferredSemaphore
-from twisted.internet.task import deferLater
 
 from bssci.center.alarms.alarms import change_of
 from bssci.center.service_center import ServiceCenter
-from bssci.model import EUI, AnyEvent
+from bssci.model import EUI, AnyEvent, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.server.packets import EncodedMessage, encode_message
 from bssci.mqtt.server.topics import matches, overlap
-from bssci.system.clock import Clock
+from bssci.system.clock import Clock, pause
 from bssci.web.door.client import LiveClient, Outgoing
 from bssci.web.door.follower import Decode
 from bssci.web.door.last_values import LastValues, station_key
@@ -288,7 +287,7 @@ class PastTeller:
             tally.missed = 0
 
     async def _pause(self) -> None:
-        await deferLater(self._clock, PAUSE)  # type: ignore[arg-type]
+        await pause(self._clock, PAUSE)
 
 
 class _Tally:
@@ -323,8 +322,8 @@ def _shared(topic: str, payload: bytes, devices: tuple[str, ...]) -> _LastMessag
     return _LastMessage(topic, encode_message(topic, payload), devices)
 
 
-def _state(base_topic: str, state: object) -> _LastMessage:
-    message = payloads.station_state(base_topic, state)  # type: ignore[arg-type]
+def _state(base_topic: str, state: StationState) -> _LastMessage:
+    message = payloads.station_state(base_topic, state)
     return _shared(message.topic, message.payload, ())
 
 

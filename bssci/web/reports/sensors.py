@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
-from twisted.internet.task import deferLater
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
 from bssci.model.sensor import SECRETS
 from bssci.settings.rows import MASK
-from bssci.system.clock import in_slices
+from bssci.system.clock import in_slices, turn
 from bssci.web.context import Context
 from bssci.web.http.errors import invalid, not_found
 from bssci.web.live.event_json import downlink_dict, event_dict, uplink_dict
@@ -69,7 +68,7 @@ class SensorViews:
         for first in range(0, len(chosen), SLICE):
             yield await self._rows(chosen[first : first + SLICE], station)
             # Everybody else has a turn: 100 000 rows take some seconds.
-            await deferLater(self._context.clock, 0)  # type: ignore[arg-type]
+            await turn(self._context.clock)
 
     async def _chosen(
         self,

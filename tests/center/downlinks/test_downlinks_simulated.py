@@ -80,7 +80,7 @@ class World:
         self.sensor = SimulatedSensor(
             int(SENSOR, 16), Random(1), {0: Signal(10.0, -100.0)}, bidirectional=True
         )
-        self.simulated.on_downlink = lambda eui, counter, data: self.sensor.receive_downlink(counter, data)
+        self.simulated.send_downlinks_to(self.sensor.receive_downlink)
         self.cable = Cable(site, self.simulated)
 
     def uplink(self) -> None:
@@ -93,7 +93,7 @@ class World:
         self.cable.carry()
 
     def close(self) -> None:
-        self.simulated._ping_timer.stop()
+        self.simulated._ping_ticker.stop()
         self.simulated._windows.clear()
 
 

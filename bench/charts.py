@@ -89,9 +89,9 @@ class Times(NamedTuple):
     """Times of answers, in ms."""
 
     first: float
-    """that the page takes the first time after the start, when all uplinks are read and decoded"""
+    """time of the first look after the start, when all uplinks are read and decoded"""
     cpu: float
-    """that the service is busy with it"""
+    """time that the service is busy with it"""
     later: float
     """median of more, when only what came since is"""
 

@@ -80,7 +80,9 @@ class World:
         self.sensor = SimulatedSensor(
             int(SENSOR, 16), Random(1), {0: Signal(10.0, -100.0)}, bidirectional=True
         )
-        self.simulated.send_downlinks_to(self.sensor.receive_downlink)
+        self.simulated.send_downlinks_to(
+            lambda eui, counter, data: self.sensor.receive_downlink(counter, data)
+        )
         self.cable = Cable(site, self.simulated)
 
     def uplink(self) -> None:

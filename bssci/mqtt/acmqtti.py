@@ -11,6 +11,7 @@ import msgspec
 
 from bssci.model import EUI, Sensor, Uplink
 from bssci.model.event_json import decoded_json
+from bssci.model.reading import Decoded
 from bssci.mqtt.values import About, Publication
 
 DOWNLINK = "downlink"
@@ -60,12 +61,26 @@ def uplink(
         "data": list(best.payload),
         "format": best.format,
         "id": event.id,
+        # Published software reads these without asking whether they are there.
+        "typeEui": 0,
+        "components": {},
+        "meta": {},
     }
     if sensor is not None and sensor.type_eui is not None:
         payload["typeEui"] = int(sensor.type_eui, 16)
     if event.decoded is not None:
-        payload |= decoded_json(event.decoded)
+        payload |= _decoded(event.decoded)
     if replayed:
         payload["replayed"] = True
     topic = uplink_topic(base_topic, center, event.end_point_eui)
     return Publication(topic, _encode(payload), False, About("acmqtti-uplink", event.id))
+
+
+def _decoded(decoded: Decoded) -> dict[str, Any]:
+    """Return what a decoder read, each value with a unit, and the decoder as the end point's type."""
+    told = decoded_json(decoded)
+    components: dict[str, dict[str, Any]] = told.get("components", {})
+    name, _, version = decoded.decoder.partition("@")
+    told["components"] = {key: {"unit": "", **value} for key, value in components.items()}
+    told["meta"] = {"name": name, "version": version} if name else {}
+    return told

@@ -104,7 +104,24 @@ class CenterReceptionPayload(msgspec.Struct, kw_only=True):
     eqSnr: Decibels | UnsetType = UNSET
 
 
-class CenterUplinkPayload(DecodedPayload, kw_only=True):
+class CenterComponentPayload(msgspec.Struct):
+    """A value that a decoder read, in the layout of an application center."""
+
+    value: float | int | bool | str
+    unit: Annotated[str, Meta(description="empty if there is none")]
+    device: Annotated[str, Meta(description="device that the value is of, if not the sender")] | UnsetType = (
+        UNSET
+    )
+
+
+class CenterMetaPayload(msgspec.Struct):
+    """The decoder that read an uplink; empty without one."""
+
+    name: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+
+
+class CenterUplinkPayload(msgspec.Struct, kw_only=True):
     """An uplink in the layout of an application center (`MQTT_PROFILE=acmqtti`); EUIs are numbers."""
 
     id: Annotated[str, Meta(description="the same at every delivery of this uplink")]
@@ -112,7 +129,13 @@ class CenterUplinkPayload(DecodedPayload, kw_only=True):
     cnt: Counter
     data: list[Byte]
     format: Byte
-    typeEui: Counter | UnsetType = UNSET
+    typeEui: Annotated[int, Meta(ge=0, description="0 if it is not known")]
+    components: dict[str, CenterComponentPayload]
+    meta: CenterMetaPayload
+    decoder: Annotated[str, Meta(description="`name@version`")] | UnsetType = UNSET
+    decodeError: FailurePayload | UnsetType = UNSET
+    decodeWarnings: list[str] | UnsetType = UNSET
+    replayed: Replayed | UnsetType = UNSET
 
 
 class SensorStatusPayload(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ import json
 import msgspec
 
 from bssci.model import EUI, Reading, parse_sensor
-from bssci.model.reading import Decoded
+from bssci.model.reading import Decoded, DecodeFailure
 from bssci.mqtt import acmqtti
 from tests.support.center import sensor_entry
 from tests.support.journal import SENSOR, STATION, uplink
@@ -21,7 +21,8 @@ def test_euis_of_topics_have_dashes_and_are_lower_case() -> None:
 
 
 def test_an_uplink() -> None:
-    decoded = Decoded(decoder="meter@1", readings=(Reading("temperature", 21.5, "°C"),))
+    readings = (Reading("temperature", 21.5, "°C"), Reading("alarm", True))
+    decoded = Decoded(decoder="meter@1", readings=readings)
     event = msgspec.structs.replace(uplink(7), decoded=decoded)
     sensor = parse_sensor(sensor_entry(eui=SENSOR, typeEui="00000000000000FF"))
     message = acmqtti.uplink("mioty", CENTER, event, sensor)
@@ -36,10 +37,16 @@ def test_an_uplink() -> None:
         "id": event.id,
         "typeEui": 255,
         "decoder": "meter@1",
-        "components": {"temperature": {"value": 21.5, "unit": "°C"}},
+        "components": {"temperature": {"value": 21.5, "unit": "°C"}, "alarm": {"value": True, "unit": ""}},
+        "meta": {"name": "meter", "version": "1"},
     }
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_what_published_software_reads_is_always_there() -> None:
+    """An example of the interface reads ``typeEui``, ``components`` and ``meta`` without asking for them."""
     said = json.loads(acmqtti.uplink("mioty", CENTER, uplink(7), None, replayed=True).payload)
-    assert "typeEui" not in said and "components" not in said and said["replayed"] is True
+    assert (said["typeEui"], said["components"], said["meta"], said["replayed"]) == (0, {}, {}, True)
+    failed = Decoded(decoder="meter@1", failure=DecodeFailure("short", "2 bytes are missing"))
+    event = msgspec.structs.replace(uplink(7), decoded=failed)
+    said = json.loads(acmqtti.uplink("mioty", CENTER, event, None).payload)
+    assert said["components"] == {} and said["decodeError"]["code"] == "short"

@@ -3,7 +3,7 @@
     ep/{EUI}/config, /register   a sensor's configuration            -> configure
     ep/{EUI}/cmd                 attach, detach, status, reception   -> attach, detach, sensor_report, ...
     ep/{EUI}/dl                  a downlink, or {"revoke": id}       -> queue_downlink, revoke_downlink
-    {ac}/{EUI}/downlink          the same as dl, with MQTT_PROFILE=acmqtti
+    {ac}/{EUI}/downlink          the same as dl, with MQTT_PROFILE=acmqtti; see center_downlinks
     config/get, config/set       settings that may change            -> change_settings
 
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
@@ -27,8 +27,10 @@ from bssci.center.turns import Turns
 from bssci.journal import StorageError
 from bssci.model import EUI, CommandFailure, CommandResponse, Downlink, DownlinkRequest, parse_eui
 from bssci.model.commands import CommandError, Outcome, Outcomes, shortfall
+from bssci.mqtt.acmqtti import DOWNLINK
 from bssci.mqtt.payloads import response
 from bssci.mqtt.values import Received, ReplyTo
+from bssci.sinks.mqtt.center_downlinks import as_request
 from bssci.sinks.mqtt.intake import LOOKED_BACK, MAX_RUNNING, SOURCE, Intake, IntakeRequest
 from bssci.sinks.mqtt.request_payloads import (
     LABEL,
@@ -126,6 +128,8 @@ class MqttRequests:
         if refusal is not None or wrong is not None:
             self._refuse(place, message.payload, refusal or wrong, reply)
             return None
+        if _kind_of(message.topic) == DOWNLINK:
+            message = message._replace(payload=as_request(message.payload))
         told = self._tell_received(place, message.payload, reply)
         return self._intake.take(place.topic, message, told, self.carry_out)
 
@@ -373,6 +377,11 @@ class MqttRequests:
             error=error.message,
         )
         return {"status": "failed", "error": failure_of(error)}
+
+
+def _kind_of(topic: str) -> str:
+    """Return the last level of a topic."""
+    return topic.removesuffix("/").rpartition("/")[2]
 
 
 def _is_older(topic: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED
-from bssci.model import Downlink
+from bssci.model import EUI, Downlink
 from bssci.mqtt.values import ReplyTo
 from bssci.sinks.mqtt import requests as requests_module
 from bssci.sinks.mqtt.intake import RETRY
@@ -104,6 +104,18 @@ def test_a_downlink_in_every_form_of_data(site: Site, data: object) -> None:
     assert done.result == {"queId": 1, "state": "queued"}
     site.ask(f"mioty/ep/{ONE}/dl", {"revoke": 1})
     assert site.answers()[-1].result == {"queId": 1, "state": "revoked"}
+
+
+def test_a_downlink_of_an_application_center(site: Site) -> None:
+    topic = "mioty/02-00-00-00-00-00-00-01/70-b3-d5-67-70-11-00-01/downlink"
+    site.ask(topic, {"userData": [[1, 2, 3]], "cntDepend": False, "queId": 9, "ref": "d"})
+    assert site.statuses() == ["received", "done"]
+    queued: list[list[Downlink]] = []
+    site.house.center.downlinks.of(EUI(ONE)).addCallback(queued.append)
+    site.house.settle()
+    assert [each.request.data for each in queued[0]] == [(b"\x01\x02\x03",)]
+    site.ask(topic, {"cnt": "x"})
+    assert site.answers()[-1].status == "failed"
 
 
 def test_the_same_downlink_with_the_same_ref_is_queued_once(site: Site) -> None:

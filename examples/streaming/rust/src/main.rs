@@ -6,9 +6,9 @@
 //!
 //! Exit status: 0 by a signal, 1 wrong settings, 2 the token is refused, 3 the certificate is not trusted.
 
-use std::collections::HashMap;
+use std::collections::hash_map::{HashMap, RandomState};
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

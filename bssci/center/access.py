@@ -84,6 +84,9 @@ class Access:
     def report(self, event: AnyEvent) -> None:
         self._center.report(event)
 
+    def announce(self, topic: str, payload: bytes) -> None:
+        self._center.announcements.tell(topic, payload)
+
     def health(self) -> dict[str, Any]:
         return self._center.health()
 

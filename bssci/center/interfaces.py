@@ -78,6 +78,12 @@ class ICenter(Protocol):
     def report(self, event: AnyEvent) -> None:
         """Hand an event to all sinks, by the journal."""
 
+    def announce(self, topic: str, payload: bytes) -> None:
+        """Have a message that is no event told by the live stream, too; nothing is kept of it.
+
+        :param topic: with BASE_TOPIC.
+        """
+
     def health(self) -> dict[str, Any]:
         """Return the service's state, as ``health_check`` publishes it."""
 

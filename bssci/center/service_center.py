@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from bssci import __version__
 from bssci.center.alarms.alarms import Alarms
+from bssci.center.announcements import Announcements
 from bssci.center.attachments.attachments import Attachments
 from bssci.center.attachments.over_the_air import Observer, OverTheAir
 from bssci.center.audit import AuditLog
@@ -82,6 +83,7 @@ class ServiceCenter:
 
     :ivar commands: for everything that changes something.
     :ivar deliveries: what the sinks report, each added as it is made.
+    :ivar announcements: messages of sinks that are no events.
     :ivar sources: the ways in beside base stations, each added as it is made.
 
     :param now: Unix seconds.
@@ -108,7 +110,7 @@ class ServiceCenter:
         """requests of earlier runs, for the sinks and sources that took them in"""
         self.eui = settings.sc_eui or _own_eui(journal, loaded)
         self.audit = AuditLog(journal, now)
-        self.deliveries = Deliveries(journal)
+        self.deliveries, self.announcements = Deliveries(journal), Announcements()
         self.alarms = Alarms(clock, journal, loaded, now)
         turns = Turns()
         self.stations = Stations()

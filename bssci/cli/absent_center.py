@@ -71,6 +71,9 @@ class AbsentCenter:
     def report(self, event: AnyEvent) -> None:
         """Nobody is told."""
 
+    def announce(self, topic: str, payload: bytes) -> None:
+        """Nobody is told."""
+
     def health(self) -> dict[str, Any]:
         return {}
 

@@ -120,6 +120,7 @@ class WebAdmin:
                 now,
             ),
         )
+        center.announcements.listen(self.context.door.announced)
         if outside.replays is not None:
             outside.replays.listen(self.context.door.replayed)
         # Viewers of the live stream make no further request at which a change of accounts would be seen.

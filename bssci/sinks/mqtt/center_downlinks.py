@@ -5,7 +5,8 @@
     "data": [[1, 2]]       one entry of data for no counter in particular
     "cnt": 7, "data": []   one counter, and its entry
 
-Fields that are not known here are passed over, as nobody who publishes for an application center reads our answers.
+Fields that are not known here are passed over: whoever publishes for an application center does not read
+our answers.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def as_request(payload: bytes) -> bytes:
-    """Return a downlink of an application center as ``ep/{EUI}/dl`` has it; unchanged if it is no JSON object."""
+    """Return a downlink of an application center as ``ep/{EUI}/dl`` has it.
+
+    What is no JSON object stays as it is.
+    """
     try:
         told = dict(read_object("downlink", payload).body)
     except CommandError:

@@ -360,11 +360,14 @@ class MqttSink:
     def _answer_about_station(
         self, eui: EUI, answer: dict[str, Any], reply: ReplyTo | None
     ) -> Deferred[None]:
-        messages = payloads.variable_mac_answer(self._base_topic, eui, answer, reply)
-        return ensureDeferred(self._publish_surely(messages))
+        return self._answer_everywhere(payloads.variable_mac_answer(self._base_topic, eui, answer, reply))
 
     def _answer_settings(self, answer: dict[str, Any], reply: ReplyTo | None) -> Deferred[None]:
-        messages = payloads.settings_answer(self._base_topic, answer, reply)
+        return self._answer_everywhere(payloads.settings_answer(self._base_topic, answer, reply))
+
+    def _answer_everywhere(self, messages: Sequence[Publication]) -> Deferred[None]:
+        """Publish an answer that is no event; the first of the messages is on its usual topic."""
+        self._center.announce(messages[0].topic, messages[0].payload)
         return ensureDeferred(self._publish_surely(messages))
 
     async def _publish_surely(self, messages: Sequence[Publication]) -> None:

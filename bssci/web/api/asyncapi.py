@@ -44,6 +44,7 @@ SENT: tuple[DocumentedTopic, ...] = (
     DocumentedTopic("BASE/ep/{eui}/warning", "sensor-warning", "A sensor is silent", _BOTH),
     DocumentedTopic("BASE/ep/{eui}/error", "sensor-error", "Something went wrong outside a request", _BOTH),
     DocumentedTopic("BASE/ep/{eui}/response", "response", "The answer to a request", _BOTH),
+    DocumentedTopic("BASE/EP/{eui}/response", "response", "The answer to an older command", _BOTH),
     DocumentedTopic("BASE/ep/{eui}/dl/status", "downlink-status", "A downlink came to a new state", _BOTH),
     DocumentedTopic("BASE/ep/{eui}/dl/reception", "downlink-reception", "How well a sensor receives", _BOTH),
     DocumentedTopic("BASE/bs/{eui}", "station-status", "The status of a base station", _BOTH),
@@ -52,7 +53,7 @@ SENT: tuple[DocumentedTopic, ...] = (
     ),
     DocumentedTopic("BASE/bs/{eui}/vm/ul", "variable-mac-uplink", "A telegram of another MAC", _BOTH),
     DocumentedTopic(
-        "BASE/bs/{eui}/vm/response", "variable-mac-response", "The answer to a request for a station"
+        "BASE/bs/{eui}/vm/response", "variable-mac-response", "The answer to a request for a station", _BOTH
     ),
     DocumentedTopic(
         "BASE/device/{id}/ul", "telegram", "A message of a device that is no mioty sensor", _BOTH
@@ -65,7 +66,9 @@ SENT: tuple[DocumentedTopic, ...] = (
         "BASE/service/status", "service-status", "The service came or went", _BOTH, retained=True
     ),
     DocumentedTopic("BASE/health_check", "health-check", "Health of the service, every 60 s", _BOTH),
-    DocumentedTopic("BASE/config/response", "settings-response", "The answer to config/get and config/set"),
+    DocumentedTopic(
+        "BASE/config/response", "settings-response", "The answer to config/get and config/set", _BOTH
+    ),
     DocumentedTopic("BASE/{center}/{dashed}/uplink", "acmqtti-uplink", "An uplink with MQTT_PROFILE=acmqtti"),
     DocumentedTopic(
         "{prefix}/{platform}/{node}/{value}/config",

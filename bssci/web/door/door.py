@@ -341,6 +341,10 @@ class Door:
         room = gatherResults([client.room() for client in touched], consumeErrors=True)
         return room.addTimeout(REPLAY_PATIENCE, self._clock, lambda *_: None).addCallback(lambda _: None)  # type: ignore[arg-type]
 
+    def announced(self, topic: str, payload: bytes) -> None:
+        """Hand out a message of a sink that is no event."""
+        self._publish([Telling(topic, payload, ())])
+
     def _skipped(self, count: int) -> None:
         """Tell everybody that events went by too fast; last values may be old by now."""
         self._last_values.forget()

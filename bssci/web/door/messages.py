@@ -15,7 +15,17 @@ import msgspec
 
 from bssci.center.decoding.collecting import time_of, time_of_telegram
 from bssci.center.decoding.payloads import decodable, device_of
-from bssci.model import EUI, AnyEvent, Reading, Sensor, StationState, Telegram, Uplink, VariableMacUplink
+from bssci.model import (
+    EUI,
+    AnyEvent,
+    CommandResponse,
+    Reading,
+    Sensor,
+    StationState,
+    Telegram,
+    Uplink,
+    VariableMacUplink,
+)
 from bssci.model.iso_times import iso_milliseconds, iso_seconds, iso_time
 from bssci.mqtt import payloads
 
@@ -63,6 +73,8 @@ class Narrator:
             published = self._published(event, owners, replayed)
             if published.topic and wanted(published.topic):
                 yield published
+            if (again := self._older_answer(event, published)) is not None and wanted(again.topic):
+                yield again
         if device is not None and decodable(event):
             yield from self._readings(event, device, wanted, replayed)
 
@@ -76,6 +88,17 @@ class Narrator:
                 return Telling("", b"", owners)
             message = found
         return Telling(message.topic, message.payload, owners)
+
+    def _older_answer(self, event: AnyEvent, answer: Telling) -> Telling | None:
+        """Return the answer to a command that came as older installations give it; None: to another one.
+
+        Where else an answer is wanted is between who asked and the broker.
+        """
+        if type(event) is not CommandResponse or event.status == "received":
+            return None
+        if event.reply_to != f"{self._base_topic}/EP/{event.end_point_eui}/response":
+            return None
+        return answer._replace(topic=event.reply_to)
 
     def _readings(self, event: Any, sender: str, wanted: Wanted, replayed: bool) -> Iterator[Telling]:
         decoded = event.decoded

@@ -21,7 +21,12 @@ class Permission:
     def __init__(self, token: LiveToken, base_topic: str, tags_of: TagsOf) -> None:
         self.token = token
         self._tags_of = tags_of
-        self._places = ((f"{base_topic}/ep/+/#", base_topic.count("/") + 2), (f"{DEVICES}/+/#", 1))
+        level = base_topic.count("/") + 2
+        self._places = (
+            (f"{base_topic}/ep/+/#", level),
+            (f"{base_topic}/EP/+/response", level),
+            (f"{DEVICES}/+/#", 1),
+        )
         """topics that name a device, and the level in which they do"""
         self._telegrams = f"{base_topic}/{DEVICES}/#"
         """topics that name a device in one level or several"""

@@ -53,6 +53,9 @@ class Center:
     def watch_stations(self, watcher: Any) -> Callable[[], None]:
         return lambda: None
 
+    def announce(self, topic: str, payload: bytes) -> None:
+        """Nobody is told."""
+
     def health(self) -> dict[str, Any]:
         return {}
 

@@ -43,6 +43,7 @@ class Center:
         self.states = [state("offline")]
         self.gateways: list[GatewayState] = []
         self.watchers: list[Any] = []
+        self.announced: list[str] = []
         self.configuration = SimpleNamespace(watch=lambda names, watcher: lambda: None)
         self.journal = SimpleNamespace()
 
@@ -61,6 +62,9 @@ class Center:
     def watch_stations(self, watcher):
         self.watchers.append(watcher)
         return lambda: self.watchers.remove(watcher)
+
+    def announce(self, topic: str, payload: bytes) -> None:
+        self.announced.append(topic)
 
     def health(self) -> dict[str, Any]:
         return {"status": "ok", "timestamp": 0.0}

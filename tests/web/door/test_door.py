@@ -73,6 +73,21 @@ def test_the_quality_of_service_is_one_at_most(web: WebHouse) -> None:
     assert [message.qos for message in probe.messages()] == [0]
 
 
+def test_an_answer_that_is_no_event_is_told_to_who_may_see_everything(web: WebHouse) -> None:
+    everything, some = subscribed(web, "mioty/#"), inside(web, live_token(web, "some", tags=["cellar"]))
+    some.send(subscribe_packet("mioty/#"))
+    web.advance(past.PAUSE)
+    everything.take(), some.take()
+    web.center.announcements.tell("mioty/config/response", b'{"status": "done"}')
+    [message] = everything.messages()
+    assert (message.topic, message.payload, message.retained) == (
+        "mioty/config/response",
+        b'{"status": "done"}',
+        False,
+    )
+    assert some.take() == []
+
+
 def test_unsubscribing(web: WebHouse) -> None:
     probe = subscribed(web, "mioty/ep/#")
     probe.send(packet(0xA2, b"\0\x09" + text("mioty/ep/#")))

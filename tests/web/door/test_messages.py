@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from bssci.model import Decoded, Reading, Telegram
+from bssci.model import EUI, CommandResponse, Decoded, Reading, Telegram
 from bssci.web.door.messages import Narrator, device_of_level, telemetry_topic
 from tests.support.journal import online, uplink
 from tests.support.web import SENSOR, WebHouse
@@ -72,6 +72,22 @@ def test_a_device_behind_another_is_told_under_its_own_id() -> None:
     body = json.loads(told[1].payload)
     assert body["timestamp"] == "1970-01-01T00:00:01.000Z"
     assert body["metadata"] == {"quality": "uncertain", "decoder": "d@1", "id": "t"}
+
+
+def test_an_answer_to_an_older_command_is_told_where_older_installations_look() -> None:
+    def topics(status: str, reply_to: str) -> list[str]:
+        answer = CommandResponse(
+            at=1.0,
+            end_point_eui=EUI(SENSOR),
+            command="attach",
+            status=status,  # type: ignore[arg-type]
+            reply_to=reply_to,
+        )
+        return [each.topic for each in Narrator("mioty", lambda eui: None).tell(answer, lambda topic: True)]
+
+    usual, older = f"mioty/ep/{SENSOR}/response", f"mioty/EP/{SENSOR}/response"
+    assert topics("done", older) == [usual, older]
+    assert topics("received", older) == topics("done", "somewhere/else") == [usual]
 
 
 def test_nothing_is_made_that_nobody_wants() -> None:

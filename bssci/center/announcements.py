@@ -1,0 +1,31 @@
+"""Messages of a sink that are no events, as answers about settings: for the other ways out, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+AnnouncementListener = Callable[[str, bytes], None]
+"""called with topic and payload"""
+
+
+class Announcements:
+    """Announcements on their way from sinks to whoever listens; nothing is kept of them."""
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        self._listeners: list[AnnouncementListener] = []
+
+    def listen(self, listener: AnnouncementListener) -> None:
+        """Call ``listener`` with every announcement from now on."""
+        self._listeners.append(listener)
+
+    def tell(self, topic: str, payload: bytes) -> None:
+        """Hand an announcement to all listeners; one that fails costs nobody else his."""
+        for listener in self._listeners:
+            try:
+                listener(topic, payload)
+            except Exception:
+                self.log.failure("announcement not taken {topic}", topic=topic)

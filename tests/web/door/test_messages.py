@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from bssci.model import EUI, CommandResponse, Decoded, Reading, Telegram
-from bssci.web.door.messages import Narrator, device_of_level, telemetry_topic
+from bssci.web.door.messages import Narrator, device_of_level, gap, telemetry_topic
 from tests.support.journal import online, uplink
 from tests.support.web import SENSOR, WebHouse
 from tests.web.door.live_door import (
@@ -17,6 +19,8 @@ from tests.web.door.live_door import (
     heard,
     subscribed,
 )
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "live.md"
 
 
 def test_uplinks_and_readings_as_they_happen(web: WebHouse) -> None:
@@ -42,6 +46,22 @@ def test_uplinks_and_readings_as_they_happen(web: WebHouse) -> None:
             "location": {"text": "Cellar"},
         },
     }
+
+
+def test_the_examples_of_the_documentation_have_the_fields_of_the_messages(web: WebHouse) -> None:
+    shown = [json.loads(each) for each in re.findall(r"```json\n(.*?)```", DOCUMENT.read_text(), re.S)]
+    probe = subscribed(web, "device/+/telemetry/#")
+    happen(web, heard(web, 7))
+    message = next(each for each in probe.messages() if each.topic == VOLUME)
+    told = [json.loads(message.payload), json.loads(gap("mioty", 1.0, 2.0, 3, "older than 1 h").payload)]
+    assert [_fields(each) for each in shown] == [_fields(each) for each in told]
+
+
+def _fields(value: object) -> object:
+    """The names of the fields, and of their fields; of a place there are several forms."""
+    if not isinstance(value, dict):
+        return type(value).__name__
+    return {name: _fields(each) if name != "location" else "" for name, each in value.items()}
 
 
 def test_ids_and_names_cannot_break_a_topic() -> None:

@@ -22,6 +22,8 @@ from tests.support.service import ServiceProcess, endpoint, free_port, until
 SENSOR = 0x70B3D56770110001
 EXAMPLES = 7
 """requests to each route"""
+PATIENCE = 60.0
+"""s for one answer: some have keys made; the 10 s of the library are few on a busy machine"""
 LEFT_OUT = ["/api/live", "/api/logout", "/api/certificates/restore"]
 """a stream; the end of a session; an archive"""
 CHECKS = [
@@ -79,7 +81,9 @@ def _try(operation: APIOperation, url: str, headers: dict[str, str], session: Se
     def check(case: Case) -> None:
         due = [*CHECKS, *once]
         once.clear()
-        case.call_and_validate(base_url=url, headers=headers, checks=due, session=session)
+        case.call_and_validate(
+            base_url=url, headers=headers, checks=due, session=session, timeout=PATIENCE
+        )
 
     check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,11 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bssci.stream.address import StreamError
 from bssci.stream.client import ExitStatus, verifying
+from tests.support.postgres import Database, database, postgres_cluster
 from tests.support.running_service import ROOT, RunningService
+
+__all__ = ["database", "postgres_cluster"]
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -59,6 +64,46 @@ def test_from_the_service_to_a_file(service: RunningService, tmp_path: Path) -> 
 
 
 @pytest.mark.parts
+@pytest.mark.postgres
+def test_from_the_service_to_postgresql(
+    service: RunningService, database: Database, tmp_path: Path
+) -> None:
+    """Over a stop of the server, during which nothing is acknowledged, and so nothing is lost."""
+    cluster, token, said = database.cluster, new_token(service, "postgres"), tmp_path / "said.log"
+    address = f"host={cluster.host} dbname={database.name} user={cluster.user}"
+    more = ("--topic", "mioty/ep/#", "--client-id", "pg", "--to", "postgres", "--path", address)
+    with (
+        said.open("wb") as log,
+        subprocess.Popen(command(service, token, *more), cwd=ROOT, stderr=log) as process,
+    ):
+        try:
+            wait_for_rows(database, 2)
+            cluster.stop()
+            wait_for_lines(said, 3, "not written, next attempt")
+            cluster.start()
+            wait_for_rows(database, 5)
+        finally:
+            process.terminate()
+        assert process.wait(20) == ExitStatus.DONE
+    payloads = [json.loads(each) for each in database.query("SELECT payload::text FROM message")]
+    counters = sorted(each["cnt"] for each in payloads if "cnt" in each)
+    assert counters == list(range(counters[0], counters[-1] + 1))
+
+
+def wait_for_rows(database: Database, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            [rows] = database.query("SELECT count(*) FROM message")
+        except psycopg.Error:
+            rows = 0
+        if rows >= count:
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parts
 def test_whom_it_does_not_trust(service: RunningService) -> None:
     done = watch(service, new_token(service, "trust"), ca=False)
     assert done.returncode == ExitStatus.NOT_TRUSTED
@@ -96,9 +141,9 @@ def test_the_service_is_killed_and_comes_back(service: RunningService, tmp_path:
         assert process.wait(20) == ExitStatus.DONE
 
 
-def wait_for_lines(path: Path, count: int) -> None:
+def wait_for_lines(path: Path, count: int, text: str = "\n") -> None:
     deadline = time.monotonic() + 60
-    while not path.exists() or len(path.read_text().splitlines()) < count:
+    while not path.exists() or path.read_text().count(text) < count:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 

@@ -124,6 +124,8 @@ class ClientFrames:
             return None
         if extended:
             length = int.from_bytes(buffer[position + 2 : position + 2 + extended])
+            if length < (126 if extended == 2 else 0x10000):
+                raise FrameError(PROTOCOL_ERROR, "frame", "a length in more bytes than it needs")
             if length > MAX_FRAME:
                 raise FrameError(TOO_BIG, "oversize", f"a frame of {length} bytes, {MAX_FRAME} are allowed")
         if opcode < _CLOSE:

@@ -97,6 +97,8 @@ def test_the_end_of_a_client() -> None:
         (masked(0x89, bytes(126)), 1002, "frame"),
         (b"\x82\xff" + (1 << 40).to_bytes(8) + b"mask", 1009, "oversize"),
         (b"\x82\xff\xff" + bytes(7) + b"mask", 1009, "oversize"),
+        (b"\x82\xfe\x00\x7d" + b"mask", 1002, "frame"),
+        (b"\x82\xff" + (0xFFFF).to_bytes(8) + b"mask", 1002, "frame"),
         (b"GET / HTTP/1.1\r\n", 1002, "frame"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 
 from bssci.stream.address import StreamError
 from bssci.stream.client import ExitStatus, verifying
-from tests.support.postgres import Database, database, postgres_cluster
+from tests.sinks.postgres.cluster import Database, database, postgres_cluster
 from tests.support.running_service import ROOT, RunningService
 
 __all__ = ["database", "postgres_cluster"]

@@ -4,8 +4,10 @@
 
     load --TLS--> edge (SINKS=kafka) --raw_iot_data--> first, second (SOURCES=kafka, SINKS=file, one group)
 
-The first instance is killed by ``kill -9`` in the middle, and started again at the end. Then every uplink
-that the edge acknowledged must be stored, decoded, by one of the two; those of one sensor in their order.
+The first instance is killed by ``kill -9`` in the middle, and started again at the end. With ``--join`` a
+third one joins the group before that, so that partitions change hands while batches are under way. Then
+every uplink that the edge acknowledged must be stored, decoded, by one of them; those of one sensor in
+their order.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class Outcome(NamedTuple):
     out_of_order: int
     """uplinks that one run of an instance stored after a later one of the same sensor"""
     taken_over: int
-    """uplinks that the second instance stored of partitions that the first one had before it was killed"""
+    """uplinks that other instances stored of partitions that the first one had before it was killed"""
+    joined: int
+    """uplinks that the instance stored that joined under load"""
 
 
 class Instance:
@@ -83,8 +87,11 @@ def _configure(directory: Path) -> None:
     (decoders / "bench.json").write_text(json.dumps(BLUEPRINT))
 
 
-def run(directory: Path, rate: int = 300, seconds: float = 9.0) -> Outcome:
-    """Run the chain once."""
+def run(directory: Path, rate: int = 300, seconds: float = 9.0, *, join: bool = False) -> Outcome:
+    """Run the chain once.
+
+    :param join: another instance joins after a quarter of the time.
+    """
     edge = directory / "edge"
     edge.mkdir()
     processes.prepare(edge)
@@ -93,7 +100,10 @@ def run(directory: Path, rate: int = 300, seconds: float = 9.0) -> Outcome:
         broker = stack.enter_context(KafkaBroker())
         broker.make_topic("raw_iot_data", PARTITIONS)
         broker.make_topic("decoded_iot_data", PARTITIONS)
-        first, second = (Instance(directory / name, broker.servers) for name in ("first", "second"))
+        first, second, third = (
+            Instance(directory / name, broker.servers) for name in ("first", "second", "third")
+        )
+        others = (second, third)
         with ExitStack() as doomed:
             killed = doomed.enter_context(first.running())
             stack.enter_context(second.running())
@@ -102,7 +112,10 @@ def run(directory: Path, rate: int = 300, seconds: float = 9.0) -> Outcome:
             )
             time.sleep(4.0)  # until both have partitions
             load = _load(edge, server.port, rate, seconds)
-            time.sleep(seconds / 2)
+            time.sleep(seconds / 4)
+            if join:
+                stack.enter_context(third.running())
+            time.sleep(seconds / 4)
             os.kill(killed.pid, signal.SIGKILL)
             acknowledged = int(
                 json.loads(load.communicate(timeout=seconds + 30)[0].splitlines()[-1])["acknowledged"]
@@ -111,21 +124,26 @@ def run(directory: Path, rate: int = 300, seconds: float = 9.0) -> Outcome:
         devices = {said["device"] for said in before}
 
         def taken_over() -> int:
-            return sum(said["device"] in devices for said in second.stored())
+            return sum(said["device"] in devices for other in others for said in other.stored())
 
         _wait(lambda: taken_over() > 0)
         with first.running():
-            _wait(lambda: len({said["id"] for said in [*first.stored(), *second.stored()]}) >= acknowledged)
-        stored = [*first.stored(), *second.stored()]
+            _wait(lambda: len({said["id"] for said in _all(first, *others)}) >= acknowledged)
+        stored = _all(first, *others)
         ids = {said["id"] for said in stored}
         return Outcome(
             acknowledged=acknowledged,
             stored=len(ids),
             doubled=len(stored) - len(ids),
             undecoded=sum("components" not in said for said in stored),
-            out_of_order=_out_of_order(before) + _out_of_order(second.stored()),
+            out_of_order=_out_of_order(before) + sum(_out_of_order(other.stored()) for other in others),
             taken_over=taken_over(),
+            joined=len(third.stored()),
         )
+
+
+def _all(*instances: Instance) -> list[dict[str, Any]]:
+    return [said for instance in instances for said in instance.stored()]
 
 
 def _wait(until: Callable[[], bool]) -> None:
@@ -158,9 +176,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=int, default=300, help="uplinks/s")
     parser.add_argument("--seconds", type=float, default=9.0, help="of load")
+    parser.add_argument("--join", action="store_true", help="have a third instance join under load")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        for field, value in run(Path(name), arguments.rate, arguments.seconds)._asdict().items():
+        for field, value in (
+            run(Path(name), arguments.rate, arguments.seconds, join=arguments.join)._asdict().items()
+        ):
             print(f"{field:14} {value}")
 
 

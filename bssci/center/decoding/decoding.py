@@ -152,6 +152,7 @@ class Decoding:
     ) -> None:
         self.by_decoder = Tallies()
         self.by_device = Tallies()
+        self._by_failure = Tallies()
         self._clock = clock
         self._installed = {decoder.name: decoder for decoder in installed}
         self._wanted = wanted
@@ -413,7 +414,22 @@ class Decoding:
         self._trim()
         if decoder is not None:
             self.by_decoder.count(decoder.name, decoded.failure, payload.received_at, payload.device)
+            if decoded.failure is not None:
+                self._tell(decoder.name, decoded.failure, payload)
         self.by_device.count(payload.device, decoded.failure, payload.received_at, decoded.decoder)
+
+    def _tell(self, decoder: str, failure: DecodeFailure, payload: Payload) -> None:
+        """Log the first payload that a decoder cannot read for a reason, and every so many after it."""
+        key = f"{decoder} {failure.code}"
+        count = self._by_failure.count(key, failure, payload.received_at, payload.device).failed
+        if count % LOG_EVERY == 1:
+            self.log.warn(
+                "not decoded by {decoder}: {reason} {count} {device}",
+                decoder=decoder,
+                reason=failure.message,
+                count=count,
+                device=payload.device,
+            )
 
     def _trim(self) -> None:
         while len(self._known) > REMEMBERED:

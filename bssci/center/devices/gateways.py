@@ -126,6 +126,7 @@ class Gateways:
         gateway = self._of.get(id)
         if gateway is None:
             gateway = self._of[id] = Gateway(id, telegram.at, telegram.at)
+            self.log.info("gateway {id} is heard for the first time", id=id)
             if len(self._of) > MAX_GATEWAYS:
                 self._drop(next(iter(self._of)))
         else:

@@ -34,6 +34,8 @@ MAX_UNKNOWN = 10_000
 MAX_CHANGING = 1_000
 """the same of devices whose addresses change"""
 HOUR = 3600.0
+TOLD_PLACES = 1_000
+"""pins without a device that are named in the log; all are in the list of devices"""
 LOOK_INTERVAL = 10.0
 """s between looks at what an unknown device says"""
 
@@ -67,6 +69,7 @@ class DeviceRegistry:
         self._changing: OrderedDict[str, Device] = OrderedDict()
         self._admitted: set[str] = set()
         self._hour_began = clock.seconds()
+        self._told_places = 0
         kept = read_bodies("device", loaded.devices, _decoder).values()
         for device in sorted(kept, key=lambda device: device.last_seen):
             (self._known if device.known else self._unknown)[device.id] = device
@@ -120,9 +123,20 @@ class DeviceRegistry:
             else:
                 device = _hear(self._unknown, telegram)
                 self._behind.changed[device.id] = None
+                if device.port and device.count == 1:
+                    self._tell_place(device)
                 if len(self._unknown) > MAX_UNKNOWN:
                     oldest, _ = self._unknown.popitem(last=False)
                     self._behind.changed[oldest] = None
+
+    def _tell_place(self, device: Device) -> None:
+        """Log that nothing is entered at a pin from which something comes."""
+        if self._told_places < TOLD_PLACES:
+            self._told_places += 1
+            self.log.info(
+                "nothing is entered at {id}: what comes from there is kept, and listed as unknown",
+                id=device.id,
+            )
 
     def _hear_changing(self, telegram: Telegram) -> None:
         _hear(self._changing, telegram)

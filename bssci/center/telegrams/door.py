@@ -256,11 +256,19 @@ class SourceDoor:
     def _stored(self, last_seq: int, offer: _Offer, new: int) -> None:
         self._end(offer)
         self._kept += new
-        self._repeated += len(offer.telegrams) - new
+        self._count_repeated(len(offer.telegrams) - new)
         self._rate.add(new)
         if new:
             self.share.add(last_seq, offer.size * new // len(offer.telegrams))
         offer.done.callback(None)
+
+    def _count_repeated(self, count: int) -> None:
+        if count and not self._repeated:
+            self.log.info(
+                "source {source} brought messages again; they are counted, and kept once",
+                source=self.name,
+            )
+        self._repeated += count
 
     def _not_stored(self, failure: Failure, offer: _Offer) -> None:
         self._end(offer)

@@ -27,8 +27,8 @@ KIND = "f2"
 PREFIX = "f2-"
 """begins the name of a controller in topics"""
 DIRECTIONS = ("cmnd", "stat", "tele")
-LARGEST = 10 * 1024
-"""bytes of a message"""
+TOO_LARGE = 10 * 1024
+"""bytes of a message that is not taken for its size"""
 _CONNECTOR = re.compile(r"J[1-9]")
 _SENSOR = re.compile(r"sensor-([1-9]\d?)")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
@@ -97,8 +97,8 @@ def controller_form(zone: tzinfo) -> Form:
     """
 
     def read(message: Incoming, remark: Remark) -> list[Telegram]:
-        if len(message.payload) > LARGEST:
-            raise BadMessage(f"larger than {LARGEST} bytes")
+        if len(message.payload) >= TOO_LARGE:
+            raise BadMessage("10 KB or larger")
         topic = read_topic(message.topic)
         body = message_object(message.payload)
         answer = read_hex(body.get("data")) if topic.direction == "tele" else None

@@ -18,8 +18,8 @@ from bssci.sources.envelopes.values import (
 )
 
 MAJOR = "1"
-LARGEST = 10 * 1024
-"""bytes of a message"""
+TOO_LARGE = 10 * 1024
+"""bytes of a message that is not taken for its size"""
 UNKNOWN_RSSI = 127
 KIND = "scanner"
 """kind of the gateway, in front of its id: ``scanner:roof``"""
@@ -88,8 +88,8 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
 
 
 def _body(message: Incoming) -> dict[str, Any]:
-    if len(message.payload) > LARGEST:
-        raise BadMessage(f"larger than {LARGEST} bytes")
+    if len(message.payload) >= TOO_LARGE:
+        raise BadMessage("10 KB or larger")
     body = message_object(message.payload)
     version = body.get("version", MAJOR)
     if not isinstance(version, str) or version.partition(".")[0] != MAJOR:

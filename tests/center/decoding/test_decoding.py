@@ -25,6 +25,9 @@ from bssci.model import (
     VariableMacUplink,
 )
 from tests.support.journal import SENSOR, STATION, online, uplink
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 TYPE_EUI = EUI("70B3D59CD0000095")
 DEVICE = f"mioty:{SENSOR}"
@@ -206,7 +209,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(decoder.asked) == 4
 
 
-def test_failures_are_said_and_counted() -> None:
+def test_failures_are_said_and_counted(log_lines: list[str]) -> None:
     house = House(FakeDecoder("bad", answer=DecodeError("too_short", "byte 0")), FakeDecoder("good"))
     house.wanted[DEVICE] = ChosenDecoder("bad")
     failure = DecodeFailure("too_short", "byte 0")
@@ -220,6 +223,9 @@ def test_failures_are_said_and_counted() -> None:
     tally = house.decoding.by_decoder.get("bad")
     assert tally is not None
     assert (tally.decoded, tally.failed, tally.failed_with) == (0, 1, DEVICE)
+    house.wanted[DEVICE] = ChosenDecoder("bad")
+    house.decode(uplink(3))
+    assert [line for line in log_lines if "not decoded" in line] == [f"not decoded by bad: byte 0 1 {DEVICE}"]
 
 
 def test_a_decoder_that_is_not_there_is_a_failure() -> None:

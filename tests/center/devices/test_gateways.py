@@ -12,19 +12,25 @@ from bssci.model import GatewayState
 from bssci.model.commands import CommandError
 from tests.center.devices.gateways import Air
 from tests.support.center import TESTER, House, result_of
+from tests.support.log_lines import log_lines
+
+__all__ = ["log_lines"]
 
 
 def told(house: House) -> list[tuple[str, str]]:
     return [(event.state, event.reason) for _, event in house.events if isinstance(event, GatewayState)]
 
 
-def test_whoever_hears_something_is_online(house: House) -> None:
+def test_whoever_hears_something_is_online(house: House, log_lines: list[str]) -> None:
     Air(house).advertise(gateway="roof")
     gateway = house.center.gateways.get("scanner:roof")
     assert (gateway.state, gateway.count, gateway.kind, gateway.source) == ("online", 1, "scanner", "mqtt")
     assert told(house) == [("online", "")]
     Air(house).advertise(gateway="roof", id="again")
     assert told(house) == [("online", "")]
+    assert [line for line in log_lines if "first time" in line] == [
+        "gateway scanner:roof is heard for the first time"
+    ]
 
 
 def test_five_minutes_of_silence_are_told_once_and_the_return_too(house: House) -> None:

@@ -11,8 +11,12 @@ import pytest
 from bssci.center.devices import registry
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.model.commands import Asker
-from tests.center.devices.gateways import Air
+from tests.center.devices.gateways import Air, bring
 from tests.support.center import TESTER, House, result_of
+from tests.support.log_lines import log_lines
+from tests.support.telegrams import telegram
+
+__all__ = ["log_lines"]
 
 A, B = "ble:AA:BB:CC:DD:EE:01", "ble:AA:BB:CC:DD:EE:02"
 
@@ -43,6 +47,14 @@ def test_what_is_heard_is_unknown_until_somebody_enters_it(house: House) -> None
     found = devices(house).get(A)
     assert (found.known, found.name, found.count) == (True, "Fridge", 3)
     assert devices(house).counts() == {"known": 1, "blocked": 0, "unknown": 0, "changing": 0}
+
+
+def test_a_pin_without_a_device_is_said_once_and_listed(house: House, log_lines: list[str]) -> None:
+    pin = "f2:0a1b2c3d4e5f/J1/3"
+    for number in range(3):
+        bring(house, telegram(number, device=pin))
+    assert len([line for line in log_lines if f"nothing is entered at {pin}" in line]) == 1
+    assert (devices(house).get(pin).known, devices(house).get(pin).count) == (False, 3)
 
 
 def test_a_scanner_that_reports_itself_is_no_device(house: House) -> None:

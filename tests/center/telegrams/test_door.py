@@ -11,7 +11,10 @@ from bssci.center.telegrams import door as doors
 from bssci.center.telegrams.door import SourceDoor, TelegramsRefused
 from bssci.model import Telegram
 from tests.support.center import House, result_of
+from tests.support.log_lines import log_lines
 from tests.support.telegrams import telegram
+
+__all__ = ["log_lines"]
 
 
 @pytest.fixture
@@ -30,15 +33,17 @@ def kept(house: House) -> list[str]:
     return [event.id for _, event in house.events if isinstance(event, Telegram)]
 
 
-def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor) -> None:
+def test_what_it_takes_is_on_disk_and_counted(house: House, door: SourceDoor, log_lines: list[str]) -> None:
     done = door([telegram(1), telegram(2)])
     assert not done.called and door.figures()["waiting"] == 2
     house.settle()
     assert done.called and kept(house) == ["telegram-1", "telegram-2"]
     again = door([telegram(2)])
     assert again.called
+    assert door([telegram(1)]).called
+    assert len([line for line in log_lines if "messages again" in line]) == 1
     figures = door.figures()
-    assert (figures["kept"], figures["repeated"], figures["waiting"]) == (2, 1, 0)
+    assert (figures["kept"], figures["repeated"], figures["waiting"]) == (2, 2, 0)
     assert figures["journal_bytes"] > 0 or not house.center.deliveries.statistics()
 
 

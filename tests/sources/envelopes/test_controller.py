@@ -69,7 +69,7 @@ def test_topics_that_are_none(topic: str, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("body", "reason"),
-    [(b"on", "not JSON"), ([], "not a JSON object"), ({"x": "y" * 11_000}, "larger than 10240 bytes")],
+    [(b"on", "not JSON"), ([], "not a JSON object"), ({"x": "y" * 11_000}, "10 KB or larger")],
 )
 def test_bodies_that_are_none(body: Any, reason: str) -> None:
     with pytest.raises(BadMessage, match=reason):

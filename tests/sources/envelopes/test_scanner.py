@@ -57,7 +57,7 @@ def test_an_address_in_every_spelling_is_one_device(text: str) -> None:
         (advertisement(device=None), "no device"),
         (advertisement(device={"address": "A4:C1:38"}), "no hardware address"),
         (advertisement(device={"address": 7}), "no hardware address"),
-        (advertisement(more="x" * 11_000), "larger than 10240 bytes"),
+        (advertisement(more="x" * 11_000), "10 KB or larger"),
     ],
 )
 def test_what_cannot_be_read_says_why(body: Any, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("sinks", "sources", "web", "notices"),
     ("center",),
     ("stations", "mqtt", "kafka"),
-    ("settings", "journal", "decoders"),
-    ("certificates",),
+    ("settings", "journal", "decoders", "certificates"),
     ("system", "wire", "model"),
 )
 """rooms of the service, the highest floor first: the table of docs/architecture.md"""
@@ -31,6 +31,7 @@ BESIDE = {
     "plugins": {"extensions"},
     "extensions": {"plugins"},
     "notices": {"sinks"},
+    "settings": {"certificates"},
     "simulator": {"wire", "model", "system", "mqtt", "scanner"},
     "scanner": {"model", "system", "mqtt"},
     "stream": {"model", "system", "mqtt"},
@@ -189,11 +190,47 @@ def test_no_circle_of_wings() -> None:
     assert [circle for circle in circles(graph(wings)) if any(each.count(".") > 1 for each in circle)] == []
 
 
+PLAN = (ROOT / "docs" / "architecture.md").read_text()
+
+
 def test_the_documentation_draws_the_same_table() -> None:
-    plan = (ROOT / "docs" / "architecture.md").read_text()
-    for rooms in FLOORS:
-        for room in rooms:
-            assert f"`bssci/{room}" in plan, room
+    drawn: dict[str, list[str]] = {}
+    for floor, cell in re.findall(r"^\| (\d|-) \| (.*?) \|", PLAN, re.MULTILINE):
+        drawn.setdefault(floor, []).extend(re.findall(r"`bssci/(\w+)", cell))
+    programs = drawn.pop("-")
+    assert [set(drawn[floor]) for floor in sorted(drawn, reverse=True)] == [set(rooms) for rooms in FLOORS]
+    assert set(programs) == PROGRAMS
+
+
+def test_the_documentation_names_what_is_there() -> None:
+    """A name is a path from the top, from the package, or from the folder of another one in its line."""
+    names = set(re.findall(r"`([\w./]+?\.(?:py|sql|md|json)|[\w./]+/)`", PLAN))
+    known = [path for path in ("", *(f"bssci/{room.name}" for room in (ROOT / "bssci").iterdir())) if path]
+    places = [ROOT, ROOT / "bssci", *(ROOT / path for path in known), *(ROOT / "bssci" / "center").iterdir()]
+    assert [name for name in sorted(names) if not any((place / name).exists() for place in places)] == []
+    assert len(names) > 50
+
+
+NAMED = {"mqtt", "kafka", "postgres", "webhook"}
+"""names of sinks and sources"""
+OF_SINKS = {"sinks", "sources", "mqtt", "kafka", "notices", "plugins"} | PROGRAMS
+"""rooms that know one by its name"""
+SPEAKS_MQTT = {"bssci.web.door.upgrade", "bssci.web.api.asyncapi", "bssci.certificates.provisioning"}
+"""modules for which it is a protocol: of the live stream, and of devices with certificates of ours"""
+SHOWS_THEM = {"bssci.cli.demo", "bssci.cli.demo_gateways"}
+"""a demonstration of certain sinks"""
+
+
+def test_no_sink_is_named_outside_its_room() -> None:
+    outside = [name for name in NAMES if room_of(name) not in OF_SINKS]
+    found = {
+        (name, node.value)
+        for name in outside
+        if name not in SPEAKS_MQTT | SHOWS_THEM
+        for node in ast.walk(ast.parse(NAMES[name].read_text()))
+        if isinstance(node, ast.Constant) and node.value in NAMED
+    }
+    assert found == set()
 
 
 def test_a_violation_is_seen() -> None:

@@ -96,7 +96,7 @@ class CertificateRoutes:
         "GET",
         "/api/certificates/download/{file}",
         "viewer",
-        "One file: ca, server, if used web and mqtt; for administrators, audited, also server_key, ca_key",
+        "One file: ca, server, if used web and those of sinks; audited, for administrators, server_key, ca_key",
         content_type=PEM,
     )
     async def download(self, call: Call) -> Reply[bytes]:
@@ -170,7 +170,7 @@ class CertificateRoutes:
         "/api/certificates/backup",
         "admin",
         "Authorities, the service center's certificate, their keys, bundles as one archive, audited; "
-        "without the files of the web admin and of MQTT",
+        "without the files of the web admin, of sinks and sources",
         content_type=ZIP,
     )
     async def backup(self, call: Call) -> Reply[bytes]:

@@ -216,7 +216,7 @@ ServiceStatus = Annotated[
         description="The status, and under the name of each sink that has settings where it delivers",
         extra_json_schema={
             "allOf": [{"$ref": REFERENCE.format(name=FixedStatus.__name__)}],
-            "properties": {"mqtt": {"$ref": REFERENCE.format(name=SinkTarget.__name__)}},
+            "unevaluatedProperties": {"$ref": REFERENCE.format(name=SinkTarget.__name__)},
         },
     ),
 ]

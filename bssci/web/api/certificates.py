@@ -96,7 +96,7 @@ class CertificateRoutes:
         "GET",
         "/api/certificates/download/{file}",
         "viewer",
-        "One file: ca, server, if used web and those of sinks; audited, for administrators, server_key, ca_key",
+        "One file: ca, server, web if used, those of sinks; for administrators, audited: server_key, ca_key",
         content_type=PEM,
     )
     async def download(self, call: Call) -> Reply[bytes]:

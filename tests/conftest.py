@@ -175,6 +175,7 @@ def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     _logged.clear()
     _parts_used.clear()
     before = set(reactor.getDelayedCalls())
+    observers = list(globalLogPublisher._observers)
     yield
     if _DebugInfo.count:
         # A Deferred reports its unhandled error when it is collected.
@@ -183,6 +184,9 @@ def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
         gc.freeze()
     timers = _left_over(before)
     found = []
+    if globalLogPublisher._observers != observers:
+        found.append("an observer of the log was left")
+        globalLogPublisher._observers = observers
     if _logged:
         found.append("errors were logged:\n" + "\n".join(failure.getTraceback() for failure in _logged))
     if timers:

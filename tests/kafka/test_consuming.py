@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from queue import Empty, SimpleQueue
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,7 @@ class FakeConsumer:
         self.configuration = configuration
         self.committed: SimpleQueue[dict[int, int]] = SimpleQueue()
         self.is_paused = False
-        self.polls = 0
+        self.asked_in_vain: SimpleQueue[None] = SimpleQueue()
         self.closed = False
         self._there = there
 
@@ -46,8 +47,9 @@ class FakeConsumer:
         self.is_paused = False
 
     def consume(self, count: int, seconds: float) -> list[FakeMessage]:
-        self.polls += 1
         if self.is_paused:
+            self.asked_in_vain.put(None)
+            Event().wait(0.005)
             return []
         try:
             found = self._there.get(timeout=0.01)
@@ -129,9 +131,8 @@ def test_what_was_not_taken_is_offered_again_before_anything_new(it: Fixture) ->
 def test_the_group_hears_of_us_while_the_disk_takes_its_time(it: Fixture) -> None:
     it.there.put([FakeMessage(0, 7)])
     _, done = it.next()
-    before = it.made[0].polls
-    while it.made[0].polls < before + 2:
-        pass
+    for _ in range(2):
+        it.made[0].asked_in_vain.get(timeout=5)
     assert it.offered == []
     done.callback(None)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
@@ -124,8 +126,11 @@ def test_no_http_at_all_is_explained():
 def test_frames_may_be_cut_anywhere(ws, size, step):
     frames = [(Opcode.BINARY, bytes(size)), (Opcode.PING, b"there?"), (Opcode.BINARY, b"end")]
     data = b"".join(Frame(*frame).serialize(mask=False) for frame in frames)
-    for place in range(0, len(data), step):
-        ws.layer.dataReceived(data[place : place + step])
+    # At each byte around what is not payload, and here and there in long payloads.
+    places = [*range(0, 24, step), *range(24, len(data) - 48, 1009 * step)]
+    places += range(max(24, len(data) - 48), len(data), step)
+    for place, end in pairwise([*places, len(data)]):
+        ws.layer.dataReceived(data[place:end])
     assert ws.inner.received == bytes(size) + b"end"
     assert ws.frames() == [(Opcode.PONG, b"there?")]
 

@@ -218,7 +218,7 @@ def test_a_messagepack_extension_in_any_field(inserted: bytes) -> None:
 def test_user_data_is_no_longer_than_what_can_be_sent(name: str, most: int, codec: Codec) -> None:
     [kind] = [kind for kind in CLASSES if command(kind) == name]
     assert codec.decode(written(codec, whole(kind) | {"userData": [1] * most}))
-    for length in (most + 1, 70_000, 1_000_000):
+    for length in (most + 1, 70_000):
         error = refusal(codec, written(codec, whole(kind) | {"userData": [1] * length}))
         assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
 

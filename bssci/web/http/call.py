@@ -15,7 +15,7 @@ from bssci.model.commands import Asker
 from bssci.web.access.sessions import Identity
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.proxies import visit_of
-from bssci.web.http.reading import MAX_SHOWN, parse_json, read_struct
+from bssci.web.http.reading import MAX_SHOWN, form_fields, parse_json, read_struct
 from bssci.web.http.routing import JSON, Route
 
 MAX_FORM = 64 * 1024
@@ -166,7 +166,7 @@ class Call:
         elif query and route.changes and not route.page:
             read_struct(_Nothing, query)
         if route.body is not None:
-            is_optional = not any(each.required for each in msgspec.structs.fields(route.body))
+            is_optional = not any(each.required for each in form_fields(route.body).values())
             nothing = is_optional and not self.body()
             given["body"] = route.body() if nothing else read_struct(route.body, self.json())
         elif route.changes and not route.page and not route.takes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar
+from functools import cache
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, inspect
@@ -37,13 +38,34 @@ TypedEui = Annotated[
 """an EUI in any spelling, as the service writes it"""
 
 
+class FormField(NamedTuple):
+    """A field of a struct, as requests are read by it."""
+
+    attribute: str
+    type: Any
+    required: bool
+    read: Callable[[Any], Any] | None
+    """turns a value of the type into what it means; None: it is that already"""
+
+
+@cache
+def form_fields(form: type[msgspec.Struct]) -> Mapping[str, FormField]:
+    """Return the fields of a struct by their names in a request; looked up once for all requests."""
+    return {
+        each.encode_name: FormField(
+            each.name, each.type, each.required, _reader(inspect.type_info(each.type))
+        )
+        for each in msgspec.structs.fields(form)
+    }
+
+
 def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = False) -> S:
     """Return the values of a request as a struct.
 
     :param from_text: the values are texts, as a query has them.
     :raises ApiError: 422, naming every field that is missing, wrong or not known.
     """
-    fields = {each.encode_name: each for each in msgspec.structs.fields(form)}
+    fields = form_fields(form)
     wrong: dict[str, str] = {}
     read: dict[str, Any] = {}
     for name, field in fields.items():
@@ -54,7 +76,8 @@ def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = Fals
                 wrong[name] = f"must be {allowed(field.type)}"
             continue
         try:
-            read[field.name] = _value(values[name], field.type, from_text)
+            value = msgspec.convert(values[name], field.type, strict=not from_text)
+            read[field.attribute] = value if value is None or field.read is None else field.read(value)
         except ValueError:
             wrong[name] = f"must be {allowed(field.type)}"
     for name in values.keys() - fields.keys():
@@ -63,12 +86,6 @@ def read_struct(form: type[S], values: Mapping[str, Any], from_text: bool = Fals
     if wrong:
         raise invalid_fields(wrong)
     return form(**read)
-
-
-def _value(value: Any, kind: Any, from_text: bool) -> Any:
-    converted = msgspec.convert(value, kind, strict=not from_text)
-    read = None if converted is None else _reader(inspect.type_info(kind))
-    return converted if read is None else read(converted)
 
 
 def _reader(info: inspect.Type) -> Callable[[Any], Any] | None:

@@ -92,6 +92,7 @@ class Route:
         return parameters_of(self.query) if self.query is not None else ()
 
 
+@cache
 def parameters_of(query: type[msgspec.Struct]) -> tuple[Parameter, ...]:
     """Return the fields of a query, with their schemas."""
     fields = msgspec.structs.fields(query)

@@ -309,9 +309,9 @@ def test_counts(make_watch: Callable[..., Watch]) -> None:
     }
 
 
-def test_ten_thousand_sensors_are_checked_in_slices(make_watch: Callable[..., Watch]) -> None:
-    watch = make_watch(10_000)
-    watch.hear(*range(1, 10_001))
+def test_many_sensors_are_checked_in_slices(make_watch: Callable[..., Watch]) -> None:
+    watch = make_watch(2_000)
+    watch.hear(*range(1, 2_001))
     watch.advance(HOUR)
     turns = 0
 
@@ -323,10 +323,10 @@ def test_ten_thousand_sensors_are_checked_in_slices(make_watch: Callable[..., Wa
 
     watch.silence.check()
     somebody_else()
-    assert calls(lambda: watch.clock.advance(0)) < 25 * 10_000  # of which 17 are needed
-    assert turns >= 10_000 / SLICE
-    assert watch.silence.counts()["active"] == 10_000
-    assert calls(watch.silence.counts) < 25 * 10_000
+    assert calls(lambda: watch.clock.advance(0)) < 25 * 2_000  # of which 17 are needed
+    assert turns >= 2_000 / SLICE
+    assert watch.silence.counts()["active"] == 2_000
+    assert calls(watch.silence.counts) < 25 * 2_000
 
 
 def test_uplinks_cost_next_to_nothing(make_watch: Callable[..., Watch]) -> None:

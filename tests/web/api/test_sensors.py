@@ -66,16 +66,16 @@ def test_the_list_is_paged_searched_filtered_and_sorted(make_web_house: Callable
     assert browser.get("/api/sensors?per_page=501").error["field"] == "per_page"
 
 
-def test_ten_thousand_sensors_are_listed_without_looking_at_each(
+def test_many_sensors_are_listed_without_looking_at_each(
     make_web_house: Callable[..., WebHouse],
 ) -> None:
-    web = make_web_house(sensors=10_000)
+    web = make_web_house(sensors=2_000)
     browser = web.browser("viewer")
     answer = browser.get("/api/sensors")
     assert len(answer.body) < 100_000
     for query in ("page=77", "q=77", "status=attached&sort=-name", "sort=-last_seen_at"):
         views = web.admin.views.sensors
-        assert calls(lambda query=query: browser.get(f"/api/sensors?{query}")) < 7 * 10_000, query
+        assert calls(lambda query=query: browser.get(f"/api/sensors?{query}")) < 7 * 2_000, query
         assert views is web.admin.views.sensors
 
 

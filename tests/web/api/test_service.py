@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from twisted.logger import Logger, formatEvent, globalLogPublisher
+from twisted.logger import LogEvent, Logger, formatEvent, globalLogPublisher
 
 from bssci.model import StationState
 from bssci.settings.groups import Values
@@ -256,8 +256,13 @@ def test_the_set_up_link_is_not_on_the_log_page(
     web.crash()
     monkeypatch.setattr(WebAdmin, "url", "http://service.test/")
     said: list[str] = []
-    globalLogPublisher.addObserver(lambda event: said.append(formatEvent(event)))
+
+    def hear(event: LogEvent) -> None:
+        said.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(hear)
     web.admin.start()
+    globalLogPublisher.removeObserver(hear)
     program = web.browser()
     program.token = web.file.create_token("robot", "viewer")
     secret = web.admin.guard.setup_secret

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,10 @@ TEMPLATE_NAMES = sorted(path.name for path in TEMPLATES.glob("[!_]*.html"))
 def page(template: str, role: Role = "admin", **changes: Any) -> Document:
     user = {"name": "anna", "role": role}
     return Document(render(template, **{**SAMPLES[template], "user": user, **changes}))
+
+
+plain_page = cache(page)
+"""without changes: the same for many tests"""
 
 
 def changed(data: Any, fixed: set[str], one: Callable[[Any], Any], is_full: bool) -> Any:
@@ -77,7 +82,7 @@ def test_every_template_has_a_sample_and_every_page_a_template() -> None:
 @pytest.mark.parametrize("template", TEMPLATE_NAMES)
 def test_a_page_has_title_heading_landmarks_and_labels(template: str) -> None:
     for role in ROLES:
-        shown = page(template, role)
+        shown = plain_page(template, role)
         assert shown.one("html")["lang"] == "en"
         assert shown.one("title").text.strip().endswith("· Service center")
         assert shown.one("h1").text.strip()
@@ -125,7 +130,7 @@ def test_links_lead_to_pages_that_the_role_may_see(template: str) -> None:
     paths = {each.path: each.role for each in PAGES}
     own = next((each.role for each in PAGES if each.template == template), "viewer")
     for role in (role for role in ROLES if includes(role, own)):
-        for each in page(template, role).all("a"):
+        for each in plain_page(template, role).all("a"):
             target = each["href"].partition("?")[0].partition("#")[0]
             if not target or target.startswith("/api/") or target == "/login":
                 continue
@@ -138,9 +143,9 @@ def test_links_lead_to_pages_that_the_role_may_see(template: str) -> None:
 @pytest.mark.parametrize("template", [each.template for each in PAGES if each.role == "viewer"])
 def test_forms_that_change_something_are_shown_to_those_who_may(template: str) -> None:
     own = ("/api/me/password", "/api/sessions/")
-    targets = [each["data-api"].partition(" ")[2] for each in page(template, "viewer").all("form")]
+    targets = [each["data-api"].partition(" ")[2] for each in plain_page(template, "viewer").all("form")]
     assert [each for each in targets if each and not each.startswith(own)] == []
-    assert page(template, "viewer").all("dialog") == []
+    assert plain_page(template, "viewer").all("dialog") == []
 
 
 def test_a_full_page_of_sensors_is_small() -> None:

@@ -21,7 +21,7 @@ from bssci import __version__
 ROOT = Path(__file__).parent.parent
 SOURCES = (
     "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE", "Makefile",
-    "bssci", "twisted", "deploy",
+    "bssci", "decoders", "twisted", "deploy",
 )  # fmt: skip
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
@@ -91,6 +91,10 @@ def works(python: Path, origin: Path) -> None:
     call(python.parent / "bssci", "init", cwd=directory)
     schema = "import importlib.resources as r; print(*(r.files('bssci.journal.sqlite') / 'schema').iterdir())"
     assert ".sql" in call(python, "-c", schema, cwd=directory)
+    provide = "from pathlib import Path; from bssci.cli.demo_decoders import provide; provide(Path('decoders'))"
+    call(python, "-c", provide, cwd=directory)
+    tried = call(python.parent / "bssci", "decoders", "test", cwd=directory)
+    assert "water-meter@1.0: 4 of 4 examples are right" in tried
 
 
 @pytest.mark.parametrize("way", ["wheel", "sdist"])

@@ -23,7 +23,7 @@ from paho.mqtt.publish import single
 
 from bssci.center.devices import endpoints
 from bssci.certificates import bundles
-from bssci.cli import demo_gateways
+from bssci.cli import demo_decoders, demo_gateways
 from bssci.cli.chosen import load
 from bssci.cli.ports import listening_problems, reachable
 from bssci.model import EUI, Sensor, eui_from_int
@@ -113,6 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
     if problems:
         return 1
     prepare(directory, chosen)
+    for file in demo_decoders.provide(chosen.decoder_dir):
+        print(f"created {file}")
     share_accounts(ours, chosen.state_dir)
     service = [_script("twistd"), "--nodaemon", "--pidfile=", "bssci"]
     service += [f"--{name}={value}" for name, value in options.items()]

@@ -1,4 +1,4 @@
-"""Decoders of the demo's sensors, for a folder that lacks them: an installed package has no clone beside it."""
+"""Decoders of the demo's sensors, for a folder that lacks them: beside an installed package is no clone."""
 
 from __future__ import annotations
 

@@ -81,8 +81,8 @@ def build_library(
 
     :param texts: by name of the file.
     :param taken: names of decoders that are no files.
-    :param before: what the folder held: an unchanged file's decoder is taken over; and of a file that became
-        wrong, the decoder of before is kept.
+    :param before: what the folder held: an unchanged file's decoder, or what is wrong with the file, is taken
+        over; and of a file that became wrong, the decoder of before is kept.
     """
     decoders: dict[str, Any] = {}
     files: dict[str, str] = {}
@@ -151,7 +151,7 @@ def _decoder(
     file: str, name: str, text: str, kind: ReadFile, before: Library | None
 ) -> tuple[Any, Problem | None]:
     old = before.decoders.get(name) if before is not None and before.files.get(file) == name else None
-    if old is not None and before is not None and before.texts.get(file) == text:
+    if before is not None and before.texts.get(file) == text and (old is not None or file in before.wrong):
         return old, before.wrong.get(file)
     line: int | None = None
     try:

@@ -72,6 +72,21 @@ def test_an_unchanged_file_keeps_its_decoder_and_a_changed_one_gets_another() ->
     assert second.decoders["a"].version == "2"
 
 
+def test_a_wrong_file_is_not_read_again_until_it_changes() -> None:
+    compiled: list[str] = []
+
+    def compile_json(name: str, text: str) -> object:
+        compiled.append(name)
+        return KINDS[".json"](name, text)
+
+    kinds = {".json": compile_json}
+    first = build_library({"a.json": "{", "b.json": POINTS}, kinds)
+    second = build_library({"a.json": "{", "b.json": GOOD}, kinds, before=first)
+    assert compiled == ["a", "b", "b"]
+    assert second.problems == first.problems and sorted(second.decoders) == ["b"]
+    assert sorted(build_library({"a.json": GOOD}, kinds, before=second).decoders) == ["a"]
+
+
 def test_of_a_file_that_became_wrong_the_version_before_is_used() -> None:
     first = build_library({"a.json": GOOD})
     second = build_library({"a.json": "{"}, before=first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,13 @@ _POISON_CLASSES = ("21", "22", "23", "54")
 """SQLSTATE classes that blame a row: cardinality, data, integrity, limits of the program"""
 _RAISED = "P0001"
 """an exception of somebody's trigger"""
+_NO_ANSWER, _NOBODY, _NO_HOST, _LOST = "no answer", "nobody", "no host", "lost"
+"""stand for a SQLSTATE where a fault of the connection has none"""
 _PLAIN = {
+    _NO_ANSWER: "the server does not answer; check POSTGRES_HOST, and what lies between",
+    _NOBODY: "no server answers there: is it running? Check POSTGRES_HOST and POSTGRES_PORT",
+    _NO_HOST: "no machine has that name; check POSTGRES_HOST",
+    _LOST: "the connection to the server was lost",
     "25006": "the server is read-only: it is a standby, or default_transaction_read_only is on",
     "53100": "the server's disk is full",
     "53200": "the server has no memory left",
@@ -41,8 +48,20 @@ _SAID_AT_CONNECTION = (
     ("starting up", "57P03"),
     ("shutting down", "57P03"),
     ("in recovery mode", "57P03"),
+    ("timeout expired", _NO_ANSWER),
+    ("timed out", _NO_ANSWER),
+    ("Connection refused", _NOBODY),
+    ("failed: No such file or directory", _NOBODY),
+    ("could not translate host name", _NO_HOST),
+    ("failed to resolve host", _NO_HOST),
+    ("closed the connection", _LOST),
+    ("the connection is closed", _LOST),
+    ("the connection is lost", _LOST),
+    ("Connection reset by peer", _LOST),
 )
-"""servers' words for a refused connection, with the SQLSTATE that psycopg's error for it lacks"""
+"""words of servers and of libpq, with the SQLSTATE that psycopg's error lacks, or what stands for it"""
+_BEFORE = re.compile(r"(connection is bad|connection failed|consuming input failed|sending query failed): ")
+"""psycopg's words before those of libpq"""
 
 
 def is_poison(error: BaseException) -> bool:
@@ -91,5 +110,6 @@ def _said(error: BaseException) -> str:
     if not lines:
         return type(error).__name__
     if isinstance(error, psycopg.OperationalError):
-        return lines[-1] if lines[0].startswith("Multiple connection attempts") else lines[0]
+        line = lines[-1] if lines[0].startswith("Multiple connection attempts") else lines[0]
+        return _BEFORE.sub("", line)
     return lines[0]

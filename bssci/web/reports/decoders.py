@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bssci.center.decoding.decoders import Decoders
+from bssci.center.decoding.tallies import Tally
 from bssci.center.decoding.trials import Trials
 from bssci.decoders.blueprints import Blueprint
 from bssci.decoders.datapoints import DataPoints
@@ -138,7 +139,6 @@ class DecoderViews:
 
     def _row(self, decoder: Any, file: str | None, sensors: Mapping[str, int]) -> dict[str, Any]:
         tally = self.decoders.decoding.by_decoder.get(decoder.name)
-        failure = tally.failure if tally is not None else None
         return {
             "name": decoder.name,
             "version": decoder.version,
@@ -148,18 +148,36 @@ class DecoderViews:
             "file": file,
             "sensors": sensors.get(decoder.name, 0),
             "examples": len(getattr(decoder, "examples", ())),
-            "decoded": tally.decoded if tally is not None else 0,
-            "failures": tally.failed if tally is not None else 0,
-            "failing": tally.failing if tally is not None else False,
-            "last_failure": {
-                "code": failure.code,
-                "message": failure.message,
-                "timestamp": tally.failed_at,
-                "device": tally.failed_with,
-            }
-            if tally is not None and failure is not None
-            else None,
+            **_counts(tally, "device"),
         }
+
+
+def counts_of_device(context: Context, device: str) -> dict[str, Any] | None:
+    """Return how many payloads of a device were read since the start; None: the service has no decoders."""
+    decoders = context.outside.decoders
+    return None if decoders is None else _counts(decoders.decoding.by_device.get(device), "decoder")
+
+
+def _counts(tally: Tally | None, other: str) -> dict[str, Any]:
+    """Return the counts of a decoder or device.
+
+    :param other: name of the field for what the last failure had to do with.
+    """
+    tally = tally or Tally()
+    failure = tally.failure
+    return {
+        "decoded": tally.decoded,
+        "failures": tally.failed,
+        "failing": tally.failing,
+        "last_failure": None
+        if failure is None
+        else {
+            "code": failure.code,
+            "message": failure.message,
+            "timestamp": tally.failed_at,
+            other: tally.failed_with,
+        },
+    }
 
 
 def decoder_kind(decoder: Any) -> str:

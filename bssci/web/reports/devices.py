@@ -13,6 +13,7 @@ from bssci.model.device_id import MIOTY, eui_of_device, sensor_device
 from bssci.settings.rows import MASK
 from bssci.web.context import Context
 from bssci.web.http.errors import not_found
+from bssci.web.reports.decoders import counts_of_device
 
 STATES = ("known", "unknown", "changing", "blocked")
 
@@ -54,13 +55,15 @@ class DeviceViews:
         device = self._find(id)
         if device is None:
             raise not_found(f"there is no device {id[:200]}")
+        row = self._row(device)
+        row["decoding"] = counts_of_device(self._context, row["id"])
         if isinstance(device, Sensor):
-            return self._row(device) | {"gateways": [], "parameters": _masked(device.decoder_parameters)}
+            return row | {"gateways": [], "parameters": _masked(device.decoder_parameters)}
         heard = [
             {"gateway": gateway, "rssi": rssi, "last_seen": at}
             for gateway, (rssi, at) in reversed(device.gateways.items())
         ]
-        return self._row(device) | {"gateways": heard, "parameters": _masked(device.parameters)}
+        return row | {"gateways": heard, "parameters": _masked(device.parameters)}
 
     def _find(self, id: str) -> Device | Sensor | None:
         eui = eui_of_device(id)

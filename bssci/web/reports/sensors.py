@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from bssci.journal import Registration
 from bssci.model import EUI, Sensor, Uplink, sensor_to_json
+from bssci.model.device_id import sensor_device
 from bssci.model.sensor import SECRETS
 from bssci.settings.rows import MASK
 from bssci.system.clock import in_slices, turn
@@ -17,6 +18,7 @@ from bssci.web.http.errors import invalid, not_found
 from bssci.web.live.event_json import downlink_dict, event_dict, uplink_dict
 from bssci.web.live.names import names_in
 from bssci.web.monitoring.losses import losses
+from bssci.web.reports.decoders import counts_of_device
 from bssci.web.reports.ranges import Range, thinned
 from bssci.web.reports.standings import SILENT, SORTS, ListedSensor, Standings, in_order
 
@@ -209,6 +211,7 @@ class SensorViews:
                 "since": attachment.since if attachment else None,
                 "attach_counter": attachment.attach_counter if attachment else None,
             },
+            "decoding": counts_of_device(self._context, sensor_device(eui)),
         }
 
     def sensor(self, eui: EUI) -> Sensor:

@@ -52,7 +52,10 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
         ('FATAL:  database "bssci" does not exist', "POSTGRES_DB"),
         ("FATAL:  sorry, too many clients already", "max_connections"),
         ("FATAL:  the database system is starting up", "starting up"),
-        ("connection failed: Connection refused", "Connection refused"),
+        ("connection is bad: connection to server on socket X failed: Connection refused", "is it running?"),
+        ("connection failed: connection to server at X failed: timeout expired", "does not answer"),
+        ('could not translate host name "db" to address: Name or service not known', "check POSTGRES_HOST"),
+        ("consuming input failed: server closed the connection unexpectedly", "was lost (server closed"),
     ],
 )
 def test_what_is_said_at_a_connection_is_explained(said: str, plain: str) -> None:
@@ -67,7 +70,8 @@ def test_states_of_the_server_are_explained() -> None:
 
 def test_a_password_is_left_out() -> None:
     error = psycopg.OperationalError("could not translate host name hunter2@db")
-    assert explain_error(error, {"password": "hunter2"}) == "could not translate host name ********@db"
+    text = explain_error(error, {"password": "hunter2"})
+    assert text.endswith("(could not translate host name ********@db)") and "hunter2" not in text
 
 
 def test_a_reason_is_one_line() -> None:

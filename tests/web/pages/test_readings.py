@@ -93,6 +93,24 @@ def test_a_payload_that_cannot_be_read_says_why(web: WebHouse) -> None:
     assert "The newest payload was not read." in page and "too_short" in page and "77.167" in page
 
 
+def test_what_was_read_of_a_sensor_and_what_was_not_is_counted(web: WebHouse) -> None:
+    web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
+    browser, decoders = web.browser("viewer"), web.outside.decoders
+    assert decoders is not None
+    assert "Since the start" not in browser.get(f"/sensors/{SENSOR}").text
+    for number, payload in enumerate((ORDINARY, ORDINARY, "00")):
+        copies = [reception(number, EUI(SENSOR), payload=bytes.fromhex(payload))]
+        decoders.decode([Uplink(at=web.now(), id=f"u{number}", known=True, receptions=copies, duplicates=0)])
+    page = browser.get(f"/sensors/{SENSOR}").text
+    assert "Since the start 2 decoded, 1 failed; the last with water-meter@1.0" in page
+    for address in (f"/api/sensors/{SENSOR}", f"/api/devices/mioty:{SENSOR}"):
+        told = browser.get(address).json()
+        told = told.get("device", told)["decoding"]
+        assert (told["decoded"], told["failures"], told["failing"]) == (2, 1, True)
+        last = told["last_failure"]
+        assert (last["code"], last["decoder"]) == ("too_short", "water-meter@1.0")
+
+
 def test_a_chart_each_a_table_and_ways_to_move(web: WebHouse) -> None:
     web.browser("operator").post("/api/sensors", sensor_entry(typeEui=METER))
     for counter in range(6):

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from bssci.web.api.schemas.common import Answer
+from bssci.web.api.schemas.readings import DecodingCounts
 from bssci.web.http.replies import Done
 
 Text = Annotated[str, Meta(max_length=200)]
@@ -98,6 +99,8 @@ class DeviceDetail(DeviceRow):
     gateways: list[HeardBy]
     parameters: dict[str, Any]
     """of its decoder; masked"""
+    decoding: DecodingCounts | None
+    """None: this service runs without decoders"""
 
 
 class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -89,6 +89,26 @@ class ReadingFailed(Answer):
     timestamp: float | None
 
 
+class DeviceFailed(Answer):
+    """The last payload of a device that could not be read."""
+
+    code: str
+    message: str
+    timestamp: float | None
+    decoder: str
+    """``name@version``"""
+
+
+class DecodingCounts(Answer):
+    """How many payloads of a device were read since the start of the service, and how many could not be."""
+
+    decoded: int
+    failures: int
+    failing: bool
+    """the last payload could not be read"""
+    last_failure: DeviceFailed | None
+
+
 class DeviceReadings(Answer):
     """Measurements of a device, read by the present decoder out of what is kept."""
 

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from bssci.model.sensor import MAX_DECODER, MAX_INTERVAL, MAX_NAME, MAX_TAG, MAX_TAGS
 from bssci.web.api.schemas.common import Answer, EuiText, Point, SensorOutcome
+from bssci.web.api.schemas.readings import DecodingCounts
 from bssci.web.http.reading import TypedEui, wording
 from bssci.web.http.replies import Done
 from bssci.web.reports.standings import StatusName
@@ -261,6 +262,8 @@ class SensorDetail(SensorRow):
     warning_limit: float
     """s of silence until it is warned of"""
     attachment: SensorAttachment
+    decoding: DecodingCounts | None
+    """None: this service runs without decoders"""
 
 
 class ReceptionEntry(Answer):

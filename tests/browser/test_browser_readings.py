@@ -155,6 +155,8 @@ def test_last_values_stay_in_their_column(page: Any, decoded: str) -> None:
     expect(page.locator("td.short").first).to_contain_text("Temperature")
     page.evaluate(MEASURES)
     assert page.evaluate("measures.spilled()") == []
+    table = page.get_by_role("group", name="Sensors, table")
+    assert table.evaluate("it => it.scrollWidth - it.clientWidth") == 0, "every column is in sight"
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -91,7 +91,7 @@ def works(python: Path, origin: Path) -> None:
     call(python.parent / "bssci", "init", cwd=directory)
     schema = "import importlib.resources as r; print(*(r.files('bssci.journal.sqlite') / 'schema').iterdir())"
     assert ".sql" in call(python, "-c", schema, cwd=directory)
-    provide = "from pathlib import Path; from bssci.cli.demo_decoders import provide; provide(Path('decoders'))"
+    provide = "import pathlib, bssci.cli.demo_decoders as d; d.provide(pathlib.Path('decoders'))"
     call(python, "-c", provide, cwd=directory)
     tried = call(python.parent / "bssci", "decoders", "test", cwd=directory)
     assert "water-meter@1.0: 4 of 4 examples are right" in tried

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from bssci.web.formats import number
+from bssci.web.formats import measured, number
 
 WIDTH, HEIGHT = 1000, 144
 """size of the view box; the plot is stretched to its place, lines keep their width"""
@@ -95,7 +95,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
                 line="".join(place.line(run) for run in runs if len(run) > 1),
                 dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
                 area="".join(place.area(run) for run in runs) if filled else "",
-                last=_last(values, step, digits, unit)
+                last=_last(values, digits, unit)
                 if not flag
                 else WORDS[int(values[-1])]
                 if values
@@ -189,7 +189,9 @@ def _axis(
     bottom = min([*values, *([low] if low is not None else [])], default=0.0)
     top = max([*values, *([high] if high is not None else [])], default=1.0)
     if top - bottom < 1e-9:
-        top = bottom + (abs(bottom) * 0.1 or 1.0)
+        # One value all the time: a line in the middle, or at the ground where it is nothing.
+        around = abs(bottom) * 0.05
+        bottom, top = (bottom - around, top + around) if around and low is None else (bottom, top + 1.0)
     raw = (top - bottom) / _TICKS
     magnitude = 10 ** math.floor(math.log10(raw))
     steps = [magnitude * nice for nice in (1, 2, 2.5, 5, 10)]
@@ -199,11 +201,10 @@ def _axis(
     return math.floor(bottom / step) * step, math.ceil(top / step - 1e-9) * step, step
 
 
-def _last(values: Sequence[float], step: float, digits: int, unit: str) -> str:
+def _last(values: Sequence[float], digits: int, unit: str) -> str:
     if not values:
         return number(None)
-    whole = float(values[-1]).is_integer()
-    return number(values[-1], 0 if whole else digits if step >= 10 else max(digits, 1), unit)
+    return measured(round(values[-1], min(max(digits, 1), 3)), unit)
 
 
 def _summary_of_flags(series: Sequence[Mapping[str, Any]]) -> str:

@@ -43,8 +43,8 @@ def test_an_area_reaches_down_to_the_axis() -> None:
         ((0, 10), ["0", "5", "10"]),
         ((0, 0.5), ["0.0", "0.2", "0.4", "0.6"]),
         ((0, 0), ["0", "1"]),
-        ((3, 3), ["3", "4"]),
-        ((3.5, 3.5), ["3.5", "3.6", "3.7", "3.8", "3.9"]),
+        ((3, 3), ["2", "3", "4"]),
+        ((3.5, 3.5), ["3.3", "3.4", "3.5", "3.6", "3.7"]),
         ((0, 1000), ["0", "250", "500", "750", "1 000"]),
         ((-110, -100), ["-110", "-105", "-100"]),
     ],
@@ -52,6 +52,12 @@ def test_an_area_reaches_down_to_the_axis() -> None:
 def test_the_axis_has_round_numbers(values: tuple[float, float], labels: list[str]) -> None:
     shown = drawn([[0, values[0]], [100, values[1]]]).values
     assert [each.replace("\u202f", " ").replace("\u2212", "-") for each in shown] == labels
+
+
+@pytest.mark.parametrize(("value", "last"), [(20.4432, "20.44 dB"), (1009.2, "1 009.2 dB"), (4.0, "4 dB")])
+def test_the_last_value_has_its_digits_and_no_more(value: float, last: str) -> None:
+    shown = drawn([[0, value - 1], [100, value]]).curves[0].last
+    assert shown.replace("\u202f", " ") == last
 
 
 def test_a_chart_without_points_says_so() -> None:

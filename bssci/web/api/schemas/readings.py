@@ -96,11 +96,11 @@ class DeviceFailed(Answer):
     message: str
     timestamp: float | None
     decoder: str
-    """``name@version``"""
+    """name and version: ``name@version``"""
 
 
 class DecodingCounts(Answer):
-    """How many payloads of a device were read since the start of the service, and how many could not be."""
+    """Counts of a device's payloads since the start of the service: those that were read, and the others."""
 
     decoded: int
     failures: int

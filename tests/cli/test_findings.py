@@ -11,7 +11,8 @@ from zope.interface import implementer
 
 from bssci import extensions
 from bssci.cli import findings
-from bssci.extensions import SINK
+from bssci.cli.absent_center import AbsentCenter
+from bssci.extensions import SINK, SOURCE, ExtensionKind
 from bssci.sinks import ISinkFactory, SinkSetting
 from bssci.sinks.log import LogSink
 
@@ -47,6 +48,20 @@ def test_a_whole_sink_is_built_and_tried(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_incomplete_sink_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     _, (level, message) = said(monkeypatch, SimpleNamespace(start=lambda: None))
     assert level == "error" and message.startswith("sink sample is incomplete: ")
+
+
+INSTALLED = extensions.discover()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in (SINK, SOURCE) for name in INSTALLED.of(kind)]
+)
+def test_everything_can_be_built_while_the_service_is_away(kind: ExtensionKind, name: str) -> None:
+    if name == "kafka":
+        pytest.importorskip("confluent_kafka", reason="needs confluent-kafka: pip install bssci[kafka]")
+    environ = {kind.setting: name, "WEBHOOK_URL": "https://example.org/"}
+    chosen = INSTALLED.catalogue.load({}, environ, Path(os.devnull)).settings
+    extensions.build(kind, INSTALLED.of(kind)[name], chosen, AbsentCenter())
 
 
 def test_what_runs_is_not_built_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,12 +34,14 @@ class KafkaSinkFactory:
         from bssci.kafka.producing import KafkaProducer
         from bssci.sinks.kafka.sink import KafkaSink
 
+        configuration = center.configuration  # None where it is built only to be looked at
+        base_topic = "" if configuration is None else configuration.current.value("BASE_TOPIC")
         producer = KafkaProducer(self._reactor(), connection(settings), Producer)
         return KafkaSink(
             producer,
             settings["KAFKA_RAW_TOPIC"],
             settings["KAFKA_DECODED_TOPIC"],
-            center.configuration.current.value("BASE_TOPIC"),
+            base_topic,
         )
 
     def check(self, settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -334,21 +334,27 @@ class Benchmark:
         rate = sources.rate(self._directory, int(4000 * self._seconds))
         stored = sources.stored(self._directory, int(2000 * self._seconds))
         processes.write_sensors(self._directory, 1000)
-        beside: dict[bool, list[float]] = {False: [], True: []}
-        with sources.hearing(self._directory) as (service, broker, _, _):
-            for busy in (False, True, False, True, False):
-                if busy:
-                    with sources.publishing(broker, int(500 * (self._seconds + 4)), 500):
-                        time.sleep(1.0)
-                        beside[True].append(self._open_loop(service.port, 1000))
-                else:
-                    beside[False].append(self._open_loop(service.port, 1000))
-        ratio = mean(beside[True]) / mean(beside[False])
+        steady = self._beside_telegrams(lambda port: self._open_loop(port, 1000))
+        most = self._beside_telegrams(lambda port: self._closed_loop(port, 1000))
         return [
             Figure("source mqtt, durable, decoded", rate, "telegrams/s", ">= 3000", rate >= 3000),
             Figure("source mqtt to postgres", stored, "telegrams/s", ">= 1500", stored >= 1500),
-            Figure("ingest at 1 000/s, 500 telegrams/s / none", ratio, "", ">= 0.9", ratio >= 0.9),
+            Figure("ingest at 1 000/s, 500 telegrams/s / none", steady, "", ">= 0.9", steady >= 0.9),
+            Figure("the most that is ingested, 500 telegrams/s / none", most, "", ">= 0.9", most >= 0.9),
         ]
+
+    def _beside_telegrams(self, ingest: Callable[[int], float]) -> float:
+        """Return the rate of ingest beside 500 telegrams a second, as a part of that without; in turns."""
+        rates: dict[bool, list[float]] = {False: [], True: []}
+        with sources.hearing(self._directory) as (service, broker, _, _):
+            for busy in (False, True, False, True, False, True, False):
+                if busy:
+                    with sources.publishing(broker, int(500 * (self._seconds + 4)), 500):
+                        time.sleep(1.0)
+                        rates[busy].append(ingest(service.port))
+                else:
+                    rates[busy].append(ingest(service.port))
+        return mean(rates[True]) / mean(rates[False])
 
     @contextmanager
     def _administered(self) -> Iterator[tuple[processes.Server, int, str]]:

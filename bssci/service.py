@@ -476,6 +476,6 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     # The middle generation is looked through at once: a quarter of a million objects of it took 60 ms.
-    gc.set_threshold(20_000, 1, 3000)
+    gc.set_threshold(10_000, 1, 6000)
     # A thread that wants Python's lock waits so long for one that computes; the reactor's is such a thread.
     sys.setswitchinterval(0.001)

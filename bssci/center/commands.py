@@ -333,8 +333,10 @@ class Commands:
         await self._begin_silences(changes.attach)
         if len(changes.detach) > SLICE:
             await turn(self._clock)
-        self._downlinks.reconfigured([*changes.attach, *changes.detach])
-        self._paths.forget(changes.detach)
+        async for few in in_slices(self._clock, [*changes.attach, *changes.detach], SLICE):
+            self._downlinks.reconfigured(few)
+        async for gone in in_slices(self._clock, changes.detach, SLICE):
+            self._paths.forget(eui for eui in gone if eui not in self._sensors)
         try:
             return await self._attachments.changed(changes, at=self._now())
         except StorageError as error:

@@ -26,7 +26,7 @@ from bssci.model.commands import Outcomes
 from bssci.model.sensor import fingerprint_of
 from bssci.stations.directory import Stations
 from bssci.stations.propagation import Action
-from bssci.system.clock import Clock, in_slices, turn
+from bssci.system.clock import Clock, in_slices, let_go, turn
 
 SLICE = 2000
 """sensors that one station is told of in one turn of the reactor"""
@@ -147,6 +147,9 @@ class Attachments:
         if self._differ(before):
             rows = {eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]}
         self._take(rows)
+        replaced = list(before.values())
+        before.clear()
+        await let_go(self._clock, replaced, SLICE)
 
     async def changed(self, changes: Changes, *, at: float) -> Outcomes:
         """Tell every station that the configuration of sensors changed, see :meth:`recording`.
@@ -232,6 +235,9 @@ class Attachments:
             self._stored.update(made)
             stored = self._journal.tables.apply(Attachment, made)
             await stored.addErrback(lambda failure: self._not_stored(failure, list(made.values()), origins))
+        replaced = list(origins.values())
+        origins.clear()
+        await let_go(self._clock, replaced, SLICE)
 
     def _differ(self, before: Mapping[EUI, Attachment | None]) -> bool:
         """Return whether one of the attachments is another one by now."""

@@ -292,14 +292,20 @@ class SilenceWatch:
         while some := list(islice(known, SLICE)):
             removed += [eui for eui in some if eui not in self._sensors]
             yield
-        # Who was added again meanwhile stays.
-        removed = [eui for eui in removed if eui not in self._sensors]
-        if removed:
-            for eui in removed:
-                self._known.pop(eui, None)
-            forgotten = self._store.tables.delete(journal.Silence, removed)
-            forgotten.addErrback(self._failed, "silence not forgotten")
+        rest = iter(removed)
+        while some := list(islice(rest, SLICE)):
+            self._forget(some)
+            yield
         self._look = None
+
+    def _forget(self, removed: Sequence[EUI]) -> None:
+        """Forget sensors that are not configured any more; who was added again meanwhile stays."""
+        gone = [eui for eui in removed if eui not in self._sensors]
+        for eui in gone:
+            self._known.pop(eui, None)
+        if gone:
+            forgotten = self._store.tables.delete(journal.Silence, gone)
+            forgotten.addErrback(self._failed, "silence not forgotten")
 
     def _look_at(self, sensors: Sequence[Sensor]) -> None:
         now, total = self._now(), self._listening.total()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -16,7 +16,7 @@ from bssci.system.clock import Reactor
 T = TypeVar("T")
 R = TypeVar("R")
 
-LaneRows = tuple[Lane[Any], Sequence[Any]]
+LaneRows = tuple[Lane[Any], Collection[Any]]
 
 
 class LaneChange(Change):

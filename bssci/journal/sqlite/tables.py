@@ -101,10 +101,11 @@ class Tables:
     def apply(
         self, kind: type[Record], rows: Mapping[Key, Record | None], *, through: int | None = None
     ) -> Deferred[None]:
-        lanes: list[LaneRows] = [(TABLES[kind].lane, list(rows.items()))]
+        # A copy without a tuple for each row: 100 000 of them are left to the writing thread.
+        lanes: list[LaneRows] = [(TABLES[kind].lane, dict(rows).items())]
         if through is not None:
             lanes.append((CHECKPOINTS, [(kind.TABLE, through)]))
         return self._core.store(*lanes)
 
     def change(self, kind: type[Record], rows: Mapping[Key, Record | None]) -> Change:
-        return LaneChange((TABLES[kind].lane, list(rows.items())))
+        return LaneChange((TABLES[kind].lane, dict(rows).items()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -51,7 +51,7 @@ class Submission:
 
     deferred: Deferred[Any]
     result: object = None
-    rows: tuple[tuple[Lane[Any], Sequence[Any]], ...] = ()
+    rows: tuple[tuple[Lane[Any], Collection[Any]], ...] = ()
     change: Callable[[sqlite3.Cursor], object] | None = None
     after: tuple[Lane[Any], ...] | None = None
 
@@ -320,7 +320,7 @@ def _one_by_one(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[W
     return outcomes, written
 
 
-def _write(cursor: sqlite3.Cursor, lane: Lane[Any], rows: Sequence[Any]) -> int:
+def _write(cursor: sqlite3.Cursor, lane: Lane[Any], rows: Collection[Any]) -> int:
     if rows:
         lane.write(cursor, list(rows))
     return len(rows)

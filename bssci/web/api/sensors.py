@@ -10,8 +10,10 @@ import msgspec
 from bssci.center.downlinks.request_json import NOT_YET_REVOKED, downlink_request
 from bssci.model import EUI, Sensor, SensorError, parse_eui, parse_sensor, sensor_faults, sensor_to_json
 from bssci.settings.rows import MASK
+from bssci.system.clock import let_go
 from bssci.web.access.accounts import may
-from bssci.web.api.answers import answer, answer_one, outcome_of, outcomes_of
+from bssci.web.api.answers import SLICE, answer, answer_one, outcome_of, outcomes_of
+from bssci.web.api.entry_files import EntryFile
 from bssci.web.api.schemas.common import (
     DryRun,
     EventPage,
@@ -231,6 +233,12 @@ class SensorRoutes:
         if kind not in (JSON, ANY, *CSV_TYPES):
             raise ApiError(415, "unsupported_media_type", f"the body must be {JSON}, {CSV} or {ANY}")
         found = await self._context.run_in_thread(read_sensors, call.body(), kind, self._center.sensors.get)
+        try:
+            return await self._imported(call, found, query.dry_run)
+        finally:
+            await let_go(self._context.clock, found.entries, SLICE)
+
+    async def _imported(self, call: Call, found: EntryFile[Sensor], dry_run: bool) -> Imported:
         added, changed = map(len, await self._center.sensors.compare(found.entries))
         report = {
             "rows": found.rows,
@@ -241,7 +249,7 @@ class SensorRoutes:
             "unchanged": len(found.entries) - added - changed,
             "errors": found.errors,
         }
-        if query.dry_run:
+        if dry_run:
             return told(Imported, {"dry_run": True, **report})
         if found.wrong:
             first = found.errors[0]

@@ -34,7 +34,7 @@ class LiveState(msgspec.Struct, frozen=True):
     digest: str
     """digest of all settings of the connection, with the salt"""
     trouble: str = ""
-    """reason why it is not connected; empty: it is"""
+    """reason why it is not connected, or nothing is taken there; empty: all is well"""
 
     def has(self, settings: MqttSettings) -> bool:
         """Return whether these are the settings of the connection."""

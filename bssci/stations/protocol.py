@@ -294,9 +294,11 @@ class StationProtocol(Protocol):
             try:
                 messages.append(decode(payload))
             except FramingError as error:
+                error.let_go()
                 fault = error
                 break
             except ProtocolError as error:
+                error.let_go()
                 messages.append(error)
         self._station.receive(messages)
         if fault is not None:

@@ -350,9 +350,11 @@ class Station:
         last_before = session.last_bs_op_id
         batch = ReadBatch(generation=session.generation)
         for message in messages:
+            if isinstance(message, ProtocolError):
+                # Not raised anew: its frames would hold what was read, until garbage is collected.
+                self._reject(session, message, batch)
+                continue
             try:
-                if isinstance(message, ProtocolError):
-                    raise message
                 outcome = session.receive(message)
                 if isinstance(outcome, Requested):
                     self._begin(outcome.message, batch)

@@ -45,6 +45,13 @@ class ProtocolError(Exception):
         self.op_id = op_id
         self.command = command
 
+    def let_go(self) -> None:
+        """Forget the frames that the error passed through: they hold the message, which may have a megabyte.
+
+        For whoever keeps the error beyond the ``except`` that caught it.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+
 
 class FramingError(ProtocolError):
     """Nobody knows any more where a frame begins: the connection must be closed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.logger import globalLogPublisher
 from bssci.model import StationProblem
 from bssci.stations.admission import ConnectionLimits
 from bssci.wire.codec import Codec, Encoding
+from bssci.wire.errors import ErrorCode, ProtocolError
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import (
     AttPrp,
@@ -203,6 +205,15 @@ def test_a_bad_message_costs_none_beside_it_in_the_same_read(station: Client) ->
     assert errors(station) == [(2, 22), (3, 22)]
     assert station.take(UlDataRsp) == [UlDataRsp(opId=1), UlDataRsp(opId=4)]
     assert station.lost is None
+
+
+def test_a_refused_message_is_gone_at_once_however_large_it_is(station: Client) -> None:
+    large = {"snr": [1.5] * 2000, "rssi": [1.5] * 2000, "frequency": [1.5] * 2000}
+    payload = pack(map_of(uplink(1)) | {"subpackets": large})
+    station.write(encode_frame(payload))
+    assert errors(station) == [(1, ErrorCode.EINVAL)]
+    kept = [each for each in gc.get_objects() if type(each) is ProtocolError and "subpackets" in each.message]
+    assert kept == []
 
 
 def test_a_broken_map_is_answered_71(station: Client) -> None:

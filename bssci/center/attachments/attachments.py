@@ -144,9 +144,8 @@ class Attachments:
                 await self._record_as_is(rows)
             raise
         # Who attached or detached itself meanwhile is left to changed().
-        if self._differ(before):
-            rows = {eui: row for eui, row in rows.items() if self._stored.get(eui) is before[eui]}
-        self._take(rows)
+        async for few in in_slices(self._clock, list(rows), SLICE):
+            self._take({eui: rows[eui] for eui in few if self._stored.get(eui) is before[eui]})
         replaced = list(before.values())
         before.clear()
         await let_go(self._clock, replaced, SLICE)

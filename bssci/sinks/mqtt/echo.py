@@ -39,12 +39,13 @@ class Echo:
         """Have everybody wait until the broker has sent back this payload."""
         self._settle()
         self._expected = birth
+        self.trouble = "the broker has not sent back the birth message yet"
         self._timer = self._clock.callLater(ECHO_TIME, self._missed)
 
     def heard(self, payload: bytes) -> None:
         """Take account of a message on the topic of the birth message."""
         if payload == self._expected:
-            if self.trouble:
+            if self._timer is None:
                 self.log.info("MQTT delivery begins: the broker has sent back the birth message")
             self._go()
 

@@ -39,6 +39,8 @@ from bssci.system.clock import Ticker
 
 HEALTH_INTERVAL = 60.0
 """s from one message about the health to the next"""
+TROUBLE_INTERVAL = 2.0
+"""s between looks whether the broker takes what is published, for other processes"""
 STOP_TIME = 1.0
 """s for the last acknowledgements and the goodbye"""
 BROKER_RETRY = 10.0
@@ -113,6 +115,7 @@ class MqttSink:
         self._unwatch: Callable[[], None] | None = None
         self._unwatch_settings: Callable[[], None] | None = None
         self._ticker = Ticker(reactor, HEALTH_INTERVAL, self._publish_health)
+        self._trouble_ticker = Ticker(reactor, TROUBLE_INTERVAL, self._look_at_trouble)
 
     def start(self) -> None:
         self._unwatch = self._center.watch_stations(self._station_changed)
@@ -120,7 +123,8 @@ class MqttSink:
         self._ticker.start()
         if self._discovery is not None:
             self._discovery.start()
-        self._tell_live("connecting")
+        self._tell_live("")
+        self._trouble_ticker.start()
         self._intake.resume(self._center.unanswered_requests(), self._who_carries_out)
         if self._broker is None:
             self._client.start()
@@ -208,6 +212,7 @@ class MqttSink:
         self._echo.stop()
         self._canary.lost("the sink stops")
         self._ticker.stop()
+        self._trouble_ticker.stop()
         for unwatch in (self._unwatch, self._unwatch_settings):
             if unwatch is not None:
                 unwatch()
@@ -410,9 +415,19 @@ class MqttSink:
         self._canary.lost(reason)
         self.log.info("MQTT delivery waits for the broker {reason}", reason=reason)
 
-    def _tell_live(self, trouble: str) -> None:
-        if self._live is not None:
-            self._live.tell(self._settings, trouble)
+    def _look_at_trouble(self) -> None:
+        self._tell_live(self._client.trouble)
+
+    def _tell_live(self, connection: str) -> None:
+        """Tell other processes how the connection is, and whether the broker takes what we publish."""
+        if self._live is None:
+            return
+        trouble = connection
+        if not self._client.online:
+            trouble = connection or "connecting"
+        elif not connection and self.trouble:
+            trouble = f"connected, but {self.trouble}"
+        self._live.tell(self._settings, trouble)
 
     def _station_changed(self, state: StationState) -> None:
         self._publish([payloads.station_state(self._base_topic, state)])

@@ -39,6 +39,7 @@ def test_a_message_that_does_not_come_back_is_trouble_until_it_does() -> None:
     echo = Echo(clock)
     echo.expect(b"birth")
     waiting = echo.wait()
+    assert "not sent back the birth message yet" in echo.trouble
     clock.advance(ECHO_TIME)
     assert "access rules" in echo.trouble
     assert not waiting.called

@@ -16,11 +16,12 @@ from bssci.model import EUI, GatewayState, StationState
 from bssci.mqtt import payloads
 from bssci.mqtt.client import MqttClient, MqttOffline
 from bssci.mqtt.embedded import BrokerFailed
+from bssci.mqtt.values import MqttSettings
 from bssci.sinks import ISink
 from bssci.sinks.mqtt import sink as sink_module
 from bssci.sinks.mqtt.echo import ECHO_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES
-from bssci.sinks.mqtt.sink import MqttSink
+from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL, MqttSink
 from tests.mqtt.memory_broker import FakeBroker, Kind
 from tests.support.journal import uplink
 from tests.support.settings import INSTALLED, settings_of
@@ -214,7 +215,7 @@ def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: Fixture
     it.broker.publish("mioty/service/status", b'{"state": "offline"}')
     it.broker.publish("mioty/service/status", it.birth(), retained=True)
     assert topics(it.published()) == ["service/status", f"bs/{STATION}/state"]
-    assert it.sink.trouble == ""
+    assert it.sink.trouble == "the broker has not sent back the birth message yet"
     it.clock.advance(ECHO_TIME)
     assert "did not send it back within 10 s" in it.sink.trouble and "MQTT_CONFIRM" in it.sink.trouble
     assert it.published() == [] and outcome == []
@@ -302,6 +303,35 @@ def test_a_station_on_its_way_in_for_the_first_time_has_no_state_yet(it: Fixture
     it.center.states = [state("offline", at=0.0)]
     it.accept()
     assert topics(it.published()) == ["service/status"]
+
+
+class Live:
+    """The file in which other processes read how the connection is."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tell(self, settings: MqttSettings, trouble: str) -> None:
+        self.told.append(trouble)
+
+    def close(self) -> None:
+        pass
+
+
+def test_other_processes_are_told_that_a_broker_drops_what_it_acknowledges(it: Fixture) -> None:
+    live = it.sink._live = Live()
+    it.clock.advance(TROUBLE_INTERVAL)
+    assert live.told == ["connecting"]
+    it.accept(echo=False)
+    it.published()
+    it.clock.advance(ECHO_TIME)
+    it.clock.advance(TROUBLE_INTERVAL)
+    assert live.told[-1].startswith("connected, but the broker acknowledged the birth message")
+    it.echo()
+    it.clock.advance(TROUBLE_INTERVAL)
+    assert live.told[-1] == ""
+    it.broker.drop()
+    assert live.told[-1].startswith("not connected to localhost:1883: ")
 
 
 def test_without_a_broker_a_batch_waits_and_nothing_is_published(it: Fixture) -> None:

@@ -67,6 +67,7 @@ SPANNING = {
     "sources/test_conformance.py": "every source keeps the contract of sources",
     "sinks/test_conformance.py": "every sink keeps the contract of sinks",
     "stations/test_tls.py": "certificates that change while stations are connected",
+    "test_clocks.py": "unit tests ask for no time of day",
     "test_decoder_example.py": "the example of a plugin for decoders",
     "test_docstrings.py": "the first sentence of every docstring",
     "test_mirror.py": "this",

@@ -10,8 +10,9 @@ import pytest_twisted
 from twisted.internet.defer import ensureDeferred, gatherResults
 
 from bssci.simulator.station import SimulatedStation
-from tests.support.mosquitto import Mosquitto
-from tests.support.service import ServiceProcess, Subscriber
+from tests.e2e.subscriber import Subscriber
+from tests.mqtt.mosquitto import Mosquitto
+from tests.support.service import ServiceProcess
 
 
 @pytest.fixture

@@ -18,9 +18,10 @@ from bssci.cli.service_api import ServiceApi
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.values import Received
 from bssci.web.access.accounts import AccountFile
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.controllers import ANSWER, MAC, TABLES, TOPIC, modbus
-from tests.support.mosquitto import Mosquitto, mosquitto
-from tests.support.service import ROOT, ServiceProcess, free_port, until
+from tests.support.running_service import free_ports
+from tests.support.service import ROOT, ServiceProcess, until
 from tests.support.telegrams import as_json
 
 __all__ = ["mosquitto"]
@@ -51,7 +52,7 @@ def broker(mosquitto: Callable[..., Mosquitto]) -> Mosquitto:
 def service(tmp_path: Path, broker: Mosquitto) -> Iterator[ServiceProcess]:
     service = ServiceProcess(
         tmp_path / "service", SINKS="file,log", FILE_PATH="events.jsonl", SOURCES="mqtt",
-        SOURCE_MQTT_PORT=broker.port, WEB_PORT=free_port(),
+        SOURCE_MQTT_PORT=broker.port, WEB_PORT=free_ports(1)[0],
     )  # fmt: skip
     yield service
     service.end()

@@ -12,8 +12,9 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
-from tests.support.mosquitto import Mosquitto
-from tests.support.service import ROOT, STOP_TIME, endpoint, free_port, send, until
+from tests.mqtt.mosquitto import Mosquitto
+from tests.support.running_service import free_ports
+from tests.support.service import ROOT, STOP_TIME, endpoint, send, until
 
 SENSORS = [0x70B3D56770120000 + number for number in range(5)]
 FIRST, SECOND = 0xCAFE00000000B001, 0xCAFE00000000B002
@@ -82,7 +83,7 @@ async def test_a_broker_that_comes_late_gets_everything(
 ) -> None:
     (tmp_path / "broker").mkdir()
     broker = Mosquitto(tmp_path / "broker")
-    broker.port = free_port()
+    broker.port = free_ports(1)[0]
     service = make_service(SINKS="mqtt", MQTT_PORT=broker.port)
     await service.start()
     station = service.station(FIRST)

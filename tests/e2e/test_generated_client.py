@@ -15,7 +15,8 @@ from urllib.request import Request, urlopen
 import pytest
 import pytest_twisted
 
-from tests.support.service import ServiceProcess, endpoint, free_port, until
+from tests.support.running_service import free_ports
+from tests.support.service import ServiceProcess, endpoint, until
 
 pytest.importorskip("openapi_python_client", reason="needs openapi-python-client")
 GENERATOR = Path(sysconfig.get_path("scripts")) / "openapi-python-client"
@@ -43,7 +44,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest_twisted.ensureDeferred
 async def test_a_generated_client_reads_and_writes(tmp_path: Path, package: Path) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     service = ServiceProcess(tmp_path / "service", WEB_PORT=port)
     service.configure([endpoint(int(SENSOR, 16), bidi=True)])
     url = f"http://127.0.0.1:{port}"

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from bssci.certificates import bundles
-from tests.support.service import ROOT, STOP_TIME, TWISTD, endpoint, free_port, send, until
+from tests.support.running_service import free_ports
+from tests.support.service import ROOT, STOP_TIME, TWISTD, endpoint, send, until
 
 
 def catches(pid: int, number: int) -> bool:
@@ -148,7 +149,7 @@ async def test_a_socket_is_handed_over(make_service, stations) -> None:
 
 
 async def test_endpoints_listen_beside_each_other_within_one_limit(make_service, stations) -> None:
-    first, second = free_port(), free_port()
+    first, second = free_ports(2)
     listen = f"mtls:{first}:interface=127.0.0.1;tcp:{second}:interface=127.0.0.1"
     service = make_service(LISTEN=listen, MAX_CONNECTIONS=1)
     service.port = first

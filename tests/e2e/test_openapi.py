@@ -17,7 +17,8 @@ from requests import Session
 from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.specs.openapi import checks
 
-from tests.support.service import ServiceProcess, endpoint, free_port, until
+from tests.support.running_service import free_ports
+from tests.support.service import ServiceProcess, endpoint, until
 
 SENSOR = 0x70B3D56770110001
 EXAMPLES = 7
@@ -38,7 +39,7 @@ CHECKS = [
 @pytest.mark.timeout(240)
 @pytest_twisted.ensureDeferred
 async def test_the_service_answers_as_it_is_described(tmp_path: Path) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     service = ServiceProcess(tmp_path / "service", WEB_PORT=port)
     service.configure([endpoint(SENSOR, bidi=True)])
     token = _token(service.directory)
@@ -81,9 +82,7 @@ def _try(operation: APIOperation, url: str, headers: dict[str, str], session: Se
     def check(case: Case) -> None:
         due = [*CHECKS, *once]
         once.clear()
-        case.call_and_validate(
-            base_url=url, headers=headers, checks=due, session=session, timeout=PATIENCE
-        )
+        case.call_and_validate(base_url=url, headers=headers, checks=due, session=session, timeout=PATIENCE)
 
     check()
 

@@ -12,7 +12,8 @@ from twisted.internet.threads import deferToThread
 
 from bssci.web.access.accounts import AccountFile
 from tests.sinks.postgres.cluster import Cluster, Database, database, own_cluster, postgres_cluster
-from tests.support.service import endpoint, free_port, send, until
+from tests.support.running_service import free_ports
+from tests.support.service import endpoint, send, until
 
 __all__ = ["database", "own_cluster", "postgres_cluster"]
 SENSOR = 0x70B3D56770120002
@@ -42,7 +43,7 @@ def stored(tables: Database) -> tuple[int, int, int]:
 @pytest.mark.postgres
 async def test_each_reading_is_in_the_table_once(make_service, stations, own_cluster: Cluster) -> None:
     tables = own_cluster.create_database()
-    port = free_port()
+    port = free_ports(1)[0]
     service = make_service(
         SINKS="postgres",
         POSTGRES_HOST=own_cluster.host,

@@ -13,7 +13,8 @@ import pytest
 from twisted.internet.threads import deferToThread
 
 from bssci.web.access.accounts import AccountFile
-from tests.support.service import ROOT, endpoint, free_port, send, until
+from tests.support.running_service import free_ports
+from tests.support.service import ROOT, endpoint, send, until
 
 SENSOR = 0x70B3D56770120002
 STATION = 0xCAFE00000000B002
@@ -41,7 +42,7 @@ def delivered(file: Path) -> list[str]:
 
 @pytest.mark.parts
 async def test_a_replay_is_shown_and_cancelled(make_service, stations) -> None:
-    service = make_service(SINKS="file", FILE_PATH="events.jsonl", WEB_PORT=free_port())
+    service = make_service(SINKS="file", FILE_PATH="events.jsonl", WEB_PORT=free_ports(1)[0])
     service.configure([endpoint(SENSOR)])
     events = service.directory / "events.jsonl"
     await service.start()

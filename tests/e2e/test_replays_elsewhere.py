@@ -19,7 +19,8 @@ from twisted.internet.threads import deferToThread
 from bssci.sinks.webhook import parse_secret, sign
 from bssci.web.access.accounts import AccountFile
 from tests.sinks.postgres.cluster import Database, database, postgres_cluster
-from tests.support.service import ServiceProcess, endpoint, free_port, send, until
+from tests.support.running_service import free_ports
+from tests.support.service import ServiceProcess, endpoint, send, until
 
 __all__ = ["database", "postgres_cluster"]
 
@@ -132,7 +133,7 @@ async def test_a_better_decoder_replaces_what_an_earlier_one_read(
     url, taken = hook
     service = make_service(
         SINKS="postgres,webhook",
-        WEB_PORT=free_port(),
+        WEB_PORT=free_ports(1)[0],
         POSTGRES_HOST=database.cluster.host,
         POSTGRES_DB=database.name,
         POSTGRES_USER=database.cluster.user,

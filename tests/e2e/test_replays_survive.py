@@ -13,7 +13,8 @@ from twisted.internet.threads import deferToThread
 
 from bssci.sinks.replays import BATCH
 from bssci.web.access.accounts import AccountFile
-from tests.support.service import endpoint, free_port, send, until
+from tests.support.running_service import free_ports
+from tests.support.service import endpoint, send, until
 
 SENSOR = 0x70B3D56770120001
 STATION = 0xCAFE00000000B001
@@ -34,7 +35,7 @@ def lines(file: Path) -> list[dict[str, Any]]:
 
 
 async def test_a_replay_goes_on_after_kill_9(make_service, stations) -> None:
-    port = free_port()
+    port = free_ports(1)[0]
     service = make_service(SINKS="file", FILE_PATH="events.jsonl", WEB_PORT=port)
     service.configure([endpoint(SENSOR, decoder="meter")])
     decoders = service.directory / "decoders"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from twisted.internet.threads import deferToThread
 
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.scanner.scanning import Bluetooth
 from tests.sinks.postgres.cluster import Database, database, postgres_cluster
-from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.service import ServiceProcess, until
 from tests.support.telegrams import ADDRESS
 

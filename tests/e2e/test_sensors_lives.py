@@ -15,7 +15,8 @@ from bssci.mqtt.client import Publication
 from bssci.simulator import over_the_air
 from bssci.simulator.sensor import Signal, SimulatedSensor
 from bssci.simulator.station import SimulatedStation
-from tests.support.service import Subscriber, endpoint, until
+from tests.e2e.subscriber import Subscriber
+from tests.support.service import endpoint, until
 
 pytestmark = pytest.mark.mosquitto
 

@@ -15,8 +15,9 @@ from twisted.internet.task import deferLater
 
 from bssci.model import Telegram, decode_event
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
-from tests.support.mosquitto import Mosquitto, mosquitto
-from tests.support.service import ServiceProcess, Subscriber, until
+from tests.e2e.subscriber import Subscriber
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
+from tests.support.service import ServiceProcess, until
 from tests.support.telegrams import ADDRESS, advertisement, as_json
 
 __all__ = ["mosquitto"]

@@ -10,8 +10,8 @@ import pytest
 from twisted.internet import reactor
 
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.sinks.postgres.cluster import Database, database, postgres_cluster
-from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.service import ServiceProcess, until
 from tests.support.telegrams import ADDRESS, advertisement, as_json
 

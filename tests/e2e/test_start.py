@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.service import ServiceProcess, free_port, send, until
+from tests.support.running_service import free_ports
+from tests.support.service import ServiceProcess, send, until
 
 
 def bad_env(service: ServiceProcess, taken: int) -> None:
@@ -112,7 +113,7 @@ async def test_a_daemon_serves_and_logs_to_a_file(make_service, stations) -> Non
 
 def test_a_daemon_that_cannot_start_tells_its_parent(make_service) -> None:
     service = make_service()
-    other_key(service, free_port())
+    other_key(service, free_ports(1)[0])
     status, said = service.fail("bssci")
     assert status == 1
     assert "service_center_key.pem" in said

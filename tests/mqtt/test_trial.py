@@ -18,7 +18,7 @@ from bssci.mqtt.live import LiveFile
 from bssci.mqtt.trial import try_broker
 from bssci.settings.groups import Values
 from bssci.sinks.mqtt.settings import client_settings
-from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
 from tests.support.tls import Authority, TLSFiles, tls_files
 

@@ -12,9 +12,10 @@ from twisted.internet.threads import deferToThread
 
 from bssci.scanner.cli import add_arguments, client_settings, run
 from bssci.scanner.configuration import MqttPart, ScannerConfiguration, ScannerPart
+from tests.e2e.subscriber import Subscriber
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.scanner.scanning import Bluetooth
-from tests.support.mosquitto import Mosquitto, mosquitto
-from tests.support.service import ServiceProcess, Subscriber, until
+from tests.support.service import ServiceProcess, until
 
 __all__ = ["mosquitto"]
 ADDRESS = "A4:C1:38:00:00:01"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import ITCPTransport
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, PrivateCertificate
@@ -48,7 +49,7 @@ class StationRoom:
         self.house = house
         self.files = files
         self.clients: list[Client] = []
-        self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), _call_now)
+        self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), maybeDeferred)
         self.factory = StationFactory(
             house.clock,
             house.center.registry,
@@ -112,12 +113,6 @@ class StationRoom:
             options.getContext().set_min_proto_version(version)
             options.getContext().set_max_proto_version(version)
         return options
-
-
-def _call_now(function: Any, *arguments: Any) -> Any:
-    from twisted.internet.defer import maybeDeferred
-
-    return maybeDeferred(function, *arguments)
 
 
 @implementer(ITCPTransport)

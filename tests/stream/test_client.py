@@ -65,9 +65,7 @@ def test_from_the_service_to_a_file(service: RunningService, tmp_path: Path) -> 
 
 @pytest.mark.parts
 @pytest.mark.postgres
-def test_from_the_service_to_postgresql(
-    service: RunningService, database: Database, tmp_path: Path
-) -> None:
+def test_from_the_service_to_postgresql(service: RunningService, database: Database, tmp_path: Path) -> None:
     """Over a stop of the server, during which nothing is acknowledged, and so nothing is lost."""
     cluster, token, said = database.cluster, new_token(service, "postgres"), tmp_path / "said.log"
     address = f"host={cluster.host} dbname={database.name} user={cluster.user}"

@@ -19,35 +19,24 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from bssci.mqtt.client import MqttClient, MqttSettings, Publication
-from bssci.mqtt.values import Received
 from bssci.simulator.certs import Bundle, ClientTLS
 from bssci.simulator.sensor import RadioTelegram, Signal
 from bssci.simulator.station import SimulatedStation
+from tests.support.running_service import ROOT, free_ports
 from tests.support.tls import TLSFiles
 
-ROOT = Path(__file__).parent.parent.parent
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 PATIENCE = 60.0
 """s that anything may take on a busy machine"""
+KEY = "000102030405060708090A0B0C0D0E0F"
 STOP_TIME = 15.0
 """s in which it must have ended; the service itself counts on five"""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def endpoint(eui: int, **changes: Any) -> dict[str, Any]:
     """An entry of endpoints.json."""
-    return {
-        "eui": f"{eui:016X}",
-        "nwKey": "000102030405060708090A0B0C0D0E0F",
-        "shortAddr": f"{eui & 0xFFFF:04X}",
-        "bidi": False,
-    } | changes
+    entry = {"eui": f"{eui:016X}", "nwKey": KEY, "shortAddr": f"{eui & 0xFFFF:04X}", "bidi": False}
+    return entry | changes
 
 
 class ServiceProcess:
@@ -62,7 +51,7 @@ class ServiceProcess:
         certificates = directory / "certs"
         certificates.mkdir(parents=True)
         self.files = TLSFiles(certificates)
-        self.port = free_port()
+        [self.port] = free_ports(1)
         self.settings: dict[str, object] = {
             "LISTEN_HOST": "127.0.0.1",
             "LISTEN_PORT": self.port,
@@ -176,46 +165,6 @@ class ServiceProcess:
 def send(station: SimulatedStation, sensor: int, counter: int, payload: bytes = b"\1") -> Deferred[None]:
     """Have a station deliver an uplink; fires when it is acknowledged."""
     return station.send_uplink(RadioTelegram(sensor, counter, payload), Signal(10.0, -100.0))
-
-
-class Subscriber:
-    """Somebody who listens to everything that a service says on a broker.
-
-    :param topics: what is listened to; all of the service's if none is named.
-    :ivar messages: topic without its first part, payload, whether it was retained; in order.
-    """
-
-    def __init__(self, port: int, *topics: str) -> None:
-        self.messages: list[tuple[str, dict[str, Any], bool]] = []
-        self._client = MqttClient(
-            reactor,
-            MqttSettings(host="127.0.0.1", port=port, client_id=f"listener-{port}"),
-            on_online=lambda: None,
-            on_offline=lambda reason: None,
-            on_message=self._take,
-        )
-        self._client.subscribe(list(topics) or ["mioty/#"])
-        self._client.start()
-
-    async def online(self) -> None:
-        """Wait until nothing is missed any more: what is published from here on comes back."""
-        await until(lambda: self._client.online)
-        self._client.publish([Publication("mioty/listener", b"{}")])
-        await until(lambda: bool(self.on("listener")))
-
-    def _take(self, message: Received) -> None:
-        topic = message.topic.removeprefix("mioty/")
-        self.messages.append((topic, json.loads(message.payload), message.retained))
-
-    def on(self, topic: str) -> list[dict[str, Any]]:
-        """Payloads that came on a topic, oldest first."""
-        return [payload for name, payload, _ in self.messages if name == topic]
-
-    def uplinks(self, sensor: int) -> list[dict[str, Any]]:
-        return self.on(f"ep/{sensor:016X}/ul")
-
-    def stop(self) -> Deferred[None]:
-        return self._client.stop(0.5)
 
 
 async def until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:

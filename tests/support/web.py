@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 import pytest
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.testing import StringTransport
 
 from bssci.certificates import bundles
@@ -37,11 +37,6 @@ SENSOR = "70B3D56770110001"
 def sensor_entry(number: int = 1, **changes: Any) -> dict[str, Any]:
     """An entry of endpoints.json, of a sensor that can receive."""
     return center.sensor_entry(number, **({"bidi": True} | changes))
-
-
-def in_line(function: Callable[..., Any], *values: Any) -> Deferred[Any]:
-    """What ``deferToThread`` does, here and now."""
-    return maybeDeferred(function, *values)
 
 
 class _Hasher:
@@ -273,7 +268,7 @@ class WebHouse(House):
 
     def open(self) -> None:
         """Start as the service does."""
-        with patch("bssci.center.service_center.deferToThread", in_line):
+        with patch("bssci.center.service_center.deferToThread", maybeDeferred):
             super().open()
         self.outside = replace(self.outside, live_sessions=self.kept.live_sessions)
         if self.outside.decoders is not None:
@@ -282,7 +277,12 @@ class WebHouse(House):
         mqtt |= {"trouble": "", "rate": 0.5, "set_aside": 0, "set_aside_reason": ""}
         self.center.deliveries.statistics = lambda: {"mqtt": mqtt}
         self.admin = WebAdmin(
-            self.clock, self.center, self.configuration, self.outside, now=self.now, run_in_thread=in_line
+            self.clock,
+            self.center,
+            self.configuration,
+            self.outside,
+            now=self.now,
+            run_in_thread=maybeDeferred,
         )
         context = self.admin.context
         for part in (self.admin.sessions, context.figures, context.hub, context.feed, context.door):

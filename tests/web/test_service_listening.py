@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
 from twisted.internet.task import LoopingCall
 from twisted.web.client import (
@@ -27,13 +27,13 @@ from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.web.http import site
 from bssci.web.service import WebAdmin
-from tests.support.web import PASSWORD, WebHouse, in_line
+from tests.support.web import PASSWORD, WebHouse
 
 JSON = Headers({"Content-Type": ["application/json"]})
 
 
 def admin_of(web: WebHouse) -> WebAdmin:
-    return WebAdmin(reactor, web.center, web.configuration, now=web.now, run_in_thread=in_line)
+    return WebAdmin(reactor, web.center, web.configuration, now=web.now, run_in_thread=maybeDeferred)
 
 
 @pytest.mark.parts
@@ -81,7 +81,7 @@ def test_files_that_are_no_pair_are_named(web: WebHouse) -> None:
 
 def test_a_renewed_certificate_is_taken_and_a_wrong_one_is_not(web: WebHouse) -> None:
     certs = web.directory / "certs"
-    tls = ServerTLS(web.clock, WebFiles(certs / "server.pem", certs / "server_key.pem"), in_line)
+    tls = ServerTLS(web.clock, WebFiles(certs / "server.pem", certs / "server_key.pem"), maybeDeferred)
     first = tls._context
     assert web.browser("admin").post("/api/certificates/generate", {}).status == 200
     tls.check()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import ensureDeferred, maybeDeferred
 from twisted.internet.task import Clock
 
 from bssci.center.devices.provisioned import INTERVAL, ProvisionedDevices
@@ -19,7 +19,6 @@ from bssci.model.commands import CommandError
 from bssci.system.shell import ShellChange
 from tests.support.center import result_of
 from tests.support.settings import settings_with
-from tests.support.web import in_line
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = 86400.0
@@ -44,7 +43,7 @@ class House:
         self.files = Provisioning(settings.device_ca_file, settings.ca_file)
         self.audited: list[ShellChange] = []
         self.disk_is_full = False
-        self.devices = ProvisionedDevices(self.clock, lambda: settings, self.now, in_line, self.record)
+        self.devices = ProvisionedDevices(self.clock, lambda: settings, self.now, maybeDeferred, self.record)
         self.shell = Provisioning(settings.device_ca_file, settings.ca_file, who="command line me")
 
     def now(self) -> float:

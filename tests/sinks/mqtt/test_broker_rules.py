@@ -21,8 +21,8 @@ from bssci.sinks.mqtt import echo as echo_module
 from bssci.sinks.mqtt.refusals import MessagesHeld
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.support.journal import SENSOR, uplink
-from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
 
 __all__ = ["mosquitto"]

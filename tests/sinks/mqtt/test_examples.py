@@ -22,8 +22,8 @@ from bssci.sinks.mqtt.refusals import topic_kind
 from bssci.sinks.mqtt.settings import NAMES
 from bssci.sinks.mqtt.sink import MqttSink
 from bssci.sinks.testing_events import every_event
+from tests.mqtt.mosquitto import Mosquitto, mosquitto
 from tests.sinks.mqtt.mqtt_site import ONE, Site, make_house, site
-from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.settings import settings_of
 from tests.web.api.contracts import channel_of, faults
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import DeferredQueue
 from bssci.mqtt import client as client_module
 from bssci.mqtt.client import MqttClient, MqttOffline, MqttSettings, Publication
 from bssci.mqtt.connection import MAXIMUM_PACKET
-from tests.support.mosquitto import Mosquitto, mosquitto  # noqa: F401
+from tests.mqtt.mosquitto import Mosquitto, mosquitto  # noqa: F401
 from tests.support.tls import tls_files  # noqa: F401
 
 pytestmark = [pytest.mark.parts, pytest.mark.mosquitto]

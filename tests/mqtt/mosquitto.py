@@ -3,7 +3,7 @@
 Mark tests that use it with ``pytest.mark.mosquitto``; they are skipped where
 the Debian package ``mosquitto`` is missing::
 
-    from tests.support.mosquitto import mosquitto
+    from tests.mqtt.mosquitto import mosquitto
 
     @pytest.mark.mosquitto
     def test_something(mosquitto):

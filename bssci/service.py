@@ -249,7 +249,7 @@ class BssciService(Service):
 
     def _device_ends(self) -> Iterator[Condition]:
         days = self.configuration.current.alarm_certificate_days
-        return of_provisioned(self.center.provisioned.ends(days), time.time())
+        return of_provisioned(self.center.provisioned.ends(days), self.center.now())
 
     async def _open_web(self, loaded: Loaded) -> WebAdmin:
         outside = Outside(

@@ -175,6 +175,29 @@ def test_nothing_but_the_journal_knows_how_it_is_kept() -> None:
     assert found == []
 
 
+CLOCKS = {"time.time", "time.monotonic", "time.perf_counter", "time.sleep", "datetime.now", "datetime.today"}
+THEIR_OWN_TIME = KITS | {
+    "bssci.system.clock",
+    "bssci.system.files",  # ages of files, by the clock of the file system
+    "bssci.journal.sqlite.worker",
+    "bssci.journal.sqlite.inspection",
+    "bssci.kafka.consuming",  # rests in a thread, which no reactor can wake
+}
+"""modules that look at a clock themselves; all others are given one"""
+
+
+def test_the_clock_is_passed_in() -> None:
+    doors = {"cli"} | PROGRAMS
+    found = {
+        (name, ast.unparse(node.func))
+        for name in NAMES
+        if name not in THEIR_OWN_TIME and room_of(name) not in doors
+        for node in ast.walk(ast.parse(NAMES[name].read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in CLOCKS
+    }
+    assert found == set()
+
+
 def test_every_room_has_its_place() -> None:
     rooms = {room for floor in FLOORS for room in floor} | PROGRAMS
     assert {room_of(name) for name in NAMES} - {"bssci"} <= rooms

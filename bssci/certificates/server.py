@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -29,7 +29,7 @@ from bssci.certificates.reading import (
     read_revoked,
     revocation_file,
 )
-from bssci.system.clock import Clock, Ticker
+from bssci.system.clock import Clock, Ticker, utc_now
 from bssci.system.watching import stamp_of
 
 CHECK_INTERVAL = 5.0
@@ -124,11 +124,18 @@ class ServerTLS:
 
     log = Logger()
 
-    def __init__(self, clock: Clock, files: ServerFiles, run_in_thread: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        files: ServerFiles,
+        run_in_thread: Callable[..., Any],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.files = files
+        self._now = now
         self._run_in_thread = run_in_thread
         self._stamp = stamp_of(files.paths)
-        self._context = files.load(datetime.now(UTC), at_start=True)
+        self._context = files.load(self._now(), at_start=True)
         self._lock = DeferredLock()
         self._ticker = Ticker(clock, CHECK_INTERVAL, self.check)
 
@@ -158,7 +165,7 @@ class ServerTLS:
         return self._run_in_thread(self._load).addCallbacks(self._loaded, self._not_loaded)
 
     def _load(self) -> SSL.Context:
-        return self.files.load(datetime.now(UTC), at_start=False)
+        return self.files.load(self._now(), at_start=False)
 
     def _loaded(self, context: SSL.Context) -> None:
         self._context = context

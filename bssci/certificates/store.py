@@ -11,9 +11,9 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from bssci.certificates.checking import check_pair, is_signed_by, refuse_station
 from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
+from bssci.system.clock import utc_now
 from bssci.system.files import replace_together, scratch_directory
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
@@ -85,7 +86,8 @@ def _word(name: str) -> str:
 class CertificateStore:
     """CERT_FILE, KEY_FILE, CA_FILE, the CA's key beside it, and the bundles of base stations."""
 
-    def __init__(self, files: CertificateFiles) -> None:
+    def __init__(self, files: CertificateFiles, now: Callable[[], datetime] = utc_now) -> None:
+        self._now = now
         self._state_dir = files.state_dir
         self.paths: dict[str, Path] = {
             CA: files.authorities,
@@ -116,9 +118,7 @@ class CertificateStore:
     def problems(self) -> tuple[list[str], list[str]]:
         """Return errors that keep base stations out, and warnings."""
         try:
-            return [], check_pair(
-                self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], datetime.now(UTC)
-            )
+            return [], check_pair(self.paths[SERVER], self.paths[SERVER_KEY], self.paths[CA], self._now())
         except CertificateError as error:
             return [str(error)], []
 
@@ -160,7 +160,7 @@ class CertificateStore:
                     directory / f"{SERVER}.pem",
                     directory / f"{SERVER_KEY}.pem",
                     directory / f"{CA}.pem",
-                    datetime.now(UTC),
+                    self._now(),
                 )
                 if CA_KEY in files:
                     bundles.read_authority(directory / f"{CA}.pem")
@@ -188,8 +188,7 @@ class CertificateStore:
             own = [each for each in authorities if each.public_key() == signer.public_key()]
             key = issuing.new_key()
             identities = [
-                (issuing.issue_station(key, Authority(each, signer), None, datetime.now(UTC)), key)
-                for each in own
+                (issuing.issue_station(key, Authority(each, signer), None, self._now()), key) for each in own
             ]
         for identity in identities or islice(self._bundled(authorities), 1):
             refuse_station(server, identity, ca)
@@ -198,7 +197,7 @@ class CertificateStore:
         self, authorities: Sequence[x509.Certificate]
     ) -> Iterator[tuple[x509.Certificate, PrivateKey]]:
         """Yield certificate and key of the bundles that these authorities have signed."""
-        now = datetime.now(UTC)
+        now = self._now()
         for path in sorted(self.stations.glob("*/station_cert.pem"))[:MAX_BUNDLES_TRIED]:
             try:
                 certificate = certificates.read_certificates(path, "the bundle")[0]
@@ -239,7 +238,7 @@ class CertificateStore:
         """
         if not authority:
             bundles.read_authority(self.paths[CA])
-        now = datetime.now(UTC)
+        now = self._now()
         with scratch_directory(self._state_dir) as directory:
             ca = directory / "ca_cert.pem"
             if not authority:
@@ -264,13 +263,13 @@ class CertificateStore:
         directory = self.stations / eui
         if renew or not self._is_valid(directory):
             with scratch_directory(self._state_dir) as scratch:
-                list(bundles.make_station(self.paths[CA], scratch, eui, datetime.now(UTC)))
+                list(bundles.make_station(self.paths[CA], scratch, eui, self._now()))
                 made = {directory / path.name: path.read_bytes() for path in (scratch / eui).glob("*.pem")}
             replace_together(self._state_dir, made)
         members = {path.name: path.read_bytes() for path in sorted(directory.glob("*.pem"))}
         ends = f"{self.bundled(eui).not_valid_after_utc:%Y-%m-%d}"
         pages = steps.steps(eui, host or steps.host_of(self.paths[SERVER]), ports, ends)
-        return _zip(members | {"ca_cert.pem": self.read(CA)} | pages)
+        return _zip(members | {"ca_cert.pem": self.read(CA)} | pages, self._now())
 
     def bundled(self, eui: EUI) -> x509.Certificate:
         """Return the certificate of a station's bundle.
@@ -284,7 +283,7 @@ class CertificateStore:
 
         :raises CertificateError: it is not ours to revoke.
         """
-        content = revoking.revoke(self.paths[CA], certificate, datetime.now(UTC))
+        content = revoking.revoke(self.paths[CA], certificate, self._now())
         replace_together(self._state_dir, {certificates.own_list_file(self.paths[CA]): content})
 
     def revoked(self) -> list[dict[str, Any]]:
@@ -332,7 +331,7 @@ class CertificateStore:
         own_list = certificates.own_list_file(self.paths[CA])
         if own_list.exists():
             members[certificates.OWN_LIST] = own_list.read_bytes()
-        return _zip(members)
+        return _zip(members, self._now())
 
     def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
         """Return the files of a backup, and of its bundles.
@@ -393,11 +392,11 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
         raise CertificateError(f"this is no backup, or it is damaged: {error}") from None
 
 
-def _zip(members: Mapping[str, bytes]) -> bytes:
+def _zip(members: Mapping[str, bytes], now: datetime) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
-            info = zipfile.ZipInfo(name, date_time=datetime.now(UTC).timetuple()[:6])
+            info = zipfile.ZipInfo(name, date_time=now.timetuple()[:6])
             info.external_attr = 0o600 << 16
             archive.writestr(info, data)
     return packed.getvalue()

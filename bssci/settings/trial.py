@@ -6,12 +6,12 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from bssci.certificates.reading import CertificateError, read_pair
 from bssci.settings.groups import ListeningAddress, Values
 from bssci.settings.rows import SettingsError
+from bssci.system.clock import utc_now
 from bssci.system.files import prepare_directory
 
 STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE", "CRL_FILE")
@@ -117,7 +117,7 @@ def try_station_files(values: Values, changed: Collection[str]) -> None:
         values,
         [name for name in STATION_FILES if name in changed],
         lambda: check_pair(
-            values["CERT_FILE"], values["KEY_FILE"], values["CA_FILE"], datetime.now(UTC), values["CRL_FILE"]
+            values["CERT_FILE"], values["KEY_FILE"], values["CA_FILE"], utc_now(), values["CRL_FILE"]
         ),
     )
 

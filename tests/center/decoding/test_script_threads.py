@@ -223,6 +223,7 @@ def test_a_thread_that_does_not_come_back_is_left_behind(bench: Bench) -> None:
     assert outcome.codes == ["timeout", "timeout"]
     assert outcome.after <= 0.3
     assert [rest.reason for rest in bench.rests] == ["it did not come back within 2 s"]
+    assert bench.workers[0].abandoned
     bench.clock.advance(60)
     again = bench.decode(FINE)
     bench.run()

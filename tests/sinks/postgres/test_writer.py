@@ -229,7 +229,7 @@ def test_the_older_pipelines_find_their_tables(session: DatabaseSession, databas
         " WHERE device_type = 'ble'"
     ) == [("AA:BB:CC:DD:EE:FF", "Thermometer", "ble", "atc", "1", False)]
     database.query("UPDATE device SET model = 'LYWSD03MMC' WHERE kind = 'ble' RETURNING 1")
-    assert database.query("SELECT device_type, manufacturer FROM devices WHERE address LIKE 'AA:%'") == [
+    assert database.query("SELECT device_type, manufacturer FROM devices WHERE parser_type = 'atc'") == [
         ("LYWSD03MMC", "Xiaomi")
     ]
     assert database.query("SELECT scanner_id, status, metadata ->> 'uptime_seconds' FROM scanners") == [

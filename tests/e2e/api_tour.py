@@ -36,8 +36,11 @@ HEARTBEAT = {
 """of a scanner, which is a gateway"""
 LONGEST_TEXT = 160
 """characters of a text that are shown"""
+LINES = 9
+"""lines of an answer that is no JSON; so many has a stream up to its first event"""
 WIDTH = 150
 JSON = "application/json"
+STREAM = "text/event-stream"
 SECRET = re.compile(
     r"bssci_[\w-]{20,}|\b[0-9A-F]{32}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*-----|\Z)",
     re.I | re.S,
@@ -308,12 +311,21 @@ class Tour:
             sent = headers | ({} if body is None else {"Content-Type": content_type})
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
-            if answer.headers.get("Content-Type", "").startswith("text/event-stream"):
-                lines = [answer.readline() for _ in range(6)]
-                return answer.status, answer.headers, b"".join(lines)
+            if answer.headers.get("Content-Type", "").startswith(STREAM):
+                return answer.status, answer.headers, b"".join(_first_event(answer))
             return answer.status, answer.headers, answer.read()
         finally:
             connection.close()
+
+
+def _first_event(stream: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the lines of a stream up to the end of its first event that has a number."""
+    is_event = False
+    while line := stream.readline():
+        yield line
+        is_event = is_event or line.startswith(b"event: uplink")
+        if is_event and not line.strip():
+            return
 
 
 def capture(directory: Path) -> list[Example]:
@@ -388,7 +400,8 @@ def markdown(examples: list[Example]) -> str:
         elif "zip" in each.content_type:
             shown = "```text\n(an archive)\n```"
         else:
-            lines = [SECRET.sub("…", line)[:LONGEST_TEXT] for line in each.answer.splitlines()[:6]]
+            longest = None if each.content_type == STREAM else LONGEST_TEXT
+            lines = [SECRET.sub("…", line)[:longest] for line in each.answer.splitlines()[:LINES]]
             shown = "```text\n" + "\n".join(lines) + "\n```"
         head = f"## {each.step.route}\n\n```http\n{request}\n```\n"
         parts.append(f"{head}\n{each.status} `{each.content_type}`\n\n{shown}\n")

@@ -58,6 +58,15 @@ def test_examples_are_as_the_service_answers(captured: dict[str, Example]) -> No
             assert differences(json.loads(shown.answer), shortened(told.answer)) == [], (route, AGAIN)
 
 
+def test_the_example_of_a_stream_has_an_event_with_the_fields_of_one(captured: dict[str, Example]) -> None:
+    shown, told = (
+        re.search(r"^id: \d+\nevent: uplink\ndata: (.*)$", text, re.M)
+        for text in (documented()["GET /api/live"].answer, captured["GET /api/live"].answer)
+    )
+    assert shown is not None and told is not None, AGAIN
+    assert differences(json.loads(shown[1]), json.loads(told[1])) == [], AGAIN
+
+
 def test_the_tour_shows_more_than_errors(captured: dict[str, Example]) -> None:
     assert sum(each.status != 200 for each in captured.values()) <= 4
 

@@ -217,5 +217,5 @@ class Watch:
         code: ReasonCode,
         more: Properties | None,
     ) -> None:
-        if not self.reason or self._opened_at is not None:
+        if not self._ended.is_set() and (not self.reason or self._opened_at is not None):
             self.reason = "the connection was lost"

@@ -152,6 +152,25 @@ def test_its_database(service: RunningService, example: list[str], tmp_path: Pat
         assert run.end() == 0
 
 
+def test_it_ends_when_nobody_reads_its_output(
+    service: RunningService, example: list[str], tmp_path: Path
+) -> None:
+    variables = {
+        "MQTT_API_TOKEN": token(service, example, "pipe"),
+        "MQTT_BROKER_URL": service.url.replace("https", "wss") + "/mqtt",
+        "MQTT_TOPIC": "mioty/#",
+        "CA_CERT_PATH": str(service.ca_file),
+    }
+    with subprocess.Popen(
+        example, cwd=tmp_path, env=os.environ | variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert (process.wait(60), said.splitlines()[-1:]) == (1, ["error: nobody reads the output any more"])
+
+
 def test_its_webhook(service: RunningService, example: list[str], tmp_path: Path) -> None:
     """Each message is posted, and again where the first answer was no success."""
     with Receiving(statuses=[503]) as hook:

@@ -167,7 +167,11 @@ static const char *write_console(const char *topic, const MQTTClient_message *me
 {
     clearerr(stdout);
     printf("%s %.*s\n", topic, message->payloadlen, (const char *)message->payload);
-    return fflush(stdout) == 0 ? NULL : strerror(errno);
+    if (fflush(stdout) == 0)
+        return NULL;
+    if (errno == EPIPE)
+        fatal(WRONG_SETTINGS, "nobody reads the output any more");
+    return strerror(errno);
 }
 
 static int database = -1;

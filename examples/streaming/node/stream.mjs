@@ -174,6 +174,7 @@ function main() {
     await sleep(delay);
     if (!stopped) client.reconnect();
   });
+  process.stdout.on("error", () => end(1, "nobody reads the output any more"));
   for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => end(0));
 }
 

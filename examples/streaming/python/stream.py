@@ -68,17 +68,14 @@ def console(settings):
 
     def write(topic, body):
         told = body if isinstance(body, dict) else {}
+        words = (topic, json.dumps(body))
         if "sensor" in told:
-            print(
-                told["timestamp"],
-                told["device_id"],
-                told["sensor"],
-                told["value"],
-                told.get("unit") or "",
-                flush=True,
-            )
-        else:
-            print(topic, json.dumps(body), flush=True)
+            words = (told[name] for name in ("timestamp", "device_id", "sensor", "value"))
+            words = (*words, told.get("unit") or "")
+        try:
+            print(*words, flush=True)
+        except BrokenPipeError:
+            raise Fatal(1, "nobody reads the output any more") from None
 
     return write
 
@@ -229,6 +226,9 @@ class Stream:
                 try:
                     self.write(message.topic, json.loads(message.payload))
                     break
+                except Fatal as failure:
+                    self.fail(failure)
+                    return
                 except (OSError, sqlite3.Error, ValueError) as error:
                     delay = next(following)
                     print(f"not written, next attempt in {delay:.1f} s: {error}", file=sys.stderr)

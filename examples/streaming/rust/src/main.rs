@@ -143,8 +143,12 @@ impl Output {
         match self {
             Self::Console => {
                 let mut out = io::stdout().lock();
-                writeln!(out, "{topic} {}", String::from_utf8_lossy(payload))?;
-                out.flush()
+                let written = writeln!(out, "{topic} {}", String::from_utf8_lossy(payload)).and_then(|()| out.flush());
+                if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                    eprintln!("error: nobody reads the output any more");
+                    std::process::exit(1);
+                }
+                written
             }
             Self::Database(file) => {
                 let before = file.metadata()?.len();

@@ -81,10 +81,10 @@ class Run:
             "OUTPUT": "console",
             **settings,
         }
+        text = "".join(f"{name}={value}\n" for name, value in variables.items())
+        (directory / ".env").write_text(f"# as a person writes it\n{text}")
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, cwd=directory, env=os.environ | variables, stdout=log, stderr=subprocess.STDOUT
-            )
+            self._process = subprocess.Popen(command, cwd=directory, stdout=log, stderr=subprocess.STDOUT)
 
     @property
     def said(self) -> str:

@@ -49,16 +49,21 @@ class NodeRed:
         variables = {
             "MQTT_API_TOKEN": token,
             "MQTT_BROKER_URL": service.url.replace("https", "wss") + "/mqtt",
-            "MQTT_TOPIC": "#",
+            "MQTT_TOPIC": "mioty/#",
             "MQTT_CLIENT_ID": kept.name,
             "CA_CERT_PATH": authority,
             "DATABASE_PATH": str(kept),
-            "PORT": str(self.port),
         }
+        settings = "".join(f"{name}={value}\n" for name, value in variables.items())
+        (folder / ".env").write_text(f"# as a person writes it\n{settings}")
         program = ["node", "node_modules/node-red/red.js", "--userDir", ".", "--settings", "settings.js"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                program, cwd=folder, env=os.environ | variables, stdout=log, stderr=subprocess.STDOUT
+                program,
+                cwd=folder,
+                env=os.environ | {"PORT": str(self.port)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def has_no_port(self) -> bool:

@@ -1,14 +1,23 @@
 // Settings of Node-RED for this flow: no editor, no credentials on disk, and no start with settings that cannot work.
-const { existsSync } = require("node:fs");
+const { existsSync, readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const { crc32 } = require("./crc32.js");
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const NEVER = 2 ** 31 - 1;
 
-if (existsSync(join(__dirname, ".env"))) process.loadEnvFile(join(__dirname, ".env"));
+loadSettings(join(__dirname, ".env"));
 process.env.MQTT_TOPIC ||= "device/+/telemetry/#";
 process.env.MQTT_CLIENT_ID ||= "node-red";
+
+/** Put the settings of a file into the environment, except those which are there. Not by loadEnvFile: it takes the # of topics for a comment. */
+function loadSettings(path) {
+  if (!existsSync(path)) return;
+  for (const line of readFileSync(path, "utf8").split("\n")) {
+    const found = /^\s*([A-Z_]+)\s*=(.*)$/.exec(line);
+    if (found) process.env[found[1]] ||= found[2].trim();
+  }
+}
 
 /** Return what is wrong with the settings, without any part of the token. */
 function faultOf({ MQTT_API_TOKEN: token = "", MQTT_BROKER_URL: url = "" }) {

@@ -9,7 +9,13 @@ import re
 from bssci.center.decoding.collecting import MAX_NAMES, Past
 from bssci.model.device_id import eui_of_device
 from bssci.model.iso_times import iso_milliseconds
-from bssci.web.api.schemas.readings import DeviceReadings, ReadingFailed, ReadingSeries, WantedReadings
+from bssci.web.api.schemas.readings import (
+    MAX_JSON_LIMIT,
+    DeviceReadings,
+    ReadingFailed,
+    ReadingSeries,
+    WantedReadings,
+)
 from bssci.web.api.spreadsheets import CSV, guarded
 from bssci.web.context import Context
 from bssci.web.http.call import Call
@@ -47,6 +53,8 @@ class ReadingRoutes:
             raise invalid("from", "must be before to")
         if query.every is not None and (until - since) / query.every > query.limit:
             raise invalid("every", f"gives more than {query.limit} steps: make it longer, or raise limit")
+        if query.format == "json" and query.limit > MAX_JSON_LIMIT:
+            raise invalid("limit", f"may be {MAX_JSON_LIMIT} at most, unless format is csv")
         names = frozenset(name.strip() for name in query.key.split(",") if name.strip())
         if len(names) > MAX_NAMES:
             raise invalid("key", f"may hold {MAX_NAMES} names")

@@ -69,6 +69,8 @@ def test_a_file_for_spreadsheets(web: WebHouse) -> None:
     lines = answer.text.splitlines()
     assert lines[0] == "time,name,value,unit" and len(lines) == 5
     assert lines[-1].endswith("Z,volume,0.009,m³") and lines[-2].endswith("Z,leak,false,")
+    everything = web.browser("viewer").get(f"{ROUTE}?key=volume,leak&format=csv&limit=100000")
+    assert len(everything.text.splitlines()) > len(lines)
     steps = web.browser("viewer").get(f"{ROUTE}?key=volume&format=csv&every=1d").text.splitlines()
     assert steps[0] == "time,name,value,unit,least,most,count"
 
@@ -82,6 +84,8 @@ def test_a_file_for_spreadsheets(web: WebHouse) -> None:
         ("every=1", "every"),
         ("every=1year", "every"),
         ("limit=0", "limit"),
+        ("limit=10001", "limit"),
+        ("limit=100001&format=csv", "limit"),
         ("format=xml", "format"),
         ("colour=red", None),
     ],

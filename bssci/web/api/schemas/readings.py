@@ -13,7 +13,10 @@ from bssci.center.decoding.collecting import ChartValue, TimeStep
 from bssci.web.api.schemas.common import Answer
 from bssci.web.http.reading import wording
 
-MAX_LIMIT = 10_000
+MAX_LIMIT = 100_000
+"""as many uplinks as one question reads at most"""
+MAX_JSON_LIMIT = 10_000
+"""as JSON, which is made while nobody else has a turn"""
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(s|min|h|d)?")
 _SECONDS = {None: 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _LATEST = 32_503_680_000.0
@@ -49,6 +52,7 @@ def parse_duration(text: str) -> float:
 
 _TIME_WORDS = "Unix seconds, or a time as 2026-11-28T12:00:00Z"
 _EVERY_WORDS = "1 s to 366 days: seconds, or a number with s, min, h or d"
+_LIMIT_WORDS = f"values of a name, or steps, the newest; above {MAX_JSON_LIMIT} as CSV only"
 
 
 class WantedReadings(msgspec.Struct, kw_only=True):
@@ -64,9 +68,7 @@ class WantedReadings(msgspec.Struct, kw_only=True):
     every: Annotated[
         Any, Meta(description=f"steps of time: {_EVERY_WORDS}", extra=wording(_EVERY_WORDS, parse_duration))
     ] = None
-    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description="values of a name, or steps, the newest")] = (
-        1000
-    )
+    limit: Annotated[int, Meta(ge=1, le=MAX_LIMIT, description=_LIMIT_WORDS)] = 1000
     format: Annotated[Literal["json", "csv"], Meta(description="of the answer")] = "json"
 
 

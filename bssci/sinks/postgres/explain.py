@@ -42,6 +42,7 @@ _SAID_AT_CONNECTION = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("no pg_hba.conf entry", "28000"),
+    ("FATAL:  role ", "28000"),
     ("remaining connection slots", "53300"),
     ("too many clients", "53300"),
     ("too many connections", "53300"),

@@ -48,6 +48,7 @@ def test_the_server_is_to_blame_or_we_are(error: Exception) -> None:
     ("said", "plain"),
     [
         ('FATAL:  password authentication failed for user "bssci"', "refuses the password"),
+        ('connection failed: FATAL:  role "bssci" does not exist', "refuses the user"),
         ('FATAL:  no pg_hba.conf entry for host "::1"', "refuses the user"),
         ('FATAL:  database "bssci" does not exist', "POSTGRES_DB"),
         ("FATAL:  sorry, too many clients already", "max_connections"),

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.application.service import Service
@@ -33,13 +33,14 @@ from bssci.center.alarms.trial import AlarmTrial
 from bssci.center.decoding.decoders import Decoders
 from bssci.center.decoding.entered import entered
 from bssci.center.devices.endpoints import EndpointsError
+from bssci.center.reloads import Reloads
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, Loaded, StorageError, open_journal
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Asker
 from bssci.notices.mail import MailChannel
 from bssci.notices.webhook import WebhookChannel
 from bssci.settings.configuration import Configuration
@@ -68,7 +69,6 @@ END_TIME = 4.9
 """seconds from the begin of a stop to the end of the process, whatever hangs"""
 LAST_TIME = 8
 """seconds after which the system ends it, should Python not get a turn"""
-BY_HAND = Asker("file", "changed by hand")
 MEGABYTE = 1024 * 1024
 
 START_ERRORS = (
@@ -144,7 +144,7 @@ class BssciService(Service):
         # Before anything is read: what changes from now on is noticed.
         self._watches = [
             FileWatch(reactor, [settings.sensor_config_file], self._sensors_changed),
-            FileWatch(reactor, [ENV_FILE], lambda: self._begin(self._reload_settings(BY_HAND))),
+            FileWatch(reactor, [ENV_FILE], self._settings_changed),
         ]
         files = StationFiles(settings.cert_file, settings.key_file, settings.ca_file, settings.crl_file)
         self.tls = ServerTLS(reactor, files, deferToThread)
@@ -155,7 +155,11 @@ class BssciService(Service):
         )
         loaded = await self.journal.load()
         self.center = ServiceCenter(reactor, self.configuration, self.journal, loaded, time.time)
-        await self.center.recover()
+        center = self.center
+        await center.recover()
+        self.reloads = Reloads(
+            self.configuration, center.audit, center.commands, center.sensors, self._certificate_reloads
+        )
         self.decoders = Decoders(
             reactor,
             reactor.callFromThread,
@@ -323,7 +327,7 @@ class BssciService(Service):
         self._watchdog = Watchdog(self._reactor, self._manager, self.journal.settled)
         self._watchdog.start()
         actions: dict[int, Callable[[], object]] = {
-            signal.SIGHUP: lambda: self._begin(self._reload()),
+            signal.SIGHUP: self._reload,
             signal.SIGUSR1: logs.rotate,
         }
         kept_signals.act(self._reactor, actions)
@@ -388,45 +392,21 @@ class BssciService(Service):
     def _not_stopped(self, failure: Failure) -> None:
         self.log.warn("stopped before all was done {error}", error=failure.getErrorMessage())
 
-    # what is read again while the service runs
-
-    async def _reload(self) -> None:
+    def _reload(self) -> None:
         """Read settings, certificates and sensors again, and open the log anew."""
-        by = Asker("SIGHUP", "signal")
         self._manager.reloading()
-        logs.reopen()
-        await self._reload_settings(by)
-        for tls in (self.tls, *self._others):
-            await self._step(tls.reload)
-        if self.web is not None:
-            await self._step(self.web.reload_certificates)
-        await self._reload_sensors(by)
-        self._manager.ready(self._summary())
+        self.reloads.on_signal(lambda: self._manager.ready(self._summary()))
 
-    async def _reload_settings(self, by: Asker) -> None:
-        try:
-            changed = await self.configuration.reload()
-            if changed:
-                await self.center.audit.record(by, "config.reload", "", ", ".join(sorted(changed)))
-        except (CommandError, StorageError) as error:
-            self.log.error("settings not reloaded {error}", error=str(error))
-
-    async def _reload_sensors(self, by: Asker) -> None:
-        try:
-            await self.center.commands.reload_sensors(by)
-        except (CommandError, StorageError) as error:
-            self.log.error("sensors not reloaded {error}", error=str(error))
+    def _settings_changed(self) -> None:
+        self.reloads.settings_changed()
 
     def _sensors_changed(self) -> None:
-        self._begin(self._reload_changed_sensors())
+        self.reloads.sensors_changed()
 
-    async def _reload_changed_sensors(self) -> None:
-        # The service itself writes the file, too.
-        if await self.center.sensors.is_changed():
-            await self._reload_sensors(BY_HAND)
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        ensureDeferred(work).addErrback(lambda failure: self.log.failure("not reloaded", failure))
+    def _certificate_reloads(self) -> Iterator[Callable[[], Any]]:
+        yield from (tls.reload for tls in (self.tls, *self._others))
+        if self.web is not None:
+            yield self.web.reload_certificates
 
     def _summary(self) -> str:
         """Return what the service does, in a line for the service manager."""

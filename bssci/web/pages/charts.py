@@ -95,11 +95,7 @@ def draw(chart: Mapping[str, Any]) -> Drawing:
                 line="".join(place.line(run) for run in runs if len(run) > 1),
                 dots="".join(f"M{place.at(run[0])}h.01" for run in runs if len(run) == 1),
                 area="".join(place.area(run) for run in runs) if filled else "",
-                last=_last(values, digits, unit)
-                if not flag
-                else WORDS[int(values[-1])]
-                if values
-                else "",
+                last=_last(values, digits, unit) if not flag else WORDS[int(values[-1])] if values else "",
             )
         )
     return Drawing(

@@ -1,0 +1,86 @@
+"""Settings, certificates and sensors read again while the service runs: on a signal, or as a file changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from twisted.internet.defer import ensureDeferred, maybeDeferred
+from twisted.logger import Logger
+
+from bssci.center.audit import AuditLog
+from bssci.center.commands import Commands
+from bssci.center.devices.sensors import Sensors
+from bssci.journal import StorageError
+from bssci.model.commands import Asker, CommandError
+from bssci.settings.configuration import Configuration
+from bssci.system import logs
+
+BY_HAND = Asker("file", "changed by hand")
+BY_SIGNAL = Asker("SIGHUP", "signal")
+
+
+class Reloads:
+    """Reads again; what cannot be read leaves what is in force.
+
+    :param certificates: how certificates are read again, each by a function of its own.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        audit: AuditLog,
+        commands: Commands,
+        sensors: Sensors,
+        certificates: Callable[[], Iterable[Callable[[], Any]]],
+    ) -> None:
+        self._configuration = configuration
+        self._audit = audit
+        self._commands = commands
+        self._sensors = sensors
+        self._certificates = certificates
+
+    def on_signal(self, done: Callable[[], object]) -> None:
+        """Read everything again, and open the log anew; then call ``done``."""
+        self._begin(self._everything(done))
+
+    def settings_changed(self) -> None:
+        """Read settings whose file changed."""
+        self._begin(self._settings(BY_HAND))
+
+    def sensors_changed(self) -> None:
+        """Read sensors whose file changed, unless the service itself wrote it."""
+        self._begin(self._changed_sensors())
+
+    async def _everything(self, done: Callable[[], object]) -> None:
+        logs.reopen()
+        await self._settings(BY_SIGNAL)
+        for reload in self._certificates():
+            await maybeDeferred(reload).addErrback(
+                lambda failure: self.log.failure("certificates not reloaded", failure)
+            )
+        await self._read_sensors(BY_SIGNAL)
+        done()
+
+    async def _settings(self, by: Asker) -> None:
+        try:
+            changed = await self._configuration.reload()
+            if changed:
+                await self._audit.record(by, "config.reload", "", ", ".join(sorted(changed)))
+        except (CommandError, StorageError) as error:
+            self.log.error("settings not reloaded {error}", error=str(error))
+
+    async def _changed_sensors(self) -> None:
+        if await self._sensors.is_changed():
+            await self._read_sensors(BY_HAND)
+
+    async def _read_sensors(self, by: Asker) -> None:
+        try:
+            await self._commands.reload_sensors(by)
+        except (CommandError, StorageError) as error:
+            self.log.error("sensors not reloaded {error}", error=str(error))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        ensureDeferred(work).addErrback(lambda failure: self.log.failure("not reloaded", failure))

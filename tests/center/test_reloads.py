@@ -1,0 +1,88 @@
+"""What is read again, for whom it is written down, and what a fault of it costs."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bssci.center.reloads import Reloads
+from bssci.model.commands import Asker, CommandError
+
+
+class Parts:
+    """Everything that is read again, and in which order it was."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, ...]] = []
+        self.refused: set[str] = set()
+        self.is_changed_by_hand = True
+        itself: Any = self
+        self.reloads = Reloads(
+            SimpleNamespace(reload=self.reload_settings),  # type: ignore[arg-type]
+            SimpleNamespace(record=self.record),  # type: ignore[arg-type]
+            itself,
+            SimpleNamespace(is_changed=self.is_changed),  # type: ignore[arg-type]
+            lambda: [self.reload_stations, self.reload_web],
+        )
+
+    async def reload_settings(self) -> set[str]:
+        self._note("settings")
+        return {"LOG_LEVEL", "BASE_TOPIC"}
+
+    async def record(self, by: Asker, action: str, target: str, detail: str) -> None:
+        self.done.append((by.name, action, detail))
+
+    def reload_stations(self) -> None:
+        self.done.append(("stations",))
+        if "stations" in self.refused:
+            raise ZeroDivisionError
+
+    def reload_web(self) -> None:
+        self.done.append(("web",))
+
+    async def reload_sensors(self, by: Asker) -> None:
+        self._note("sensors", by.name)
+
+    async def is_changed(self) -> bool:
+        return self.is_changed_by_hand
+
+    def _note(self, *what: str) -> None:
+        self.done.append(what)
+        if what[0] in self.refused:
+            raise CommandError("invalid", "wrong")
+
+
+SETTINGS = ("settings",), ("SIGHUP", "config.reload", "BASE_TOPIC, LOG_LEVEL")
+
+
+def test_a_signal_has_everything_read_again_and_written_down() -> None:
+    it, ended = Parts(), []
+    it.reloads.on_signal(lambda: ended.append(True))
+    assert it.done == [*SETTINGS, ("stations",), ("web",), ("sensors", "SIGHUP")]
+    assert ended == [True]
+
+
+@pytest.mark.parametrize("refused", [{"settings", "sensors"}, {"stations"}])
+def test_what_cannot_be_read_costs_nothing_else(refused: set[str], expected_errors: list[object]) -> None:
+    it, ended = Parts(), []
+    it.refused = refused
+    it.reloads.on_signal(lambda: ended.append(True))
+    assert [each[0] for each in it.done if each[0] != "SIGHUP"] == ["settings", "stations", "web", "sensors"]
+    assert ended == [True]
+    expected_errors.clear()
+
+
+def test_a_file_that_changed_is_read_for_whoever_changed_it() -> None:
+    it = Parts()
+    it.reloads.settings_changed()
+    it.reloads.sensors_changed()
+    assert it.done == [("settings",), ("file", "config.reload", "BASE_TOPIC, LOG_LEVEL"), ("sensors", "file")]
+
+
+def test_a_file_that_the_service_wrote_is_not_read_again() -> None:
+    it = Parts()
+    it.is_changed_by_hand = False
+    it.reloads.sensors_changed()
+    assert it.done == []

@@ -43,8 +43,8 @@ DOWNLINK_ATTEMPTS = 5
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
 KINDS = {1: "water", 2: "climate", 3: "leak"}
 """tag by type"""
-PLACES = {"Mill Lane 4": "mill-lane", "School": "school", "Town hall": "town-hall"}
-"""tag by place"""
+PLACES = {each.text: each for each in demo_gateways.PLACES}
+"""places by their names"""
 DEMO = (
     *((1, f"Water meter flat {flat}", "Mill Lane 4") for flat in range(1, 7)),
     (3, "Leak sensor cellar", "Mill Lane 4"),
@@ -207,9 +207,9 @@ def demo_sensors() -> list[Sensor]:
             bidirectional=number % 2 == 0,
             name=f"{what}, {where}",
             type_eui=EUI(f"02B55C10{kind:08X}"),
-            tags=(PLACES[where.partition(",")[0]], KINDS[kind]),
+            tags=(PLACES[where].tag, KINDS[kind]),
             interval=len(SENSORS) / RATE,
-            location={"text": where},
+            location=PLACES[where].location,
         )
         for number, (eui, (kind, what, where)) in enumerate(zip(SENSORS, DEMO, strict=True), 1)
     ]

@@ -44,6 +44,11 @@ class Place(NamedTuple):
     latitude: float
     longitude: float
 
+    @property
+    def location(self) -> dict[str, Any]:
+        """The place as entries of sensors, scanners and devices have it."""
+        return {"lat": self.latitude, "lon": self.longitude, "text": self.text}
+
 
 PLACES = (
     Place("Mill Lane 4", "mill-lane", 51.0532, 13.7291),
@@ -140,7 +145,7 @@ def devices() -> dict[str, dict[str, Any]]:
             "tags": ["bluetooth"] if device.wanders else ["bluetooth", place.tag],
         }
         if not device.wanders:
-            known[device.id]["location"] = _location(place)
+            known[device.id]["location"] = place.location
     garden = PLACES[1]
     for pin, bed in enumerate(("Roses", "Herbs", "Lawn"), 1):
         known[f"{CONTROLLER}/J1/{pin}"] = {
@@ -148,7 +153,7 @@ def devices() -> dict[str, dict[str, Any]]:
             "model": "Garden probe",
             "decoder": "garden-probe",
             "tags": ["soil", garden.tag],
-            "location": _location(garden),
+            "location": garden.location,
         }
     for port, name in (
         ("J2/strike-1", "Garden gate"),
@@ -160,7 +165,7 @@ def devices() -> dict[str, dict[str, Any]]:
         known[f"{CONTROLLER}/{port}"] = {
             "name": f"{name}, {garden.text}",
             "tags": [garden.tag],
-            "location": _location(garden),
+            "location": garden.location,
         }
     return known
 
@@ -170,7 +175,7 @@ def gateways() -> dict[str, dict[str, Any]]:
     known = {
         f"scanner:{PREFIX}-{number}": {
             "name": f"Scanner, {place.text}",
-            "location": _location(place),
+            "location": place.location,
             "tags": [place.tag],
         }
         for number, place in enumerate(PLACES, 1)
@@ -178,7 +183,7 @@ def gateways() -> dict[str, dict[str, Any]]:
     place = PLACES[1]
     known[f"controller:{CONTROLLER.replace(':', '-')}"] = {
         "name": f"Controller, {place.text} garden",
-        "location": _location(place),
+        "location": place.location,
         "tags": [place.tag],
     }
     return known
@@ -218,7 +223,3 @@ def _enter(api: ServiceApi, path: str, said: Mapping[str, Any]) -> bool:
     if not there.get("name"):
         api.ask("PATCH", path, said)
     return True
-
-
-def _location(place: Place) -> dict[str, Any]:
-    return {"lat": place.latitude, "lon": place.longitude, "text": place.text}

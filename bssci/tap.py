@@ -72,8 +72,10 @@ class Options(usage.Options):
             pid_file = Path(self.parent["pidfile"])
             if remove_stale(pid_file):
                 print(f"bssci: {pid_file} was left by a process that is gone; removed", file=sys.stderr)
-        if self.parent is not None and not any(self.parent.get(name) for name in TWISTD_LOGS):
+        if self.parent is not None and any(self.parent.get(name) for name in TWISTD_LOGS):
             # twistd has its own way with SIGUSR1 where it writes the log itself.
+            kept_signals.release([signal.SIGUSR1])
+        elif self.parent is not None:
             kept_signals.keep([signal.SIGUSR1])
             daemon = not self.parent["nodaemon"]
             _log_choices.append(LogChoice(self.configuration.current, daemon))

@@ -14,7 +14,7 @@ from bssci.certificates import reading as certificates
 from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
-from bssci.system.files import write_atomically
+from bssci.system.files import make_directory, write_atomically
 
 ANY_STATION = "base-station"
 """Directory of the bundle that names no EUI."""
@@ -116,6 +116,6 @@ def _make(path: Path, content: Callable[[], bytes]) -> Made:
     if path.exists():
         return Made(path, created=False)
     data = content()
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(path.parent, 0o700)
     write_atomically(path, data)
     return Made(path, created=True)

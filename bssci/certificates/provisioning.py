@@ -36,6 +36,7 @@ from bssci.certificates.revoking import empty_list, revoke
 from bssci.certificates.steps import host_of
 from bssci.system.files import (
     finish_replacement,
+    make_directory,
     open_lock,
     replace_together,
     scratch_directory,
@@ -186,7 +187,7 @@ class Provisioning:
 
     def prepare(self, now: datetime) -> Iterator[Made]:
         """Make the authority and its revocation list, unless they are there."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self._directory, 0o700)
         yield from make_authority(self._ca_file, now)
         if not self.list_file.exists():
             replace_together(self._directory, {self.list_file: empty_list(self._ca_file, now)})
@@ -308,7 +309,7 @@ class Provisioning:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes out, and finish what one of them left when it was killed."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self._directory, 0o700)
         descriptor = open_lock(self._directory / ".lock")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -383,7 +384,7 @@ class Provisioning:
         made = [directory for directory in {path.parent for path in files} if not directory.exists()]
         try:
             for directory in made:
-                directory.mkdir(mode=0o700, parents=True)
+                make_directory(directory, 0o700)
             with scratch_directory(self._directory) as scratch:
                 drafts: dict[Path, bytes | Path | None] = {}
                 for number, (path, content) in enumerate(files.items()):

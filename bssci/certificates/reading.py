@@ -223,13 +223,14 @@ def pem_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             begun = None
 
 
-def certificate_end(der: bytes) -> float:
-    """Return the Unix seconds when a certificate (DER) ends.
+def certificate_span(der: bytes) -> tuple[float, float]:
+    """Return the Unix seconds when a certificate (DER) begins and ends.
 
     :raises CertificateError: it is none.
     """
     try:
-        return x509.load_der_x509_certificate(der).not_valid_after_utc.timestamp()
+        found = x509.load_der_x509_certificate(der)
+        return found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
     except ValueError as error:
         raise CertificateError(str(error)) from None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bssci.certificates.mosquitto import SERVICE_USER, BrokerFiles, configuration
 from bssci.certificates.provisioning import Provisioning
 from bssci.cli.chosen import load_own
-from bssci.system.files import write_atomically
+from bssci.system.files import make_directory, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     provisioning = Provisioning(chosen.device_ca_file, chosen.ca_file)
     for made in provisioning.prepare(datetime.now(UTC)):
         print(f"{'created' if made.created else 'kept   '} {made.path}")
-    (directory / "data").mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(directory / "data", 0o700)
     files = BrokerFiles(
         directory,
         provisioning.ca_file.absolute(),

@@ -15,7 +15,7 @@ from bssci.decoders.library import KINDS, Library, check_file, examples_of
 from bssci.decoders.running import Attempt, label, try_out
 from bssci.extensions import build_decoders
 from bssci.model.strict_json import JsonError, read_json
-from bssci.system.files import write_atomically
+from bssci.system.files import make_directory, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +135,7 @@ def _import(directory: Path, file: Path, name: str | None) -> int:
     installed, _ = _installed()
     if decoder.name in installed:
         raise ValueError(f"a built-in decoder is named {decoder.name!r}")
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
     write_atomically(directory / target, text.encode("utf-8"), FILE_MODE)
     right = sum(result.passed for result in results)
     print(f"{label(decoder)}: {right} of {len(results)} examples are right")

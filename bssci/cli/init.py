@@ -16,7 +16,7 @@ from bssci.cli.chosen import load
 from bssci.settings.catalogue import Catalogue
 from bssci.settings.env_file import ENV_FILE
 from bssci.settings.table import Settings
-from bssci.system.files import prepare_directory, write_atomically
+from bssci.system.files import make_directory, prepare_directory, write_atomically
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,6 +88,6 @@ def _everything(catalogue: Catalogue, chosen: Settings, hosts: list[str]) -> Ite
 def _text(path: Path, content: str) -> Made:
     if path.exists():
         return Made(path, created=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     write_atomically(path, content.encode())
     return Made(path, created=True)

@@ -165,13 +165,31 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def make_directory(path: Path, mode: int = 0o777) -> None:
+    """Make a directory and those above it unless they are there, each the property of the owner of the one
+    above it where we may give it away: after ``sudo bssci …``.
+
+    :param mode: of the directory, if it is new.
+    :raises OSError: it cannot be made.
+    """
+    missing = []
+    for directory in (path, *path.parents):
+        if directory.exists():
+            break
+        missing.append(directory)
+    for directory in reversed(missing):
+        directory.mkdir(mode=mode if directory is path else 0o777, exist_ok=True)
+        _give_away(directory)
+    path.mkdir(exist_ok=True)  # raises if it is something else
+
+
 def prepare_directory(path: Path) -> bool:
     """Make sure of a directory of our own (mode 0700 if new), and return whether it was made.
 
     :raises OSError: if it cannot be made, or cannot be read and written.
     """
     created = not path.exists()
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_directory(path, 0o700)
     os.listdir(path)
     with tempfile.TemporaryFile(dir=path):
         pass
@@ -345,7 +363,7 @@ def finish_replacement(directory: Path) -> list[Path]:
     replaced = []
     for name, target in plan.items():
         path = Path(target)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(path.parent, 0o700)
         if name.startswith(_REMOVE):
             path.unlink(missing_ok=True)
         elif name.startswith(_MOVE):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import FrameType
 from typing import Any
 
@@ -19,6 +19,13 @@ class KeptSignals:
         for number in numbers:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._note)
+
+    def release(self, numbers: Collection[int]) -> None:
+        """Forget these signals, and leave them to who asks for them next."""
+        for number in numbers:
+            if signal.getsignal(number) == self._note:
+                signal.signal(number, signal.SIG_DFL)
+        self._noted = [number for number in self._noted if number not in numbers]
 
     def act(self, reactor: Any, actions: Mapping[int, Callable[[], object]]) -> None:
         """Call actions in the reactor, also for what was noted before; handlers of others stay.

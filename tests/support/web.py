@@ -223,7 +223,7 @@ def _unchunked(data: bytes) -> bytes:
 @cache
 def _certificates() -> dict[str, bytes]:
     """Files of an authority and a server, made once: that takes longer than most tests."""
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(EPOCH, UTC)
     with TemporaryDirectory() as directory:
         certs = Path(directory)
         list(bundles.make_authority(certs / "ca.pem", now))

@@ -13,6 +13,7 @@ import pytest
 from bssci.system import files
 from bssci.system.files import (
     finish_replacement,
+    make_directory,
     prepare_directory,
     replace_together,
     scratch_directory,
@@ -273,3 +274,19 @@ def test_what_is_staged_waits_for_a_start_and_the_last_one_counts(tmp_path: Path
     assert take_staged(state) == [place]
     assert place.read_bytes() == b"2"
     assert take_staged(state) == [] and list(state.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_new_directories_belong_to_the_owner_of_the_one_above(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    make_directory(tmp_path / "a" / "b", 0o700)
+    make_directory(tmp_path / "a" / "b", 0o700)
+    for path in (tmp_path / "a", tmp_path / "a" / "b"):
+        assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_directory_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        make_directory(tmp_path / "file")

@@ -56,3 +56,14 @@ def test_somebody_elses_handler_stays() -> None:
     kept.act(reactor, {signal.SIGUSR1: lambda: reactor.called.append("rotate")})
     os.kill(os.getpid(), signal.SIGUSR1)
     assert (theirs, reactor.called) == ([1], [])
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_who_is_given_a_signal_back_may_take_it() -> None:
+    kept, reactor = KeptSignals(), Reactor()
+    kept.keep([signal.SIGHUP, signal.SIGUSR1])
+    os.kill(os.getpid(), signal.SIGUSR1)
+    kept.release([signal.SIGUSR1])
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+    kept.act(reactor, {signal.SIGUSR1: lambda: reactor.called.append("rotate")})
+    assert reactor.called == []

@@ -1,7 +1,21 @@
 """Tells twistd of ``bssci``."""
 
+import signal
+from typing import Any
+
 from twisted.application.service import ServiceMaker
 
-bssci = ServiceMaker(
-    "bssci", "bssci.tap", "A mioty service center: BSSCI in, MQTT and other sinks out.", "bssci"
-)
+from bssci.system.signals import kept_signals
+
+
+class Maker(ServiceMaker):
+    """Keeps signals as soon as twistd was asked for ``bssci``: to import the service takes a second."""
+
+    @property
+    def options(self) -> Any:
+        """Class of the options."""
+        kept_signals.keep([signal.SIGHUP, signal.SIGUSR1])
+        return super().options
+
+
+bssci = Maker("bssci", "bssci.tap", "A mioty service center: BSSCI in, MQTT and other sinks out.", "bssci")

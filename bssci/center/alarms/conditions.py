@@ -183,17 +183,25 @@ def of_listening(is_listening: bool) -> Iterator[Condition]:
         yield Condition("not-listening", "error", "Base stations cannot connect", "/logs", patience=10.0)
 
 
-def of_certificates(ends: Iterable[tuple[str, str, float]], now: float, days: float) -> Iterator[Condition]:
-    """Yield certificates that end soon or have ended.
+def of_certificates(
+    spans: Iterable[tuple[str, str, float, float]], now: float, days: float
+) -> Iterator[Condition]:
+    """Yield certificates that end soon, have ended, or are not valid yet.
 
-    :param ends: of each: subject of the id, words for whose it is, Unix seconds of its end.
+    :param spans: of each: subject of the id, words for whose it is, Unix seconds of its begin and its end.
     """
-    for subject, words, at in ends:
-        if at - now < days * DAY:
-            over = at < now
-            text = f"{words}: the certificate {'has ended' if over else 'ends soon'}"
-            severity: Severity = "error" if over else "warning"
-            yield Condition(f"certificate-ends:{_level(subject)}", severity, text, "/certificates")
+    for subject, words, begins_at, ends_at in spans:
+        severity: Severity = "error"
+        if begins_at > now:
+            what = "is not valid yet"
+        elif ends_at < now:
+            what = "has ended"
+        elif ends_at - now < days * DAY:
+            what, severity = "ends soon", "warning"
+        else:
+            continue
+        text = f"{words}: the certificate {what}"
+        yield Condition(f"certificate-ends:{_level(subject)}", severity, text, "/certificates")
 
 
 def of_provisioned(ends: Iterable[tuple[float, str]], now: float) -> Iterator[Condition]:

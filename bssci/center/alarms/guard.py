@@ -15,7 +15,7 @@ from bssci.center.alarms.conditions import Condition
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.silence import SilenceWatch
-from bssci.certificates.reading import CertificateError, certificate_end
+from bssci.certificates.reading import CertificateError, certificate_span
 from bssci.certificates.store import CertificateFiles, CertificateStore
 from bssci.journal import Journal
 from bssci.settings.table import Settings
@@ -144,9 +144,9 @@ class AlarmGuard:
                 self._alarms.evaluate(OF_SENSORS, await self._of_sensors())
             if seconds - self._certificates_at >= CERTIFICATE_INTERVAL:
                 self._certificates_at = seconds
-                ends = await self._run_in_thread(self._ends, self._shown())
+                spans = await self._run_in_thread(self._spans, self._shown())
                 days = self._watched.settings().alarm_certificate_days
-                self._alarms.evaluate(OF_CERTIFICATES, looks.of_certificates(ends, self._now(), days))
+                self._alarms.evaluate(OF_CERTIFICATES, looks.of_certificates(spans, self._now(), days))
         finally:
             self._looking = False
 
@@ -169,13 +169,13 @@ class AlarmGuard:
             if station.record.certificate
         ]
 
-    def _ends(self, shown: Sequence[tuple[str, bytes]]) -> list[tuple[str, str, float]]:
-        """Return subject, words and end of each certificate that is in use. Blocks."""
+    def _spans(self, shown: Sequence[tuple[str, bytes]]) -> list[tuple[str, str, float, float]]:
+        """Return subject, words, begin and end of each certificate that is in use. Blocks."""
         inventory = CertificateStore(self._watched.certificates()).inventory(bundles=False)
-        ends = [(each["file"], each["name"], each["not_after"]) for each in inventory]
+        spans = [(each["file"], each["name"], each["not_before"], each["not_after"]) for each in inventory]
         for name, der in shown:
             try:
-                ends.append((name, f"Base station {name}", certificate_end(der)))
+                spans.append((name, f"Base station {name}", *certificate_span(der)))
             except CertificateError as error:
                 self.log.debug("certificate of a station not readable {error}", error=error)
-        return ends
+        return spans

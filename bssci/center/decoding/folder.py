@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from bssci.decoders.commented_json import MAX_CHARACTERS
 from bssci.decoders.library import MAX_FILES, Library, Problem, ReadFile, build_library, check_file
 from bssci.system.clock import Clock, RunInThread, Ticker
-from bssci.system.files import write_atomically
+from bssci.system.files import make_directory, write_atomically
 
 INTERVAL = 2.0
 """s between looks at the folder"""
@@ -138,7 +138,7 @@ class DecoderFolder:
         for other, taken in self.library.files.items():
             if taken == name and other != file:
                 raise ValueError(f"{other} makes a decoder {name!r} already")
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         write_atomically(self.path / file, text.encode("utf-8"), FILE_MODE)
 
 

@@ -24,7 +24,7 @@ import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from bssci.system.files import open_lock, write_atomically
+from bssci.system.files import make_directory, open_lock, write_atomically
 from bssci.system.shell import ShellChange, noted, shell_user
 from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
 
@@ -306,7 +306,7 @@ class AccountFile:
 
     @contextmanager
     def _changing(self) -> Iterator[Directory]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.path.parent, 0o700)
         descriptor = open_lock(self._lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

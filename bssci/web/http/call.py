@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, overload
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 from twisted.web.http import Request
@@ -185,14 +186,19 @@ class Call:
         else:
             raise invalid("body", "must be empty: nothing is to be given")
 
+    def _bare(self) -> list[str]:
+        """Return what the query names without ``=``, which Twisted passes over."""
+        pieces = self.request.uri.partition(b"?")[2].replace(b";", b"&").split(b"&")
+        return [unquote_plus(piece.decode("latin-1")) for piece in pieces if piece and b"=" not in piece]
+
     def _query(self) -> dict[str, str]:
-        """Return the values of the query that are not empty; on a route that only reads, those that it
-        knows.
+        """Return the values of the query; on a route that only reads, those that it knows and that are not
+        empty.
         """
         known = {each.name for each in self.route.parameters}
-        names = [name.decode("utf-8", "replace") for name in self.request.args or {}]
+        names = [name.decode("utf-8", "replace") for name in self.request.args or {}] + self._bare()
         read = {name: self.text(name) for name in names if self.route.changes or name in known}
-        return {name: text for name, text in read.items() if text or name not in known}
+        return {name: text for name, text in read.items() if text or self.route.changes}
 
 
 class _Nothing(msgspec.Struct):
@@ -226,5 +232,16 @@ def form_of(request: Request) -> dict[str, str]:
 
 def wants_json(request: Request) -> bool:
     """Return whether a program asks, and not a browser that shows a page."""
-    accepted = (request.getHeader("accept") or "").lower()
-    return "application/json" in accepted and "text/html" not in accepted
+    accepted = _weights((request.getHeader("accept") or "").lower())
+    return accepted.get(JSON, 0.0) > accepted.get("text/html", 0.0)
+
+
+def _weights(accept: str) -> dict[str, float]:
+    """Return how much each type of a header ``Accept`` is wanted, 0..1."""
+    found: dict[str, float] = {}
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip() for piece in part.split(";"))
+        weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+        with suppress(ValueError):
+            found[kind] = float(weight)
+    return found

@@ -251,11 +251,15 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
             yield HealthProblem("warning", many(len(found), *text), link("/logs", q="decoder"), found[0])
 
 
-def of_certificates(certificates: Sequence[Mapping[str, Any]]) -> Iterator[HealthProblem]:
+def of_certificates(certificates: Sequence[Mapping[str, Any]], now: float) -> Iterator[HealthProblem]:
     """Yield the problems of certificates.
 
     :param certificates: that which ends first comes first.
+    :param now: Unix seconds.
     """
+    for each in certificates:
+        if each.get("not_before", 0.0) > now and not each["file"].startswith(BUNDLE):
+            yield HealthProblem("error", f"{each['name']}: the certificate is not valid yet", each["href"])
     low = [each for each in certificates if each["days_left"] < LOW_DAYS]
     ours = [each for each in low if not each["file"].startswith(BUNDLE)]
     stations = [each for each in low if each["file"].startswith(BUNDLE)]

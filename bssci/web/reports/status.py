@@ -181,7 +181,7 @@ class StatusViews:
                 *health.of_gateways(center.gateways.counts()),
                 *health.of_decoders(status["decoders"]),
                 *health.of_provisioned(center.provisioned.counts(), center.provisioned.trouble),
-                *health.of_certificates(certificates),
+                *health.of_certificates(certificates, self._context.now()),
                 *health.of_alarms(center.alarms.open()),
             ]
         )

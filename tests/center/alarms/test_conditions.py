@@ -102,13 +102,15 @@ def test_the_journal_fills_up(undelivered: int, severity: str | None) -> None:
 def test_certificates_that_end() -> None:
     day = 86400.0
     ends = [
-        ("server", "Service center", NOW + 29 * day),
-        ("ca", "Authority", NOW - 1),
-        ("x", "X", NOW + 31 * day),
+        ("server", "Service center", 0.0, NOW + 29 * day),
+        ("ca", "Authority", 0.0, NOW - 1),
+        ("x", "X", 0.0, NOW + 31 * day),
+        ("early", "Early", NOW + 1, NOW + 31 * day),
     ]
     assert [(each.id, each.severity) for each in conditions.of_certificates(ends, NOW, 30)] == [
         ("certificate-ends:server", "warning"),
         ("certificate-ends:ca", "error"),
+        ("certificate-ends:early", "error"),
     ]
 
 

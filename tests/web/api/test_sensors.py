@@ -582,6 +582,13 @@ def test_patch_knows_its_sensors_and_parameters(web: WebHouse) -> None:
     assert web.browser("viewer").ask("PATCH", f"/api/sensors/{SENSOR}", {"name": "x"}).status == 403
 
 
+@pytest.mark.parametrize("query", ["dry_run", "dry_run=", "dry_run=perhaps"])
+def test_a_dry_run_that_cannot_be_read_is_not_carried_out(web: WebHouse, query: str) -> None:
+    rows = [sensor_entry(2)]
+    answer = web.browser("operator").post(f"/api/sensors/import?{query}", rows)
+    assert (answer.status, answer.error["message"]) == (422, "dry_run must be true or false")
+
+
 def test_every_fault_of_a_row_is_told(web: WebHouse) -> None:
     row = sensor_entry(2, shortAddr="1", bidi="yes") | {"nwKey": "00"}
     answer = web.browser("operator").post(

@@ -82,3 +82,12 @@ def test_devices_whose_certificates_end_are_counted() -> None:
         "1 device's certificate has ended",
         "2 devices' certificates end soon: renew",
     ]
+
+
+def test_a_certificate_that_is_not_valid_yet() -> None:
+    server = {"file": "server", "name": "Service center", "href": "/certificates", "days_left": 400}
+    problems = list(health.of_certificates([server | {"not_before": 101.0}], 100.0))
+    assert [(each.severity, each.text) for each in problems] == [
+        ("error", "Service center: the certificate is not valid yet")
+    ]
+    assert not list(health.of_certificates([server | {"not_before": 99.0}], 100.0))

@@ -201,3 +201,5 @@ def test_the_service_tells_what_a_decoder_did(page: Any, decoded: str, service: 
     expect(page.get_by_label("What it sent")).to_be_enabled()
     page.get_by_label("What it sent").select_option(index=1)
     expect(page.get_by_role("group", name="What was read")).to_contain_text("temperature")
+    page.goto(f"/decoders/by-script?sensor={EUI}&payload=0102")
+    expect(page.get_by_role("group", name="What was read")).to_contain_text("temperature")

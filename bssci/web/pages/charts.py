@@ -200,7 +200,7 @@ def _axis(
 def _last(values: Sequence[float], digits: int, unit: str) -> str:
     if not values:
         return number(None)
-    return measured(round(values[-1], min(max(digits, 1), 3)), unit)
+    return measured(round(values[-1], min(max(digits, 2), 3)), unit)
 
 
 def _summary_of_flags(series: Sequence[Mapping[str, Any]]) -> str:

@@ -120,6 +120,8 @@ export function start() {
   });
   trial?.elements.sensor?.addEventListener("change", () => busy(trial, () => offer(trial)));
   if (trial?.elements.sensor?.value) offer(trial);
+  // Who comes by a link to the bits of a payload wants to see them.
+  if (trial && new URLSearchParams(location.search).get("payload")) busy(trial, () => attempt(trial));
   $("[data-kept]")?.addEventListener("change", ({ target }) => {
     const chosen = target.selectedOptions[0];
     if (!target.value) return;

@@ -1,4 +1,4 @@
-"""Clients of the live door, in a process of their own: many, of whom some subscribe to everything.
+"""Clients of the live stream, in a process of their own: many, of whom some subscribe to everything.
 
 ``python -m bench.live_door`` connects, says ``ready`` on a line, and tells what arrived as JSON when its
 standard input ends.

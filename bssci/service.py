@@ -386,7 +386,7 @@ class BssciService(Service):
 
     def _step(self, step: Callable[[], Any]) -> Deferred[None]:
         return maybeDeferred(step).addErrback(
-            lambda failure: self.log.failure("stop goes on after a fault", failure)
+            lambda failure: self.log.failure("one step of the stop failed, the others follow", failure)
         )
 
     def _not_stopped(self, failure: Failure) -> None:
@@ -438,7 +438,7 @@ def _put_in_order(settings: Settings) -> None:
     directories = [settings.state_dir, *(path.parent for path in files), *certificates.glob("stations/*")]
     removed = sweep(directories, [path.name for path in files] + ["ca_key.pem", "accounts.json"])
     for path in removed:
-        BssciService.log.warn("left by a process that was killed, removed {path}", path=str(path))
+        BssciService.log.warn("removed {path}, left by a process that was killed", path=str(path))
 
 
 def _take_descriptors(settings: Settings) -> None:

@@ -42,7 +42,7 @@ class DeviceCommands:
         """
         if not ID.fullmatch(id) or eui_of_device(id) is not None:
             raise CommandError(
-                "invalid", "an id has a kind in front, ble:AA:BB:CC:DD:EE:FF, and no spaces", "id"
+                "invalid", "an id begins with its kind, as in ble:AA:BB:CC:DD:EE:FF, and has no spaces", "id"
             )
         device = self._devices.new(id)
         for name, value in changes.items():

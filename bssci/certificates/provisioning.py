@@ -212,7 +212,7 @@ class Provisioning:
             if before is not None and not force:
                 since = before.registered_at
                 raise RegisteredError(
-                    f"{name} is registered since {since}; renew it, or use force to make it anew"
+                    f"{name} has been registered since {since}; renew it, or use force to make it anew"
                 )
             if before is None and len(devices) >= MOST:
                 raise ProvisioningError(f"{MOST} devices are registered, no more fit")

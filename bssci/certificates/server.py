@@ -76,7 +76,7 @@ class StationFiles:
         for fault in verdict.faults:
             if not at_start:
                 raise CertificateError(fault)
-            self.log.error("no base station gets in: {fault}", fault=fault)
+            self.log.error("no base station can connect: {fault}", fault=fault)
         for warning in verdict.warnings:
             self.log.warn("{warning}", warning=warning)
         authorities = read_certificates(self.authorities, "CA_FILE")

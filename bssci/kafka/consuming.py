@@ -140,7 +140,7 @@ class KafkaConsumer:
                     delay = 0.0
             except Exception as error:  # librdkafka's; a new consumer begins at what was committed
                 self.trouble = " ".join(str(error).split())[:300]
-                self.log.warn("kafka consumer begins anew {reason}", reason=self.trouble)
+                self.log.warn("Kafka consumer restarts {reason}", reason=self.trouble)
             finally:
                 self._close(consumer)
             delay = min(max(FIRST_DELAY, 2 * delay), LONGEST_DELAY)
@@ -150,7 +150,7 @@ class KafkaConsumer:
     def _say(self, trouble: str) -> None:
         """Tell what is wrong now, in the log only once as long as it stays."""
         if trouble and trouble != self.trouble:
-            self.log.warn("nothing comes by kafka {reason}", reason=trouble)
+            self.log.warn("Kafka consumer receives nothing {reason}", reason=trouble)
         self.trouble = trouble
 
     def _open(self) -> Any:
@@ -242,15 +242,15 @@ class KafkaConsumer:
         except KafkaException as error:
             # They come again, here or at another instance, and are known by their ids.
             self.trouble = in_words(error.args[0], self._topic)
-            self.log.warn("kafka offsets not committed {reason}", reason=self.trouble)
+            self.log.warn("Kafka offsets not committed {reason}", reason=self.trouble)
 
     def _gained(self, consumer: Any, partitions: Sequence[Any]) -> None:
         self._assigned |= {each.partition for each in partitions}
-        self.log.info("kafka partitions {partitions}", partitions=sorted(self._assigned))
+        self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
     def _gone(self, consumer: Any, partitions: Sequence[Any]) -> None:
         self._assigned -= {each.partition for each in partitions}
-        self.log.info("kafka partitions {partitions}", partitions=sorted(self._assigned))
+        self.log.info("Kafka partitions {partitions}", partitions=sorted(self._assigned))
 
     def _note(self, error: Any) -> None:
         self._say(in_words(error))

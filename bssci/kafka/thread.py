@@ -36,7 +36,7 @@ class ClientLog(logging.Handler):
         if len(self._said) > 100:
             self._said.clear()
         self._said[kind] = now
-        self.log.info("kafka client: {text}", text=text)
+        self.log.info("Kafka client: {text}", text=text)
 
     def as_logger(self) -> logging.Logger:
         """Return a logger that writes here and nowhere else."""

@@ -82,7 +82,9 @@ class LiveFile:
                 self._descriptor = _locked(self._path)
             os.pwrite(self._descriptor, told.ljust(_LONGEST), 0)
         except OSError as error:
-            self.log.warn("state of MQTT not written {path} {error}", path=str(self._path), error=error)
+            self.log.warn(
+                "state of the MQTT connection not written {path} {error}", path=str(self._path), error=error
+            )
         else:
             self._told = told
 

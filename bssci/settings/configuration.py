@@ -79,9 +79,9 @@ class Configuration:
         """
         row = self.catalogue.rows.get(name)
         if row is None or not row.live:
-            raise CommandError("invalid", f"{name} is no setting that may change while running", name)
+            raise CommandError("invalid", f"{name} is not a setting that can change while running", name)
         if row.private:
-            raise CommandError("not_allowed", f"{name} is a credential, never changed here", name)
+            raise CommandError("not_allowed", f"{name} is a credential: it cannot be changed here", name)
         if row.trusted:
             for other in self.catalogue.group_of(name):
                 if other.secret and self.current.value(other.name):

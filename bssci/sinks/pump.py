@@ -248,7 +248,7 @@ class Pump:
         try:
             return dict(figures())
         except Exception:
-            self.log.failure("figures of requests cannot be told {name}", name=self.name)
+            self.log.failure("counts of requests not available {name}", name=self.name)
             return None
 
     def _pump(self) -> None:

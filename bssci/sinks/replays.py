@@ -172,7 +172,7 @@ class Replays:
     def _broken_off(self, failure: Failure, number: int) -> None:
         if not failure.check(CancelledError):
             self._troubles[number] = f"broken off: {failure.getErrorMessage()}"
-            self.log.failure("replay broken off {number}", failure, number=number)
+            self.log.failure("replay failed {number}", failure, number=number)
 
     async def _run(self, number: int) -> None:
         backoff = 0.0

@@ -65,7 +65,7 @@ class ServiceManager:
             self._send(self._address, "\n".join(lines).encode())
         except OSError as error:
             # The service works without; systemd shows for itself what it misses.
-            _log.warn("service manager not told {lines} {error}", lines=lines, error=error.strerror)
+            _log.warn("service manager not notified {lines} {error}", lines=lines, error=error.strerror)
 
 
 class Watchdog:

@@ -66,7 +66,8 @@ async def test_a_certificate_that_has_expired_is_loud_and_no_reason_not_to_start
     list(bundles.make_authority(service.files.ca, datetime.now(UTC)))
     list(bundles.make_server(service.files.ca, service.files.certificate, service.files.key, [], long_ago))
     await service.start()
-    await until(lambda: service.said("no base station gets in: certs/service_center_cert.pem: expired on"))
+    text = "no base station can connect: certs/service_center_cert.pem: expired on"
+    await until(lambda: service.said(text))
     await service.stop()
 
 

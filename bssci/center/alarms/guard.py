@@ -114,7 +114,7 @@ class AlarmGuard:
         if not self._looking:
             self._looking = True
             ensureDeferred(self._look_far()).addErrback(
-                lambda failure: self.log.failure("look for alarms failed", failure)
+                lambda failure: self.log.failure("check for alarms failed", failure)
             )
 
     def _of_service(self) -> Iterator[Condition]:

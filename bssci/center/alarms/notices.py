@@ -204,7 +204,7 @@ class _Desk:
         self._sending = None
         self.trouble = failure.getErrorMessage()
         self.log.warn(
-            "alarms not told {channel} {error} {waiting}",
+            "alarm message not sent {channel} {error} {waiting}",
             channel=self.name,
             error=self.trouble,
             waiting=len(self._waiting),

@@ -134,7 +134,7 @@ class DeviceRegistry:
         if self._told_places < TOLD_PLACES:
             self._told_places += 1
             self.log.info(
-                "nothing is entered at {id}: what comes from there is kept, and listed as unknown",
+                "no device is entered at {id}: its messages are kept, and it is listed as unknown",
                 id=device.id,
             )
 
@@ -184,7 +184,7 @@ class DeviceRegistry:
         """
         fresh = sum(device.id not in self._known for device in devices)
         if fresh and len(self._known) + fresh > MAX_KNOWN:
-            raise ValueError(f"there are {len(self._known)} devices already, of {MAX_KNOWN}")
+            raise ValueError(f"{len(self._known)} devices are known already; {MAX_KNOWN} are allowed")
         for device in devices:
             device.known = True
             self._unknown.pop(device.id, None)

@@ -182,7 +182,7 @@ class Revoked(_Named):
                 turn.enter(stored, "revoked")
         elif state != "revoked":
             raise CommandError(
-                "conflict", f"downlink {self.queue_id} is {state}: not to be revoked", "queue_id"
+                "conflict", f"downlink {self.queue_id} is {state}: it cannot be revoked", "queue_id"
             )
         return turn.rows[self.queue_id].downlink
 

@@ -135,7 +135,7 @@ class Discovery:
             self._unsubscribe([each for one in self._forgotten for each in self._filters(one)])
             self._forgotten.clear()
         self._forgotten.add(eui)
-        self.log.info("Home Assistant forgets {ep_eui}", ep_eui=eui)
+        self.log.info("sensor removed from Home Assistant {ep_eui}", ep_eui=eui)
         self._subscribe(self._filters(eui))
 
     def _filters(self, eui: EUI) -> list[str]:

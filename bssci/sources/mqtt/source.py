@@ -170,7 +170,7 @@ class MqttSource:
         self._offered_at = self._reactor.seconds()
         telegrams = [telegram for each in batch for telegram in self._read(each)]
         done = self._ingest(telegrams).addCallbacks(self._taken, self._not_taken, callbackArgs=(batch,))
-        done.addErrback(lambda failure: self.log.failure("telegrams not dealt with", failure))
+        done.addErrback(lambda failure: self.log.failure("telegrams not processed", failure))
 
     def _taken(self, _: object, batch: Sequence[_Waiting]) -> None:
         self._offering = False

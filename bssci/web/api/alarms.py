@@ -35,7 +35,7 @@ class AlarmRoutes:
     async def test(self, call: Call) -> AlarmsTested:
         trial = self._context.outside.alarm_trial
         if trial is None:
-            raise ApiError(503, "unavailable", "nothing tells of alarms here")
+            raise ApiError(503, "unavailable", "this service sends no messages about alarms")
         tried = await self._commands.test_alarms(trial, call.asker)
         signs = {"done": "", "failed": "failed, ", "not set": "not set, "}
         return AlarmsTested(

@@ -1,4 +1,4 @@
-"""``/api/asyncapi.json``: every topic of the broker and of the live door, from the types of their payloads.
+"""``/api/asyncapi.json``: every topic of the broker and of the live stream, from the types of their payloads.
 
 An AsyncAPI 3 document says ``send`` where the service publishes and ``receive`` where it listens.
 """
@@ -140,8 +140,8 @@ def asyncapi_document(version: str, base_topic: str, prefix: str = "") -> dict[s
         "info": {
             "title": "bssci",
             "version": version,
-            "description": "Messages of a mioty service center, at an MQTT broker and at its live door. New "
-            "fields may appear at any time: pass over what you do not know.",
+            "description": "Messages of a mioty service center, at an MQTT broker and at its live stream. "
+            "New fields may appear at any time: pass over what you do not know.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
@@ -176,7 +176,7 @@ def _servers(prefix: str) -> dict[str, Any]:
             "host": "{host}:{port}",
             "pathname": f"{prefix}/mqtt",
             "protocol": "wss",
-            "description": "The live door: MQTT 3.1.1 over WebSocket, subprotocol mqtt, read-only",
+            "description": "The live stream: MQTT 3.1.1 over WebSocket, subprotocol mqtt, read-only",
             "variables": {
                 "host": {"default": "localhost", "description": "host of the web admin"},
                 "port": {"default": "5000", "description": "WEB_PORT"},

@@ -104,7 +104,7 @@ class CertificateRoutes:
         named = {paths[file].name: file for file in FILES}
         file = named.get(asked, asked.removesuffix(".pem"))
         if file not in paths:
-            raise not_found(f"there are {', '.join(paths)}")
+            raise not_found(f"no such file; there are {', '.join(paths)}")
         if file in SECRET_FILES:
             if not may(call.identity.role, "admin"):
                 raise ApiError(403, "forbidden", "private keys are for the role admin only")
@@ -122,7 +122,7 @@ class CertificateRoutes:
     async def upload(self, call: Call, query: DryRun) -> Replaced:
         kind = call.path["type"]
         if kind not in UPLOADS:
-            raise not_found(f"there are {', '.join(UPLOADS)}")
+            raise not_found(f"no such type; there are {', '.join(UPLOADS)}")
         is_pem = call.content_type() == PEM
         body = {"certificate": call.body().decode("ascii", "replace")} if is_pem else call.json()
         upload = read_struct(Upload, body)

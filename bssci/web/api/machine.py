@@ -37,7 +37,7 @@ class MachineRoutes:
     async def description(self, call: Call) -> dict[str, Any]:
         return self._description(cookie_name(call.request)) | {"servers": [{"url": call.prefix or "/"}]}
 
-    @route("GET", "/api/asyncapi.json", "viewer", "Description of the messages by MQTT and of the live door")
+    @route("GET", "/api/asyncapi.json", "viewer", "Description of the messages by MQTT and live stream")
     async def messages(self, call: Call) -> dict[str, Any]:
         return asyncapi.asyncapi_document(self._version, self._base_topic, call.prefix)
 

@@ -110,7 +110,7 @@ class ProvisionedRoutes:
         files = Provisioning(settings.device_ca_file, settings.ca_file)
         paths = {CA: files.authority_bytes, LIST: files.list_file.read_bytes}
         if file not in paths:
-            raise not_found(f"there are {CA}, {LIST} and {RULES}")
+            raise not_found(f"no such file; there are {CA}, {LIST} and {RULES}")
         try:
             return _file(await self._context.run_in_thread(paths[file]), file, TEXT)
         except OSError:

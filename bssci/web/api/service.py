@@ -102,7 +102,7 @@ class ServiceRoutes:
         groups = {group.key: group for group in configuration.catalogue.groups if group.trial is not None}
         group = groups.get(call.path["group"])
         if group is None or group.trial is None:
-            raise not_found(f"there are {', '.join(groups)}")
+            raise not_found(f"no such group of settings; there are {', '.join(groups)}")
         values = changes_of(call.json()) if call.body() else {}
         settings = await configuration.draft(values) if values else configuration.current
         await self._context.audit.record(call.asker, "config.test", group.key)

@@ -1,4 +1,4 @@
-"""One client of the live door, from the upgrade of its connection to its loss.
+"""One client of the live stream, from the upgrade of its connection to its loss.
 
     bytes --> frames --> packets --> what they ask for --> the door
     the door --> queue --> [window] --> packets --> one frame for each write --> transport

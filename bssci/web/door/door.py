@@ -1,4 +1,4 @@
-"""The live door as a whole: its clients, who of them gets what, and how each of them ends."""
+"""The live stream as a whole: its clients, who of them gets what, and how each of them ends."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ class Door:
                 for telling in self._narrator.tell(event, self._is_wanted):
                     self._deliver(telling, seq, touched)
             except Exception:  # one event must not stop those behind it
-                self.log.failure("event not told to live clients {seq}", seq=seq)
+                self.log.failure("event not sent to live clients {seq}", seq=seq)
         for client in touched:
             client.flush()
 
@@ -409,7 +409,7 @@ class Door:
         ensureDeferred(work).addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> None:
-        self.log.failure("live door failed", failure)
+        self.log.failure("live stream failed", failure)
 
 
 def _undecoded(events: Sequence[AnyEvent]) -> Deferred[list[AnyEvent]]:

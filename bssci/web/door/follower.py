@@ -1,4 +1,4 @@
-"""New events for the live door: with their readings, a slice at a time."""
+"""New events for the live stream: with their readings, a slice at a time."""
 
 from __future__ import annotations
 

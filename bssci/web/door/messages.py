@@ -1,4 +1,4 @@
-"""Events as topics and payloads of the live door: those of the broker, and one for each reading.
+"""Events as topics and payloads of the live stream: those of the broker, and one for each reading.
 
 {BASE_TOPIC}/...                 as the sink ``mqtt`` publishes it
 device/{id}/telemetry/{name}     {timestamp, device_id, sensor, value, unit, metadata}

@@ -1,4 +1,4 @@
-"""Types of the payloads of the live door beyond the broker's: their JSON Schemas come from them."""
+"""Types of the payloads of the live stream beyond the broker's: their JSON Schemas come from them."""
 
 from __future__ import annotations
 

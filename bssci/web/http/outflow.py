@@ -93,8 +93,8 @@ def or_break_off(break_off: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        _log.error("answer broken off {error}", error=error)
+        _log.error("answer interrupted {error}", error=error)
         break_off()
     except Exception:  # whatever it is, the status is out already
-        _log.failure("answer broken off")
+        _log.failure("answer interrupted")
         break_off()

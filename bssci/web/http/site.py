@@ -264,7 +264,7 @@ class LimitedFactory(WrappingFactory):
         self.refused += 1
         if self.refused == 1 or self.refused % 1000 == 0:
             self.log.warn(
-                "web admin connection refused at the bound {address} {connections} {all} {refused}",
+                "web admin connection refused, too many are open {address} {connections} {all} {refused}",
                 address=host or "Unix socket",
                 connections=self._of_hosts[host],
                 all=len(self.protocols),

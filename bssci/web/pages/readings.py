@@ -80,7 +80,7 @@ class ReadingPages(PageData):
             since = parse_moment(texts[0])
             until = parse_moment(texts[1]) if texts[1] else now
         except ValueError:
-            raise invalid("from", "must be a time, as must be to") from None
+            raise invalid("from", "must be a time, and so must to") from None
         if not SHORTEST <= until - since <= LONGEST:
             raise invalid("from", "must be a minute to ten years before to")
         return since, until

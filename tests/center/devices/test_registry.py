@@ -53,7 +53,7 @@ def test_a_pin_without_a_device_is_said_once_and_listed(house: House, log_lines:
     pin = "f2:0a1b2c3d4e5f/J1/3"
     for number in range(3):
         bring(house, telegram(number, device=pin))
-    assert len([line for line in log_lines if f"nothing is entered at {pin}" in line]) == 1
+    assert len([line for line in log_lines if f"no device is entered at {pin}" in line]) == 1
     assert (devices(house).get(pin).known, devices(house).get(pin).count) == (False, 3)
 
 

@@ -78,7 +78,7 @@ def test_a_request_for_a_mac_address_that_is_registered_is_one_clear_error(
     made = add(web)
     answer = web.browser("admin").post("/api/provisioned", {"id": spelling})
     assert (answer.status, answer.error["code"], answer.error["field"]) == (409, "conflict", "id")
-    assert answer.error["message"].startswith(f"{NAME} is registered since ")
+    assert answer.error["message"].startswith(f"{NAME} has been registered since ")
     assert web.browser("viewer").get(PATH).json() == made
     assert metrics(web)['bssci_provisioning_total{action="add",outcome="refused"}'] == 1
     assert revoked(web) == set()

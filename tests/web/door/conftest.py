@@ -1,4 +1,4 @@
-"""The web admin with a meter, for tests of the live door."""
+"""The web admin with a meter, for tests of the live stream."""
 
 from __future__ import annotations
 

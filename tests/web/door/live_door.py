@@ -1,4 +1,4 @@
-"""A client of the live door in memory: bytes of MQTT in WebSocket frames, on a site whose time is moved."""
+"""A client of the live stream in memory: bytes of MQTT in WebSocket frames, on a site whose time is moved."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def inside(house: WebHouse, token: str = "", client_id: str = "c", **more: Any) 
 
 
 def the_door(web: WebHouse) -> Door:
-    """The live door of a web admin."""
+    """The live stream of a web admin."""
     return web.admin.context.door
 
 

@@ -1,4 +1,4 @@
-"""The live door as a whole, by the bytes of its clients."""
+"""The live stream as a whole, by the bytes of its clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New events for the live door."""
+"""New events for the live stream."""
 
 from __future__ import annotations
 

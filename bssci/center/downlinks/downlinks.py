@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from bssci.center.devices.sensors import Sensors
 from bssci.center.downlinks.happenings import Acknowledged, Due, Happening, Queued, Revoked, Turn
 from bssci.center.downlinks.plan import GRACE, has_passed
-from bssci.center.downlinks.reports import StationReports, storable
+from bssci.center.downlinks.reports import StationReports, own_queue_id
 from bssci.center.downlinks.request import can_receive, check_request, check_sensor
 from bssci.center.downlinks.worker import DownlinkWorker
 from bssci.center.uplinks.paths import Paths
@@ -164,7 +164,7 @@ class DownlinkDesk:
 
         :raises CommandError: in the Deferred: there is none, or it is over.
         """
-        revoked = Revoked(end_point_eui=end_point_eui, queue_id=storable(queue_id))
+        revoked = Revoked(end_point_eui=end_point_eui, queue_id=own_queue_id(queue_id))
         return self._command(revoked).addCallback(self._wait_until_revoked)
 
     def of(self, end_point_eui: EUI) -> Deferred[list[Downlink]]:

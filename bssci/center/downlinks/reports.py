@@ -25,7 +25,7 @@ class StationReports:
             Resulted(
                 end_point_eui=result.end_point_eui,
                 station=result.base_station_eui,
-                queue_id=storable(result.queue_id),
+                queue_id=own_queue_id(result.queue_id),
                 result=result,
             )
         )
@@ -62,6 +62,6 @@ class StationReports:
         return happened
 
 
-def storable(queue_id: int) -> int:
+def own_queue_id(queue_id: int) -> int:
     """Return 0, as no downlink has, in place of an id that is not ours and that the journal cannot hold."""
     return queue_id if 0 < queue_id < 1 << 63 else 0

@@ -50,7 +50,7 @@ class ClientSession:
 
     @property
     def key(self) -> str:
-        return session_key(self.token_id, self.client_id)
+        return client_key(self.token_id, self.client_id)
 
     def note_change(self) -> None:
         """Note that the session is not as the journal keeps it."""
@@ -111,7 +111,7 @@ class ClientSessions:
 
     def find(self, token_id: str, client_id: str) -> ClientSession | None:
         """Return the session of a client that was here before; None: there is none."""
-        return self._by_key.get(session_key(token_id, client_id))
+        return self._by_key.get(client_key(token_id, client_id))
 
     def begin(self, token_id: str, client_id: str, stays: bool, position: int) -> ClientSession:
         """Begin a session, in place of an earlier one."""
@@ -126,8 +126,8 @@ class ClientSessions:
 
     def end(self, token_id: str, client_id: str) -> None:
         """Forget a session, if there is one."""
-        if self._by_key.pop(session_key(token_id, client_id), None) is not None:
-            self._gone.add(session_key(token_id, client_id))
+        if self._by_key.pop(client_key(token_id, client_id), None) is not None:
+            self._gone.add(client_key(token_id, client_id))
 
     def sweep(self, tokens: Iterable[str]) -> None:
         """Forget sessions whose client stays away, and those of other tokens than these."""
@@ -163,6 +163,6 @@ class ClientSessions:
             self.end(oldest.token_id, oldest.client_id)
 
 
-def session_key(token_id: str, client_id: str) -> str:
+def client_key(token_id: str, client_id: str) -> str:
     """Return the key of a session; a token's id has no slash."""
     return f"{token_id}/{client_id}"

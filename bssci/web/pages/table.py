@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import BaseLoader, ChainableUndefined, Environment, FileSystemLoader
 
-from bssci.web.access.accounts import Role
-from bssci.web.access.accounts import may as includes
+from bssci.web.access.accounts import Role, may
 from bssci.web.formats import FILTERS, link
 from bssci.web.pages.charts import draw
 
@@ -82,19 +81,19 @@ def environment(loader: BaseLoader | None = None) -> Environment:
         undefined=ChainableUndefined,
     )
     made.filters.update(FILTERS)
-    made.globals.update(draw=draw, link=link, may=may, may_open=may_open)
+    made.globals.update(draw=draw, link=link, may=user_may, may_open=may_open)
     return made
 
 
-def may(user: dict[str, Any] | None, role: Role) -> bool:
+def user_may(user: dict[str, Any] | None, role: Role) -> bool:
     """Return whether a user holds a role, or a higher one."""
-    return user is not None and includes(user["role"], role)
+    return user is not None and may(user["role"], role)
 
 
 def may_open(user: dict[str, Any] | None, href: str) -> bool:
     """Return whether a link leads to a page that a user may see."""
     path = href.partition("?")[0].partition("#")[0]
-    return all(may(user, page.role) for page in PAGES if page.path == path)
+    return all(user_may(user, page.role) for page in PAGES if page.path == path)
 
 
 _environment = environment()

@@ -14,7 +14,7 @@ from bssci import __version__
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.access.accounts import may as includes
 from bssci.web.pages import table as pages
-from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, link, may, render
+from bssci.web.pages.table import PAGES, STATIC, TEMPLATES, link, render, user_may
 from tests.web.html import Document, faults
 from tests.web.pages.page_samples import samples
 
@@ -203,9 +203,9 @@ def test_links_keep_what_is_chosen_and_drop_what_is_empty() -> None:
 
 
 def test_roles_contain_each_other() -> None:
-    assert may({"role": "admin"}, "operator")
-    assert not may({"role": "viewer"}, "operator")
-    assert not may(None, "viewer")
+    assert user_may({"role": "admin"}, "operator")
+    assert not user_may({"role": "viewer"}, "operator")
+    assert not user_may(None, "viewer")
 
 
 def test_paths_are_unique() -> None:

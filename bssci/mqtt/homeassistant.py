@@ -213,7 +213,7 @@ def discovery_message(source: Source, device: ShownSensor, entity: Entity) -> Pu
     config = {
         **entity.facts,
         "unique_id": f"{NODE}{device.eui}_{entity.key}",
-        "object_id": f"{NODE}{device.eui}_{entity.key}".lower(),
+        "default_entity_id": f"{entity.platform}.{NODE}{device.eui}_{entity.key}".lower(),
         "state_topic": device.uplink_topic,
         "availability_topic": source.status_topic,
         "availability_template": "{{ value_json.state }}",

@@ -435,7 +435,7 @@ class DiscoveryPayload(msgspec.Struct, kw_only=True):
 
     name: str
     unique_id: str
-    object_id: str
+    default_entity_id: Annotated[str, Meta(pattern="^[a-z_]+[.][a-z0-9_]+$")]
     state_topic: str
     value_template: str
     availability_topic: str

@@ -67,10 +67,10 @@ BINARY = {
 }
 """some of its device classes of binary sensors"""
 MEMBERS = {
-    "availability_template", "availability_topic", "device", "device_class", "entity_category", "name",
-    "object_id", "origin", "state_class", "state_topic", "unique_id", "unit_of_measurement", "value_template",
+    "availability_template", "availability_topic", "default_entity_id", "device", "device_class", "entity_category",
+    "name", "origin", "state_class", "state_topic", "unique_id", "unit_of_measurement", "value_template",
 }  # fmt: skip
-"""members of a discovery message, of those that Home Assistant knows"""
+"""members of a discovery message, of those that Home Assistant knows; object_id is none since its 2026.4"""
 SOURCE = Source("homeassistant", "mioty/service/status", "1.0")
 DEVICE = ShownSensor(EUI("70B3D56770110001"), "Cellar", "meter", "mioty/ep/70B3D56770110001/ul")
 
@@ -117,7 +117,7 @@ def test_an_announcement() -> None:
     assert json.loads(message.payload) == {
         "name": "Temperature",
         "unique_id": "bssci_70B3D56770110001_temperature",
-        "object_id": "bssci_70b3d56770110001_temperature",
+        "default_entity_id": "sensor.bssci_70b3d56770110001_temperature",
         "device_class": "temperature",
         "state_class": "measurement",
         "unit_of_measurement": "°C",

@@ -67,8 +67,9 @@ BINARY = {
 }
 """some of its device classes of binary sensors"""
 MEMBERS = {
-    "availability_template", "availability_topic", "default_entity_id", "device", "device_class", "entity_category",
-    "name", "origin", "state_class", "state_topic", "unique_id", "unit_of_measurement", "value_template",
+    "availability_template", "availability_topic", "default_entity_id", "device", "device_class",
+    "entity_category", "name", "origin", "state_class", "state_topic",
+    "unique_id", "unit_of_measurement", "value_template",
 }  # fmt: skip
 """members of a discovery message, of those that Home Assistant knows; object_id is none since its 2026.4"""
 SOURCE = Source("homeassistant", "mioty/service/status", "1.0")

@@ -17,7 +17,7 @@ UNABLE_TO_GET_CRL, CRL_NOT_YET_VALID, CRL_EXPIRED, REVOKED = 3, 11, 12, 23
 
 @runtime_checkable
 class Gatekeeper(Protocol):
-    """Whoever has the last word on the certificates that a client shows."""
+    """Judge of the certificates that a client shows."""
 
     def judge(self, certificate: x509.Certificate, depth: int, error: int) -> bool:
         """Return whether the handshake goes on.

@@ -97,7 +97,7 @@ class MutualTLSParser:
 
 
 class ListeningPlace(NamedTuple):
-    """Somewhere to listen, and the words for it."""
+    """An address to listen on, with the setting and the remedy that an error names."""
 
     setting: str
     """names the place: ``LISTEN_PORT=16018``"""

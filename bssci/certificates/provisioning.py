@@ -61,7 +61,7 @@ _SERIAL = re.compile(r"[\x21-\x7e]{1,64}")
 
 
 class ProvisioningError(Exception):
-    """A device cannot be provisioned so: one line with what is allowed."""
+    """A device cannot be provisioned as asked: one line with what is allowed."""
 
 
 class RegisteredError(ProvisioningError):

@@ -38,7 +38,7 @@ class ServiceUnavailableError(Exception):
 
 
 class RefusedError(Exception):
-    """An answer of the service that says no, in its words.
+    """A refusal by the service, in its words.
 
     :ivar status: of HTTP.
     """

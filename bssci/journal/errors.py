@@ -14,7 +14,7 @@ class DirectoryInUse(JournalError):
 
 
 class StorageError(Exception):
-    """The disk did not take it or did not give it: full, failing, damaged. A later try may succeed."""
+    """The disk could not write or read: full, failing, damaged. A later try may succeed."""
 
 
 class JournalGoneError(StorageError):

@@ -97,7 +97,7 @@ class Attachment(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence(Kept):
-    """A configured sensor: since when its silence counts at most, and what was said about it."""
+    """A configured sensor: the earliest begin of its silence, and the warning about it."""
 
     TABLE: ClassVar[str] = "silence"
     KEY: ClassVar[str] = "end_point_eui"
@@ -241,7 +241,7 @@ class RefusedConnection(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmRecord(Kept):
-    """A thing that was wrong, since when and until when."""
+    """An alarm: what was wrong, since when and until when."""
 
     TABLE: ClassVar[str] = "alarm"
     KEY: ClassVar[str] = "number"

@@ -31,7 +31,7 @@ _Failure: Any = Failure
 
 
 class ProducerMessage(NamedTuple):
-    """A message to be."""
+    """A message that is to be produced."""
 
     topic: str
     key: bytes

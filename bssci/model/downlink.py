@@ -19,7 +19,7 @@ it does not know the sensor, or the downlink; ``wrong``: this one never will be 
 
 
 class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's wish to send data to a sensor (§5.12)."""
+    """A request to send data to a sensor (§5.12)."""
 
     end_point_eui: EUI
     data: tuple[bytes, ...]

@@ -60,7 +60,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=Fals
 
 
 class Uplink(Event, frozen=True, kw_only=True, omit_defaults=True, tag="uplink"):
-    """A sensor's telegram, merged from what the stations received of it."""
+    """One message of a sensor, merged from what the base stations received of it."""
 
     id: str
     """the same for every delivery of this uplink"""

@@ -80,7 +80,7 @@ Settled = Callable[[int, bytes | bytearray], None]
 
 
 class Engine(Client):
-    """One connection's worth of MQTT 3.1.1 or 5.
+    """The protocol of one connection, MQTT 3.1.1 or 5.
 
     The session at the broker outlives it, so that requests published meanwhile come with the
     next one. Not so with QoS 2: a message that was under way would make the broker take

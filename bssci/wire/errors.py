@@ -54,7 +54,7 @@ class ProtocolError(Exception):
 
 
 class FramingError(ProtocolError):
-    """Nobody knows any more where a frame begins: the connection must be closed.
+    """The place where the next frame begins is lost: the connection must be closed.
 
     :ivar completed: the payloads that were whole before the fault, in order; they are to be handled first.
     """

@@ -35,7 +35,7 @@ DAY = 86400.0
 
 
 class Condition(NamedTuple):
-    """A thing that is wrong now."""
+    """Something that is wrong now."""
 
     id: str
     severity: Severity

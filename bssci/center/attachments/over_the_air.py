@@ -77,7 +77,7 @@ class _New:
 
 
 class Observer:
-    """Whoever must know; these do nothing."""
+    """Observer of what sensors do over the air; its methods do nothing."""
 
     def attached(self, eui: EUI, at: float) -> None:
         """Note that a sensor attached itself at this time (Unix seconds)."""

@@ -1,4 +1,4 @@
-"""Downlinks from the wish to the sensor's acknowledgement: commands, stations' messages, time (§5.12-5.16).
+"""Downlinks from the request to the acknowledgement: commands, stations' messages, time (§5.12-5.16).
 
 Each is handed to the worker, which deals with it in its turn:
 

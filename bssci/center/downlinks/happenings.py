@@ -166,7 +166,7 @@ class Due(_Named):
 
 @dataclass(slots=True, kw_only=True)
 class Revoked(_Named):
-    """The wish to take a downlink back."""
+    """A request to revoke a downlink."""
 
     def apply(self, turn: Turn) -> Downlink:
         stored = turn.get(self.end_point_eui, self.queue_id)

@@ -32,7 +32,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class StationRequests:
-    """Carries them to the service center.
+    """Carries requests to base stations to the service center.
 
     :param publish: publishes an answer about a station, also where else it is wanted; fires when the broker
         has it.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Stage:
-    """One of them.
+    """A temporary table.
 
     :ivar columns: with their types.
     """
@@ -41,7 +41,7 @@ class Stage:
 
 
 class Stages(NamedTuple):
-    """All of them. JSON comes as text and becomes jsonb when it is merged."""
+    """Every temporary table. JSON comes as text and becomes jsonb when it is merged."""
 
     raw: Stage
     reading: Stage

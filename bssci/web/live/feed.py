@@ -24,7 +24,7 @@ Numbered = Sequence[tuple[int, AnyEvent]]
 
 
 class FeedReader(Protocol):
-    """The one that a feed hands events to."""
+    """Receiver of a feed's events."""
 
     def take(self, numbered: Numbered) -> AsyncIterator[int]:
         """Take events in their order, and yield the number of the last one so far after each step."""
@@ -34,7 +34,7 @@ class FeedReader(Protocol):
 
 
 class Watcher(Protocol):
-    """One of those who share a feed, and take events without waiting."""
+    """A receiver that shares a feed with others, and takes events without waiting."""
 
     def events(self, numbered: Numbered) -> None: ...
 

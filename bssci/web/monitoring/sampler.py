@@ -1,4 +1,4 @@
-"""Once a minute a few figures into the journal, for charts of the last hour, day and week."""
+"""Samples of a few figures, written into the journal once a minute, for charts."""
 
 from __future__ import annotations
 

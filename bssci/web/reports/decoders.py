@@ -30,7 +30,7 @@ BLUEPRINT, SCRIPT = ".json", ".js"
 
 
 class DecoderViews:
-    """Questions about decoders."""
+    """Reports on decoders."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

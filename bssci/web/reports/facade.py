@@ -1,4 +1,4 @@
-"""All views in one hand, for pages and API."""
+"""All reports in one object, for pages and API."""
 
 from __future__ import annotations
 

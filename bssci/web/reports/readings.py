@@ -49,7 +49,7 @@ NOTHING = Latest()
 
 
 class ReadingViews:
-    """Questions about readings."""
+    """Reports on readings."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -11,11 +11,10 @@ from bssci.model.entry_error import EntryError
 from bssci.model.eui import EUI, parse_eui
 from bssci.model.sensor import (
     MAX_NAME,
-    MAX_TAG,
-    MAX_TAGS,
     SensorError,
-    is_text,
     parse_location,
+    tags_fault,
+    text_fault,
 )
 
 MAX_NOTE = 2000
@@ -63,19 +62,13 @@ def parse_station_change(entry: object) -> StationChange:
     for field, longest in (("name", MAX_NAME), ("note", MAX_NOTE)):
         if field in entry:
             text = entry[field] if entry[field] is not None else ""
-            if not is_text(text, longest):
-                raise StationError(field, f"must be text of at most {longest} characters")
+            if fault := text_fault(text, longest):
+                raise StationError(field, fault)
             values[field] = text.strip()
     if "tags" in entry:
         tags = entry["tags"] if entry["tags"] is not None else []
-        if (
-            not isinstance(tags, list)
-            or len(tags) > MAX_TAGS
-            or not all(is_text(tag, MAX_TAG) for tag in tags)
-        ):
-            raise StationError(
-                "tags", f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
-            )
+        if fault := tags_fault(tags):
+            raise StationError("tags", fault)
         values["tags"] = tuple(tags)
     if "location" in entry:
         values["location"] = _location(entry)

@@ -107,17 +107,15 @@ def parse_sensor(entry: object) -> Sensor:
                 raise SensorError(field, "must be true or false")
             values[attribute] = entry[field]
     if "name" in entry:
-        if not is_text(entry["name"], MAX_NAME):
-            raise SensorError("name", f"must be text of at most {MAX_NAME} characters")
+        if fault := text_fault(entry["name"], MAX_NAME):
+            raise SensorError("name", fault)
         values["name"] = entry["name"]
     if entry.get("typeEui"):
         values["type_eui"] = _eui(entry, "typeEui")
     if "tags" in entry:
         tags = entry["tags"]
-        are_texts = isinstance(tags, list) and all(is_text(tag, MAX_TAG) for tag in tags)
-        if not are_texts or len(tags) > MAX_TAGS:
-            allowed = f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
-            raise SensorError("tags", allowed)
+        if fault := tags_fault(tags):
+            raise SensorError("tags", fault)
         values["tags"] = tuple(tags)
     values |= _reading_fields(entry)
     extra = {field: value for field, value in entry.items() if field not in _KNOWN}
@@ -185,8 +183,8 @@ def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     if entry.get("decoder") not in (None, ""):
-        if not is_text(entry["decoder"], MAX_DECODER):
-            raise SensorError("decoder", f"must be text of at most {MAX_DECODER} characters")
+        if fault := text_fault(entry["decoder"], MAX_DECODER):
+            raise SensorError("decoder", fault)
         values["decoder"] = entry["decoder"]
     if entry.get("decoderParameters") is not None:
         values["decoder_parameters"] = _json_object(entry, "decoderParameters")
@@ -209,8 +207,8 @@ def parse_location(entry: Mapping[str, Any]) -> dict[str, Any]:
     for field, most in (("lat", 90), ("lon", 180)):
         if field in location and not _is_number(location[field], -most, most):
             raise SensorError("location", f"{field} must be a number of degrees from -{most} to {most}")
-    if "text" in location and not is_text(location["text"], MAX_NAME):
-        raise SensorError("location", f"text must be text of at most {MAX_NAME} characters")
+    if "text" in location and (fault := text_fault(location["text"], MAX_NAME)):
+        raise SensorError("location", f"text {fault}")
     return location
 
 
@@ -225,9 +223,22 @@ def _is_number(value: object, least: float, most: float) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
-def is_text(value: object, longest: int) -> bool:
-    """Return whether UTF-8 can hold the value, in at most ``longest`` characters."""
-    return isinstance(value, str) and len(value) <= longest and not _SURROGATE.search(value)
+def text_fault(value: object, longest: int) -> str:
+    """Return what is wrong with a text of at most ``longest`` characters; empty if nothing is."""
+    if not isinstance(value, str) or len(value) > longest:
+        return f"must be text of at most {longest} characters"
+    return "holds half of a surrogate pair, which is no character" if _SURROGATE.search(value) else ""
+
+
+def tags_fault(tags: object) -> str:
+    """Return what is wrong with tags; empty if nothing is."""
+    allowed = f"must be a list of at most {MAX_TAGS} texts of at most {MAX_TAG} characters each"
+    if not isinstance(tags, list) or len(tags) > MAX_TAGS:
+        return allowed
+    faults = [text_fault(tag, MAX_TAG) for tag in tags]
+    if any(fault.startswith("must") for fault in faults):
+        return allowed
+    return next(filter(None, faults), "")
 
 
 def _check_size(fields: Mapping[str, Any], most: int, allowed: str) -> None:

@@ -157,9 +157,7 @@ class BssciService(Service):
         self.center = ServiceCenter(reactor, self.configuration, self.journal, loaded, time.time)
         center = self.center
         await center.recover()
-        self.reloads = Reloads(
-            self.configuration, center.audit, center.commands, center.sensors, self._certificate_reloads
-        )
+        self.reloads = Reloads(center.commands, center.sensors, self._certificate_reloads)
         self.decoders = Decoders(
             reactor,
             reactor.callFromThread,

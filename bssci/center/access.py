@@ -91,7 +91,7 @@ class Access:
         return self._center.health()
 
     def changeable_settings(self) -> dict[str, Any]:
-        return self._commands.changeable_settings()
+        return self._commands.settings.changeable()
 
     async def change_settings(self, values: Mapping[str, Any]) -> frozenset[str]:
-        return await self._commands.change_settings(values, self._by)
+        return await self._commands.settings.change_remotely(values, self._by)

@@ -7,7 +7,7 @@ entry follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import DownlinkDesk
 from bssci.center.recorder import Recorder, naming, not_stored, stored
 from bssci.center.replays import Replaying, ReplayRequest
+from bssci.center.setting_commands import SettingCommands
 from bssci.center.silence.silence import SilenceWatch
 from bssci.center.station_commands import StationCommands
 from bssci.center.station_entries import StationEntries
@@ -38,7 +39,7 @@ from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
 from bssci.model.commands import Asker, CommandError, Outcomes
 from bssci.model.iso_times import iso_seconds
-from bssci.settings.configuration import Configuration, setting_text
+from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac
@@ -54,6 +55,7 @@ class Commands:
 
     :ivar devices: commands on devices that are no mioty sensors, and on who hears them.
     :ivar stations: commands on base stations.
+    :ivar settings: commands on settings.
     :param now: Unix seconds.
     """
 
@@ -94,7 +96,7 @@ class Commands:
         self.devices = DeviceCommands(self._recorder, devices, gateways, gateway_commands)
         self.stations = StationCommands(self._recorder, stations, registry, station_entries, variable_mac)
         self._provisioned = provisioned
-        self._configuration = configuration
+        self.settings = SettingCommands(audit, configuration)
         self._now = now
 
     # sensors: attaching
@@ -289,31 +291,6 @@ class Commands:
         """End a replay early; see :meth:`bssci.center.replays.Replaying.cancel`."""
         async with self._recorder.before(by, "replay.cancel", str(number)):
             return await stored(replays.cancel(number))
-
-    # settings
-
-    def changeable_settings(self) -> dict[str, Any]:
-        """Return the settings that may change while the service runs, without credentials."""
-        rows = self._configuration.catalogue.rows.values()
-        return self._configuration.shown(sorted(row.name for row in rows if row.live and not row.private))
-
-    async def change_settings(self, values: Mapping[str, Any], by: Asker) -> frozenset[str]:
-        """Put settings into force and write them to ``.env``; what changed.
-
-        :param values: by name; as JSON knows them, or as text.
-        :raises CommandError: one is unknown, wrong, fixed, a credential or needs a restart; nothing changed.
-        """
-        for name in values:
-            self._configuration.refuse_remote(name)
-        before = self.changeable_settings()
-        changed = await self._configuration.change(
-            {name: setting_text(name, value) for name, value in values.items()}
-        )
-        after = self.changeable_settings()
-        for name in sorted(changed):
-            texts = [setting_text(name, shown[name]) for shown in (before, after)]
-            await self._recorder.after(by, "config.change", name, " -> ".join(texts))
-        return changed
 
     # what commands on sensors have in common
 

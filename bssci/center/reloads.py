@@ -8,12 +8,10 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred, maybeDeferred
 from twisted.logger import Logger
 
-from bssci.center.audit import AuditLog
 from bssci.center.commands import Commands
 from bssci.center.devices.sensors import Sensors
 from bssci.journal import StorageError
 from bssci.model.commands import Asker, CommandError
-from bssci.settings.configuration import Configuration
 from bssci.system import logs
 
 BY_HAND = Asker("file", "changed by hand")
@@ -30,14 +28,10 @@ class Reloads:
 
     def __init__(
         self,
-        configuration: Configuration,
-        audit: AuditLog,
         commands: Commands,
         sensors: Sensors,
         certificates: Callable[[], Iterable[Callable[[], Any]]],
     ) -> None:
-        self._configuration = configuration
-        self._audit = audit
         self._commands = commands
         self._sensors = sensors
         self._certificates = certificates
@@ -66,9 +60,7 @@ class Reloads:
 
     async def _settings(self, by: Asker) -> None:
         try:
-            changed = await self._configuration.reload()
-            if changed:
-                await self._audit.record(by, "config.reload", "", ", ".join(sorted(changed)))
+            await self._commands.settings.reload(by)
         except (CommandError, StorageError) as error:
             self.log.error("settings not reloaded {error}", error=str(error))
 

@@ -330,7 +330,7 @@ def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
         lambda: house.commands.queue_downlink(DownlinkRequest(end_point_eui=new.eui, data=(b"x",)), by),
         lambda: house.commands.revoke_downlink(new.eui, 1, by),
         lambda: house.commands.reload_sensors(by),
-        lambda: house.commands.change_settings({"STATUS_INTERVAL": 60}, by),
+        lambda: house.commands.settings.change_remotely({"STATUS_INTERVAL": 60}, by),
         lambda: house.commands.remove([one], by),
         lambda: house.commands.clear(by),
     ):

@@ -19,20 +19,15 @@ class Parts:
         self.refused: set[str] = set()
         self.is_changed_by_hand = True
         itself: Any = self
+        self.settings = SimpleNamespace(reload=self.reload_settings)
         self.reloads = Reloads(
-            SimpleNamespace(reload=self.reload_settings),  # type: ignore[arg-type]
-            SimpleNamespace(record=self.record),  # type: ignore[arg-type]
             itself,
             SimpleNamespace(is_changed=self.is_changed),  # type: ignore[arg-type]
             lambda: [self.reload_stations, self.reload_web],
         )
 
-    async def reload_settings(self) -> set[str]:
-        self._note("settings")
-        return {"LOG_LEVEL", "BASE_TOPIC"}
-
-    async def record(self, by: Asker, action: str, target: str, detail: str) -> None:
-        self.done.append((by.name, action, detail))
+    async def reload_settings(self, by: Asker) -> None:
+        self._note("settings", by.name)
 
     def reload_stations(self) -> None:
         self.done.append(("stations",))
@@ -54,13 +49,10 @@ class Parts:
             raise CommandError("invalid", "wrong")
 
 
-SETTINGS = ("settings",), ("SIGHUP", "config.reload", "BASE_TOPIC, LOG_LEVEL")
-
-
 def test_a_signal_has_everything_read_again_and_written_down() -> None:
     it, ended = Parts(), []
     it.reloads.on_signal(lambda: ended.append(True))
-    assert it.done == [*SETTINGS, ("stations",), ("web",), ("sensors", "SIGHUP")]
+    assert it.done == [("settings", "SIGHUP"), ("stations",), ("web",), ("sensors", "SIGHUP")]
     assert ended == [True]
 
 
@@ -69,7 +61,7 @@ def test_what_cannot_be_read_costs_nothing_else(refused: set[str], expected_erro
     it, ended = Parts(), []
     it.refused = refused
     it.reloads.on_signal(lambda: ended.append(True))
-    assert [each[0] for each in it.done if each[0] != "SIGHUP"] == ["settings", "stations", "web", "sensors"]
+    assert [each[0] for each in it.done] == ["settings", "stations", "web", "sensors"]
     assert ended == [True]
     expected_errors.clear()
 
@@ -78,7 +70,7 @@ def test_a_file_that_changed_is_read_for_whoever_changed_it() -> None:
     it = Parts()
     it.reloads.settings_changed()
     it.reloads.sensors_changed()
-    assert it.done == [("settings",), ("file", "config.reload", "BASE_TOPIC, LOG_LEVEL"), ("sensors", "file")]
+    assert it.done == [("settings", "file"), ("sensors", "file")]
 
 
 def test_a_file_that_the_service_wrote_is_not_read_again() -> None:

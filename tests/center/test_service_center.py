@@ -14,7 +14,7 @@ from tests.support.center import TESTER, House, Line, result_of
 
 
 def change(house: House, **values: Any) -> frozenset[str]:
-    changing = ensureDeferred(house.commands.change_settings(values, TESTER))
+    changing = ensureDeferred(house.commands.settings.change_remotely(values, TESTER))
     house.settle()
     changed: frozenset[str] = result_of(changing)
     return changed
@@ -69,7 +69,7 @@ def test_what_must_not_change(house: House, values: dict[str, Any], code: str) -
         change(house, **values)
     assert raised.value.code == code
     assert house.center.registry.status_interval == 300
-    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.commands.changeable_settings())
+    assert not {"MQTT_PASSWORD", "MQTT_USERNAME", "STATE_DIR"} & set(house.commands.settings.changeable())
 
 
 def test_health_tells_who_is_there_and_what_fails(house: House) -> None:
@@ -92,6 +92,8 @@ def test_its_eui_stays_the_same(house: House) -> None:
 def test_the_broker_that_gets_the_password_is_not_changed_from_afar(make_house: Callable[..., House]) -> None:
     house = make_house(0, **{"mqtt-username": "u", "mqtt-password": "secret"})
     with pytest.raises(CommandError) as refused:
-        result_of(ensureDeferred(house.commands.change_settings({"MQTT_BROKER": "elsewhere"}, TESTER)))
+        result_of(
+            ensureDeferred(house.commands.settings.change_remotely({"MQTT_BROKER": "elsewhere"}, TESTER))
+        )
     assert (refused.value.code, refused.value.field) == ("not_allowed", "MQTT_BROKER")
     assert house.center.configuration.current.value("MQTT_BROKER") == "localhost"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
 from typing import Any
 
 from bssci.settings.configuration import setting_text
@@ -79,13 +78,8 @@ class ServiceRoutes:
         changes = await self._views.config.differences(values, after)
         if query.dry_run:
             return told(SettingsChanged, {"changes": changes, "dry_run": True})
-        async with AsyncExitStack() as entries:
-            for change in changes:
-                detail = f"{change['before']} -> {change['after']}"
-                await entries.enter_async_context(
-                    self._context.audit.around(call.asker, "config.change", change["name"], detail)
-                )
-            await configuration.change(values)
+        details = {change["name"]: f"{change['before']} -> {change['after']}" for change in changes}
+        await self._context.center.commands.settings.change(values, details, call.asker)
         return told(
             SettingsChanged, {"changes": changes, "needs_restart": self._views.config.needs_restart()}
         )

@@ -1,0 +1,72 @@
+"""Changes of settings and their entries in the audit log; more is in ``test_commands.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bssci.center.audit import AuditLog
+from bssci.center.setting_commands import SettingCommands
+from bssci.journal import AuditEntry, StorageError
+from bssci.model.commands import Asker, CommandError
+
+ANN = Asker("ann", "web", "::1")
+
+
+class Parts:
+    """A journal's audit log, and the settings; either may fail."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.full = self.wrong = False
+        itself: Any = self
+        self.audit = itself
+        self.settings = SettingCommands(AuditLog(itself, lambda: 5.0), itself)
+
+    async def append(self, entry: AuditEntry) -> None:
+        if self.full:
+            raise StorageError("disk full")
+        self.done.append(f"{entry.who} {entry.action} {entry.target} {entry.detail}".strip())
+
+    async def change(self, values: dict[str, str]) -> frozenset[str]:
+        if self.wrong:
+            raise CommandError("invalid", "no level")
+        self.done.append(f"changed {sorted(values)}")
+        return frozenset(values)
+
+    async def reload(self) -> frozenset[str]:
+        return frozenset() if self.wrong else frozenset({"LOG_LEVEL", "BASE_TOPIC"})
+
+
+CHANGE: tuple[Any, ...] = ({"LOG_LEVEL": "debug"}, {"LOG_LEVEL": "info -> debug"}, ANN)
+
+
+async def test_each_change_is_written_down_before_it_happens() -> None:
+    it = Parts()
+    await it.settings.change(*CHANGE)
+    assert it.done == ["ann config.change LOG_LEVEL info -> debug", "changed ['LOG_LEVEL']"]
+
+
+async def test_a_change_that_fails_says_so_after_its_entry() -> None:
+    it = Parts()
+    it.wrong = True
+    with pytest.raises(CommandError, match="no level"):
+        await it.settings.change(*CHANGE)
+    assert it.done[1:] == ["ann config.change.failed LOG_LEVEL no level"]
+
+
+async def test_what_cannot_be_written_down_does_not_happen() -> None:
+    it = Parts()
+    it.full = True
+    with pytest.raises(StorageError):
+        await it.settings.change(*CHANGE)
+    assert it.done == []
+
+
+async def test_what_was_read_again_is_written_down_if_it_changed() -> None:
+    it = Parts()
+    await it.settings.reload(ANN)
+    it.wrong = True
+    await it.settings.reload(ANN)
+    assert it.done == ["ann config.reload  BASE_TOPIC, LOG_LEVEL"]

@@ -55,8 +55,9 @@ def unmarked(source: str) -> Iterator[str]:
     for each in module.body:
         if isinstance(each, ast.ImportFrom) and each.module == "time":
             yield "from time import"
-    asking = {name for name, part in parts.items() if asks(part)}
-    while more := {name for name, part in parts.items() if names_in(part) & asking} - asking:
+    uses = {name: names_in(part) for name, part in parts.items()}
+    asking = {name for name, part in parts.items() if "time" in uses[name] and asks(part)}
+    while more := {name for name, used in uses.items() if used & asking} - asking:
         asking |= more
     for name in sorted(asking):
         marks = getattr(parts[name], "decorator_list", [])

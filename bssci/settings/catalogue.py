@@ -78,18 +78,20 @@ class Catalogue:
         """
         from_file, warnings = env_file.read(path, self._known_names())
         levels: tuple[tuple[Origin, Mapping[str, Any]], ...] = (
-            ("command line", {name: options.get(option) for name, option in self._options.items()}),
+            ("command line", self._given(options)),
             ("environment", environ),
             (".env", from_file),
         )
         values: dict[str, Any] = {}
         origins: dict[str, Origin] = {}
+        given = {name for _, texts in levels for name in self._options.keys() & texts.keys()}
         for row in self.rows.values():
-            text, origins[row.name], said = _text(row, self._files.get(row.name, ""), levels)
-            if said == "default":
-                values[row.name] = self._default(row)
-            else:
-                values[row.name] = row.parse(text, str(path) if said == ".env" else said)
+            file_name = self._files.get(row.name, "")
+            if row.name not in given and file_name not in given:
+                values[row.name], origins[row.name] = self._default(row), "default"
+                continue
+            text, origins[row.name], said = _text(row, file_name, levels)
+            values[row.name] = row.parse(text, str(path) if said == ".env" else said)
         values |= _derived(values, origins)
         settings = self._settings(values)
         for group in self.groups:
@@ -179,6 +181,10 @@ class Catalogue:
                 change = "" if row.live else "; needs a restart"
                 lines += ["", f"# {row.explained}{change}", f"#{row.name}={row.default}"]
         return "\n".join(lines) + "\n"
+
+    def _given(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values of the command line by the names of their settings."""
+        return {name: options[each] for name, each in self._options.items() if options.get(each) is not None}
 
     def _default(self, row: Setting) -> Any:
         if row.name not in self._defaults:

@@ -65,6 +65,10 @@ async def _start(adapter: str, passive: bool, heard: Callable[[HeardAdvertisemen
     scanner = BleakScanner(detected, scanning_mode="passive" if passive else "active", bluez=chosen)
     try:
         await scanner.start()
+    except (FileNotFoundError, ConnectionRefusedError):
+        raise ConnectionError(
+            "no D-Bus, by which bluetoothd is asked: install bluez, and start bluetooth.service"
+        ) from None
     except BleakBluetoothNotAvailableError:
         raise
     except BleakError as error:

@@ -86,3 +86,8 @@ def test_a_bluetoothd_that_cannot_is_told_from_one_that_is_not_there(monkeypatch
         scan(Library(BleakError("adapter 'hci1' not found")), monkeypatch)
     with pytest.raises(BleakError, match="busy"):
         scan(Library(BleakError("busy")), monkeypatch, passive=False)
+
+
+def test_without_a_bus_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConnectionError, match="no D-Bus.* install bluez"):
+        scan(Library(FileNotFoundError(2, "No such file or directory")), monkeypatch)

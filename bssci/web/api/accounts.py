@@ -107,8 +107,9 @@ class AccountRoutes:
 
     @route("POST", "/api/accounts", "admin", "Add an account")
     async def add(self, call: Call, body: NewAccount) -> Done:
-        async with self._context.audit.around(call.asker, "account.add", body.name, body.role):
-            await self._guard.changed(self._file.add, body.name, body.role, body.password)
+        name, role = body.name, body.role
+        change = self._entrance.change
+        await change(call.asker, "account.add", name, role, self._file.add, name, role, body.password)
         return Done()
 
     @route(
@@ -122,20 +123,19 @@ class AccountRoutes:
         if body.role is None and body.password is None:
             raise ApiError(422, "invalid", "role or password must be given", "role")
         self._check_exists(name)
+        change = self._entrance.change
         if body.role is not None:
-            async with self._context.audit.around(call.asker, "account.role", name, body.role):
-                await self._guard.changed(self._file.set_role, name, body.role)
+            await change(call.asker, "account.role", name, body.role, self._file.set_role, name, body.role)
         if body.password is not None:
-            async with self._context.audit.around(call.asker, "account.password", name):
-                await self._guard.changed(self._file.set_password, name, body.password)
+            set_password = self._file.set_password
+            await change(call.asker, "account.password", name, "", set_password, name, body.password)
         return Done()
 
     @route("DELETE", "/api/accounts/{name}", "admin", "Remove an account")
     async def remove(self, call: Call) -> Done:
         name = call.path["name"]
         self._check_exists(name)
-        async with self._context.audit.around(call.asker, "account.remove", name):
-            await self._guard.changed(self._file.remove, name)
+        await self._entrance.change(call.asker, "account.remove", name, "", self._file.remove, name)
         return Done()
 
     @route("GET", "/api/tokens", "admin", "API tokens")
@@ -144,8 +144,9 @@ class AccountRoutes:
 
     @route("POST", "/api/tokens", "admin", "Create an API token; it is shown this once")
     async def create_token(self, call: Call, body: NewToken) -> CreatedToken:
-        async with self._context.audit.around(call.asker, "token.create", body.name, body.role):
-            token = await self._guard.changed(self._file.create_token, body.name, body.role)
+        name, role = body.name, body.role
+        create = self._file.create_token
+        token = await self._entrance.change(call.asker, "token.create", name, role, create, name, role)
         return CreatedToken(token=token)
 
     @route("DELETE", "/api/tokens/{name}", "admin", "Revoke an API token")
@@ -153,8 +154,7 @@ class AccountRoutes:
         name = call.path["name"]
         if all(token.name != name for token in self._guard.directory.tokens):
             raise not_found("there is no such token")
-        async with self._context.audit.around(call.asker, "token.revoke", name):
-            await self._guard.changed(self._file.revoke_token, name)
+        await self._entrance.change(call.asker, "token.revoke", name, "", self._file.revoke_token, name)
         return Done()
 
     def _check_exists(self, name: str) -> None:

@@ -87,10 +87,9 @@ class ControllerRoutes:
             file = self._decoders.file_of(name) or name + BLUEPRINT
             if folder.library.texts.get(file) == text:
                 continue
-            async with self._context.audit.around(call.asker, "decoder.put", name, "imported"):
-                try:
-                    await folder.put(file, text)
-                except ValueError as error:
-                    raise wrong_text(error) from error
-                except OSError as error:
-                    raise not_written(error) from error
+            try:
+                await self._decoders.files.put(name, file, text, "imported", call.asker)
+            except ValueError as error:
+                raise wrong_text(error) from error
+            except OSError as error:
+                raise not_written(error) from error

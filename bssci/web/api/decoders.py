@@ -66,13 +66,13 @@ class DecoderRoutes:
         if file is None or (body.kind is not None and not file.endswith(f".{body.kind}")):
             file = name + (f".{body.kind}" if body.kind is not None else ending_for(body.source))
         decoder, results = await self._views.compile(file, body.source)
-        async with self._context.audit.around(call.asker, "decoder.put", name, f"version {decoder.version}"):
-            try:
-                await self._views.decoders.folder.put(file, body.source)
-            except ValueError as error:
-                raise wrong_text(error) from error
-            except OSError as error:
-                raise not_written(error) from error
+        detail = f"version {decoder.version}"
+        try:
+            await self._views.files.put(name, file, body.source, detail, call.asker)
+        except ValueError as error:
+            raise wrong_text(error) from error
+        except OSError as error:
+            raise not_written(error) from error
         examples = told(list[DecoderExample], examples_json(results))
         return DecoderStored(name=name, file=file, version=decoder.version, examples=examples)
 
@@ -83,13 +83,12 @@ class DecoderRoutes:
         if file is None:
             self._views.decoder(name)
             raise ApiError(409, "built_in", f"{name} is built in: it has no file that could be removed")
-        async with self._context.audit.around(call.asker, "decoder.delete", name):
-            try:
-                await self._views.decoders.folder.delete(file)
-            except FileNotFoundError:
-                raise not_found(f"there is no decoder {name}") from None
-            except OSError as error:
-                raise not_written(error) from error
+        try:
+            await self._views.files.delete(name, file, call.asker)
+        except FileNotFoundError:
+            raise not_found(f"there is no decoder {name}") from None
+        except OSError as error:
+            raise not_written(error) from error
         return Done()
 
     @route(

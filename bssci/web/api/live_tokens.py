@@ -14,6 +14,7 @@ from bssci.web.api.schemas.live_tokens import (
 )
 from bssci.web.context import Context
 from bssci.web.http.call import Call
+from bssci.web.http.entrance import Entrance
 from bssci.web.http.errors import not_found
 from bssci.web.http.replies import Done
 from bssci.web.http.routing import route
@@ -26,6 +27,7 @@ class LiveTokenRoutes:
     def __init__(self, context: Context, views: Views) -> None:
         self._context = context
         self._guard = context.guard
+        self._entrance = Entrance(context.guard, context.audit)
         self._views = views.accounts
 
     @route("GET", "/api/mqtt-tokens", "admin", "Tokens for live streams")
@@ -48,8 +50,10 @@ class LiveTokenRoutes:
             connections=body.connections,
         )
         detail = described(new_token(wish, "", self._context.now()))
-        async with self._context.audit.around(call.asker, "mqtt-token.create", body.name, detail):
-            secret, token = await self._guard.changed(self._guard.file.create_live_token, wish)
+        create = self._guard.file.create_live_token
+        secret, token = await self._entrance.change(
+            call.asker, "mqtt-token.create", body.name, detail, create, wish
+        )
         return CreatedLiveToken(
             token_id=token.id,
             token=secret,
@@ -60,8 +64,8 @@ class LiveTokenRoutes:
     @route("DELETE", "/api/mqtt-tokens/{id}", "admin", "Revoke a token for live streams; its connections end")
     async def revoke(self, call: Call) -> Done:
         token = self._found(call)
-        async with self._context.audit.around(call.asker, "mqtt-token.revoke", token.name):
-            await self._guard.changed(self._guard.file.revoke_live_token, token.id)
+        revoke = self._guard.file.revoke_live_token
+        await self._entrance.change(call.asker, "mqtt-token.revoke", token.name, "", revoke, token.id)
         self._context.door.check_tokens()
         return Done()
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from bssci.center.audit import AuditLog
+from bssci.model.commands import Asker
 from bssci.web.access.accounts import Account
 from bssci.web.access.sessions import WebSession
 from bssci.web.http.call import Call
@@ -51,6 +55,18 @@ class Entrance:
         await self._audit.record(call.named(account.name), "account.add", account.name, "set-up")
         return account
 
+    async def change(
+        self, by: Asker, action: str, target: str, detail: str, change: Callable[..., Any], *values: Any
+    ) -> Any:
+        """Change accounts or tokens, with an entry in the audit log before; return what ``change`` does.
+
+        :param change: a method of :class:`bssci.web.access.accounts.AccountFile`, called with ``values``.
+        :raises ApiError: 422 or 409, naming the field.
+        :raises bssci.journal.StorageError: the change cannot be recorded, so it does not happen.
+        """
+        async with self._audit.around(by, action, target, detail):
+            return await self._guard.changed(change, *values)
+
     async def new_password(
         self, call: Call, session: WebSession, password: str
     ) -> tuple[WebSession, dict[str, str]]:
@@ -58,8 +74,8 @@ class Entrance:
 
         :raises ApiError: 422, the password is not allowed.
         """
-        async with self._audit.around(call.asker, "account.password", session.account):
-            account = await self._guard.changed(self._guard.file.set_password, session.account, password)
+        name, set_password = session.account, self._guard.file.set_password
+        account = await self.change(call.asker, "account.password", name, "", set_password, name, password)
         secret, fresh = self._guard.sessions.begin(account, call.address, call.header("user-agent"))
         await self._guard.sessions.save()
         return fresh, _header(session_cookie(call.request, secret))

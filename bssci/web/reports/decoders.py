@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bssci.center.decoding.decoders import Decoders
+from bssci.center.decoding.file_commands import DecoderFileCommands
 from bssci.center.decoding.tallies import Tally
 from bssci.center.decoding.trials import Trials
 from bssci.decoders.blueprints import Blueprint
@@ -47,6 +48,11 @@ class DecoderViews:
         if self._decoders is None:
             raise ApiError(503, "unavailable", "this service runs without decoders")
         return self._decoders
+
+    @property
+    def files(self) -> DecoderFileCommands:
+        """Return the commands on the files of decoders; raises as :attr:`decoders`."""
+        return DecoderFileCommands(self._context.audit, self.decoders.folder)
 
     async def all(self) -> dict[str, Any]:
         """Return every decoder by name, and what is wrong with files and with what is installed."""

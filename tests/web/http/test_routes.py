@@ -84,7 +84,7 @@ def test_every_route_has_typed_bodies_and_answers(web: WebHouse) -> None:
 
 
 def is_typed(schema: dict[str, Any]) -> bool:
-    return bool({"$ref", "properties", "items"} & set(schema)) or "anyOf" in str(
+    return bool({"$ref", "properties", "items", "unevaluatedProperties"} & set(schema)) or "anyOf" in str(
         schema.get("additionalProperties")
     )
 

@@ -1,0 +1,31 @@
+"""Commands on the files of decoders, each with its entry in the audit log."""
+
+from __future__ import annotations
+
+from bssci.center.audit import AuditLog
+from bssci.center.decoding.folder import DecoderFolder
+from bssci.model.commands import Asker
+
+
+class DecoderFileCommands:
+    """Changes of the folder of decoders, for whoever asks."""
+
+    def __init__(self, audit: AuditLog, folder: DecoderFolder) -> None:
+        self._audit = audit
+        self._folder = folder
+
+    async def put(self, name: str, file: str, text: str, detail: str, by: Asker) -> None:
+        """Store a decoder's file, and use it.
+
+        :param detail: what the audit log says of it.
+        :raises ValueError: the text is no decoder; nothing changed.
+        :raises OSError: the file cannot be written.
+        :raises bssci.journal.StorageError: the change cannot be recorded, so it does not happen.
+        """
+        async with self._audit.around(by, "decoder.put", name, detail):
+            await self._folder.put(file, text)
+
+    async def delete(self, name: str, file: str, by: Asker) -> None:
+        """Remove a decoder's file; raises as :meth:`put`, and ``FileNotFoundError`` if there is none."""
+        async with self._audit.around(by, "decoder.delete", name):
+            await self._folder.delete(file)

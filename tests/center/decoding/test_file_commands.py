@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bssci.center.audit import AuditLog
+from bssci.center.decoding.file_commands import DecoderFileCommands
+from bssci.journal import AuditEntry, StorageError
+from bssci.model.commands import Asker
+
+ANN = Asker("ann", "web", "::1")
+
+
+class Parts:
+    """An audit log whose disk may be full, and a folder."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, ...]] = []
+        self.full = False
+        itself: Any = self
+        self.audit = itself
+        self.commands = DecoderFileCommands(AuditLog(itself, lambda: 5.0), itself)
+
+    async def append(self, entry: AuditEntry) -> None:
+        if self.full:
+            raise StorageError("disk full")
+        self.done.append((entry.who, entry.action, entry.target, entry.detail))
+
+    async def put(self, file: str, text: str) -> None:
+        if not text:
+            raise ValueError("empty")
+        self.done.append(("put", file))
+
+    async def delete(self, file: str) -> None:
+        self.done.append(("delete", file))
+
+
+async def test_changes_are_written_down_before_they_happen() -> None:
+    it = Parts()
+    await it.commands.put("meter", "meter.json", "{}", "version 2", ANN)
+    await it.commands.delete("meter", "meter.json", ANN)
+    assert it.done == [
+        ("ann", "decoder.put", "meter", "version 2"),
+        ("put", "meter.json"),
+        ("ann", "decoder.delete", "meter", ""),
+        ("delete", "meter.json"),
+    ]
+
+
+async def test_one_that_fails_says_so() -> None:
+    it = Parts()
+    with pytest.raises(ValueError, match="empty"):
+        await it.commands.put("meter", "meter.json", "", "", ANN)
+    assert it.done[-1] == ("ann", "decoder.put.failed", "meter", "empty")
+
+
+async def test_one_that_cannot_be_written_down_does_not_happen() -> None:
+    it = Parts()
+    it.full = True
+    with pytest.raises(StorageError):
+        await it.commands.delete("meter", "meter.json", ANN)
+    assert it.done == []

@@ -79,7 +79,8 @@ def examine(
             raise CertificateError(
                 f"{ca_file}: may not sign certificates (CA:TRUE, keyCertSign); use another CA"
             )
-    revoked = read_revoked(revocation_file(ca_file, crl_file), authorities)
+    revoking = [*authorities, *chain[1:]]
+    revoked = read_revoked(revocation_file(ca_file, crl_file), revoking)
     read_own_list(ca_file, authorities)
     _refuse_untaken(cert_file, chain, key, authorities, revoked)
     faults = [*_all_out_of_time(ca_file, authorities, now), *_out_of_time(cert_file, chain, now)]
@@ -88,7 +89,7 @@ def examine(
         *_soon_out_of_time(ca_file, authorities, now),
         *_soon_out_of_time(cert_file, chain, now),
         *_old_lists(revocation_file(ca_file, crl_file), revoked, now),
-        *_foreign_lists(revocation_file(ca_file, crl_file), authorities),
+        *_foreign_lists(revocation_file(ca_file, crl_file), revoking),
     ]
     strict = {fault for _, fault in meet(server_context(chain, key), authorities, whole_chain=True).faults}
     if OTHER_PURPOSE in strict:
@@ -274,8 +275,8 @@ def _foreign_lists(path: Path | None, authorities: Sequence[x509.Certificate]) -
     for each in lists_of(path, "CRL_FILE") if path is not None else ():
         if each.issuer not in names:
             yield (
-                f"{path}: the list of {each.issuer.rfc4514_string()} refuses nobody: that authority is not in"
-                " CA_FILE"
+                f"{path}: the list of {each.issuer.rfc4514_string()} refuses nobody: that authority is in"
+                " neither CA_FILE nor CERT_FILE; add it to CA_FILE"
             )
 
 

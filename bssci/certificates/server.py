@@ -80,11 +80,13 @@ class StationFiles:
         for warning in verdict.warnings:
             self.log.warn("{warning}", warning=warning)
         authorities = read_certificates(self.authorities, "CA_FILE")
+        chain = read_certificates(self.certificate, "CERT_FILE")
         return station_context(
-            read_certificates(self.certificate, "CERT_FILE"),
+            chain,
             read_key(self.key, "KEY_FILE"),
             authorities,
-            read_revoked(revocation_file(self.authorities, self.revoked), authorities),
+            # Those between our certificate and an authority revoke, too.
+            read_revoked(revocation_file(self.authorities, self.revoked), [*authorities, *chain[1:]]),
             read_own_list(self.authorities, authorities),
         )
 

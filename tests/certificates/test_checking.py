@@ -21,6 +21,7 @@ from bssci.certificates.contexts import station_context
 from bssci.certificates.handshakes import meet
 from bssci.certificates.issuing import Authority, certificate_to_pem, key_to_pem
 from bssci.certificates.reading import CertificateError, PrivateKey, pem_blocks, read_revoked
+from bssci.certificates.server import StationFiles
 
 NOW = datetime.now(UTC)
 
@@ -312,6 +313,21 @@ def test_the_list_of_another_authority_is_passed_over(
     before, first, second = gate
     files.crl.write_bytes(revocations(second, before.stations[0][0]))
     assert read_revoked(files.crl, [first.certificate]) == []
+
+
+def test_the_list_of_one_between_us_and_an_authority_counts(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = authority("root")
+    between = authority("between", above=root)
+    key = issuing.new_key()
+    chain = [issuing.issue_server(key, between, [], NOW), between.certificate]
+    files.crl.write_bytes(revocations(between, issuing.issue_station(key, between, None, NOW)))
+    files.write(key, chain, [root])
+    assert not files.check()
+    monkeypatch.setattr("bssci.certificates.server.station_context", lambda *arguments: arguments)
+    _, _, _, [counted], _ = StationFiles(files.cert, files.key, files.ca).load(NOW, at_start=True)
+    assert counted.issuer == between.certificate.subject
 
 
 def test_blocks_are_found_in_time_in_proportion_to_the_length() -> None:

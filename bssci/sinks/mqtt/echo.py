@@ -14,6 +14,8 @@ from twisted.logger import Logger
 
 from bssci.mqtt.values import MqttOffline
 
+USUAL_TIME = 2.0
+"""s that the birth message may take, until the sink is not called delivering any more"""
 ECHO_TIME = 10.0
 """s that the birth message may take, until it is called trouble"""
 
@@ -39,8 +41,7 @@ class Echo:
         """Have everybody wait until the broker has sent back this payload."""
         self._settle()
         self._expected = birth
-        self.trouble = "the broker has not sent back the birth message yet"
-        self._timer = self._clock.callLater(ECHO_TIME, self._missed)
+        self._timer = self._clock.callLater(USUAL_TIME, self._late)
 
     def heard(self, payload: bytes) -> None:
         """Take account of a message on the topic of the birth message."""
@@ -71,6 +72,10 @@ class Echo:
     def stop(self) -> None:
         """End what waits."""
         self.lost("the sink stops")
+
+    def _late(self) -> None:
+        self.trouble = "the broker has not sent back the birth message yet"
+        self._timer = self._clock.callLater(ECHO_TIME - USUAL_TIME, self._missed)
 
     def _missed(self) -> None:
         self._timer = None

@@ -19,7 +19,7 @@ from bssci.mqtt.embedded import BrokerFailed
 from bssci.mqtt.values import MqttSettings
 from bssci.sinks import ISink
 from bssci.sinks.mqtt import sink as sink_module
-from bssci.sinks.mqtt.echo import ECHO_TIME
+from bssci.sinks.mqtt.echo import ECHO_TIME, USUAL_TIME
 from bssci.sinks.mqtt.settings import GROUP, NAMES
 from bssci.sinks.mqtt.sink import TROUBLE_INTERVAL, MqttSink
 from tests.mqtt.memory_broker import FakeBroker, Kind
@@ -215,8 +215,10 @@ def test_nothing_is_delivered_before_the_birth_message_has_come_back(it: Fixture
     it.broker.publish("mioty/service/status", b'{"state": "offline"}')
     it.broker.publish("mioty/service/status", it.birth(), retained=True)
     assert topics(it.published()) == ["service/status", f"bs/{STATION}/state"]
+    assert it.sink.trouble == ""
+    it.clock.advance(USUAL_TIME)
     assert it.sink.trouble == "the broker has not sent back the birth message yet"
-    it.clock.advance(ECHO_TIME)
+    it.clock.advance(ECHO_TIME - USUAL_TIME)
     assert "did not send it back within 10 s" in it.sink.trouble and "MQTT_CONFIRM" in it.sink.trouble
     assert it.published() == [] and outcome == []
     it.echo()
@@ -324,6 +326,7 @@ def test_other_processes_are_told_that_a_broker_drops_what_it_acknowledges(it: F
     assert live.told == ["connecting"]
     it.accept(echo=False)
     it.published()
+    it.clock.advance(USUAL_TIME)
     it.clock.advance(ECHO_TIME)
     it.clock.advance(TROUBLE_INTERVAL)
     assert live.told[-1].startswith("connected, but the broker acknowledged the birth message")

@@ -70,6 +70,7 @@ def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
     yield from _sensors(chosen.sensor_config_file)
     yield _state_directory(chosen.state_dir)
     yield from _journal(chosen.state_dir)
+    yield from _accounts(chosen.state_dir)
     try:
         try_log_file(chosen.log_file)
     except SettingsError as error:
@@ -163,6 +164,21 @@ def _journal(directory: Path) -> Iterator[Finding]:
             yield Finding("warning", damage)
     except JournalError as error:
         yield Finding("error", str(error))
+
+
+def _accounts(directory: Path) -> Iterator[Finding]:
+    # Only here: it brings the hashing of passwords along, which the rest does without.
+    from bssci.web.access.accounts import AccountError, AccountFile
+
+    try:
+        damage = AccountFile(directory).damage()
+    except AccountError as error:
+        yield Finding("error", str(error))
+    except OSError:
+        return  # whether it can be read was looked at before
+    else:
+        if damage:
+            yield Finding("warning", damage)
 
 
 def _listening(chosen: Settings, places: Sequence[ListeningAddress], running: bool) -> Iterator[Finding]:

@@ -16,17 +16,19 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from twisted.logger import Logger
 
 from bssci.system.files import make_directory, open_lock, write_atomically
 from bssci.system.shell import ShellChange, noted, shell_user
 from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
+from bssci.web.access.salvage import readable_objects
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -91,12 +93,31 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 _decoder = msgspec.json.Decoder(Directory)
 
 
+def _salvaged(data: bytes) -> Directory:
+    """Return the entries of a damaged file that can be read."""
+    entries: dict[type[Any], list[Any]] = {Account: [], LiveToken: [], ApiToken: [], ShellChange: []}
+    for found in readable_objects(data):
+        for kind, taken in entries.items():
+            with suppress(msgspec.ValidationError):
+                taken.append(msgspec.convert(found, kind))
+                break
+    return Directory(
+        accounts=tuple(entries[Account]),
+        tokens=tuple(entries[ApiToken]),
+        live_tokens=tuple(entries[LiveToken]),
+        changes=tuple(entries[ShellChange]),
+    )
+
+
 class AccountFile:
-    """The file of accounts. All methods but :meth:`stamp` block.
+    """The file of accounts. All methods but :meth:`stamp` block. Entries of it that are damaged are passed
+    over; the file as it was is kept as ``accounts.json.damaged`` before it is written again.
 
     :param now: Unix seconds.
     :param who: is noted with every change; nobody if the caller keeps the audit log itself.
     """
+
+    log = Logger()
 
     def __init__(self, directory: Path, now: Callable[[], float] = time.time, who: str = "") -> None:
         self.path = directory / FILE_NAME
@@ -106,6 +127,8 @@ class AccountFile:
         self._hasher = PasswordHasher()
         # Compared where there is no account, so that the time tells nothing.
         self._nobody = ""
+        self._damaged = b""
+        """content of the file, as it was read last, if that is damaged"""
 
     @classmethod
     def at_command_line(cls, directory: Path) -> AccountFile:
@@ -126,13 +149,35 @@ class AccountFile:
         :raises AccountError: the file is not readable.
         """
         try:
-            return _decoder.decode(self.path.read_bytes())
+            data = self.path.read_bytes()
         except FileNotFoundError:
             return Directory()
+        try:
+            return _decoder.decode(data)
         except (msgspec.DecodeError, ValueError) as error:
-            raise AccountError(
-                "file", f"{self.path}: is damaged ({error}); restore it or remove it"
-            ) from None
+            if b'"accounts"' not in data:
+                raise AccountError(
+                    "file", f"{self.path}: is damaged ({error}); restore it or remove it"
+                ) from None
+            self._damaged = data
+            rest = _salvaged(data)
+            self.log.error("{damage}", damage=self._damage(rest, error))
+            return rest
+
+    def damage(self) -> str:
+        """Return what is wrong with the file, if entries of it are passed over; nothing if all is well.
+
+        :raises AccountError: not one of them can be read.
+        """
+        self._damaged = b""
+        rest = self.read()
+        return self._damage(rest, "its JSON is broken") if self._damaged else ""
+
+    def _damage(self, rest: Directory, error: object) -> str:
+        return (
+            f"{self.path}: is damaged ({error}); {len(rest.accounts)} accounts and"
+            f" {len(rest.tokens) + len(rest.live_tokens)} tokens of it can be read, the rest is passed over"
+        )
 
     # accounts
 
@@ -321,6 +366,9 @@ class AccountFile:
         self._store(directory)
 
     def _store(self, directory: Directory) -> None:
+        if self._damaged:
+            write_atomically(self.path.with_name(f"{FILE_NAME}.damaged"), self._damaged)
+            self._damaged = b""
         write_atomically(self.path, msgspec.json.format(msgspec.json.encode(directory), indent=1))
 
 

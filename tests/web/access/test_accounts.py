@@ -65,3 +65,24 @@ def test_argon2_is_what_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert file.verify("someone", "a good password") is not None
     assert file.verify("someone", "another password") is None
     assert file.verify("nobody", "a good password") is None
+
+
+@pytest.mark.parametrize("old", [b'"ann"', b'"name": "ann"', b'"role": "viewer"'])
+def test_a_damaged_entry_is_passed_over_and_the_file_is_kept(tmp_path: Path, old: bytes) -> None:
+    file = AccountFile(tmp_path)
+    file.add("root", "admin", "a long password")
+    file.add("ann", "viewer", "a long password")
+    file.create_token("program", "operator")
+    assert file.damage() == ""
+    content = file.path.read_bytes()
+    assert old in content
+    place = content.index(old) + 1
+    damaged = content[:place] + b"\xff" + content[place + 1 :]
+    file.path.write_bytes(damaged)
+    rest = file.read()
+    assert [each.name for each in rest.accounts] == ["root"]
+    assert [each.name for each in rest.tokens] == ["program"]
+    assert "1 accounts and 1 tokens of it can be read" in file.damage()
+    file.add("eve", "viewer", "a long password")
+    assert file.damage() == ""
+    assert (tmp_path / "accounts.json.damaged").read_bytes() == damaged

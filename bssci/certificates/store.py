@@ -27,7 +27,7 @@ from bssci.certificates.issuing import Authority
 from bssci.certificates.reading import CertificateError, PrivateKey
 from bssci.model import EUI
 from bssci.system.clock import utc_now
-from bssci.system.files import replace_together, scratch_directory
+from bssci.system.files import replace_together, scratch_directory, write_atomically
 
 CA, SERVER, SERVER_KEY, CA_KEY = "ca", "server", "server_key", "ca_key"
 BUNDLE = "station:"
@@ -154,7 +154,7 @@ class CertificateStore:
                 if data is not None:
                     path = directory / f"{file}.pem"
                     path.touch(mode=0o600)
-                    path.write_bytes(data)
+                    write_atomically(path, data)
             try:
                 warnings = check_pair(
                     directory / f"{SERVER}.pem",

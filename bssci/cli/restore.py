@@ -23,6 +23,7 @@ from bssci.system.files import (
     replace_together,
     scratch_directory,
     stage_together,
+    write_atomically,
 )
 
 
@@ -54,7 +55,7 @@ def restore(source: Path) -> Iterator[str]:
     :raises OSError: before anything was put in place, or after: the next start goes on then.
     """
     with scratch_directory(Path()) as scratch, source.open("rb") as file:
-        (scratch / "env").write_bytes(archive.peek(file))
+        write_atomically(scratch / "env", archive.peek(file))
         chosen = load(env_file=scratch / "env")[1].settings
     prepare_directory(chosen.state_dir)
     with ExitStack() as held:

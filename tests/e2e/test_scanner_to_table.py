@@ -40,7 +40,7 @@ async def test_an_advertisement_is_a_row(
         nonlocal number
         number = (number + 1) % 256
         bluetooth.hear(ADDRESS, rssi=-71, service={ATC: f"a4c13800000100c8325a0bb8{number:02x}"})
-        if service.said("MQTT connected") and number % 10 == 0:
+        if service.said("PostgreSQL connected") and number % 10 == 0:  # the tables are there
             found[:] = database.query(READINGS)
         return bool(found)
 

@@ -74,6 +74,7 @@ async def test_what_gateways_publish_stands_in_the_views(
     def rows(query: str) -> list[tuple[object, ...]]:
         return database.query(query)
 
+    await until(lambda: service.said("PostgreSQL connected"))  # the tables are there
     await until(lambda: len(rows("SELECT 1 FROM raw")) == 5)
     assert rows("SELECT DISTINCT scanner_id, device_address, device_name, rssi FROM raw_advertisements") == [
         ("roof", ADDRESS, "ATC_000001", -71.0)

@@ -144,6 +144,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 return "source"
             return nodeid.partition("[")[0] if scope in LONGEST and "[" in nodeid else scope
 
+        def _pending_of(self, workload: dict[str, dict[str, bool]]) -> int:
+            # Asked after each test: files that are done are not to be counted again and again.
+            for scope in [each for each, tests in workload.items() if all(tests.values())]:
+                del workload[scope]
+            pending: int = super()._pending_of(workload)
+            return pending
+
     config.option.loadscopereorder = False
     return Scheduling(config, log)
 

@@ -19,6 +19,7 @@ from unittest import TestCase
 import hypothesis
 import pytest
 import pytest_twisted
+from _pytest.runner import runtestprotocol
 from twisted.internet import defer, reactor
 from twisted.internet.base import DelayedCall
 from twisted.internet.task import deferLater
@@ -49,7 +50,7 @@ _logged: list[Failure] = []
 _steady = hypothesis.settings(
     deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
-hypothesis.settings.register_profile("few", _steady, derandomize=True, max_examples=10)
+hypothesis.settings.register_profile("few", _steady, derandomize=True, max_examples=6)
 hypothesis.settings.register_profile("thorough", _steady, print_blob=True, max_examples=500)
 hypothesis.settings.load_profile("few")
 
@@ -153,6 +154,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     config.option.loadscopereorder = False
     return Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Send one report of a test to the process that prints them; others only if something went wrong."""
+    if "PYTEST_XDIST_WORKER" not in os.environ or item.config.option.durations is not None:
+        return None
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 def _folder(nodeid: str) -> str:

@@ -29,6 +29,10 @@ class Producer(Protocol):
     def stop(self, seconds: float) -> Deferred[None]: ...
 
 
+SOURCE = "kafka"
+"""source that reads the raw topic: what it brought is in the topic already"""
+
+
 @implementer(ISink)
 class KafkaSink:
     """Sends each batch whole."""
@@ -63,10 +67,9 @@ class KafkaSink:
         aside: list[tuple[Any, str]] = []
         for event in batch:
             try:
-                made = [
-                    raw_message(event, self._raw_topic, self._base_topic),
-                    *decoded_messages(event, self._decoded_topic),
-                ]
+                made = list(decoded_messages(event, self._decoded_topic))
+                if getattr(event, "source", "") != SOURCE:
+                    made.insert(0, raw_message(event, self._raw_topic, self._base_topic))
             except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 aside.append((event, f"it cannot be written as JSON: {error}"))
                 continue

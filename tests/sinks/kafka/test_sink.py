@@ -17,6 +17,7 @@ from bssci.sinks.kafka import sink as module
 from bssci.sinks.kafka.sink import KafkaSink
 from bssci.sinks.testing import SinkBench, SinkConformance, reception, uplink, uplinks
 from tests.kafka.broker import KafkaBroker
+from tests.support.telegrams import telegram
 
 
 class Taking:
@@ -61,6 +62,14 @@ def test_a_batch_is_sent_whole_and_in_its_order() -> None:
     [messages] = producer.sent
     assert [each.topic for each in messages] == ["raw", "raw", "decoded"]
     assert [dict(each.headers)["id"].decode() for each in messages] == [first.id, second.id, second.id]
+
+
+def test_what_came_from_the_raw_topic_is_not_written_there_again() -> None:
+    producer = Taking()
+    decoded = Decoded(decoder="d@1", readings=(Reading("a", 1),))
+    events = [telegram(1, source=source, decoded=decoded) for source in ("mqtt", "kafka")]
+    assert outcome_of(sink_of(producer).deliver(events)) is None
+    assert [message.topic for message in producer.sent[0]] == ["raw", "decoded", "decoded"]
 
 
 def test_a_failure_is_one_of_the_batch() -> None:

@@ -265,13 +265,12 @@ def result_of(deferred: Deferred[Any]) -> Any:
 
 @pytest.fixture
 def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """Builds the test's :class:`House` with the given settings; of sensors there are as many as told."""
+    """Builds the test's :class:`House` with the given settings, and sensors: so many, or these entries."""
     houses: list[House] = []
 
-    def make(sensors: int = 0, **settings: str) -> House:
-        (tmp_path / "endpoints.json").write_text(
-            json.dumps([sensor_entry(number) for number in range(1, sensors + 1)])
-        )
+    def make(sensors: int | Sequence[dict[str, Any]] = 0, **settings: str) -> House:
+        entries = map(sensor_entry, range(1, sensors + 1)) if isinstance(sensors, int) else sensors
+        (tmp_path / "endpoints.json").write_text(json.dumps(list(entries)))
         houses.append(House(tmp_path, **settings))
         return houses[-1]
 

@@ -35,9 +35,7 @@ class Site:
     """
 
     def __init__(self, make_house: Callable[..., House]) -> None:
-        self.house = make_house(2)
-        self.house.configure([sensor_entry(1, bidi=True), sensor_entry(2)])
-        self.house.crash()
+        self.house = make_house([sensor_entry(1, bidi=True), sensor_entry(2)])
         self.line = Line(self.house)
         self.line.connect()
         self.line.answer_everything()

@@ -177,7 +177,7 @@ def test_nothing_but_the_journal_knows_how_it_is_kept() -> None:
 
 CLOCKS = {"time.time", "time.monotonic", "time.perf_counter", "time.sleep", "datetime.now", "datetime.today"}
 THEIR_OWN_TIME = KITS | {
-    "bssci.system.clock",
+    "bssci.system.utc",
     "bssci.system.files",  # ages of files, by the clock of the file system
     "bssci.journal.sqlite.worker",
     "bssci.journal.sqlite.inspection",

@@ -29,7 +29,8 @@ from bssci.certificates.reading import (
     read_revoked,
     revocation_file,
 )
-from bssci.system.clock import Clock, Ticker, utc_now
+from bssci.system.clock import Clock, Ticker
+from bssci.system.utc import utc_now
 from bssci.system.watching import stamp_of
 
 CHECK_INTERVAL = 5.0

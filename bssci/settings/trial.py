@@ -11,8 +11,8 @@ from pathlib import Path
 from bssci.certificates.reading import CertificateError, read_pair
 from bssci.settings.groups import ListeningAddress, Values
 from bssci.settings.rows import SettingsError
-from bssci.system.clock import utc_now
 from bssci.system.files import prepare_directory
+from bssci.system.utc import utc_now
 
 STATION_FILES = ("CERT_FILE", "KEY_FILE", "CA_FILE", "CRL_FILE")
 WEB_FILES = ("WEB_CERT_FILE", "WEB_KEY_FILE")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -102,11 +101,6 @@ async def let_go(clock: Clock, objects: list[Any], size: int) -> None:
         del objects[-size:]
         await turn(clock)
     objects.clear()
-
-
-def utc_now() -> datetime:
-    """Return the time of the system's clock, for whoever is given no other one."""
-    return datetime.now(UTC)
 
 
 def boot_seconds() -> float:

@@ -147,7 +147,7 @@ class Watch(House):
         self.listening.station_changed(station_state(False))
         self.settle()
 
-    def advance(self, seconds: float, step: float = 900.0) -> None:
+    def advance(self, seconds: float, step: float = 1800.0) -> None:
         super().advance(seconds, step)
 
     def hear(self, *numbers: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from bssci.web.access.accounts import AccountError, AccountFile
-from tests.support.web import EPOCH, WebHouse
+from tests.support.web import EPOCH, WebHouse, quick_parts
 
 
 def test_a_role_that_was_taken_counts_at_once(web: WebHouse) -> None:
@@ -67,6 +68,13 @@ def test_argon2_is_what_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert file.verify("nobody", "a good password") is None
 
 
+@pytest.fixture
+def _quick_passwords() -> Iterator[None]:
+    with quick_parts():
+        yield
+
+
+@pytest.mark.usefixtures("_quick_passwords")
 @pytest.mark.parametrize("old", [b'"ann"', b'"name": "ann"', b'"role": "viewer"'])
 def test_a_damaged_entry_is_passed_over_and_the_file_is_kept(tmp_path: Path, old: bytes) -> None:
     file = AccountFile(tmp_path)

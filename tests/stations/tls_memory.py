@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import maybeDeferred
@@ -16,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump, connect
 from zope.interface import implementer
 
+from bssci.certificates.checking import FilesVerdict, examine
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.stations.admission import ConnectionLimits
 from bssci.stations.protocol import LimitedTLSFactory, StationFactory
@@ -30,6 +33,17 @@ Kind = TypeVar("Kind", bound=Message)
 
 TCP_BUFFER = 65536
 """bytes after which a TCP transport tells its producer to pause"""
+
+
+_verdicts: dict[tuple[bytes, ...], FilesVerdict] = {}
+
+
+def _examine(certificate: Path, key: Path, authority: Path, now: datetime, _: Path | None) -> FilesVerdict:
+    """Examine the same files once: that takes as long as all else before a test begins."""
+    content = tuple(each.read_bytes() for each in (certificate, key, authority))
+    if content not in _verdicts:
+        _verdicts[content] = examine(certificate, key, authority, now)
+    return _verdicts[content]
 
 
 class StationRoom:
@@ -49,7 +63,9 @@ class StationRoom:
         self.house = house
         self.files = files
         self.clients: list[Client] = []
-        self.tls = ServerTLS(house.clock, StationFiles(files.certificate, files.key, files.ca), maybeDeferred)
+        with patch("bssci.certificates.server.examine", _examine):
+            own = StationFiles(files.certificate, files.key, files.ca)
+            self.tls = ServerTLS(house.clock, own, maybeDeferred)
         self.factory = StationFactory(
             house.clock,
             house.center.registry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,14 @@ def test_every_test_is_of_a_module() -> None:
 def test_what_is_listed_is_there(listed: dict[str, str], there: set[str]) -> None:
     assert listed.keys() - there == set()
     assert all(listed.values())
+
+
+def test_what_one_room_alone_uses_stands_beside_its_tests() -> None:
+    used: dict[str, set[str]] = {path.stem: set() for path in (HERE / "support").glob("*.py")}
+    for path in HERE.rglob("*.py"):
+        imported = re.findall(r"^from tests\.support(?:\.(\w+) import| import (.+))", path.read_text(), re.M)
+        for name in {
+            each for found in imported for each in re.findall(r"\w+", " ".join(found))
+        } & used.keys():
+            used[name].add(path.relative_to(HERE).parts[0])
+    assert {name: rooms for name, rooms in used.items() if len(rooms) < 2} == {}

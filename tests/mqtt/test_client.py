@@ -12,8 +12,9 @@ from bssci.mqtt.client import Publication
 from bssci.mqtt.publishing import WINDOW
 from tests.mqtt.memory_broker import Kind, publish
 from tests.mqtt.online_client import SETTINGS, Fixture, it, offline
+from tests.support.log_lines import log_lines
 
-__all__ = ["it"]
+__all__ = ["it", "log_lines"]
 
 
 # Connecting
@@ -281,19 +282,13 @@ def test_subscriptions_come_before_what_on_online_publishes():
     assert [one.kind for one in it.broker.packets()] == [Kind.SUBSCRIBE, Kind.PUBLISH]
 
 
-def test_refused_and_impossible_subscriptions_are_logged(it):
-    lines = []
-    observer = lambda event: lines.append(formatEvent(event))  # noqa: E731
-    globalLogPublisher.addObserver(observer)
-    try:
-        it.client.subscribe(["yes", "no"])
-        it.turn()
-        it.broker.send(Kind.SUBACK, it.broker.packets()[0].body[:2] + b"\x01\x80")
-        it.client.subscribe(["a#"])
-    finally:
-        globalLogPublisher.removeObserver(observer)
-    assert lines[0] == "MQTT subscription refused no: Unspecified error"
-    assert lines[1].startswith("MQTT subscription is invalid ('a#',)")
+def test_refused_and_impossible_subscriptions_are_logged(it, log_lines):  # noqa: F811
+    it.client.subscribe(["yes", "no"])
+    it.turn()
+    it.broker.send(Kind.SUBACK, it.broker.packets()[0].body[:2] + b"\x01\x80")
+    it.client.subscribe(["a#"])
+    assert log_lines[0] == "MQTT subscription refused no: Unspecified error"
+    assert log_lines[1].startswith("MQTT subscription is invalid ('a#',)")
     assert it.client.online
 
 

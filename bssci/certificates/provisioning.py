@@ -34,6 +34,7 @@ from bssci.certificates.issuing import certificate_to_pem, issue_device, key_to_
 from bssci.certificates.reading import CertificateError, own_list_file, read_certificates
 from bssci.certificates.revoking import empty_list, revoke
 from bssci.certificates.steps import host_of
+from bssci.model.iso_times import iso_whole_seconds
 from bssci.system.files import (
     finish_replacement,
     make_directory,
@@ -339,11 +340,12 @@ class Provisioning:
         key = new_key()
         certificate = issue_device(key, authority, name, now, LIFE)
         directory = self.directory_of(name)
+        registered_at = devices[name].registered_at if name in devices else iso_whole_seconds(now.timestamp())
         entry = Provisioned(
             mac_address=name.removeprefix(CONTROLLER) if name.startswith(CONTROLLER) else "",
             serial_number=serial,
-            registered_at=devices[name].registered_at if name in devices else _iso(now),
-            certificate_expires=_iso(certificate.not_valid_after_utc),
+            registered_at=registered_at,
+            certificate_expires=iso_whole_seconds(certificate.not_valid_after_utc.timestamp()),
             certificate_serial=f"{certificate.serial_number:X}",
         )
         self._write(
@@ -429,7 +431,3 @@ def _registry(devices: Mapping[str, Provisioned]) -> bytes:
 
 def _json(value: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -19,6 +19,11 @@ def iso_time(nanoseconds: int) -> str:
         return ""
 
 
+def iso_whole_seconds(seconds: float) -> str:
+    """Return Unix seconds as ISO 8601 without a fraction; empty beyond all calendars."""
+    return f"{found[:19]}Z" if (found := iso_milliseconds(seconds)) else ""
+
+
 def iso_milliseconds(seconds: float) -> str:
     """Return Unix seconds as ISO 8601 with milliseconds; empty beyond all calendars."""
     try:

@@ -6,7 +6,10 @@ import json
 import re
 from typing import Any, NoReturn
 
+import msgspec
+
 _TEXT_OR_CONSTANT = re.compile(r'"(?:\\.|[^"\\])*"|(?P<constant>NaN|-?Infinity)')
+_decode = msgspec.json.Decoder().decode
 
 
 class JsonError(ValueError):
@@ -31,6 +34,20 @@ def read_json(data: str | bytes, lenient: bool = False) -> Any:
         raise JsonError("no JSON that can be read: nested too deeply") from None
     except ValueError as error:  # a number with thousands of digits
         raise JsonError(f"no JSON that can be read: {error}") from None
+
+
+def read_json_fast(data: bytes) -> Any:
+    """Return the value of a JSON text in UTF-8 several times as fast as :func:`read_json`, as strictly; for
+    messages that come by the thousand. A byte order mark is no JSON here.
+
+    :raises JsonError: the text is no JSON; in the same words each time, without the place.
+    """
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise JsonError("not JSON") from None
+    except RecursionError:
+        raise JsonError("JSON nested too deeply") from None
 
 
 def standard_json(text: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bssci.model.strict_json import JsonError, read_json
+from bssci.model.strict_json import JsonError, read_json, read_json_fast
 
 
 def test_values_are_read() -> None:
@@ -28,3 +28,12 @@ def test_values_are_read() -> None:
 def test_what_is_none_is_refused_with_its_place(text: str | bytes, message: str) -> None:
     with pytest.raises(JsonError, match=message.replace("[", "\\[")):
         read_json(text)
+
+
+def test_a_message_is_read_as_strictly() -> None:
+    assert read_json_fast(b'{"a": [1, 2.5, null, "\\u00e9"]}') == {"a": [1, 2.5, None, "é"]}
+    for data in (b"{", b"", b"\xff", b'"\xff"', b"NaN", b"[-Infinity]", rb'"\ud800"', b"\xef\xbb\xbf[]"):
+        with pytest.raises(JsonError, match=r"^not JSON$"):
+            read_json_fast(data)
+    with pytest.raises(JsonError, match=r"^JSON nested too deeply$"):
+        read_json_fast(b"[" * 10_000)

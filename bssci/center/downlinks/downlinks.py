@@ -25,6 +25,7 @@ from bssci.center.uplinks.paths import Paths
 from bssci.journal import Journal, Loaded, StorageError, StoredDownlink
 from bssci.model import EUI, Downlink, DownlinkRequest, StationState, Uplink
 from bssci.model.commands import CommandError
+from bssci.stations.asking import Questions
 from bssci.stations.questions import ReceptionQueries
 from bssci.stations.station import Station
 from bssci.system.clock import Clock, Ticker
@@ -90,7 +91,8 @@ class DownlinkDesk:
         self._last_queue_id = counts.last_queue_id
         self._away = dict.fromkeys(counts.stations, now() + GRACE)
         """Unix seconds until which the downlinks at a station that went wait for it"""
-        self._revoking: dict[int, list[Deferred[Downlink]]] = {}
+        self._revoking = Questions[int, Downlink | None](clock, REVOKE_TIME, lambda _: None)
+        """stations that are asked to forget a downlink, by its queue id"""
         self._searches = 0
         self._stopped = False
         self._idle: list[Deferred[None]] = []
@@ -204,23 +206,9 @@ class DownlinkDesk:
     def _wait_until_revoked(self, downlink: Downlink) -> Downlink | Deferred[Downlink]:
         if downlink.state != "queued":
             return downlink
-        waiting: Deferred[Downlink] = Deferred()
-        self._revoking.setdefault(downlink.queue_id, []).append(waiting)
-        timer = self._clock.callLater(REVOKE_TIME, self._give_up, downlink, waiting)
-
-        def answered(result: Downlink) -> Downlink:
-            if timer.active():
-                timer.cancel()
-            return result
-
-        return waiting.addCallback(answered)
-
-    def _give_up(self, downlink: Downlink, waiting: Deferred[Downlink]) -> None:
-        others = self._revoking[downlink.queue_id]
-        others.remove(waiting)
-        if not others:
-            del self._revoking[downlink.queue_id]
-        waiting.callback(downlink)
+        # The station is told already, by the turn that noted the wish.
+        answer = self._revoking.ask(downlink.queue_id, lambda: None)
+        return answer.addCallback(lambda revoked: revoked or downlink)
 
     # what else happens
 
@@ -329,8 +317,7 @@ class DownlinkDesk:
             if downlink.state == "sent":
                 sent.append(downlink)
             if downlink.state != "queued":
-                for waiting in self._revoking.pop(downlink.queue_id, ()):
-                    waiting.callback(downlink)
+                self._revoking.answer(downlink.queue_id, downlink)
         if sent:
             self._search(self._find_acknowledgements(sent))
 

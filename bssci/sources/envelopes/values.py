@@ -7,9 +7,8 @@ from datetime import UTC, datetime, tzinfo
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-import msgspec
-
 from bssci.model import Telegram
+from bssci.model.strict_json import JsonError, read_json_fast
 
 ID_SIZE = 16
 """bytes of an id that is drawn from a message"""
@@ -48,20 +47,15 @@ class Form(NamedTuple):
     read: Callable[[Incoming, Remark], list[Telegram]]
 
 
-_decode = msgspec.json.Decoder().decode
-
-
 def message_json(payload: bytes) -> Any:
     """Return what a JSON text holds.
 
     :raises BadMessage: it is none.
     """
     try:
-        return _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadMessage("not JSON") from None
-    except RecursionError:
-        raise BadMessage("JSON nested too deeply") from None
+        return read_json_fast(payload)
+    except JsonError as error:
+        raise BadMessage(str(error)) from None
 
 
 def message_object(payload: bytes) -> dict[str, Any]:

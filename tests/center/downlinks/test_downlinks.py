@@ -95,6 +95,16 @@ def test_revoked_at_the_station(site: DownlinkHouse, unknown: int | None) -> Non
     assert site.statuses(queue_id) == ["queued", "revoked"]
 
 
+def test_two_who_revoke_hear_the_same_answer(site: DownlinkHouse) -> None:
+    station = gateway(site)
+    queue_id = site.queue()
+    station.accept()
+    revoked = [site.downlinks.revoke(SENSOR, queue_id) for _ in range(2)]
+    site.settle()
+    assert station.forget() == [queue_id]
+    assert [result_of(each).state for each in revoked] == ["revoked", "revoked"]
+
+
 def test_what_was_sent_before_it_was_revoked_was_sent(site: DownlinkHouse) -> None:
     station = gateway(site)
     queue_id = site.queue()

@@ -67,6 +67,7 @@ def make_sink(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(client_module, "LONGEST_DELAY", 0.1)
     monkeypatch.setattr(echo_module, "USUAL_TIME", 0.1)
     monkeypatch.setattr(echo_module, "ECHO_TIME", 0.3)
+    monkeypatch.setattr(echo_module, "USUAL_TIME", 0.1)
     monkeypatch.setattr(canary_module, "CANARY_TIME", 0.3)
     sinks: list[MqttSink] = []
 

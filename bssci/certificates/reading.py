@@ -226,7 +226,7 @@ def pem_blocks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def certificate_span(der: bytes) -> tuple[float, float]:
     """Return the Unix seconds when a certificate (DER) begins and ends.
 
-    :raises CertificateError: it is none.
+    :raises CertificateError: it is not a certificate.
     """
     try:
         found = x509.load_der_x509_certificate(der)

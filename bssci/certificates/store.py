@@ -336,7 +336,7 @@ class CertificateStore:
     def unpack(self, archive: bytes) -> tuple[dict[str, bytes], dict[Path, bytes]]:
         """Return the files of a backup, and of its bundles.
 
-        :raises CertificateError: it is none, or lacks what the service needs.
+        :raises CertificateError: it is not a backup, or lacks what the service needs.
         """
         files: dict[str, bytes] = {}
         others: dict[Path, bytes] = {}

@@ -25,7 +25,7 @@ def cut(data: bytes, first: int, size: int) -> int:
     """Return ``size`` bits from bit ``first`` on, 0 being the highest of the first byte, as an unsigned
     integer.
 
-    :raises IndexError: the data ends before.
+    :raises IndexError: the data ends before the field does.
     """
     shift = len(data) * 8 - first - size
     if shift < 0:
@@ -70,7 +70,7 @@ def octets(size: int) -> Interpret:
 
 
 def text(size: int) -> Interpret:
-    """Return the text of UTF-8 up to the first zero byte; what is no UTF-8 is replaced."""
+    """Return UTF-8 text up to the first zero byte; invalid bytes are replaced."""
     length = size // 8
     return lambda bits: bits.to_bytes(length).split(b"\0", 1)[0].decode("utf-8", "replace")
 
@@ -81,7 +81,7 @@ def is_number(value: BitValue) -> bool:
 
 
 def after_swap(swap: Interpret | None, then: Interpret | None) -> Interpret | None:
-    """Return a function that does both, one after the other; None if there is neither."""
+    """Return a function that applies both, one after the other; None if both are None."""
     if swap is None:
         return then
     if then is None:

@@ -1,4 +1,4 @@
-"""The fields of a blueprint, read and checked: what becomes a :class:`bssci.decoders.layouts.Layout`."""
+"""The fields of a blueprint, read and checked, and compiled to a :class:`bssci.decoders.layouts.Layout`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Field(NamedTuple):
     node: Node
     name: str
     chain: Sequence[Node]
-    """the entry, its component, that one's component, ...: the nearest that says something counts"""
+    """the entry, its component, that one's component, ...: for each member, the nearest that has it counts"""
 
     def get(self, key: str) -> Node | None:
         for node in self.chain:
@@ -231,7 +231,7 @@ def _virtual(field: _Field, expressions: Sequence[Expression], rule: QuantityRul
 
 
 def _is_independent(field: _Field, known: Collection[str], size: int) -> bool:
-    """Return whether neither another field nor a calibration has to do with a field's value."""
+    """Return whether a field's value depends on neither another field nor a calibration."""
     calibration, func = field.get("calibration"), field.get("func")
     if calibration is not None and calibration.value != "":
         return False
@@ -348,7 +348,7 @@ def _convert(
 
 
 def _crypto(node: Node) -> int:
-    """Refuse what is encrypted: only 0 is not. Vendors write a number or a text of one."""
+    """Refuse an encrypted format; 0 means not encrypted. Vendors write a number, or a number as text."""
     if isinstance(node.value, str):
         if not node.value.isdecimal():
             raise node.error("must be a number")

@@ -23,7 +23,7 @@ What a blueprint may hold::
       "examples": [{"payload": "00D7 00000000", "readings": {"temperature": 21.5}}]
     }
 
-- ``id`` is the telegram's format byte. An entry of ``payload`` takes what it does not say itself from its
+- ``id`` is the telegram's format byte. An entry of ``payload`` inherits missing members from its
   ``component``, and that from another. ``littleEndian`` may stand at every level; the nearest counts.
 - A field whose ``condition`` is not met takes no bits; so does one whose condition is about such a field.
 - ``offset`` is the bit, from the payload's first, at which a field begins; the next follows it.
@@ -144,7 +144,7 @@ class Blueprint:
 def parse_blueprint(name: str, text: str) -> Blueprint:
     """Compile a blueprint's file.
 
-    :param name: that sensors call it by in their ``decoder``.
+    :param name: by which sensors refer to it in their ``decoder``.
     :raises DefinitionError: with line and reason.
     """
     return compile_blueprint(name, parse(text), text)
@@ -157,7 +157,7 @@ def is_blueprint(document: Node) -> bool:
 
 
 def compile_blueprint(name: str, document: Node, text: str) -> Blueprint:
-    """Compile as :func:`parse_blueprint` does, a document that is read already."""
+    """Compile a document that is parsed already, as :func:`parse_blueprint` does."""
     root = _unwrapped(document)
     definitions = root.get("component")
     known = {} if definitions is None else definitions.members()

@@ -1,7 +1,7 @@
-"""Cayenne Low Power Payload: ``channel, type, data`` again and again, big-endian.
+"""Cayenne Low Power Payload: repeated ``channel, type, data``, big-endian.
 
-A reading is named for its type and its channel: type 103 on channel 2 is ``temperature_2``. Nothing in a
-payload says that it is one, so a sensor has to name the decoder: ``"decoder": "cayenne"``.
+A reading is named for its type and its channel: type 103 on channel 2 is ``temperature_2``. A payload cannot
+be recognised as Cayenne, so a sensor has to name the decoder: ``"decoder": "cayenne"``.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class CayenneDecoder:
     kinds: tuple[PayloadKind, ...] = ()
 
     def matches(self, payload: Payload) -> bool:
-        """Return false: a payload does not tell."""
+        """Return false: a payload cannot be recognised."""
         return False
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:

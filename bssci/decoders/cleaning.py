@@ -13,7 +13,7 @@ from bssci.model import Reading
 MAX_READINGS = 500
 """readings of one payload"""
 MAX_INTEGER = 2**63
-"""larger ones become floats: no database has them"""
+"""larger ones become floats: no database stores them"""
 
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -22,7 +22,7 @@ def clean(given: Iterable[object]) -> tuple[list[Reading], list[str]]:
     """Return readings under the names of the table of quantities, and what was left out or cut, one line
     each.
 
-    :raises DecodeError: something among them is no reading, or there are too many.
+    :raises DecodeError: one of them is not a reading, or there are too many.
     """
     readings: list[Reading] = []
     warnings: list[str] = []

@@ -37,16 +37,16 @@ class DefinitionError(ValueError):
 
 
 class Node:
-    """A value of a document, which knows its place: what is wrong with it can be said with its line."""
+    """A value of a document with its position, so that an error about it names the line."""
 
     __slots__ = ("line", "value", "where")
 
     def __init__(self, value: Any, line: int, where: str = "") -> None:
         self.value = value
-        """Objects are dicts of nodes, lists are lists of nodes."""
+        """a dict of nodes for an object, a list of nodes for a list"""
         self.line = line
         self.where = where
-        """its key in the object that it is in"""
+        """its key in the enclosing object"""
 
     def error(self, reason: str) -> DefinitionError:
         """Return the error to raise about this value."""
@@ -55,7 +55,8 @@ class Node:
     def members(self) -> Mapping[str, Node]:
         """Return the members of an object.
 
-        :raises DefinitionError: it is none; so do all methods below for what they expect.
+        :raises DefinitionError: it is not an object. The methods below raise the same for a value of another
+            type.
         """
         if not isinstance(self.value, dict):
             raise self.error("must be an object")
@@ -118,7 +119,7 @@ class Node:
 def parse(text: str) -> Node:
     """Read a document.
 
-    :raises DefinitionError: it is no JSON, a key stands twice in an object, or a bound is exceeded.
+    :raises DefinitionError: it is not JSON, a key appears twice in an object, or a bound is exceeded.
     """
     if len(text) > MAX_CHARACTERS:
         raise DefinitionError(f"the file has more than {MAX_CHARACTERS} characters", 1)

@@ -55,7 +55,7 @@ _SAME = {
 
 @implementer(IDecoder)
 class DataPoints:
-    """A compiled model. See :class:`bssci.decoders.blueprints.Blueprint` for what its attributes are."""
+    """A compiled model. See :class:`bssci.decoders.blueprints.Blueprint` for its attributes."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ def is_datapoints(document: Node) -> bool:
 
 
 def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
-    """Compile as :func:`parse_datapoints` does, a document that is read already."""
+    """Compile a document that is parsed already, as :func:`parse_datapoints` does."""
     points = member_of(document, "datapoints")
     if points is None:
         raise document.error("dataPoints is missing")
@@ -230,8 +230,8 @@ def _step(entry: Node, name: str, rule: QuantityRule) -> FieldStep:
 
 
 def _length(entry: Node, name: str, natural: int | None, exact: bool) -> int:
-    """Return a data point's length in bytes; an encoding has one of its own, which a number may deviate
-    from.
+    """Return a data point's length in bytes; each encoding has a natural length, from which a number may
+    deviate.
     """
     node = member_of(entry, "length")
     if node is None:

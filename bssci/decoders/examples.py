@@ -1,4 +1,4 @@
-"""Examples that a decoder's file carries: a payload, and the readings that must come of it."""
+"""Examples in a decoder's file: a payload and the expected readings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_BYTES = 4096
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
-    """A payload, and what a decoder must make of it.
+    """A payload, and the expected result of decoding it.
 
     In a file: ``{"payload": "00D7 1A", "format": 1, "readings": {"temperature": 21.5}}``, or
     ``"error": "too_short"`` instead of ``readings``; ``name``, ``format`` and ``parameters`` may be absent.
@@ -42,11 +42,11 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True):
     example: Example
     readings: tuple[Reading, ...] = ()
     differences: tuple[str, ...] = ()
-    """one line each; none: as it must be"""
+    """one line each; empty: the result is as expected"""
 
     @property
     def passed(self) -> bool:
-        """Return whether all readings and errors are as the example says."""
+        """Return whether the result is as the example expects."""
         return not self.differences
 
 
@@ -82,7 +82,7 @@ def run_example(decoder: Any, example: Example, type_eui: str | None = None) -> 
         if example.error == error.code:
             return ExampleResult(example=example)
         return ExampleResult(example=example, differences=(f"{error.code}: {error.message}",))
-    except Exception as error:  # whoever wrote the decoder; the run goes on with the next example
+    except Exception as error:  # a third party's decoder may raise anything; go on with the next
         return ExampleResult(example=example, differences=(f"{type(error).__name__}: {error}",))
     if example.readings is None:
         differences: tuple[str, ...] = (f"it is decoded; {example.error} was expected",)
@@ -99,7 +99,7 @@ def run_examples(decoder: Any, examples: Iterable[Example]) -> list[ExampleResul
 def parse_hex(text: str) -> bytes:
     """Return the bytes of text as people write them: ``02 6B``, ``0x026b``, ``02:6B``.
 
-    :raises ValueError: it is something else.
+    :raises ValueError: the text is not hexadecimal.
     """
     try:
         return bytes.fromhex(text.strip().removeprefix("0x").replace(":", " ").replace("-", " "))

@@ -52,7 +52,7 @@ class IDecoder(Interface):
     version = Attribute("a short text that changes whenever the readings of some payload may change")
 
     def matches(payload):
-        """Return whether this decoder is the one for a :class:`Payload` of a sensor that names none.
+        """Return whether this decoder recognises a :class:`Payload` of a sensor that names no decoder.
 
         A decoder that has an attribute ``kinds``, some of :data:`KINDS`, is asked about these alone.
 

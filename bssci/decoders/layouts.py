@@ -1,4 +1,4 @@
-"""One payload format of a blueprint, compiled: where each field's bits are and what becomes of them."""
+"""One payload format of a blueprint, compiled: where each field's bits are, and how they become readings."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     """name that the vendor gives to the field"""
     first_bit: int | None = None
-    """0 is the highest bit of the first byte; None for what is computed of other fields"""
+    """0 is the highest bit of the first byte; None for a field computed from others"""
     bits: int = 0
     raw: int | None = None
     """the bits as an unsigned integer, as they stand in the payload; None if there are more than 64"""
     reading: Reading | None = None
     """None: hidden, or the sensor sent "not a number" """
     absent: bool = False
-    """its condition is not met, so it takes no bits; or what it is computed of is not there"""
+    """its condition is not met, so it takes no bits; or a field that it is computed from is missing"""
 
 
 class FieldStep(NamedTuple):
@@ -82,7 +82,7 @@ class Layout:
     """The fields of one format in the order of their bits, then the virtual ones.
 
     :param number: the telegram's format byte.
-    :param encrypted: number of the application layer's cipher: what it encrypts is not read.
+    :param encrypted: number of the application layer's cipher; encrypted payloads are not read.
     :param rest_allowed: whether a payload may have more bytes than the fields take.
     """
 
@@ -177,7 +177,7 @@ class Layout:
             try:
                 value = step.compute(0, values)
             except KeyError:
-                continue  # of a field that is not in this payload nothing is computed
+                continue  # nothing is computed from a field that is not in this payload
             except (ArithmeticError, ValueError) as error:
                 raise _not_computed(step, 0, error) from error
             values[step.name] = value
@@ -215,7 +215,7 @@ class Layout:
 
 
 def _plain(steps: Sequence[FieldStep]) -> PlainLayout | None:
-    """Return the short way; None: where a field stands, or its value, is up to other fields."""
+    """Return the short way; None: a field's position or value depends on other fields."""
     fields: list[PlainField] = []
     position = end = 0
     for step in steps:
@@ -258,7 +258,7 @@ def _reader(step: FieldStep) -> ReadFields:
 
 def _met(step: FieldStep, values: Mapping[str, Number]) -> bool:
     """Return whether a step's condition is met; one about a field that is not in this payload is not."""
-    assert step.condition is not None  # whoever calls this has looked
+    assert step.condition is not None  # the caller has checked
     try:
         met = bool(step.condition(0, values))
     except KeyError:
@@ -294,7 +294,7 @@ def _not_computed(step: FieldStep, raw: BitValue, error: Exception) -> DecodeErr
 
 def _named(step: FieldStep, value: BitValue) -> Reading:
     """Return the word for a number; the number itself, if there is none for it."""
-    assert step.enum is not None  # whoever calls this has looked
+    assert step.enum is not None  # the caller has checked
     word = step.enum.get(value)  # type: ignore[arg-type]
     return step.rule.reading(value if word is None else word)
 

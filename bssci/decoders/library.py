@@ -1,4 +1,4 @@
-"""A folder of decoders, as texts: which decoders they are, and what is wrong with the others.
+"""A folder of decoders, as texts: the decoders in it, and what is wrong with the other files.
 
 Pure: who reads the files, and when, is not its business.
 """
@@ -27,7 +27,7 @@ ReadFile = Callable[[str, str], Any]
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something about a file that people should know."""
+    """An error or warning about a file."""
 
     file: str
     reason: str
@@ -80,7 +80,7 @@ def build_library(
     """Return the decoders of a folder's files. A file that is wrong costs itself only.
 
     :param texts: by name of the file.
-    :param taken: names of decoders that are no files.
+    :param taken: names of decoders that do not come from files.
     :param before: what the folder held: an unchanged file's decoder, or what is wrong with the file, is taken
         over; and of a file that became wrong, the decoder of before is kept.
     """
@@ -111,7 +111,7 @@ def build_library(
 def check_file(
     file: str, text: str, kinds: Mapping[str, ReadFile] = KINDS
 ) -> tuple[Any, list[ExampleResult]]:
-    """Return a file's decoder and what becomes of its examples.
+    """Return a file's decoder and the results of its examples.
 
     :raises ValueError: it is wrong; DefinitionError if there is a line.
     """

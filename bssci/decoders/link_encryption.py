@@ -37,7 +37,7 @@ def is_link_encrypted(frame: bytes) -> bool:
 
 
 def decrypt_link_layer(frame: bytes, key: bytes) -> bytes:
-    """Return an encrypted frame as it would be without the layer; other frames as they are.
+    """Return an encrypted frame without the layer, decrypted; other frames unchanged.
 
     :raises DecodeError: ``wrong_key``, ``compact_frame``.
     """

@@ -57,7 +57,7 @@ _PANIC = "pyo3_runtime"
 def parse_keys(text: str) -> dict[str, str]:
     """Return keys of meters by manufacturer and number.
 
-    :raises ValueError: one is no key.
+    :raises ValueError: one is not a key.
     """
     keys = {}
     for pair in filter(None, _PAIRS.split(text.strip())):
@@ -132,9 +132,9 @@ class MBusDecoderFactory:
 
 
 def without_checksums(frame: bytes) -> bytes:
-    """Return a wireless frame without the checksums of format A, which it has or not.
+    """Return a wireless frame without the checksums of format A, if it has them.
 
-    :raises DecodeError: its length field says something else than either, or a checksum is wrong.
+    :raises DecodeError: its length field fits neither form, or a checksum is wrong.
     """
     plain = frame[0] + 1
     blocks = 1 + max(0, -(-(plain - _FIRST_BLOCK) // _BLOCK))

@@ -1,4 +1,4 @@
-"""Values that came with their names: what a rule found in a JSON message."""
+"""Values with names of their own, found in a JSON message by a rule."""
 
 from __future__ import annotations
 

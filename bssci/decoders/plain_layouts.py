@@ -1,4 +1,5 @@
-"""The short way through payloads of one length whose fields stand at fixed places and concern nothing else.
+"""The fast path for payloads of one length whose fields have fixed positions and are independent of each
+other.
 
 Most sensors send such payloads. What is unusual in one (its length, a number that cannot be computed) is left
 to the long way, :class:`bssci.decoders.layouts.Layout`, which says what is wrong.
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from bssci.model import Reading
 
 REMEMBERED_BITS = 16
-"""bits of the fields whose readings are remembered: a temperature comes again, a count does not"""
+"""bits of the fields whose readings are remembered: temperatures repeat, counters do not"""
 REMEMBERED = 4096
 """readings that one format remembers, about, for all its fields"""
 
@@ -30,7 +31,7 @@ class PlainField(NamedTuple):
     read: ReadFields
     """may raise ArithmeticError or ValueError"""
     remembered: bool
-    """true if making the reading anew takes longer than looking it up"""
+    """true if looking the reading up is faster than making it again"""
 
 
 class PlainLayout:

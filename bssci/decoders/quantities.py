@@ -152,7 +152,7 @@ def _fold(name: str) -> str:
 
 
 def _by_word() -> dict[str, tuple[Quantity, ...]]:
-    """Return candidates for each folded word; the one whose own name it is comes first."""
+    """Return candidates for each folded word; a quantity's own name comes before aliases."""
     found: dict[str, tuple[Quantity, ...]] = {}
     for quantity in QUANTITIES:
         found[_fold(quantity.name)] = (quantity,)
@@ -193,7 +193,7 @@ class QuantityRule(NamedTuple):
 
 
 def own_rule(name: str, unit: str | None) -> QuantityRule:
-    """Return the rule that changes nothing, for a name whose table name another value has."""
+    """Return the rule that changes nothing, for a name whose table name is taken by another value."""
     return QuantityRule(_apart(name, unit) if _conflicts(name, unit) else name, unit or None)
 
 
@@ -214,7 +214,8 @@ def rule(name: str, unit: str | None = None) -> QuantityRule:
 def normalise(readings: Iterable[Reading]) -> list[Reading]:
     """Return readings under the names and in the units of the table.
 
-    Where two would get the same name, that which bears it already has it, else the first; the others keep
+    Where two would get the same name, the one that has it already keeps it, else the first gets it; the
+    others keep
     their own. Of several with equal names in the end, the last counts.
     """
     given = list(readings)
@@ -226,9 +227,7 @@ def normalise(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def rules_for(fields: Iterable[tuple[str, str | None]]) -> list[QuantityRule]:
-    """Return one rule for each (name, unit) of the fields of one message: no table name is given to two
-    names.
-    """
+    """Return one rule for each (name, unit) of one message; no table name is used twice."""
     given = list(fields)
     rules = [rule(name, unit) for name, unit in given]
     owners: dict[str, str] = {}
@@ -259,7 +258,9 @@ def _step(quantity: Quantity, unit: str | None) -> Conversion | None:
 
 
 def _conflicts(name: str, unit: str | None) -> bool:
-    """Return whether a vendor's name, left as it is, would pass for a name of the table with another unit."""
+    """Return whether a vendor's name, left unchanged, would look like a name of the table with another
+    unit.
+    """
     for stem, _ in _stems(name):
         quantity = BY_NAME.get(stem)
         if quantity is not None:

@@ -16,7 +16,7 @@ from bssci.decoders.layouts import FieldTrace
 from bssci.model import Decoded, DecodeFailure
 
 OURS = (Blueprint, DataPoints, CayenneDecoder)
-"""give readings that are fit already: bounded, and under the names of the table"""
+"""decoders whose readings need no cleaning: they are bounded, and have the names of the table"""
 MAX_MESSAGE = 500
 """characters of a failure"""
 MAX_WARNINGS = 20
@@ -38,10 +38,10 @@ def label(decoder: Any) -> str:
 def run(
     decoder: Any, payload: Payload, parameters: Mapping[str, Any], faulty: Callable[[Any], None] | None = None
 ) -> Decoded:
-    """Decode a payload. Never raises: what a decoder raises is the failure.
+    """Decode a payload. Never raises: an exception of the decoder becomes the failure.
 
     :param decoder: an :class:`bssci.decoders.interfaces.IDecoder`.
-    :param faulty: called, while the exception is handled, if the decoder raised what it must not.
+    :param faulty: called, while the exception is handled, if the decoder raised anything but DecodeError.
     """
     try:
         readings = decoder.decode(payload, parameters)
@@ -50,7 +50,7 @@ def run(
         readings, warnings = clean(readings)
     except DecodeError as error:
         return failed(decoder, error)
-    except Exception as error:  # whoever wrote the decoder; a message costs its own readings only
+    except Exception as error:  # a third party's decoder may raise anything: it costs this message only
         if faulty is not None:
             faulty(decoder)
         # without its text, which may hold a key

@@ -1,4 +1,4 @@
-"""JavaScript codecs, as ChirpStack and The Things Stack take them.
+"""JavaScript codecs in the forms of ChirpStack and The Things Stack.
 
 A script has one of these functions, looked for in this order:
 
@@ -14,15 +14,15 @@ A script has one of these functions, looked for in this order:
 - null and undefined give no reading; a Date becomes text;
 - what has a name of the table of quantities gets the table's name and unit.
 
-A comment of the script may say more, as JSON: for which ``typeEui`` it is, what it is called, and examples
+A comment of the script may say more, as JSON: its ``typeEui``, its title, and examples
 (:class:`bssci.decoders.examples.Example`)::
 
     /* decoder {"typeEui": "70B3D59CD0000095", "title": "Vendor Meter 5",
                 "examples": [{"payload": "00D7", "readings": {"temperature": 21.5}}]} */
 
 A script has the reading part of Node's ``Buffer``, but no files, no network and no timers. It must not rely
-on its global variables from one payload to the next. Its bounds are :class:`ScriptLimits`. In-process code
-is no wall against an attacker: scripts come from administrators only.
+on its global variables from one payload to the next. Its bounds are :class:`ScriptLimits`. An engine inside
+the process is no sandbox against an attacker: scripts come from administrators only.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ INSTALL = "scripts need the extra: pip install 'bssci[scripts]'"
 MAX_SOURCE = 1_000_000
 """characters of a script, at most"""
 CALLS_OF_ONE_ENGINE = 10_000
-"""calls after which an engine is made anew, so that leftovers of a script do not pile up"""
+"""calls after which an engine is replaced, so that leftovers of a script do not accumulate"""
 MAX_SHAPES = 200
 """sets of names and units, as a script gives them, whose rules are remembered"""
 _HARNESS = files("bssci.decoders").joinpath("harness.js").read_text("utf-8")
@@ -129,7 +129,7 @@ class ScriptEngine:
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> Script:
         """Run the script on a payload.
 
-        :raises DecodeError: whatever the script does wrong.
+        :raises DecodeError: the script failed, or exceeded a bound.
         """
         question = {
             "bytes": list(payload.data),
@@ -216,7 +216,7 @@ class ScriptDecoder:
         return self.type_eui is not None and payload.type_eui == self.type_eui and payload.kind == "uplink"
 
     def engine(self) -> ScriptEngine:
-        """Return the script loaded anew; see :class:`ScriptEngine`."""
+        """Return the script, loaded anew; see :class:`ScriptEngine`."""
         return ScriptEngine(self.source, self.limits)
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
@@ -267,7 +267,7 @@ def read_head(source: str) -> Head:
 def _head(source: str) -> tuple[int, str]:
     """Return the object in the first comment that has one, and where it begins; empty if there is none."""
     end = 0
-    # A comment is looked at once, from its beginning to its end: a source may be full of beginnings.
+    # Each comment is scanned once, to its end: a source may contain many openings of comments.
     while (found := _HEAD.search(source, end)) is not None:
         end = source.find("*/", found.end())
         if end < 0:
@@ -283,7 +283,7 @@ def _quickjs() -> Any:
         module = import_module("quickjs")
     except ImportError:
         raise ValueError(INSTALL) from None
-    # the older package of the same module name hangs for ever in a regular expression
+    # the older package of the same module name hangs forever in a regular expression
     if module.Context().eval("typeof Error.captureStackTrace") != "function":
         raise ValueError(f"the package quickjs must go (pip uninstall quickjs); {INSTALL}")
     return module

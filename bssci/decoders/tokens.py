@@ -1,4 +1,4 @@
-"""The words of an expression: numbers, names, operators, each with its column."""
+"""The tokens of an expression: numbers, names, operators, each with its column."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ExpressionError(ValueError):
 
 
 class Word(NamedTuple):
-    """One word of an expression."""
+    """One token of an expression."""
 
     kind: Literal["number", "raw", "reference", "word", "operator", "end"]
     """``raw`` is ``$``, ``reference`` is ``$name``, ``word`` a function or a constant"""
@@ -41,10 +41,10 @@ _NAME = re.compile(r"[^\W0-9]\w*(?:\.\w+)?")
 
 
 def tokens(text: str, names: Iterable[str]) -> list[Word]:
-    """Return the words of an expression; an ``end`` comes last.
+    """Return the tokens of an expression; an ``end`` comes last.
 
-    :param names: what ``$name`` may refer to; they may hold spaces and signs: the longest that fits is meant.
-    :raises ExpressionError: something is no word.
+    :param names: what ``$name`` may refer to; they may hold spaces and signs; the longest match is taken.
+    :raises ExpressionError: a character belongs to no token.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"longer than {MAX_LENGTH} characters", MAX_LENGTH + 1)
@@ -80,7 +80,7 @@ def _reference(text: str, place: int, known: list[str]) -> Word:
 
 
 def _goes_on(text: str, end: int, name: str) -> bool:
-    """Return whether the word in the text is longer than the name: ``$Accel`` is not ``Acc``."""
+    """Return whether the name in the text goes on behind the match: ``$Accel`` is not ``Acc``."""
     return end < len(text) and _is_letter(name[-1]) and _is_letter(text[end])
 
 

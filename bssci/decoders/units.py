@@ -1,4 +1,4 @@
-"""Units of measurement as vendors spell them, and how values get from one to another."""
+"""Units of measurement as vendors spell them, and conversions between them."""
 
 from __future__ import annotations
 

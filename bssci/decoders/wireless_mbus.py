@@ -23,9 +23,9 @@ class WirelessMBusAddress:
 
 
 def sender_of(frame: bytes, station: str) -> str:
-    """Return the device id of what a base station heard by the variable MAC.
+    """Return the device id of the sender of a telegram that a base station received by the variable MAC.
 
-    :param station: EUI of the base station, for bytes that do not tell who sent them.
+    :param station: EUI of the base station, for bytes without a sender's address.
     """
     address = link_address(frame)
     return f"vm:{station}" if address is None else f"wmbus:{address.manufacturer}-{address.identification}"
@@ -67,7 +67,9 @@ def checksum(block: bytes) -> int:
 
 
 def _manufacturer(code: int) -> str | None:
-    """Return three letters of five bits each; the sixteenth bit tells only how far the address is unique."""
+    """Return three letters of five bits each; the sixteenth bit says only how widely the address is
+    unique.
+    """
     letters = (code >> 10 & 0x1F, code >> 5 & 0x1F, code & 0x1F)
     if any(letter not in _LETTERS for letter in letters):
         return None

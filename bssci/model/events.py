@@ -352,6 +352,6 @@ def encode_event(event: AnyEvent) -> bytes:
 def decode_event(data: bytes) -> AnyEvent:
     """Return the event that :func:`encode_event` wrote.
 
-    :raises msgspec.DecodeError: if it is none.
+    :raises msgspec.DecodeError: if it is not an event.
     """
     return _decoder.decode(data)

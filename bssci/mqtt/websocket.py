@@ -32,7 +32,7 @@ class FrameReader:
         self._is_payload = False
 
     def feed(self, data: bytes) -> Iterator[tuple[bool, bytes]]:
-        """Yield pieces in order, each with whether it is payload; what is none comes with its header."""
+        """Yield pieces in order, each with whether it is payload; control frames come with their header."""
         data, self._header = self._header + data, b""
         position = 0
         while position < len(data):

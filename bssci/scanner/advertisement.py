@@ -1,4 +1,4 @@
-"""An advertisement, and the message that tells of it: names of ``bt-mqtt/raw/{scanner_id}``."""
+"""An advertisement, and its message on ``bt-mqtt/raw/{scanner_id}``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bssci.model.iso_times import iso_milliseconds
 VERSION = "1.0"
 UNKNOWN_RSSI = 127
 LARGEST = 10 * 1024
-"""bytes of a message that a service takes"""
+"""bytes of a message that a service accepts, at most"""
 _BASE = "-0000-1000-8000-00805f9b34fb"
 _SERVICE_DATA = {2: 0x16, 4: 0x20, 16: 0x21}
 _SERVICES = {2: 0x03, 4: 0x05, 16: 0x07}
@@ -23,7 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class HeardAdvertisement(NamedTuple):
-    """Data that a device sent to all, as the adapter tells of it."""
+    """An advertisement as the adapter reports it."""
 
     address: str
     """the device's address: ``AA:BB:CC:DD:EE:FF``"""
@@ -39,7 +39,7 @@ class HeardAdvertisement(NamedTuple):
 
     @property
     def content(self) -> int:
-        """A number that is another one as soon as what the device says is: all but the signal."""
+        """Hash of everything that the device sent, without the signal."""
         return hash(
             (
                 self.name,
@@ -65,7 +65,7 @@ def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) ->
         "scanner_id": scanner_id,
         "device": device,
         "raw_data": _base64(rebuilt(advertisement)),
-        # The adapter hands out the parts, and not the bytes they came in.
+        # The adapter hands out the parsed parts, not the received bytes.
         "raw_data_rebuilt": True,
     }
     if advertisement.manufacturer_data:
@@ -80,7 +80,7 @@ def message_of(advertisement: HeardAdvertisement, scanner_id: str, at: float) ->
 
 
 def rebuilt(advertisement: HeardAdvertisement) -> bytes:
-    """Return the structures of an advertisement as bytes; their order is ours, and flags are missing.
+    """Return an advertisement rebuilt as bytes; the order is ours, and flags are missing.
 
     Source: Core Specification Supplement, part A; Assigned Numbers, 2.3.
     """

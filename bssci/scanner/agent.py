@@ -1,4 +1,4 @@
-"""The scanner: what the radio hears is chosen, thinned and published; it reports itself and takes commands.
+"""The scanner: it filters, thins and publishes advertisements, reports its own state and takes commands.
 
 ::
 
@@ -29,9 +29,9 @@ from bssci.scanner.usage import ProcessUsage
 from bssci.system.clock import Ticker
 
 DEVICES = 20_000
-"""devices that are counted"""
+"""devices that are counted, at most"""
 GOODBYE = 1.0
-"""s for what is under way when it ends"""
+"""s for outstanding messages when it stops"""
 LARGEST_COMMAND = 512 * 1024
 """bytes of a command, at most"""
 
@@ -99,14 +99,15 @@ class Agent:
         self._beat_on()
 
     async def stop(self) -> None:
-        """End the scan, say that we are offline, and leave."""
+        """End the scan, publish that we are offline, and disconnect."""
         if self._beat is not None:
             self._beat.stop()
         await self.radio.stop()
         await self.client.stop(GOODBYE, last=self._status("offline"))
 
     def reload(self) -> str:
-        """Use the lists and intervals of the file as it is now; returns why that cannot be, or nothing.
+        """Apply the lists and intervals in the file as it is now; return the reason if that fails, else
+        nothing.
 
         The scanner's id, its adapter and the broker stay as they were at the start.
         """
@@ -130,7 +131,7 @@ class Agent:
         if self._beat is not None:
             self._beat_on()
 
-    # what is heard
+    # advertisements
 
     def _heard(self, advertisement: HeardAdvertisement) -> None:
         if _remember(self._seen, advertisement.address):
@@ -143,7 +144,7 @@ class Agent:
         self._passed += 1
         self.outbox.add(Publication(self.topics.raw, message_of(advertisement, self._id, self._now())))
 
-    # what is said
+    # reports
 
     def _beat_on(self) -> None:
         if self._beat is not None:
@@ -200,7 +201,7 @@ class Agent:
             "system": self._usage.report(),
         }
 
-    # what it is told
+    # commands
 
     def _received(self, message: Received) -> None:
         if message.retained:
@@ -249,7 +250,7 @@ def _is_list_of_texts(value: object) -> bool:
 
 
 def _remember(seen: OrderedDict[str, None], address: str) -> bool:
-    """Remember an address; returns whether it is new. Who was silent longest is forgotten first."""
+    """Remember an address; returns whether it is new. The one that was silent longest is forgotten first."""
     if address in seen:
         seen.move_to_end(address)
         return False

@@ -33,7 +33,7 @@ PATTERNS = [
         for company in _COMPANIES
     ),
 ]
-"""beginnings of what a passive scan is told to report: there is no word for everything"""
+"""prefixes that a passive scan is told to report: no pattern matches everything"""
 
 
 class BluezScan:

@@ -1,4 +1,4 @@
-"""Choice of the devices that are passed on: lists of addresses, parts of addresses, names and companies."""
+"""Filter for devices: lists of addresses, parts of addresses, names and companies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from bssci.scanner.advertisement import HeardAdvertisement
 
 MOST = 10_000
-"""entries of a list"""
+"""entries of a list, at most"""
 _OCTETS = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){0,5}")
 _NO_SEPARATORS = re.compile(r"[0-9A-F]{12}")
 _log = Logger()
@@ -27,7 +27,7 @@ class DeviceChoice:
         name:Govee_*         names that the pattern fits; so does any other entry with * or ?
         company:0x004c       data of this company
 
-    A wrong entry costs itself: it is logged and in :attr:`wrong`.
+    A wrong entry is ignored: it is logged and listed in :attr:`wrong`.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -93,7 +93,9 @@ class DeviceChoice:
 
 
 class Choice:
-    """Both lists: who is on the block list is not passed on; an allow list that is not empty must fit."""
+    """Both lists: a device passes if it is not on the block list and is on the allow list, if that is not
+    empty.
+    """
 
     def __init__(self, blocked: Iterable[str] = (), allowed: Iterable[str] = ()) -> None:
         self.blocked = DeviceChoice(blocked)

@@ -1,4 +1,4 @@
-"""``bssci scan``: reads the configuration, and runs a scanner until it is told to end."""
+"""``bssci scan``: reads the configuration, and runs a scanner until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bssci.scanner.configuration import (
 )
 
 PLACES = (Path("scanner.yaml"), Path("/etc/bssci/scanner.yaml"))
-"""files that are looked for where none is named"""
+"""default files, in order"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     asyncio.set_event_loop(loop)
     from twisted.internet import asyncioreactor
 
-    # bleak is of asyncio, and our MQTT client of Twisted: one loop for both.
+    # bleak uses asyncio, our MQTT client Twisted: one event loop serves both.
     asyncioreactor.install(loop)
     from twisted.internet import reactor
 

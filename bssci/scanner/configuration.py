@@ -1,4 +1,4 @@
-"""The scanner's configuration: a YAML file, checked as a whole before anything begins."""
+"""The scanner's configuration: a YAML file, validated as a whole before the start."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ThinningPart(Section, frozen=True):
     enabled: bool = True
     interval_seconds: Interval = 30
     strategy: Literal["time_based", "change_based"] = "time_based"
-    """time_based: what is repeated passes once an interval; change_based: only what changed passes"""
+    """time_based: repetitions pass once an interval; change_based: only changes pass"""
 
 
 class ListPart(Section, frozen=True):
@@ -77,7 +77,7 @@ class HeartbeatPart(Section, frozen=True):
 class BufferPart(Section, frozen=True):
     while_offline: Literal["drop", "keep"] = "drop"
     size: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
-    """messages; the oldest go first"""
+    """messages; the oldest are dropped first"""
 
 
 class ScannerConfiguration(Section, frozen=True):
@@ -156,6 +156,6 @@ def _check(configuration: ScannerConfiguration, file: Path) -> None:
 
 
 def _with_place(text: str) -> str:
-    """Return an error of msgspec with the field in front, as people name it."""
+    """Return an error of msgspec with the field's name in front."""
     said, found, place = text.partition(" - at `$")
     return f"{place.strip('.`')}: {said}" if found else said

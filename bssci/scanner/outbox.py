@@ -27,7 +27,7 @@ class Outbox:
     """One batch is under way at a time; what comes meanwhile waits.
 
     :ivar sent: messages that the broker acknowledged.
-    :ivar dropped: messages that were given up.
+    :ivar dropped: messages that were dropped.
     """
 
     def __init__(self, client: Client, while_offline: Literal["drop", "keep"], size: int) -> None:
@@ -43,7 +43,7 @@ class Outbox:
         return len(self._waiting) + len(self._under_way)
 
     def add(self, message: Publication) -> None:
-        """Send a message as soon as that can be."""
+        """Send a message as soon as possible."""
         if not self._client.online and not self._keeps:
             self.dropped += 1
             return
@@ -54,7 +54,7 @@ class Outbox:
         self.go_on()
 
     def go_on(self) -> None:
-        """Send what waits; called when the broker is there again, too."""
+        """Send waiting messages; also called when the broker is back."""
         if self._under_way or not self._waiting or not self._client.online:
             return
         self._under_way = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
@@ -66,7 +66,9 @@ class Outbox:
         self.go_on()
 
     def _failed(self, failure: Failure) -> None:
-        """Put a batch back, or give it up: it may have arrived, and the service knows what it has."""
+        """Put a batch back, or drop it. It may have arrived nevertheless: the service recognises
+        repetitions.
+        """
         batch, self._under_way = self._under_way, []
         if self._keeps:
             self._waiting.extendleft(reversed(batch))

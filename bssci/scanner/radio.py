@@ -24,11 +24,11 @@ SILENCE = 90.0
 RETRY_STEP, LONGEST_RETRY = 5.0, 30.0
 """s: waits of 5, 10, 15 ... 30 after failures in a row"""
 LOOK = 5.0
-"""s between looks whether anything is heard"""
+"""s between checks whether anything is heard"""
 
 
 class PassiveRefused(Exception):
-    """The adapter, or its daemon, cannot scan without sending."""
+    """The adapter, or its daemon, does not support passive scanning."""
 
 
 class Scan(Protocol):
@@ -38,9 +38,8 @@ class Scan(Protocol):
 
 
 StartScan = Callable[[bool, Callable[[HeardAdvertisement], None]], "Deferred[Scan]"]
-"""Begins a scan, passive or not, that calls back with what it hears.
-
-Fails with :class:`PassiveRefused`, or anything else that says why it cannot be."""
+"""Begins a scan, passive or active, that calls back with advertisements. Fails with :class:`PassiveRefused`,
+or another error that states the reason."""
 RadioState = Literal["scanning", "stopped", "error"]
 
 
@@ -48,7 +47,7 @@ class Radio:
     """Calls ``heard`` with each advertisement, as long as it is started and not paused.
 
     :ivar errors: failures until now.
-    :ivar trouble: why nothing is heard now; empty: nothing is wrong.
+    :ivar trouble: why nothing is heard now; empty if all is well.
     """
 
     log = Logger()

@@ -1,4 +1,4 @@
-"""Fewer messages: what says nothing new waits for its interval; what has changed always passes."""
+"""Thinning of messages: repetitions pass once an interval; changes always pass."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Literal
 from bssci.scanner.advertisement import HeardAdvertisement
 
 DEVICES = 20_000
-"""devices that are remembered; who was silent longest goes first"""
+"""devices that are remembered; the one silent longest is forgotten first"""
 
 
 class Thinning:
-    """Remembers of each device what it said, and when that passed.
+    """Remembers each device's last content, and when it passed.
 
     :param interval: s.
     """

@@ -1,4 +1,4 @@
-"""``bssci simulate``: its options, and what they mean for a simulation."""
+"""``bssci simulate``: its options, and the plan made from them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bssci.simulator.sensor import SimulatedSensor
 from bssci.simulator.simulation import AWAY, EVERY, Simulation, SimulationPlan, StationPlan, hear
 
 SENDS_FOR = 90.0
-"""Seconds that a sensor sends which falls silent."""
+"""Seconds after which the sensor that falls silent stops sending."""
 DEFAULT_BUNDLE = Path("certs/stations/base-station")
 
 
@@ -180,7 +180,7 @@ def run(arguments: argparse.Namespace) -> int:
 def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
     """Return the plan that the command line's options describe.
 
-    :raises ArgumentError: if they ask for what cannot be.
+    :raises ArgumentError: if they contradict each other or are out of range.
     """
     if arguments.stations is None:
         arguments.stations = 1
@@ -213,7 +213,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
         restore_counters(arguments.counters, sensors)
     _silence(sensors, arguments)
     for sensor in sensors:
-        # It must rise from run to run.
+        # Packet counters must rise from run to run.
         sensor.attach_after(int(time.time()))
     return SimulationPlan(
         host=arguments.host,
@@ -239,7 +239,7 @@ def plan_from(arguments: argparse.Namespace) -> SimulationPlan:
 
 
 def _silence(sensors: Sequence[SimulatedSensor], arguments: argparse.Namespace) -> None:
-    """Have a sensor fall silent, if that is asked for."""
+    """Have a sensor fall silent, if the options say so."""
     if arguments.falls_silent is None:
         return
     eui, began = eui_option(arguments.falls_silent, "--falls-silent"), time.monotonic()

@@ -22,14 +22,14 @@ class ArgumentError(ValueError):
 def eui_option(text: str, option: str) -> int:
     """Return an EUI in any case, with or without ``-`` or ``:``, as an integer.
 
-    :raises ArgumentError: if it is none, naming ``option``.
+    :raises ArgumentError: if the text is not an EUI, naming ``option``.
     """
     digits = text.replace("-", "").replace(":", "")
     try:
         if len(digits) == 16:
             return int(digits, 16)
     except ValueError:
-        pass  # said below, as for a wrong length
+        pass  # raised below, as for a wrong length
     raise ArgumentError(f"{option} {text}: must be 16 hexadecimal digits")
 
 
@@ -46,7 +46,7 @@ def generate_sensors(
 
 
 def read_simulated(file: Path, random: Random, packet_counter: int = 0) -> list[SimulatedSensor]:
-    """Return the sensors of an endpoints.json; more than their EUIs is not asked of it.
+    """Return the sensors of an endpoints.json; only their EUIs are required.
 
     :raises ArgumentError: if the file cannot be read or has an entry that cannot be used.
     """

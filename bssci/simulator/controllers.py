@@ -41,10 +41,10 @@ MOTION = "alarm-mode/J3/motion-sensor-1"
 LOOK = 2.0
 """Seconds between looks at doors and motion."""
 PULSE = 3.0
-"""Seconds that a pulse lasts which names no period."""
+"""Seconds of a pulse without a ``period``."""
 LONGEST_PULSE = 3600.0
 GOODBYE = 1.0
-"""Seconds for what is under way when a controller ends."""
+"""Seconds for outstanding messages when a controller stops."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -59,14 +59,14 @@ class SwitchCommand(msgspec.Struct, rename={"power_flag": "power-flag"}):
 
 
 class ControllerCounts(NamedTuple):
-    """ControllerCounts of one controller since its start."""
+    """Counts of one controller since its start."""
 
     telemetry: int
     states: int
     commands: int
     """commands that were carried out"""
     refused: int
-    """commands that made no sense"""
+    """invalid commands"""
 
 
 class SimulatedController:
@@ -74,7 +74,7 @@ class SimulatedController:
 
     :param mac: its address.
     :param interval: s between two answers of a sensor.
-    :param zone: the zone of its clock, which it does not write.
+    :param zone: the time zone of its clock; timestamps do not state it.
     :param now: Unix seconds.
     """
 
@@ -114,7 +114,7 @@ class SimulatedController:
             ticker.start()
 
     def stop(self) -> Deferred[None]:
-        """Say goodbye; fires when the connection is closed."""
+        """Disconnect; fires when the connection is closed."""
         for ticker in self._tickers:
             ticker.stop()
         for timer in self._off.values():
@@ -127,10 +127,10 @@ class SimulatedController:
     def counts(self) -> ControllerCounts:
         return ControllerCounts(self._telemetry, self._states, self._commands, self._refused)
 
-    # what it says
+    # published
 
     def _online(self) -> None:
-        """Report everything anew: nothing of it is retained."""
+        """Report every state again: none of the messages is retained."""
         self._shown.clear()
         for place in SWITCHES:
             self._show(place, {"status": int(place in self._off)})
@@ -150,7 +150,7 @@ class SimulatedController:
         self._show(MOTION, {"status": int(_is_moving(self._mac, at))})
 
     def _show(self, place: str, state: Mapping[str, Any]) -> None:
-        """Report a state that differs from the one that was reported last."""
+        """Report a state that differs from the last report."""
         if self._shown.get(place) == state:
             return
         if self._publish(f"stat/{self.name}/{place}", {"timestamp": self._time(), **state}):
@@ -158,7 +158,7 @@ class SimulatedController:
             self._states += 1
 
     def _publish(self, topic: str, body: Mapping[str, Any]) -> bool:
-        """Publish a message; whether the broker is there to take it."""
+        """Publish a message; return whether the broker is connected."""
         if not self.client.online:
             return False
         self.client.publish([Publication(topic, _encode(body))]).addErrback(lambda failure: None)
@@ -167,12 +167,12 @@ class SimulatedController:
     def _time(self) -> str:
         return datetime.fromtimestamp(self._now(), self._zone).strftime("%Y-%m-%d %H:%M:%S.%f")
 
-    # what it is told
+    # received
 
     def _received(self, message: Received) -> None:
         place = message.topic.removeprefix(f"cmnd/{self.name}/")
         if message.retained:
-            return  # of an earlier time: a strike must not open because we connect
+            return  # a retained command is old: a strike must not open because we connect
         try:
             if place not in SWITCHES:
                 raise msgspec.ValidationError("nothing there takes commands")
@@ -189,7 +189,7 @@ class SimulatedController:
         timer = self._off.pop(place, None)
         if timer is not None:
             timer.cancel()
-        # Answered also where nothing changes: who commands waits for it.
+        # Answered also where nothing changes: the sender of the command waits for it.
         self._shown.pop(place, None)
         self._show(place, {"status": int(command.power_flag > 0)})
         if command.power_flag == 2:

@@ -11,7 +11,7 @@ from bssci.simulator.sensor import SimulatedSensor
 
 
 def restore_counters(file: Path, sensors: Iterable[SimulatedSensor]) -> None:
-    """Have sensors go on with the counters of a file; those that it lacks, from 0. A file that is none says
+    """Have sensors go on with the counters of a file; those that it lacks, from 0. A damaged file says
     nothing.
     """
     try:

@@ -1,4 +1,4 @@
-"""The downlinks that a base station holds for its sensors, and what becomes of each (§5.12-5.14)."""
+"""The downlinks that a base station holds for its sensors, and the outcome of each (§5.12-5.14)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class QueuedDownlink:
     """One queued downlink, for one window.
 
     :param payloads: by the packet counter of the uplink whose window it may use; one under None fits any.
-    :param expected_only: to be sent only after an uplink that expects a response.
+    :param expected_only: sent only after an uplink that expects a response.
     """
 
     end_point_eui: int
@@ -56,14 +56,16 @@ class DownlinkQueue:
         return sum(len(queued) for queued in self._queued.values())
 
     def add(self, downlink: QueuedDownlink) -> DownlinkEnd | None:
-        """Queue a downlink; the outcome if it is already known. The same queue id again changes nothing."""
+        """Queue a downlink; return the outcome if it is already known. The same queue id again changes
+        nothing.
+        """
         if self.mode == "invalid":
             return DownlinkEnd(downlink, "invalid")
         self._queued.setdefault(downlink.end_point_eui, {}).setdefault(downlink.queue_id, downlink)
         return None
 
     def revoke(self, end_point_eui: int, queue_id: int) -> bool:
-        """Forget a downlink; whether it was still held."""
+        """Forget a downlink; return whether it was still held."""
         return self._remove(end_point_eui, queue_id)
 
     def drop(self, end_point_eui: int) -> None:

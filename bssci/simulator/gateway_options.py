@@ -61,9 +61,9 @@ def add_gateway_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def gateway_plan_from(arguments: argparse.Namespace) -> GatewayPlan | None:
-    """Return the plan that the options describe; None if neither scanners nor controllers are asked for.
+    """Return the plan that the options describe; None if there are neither scanners nor controllers.
 
-    :raises ArgumentError: if they ask for what cannot be.
+    :raises ArgumentError: if they contradict each other or are out of range.
     """
     for option, least in (("scanners", 0), ("controllers", 0), ("bluetooth_devices", 1), ("mqtt_port", 1)):
         if (value := getattr(arguments, option)) < least:

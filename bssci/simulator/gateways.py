@@ -28,7 +28,7 @@ LOOK = 0.05
 
 @dataclass(frozen=True)
 class GatewayPlan:
-    """Scanners, controllers and what they hear.
+    """Scanners, controllers and the devices that they hear.
 
     :param devices: Bluetooth devices around all scanners.
     :param advertised_every: s between two advertisements of a device.
@@ -96,14 +96,14 @@ class GatewaySimulation:
 
     @property
     def seconds(self) -> float:
-        """Return how long everybody has been connected, s."""
+        """Return how long all have been connected, s."""
         if self._lasted is not None or self._began is None:
             return self._lasted or 0.0
         return float(self._reactor.seconds() - self._began)
 
     @property
     def exit_status(self) -> int:
-        """0 if everything that was heard was sent, 1 if not, 2 if somebody could not connect."""
+        """0 if everything that was heard was sent, 1 if not, 2 if a connection failed."""
         if self.error is not None:
             return 2
         return 0 if all(scanner.outbox.dropped == 0 for scanner in self.scanners) else 1
@@ -169,7 +169,7 @@ class GatewaySimulation:
             )
 
     async def _connect(self) -> bool:
-        """Wait until everybody is connected; whether the run goes on."""
+        """Wait until all are connected; return whether the run goes on."""
         deadline = self._reactor.seconds() + self._plan.connect_timeout
         while not all(client.online for client in self._clients):
             if self._end.called:

@@ -1,7 +1,7 @@
 """Measurements of simulated sensors: water meters, climate and leak sensors, by blueprints in ``decoders/``.
 
-Every value follows from the EUI and the time alone, so that a meter counts on where it was, whenever and
-however often the simulation is started.
+Every value follows from the EUI and the time alone, so that a meter continues from its last value whenever
+the simulation is started.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _PEAKS = ((7.2, 1.1, 26.0), (12.5, 1.4, 10.0), (19.3, 1.8, 20.0))
 
 
 def instrument_for(type_eui: str, eui: int) -> Instrument | None:
-    """Return what a sensor of a type sends; None for a type that is not known here."""
+    """Return the instrument of a type of sensor; None for an unknown type."""
     kind = _KINDS.get(type_eui.upper())
     return None if kind is None else partial(kind, eui)
 
 
 def water_meter(eui: int, at: float) -> Told:
-    """Return a reading; and an alarm in its place for the first minute of a burst, about once a month."""
+    """Return a reading, or an alarm for the first minute of a burst, about once a month."""
     litres = 1_000 * (20 + own(eui, "start") * 400) + _used(eui, at)
     flow = _flow(eui, at)
     day = floor(at / DAY)
@@ -49,8 +49,8 @@ def water_meter(eui: int, at: float) -> Told:
 
 
 def climate_sensor(eui: int, at: float) -> Told:
-    """Return temperature with a daily curve, humidity against it, CO2 while people are there; half see
-    light.
+    """Return temperature with a daily curve, humidity against it, and CO2 while people are present; half of
+    the sensors measure light.
     """
     day = (at % DAY) / DAY
     presence = max(0.0, sin(pi * (day * 24 - 7) / 12)) if 7 <= day * 24 <= 19 else 0.0
@@ -72,7 +72,7 @@ def climate_sensor(eui: int, at: float) -> Told:
 
 
 def leak_sensor(eui: int, at: float) -> Told:
-    """Return dry; wet for some minutes, every few hours, at a time of its own."""
+    """Return "dry", or "wet" for a few minutes every few hours, at times of its own."""
     period = (5 + 4 * own(eui, "period")) * HOUR
     moment = at + period * own(eui, "phase")
     wet_for = (4 + 10 * own(eui, "length")) * 60
@@ -93,7 +93,7 @@ _KINDS: Mapping[str, Callable[[int, float], Told]] = {
 
 
 def own(eui: int, what: str) -> float:
-    """Return a number from 0 to 1 that is a sensor's own."""
+    """Return a number from 0 to 1 that is specific to a sensor."""
     return int.from_bytes(sha256(f"{eui:016X} {what}".encode()).digest()[:4]) / 0xFFFFFFFF
 
 
@@ -122,7 +122,7 @@ def _used(eui: int, at: float) -> float:
 
 @cache
 def _counted(eui: int) -> list[float]:
-    """Return the litres from midnight until the begin of each step of a day, and until its end."""
+    """Return the litres from midnight until the beginning of each step of a day, and until its end."""
     flows = (_flow(eui, (step + 0.5) * _STEP) * _STEP / HOUR for step in range(round(DAY / _STEP)))
     return list(accumulate(flows, initial=0.0))
 

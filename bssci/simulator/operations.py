@@ -10,7 +10,7 @@ import msgspec
 from bssci.wire.messages import Completion, Error, Message, Response
 
 Concluded = Callable[[Response | Error], None]
-"""Called once with what ended an operation: its response, or the error in place of it."""
+"""Called once with the end of an operation: its response, or an error."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,13 @@ def completion_of(response: Response) -> Completion:
 
 
 class Operations:
-    """The opIds of a session, its open operations, and the opIds that both sides surely know of each
-    other.
+    """The opIds of a session, its open operations, and the opIds that both sides certainly know.
     """
 
     def __init__(self) -> None:
         self.last_issued = 0
         self.last_answered = 0
-        """The highest opId of ours that the service center has surely seen."""
+        """The highest opId of ours that the service center has certainly seen."""
         self.last_heard = 0
         """The last opId of the service center; it counts down from -1."""
         self._open: dict[int, OpenOperation] = {}

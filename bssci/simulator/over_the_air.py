@@ -18,7 +18,7 @@ FLAGS: dict[str, Any] = {"dualChan": True, "repetition": False, "wideCarrOff": F
 
 
 class AttachFailed(Exception):
-    """A station's service center gave the sensor another key than its own."""
+    """The service center derived another session key than the sensor."""
 
 
 async def attach(sensor: SimulatedSensor, stations: Sequence[SimulatedStation]) -> None:
@@ -62,7 +62,7 @@ async def attach_all(
 ) -> None:
     """Attach sensors, some at a time.
 
-    :param refused: takes those that could not, by EUI, and why.
+    :param refused: takes the reasons of failed attaches, by EUI.
     """
     turns = DeferredSemaphore(IN_FLIGHT)
 
@@ -78,7 +78,7 @@ async def attach_all(
 
 
 async def _all(answers: Sequence[Deferred[Response]]) -> list[Response]:
-    """Return every answer; raises what the first refusal was."""
+    """Return every answer; raises the first refusal."""
     try:
         return await gatherResults(answers, consumeErrors=True)
     except FirstError as error:

@@ -2,8 +2,8 @@
 
 Most quirks change a message just before it is packed: one function from a
 plain dict to a plain dict. The others are behaviours, which the station asks
-for by name. What they imitate was seen in the field; which vendor's profile
-combines which is a plausible guess, good for a demo and for tests.
+for by name. All were seen in the field; the combinations in the vendors' profiles are plausible guesses for
+demos and tests.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _late_clock(message: Document) -> Document:
 
 @dataclass(frozen=True)
 class Quirk:
-    """One oddity: what it is, and how it changes a message if that is all it does."""
+    """One oddity: its description, and its change of messages if it is of that kind."""
 
     description: str
     transform: Callable[[Document], Document] | None = None

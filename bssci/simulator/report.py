@@ -1,4 +1,4 @@
-"""Counts of a simulation: messages sent, messages acknowledged, and the time from one to the other."""
+"""Counts of a simulation: messages sent, messages acknowledged, and the latency."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 KEPT_LATENCIES = 100_000
-"""The percentiles are of the last so many acknowledgements."""
+"""Number of the latest acknowledgements that the percentiles are taken from."""
 
 
 class SimulationReport:

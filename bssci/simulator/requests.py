@@ -84,7 +84,7 @@ class RequestHandlers:
     def answer(self, message: Message) -> Message | None:
         """Return the response to a request or a completion, or None if there is nothing to say.
 
-        :raises Refusal: if it answers ``error``.
+        :raises Rejection: if it answers ``error``.
         """
         command = type(message).__struct_config__.tag
         handle = getattr(self, f"handle_{command}", None)

@@ -15,11 +15,11 @@ class Run(Protocol):
         """Begin; fires when everything is closed again."""
 
     def interrupt(self) -> Deferred[None] | None:
-        """End early; fires when everything is closed. None: it is already."""
+        """End early; fires when everything is closed. None: it is closed already."""
 
 
 class Course:
-    """The course of one run: begun once, and waited for by whoever ends it early."""
+    """The course of one run: begun once; whoever ends it early can wait for its end."""
 
     def __init__(self) -> None:
         self._finished: Deferred[None] | None = None
@@ -31,7 +31,7 @@ class Course:
         return self._finished
 
     def when_ended(self) -> Deferred[None] | None:
-        """Return what fires when it has ended. None: it has, or it never began."""
+        """Return a Deferred that fires at the end. None: the run has ended or never began."""
         if self._finished is None or self._finished.called:
             return None
         ended: Deferred[None] = Deferred()

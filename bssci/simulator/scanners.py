@@ -1,4 +1,4 @@
-"""Simulated scanners: the scanner agent of :mod:`bssci.scanner`, before a radio that hears simulated devices.
+"""Simulated scanners: the scanner agent of :mod:`bssci.scanner`, with a radio that hears simulated devices.
 
 So topics, reports, last will, thinning and commands are those of ``bssci scan``.
 """
@@ -63,7 +63,7 @@ class Surroundings:
         return round(signal) if signal >= WEAKEST else None
 
     def start_scan(self, scanner: int, heard: Callable[[HeardAdvertisement], None]) -> Deferred[Scan]:
-        """Let a scanner, counted from 0, hear what is sent."""
+        """Let a scanner, counted from 0, hear the devices."""
         return succeed(_Scan(self._clock, lambda device: self._hear(device, scanner, heard), self))
 
     def _hear(
@@ -122,7 +122,7 @@ def make_scanner(
     configuration = ScannerConfiguration(
         scanner=ScannerPart(id=name, bluetooth_adapter="simulated", mode="passive"),
         mqtt=broker,
-        # What is heard before the broker has answered counts, too.
+        # Advertisements that are heard before the broker has answered count, too.
         buffer=BufferPart(while_offline="keep"),
     )
     return Agent(

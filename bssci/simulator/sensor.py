@@ -1,4 +1,4 @@
-"""A simulated sensor: what it sends, who hears it how well, and what it does with downlinks."""
+"""A simulated sensor: what it sends, how well each station hears it, and what it does with downlinks."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AttachTelegram:
 
 @dataclass(frozen=True)
 class DetachTelegram:
-    """A sensor says goodbye (§5.7)."""
+    """A sensor detaches itself (§5.7)."""
 
     end_point_eui: int
     packet_counter: int
@@ -76,7 +76,7 @@ class SimulatedSensor:
     session_key: bytes = b""
     """16 bytes since it attached over the air, else empty."""
     instrument: Callable[[], tuple[int, bytes]] | None = None
-    """Format and payload of the next measurement; None: a payload of no meaning."""
+    """Format and payload of the next measurement; None: a payload without meaning."""
     is_silent: Callable[[], bool] = lambda: False
     """Return whether the sensor sends nothing now."""
     received: list[bytes] = field(default_factory=list)
@@ -93,11 +93,11 @@ class SimulatedSensor:
         self.heard_by = heard_by
 
     def go_on(self, packet_counter: int) -> None:
-        """Go on with a packet counter, as after a change of batteries."""
+        """Continue from a packet counter, as after a change of batteries."""
         self.packet_counter = packet_counter
 
     def attach_after(self, attach_counter: int) -> None:
-        """Have attach counters above one of an earlier run."""
+        """Use attach counters above that of an earlier run."""
         self.attach_counter = attach_counter & 0xFFFFFF
 
     def registered_as(self, short_address: int) -> None:
@@ -136,7 +136,7 @@ class SimulatedSensor:
         return AttachTelegram(self.eui, self.attach_counter, nonce, signature)
 
     def detach(self) -> DetachTelegram:
-        """Say goodbye. How the signature is made is not public, so it is noise."""
+        """Detach. The signature's algorithm is not public, so it is random."""
         counter = self.packet_counter
         self.packet_counter = counter + 1 & 0xFFFFFFFF
         self.session_key = b""
@@ -166,7 +166,7 @@ class SimulatedSensor:
 
 
 def network_key_for(eui: int) -> bytes:
-    """Return the 16-byte key of a simulated sensor: a function of its EUI, so that all runs agree. Not a
+    """Return the 16-byte key of a simulated sensor, derived from its EUI so that all runs agree. Not a
     secret.
     """
     return hashlib.sha256(b"simulated sensor" + eui.to_bytes(8, "big")).digest()[:16]

@@ -25,13 +25,13 @@ from bssci.system.clock import Ticker, pause
 PROGRESS_INTERVAL = 5.0
 """Seconds between lines of progress."""
 DRAIN_TIMEOUT = 10.0
-"""Seconds that the last answers are waited for."""
+"""Seconds to wait for the last answers."""
 INTERRUPTED_DRAIN = 2.0
 """The same, for a person who pressed Ctrl-C."""
 KEEP_INTERVAL = 2.0
 """Seconds between writing the packet counters."""
 EVERY, AWAY = 240.0, 45.0
-"""Seconds: how often a station goes that comes and goes, and for how long."""
+"""Seconds between two absences of the station that comes and goes, and their length."""
 START_INTERVAL = 0.01
 """Seconds between the starts of two stations."""
 
@@ -143,7 +143,7 @@ class Simulation:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The report with what the stations know beside it."""
+        """The report, with the figures of the stations."""
         return self.report.summary(self.seconds) | {
             "stations": len(self.stations),
             "attached": sum(len(station.attached) for station in self.stations),
@@ -193,7 +193,7 @@ class Simulation:
             counters.keep(self._plan.counters, self._plan.sensors)
 
     def _leave(self) -> None:
-        """Have the station that comes and goes go, and come back later."""
+        """Disconnect the station that comes and goes; it comes back later."""
         for station, endpoint in zip(self.stations, self._endpoints, strict=True):
             if station.eui == self._plan.comes_and_goes:
                 station.stop()

@@ -74,7 +74,7 @@ class SimulatedStation(Factory):
 
     :param eui: 0..2**64-1.
     :param clock: tells when to ping, to connect again and to send a downlink.
-    :param random: all chance there is: session ids and telemetry.
+    :param random: source of everything random: session ids and telemetry.
     :param identity: what ``con`` says about vendor, model and software.
     :param now_ns: the station's own clock, ns since 1970 UTC.
     """
@@ -140,7 +140,7 @@ class SimulatedStation(Factory):
         )
 
     def send_downlinks_to(self, listener: Callable[[int, int, bytes], None]) -> None:
-        """Have downlinks that go on the air heard: EUI, counter of the uplink, payload."""
+        """Set the callback for downlinks that go on the air: EUI, counter of the uplink, payload."""
         self.on_downlink = listener
 
     # connecting
@@ -180,7 +180,7 @@ class SimulatedStation(Factory):
         return self._waiting[-1]
 
     def disconnect(self) -> None:
-        """Close the connection in order; :meth:`start` will have it come back."""
+        """Close the connection cleanly; :meth:`start` makes the station connect again."""
         if self._connection is not None and self._connection.transport is not None:
             self._connection.transport.loseConnection()
 
@@ -257,7 +257,7 @@ class SimulatedStation(Factory):
         self._failures += 1
         return delay
 
-    # what the station does
+    # from the station
 
     def send_uplink(
         self, telegram: RadioTelegram, signal: Signal, rx_time: int | None = None
@@ -336,7 +336,7 @@ class SimulatedStation(Factory):
         self.refused[code_of(failure)] += 1
         return failure
 
-    # what the service center sends
+    # from the service center
 
     def received_message(self, message: Message) -> None:
         """Take a message after ``conCmp``: an answer to us, an error, a request or a completion."""

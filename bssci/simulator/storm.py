@@ -52,7 +52,7 @@ class Storm:
         self._gusts: list[_Gust] = []
 
     def begin(self, last: Callable[[], None]) -> None:
-        """Open them, evenly spread, the last five of them to finish; then call ``last``."""
+        """Open them, evenly spread; the last five finish. Then call ``last``."""
         step = DURATION / (CONNECTIONS - 1)
         for number in range(CONNECTIONS - 1):
             finishes = number >= CONNECTIONS - FINISHED

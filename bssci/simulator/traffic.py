@@ -63,7 +63,7 @@ class Traffic:
         return self._outstanding
 
     def start_open(self, rate: float) -> None:
-        """Send ``rate`` uplinks a second, whatever the answers do."""
+        """Send ``rate`` uplinks a second, independent of the answers."""
         self._running = True
         started = self._clock.seconds()
         self._ticker = Ticker(self._clock, TICK, lambda: self._send_due(started, rate))

@@ -1,4 +1,4 @@
-"""Downlink windows that uplinks opened: each is used a fixed time later, in the order they were opened."""
+"""Downlink windows opened by uplinks: each is used a fixed time later, in the order of opening."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class ConnectionLimits:
     connect_time: float = 10.0
     """s from there to the end of the connect operation"""
     close_time: float = 5.0
-    """s that a station has to take the last words and the end of TLS"""
+    """s for sending the last messages and closing TLS"""
     ping_after: float = 10.0
     """s of silence after which we ping; a base station itself pings after 5 s"""
     close_after: float = 20.0
@@ -43,11 +43,11 @@ class ConnectionCount:
     """failed TLS handshakes, also those that took too long"""
     closed_for_framing: int = 0
     timed_out: int = 0
-    """connections closed for taking too long before ``conCmp``, or for silence"""
+    """connections closed for a timeout before ``conCmp``, or for silence"""
     _by_host: Counter[str] = field(default_factory=Counter)
 
     def enter(self, host: str) -> bool:
-        """Take in a connection from this address; false if it is one too many."""
+        """Count a connection from this address; return false if it exceeds a limit."""
         if self.open >= self.limits.connections or self._by_host[host] >= self.limits.connections_per_host:
             self.refused += 1
             return False
@@ -65,8 +65,8 @@ class ConnectionCount:
 def check_identity(policy: str, station: EUI, named: Collection[EUI]) -> None:
     """Hold the EUIs that a certificate names in CN or SAN against the one of ``con``.
 
-    :param policy: STATION_IDENTITY. ``lenient``: a certificate that names no EUI may speak for any
-        station, one that does only for those; ``strict``: it must name the station.
+    :param policy: STATION_IDENTITY. ``lenient``: a certificate that names no EUI is valid for any station,
+        one that names EUIs only for those; ``strict``: it must name the station.
     :raises ProtocolError: EPERM.
     """
     if station not in named and (named or policy == "strict"):

@@ -1,4 +1,4 @@
-"""Questions to base stations, each asked once: whoever asks the same meanwhile hears the same answer."""
+"""Questions to base stations: the same question from several askers is sent once, and the answer shared."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Questions(Generic[Key, Answer]):
         self._open: dict[Key, _Question[Answer]] = {}
 
     def ask(self, key: Key, begin: Callable[[], None]) -> Deferred[Answer]:
-        """Ask, unless that is under way.
+        """Ask, unless the same question is outstanding.
 
-        :param begin: sends the question; what it raises is raised here.
+        :param begin: sends the question; its exceptions are passed on.
         """
         question = self._open.get(key)
         if question is None:

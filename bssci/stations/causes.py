@@ -37,7 +37,7 @@ BLOCKED = Cause("it is blocked", "If it shall come again, unblock it on its page
 UNTRUSTED_SERVER = "it does not trust the service center's certificate"
 UNWANTED_SERVER = "it does not accept the service center's certificate"
 OF_STATIONS = frozenset({UNTRUSTED_SERVER, UNWANTED_SERVER})
-"""reasons that only a base station has, though it was not asked yet which it is"""
+"""reasons that only occur with base stations, even if the station did not identify itself"""
 
 _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     (
@@ -82,7 +82,7 @@ _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     ),
     ("connection lost", Cause("the connection broke during the TLS handshake", "Look at the network.")),
 )
-"""parts of the TLS library's words, and what they mean"""
+"""parts of the TLS library's messages, and their causes"""
 
 
 def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cause:
@@ -115,7 +115,7 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
 def of_failure(words: str) -> Cause:
     """Return why a handshake failed.
 
-    :param words: of the TLS library, or our own.
+    :param words: message of the TLS library, or our own.
     """
     lowered = words.lower()
     for part, cause in _IN_FAILURES:
@@ -127,7 +127,7 @@ def of_failure(words: str) -> Cause:
 def of_refusal(words: str) -> Cause:
     """Return why a station was refused at ``con``.
 
-    :param words: those that the station was told.
+    :param words: message that was sent to the station.
     """
     if words == BLOCKED.reason:
         return BLOCKED

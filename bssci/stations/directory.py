@@ -1,4 +1,4 @@
-"""Every base station that is known, and who hears when one comes or goes."""
+"""Every known base station, and the watchers that are told when one connects or disconnects."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ class Stations:
     def watch(self, watcher: StationWatcher, *, also_told: bool = False) -> Callable[[], None]:
         """Call ``watcher`` whenever a station comes or goes; returns what ends that.
 
-        :param also_told: and when one that came was told of all sensors.
+        :param also_told: also call it when a connected station has been told of all sensors.
         """
         entry = (watcher, also_told)
         self._watchers.append(entry)
         return lambda: self._watchers.remove(entry)
 
     def add(self, station: Station) -> None:
-        """Know a station from now on."""
+        """Add a station."""
         self._by_eui[station.eui] = station
 
     def remove(self, eui: EUI) -> None:
-        """Know a station no longer."""
+        """Remove a station."""
         self._by_eui.pop(eui, None)
 
     def told(self, state: StationState) -> None:
-        """Tell those who want to know that a station was told of all sensors."""
+        """Notify watchers that a station has been told of all sensors."""
         self._tell([watcher for watcher, also_told in self._watchers if also_told], state)
 
     def announce(self, state: StationState) -> None:
-        """Tell everybody who watches that a station came or went."""
+        """Notify all watchers that a station came or went."""
         self._tell([watcher for watcher, _ in self._watchers], state)
 
     def _tell(self, watchers: Iterable[StationWatcher], state: StationState) -> None:
         for watcher in watchers:
             try:
                 watcher(state)
-            except Exception:  # one watcher, of a sink perhaps, keeps no other from hearing
+            except Exception:  # a watcher that fails, of a sink perhaps, must not affect the others
                 self.log.failure("watcher of stations failed")

@@ -1,4 +1,4 @@
-"""Downlinks at base stations as messages (§5.12-5.16); what follows from them is somebody else's."""
+"""Downlinks at base stations as messages (§5.12-5.16); what follows from them is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _REFUSALS: dict[int, RefusalReason] = {
 
 
 class DownlinkReports(Protocol):
-    """Whoever hears what stations say of downlinks. Each Deferred fires when that is on disk."""
+    """Receiver of stations' reports about downlinks. Each Deferred fires when the report is on disk."""
 
     def resulted(self, result: DownlinkResult) -> Deferred[Any]:
-        """Take what became of a downlink."""
+        """Take the outcome of a downlink."""
 
     def reception(self, report: ReceptionReport) -> Deferred[Any]:
         """Take how a sensor received a downlink."""
@@ -102,7 +102,7 @@ class DownlinkMessages:
             text = f"{answer.code} {answer.message}"
             batch.stored.append(self._reports.refused(station.eui, eui, request.queId, why, text))
         else:
-            # Before the operation is closed, so that what is asked and not open was never sent.
+            # Before the operation is closed: an order that is recorded but not open was then never sent.
             batch.stored.append(self._reports.taken(station.eui, eui, request.queId))
 
     def finish_dlDataRev(
@@ -120,7 +120,7 @@ class DownlinkMessages:
 
 
 def give(station: Station, orders: Iterable[DownlinkOrder]) -> bool:
-    """Tell a station what to do with downlinks; false if too many of its operations are open."""
+    """Send orders about downlinks to a station; return false if too many of its operations are open."""
     try:
         station.issue([_operation(order) for order in orders])
     except TooManyOperations:

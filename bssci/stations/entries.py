@@ -40,7 +40,7 @@ class Entries:
         return entry is not None and entry.blocked_at is not None
 
     def put(self, entries: Sequence[StationEntry]) -> Deferred[None]:
-        """Store entries; they count once they are on disk, all or none, which is when this fires."""
+        """Store entries, all or none. They take effect, and the Deferred fires, once they are on disk."""
 
         def stored(_: None) -> None:
             self._by_eui.update({entry.base_station_eui: entry for entry in entries})

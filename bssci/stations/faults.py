@@ -15,15 +15,15 @@ REPORT_INTERVAL = 60.0
 MAX_MESSAGE = 200
 """characters of a message, at most"""
 RECENT = 10
-"""minutes that count as lately"""
+"""minutes that count as recent"""
 MAX_KINDS = 64
-"""codes of one station that are told apart, in each direction"""
+"""codes of one station that are counted separately, in each direction"""
 OTHER = -1
 """stands for all further codes"""
 
 
 def code_text(code: int) -> str:
-    """Return an error's code as it is shown; ``other`` for all that are not told apart."""
+    """Return an error's code as it is shown; ``other`` for those not counted separately."""
     return "other" if code == OTHER else str(code)
 
 
@@ -56,7 +56,7 @@ class Faults:
         return sum(count for minute, count in self._minutes.items() if minute > first)
 
     def count(self, direction: Direction, code: int) -> tuple[Direction, int]:
-        """Count an error; return under which key of :attr:`counts`."""
+        """Count an error; return its key in :attr:`counts`."""
         key = (direction, code)
         if key not in self.counts and len(self.counts) >= 2 * MAX_KINDS:
             key = (direction, OTHER)
@@ -64,7 +64,7 @@ class Faults:
         return key
 
     def note(self, direction: Direction, code: int, message: str, now: float) -> StationProblem | None:
-        """Count an error; what is to be published of it, at most once a minute for each code.
+        """Count an error; return the event to publish, at most once a minute for each code.
 
         :param now: Unix seconds.
         """

@@ -1,4 +1,6 @@
-"""Attach and detach over the air as messages (§5.6, §5.7); who decides on them is handed in."""
+"""Attach and detach over the air as messages (§5.6, §5.7); the decisions come from an object that is passed
+in.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ from bssci.wire.messages import Att, AttRsp, Det, DetRsp
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a sensor's request: it goes out when all of it is on disk."""
+    """The answer to a sensor's request: it is sent when all of it is on disk."""
 
     registration: Registration
     """the sensor's registration that the station holds once it has our answer"""
     stored: Deferred[None] | None = None
-    """a write that was begun for it"""
+    """a write that was started for it"""
     event: AnyEvent | None = None
     """event to be published"""
     session_key: bytes = b""
@@ -46,7 +48,7 @@ class RefusedOverTheAir(Exception):
 
 
 class SensorRequests(Protocol):
-    """Whoever decides on what sensors ask for."""
+    """Interface of the object that decides on sensors' requests."""
 
     def attach(self, request: AttachRequest) -> Accepted:
         """Decide on an attach, or on a further copy of it.
@@ -109,7 +111,7 @@ class OverTheAirMessages:
 def _decided(
     decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: ReadBatch
 ) -> Accepted:
-    """Return the decision, with what is to be stored for it put into the batch.
+    """Return the decision; its writes are added to the batch.
 
     :raises ProtocolError: the request is refused.
     """

@@ -32,7 +32,7 @@ BUSY_TRIES = 10
 """times that a busy station is asked again for one sensor"""
 
 SLICE = 2000
-"""sensors that one turn of the reactor looks at, of a station that has connected"""
+"""sensors that are examined in one turn of the reactor when a station has connected"""
 
 Item = TypeVar("Item")
 Propagated = AttPrp | AttPrp11 | DetPrp
@@ -41,31 +41,33 @@ Action = Literal["attach", "detach"]
 
 
 class ExpectedSensors(Protocol):
-    """The sensors that stations shall hold, with their keys."""
+    """The sensors that stations should hold, with their keys."""
 
     def wanted(self, eui: EUI) -> Sensor | None:
-        """Return the sensor with the key that it uses now; None if no station shall serve it."""
+        """Return the sensor with the key that it uses now; None if no station should serve it."""
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Yield every sensor that shall be served, and the fingerprint of what a station shall hold of it."""
+        """Yield every sensor that should be served, with the fingerprint of the registration that a station
+        should hold.
+        """
 
     def last_counter(self, eui: EUI) -> int:
-        """Return the highest packet counter that was heard of a sensor; 0 if it was not."""
+        """Return the highest packet counter that was heard of a sensor; 0 if it was never heard."""
 
 
 class Answers(Protocol):
-    """Whoever waits for what stations answer."""
+    """Receiver of stations' answers about sensors."""
 
     def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
-        """Note a station's answer, or that it went away before it answered."""
+        """Note a station's answer, or that it disconnected before it answered."""
 
 
 class Propagation:
-    """Sensors that one station must still be told of, and the telling.
+    """Queue of sensors that one station must still be told of, and its processing.
 
     :param issue: sends operations to the station.
     :param served: sensors that some station serves, or did when it was last here; shared by all.
-    :param nothing_to_tell: hears that a station, some turns after :meth:`start`, need not be told anything.
+    :param nothing_to_tell: called, some turns after :meth:`start`, if the station need not be told anything.
     """
 
     def __init__(
@@ -91,9 +93,9 @@ class Propagation:
         self._reported = False
         self._pending: dict[EUI, Action] = {}
         self._catching_up: Iterator[None] | None = None
-        """finds out what the station must be told, while that is under way"""
+        """determines what the station must be told, while that is under way"""
         self._settled: set[EUI] = set()
-        """sensors of which something newer became known meanwhile"""
+        """sensors whose state changed meanwhile"""
         self._asked_for: set[EUI] = set()
         self._in_flight: set[EUI] = set()
         self._busy: dict[EUI, int] = {}
@@ -101,8 +103,7 @@ class Propagation:
 
     @property
     def outstanding(self) -> int:
-        """Sensors that the station has not been asked, or has not answered, about; about, while that is
-        being found out.
+        """Number of sensors still to be sent or answered; an estimate while that is being determined.
         """
         return len(self._pending) + len(self._in_flight) + (self._catching_up is not None)
 
@@ -132,7 +133,7 @@ class Propagation:
         self.fill()
 
     def _go_on(self, steps: Iterator[None]) -> None:
-        """Look at some more sensors, in a later turn of the reactor."""
+        """Examine the next slice of sensors in a later turn of the reactor."""
         if self._catching_up is not steps:
             return
         if not next(steps, True):
@@ -148,9 +149,9 @@ class Propagation:
         self._settled.clear()
 
     def _catch_up(self, known: Sequence[Registration], asked: Mapping[EUI, bytes]) -> Iterator[None]:
-        """Find out what the station must be told, a slice at a time.
+        """Determine what the station must be told, a slice at a time.
 
-        What happens to a sensor meanwhile is newer than what is found out here.
+        A change of a sensor meanwhile takes precedence over the result here.
         """
         settled, told = self._settled, dict[EUI, bytes]()
         for few in _slices(known):
@@ -177,8 +178,8 @@ class Propagation:
                 yield
 
     def report(self) -> int | None:
-        """Return the number of sensors that the station serves, once in a connection, when it was told of
-        all.
+        """Return the number of sensors that the station serves, once in each connection, when it has been
+        told of all.
         """
         if self._reported or not self.running or self.outstanding:
             return None
@@ -197,7 +198,7 @@ class Propagation:
                 answers.answered(self._station, eui, AWAY)
 
     def change(self, euis: Iterable[EUI], action: Action, answers: Answers | None = None) -> None:
-        """Tell the station, now or, if it is away, when it is back.
+        """Tell the station now, or when it is back if it is away.
 
         :param answers: hears what the station answers, once for each sensor.
         """
@@ -213,7 +214,7 @@ class Propagation:
         self.fill()
 
     def _settle(self, eui: EUI) -> None:
-        """Note that what is known of a sensor is newer than what is being found out."""
+        """Note that a sensor's state is newer than the one being determined."""
         if self._catching_up is not None:
             self._settled.add(eui)
 

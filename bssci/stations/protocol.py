@@ -1,4 +1,4 @@
-"""Connections of base stations: taken in within the limits, from the TLS handshake to their end.
+"""Connections of base stations: admitted within the limits, from the TLS handshake to their end.
 
     HANDSHAKE --certificate--> AWAITING_CONNECT --con--> DECIDING --conRsp--> AWAITING_COMPLETE
                                                                                     |
@@ -144,7 +144,7 @@ class StationProtocol(Protocol):
 
     def _no_handshake(self, error: str) -> None:
         if not self._reason and not getattr(self.transport, "was_spoken_to", True):
-            # A load balancer looks whether the port is open: it connects and closes.
+            # A load balancer checks whether the port is open: it connects and closes.
             self.log.debug("connection closed before a byte came {peer}", peer=self.peer)
             return
         self.factory.count.failed_handshakes += 1
@@ -156,7 +156,7 @@ class StationProtocol(Protocol):
         self.factory.refusals.add(self.host, cause, station, self._shown)
 
     def disconnect(self, reason: str) -> None:
-        """Close after what was written; after a while, whatever is left."""
+        """Close once everything is written; after a while, abort."""
         if self.phase is not Phase.CLOSED:
             self._reason = self._reason or reason
             self.phase = Phase.CLOSED
@@ -179,7 +179,7 @@ class StationProtocol(Protocol):
         self.heard_at = self.factory.clock.seconds()
 
     def check_idle(self, now: float) -> None:
-        """Ping a silent station; give up one that stays silent."""
+        """Ping a silent station; close the connection of one that stays silent."""
         silence = now - self.heard_at
         if self.phase is Phase.ESTABLISHED and silence >= self.factory.limits.ping_after:
             if silence >= self.factory.limits.close_after:
@@ -192,7 +192,8 @@ class StationProtocol(Protocol):
         self._timer = self.factory.clock.callLater(seconds, self._time_is_up, reason)
 
     def _time_is_up(self, reason: str) -> None:
-        # A handshake counts as failed once its connection is gone; what was closed for cause is counted.
+        # A handshake counts as failed once its connection is gone; connections closed for cause are counted
+        # already.
         if self.phase not in (Phase.HANDSHAKE, Phase.CLOSED):
             self.factory.count.timed_out += 1
         self.abort(reason)
@@ -262,7 +263,7 @@ class StationProtocol(Protocol):
                 self._framing_lost(error)
                 return
             except ProtocolError as error:
-                # Whatever is no con (§5.3: opId 0) comes too early, also if it is no good besides.
+                # Any message but con (§5.3: opId 0) comes too early, even if it is invalid besides.
                 is_other = error.code == ErrorCode.ENOTSUP or error.op_id
                 code = ErrorCode.EPROTO if is_other else error.code
                 self._refuse_message(code, error)
@@ -273,7 +274,7 @@ class StationProtocol(Protocol):
         self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
 
     def _note(self, direction: Direction, code: int, message: str) -> None:
-        """Leave a trace of an error of the connect operation: with the station, once it is known which."""
+        """Record an error of the connect operation, with the station once it is known."""
         if self._station is not None:
             self._station.note(direction, code, message)
             return
@@ -383,7 +384,7 @@ class StationFactory(Factory):
     """Makes a :class:`StationProtocol` for each connection.
 
     :param identity_policy: STATION_IDENTITY.
-    :param refusals: told of whom is not let in.
+    :param refusals: told of refused connections.
     """
 
     noisy = False
@@ -443,7 +444,7 @@ class _Transport(BufferingTLSTransport):
 
 
 class LimitedTLSFactory(TLSMemoryBIOFactory):
-    """TLS around a :class:`StationFactory`; a connection too many is closed before TLS begins."""
+    """TLS around a :class:`StationFactory`; a connection beyond the limits is closed before TLS begins."""
 
     protocol = _Transport
     noisy = False

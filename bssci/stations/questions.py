@@ -1,4 +1,4 @@
-"""Questions to sensors how well they receive (§5.16)."""
+"""Queries about how well sensors receive (§5.16)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ReceptionQueries:
         self._questions = Questions[_Key, EUI](clock, ANSWER_TIME, _unanswered)
 
     def ask(self, station: Station | None, end_point_eui: EUI) -> Deferred[EUI]:
-        """Ask through a station; fires with it when it has agreed.
+        """Query through a station; fires with that station when it has agreed.
 
         :raises CommandError: at once, or in the Deferred.
         """

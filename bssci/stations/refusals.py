@@ -1,4 +1,4 @@
-"""Refused connections: summed up by address and cause, with advice, on disk from one run to the next."""
+"""Refused connections: summed up by address and cause, with advice; kept over restarts."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ WRITE_INTERVAL = 5.0
 class Refusals:
     """The newest refusals.
 
-    Of those beyond :data:`MAX_REFUSALS` the one goes that is longest ago, first among those of which
-    nothing is known but the address: they are scanners as a rule.
+    Beyond :data:`MAX_REFUSALS` the oldest is dropped, first among those with nothing but an address: these
+    are usually port scanners.
 
     :param now: Unix seconds.
     """
@@ -57,8 +57,8 @@ class Refusals:
     ) -> None:
         """Count a refusal.
 
-        :param station: the one that it said to be, or that its certificate names.
-        :param certificate: the one that was shown, or one of its chain that was the reason.
+        :param station: EUI that it gave, or that its certificate names.
+        :param certificate: the one that was shown, or the one in its chain that caused the refusal.
         """
         now = self._now()
         key = hashlib.sha256(repr((address, cause.reason, station)).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Registry of base stations: admission, the sessions that go on, and the record kept of each station."""
+"""Registry of base stations: admission, resumed sessions, and the record of each station."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ from bssci.wire.session import Session, decide_resume, decode_operation
 from bssci.wire.version import negotiate
 
 MAX_STATIONS = 20_000
-"""base stations that are remembered; for a new one then the least known goes that is not connected"""
+"""base stations that are remembered; beyond, the least known one that is not connected is forgotten for a
+new one
+"""
 FORGET_AFTER = 3600.0
-"""s that a station is remembered which went without having done anything"""
+"""s that a station is remembered that disconnected without having done anything"""
 SWEEP_INTERVAL = 600.0
 """s between looks for such stations"""
 SWEEP = 500
@@ -40,9 +42,9 @@ SWEEP = 500
 MAX_TEXT = 200
 """characters of what a station says of itself"""
 MAX_INFO = 4096
-"""bytes of its further information; more is not kept"""
+"""bytes of a station's further information; more is not kept"""
 STATUS_TICK = 1.0
-"""s between looks at which station's status is due"""
+"""s between checks which station's status is due"""
 
 
 class Registry:
@@ -132,7 +134,7 @@ class Registry:
             except Exception as error:
                 self.lost(link, station, "session not stored")
                 if not isinstance(error, StorageError):
-                    raise  # a fault of ours, to be seen
+                    raise  # a fault of ours: log it
                 raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
@@ -194,14 +196,14 @@ class Registry:
         for station in self._stations.connected():
             station.ask_status_if_due(now, self.status_interval)
 
-    # what people decide
+    # operators' decisions
 
     def is_blocked(self, eui: EUI) -> bool:
         """Return whether people have blocked a station."""
         return self._entries.is_blocked(eui)
 
     def entered(self, euis: Iterable[EUI]) -> None:
-        """Let what people entered take effect: the blocked are cut off, the renamed have their names."""
+        """Apply changed entries: blocked stations are disconnected, renamed ones get their names."""
         for eui in euis:
             station = self._expect(eui)
             if self.is_blocked(eui):
@@ -213,7 +215,9 @@ class Registry:
                     self._stations.told(state)
 
     def revoked(self, certificate: bytes) -> int:
-        """Cut off who is connected with a certificate (DER), and refuse it; return how many were cut off."""
+        """Refuse a certificate (DER) from now on, and disconnect its users; return how many were
+        disconnected.
+        """
         self._revoked.add(_digest(certificate))
         shown = [
             each for each in self._stations if each.link is not None and each.link.certificate == certificate
@@ -223,7 +227,7 @@ class Registry:
         return len(shown)
 
     def _expect(self, eui: EUI) -> Station:
-        """Return a station, from now on known if it was not."""
+        """Return a station; add it if it is unknown."""
         station = self._stations.get(eui)
         if station is None:
             station = self._make(eui)
@@ -249,7 +253,7 @@ class Registry:
         return station
 
     def _make_room(self) -> None:
-        """Forget the station that is known least, which made-up ones are.
+        """Forget the least known station; made-up ones are the least known.
 
         :raises ProtocolError: all are connected.
         """
@@ -278,7 +282,7 @@ class Registry:
             self.forget(station).addErrback(self._log_failure)
 
     def forget(self, station: Station) -> Deferred[Any]:
-        """Know a station no longer, nor its session; fires when that is on disk. It may come anew."""
+        """Forget a station and its session; fires when that is on disk. It may connect again as a new one."""
         link = station.link
         if link is not None:
             self.lost(link, station, "forgotten")
@@ -295,7 +299,7 @@ class Registry:
         return Station(eui, self._services)
 
     def _introduce(self, station: Station, con: Con, link: Link) -> None:
-        """Take over what a station says of itself."""
+        """Store a station's own description."""
         now = self._services.now()
         station.change_state(
             vendor=_short(con.vendor),
@@ -339,8 +343,7 @@ class Registry:
         return station
 
     def _left(self, station: Station, reason: str, at: float) -> None:
-        """Record the station's departure, even of one that never got so far that the departure is an
-        event.
+        """Record the station's departure, also if it was never online and its departure is not an event.
         """
         self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
 
@@ -370,7 +373,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """Return the information, unless it is too much, or cannot be stored."""
+    """Return the information, unless it is too large or cannot be stored."""
     try:
         size = len(msgspec.msgpack.encode(info))
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -379,7 +382,7 @@ def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
 
 
 def _check_certificate(station: Station, certificate: bytes) -> None:
-    """Hold a station to the kind of certificate that it showed before.
+    """Require the kind of certificate that the station showed before.
 
     :raises ProtocolError: its last certificate named it, and this one does not.
     """
@@ -429,7 +432,7 @@ def _restore(stored: StoredSession) -> Session:
 
 
 def _operations(stored: StoredSession) -> Iterator[tuple[int, Request]]:
-    """Yield the readable operations of a stored session; one that cannot be read costs itself only."""
+    """Yield the readable operations of a stored session; unreadable ones are skipped."""
     for op_id, message in stored.open_operations:
         try:
             yield op_id, decode_operation(message)

@@ -70,7 +70,7 @@ class Link(Protocol):
         """Close it at once: nobody listens there any more."""
 
     def not_asked(self) -> None:
-        """Note that a ping could not be sent: the station is not to blame for its silence so far."""
+        """Note that a ping could not be sent, so the station's silence so far does not count."""
 
 
 @dataclass(slots=True)
@@ -84,15 +84,15 @@ class ReadBatch:
     events: list[AnyEvent] = field(default_factory=list)
     registrations: list[Registration] = field(default_factory=list)
     stored: list[Deferred[Any]] = field(default_factory=list)
-    """writes of the journal that a handler began itself; the answers wait for them, too"""
+    """writes of the journal that a handler started itself; the answers wait for them, too"""
     answers: list[Message] = field(default_factory=list)
     """answers to operations of the station, due when all of the above is on disk"""
     closed: list[int] = field(default_factory=list)
     """operations of ours that are over"""
     completions: list[Message] = field(default_factory=list)
-    """our last word on those, due when all of the above is on disk"""
+    """our completions of those, due when all of the above is on disk"""
     at_once: list[Message] = field(default_factory=list)
-    """errors, and what else needs no disk"""
+    """errors and other messages that need no write"""
     generation: int = 0
     """generation of the session when the messages came: answers to an older one are void"""
 
@@ -127,7 +127,7 @@ def _names(prefix: str) -> list[tuple[type[Request], str]]:
 
 
 class Ingest(Protocol):
-    """Whoever takes what stations heard."""
+    """Receiver of receptions."""
 
     def receptions(self, receptions: list[Reception], mark: Change) -> Deferred[None]:
         """Take receptions; fires when they are on disk, fails if they cannot be stored.
@@ -145,16 +145,16 @@ class Services:
     """Unix seconds"""
     journal: Journal
     wanted: ExpectedSensors
-    """the sensors that stations shall hold"""
+    """the sensors that stations should hold"""
     ingest: Ingest
     """takes receptions"""
     refused: Callable[[Failure], None]
-    """hears that something of a station could not be stored"""
+    """called when something of a station could not be stored"""
     handlers: Mapping[type[Request], MessageHandler]
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
     told: Callable[[StationState], None] = lambda state: None
-    """hears that a station holds all that it shall"""
+    """called when a station holds all sensors that it should"""
     served: set[EUI] = field(default_factory=set)
     """sensors that some station serves, or did when it was last here"""
 
@@ -181,7 +181,7 @@ class Station:
         """true if the station can send, as its last ``con`` said"""
         self.state = state or StationState(at=0.0, base_station_eui=eui, state="offline")
         self.record = record or StationRecord(base_station_eui=eui, first_seen_at=0.0, last_seen_at=0.0)
-        """the station's record, which is kept while it is away"""
+        """the station's record; kept while the station is away"""
         self.status = status
         self.status_due_at = 0.0
         self.faults = Faults(eui)
@@ -194,7 +194,7 @@ class Station:
 
     @property
     def has_connected(self) -> bool:
-        """Return whether the station was ever here; else it is only registered ahead."""
+        """Return whether the station ever connected; otherwise it is only registered ahead."""
         return self.record.last_seen_at > 0
 
     @property
@@ -221,7 +221,7 @@ class Station:
         """Return whether operations run with the station, and it is no mere receiver."""
         return self.is_online and self.bidirectional
 
-    # what is known of it
+    # state
 
     def change_state(self, **changes: Any) -> StationState:
         """Change fields of the station's state; return the new one."""
@@ -255,7 +255,7 @@ class Station:
         return older
 
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
-        """Go on after ``conCmp`` where the session stands."""
+        """Continue the session after ``conCmp``."""
         self.connection = ConnectionState.ONLINE
         self.status_due_at = 0.0
         if resumed and self.link is not None:
@@ -317,7 +317,7 @@ class Station:
         if session is not None and not any(
             type(open_request) is type(request) for open_request in session.open_requests.values()
         ):
-            # A station that leaves all unanswered is asked again next time, and those behind it now.
+            # A station that leaves all unanswered is asked again next time; the other stations are asked now.
             with suppress(TooManyOperations):
                 self.issue([request])
 
@@ -351,7 +351,7 @@ class Station:
         batch = ReadBatch(generation=session.generation)
         for message in messages:
             if isinstance(message, ProtocolError):
-                # Not raised anew: its frames would hold what was read, until garbage is collected.
+                # Not raised again: the traceback would keep the read bytes alive until garbage collection.
                 self._reject(session, message, batch)
                 continue
             try:
@@ -367,7 +367,7 @@ class Station:
                     self._end(outcome, batch)
             except ProtocolError as error:
                 self._reject(session, error, batch)
-            except Exception:  # one message costs itself, not those beside it
+            except Exception:  # a message that fails must not affect the others
                 self.log.failure("message failed {bs_eui} {command}", bs_eui=self.eui, command=type(message))
                 self._reject(session, _internal_error(message), batch)
         self.worked = self.worked or bool(batch.answers or batch.closed)
@@ -393,7 +393,7 @@ class Station:
             batch.events.append(problem)
 
     def note(self, direction: Direction, code: int, message: str) -> None:
-        """Leave a trace of an error outside operations: counted, in the log, and an event."""
+        """Record an error outside operations: count it, log it, and emit an event."""
         problem = self.faults.note(direction, int(code), message, self._services.now())
         if problem is not None:
             self._services.journal.events.append([problem]).addErrback(self._log_failure)
@@ -423,7 +423,8 @@ class Station:
             mark = journal.sessions.mark(self.eui, session.last_bs_op_id)
             waits.append(self._services.ingest.receptions(batch.receptions, mark))
         elif session.last_bs_op_id != last_before or batch.answers:
-            # What is begun again after a resume may be on its way to the disk: its answer waits behind it.
+            # An operation that is repeated after a resume may still be being stored: its answer waits for
+            # that.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
         if batch.registrations:
             waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
@@ -446,7 +447,9 @@ class Station:
         self._send(session, link, messages + batch.completions)
 
     def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
-        """Tell the station to keep what we could not; what needs no disk is answered all the same."""
+        """Tell the station to keep what we could not store; messages that need no write are still
+        answered.
+        """
         messages: list[Message] = []
         for answer in batch.answers:
             if isinstance(answer, PingRsp):

@@ -67,8 +67,8 @@ class Propagations:
         registered: Callable[[EUI], None] = lambda eui: None,
         told: Callable[[StationState], None] = lambda state: None,
     ) -> None:
-        """``registered`` hears of every sensor that a station has answered about, ``told`` of a station that
-        was told of all."""
+        """``registered`` is called for every sensor that a station has answered about, ``told`` for a station
+        that has been told of all."""
         self._now = now
         self._registered = registered
         self._told = told

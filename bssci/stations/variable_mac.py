@@ -1,4 +1,4 @@
-"""The sub-channel ``vm.``: telegrams of other MACs, which a station receives if it is told to."""
+"""The sub-channel ``vm.``: telegrams of other MACs, which a station receives on request."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class VariableMac:
         return self._ask(station, VmActivate(opId=0, macType=mac_type))
 
     def deactivate(self, station: Station, mac_type: int) -> Deferred[Outcome]:
-        """Have a station no longer receive them; see :meth:`activate`."""
+        """Stop a station receiving them; see :meth:`activate`."""
         return self._ask(station, VmDeactivate(opId=0, macType=mac_type))
 
     def status(self, station: Station) -> Deferred[Outcome]:
@@ -86,7 +86,7 @@ class VariableMac:
         except TooManyOperations as error:
             return succeed(Outcome("failed", int(ErrorCode.EAGAIN), str(error)))
 
-    # what stations say
+    # from stations
 
     def finish_vm_activate(
         self, station: Station, request: Command, answer: Message, batch: ReadBatch
@@ -134,7 +134,7 @@ class VariableMac:
 async def run_variable_mac(
     variable_mac: VariableMac, station: Station, command: object, mac_type: object
 ) -> dict[str, Any]:
-    """Run a command as it comes from outside; see :meth:`ServiceCenter.variable_mac_command`."""
+    """Run a command from outside; see :meth:`ServiceCenter.variable_mac_command`."""
     if command == "status":
         outcome = await variable_mac.status(station)
     elif command not in ("activate", "deactivate"):

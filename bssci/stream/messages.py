@@ -27,7 +27,7 @@ class StreamMessage:
 
     @cached_property
     def body(self) -> Any:
-        """The payload as JSON; as text if it is none."""
+        """The payload as JSON; as text if it is not JSON."""
         try:
             return json.loads(self.payload)
         except ValueError:
@@ -35,7 +35,7 @@ class StreamMessage:
 
     @property
     def telemetry(self) -> dict[str, Any] | None:
-        """The reading that it tells; None if it tells something else."""
+        """The reading in the message; None if it holds something else."""
         body = self.body
         is_one = isinstance(body, dict) and {"timestamp", "device_id", "sensor", "value"} <= body.keys()
         return body if is_one else None

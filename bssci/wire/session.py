@@ -101,7 +101,7 @@ def encode_operation(request: Request) -> bytes:
 def decode_operation(stored: bytes) -> Request:
     """Return the request that ``encode_operation`` stored.
 
-    :raises ValueError: if it is none, or damaged.
+    :raises ValueError: if it is not a stored session, or is damaged.
     """
     try:
         request = _STORAGE.decode(stored)

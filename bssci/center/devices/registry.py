@@ -110,7 +110,7 @@ class DeviceRegistry:
         return True
 
     def heard(self, telegrams: Iterable[Telegram]) -> None:
-        """Count telegrams that are on disk; a gateway's report about itself is none of a device."""
+        """Count telegrams that are on disk; a gateway's report about itself does not count for a device."""
         for telegram in telegrams:
             if telegram.device == f"scanner:{telegram.gateway}":
                 continue

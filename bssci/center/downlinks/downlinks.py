@@ -164,7 +164,7 @@ class DownlinkDesk:
         If a station holds it and does not answer within 10 s, it fires with a downlink that is still queued;
         it is revoked as soon as the station answers.
 
-        :raises CommandError: in the Deferred: there is none, or it is over.
+        :raises CommandError: in the Deferred: there is no such downlink, or it is over.
         """
         revoked = Revoked(end_point_eui=end_point_eui, queue_id=own_queue_id(queue_id))
         return self._command(revoked).addCallback(self._wait_until_revoked)

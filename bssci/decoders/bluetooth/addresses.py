@@ -1,4 +1,4 @@
-"""Bluetooth addresses, and the words for what an advertisement says of its sender."""
+"""Bluetooth addresses, and the companies of manufacturer data."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ COMPANIES = {
     0x0BA9: "Allterco (Shelly)",
     0xEC88: "Govee",
 }
-"""companies that are met often, by the identifier of their manufacturer data"""
+"""common companies, by the identifier of their manufacturer data"""
 
 
 def is_changing(address: str, address_type: object) -> bool:
-    """Return whether a Bluetooth address is one that its device changes every some minutes.
+    """Return whether a Bluetooth address is one that its device changes every few minutes.
 
     Random addresses are static, resolvable private or non-resolvable private by their two highest bits
     (Bluetooth Core Specification, volume 6, part B, 1.3.2).

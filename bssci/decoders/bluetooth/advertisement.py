@@ -1,4 +1,4 @@
-"""An advertisement: manufacturer data by company and service data by UUID, wherever they came in."""
+"""Advertisements: manufacturer data by company, service data by UUID."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Advertisement:
     services: Mapping[int | str, bytes]
     """data of each service, by 16-bit UUID, or by 128-bit UUID in lower case"""
     address: bytes | None = None
-    """address of the sender, as it is written: most significant byte first"""
+    """address of the sender, most significant byte first"""
     rssi: int | None = None
     """strength at the scanner, dBm"""
 

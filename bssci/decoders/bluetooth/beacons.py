@@ -20,8 +20,8 @@ _ALTBEACON_BYTES = 24
 
 
 def recognise_ibeacon(advertisement: Advertisement) -> bool:
-    """Return whether the advertisement is an iBeacon's and nothing else: some thermometers are iBeacons
-    beside.
+    """Return whether the advertisement is an iBeacon's and nothing else: some thermometers send an iBeacon as
+    well.
     """
     return set(advertisement.manufacturers) == {APPLE} and advertisement.manufacturers[APPLE].startswith(
         _IBEACON
@@ -43,7 +43,7 @@ def read_ibeacon(advertisement: Advertisement, parameters: Mapping[str, Any]) ->
 
 
 def _altbeacon(advertisement: Advertisement) -> bytes | None:
-    """Return the AltBeacon of whatever company; None if there is none."""
+    """Return the AltBeacon of any company; None if there is none."""
     for data in advertisement.manufacturers.values():
         if data.startswith(_ALTBEACON):
             return data

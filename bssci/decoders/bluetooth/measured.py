@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bssci.model import Reading
 
-# Wider than any sensor here measures: what lies outside is an error code or noise.
+# Wider than any sensor here measures: a value outside is an error code or noise.
 RANGES: dict[str, tuple[float, float]] = {
     "temperature": (-200, 200),
     "dew_point": (-200, 200),

@@ -1,6 +1,6 @@
-"""Presence: near which scanner a Bluetooth device is, and about how far from it.
+"""Presence: the scanner that a Bluetooth device is near, and the approximate distance.
 
-The distance follows from the signal at one metre, which a device has by its kind (``power``, dBm), and from
+The distance follows from the signal at one metre, a property of the kind of device (``power``, dBm), and from
 how fast it falls with the distance there (``exponent``: 2 in the open, 3 to 4 between walls). Walls, bodies
 and pockets change it by a factor of two and more.
 """
@@ -17,17 +17,17 @@ from bssci.model import Reading
 
 FIELD = "presence"
 POWER = -59.0
-"""dBm at one metre, of a device that does not say"""
+"""dBm at one metre, for a device without ``power``"""
 EXPONENT = 2.5
 FARTHEST = 100.0
-"""m; what is farther is not heard"""
+"""m; beyond that nothing is heard"""
 AWAY = "away"
 """place of a device that no scanner hears"""
 
 
 @implementer(IDecoder)
 class PresenceDecoder:
-    """Reads what the service itself says of a device's place."""
+    """Reads the service's own telegrams about a device's place."""
 
     name = "presence"
     version = "1"

@@ -18,7 +18,7 @@ _METERS = frozenset(b"Ttiw45")
 """device types in the first byte of the service data; t: a Meter that is being added"""
 _PRO_CO2 = ord("5")
 _CO2_MAX = 9999
-"""ppm; what is above is no measurement"""
+"""ppm; a value above is not a measurement"""
 
 
 def recognise(advertisement: Advertisement) -> bool:

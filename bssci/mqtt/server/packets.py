@@ -175,7 +175,7 @@ class _Body:
         return self.take(self.number(2))
 
     def text(self) -> str:
-        """Return a string; one that is no UTF-8, or holds U+0000, is none [MQTT-1.5.3-1, -2]."""
+        """Return a string; one that is not UTF-8, or holds U+0000, is invalid [MQTT-1.5.3-1, -2]."""
         try:
             text = self.binary().decode()
         except UnicodeDecodeError:

@@ -12,7 +12,7 @@ Subscriber = TypeVar("Subscriber", bound=Hashable)
 
 
 class TopicError(ValueError):
-    """A topic filter that is none."""
+    """A topic filter is invalid."""
 
 
 def check_filter(text: str) -> None:

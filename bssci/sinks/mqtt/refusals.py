@@ -48,7 +48,7 @@ class PublishRefusals:
 
     @property
     def trouble(self) -> str:
-        """Kinds of messages that the broker takes none of, in words; empty: there are none."""
+        """Kinds of messages that the broker accepts none of, in words; empty: it accepts all kinds."""
         told = [
             f"{topic_kind(topic)} ({reason}; {'they wait' if schema in HELD else 'they are set aside'})"
             for schema, (topic, reason) in self._kinds.items()

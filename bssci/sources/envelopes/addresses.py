@@ -13,7 +13,7 @@ _DIGITS = re.compile(r"[0-9A-Fa-f]{12}")
 def mac_digits(text: object) -> str:
     """Return the 12 hexadecimal digits of a hardware address, as they are.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the text is not a hardware address.
     """
     digits = _SEPARATORS.sub("", text) if isinstance(text, str) and len(text) <= 40 else ""
     if not _DIGITS.fullmatch(digits):
@@ -24,7 +24,7 @@ def mac_digits(text: object) -> str:
 def bluetooth_address(text: object) -> str:
     """Return a Bluetooth address as ``AA:BB:CC:DD:EE:FF``.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the text is not a hardware address.
     """
     digits = mac_digits(text).upper()
     return ":".join(digits[at : at + 2] for at in range(0, 12, 2))

@@ -65,7 +65,7 @@ def is_controllers(levels: list[str]) -> bool:
 def read_topic(topic: str) -> ControllerTopic:
     """Take a controller's topic apart.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the topic is not a controller's.
     """
     levels = topic.split("/")
     if len(levels) not in (5, 6):
@@ -84,7 +84,7 @@ def read_topic(topic: str) -> ControllerTopic:
 
 
 def read_hex(text: object) -> bytes | None:
-    """Return the bytes of a text like ``01 03 0C 32``; None if it is none."""
+    """Return the bytes of a text like ``01 03 0C 32``; None if it is not hexadecimal."""
     if not isinstance(text, str) or not _HEX.fullmatch(text.strip()):
         return None
     return bytes.fromhex(text.replace(":", " "))

@@ -14,7 +14,7 @@ MISSING = object()
 def read_path(text: object) -> Steps:
     """Return the steps of a path.
 
-    :raises ValueError: it is none.
+    :raises ValueError: the text is not a path.
     """
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
         raise ValueError(f"{text!r} is no path into JSON")
@@ -32,7 +32,7 @@ def read_path(text: object) -> Steps:
 
 
 def follow(value: Any, path: Steps) -> Any:
-    """Return what a path leads to; :data:`MISSING` if that is nothing."""
+    """Return the value that a path leads to; :data:`MISSING` if there is no such value."""
     for step in path:
         if isinstance(value, dict) and str(step) in value:
             value = value[str(step)]

@@ -38,7 +38,7 @@ def is_status(levels: list[str]) -> bool:
 def advertisement_telegrams(message: Incoming, remark: Remark) -> list[Telegram]:
     """Return an advertisement as a telegram of the device that sent it.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the message cannot be read.
     """
     body = _body(message)
     device = body.get("device")
@@ -66,7 +66,7 @@ def advertisement_telegrams(message: Incoming, remark: Remark) -> list[Telegram]
 def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
     """Return a scanner's report about itself, as a telegram of its own.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the message cannot be read.
     """
     body = _body(message)
     if not isinstance(body.get("status"), str):

@@ -15,7 +15,7 @@ ID_SIZE = 16
 AHEAD = 300.0
 """s that another clock may be ahead of ours before that is said"""
 Remark = Callable[[str], None]
-"""called with what is odd about a message that is taken all the same: plain words, the same each time"""
+"""called with a remark on an odd message that is accepted nevertheless: plain words, the same each time"""
 
 
 class BadMessage(ValueError):
@@ -32,7 +32,7 @@ class Incoming(NamedTuple):
     source: str
     """name of the source"""
     delivery: str = ""
-    """tells two messages of the same content apart where the content does not; the same at each delivery"""
+    """distinguishes two messages of the same content; the same at each delivery of one message"""
 
 
 class Form(NamedTuple):
@@ -48,7 +48,7 @@ class Form(NamedTuple):
 
 
 def message_json(payload: bytes) -> Any:
-    """Return what a JSON text holds.
+    """Return the value of a JSON text.
 
     :raises BadMessage: it is none.
     """
@@ -84,7 +84,7 @@ def message_id(message: Incoming, told_apart: bool) -> str:
 def read_time(
     value: object, at: float, remark: Remark, zone: tzinfo = UTC, *, zone_is_known: bool = False
 ) -> float | None:
-    """Return Unix seconds of a time: ISO 8601, Unix seconds or Unix milliseconds; None if it is none.
+    """Return Unix seconds of a time: ISO 8601, Unix seconds or Unix milliseconds; None if it is not a time.
 
     :param at: Unix seconds of our clock.
     :param zone: the zone of a time that names none.

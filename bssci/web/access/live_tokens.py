@@ -119,7 +119,9 @@ def draw_secret() -> str:
 
 
 def _device(text: str) -> str:
-    """Return the id of a device as the service writes it; what is none stays, and matches nothing."""
+    """Return the id of a device as the service writes it; a text that is not an id stays as it is, and
+    matches nothing.
+    """
     try:
         return parse_device_id(text)
     except ValueError:

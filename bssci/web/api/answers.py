@@ -14,7 +14,7 @@ from bssci.web.http.errors import ApiError
 
 T = TypeVar("T")
 MAX_DETAILED = 1000
-"""sensors of which the outcome per station is told; of more, sums only"""
+"""sensors up to which the outcome per station is answered; of more, only sums"""
 SLICE = 1000
 """sensors whose outcomes one turn of the reactor counts"""
 NONE_DID_IT = 409

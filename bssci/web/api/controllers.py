@@ -72,7 +72,7 @@ class ControllerRoutes:
         )
 
     def _refuse_clashes(self, models: Mapping[str, str]) -> None:
-        """Refuse models of which one would take the place of a decoder that is none.
+        """Refuse models that would replace a decoder of another kind.
 
         :raises ApiError: 409
         """

@@ -97,7 +97,7 @@ def read_array(text: str, key: str, noun: str) -> tuple[list[Any], Mapping[str, 
 def read_table(
     text: str, name_of: Callable[[str], str], entry_of: Callable[[list[str], Sequence[str]], Any]
 ) -> list[Any]:
-    """Return the entries of a CSV file, of which rows without content are none.
+    """Return the entries of a CSV file; empty rows are skipped.
 
     :param name_of: the name of a column as the file spells it.
     :param entry_of: the entry of a row, of the columns' names and its cells.

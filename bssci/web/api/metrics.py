@@ -1,4 +1,4 @@
-"""``/metrics`` for Prometheus, in a registry of its own: figures are read when somebody asks for them."""
+"""``/metrics`` for Prometheus, in a registry of its own: figures are gathered when the page is read."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ class ServiceCollector(Collector):
 
 
 class HealthCollector(Collector):
-    """Readiness, alarms and certificates, as of when somebody looked last."""
+    """Readiness, alarms and certificates, as of the last examination."""
 
     def __init__(self, context: Context) -> None:
         self._alarms = context.center.alarms

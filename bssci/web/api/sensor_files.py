@@ -147,7 +147,7 @@ def _tags(text: str) -> list[str]:
 
 
 def _parsed(text: str) -> Any:
-    """Return the value of JSON; None if it is none."""
+    """Return the value of JSON; None if the text is not JSON."""
     try:
         return read_json(text, lenient=True)
     except JsonError:

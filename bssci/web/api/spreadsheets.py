@@ -42,7 +42,7 @@ _DATE = re.compile(rf"\d{{1,4}}[\s.\-/]*{_MONTH}[\s.\-/\d]*|{_MONTH}[\s.\-/]*\d[
 def decoded(data: bytes, *, is_csv: bool) -> str:
     """Return a file's text, from UTF-8, UTF-16 or, if it is CSV, the code page of Windows.
 
-    :raises ApiError: 400, it is none of these.
+    :raises ApiError: 400, it has neither form.
     """
     if data.startswith(_WORKBOOKS):
         raise ApiError(400, "malformed", "this is a workbook: save it as CSV", "body")

@@ -236,7 +236,7 @@ class LiveClient(Protocol):
         """Let the client in.
 
         :param keep_alive: s; 0: none.
-        :param resumed: the session is one of earlier.
+        :param resumed: an earlier session goes on.
         """
         self.session, self.permission = session, permission
         self.silence = keep_alive * 1.5 if keep_alive else LONGEST_SILENCE  # [MQTT-3.1.2-24]

@@ -1,4 +1,4 @@
-"""The live stream as a whole: its clients, who of them gets what, and how each of them ends."""
+"""The live stream as a whole: its clients, which of them gets which message, and how each ends."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _MIOTY = "mioty:"
 class Door:
     """Every client of the live stream.
 
-    :param kept: sessions of earlier, as the journal held them at the start.
+    :param kept: sessions of earlier runs, as the journal held them at the start.
     :param decode: gives events their readings.
     :param run_in_thread: ``deferToThread``.
     :ivar ended: clients that were refused or closed since the start, by reason.
@@ -140,7 +140,7 @@ class Door:
             ticker.start()
 
     def stop(self) -> Deferred[Any]:
-        """Tell every client that the service goes, close, and keep the sessions."""
+        """Tell every client that the service stops, close, and keep the sessions."""
         for ticker in self._tickers:
             ticker.stop()
         self._feed.stop()
@@ -207,7 +207,7 @@ class Door:
             self._follow(client)
 
     def _limit(self, token: LiveToken, wish: ConnectPacket) -> Denial | None:
-        """Return why one more client is too many; part from an earlier one with the same identifier."""
+        """Return why one more client is too many; close an earlier one with the same identifier."""
         earlier = self._inside.get(f"{token.id}/{wish.client_id}")
         if earlier is not None:
             # [MQTT-3.1.4-2]
@@ -320,7 +320,7 @@ class Door:
                 self.sent += 1
 
     def _publish(self, tellings: Iterable[Telling]) -> None:
-        """Hand out what is no event."""
+        """Hand out a message that is not an event."""
         touched: set[LiveClient] = set()
         for telling in tellings:
             self._deliver(telling, self._feed.position + 1, touched)
@@ -342,7 +342,7 @@ class Door:
         return room.addTimeout(REPLAY_PATIENCE, self._clock, lambda *_: None).addCallback(lambda _: None)  # type: ignore[arg-type]
 
     def announced(self, topic: str, payload: bytes) -> None:
-        """Hand out a message of a sink that is no event."""
+        """Hand out a message of a sink that is not an event."""
         self._publish([Telling(topic, payload, ())])
 
     def _skipped(self, count: int) -> None:
@@ -378,7 +378,7 @@ class Door:
             client.check(now)
 
     def check_tokens(self) -> None:
-        """Part from clients whose token is revoked or has expired."""
+        """Close the connections of clients whose token is revoked or has expired."""
         now = self._now()
         valid = {token.id: token.expires_at for token in self._guard.directory.live_tokens}
         for client in list(self._inside.values()):

@@ -25,7 +25,9 @@ class LastValues:
             self._put(station_key(event.base_station_eui), seq, event)
 
     def found(self, key: str, seq: int, event: AnyEvent | None) -> None:
-        """Take account of what was looked up; None: there is nothing. What happened meanwhile counts."""
+        """Take account of an event that was looked up; None: there is none. A newer event that came
+        meanwhile counts.
+        """
         if key not in self._newest:
             self._put(key, seq, event)
 

@@ -1,7 +1,7 @@
 """The past as a client is shown it: last values on subscribing, and messages that it missed.
 
     SUBSCRIBE --> devices and stations that the filters can mean --> last event of each --> retained messages
-    CONNECT with a session of earlier --> journal, from its position on --> [gap] --> it follows
+    CONNECT with an earlier session --> journal, from its position on --> [gap] --> it follows
 
 Both go no faster than the client reads, a few steps at a time for all clients together.
 """
@@ -28,7 +28,7 @@ from bssci.web.door.messages import DEVICES, Narrator, device_of_level, gap
 MAX_AGE = 3600.0
 """s for which a last value is remembered"""
 MAX_MESSAGES = 10_000
-"""messages that a client is shown which comes back"""
+"""messages that a client which comes back is shown"""
 MAX_LOOKED_AT = 100_000
 """events that are looked through for them"""
 STEP = 500
@@ -291,7 +291,7 @@ class PastTeller:
 
 
 class _Tally:
-    """Counts of what one client is shown, and what not."""
+    """Counts of the messages that one client is shown and of those that it misses."""
 
     def __init__(self, oldest: float) -> None:
         self._oldest = oldest

@@ -18,7 +18,7 @@ from bssci.journal.kept import LiveSession
 MAX_SESSIONS = 10_000
 """sessions in all; the one whose client is away for longest makes room"""
 LIFE = 86400.0
-"""s after which a session ends whose client stays away"""
+"""s without its client after which a session ends"""
 
 
 class ClientSession:
@@ -130,7 +130,7 @@ class ClientSessions:
             self._gone.add(client_key(token_id, client_id))
 
     def sweep(self, tokens: Iterable[str]) -> None:
-        """Forget sessions whose client stays away, and those of other tokens than these."""
+        """Forget sessions whose clients have been away too long, and those whose token is not among these."""
         now, valid = self._now(), set(tokens)
         for session in list(self._by_key.values()):
             is_over = session.left_at is not None and now - session.left_at > LIFE

@@ -217,7 +217,7 @@ def refuse_dry_run(body: Mapping[str, Any]) -> None:
 
 
 def form_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form that a browser sent by itself; empty if the body is none."""
+    """Return the fields of a form that a browser sent by itself; empty if the body is not a form."""
     kind = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
     content = request.content
     if kind != "application/x-www-form-urlencoded" or content is None:

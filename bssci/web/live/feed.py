@@ -18,7 +18,7 @@ PACE = 0.1
 BATCH = 500
 """events of one reading"""
 MAX_BEHIND = 5000
-"""events; who would have to read more goes on with the newest"""
+"""events; a reader that is further behind skips to the newest"""
 
 Numbered = Sequence[tuple[int, AnyEvent]]
 

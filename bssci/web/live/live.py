@@ -149,12 +149,14 @@ class Viewer:
             self._skipped += count
 
     def ping(self) -> None:
-        """Tell the viewer that the line lives, and how far it is even if nothing was wanted."""
+        """Send the viewer a sign of life, with the number of the last event even if the filter let none
+        through.
+        """
         if self._held is None:
             self._send(b"id: %d\nevent: ping\ndata: {}\n\n" % self._seen)
 
     def drop(self) -> None:
-        """Leave a viewer that does not read, or may not any more."""
+        """Drop a viewer that does not read, or is no longer allowed to."""
         if not self.gone:
             self.gone = True
             self._waiting.clear()
@@ -201,7 +203,7 @@ class Hub:
         self._viewers: set[Viewer] = set()
         self._ticker = Ticker(clock, KEEP_ALIVE, self._keep_alive)
         self.dropped = 0
-        """viewers that did not read, since the start"""
+        """viewers dropped since the start because they did not read"""
 
     def __len__(self) -> int:
         return len(self._viewers)

@@ -205,7 +205,7 @@ def ending_for(text: str) -> str:
 
 
 def wrong_text(error: ValueError) -> ApiError:
-    """Return why a text is no decoder, with the line where there is one."""
+    """Return why a text is not a decoder, with the line where there is one."""
     line = getattr(error, "line", None)
     text = " ".join(str(error).split()) or "is wrong"
     more = {} if line is None else {"line": line}
@@ -220,7 +220,7 @@ def reading_json(reading: Reading) -> dict[str, Any]:
 def device_in_path(text: str) -> str:
     """Return the id of a device, of which a sensor may be named by its EUI alone.
 
-    :raises ApiError: 404: it is no id.
+    :raises ApiError: 404: it is not an id.
     """
     try:
         return parse_device_id(text)

@@ -163,7 +163,7 @@ class DeviceViews:
     def gateway(self, id: str) -> dict[str, Any]:
         """Return one gateway.
 
-        :raises ApiError: 404: there is none.
+        :raises ApiError: 404: there is no such gateway.
         """
         gateway = self._center.gateways.get(id)
         if gateway is None:

@@ -254,7 +254,7 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
 def of_certificates(certificates: Sequence[Mapping[str, Any]], now: float) -> Iterator[HealthProblem]:
     """Yield the problems of certificates.
 
-    :param certificates: that which ends first comes first.
+    :param certificates: ordered by their end, earliest first.
     :param now: Unix seconds.
     """
     for each in certificates:
@@ -264,7 +264,7 @@ def of_certificates(certificates: Sequence[Mapping[str, Any]], now: float) -> It
     ours = [each for each in low if not each["file"].startswith(BUNDLE)]
     stations = [each for each in low if each["file"].startswith(BUNDLE)]
     if ours:
-        # One of ours is missed by all; that of a station, by that one alone.
+        # Without a certificate of ours no station can connect; a station's own affects that station only.
         yield _ending(ours, "error" if ours[0]["days_left"] < 0 else "warning")
     if stations:
         yield _ending(stations, "warning")

@@ -26,7 +26,7 @@ ON_DASHBOARD = (("uplinks", "duplicates"), ("stations_online",), ("sensors_activ
 def range_of(name: str) -> Range:
     """Return the range of a name.
 
-    :raises ApiError: it is none.
+    :raises ApiError: there is no such range.
     """
     if name not in RANGES:
         raise invalid("range", f"must be one of {', '.join(RANGES)}")

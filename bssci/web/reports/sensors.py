@@ -69,7 +69,7 @@ class SensorViews:
     async def _slices(self, chosen: Sequence[ListedSensor], station: EUI | None) -> AsyncIterator[Rows]:
         for first in range(0, len(chosen), SLICE):
             yield await self._rows(chosen[first : first + SLICE], station)
-            # Everybody else has a turn: 100 000 rows take some seconds.
+            # Give other work a turn of the reactor: 100 000 rows take some seconds.
             await turn(self._context.clock)
 
     async def _chosen(

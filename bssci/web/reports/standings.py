@@ -184,7 +184,7 @@ async def in_order(clock: Clock, standings: Sequence[ListedSensor], sort: str) -
 async def in_order_of(
     clock: Clock, items: Sequence[Item], key: Callable[[Item], Any], is_reversed: bool = False
 ) -> list[Item]:
-    """Return items as ``sorted`` would, which holds everything up while it compares."""
+    """Return items as ``sorted`` would, but without blocking the reactor while it compares."""
     runs: list[list[tuple[Any, int, Item]]] = []
     async for part in in_slices(clock, items, SORTED):
         first = len(runs) * SORTED

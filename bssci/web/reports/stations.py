@@ -34,7 +34,7 @@ class StationViews:
         self._certificates: dict[bytes, dict[str, Any]] = {}
 
     def refused(self) -> Rows:
-        """Return who was not let in, the last one first."""
+        """Return the connections that were refused, newest first."""
         return [
             {
                 "address": each.address,
@@ -129,7 +129,7 @@ class StationViews:
         state, record, status = station.state, station.record, station.status
         place = list(status.geo_location or ()) if status else []
         connection = station.connection
-        # A station that goes before it was online is no event: only its record tells of it.
+        # A station that disconnects before it was online causes no event: only its record shows it.
         since = state.at if connection is ConnectionState.ONLINE else record.last_seen_at
         entry = self._center.entries.get(station.eui)
         return {

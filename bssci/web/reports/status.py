@@ -15,7 +15,7 @@ from bssci.web.reports.sensors import SensorViews
 from bssci.web.reports.stations import StationViews
 
 FRESH = 5.0
-"""s for which the verdict is given again, so that no page costs a look at everything"""
+"""s for which a verdict is reused, so that not every page examines the whole service"""
 CERTIFICATES_FRESH = 60.0
 """s for which the verdict does not read the certificates anew"""
 DELIVERIES = 200
@@ -124,7 +124,7 @@ class StatusViews:
         }
 
     def _about_sinks(self, sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return of each sink that has settings where it goes, and whether it delivers, by its name."""
+        """Return, by name, where each sink that has settings delivers to, and whether it delivers."""
         values = self._context.settings.values()
         return {
             group.chosen_by[1]: {

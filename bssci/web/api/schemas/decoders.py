@@ -85,7 +85,7 @@ class DecoderProblem(Answer):
     line: int | None
     reason: str
     refused: bool
-    """false: the decoder is there all the same"""
+    """false: the decoder can be used nevertheless"""
 
 
 class DecoderAtRest(Answer):
@@ -127,7 +127,7 @@ class DecoderExample(Answer):
 
 
 class DecoderDetail(Answer):
-    """A decoder, or a file that is none."""
+    """A decoder, or a file that could not be compiled to one."""
 
     name: str
     file: str | None

@@ -26,7 +26,7 @@ _LATEST = 32_503_680_000.0
 def parse_moment(text: str) -> float:
     """Return a point in time as Unix seconds.
 
-    :raises ValueError: it is none.
+    :raises ValueError: the text cannot be read as one.
     """
     try:
         at = float(text)
@@ -41,7 +41,7 @@ def parse_moment(text: str) -> float:
 def parse_duration(text: str) -> float:
     """Return a length of time in s, which may have a unit: ``900``, ``15min``, ``1h``, ``7d``.
 
-    :raises ValueError: it is none.
+    :raises ValueError: the text cannot be read as one.
     """
     found = _DURATION.fullmatch(text.strip())
     seconds = 0.0 if found is None else float(found[1]) * _SECONDS[found[2]]

@@ -46,7 +46,7 @@ class SourceReason(Answer):
     reason: str
     count: int
     taken: bool
-    """they were taken all the same"""
+    """they were accepted nevertheless"""
     example: str
 
 
@@ -79,7 +79,7 @@ class RequestFigures(Answer):
     """answered with an error"""
     rate: float
     failing: bool
-    """the disk takes nothing, so that they wait"""
+    """nothing can be stored, so they wait"""
 
 
 class StationCount(Answer):

@@ -1,4 +1,4 @@
-"""A service center that does not run, for sinks and sources that are built only to be looked at."""
+"""A stand-in for the service center, for sinks and sources that are built only for a check."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class AbsentCenter:
         raise _AWAY
 
     def report(self, event: AnyEvent) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     def announce(self, topic: str, payload: bytes) -> None:
-        """Nobody is told."""
+        """Do nothing."""
 
     def health(self) -> dict[str, Any]:
         return {}

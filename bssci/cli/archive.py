@@ -1,4 +1,4 @@
-"""Content of a backup: an installation's files by names that say what they are, wherever they stand.
+"""Content of a backup: an installation's files under names that do not depend on their paths.
 
 manifest.json       format, version, when, and for each file its SHA-256; the first member
 env                 .env
@@ -47,7 +47,7 @@ _MEMBER = re.compile(
     rf"|stations/(?:[0-9A-F]{{16}}|base-station)/{_NAME}|authority/{_NAME}|devices/(?:{_NAME}/)?{_NAME}"
 )
 _PASSING = re.compile(r"lock|.*\.lock|.*\.new|.*\.tmp|\..*")
-"""files of STATE_DIR that mean nothing after the process that made them"""
+"""files of STATE_DIR that are meaningless once their process has ended"""
 
 
 class BackupError(ValueError):
@@ -55,7 +55,7 @@ class BackupError(ValueError):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """A backup's account of itself."""
+    """The manifest of a backup."""
 
     format: int
     version: str
@@ -67,7 +67,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 def places(chosen: Settings, env_file: Path = ENV_FILE) -> Iterator[tuple[str, Path]]:
-    """Yield name and path of every file of an installation that is there, but for the journal."""
+    """Yield name and path of every existing file of an installation except the journal."""
     for name, path in _candidates(chosen, env_file):
         if path.is_file():
             yield name, path
@@ -110,14 +110,14 @@ def _in_directory(kind: str, directory: Path) -> Iterator[tuple[str, Path]]:
 
 
 def is_kept(setting: str) -> bool:
-    """Return whether the file that a setting points to is an installation's own; its log is not."""
+    """Return whether the file that a setting points to belongs in a backup; the log does not."""
     return setting.endswith("_FILE") and setting != "LOG_FILE"
 
 
 def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Path:
     """Return where a file of a backup belongs in an installation.
 
-    :raises BackupError: nowhere, as its settings stand.
+    :raises BackupError: the backup's settings name no place for it.
     """
     kind, _, rest = name.partition("/")
     if name == "env":
@@ -143,7 +143,7 @@ def restored_path(name: str, chosen: Settings, env_file: Path = ENV_FILE) -> Pat
 def write(target: IO[bytes], files: Iterable[tuple[str, Path]], journal: Path | None) -> Manifest:
     """Write a backup.
 
-    :param journal: a copy of the journal that nobody writes.
+    :param journal: a copy of the journal that is not being written.
     :raises BackupError: a file has a name that no backup can hold.
     :raises OSError: a file cannot be read, or ``target`` written.
     """
@@ -178,7 +178,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes, now: datetime) -> Non
 def peek(source: IO[bytes]) -> bytes:
     """Return the ``.env`` of a backup without unpacking the rest; empty if it has none.
 
-    :raises BackupError: it is no backup, or damaged.
+    :raises BackupError: it is not a backup, or is damaged.
     """
     with _explained(), tarfile.open(fileobj=source, mode="r|gz") as archive:
         for number, info in enumerate(archive):
@@ -198,7 +198,8 @@ def unpack(source: IO[bytes], directory: Path) -> Manifest:
     """Write the files of a backup into a directory, each by its name, and compare every byte.
 
     :param directory: empty, of our own.
-    :raises BackupError: it is no backup, damaged, or of a newer version; the directory is of no use then.
+    :raises BackupError: it is not a backup, is damaged, or of a newer version; the directory is then
+        incomplete.
     :raises OSError: a file cannot be written.
     """
     with _explained(), tarfile.open(fileobj=source, mode="r|gz") as archive:

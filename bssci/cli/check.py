@@ -1,4 +1,4 @@
-"""``bssci check``: what stands in the way of a start, in plain words."""
+"""``bssci check``: reports in plain words what would keep the service from starting."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each thing looked at; 0 unless one is an error."""
+    """Print a line for each finding; return 0 unless one is an error."""
     status = 0
     for finding in findings(os.environ, ENV_FILE):
         print(f"{finding.level}: {finding.message}")
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def findings(environ: Mapping[str, str], env_file: Path) -> Iterator[Finding]:
-    """Yield all that can be said without starting the service; one finding if the settings are wrong."""
+    """Yield all findings that need no running service; a single one if the settings are wrong."""
     try:
         installed = extensions.discover()
         catalogue = installed.catalogue
@@ -126,7 +126,7 @@ def _devices(chosen: Settings) -> Iterator[Finding]:
 
 
 def _writing(chosen: Settings, env_file: Path) -> Iterator[Finding]:
-    """Yield which of the files that the service writes it could not."""
+    """Yield findings about files that the service must be able to write."""
     state = chosen.state_dir
     kept = sorted(state.glob("*")) if state.is_dir() else []
     for path in [env_file, chosen.sensor_config_file, *kept]:
@@ -167,7 +167,7 @@ def _journal(directory: Path) -> Iterator[Finding]:
 
 
 def _accounts(directory: Path) -> Iterator[Finding]:
-    # Only here: it brings the hashing of passwords along, which the rest does without.
+    # Imported here: it loads password hashing, which the rest does not need.
     from bssci.web.access.accounts import AccountError, AccountFile
 
     try:
@@ -175,7 +175,7 @@ def _accounts(directory: Path) -> Iterator[Finding]:
     except AccountError as error:
         yield Finding("error", str(error))
     except OSError:
-        return  # whether it can be read was looked at before
+        return  # whether it can be read was checked before
     else:
         if damage:
             yield Finding("warning", damage)

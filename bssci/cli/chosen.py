@@ -27,7 +27,7 @@ def load(options: Mapping[str, Any] | None = None, env_file: Path = ENV_FILE) ->
     :param env_file: read in place of ``.env``.
     :raises bssci.settings.rows.SettingsError: a setting is wrong.
     """
-    # Only here: what is installed brings the reactor's modules along.
+    # Imported here: plugins import the reactor's modules.
     from bssci import extensions
 
     installed = extensions.discover()

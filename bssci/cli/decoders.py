@@ -1,4 +1,4 @@
-"""``bssci decoders``: what is there, whether its examples are right, and what it makes of a payload."""
+"""``bssci decoders``: lists decoders, runs their examples, decodes a payload, imports a file."""
 
 from __future__ import annotations
 

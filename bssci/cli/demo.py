@@ -35,11 +35,13 @@ from bssci.web.access.accounts import FILE_NAME, LOCK_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
 SILENT, LISTENS, FLEETING = 12, 1, 2
-"""position of the sensor that falls silent, of the one that gets a downlink, of the station that goes"""
+"""positions of the sensor that falls silent, the one that gets a downlink, and the station that
+disconnects
+"""
 DOWNLINK_AFTER = 20.0
 """s after the start of the simulator"""
 DOWNLINK_ATTEMPTS = 5
-"""times that the downlink is asked for, as far from each other, while the broker is not there"""
+"""attempts to request the downlink, with the same delay between them, while the broker is away"""
 SENSORS = [eui_from_int(0xCAFE5E0000000001 + number) for number in range(20)]
 KINDS = {1: "water", 2: "climate", 3: "leak"}
 """tag by type"""
@@ -61,13 +63,13 @@ DEMO = (
 )
 """type, what it is, and where, of each sensor"""
 DATABASE = ("POSTGRES_HOST", "POSTGRES_DSN", "POSTGRES_DSN_FILE")
-"""settings of which one names a server whose tables are filled"""
+"""settings that name a PostgreSQL server; if one is set, the demo fills its tables"""
 RATE = 2.0
 """uplinks a second, each heard by two of the base stations"""
 START_TIMEOUT = 30.0
 """s until the service must accept connections"""
 STOP_TIMEOUT = 4.5
-"""s until what has not stopped is killed"""
+"""s until processes that have not stopped are killed"""
 SIMULATOR_STOP_TIMEOUT = 1.0
 """s of these for the simulator, which stops first: its summary counts what the service acknowledged"""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -85,14 +87,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start both, say how to watch them, and stop both; 0 if that was asked for and went well."""
+    """Start both, print how to watch them, and stop both; return 0 after a clean stop on request."""
     installed, (chosen, origins, _) = load()
     options = {} if origins["MQTT_BROKER"] != "default" else {"mqtt-broker": "embedded"}
     if origins["SINKS"] == "default" and any(origins[name] != "default" for name in DATABASE):
         options["sinks"] = ",".join((*chosen.sinks, "postgres"))
     ours = chosen.state_dir
     directory = ours / "demo"
-    # So that the sensor that falls silent is seen to, while one looks.
+    # So that a viewer sees the warning about the sensor that falls silent.
     quick = {"AUTO_DETACH_WARNING_TIMEOUT": "180", "AUTO_DETACH_CHECK_INTERVAL": "15"}
     options |= {
         name.lower().replace("_", "-"): value for name, value in quick.items() if origins[name] == "default"
@@ -139,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def later(call: Callable[..., object], *arguments: object) -> None:
-    """Have something done by a thread in :data:`DOWNLINK_AFTER` s, unless the demo ends before."""
+    """Call a function in a thread after :data:`DOWNLINK_AFTER` s, unless the demo ends before."""
     timer = Timer(DOWNLINK_AFTER, call, arguments)
     timer.daemon = True
     timer.start()
@@ -189,7 +191,7 @@ def _is_outdated(file: Path) -> bool:
 
 
 def share_accounts(ours: Path, demo: Path) -> None:
-    """Make the accounts and tokens of one state directory those of the other, whichever changes them."""
+    """Share accounts and tokens between two state directories, whichever of them changes."""
     prepare_directory(demo)
     for name in (FILE_NAME, LOCK_NAME):
         link = demo / name
@@ -296,7 +298,7 @@ def supervise(
 
 
 def stop(children: Sequence[Process]) -> bool:
-    """Stop the processes, the last one first; whether none had to be killed."""
+    """Stop the processes, the last one first; return whether none had to be killed."""
     deadline = time.monotonic() + STOP_TIMEOUT
     for child in reversed(children):
         if child.poll() is None:
@@ -310,7 +312,7 @@ def stop(children: Sequence[Process]) -> bool:
 
 
 def _start(command: Sequence[str], environment: Mapping[str, str] = {}) -> Process:
-    # A session of its own: Ctrl-C reaches only us, so that the order of stopping is ours.
+    # In a session of its own: Ctrl-C reaches only this process, which stops the others in order.
     return subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment})
 
 

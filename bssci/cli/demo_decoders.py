@@ -1,4 +1,6 @@
-"""Decoders of the demo's sensors, for a folder that lacks them: beside an installed package is no clone."""
+"""Decoders of the demo's sensors, for a folder that lacks them: an installed package comes without the
+clone's ``decoders/``.
+"""
 
 from __future__ import annotations
 

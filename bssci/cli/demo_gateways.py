@@ -1,4 +1,4 @@
-"""Scanners and controllers in ``bssci demo``: settings, simulation, and the devices that are known."""
+"""Scanners and controllers in ``bssci demo``: settings, simulation, and the entered devices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCANNERS, CONTROLLERS, BLUETOOTH = 3, 1, 14
 PREFIX = "demo"
 """begins the scanners' ids"""
 ENTERED_WITHIN = 60.0
-"""s that gateways are given to be heard"""
+"""s to wait for gateways to be heard"""
 RETRY = 2.0
 CONTROLLER = f"f2:{FIRST_MAC:012x}"
 LIKE_THE_SINK = (
@@ -33,7 +33,7 @@ LIKE_THE_SINK = (
     "TRANSPORT",
     "PATH",
 )
-"""settings of the broker which the source takes over from the sink"""
+"""settings of the broker that the source copies from the sink"""
 
 
 class Place(NamedTuple):
@@ -133,7 +133,7 @@ def simulator_options(chosen: Settings) -> dict[str, Any]:
 
 
 def devices() -> dict[str, dict[str, Any]]:
-    """Return what is entered of each device, by its id."""
+    """Return the entries of devices, by id."""
     known: dict[str, dict[str, Any]] = {}
     for number in range(BLUETOOTH - UNKNOWN):
         device, place = BluetoothDevice(number), PLACES[number % SCANNERS]
@@ -171,7 +171,7 @@ def devices() -> dict[str, dict[str, Any]]:
 
 
 def gateways() -> dict[str, dict[str, Any]]:
-    """Return what is entered of each gateway, by its id."""
+    """Return the entries of gateways, by id."""
     known = {
         f"scanner:{PREFIX}-{number}": {
             "name": f"Scanner, {place.text}",
@@ -190,9 +190,8 @@ def gateways() -> dict[str, dict[str, Any]]:
 
 
 def enter(chosen: Settings) -> None:
-    """Have the running service know devices and gateways, each as soon as it can be; for a thread of its own.
-
-    What somebody entered stays. A gateway can be entered once it was heard.
+    """Enter devices and gateways at the running service, each as soon as possible; for a thread of its own.
+    Existing entries stay. A gateway can be entered once it was heard.
     """
     arguments = argparse.Namespace(url=None, token_file=None)
     left = {f"/api/devices/{quote(id)}": said for id, said in devices().items()}
@@ -211,7 +210,7 @@ def enter(chosen: Settings) -> None:
 
 
 def _enter(api: ServiceApi, path: str, said: Mapping[str, Any]) -> bool:
-    """Enter what is said of a device or gateway, unless it has a name; whether it is there."""
+    """Enter a device or gateway, unless it has a name; return whether the service knows it."""
     try:
         there = api.ask("GET", path)
     except RefusedError as error:

@@ -1,4 +1,4 @@
-"""``bssci devices``: the running service enters what sits at controllers, from a file."""
+"""``bssci devices``: has the running service import the devices at controllers from a file."""
 
 from __future__ import annotations
 

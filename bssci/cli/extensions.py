@@ -1,4 +1,4 @@
-"""Lists extensions of one kind with their settings, and tries whether they could work: ``bssci sinks``."""
+"""Lists extensions of one kind with their settings, and tests them: ``bssci sinks``."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _setting(row: Setting, value: object, origin: Origin) -> str:
 
 
 def _test(kind: ExtensionKind, installed: Installed, loaded: LoadedValues, names: list[str]) -> int:
-    """Print what is found; exit status 1 if something is wrong."""
+    """Print the findings; exit status 1 if one is an error."""
     status = 0
     chosen = loaded.settings
     running = findings.is_running(chosen, installed.catalogue.places(chosen))

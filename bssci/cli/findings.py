@@ -1,4 +1,4 @@
-"""Lines about an installation, and what can be said of a sink or source before it starts."""
+"""Findings about an installation, and those about a sink or source before it starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Finding(NamedTuple):
 def about(kind: ExtensionKind, factory: Any, chosen: Settings, running: bool = False) -> Iterator[Finding]:
     """Yield whether a sink or source could work: its settings, itself, its other side. Takes seconds.
 
-    :param running: the service runs with it, so that what it listens on is taken by itself.
+    :param running: the running service uses it, so its ports are expected to be taken.
     """
     said = list(_of_its_other_side(kind, factory, chosen))
     yield from said

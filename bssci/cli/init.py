@@ -1,4 +1,4 @@
-"""``bssci init``: all files that a first start needs; what exists is kept."""
+"""``bssci init``: all files that a first start needs; existing files are kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make what is missing, naming each file."""
+    """Make missing files, and print the name of each."""
     installed, (chosen, _, warnings) = load()
     for warning in warnings:
         print(f"warning: {warning}")
@@ -81,7 +81,7 @@ def _everything(catalogue: Catalogue, chosen: Settings, hosts: list[str]) -> Ite
         yield from bundles.make_station(chosen.ca_file, chosen.cert_file.parent / "stations", None, now)
     yield _text(chosen.sensor_config_file, "[]\n")
     yield Made(chosen.state_dir, prepare_directory(chosen.state_dir))
-    # Last: where it exists, no earlier run was cut off.
+    # Last: if it exists, no earlier run was interrupted.
     yield _text(ENV_FILE, catalogue.env_template())
 
 

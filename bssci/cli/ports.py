@@ -11,7 +11,7 @@ from bssci.settings.trial import cannot_listen
 
 
 def listening_problems(places: Iterable[ListeningAddress]) -> Iterator[tuple[str, str]]:
-    """Yield for each place where the service could not listen now the setting, and why."""
+    """Yield setting and reason for each place where the service could not listen now."""
     for place in places:
         reason = cannot_listen(place.host, place.port)
         if reason is not None:

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Begin a replay, show its progress until it is over; Ctrl-C cancels it."""
+    """Start a replay and show its progress until it is over; Ctrl-C cancels it."""
     chosen = load()[1].settings
     try:
         asked = {
@@ -71,7 +71,7 @@ def moment(option: str, text: str, zone: str) -> float:
     """Return Unix seconds.
 
     :param zone: of a time without an offset from UTC.
-    :raises ValueError: it is no time.
+    :raises ValueError: the text is not a time.
     """
     try:
         return float(text)
@@ -108,7 +108,7 @@ def _replay(api: ServiceApi, asked: dict[str, Any], no_wait: bool) -> int:
 
 
 def _look(api: ServiceApi, number: int) -> dict[str, Any]:
-    """Return how a replay stands; a service that is started anew is waited for."""
+    """Return the state of a replay; wait for a service that is restarting."""
     until = time.monotonic() + AWAY_TIME
     while True:
         try:
@@ -129,7 +129,7 @@ def _cancel(api: ServiceApi, number: int) -> dict[str, Any]:
     try:
         replay: dict[str, Any] = api.ask("DELETE", f"/api/replays/{number}")["replay"]
     except RefusedError:
-        return _look(api, number)  # over by itself in this moment
+        return _look(api, number)  # it ended by itself just now
     return replay
 
 
@@ -139,7 +139,9 @@ def _line(replay: dict[str, Any]) -> str:
 
 
 def _shown(terminal: bool) -> Callable[..., None]:
-    """Return what shows a line in place of the last one; in a file, if it is another one."""
+    """Return a function that shows a line in place of the last one; into a file it writes changed lines
+    only.
+    """
     last = ""
 
     def show(line: str, final: bool = False) -> None:
@@ -160,7 +162,7 @@ def _refusal(error: RefusedError) -> str:
 
 
 class _LeavingError(SystemExit):
-    """The command is ended from outside: the replay stays."""
+    """The command is ended by a signal: the replay goes on."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""``bssci restore FILE``: an installation as it was, all of it or nothing; at once, or at the next start."""
+"""``bssci restore FILE``: restores an installation, all of it or nothing; at once, or at the next start."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def restore(source: Path) -> Iterator[str]:
-    """Restore a backup in the working directory, and yield what is to be said of it.
+    """Restore a backup in the working directory, and yield lines for the user.
 
     The backup's own ``.env`` says where its files belong; the environment comes before it, as always.
 
@@ -52,7 +52,7 @@ def restore(source: Path) -> Iterator[str]:
 
     :raises BackupError: it cannot be used; nothing changed.
     :raises JournalError: its journal cannot be used; nothing changed.
-    :raises OSError: before anything was put in place, or after: the next start goes on then.
+    :raises OSError: before anything was put in place, or after: then the next start completes it.
     """
     with scratch_directory(Path()) as scratch, source.open("rb") as file:
         write_atomically(scratch / "env", archive.peek(file))
@@ -77,10 +77,10 @@ def restore(source: Path) -> Iterator[str]:
 
 
 def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[str]:
-    """Read everything as the service will, and yield what it would warn of.
+    """Read everything as the service will, and yield its warnings.
 
     :raises BackupError: the service could not start with it.
-    :raises JournalError: not with this journal.
+    :raises JournalError: the journal cannot be used.
     """
     if archive.JOURNAL in manifest.files:
         yield from (f"warning: {damage}" for damage in inspect(unpacked))
@@ -103,7 +103,7 @@ def _verify(manifest: Manifest, unpacked: Path, chosen: Settings) -> Iterator[st
 
 
 def _placed(manifest: Manifest, unpacked: Path, chosen: Settings) -> dict[Path, bytes | Path | None]:
-    """Return what is put in which place."""
+    """Return the files and the places where they are put."""
     files: dict[Path, bytes | Path | None] = {}
     if archive.JOURNAL in manifest.files:
         files |= replacement(chosen.state_dir, unpacked / archive.JOURNAL)

@@ -68,7 +68,7 @@ class ServiceApi:
         """Return the JSON of an answer.
 
         :raises ServiceUnavailableError: nobody answers.
-        :raises RefusedError: the service says no.
+        :raises RefusedError: the service answered with an error.
         """
         request = urllib.request.Request(
             f"{self.url}{path}",
@@ -88,7 +88,7 @@ class ServiceApi:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses to carry a token elsewhere."""
+    """Refuses redirects, which would send the token elsewhere."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
@@ -110,7 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def service_api(arguments: argparse.Namespace, chosen: Settings, role: Role) -> Iterator[ServiceApi]:
     """Give the API of the service that the options name.
 
-    :param role: what a token of one's own may do.
+    :param role: role of a token that is made for this command.
     :raises ServiceUnavailableError: it does not run, or cannot be asked.
     """
     token = _given_token(arguments.token_file)
@@ -197,7 +197,7 @@ def _own_url(chosen: Settings) -> str:
 def _trust(own: Path | None) -> ssl.SSLContext:
     if own is None:
         return ssl.create_default_context()
-    # The certificate itself is what is trusted, whatever name it has.
+    # The certificate itself is trusted, whatever name it has.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -206,7 +206,7 @@ def _trust(own: Path | None) -> ssl.SSLContext:
 
 
 def _told(error: urllib.error.HTTPError) -> str:
-    """Return what the service says, in one line."""
+    """Return the service's error message, in one line."""
     try:
         told = json.loads(error.read(64 * 1024))["error"]
         field = f"{told['field']}: " if told.get("field") else ""

@@ -1,4 +1,4 @@
-"""Ways in beside BSSCI: each source brings telegrams of devices that are no mioty sensors."""
+"""Ways in beside BSSCI: each source brings telegrams of devices that are not mioty sensors."""
 
 from bssci.center.telegrams.door import TelegramsRefused
 from bssci.sources.interfaces import ISource, ISourceFactory, SourceSetting

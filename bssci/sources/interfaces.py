@@ -14,21 +14,20 @@ class ISource(Interface):
     """A way in. All methods are called in the reactor's thread.
 
     A source may have an attribute or property ``trouble`` as well: a short text that says why it brings
-    nothing now, empty or None while all is well. Whoever watches the service is told.
+    nothing now, empty or None while all is well. It is shown in status, health and alarms.
 
     It may have a method ``publish(topic, payload)`` too, which sends a message the other way and returns a
-    Deferred that fires when the other side has it: commands to controllers that it heard go by it.
+    Deferred that fires when the other side has it: it serves commands to controllers that the source heard.
     """
 
     def start(ingest):
-        """Begin. Called once; must not block, and need not wait for the other side.
-
-        If it raises, that is logged and it is called again, later and later.
+        """Start. Called once; must not block, and need not wait for the other side. If it raises, the failure
+        is logged and it is called again after growing delays.
 
         :param ingest: :class:`bssci.center.interfaces.IIngest`. Called with a list of
             :class:`bssci.model.Telegram`, it returns a Deferred that fires when they are on disk: only
-            then may the other side be told. What it does not take comes with a failure: offer it again
-            later, and let the other side keep what it has until then. It holds the bounds of the
+            then may the other side be told. If the Deferred fails, nothing was taken: offer it again later,
+            and let the other side keep what it has until then. It holds the bounds of the
             source (``SOURCE_RATE``, ``SOURCE_SHARE``) and counts what the source brings.
         """
 
@@ -56,7 +55,7 @@ class ISourceFactory(Interface):
         """Return the source.
 
         :param settings: the value of each of :attr:`settings`, parsed, by its name.
-        :param center: :class:`bssci.center.interfaces.ICenter`: what the service knows, and its commands,
-            which the audit log has under the source's name.
+        :param center: :class:`bssci.center.interfaces.ICenter`: the service's state and commands; commands
+            are in the audit log under the source's name.
         :raises ValueError: with one line that says which setting to change; stops the start.
         """

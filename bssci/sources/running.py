@@ -1,4 +1,4 @@
-"""A source while the service runs: started until that works, asked how it is, stopped in time."""
+"""A source while the service runs: started with retries, asked for its trouble, stopped in time."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class RunningSource:
         self._start_error = ""
 
     def start(self) -> None:
-        """Start the source, now or when it no longer raises."""
+        """Start the source; try again while it raises."""
         self._timer = None
         try:
             self.source.start(self._door)
-        except Exception as error:  # whoever wrote the source; the others go on
+        except Exception as error:  # a third party's source may raise anything; the others go on
             self._start_error = f"not started: {type(error).__name__}: {error}".replace("\n", " ")
             self.log.failure(
                 "source not started {name}, tried again in {delay} s", name=self.name, delay=self._delay
@@ -54,7 +54,7 @@ class RunningSource:
             self._start_error = ""
 
     def stop(self) -> Deferred[None]:
-        """Stop the source; what it offers from now on is refused. Never fails."""
+        """Stop the source; telegrams that it offers from now on are refused. Never fails."""
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -83,12 +83,12 @@ class RunningSource:
             raise CommandError("unavailable", f"the source {self.name} cannot send")
         try:
             await publish(topic, payload)
-        except Exception as error:  # whoever wrote the source
+        except Exception as error:  # a third party's source may raise anything
             raise CommandError("unavailable", f"not sent by {self.name}: {error}") from error
 
     @property
     def trouble(self) -> str:
-        """Why the source brings nothing now; empty: nothing is wrong."""
+        """Why the source brings nothing now; empty: all is well."""
         if self._start_error:
             return self._start_error
         try:

@@ -35,16 +35,16 @@ PATIENCE = 10.0
 MANY = 300
 """messages that come at once"""
 QUIET_TURNS = 40
-"""turns in which something would have happened that must not"""
+"""turns of the reactor to wait for something that must not happen"""
 LONGEST_TROUBLE = 500
 """characters of a source's trouble"""
 
 
 class SourceBench:
-    """A source's surroundings in a test: what builds the source, and the other side that it listens to.
+    """A source's surroundings in a test: a factory for the source, and the other side that it listens to.
 
     :ivar name: name by which ``SOURCES`` knows it: its telegrams' ``source``.
-    :ivar secrets: texts that the source was given and that nobody may read.
+    :ivar secrets: secrets that the source was given and that must not appear anywhere.
     :ivar clock: what the source was given as its clock; None: the reactor. :meth:`turn` moves it.
     """
 
@@ -57,19 +57,23 @@ class SourceBench:
         raise NotImplementedError
 
     def send(self, number: int) -> None:
-        """Have the other side send a message; another one for each number, the same for the same."""
+        """Have the other side send a message: a different one for each number, the same one for the same
+        number.
+        """
         raise NotImplementedError
 
     def confirmed(self) -> Collection[int] | None:
-        """Return the numbers of the messages that the other side was told we have; None: it is not told."""
+        """Return the numbers of the messages confirmed to the other side; None: this other side expects no
+        confirmation.
+        """
         return None
 
     def send_nonsense(self) -> int:
-        """Have the other side send what cannot be read; return how many messages that were."""
+        """Have the other side send unreadable messages; return how many."""
         pytest.skip("the other side of this bench sends no nonsense")
 
     def break_other_side(self) -> None:
-        """Have the other side be away until :meth:`mend_other_side`."""
+        """Take the other side down until :meth:`mend_other_side`."""
         pytest.skip("the other side of this bench cannot be broken")
 
     def mend_other_side(self) -> None:
@@ -77,14 +81,14 @@ class SourceBench:
         raise NotImplementedError
 
     def turn(self) -> None:
-        """Let the other side act and a clock of the bench go on; called until what is awaited has come."""
+        """Let the other side act and advance the bench's clock; called repeatedly while a test waits."""
 
 
 class TestIngest:
-    """A way in that a test opens and shuts: see :class:`bssci.center.interfaces.IIngest`.
+    """An ingest that a test opens and shuts: see :class:`bssci.center.interfaces.IIngest`.
 
     :ivar taken: telegrams that are on disk, each once.
-    :ivar is_open: takes at once what is offered; else that waits for :meth:`take` or :meth:`refuse`.
+    :ivar is_open: takes offers at once; otherwise they wait for :meth:`take` or :meth:`refuse`.
     """
 
     __test__ = False
@@ -113,7 +117,7 @@ class TestIngest:
         return done
 
     def take(self) -> None:
-        """Have everything that waits be on disk."""
+        """Take everything that waits, as if it were on disk now."""
         waiting, self.waiting = self.waiting, []
         for telegrams, cursors, done in waiting:
             known = {each.id for each in self.taken}
@@ -305,7 +309,7 @@ def check_trouble(bench: SourceBench, source: Any) -> None:
 
 
 async def quiet(bench: SourceBench, turns: int = QUIET_TURNS) -> None:
-    """Let pass what would have brought something."""
+    """Wait as long as something could still be offered."""
     for _ in range(turns):
         await _turn(bench)
 

@@ -17,7 +17,7 @@ TOKEN = "BSSCI_TOKEN"
 
 
 class StreamError(Exception):
-    """Something that must be put right before a stream can be read: one line, without a secret."""
+    """An error that the user must correct before a stream can be read: one line, without secrets."""
 
 
 class StreamAddress(NamedTuple):
@@ -38,7 +38,7 @@ def read_address(url: str) -> StreamAddress:
 
     A token must not cross a network in the clear, so ``ws`` is for this machine only.
 
-    :raises StreamError: it names none, or one that may not be used.
+    :raises StreamError: the URL is invalid, or ``ws`` to another machine.
     """
     try:
         parts = urlsplit(url)
@@ -56,9 +56,9 @@ def read_address(url: str) -> StreamAddress:
 
 
 def read_token(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the token, which has the form of one.
+    """Return the token, after checking its form.
 
-    :raises StreamError: there is none, or it cannot be right.
+    :raises StreamError: there is no token, or it is malformed.
     """
     if file is not None:
         try:

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read until it ends; the exit status."""
+    """Read until the end; return the exit status."""
     level = logging.ERROR if arguments.quiet else logging.INFO
     logging.basicConfig(stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(message)s")
     try:
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _output(arguments: argparse.Namespace) -> Output:
-    """Return the output that is asked for.
+    """Return the output that the options name.
 
     :raises StreamError: something is missing.
     """

@@ -1,11 +1,11 @@
-"""The connection to a live stream: made, verified, kept alive, and made again when it is lost.
+"""The connection to a live stream: opened, verified, kept alive, and opened again when it is lost.
 
     load --> check the token --> connect --> verify --> authenticate --> subscribe --> read
                                     ^                                                   |
                                     +------- 1, 2, 4 ... 30 s ---- lost <---------------+
 
-A message is acknowledged when it is written, so that what was read and not written comes again: with a
-client identifier of one's own also after a restart.
+A message is acknowledged when it is written, so that messages that were read but not written are delivered
+again: with a client identifier also after a restart.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from bssci.stream.writer import Arrival, OutputWriter, delays
 KEEP_ALIVE = 60
 """s between two signs of life"""
 SETTLED_AFTER = 10.0
-"""s that a connection must have lived for the delay to start over"""
+"""s that a connection must last for the delay to be reset"""
 _REFUSED = {1: "protocol version", 2: "client identifier", 4: "token", 5: "token"}
-"""parts of a CONNECT that another attempt does not make right, by return code of the CONNACK"""
+"""permanent reasons of a refused CONNECT, by return code of the CONNACK"""
 _CODES = {"Unsupported protocol version": 1, "Client identifier not valid": 2, "Bad user name or password": 4,
           "Not authorized": 5}  # fmt: skip
 
@@ -41,16 +41,16 @@ log = logging.getLogger("bssci.watch")
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses; 2 is argparse's, for a command that is written wrongly."""
+    """Exit statuses; 2 is argparse's, for wrong usage."""
 
     DONE = 0
     """ended as it was asked for, or by a signal"""
     WRONG = 1
-    """something must be put right: URL, token's form, file"""
+    """the user must correct something: URL, token's form, file"""
     REFUSED = 3
     """the service refuses the token, or every topic"""
     NOT_TRUSTED = 4
-    """the service's certificate is not to be verified"""
+    """the service's certificate cannot be verified"""
     UNREACHABLE = 5
     """no connection for as long as was allowed"""
     NOT_WRITTEN = 6
@@ -104,7 +104,7 @@ class Watch:
         self._taken = 0
         self._opened_at: float | None = None
         self._connection = 0
-        """number of the present connection: what an earlier one brought cannot be acknowledged any more"""
+        """number of the current connection: messages of an earlier one can no longer be acknowledged"""
         self.reason = ""
         """why it ended, or is not connected"""
         client = Client(
@@ -150,7 +150,7 @@ class Watch:
 
     def not_written(self) -> None:
         """End because the writer has given up."""
-        assert self._writer is not None  # it reads only with one
+        assert self._writer is not None  # only clients with an output read
         self._end(ExitStatus.NOT_WRITTEN, self._writer.error)
 
     def _end(self, outcome: ExitStatus, reason: str) -> ExitStatus:
@@ -170,7 +170,7 @@ class Watch:
         except (OSError, ValueError) as error:
             self.reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
 
-    # what paho calls
+    # callbacks of paho
 
     def _connected(
         self, client: Client, data: Any, flags: ConnectFlags, code: ReasonCode, more: Properties | None

@@ -22,7 +22,7 @@ class StreamMessage:
 
     @cached_property
     def key(self) -> str:
-        """Value that is equal for the same message delivered twice."""
+        """Key of the message, the same at each delivery."""
         return hashlib.sha256(self.topic.encode() + b"\0" + self.payload).hexdigest()[:32]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Places to which messages are written: each batch is written when :meth:`Output.write` returns."""
+"""Outputs of messages: a batch is durably written when :meth:`Output.write` returns."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Output(Protocol):
     def open(self) -> None:
         """Get ready to write.
 
-        :raises StreamError: it can never work as it was asked for.
+        :raises StreamError: the output can never work with these options.
         """
 
     def write(self, batch: Sequence[StreamMessage]) -> None:
@@ -71,7 +71,7 @@ class Console:
             raise StreamError("nobody reads the output any more") from None
 
     def close(self) -> None:
-        """Do nothing: others write there, too."""
+        """Do nothing: standard output stays open."""
 
 
 class File:
@@ -95,7 +95,7 @@ class File:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
         except OSError as error:
-            # Half a batch would stand there twice.
+            # Otherwise half a batch would be there twice after the next attempt.
             os.ftruncate(self._descriptor, size)
             raise OutputError(f"{self._path}: {error.strerror}") from None
 
@@ -143,7 +143,7 @@ class Sqlite:
 class Postgres:
     """The table ``message`` of a PostgreSQL database; a repeated message is kept once.
 
-    :param dsn: as libpq takes it; a password belongs into its own file (``PGPASSFILE``).
+    :param dsn: a connection string of libpq; a password belongs in a file of its own (``PGPASSFILE``).
     """
 
     def __init__(self, dsn: str) -> None:
@@ -213,7 +213,7 @@ class Webhook:
 def row_of(message: StreamMessage, without_nul: bool = False) -> tuple[Any, ...]:
     """Return a message as a row of the databases.
 
-    :param without_nul: for PostgreSQL, which knows no text with U+0000.
+    :param without_nul: for PostgreSQL, whose texts cannot hold U+0000.
     """
     told = message.telemetry or {}
     value = told.get("value")

@@ -1,4 +1,4 @@
-"""The thread that writes: a buffer for bursts, batches, and acknowledgements only for what is written."""
+"""The thread that writes: it buffers bursts, writes batches, and acknowledges only written messages."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bssci.stream.messages import StreamMessage
 from bssci.stream.outputs import Output, OutputError
 
 BUFFER = 10_000
-"""messages that wait to be written; more are not read from the network"""
+"""messages that wait to be written; beyond, reading from the network pauses"""
 BATCH = 500
 FIRST_DELAY, LONGEST_DELAY, JITTER = 1.0, 30.0, 0.25
-"""s between attempts, doubled from the first to the longest; and the part that chance adds"""
+"""s between attempts, doubled from the first to the longest; and the random part added to them"""
 
 log = logging.getLogger("bssci.watch")
 
 
 class Arrival(NamedTuple):
-    """A message from the network, and how it is acknowledged."""
+    """A message from the network, and the function that acknowledges it."""
 
     message: StreamMessage
     acknowledge: Callable[[], None]
@@ -63,13 +63,13 @@ class OutputWriter:
     def start(self) -> None:
         """Open the output and write from now on.
 
-        :raises StreamError: it can never work as it was asked for.
+        :raises StreamError: the output can never work with these options.
         """
         self._output.open()
         self._thread.start()
 
     def put(self, taken: Arrival) -> None:
-        """Have a message written; wait while the buffer is full, unless the writer has ended."""
+        """Queue a message for writing; wait while the buffer is full, unless the writer has ended."""
         while not self._stopping.is_set():
             try:
                 self._queue.put(taken, timeout=0.5)
@@ -78,7 +78,7 @@ class OutputWriter:
                 continue
 
     def stop(self, patience: float = 10.0) -> None:
-        """Write what is in the buffer, if that goes; then close the output.
+        """Write what is in the buffer, if possible; then close the output.
 
         :param patience: s.
         """
@@ -102,7 +102,7 @@ class OutputWriter:
                 return
 
     def _batch(self) -> tuple[list[Arrival], bool]:
-        """Return what waits, and whether there is more to come."""
+        """Return the waiting messages, and whether more may follow."""
         batch: list[Arrival] = []
         taken = self._queue.get()
         while taken is not None:

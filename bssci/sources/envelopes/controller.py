@@ -1,7 +1,7 @@
 """Controllers: ``cmnd|stat|tele/f2-{mac}/{mode}/J{1..4}/{component}``, commands, states and telemetry.
 
-A telegram is of the place at the controller: ``f2:{mac}/J1/3`` is the sensor at pin 3 of connector 1, and
-``f2:{mac}/J2/strike-1`` a strike. Which device sits there is the registry's knowledge.
+A telegram belongs to a place at the controller: ``f2:{mac}/J1/3`` is the sensor at pin 3 of connector 1, and
+``f2:{mac}/J2/strike-1`` a strike. The registry knows which device sits there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PREFIX = "f2-"
 """begins the name of a controller in topics"""
 DIRECTIONS = ("cmnd", "stat", "tele")
 TOO_LARGE = 10 * 1024
-"""bytes of a message that is not taken for its size"""
+"""bytes at which a message is refused as too large"""
 _CONNECTOR = re.compile(r"J[1-9]")
 _SENSOR = re.compile(r"sensor-([1-9]\d?)")
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
@@ -93,7 +93,7 @@ def read_hex(text: object) -> bytes | None:
 def controller_form(zone: tzinfo) -> Form:
     """Return the form of controllers' messages.
 
-    :param zone: the zone of their clocks: they write none.
+    :param zone: the time zone of their clocks: messages do not state it.
     """
 
     def read(message: Incoming, remark: Remark) -> list[Telegram]:

@@ -1,6 +1,5 @@
-"""Devices with a JSON topic of their own, described by rules in place of code.
-
-A rule says which topics it is about, and where in the message device, time, and payload or values are::
+"""Devices with a JSON topic of their own, described by rules in place of code. A rule states its topics, and
+where in the message the device, the time, and the payload or values are::
 
     {"topic": "zigbee2mqtt/{device}", "kind": "zigbee", "time": "last_seen",
      "values": {"temperature": "temperature", "battery": "battery"}}
@@ -30,7 +29,7 @@ from bssci.sources.envelopes.values import (
 )
 
 ALL = "*"
-"""stands for every number, text and yes or no of a message"""
+"""stands for every number, text and boolean of a message"""
 MOST = 100
 """rules, and values of one message"""
 LARGEST = 64 * 1024
@@ -82,7 +81,7 @@ class EnvelopeRule(NamedTuple):
 def parse_rules(text: str) -> tuple[EnvelopeRule, ...]:
     """Return the rules that a JSON text holds.
 
-    :raises ValueError: it holds something else; the text says what.
+    :raises ValueError: the text is not valid rules; the message says why.
     """
     if not text.strip():
         return ()
@@ -143,7 +142,7 @@ def _values(written: Mapping[str, str | _Value]) -> dict[str, tuple[Steps, str |
 
 
 def rule_form(rule: EnvelopeRule, zone: tzinfo = UTC) -> Form:
-    """Return the form of the messages that a rule is about."""
+    """Return the form of the messages that a rule describes."""
 
     def read(message: Incoming, remark: Remark) -> list[Telegram]:
         return [_read(rule, message, remark, zone)]
@@ -152,7 +151,7 @@ def rule_form(rule: EnvelopeRule, zone: tzinfo = UTC) -> Form:
 
 
 def _names(rule: EnvelopeRule, levels: list[str]) -> dict[str, str] | None:
-    """Return what stands for the names in the topic; None if it is another topic."""
+    """Return the values of the names in the topic; None if the topic does not match."""
     names: dict[str, str] = {}
     for number, wanted in enumerate(rule.levels):
         if wanted == "#":
@@ -215,7 +214,7 @@ def _id(path: Steps | None, body: Any) -> str:
 
 
 def _safe(text: str) -> str:
-    """Return an id without what an id may not hold."""
+    """Return an id without the characters that ids may not hold."""
     return _UNSAFE.sub("_", text.strip())[:100]
 
 

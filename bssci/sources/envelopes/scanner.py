@@ -19,19 +19,19 @@ from bssci.sources.envelopes.values import (
 
 MAJOR = "1"
 TOO_LARGE = 10 * 1024
-"""bytes of a message that is not taken for its size"""
+"""bytes at which a message is refused as too large"""
 UNKNOWN_RSSI = 127
 KIND = "scanner"
 """kind of the gateway, in front of its id: ``scanner:roof``"""
 
 
 def is_advertisement(levels: list[str]) -> bool:
-    """Return whether a topic is one of advertisements, whatever stands before ``raw``."""
+    """Return whether a topic is one of advertisements, with any prefix before ``raw``."""
     return len(levels) >= 2 and levels[-2] == "raw"
 
 
 def is_status(levels: list[str]) -> bool:
-    """Return whether a topic is one of a scanner's own state."""
+    """Return whether a topic is that of a scanner's own state."""
     return len(levels) >= 3 and levels[-1] == "status" and levels[-3] == "scanner"
 
 
@@ -81,7 +81,7 @@ def read_status(message: Incoming, remark: Remark) -> list[Telegram]:
             source=message.source,
             payload=b"",
             gateway_time=read_time(body.get("timestamp"), message.at, remark),
-            # Commands to the scanner go out beside it.
+            # Commands to the scanner are published on a topic derived from this one.
             envelope={**body, "topic": message.topic},
         )
     ]

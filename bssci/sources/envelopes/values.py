@@ -13,13 +13,13 @@ from bssci.model.strict_json import JsonError, read_json_fast
 ID_SIZE = 16
 """bytes of an id that is drawn from a message"""
 AHEAD = 300.0
-"""s that another clock may be ahead of ours before that is said"""
+"""s that another clock may be ahead of ours without a remark"""
 Remark = Callable[[str], None]
 """called with a remark on an odd message that is accepted nevertheless: plain words, the same each time"""
 
 
 class BadMessage(ValueError):
-    """A message that cannot be read; the text says why, in the same words each time."""
+    """A message cannot be read; the text says why, in the same words each time."""
 
 
 class Incoming(NamedTuple):
@@ -72,7 +72,7 @@ def message_object(payload: bytes) -> dict[str, Any]:
 def message_id(message: Incoming, told_apart: bool) -> str:
     """Return the id of a message, the same at each delivery.
 
-    :param told_apart: the content holds a time or a number, so that no two messages are equal.
+    :param told_apart: the content holds a time or a number that distinguishes messages.
     """
     digest = blake2b(message.topic.encode("utf-8", "surrogatepass"), digest_size=ID_SIZE)
     digest.update(b"\0" + message.payload)
@@ -88,7 +88,7 @@ def read_time(
 
     :param at: Unix seconds of our clock.
     :param zone: the zone of a time that names none.
-    :param zone_is_known: it is told elsewhere, so that a time without one is not odd.
+    :param zone_is_known: the zone is known from a setting, so that a time without one needs no remark.
     """
     if value is None:
         return None

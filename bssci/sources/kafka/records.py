@@ -17,7 +17,7 @@ from bssci.sources.envelopes.values import BadMessage, Form, Incoming, Remark, m
 LARGEST = 1_000_000
 """bytes of a record"""
 OURS = ("uplink", "telegram")
-"""kinds of the sink's records that are telegrams; others tell of events"""
+"""kinds of the sink's records that are telegrams; other kinds are events"""
 
 
 def read_record(
@@ -25,7 +25,7 @@ def read_record(
 ) -> list[Telegram]:
     """Return the telegrams of a record; none for an event of another kind.
 
-    :param place: what stands for the topic of MQTT in a record that names none, for rules: ``{topic}/{key}``.
+    :param place: the topic that rules match for a record without ``original_topic``: ``{topic}/{key}``.
     :param at: Unix seconds of our clock.
     :param source: name of the source.
     :param delivery: the record's place in the topic.
@@ -127,6 +127,6 @@ def _numbers(value: object) -> bytes:
 
 
 def _without_readings(payload: dict[str, Any]) -> dict[str, Any]:
-    """Return an uplink without what a decoder of another instance said: it is decoded anew here."""
+    """Return an uplink without the readings of another instance's decoder: it is decoded again here."""
     gone = ("components", "decoder", "decodeError", "decodeWarnings")
     return {name: value for name, value in payload.items() if name not in gone}

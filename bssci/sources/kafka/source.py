@@ -82,7 +82,7 @@ class KafkaSource:
 
     @property
     def trouble(self) -> str:
-        """Why nothing comes, or nothing is taken; empty: nothing is wrong."""
+        """Why nothing is received or stored; empty: all is well."""
         return self._consumer.trouble
 
     def _take(self, records: Sequence[ConsumerRecord]) -> Deferred[None]:
@@ -107,20 +107,20 @@ class KafkaSource:
             )
         except BadMessage as error:
             ingest.reject(str(error), place)
-        except Exception:  # a record that we did not think of costs itself
+        except Exception:  # an unforeseen record must not stop the others
             self.log.failure("record not read {place}", place=place)
             ingest.reject("an internal error", place)
         return []
 
     def _place_of(self, record: ConsumerRecord) -> str:
-        """Return what stands for a topic of MQTT where a record names none: Kafka's, and the key."""
+        """Return the substitute for a missing MQTT topic in a record: Kafka's topic, and the key."""
         key = record.key.decode("utf-8", "replace").replace("/", "_")
         return f"{self._topic}/{key}" if key else self._topic
 
 
 @implementer(IPlugin, ISourceFactory)
 class KafkaSourceFactory:
-    """Builds the one Kafka source of a service. It does without confluent-kafka until then."""
+    """Builds the one Kafka source of a service. confluent-kafka is imported only then."""
 
     name = NAME
     description = "reads what other instances, or bridges from MQTT, wrote to Kafka"
@@ -138,7 +138,7 @@ class KafkaSourceFactory:
             return KafkaConsumer(reactor, connection(settings), topic, group, take, Consumer)  # type: ignore[arg-type]
 
         zone = ZoneInfo(settings["KAFKA_TIMEZONE"] or settings["TIMEZONE"])
-        # What somebody wrote a rule for is meant so, whatever else it looks like.
+        # Rules come first: a rule is a deliberate choice, even if another form would match.
         rules = tuple(rule_form(rule, zone) for rule in settings["KAFKA_RULES"])
         return KafkaSource(
             center.now, consumer, (*rules, controller_form(zone), *scanner.FORMS), settings["KAFKA_RAW_TOPIC"]

@@ -42,13 +42,13 @@ def client_settings(values: Values, default_client_id: str = "") -> MqttSettings
 
     :param default_client_id: client identifier at the broker, unless one is set.
     """
-    # The source subscribes with QoS 1, always: what is not acknowledged comes again.
+    # The source always subscribes with QoS 1: unacknowledged messages are delivered again.
     settings = connection_settings({**values, f"{PREFIX}QOS": 1}, PREFIX)
     return replace(settings, client_id=settings.client_id or default_client_id)
 
 
 def _tries(values: Values) -> MqttSettings:
-    # Under the source's own identifier, a trial would end the connection of a service that runs.
+    # With the source's own identifier, a trial would disconnect a running service.
     return replace(client_settings(values), client_id="")
 
 
@@ -110,7 +110,7 @@ GROUP = replace(
     _broker,
     rows=tuple(row for row in _broker.rows if row.name != "SOURCE_MQTT_QOS"),
     check=_check,
-    # The broker of our own is the sink's, and listens for it.
+    # The embedded broker is started by the sink, with the sink's listeners.
     places=lambda values: (),
     certificates=_certificates,
 )

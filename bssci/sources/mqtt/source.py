@@ -6,7 +6,8 @@
                          ^                                 |
                          +--- 1, 2, 4 ... 30 s ---- refused, or the disk is full
 
-What waits is bounded. Beyond the bound, a message of QoS 1 is left unacknowledged, and fetched again by a new
+The number of waiting messages is bounded. Beyond the bound, a message of QoS 1 is left unacknowledged, and
+fetched again by a new
 connection as soon as there is room; one of QoS 0 is lost, and counted.
 """
 
@@ -38,17 +39,17 @@ from bssci.system.clock import Timer, pause
 
 NAME = "mqtt"
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
-"""s until what was not taken is offered again, doubled from the first to the longest"""
+"""s until refused telegrams are offered again, doubled from the first to the longest"""
 BATCH = 500
 """messages that are offered at once"""
 COLLECTED = 16
 """messages that are offered without waiting for more: fewer than a broker has on its way by default (20)"""
 COLLECT_TIME = 0.02
-"""s between two offers of fewer: each is a commit's work, which base stations wait for, too"""
+"""s between two offers of fewer: each offer costs a commit, which base stations wait for, too"""
 HELD = 5_000
-"""messages that wait here"""
+"""messages that wait here, at most"""
 STOP_TIME = 1.0
-"""s for what is on its way to the disk, and for the goodbye"""
+"""s for outstanding writes, and for disconnecting"""
 
 
 class _Waiting(NamedTuple):
@@ -62,7 +63,7 @@ class _Waiting(NamedTuple):
 
 @implementer(ISource)
 class MqttSource:
-    """Subscribes at a broker, and offers what it hears.
+    """Subscribes at a broker, and offers the received telegrams.
 
     :param values: settings by their names.
     """
@@ -115,7 +116,8 @@ class MqttSource:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
-        # What is on its way to the disk is acknowledged before the goodbye, so that it does not come again.
+        # Outstanding writes are acknowledged before disconnecting, so that their messages are not delivered
+        # again.
         end = self._reactor.seconds() + STOP_TIME
         while self._offering and self._reactor.seconds() < end:
             await pause(self._reactor, 0.02)
@@ -128,14 +130,14 @@ class MqttSource:
 
     @property
     def trouble(self) -> str:
-        """Why nothing comes, or nothing is taken; empty: nothing is wrong."""
+        """Why nothing is received or stored; empty: all is well."""
         refused = [each for each in self._topics if self._client.is_refused(each)]
         if refused:
             return f"the broker refuses the subscription to {', '.join(refused)}"
         trouble: str = self._client.trouble
         return trouble or self._refusal
 
-    # what comes in
+    # received
 
     def _received(self, message: Received) -> Deferred[None] | None:
         if len(self._held) >= HELD or self._stopping:
@@ -202,7 +204,7 @@ class MqttSource:
         if not self._stopping:
             self._client.start()
 
-    # what it says
+    # remarks
 
     def _read(self, waiting: _Waiting) -> list[Telegram]:
         message = waiting.message
@@ -219,7 +221,7 @@ class MqttSource:
             return form.read(self._incoming(waiting), lambda remark: self._remark(remark, message))
         except BadMessage as error:
             self._reject(str(error), message)
-        except Exception:  # a message that we did not think of costs itself
+        except Exception:  # an unforeseen message must not stop the others
             self.log.failure("message not read {topic}", topic=message.topic[:200])
             self._reject("an internal error", message)
         return []
@@ -232,7 +234,7 @@ class MqttSource:
             return incoming
         if not self._ingest.knows(message_id(incoming, told_apart=False)):
             return incoming
-        # Numbers of packets are given again: the broker would say so if it were the same message.
+        # Packet identifiers are reused: for a repetition of the same message the broker would set DUP.
         return incoming._replace(delivery=f"{delivery} {waiting.at!r}")
 
     def _reject(self, reason: str, message: Received) -> None:
@@ -254,7 +256,7 @@ class MqttSource:
         filters = [*values["SOURCE_MQTT_TOPICS"], *(rule.filter for rule in rules)]
         self._topics = list(dict.fromkeys(filters))
         self._wanted = [each.split("/") for each in self._topics]
-        # What somebody wrote a rule for is meant so, whatever else it looks like.
+        # Rules come first: a rule is a deliberate choice, even if another form would match.
         self._forms: tuple[Form, ...] = (
             *(rule_form(rule, zone) for rule in rules),
             *scanner.FORMS,

@@ -92,7 +92,7 @@ class TokenUses:
 
 
 def read_uses(state_dir: Path) -> dict[str, Use]:
-    """Return the last uses of tokens as they are stored; nothing if they are not to be had."""
+    """Return the stored last uses of tokens; nothing if they cannot be read."""
     try:
         return _decoder.decode((state_dir / USES_FILE).read_bytes())
     except (OSError, msgspec.DecodeError):

@@ -84,10 +84,10 @@ class ClientOwner(Interface):
     def seconds(self) -> float: ...
 
     def connect(self, client: LiveClient, wish: ConnectPacket) -> None:
-        """Let the client in or refuse it, now or later."""
+        """Admit or refuse the client, now or later."""
 
     def subscribe(self, client: LiveClient, filters: Iterable[tuple[str, int]]) -> bytes:
-        """Return the codes of the SUBACK; what is last known follows."""
+        """Return the codes of the SUBACK; the last values follow."""
 
     def unsubscribe(self, client: LiveClient, filters: Iterable[str]) -> None: ...
 
@@ -104,8 +104,8 @@ class LiveClient(Protocol):
 
     :ivar address: of the other end.
     :ivar session: None until it is let in.
-    :ivar follows: it is shown what happens; not yet while it is shown what it missed.
-    :ivar reached: number of the last event that was looked at for it while it did not follow.
+    :ivar follows: it gets new events; false while it is still shown what it missed.
+    :ivar reached: number of the last event that was examined for it while it did not follow.
     """
 
     __slots__ = (
@@ -158,7 +158,7 @@ class LiveClient(Protocol):
         """The token that it was let in by."""
         return None if self.permission is None else self.permission.token
 
-    # what the transport calls
+    # called by the transport
 
     def connectionMade(self) -> None:
         if ITCPTransport.providedBy(self.transport):
@@ -188,7 +188,7 @@ class LiveClient(Protocol):
         self._door.lost(self)
 
     def pauseProducing(self) -> None:
-        """Stop reading as well: a client that does not read is not answered either."""
+        """Stop reading as well: a client that does not read gets no answers either."""
         if self._full_since is None:
             self._full_since = self._door.seconds()
             if self._closing is None:
@@ -269,7 +269,7 @@ class LiveClient(Protocol):
         return None if oldest is None else oldest - 1
 
     def follow(self) -> None:
-        """Show what happens from now on."""
+        """Send new events from now on."""
         self.follows = True
 
     def reach(self, position: int) -> None:
@@ -318,10 +318,10 @@ class LiveClient(Protocol):
         self._room.addCallback(lambda _: waiting.callback(None))
         return waiting
 
-    # time, and the end
+    # timeouts and closing
 
     def check(self, now: float) -> None:
-        """Look whether a time is over: called several times a second."""
+        """Check timeouts; called several times a second."""
         if self._closing is not None:
             if now >= self._closing:
                 self.transport.abortConnection()

@@ -40,12 +40,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Telling(NamedTuple):
-    """A message for whoever subscribed to its topic."""
+    """A message for the subscribers of its topic."""
 
     topic: str
     payload: bytes
     devices: tuple[str, ...]
-    """ids of the devices that it is of"""
+    """ids of the devices that it belongs to"""
 
 
 class Narrator:
@@ -143,7 +143,7 @@ def device_of_level(level: str, is_id: bool) -> str:
 
 
 def gap(base_topic: str, since: float, until: float, events: int, reason: str) -> Telling:
-    """Return what tells a client that it does not get some messages.
+    """Return the message that tells a client that it misses some messages.
 
     :param since: Unix seconds; 0: not known.
     :param events: events that were passed over, wanted by the client or not.

@@ -350,7 +350,7 @@ class CertificateStore:
             elif match:
                 others[self.stations / match[1] / f"{match[2]}.pem"] = data
             else:
-                raise CertificateError(f"{name[:100]}: does not belong into a backup of certificates")
+                raise CertificateError(f"{name[:100]}: does not belong in a backup of certificates")
         missing = [name for name, file in _IN_ARCHIVE.items() if file != CA_KEY and file not in files]
         if missing:
             raise CertificateError(f"the archive lacks {', '.join(missing)}")

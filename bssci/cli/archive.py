@@ -220,14 +220,14 @@ def _unpack(archive: tarfile.TarFile, directory: Path) -> Manifest:
     for info in archive:
         member = archive.extractfile(info) if info.isreg() else None
         if member is None:
-            raise BackupError(f"{info.name[:100]}: does not belong into a backup")
+            raise BackupError(f"{info.name[:100]}: does not belong in a backup")
         if manifest is None:
             manifest = _manifest(info, member)
             missing = dict(manifest.files)
             continue
         expected = missing.pop(info.name, None)
         if expected is None or not _MEMBER.fullmatch(info.name):
-            raise BackupError(f"{info.name[:100]}: does not belong into this backup")
+            raise BackupError(f"{info.name[:100]}: does not belong in this backup")
         if _extract(member, directory / info.name) != expected:
             raise BackupError(f"{info.name}: is damaged")
     if manifest is None:

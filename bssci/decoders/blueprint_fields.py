@@ -137,11 +137,11 @@ def _refuse_clashes(fields: Sequence[_Field], virtual: Sequence[_Field]) -> None
             continue
         if not (first.conditional and field.conditional):
             raise field.node.error(
-                f"name {field.name!r} stands twice (line {first.node.line}), not each time with a condition"
+                f"name {field.name!r} appears twice (line {first.node.line}), not each time with a condition"
             )
     for field in virtual:
         if field.name in firsts:
-            raise field.node.error(f"name {field.name!r} stands twice (line {firsts[field.name].node.line})")
+            raise field.node.error(f"name {field.name!r} appears twice (line {firsts[field.name].node.line})")
         firsts[field.name] = field
 
 

@@ -132,7 +132,8 @@ class Blueprint:
             if isinstance(own, Mapping):
                 for key, value in own.items():
                     if isinstance(value, bool) or not isinstance(value, int | float):
-                        raise DecodeError("calibration", f"decoderParameters: calibration.{key} is no number")
+                        message = f"decoderParameters: calibration.{key} is not a number"
+                        raise DecodeError("calibration", message)
                     values[f"calibration.{key}"] = value
         return values
 
@@ -173,7 +174,7 @@ def compile_blueprint(name: str, document: Node, text: str) -> Blueprint:
     for node in formats:
         layout = compile_layout(node, defaults, _format_number(node, only=len(formats) == 1))
         if layout.number in layouts:
-            raise node.error(f"id {layout.number} stands twice")
+            raise node.error(f"id {layout.number} appears twice")
         layouts[layout.number] = layout
     return Blueprint(
         name,

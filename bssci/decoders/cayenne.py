@@ -103,7 +103,7 @@ class CayenneDecoder:
         for place, channel, number in _entries(payload.data):
             for reading in _readings(payload.data, place, channel, number):
                 if reading.name in found:
-                    raise DecodeError("clash", f"byte {place}: {reading.name} stands twice")
+                    raise DecodeError("clash", f"byte {place}: {reading.name} appears twice")
                 found[reading.name] = reading
         return list(found.values())
 

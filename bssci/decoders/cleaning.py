@@ -56,14 +56,14 @@ def _cleaned(item: Reading) -> tuple[Reading | None, str]:
         value = _fit(value)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            return None, f"{_fit(name)[:MAX_NAME]}: is no number"
+            return None, f"{_fit(name)[:MAX_NAME]}: is not a number"
     elif isinstance(value, int):
         if not isinstance(value, bool) and not -MAX_INTEGER <= value < MAX_INTEGER:
             if abs(value) >= 2**1000:
                 return None, f"{_fit(name)[:MAX_NAME]}: is too large"
             value = float(value)
     else:
-        raise DecodeError("bad_reading", f"{_fit(name)[:MAX_NAME]}: a {type(value).__name__} is no value")
+        raise DecodeError("bad_reading", f"{_fit(name)[:MAX_NAME]}: a {type(value).__name__} is not a value")
     cleaned = Reading(
         _fit(name)[:MAX_NAME],
         value,

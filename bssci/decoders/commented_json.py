@@ -180,7 +180,7 @@ class _Reader:
                 raise self._error("a key in quotes is expected")
             key = self._string()
             if key in seen:
-                raise self._error(f"{key!r} stands twice")
+                raise self._error(f"{key!r} appears twice")
             seen.add(key)
             if self._peek() != ":":
                 raise self._error(f"a colon is missing after {key!r}")

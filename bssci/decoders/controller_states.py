@@ -54,7 +54,7 @@ class ControllerDecoder:
         envelope = payload.envelope
         body = envelope.get("payload")
         if not isinstance(body, Mapping):
-            raise DecodeError("no_controller", "the message is none of a controller")
+            raise DecodeError("no_controller", "the message is not from a controller")
         if envelope.get("direction") == "cmnd":
             return []
         how = _entry(parameters.get(PARAMETER), envelope)

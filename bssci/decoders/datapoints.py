@@ -189,7 +189,7 @@ def _refuse_clashes(entries: Sequence[Node], names: Sequence[str]) -> None:
     lines: dict[str, int] = {}
     for entry, name in zip(entries, names, strict=True):
         if name in lines:
-            raise entry.error(f"name {name!r} stands twice (line {lines[name]})")
+            raise entry.error(f"name {name!r} appears twice (line {lines[name]})")
         lines[name] = entry.line
 
 

@@ -250,7 +250,7 @@ class _Parser:
         node = self._choice()
         word = self._words[self._next]
         if word.kind != "end":
-            raise ExpressionError(f"{word.text or '$'!r} is one too many", word.column)
+            raise ExpressionError(f"unexpected {word.text or '$'!r}", word.column)
         return node
 
     def _choice(self) -> _Node:

@@ -175,7 +175,7 @@
     if (typeof value !== "object" || value === null || isArray(value))
       throw value === undefined || value === null
         ? new Refusal("no_data", what + " is missing", "")
-        : new Refusal("not_an_object", what + " is no object", "");
+        : new Refusal("not_an_object", what + " is not an object", "");
     if (value instanceof PromiseOf || typeof value.then === "function")
       throw new Refusal("promise", what + " is a promise, which is not waited for", "");
     return value;

@@ -63,7 +63,7 @@ def parse_keys(text: str) -> dict[str, str]:
     for pair in filter(None, _PAIRS.split(text.strip())):
         found = _PAIR.fullmatch(pair)
         if found is None:
-            raise ValueError("no pair of a meter and its key")
+            raise ValueError("not a pair of a meter and its key")
         keys[found[1].upper()] = found[2]
     return keys
 

@@ -285,7 +285,7 @@ def _quickjs() -> Any:
         raise ValueError(INSTALL) from None
     # the older package of the same module name hangs forever in a regular expression
     if module.Context().eval("typeof Error.captureStackTrace") != "function":
-        raise ValueError(f"the package quickjs must go (pip uninstall quickjs); {INSTALL}")
+        raise ValueError(f"remove the package quickjs (pip uninstall quickjs); {INSTALL}")
     return module
 
 
@@ -298,7 +298,7 @@ def _ended(text: str) -> DecodeError:
 def _field(name: object, unit: object) -> tuple[str, str | None]:
     text = str(name)
     if len(text) > MAX_NAME or _OWN_NAME.fullmatch(text) is None:
-        raise DecodeError("bad_name", f"{text[:MAX_NAME]!r} is no name for a reading")
+        raise DecodeError("bad_name", f"{text[:MAX_NAME]!r} is not a valid name of a reading")
     return text, None if unit is None else str(unit)
 
 

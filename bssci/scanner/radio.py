@@ -103,7 +103,7 @@ class Radio:
                     failures += 1
                     await self._wait(failures, str(error))
                 else:
-                    self.log.info("passive scanning refused, so active {reason}", reason=str(error))
+                    self.log.info("passive scanning refused, scanning actively: {reason}", reason=str(error))
                     self.is_passive = False
                 continue
             except Exception as error:  # of the library, the daemon or the adapter
@@ -118,7 +118,7 @@ class Radio:
             if self.received > heard_before:
                 failures = 0
             self.errors += 1
-            self.log.warn("nothing heard for {seconds:.0f} s, so the scan begins anew", seconds=SILENCE)
+            self.log.warn("nothing heard for {seconds:.0f} s: scan restarted", seconds=SILENCE)
             await self._end_scan()
 
     def _on_heard(self, advertisement: HeardAdvertisement) -> None:
@@ -132,7 +132,7 @@ class Radio:
         self.errors += 1
         self.trouble = " ".join(reason.split())[:300]
         delay = min(RETRY_STEP * failures, LONGEST_RETRY)
-        self.log.warn("no scan {reason}, again in {delay:.0f} s", reason=self.trouble, delay=delay)
+        self.log.warn("scan failed, again in {delay:.0f} s: {reason}", reason=self.trouble, delay=delay)
         await pause(self._clock, delay)
 
     async def _until_silent(self) -> None:

@@ -59,7 +59,7 @@ def _authority(bundle: Bundle) -> Certificate:
     try:
         return Certificate.loadPEM(_read(bundle.ca))
     except crypto.Error:
-        raise BundleError(f"{bundle.ca}: is no certificate in PEM") from None
+        raise BundleError(f"{bundle.ca}: is not a PEM certificate") from None
 
 
 def _identity(bundle: Bundle) -> PrivateCertificate:

@@ -275,7 +275,7 @@ def _identities(arguments: argparse.Namespace) -> list[tuple[int, Bundle]]:
         first = eui_option(arguments.first_station, "--first-station")
         return [(first + number, bundle) for number in range(arguments.stations)]
     if not arguments.bundles.is_dir():
-        raise ArgumentError(f"--bundles {arguments.bundles}: is no directory")
+        raise ArgumentError(f"--bundles {arguments.bundles}: is not a directory")
     folders = sorted(folder for folder in arguments.bundles.iterdir() if _names_an_eui(folder))
     if len(folders) < arguments.stations:
         raise ArgumentError(

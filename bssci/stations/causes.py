@@ -32,7 +32,7 @@ class Cause(NamedTuple):
     remedy: str = ""
 
 
-BLOCKED = Cause("it is blocked", "If it shall come again, unblock it on its page.")
+BLOCKED = Cause("it is blocked", "To let it in again, unblock it on its page.")
 
 UNTRUSTED_SERVER = "it does not trust the service center's certificate"
 UNWANTED_SERVER = "it does not accept the service center's certificate"
@@ -60,11 +60,11 @@ _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     ),
     (
         "unsupported protocol",
-        Cause("it speaks no TLS 1.2 or later", "Update the gateway's software, or its TLS settings."),
+        Cause("it does not support TLS 1.2 or later", "Update the gateway's software, or its TLS settings."),
     ),
     (
         "no shared cipher",
-        Cause("it knows none of our ciphers", "Update the gateway's software, or its TLS settings."),
+        Cause("it supports none of our ciphers", "Update the gateway's software, or its TLS settings."),
     ),
     (
         "wrong version number",
@@ -106,7 +106,7 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
         advice = "Look at the clock of this machine, and of the one that made the certificate."
         return Cause(f"{whose} is valid only from {_day(certificate.not_valid_before_utc)}", advice)
     if error == REVOKED:
-        return Cause(f"{whose} was revoked", f"If it shall come again: {NEW_BUNDLE}")
+        return Cause(f"{whose} was revoked", f"To let it in again: {NEW_BUNDLE}")
     if error == OTHER_PURPOSE:
         return Cause(f"{whose} is not made for clients (extended key usage)", NEW_BUNDLE)
     return Cause(f"{whose} was not accepted: {words_of_fault(error)}", NEW_BUNDLE)

@@ -178,7 +178,7 @@ def newer(source: Path, target: Path) -> None:
         (cut, ""),
         (flipped, "journal.sqlite: is damaged"),
         (without, "is cut off: settings/KEY_FILE missing"),
-        (outward, "does not belong into this backup"),
+        (outward, "does not belong in this backup"),
         (linked, "is no backup"),
         (no_archive, "is no backup, or it is damaged"),
         (newer, "is newer; install that one"),

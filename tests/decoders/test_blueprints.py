@@ -197,7 +197,7 @@ def test_an_offset_is_counted_from_the_first_bit_and_the_next_field_follows_it()
 def test_a_sensor_may_have_a_calibration_of_its_own() -> None:
     decoder = blueprint({"name": "x", "size": 8, "type": "uint", "calibration": "k"}, calibration={"k": 2})
     assert readings(decoder, "0A", calibration={"k": 1.5}) == {"x": 15.0}
-    with pytest.raises(DecodeError, match="calibration.k is no number"):
+    with pytest.raises(DecodeError, match="calibration.k is not a number"):
         readings(decoder, "0A", calibration={"k": "much"})
     with pytest.raises(DecodeError, match="x: this payload has no calibration.m"):
         readings(blueprint({"name": "x", "size": 8, "type": "uint", "calibration": "m"}), "0A")
@@ -294,7 +294,7 @@ FIELD = '{"name": "a", "size": 8, "type": "uint"'
         ('{"uplink": []}', 1, "needs 1 to 256 formats"),
         ('{"uplink": 3}', 1, "must be a list"),
         ('{\n"uplink": [\n{"id": 256, "payload": []}]}', 3, "id: must be a whole number from 0 to 255"),
-        ('{"uplink": [{"id": 1, "payload": []},\n{"id": 1, "payload": []}]}', 2, "id 1 stands twice"),
+        ('{"uplink": [{"id": 1, "payload": []},\n{"id": 1, "payload": []}]}', 2, "id 1 appears twice"),
         ('{"uplink": [{"id": 1, "payload": []},\n{"payload": []}]}', 2, "id is missing"),
         ('{"typeEui": "12",\n"uplink": [{"payload": []}]}', 1, "16 hexadecimal digits"),
         ('#\n{"size": 8, "type": "uint"}]}]}', 2, "name is missing"),
@@ -313,18 +313,18 @@ FIELD = '{"name": "a", "size": 8, "type": "uint"'
             2,
             "refers to itself",
         ),
-        ('#@},\n@}]}]}', 2, "'a' stands twice (line 1)"),
+        ('#@},\n@}]}]}', 2, "'a' appears twice (line 1)"),
         ('#@,\n"func": "$ +"}]}]}', 2, "func: a value is missing, at character 4"),
         ('#@,\n"func": "$b"}]}]}', 2, "$b is not defined before"),
         ('#@,\n"func": "$a"}]}]}', 2, "$a is not defined before"),
-        ('#@,\n"condition": "1 2"}]}]}', 2, "condition: '2' is one too many"),
+        ('#@,\n"condition": "1 2"}]}]}', 2, "condition: unexpected '2'"),
         (
             '#@}], "virtual": [{"name": "v",\n"func": "$w"}, {"name": "w", "func": "$v"}]}]}',
             1,
             "in a circle",
         ),
         ('#@}], "virtual": [\n{"name": "v"}]}]}', 2, "v: func is missing"),
-        ('#@}], "virtual": [\n{"name": "a", "func": "1"}]}]}', 2, "stands twice"),
+        ('#@}], "virtual": [\n{"name": "a", "func": "1"}]}]}', 2, "appears twice"),
         ('#@, "enum": {\n"x": "on"}}]}]}', 2, "must be a whole number"),
         (
             '#{"name": "a", "size": 8, "type": "string",\n"func": "$ * 9"}]}]}',

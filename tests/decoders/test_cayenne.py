@@ -54,7 +54,7 @@ def test_types(data: str, readings: list[tuple[str, float, str | None]]) -> None
         ("01", "too_short", "byte 0: a channel without a type"),
         ("01 67 01", "too_short", "byte 2: type 103 of channel 1 has 2 bytes, 1 follow"),
         ("01 67 0110 02 FE 00", "unknown_type", "byte 5: type 254 of channel 2 is unknown"),
-        ("01 67 0110 01 67 0110", "clash", "byte 6: temperature_1 stands twice"),
+        ("01 67 0110 01 67 0110", "clash", "byte 6: temperature_1 appears twice"),
     ],
 )
 def test_bad_payloads(data: str, code: str, message: str) -> None:

@@ -30,8 +30,8 @@ def test_what_others_read_is_made_fit() -> None:
         Reading("yes", True),
     ]
     assert warnings == [
-        "nan: is no number",
-        "inf: is no number",
+        "nan: is not a number",
+        "inf: is not a number",
         "largest: is too large",
         "text: cut to 1000 characters",
     ]

@@ -29,7 +29,7 @@ def test_comments_and_lines() -> None:
         ("{\n", 2, "ends too early"),
         ('{"a": 1\n "b": 2}', 2, "',' or '}'"),
         ('{"a": 1,\n}', 2, "a comma too many"),
-        ('{"a": 1,\n "a": 2}', 2, "'a' stands twice"),
+        ('{"a": 1,\n "a": 2}', 2, "'a' appears twice"),
         ("{a: 1}", 1, "in quotes"),
         ('{"a" 1}', 1, "colon"),
         ('{"a":\n"x\ny"}', 2, "broken"),

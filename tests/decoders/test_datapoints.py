@@ -130,7 +130,7 @@ def test_a_payload_may_go_on_behind_the_last_point_but_not_for_ever() -> None:
     [
         ([], "needs 1 to 1000"),
         ([point()] * 1001, "needs 1 to 1000"),
-        ([point(), point()], "'x' stands twice (line 1)"),
+        ([point(), point()], "'x' appears twice (line 1)"),
         ([{"offset": 0}], "name is missing"),
         ([{"name": "x", "offset": 0}], "encoding is missing"),
         ([{"name": "x", "encoding": "Int8"}], "offset is missing"),

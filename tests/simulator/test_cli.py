@@ -23,7 +23,7 @@ from tests.support.tls import TLSFiles
         (["--first-eui", "12"], "--first-eui 12: must be 16 hexadecimal digits"),
         (["--port", "70000"], "--port 70000: must be at most 65535"),
         (["--sensor-config", "/nowhere.json"], "--sensor-config /nowhere.json: No such file"),
-        (["--bundles", "/nowhere"], "--bundles /nowhere: is no directory"),
+        (["--bundles", "/nowhere"], "--bundles /nowhere: is not a directory"),
     ],
 )
 def test_bad_options_are_named(

@@ -155,7 +155,7 @@ class _Reader:
             try:
                 parse_datapoints("model", json.dumps({"dataPoints": [point]}))
                 if any(other["name"] == point["name"] for other in points):
-                    raise _WrongRowError(f"the label {point['name']} stands twice in its template")
+                    raise _WrongRowError(f"the label {point['name']} appears twice in its template")
             except DefinitionError as error:
                 self._say(f"datapoint {row.get('id')}: {error.reason}")
             except _WrongRowError as error:

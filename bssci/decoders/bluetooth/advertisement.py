@@ -59,7 +59,7 @@ def read_advertisement(payload: Payload) -> Advertisement:
     for key, value in _entries(envelope, "manufacturer_data"):
         company = _HEX.fullmatch(key)
         if company is None:
-            raise DecodeError("bad_envelope", f"manufacturer_data: {key[:40]!r} is no company identifier")
+            raise DecodeError("bad_envelope", f"manufacturer_data: {key[:40]!r} is not a company identifier")
         manufacturers[int(company[1], 16)] = _base64(value, f"manufacturer_data {key}")
     for key, value in _entries(envelope, "service_data"):
         services[_uuid(key)] = _base64(value, f"service_data {key[:40]}")
@@ -82,7 +82,7 @@ def _entries(envelope: Mapping[str, Any], field: str) -> Iterator[tuple[str, Any
     if found is None:
         return
     if not isinstance(found, Mapping):
-        raise DecodeError("bad_envelope", f"{field} is no object")
+        raise DecodeError("bad_envelope", f"{field} is not an object")
     yield from found.items()
 
 

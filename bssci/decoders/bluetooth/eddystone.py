@@ -57,7 +57,7 @@ def _url(data: bytes, measured: MeasuredValues, rssi: int | None) -> None:
         elif 0x20 < code < 0x7F:
             url += chr(code)
         else:
-            raise DecodeError("bad_value", f"byte {at}: 0x{code:02x} is no character of a URL")
+            raise DecodeError("bad_value", f"byte {at}: 0x{code:02x} is not a character of a URL")
     measured.add("url", url)
     measured.distance(rssi, _power_at_1_m(data))
 

@@ -30,7 +30,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     manufacturer = advertisement.manufacturers.get(COMPANY, b"")
     if service and service[0] & 0x7F not in _METERS:
         raise DecodeError(
-            "unknown_format", f"service data, byte 0: device type 0x{service[0] & 0x7F:02x} is no meter"
+            "unknown_format", f"service data, byte 0: device type 0x{service[0] & 0x7F:02x} is not a meter"
         )
     if len(manufacturer) >= 11:
         climate = manufacturer[8:11]

@@ -45,7 +45,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
     version = control >> 12
     if control & _MESH or version < 2:
         raise DecodeError(
-            "unknown_format", f"bytes 0-1: 0x{control:04x}, a mesh device or one of an old version"
+            "unknown_format", f"bytes 0-1: 0x{control:04x}, a mesh device or an old version of the protocol"
         )
     if not control & _HAS_OBJECT:
         return []

@@ -17,7 +17,7 @@ def mac_digits(text: object) -> str:
     """
     digits = _SEPARATORS.sub("", text) if isinstance(text, str) and len(text) <= 40 else ""
     if not _DIGITS.fullmatch(digits):
-        raise BadMessage("no hardware address of 12 hexadecimal digits")
+        raise BadMessage("not a hardware address of 12 hexadecimal digits")
     return digits
 
 

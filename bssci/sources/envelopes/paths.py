@@ -17,14 +17,14 @@ def read_path(text: object) -> Steps:
     :raises ValueError: the text is not a path.
     """
     if not isinstance(text, str) or not 0 < len(text) <= LONGEST:
-        raise ValueError(f"{text!r} is no path into JSON")
+        raise ValueError(f"{text!r} is not a path into JSON")
     rest = text.removeprefix("$")
     steps: list[str | int] = []
     at = 0
     while at < len(rest):
         match = _STEP.match(rest, at)
         if match is None:
-            raise ValueError(f"{text!r} is no path into JSON, at {rest[at:]!r}")
+            raise ValueError(f"{text!r} is not a path into JSON, at {rest[at:]!r}")
         word = match[1] or match[3] or match[4]
         steps.append(int(match[2]) if match[2] else word)
         at = match.end()

@@ -126,7 +126,7 @@ def _rssi(value: object, remark: Remark) -> float | None:
         remark("an RSSI of 127, which stands for unknown")
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -128 <= value < UNKNOWN_RSSI:
-        remark("an RSSI that is none")
+        remark("an invalid RSSI")
         return None
     return float(value)
 

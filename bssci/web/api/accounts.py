@@ -1,4 +1,4 @@
-"""Logging in and out, one's sessions; accounts and tokens for administrators."""
+"""Log-in, log-out and own sessions; accounts and tokens for administrators."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AccountRoutes:
     def _file(self) -> AccountFile:
         return self._guard.file
 
-    # oneself
+    # the asker
 
     @route("POST", "/api/login", None, "Log in")
     async def log_in(self, call: Call, body: LogIn) -> Reply[LoggedIn]:
@@ -99,7 +99,7 @@ class AccountRoutes:
         await self._context.audit.note(call.asker, "session.end", session.handle)
         return Done()
 
-    # everybody
+    # all accounts
 
     @route("GET", "/api/accounts", "admin", "Accounts")
     async def accounts(self, call: Call) -> AccountList:

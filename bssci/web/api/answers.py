@@ -62,12 +62,13 @@ def answer_one(form: type[T], report: dict[str, Any], outcomes: Outcomes, done: 
 def answer(
     form: type[T], report: dict[str, Any], states: Mapping[str, int], done: str = "", *, is_one: bool = False
 ) -> T:
-    """Return the answer to a command: a success, unless no base station that was asked did it.
+    """Return the answer to a command: a success, unless every base station that was asked refused or failed.
 
     :param form: type of the answer.
     :param report: members of the answer.
     :param states: number of outcomes by state.
-    :param done: what was done whatever stations said, for the message; then it is a success in part at least.
+    :param done: what was done regardless of stations, for the message; then the answer is at least a partial
+        success.
     :raises ApiError: 409, with the report.
     """
     missing = shortfall_in(states)

@@ -125,7 +125,7 @@ def asyncapi_document(version: str, base_topic: str, prefix: str = "") -> dict[s
     found, schemas = msgspec.json.schema_components(PAYLOADS.values(), ref_template=REFERENCE)
     for each in schemas.values():
         if "description" in each:
-            # Python 3.13 takes the indentation off docstrings, older ones do not.
+            # Python 3.13 removes the indentation of docstrings, older versions do not.
             each["description"] = cleandoc(each["description"])
     payloads = dict(zip(PAYLOADS, found, strict=True))
     channels, operations = {}, {}
@@ -187,7 +187,7 @@ def _servers(prefix: str) -> dict[str, Any]:
 
 
 def _channel_name(row: DocumentedTopic) -> str:
-    """Return a name without what varies: ``ep_eui_ul``."""
+    """Return a channel's name without its parameters: ``ep_eui_ul``."""
     return "_".join(re.findall(r"\w+", row.address.removeprefix("BASE/")))
 
 

@@ -1,4 +1,4 @@
-"""Certificates: looked at, generated, revoked, uploaded with checks, downloaded, backed up and restored."""
+"""Certificates: listed, generated, revoked, uploaded with checks, downloaded, backed up and restored."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ UPLOADS = {
     "server": {"certificate": SERVER, "key": SERVER_KEY},
     "set": {"certificate": SERVER, "key": SERVER_KEY, "ca": CA, "ca_key": CA_KEY},
 }
-"""certificate files that the members of an upload become"""
+"""certificate file for each member of an upload"""
 MAX_ARCHIVE = 16 * 1024 * 1024
 """bytes of a backup"""
 MAX_UPLOAD = 2 * 1024 * 1024
-"""bytes of what one upload brings: four files, as JSON"""
+"""bytes of one upload: four files, as JSON"""
 _KEY_OF = {CA: CA_KEY, SERVER: SERVER_KEY}
 OTHER_FILES = ("_CERT_FILE", "_KEY_FILE", "_CA_FILE")
 """end the names of settings for certificates that are not for base stations"""

@@ -1,4 +1,4 @@
-"""Decoders: look, store, remove, try out."""
+"""Decoders: list, store, remove, try out."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from bssci.web.reports.facade import Views
 MAX_SOURCE = 3 * MAX_CHARACTERS
 """bytes of a request with a decoder's text"""
 TRIAL = "trial"
-"""name of a decoder that is only a text so far"""
+"""name of a decoder that is not stored yet"""
 
 
 class DecoderRoutes:

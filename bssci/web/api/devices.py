@@ -123,9 +123,9 @@ class DeviceRoutes:
 
 
 def _no_sensor(id: str) -> str:
-    """Return the id of a device that is no mioty sensor.
+    """Return the id of a device that is not a mioty sensor.
 
-    :raises ApiError: 409: it is one, which is changed as such.
+    :raises ApiError: 409: it is a mioty sensor, which has routes of its own.
     """
     if eui_of_device(id) is not None:
         raise ApiError(409, "conflict", "a mioty sensor is changed by /api/sensors", "id")
@@ -133,7 +133,7 @@ def _no_sensor(id: str) -> str:
 
 
 def _changes(body: msgspec.Struct) -> dict[str, Any]:
-    """Return what a request changes, as it is kept."""
+    """Return the changes of a request in stored form."""
     given = msgspec.structs.asdict(body)
     changes = {
         name: msgspec.to_builtins(value) for name, value in given.items() if value is not msgspec.UNSET

@@ -14,7 +14,7 @@ from bssci.web.http.errors import ApiError
 from bssci.web.http.reading import parse_json
 
 MAX_ERRORS = 200
-"""rows whose errors are told"""
+"""rows whose errors are listed"""
 
 
 class HasEui(Protocol):
@@ -37,7 +37,7 @@ class EntryFile(Generic[E]):
     errors: list[dict[str, Any]] = field(default_factory=list)
     """row, field, message"""
     wrong: int = 0
-    """rows with errors, also those beyond what is told"""
+    """rows with errors, also those beyond the limit"""
     rows: int = 0
 
 
@@ -49,11 +49,11 @@ def gather(
     most: int,
     noun: str,
 ) -> EntryFile[E]:
-    """Return what the entries of a file are.
+    """Parse the entries of a file.
 
-    :param given: an entry as it stands there, or the error that its row is.
+    :param given: an entry as in the file, or the error of its row.
     :param parse: raises EntryError.
-    :param faults: told of an entry that is wrong, beside its first fault.
+    :param faults: yields further faults of a wrong entry.
     :param most: entries of one file.
     :param noun: of the entries, for people.
     :raises ApiError: 422: there are too many.

@@ -1,4 +1,4 @@
-"""Events: those that are stored, and each as it happens."""
+"""Events: stored ones, and live ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bssci.web.live.names import names_in
 from bssci.web.reports.facade import Views
 
 MAX_RESUMED = 500
-"""events that a viewer who comes back is shown again"""
+"""missed events that a returning viewer is sent, at most"""
 MAX_EXPORTS = 4
 """exports that run at a time"""
 SLICE = 500
@@ -90,8 +90,7 @@ class EventRoutes:
             await outflow.write(_lines(read["events"]))
 
     def _is_allowed(self, request: Request) -> bool:
-        """Return whether the reader may still see events; waiting for them is no sign of life of its
-        session.
+        """Return whether the reader may still see events; waiting for them does not prolong its session.
         """
         return self._context.guard.identify(request, is_seen=False) is not None
 
@@ -131,7 +130,7 @@ class EventRoutes:
         return Streamed()
 
     async def _resume(self, viewer: Viewer, after: int, last: int) -> None:
-        """Show what was missed, if it is not too much."""
+        """Send the missed events, if they are not too many."""
         if not last - MAX_RESUMED <= after < last:
             viewer.past([], 0)
             if after < last:

@@ -1,4 +1,4 @@
-"""``/api/openapi.json``, from the table of routes and the types of what they read and answer."""
+"""``/api/openapi.json``, from the table of routes and the types of their queries, bodies and answers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def openapi_document(routes: Iterable[Route], version: str, cookie: str) -> dict
 
 
 class _Schemas:
-    """The JSON schemas of all types that routes read and answer.
+    """The JSON schemas of all queries, bodies and answers.
 
     :ivar components: schemas by name, to which those of the types refer.
     """
@@ -117,12 +117,12 @@ class _Schemas:
 
 @cache
 def _schemas_of(types: tuple[Any, ...]) -> _Schemas:
-    """Return the schemas of these types, made once: that takes too long for the reactor to do it often."""
+    """Return the schemas of these types, cached, as making them takes too long for the reactor."""
     return _Schemas(types)
 
 
 def _put_plainly(schema: Any) -> None:
-    """Put schemas into words that generators of clients read.
+    """Rewrite schemas in the subset that generators of clients understand.
 
     A list of fixed length needs no word on further items, a list of anything says so, and what is always
     answered with the same truth value is a constant that is there.
@@ -190,7 +190,7 @@ def _operation(route: Route, schemas: _Schemas) -> dict[str, Any]:
 
 
 def _answers(route: Route, schemas: _Schemas) -> dict[str, Any]:
-    """Return the schema of what is answered if all is well, by content type."""
+    """Return the schema of a successful answer, by content type."""
     is_file = route.answer in (bytes, Streamed)
     schema = _binary(route.content_type) if is_file else schemas.of(route.answer)
     return {route.content_type: {"schema": schema}} | {kind: {"schema": dict(_TEXT)} for kind in route.also}

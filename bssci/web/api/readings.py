@@ -1,4 +1,4 @@
-"""Measurements of devices: read by the present decoders out of what is kept."""
+"""Measurements of devices: decoded by the present decoders from the kept payloads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bssci.web.reports.decoders import device_in_path
 from bssci.web.reports.facade import Views
 
 DAY = 86400.0
-"""s that are answered where nothing is said"""
+"""s of readings that are returned by default"""
 _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 
@@ -70,7 +70,7 @@ class ReadingRoutes:
 
 
 def write_csv(past: Past) -> bytes:
-    """Return one value or step a line, oldest first."""
+    """Write one line for each value or step, oldest first."""
     rows: list[tuple[float, list[object]]] = []
     for series in past.series:
         unit = series.unit or ""

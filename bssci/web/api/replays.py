@@ -40,9 +40,9 @@ class ReplayRoutes:
         return ReplayChanged(replay=told(ReplayAnswer, ended))
 
     def _replays(self) -> Replaying:
-        """Return what carries out replays.
+        """Return the object that carries out replays.
 
-        :raises ApiError: 503: nothing carries out replays.
+        :raises ApiError: 503: replays are not available.
         """
         if self._outside.replays is None:
             raise ApiError(503, "unavailable", "replays are not possible now")

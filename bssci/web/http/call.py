@@ -212,7 +212,7 @@ def refuse_dry_run(body: Mapping[str, Any]) -> None:
     """
     for name in body:
         if re.sub(r"[\W_]", "", name).lower() == "dryrun":
-            message = "does not belong into the body, and nothing was done: write dry_run=1 in the query"
+            message = "does not belong in the body, and nothing was done: write dry_run=1 in the query"
             raise invalid(name[:MAX_SHOWN], message)
 
 

@@ -1,4 +1,4 @@
-"""Accounts, tokens and sessions as administrators and their owners see them: no hash, no secret."""
+"""Accounts, tokens and sessions for administrators and their owners, without hashes and secrets."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class AccountViews:
         }
 
     async def sessions(self, identity: Identity) -> dict[str, Any]:
-        """Return one's own sessions, the present one marked."""
+        """Return the asker's sessions, the current one marked."""
         own = identity.session
         return {
             "sessions": []
@@ -84,7 +84,7 @@ class AccountViews:
         }
 
     async def me(self, identity: Identity) -> dict[str, Any]:
-        """Return the name and role of whoever asks."""
+        """Return name and role of the asker."""
         session = identity.session
         return {
             "name": identity.name,

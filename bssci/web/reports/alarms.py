@@ -1,4 +1,4 @@
-"""Alarms: what is wrong, since when, until when, and who knows of it."""
+"""Alarms: what is wrong, since when, until when, and who acknowledged it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AlarmViews:
     def list(self, state: str = "") -> dict[str, Any]:
         """Return the alarms, open ones first.
 
-        :param state: ``open``, ``closed`` or, open and known to nobody, ``new``; empty: all.
+        :param state: ``open``, ``closed`` or ``new`` (open and not acknowledged); empty: all.
         """
         every = [alarm_json(each) for each in self._alarms.listed()]
         kept = [each for each in every if not state or has_state(each, state)]

@@ -38,9 +38,8 @@ class CertificateViews:
 
 
 def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return certificates of files and of base stations by their end; ``href`` leads to where each is seen.
-
-    What a base station shows stands for the bundle that was made for it.
+    """Return certificates of files and of base stations by their end; ``href`` links to the page of each. The
+    certificate that a base station shows stands for its bundle.
     """
     made = {entry["file"]: entry["not_after"] for entry in inventory}
     shown = {
@@ -62,8 +61,8 @@ def by_end(inventory: list[dict[str, Any]], stations: list[dict[str, Any]]) -> l
 
 
 def _is_past(station: dict[str, Any], bundle_ends: float) -> bool:
-    """Return whether a station that went need not come back with the certificate that it showed: a newer
-    one was made for it, or it ended so long ago that nobody waits.
+    """Return whether an absent station's certificate need not be watched: a newer one was made for the
+    station, or it expired long ago.
     """
     certificate = station["certificate"]
     is_replaced = certificate["not_after"] < bundle_ends

@@ -1,4 +1,4 @@
-"""Every setting with what it is for, its value and where that comes from."""
+"""Every setting with its purpose, its value and the value's origin."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class ConfigViews:
         }
 
     async def named(self) -> dict[str, Any]:
-        """Return the same, and each value under its setting's name."""
+        """Return all settings, and each value under its setting's name."""
         configuration = self._configuration
         return configuration.shown(list(configuration.catalogue.rows)) | await self.get()
 
     def needs_restart(self) -> list[str]:
-        """Return the names of the settings whose change is not in force."""
+        """Return the names of changed settings that need a restart."""
         return [name for name, row in self._configuration.catalogue.rows.items() if self._is_pending(row)]
 
     async def differences(self, changes: Mapping[str, str], after: Settings) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Controllers: what sits at their connectors and pins, and templates of what their sensors answer."""
+"""Controllers: devices at their connectors and pins, and the templates of their sensors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ControllerViews:
         self._devices = devices
 
     def all(self) -> list[dict[str, Any]]:
-        """Return every controller that is entered or was heard, with how much sits at it."""
+        """Return every controller that is entered or was heard, with the number of its devices."""
         places: Counter[str] = Counter()
         known: Counter[str] = Counter()
         for device in self._center.devices:
@@ -100,7 +100,7 @@ class ControllerViews:
     # templates
 
     def templates(self) -> list[dict[str, Any]]:
-        """Return every model of data points that has a file, and how many devices are read by it."""
+        """Return every model of data points that has a file, and the number of devices that it decodes."""
         decoders = self._context.outside.decoders
         if decoders is None:
             return []
@@ -119,7 +119,7 @@ class ControllerViews:
         ]
 
     def template(self, name: str) -> dict[str, Any]:
-        """Return a template as rows of a table; what has no column is kept beside its row.
+        """Return a template as rows of a table; members without a column are kept beside their row.
 
         :raises ApiError: 404: there is no such template with a file.
         """
@@ -145,7 +145,7 @@ def table_of(text: str) -> dict[str, Any]:
         points = member_of(document, "datapoints")
         entries = points.items() if points is not None else []
         rows = [_point(entry) for entry in entries]
-    except DefinitionError:  # it was changed by hand just now
+    except DefinitionError:  # the file was changed by hand meanwhile
         return {"model": "", "modbus": True, "points": [], "rest": {}, "comments": False}
     given = {key: node.plain() for key, node in document.members().items()}
     shown = ("model", "check", "datapoints")
@@ -180,7 +180,7 @@ def _place(id: str) -> tuple[str, str, str]:
 
 
 def _order(port: str) -> tuple[str, bool, int, str]:
-    """Return what ports are sorted by: the connector, pins by their number, other components by name."""
+    """Return the sort key of ports: the connector, pins by their number, other components by name."""
     connector, _, component = port.partition("/")
     number = int(component) if _PIN.fullmatch(component) else 0
     return connector, not number, number, component

@@ -1,4 +1,4 @@
-"""Decoders: which there are and how each does, one with its text and examples, trials of them."""
+"""Decoders: the list with their counts, one with its text and examples, and trials."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class DecoderViews:
         return DecoderFileCommands(self._context.audit, self.decoders.folder)
 
     async def all(self) -> dict[str, Any]:
-        """Return every decoder by name, and what is wrong with files and with what is installed."""
+        """Return every decoder by name, and the problems of files and of installed decoders."""
         decoders = self.decoders
         sensors = await self._sensors()
         files = {name: file for file, name in decoders.folder.library.files.items()}
@@ -75,7 +75,7 @@ class DecoderViews:
         }
 
     async def detail(self, name: str) -> dict[str, Any]:
-        """Return one decoder with its text, the problem of its file and what becomes of its examples.
+        """Return one decoder with its text, the problem of its file and the results of its examples.
 
         :raises ApiError: 404: there is neither a decoder nor a file of this name.
         """
@@ -167,7 +167,7 @@ def counts_of_device(context: Context, device: str) -> dict[str, Any] | None:
 def _counts(tally: Tally | None, other: str) -> dict[str, Any]:
     """Return the counts of a decoder or device.
 
-    :param other: name of the field for what the last failure had to do with.
+    :param other: name of the field that names the decoder or device of the last failure.
     """
     tally = tally or Tally()
     failure = tally.failure
@@ -196,7 +196,7 @@ def decoder_kind(decoder: Any) -> str:
 
 
 def ending_for(text: str) -> str:
-    """Return the ending that a text's file should have: what is JSON begins with a brace, after comments."""
+    """Return the ending that a text's file should have: JSON begins with a brace, after comments."""
     rest = text.lstrip("\ufeff \t\r\n")
     while rest.startswith(("/*", "//")):
         closing = "*/" if rest.startswith("/*") else "\n"

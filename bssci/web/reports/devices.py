@@ -30,7 +30,7 @@ class DeviceViews:
     def list(
         self, *, kind: str = "", q: str = "", state: str = "", page: int = 1, per_page: int = 50
     ) -> dict[str, Any]:
-        """Return one page of devices, those heard last first."""
+        """Return one page of devices, most recently heard first."""
         needle = q.strip().lower()
         chosen = [
             device

@@ -12,24 +12,24 @@ from bssci.web.formats import link
 OLD_BACKLOG = 60.0
 """s that the oldest event of a sink waits before that is a problem"""
 FULL, FULL_SOON = 0.97, 0.8
-"""shares of the journal, filled by events that sinks have yet to take, at which to warn"""
+"""shares of the journal filled by undelivered events, at which to warn"""
 LOW_DAYS = 30
 """days before its end a certificate is a problem"""
 
 
 class HealthProblem(NamedTuple):
-    """A fault of the service, and where one sees more of it."""
+    """A fault of the service, with a link to details."""
 
     severity: Literal["error", "warning"]
     text: str
     href: str
-    """page where one sees more of it, or mends it"""
+    """page that shows more of it, or where it can be fixed"""
     detail: str = ""
-    """report of the fault, as it came"""
+    """original report of the fault"""
 
 
 def health_sentence(problems: Sequence[HealthProblem], online: int) -> str:
-    """Return one sentence for problems, of which the worst comes first.
+    """Return one sentence for problems.
 
     :param online: base stations.
     """
@@ -112,7 +112,7 @@ LOOKED_AT = frozenset(
         "endpoints-wrong",
     }
 )
-"""kinds of alarms of which the problems are looked at anew"""
+"""kinds of alarms whose problems are examined here directly"""
 COVERED = frozenset(
     {
         "station-offline",
@@ -124,11 +124,11 @@ COVERED = frozenset(
         "source-failing",
     }
 )
-"""kinds of alarms that other problems tell of"""
+"""kinds of alarms that other problems cover"""
 
 
 def of_alarms(alarms: Iterable[AlarmRecord]) -> Iterator[HealthProblem]:
-    """Yield the open alarms that no other problem tells of, one for each kind.
+    """Yield the open alarms that no other problem covers, one for each kind.
 
     :param alarms: those that are open.
     """
@@ -177,10 +177,10 @@ def of_sensor_file(report: Mapping[str, Any]) -> Iterator[HealthProblem]:
 
 
 def of_sinks(sinks: Mapping[str, Mapping[str, Any]], settings: Mapping[str, str]) -> Iterator[HealthProblem]:
-    """Yield what is wrong with delivery.
+    """Yield the problems of delivery.
 
     :param sinks: figures of each, by its name.
-    :param settings: the setting of a sink by its name, if it has some, that one looks at first.
+    :param settings: the main setting of each sink that has settings, by the sink's name.
     """
     for name, sink in sinks.items():
         count = int(sink["queued"])
@@ -204,7 +204,7 @@ def of_sources(sources: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthProbl
 
 
 def of_gateways(counts: Mapping[str, Mapping[str, int]]) -> Iterator[HealthProblem]:
-    """Yield how many scanners and controllers are not well.
+    """Yield the problems of scanners and controllers.
 
     :param counts: by kind, then by state.
     """

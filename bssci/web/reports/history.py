@@ -1,4 +1,4 @@
-"""Figures over time, and what happened: charts, events, one uplink's way through the service."""
+"""Figures over time: charts, events, one uplink's way through the service."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ChartViews:
         self._context = context
 
     async def history(self, metric: str, span: str = "hour") -> dict[str, Any]:
-        """Return one metric: per step of time its mean, least and most."""
+        """Return one metric: mean, minimum and maximum for each step of time."""
         if metric not in METRICS:
             raise invalid("metric", f"must be one of {', '.join(METRICS)}")
         length, (title, unit), now = range_of(span), METRICS[metric], self._context.now()
@@ -78,7 +78,7 @@ class ChartViews:
         return charts
 
     async def total(self, metric: str, span: str) -> float:
-        """Return by how much a counter grew over a span of time."""
+        """Return the growth of a counter over a span of time."""
         length, now = range_of(span), self._context.now()
         rows = await self._context.journal.samples.read(metric, since=now - length.seconds, step=60.0)
         return sum(mean for _, mean, _, _ in rows)
@@ -116,7 +116,7 @@ class EventViews:
         return {"events": found, "next": following or None}
 
     async def one(self, seq: int) -> dict[str, Any]:
-        """Return one event, and how far every sink is with it; of an uplink also copies that came late."""
+        """Return one event, and how far every sink is with it; of an uplink also late copies."""
         event = await self._journal.history.event(seq)
         if event is None:
             raise not_found(f"there is no event {seq}")
@@ -140,7 +140,7 @@ class EventViews:
 
 
 def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int) -> dict[str, float]:
-    """Return when each sink took an event (Unix seconds), of those where that is known."""
+    """Return the Unix seconds at which each sink took an event, as far as known."""
     found = {}
     for sink, batches in deliveries.items():
         position = bisect_left(batches, seq, key=itemgetter(0))
@@ -150,7 +150,7 @@ def delivered_at(deliveries: Mapping[str, Sequence[tuple[int, float]]], seq: int
 
 
 def _with_gaps(points: list[tuple[float, float]], step: float) -> list[list[float | None]]:
-    """Return points with a hole where the service did not run, so that no line leads across."""
+    """Return points with a gap where the service did not run, so that no line is drawn across."""
     shown: list[list[float | None]] = []
     for index, (at, value) in enumerate(points):
         if index and at - points[index - 1][0] > 2.5 * step:

@@ -27,7 +27,7 @@ class ProvisionedViews:
     async def list(
         self, *, q: str = "", state: str = "", page: int = 1, per_page: int = 50
     ) -> dict[str, Any]:
-        """Return one page of devices: those first that need somebody, then by name."""
+        """Return one page of devices: those that need attention first, then by name."""
         await self._devices.refresh()
         needle = q.strip().lower()
         states = {name: self._devices.state(each) for name, each in self._devices.entries.items()}
@@ -63,7 +63,7 @@ class ProvisionedViews:
         return self._row(name, self._gateways()) | {"configuration": configuration}
 
     def name_of(self, text: str) -> str:
-        """Return the name of a device for what a path says; 404 if there can be none of that name."""
+        """Return the device's name for the text in a path; 404 if the text cannot be a name."""
         try:
             return device_name(text)
         except ProvisioningError as error:

@@ -1,4 +1,4 @@
-"""Hour, day, week: how much time a chart shows, and how finely."""
+"""Hour, day, week: the time that a chart shows, and its resolution."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from bssci.web.context import Context
 from bssci.web.http.errors import ApiError
 
 NEWEST = 10
-"""uplinks whose readings are last values: one format may hold what another does not"""
+"""uplinks that last values are taken from: formats may hold different readings"""
 REMEMBERED = 5000
 """sensors whose last values are remembered"""
 
@@ -39,9 +39,9 @@ class Latest(NamedTuple):
     decoder: str | None = None
     """name and version: ``name@version``"""
     undecoded: bool = False
-    """there are uplinks, and no decoder for the newest"""
+    """true if there is no decoder for the newest uplink"""
     failure: DecodeFailure | None = None
-    """of the newest that could not be read, if none was read since"""
+    """failure of the newest unreadable uplink, if none was read since"""
     failed_at: float | None = None
 
 
@@ -99,7 +99,7 @@ class ReadingViews:
         return dict(zip(asked, found, strict=True))
 
     def choices(self) -> list[tuple[str, str]]:
-        """Return decoders that a sensor may be given: name, and what people call it."""
+        """Return the decoders to choose from for a sensor: name and title."""
         if self._decoders is None:
             return []
         return [

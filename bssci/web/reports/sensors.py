@@ -27,12 +27,12 @@ MAX_SIGNAL = 2000
 SLICE = 500
 """sensors of a long list that are looked at in one go"""
 CHOSEN = 5000
-"""sensors that one turn of the reactor chooses from"""
+"""sensors that are filtered in one turn of the reactor"""
 
 Rows = list[dict[str, Any]]
 Chosen = list[ListedSensor]
 Choose = Callable[[Sequence[ListedSensor]], Chosen]
-"""takes some of the standings"""
+"""filter of standings"""
 
 
 class SensorViews:
@@ -58,7 +58,7 @@ class SensorViews:
         return {"sensors": rows, **self._report(len(chosen), page, per_page)}
 
     async def whole_list(self, **asked: Any) -> tuple[dict[str, Any], AsyncIterator[Rows]]:
-        """Return what :meth:`list` says of all sensors on one page, and them themselves, a slice at a time.
+        """Return the report of :meth:`list` for all sensors on one page, and the sensors, a slice at a time.
 
         :param asked: as :meth:`_chosen` takes it.
         """
@@ -80,7 +80,7 @@ class SensorViews:
         tag: str = "",
         station: EUI | None = None,
     ) -> Sequence[ListedSensor]:
-        """Return the sensors that are asked for, in the order that is asked for.
+        """Return the sensors that match a query, in its order.
 
         :param q: part of EUI, name or tag.
         :param status: one of :data:`STATUSES`.
@@ -124,7 +124,7 @@ class SensorViews:
     async def _rows(self, shown: Sequence[ListedSensor], station: EUI | None = None) -> Rows:
         """Return rows of the list.
 
-        :param station: its signal is told, in place of the best station's.
+        :param station: its signal is reported instead of the best station's.
         """
         euis = [each.sensor.eui for each in shown]
         registrations = await self._journal.sessions.registration_states(euis)
@@ -147,7 +147,7 @@ class SensorViews:
         """Return a sensor as JSON.
 
         :param registrations: the state at each station that was told of it.
-        :param station: its signal is told, in place of the best station's.
+        :param station: its signal is reported instead of the best station's.
         """
         sensor = standing.sensor
         attached_at = [station for station, state in registrations.items() if state == "attached"]
@@ -184,7 +184,7 @@ class SensorViews:
         }
 
     def forget(self) -> None:
-        """Gather the list anew: sensors were attached or detached."""
+        """Discard the cached list: sensors were attached or detached."""
         self._standings.forget()
 
     # one sensor
@@ -247,7 +247,7 @@ class SensorViews:
         return {"uplinks": uplinks, "next": events[-1][0] if len(events) == limit else None}
 
     async def history(self, eui: EUI, limit: int = 100, before: int | None = None) -> dict[str, Any]:
-        """Return what happened to a sensor beside its uplinks, newest first."""
+        """Return a sensor's events except uplinks, newest first."""
         events = await self._journal.history.events_of_sensor(eui, before=before, limit=limit)
         return {
             "events": [event_dict(seq, event, self._name_of) for seq, event in events],
@@ -257,7 +257,7 @@ class SensorViews:
     async def signal(self, eui: EUI, span: Range) -> dict[str, Any]:
         """Return SNR and RSSI by base station over time, and how many counters were lost.
 
-        ``lost_before``: right before which uplink, by its number; of the newest 2 000, however old.
+        ``lost_before``: lost counters right before an uplink, by its number; for the newest 2 000 uplinks.
         """
         since = self._context.now() - span.seconds
         events = await self._journal.history.uplinks_of_sensor(eui, before=None, limit=MAX_SIGNAL)
@@ -289,7 +289,7 @@ class SensorViews:
         return {"downlinks": [downlink_dict(each) for each in downlinks]}
 
     async def unknown(self, limit: int = 100) -> dict[str, Any]:
-        """Return sensors that are heard and not configured, the one that was heard last first."""
+        """Return sensors that are heard and not configured, most recently heard first."""
         listed = self._center.unknown_sensors()
         return {
             "total": len(listed),
@@ -310,7 +310,7 @@ class SensorViews:
         }
 
     def wrong(self, limit: int = 100) -> dict[str, Any]:
-        """Return what of the sensors' file is not in force: the file as a whole, or some of its entries."""
+        """Return the parts of the sensors' file that are not in force: the whole file, or single entries."""
         sensors = self._center.sensors
         return {
             "file": sensors.path.name,

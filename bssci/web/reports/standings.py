@@ -1,4 +1,4 @@
-"""Standing of every sensor: the facts that the list of sensors is searched, filtered and sorted by."""
+"""Standing of every sensor: the values by which the list of sensors is searched, filtered and sorted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bssci.web.context import Context
 Item = TypeVar("Item")
 
 FRESH = 2.0
-"""s for which what was gathered of all sensors is shown again"""
+"""s for which the standings of all sensors are cached"""
 SLICE = 1000
 """sensors that one turn of the reactor looks at"""
 SORTED = 5000
@@ -45,7 +45,7 @@ SILENT = ("warning", "auto-detach pending")
 
 
 class ListedSensor(msgspec.Struct, frozen=True, gc=False):
-    """One sensor in the list, as far as it is searched, filtered and sorted."""
+    """One sensor in the list: the values for search, filters and sorting."""
 
     sensor: Sensor
     text: str
@@ -57,7 +57,7 @@ class ListedSensor(msgspec.Struct, frozen=True, gc=False):
     last_seen_at: float
     uplinks: int
     snr: float
-    """dB; of what was never heard, as low as can be"""
+    """dB; lowest possible for sensors never heard"""
 
     def has(self, status: str) -> bool:
         match status:
@@ -93,7 +93,7 @@ class Standings:
         self._counts: dict[str, int] = {}
 
     async def all(self) -> list[ListedSensor]:
-        """Return all standings by EUI; gathered anew every 2 s, and when the configuration changed."""
+        """Return all standings by EUI; recomputed every 2 s, and when the configuration has changed."""
         return await self._lock.run(lambda: ensureDeferred(self._current()))
 
     def counts(self) -> dict[str, int]:
@@ -101,7 +101,7 @@ class Standings:
         return self._counts
 
     def forget(self) -> None:
-        """Gather anew at the next look: sensors were attached or detached."""
+        """Discard the cache: sensors were attached or detached."""
         self._gathered_at = None
 
     def of(self, sensors: Iterable[Sensor], refused: Container[EUI]) -> Iterator[ListedSensor]:

@@ -1,4 +1,4 @@
-"""Base stations: who is connected, and everything about one of them."""
+"""Base stations: the list, refused connections, and everything about one of them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class StationViews:
         ]
 
     def entries(self) -> Rows:
-        """Return what people have entered about base stations, by EUI, as a file that comes in again."""
+        """Return the entries about base stations by EUI, in the form of the file for import."""
         return [
             {"eui": entry.base_station_eui, "name": entry.name} | _entered(entry)
             for entry in sorted(self._center.entries, key=lambda each: each.base_station_eui)
@@ -93,7 +93,7 @@ class StationViews:
         }
 
     async def history(self, eui: EUI, span: Range) -> dict[str, Any]:
-        """Return what a base station reported of itself over time, and when it came and went."""
+        """Return a base station's status reports over time, and when it connected and disconnected."""
         self._station(eui)
         now = self._context.now()
         since = now - span.seconds
@@ -183,7 +183,7 @@ class StationViews:
 
 
 def _entered(entry: StationEntry) -> dict[str, Any]:
-    """Return what people may enter, but for the name."""
+    """Return a station's entry without the name."""
     return {
         "location": dict(entry.location) if entry.location is not None else None,
         "tags": list(entry.tags),

@@ -19,11 +19,11 @@ FRESH = 5.0
 CERTIFICATES_FRESH = 60.0
 """s for which the verdict does not read the certificates anew"""
 DELIVERIES = 200
-"""batches of each sink of which the status tells when they were taken"""
+"""newest batches of each sink whose times of delivery are in the status"""
 
 
 class _Look(NamedTuple):
-    """State of the service at one moment, as far as something can be wrong with it."""
+    """State of the service at one moment, for finding problems."""
 
     status: dict[str, Any]
     stations: dict[str, int]
@@ -59,7 +59,7 @@ class StatusViews:
         self._lock = DeferredLock()
 
     async def status(self) -> dict[str, Any]:
-        """Return whether the service runs, what is connected and how far every sink is."""
+        """Return the state of the service: connections, counts and the progress of every sink."""
         context, center, settings = self._context, self._context.center, self._context.settings
         statistics = center.deduplication.statistics
         context.probe.refresh()
@@ -157,9 +157,9 @@ class StatusViews:
         }
 
     async def _look(self, certificates_for: float) -> _Look:
-        """Look at everything that can be wrong.
+        """Gather everything that can be wrong.
 
-        :param certificates_for: s for which certificates need not be read anew.
+        :param certificates_for: s for which certificates need not be read again.
         """
         status = await self.status()
         listed = await self._stations.list()
@@ -294,7 +294,7 @@ class StatusViews:
 
 
 def _delivery(sinks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return how delivery stands, for the dashboard's tile."""
+    """Return the state of delivery, for the dashboard's tile."""
     failing = [name for name, sink in sinks.items() if sink["failing"]]
     if failing:
         return {"state": "error", "text": f"{', '.join(failing)}: not delivering"}

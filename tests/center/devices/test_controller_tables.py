@@ -58,7 +58,7 @@ def test_two_templates_with_one_name_are_two_models() -> None:
         ("DataPoint", 0, {"DataEncoding": "Int17"}, "datapoint 1: encoding: 'Int17' is unknown"),
         ("DataPoint", 0, {"DataEncoding": None}, "datapoint 1: dataPoints[0]: temperature: encoding is"),
         ("DataPoint", 0, {"Label": ""}, "datapoint 1: dataPoints[0]: name is missing"),
-        ("DataPoint", 0, {"Label": "moisture"}, "datapoint 2: the label moisture stands twice"),
+        ("DataPoint", 0, {"Label": "moisture"}, "datapoint 2: the label moisture appears twice"),
         ("DataPoint", 0, {"Offset": -1}, "datapoint 1: offset: must be a whole number"),
         ("DataPoint", 0, {"DeviceTemplateId": 99}, "datapoint 1: there is no template 99"),
         ("Device", 0, {"MacAddress": "0A1B"}, "pin 1: its controller has no MacAddress"),

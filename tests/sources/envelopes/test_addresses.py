@@ -17,5 +17,5 @@ def test_every_spelling_is_one_address(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "3F", "3F0000000001AA", "3G:00:00:00:00:01", None, 7, "3F" * 100])
 def test_what_is_no_address(text: object) -> None:
-    with pytest.raises(BadMessage, match="no hardware address"):
+    with pytest.raises(BadMessage, match="not a hardware address"):
         mac_digits(text)

@@ -23,5 +23,5 @@ def test_what_a_path_leads_to(text: str, found: object) -> None:
 
 @pytest.mark.parametrize("text", ["", "a..b", "a[", "a b", 'a["', None, 7, "a" * 300])
 def test_what_is_no_path(text: object) -> None:
-    with pytest.raises(ValueError, match="no path"):
+    with pytest.raises(ValueError, match="not a path"):
         read_path(text)

@@ -91,7 +91,7 @@ def test_messages_without_a_time_are_told_apart_by_their_delivery() -> None:
         ({"topic": "a", "device": "d", "kind": "A B"}, "kind"),
         ({"topic": "a", "device": "d", "encoding": "rot13"}, "encoding"),
         ({"topic": "a", "device": "d", "values": "some"}, "values"),
-        ({"topic": "a", "device": "d", "values": {"t": "a b"}}, "no path"),
+        ({"topic": "a", "device": "d", "values": {"t": "a b"}}, "not a path"),
         ({"topic": "a", "device": "d", "unknown": 1}, "unknown"),
     ],
 )

@@ -55,8 +55,8 @@ def test_an_address_in_every_spelling_is_one_device(text: str) -> None:
         (advertisement(version="2.0"), "another version than 1"),
         (advertisement(version=1), "another version than 1"),
         (advertisement(device=None), "no device"),
-        (advertisement(device={"address": "A4:C1:38"}), "no hardware address"),
-        (advertisement(device={"address": 7}), "no hardware address"),
+        (advertisement(device={"address": "A4:C1:38"}), "not a hardware address"),
+        (advertisement(device={"address": 7}), "not a hardware address"),
         (advertisement(more="x" * 11_000), "10 KB or larger"),
     ],
 )
@@ -74,8 +74,8 @@ def test_another_minor_version_is_accepted() -> None:
     [
         ({"device": {"address": ADDRESS, "rssi": 127}}, ["an RSSI of 127, which stands for unknown"]),
         ({"device": {"address": ADDRESS}}, []),
-        ({"device": {"address": ADDRESS, "rssi": "loud"}}, ["an RSSI that is none"]),
-        ({"device": {"address": ADDRESS, "rssi": 400}}, ["an RSSI that is none"]),
+        ({"device": {"address": ADDRESS, "rssi": "loud"}}, ["an invalid RSSI"]),
+        ({"device": {"address": ADDRESS, "rssi": 400}}, ["an invalid RSSI"]),
         ({"raw_data": "!"}, ["raw_data is not base64"]),
         ({"raw_data": 7}, ["raw_data is not base64"]),
         ({"service_data": {"0xfcd2": "!"}}, ["service_data is not base64"]),

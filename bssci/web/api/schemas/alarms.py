@@ -29,11 +29,11 @@ class AlarmRow(Answer):
     severity: Literal["error", "warning"]
     text: str
     href: str
-    """page where one sees more of it"""
+    """page with details"""
     since: float
     until: float | None
     returns: int
-    """times that it came back in between"""
+    """number of times that it came back"""
     acknowledged_by: str | None
     acknowledged_at: float | None
 
@@ -69,6 +69,6 @@ class AlarmsTested(TrialAnswer):
 
 
 class AlarmAcknowledged(Done):
-    """An alarm that somebody knows of now."""
+    """The alarm, acknowledged now."""
 
     alarm: AlarmRow

@@ -32,13 +32,13 @@ Point = list[float | None]
 
 
 class Answer(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """An answer, or a part of one: just these fields."""
+    """An answer, or a part of one, with exactly these fields."""
 
 
 def told(form: type[T], values: Any) -> T:
-    """Return what a report says as the answer that is described.
+    """Convert a report to the type of an answer.
 
-    :raises msgspec.ValidationError: the report says something else.
+    :raises msgspec.ValidationError: the report does not fit the type.
     """
     return msgspec.convert(values, form)
 
@@ -59,7 +59,7 @@ class OfLastDay(msgspec.Struct, kw_only=True):
 
 
 class DryRun(msgspec.Struct, kw_only=True):
-    """Choice to check only."""
+    """Option to check only."""
 
     dry_run: Annotated[bool, Meta(description="1: only check")] = False
 
@@ -138,7 +138,7 @@ class TrialAnswer(Done):
 
 
 class TrialLine(Answer):
-    """One thing that was tried."""
+    """One finding of a trial."""
 
     ok: bool
     text: str

@@ -1,4 +1,4 @@
-"""Decoders, and what is read with them."""
+"""Decoders, and the results of decoding."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class DecoderFailed(Answer):
 
 
 class DecoderRow(Answer):
-    """A decoder, and how it does since the start of the service."""
+    """A decoder, and its counts since the start of the service."""
 
     name: str
     version: str
@@ -79,7 +79,7 @@ class DecoderRow(Answer):
 
 
 class DecoderProblem(Answer):
-    """Something about a file, or about what is installed."""
+    """A problem of a file, or of an installed decoder."""
 
     file: str | None
     line: int | None
@@ -89,7 +89,7 @@ class DecoderProblem(Answer):
 
 
 class DecoderAtRest(Answer):
-    """A script that is not tried for a while."""
+    """A script that rests: it is not run for a while."""
 
     decoder: str
     reason: str
@@ -113,7 +113,7 @@ class ReadingEntry(Answer):
 
 
 class DecoderExample(Answer):
-    """An example that a decoder carries, and what became of it."""
+    """An example of a decoder, and its result."""
 
     name: str
     payload: str

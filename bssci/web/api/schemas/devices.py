@@ -37,7 +37,7 @@ class WantedDevices(msgspec.Struct, kw_only=True):
 
 
 class DeviceSaid(Answer):
-    """The last message of a device that nobody entered, as far as it says what it is."""
+    """The last message of an unknown device, as far as it identifies the device."""
 
     name: str
     companies: list[str]
@@ -76,7 +76,7 @@ class DeviceList(Answer):
     page: int
     per_page: int
     counts: dict[str, int]
-    """devices that are no mioty sensors, by state"""
+    """devices other than mioty sensors, by state"""
 
 
 class HeardBy(Answer):
@@ -104,7 +104,7 @@ class DeviceDetail(DeviceRow):
 
 
 class DeviceChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """New values of what is entered of a device; what is left out stays. Nothing at all: it is known."""
+    """New values of a device's entry; absent members stay. An empty object only makes the device known."""
 
     name: Text | msgspec.UnsetType = msgspec.UNSET
     model: Text | msgspec.UnsetType = msgspec.UNSET
@@ -155,7 +155,7 @@ class ImportedControllers(Answer):
     wrong: int
     """rows that are left out"""
     errors: list[str]
-    """the first of them, each with what is wrong"""
+    """the first of them, each with its error"""
 
 
 class GatewayRow(Answer):
@@ -196,7 +196,7 @@ class GatewayDetail(GatewayRow):
 
 
 class GatewayChanges(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """New values of what is entered of a gateway; what is left out stays."""
+    """New values of a gateway's entry; absent members stay."""
 
     name: Text | msgspec.UnsetType = msgspec.UNSET
     location: DevicePlace | None | msgspec.UnsetType = msgspec.UNSET

@@ -14,9 +14,9 @@ from bssci.web.api.schemas.common import Answer
 from bssci.web.http.reading import wording
 
 MAX_LIMIT = 100_000
-"""as many uplinks as one question reads at most"""
+"""uplinks that one request reads, at most"""
 MAX_JSON_LIMIT = 10_000
-"""as JSON, which is made while nobody else has a turn"""
+"""the same for JSON, which is made in one turn of the reactor"""
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*(s|min|h|d)?")
 _SECONDS = {None: 1, "s": 1, "min": 60, "h": 3600, "d": 86400}
 _LATEST = 32_503_680_000.0
@@ -39,7 +39,7 @@ def parse_moment(text: str) -> float:
 
 
 def parse_duration(text: str) -> float:
-    """Return a length of time in s, which may have a unit: ``900``, ``15min``, ``1h``, ``7d``.
+    """Return a duration in s; the text may have a unit: ``900``, ``15min``, ``1h``, ``7d``.
 
     :raises ValueError: the text cannot be read as one.
     """
@@ -112,7 +112,7 @@ class DecodingCounts(Answer):
 
 
 class DeviceReadings(Answer):
-    """Measurements of a device, read by the present decoder out of what is kept."""
+    """Measurements of a device, decoded by the present decoder from the kept payloads."""
 
     device: str
     decoder: str | None
@@ -125,5 +125,5 @@ class DeviceReadings(Answer):
     """uplinks for which there is no decoder"""
     last_failure: ReadingFailed | None
     complete: bool
-    """false: there was more than is looked at for one question"""
+    """false: there was more than one request reads"""
     series: list[ReadingSeries]

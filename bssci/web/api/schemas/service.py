@@ -58,7 +58,7 @@ class SourceFigures(Answer):
     repeated: int
     blocked: int
     passed_over: int
-    """telegrams of Bluetooth addresses that change all the time, beyond those that are kept"""
+    """telegrams of changing Bluetooth addresses, beyond those that are kept"""
     refused: int
     rejected: int
     reasons: list[SourceReason]
@@ -149,7 +149,7 @@ class UnreadPayload(Answer):
 
 
 class OneDecoder(Answer):
-    """A decoder, and what became of payloads since the start."""
+    """A decoder, and its counts of payloads since the start."""
 
     version: str
     decoded: int
@@ -160,14 +160,14 @@ class OneDecoder(Answer):
 
 
 class RestingDecoder(Answer):
-    """A script that is not tried for a while."""
+    """A script that rests: it is not run for a while."""
 
     decoder: str
     reason: str
 
 
 class DecoderFigures(Answer):
-    """Every decoder, by its name, and what is wrong with files and decoders."""
+    """Every decoder, by its name, and the problems of files and decoders."""
 
     directory: str
     decoders: dict[str, OneDecoder]
@@ -226,7 +226,7 @@ ServiceStatus = Annotated[
 
 
 class Fault(Answer):
-    """Something that is not well, and where one sees more of it."""
+    """A problem, with a link to details."""
 
     severity: Literal["error", "warning"]
     text: str
@@ -459,7 +459,7 @@ class WantedEntries(msgspec.Struct, kw_only=True):
 
 
 class AuditLine(Answer):
-    """Somebody changed something, or was shown a secret."""
+    """A change, or an access to a secret."""
 
     seq: int
     timestamp: float

@@ -130,7 +130,7 @@ class StationRow(Answer):
 
 
 class RefusedStation(Answer):
-    """Somebody who was not let in."""
+    """A refused connection."""
 
     address: str
     reason: str

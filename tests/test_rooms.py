@@ -258,6 +258,29 @@ def test_no_sink_is_named_outside_its_room() -> None:
     assert found == set()
 
 
+ENTERS = {"record", "note", "around", "record_shell_change"}
+"""methods of the audit log that write an entry"""
+
+
+def entries(tree: ast.AST) -> list[str]:
+    """The calls of a module that write an entry of the audit log."""
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [ast.unparse(func) for func in calls if isinstance(func, ast.Attribute) and func.attr in ENTERS]
+
+
+def test_no_route_writes_an_entry_of_the_audit_log() -> None:
+    """Commands do, whoever gives them."""
+    routes = [name for name in NAMES if name.startswith(("bssci.web.api", "bssci.web.pages"))]
+    assert {(name, each) for name in routes for each in entries(statements(NAMES[name])[0])} == set()
+    assert [name for name in routes if "bssci.center.recorder.Recorder" in imports(name)] == []
+    assert len(routes) > 30
+
+
+def test_an_entry_of_a_route_is_seen() -> None:
+    source = "async def f():\n    async with self._audit.around(by):\n        await audit.record(by)"
+    assert sorted(entries(ast.parse(source))) == ["audit.record", "self._audit.around"]
+
+
 def test_a_violation_is_seen() -> None:
     def found_in(room: str, source: str) -> list[str]:
         return violations(room, _imports(within(ast.parse(source))))

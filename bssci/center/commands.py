@@ -27,6 +27,7 @@ from bssci.center.devices.provisioned import ProvisionedDevices
 from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.sensors import Changes, Sensors
 from bssci.center.downlinks.downlinks import DownlinkDesk
+from bssci.center.key_commands import KeyCommands
 from bssci.center.recorder import Recorder, naming, not_stored, stored
 from bssci.center.replays import Replaying, ReplayRequest
 from bssci.center.setting_commands import SettingCommands
@@ -55,6 +56,7 @@ class Commands:
 
     :ivar devices: commands on devices that are no mioty sensors, and on who hears them.
     :ivar stations: commands on base stations.
+    :ivar keys: commands that show the network keys of sensors.
     :ivar settings: commands on settings.
     :param now: Unix seconds.
     """
@@ -95,6 +97,7 @@ class Commands:
         self._alarms = alarms
         self.devices = DeviceCommands(self._recorder, devices, gateways, gateway_commands)
         self.stations = StationCommands(self._recorder, stations, registry, station_entries, variable_mac)
+        self.keys = KeyCommands(self._recorder, sensors)
         self._provisioned = provisioned
         self.settings = SettingCommands(audit, configuration)
         self._now = now

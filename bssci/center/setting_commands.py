@@ -8,8 +8,10 @@ from typing import Any
 
 from bssci.center.audit import AuditLog
 from bssci.center.recorder import Recorder
-from bssci.model.commands import Asker
+from bssci.model.commands import Asker, CommandError
 from bssci.settings.configuration import Configuration, setting_text
+from bssci.settings.groups import Group
+from bssci.system.clock import RunInThread
 
 
 class SettingCommands:
@@ -55,6 +57,23 @@ class SettingCommands:
             texts = [setting_text(name, shown[name]) for shown in (before, after)]
             await self._recorder.after(by, "config.change", name, " -> ".join(texts))
         return changed
+
+    async def try_group(
+        self, group: Group, values: Mapping[str, str], by: Asker, run_in_thread: RunInThread
+    ) -> str:
+        """Try to reach the other side of a group of settings.
+
+        :param values: settings that are not saved, with which it is tried.
+        :return: what is wrong, or nothing.
+        :raises CommandError: a value cannot be, or the group has nothing to try.
+        :raises bssci.journal.StorageError: the trial cannot be recorded, so there is none.
+        """
+        if group.trial is None:
+            raise CommandError("invalid", f"{group.title}: there is nothing to try")
+        settings = await self._configuration.draft(values) if values else self._configuration.current
+        await self._audit.record(by, "config.test", group.key)
+        problem: str = await run_in_thread(group.trial, settings.values())
+        return problem
 
     async def reload(self, by: Asker) -> None:
         """Read ``.env`` again.

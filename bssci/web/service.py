@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.http import Request
 
+from bssci.center.certificate_commands import CertificateCommands
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import described_places, simple_place
 from bssci.certificates.server import ServerTLS, WebFiles
@@ -154,7 +155,7 @@ class WebAdmin:
             *routes_of(ProvisionedRoutes(self.context, self.views)),
             *routes_of(ReadingRoutes(self.context, self.views)),
             *routes_of(ServiceRoutes(self.context, self.views)),
-            *routes_of(CertificateRoutes(self.context, self.views, self._take_certificates)),
+            *routes_of(CertificateRoutes(self.context, self.views, self._certificate_commands())),
             *routes_of(EventRoutes(self.context, self.views)),
             *routes_of(self._machine_routes(requests)),
             *routes_of(StaticFiles(STATIC)),
@@ -175,6 +176,17 @@ class WebAdmin:
             max_body,
             TrustedProxies(self._settings.trusted_proxies),
             {DOOR_PATH: Upgrade(self.context.door)},
+        )
+
+    def _certificate_commands(self) -> CertificateCommands:
+        center = self.context.center
+        return CertificateCommands(
+            center.audit,
+            self.context.configuration,
+            center.stations,
+            center.registry,
+            self.context.run_in_thread,
+            self._take_certificates,
         )
 
     def _machine_routes(self, requests: RequestMetrics) -> MachineRoutes:

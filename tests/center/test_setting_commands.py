@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from twisted.internet.defer import maybeDeferred
 
 from bssci.center.audit import AuditLog
 from bssci.center.setting_commands import SettingCommands
 from bssci.journal import AuditEntry, StorageError
 from bssci.model.commands import Asker, CommandError
+from bssci.settings.groups import Group
 
 ANN = Asker("ann", "web", "::1")
 
@@ -34,6 +36,14 @@ class Parts:
             raise CommandError("invalid", "no level")
         self.done.append(f"changed {sorted(values)}")
         return frozenset(values)
+
+    async def draft(self, values: dict[str, str]) -> Any:
+        itself: Any = self
+        itself.values = lambda: values
+        return itself
+
+    def not_called(self, *values: Any) -> Any:
+        raise AssertionError(values)
 
     async def reload(self) -> frozenset[str]:
         return frozenset() if self.wrong else frozenset({"LOG_LEVEL", "BASE_TOPIC"})
@@ -70,3 +80,20 @@ async def test_what_was_read_again_is_written_down_if_it_changed() -> None:
     it.wrong = True
     await it.settings.reload(ANN)
     assert it.done == ["ann config.reload  BASE_TOPIC, LOG_LEVEL"]
+
+
+def other_side(values: dict[str, Any]) -> str:
+    return f"no answer from {values['MQTT_BROKER']}"
+
+
+async def test_a_trial_is_written_down_before_it_is_made() -> None:
+    it = Parts()
+    group = Group("MQTT", (), chosen_by=("SINKS", "mqtt"), trial=other_side)
+    draft = {"MQTT_BROKER": "broker.test"}
+    assert await it.settings.try_group(group, draft, ANN, maybeDeferred) == "no answer from broker.test"
+    assert it.done == ["ann config.test mqtt"]
+    it.full = True
+    with pytest.raises(StorageError):
+        await it.settings.try_group(group, draft, ANN, it.not_called)
+    with pytest.raises(CommandError, match="nothing to try"):
+        await it.settings.try_group(Group("Log", ()), {}, ANN, it.not_called)

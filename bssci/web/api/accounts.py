@@ -94,9 +94,7 @@ class AccountRoutes:
         session = next((each for each in mine if each.handle == call.path["id"]), None)
         if session is None:
             raise not_found("there is no such session")
-        self._guard.sessions.end(session)
-        await self._guard.sessions.save()
-        await self._context.audit.note(call.asker, "session.end", session.handle)
+        await self._entrance.end_session(session, call.asker)
         return Done()
 
     # all accounts

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from twisted.internet.defer import DeferredLock
 
+from bssci.center.certificate_commands import CertificateCommands
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.store import (
     CA,
@@ -17,7 +17,6 @@ from bssci.certificates.store import (
     SECRET_FILES,
     SERVER,
     SERVER_KEY,
-    CertificateStore,
     split_pem,
 )
 from bssci.web.access.accounts import may
@@ -60,33 +59,12 @@ PEM = "application/x-pem-file"
 
 
 class CertificateRoutes:
-    """Routes for certificates.
+    """Routes for certificates."""
 
-    :param take_certificates: done once the listening ports use the files that are there now.
-    """
-
-    def __init__(
-        self, context: Context, views: Views, take_certificates: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, context: Context, views: Views, commands: CertificateCommands) -> None:
         self._context = context
         self._views = views.certificates
-        self._take_certificates = take_certificates
-        self._lock = DeferredLock()
-
-    @property
-    def _store(self) -> CertificateStore:
-        return CertificateStore(self._context.certificate_files)
-
-    async def _run(self, function: Any, *values: Any) -> Any:
-        """Run a function of the store in a thread, one at a time."""
-        try:
-            return await self._lock.run(self._context.run_in_thread, function, *values)
-        except CertificateError as error:
-            raise ApiError(422, "invalid", str(error)) from error
-        except FileNotFoundError:
-            raise not_found("there is no such file") from None
-        except OSError as error:
-            raise ApiError(503, "unavailable", f"{error.filename}: {error.strerror}") from error
+        self._commands = commands
 
     @route("GET", "/api/certificates/status", "viewer", "Certificates with days left, errors and warnings")
     async def status(self, call: Call) -> CertificateList:
@@ -100,16 +78,15 @@ class CertificateRoutes:
         content_type=PEM,
     )
     async def download(self, call: Call) -> Reply[bytes]:
-        asked, paths = call.path["file"], self._store.paths
+        asked, paths = call.path["file"], self._commands.paths
         named = {paths[file].name: file for file in FILES}
         file = named.get(asked, asked.removesuffix(".pem"))
         if file not in paths:
             raise not_found(f"no such file; there are {', '.join(paths)}")
-        if file in SECRET_FILES:
-            if not may(call.identity.role, "admin"):
-                raise ApiError(403, "forbidden", "private keys are for the role admin only")
-            await self._context.audit.record(call.asker, "certificate.download_key", file)
-        return _file(await self._run(self._store.read, file), f"{file}.pem", PEM)
+        if file in SECRET_FILES and not may(call.identity.role, "admin"):
+            raise ApiError(403, "forbidden", "private keys are for the role admin only")
+        with _refusals():
+            return _file(await self._commands.read(file, call.asker), f"{file}.pem", PEM)
 
     @route(
         "POST",
@@ -142,8 +119,8 @@ class CertificateRoutes:
         configuration = self._context.configuration
         settings = await configuration.draft(values) if values else configuration.current
         catalogue = configuration.catalogue
-        store = CertificateStore(catalogue.certificate_files(settings))
-        errors, warnings = await self._run(store.problems)
+        with _refusals():
+            errors, warnings = await self._commands.problems(settings)
         try:
             files = [name for name in catalogue.rows if name.endswith(OTHER_FILES)]
             await self._context.run_in_thread(catalogue.refuse_unusable, settings, files)
@@ -162,7 +139,8 @@ class CertificateRoutes:
         "A new certificate for the service center; with what=all also a new authority",
     )
     async def generate(self, call: Call, query: DryRun, body: Generate) -> Replaced:
-        files = await self._run(self._store.generate, body.what == "all", body.hosts)
+        with _refusals():
+            files = await self._commands.generate(body.what == "all", body.hosts)
         return await self._replace(call, files, f"generate {body.what}", body.force, is_dry=query.dry_run)
 
     @route(
@@ -174,8 +152,8 @@ class CertificateRoutes:
         content_type=ZIP,
     )
     async def backup(self, call: Call) -> Reply[bytes]:
-        await self._context.audit.record(call.asker, "certificate.backup")
-        return _file(await self._run(self._store.backup), "certificates.zip", ZIP)
+        with _refusals():
+            return _file(await self._commands.backup(call.asker), "certificates.zip", ZIP)
 
     @route(
         "POST",
@@ -188,7 +166,8 @@ class CertificateRoutes:
     async def restore(self, call: Call, query: Restoring) -> Replaced:
         if call.content_type() not in (ZIP, "application/octet-stream"):
             raise ApiError(415, "unsupported_media_type", f"the body must be {ZIP}")
-        files, others = await self._run(self._store.unpack, call.body())
+        with _refusals():
+            files, others = await self._commands.unpack(call.body())
         return await self._replace(call, files, "restore", query.force, others, is_dry=query.dry_run)
 
     @route(
@@ -199,13 +178,9 @@ class CertificateRoutes:
         content_type=ZIP,
     )
     async def station(self, call: Call, body: BundleOptions) -> Reply[bytes]:
-        eui, renew = call.eui(), body.renew
-        await self._context.audit.record(
-            call.asker, "certificate.station_bundle", eui, "renewed" if renew else ""
-        )
-        catalogue, settings = self._context.configuration.catalogue, self._context.settings
-        ports = [each.port for each in catalogue.places(settings) if each.setting.startswith("LISTEN")]
-        archive = await self._run(self._store.station_bundle, eui, renew, body.host, ports)
+        eui = call.eui()
+        with _refusals():
+            archive = await self._commands.station_bundle(eui, body.host, call.asker, renew=body.renew)
         return _file(archive, f"{eui}.zip", ZIP)
 
     @route(
@@ -215,16 +190,10 @@ class CertificateRoutes:
         "Revoke one certificate of our authority: refused from now on, and who is connected with it cut off",
     )
     async def revoke(self, call: Call, body: Revoke) -> RevokedNow:
-        certificate = await self._to_revoke(body)
-        subject = certificate.subject.rfc4514_string()
-        serial = f"{certificate.serial_number:X}"
-        await self._context.audit.record(
-            call.asker, "certificate.revoke", body.eui or subject, f"serial {serial}"
-        )
-        await self._run(self._store.revoke, certificate)
-        await self._take_certificates()
-        cut_off = self._context.center.registry.revoked(certificate.public_bytes(Encoding.DER))
-        return RevokedNow(subject=subject, serial=serial, cut_off=cut_off)
+        with _refusals():
+            certificate = await self._to_revoke(body)
+            revoked = await self._commands.revoke(certificate, call.asker, body.eui)
+        return RevokedNow(subject=revoked.subject, serial=revoked.serial, cut_off=revoked.cut_off)
 
     async def _to_revoke(self, body: Revoke) -> x509.Certificate:
         """Return the certificate that is meant: of a station the one that it showed last, or of its bundle.
@@ -233,17 +202,12 @@ class CertificateRoutes:
         """
         if (body.certificate is None) == (body.eui is None):
             raise invalid("certificate", "or eui must be given, and only one of them")
+        if body.eui is not None:
+            return await self._commands.certificate_of(body.eui)
         try:
-            if body.certificate is not None:
-                return x509.load_pem_x509_certificate(body.certificate.encode("ascii", "replace"))
-            assert body.eui is not None
-            station = self._context.center.stations.get(body.eui)
-            if station is not None and station.record.certificate:
-                return x509.load_der_x509_certificate(station.record.certificate)
+            return x509.load_pem_x509_certificate((body.certificate or "").encode("ascii", "replace"))
         except ValueError:
             raise invalid("certificate", "must be a certificate as PEM") from None
-        found: x509.Certificate = await self._run(self._store.bundled, body.eui)
-        return found
 
     async def _replace(
         self,
@@ -256,26 +220,31 @@ class CertificateRoutes:
         is_dry: bool,
     ) -> Replaced:
         """Check the files, and unless it is a dry run put them in place."""
-        warnings = await self._run(self._store.check, files)
-        records = [station.record for station in self._context.center.stations.connected()]
-        peers = {each.base_station_eui: each.certificate for each in records if each.certificate}
-        refused = await self._run(self._store.refused_stations, files[CA], peers) if CA in files else []
-        answer = Replaced(warnings=warnings, refused_stations=refused)
+        with _refusals():
+            if is_dry:
+                found = await self._commands.examine(files)
+            else:
+                found = await self._commands.replace(files, action, call.asker, others=others, force=force)
+        answer = Replaced(warnings=list(found.warnings), refused_stations=list(found.refused_stations))
         if is_dry:
             answer.dry_run = True
-            return answer
-        if refused and not force:
-            raise ApiError(
-                409,
-                "conflict",
-                f"{len(refused)} connected base stations would be refused: {', '.join(refused[:5])}; "
-                "confirm with force",
-                "force",
-            )
-        await self._context.audit.record(call.asker, f"certificate.{action.partition(' ')[0]}", detail=action)
-        await self._run(self._store.replace, files, others)
-        await self._take_certificates()
         return answer
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what is wrong with certificates into the answer that says so.
+
+    :raises ApiError: 422, 404 or 503
+    """
+    try:
+        yield
+    except CertificateError as error:
+        raise ApiError(422, "invalid", str(error)) from error
+    except FileNotFoundError:
+        raise not_found("there is no such file") from None
+    except OSError as error:
+        raise ApiError(503, "unavailable", f"{error.filename}: {error.strerror}") from error
 
 
 def _uploaded(kind: str, upload: Upload) -> dict[str, bytes]:

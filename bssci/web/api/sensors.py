@@ -69,8 +69,6 @@ MAX_FILE = 16 * 1024 * 1024
 """bytes of an import"""
 MAX_SELECTION = 4 * 1024 * 1024
 """bytes of a selection: 100 000 EUIs in any spelling"""
-MAX_NAMED = 20
-"""sensors that an entry of the audit log names"""
 STORED, REMOVED = "it is stored, but ", "it is removed, but "
 CONFIRMATION = "CLEAR ALL"
 
@@ -84,7 +82,6 @@ class SensorRoutes:
         self._context = context
         self._center = context.center
         self._commands = context.center.commands
-        self._audit = context.audit
         self._views = views.sensors
 
     # looking
@@ -146,10 +143,10 @@ class SensorRoutes:
         if with_keys:
             if not may(call.identity.role, "admin"):
                 raise ApiError(403, "forbidden", "network keys are exported for the role admin only")
-            await self._audit.record(
-                call.asker, "sensor.export_keys", detail=f"{len(self._center.sensors)} sensors"
-            )
-        sensors, run = list(self._center.sensors), self._context.run_in_thread
+            sensors = await self._commands.keys.export(call.asker)
+        else:
+            sensors = list(self._center.sensors)
+        run = self._context.run_in_thread
         if form == "csv":
             body = await run(write_csv, sensors, with_keys, SEPARATORS[query.separator])
         else:
@@ -181,8 +178,8 @@ class SensorRoutes:
     @route("POST", "/api/sensors/{eui}/reveal", "admin", "Its network key, which is audited")
     async def reveal(self, call: Call) -> RevealedKey:
         sensor = self._views.sensor(call.eui())
-        await self._audit.record(call.asker, "sensor.reveal_key", sensor.eui)
-        return RevealedKey(nwKey=sensor.network_key.hex().upper())
+        key = await self._commands.keys.reveal(sensor.eui, call.asker)
+        return RevealedKey(nwKey=key.hex().upper())
 
     # changing
 

@@ -95,12 +95,11 @@ class ServiceRoutes:
         configuration = self._context.configuration
         groups = {group.key: group for group in configuration.catalogue.groups if group.trial is not None}
         group = groups.get(call.path["group"])
-        if group is None or group.trial is None:
+        if group is None:
             raise not_found(f"no such group of settings; there are {', '.join(groups)}")
         values = changes_of(call.json()) if call.body() else {}
-        settings = await configuration.draft(values) if values else configuration.current
-        await self._context.audit.record(call.asker, "config.test", group.key)
-        problem = await self._context.run_in_thread(group.trial, settings.values())
+        commands = self._context.center.commands.settings
+        problem = await commands.try_group(group, values, call.asker, self._context.run_in_thread)
         line = {"ok": not problem, "text": problem or f"{group.title}: the other side took the connection"}
         return told(TrialAnswer, {"ok": not problem, "lines": [line]})
 

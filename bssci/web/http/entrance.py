@@ -46,6 +46,12 @@ class Entrance:
             await self._audit.note(call.asker, "logout")
         return _header(cleared_cookie(call.request))
 
+    async def end_session(self, session: WebSession, by: Asker) -> None:
+        """End a session, also of another browser; it ends in any case, as by :meth:`log_out`."""
+        self._guard.sessions.end(session)
+        await self._guard.sessions.save()
+        await self._audit.note(by, "session.end", session.handle)
+
     async def set_up(self, call: Call, token: str, name: str, password: str) -> Account:
         """Add the first account, for whoever has the token of the link from the log.
 

@@ -1,0 +1,37 @@
+"""Commands that show the network keys of sensors, each with its entry in the audit log."""
+
+from __future__ import annotations
+
+from bssci.center.devices.sensors import Sensors
+from bssci.center.recorder import Recorder
+from bssci.model import EUI, Sensor
+from bssci.model.commands import Asker, CommandError
+
+
+class KeyCommands:
+    """A part of :class:`bssci.center.commands.Commands`."""
+
+    def __init__(self, recorder: Recorder, sensors: Sensors) -> None:
+        self._recorder = recorder
+        self._sensors = sensors
+
+    async def reveal(self, eui: EUI, by: Asker) -> bytes:
+        """Return the network key of a sensor.
+
+        :raises CommandError: ``unknown_sensor``; ``unavailable``: it cannot be recorded, so no key
+            is shown.
+        """
+        sensor = self._sensors.get(eui)
+        if sensor is None:
+            raise CommandError("unknown_sensor", f"there is no sensor {eui}", "eui")
+        async with self._recorder.before(by, "sensor.reveal_key", eui):
+            return sensor.network_key
+
+    async def export(self, by: Asker) -> list[Sensor]:
+        """Return all sensors, for a file that has their keys.
+
+        :raises CommandError: ``unavailable``: it cannot be recorded, so there is no file.
+        """
+        sensors = list(self._sensors)
+        async with self._recorder.before(by, "sensor.export_keys", "", f"{len(sensors)} sensors"):
+            return sensors

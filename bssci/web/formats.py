@@ -12,6 +12,8 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from bssci.model.iso_times import iso_milliseconds
+
 NOTHING = "\N{EN DASH}"
 """stands where nothing is known"""
 _SPACE = "\N{NARROW NO-BREAK SPACE}"
@@ -159,9 +161,10 @@ def _largest(seconds: float) -> str:
 
 def _time(at: Any, text: str, attributes: Markup = _NO_ATTRIBUTES) -> Markup:
     utc = datetime.fromtimestamp(float(at), UTC)
-    machine = f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
     title = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
-    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(machine, title, attributes, text)
+    return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+        iso_milliseconds(float(at)), title, attributes, text
+    )
 
 
 def _in_zone(at: Any, context: Mapping[str, Any] | Context) -> datetime:

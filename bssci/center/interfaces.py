@@ -125,4 +125,4 @@ class IIngest(Protocol):
         """
 
     def remark(self, reason: str, example: str = "") -> None:
-        """Count something odd about a message that is taken all the same; the first is logged."""
+        """Count an oddity of a message that is accepted nevertheless; the first is logged."""

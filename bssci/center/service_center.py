@@ -83,7 +83,7 @@ class ServiceCenter:
 
     :ivar commands: for everything that changes something.
     :ivar deliveries: what the sinks report, each added as it is made.
-    :ivar announcements: messages of sinks that are no events.
+    :ivar announcements: messages of sinks that are not events.
     :ivar sources: the ways in beside base stations, each added as it is made.
 
     :param now: Unix seconds.

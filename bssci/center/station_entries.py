@@ -52,7 +52,7 @@ class StationEntries:
         return "station.update" if self.is_known(change.eui) else "station.register"
 
     async def change(self, changes: Sequence[StationChange], who: str) -> None:
-        """Store changes, all or none, then let them take effect: who is blocked is cut off.
+        """Store changes, all or none, then apply them: blocked stations are disconnected.
 
         :raises CommandError: ``conflict``: there are too many.
         :raises bssci.journal.StorageError: nothing has changed.

@@ -1,4 +1,4 @@
-"""A configuration with which the broker mosquitto starts: who may come in, and what each may say and hear.
+"""A configuration with which the broker mosquitto starts: who may connect, publish and subscribe.
 
 ::
 

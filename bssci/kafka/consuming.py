@@ -259,7 +259,7 @@ class KafkaConsumer:
         if consumer is not None:
             try:
                 consumer.close()
-            except Exception as error:  # it is given up all the same
+            except Exception as error:  # it is abandoned anyway
                 self.log.debug("kafka consumer not closed properly {error}", error=str(error))
         self._assigned.clear()
         self._early.clear()

@@ -23,7 +23,7 @@ class PublishBatch:
         self.done: Deferred[None] = Deferred()
 
     def complete(self) -> None:
-        """Tell whoever waits that the broker has answered for every message."""
+        """Notify the waiting caller that the broker has answered every message."""
         if self.refused:
             self.done.errback(MessagesRefused(dict(sorted(self.refused.items()))))
         else:

@@ -1,4 +1,4 @@
-"""An MQTT client that stays connected: reconnects for ever, and keeps nothing while it is offline."""
+"""An MQTT client that stays connected: reconnects forever, and keeps nothing while it is offline."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class MqttClient:
         return f"not connected to {self._settings.host}:{self._settings.port}: {self._trouble.rstrip('.')}"
 
     def start(self) -> None:
-        """Connect, and stay connected until :meth:`stop`. An absent broker is no error."""
+        """Connect, and stay connected until :meth:`stop`. An absent broker is not an error."""
         self._wanted = True
         if self._state is ClientState.STOPPED and self._connection is None:
             self._begin()

@@ -48,7 +48,7 @@ class About(NamedTuple):
     schema: str = ""
     """name of the payload's schema"""
     id: str = ""
-    """the same for every delivery of what the payload tells"""
+    """the same at every delivery of the same content"""
     correlation: bytes = b""
     """correlation data of the request that this answers"""
 
@@ -84,7 +84,7 @@ class Received(NamedTuple):
     """the broker has sent it before, and knows of no acknowledgement"""
     reply: ReplyTo | None = None
     expires_in: int | None = None
-    """s that it is good for; None: for ever"""
+    """s that it is good for; None: forever"""
 
 
 MessageReceived = Callable[[Received], "Deferred[None] | None"]

@@ -135,7 +135,7 @@ def reply_of(properties: Properties | None) -> ReplyTo | None:
 
 
 def expiry_of(properties: Properties | None) -> int | None:
-    """Return the s that a message is good for; None: for ever."""
+    """Return the s that a message is good for; None: forever."""
     expiry: int | None = getattr(properties, "MessageExpiryInterval", None)
     return expiry
 

@@ -51,7 +51,7 @@ class Setting:
 
     @property
     def file_name(self) -> str | None:
-        """Name of the setting that gives the path of a file with the value; None if it is no secret."""
+        """Name of the setting that gives the path of a file with the value; None if it is not a secret."""
         return self.name + FILE_SUFFIX if self.secret else None
 
     @property

@@ -94,7 +94,7 @@ class SourceSettings:
     sources: tuple[str, ...] = _setting("", parsers.optional_names, "ways in beside base stations, separated by commas; bssci sources lists them")
     source_rate: float = _setting("5000", parsers.number(1, 1e6), "telegrams that each source may bring a second; more wait at the other side", "1/s", live=True)
     source_share: float = _setting("25", parsers.number(1, 75), "part of the journal that may wait for the sinks because of one source; more waits at the other side", "%", live=True)
-    source_changing_addresses: int = _setting("100", parsers.integer(0, 1_000_000), "Bluetooth addresses that change every some minutes, as telephones have them, of which telegrams are kept an hour; those of more are counted only", live=True)
+    source_changing_addresses: int = _setting("100", parsers.integer(0, 1_000_000), "Bluetooth addresses that change every few minutes, as telephones have them, of which telegrams are kept an hour; those of more are counted only", live=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -196,7 +196,7 @@ class Replays:
         self._running.pop(number, None)
 
     async def _step(self, replay: int) -> float | None:
-        """Deliver the next messages; return the s to rest then, or None if there are no more."""
+        """Deliver the next messages; return the s to pause then, or None if there are no more."""
         record = self._all[replay]
         if record.seq is None or record.last_seq is None:
             first = await last_before(self._journal, record.from_at - SLACK)

@@ -142,7 +142,7 @@ class Alarms:
         return seconds - begin >= condition.patience
 
     def _described(self, record: AlarmRecord, condition: Condition) -> list[AlarmRecord]:
-        """Return the alarm with the words of now, if it became worse or better; words alone are no event."""
+        """Return the alarm with its new text if it became worse or better; a new text alone is no event."""
         if (record.text, record.severity) == (condition.text, condition.severity):
             return []
         new = replace(record, text=condition.text, severity=condition.severity)

@@ -142,7 +142,7 @@ class _Desk:
 
     def add(self, number: int, part: ToldPart) -> None:
         if part == "end_told" and self._waiting.pop((number, "begin_told"), 0) is None:
-            # It was not known to anybody: its end is no news.
+            # Nobody was told of it: its end need not be told either.
             self._taken(number, "begin_told")
             self._taken(number, "end_told")
             return

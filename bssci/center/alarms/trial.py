@@ -34,7 +34,7 @@ class WayTried(NamedTuple):
 class AlarmTrial:
     """Tests the ways by which alarms are told; one test at a time.
 
-    A test is no alarm: nothing is open because of it, and nobody has to acknowledge it. On sinks it is an
+    A test is not an alarm: it opens none, and nobody has to acknowledge it. On sinks it is an
     event that begins and is over at once, so that nothing of it stays.
 
     :param alarms: those that are open, which messages count.

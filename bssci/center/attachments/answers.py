@@ -14,7 +14,7 @@ from bssci.system.clock import Clock, Timer
 class Answers:
     """The answers that a command waits for.
 
-    :param time: s until the command is over all the same.
+    :param time: s after which the command ends without further answers.
     """
 
     def __init__(self, clock: Clock, time: float) -> None:

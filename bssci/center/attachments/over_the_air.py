@@ -37,7 +37,7 @@ class SignatureVerdict(Enum):
 
     VERIFIED = "verified"
     UNVERIFIED = "unverified"
-    """accepted all the same"""
+    """accepted nevertheless"""
     WRONG = "wrong"
     """answer to what is refused"""
 

@@ -40,7 +40,7 @@ class Decoders:
 
     :param from_thread: ``reactor.callFromThread``.
     :param run_in_thread: ``deferToThread``.
-    :param installed: decoders that are no files.
+    :param installed: decoders that do not come from files.
     :param refused: why decoders that are installed cannot be used, a line for each.
     :param sensor: the configured sensor of an EUI; None if there is none.
     :param device: what is entered of a device that is no mioty sensor; None if nothing is.

@@ -18,7 +18,7 @@ class DecoderFileCommands:
         """Store a decoder's file, and use it.
 
         :param detail: what the audit log says of it.
-        :raises ValueError: the text is no decoder; nothing changed.
+        :raises ValueError: the text is not a decoder; nothing changed.
         :raises OSError: the file cannot be written.
         :raises bssci.journal.StorageError: the change cannot be recorded, so it does not happen.
         """

@@ -19,7 +19,7 @@ from bssci.system.files import make_directory, write_atomically
 INTERVAL = 2.0
 """s between looks at the folder"""
 FILE_MODE = 0o644
-"""decoders are no secrets"""
+"""decoders are not secret"""
 
 _EMPTY = Library()
 
@@ -31,7 +31,7 @@ class DecoderFolder:
     """The decoders in a folder. Call :meth:`load_now` once, before what needs them; then :meth:`start`.
 
     :param kinds: how files are compiled, by the ending of their names.
-    :param taken: names of decoders that are no files.
+    :param taken: names of decoders that do not come from files.
     :param changed: called in the reactor's thread with what is new, also by :meth:`load_now`.
     :param run_in_thread: ``deferToThread``: files are read and compiled away from the reactor.
     """

@@ -98,7 +98,7 @@ def place_of(id: str) -> tuple[str, str]:
 
 
 def has_changing_address(telegram: Telegram) -> bool:
-    """Return whether the sender of a telegram changes its address every some minutes."""
+    """Return whether the sender of a telegram changes its address every few minutes."""
     if not telegram.device.startswith("ble:"):
         return False
     device = telegram.envelope.get("device")

@@ -43,7 +43,7 @@ class EndpointsChangedError(Exception):
 
 @dataclass(frozen=True)
 class WrongEntry:
-    """An entry that is no sensor: it is not used, and stays in the file as it is."""
+    """An invalid entry: it is not used, and stays in the file as it is."""
 
     number: int
     """its place in the file, from 1"""

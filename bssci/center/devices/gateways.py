@@ -1,4 +1,4 @@
-"""Scanners and controllers: who hears devices, how each is, and who has fallen silent."""
+"""Scanners and controllers: those that hear devices, the state of each, and silent ones."""
 
 from __future__ import annotations
 

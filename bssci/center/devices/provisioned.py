@@ -1,4 +1,4 @@
-"""Devices with certificates of ours, while the service runs: who has one, until when, and what is done."""
+"""Devices with certificates of ours, while the service runs: their registry, its upkeep and commands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every device that is no mioty sensor: those that people entered, and those that were heard lately.
 
 Known ones stay until they are removed. Of the others the newest are kept, and those whose Bluetooth address
-changes every some minutes apart from them: a crowd of telephones pushes out no sensor that waits to be
+changes every few minutes apart from them: a crowd of telephones pushes out no sensor that waits to be
 entered, and is never written to disk. Counts are written every 30 s; what people enter, at once.
 """
 

@@ -49,7 +49,7 @@ LOWEST = float("-inf")
 IN_FLIGHT = 64
 """downlink operations open at one station"""
 RESERVE = 128
-"""operations of a session that are left for everything else"""
+"""operations of a session that are reserved for everything else"""
 
 
 class Planner:

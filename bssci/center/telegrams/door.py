@@ -150,7 +150,7 @@ class SourceDoor:
         )
 
     def remark(self, reason: str, example: str = "") -> None:
-        """Count something odd about a message that is taken all the same; the first is logged."""
+        """Count an oddity of a message that is accepted nevertheless; the first is logged."""
         self._note_bad(
             self._remarks, "message taken, but {source}: {reason} {count} {example}", reason, example, 1
         )

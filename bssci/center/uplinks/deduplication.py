@@ -324,7 +324,7 @@ class Deduplication:
         self._timer = None
         try:
             self._close_due()
-        except Exception:  # the windows that end next must close all the same
+        except Exception:  # the windows that end next must close nevertheless
             self.log.failure("deduplication windows not closed")
         finally:
             self._schedule()

@@ -1,4 +1,4 @@
-"""The one door for everything that was heard, whatever brought it: on disk first, then further.
+"""The one entrance for all receptions, from any source: stored first, then processed.
 
 Whoever brings something is told that we have it when the Deferred fires, not before.
 """

@@ -130,7 +130,7 @@ class Core:
 
     def read_after_writing(self, query: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
         """Run a query that sees everything submitted before, without holding up the writer."""
-        # If the commit fails, the query shows what is on disk all the same.
+        # If the commit fails, the query shows what is on disk nevertheless.
         return self.settled().addBoth(lambda _: self.read(query))
 
     def settled(self) -> Deferred[None]:

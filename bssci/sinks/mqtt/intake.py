@@ -56,7 +56,7 @@ class IntakeRequest:
     """an earlier run took it in, and may have carried it out"""
     reply: ReplyTo | None = None
     expires_at: float | None = None
-    """Unix seconds; None: it is good for ever"""
+    """Unix seconds; None: it is good forever"""
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):

@@ -2,7 +2,7 @@
 
 A refusal may be about one message (too large), about one topic (an access rule for one sensor) or about all
 messages of a kind (an access rule for ``ep/#``). Uplinks wait while the broker takes none at all: whoever
-mends the access rules loses nothing. All else would stop others for ever: set aside, counted and named.
+mends the access rules loses nothing. All else would stop others forever: set aside, counted and named.
 """
 
 from __future__ import annotations

@@ -257,7 +257,7 @@ class MqttSink:
     def _reconfigure(self, settings: Settings) -> None:
         """Connect anew after a change of MQTT_*; a broker of our own is started or stopped with them.
 
-        Not at once: whoever asked for it by MQTT is answered before.
+        Not at once: an asker by MQTT is answered first.
         """
         values = {name: settings.value(name) for name in NAMES}
         self._reactor.callLater(0, self._begin_change, values)
@@ -371,7 +371,7 @@ class MqttSink:
         return self._answer_everywhere(payloads.settings_answer(self._base_topic, answer, reply))
 
     def _answer_everywhere(self, messages: Sequence[Publication]) -> Deferred[None]:
-        """Publish an answer that is no event; the first of the messages is on its usual topic."""
+        """Publish an answer that is not an event; the first of the messages is on its usual topic."""
         self._center.announce(messages[0].topic, messages[0].payload)
         return ensureDeferred(self._publish_surely(messages))
 

@@ -57,7 +57,7 @@ class DecodedMark(NamedTuple):
 
 @dataclass(slots=True)
 class DeviceFacts:
-    """News of a device in an event; None is no news."""
+    """News of a device in an event; None means unchanged."""
 
     id: str
     kind: str
@@ -75,7 +75,7 @@ class DeviceFacts:
 
 @dataclass(slots=True)
 class GatewayFacts:
-    """News of a gateway in an event; None is no news."""
+    """News of a gateway in an event; None means unchanged."""
 
     id: str
     kind: str

@@ -91,9 +91,9 @@ SETTINGS = (
         "how rows get to the server: copy; insert where a server cannot do COPY",
         _allowed(parsers.choice(COPY, INSERT)),
     ),
-    SinkSetting("POSTGRES_RAW_DAYS", "90", "days that raw telegrams are kept there; 0: for ever", _days),
+    SinkSetting("POSTGRES_RAW_DAYS", "90", "days that raw telegrams are kept there; 0: forever", _days),
     SinkSetting(
-        "POSTGRES_READING_DAYS", "365", "days that readings are kept there; 0: for ever", _days
+        "POSTGRES_READING_DAYS", "365", "days that readings are kept there; 0: forever", _days
     ),
 )  # fmt: skip
 

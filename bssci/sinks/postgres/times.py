@@ -1,4 +1,4 @@
-"""When something was measured: which of several clocks is believed."""
+"""The time of a measurement: chooses the clock to believe."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def in_use(connection: Connection[Any]) -> set[str]:
 def set_up(connection: Connection[Any], raw_days: int, reading_days: int) -> Timescale:
     """Use what there is. Again and again without harm: it is done at each connection.
 
-    :param raw_days: retention; 0: for ever.
+    :param raw_days: retention; 0: forever.
     """
     version = installed(connection)
     if version is None:

@@ -95,7 +95,7 @@ _EXPIRED_ALWAYS: tuple[tuple[str, LiteralString], ...] = (
 class Upkeep:
     """The slices of work at a connection.
 
-    :param days: retention of ``raw`` and ``reading``; 0: for ever.
+    :param days: retention of ``raw`` and ``reading``; 0: forever.
     """
 
     def __init__(self, connection: Connection[Any], timescale: Timescale, days: dict[str, int]) -> None:

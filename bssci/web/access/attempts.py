@@ -1,6 +1,6 @@
 """Limits on attempts to log in: counted by account and by address, in bounded memory.
 
-Nobody is kept out by what others do: who guesses is stopped at their own address, and if many
+Nobody is locked out by others: a guesser is stopped at their own address, and if many
 addresses guess at once, all log-ins take a little longer.
 """
 

@@ -1,4 +1,4 @@
-"""One request as handlers see it: who asks, and what, each value read with one clear error."""
+"""One request as handlers see it: the asker, and the values of query and body, read with clear errors."""
 
 from __future__ import annotations
 

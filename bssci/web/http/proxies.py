@@ -1,4 +1,4 @@
-"""Reverse proxies in front of the web admin: who really asks, how, and below which path."""
+"""Reverse proxies in front of the web admin: the real client address, scheme and path prefix."""
 
 from __future__ import annotations
 

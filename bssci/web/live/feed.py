@@ -107,7 +107,7 @@ class Feed:
         try:
             async for position in self._reader.take(entries):
                 self.position = position
-        except Exception:  # what cannot be taken must not be read for ever
+        except Exception:  # what cannot be taken must not be read forever
             self.log.failure("events not shown {first}", first=self.position + 1)
             missed = sum(seq > self.position for seq, _ in entries)
             self.position = entries[-1][0]

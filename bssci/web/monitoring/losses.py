@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LARGEST_GAP = 1000
-"""counters; a step that is larger is no loss"""
+"""counters; a larger step does not count as a loss"""
 
 
 def losses(counters: Sequence[int]) -> list[int]:

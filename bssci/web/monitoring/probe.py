@@ -50,7 +50,7 @@ class Probe:
         )
 
     async def look(self) -> dict[str, Any]:
-        """Return ``ready`` and what it depends on. A failing sink is no reason: its backlog is kept."""
+        """Return ``ready`` and what it depends on. A failing sink does not count: its backlog is kept."""
         await self._try()
         listening = self._outside.listening()
         sinks = {

@@ -50,7 +50,7 @@ class Form(NamedTuple):
 def message_json(payload: bytes) -> Any:
     """Return the value of a JSON text.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the text is not JSON.
     """
     try:
         return read_json_fast(payload)
@@ -61,7 +61,7 @@ def message_json(payload: bytes) -> Any:
 def message_object(payload: bytes) -> dict[str, Any]:
     """Return a JSON object.
 
-    :raises BadMessage: it is none.
+    :raises BadMessage: the message is not a JSON object.
     """
     found = message_json(payload)
     if not isinstance(found, dict):

@@ -87,7 +87,9 @@ class StationProtocol(Protocol):
         self._codec: Codec | None = None
         self._named: set[EUI] = set()
         self._shown: x509.Certificate | None = None
-        """certificate of the station, or the one of its chain that was refused"""
+        """certificate of the station, or the one of its chain that was refused, until the handshake is over;
+        kept as an object it takes 7 KB of each station
+        """
         self._cause: Cause | None = None
         """reason why a certificate was refused"""
         self._station: Station | None = None
@@ -127,6 +129,7 @@ class StationProtocol(Protocol):
         certificate = self.transport.getPeerCertificate().to_cryptography()
         self.certificate = certificate.public_bytes(Encoding.DER)
         self._named = euis_of(certificate)
+        self._shown = None
         self.phase = Phase.AWAITING_CONNECT
         self._wait(self.factory.limits.connect_time, "no con and conCmp in time")
 
@@ -354,7 +357,10 @@ class StationProtocol(Protocol):
                 error=error.message,
             )
             self.factory.refusals.add(
-                self.host, causes.of_refusal(error.message), eui_from_int(con.bsEui), self._shown
+                self.host,
+                causes.of_refusal(error.message),
+                eui_from_int(con.bsEui),
+                x509.load_der_x509_certificate(self.certificate),
             )
             self.send([Error(opId=0, code=error.code, message=error.message)])
             self.disconnect(f"refused: {error.message}")

@@ -1,4 +1,4 @@
-"""Messages of a sink that are no events, as answers about settings: for the other ways out, too."""
+"""Messages that a sink publishes beside events, such as answers about settings, for the live stream too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Announcements:
         self._listeners.append(listener)
 
     def tell(self, topic: str, payload: bytes) -> None:
-        """Hand an announcement to all listeners; one that fails costs nobody else his."""
+        """Hand an announcement to all listeners; if one fails, the others still get it."""
         for listener in self._listeners:
             try:
                 listener(topic, payload)

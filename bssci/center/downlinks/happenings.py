@@ -15,6 +15,7 @@ States that others see, and where a queued downlink lies::
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
@@ -104,7 +105,7 @@ class Turn:
 
 
 @dataclass(slots=True, kw_only=True)
-class Happening:
+class Happening(ABC):
     """A change of downlinks to come. ``done`` fires when it is on disk."""
 
     end_point_eui: EUI
@@ -123,12 +124,12 @@ class Happening:
         """Return the counters of uplinks; :meth:`apply` reads the downlinks that answered these."""
         return ()
 
+    @abstractmethod
     def apply(self, turn: Turn) -> Any:
         """Change the picture and return the value for ``done``: a downlink as it is after the turn.
 
         :raises CommandError: nothing is changed.
         """
-        raise NotImplementedError
 
 
 @dataclass(slots=True, kw_only=True)

@@ -40,7 +40,7 @@ from bssci.certificates.reading import CertificateError
 from bssci.certificates.server import ServerTLS, StationFiles
 from bssci.extensions import SINK, SOURCE, Installed
 from bssci.journal import Journal, JournalError, Loaded, StorageError, open_journal
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.notices.mail import MailChannel
 from bssci.notices.webhook import WebhookChannel
 from bssci.settings.configuration import Configuration
@@ -180,7 +180,7 @@ class BssciService(Service):
             self.center.refused_stations,
         )
         for factory in factories:
-            access = Access(self.center, Asker(factory.name, factory.name))
+            access = Access(self.center, Actor(factory.name, factory.name))
             sink = extensions.build(SINK, factory, settings, access)
             cursor = loaded.cursors.get(factory.name)
             if cursor is None:
@@ -190,7 +190,7 @@ class BssciService(Service):
             self._pumps.append(pump)
             self.center.deliveries.add(pump)
         for factory in sources:
-            access = Access(self.center, Asker(factory.name, factory.name))
+            access = Access(self.center, Actor(factory.name, factory.name))
             source = RunningSource(
                 reactor,
                 factory.name,

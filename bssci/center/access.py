@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from bssci.center.service_center import ServiceCenter
 from bssci.journal.records import StoredRequest
 from bssci.model import EUI, AnyEvent, Downlink, DownlinkRequest, GatewayState, Sensor, StationState
-from bssci.model.commands import Asker, Outcomes
+from bssci.model.commands import Actor, Outcomes
 
 
 class Access:
@@ -19,7 +19,7 @@ class Access:
     :param by: whose commands these are.
     """
 
-    def __init__(self, center: ServiceCenter, by: Asker) -> None:
+    def __init__(self, center: ServiceCenter, by: Actor) -> None:
         self._center = center
         self._commands = center.commands
         self._by = by

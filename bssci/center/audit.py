@@ -9,7 +9,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from bssci.journal import AuditEntry, Journal, StorageError
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.system.shell import ShellChange
 
 MAX_DETAIL = 500
@@ -29,7 +29,7 @@ class AuditLog:
         self._now = now
 
     async def record(
-        self, by: Asker, action: str, target: str = "", detail: str = "", at: float | None = None
+        self, by: Actor, action: str, target: str = "", detail: str = "", at: float | None = None
     ) -> None:
         """Write an entry; it is on disk when this returns.
 
@@ -51,11 +51,11 @@ class AuditLog:
 
     async def record_shell_change(self, change: ShellChange) -> None:
         """Write the entry of what the command line did already; raises as :meth:`record`."""
-        by = Asker(change.who, "command line")
+        by = Actor(change.who, "command line")
         await self.record(by, change.action, change.target, change.detail, change.at)
 
     @asynccontextmanager
-    async def around(self, by: Asker, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
+    async def around(self, by: Actor, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
         """Write an entry, then let happen what it tells; if that fails, an entry says so.
 
         :raises bssci.journal.StorageError: it cannot be kept; nothing has happened then.
@@ -67,7 +67,7 @@ class AuditLog:
             await self.note(by, f"{action}.failed", target, str(error))
             raise
 
-    async def note(self, by: Asker, action: str, target: str = "", detail: str = "") -> None:
+    async def note(self, by: Actor, action: str, target: str = "", detail: str = "") -> None:
         """Record as :meth:`record` does, but let the action happen in any case: a person who logs in may
         mend a full disk.
         """

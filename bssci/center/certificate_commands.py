@@ -15,7 +15,7 @@ from bssci.center.audit import AuditLog
 from bssci.certificates.reading import CertificateError
 from bssci.certificates.store import CA, SECRET_FILES, CertificateStore
 from bssci.model import EUI
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from bssci.settings.configuration import Configuration
 from bssci.settings.table import Settings
 from bssci.stations.directory import Stations
@@ -92,13 +92,13 @@ class CertificateCommands:
 
     # looking
 
-    async def read(self, file: str, by: Asker) -> bytes:
+    async def read(self, file: str, by: Actor) -> bytes:
         """Return a file as PEM; that somebody takes a private key is in the audit log."""
         if file in SECRET_FILES:
             await self._audit.record(by, "certificate.download_key", file)
         return await self._run(self._store.read, file)
 
-    async def backup(self, by: Asker) -> bytes:
+    async def backup(self, by: Actor) -> bytes:
         """Return certificates, keys and bundles as one archive."""
         await self._audit.record(by, "certificate.backup")
         return await self._run(self._store.backup)
@@ -129,7 +129,7 @@ class CertificateCommands:
         self,
         files: Mapping[str, bytes],
         action: str,
-        by: Asker,
+        by: Actor,
         *,
         others: Mapping[Path, bytes] | None = None,
         force: bool = False,
@@ -157,7 +157,7 @@ class CertificateCommands:
 
     # base stations
 
-    async def station_bundle(self, eui: EUI, host: str, by: Asker, *, renew: bool = False) -> bytes:
+    async def station_bundle(self, eui: EUI, host: str, by: Actor, *, renew: bool = False) -> bytes:
         """Return what a base station needs to connect, as an archive; made if need be.
 
         :param host: name by which it reaches the service center; empty: as the certificate says.
@@ -178,7 +178,7 @@ class CertificateCommands:
                 raise CertificateError(f"the certificate of {eui} cannot be read: {error}") from error
         return await self._run(self._store.bundled, eui)
 
-    async def revoke(self, certificate: x509.Certificate, by: Asker, eui: EUI | None = None) -> Revocation:
+    async def revoke(self, certificate: x509.Certificate, by: Actor, eui: EUI | None = None) -> Revocation:
         """Refuse a certificate of our authority from now on, and cut off who is connected with it.
 
         :param eui: the base station that it is of, if somebody named that.

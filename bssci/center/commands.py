@@ -38,7 +38,7 @@ from bssci.center.turns import Turns
 from bssci.center.uplinks.paths import Paths
 from bssci.journal import AlarmRecord, StorageError
 from bssci.model import EUI, Downlink, DownlinkRequest, Sensor, changed_fields
-from bssci.model.commands import Asker, CommandError, Outcomes
+from bssci.model.commands import Actor, CommandError, Outcomes
 from bssci.model.iso_times import iso_seconds
 from bssci.settings.configuration import Configuration
 from bssci.stations.directory import Stations
@@ -104,7 +104,7 @@ class Commands:
 
     # sensors: attaching
 
-    async def attach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+    async def attach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         """Attach sensors everywhere, whatever stations hold already.
 
         :return: when the connected stations have answered, or after 30 s.
@@ -112,24 +112,24 @@ class Commands:
         """
         return await self._in_turn(euis, lambda: self._attach(euis, by))
 
-    async def _attach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+    async def _attach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         self.check_known(euis)
         async with self._recorder.before(by, "sensor.attach", *_named(euis)):
             await self._begin_silences(euis)
             return await self._attachments.attach(euis, at=self._now())
 
-    async def detach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+    async def detach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         """Detach sensors everywhere; they stay configured. See :meth:`attach`."""
         return await self._in_turn(euis, lambda: self._detach(euis, by))
 
-    async def _detach(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+    async def _detach(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         self.check_known(euis)
         async with self._recorder.before(by, "sensor.detach", *_named(euis)):
             return await self._attachments.detach(euis, at=self._now())
 
     # sensors: configuring
 
-    async def configure(self, sensor: Sensor, by: Asker, *, again: bool = True) -> Outcomes:
+    async def configure(self, sensor: Sensor, by: Actor, *, again: bool = True) -> Outcomes:
         """Add a sensor to endpoints.json, or change it there, and attach it everywhere.
 
         :param again: also if it is attached, and is to stations as it was.
@@ -139,7 +139,7 @@ class Commands:
         """
         return await self._in_turn([sensor.eui], lambda: self._configure_one(sensor, by, again))
 
-    async def _configure_one(self, sensor: Sensor, by: Asker, again: bool) -> Outcomes:
+    async def _configure_one(self, sensor: Sensor, by: Actor, again: bool) -> Outcomes:
         before = self._sensors.get(sensor.eui)
         action, detail = "sensor.add", sensor.name
         if before is not None:
@@ -147,7 +147,7 @@ class Commands:
         async with self._recorder.before(by, action, sensor.eui, detail):
             return await self._configure([sensor], again)
 
-    async def import_(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
+    async def import_(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
         """Add or change many sensors, all or none, and attach those that stations must be told of.
 
         :raises CommandError: as :meth:`configure`.
@@ -155,7 +155,7 @@ class Commands:
         euis = [sensor.eui for sensor in sensors]
         return await self._in_turn(euis, lambda: self._import(sensors, by))
 
-    async def _import(self, sensors: Sequence[Sensor], by: Asker) -> Outcomes:
+    async def _import(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
         added, changed = await self._sensors.compare(sensors)
         text = f"{len(added)} added, {len(changed)} changed"
         async with self._recorder.before(by, "sensor.import", "", naming(text, added + changed)):
@@ -169,7 +169,7 @@ class Commands:
         changes = await self._change(self._sensors.put(sensors, lambda them: self._recording(them, euis)))
         return await self._propagate(replace(changes, attach=list(dict.fromkeys([*changes.attach, *also]))))
 
-    async def remove(self, euis: Sequence[EUI], by: Asker) -> Outcomes:
+    async def remove(self, euis: Sequence[EUI], by: Actor) -> Outcomes:
         """Take sensors out of endpoints.json and detach them everywhere.
 
         :raises CommandError: ``unknown_sensor``, or as :meth:`configure`.
@@ -177,18 +177,18 @@ class Commands:
         action = "sensor.remove" if len(euis) == 1 else "sensor.delete"
         return await self._in_turn(euis, lambda: self._remove(euis, by, action, *_named(euis)))
 
-    async def clear(self, by: Asker) -> Outcomes:
+    async def clear(self, by: Actor) -> Outcomes:
         """Take all sensors out; see :meth:`remove`."""
         euis = self._sensors.euis()
         text = naming(f"{len(euis)} sensors", euis)
         return await self._in_turn(euis, lambda: self._remove(euis, by, "sensor.clear", "", text))
 
-    async def _remove(self, euis: Sequence[EUI], by: Asker, action: str, target: str, text: str) -> Outcomes:
+    async def _remove(self, euis: Sequence[EUI], by: Actor, action: str, target: str, text: str) -> Outcomes:
         self.check_known(euis)
         async with self._recorder.before(by, action, target, text):
             return await self._propagate(await self._change(self._sensors.remove(euis, self._recording)))
 
-    async def reload_sensors(self, by: Asker) -> Changes:
+    async def reload_sensors(self, by: Actor) -> Changes:
         """Read endpoints.json again, all or nothing, and tell the stations what changed.
 
         :raises CommandError: ``invalid``: the file is wrong, nothing changed; or ``unavailable``.
@@ -215,7 +215,7 @@ class Commands:
 
     # downlinks
 
-    async def queue_downlink(self, request: DownlinkRequest, by: Asker) -> Downlink:
+    async def queue_downlink(self, request: DownlinkRequest, by: Actor) -> Downlink:
         """Have something sent to a sensor; see
         :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.queue`.
         """
@@ -223,13 +223,13 @@ class Commands:
         await self._recorder.after(by, "downlink.queue", request.end_point_eui, f"queId {downlink.queue_id}")
         return downlink
 
-    async def revoke_downlink(self, eui: EUI, queue_id: int, by: Asker) -> Downlink:
+    async def revoke_downlink(self, eui: EUI, queue_id: int, by: Actor) -> Downlink:
         """Take a downlink back; see :meth:`bssci.center.downlinks.downlinks.DownlinkDesk.revoke`."""
         downlink = await self._downlinks.revoke(eui, queue_id)
         await self._recorder.after(by, "downlink.revoke", eui, f"queId {downlink.queue_id}")
         return downlink
 
-    async def query_reception(self, eui: EUI, by: Asker) -> EUI:
+    async def query_reception(self, eui: EUI, by: Actor) -> EUI:
         """Have a sensor asked how well it receives (§5.16): the station that will ask.
 
         :raises CommandError: no station can, or it refuses.
@@ -239,7 +239,7 @@ class Commands:
 
     # devices with certificates of ours
 
-    async def provision(self, device: str, by: Asker, *, serial_number: str = "", force: bool = False) -> str:
+    async def provision(self, device: str, by: Actor, *, serial_number: str = "", force: bool = False) -> str:
         """Make key, certificate and configuration of a device; return its name.
 
         :param force: also if it is registered; the certificate that it had is revoked then.
@@ -248,24 +248,24 @@ class Commands:
         async with self._recorder.before(by, "provisioned.add", device, "made anew" if force else ""):
             return await self._provisioned.add(device, serial_number, force=force)
 
-    async def renew_provisioned(self, device: str, by: Asker) -> str:
+    async def renew_provisioned(self, device: str, by: Actor) -> str:
         """Make another key and certificate of a device, and revoke the old one; return its name."""
         async with self._recorder.before(by, "provisioned.renew", device):
             return await self._provisioned.renew(device)
 
-    async def revoke_provisioned(self, device: str, by: Asker) -> str:
+    async def revoke_provisioned(self, device: str, by: Actor) -> str:
         """Have the broker refuse a device; return its name."""
         async with self._recorder.before(by, "provisioned.revoke", device):
             return await self._provisioned.revoke(device)
 
-    async def take_bundle(self, device: str, by: Asker) -> bytes:
+    async def take_bundle(self, device: str, by: Actor) -> bytes:
         """Return key, certificate and configuration of a device, this once."""
         async with self._recorder.before(by, "provisioned.bundle", device):
             return await self._provisioned.take_bundle(device)
 
     # alarms
 
-    async def acknowledge_alarm(self, alarm_id: str, by: Asker) -> AlarmRecord:
+    async def acknowledge_alarm(self, alarm_id: str, by: Actor) -> AlarmRecord:
         """Note that somebody knows of an alarm; it stays open until what is wrong is over.
 
         :raises CommandError: ``unknown_alarm``.
@@ -273,7 +273,7 @@ class Commands:
         async with self._recorder.before(by, "alarm.acknowledge", alarm_id):
             return self._alarms.acknowledge(alarm_id, by.name)
 
-    async def test_alarms(self, trial: AlarmTrial, by: Asker) -> list[WayTried]:
+    async def test_alarms(self, trial: AlarmTrial, by: Actor) -> list[WayTried]:
         """Send a test alarm by every way, and wait for what becomes of it.
 
         :raises CommandError: ``busy``: another test has not ended yet; ``unavailable``.
@@ -283,14 +283,14 @@ class Commands:
 
     # replays
 
-    async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Asker) -> dict[str, Any]:
+    async def begin_replay(self, replays: Replaying, request: ReplayRequest, by: Actor) -> dict[str, Any]:
         """Have kept messages delivered again to a sink; see :meth:`bssci.center.replays.Replaying.begin`."""
         span = f"{iso_seconds(request.from_at)} to {iso_seconds(request.to_at)}"
         devices = f", {len(request.devices)} devices" if request.devices else ""
         async with self._recorder.before(by, "replay.begin", request.sink, span + devices):
             return await stored(replays.begin(request, by.name))
 
-    async def cancel_replay(self, replays: Replaying, number: int, by: Asker) -> dict[str, Any]:
+    async def cancel_replay(self, replays: Replaying, number: int, by: Actor) -> dict[str, Any]:
         """End a replay early; see :meth:`bssci.center.replays.Replaying.cancel`."""
         async with self._recorder.before(by, "replay.cancel", str(number)):
             return await stored(replays.cancel(number))

@@ -13,7 +13,7 @@ from bssci.center.devices.registry import DeviceRegistry
 from bssci.center.devices.scanner_commands import ScannerAnswer
 from bssci.center.recorder import Recorder, not_stored, stored
 from bssci.journal import StorageError
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from bssci.model.device_id import eui_of_device
 
 
@@ -33,7 +33,7 @@ class DeviceCommands:
         self._controllers = gateway_commands.controllers
         self._scanners = gateway_commands.scanners
 
-    async def change(self, id: str, changes: Mapping[str, Any], by: Asker) -> Device:
+    async def change(self, id: str, changes: Mapping[str, Any], by: Actor) -> Device:
         """Enter a device, or change what is entered of it.
 
         :param changes: new values by the names of the fields of :class:`Device`.
@@ -57,7 +57,7 @@ class DeviceCommands:
                 raise not_stored(error) from error
         return device
 
-    async def import_(self, devices: Mapping[str, Mapping[str, Any]], by: Asker) -> None:
+    async def import_(self, devices: Mapping[str, Mapping[str, Any]], by: Actor) -> None:
         """Enter many devices, or change what is entered of them, all or none.
 
         :param devices: new values by the names of the fields of :class:`Device`, by the device's id.
@@ -75,7 +75,7 @@ class DeviceCommands:
             except StorageError as error:
                 raise not_stored(error) from error
 
-    async def move(self, id: str, to: str, by: Asker) -> None:
+    async def move(self, id: str, to: str, by: Actor) -> None:
         """Have what is entered of a device at a controller stand for another pin or component.
 
         :param to: id of the other place: ``f2:0a1b2c3d4e5f/J1/4``.
@@ -95,7 +95,7 @@ class DeviceCommands:
         async with self._recorder.before(by, "device.move", id, f"to {to}"):
             await stored(self._devices.move(id, to))
 
-    async def forget(self, id: str, by: Asker) -> None:
+    async def forget(self, id: str, by: Actor) -> None:
         """Remove a device; if it is heard again, it is unknown.
 
         :raises CommandError: ``unknown_device``, ``unavailable``.
@@ -105,7 +105,7 @@ class DeviceCommands:
         async with self._recorder.before(by, "device.remove", id):
             await stored(self._devices.forget(id))
 
-    async def command(self, id: str, command: Mapping[str, Any], by: Asker) -> ControllerAnswer:
+    async def command(self, id: str, command: Mapping[str, Any], by: Actor) -> ControllerAnswer:
         """Have a controller's strike or siren do something.
 
         :param command: the message, as the controller takes it.
@@ -117,7 +117,7 @@ class DeviceCommands:
             return await self._controllers.send(id, command)
 
     async def command_scanner(
-        self, id: str, command: str, parameters: Mapping[str, Any], by: Asker
+        self, id: str, command: str, parameters: Mapping[str, Any], by: Actor
     ) -> ScannerAnswer:
         """Have a scanner do something.
 
@@ -128,7 +128,7 @@ class DeviceCommands:
         async with self._recorder.before(by, "gateway.command", id, f"{command} {more}".strip()):
             return await self._scanners.send(id, command, parameters)
 
-    async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Asker) -> Gateway:
+    async def change_gateway(self, id: str, changes: Mapping[str, Any], by: Actor) -> Gateway:
         """Change what is entered of a scanner or controller.
 
         :param changes: new values by the names of the fields of :class:`Gateway`.
@@ -141,7 +141,7 @@ class DeviceCommands:
             await stored(self._gateways.put(gateway))
         return gateway
 
-    async def forget_gateway(self, id: str, by: Asker) -> None:
+    async def forget_gateway(self, id: str, by: Actor) -> None:
         """Forget a scanner or controller; if it is heard again, it is new.
 
         :raises CommandError: ``unknown_gateway``, ``unavailable``.

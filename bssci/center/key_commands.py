@@ -5,7 +5,7 @@ from __future__ import annotations
 from bssci.center.devices.sensors import Sensors
 from bssci.center.recorder import Recorder
 from bssci.model import EUI, Sensor
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 
 
 class KeyCommands:
@@ -15,7 +15,7 @@ class KeyCommands:
         self._recorder = recorder
         self._sensors = sensors
 
-    async def reveal(self, eui: EUI, by: Asker) -> bytes:
+    async def reveal(self, eui: EUI, by: Actor) -> bytes:
         """Return the network key of a sensor.
 
         :raises CommandError: ``unknown_sensor``; ``unavailable``: it cannot be recorded, so no key
@@ -27,7 +27,7 @@ class KeyCommands:
         async with self._recorder.before(by, "sensor.reveal_key", eui):
             return sensor.network_key
 
-    async def export(self, by: Asker) -> list[Sensor]:
+    async def export(self, by: Actor) -> list[Sensor]:
         """Return all sensors, for a file that has their keys.
 
         :raises CommandError: ``unavailable``: it cannot be recorded, so there is no file.

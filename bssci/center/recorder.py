@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from bssci.center.audit import AuditLog
 from bssci.journal import StorageError
 from bssci.model import EUI
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 
 MAX_NAMED = 20
 """sensors or base stations that an entry of the audit log names"""
@@ -28,7 +28,7 @@ class Recorder:
         self._log = log
 
     @asynccontextmanager
-    async def before(self, by: Asker, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
+    async def before(self, by: Actor, action: str, target: str = "", detail: str = "") -> AsyncIterator[None]:
         """Write the entry, then let it happen; if it fails, say that too.
 
         :raises CommandError: ``unavailable``: it cannot be recorded, so it does not happen.
@@ -50,7 +50,7 @@ class Recorder:
                 self.log.warn("not in the audit log {action} {error}", action=action, error=unkept)
             raise
 
-    async def after(self, by: Asker, action: str, target: str, detail: str) -> None:
+    async def after(self, by: Actor, action: str, target: str, detail: str) -> None:
         """Write the entry of what is done already.
 
         :raises CommandError: ``unavailable``: it cannot be recorded.
@@ -61,7 +61,7 @@ class Recorder:
         except StorageError as error:
             raise CommandError("unavailable", f"it is done, but not in the audit log: {error}") from error
 
-    def _tell(self, by: Asker, action: str, target: str, detail: str) -> None:
+    def _tell(self, by: Actor, action: str, target: str, detail: str) -> None:
         self.log.info(
             "command {action} {target} {detail} {who} {address}",
             action=action,

@@ -11,11 +11,11 @@ from twisted.logger import Logger
 from bssci.center.commands import Commands
 from bssci.center.devices.sensors import Sensors
 from bssci.journal import StorageError
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from bssci.system import logs
 
-BY_HAND = Asker("file", "changed by hand")
-BY_SIGNAL = Asker("SIGHUP", "signal")
+BY_HAND = Actor("file", "changed by hand")
+BY_SIGNAL = Actor("SIGHUP", "signal")
 
 
 class Reloads:
@@ -58,7 +58,7 @@ class Reloads:
         await self._read_sensors(BY_SIGNAL)
         done()
 
-    async def _settings(self, by: Asker) -> None:
+    async def _settings(self, by: Actor) -> None:
         try:
             await self._commands.settings.reload(by)
         except (CommandError, StorageError) as error:
@@ -68,7 +68,7 @@ class Reloads:
         if await self._sensors.is_changed():
             await self._read_sensors(BY_HAND)
 
-    async def _read_sensors(self, by: Asker) -> None:
+    async def _read_sensors(self, by: Actor) -> None:
         try:
             await self._commands.reload_sensors(by)
         except (CommandError, StorageError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bssci.center.audit import AuditLog
 from bssci.center.recorder import Recorder
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from bssci.settings.configuration import Configuration, setting_text
 from bssci.settings.groups import Group
 from bssci.system.clock import RunInThread
@@ -27,7 +27,7 @@ class SettingCommands:
         rows = self._configuration.catalogue.rows.values()
         return self._configuration.shown(sorted(row.name for row in rows if row.live and not row.private))
 
-    async def change(self, values: Mapping[str, str], details: Mapping[str, str], by: Asker) -> None:
+    async def change(self, values: Mapping[str, str], details: Mapping[str, str], by: Actor) -> None:
         """Change any settings, all or none.
 
         :param details: what the audit log says of each setting that changes.
@@ -40,7 +40,7 @@ class SettingCommands:
                 await entries.enter_async_context(entry)
             await self._configuration.change(values)
 
-    async def change_remotely(self, values: Mapping[str, Any], by: Asker) -> frozenset[str]:
+    async def change_remotely(self, values: Mapping[str, Any], by: Actor) -> frozenset[str]:
         """Put settings into force and write them to ``.env``; what changed.
 
         :param values: by name; as JSON knows them, or as text.
@@ -59,7 +59,7 @@ class SettingCommands:
         return changed
 
     async def try_group(
-        self, group: Group, values: Mapping[str, str], by: Asker, run_in_thread: RunInThread
+        self, group: Group, values: Mapping[str, str], by: Actor, run_in_thread: RunInThread
     ) -> str:
         """Try to reach the other side of a group of settings.
 
@@ -75,7 +75,7 @@ class SettingCommands:
         problem: str = await run_in_thread(group.trial, settings.values())
         return problem
 
-    async def reload(self, by: Asker) -> None:
+    async def reload(self, by: Actor) -> None:
         """Read ``.env`` again.
 
         :raises CommandError: a setting is wrong; nothing changed.

@@ -11,7 +11,7 @@ from bssci.center.recorder import Recorder, naming, stored
 from bssci.center.station_entries import StationEntries
 from bssci.model import EUI
 from bssci.model.base_station import StationChange
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from bssci.stations.directory import Stations
 from bssci.stations.registry import Registry
 from bssci.stations.variable_mac import VariableMac, run_variable_mac
@@ -34,7 +34,7 @@ class StationCommands:
         self._entries = entries
         self._variable_mac = variable_mac
 
-    async def variable_mac(self, eui: EUI, command: object, mac_type: object, by: Asker) -> dict[str, Any]:
+    async def variable_mac(self, eui: EUI, command: object, mac_type: object, by: Actor) -> dict[str, Any]:
         """Have a base station receive telegrams of another MAC, or no longer, or say which it receives.
 
         :param command: ``activate``, ``deactivate`` or ``status``.
@@ -50,7 +50,7 @@ class StationCommands:
         async with self._recorder.before(by, f"station.vm_{command}", eui, f"macType {mac_type}"[:40]):
             return await run_variable_mac(self._variable_mac, station, command, mac_type)
 
-    async def change(self, change: StationChange, by: Asker, *, is_new: bool = False) -> None:
+    async def change(self, change: StationChange, by: Actor, *, is_new: bool = False) -> None:
         """Name, place, tag or block a base station; one that is blocked is cut off at once.
 
         :param is_new: it may be one that is not known yet, which is registered ahead then.
@@ -62,7 +62,7 @@ class StationCommands:
         async with self._recorder.before(by, entries.action_of(change), change.eui, ", ".join(change.fields)):
             await stored(entries.change([change], by.name))
 
-    async def import_(self, changes: Sequence[StationChange], by: Asker) -> None:
+    async def import_(self, changes: Sequence[StationChange], by: Actor) -> None:
         """Register or change many base stations, all or none.
 
         :raises CommandError: as :meth:`change`.
@@ -73,7 +73,7 @@ class StationCommands:
         ):
             await stored(self._entries.change(changes, by.name))
 
-    async def forget(self, eui: EUI, by: Asker) -> None:
+    async def forget(self, eui: EUI, by: Actor) -> None:
         """Know a base station no longer, its entry, nor the certificate that it showed; it may come anew.
 
         :raises CommandError: ``unknown_station``, ``conflict``: it is blocked, or it cannot be stored.

@@ -11,7 +11,7 @@ from bssci.model.eui import EUI
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class Actor:
     """The person or program that gives a command."""
 
     name: str
@@ -19,7 +19,7 @@ class Asker:
     source: str
     """the way it came: ``web``, ``mqtt``, ``signal``"""
     address: str = ""
-    """network address of the asker, if there is one"""
+    """network address of the actor, if there is one"""
 
 
 class CommandError(Exception):

@@ -36,7 +36,7 @@ class DownlinkRequest(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: float | None = None
     """s from now; None: never"""
     ref: str | int | None = None
-    """reference by which the asker recognises the answers"""
+    """reference chosen by the requester, repeated in every answer"""
 
     @property
     def is_bound(self) -> bool:

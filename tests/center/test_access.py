@@ -8,10 +8,10 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from bssci.center.access import Access
 from bssci.center.interfaces import ICenter
 from bssci.model import EUI
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from tests.support.center import House, Line, result_of, sensor_eui
 
-SINK = Asker("influx", "sink")
+SINK = Actor("influx", "sink")
 
 
 @pytest.fixture

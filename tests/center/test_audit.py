@@ -9,9 +9,9 @@ import pytest
 
 from bssci.center.audit import MAX_DETAIL, AuditLog
 from bssci.journal import AuditEntry, StorageError
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 
-ANN = Asker("ann", "web", "::1")
+ANN = Actor("ann", "web", "::1")
 
 
 class Kept:

@@ -16,9 +16,9 @@ from bssci.certificates.reading import CertificateError
 from bssci.certificates.store import CA, SERVER_KEY
 from bssci.journal import AuditEntry, StorageError
 from bssci.model import EUI
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 
-ANN = Asker("ann", "web", "::1")
+ANN = Actor("ann", "web", "::1")
 STATION = EUI("CAFE000000000001")
 
 

@@ -12,7 +12,7 @@ from twisted.logger import capturedLogs
 
 from bssci.journal import StorageError
 from bssci.model import EUI, DownlinkRequest, parse_sensor
-from bssci.model.commands import AWAY, DONE, Asker, CommandError
+from bssci.model.commands import AWAY, DONE, Actor, CommandError
 from bssci.wire.messages import AttPrp, AttPrpRsp, DetPrp, DetPrpRsp
 from tests.support.center import KEY, TESTER, House, Line, result_of, sensor_entry, sensor_eui
 
@@ -319,7 +319,7 @@ def audited(house: House) -> list[tuple[str, str, str]]:
 def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
     house: House, lines: list[Line]
 ) -> None:
-    by = Asker("tester", "web", "192.0.2.7")
+    by = Actor("tester", "web", "192.0.2.7")
     new, one = parse_sensor(sensor_entry(7, name="cellar", bidi=True)), EUI(ONE)
     for command in (
         lambda: house.commands.configure(new, by),
@@ -355,7 +355,7 @@ def test_every_change_is_in_the_audit_log_under_the_name_of_whoever_asked(
 
 def test_a_command_that_fails_after_its_entry_says_so_there(house: House) -> None:
     house.sensors_file.write_text("[ half an ed")
-    by = Asker("tester", "web", "192.0.2.7")
+    by = Actor("tester", "web", "192.0.2.7")
     assert refused(house, house.commands.reload_sensors(by)).code == "invalid"
     first, second = audited(house)
     assert first == ("sensor.reload", "", "")

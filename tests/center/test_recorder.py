@@ -13,10 +13,10 @@ from bssci.center.audit import AuditLog
 from bssci.center.recorder import MAX_NAMED, Recorder, naming, stored
 from bssci.journal import AuditEntry, StorageError
 from bssci.model import EUI
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from tests.support.center import result_of
 
-ANN = Asker("ann", "web", "::1")
+ANN = Actor("ann", "web", "::1")
 
 
 class Disk:

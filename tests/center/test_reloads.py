@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bssci.center.reloads import Reloads
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 
 
 class Parts:
@@ -26,7 +26,7 @@ class Parts:
             lambda: [self.reload_stations, self.reload_web],
         )
 
-    async def reload_settings(self, by: Asker) -> None:
+    async def reload_settings(self, by: Actor) -> None:
         self._note("settings", by.name)
 
     def reload_stations(self) -> None:
@@ -37,7 +37,7 @@ class Parts:
     def reload_web(self) -> None:
         self.done.append(("web",))
 
-    async def reload_sensors(self, by: Asker) -> None:
+    async def reload_sensors(self, by: Actor) -> None:
         self._note("sensors", by.name)
 
     async def is_changed(self) -> bool:

@@ -10,10 +10,10 @@ from twisted.internet.defer import maybeDeferred
 from bssci.center.audit import AuditLog
 from bssci.center.setting_commands import SettingCommands
 from bssci.journal import AuditEntry, StorageError
-from bssci.model.commands import Asker, CommandError
+from bssci.model.commands import Actor, CommandError
 from bssci.settings.groups import Group
 
-ANN = Asker("ann", "web", "::1")
+ANN = Actor("ann", "web", "::1")
 
 
 class Parts:

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from bssci.center.service_center import ServiceCenter
 from bssci.journal import StorageError
 from bssci.model import AnyEvent, Event, StationState, Uplink, eui_from_int
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.settings.configuration import Configuration
 from bssci.stations.station import Link, Station
 from bssci.wire.errors import ProtocolError
@@ -33,7 +33,7 @@ from tests.support.wire import connect
 
 EPOCH = 1_700_000_000.0
 """Unix seconds when a test begins"""
-TESTER = Asker("tester", "test")
+TESTER = Actor("tester", "test")
 STATION = 0xCAFE000000000001
 KEY = "000102030405060708090A0B0C0D0E0F"
 

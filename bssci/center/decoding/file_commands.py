@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bssci.center.audit import AuditLog
 from bssci.center.decoding.folder import DecoderFolder
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 
 
 class DecoderFileCommands:
@@ -14,7 +14,7 @@ class DecoderFileCommands:
         self._audit = audit
         self._folder = folder
 
-    async def put(self, name: str, file: str, text: str, detail: str, by: Asker) -> None:
+    async def put(self, name: str, file: str, text: str, detail: str, by: Actor) -> None:
         """Store a decoder's file, and use it.
 
         :param detail: what the audit log says of it.
@@ -25,7 +25,7 @@ class DecoderFileCommands:
         async with self._audit.around(by, "decoder.put", name, detail):
             await self._folder.put(file, text)
 
-    async def delete(self, name: str, file: str, by: Asker) -> None:
+    async def delete(self, name: str, file: str, by: Actor) -> None:
         """Remove a decoder's file; raises as :meth:`put`, and ``FileNotFoundError`` if there is none."""
         async with self._audit.around(by, "decoder.delete", name):
             await self._folder.delete(file)

@@ -257,7 +257,7 @@ class MqttSink:
     def _reconfigure(self, settings: Settings) -> None:
         """Connect anew after a change of MQTT_*; a broker of our own is started or stopped with them.
 
-        Not at once: an asker by MQTT is answered first.
+        Not at once: whoever asked for it by MQTT is answered first.
         """
         values = {name: settings.value(name) for name in NAMES}
         self._reactor.callLater(0, self._begin_change, values)

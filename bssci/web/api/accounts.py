@@ -40,7 +40,7 @@ class AccountRoutes:
     def _file(self) -> AccountFile:
         return self._guard.file
 
-    # the asker
+    # the actor
 
     @route("POST", "/api/login", None, "Log in")
     async def log_in(self, call: Call, body: LogIn) -> Reply[LoggedIn]:
@@ -94,7 +94,7 @@ class AccountRoutes:
         session = next((each for each in mine if each.handle == call.path["id"]), None)
         if session is None:
             raise not_found("there is no such session")
-        await self._entrance.end_session(session, call.asker)
+        await self._entrance.end_session(session, call.actor)
         return Done()
 
     # all accounts
@@ -107,7 +107,7 @@ class AccountRoutes:
     async def add(self, call: Call, body: NewAccount) -> Done:
         name, role = body.name, body.role
         change = self._entrance.change
-        await change(call.asker, "account.add", name, role, self._file.add, name, role, body.password)
+        await change(call.actor, "account.add", name, role, self._file.add, name, role, body.password)
         return Done()
 
     @route(
@@ -123,17 +123,17 @@ class AccountRoutes:
         self._check_exists(name)
         change = self._entrance.change
         if body.role is not None:
-            await change(call.asker, "account.role", name, body.role, self._file.set_role, name, body.role)
+            await change(call.actor, "account.role", name, body.role, self._file.set_role, name, body.role)
         if body.password is not None:
             set_password = self._file.set_password
-            await change(call.asker, "account.password", name, "", set_password, name, body.password)
+            await change(call.actor, "account.password", name, "", set_password, name, body.password)
         return Done()
 
     @route("DELETE", "/api/accounts/{name}", "admin", "Remove an account")
     async def remove(self, call: Call) -> Done:
         name = call.path["name"]
         self._check_exists(name)
-        await self._entrance.change(call.asker, "account.remove", name, "", self._file.remove, name)
+        await self._entrance.change(call.actor, "account.remove", name, "", self._file.remove, name)
         return Done()
 
     @route("GET", "/api/tokens", "admin", "API tokens")
@@ -144,7 +144,7 @@ class AccountRoutes:
     async def create_token(self, call: Call, body: NewToken) -> CreatedToken:
         name, role = body.name, body.role
         create = self._file.create_token
-        token = await self._entrance.change(call.asker, "token.create", name, role, create, name, role)
+        token = await self._entrance.change(call.actor, "token.create", name, role, create, name, role)
         return CreatedToken(token=token)
 
     @route("DELETE", "/api/tokens/{name}", "admin", "Revoke an API token")
@@ -152,7 +152,7 @@ class AccountRoutes:
         name = call.path["name"]
         if all(token.name != name for token in self._guard.directory.tokens):
             raise not_found("there is no such token")
-        await self._entrance.change(call.asker, "token.revoke", name, "", self._file.revoke_token, name)
+        await self._entrance.change(call.actor, "token.revoke", name, "", self._file.revoke_token, name)
         return Done()
 
     def _check_exists(self, name: str) -> None:

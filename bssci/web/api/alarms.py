@@ -36,7 +36,7 @@ class AlarmRoutes:
         trial = self._context.outside.alarm_trial
         if trial is None:
             raise ApiError(503, "unavailable", "this service sends no messages about alarms")
-        tried = await self._commands.test_alarms(trial, call.asker)
+        tried = await self._commands.test_alarms(trial, call.actor)
         signs = {"done": "", "failed": "failed, ", "not set": "not set, "}
         return AlarmsTested(
             ok=all(each.state != "failed" for each in tried),
@@ -49,5 +49,5 @@ class AlarmRoutes:
 
     @route("POST", "/api/alarms/{id}/acknowledge", "operator", "Note that somebody knows of it")
     async def acknowledge(self, call: Call) -> AlarmAcknowledged:
-        record = await self._commands.acknowledge_alarm(call.path["id"], call.asker)
+        record = await self._commands.acknowledge_alarm(call.path["id"], call.actor)
         return AlarmAcknowledged(alarm=told(AlarmRow, alarm_json(record)))

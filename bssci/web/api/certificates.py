@@ -86,7 +86,7 @@ class CertificateRoutes:
         if file in SECRET_FILES and not may(call.identity.role, "admin"):
             raise ApiError(403, "forbidden", "private keys are for the role admin only")
         with _refusals():
-            return _file(await self._commands.read(file, call.asker), f"{file}.pem", PEM)
+            return _file(await self._commands.read(file, call.actor), f"{file}.pem", PEM)
 
     @route(
         "POST",
@@ -153,7 +153,7 @@ class CertificateRoutes:
     )
     async def backup(self, call: Call) -> Reply[bytes]:
         with _refusals():
-            return _file(await self._commands.backup(call.asker), "certificates.zip", ZIP)
+            return _file(await self._commands.backup(call.actor), "certificates.zip", ZIP)
 
     @route(
         "POST",
@@ -180,7 +180,7 @@ class CertificateRoutes:
     async def station(self, call: Call, body: BundleOptions) -> Reply[bytes]:
         eui = call.eui()
         with _refusals():
-            archive = await self._commands.station_bundle(eui, body.host, call.asker, renew=body.renew)
+            archive = await self._commands.station_bundle(eui, body.host, call.actor, renew=body.renew)
         return _file(archive, f"{eui}.zip", ZIP)
 
     @route(
@@ -192,7 +192,7 @@ class CertificateRoutes:
     async def revoke(self, call: Call, body: Revoke) -> RevokedNow:
         with _refusals():
             certificate = await self._to_revoke(body)
-            revoked = await self._commands.revoke(certificate, call.asker, body.eui)
+            revoked = await self._commands.revoke(certificate, call.actor, body.eui)
         return RevokedNow(subject=revoked.subject, serial=revoked.serial, cut_off=revoked.cut_off)
 
     async def _to_revoke(self, body: Revoke) -> x509.Certificate:
@@ -224,7 +224,7 @@ class CertificateRoutes:
             if is_dry:
                 found = await self._commands.examine(files)
             else:
-                found = await self._commands.replace(files, action, call.asker, others=others, force=force)
+                found = await self._commands.replace(files, action, call.actor, others=others, force=force)
         answer = Replaced(warnings=list(found.warnings), refused_stations=list(found.refused_stations))
         if is_dry:
             answer.dry_run = True

@@ -46,7 +46,7 @@ class ControllerRoutes:
         self._refuse_clashes(found.models)
         if not query.dry_run:
             await self._put(call, found.models)
-            await self._commands.devices.import_(found.devices, call.asker)
+            await self._commands.devices.import_(found.devices, call.actor)
         return ImportedControllers(
             dry_run=query.dry_run,
             models=list(found.models),
@@ -64,7 +64,7 @@ class ControllerRoutes:
     )
     async def command(self, call: Call, body: ControllerCommand) -> ControllerAnswered:
         message = msgspec.to_builtins(body)
-        answer = await self._commands.devices.command(call.path["id"], message, call.asker)
+        answer = await self._commands.devices.command(call.path["id"], message, call.actor)
         return ControllerAnswered(
             topic=answer.topic,
             answered=answer.answered,
@@ -88,7 +88,7 @@ class ControllerRoutes:
             if folder.library.texts.get(file) == text:
                 continue
             try:
-                await self._decoders.files.put(name, file, text, "imported", call.asker)
+                await self._decoders.files.put(name, file, text, "imported", call.actor)
             except ValueError as error:
                 raise wrong_text(error) from error
             except OSError as error:

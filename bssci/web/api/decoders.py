@@ -68,7 +68,7 @@ class DecoderRoutes:
         decoder, results = await self._views.compile(file, body.source)
         detail = f"version {decoder.version}"
         try:
-            await self._views.files.put(name, file, body.source, detail, call.asker)
+            await self._views.files.put(name, file, body.source, detail, call.actor)
         except ValueError as error:
             raise wrong_text(error) from error
         except OSError as error:
@@ -84,7 +84,7 @@ class DecoderRoutes:
             self._views.decoder(name)
             raise ApiError(409, "built_in", f"{name} is built in: it has no file that could be removed")
         try:
-            await self._views.files.delete(name, file, call.asker)
+            await self._views.files.delete(name, file, call.actor)
         except FileNotFoundError:
             raise not_found(f"there is no decoder {name}") from None
         except OSError as error:

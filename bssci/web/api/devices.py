@@ -62,7 +62,7 @@ class DeviceRoutes:
         changes = _changes(body)
         if len(msgspec.json.encode(changes.get("parameters", {}))) > MAX_PARAMETERS:
             raise ApiError(422, "invalid", f"parameters may have {MAX_PARAMETERS} bytes", "parameters")
-        await self._commands.devices.change(id, changes, call.asker)
+        await self._commands.devices.change(id, changes, call.actor)
         return told(DeviceDetail, self._views.detail(id))
 
     @route(
@@ -72,12 +72,12 @@ class DeviceRoutes:
         "Put a device at another pin or component of a controller; what came from each place stays there",
     )
     async def move(self, call: Call, body: DeviceMove) -> DeviceDetail:
-        await self._commands.devices.move(call.path["id"], body.to, call.asker)
+        await self._commands.devices.move(call.path["id"], body.to, call.actor)
         return told(DeviceDetail, self._views.detail(body.to))
 
     @route("DELETE", "/api/devices/{id}", "operator", "Remove a device; if it is heard again, it is unknown")
     async def forget(self, call: Call) -> Done:
-        await self._commands.devices.forget(_no_sensor(call.path["id"]), call.asker)
+        await self._commands.devices.forget(_no_sensor(call.path["id"]), call.actor)
         return Done()
 
     @route("GET", "/api/gateways", "viewer", "Scanners and controllers, and how each is")
@@ -91,7 +91,7 @@ class DeviceRoutes:
     @route("PATCH", "/api/gateways/{id}", "operator", "Change what is entered of a scanner or controller")
     async def change_gateway(self, call: Call, body: GatewayChanges) -> GatewayDetail:
         id = call.path["id"]
-        await self._commands.devices.change_gateway(id, _changes(body), call.asker)
+        await self._commands.devices.change_gateway(id, _changes(body), call.actor)
         return told(GatewayDetail, self._views.gateway(id))
 
     @route(
@@ -108,7 +108,7 @@ class DeviceRoutes:
             allowed = "devices, or add and remove, belong to update_blocklist"
             raise ApiError(422, "invalid", allowed, "parameters")
         answer = await self._commands.devices.command_scanner(
-            call.path["id"], body.command, parameters, call.asker
+            call.path["id"], body.command, parameters, call.actor
         )
         return ScannerAnswered(
             topic=answer.topic,
@@ -118,7 +118,7 @@ class DeviceRoutes:
 
     @route("DELETE", "/api/gateways/{id}", "operator", "Forget one; if it is heard again, it is new")
     async def forget_gateway(self, call: Call) -> Done:
-        await self._commands.devices.forget_gateway(call.path["id"], call.asker)
+        await self._commands.devices.forget_gateway(call.path["id"], call.actor)
         return Done()
 
 

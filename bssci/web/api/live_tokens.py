@@ -52,7 +52,7 @@ class LiveTokenRoutes:
         detail = described(new_token(wish, "", self._context.now()))
         create = self._guard.file.create_live_token
         secret, token = await self._entrance.change(
-            call.asker, "mqtt-token.create", body.name, detail, create, wish
+            call.actor, "mqtt-token.create", body.name, detail, create, wish
         )
         return CreatedLiveToken(
             token_id=token.id,
@@ -65,7 +65,7 @@ class LiveTokenRoutes:
     async def revoke(self, call: Call) -> Done:
         token = self._found(call)
         revoke = self._guard.file.revoke_live_token
-        await self._entrance.change(call.asker, "mqtt-token.revoke", token.name, "", revoke, token.id)
+        await self._entrance.change(call.actor, "mqtt-token.revoke", token.name, "", revoke, token.id)
         self._context.door.check_tokens()
         return Done()
 

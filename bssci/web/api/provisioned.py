@@ -42,7 +42,7 @@ class ProvisionedRoutes:
     @route("POST", "/api/provisioned", "admin", "Make key, certificate and configuration of a device")
     async def add(self, call: Call, body: NewProvisioned) -> ProvisionedNow:
         name = await self._commands.provision(
-            body.id, call.asker, serial_number=body.serial_number, force=body.force
+            body.id, call.actor, serial_number=body.serial_number, force=body.force
         )
         return await self._now(name)
 
@@ -58,7 +58,7 @@ class ProvisionedRoutes:
     )
     async def renew(self, call: Call) -> ProvisionedNow:
         name = self._views.name_of(call.path["id"])
-        return await self._now(await self._commands.renew_provisioned(name, call.asker))
+        return await self._now(await self._commands.renew_provisioned(name, call.actor))
 
     @route(
         "POST",
@@ -68,7 +68,7 @@ class ProvisionedRoutes:
     )
     async def revoke(self, call: Call) -> ProvisionedNow:
         name = self._views.name_of(call.path["id"])
-        return await self._now(await self._commands.revoke_provisioned(name, call.asker))
+        return await self._now(await self._commands.revoke_provisioned(name, call.actor))
 
     @route(
         "POST",
@@ -79,7 +79,7 @@ class ProvisionedRoutes:
     )
     async def bundle(self, call: Call) -> Reply[bytes]:
         name = self._views.name_of(call.path["id"])
-        return _file(await self._commands.take_bundle(name, call.asker), f"{name}.zip", ZIP)
+        return _file(await self._commands.take_bundle(name, call.actor), f"{name}.zip", ZIP)
 
     @route(
         "GET",

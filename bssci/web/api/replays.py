@@ -28,7 +28,7 @@ class ReplayRoutes:
         request = ReplayRequest(
             body.sink, float(body.from_), float(body.to), tuple(body.devices), body.publish
         )
-        begun = await self._commands.begin_replay(self._replays(), request, call.asker)
+        begun = await self._commands.begin_replay(self._replays(), request, call.actor)
         return ReplayChanged(replay=told(ReplayAnswer, begun))
 
     @route("DELETE", "/api/replays/{id}", "admin", "End a replay early; what was delivered stays")
@@ -36,7 +36,7 @@ class ReplayRoutes:
         text = call.path["id"]
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise not_found("there is no such replay")
-        ended = await self._commands.cancel_replay(self._replays(), int(text), call.asker)
+        ended = await self._commands.cancel_replay(self._replays(), int(text), call.actor)
         return ReplayChanged(replay=told(ReplayAnswer, ended))
 
     def _replays(self) -> Replaying:

@@ -143,7 +143,7 @@ class SensorRoutes:
         if with_keys:
             if not may(call.identity.role, "admin"):
                 raise ApiError(403, "forbidden", "network keys are exported for the role admin only")
-            sensors = await self._commands.keys.export(call.asker)
+            sensors = await self._commands.keys.export(call.actor)
         else:
             sensors = list(self._center.sensors)
         run = self._context.run_in_thread
@@ -178,7 +178,7 @@ class SensorRoutes:
     @route("POST", "/api/sensors/{eui}/reveal", "admin", "Its network key, which is audited")
     async def reveal(self, call: Call) -> RevealedKey:
         sensor = self._views.sensor(call.eui())
-        key = await self._commands.keys.reveal(sensor.eui, call.asker)
+        key = await self._commands.keys.reveal(sensor.eui, call.actor)
         return RevealedKey(nwKey=key.hex().upper())
 
     # changing
@@ -193,7 +193,7 @@ class SensorRoutes:
     async def put(self, call: Call) -> SensorStored:
         sensor = self._sensor(call.json())
         before = self._center.sensors.get(sensor.eui)
-        outcomes = await self._commands.configure(sensor, call.asker, again=False)
+        outcomes = await self._commands.configure(sensor, call.actor, again=False)
         report = outcome_of(sensor.eui, outcomes) | {"created": before is None}
         return answer_one(SensorStored, report, outcomes, STORED)
 
@@ -207,14 +207,14 @@ class SensorRoutes:
     async def change(self, call: Call) -> SensorStored:
         known = self._views.sensor(call.eui())
         sensor = _changed(known, call.json())
-        outcomes = await self._commands.configure(sensor, call.asker, again=False)
+        outcomes = await self._commands.configure(sensor, call.actor, again=False)
         report = outcome_of(sensor.eui, outcomes) | {"created": False}
         return answer_one(SensorStored, report, outcomes, STORED)
 
     @route("DELETE", "/api/sensors/{eui}", "operator", "Remove a sensor")
     async def remove(self, call: Call) -> SensorOutcome:
         eui = call.eui()
-        outcomes = await self._commands.remove([eui], call.asker)
+        outcomes = await self._commands.remove([eui], call.actor)
         return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes, REMOVED)
 
     @route(
@@ -255,7 +255,7 @@ class SensorRoutes:
             raise ApiError(422, "invalid", message + more, first["field"], more=report)
         if not found.entries:
             raise ApiError(422, "invalid", "the file holds no sensors")
-        outcomes = await self._commands.import_(found.entries, call.asker)
+        outcomes = await self._commands.import_(found.entries, call.actor)
         euis = [sensor.eui for sensor in found.entries]
         done = await outcomes_of(self._context.clock, euis, outcomes)
         report |= {"dry_run": False, "outcomes": done["outcomes"]}
@@ -264,7 +264,7 @@ class SensorRoutes:
 
     @route("POST", "/api/sensors/reload", "operator", "Read endpoints.json again")
     async def reload(self, call: Call) -> Reloaded:
-        changes = await self._commands.reload_sensors(call.asker)
+        changes = await self._commands.reload_sensors(call.actor)
         return Reloaded(attach=len(changes.attach), detach=len(changes.detach))
 
     @route(
@@ -280,7 +280,7 @@ class SensorRoutes:
         if confirmed != CONFIRMATION:
             raise invalid("confirm", f"must be {CONFIRMATION}")
         euis = self._center.sensors.euis()
-        outcomes = await self._commands.clear(call.asker)
+        outcomes = await self._commands.clear(call.actor)
         report = await outcomes_of(self._context.clock, euis, outcomes)
         is_one = len(outcomes) == 1
         return answer(SensorsOutcome, report, report["outcomes"], "they are removed, but ", is_one=is_one)
@@ -296,7 +296,7 @@ class SensorRoutes:
     )
     async def attach(self, call: Call) -> SensorOutcome:
         eui = call.eui()
-        outcomes = await self._commands.attach([eui], call.asker)
+        outcomes = await self._commands.attach([eui], call.actor)
         self._views.forget()
         return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes)
 
@@ -309,7 +309,7 @@ class SensorRoutes:
     )
     async def detach(self, call: Call) -> SensorOutcome:
         eui = call.eui()
-        outcomes = await self._commands.detach([eui], call.asker)
+        outcomes = await self._commands.detach([eui], call.actor)
         self._views.forget()
         return answer_one(SensorOutcome, outcome_of(eui, outcomes), outcomes)
 
@@ -350,7 +350,7 @@ class SensorRoutes:
             "detach": self._commands.detach,
             "delete": self._commands.remove,
         }
-        outcomes = await commands[action](euis, call.asker)
+        outcomes = await commands[action](euis, call.actor)
         self._views.forget()
         done = "they are removed, but " if action == "delete" else ""
         report = await outcomes_of(self._context.clock, euis, outcomes)
@@ -367,7 +367,7 @@ class SensorRoutes:
     )
     async def queue(self, call: Call) -> DownlinkTaken:
         eui = call.eui()
-        downlink = await self._commands.queue_downlink(downlink_request(eui, call.json()), call.asker)
+        downlink = await self._commands.queue_downlink(downlink_request(eui, call.json()), call.actor)
         return told(DownlinkTaken, downlink_dict(downlink))
 
     @route("DELETE", "/api/sensors/{eui}/downlink/{queId}", "operator", "Revoke a downlink")
@@ -375,7 +375,7 @@ class SensorRoutes:
         eui, text = call.eui(), call.path["queId"]
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise not_found("there is no such downlink")
-        downlink = await self._commands.revoke_downlink(eui, int(text), call.asker)
+        downlink = await self._commands.revoke_downlink(eui, int(text), call.actor)
         taken = told(DownlinkTaken, downlink_dict(downlink))
         if downlink.state == "queued":
             taken.message = NOT_YET_REVOKED

@@ -79,7 +79,7 @@ class ServiceRoutes:
         if query.dry_run:
             return told(SettingsChanged, {"changes": changes, "dry_run": True})
         details = {change["name"]: f"{change['before']} -> {change['after']}" for change in changes}
-        await self._context.center.commands.settings.change(values, details, call.asker)
+        await self._context.center.commands.settings.change(values, details, call.actor)
         return told(
             SettingsChanged, {"changes": changes, "needs_restart": self._views.config.needs_restart()}
         )
@@ -99,7 +99,7 @@ class ServiceRoutes:
             raise not_found(f"no such group of settings; there are {', '.join(groups)}")
         values = changes_of(call.json()) if call.body() else {}
         commands = self._context.center.commands.settings
-        problem = await commands.try_group(group, values, call.asker, self._context.run_in_thread)
+        problem = await commands.try_group(group, values, call.actor, self._context.run_in_thread)
         line = {"ok": not problem, "text": problem or f"{group.title}: the other side took the connection"}
         return told(TrialAnswer, {"ok": not problem, "lines": [line]})
 

@@ -80,7 +80,7 @@ class StationRoutes:
     async def register(self, call: Call) -> StationStored:
         change = _change(call.json())
         created = self._center.stations.get(change.eui) is None
-        await self._commands.stations.change(change, call.asker, is_new=True)
+        await self._commands.stations.change(change, call.actor, is_new=True)
         return StationStored(eui=change.eui, created=created)
 
     @route(
@@ -92,7 +92,7 @@ class StationRoutes:
     )
     async def change(self, call: Call) -> StationStored:
         change = _change(call.json() | {"eui": call.eui()})
-        await self._commands.stations.change(change, call.asker)
+        await self._commands.stations.change(change, call.actor)
         return StationStored(eui=change.eui, created=False)
 
     @route(
@@ -123,7 +123,7 @@ class StationRoutes:
                 raise ApiError(422, "invalid", text, first["field"], more=report)
             if not found.entries:
                 raise ApiError(422, "invalid", "the file holds no base stations")
-            await self._commands.stations.import_(found.entries, call.asker)
+            await self._commands.stations.import_(found.entries, call.actor)
         return told(StationsImported, {"dry_run": query.dry_run, **report})
 
     @route(
@@ -133,7 +133,7 @@ class StationRoutes:
         "Forget one, with its entry, its session and the certificate that it showed; it may come anew",
     )
     async def forget(self, call: Call) -> Done:
-        await self._commands.stations.forget(call.eui(), call.asker)
+        await self._commands.stations.forget(call.eui(), call.actor)
         return Done()
 
     def routes(self) -> Iterator[Route]:

@@ -1,4 +1,4 @@
-"""One request as handlers see it: the asker, and the values of query and body, read with clear errors."""
+"""One request as handlers see it: the actor, and the values of query and body, read with clear errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from twisted.web.http import Request
 
 from bssci.model import EUI, parse_eui
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.web.access.sessions import Identity
 from bssci.web.http.errors import ApiError, invalid
 from bssci.web.http.proxies import visit_of
@@ -52,13 +52,13 @@ class Call:
         return self._identity
 
     @property
-    def asker(self) -> Asker:
+    def actor(self) -> Actor:
         """The identity of whoever asks, as the audit log names it."""
         return self.named(self._identity.name if self._identity is not None else "")
 
-    def named(self, name: str) -> Asker:
-        """Return the asker where only a name is known: at a log-in."""
-        return Asker(name, "web", self.address)
+    def named(self, name: str) -> Actor:
+        """Return the actor where only a name is known: at a log-in."""
+        return Actor(name, "web", self.address)
 
     @property
     def identity(self) -> Identity:

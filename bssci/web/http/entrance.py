@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bssci.center.audit import AuditLog
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.web.access.accounts import Account
 from bssci.web.access.sessions import WebSession
 from bssci.web.http.call import Call
@@ -43,10 +43,10 @@ class Entrance:
         if session is not None:
             self._guard.sessions.end(session)
             await self._guard.sessions.save()
-            await self._audit.note(call.asker, "logout")
+            await self._audit.note(call.actor, "logout")
         return _header(cleared_cookie(call.request))
 
-    async def end_session(self, session: WebSession, by: Asker) -> None:
+    async def end_session(self, session: WebSession, by: Actor) -> None:
         """End a session, also of another browser; it ends in any case, as by :meth:`log_out`."""
         self._guard.sessions.end(session)
         await self._guard.sessions.save()
@@ -62,7 +62,7 @@ class Entrance:
         return account
 
     async def change(
-        self, by: Asker, action: str, target: str, detail: str, change: Callable[..., Any], *values: Any
+        self, by: Actor, action: str, target: str, detail: str, change: Callable[..., Any], *values: Any
     ) -> Any:
         """Change accounts or tokens, with an entry in the audit log before; return what ``change`` does.
 
@@ -81,7 +81,7 @@ class Entrance:
         :raises ApiError: 422, the password is not allowed.
         """
         name, set_password = session.account, self._guard.file.set_password
-        account = await self.change(call.asker, "account.password", name, "", set_password, name, password)
+        account = await self.change(call.actor, "account.password", name, "", set_password, name, password)
         secret, fresh = self._guard.sessions.begin(account, call.address, call.header("user-agent"))
         await self._guard.sessions.save()
         return fresh, _header(session_cookie(call.request, secret))

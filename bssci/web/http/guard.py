@@ -33,7 +33,7 @@ MAX_WAITING = 20
 
 
 class Guard:
-    """The check of every request: its asker, and whether the route is open to them.
+    """The check of every request: its actor, and whether the route is open to them.
 
     :param run_in_thread: ``deferToThread``: hashing and files take their time.
     """

@@ -65,7 +65,7 @@ class AccountViews:
         }
 
     async def sessions(self, identity: Identity) -> dict[str, Any]:
-        """Return the asker's sessions, the current one marked."""
+        """Return the caller's sessions, with the current one marked."""
         own = identity.session
         return {
             "sessions": []
@@ -84,7 +84,7 @@ class AccountViews:
         }
 
     async def me(self, identity: Identity) -> dict[str, Any]:
-        """Return name and role of the asker."""
+        """Return the name and role of the caller's account."""
         session = identity.session
         return {
             "name": identity.name,

@@ -10,7 +10,7 @@ import pytest
 
 from bssci.center.devices import registry
 from bssci.center.devices.registry import DeviceRegistry
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from tests.center.devices.gateways import Air, bring
 from tests.support.center import TESTER, House, result_of
 from tests.support.log_lines import log_lines
@@ -32,7 +32,7 @@ def devices(house: House) -> DeviceRegistry:
     return house.center.devices
 
 
-def change(house: House, id: str, by: Asker = TESTER, **changes: Any) -> Any:
+def change(house: House, id: str, by: Actor = TESTER, **changes: Any) -> Any:
     return house.do(house.commands.devices.change(id, changes, by))
 
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 
 from bssci.center.access import Access
 from bssci.model import CommandResponse
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.mqtt.filters import Filters
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import Intake
@@ -44,7 +44,7 @@ class Site:
         self.start()
 
     def start(self) -> None:
-        access = Access(self.house.center, Asker("mqtt", "mqtt"))
+        access = Access(self.house.center, Actor("mqtt", "mqtt"))
         self.intake = Intake(self.house.clock, self.house.journal, self.house.now)
         self.requests = MqttRequests(access, "mioty", self.intake, self._publish, REQUESTS.match)
         self.intake.resume(access.unanswered_requests(), lambda topic: self.requests.carry_out)

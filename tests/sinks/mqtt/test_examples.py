@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import LoopingCall, deferLater
 
 from bssci.center.access import Access
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.mqtt.client import MqttClient, MqttSettings, Publication
 from bssci.mqtt.values import Received
 from bssci.sinks.mqtt.refusals import topic_kind
@@ -69,7 +69,7 @@ class Station:
         given = {"mqtt-broker": broker.host, "mqtt-port": str(broker.port)}
         given |= {name.replace("_", "-"): value for name, value in options.items()}
         settings = settings_of(given)
-        access = Access(site.house.center, Asker("mqtt", "mqtt"))
+        access = Access(site.house.center, Actor("mqtt", "mqtt"))
         self.sink = MqttSink(reactor, {name: settings.value(name) for name in NAMES}, access)
         self.seen: dict[str, list[Received]] = {}
         self.online: Deferred[None] = Deferred()

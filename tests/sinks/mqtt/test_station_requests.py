@@ -10,7 +10,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from bssci.center.access import Access
-from bssci.model.commands import Asker
+from bssci.model.commands import Actor
 from bssci.mqtt.values import Received, ReplyTo
 from bssci.sinks.mqtt.intake import Intake
 from bssci.sinks.mqtt.station_requests import StationRequests
@@ -31,7 +31,7 @@ class Desk:
         self.line.answer_everything()
         self.answers: list[tuple[str, dict[str, Any]]] = []
         self.requests = StationRequests(
-            Access(house.center, Asker("mqtt", "mqtt")),
+            Access(house.center, Actor("mqtt", "mqtt")),
             "mioty",
             Intake(house.clock, house.journal, house.now),
             self._publish,

@@ -27,7 +27,7 @@ from bssci.wire.checks import RULES, WIDE_RULES
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.frame import encode_frame
 from bssci.wire.messages import MESSAGES, AttPrp, AttPrp11, Message
-from bssci.wire.plain import BROKEN, read_msgpack, read_plain
+from bssci.wire.plain import BROKEN, holds_extension, read_msgpack, read_plain
 from bssci.wire.repair import mend
 
 _ANY_MESSAGE = reduce(or_, MESSAGES)
@@ -118,10 +118,11 @@ class Codec:
         if fault is not None:
             raise ProtocolError(code, fault, self._op_id_anywhere(payload) if op_id is None else op_id)
         kind = _kind(fields, op_id)
+        mended = mend(fields, kind)
         try:
-            return msgspec.convert(mend(fields, kind), kind)
+            return msgspec.convert(mended, kind)
         except msgspec.ValidationError as error:
-            raise _named(kind, str(error), op_id) from error
+            raise _extension(kind, mended, op_id) or _named(kind, str(error), op_id) from error
         except BROKEN as error:
             raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, _command(kind)) from error
 
@@ -156,6 +157,15 @@ def _kind(fields: dict[str, Any], op_id: int | None) -> type[Message]:
         command = command[:40]
         raise ProtocolError(ErrorCode.ENOTSUP, f"command {command!r} is not supported", op_id, command)
     return AttPrp11 if kind is AttPrp and "epClass" in fields else kind
+
+
+def _extension(kind: type[Message], fields: dict[str, Any], op_id: int | None) -> ProtocolError | None:
+    """Return the refusal of a message that holds a MessagePack extension, whatever else is wrong with it."""
+    for name, value in fields.items():
+        if holds_extension(value):
+            text = f"{_command(kind)}: a MessagePack extension, such as a timestamp, stands at `{name}`"
+            return ProtocolError(ErrorCode.EINVAL, text, op_id, _command(kind))
+    return None
 
 
 def _named(kind: type[Message], refusal: str, op_id: int | None) -> ProtocolError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
 import msgpack  # type: ignore[import-untyped]
@@ -49,6 +50,7 @@ def read_msgpack(payload: bytes) -> Plain:
         max_array_len=_MAX_ARRAY,
         strict_map_key=False,
         unicode_errors="replace",
+        object_pairs_hook=_named_members,
     )
     unpacker.feed(payload)
     fields: dict[str, Any] = {}
@@ -58,12 +60,33 @@ def read_msgpack(payload: bytes) -> Plain:
             if isinstance(name, str):
                 fields[name] = value
     except BROKEN as error:
-        if _TOO_LONG in str(error) and _is_whole(payload):
+        if not _is_whole(payload):
+            return Plain(fields, "the MessagePack map is malformed or incomplete")
+        if _TOO_LONG in str(error):
             return Plain(fields, f"an array has more than {_MAX_ARRAY} elements", ErrorCode.EINVAL)
-        return Plain(fields, "the MessagePack map is malformed or incomplete")
+        return Plain(fields, f"a value cannot be read: {str(error)[:80]}", ErrorCode.EINVAL)
     if unpacker.tell() != len(payload):
         return Plain(fields, "the payload goes on behind its MessagePack map")
     return Plain(fields)
+
+
+def _named_members(members: Iterable[tuple[object, Any]]) -> dict[str, Any]:
+    """Return the members of a map whose names are strings; others may be of no use as keys."""
+    return {name: value for name, value in members if isinstance(name, str)}
+
+
+def holds_extension(value: object) -> bool:
+    """Return whether a MessagePack extension, such as a timestamp, is in a value that was read."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case msgpack.ExtType() | msgpack.Timestamp():
+                return True
+            case list() as elements:
+                waiting += elements
+            case dict() as members:
+                waiting += members.values()
+    return False
 
 
 class _Anything(msgspec.Struct):

@@ -20,8 +20,10 @@ from bssci.wire.messages import (
     MAX_SUBPACKETS,
     MAX_TELEGRAM,
     MAX_USER_DATA,
+    Con,
     Message,
     Ping,
+    UlData,
 )
 from tests.support.cases import case
 from tests.support.wire import map_of, pack, uplink
@@ -195,19 +197,39 @@ def test_what_is_no_number() -> None:
                 assert (error.code, error.op_id) == (ErrorCode.EPROTO, OP_ID)
 
 
-@pytest.mark.parametrize(
-    "inserted",
-    [b"\xc7\x01\x05x", b"\xd6\xff\x00\x00\x00\x01", b"\xc7\x0c\xff" + b"\xff" * 12],
-    ids=["unknown", "timestamp", "timestamp out of range"],
-)
-def test_a_messagepack_extension_in_any_field(inserted: bytes) -> None:
+EXTENSIONS = [
+    pytest.param(b"\xc7\x01\x05x", id="unknown"),
+    pytest.param(b"\xd6\xff\x00\x00\x00\x01", id="timestamp"),
+    pytest.param(b"\xc7\x0c\xff" + b"\xff" * 12, id="timestamp out of range"),
+    pytest.param(b"\xc7\x05\xff12345", id="timestamp of another length"),
+]
+
+
+def with_extension(plain: dict[str, Any], inserted: bytes) -> bytes:
+    return pack(plain).replace(pack("@@@@"), inserted)
+
+
+@pytest.mark.parametrize("inserted", EXTENSIONS)
+def test_a_messagepack_extension_in_any_field_is_out_of_range(inserted: bytes) -> None:
     for kind in CLASSES:
-        for field in fields_of(kind):
-            if field.encode_name != "opId":
-                payload = pack(whole(kind) | {field.encode_name: "@@@@"}).replace(pack("@@@@"), inserted)
-                error = refusal(MSGPACK, payload)
-                assert error.code in (ErrorCode.EPROTO, ErrorCode.EINVAL)
-                assert error.op_id == OP_ID
+        plain = whole(kind)
+        for name in set(plain) - {"command", "opId"}:
+            values: list[object] = ["@@@@"]
+            values += [["@@@@", *plain[name][1:]]] if isinstance(plain[name], list) else []
+            values += [{**plain[name], "a": ["@@@@"]}] if name in ("info", "config") else []
+            for value in values:
+                with case(kind, name, value):
+                    error = refusal(MSGPACK, with_extension(plain | {name: value}, inserted))
+                    assert (error.code, error.op_id) == (ErrorCode.EINVAL, OP_ID)
+
+
+def test_a_messagepack_extension_where_nobody_looks_is_no_fault() -> None:
+    for kind in (Con, UlData):
+        for changes in ({"new": "@@@@"}, {"new": {"a": ["@@@@"]}}, {"@@@@": 1}):
+            # A flag as a number takes the way of messages that need repair.
+            for plain in (whole(kind), whole(kind) | ({"bidi": 1} if kind is Con else {"dlOpen": 1})):
+                payload = with_extension(plain | changes, b"\xd6\xff\x00\x00\x00\x01")
+                assert MSGPACK.decode(payload) == MSGPACK.decode(pack(whole(kind)))
 
 
 @BOTH

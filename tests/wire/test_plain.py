@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 
 from bssci.wire.codec import Codec
 from bssci.wire.errors import ErrorCode, FramingError, ProtocolError
 from bssci.wire.messages import (
+    Con,
     Ping,
 )
-from tests.support.wire import map_of, pack, uplink
+from bssci.wire.plain import holds_extension
+from tests.support.wire import connect, map_of, pack, uplink
 from tests.wire.codecs import BOTH, JSON, MSGPACK, refusal
 
 
@@ -77,6 +80,26 @@ def test_keys_that_are_no_strings_are_unknown_fields() -> None:
     plain = {1: 2, b"x": 3, None: 4} | dict[object, object](map_of(Ping(opId=9)))
     assert MSGPACK.decode(pack(plain)) == Ping(opId=9)
     assert MSGPACK.decode(b"\x83\x91\x01\x02\xa7command\xa4ping\xa4opId\x09") == Ping(opId=9)
+
+
+def test_names_that_are_no_strings_are_left_out_of_maps_that_need_repair() -> None:
+    names = (b"\x91\x01", b"\x80", b"\xc4\x01x", b"\x07", b"\xd4\x05\x01")
+    info = b"\x86\xa1a\x02" + b"".join(name + b"\x01" for name in names)
+    plain = map_of(connect(info={"a": 1}, snBsUuid=list(range(16)))) | {"info": "@@@@", "bidi": 1}
+    message = MSGPACK.decode(pack(plain).replace(pack("@@@@"), info))
+    assert isinstance(message, Con) and message.info == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ([1, {"a": [2.5, "b", b"c", None]}], False),
+        (msgpack.Timestamp(1), True),
+        ([{"a": [msgpack.ExtType(5, b"x")]}], True),
+    ],
+)
+def test_an_extension_is_found_wherever_it_is(value: object, found: bool) -> None:
+    assert holds_extension(value) is found
 
 
 def test_the_last_of_duplicate_keys_counts() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -169,6 +170,7 @@ def _journal(directory: Path) -> Iterator[Finding]:
 def _accounts(directory: Path) -> Iterator[Finding]:
     # Imported here: it loads password hashing, which the rest does not need.
     from bssci.web.access.accounts import AccountError, AccountFile
+    from bssci.web.access.sessions import SESSIONS_FILE, read_sessions
 
     try:
         damage = AccountFile(directory).damage()
@@ -179,6 +181,11 @@ def _accounts(directory: Path) -> Iterator[Finding]:
     else:
         if damage:
             yield Finding("warning", damage)
+    path = directory / SESSIONS_FILE
+    with suppress(OSError):
+        damaged = read_sessions(path).passed_over
+        if damaged:
+            yield Finding("warning", f"{path}: is damaged; {damaged} sessions of it are over, log in again")
 
 
 def _listening(chosen: Settings, places: Sequence[ListeningAddress], running: bool) -> Iterator[Finding]:

@@ -22,7 +22,7 @@ from bssci.settings.rows import SettingsError
 from bssci.system.clock import RunInThread, Ticker
 from bssci.web.access.accounts import AccountError, AccountFile
 from bssci.web.access.attempts import Attempts
-from bssci.web.access.sessions import WebSessions
+from bssci.web.access.sessions import SESSIONS_FILE, WebSessions
 from bssci.web.api import openapi
 from bssci.web.api.accounts import AccountRoutes
 from bssci.web.api.alarms import AlarmRoutes
@@ -61,7 +61,6 @@ from bssci.web.pages.routes import PageRoutes
 from bssci.web.pages.table import STATIC, compile_templates
 from bssci.web.reports.facade import Views
 
-SESSIONS_FILE = "sessions.json"
 REFRESH_INTERVAL = 10.0
 """s between looks whether the accounts were changed from outside"""
 

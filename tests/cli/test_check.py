@@ -269,3 +269,12 @@ def test_devices_whose_certificates_end_and_a_damaged_registry_are_warnings(
     )
     registry.write_text("{")
     assert "is damaged" in report(capsys)[2][0]
+
+
+def test_damaged_sessions_are_a_warning(capsys: pytest.CaptureFixture[str], directory: Path) -> None:
+    (directory / "data" / "sessions.json").write_bytes(b'[{"digest": "a\xff"}]')
+    status, _, bad = report(capsys)
+    assert (status, bad) == (
+        0,
+        ["warning: data/sessions.json: is damaged; 1 sessions of it are over, log in again"],
+    )

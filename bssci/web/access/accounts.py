@@ -16,9 +16,9 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from argon2 import PasswordHasher
@@ -28,7 +28,7 @@ from twisted.logger import Logger
 from bssci.system.files import make_directory, open_lock, write_atomically
 from bssci.system.shell import ShellChange, noted, shell_user
 from bssci.web.access.live_tokens import LiveToken, Wish, WishError, checked, draw_secret, new_token
-from bssci.web.access.salvage import readable_objects
+from bssci.web.access.salvage import salvage
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
@@ -77,7 +77,7 @@ class ApiToken(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
 
 
-class Directory(msgspec.Struct, frozen=True, kw_only=True):
+class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All accounts and tokens, as the file holds them."""
 
     accounts: tuple[Account, ...] = ()
@@ -91,22 +91,6 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(Directory)
-
-
-def _salvaged(data: bytes) -> Directory:
-    """Return the entries of a damaged file that can be read."""
-    entries: dict[type[Any], list[Any]] = {Account: [], LiveToken: [], ApiToken: [], ShellChange: []}
-    for found in readable_objects(data):
-        for kind, taken in entries.items():
-            with suppress(msgspec.ValidationError):
-                taken.append(msgspec.convert(found, kind))
-                break
-    return Directory(
-        accounts=tuple(entries[Account]),
-        tokens=tuple(entries[ApiToken]),
-        live_tokens=tuple(entries[LiveToken]),
-        changes=tuple(entries[ShellChange]),
-    )
 
 
 class AccountFile:
@@ -129,6 +113,8 @@ class AccountFile:
         self._nobody = ""
         self._damaged = b""
         """content of the file, as it was read last, if that is damaged"""
+        self.unreadable = 0
+        """damaged entries that were passed over when the file was read last"""
 
     @classmethod
     def at_command_line(cls, directory: Path) -> AccountFile:
@@ -152,15 +138,22 @@ class AccountFile:
             data = self.path.read_bytes()
         except FileNotFoundError:
             return Directory()
+        self.unreadable = 0
         try:
             return _decoder.decode(data)
         except (msgspec.DecodeError, ValueError) as error:
-            if b'"accounts"' not in data:
+            found, passed_over = salvage(data, (Account, LiveToken, ApiToken, ShellChange))
+            if not any(found.values()) and b'"accounts"' not in data:
                 raise AccountError(
                     "file", f"{self.path}: is damaged ({error}); restore it or remove it"
                 ) from None
-            self._damaged = data
-            rest = _salvaged(data)
+            self._damaged, self.unreadable = data, passed_over
+            rest = Directory(
+                accounts=tuple(found[Account]),
+                tokens=tuple(found[ApiToken]),
+                live_tokens=tuple(found[LiveToken]),
+                changes=tuple(found[ShellChange]),
+            )
             self.log.error("{damage}", damage=self._damage(rest, error))
             return rest
 

@@ -25,8 +25,11 @@ MAX_DESCRIPTION = 200
 DAY = 86400.0
 
 
-class LiveToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A token by which a program reads a live stream. Its role is viewer."""
+class LiveToken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token by which a program reads a live stream. Its role is viewer.
+
+    An unknown field is refused: a damaged name of ``devices`` must not make it a token for all devices.
+    """
 
     id: str
     name: str

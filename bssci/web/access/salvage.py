@@ -1,10 +1,13 @@
-"""Entries of a damaged file of accounts: one that cannot be read costs itself only."""
+"""Entries of a damaged file of accounts or sessions: one that cannot be read costs itself only."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import msgspec
 
 _DAMAGED = "\N{REPLACEMENT CHARACTER}"
 
@@ -28,3 +31,26 @@ def readable_objects(data: bytes) -> Iterator[dict[str, Any]]:
         end = begin
         begin = text.rfind("{", 0, begin)
     yield from reversed(found)
+
+
+class Salvage(NamedTuple):
+    """The readable part of a damaged file."""
+
+    entries: dict[type[Any], list[Any]]
+    """entries by their kind, in their order"""
+    passed_over: int
+    """entries that cannot be read, about: where braces are damaged, they cannot be counted"""
+
+
+def salvage(data: bytes, kinds: Sequence[type[Any]]) -> Salvage:
+    """Return the entries of a damaged file that can be read; each is of the first kind that takes it."""
+    entries: dict[type[Any], list[Any]] = {kind: [] for kind in kinds}
+    taken = 0
+    for found in readable_objects(data):
+        for kind in kinds:
+            with suppress(msgspec.ValidationError):
+                entries[kind].append(msgspec.convert(found, kind))
+                taken += 1
+                break
+    is_list = data.lstrip().startswith(b"[")
+    return Salvage(entries, max(1, data.count(b"{") - (not is_list) - taken))

@@ -18,7 +18,9 @@ from twisted.python.failure import Failure
 from bssci.system.clock import Clock, Ticker
 from bssci.system.files import write_atomically
 from bssci.web.access.accounts import Account, Role
+from bssci.web.access.salvage import Salvage, salvage
 
+SESSIONS_FILE = "sessions.json"
 IDLE = 12 * 3600.0
 """s without a request after which a session is over"""
 LIFE = 7 * 86400.0
@@ -69,7 +71,7 @@ _decoder = msgspec.json.Decoder(list[WebSession])
 class WebSessions:
     """All sessions that are not over.
 
-    :param path: mode 0600; a file that is not readable means that all must log in again.
+    :param path: mode 0600; whose entry is damaged must log in again.
     :param now: Unix seconds.
     :param run_in_thread: ``deferToThread``.
     """
@@ -86,6 +88,8 @@ class WebSessions:
         self._path = path
         self._now = now
         self._run_in_thread = run_in_thread
+        self.unreadable = 0
+        """damaged entries of the file, which were passed over"""
         self._by_digest: dict[str, WebSession] = {each.digest: each for each in self._load()}
         self._seen = False
         self._lock = DeferredLock()
@@ -173,12 +177,34 @@ class WebSessions:
 
     def _load(self) -> list[WebSession]:
         try:
-            return _decoder.decode(self._path.read_bytes())
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, msgspec.DecodeError) as error:
+            found = read_sessions(self._path)
+        except OSError as error:
             self.log.warn("sessions not readable, all log in again {error}", error=str(error))
             return []
+        self.unreadable = found.passed_over
+        if found.passed_over:
+            self.log.error(
+                "{path} is damaged, sessions that cannot be read are over {passed_over}",
+                path=str(self._path),
+                passed_over=found.passed_over,
+            )
+        sessions: list[WebSession] = found.entries[WebSession]
+        return sessions
+
+
+def read_sessions(path: Path) -> Salvage:
+    """Return the sessions of a file; none if it is not there, and what can be read if it is damaged.
+
+    :raises OSError: it cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return Salvage({WebSession: []}, 0)
+    try:
+        return Salvage({WebSession: _decoder.decode(data)}, 0)
+    except (ValueError, msgspec.DecodeError):
+        return salvage(data, (WebSession,))
 
 
 def same(one: str, other: str) -> bool:

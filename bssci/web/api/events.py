@@ -90,8 +90,7 @@ class EventRoutes:
             await outflow.write(_lines(read["events"]))
 
     def _is_allowed(self, request: Request) -> bool:
-        """Return whether the reader may still see events; waiting for them does not prolong its session.
-        """
+        """Return whether the reader may still see events; waiting for them does not prolong its session."""
         return self._context.guard.identify(request, is_seen=False) is not None
 
     @route("GET", "/api/events/{seq}", "viewer", "One event, and how far each sink is with it")

@@ -257,7 +257,13 @@ class ServiceCollector(Collector):
         for reason, count in door.ended.items():
             ended.add_metric([reason.replace(" ", "_")], count)
         yield ended
-        yield _gauge("bssci_web_sessions", "Sessions.", len(self._context.guard.sessions))
+        guard = self._context.guard
+        yield _gauge("bssci_web_sessions", "Sessions.", len(guard.sessions))
+        yield _gauge(
+            "bssci_web_unreadable",
+            "Damaged entries of accounts and sessions that were passed over.",
+            guard.file.unreadable + guard.sessions.unreadable,
+        )
 
 
 class HealthCollector(Collector):

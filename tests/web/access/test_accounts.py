@@ -10,6 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from bssci.web.access.accounts import AccountError, AccountFile
+from bssci.web.access.live_tokens import Wish
 from tests.support.web import EPOCH, WebHouse, quick_parts
 
 
@@ -94,3 +95,35 @@ def test_a_damaged_entry_is_passed_over_and_the_file_is_kept(tmp_path: Path, old
     file.add("eve", "viewer", "a long password")
     assert file.damage() == ""
     assert (tmp_path / "accounts.json.damaged").read_bytes() == damaged
+
+
+@pytest.mark.usefixtures("_quick_passwords")
+def test_a_damaged_byte_in_a_name_of_the_file_loses_nothing(tmp_path: Path) -> None:
+    file = AccountFile(tmp_path)
+    file.add("root", "admin", "a long password")
+    file.create_token("program", "operator")
+    content, whole = file.path.read_bytes(), file.read()
+    for name in (b'"accounts"', b'"tokens"', b'"live_tokens"', b'"changes"'):
+        for damaged in (name.replace(b"n", b"o").replace(b"ts", b"us"), name.replace(b"s", b"\xff")):
+            assert damaged != name
+            file.path.write_bytes(content.replace(name, damaged))
+            assert file.read() == whole
+            assert file.unreadable == 1
+            assert "is damaged" in file.damage()
+
+
+@pytest.mark.usefixtures("_quick_passwords")
+def test_a_token_whose_bounds_are_damaged_is_not_one_without_bounds(tmp_path: Path) -> None:
+    file = AccountFile(tmp_path)
+    file.create_live_token(Wish(name="bound", devices=("mioty:70B3D59CD0000001",)))
+    content = file.path.read_bytes()
+    file.path.write_bytes(content.replace(b'"devices"', b'"devises"'))
+    assert file.read().live_tokens == ()
+    assert file.unreadable == 1
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    file = AccountFile(tmp_path)
+    file.path.write_bytes(b"no accounts at all")
+    with pytest.raises(AccountError, match="restore it or remove it"):
+        file.read()

@@ -58,6 +58,24 @@ def test_a_damaged_file_of_sessions_only_logs_out(web: WebHouse, damage: bytes) 
     assert web.browser().log_in("operator").status == 200
 
 
+def test_a_damaged_session_is_over_and_the_others_go_on(web: WebHouse) -> None:
+    operator, viewer = web.browser("operator"), web.browser("viewer")
+    path = web.directory / "data" / "sessions.json"
+    for damage in (b"op\xffrator", b'op"rator'):
+        data = path.read_bytes()
+        path.write_bytes(data.replace(b"operator", damage))
+        found = sessions.read_sessions(path)
+        assert found.passed_over == 1
+        assert [each.account for each in found.entries[sessions.WebSession]] == ["viewer"]
+        path.write_bytes(data)
+    path.write_bytes(data.replace(b"operator", damage))
+    web.crash()
+    assert web.admin.sessions.unreadable == 1
+    assert operator.get("/api/me").status == 401
+    assert viewer.get("/api/me").json()["name"] == "viewer"
+    assert "bssci_web_unreadable 1.0" in web.browser("admin").get("/metrics").text
+
+
 def test_logging_out_ends_the_session_and_not_only_the_cookie(web: WebHouse) -> None:
     browser = web.browser("viewer")
     cookie = dict(browser.cookies)

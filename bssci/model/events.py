@@ -150,7 +150,7 @@ class StationProblem(Event, frozen=True, kw_only=True, tag="station-problem"):
     """a POSIX errno"""
     message: str
     count: int = 1
-    """errors with this code since the last report"""
+    """errors like this since the last report"""
 
 
 class SensorAutoDetached(Event, frozen=True, kw_only=True, tag="sensor-auto-detached"):

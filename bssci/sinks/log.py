@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from bssci.model import AnyEvent, SensorStatus, StationState, StationStatus, Uplink
+from bssci.model import EUI, AnyEvent, SensorStatus, StationState, StationStatus, Uplink
 from bssci.sinks.interfaces import ISink, ISinkFactory
 from bssci.system import logs
 
@@ -21,26 +21,18 @@ class LogSink:
 
     log = Logger()
 
+    def __init__(self) -> None:
+        self._online: dict[EUI, float] = {}
+        """since when each base station is online whose coming was told"""
+
     def start(self) -> None:
         """Do nothing: there is nothing to begin."""
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
         debug = logs.is_enabled("debug")
         for event in batch:
-            if isinstance(event, StationState) and event.attached is not None:
-                self.log.info(
-                    "station serves {bs_eui} {attached} sensors",
-                    bs_eui=event.base_station_eui,
-                    attached=event.attached,
-                )
-            elif isinstance(event, StationState):
-                self.log.info(
-                    "station {state} {bs_eui} {reason}",
-                    state=event.state,
-                    bs_eui=event.base_station_eui,
-                    resumed=event.resumed,
-                    reason=event.reason,
-                )
+            if isinstance(event, StationState):
+                self._station_state(event)
             elif isinstance(event, SensorStatus) and event.code is not None:
                 self.log.info(
                     "sensor {action} {ep_eui} {bs_eui} {code} {message}",
@@ -56,6 +48,19 @@ class LogSink:
 
     def stop(self) -> Deferred[None]:
         return succeed(None)
+
+    def _station_state(self, event: StationState) -> None:
+        eui = event.base_station_eui
+        if event.state == "offline":
+            self._online.pop(eui, None)
+            self.log.info("station offline {bs_eui} {reason}", bs_eui=eui, reason=event.reason)
+            return
+        if self._online.get(eui) != event.at:
+            self._online[eui] = event.at
+            session = "resumed" if event.resumed else "new"
+            self.log.info("station online {bs_eui} {session} session", bs_eui=eui, session=session)
+        if event.attached is not None:
+            self.log.info("station serves {bs_eui} {attached} sensors", bs_eui=eui, attached=event.attached)
 
     def _debug(self, event: AnyEvent) -> None:
         if isinstance(event, Uplink):

@@ -93,7 +93,10 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
     """
     whose = "its certificate" if depth == 0 else f"the certificate of its authority {_name(certificate)}"
     if error in UNTRUSTED:
-        advice = f"{NEW_BUNDLE} Or, if that authority is to be trusted, add its certificate to CA_FILE."
+        advice = (
+            f"{NEW_BUNDLE} Or, if that authority is to be trusted, add its certificate to CA_FILE."
+            " An authority that was generated anew is another one, though its name may be the same."
+        )
         issuer = certificate.issuer.rfc4514_string() or "without a name"
         return Cause(f"its certificate is signed by another authority, {issuer}", advice)
     if error == SELF_SIGNED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -11,7 +12,9 @@ from bssci.model import EUI, StationProblem
 from bssci.model.events import Direction
 
 REPORT_INTERVAL = 60.0
-"""s between two reports of the same code of one station"""
+"""s between two reports of the same error of one station"""
+MAX_REPORTED = 32
+"""errors of one station that are reported each by itself; of more, those with the same code together"""
 MAX_MESSAGE = 200
 """characters of a message, at most"""
 RECENT = 10
@@ -30,7 +33,10 @@ def code_text(code: int) -> str:
 @dataclass(slots=True)
 class _Report:
     at: float
-    count: int
+    unreported: int = 0
+
+
+_NUMBERS = re.compile(r"\d+")
 
 
 class Faults:
@@ -44,7 +50,7 @@ class Faults:
     def __init__(self, station: EUI) -> None:
         self.counts: Counter[tuple[Direction, int]] = Counter()
         self._station = station
-        self._reported: dict[tuple[Direction, int], _Report] = {}
+        self._reported: dict[tuple[Direction, int, str], _Report] = {}
         self._minutes: Counter[int] = Counter()
 
     def lately(self, now: float) -> int:
@@ -64,7 +70,9 @@ class Faults:
         return key
 
     def note(self, direction: Direction, code: int, message: str, now: float) -> StationProblem | None:
-        """Count an error; return the event to publish, at most once a minute for each code.
+        """Count an error; return the event to publish, at most once a minute for the same error.
+
+        Errors are the same if their codes and messages are, but for numbers in the message.
 
         :param now: Unix seconds.
         """
@@ -72,19 +80,19 @@ class Faults:
         self._minutes[int(now // 60)] += 1
         if len(self._minutes) > RECENT:
             del self._minutes[min(self._minutes)]
-        count = self.counts[key]
-        last = self._reported.get(key)
-        if last is not None and now - last.at < REPORT_INTERVAL:
-            return None
-        self._reported[key] = _Report(now, count)
         text = message[:MAX_MESSAGE]
+        report = self._report_of((*key, _NUMBERS.sub("#", text)), now)
+        report.unreported += 1
+        if now - report.at < REPORT_INTERVAL:
+            return None
+        report.at, count, report.unreported = now, report.unreported, 0
         self.log.warn(
             "protocol error {direction} {bs_eui} {code} {error} {count}",
             direction=direction,
             bs_eui=self._station,
             code=code,
             error=text,
-            count=count,
+            count=self.counts[key],
         )
         return StationProblem(
             at=now,
@@ -92,5 +100,17 @@ class Faults:
             direction=direction,
             code=code,
             message=text,
-            count=count - (last.count if last is not None else 0),
+            count=count,
         )
+
+    def _report_of(self, key: tuple[Direction, int, str], now: float) -> _Report:
+        if key not in self._reported and len(self._reported) >= MAX_REPORTED:
+            # What was reported a while ago and did not come again need not be remembered.
+            self._reported = {
+                each: report
+                for each, report in self._reported.items()
+                if report.unreported or now - report.at < REPORT_INTERVAL
+            }
+            if len(self._reported) >= MAX_REPORTED:
+                key = (*key[:2], "")
+        return self._reported.setdefault(key, _Report(now - REPORT_INTERVAL))

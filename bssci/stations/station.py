@@ -33,8 +33,8 @@ from bssci.stations.faults import Faults
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
-from bssci.wire.messages import Message, Ping, PingRsp, Request, Status
-from bssci.wire.outcomes import Answered, Cancelled, Completed, Refused, Rejected, Requested, WireOutcome
+from bssci.wire.messages import Error, Message, Ping, PingRsp, Request, Status
+from bssci.wire.outcomes import Answered, Completed, Refused, Rejected, Requested, WireOutcome
 from bssci.wire.session import Session, encode_operation
 
 EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
@@ -363,7 +363,9 @@ class Station:
                     if completer is not None and outcome.epEui is not None:
                         completer(self, outcome.epEui)
                 else:
-                    self._hear_error(outcome, batch)
+                    if isinstance(message, Error):
+                        # Also one that names no operation that we know of: the station is in trouble.
+                        self._note("received", message.code, message.message, batch)
                     self._end(outcome, batch)
             except ProtocolError as error:
                 self._reject(session, error, batch)
@@ -378,11 +380,6 @@ class Station:
     def _reject(self, session: Session, error: ProtocolError, batch: ReadBatch) -> None:
         self._note("sent", error.code, error.message, batch)
         self._end(session.reject(error), batch)
-
-    def _hear_error(self, outcome: WireOutcome, batch: ReadBatch) -> None:
-        """Note an error that the station sent."""
-        if isinstance(outcome, (Refused, Cancelled)):
-            self._note("received", outcome.code, outcome.message, batch)
 
     def _note(self, direction: Direction, code: int, message: str, batch: ReadBatch) -> None:
         if code in EVERYDAY:

@@ -52,8 +52,10 @@ def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
     :raises OSError: ``file`` cannot be written.
     """
     set_level(level)
-    # Twisted's own lines of the old kind tell of every port and factory; its warnings and errors stay.
-    _predicate.setLogLevelForNamespace("log_legacy", LogLevel.warn)
+    # Twisted's own lines of the old kind, and those of its HTTP client, tell of every port and factory;
+    # its warnings and errors stay.
+    for namespace in ("log_legacy", "twisted.web.client"):
+        _predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     zone = ZoneInfo(timezone)
     writer: Any = _JSON(_open(file), zone) if form == "json" else _Text(_open(file), zone)
     return filtered(writer)

@@ -37,13 +37,16 @@ def test_comings_and_goings_and_refusals_are_told(written: list[LogEvent]) -> No
             refused,
             StationState(at=3.0, base_station_eui=STATION, state="online"),
             StationState(at=3.0, base_station_eui=STATION, state="online", attached=7),
+            StationState(at=4.0, base_station_eui=STATION, state="online", resumed=True, attached=0),
         ]
     )
     assert level_and_text(written) == [
         (LogLevel.info, f"station offline {STATION} cable cut"),
         (LogLevel.info, f"sensor attach_failed 70B3D56770110001 {STATION} 5 no room"),
-        (LogLevel.info, f"station online {STATION} "),
+        (LogLevel.info, f"station online {STATION} new session"),
         (LogLevel.info, f"station serves {STATION} 7 sensors"),
+        (LogLevel.info, f"station online {STATION} resumed session"),
+        (LogLevel.info, f"station serves {STATION} 0 sensors"),
     ]
 
 

@@ -87,10 +87,11 @@ def test_the_level_changes_while_running(tmp_path: Path) -> None:
     assert [line.rsplit(" ", 1)[1] for line in log.lines()] == ["two", "four"]
 
 
-def test_twisted_s_chatter_is_left_out_and_its_errors_are_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("namespace", ["log_legacy", "twisted.web.client._HTTP11ClientFactory"])
+def test_twisted_s_chatter_is_left_out_and_its_errors_are_not(tmp_path: Path, namespace: str) -> None:
     log = Log(tmp_path / "log")
-    log.publisher({"log_namespace": "log_legacy", "log_level": LogLevel.info, "log_time": 0.0})
-    log.publisher({"log_namespace": "log_legacy", "log_level": LogLevel.critical, "log_time": 0.0})
+    log.publisher({"log_namespace": namespace, "log_level": LogLevel.info, "log_time": 0.0})
+    log.publisher({"log_namespace": namespace, "log_level": LogLevel.critical, "log_time": 0.0})
     assert len(log.lines()) == 1
 
 

@@ -79,7 +79,7 @@ def of_stations(
             yield Condition(
                 f"station-offline:{station.eui}",
                 "error",
-                f"Base station {station.state.name or station.eui} is offline",
+                f"Base station {_named(station.state.name, station.eui)} is offline",
                 f"/stations/{station.eui}",
                 max(station.record.last_seen_at, started_at),
                 patience,
@@ -94,7 +94,7 @@ def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Cond
             yield Condition(
                 f"protocol-errors:{station.eui}",
                 "warning",
-                f"Base station {station.state.name or station.eui}: many protocol errors",
+                f"Base station {_named(station.state.name, station.eui)}: many protocol errors",
                 f"/stations/{station.eui}",
             )
 
@@ -141,11 +141,11 @@ def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:
     """Return the condition of a silent sensor; None if it is not silent."""
     if standing.state not in ("warning", "auto-detach pending", "auto-detached"):
         return None
-    detached = standing.state == "auto-detached"
+    what = "was detached for its silence" if standing.state == "auto-detached" else "is silent"
     return Condition(
         f"sensor-silent:{sensor.eui}",
         "warning",
-        f"Sensor {sensor.name or sensor.eui} {'was detached for its silence' if detached else 'is silent'}",
+        f"Sensor {_named(sensor.name, sensor.eui)} {what}",
         f"/sensors/{sensor.eui}",
     )
 
@@ -161,7 +161,8 @@ def of_sinks(statistics: Mapping[str, Mapping[str, Any]], patience: float) -> It
             text = f"{name} cannot deliver{why}"
             yield Condition(f"sink-failing:{name}", "error", text, "/#sinks", patience=FAILING_AFTER)
         if figures["oldest_seconds"] > patience:
-            yield Condition(f"sink-backlog:{name}", "warning", f"{name} is behind", "/#sinks")
+            text = f"{name} is behind: events wait for more than {patience:.0f} s"
+            yield Condition(f"sink-backlog:{name}", "warning", text, "/#sinks")
 
 
 def of_journal(usage: Usage, failed_in_row: int) -> Iterator[Condition]:
@@ -275,6 +276,11 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
         page = "/" + first.href.strip("/").split("/")[0].partition("#")[0]
         text = f"{len(found):,} at once: {first.text}, and others"
         yield first._replace(id=many, text=text, href=page, since=max(begins, default=None))
+
+
+def _named(name: str | None, eui: EUI) -> str:
+    """Return name and EUI: a name alone may belong to several, and an EUI alone says nothing to people."""
+    return f"{name} ({eui})" if name and eui not in name else str(name or eui)
 
 
 def _level(subject: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from cryptography import x509
 
 from bssci.certificates.reading import describe
 from bssci.journal import StationEntry
-from bssci.model import EUI, StationState, StationStatus
+from bssci.model import EUI, AnyEvent, StationState, StationStatus
 from bssci.stations.faults import code_text
 from bssci.stations.station import ConnectionState, Station
 from bssci.web.context import Context
@@ -82,7 +83,7 @@ class StationViews:
         session = station.session
         return self._row(station, held.get(eui, {})) | {
             "refused": [each for each in self.refused() if each["station"] == eui],
-            "timeline": [event_dict(seq, event) for seq, event in events],
+            "timeline": [event_dict(seq, event) for seq, event in _once(events)],
             "errors": [
                 {"direction": direction, "code": code_text(code), "count": count}
                 for (direction, code), count in sorted(station.faults.counts.items())
@@ -190,6 +191,21 @@ def _entered(entry: StationEntry) -> dict[str, Any]:
         "note": entry.note,
         "blocked": entry.blocked_at is not None,
     }
+
+
+def _once(events: Iterable[tuple[int, AnyEvent]]) -> Iterator[tuple[int, AnyEvent]]:
+    """Yield events, but of those that tell of one state the newest, which tells most.
+
+    :param events: the newest first.
+    """
+    known = set()
+    for seq, event in events:
+        if isinstance(event, StationState):
+            state = (event.at, event.state)
+            if state in known:
+                continue
+            known.add(state)
+        yield seq, event
 
 
 def days_left(not_after: float, now: float) -> int:

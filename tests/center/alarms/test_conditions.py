@@ -31,6 +31,10 @@ def test_stations_that_went_are_offline_since_then_or_since_the_start(house: Hou
     assert not list(conditions.of_stations(stations, lambda eui: False, NOW, 60))
     line.lose()
     [condition] = conditions.of_stations(stations, lambda eui: False, house.now() - 5, 60)
+    assert condition.text == "Base station CAFE000000000001 is offline"
+    line.station.change_state(name="Roof")
+    [condition] = conditions.of_stations(stations, lambda eui: False, house.now() - 5, 60)
+    assert condition.text == "Base station Roof (CAFE000000000001) is offline"
     assert (condition.id, condition.since) == ("station-offline:CAFE000000000001", house.now())
     [condition] = conditions.of_stations(stations, lambda eui: False, house.now() + 5, 60)
     assert condition.since == house.now() + 5
@@ -85,8 +89,8 @@ def test_sinks_that_fail_or_are_behind() -> None:
     }
     assert texts(conditions.of_sinks(statistics, 300)) == [
         "mqtt cannot deliver: refused",
-        "mqtt is behind",
-        "file is behind",
+        "mqtt is behind: events wait for more than 300 s",
+        "file is behind: events wait for more than 300 s",
     ]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bssci.model import StationState, StationStatus
@@ -29,3 +30,15 @@ def test_base_stations_and_their_history(web: WebHouse) -> None:
     history = browser.get(f"/api/base_stations/{STATION}/history").json()
     assert history["series"]["cpu_load"] == [[pytest.approx(web.now()), 0.5]]
     assert "<script>" not in browser.get("/stations").text
+
+
+def test_a_new_session_is_one_line_of_the_timeline_with_the_number_of_sensors(web: WebHouse) -> None:
+    from bssci.journal import StationRecord
+
+    web.journal.tables.put([StationRecord(base_station_eui=STATION, first_seen_at=1.0, last_seen_at=2.0)])
+    web.settle()
+    web.crash()
+    online = StationState(at=web.now(), base_station_eui=STATION, state="online")
+    web.happen(online, msgspec.structs.replace(online, attached=12))
+    timeline = web.browser("viewer").get(f"/api/base_stations/{STATION}").json()["timeline"]
+    assert [(each["state"], each["attached"]) for each in timeline] == [("online", 12)]

@@ -92,6 +92,15 @@ class Listening:
             return 0.0
         return self._sums[index] + min(at, self._ends[index]) - self._begins[index]
 
+    def latest(self, total: float) -> float:
+        """Return the last Unix seconds at which :meth:`until` is at most ``total``; ``-inf`` if it is more at
+        all times.
+
+        :param total: less than the listening time until now.
+        """
+        index = bisect_right(self._sums, total) - 1
+        return -inf if index < 0 else self._begins[index] + total - self._sums[index]
+
     # intervals
 
     def _open(self, now: float) -> None:

@@ -45,6 +45,8 @@ WARN_AFTER, DETACH_AFTER = 4, 8
 """intervals of a sensor that says its own, after which it is warned of; before which it is not detached"""
 SLICE = 500
 """sensors that are looked at in one turn of the reactor"""
+ROUNDING = 1.0
+"""s; more than is lost when times in Unix seconds are added up"""
 
 SilenceState = Literal[
     "never seen", "registered", "active", "warning", "auto-detach pending", "auto-detached", "detached"
@@ -213,6 +215,10 @@ class SilenceWatch:
             return activity.last_seen_at
         return known.attached_at
 
+    def _recent(self, limits: SilenceLimits, total: float) -> float:
+        """Return the Unix seconds after which a silence must have begun to be within all limits for sure."""
+        return self._listening.latest(total - min(limits)) + ROUNDING
+
     def _inactive(self, begin: float, total: float) -> float:
         return max(0.0, total - self._listening.until(begin))
 
@@ -317,11 +323,16 @@ class SilenceWatch:
         quiet: dict[EUI, float] = {}
         silent: dict[EUI, float] = {}
         back: set[EUI] = set()
+        recent: dict[float | None, float] = {}  # by interval
         for sensor in sensors:
-            eui = sensor.eui
+            eui, interval = sensor.eui, sensor.interval
             begin = self._begin(eui)
             if begin is None or eui in self._under_way:
                 continue
+            if interval not in recent:
+                recent[interval] = self._recent(self.limits(sensor), total)
+            if begin > recent[interval] and eui not in self._gone and self._attachments.is_attached(eui):
+                continue  # as nearly all do: the state need not be known
             state = self._state(sensor, begin, total)
             if state == "warning" and self._known[eui].warned_since != begin:
                 quiet[eui] = begin

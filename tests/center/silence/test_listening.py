@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,22 @@ def test_time_counts_while_a_station_is_connected(desk: Desk) -> None:
     assert desk.since(EPOCH + 30) == 75.0
     assert desk.since(EPOCH + 500) == 5.0
     assert desk.since(EPOCH + 1103) == 2.0
+
+
+def test_latest_time_by_which_no_more_had_been_listened(desk: Desk) -> None:
+    for _ in range(3):
+        desk.advance(50)
+        desk.connect()
+        desk.advance(100)
+        desk.lose()
+    for total, latest in ((0, 50), (99, 149), (100, 200), (150, 250), (200, 350), (299, 449)):
+        assert desk.listening.latest(total) == EPOCH + latest
+        assert desk.listening.until(EPOCH + latest) == total < desk.listening.until(EPOCH + latest + 1)
+    assert desk.listening.latest(-1) == -inf
+
+
+def test_latest_time_before_anything_was_listened(desk: Desk) -> None:
+    assert desk.listening.latest(-1) == -inf
 
 
 def test_one_station_of_several_is_enough(desk: Desk) -> None:

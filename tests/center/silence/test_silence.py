@@ -323,7 +323,7 @@ def test_many_sensors_are_checked_in_slices(make_watch: Callable[..., Watch]) ->
 
     watch.silence.check()
     somebody_else()
-    assert calls(lambda: watch.clock.advance(0)) < 25 * 2_000  # of which 17 are needed
+    assert calls(lambda: watch.clock.advance(0)) < 15 * 2_000  # of which 9 are needed
     assert turns >= 2_000 / SLICE
     assert watch.silence.counts()["active"] == 2_000
     assert calls(watch.silence.counts) < 25 * 2_000
@@ -335,6 +335,28 @@ def test_uplinks_cost_next_to_nothing(make_watch: Callable[..., Watch]) -> None:
     watch.advance(DETACH + INTERVAL)
     uplinks = [make_uplink(sensor(2), 0.0)] * 10_000
     assert calls(lambda: watch.silence.heard(uplinks)) < 10  # for all of them
+
+
+def test_each_sensor_is_warned_of_by_its_own_interval(watch: Watch) -> None:
+    intervals = {1: None, 2: 4 * HOUR, 3: 8 * HOUR, 4: 20 * HOUR}
+    watch.configure(
+        sensor_entry(number, eui=sensor(number), **({} if interval is None else {"interval": interval}))
+        for number, interval in intervals.items()
+    )
+    watch.reload()
+    watch.hear(1, 2, 3, 4)
+    watch.silence.attached([sensor(3)], watch.now())
+    ensureDeferred(watch.attachments.attach([sensor(4)], at=watch.now()))
+    watch.advance(2 * HOUR)
+    watch.lose()
+    watch.advance(100 * HOUR)  # nobody listens
+    watch.connect()
+    for hours, number in ((16, 2), (32, 3), (36, 1)):
+        watch.advance(hours * HOUR - watch.listening.total() - MINUTE)
+        assert sensor(number) not in {warning.end_point_eui for warning in warnings(watch)}
+        watch.advance(INTERVAL + MINUTE)
+        assert warnings(watch)[-1].end_point_eui == sensor(number)
+    assert len(warnings(watch)) == 3
 
 
 @pytest.mark.parametrize(

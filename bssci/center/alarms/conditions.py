@@ -7,6 +7,7 @@ where there is only one subject. It names the alarm in the API and its topic on 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -48,6 +49,21 @@ class Condition(NamedTuple):
     """s for which it must be wrong before it is an alarm"""
 
 
+class CertificateSpan(NamedTuple):
+    """A certificate that is in use."""
+
+    subject: str
+    """subject of the alarm about it"""
+    name: str
+    """whose it is, for people"""
+    begins_at: float
+    """Unix seconds"""
+    ends_at: float
+    """Unix seconds"""
+    href: str = "/certificates"
+    """page of whose it is"""
+
+
 class ChannelState(NamedTuple):
     """A channel that is set, and how it is."""
 
@@ -79,7 +95,7 @@ def of_stations(
             yield Condition(
                 f"station-offline:{station.eui}",
                 "error",
-                f"Base station {_named(station.state.name, station.eui)} is offline",
+                f"Base station {named(station.state.name, station.eui)} is offline",
                 f"/stations/{station.eui}",
                 max(station.record.last_seen_at, started_at),
                 patience,
@@ -94,7 +110,7 @@ def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Cond
             yield Condition(
                 f"protocol-errors:{station.eui}",
                 "warning",
-                f"Base station {_named(station.state.name, station.eui)}: many protocol errors",
+                f"Base station {named(station.state.name, station.eui)}: many protocol errors",
                 f"/stations/{station.eui}",
             )
 
@@ -145,7 +161,7 @@ def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:
     return Condition(
         f"sensor-silent:{sensor.eui}",
         "warning",
-        f"Sensor {_named(sensor.name, sensor.eui)} {what}",
+        f"Sensor {named(sensor.name, sensor.eui)} {what}",
         f"/sensors/{sensor.eui}",
     )
 
@@ -184,25 +200,23 @@ def of_listening(is_listening: bool) -> Iterator[Condition]:
         yield Condition("not-listening", "error", "Base stations cannot connect", "/logs", patience=10.0)
 
 
-def of_certificates(
-    spans: Iterable[tuple[str, str, float, float]], now: float, days: float
-) -> Iterator[Condition]:
+def of_certificates(spans: Iterable[CertificateSpan], now: float, days: float) -> Iterator[Condition]:
     """Yield certificates that end soon, have ended, or are not valid yet.
 
-    :param spans: of each: subject of the id, words for whose it is, Unix seconds of its begin and its end.
+    :param days: before its end that a certificate ends soon.
     """
-    for subject, words, begins_at, ends_at in spans:
+    for each in spans:
         severity: Severity = "error"
-        if begins_at > now:
-            what = "is not valid yet"
-        elif ends_at < now:
-            what = "has ended"
-        elif ends_at - now < days * DAY:
-            what, severity = "ends soon", "warning"
+        if each.begins_at > now:
+            what = f"is valid only from {_day(each.begins_at)}"
+        elif each.ends_at < now:
+            what = f"ended on {_day(each.ends_at)}"
+        elif each.ends_at - now < days * DAY:
+            what, severity = f"ends on {_day(each.ends_at)}", "warning"
         else:
             continue
-        text = f"{words}: the certificate {what}"
-        yield Condition(f"certificate-ends:{_level(subject)}", severity, text, "/certificates")
+        text = f"{each.name}: the certificate {what}"
+        yield Condition(f"certificate-ends:{_level(each.subject)}", severity, text, each.href)
 
 
 def of_provisioned(ends: Iterable[tuple[float, str]], now: float) -> Iterator[Condition]:
@@ -278,9 +292,13 @@ def bounded(conditions: Iterable[Condition], is_open: Container[str]) -> Iterato
         yield first._replace(id=many, text=text, href=page, since=max(begins, default=None))
 
 
-def _named(name: str | None, eui: EUI) -> str:
+def named(name: str | None, eui: EUI) -> str:
     """Return name and EUI: a name alone may belong to several, and an EUI alone says nothing to people."""
     return f"{name} ({eui})" if name and eui not in name else str(name or eui)
+
+
+def _day(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 def _level(subject: str) -> str:

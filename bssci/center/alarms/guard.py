@@ -11,13 +11,14 @@ from twisted.logger import Logger
 
 from bssci.center.alarms import conditions as looks
 from bssci.center.alarms.alarms import Alarms
-from bssci.center.alarms.conditions import Condition
+from bssci.center.alarms.conditions import CertificateSpan, Condition, named
 from bssci.center.deliveries import Deliveries
 from bssci.center.devices.sensors import Sensors
 from bssci.center.silence.silence import SilenceWatch
 from bssci.certificates.reading import CertificateError, certificate_span
 from bssci.certificates.store import CertificateFiles, CertificateStore
 from bssci.journal import Journal
+from bssci.model import EUI
 from bssci.settings.table import Settings
 from bssci.stations.directory import Stations
 from bssci.stations.entries import Entries
@@ -28,7 +29,7 @@ INTERVAL = 5.0
 """s between two looks"""
 SENSOR_INTERVAL = 60.0
 """s between two looks at all sensors"""
-CERTIFICATE_INTERVAL = 600.0
+CERTIFICATE_INTERVAL = 60.0
 """s between two looks at the files of certificates"""
 SLICE = 200
 """sensors that one turn of the reactor looks at"""
@@ -161,21 +162,29 @@ class AlarmGuard:
                     found.append(condition)
         return found
 
-    def _shown(self) -> list[tuple[str, bytes]]:
-        """Return the certificates that connected stations show, by their names."""
+    def _shown(self) -> list[tuple[EUI, str, bytes]]:
+        """Return EUI, name and certificate of each base station that showed one.
+
+        Also of those that are away: one that ended is why they are.
+        """
         return [
-            (station.state.name or station.eui, station.record.certificate)
-            for station in self._watched.stations.connected()
-            if station.record.certificate
+            (station.eui, named(station.state.name, station.eui), station.record.certificate)
+            for station in self._watched.stations
+            if station.record.certificate and not self._watched.entries.is_blocked(station.eui)
         ]
 
-    def _spans(self, shown: Sequence[tuple[str, bytes]]) -> list[tuple[str, str, float, float]]:
-        """Return subject, words, begin and end of each certificate that is in use. Blocks."""
+    def _spans(self, shown: Sequence[tuple[EUI, str, bytes]]) -> list[CertificateSpan]:
+        """Return the certificates that are in use. Blocks."""
         inventory = CertificateStore(self._watched.certificates()).inventory(bundles=False)
-        spans = [(each["file"], each["name"], each["not_before"], each["not_after"]) for each in inventory]
-        for name, der in shown:
+        spans = [
+            CertificateSpan(each["file"], each["name"], each["not_before"], each["not_after"])
+            for each in inventory
+        ]
+        for eui, name, der in shown:
             try:
-                spans.append((name, f"Base station {name}", *certificate_span(der)))
+                begins_at, ends_at = certificate_span(der)
             except CertificateError as error:
                 self.log.debug("certificate of a station not readable {error}", error=error)
+                continue
+            spans.append(CertificateSpan(eui, f"Base station {name}", begins_at, ends_at, f"/stations/{eui}"))
         return spans

@@ -74,8 +74,12 @@ def _section(title: str, records: Sequence[AlarmRecord], zone: str) -> Iterator[
 
 
 def _span(record: AlarmRecord, zone: str) -> str:
-    since = f"since {_moment(record.since, zone)}"
-    return since if record.until is None else f"{since} until {_moment(record.until, zone)}"
+    span = f"since {_moment(record.since, zone)}"
+    if record.until is not None:
+        span = f"{span} until {_moment(record.until, zone)}"
+    if record.returns:
+        span = f"{span}, came back {record.returns} {'time' if record.returns == 1 else 'times'}"
+    return span
 
 
 def _moment(at: float, zone: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bssci.center.alarms import conditions
-from bssci.center.alarms.conditions import MANY, MAX_OF_KIND, Condition, bounded
+from bssci.center.alarms.conditions import MANY, MAX_OF_KIND, CertificateSpan, Condition, bounded
 from bssci.center.devices.endpoints import WrongEntry
 from bssci.center.silence.silence import Standing
 from bssci.journal import RefusedConnection, Usage
@@ -106,15 +106,21 @@ def test_the_journal_fills_up(undelivered: int, severity: str | None) -> None:
 def test_certificates_that_end() -> None:
     day = 86400.0
     ends = [
-        ("server", "Service center", 0.0, NOW + 29 * day),
-        ("ca", "Authority", 0.0, NOW - 1),
-        ("x", "X", 0.0, NOW + 31 * day),
-        ("early", "Early", NOW + 1, NOW + 31 * day),
+        CertificateSpan("server", "Service center", 0.0, NOW + 29 * day),
+        CertificateSpan("ca", "Authority", 0.0, NOW - day),
+        CertificateSpan("x", "X", 0.0, NOW + 31 * day),
+        CertificateSpan("early", "Early", NOW + day, NOW + 31 * day, "/stations/early"),
     ]
-    assert [(each.id, each.severity) for each in conditions.of_certificates(ends, NOW, 30)] == [
-        ("certificate-ends:server", "warning"),
-        ("certificate-ends:ca", "error"),
-        ("certificate-ends:early", "error"),
+    found = list(conditions.of_certificates(ends, NOW, 30))
+    assert [(each.id, each.severity, each.href) for each in found] == [
+        ("certificate-ends:server", "warning", "/certificates"),
+        ("certificate-ends:ca", "error", "/certificates"),
+        ("certificate-ends:early", "error", "/stations/early"),
+    ]
+    assert texts(found) == [
+        "Service center: the certificate ends on 2023-12-13",
+        "Authority: the certificate ended on 2023-11-13",
+        "Early: the certificate is valid only from 2023-11-15",
     ]
 
 

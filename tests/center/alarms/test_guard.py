@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from twisted.internet.defer import maybeDeferred
 
 from bssci.center.alarms.conditions import Condition
 from bssci.center.alarms.guard import AlarmGuard, Watched
 from bssci.certificates import bundles
+from bssci.journal import StationEntry
 from bssci.model import EUI
 from bssci.stations.causes import Cause
 from tests.support.center import House, Line, sensor_entry
@@ -84,3 +88,25 @@ def test_certificates_that_end_are_alarms(make_house, tmp_path: Path) -> None:
         with guard_of(house):
             house.advance(10, step=5)
             assert {each for each in alarms(house) if each.startswith("certificate")} == found
+
+
+def test_the_certificate_of_a_station_that_is_away_is_an_alarm_by_its_eui(make_house, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    list(bundles.make_authority(tmp_path / "ca.pem", now))
+    list(bundles.make_station(tmp_path / "ca.pem", tmp_path, None, now))
+    [pem] = tmp_path.rglob("station_cert.pem")
+    der = x509.load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER)
+    house = make_house(**{"alarm-certificate-days": "3000"})
+    house.clock.advance(now.timestamp() - house.now())
+    line = Line(house)
+    line.connect()
+    line.station.remember(replace(line.station.record, certificate=der))
+    line.lose()
+    alarm = "certificate-ends:CAFE000000000001"
+    with guard_of(house):
+        house.advance(10, step=5)
+        assert alarm in alarms(house)
+        entry = StationEntry(base_station_eui=EUI("CAFE000000000001"), blocked_at=1.0, entered_at=1.0)
+        house.center.entries.put([entry])
+        house.advance(150, step=5)
+        assert alarm not in alarms(house)

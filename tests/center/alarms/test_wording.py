@@ -32,6 +32,12 @@ def test_a_recovery_says_so() -> None:
     assert "1 alarm is open now" in text(notice, "UTC")
 
 
+def test_a_return_is_told_beside_the_first_begin() -> None:
+    assert "(warning, since 2023-11-14 22:13:20 UTC, came back 2 times)" in text(
+        Notice("EUI", [record(1, returns=2)], [], 1), "UTC"
+    )
+
+
 def test_a_thousand_are_not_a_thousand_lines() -> None:
     notice = Notice("EUI", [record(number) for number in range(1000)], [], 1000)
     assert len(text(notice, "UTC").splitlines()) == MAX_LINES + 4

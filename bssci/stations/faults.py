@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from bssci.model import EUI, StationProblem
 from bssci.model.events import Direction
+from bssci.stations.lately import Lately
 
 REPORT_INTERVAL = 60.0
 """s between two reports of the same error of one station"""
@@ -17,8 +18,6 @@ MAX_REPORTED = 32
 """errors of one station that are reported each by itself; of more, those with the same code together"""
 MAX_MESSAGE = 200
 """characters of a message, at most"""
-RECENT = 10
-"""minutes that count as recent"""
 MAX_KINDS = 64
 """codes of one station that are counted separately, in each direction"""
 OTHER = -1
@@ -43,6 +42,7 @@ class Faults:
     """The protocol errors of one base station, since the service started.
 
     :ivar counts: how many there were, by direction and code (a POSIX errno).
+    :ivar lately: those of the last ten minutes.
     """
 
     log = Logger()
@@ -51,15 +51,7 @@ class Faults:
         self.counts: Counter[tuple[Direction, int]] = Counter()
         self._station = station
         self._reported: dict[tuple[Direction, int, str], _Report] = {}
-        self._minutes: Counter[int] = Counter()
-
-    def lately(self, now: float) -> int:
-        """Return the number of errors in the last ten minutes.
-
-        :param now: Unix seconds.
-        """
-        first = int(now // 60) - RECENT
-        return sum(count for minute, count in self._minutes.items() if minute > first)
+        self.lately = Lately()
 
     def count(self, direction: Direction, code: int) -> tuple[Direction, int]:
         """Count an error; return its key in :attr:`counts`."""
@@ -77,9 +69,7 @@ class Faults:
         :param now: Unix seconds.
         """
         key = self.count(direction, code)
-        self._minutes[int(now // 60)] += 1
-        if len(self._minutes) > RECENT:
-            del self._minutes[min(self._minutes)]
+        self.lately.add(now)
         text = message[:MAX_MESSAGE]
         report = self._report_of((*key, _NUMBERS.sub("#", text)), now)
         report.unreported += 1

@@ -30,6 +30,7 @@ from bssci.journal import Change, Journal, Registration, StationRecord
 from bssci.model import EUI, AnyEvent, Reception, StationState, StationStatus
 from bssci.model.events import Direction
 from bssci.stations.faults import Faults
+from bssci.stations.lately import Lately
 from bssci.stations.propagation import PROPAGATED, ExpectedSensors, Propagation
 from bssci.system.clock import Clock
 from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
@@ -185,6 +186,8 @@ class Station:
         self.status = status
         self.status_due_at = 0.0
         self.faults = Faults(eui)
+        self.comings = Lately()
+        """times when the station came online"""
         self.worked = status is not None
         """true once the station has sent more than ``con``"""
         self._services = services
@@ -257,6 +260,7 @@ class Station:
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
         """Continue the session after ``conCmp``."""
         self.connection = ConnectionState.ONLINE
+        self.comings.add(self._services.now())
         self.status_due_at = 0.0
         if resumed and self.link is not None:
             self.link.send(session.reissue())

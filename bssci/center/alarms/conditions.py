@@ -26,6 +26,8 @@ REFUSED_LATELY = 900.0
 """s for which a refused connection counts"""
 MANY_ERRORS = 10
 """protocol errors of one station within ten minutes that are an alarm"""
+MANY_COMINGS = 6
+"""times that one station came online within ten minutes that are an alarm"""
 FAILING_AFTER = 30.0
 """s for which a sink may fail"""
 MAX_OF_KIND = 20
@@ -55,13 +57,13 @@ class CertificateSpan(NamedTuple):
     subject: str
     """subject of the alarm about it"""
     name: str
-    """whose it is, for people"""
+    """owner of the certificate, for people"""
     begins_at: float
     """Unix seconds"""
     ends_at: float
     """Unix seconds"""
     href: str = "/certificates"
-    """page of whose it is"""
+    """page that shows it"""
 
 
 class ChannelState(NamedTuple):
@@ -105,12 +107,26 @@ def of_stations(
 def of_protocol_errors(stations: Iterable[Station], now: float) -> Iterator[Condition]:
     """Yield base stations with many protocol errors lately."""
     for station in stations:
-        count = station.faults.lately(now)
+        count = station.faults.lately.count(now)
         if count >= MANY_ERRORS:
             yield Condition(
                 f"protocol-errors:{station.eui}",
                 "warning",
                 f"Base station {named(station.state.name, station.eui)}: many protocol errors",
+                f"/stations/{station.eui}",
+            )
+
+
+def of_unsteady_stations(
+    stations: Iterable[Station], is_blocked: Callable[[EUI], bool], now: float
+) -> Iterator[Condition]:
+    """Yield base stations that come and go: away for too short a time to be offline, but again and again."""
+    for station in stations:
+        if station.comings.count(now) >= MANY_COMINGS and not is_blocked(station.eui):
+            yield Condition(
+                f"station-unsteady:{station.eui}",
+                "warning",
+                f"Base station {named(station.state.name, station.eui)} keeps losing its connection",
                 f"/stations/{station.eui}",
             )
 

@@ -36,6 +36,7 @@ SLICE = 200
 OF_SERVICE = frozenset(
     {
         "station-offline",
+        "station-unsteady",
         "protocol-errors",
         "station-refused",
         "sink-failing",
@@ -126,6 +127,7 @@ class AlarmGuard:
             watched.started_at,
             settings.alarm_station_offline_after,
         )
+        yield from looks.of_unsteady_stations(watched.stations, watched.entries.is_blocked, now)
         yield from looks.of_protocol_errors(watched.stations, now)
         yield from looks.of_refusals(watched.refusals.listed(), now)
         yield from looks.of_sinks(watched.deliveries.statistics(), settings.alarm_backlog_after)

@@ -51,6 +51,20 @@ def test_many_protocol_errors_within_ten_minutes(house: House) -> None:
     assert not list(conditions.of_protocol_errors(house.center.stations, NOW + 900))
 
 
+def test_a_station_that_comes_and_goes(house: House) -> None:
+    stations = house.center.stations
+    line = Line(house)
+    for count in range(1, 7):
+        line.connect()
+        line.lose()
+        found = list(conditions.of_unsteady_stations(stations, lambda eui: False, house.now()))
+        assert len(found) == (count == 6)
+        line = Line(house)
+    assert texts(found) == ["Base station CAFE000000000001 keeps losing its connection"]
+    assert not list(conditions.of_unsteady_stations(stations, lambda eui: True, house.now()))
+    assert not list(conditions.of_unsteady_stations(stations, lambda eui: False, house.now() + 660))
+
+
 def refusal(**more: object) -> RefusedConnection:
     values = {"key": "k", "address": "192.0.2.1", "reason": "it was revoked", "count": 1, "first_at": NOW}
     return RefusedConnection(**{**values, "at": NOW, **more})

@@ -54,7 +54,7 @@ T = TypeVar("T")
 class Commands:
     """The one door for changes.
 
-    :ivar devices: commands on devices that are no mioty sensors, and on who hears them.
+    :ivar devices: commands on devices other than mioty sensors, and on who hears them.
     :ivar stations: commands on base stations.
     :ivar keys: commands that show the network keys of sensors.
     :ivar settings: commands on settings.

@@ -1,4 +1,4 @@
-"""Commands on devices that are no mioty sensors, and on the scanners and controllers that hear them."""
+"""Commands on devices other than mioty sensors, and on the scanners and controllers that hear them."""
 
 from __future__ import annotations
 

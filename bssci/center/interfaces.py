@@ -79,7 +79,7 @@ class ICenter(Protocol):
         """Hand an event to all sinks, by the journal."""
 
     def announce(self, topic: str, payload: bytes) -> None:
-        """Have a message that is no event told by the live stream, too; nothing is kept of it.
+        """Have a message that is not an event told by the live stream, too; nothing is kept of it.
 
         :param topic: with BASE_TOPIC.
         """

@@ -234,7 +234,7 @@ class ServiceCenter:
         )
         configuration.watch(LIVE, self._reconfigure)
         self.telegrams = 0
-        """telegrams of devices that are no mioty sensors, since the start"""
+        """telegrams of devices other than mioty sensors, since the start"""
         self.refusals = 0
         """batches of messages that could not be stored, since the start"""
         self.unknown_uplinks = 0

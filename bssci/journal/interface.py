@@ -327,7 +327,7 @@ class History(Protocol):
     def telegrams_of_device(
         self, device: str, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Telegram | VariableMacUplink]]]:
-        """Fire with the newest telegrams of a device that is no mioty sensor, by its id."""
+        """Fire with the newest telegrams of a device other than a mioty sensor, by its id."""
 
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()

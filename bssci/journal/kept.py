@@ -304,7 +304,7 @@ class LiveSession(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceRecord(Kept):
-    """A device that is no mioty sensor, as its writer encoded it."""
+    """A device other than a mioty sensor, as its writer encoded it."""
 
     TABLE: ClassVar[str] = "device"
     KEY: ClassVar[str] = "id"

@@ -1,4 +1,4 @@
-"""Cryptography of end point and service center for attaching over the air (§5.6): pure, big endian."""
+"""Cryptography of over-the-air attachment, shared by end point and service center (§5.6): pure functions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from cryptography.hazmat.primitives.cmac import CMAC
 
 ROLL_OVER_FROM = 0xFFFF00
 ROLL_OVER_TO = 0x100
-"""the attach counter may begin anew from above the one, below the other"""
+"""a counter below ROLL_OVER_TO may follow one above ROLL_OVER_FROM: its 24 bits have rolled over"""
 
 
 def attach_signature(network_key: bytes, end_point_eui: int, attach_counter: int) -> bytes:
-    """Return the 4 bytes with which an end point proves that it knows its key.
+    """Return the 4 bytes with which an end point proves that it knows its network key.
 
     :param network_key: 16 bytes.
+    :param end_point_eui: 64 bits, signed as big endian.
     :param attach_counter: 24 bits.
     """
     mac = CMAC(algorithms.AES(network_key))
@@ -26,7 +27,7 @@ def attach_signature(network_key: bytes, end_point_eui: int, attach_counter: int
 
 
 def is_signed(signature: bytes, network_key: bytes, end_point_eui: int, attach_counter: int) -> bool:
-    """Return whether a signature is the right one, after the same time wherever a wrong one differs."""
+    """Return whether a signature is correct, in a time that does not depend on where it differs."""
     return hmac.compare_digest(signature, attach_signature(network_key, end_point_eui, attach_counter))
 
 
@@ -36,7 +37,7 @@ def session_key(network_key: bytes, end_point_eui: int, nonce: bytes, signature:
     :param nonce: 4 bytes that the end point drew.
     :param signature: 4 bytes, see :func:`attach_signature`.
     """
-    # One block, and a random one each time: what is wrong with ECB does not arise.
+    # The cipher is applied to one block only, which the nonce makes unique: ECB leaks nothing here.
     encryptor = Cipher(algorithms.AES(network_key), modes.ECB()).encryptor()
     return encryptor.update(end_point_eui.to_bytes(8, "big") + nonce + signature) + encryptor.finalize()
 

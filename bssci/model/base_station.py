@@ -1,4 +1,4 @@
-"""Entry of people about a base station, as forms, files and the API bring it."""
+"""Data that people enter about a base station, through a form, a file or the API."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ FIELDS = ("eui", "name", "location", "tags", "note", "blocked")
 
 
 class StationError(EntryError):
-    """An entry about a base station is wrong; ``field`` names where."""
+    """An entry about a base station is invalid; ``field`` names the field at fault."""
 
 
 class StationChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields of an entry that are to change; what is unset stays."""
+    """Fields of an entry to change; unset ones stay as they are."""
 
     eui: EUI
     name: str | msgspec.UnsetType = msgspec.UNSET
     location: Mapping[str, Any] | None | msgspec.UnsetType = msgspec.UNSET
-    """``lat`` and ``lon`` (degrees), ``text``, each optional; None: not known"""
+    """``lat`` and ``lon`` (degrees), ``text``, each optional; None: unknown"""
     tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     note: str | msgspec.UnsetType = msgspec.UNSET
     blocked: bool | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def fields(self) -> list[str]:
-        """Names of the fields that are set, beside the EUI."""
+        """Names of the fields that are set, except the EUI."""
         return [name for name in FIELDS[1:] if getattr(self, name) is not msgspec.UNSET]
 
 
 def parse_station_change(entry: object) -> StationChange:
-    """Read an entry.
+    """Return the change that an entry of a form, a file or the API describes.
 
     :raises StationError: naming the field and what is allowed.
     """
@@ -52,7 +52,7 @@ def parse_station_change(entry: object) -> StationChange:
         raise StationError("entry", "must be an object")
     unknown = [field for field in entry if field not in FIELDS]
     if unknown:
-        raise StationError(str(unknown[0])[:40], f"is not known; there are {', '.join(FIELDS)}")
+        raise StationError(str(unknown[0])[:40], f"is not a field; the fields are {', '.join(FIELDS)}")
     if "eui" not in entry:
         raise StationError("eui", "is missing")
     try:
@@ -80,7 +80,7 @@ def parse_station_change(entry: object) -> StationChange:
 
 
 def _location(entry: Mapping[str, Any]) -> dict[str, Any] | None:
-    if not entry["location"] and entry["location"] in (None, {}):
+    if entry["location"] in (None, {}):
         return None
     try:
         return parse_location(entry)

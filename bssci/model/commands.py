@@ -15,21 +15,22 @@ class Actor:
     """The person or program that gives a command."""
 
     name: str
-    """an account, a token, or the part of the service that it came by: ``mqtt``"""
+    """an account, a token, or the part of the service that passed the command on: ``mqtt``"""
     source: str
-    """the way it came: ``web``, ``mqtt``, ``signal``"""
+    """channel of the command: ``web``, ``mqtt``, ``signal``"""
     address: str = ""
-    """network address of the actor, if there is one"""
+    """network address of the actor; empty if there is none"""
 
 
 class CommandError(Exception):
-    """Tells whoever commanded what is wrong; nothing was stored or sent, or the message says what was.
+    """A command was refused or has failed. Unless the message says otherwise, nothing was stored or sent.
 
-    :ivar code: ``invalid``, ``unknown_sensor``, ``unknown_station``, ``unknown_downlink``,
-        ``not_bidirectional``, ``not_allowed``, ``conflict``, ``busy``, ``failed`` or ``unavailable``.
-    :ivar message: one line: what is allowed, or what to do.
-    :ivar field: of the request that is wrong, if one is.
-    :ivar result: what was done all the same, if it failed in part.
+    :ivar code: stable, for programs: ``invalid``, ``unknown_sensor``, ``unknown_station``,
+        ``unknown_downlink``, ``not_bidirectional``, ``not_allowed``, ``conflict``, ``busy``, ``failed``,
+        ``unavailable`` and others.
+    :ivar message: one line for people: what is allowed, or what to do.
+    :ivar field: field of the request that is at fault; None if the fault is not in one field.
+    :ivar result: the part that was done, if the command failed in part.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class Outcome:
     """One station's result of a command for one sensor."""
 
     state: Literal["done", "failed", "away", "unanswered"]
-    """``away``: not connected, it is told when it is back; ``unanswered``: not in time, it may still come"""
+    """``away``: not connected, it gets the command when it is back; ``unanswered``: no answer in time, though
+    one may still come"""
     code: int | None = None
     """the station's error code, if it failed"""
     message: str | None = None
@@ -74,14 +76,15 @@ class Shortfall:
 
 
 def shortfall(outcomes: Iterable[Outcome]) -> Shortfall | None:
-    """Return the failures among the stations' outcomes, or None. A station that is away is told later,
-    which is no failure.
+    """Return the failures among the stations' outcomes; None if there are none.
+
+    A station that is away counts as neither: it gets the command when it is back.
     """
     return shortfall_in(Counter(outcome.state for outcome in outcomes))
 
 
 def shortfall_in(counts: Mapping[str, int]) -> Shortfall | None:
-    """Return the failures among outcomes that are counted by their state, or None."""
+    """Return the failures, given the number of outcomes in each state; None if there are none."""
     asked = sum(count for state, count in counts.items() if state != "away")
     failed = asked - counts.get("done", 0)
     return Shortfall(failed, asked) if failed else None

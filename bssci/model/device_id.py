@@ -1,4 +1,4 @@
-"""Ids of everything that sends: a kind, a colon, and a name of that kind: ``mioty:70B3D56770111505``."""
+"""Device ids: a kind, a colon, and a name that is unique within the kind: ``mioty:70B3D56770111505``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIOTY: Final = "mioty"
 BLUETOOTH: Final = "ble"
 """kind of devices that Bluetooth scanners hear"""
 MAX_ID: Final = 200
-"""characters of an id"""
+"""characters of an id, at most"""
 
 _SENSOR = f"{MIOTY}:"
 _SEPARATORS = str.maketrans("", "", "-:.")
@@ -20,25 +20,25 @@ _ADDRESS = re.compile(r"[0-9A-F]{12}")
 
 
 def sensor_device(eui: str) -> str:
-    """Return the id of a sensor."""
+    """Return the device id of the sensor with this EUI."""
     return f"{_SENSOR}{eui}"
 
 
 def eui_of_device(device: str) -> EUI | None:
-    """Return the EUI of a sensor by its id; None for every other kind of device."""
+    """Return the EUI that a sensor's device id holds; None for every other kind of device."""
     return EUI(device.removeprefix(_SENSOR)) if device.startswith(_SENSOR) else None
 
 
 def parse_device_id(text: str) -> str:
-    """Return the id that a person means.
+    """Return the device id that a person's input stands for.
 
-    A sensor may be named by its EUI alone; EUIs and Bluetooth addresses are taken in every spelling.
+    A sensor may be named by its EUI alone; EUIs and Bluetooth addresses are accepted in every spelling.
 
-    :raises ValueError: it is no id.
+    :raises ValueError: the text is not a device id.
     """
     kind, colon, name = text.partition(":")
     if len(text) > MAX_ID or not text.isprintable():
-        raise ValueError(f"{text[:40]!r} is no id of a device")
+        raise ValueError(f"{text[:40]!r} is not a device id")
     if kind == BLUETOOTH:
         digits = name.translate(_SEPARATORS).upper()
         if _ADDRESS.fullmatch(digits):
@@ -47,5 +47,5 @@ def parse_device_id(text: str) -> str:
         return sensor_device(parse_eui(name if kind == MIOTY else text))
     except ValueError:
         if kind == MIOTY or not (colon and kind and name):
-            raise ValueError(f"{text[:40]!r} is no id of a device") from None
+            raise ValueError(f"{text[:40]!r} is not a device id") from None
     return text

@@ -1,10 +1,14 @@
-"""The error of an entry that a person, a file or a program gave."""
+"""The error for an invalid entry, whoever made it: a person, a file or a program."""
 
 from __future__ import annotations
 
 
 class EntryError(ValueError):
-    """An entry is wrong; ``field`` names where."""
+    """An entry is invalid.
+
+    :ivar field: name of the field at fault.
+    :ivar message: what is allowed there.
+    """
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")

@@ -1,11 +1,11 @@
-"""Events as JSON objects, one form for every way out: names and units as the MQTT payloads have them.
+"""Events as JSON objects, in one form for every output: with the names and units of the MQTT payloads.
 
     sensor_eui, bs_eui    EUIs of the sensor and of the base station
-    device_id             id of what sent it, with its kind: ``mioty:70B3D56770110001``
+    device_id             id of the sender, with its kind: ``mioty:70B3D56770110001``
     timestamp, time       Unix s of the service center's clock; ISO 8601 with ns
     data, dataHex         a payload as integers, and the same as hexadecimal digits
 
-An object holds what msgspec can encode: text, numbers, lists, objects, None, and bytes where a
+An object holds only what msgspec can encode: text, numbers, lists, objects, None, and bytes where a
 telegram's envelope has them.
 """
 
@@ -43,11 +43,14 @@ FIELD_NAMES = {
     "memory_load": "memLoad",
     "temperature": "temp",
 }
-"""names of fields that MQTT payloads call otherwise"""
+"""names in MQTT payloads of the fields that have a different one there"""
 
 
 def event_json(event: Event) -> dict[str, Any]:
-    """Return ``kind``, ``timestamp`` (Unix s) and what the event says, also of a kind that is yet unknown."""
+    """Return an event as an object: ``kind``, ``timestamp`` (Unix s) and the fields of its kind.
+
+    Kinds without a form of their own here get their fields under the names of :data:`FIELD_NAMES`.
+    """
     said = {"kind": kind_of(event), "timestamp": event.at}
     if isinstance(event, Uplink):
         return said | uplink_json(event)
@@ -66,22 +69,18 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 def common_words(event: Event) -> dict[str, Any]:
-    """Return what objects of all kinds call alike: ``timestamp``, ``time``, and who it is about."""
+    """Return the fields that all kinds share: ``timestamp``, ``time``, and the sensor and base station."""
     said: dict[str, Any] = {"timestamp": event.at}
-    if not isinstance(event, StationStatus):  # whose time is that of its own clock
+    if not isinstance(event, StationStatus):  # its ``time`` is that of the station's own clock
         said["time"] = iso_seconds(event.at)
     sensor = getattr(event, "end_point_eui", None)
     if sensor is not None:
-        said |= {"sensor_eui": sensor, "device_id": device_id(sensor)}
+        said |= {"sensor_eui": sensor, "device_id": sensor_device(sensor)}
     station = getattr(event, "base_station_eui", None)
     if station is not None:
         said["bs_eui"] = station
     return said
 
-
-def device_id(eui: str) -> str:
-    """Return the id of a mioty sensor among all devices."""
-    return f"mioty:{eui}"
 
 
 def kind_of(event: Event) -> str:
@@ -90,9 +89,9 @@ def kind_of(event: Event) -> str:
 
 
 def uplink_json(event: Uplink) -> dict[str, Any]:
-    """Return an uplink as ``ep/{EUI}/ul`` has it, whose topic names the sensor."""
+    """Return an uplink in the form of the topic ``ep/{EUI}/ul``."""
     best = event.receptions[0]
-    # Every uplink passes here: ifs cost less than a dictionary of what may be None.
+    # Runs for every uplink: three ifs cost less than a dictionary filtered for None.
     said: dict[str, Any] = {
         "id": event.id,
         "sensor_eui": best.end_point_eui,
@@ -127,7 +126,7 @@ def uplink_json(event: Uplink) -> dict[str, Any]:
 
 
 def reception_json(reception: Reception) -> dict[str, Any]:
-    """Return what one base station heard, as an entry of ``baseStations``."""
+    """Return one base station's reception in the form of an entry of ``baseStations``."""
     said: dict[str, Any] = {
         "bs_eui": reception.base_station_eui,
         "rxTime": reception.rx_time,
@@ -140,10 +139,10 @@ def reception_json(reception: Reception) -> dict[str, Any]:
 
 
 def decoded_json(decoded: Decoded | None) -> dict[str, Any]:
-    """Return ``decoder`` and ``components``, or ``decodeError``; nothing where no decoder was asked.
+    """Return ``decoder`` with ``components`` or ``decodeError``; empty where no decoder applied.
 
-    A component is named for its reading. One of another device than the sender has that device in
-    front, ``{device}/{name}``, and as its ``device``.
+    A component has the name of its reading. If the reading belongs to a device other than the sender,
+    the name is ``{device}/{name}`` and the component has a field ``device``.
     """
     if decoded is None:
         return {}
@@ -170,7 +169,7 @@ def _component(reading: Reading) -> dict[str, Any]:
 
 
 def variable_mac_json(event: VariableMacUplink) -> dict[str, Any]:
-    """Return a telegram of another MAC as ``bs/{EUI}/vm/ul`` has it, as reported."""
+    """Return a telegram of another MAC in the form of the topic ``bs/{EUI}/vm/ul``."""
     reported = {
         "device_id": event.device,
         "eqSnr": event.equivalent_snr,
@@ -195,7 +194,7 @@ def variable_mac_json(event: VariableMacUplink) -> dict[str, Any]:
 
 
 def telegram_json(event: Telegram) -> dict[str, Any]:
-    """Return a message of a device that is no mioty sensor."""
+    """Return a telegram, the message of a device other than a mioty sensor."""
     times = {"device_time": event.device_time, "gateway_time": event.gateway_time, "rssi": event.rssi}
     return {
         "id": event.id,

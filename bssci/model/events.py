@@ -1,4 +1,4 @@
-"""Events, as sinks see them: uplinks, and the lives of stations and sensors."""
+"""Events, as sinks see them: uplinks, telegrams, and changes of stations, gateways and sensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bssci.model.reading import Decoded
 
 
 class Subpackets(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Per received subpacket, equally long: dB, dBm, Hz, degrees."""
+    """Arrays of equal length, one element for each received subpacket: dB, dBm, Hz, degrees."""
 
     snr: list[float]
     rssi: list[float]
@@ -21,18 +21,18 @@ class Subpackets(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """One base station heard one uplink."""
+    """The reception of one uplink by one base station."""
 
     end_point_eui: EUI
     packet_counter: int
     payload: bytes
     base_station_eui: EUI
     rx_time: int
-    """ns since 1970 UTC, of that station's clock"""
+    """ns since 1970 UTC of that station's clock"""
     snr: float
-    """signal to noise, dB"""
+    """signal-to-noise ratio, dB"""
     rssi: float
-    """strength, dBm"""
+    """received signal strength, dBm"""
     received_at: float
     """Unix seconds of the service center's clock"""
     format: int = 0
@@ -40,7 +40,7 @@ class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
     response_expected: bool = False
     downlink_acknowledged: bool = False
     equivalent_snr: float | None = None
-    """signal to noise of an equally good undisturbed reception, dB"""
+    """signal-to-noise ratio at which a reception without interference would be equally good, dB"""
     profile: str | None = None
     mode: str | None = None
     rx_duration: int | None = None
@@ -49,18 +49,18 @@ class Reception(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=
 
     @property
     def key(self) -> tuple[EUI, int, bytes]:
-        """Return the values that are equal in all copies of one uplink."""
+        """Return the values that all copies of one uplink have in common."""
         return (self.end_point_eui, self.packet_counter, self.payload)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
-    """Something that happened at ``at`` (Unix seconds, service center's clock)."""
+    """Something that happened at ``at`` (Unix seconds of the service center's clock)."""
 
     at: float
 
 
 class Uplink(Event, frozen=True, kw_only=True, omit_defaults=True, tag="uplink"):
-    """One message of a sensor, merged from what the base stations received of it."""
+    """One message of a sensor, merged from the receptions of all base stations that heard it."""
 
     id: str
     """the same for every delivery of this uplink"""
@@ -71,7 +71,7 @@ class Uplink(Event, frozen=True, kw_only=True, omit_defaults=True, tag="uplink")
     duplicates: int
     """copies beyond the first"""
     decoded: Decoded | None = None
-    """readings of the payload, made on the way to the sinks; None in the journal and without a decoder"""
+    """readings of the payload, added on the way to the sinks; None in the journal and without a decoder"""
 
     @property
     def best(self) -> Reception:
@@ -91,7 +91,7 @@ class Uplink(Event, frozen=True, kw_only=True, omit_defaults=True, tag="uplink")
 
 
 class SensorStatus(Event, frozen=True, kw_only=True, tag="sensor-status"):
-    """A sensor was attached to, or detached from, one base station; or that failed."""
+    """A sensor was attached to or detached from one base station, or the attempt failed."""
 
     action: Literal["attached", "detached", "attach_failed", "detach_failed"]
     end_point_eui: EUI
@@ -122,15 +122,15 @@ class StationStatus(Event, frozen=True, kw_only=True, tag="station-status"):
 
 
 class StationState(Event, frozen=True, kw_only=True, tag="station-state"):
-    """A base station came or went; ``at`` is since when."""
+    """A base station connected or disconnected at ``at``."""
 
     base_station_eui: EUI
     state: Literal["online", "offline"]
     resumed: bool = False
     attached: int | None = None
-    """sensors that it serves, said once it was told of all in this session; None: not known yet"""
+    """number of sensors that it serves, once all were propagated in this session; None: not known yet"""
     reason: str = ""
-    """reason why the station went: for people, not for programs"""
+    """reason for the disconnection, for people, not for programs"""
     vendor: str | None = None
     model: str | None = None
     name: str | None = None
@@ -142,7 +142,7 @@ Direction = Literal["sent", "received"]
 
 
 class StationProblem(Event, frozen=True, kw_only=True, tag="station-problem"):
-    """A base station and we did not understand each other: an ``error`` message, ours or the station's."""
+    """An ``error`` message between a base station and the service center, in either direction."""
 
     base_station_eui: EUI
     direction: Direction
@@ -154,7 +154,7 @@ class StationProblem(Event, frozen=True, kw_only=True, tag="station-problem"):
 
 
 class SensorAutoDetached(Event, frozen=True, kw_only=True, tag="sensor-auto-detached"):
-    """A sensor was silent for too long and is detached everywhere."""
+    """A sensor was silent for too long and has been detached everywhere."""
 
     end_point_eui: EUI
     inactive_hours: float
@@ -162,7 +162,7 @@ class SensorAutoDetached(Event, frozen=True, kw_only=True, tag="sensor-auto-deta
 
 
 class SensorWarning(Event, frozen=True, kw_only=True, tag="sensor-warning"):
-    """A sensor is silent; once per silence."""
+    """A sensor has been silent for so long that it will soon be detached; once per silence."""
 
     end_point_eui: EUI
     inactive_hours: float
@@ -182,23 +182,23 @@ class SensorProblem(Event, frozen=True, kw_only=True, tag="sensor-problem"):
 
 
 class CommandResponse(Event, frozen=True, kw_only=True, tag="command-response"):
-    """The answer to a request that came by a sink, so it goes out by the sinks."""
+    """The answer to a request that came through a sink, published through the sinks."""
 
     end_point_eui: EUI
     command: str
     status: Literal["received", "done", "failed"]
     ref: str | int | None = None
-    """the request's own"""
+    """reference that the request had, repeated"""
     error: CommandFailure | None = None
     result: dict[str, Any] = {}
     reply_to: str = ""
-    """place where the request wants its answer, beside the usual one"""
+    """address to which the request wants its answer in addition to the usual one; empty: none"""
     correlation: bytes = b""
-    """the request's own, for who answers there"""
+    """correlation data that the request had, repeated in the answer to ``reply_to``"""
 
 
 class CommandFailure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Why a request was refused."""
+    """Reason for which a request was refused or failed."""
 
     code: str
     message: str
@@ -206,7 +206,7 @@ class CommandFailure(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class DownlinkStatus(Event, frozen=True, kw_only=True, tag="downlink-status"):
-    """A downlink came to a new state."""
+    """A downlink changed its state."""
 
     end_point_eui: EUI
     queue_id: int
@@ -216,9 +216,9 @@ class DownlinkStatus(Event, frozen=True, kw_only=True, tag="downlink-status"):
     tx_time: int | None = None
     """ns UTC of the station's clock, if sent"""
     packet_counter: int | None = None
-    """packet counter that the downlink was sent with"""
+    """counter of the uplink that the downlink answered, if sent"""
     message: str | None = None
-    """reason of a failure"""
+    """reason for a failure"""
 
 
 class DownlinkReception(Event, frozen=True, kw_only=True, tag="downlink-reception"):
@@ -226,19 +226,19 @@ class DownlinkReception(Event, frozen=True, kw_only=True, tag="downlink-receptio
 
     end_point_eui: EUI
     base_station_eui: EUI
-    """the station that the sensor told"""
+    """the station that received the sensor's report"""
     packet_counter: int
-    """packet counter as reported"""
+    """packet counter in the report"""
     snr: float
-    """signal to noise, dB"""
+    """signal-to-noise ratio, dB"""
     rssi: float
-    """strength, dBm"""
+    """received signal strength, dBm"""
     queue_id: int | None = None
-    """queue id of the last downlink that the sensor got, if one is known"""
+    """queue id of the last downlink that was sent to the sensor, if known"""
 
 
 class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-uplink"):
-    """A base station received a telegram of another MAC (sub-channel ``vm.``)."""
+    """A base station received a telegram of a MAC other than mioty's (sub-channel ``vm.``)."""
 
     base_station_eui: EUI
     mac_type: int
@@ -248,11 +248,11 @@ class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-upli
     system_time: int
     """ns UTC of the station's clock"""
     frequency: float
-    """Hz: an offset as specified; an absolute frequency has been seen"""
+    """Hz: an offset according to the specification, though stations have been seen to send an absolute one"""
     snr: float
-    """signal to noise, dB"""
+    """signal-to-noise ratio, dB"""
     rssi: float
-    """strength, dBm"""
+    """received signal strength, dBm"""
     equivalent_snr: float | None = None
     subpackets: Subpackets | None = None
     carrier_spacing: int | None = None
@@ -263,13 +263,13 @@ class VariableMacUplink(Event, frozen=True, kw_only=True, tag="variable-mac-upli
     crc: list[int] = []
     """header, payload"""
     device: str | None = None
-    """id of the sender: ``wmbus:KAM-12345678``, or ``vm:{EUI}`` with the station where the bytes tell none"""
+    """id of the sender: ``wmbus:KAM-12345678``, or ``vm:{EUI}`` of the station where the bytes name none"""
     decoded: Decoded | None = None
-    """readings, as those of an :class:`Uplink`"""
+    """readings of the payload, as in :class:`Uplink`"""
 
 
 class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegram"):
-    """A message of a device that is no mioty sensor; ``at`` is when a source received it."""
+    """A message of a device other than a mioty sensor, received by a source at ``at``."""
 
     id: str
     """the same for every delivery of this telegram"""
@@ -285,11 +285,11 @@ class Telegram(Event, frozen=True, kw_only=True, omit_defaults=True, tag="telegr
     gateway_time: float | None = None
     """Unix seconds of the gateway's clock"""
     rssi: float | None = None
-    """strength, dBm"""
+    """received signal strength, dBm"""
     envelope: Mapping[str, Any] = {}
     """the message as it came, without what the fields above hold"""
     decoded: Decoded | None = None
-    """readings, as those of an :class:`Uplink`"""
+    """readings of the payload, as in :class:`Uplink`"""
 
 
 class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
@@ -304,14 +304,14 @@ class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
     since: float
     """Unix seconds"""
     until: float | None = None
-    """Unix seconds; None: it is still wrong"""
+    """Unix seconds; None while the alarm is open"""
     returns: int = 0
     """times that it came back in between"""
     acknowledged_by: str | None = None
 
 
 class GatewayState(Event, frozen=True, kw_only=True, tag="gateway-state"):
-    """A scanner or controller came or went; ``at`` is since when."""
+    """A scanner or controller changed its state at ``at``."""
 
     gateway: str
     gateway_kind: str
@@ -345,7 +345,7 @@ _decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 
 
 def encode_event(event: AnyEvent) -> bytes:
-    """Return an event as the bytes that the journal keeps."""
+    """Return an event as MessagePack, as the journal stores it."""
     return _encoder.encode(event)
 
 

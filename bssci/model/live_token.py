@@ -1,9 +1,9 @@
-"""Form of the tokens for live streams, so that a mistyped one is known before it is sent.
+"""Form of the tokens for live streams; a checksum reveals a mistyped one before it is sent.
 
     bssci_mqtt_ + 32 random letters and digits + 6 that are their CRC-32 in base 62
 
-The prefix never changes: scanners for leaked secrets find tokens by it, and by the checksum tell them
-from text that only looks alike.
+The prefix never changes: scanners for leaked secrets find tokens by it, and use the checksum to tell
+them from text that only looks similar.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from string import ascii_lowercase, ascii_uppercase, digits
 PREFIX = "bssci_mqtt_"
 ALPHABET = digits + ascii_uppercase + ascii_lowercase
 RANDOM = 32
-"""characters that are drawn"""
+"""characters that are drawn at random"""
 CHECK = 6
 """characters of the checksum"""
 PATTERN = r"bssci_mqtt_[0-9A-Za-z]{38}"
@@ -27,7 +27,7 @@ def compose(drawn: str) -> str:
 
 
 def fault_of(token: str) -> str | None:
-    """Return what is wrong with the form of a token, without a part of it; None: nothing is."""
+    """Return what is wrong with the form of a token, quoting no part of it; None if nothing is."""
     if not token:
         return "is empty"
     if token != token.strip():

@@ -1,4 +1,4 @@
-"""Sensors' requests over the air, as a base station passed them on (§5.6, §5.7)."""
+"""Requests that sensors make over the air, as forwarded by a base station (§5.6, §5.7)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bssci.model.eui import EUI
 
 
 class AttachRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A sensor wants to be attached."""
+    """A sensor asks to be attached."""
 
     end_point_eui: EUI
     base_station_eui: EUI
@@ -25,17 +25,17 @@ class AttachRequest(msgspec.Struct, frozen=True, kw_only=True):
     wide_carrier_offset: bool
     long_block_distance: bool
     snr: float
-    """signal to noise, dB"""
+    """signal-to-noise ratio, dB"""
     rssi: float
-    """strength, dBm"""
+    """received signal strength, dBm"""
 
 
 class DetachRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A sensor says goodbye."""
+    """A sensor asks to be detached."""
 
     end_point_eui: EUI
     base_station_eui: EUI
     """the station that heard the request"""
     packet_counter: int
     signature: bytes
-    """4 bytes that prove the sensor's key"""
+    """4 bytes that prove that the sensor knows its key"""

@@ -1,4 +1,4 @@
-"""Measurements: what a decoder reads out of a payload."""
+"""Readings: the values that a decoder finds in a payload."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import msgspec
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One measured value.
+    """One value.
 
-    A name of the table of quantities (``bssci.decoders.quantities``) has that table's unit; any other
-    name is the vendor's own.
+    A reading named in the table of quantities (``bssci.decoders.quantities``) is in the unit given there;
+    any other name is specific to the vendor.
     """
 
     name: str
     value: float | int | bool | str
     unit: str | None = None
     device: str | None = None
-    """id of the device that the value belongs to, only if it is not the sender's"""
+    """id of the device that the value belongs to; None: the sender"""
 
 
 class DecodeFailure(msgspec.Struct, frozen=True, gc=False):
-    """Why a payload was not read."""
+    """Reason for which a payload could not be decoded."""
 
     code: str
     """short and stable, for programs: ``too_short``, ``unknown_format``, ``timeout``, ..."""
@@ -29,7 +29,7 @@ class DecodeFailure(msgspec.Struct, frozen=True, gc=False):
 
 
 class Decoded(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """A decoder's result for a payload: readings, or a failure."""
+    """Result of a decoder for a payload: readings, or a failure."""
 
     decoder: str
     """name and version: ``name@version``"""

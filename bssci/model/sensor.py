@@ -19,7 +19,7 @@ MAX_TAGS = 50
 MAX_TAG = 100
 """characters of a tag, at most"""
 MAX_EXTRA = 16 * 1024
-"""bytes of all fields that are not ours, as JSON"""
+"""bytes of all unknown fields together, as JSON"""
 MAX_DECODER = 64
 """characters of a decoder's name"""
 MAX_OBJECT = 4 * 1024
@@ -27,7 +27,7 @@ MAX_OBJECT = 4 * 1024
 MAX_INTERVAL = 366 * 86400
 """s between two uplinks of a sensor, at most"""
 MAX_FIELD = 40
-"""characters of a field that is not ours, in messages"""
+"""characters of an unknown field's name that error messages repeat"""
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -45,13 +45,13 @@ _KNOWN = {
     *_FLAGS,
 }
 _ALLOWED = {"eui": "0" * 16, "nwKey": "0" * 32, "shortAddr": "0" * 4, "bidi": False}
-"""values that are allowed in the fields that must be there"""
+"""a valid value for each mandatory field"""
 SECRETS = ("nwKey", "decoderParameters")
-"""fields that people see only by an audited command"""
+"""fields whose values people see only through an audited command"""
 
 
 class SensorError(EntryError):
-    """A sensor's configuration is wrong; ``field`` names where."""
+    """A sensor's entry is invalid; ``field`` names the field at fault."""
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
 
     eui: EUI
     network_key: bytes
-    """16 bytes. Secret: appears in no log, error or repr."""
+    """16 bytes; secret: appears in no log, error or repr"""
     short_address: int
     """address on the air, 0..65535"""
     bidirectional: bool
@@ -72,15 +72,15 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
     type_eui: EUI | None = None
     tags: tuple[str, ...] = ()
     decoder: str | None = None
-    """name of the decoder that reads the payloads; None: the type or the payload tells"""
+    """name of the decoder that reads the payloads; None: typeEui or the payload determines it"""
     decoder_parameters: Mapping[str, Any] = {}
-    """for the decoder. Secret, as the network key is: they may hold keys."""
+    """parameters of the decoder; secret, as the network key is: they may hold keys"""
     interval: float | None = None
-    """s between two uplinks that is normal for this sensor"""
+    """usual time between two uplinks of this sensor, s"""
     location: Mapping[str, Any] | None = None
     """place of the sensor: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
     extra: Mapping[str, Any] = {}
-    """Fields of endpoints.json that are not ours, kept as they were."""
+    """unknown fields of endpoints.json, kept as they were"""
 
     def __repr__(self) -> str:
         return f"Sensor({self.eui})"
@@ -120,13 +120,13 @@ def parse_sensor(entry: object) -> Sensor:
     values |= _reading_fields(entry)
     extra = {field: value for field, value in entry.items() if field not in _KNOWN}
     if extra:
-        _check_size(extra, MAX_EXTRA, f"fields that are not ours may have {MAX_EXTRA} bytes together as JSON")
+        _check_size(extra, MAX_EXTRA, f"unknown fields may take at most {MAX_EXTRA} bytes together as JSON")
         values["extra"] = extra
     return Sensor(**values)
 
 
 def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:
-    """Return every field of an entry that is wrong, with what is allowed there; empty if none is."""
+    """Return every invalid field of an entry with what is allowed there; empty if the entry is valid."""
     found: dict[str, str] = {}
     left = dict(entry)
     while True:
@@ -136,7 +136,7 @@ def sensor_faults(entry: Mapping[str, Any]) -> dict[str, str]:
             if error.field in found:
                 return found
             found[error.field] = error.message
-            # Reading stops at the first fault: go on as if there were none, to find the others.
+            # Parsing stops at the first fault: replace that value by a valid one to find the others.
             left.pop(error.field, None)
             if error.field in _ALLOWED:
                 left[error.field] = _ALLOWED[error.field]
@@ -177,9 +177,9 @@ def changed_fields(before: Sensor, after: Sensor) -> list[str]:
 
 
 def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that tell how payloads are read, when they come and from where.
+    """Return the attributes for the optional fields decoder, decoderParameters, interval and location.
 
-    :raises SensorError: one is wrong. Its message never repeats a value of decoderParameters.
+    :raises SensorError: one is invalid. Its message never repeats a value of decoderParameters.
     """
     values: dict[str, Any] = {}
     if entry.get("decoder") not in (None, ""):
@@ -199,9 +199,9 @@ def _reading_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_location(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the field ``location`` of an entry.
+    """Return the field ``location`` of an entry, after checking it.
 
-    :raises SensorError: it is wrong.
+    :raises SensorError: it is invalid.
     """
     location = _json_object(entry, "location")
     for field, most in (("lat", 90), ("lon", 180)):
@@ -215,7 +215,7 @@ def parse_location(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _json_object(entry: Mapping[str, Any], field: str) -> dict[str, Any]:
     if not isinstance(entry[field], Mapping):
         raise SensorError(field, "must be an object")
-    _check_size({field: entry[field]}, MAX_OBJECT, f"may have {MAX_OBJECT} bytes as JSON")
+    _check_size({field: entry[field]}, MAX_OBJECT, f"may take at most {MAX_OBJECT} bytes as JSON")
     return dict(entry[field])
 
 
@@ -227,7 +227,7 @@ def text_fault(value: object, longest: int) -> str:
     """Return what is wrong with a text of at most ``longest`` characters; empty if nothing is."""
     if not isinstance(value, str) or len(value) > longest:
         return f"must be text of at most {longest} characters"
-    return "holds half of a surrogate pair, which is no character" if _SURROGATE.search(value) else ""
+    return "holds half of a surrogate pair, which is not a character" if _SURROGATE.search(value) else ""
 
 
 def tags_fault(tags: object) -> str:
@@ -282,15 +282,19 @@ def attachment_fingerprint(
     wide_carrier_offset: bool,
     long_block_distance: bool,
 ) -> bytes:
-    """Return text that is equal for two attachments that a base station serves alike; it tells nothing of
-    the key.
+    """Return 16 bytes that are equal for two attachments that a base station serves in the same way.
+
+    They reveal nothing of the key.
+
+    :param network_key: 16 bytes.
+    :param short_address: 0 to 65535.
     """
     flags = (bidirectional, dual_channel, repetition, wide_carrier_offset, long_block_distance)
     return hashlib.sha256(network_key + short_address.to_bytes(2, "big") + bytes(flags)).digest()[:16]
 
 
 def fingerprint_of(sensor: Sensor) -> bytes:
-    """Return the :func:`attachment_fingerprint` of a sensor as base stations serve it."""
+    """Return the :func:`attachment_fingerprint` of a configured sensor."""
     return attachment_fingerprint(
         sensor.network_key,
         sensor.short_address,

@@ -1,4 +1,4 @@
-"""JSON as the standard has it: no NaN, no Infinity, and no text that UTF-8 cannot hold."""
+"""JSON according to the standard: no NaN, no Infinity, and no text that UTF-8 cannot hold."""
 
 from __future__ import annotations
 
@@ -13,34 +13,35 @@ _decode = msgspec.json.Decoder().decode
 
 
 class JsonError(ValueError):
-    """A text is no JSON: what is wrong, with line and column where that is known."""
+    """A text is not JSON; the message says what is wrong, with line and column where they are known."""
 
 
 def read_json(data: str | bytes, lenient: bool = False) -> Any:
-    """Return the value of a JSON text; a byte order mark in front of bytes is passed over.
+    """Return the value of a JSON text; a byte order mark in front of bytes is skipped.
 
-    :param lenient: take NaN, Infinity and halves of characters too, for a caller that says in which of
-        many entries they are.
-    :raises JsonError: the text is no JSON.
+    :param lenient: accept NaN, Infinity and lone surrogates too, for a caller that checks many entries
+        and reports in which of them they are.
+    :raises JsonError: the text is not JSON.
     """
     try:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
         return json.loads(text) if lenient else _strict(text)
     except json.JSONDecodeError as error:
-        raise JsonError(f"no JSON at line {error.lineno} column {error.colno}: {error.msg}") from None
+        raise JsonError(f"not JSON at line {error.lineno} column {error.colno}: {error.msg}") from None
     except UnicodeError:
-        raise JsonError("no JSON in UTF-8") from None
+        raise JsonError("not JSON in UTF-8") from None
     except RecursionError:
-        raise JsonError("no JSON that can be read: nested too deeply") from None
+        raise JsonError("not readable as JSON: nested too deeply") from None
     except ValueError as error:  # a number with thousands of digits
-        raise JsonError(f"no JSON that can be read: {error}") from None
+        raise JsonError(f"not readable as JSON: {error}") from None
 
 
 def read_json_fast(data: bytes) -> Any:
-    """Return the value of a JSON text in UTF-8 several times as fast as :func:`read_json`, as strictly; for
-    messages that come by the thousand. A byte order mark is no JSON here.
+    """Return the value of a JSON text in UTF-8, as strictly as :func:`read_json` and several times as fast.
 
-    :raises JsonError: the text is no JSON; in the same words each time, without the place.
+    For messages that come by the thousand. A byte order mark is refused.
+
+    :raises JsonError: the text is not JSON; the message does not say where.
     """
     try:
         return _decode(data)
@@ -51,9 +52,9 @@ def read_json_fast(data: bytes) -> Any:
 
 
 def standard_json(text: str) -> Any:
-    """Return the value of a JSON text without NaN and Infinity. Halves of characters are taken.
+    """Return the value of a JSON text, refusing NaN and Infinity but accepting lone surrogates.
 
-    :raises json.JSONDecodeError: the text is no JSON.
+    :raises json.JSONDecodeError: the text is not JSON.
     :raises RecursionError: it is nested too deeply.
     """
 
@@ -66,7 +67,7 @@ def standard_json(text: str) -> Any:
 
 def _strict(text: str) -> Any:
     value = standard_json(text)
-    # An escape may stand for half a character, which can be neither stored nor answered.
+    # An escape may stand for a lone surrogate, which can be neither stored nor sent.
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value

@@ -1,1 +1,1 @@
-"""Ways by which people are told of alarms: e-mail and a webhook."""
+"""Channels that notify people of alarms: e-mail and a webhook."""

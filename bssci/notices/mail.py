@@ -1,4 +1,4 @@
-"""Alarms by e-mail, over SMTP with or without TLS and log-in."""
+"""Notification of alarms by e-mail, over SMTP with or without TLS and authentication."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from bssci.center.alarms.wording import subject, text
 from bssci.settings.table import Settings
 
 TIMEOUT = 30.0
-"""s for connecting, and for each answer of the server"""
+"""seconds that connecting, and each answer of the server, may take"""
 
 Endpoint = Callable[[Settings], IStreamClientEndpoint]
 
 
 class NotSent(Exception):
-    """A mail could not be handed over: one line that says why."""
+    """The mail server did not accept a mail; the message is one line that says why."""
 
 
 class MailChannel:
-    """E-mail to everybody whom ALARM_MAIL_TO names, through ALARM_MAIL_HOST.
+    """E-mail to all addresses in ALARM_MAIL_TO, through the server ALARM_MAIL_HOST.
 
-    :param settings: those in force.
-    :param endpoint: the way to the server; for tests.
+    :param settings: returns the settings in force.
+    :param endpoint: returns the endpoint of the server; for tests.
     """
 
     name = "mail"
@@ -47,12 +47,12 @@ class MailChannel:
         self._endpoint = endpoint or self._server
 
     def is_set(self) -> bool:
-        """Return whether there is a server, and somebody to write to."""
+        """Return whether both a server and a recipient are set."""
         settings = self._settings()
         return bool(settings.alarm_mail_host and settings.alarm_mail_to)
 
     def send(self, notice: Notice) -> Deferred[None]:
-        """See :class:`bssci.center.alarms.notices.Channel`."""
+        """Send one mail; see :class:`bssci.center.alarms.notices.Channel`. Fails with :class:`NotSent`."""
         settings = self._settings()
         finished: Deferred[Any] = Deferred()
         factory = ESMTPSenderFactory(
@@ -83,14 +83,14 @@ class MailChannel:
 
 
 def message(notice: Notice, settings: Settings) -> bytes:
-    """Return the mail as it goes over the wire."""
+    """Return a notice as a mail, ready to send."""
     mail = EmailMessage()
     mail["From"] = _sender(settings)
     mail["To"] = ", ".join(settings.alarm_mail_to)
     mail["Subject"] = f"[bssci] {subject(notice)}"
     mail["Date"] = formatdate()
     mail["Message-ID"] = make_msgid(domain="bssci.invalid")
-    # So that nobody's absence is reported to us.
+    # Keeps automatic replies, such as out-of-office notices, from being sent to us.
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(text(notice, settings.timezone))
     return bytes(mail).replace(b"\r\n", b"\n")

@@ -1,4 +1,4 @@
-"""Alarms by a webhook: a POST with a JSON object, signed if there is a secret."""
+"""Notification of alarms by a webhook: a POST with a JSON object, signed if a secret is set."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from bssci.sinks.http_post import Poster, make_poster, parse_target
 from bssci.sinks.webhook import parse_secret, sign
 
 TIMEOUT = 20.0
-"""s for a request and its answer"""
+"""seconds that a request and its answer may take"""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class NotTaken(Exception):
-    """The receiver did not take a message: one line that says why."""
+    """The receiver did not accept a message; the message is one line that says why."""
 
 
 class WebhookChannel:
     """A POST to ALARM_WEBHOOK_URL.
 
-    :param settings: those in force.
-    :param now: Unix seconds.
-    :param poster: makes what sends, of a URL; for tests.
+    :param settings: returns the settings in force.
+    :param now: returns Unix seconds.
+    :param poster: returns the HTTP client for a URL; for tests.
     """
 
     name = "webhook"
@@ -51,11 +51,14 @@ class WebhookChannel:
         self._poster = poster or self._make_poster
 
     def is_set(self) -> bool:
-        """Return whether there is a URL."""
+        """Return whether a URL is set."""
         return bool(self._settings().alarm_webhook_url)
 
     def send(self, notice: Notice) -> Deferred[None]:
-        """See :class:`bssci.center.alarms.notices.Channel`."""
+        """Post a notice; see :class:`bssci.center.alarms.notices.Channel`.
+
+        The Deferred fails with :class:`NotTaken`, or as the HTTP client does.
+        """
         return ensureDeferred(self._send(notice))
 
     async def _send(self, notice: Notice) -> None:

@@ -72,7 +72,7 @@ class Catalogue:
     def load(self, options: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> LoadedValues:
         """Return the values in force: command line before environment before ``.env`` before default.
 
-        :param options: ``listen-port`` and so on; names that are no settings, and None, are passed over.
+        :param options: ``listen-port`` and so on; names that are not settings, and None, are passed over.
         :param path: of ``.env``; need not exist.
         :raises SettingsError: a value is wrong, or a file cannot be read.
         """

@@ -51,7 +51,7 @@ def cannot_listen(host: str, port: int) -> str | None:
 def try_host(name: str, host: str) -> None:
     """Try to bind to an address.
 
-    :raises SettingsError: it is no address of this machine.
+    :raises SettingsError: it is not an address of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host or None, 0, type=socket.SOCK_STREAM)[0]

@@ -1,1 +1,1 @@
-"""The ground floor: clock, files that survive a crash, logs."""
+"""Services of the operating system: clock, crash-safe files, logs, signals, the service manager."""

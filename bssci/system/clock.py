@@ -1,4 +1,4 @@
-"""Time, passed in: what the rooms need of a clock, and a reactor that keeps time evenly."""
+"""Clocks and timers that are passed as arguments, and a reactor whose time is never set."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from twisted.logger import Logger
 
 Item = TypeVar("Item")
 RunInThread = Callable[..., "Deferred[Any]"]
-"""runs a function with its arguments in a thread: ``deferToThread``"""
+"""signature of ``deferToThread``, which runs a function with its arguments in a thread"""
 
 _log = Logger()
 
 
 class Timer(Protocol):
-    """A call that will happen."""
+    """A delayed call, as ``callLater`` returns it."""
 
     def active(self) -> bool: ...
 
@@ -34,14 +34,14 @@ class Clock(Protocol):
 
 
 class Reactor(Clock, Protocol):
-    """A clock that other threads can have things done by, in its own thread."""
+    """A clock to whose thread other threads can pass calls."""
 
     def callFromThread(self, callable: Callable[..., object], *args: object) -> None:  # noqa: N802
-        """Run in the reactor's thread, soon."""
+        """Call ``callable`` in the reactor's thread, soon."""
 
 
 class Ticker:
-    """Calls ``body`` every ``interval`` s; a body that raises is logged and called again."""
+    """Calls ``body`` every ``interval`` s; an exception is logged, and the next call comes all the same."""
 
     def __init__(self, clock: Clock, interval: float, body: Callable[[], object]) -> None:
         self._interval = interval
@@ -50,20 +50,20 @@ class Ticker:
         self._loop.clock = clock  # type: ignore[assignment]
 
     def start(self, *, at_once: bool = False) -> None:
-        """Start; nothing to do if it runs already.
+        """Start; without effect if it is running already.
 
-        :param at_once: the first call comes now, else after one interval.
+        :param at_once: make the first call now instead of after one interval.
         """
         if not self._loop.running:
             self._loop.start(self._interval, now=at_once)
 
     def stop(self) -> None:
-        """Stop; nothing to do if it does not run."""
+        """Stop; without effect if it is not running."""
         if self._loop.running:
             self._loop.stop()
 
     def _guarded(self) -> None:
-        """Call the body, without waiting for a Deferred that it returns."""
+        """Call the body without waiting for a Deferred that it may return."""
         try:
             self._body()
         except Exception:
@@ -71,9 +71,7 @@ class Ticker:
 
 
 async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIterator[Sequence[Item]]:
-    """Yield the items, ``size`` at a time, with a turn of the reactor between two slices for everybody
-    else.
-    """
+    """Yield the items in slices of ``size``, yielding to the reactor between slices."""
     for first in range(0, len(items), size):
         if first:
             await turn(clock)
@@ -81,21 +79,21 @@ async def in_slices(clock: Clock, items: Sequence[Item], size: int) -> AsyncIter
 
 
 def turn(clock: Clock) -> Deferred[None]:
-    """Let everybody else have a turn of the reactor."""
+    """Yield to the reactor for one turn; the Deferred fires in the next."""
     return pause(clock, 0)
 
 
 def pause(clock: Clock, seconds: float) -> Deferred[None]:
-    """Wait. The Deferred may be cancelled; no timer stays behind."""
+    """Wait for ``seconds``. Cancelling the Deferred cancels the timer."""
     over: Deferred[None] = Deferred(lambda _: timer.cancel())
     timer = clock.callLater(seconds, over.callback, None)
     return over
 
 
 async def let_go(clock: Clock, objects: list[Any], size: int) -> None:
-    """Empty a list, ``size`` objects at a time, with turns of the reactor for everybody else in between.
+    """Empty a list, ``size`` objects at a time, yielding to the reactor in between.
 
-    To free 100 000 objects at once takes 30 ms.
+    Freeing 100 000 objects at once takes 30 ms.
     """
     while len(objects) > size:
         del objects[-size:]
@@ -104,17 +102,17 @@ async def let_go(clock: Clock, objects: list[Any], size: int) -> None:
 
 
 def boot_seconds() -> float:
-    """Return seconds since the machine started, by a clock that nobody sets and that no sleep stops."""
+    """Return seconds since the machine booted; the clock is never set and runs on during a suspend."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def use_boot_time(reactor: Any) -> None:
     """Make a reactor measure its delays on CLOCK_BOOTTIME.
 
-    Twisted's reactors read the system's clock: a step of it (NTP at boot) would fire or hold up every
-    timer. CLOCK_MONOTONIC would stand still while a machine is suspended, or a virtual one paused: stations
-    would seem to be there, and what was due in the meantime would come late by as long. The reactor itself
-    sleeps on CLOCK_MONOTONIC, so that after a suspension timers are late by one of its naps, a second at most
+    Twisted's reactors read the system clock: a step of it (NTP at boot) would fire or delay every timer.
+    CLOCK_MONOTONIC stops while a machine is suspended or a virtual machine paused: stations would seem to
+    be connected, and every timer would be late by the length of the suspend. The reactor itself still sleeps
+    on CLOCK_MONOTONIC: after a suspend, timers are late by the rest of one sleep, which is at most a second
     in a service that has a ticker of one second.
 
     Without effect on a reactor that has timers already.

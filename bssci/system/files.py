@@ -1,11 +1,12 @@
-"""Files that survive a crash: written whole or not at all, one or several together, readable by few.
+"""Crash-safe files: written completely or not at all, one or several together, with restrictive modes.
 
-STATE_DIR/replacement.new/   files that belong together, being written
-STATE_DIR/replacement/       complete, with ``plan.json``: renamed into being, so all or nothing
-STATE_DIR/staged/            complete, but waits for a start: :func:`take_staged` makes it the replacement
-                             then each file goes to its place, and the directory away
-.NAME.PID.xxxxxxxx.new       a file being written by a process, beside NAME
-STATE_DIR/.scratch.PID.xxxxxxxx/  copies that a process works with, private keys among them
+STATE_DIR/replacement.new/   files that belong together, while they are being written
+STATE_DIR/replacement/       the same, complete with ``plan.json``; the rename makes it all or nothing.
+                             Then each file moves to its place, and the directory is removed
+STATE_DIR/staged/            complete, but kept for the next start, when :func:`take_staged` renames it to
+                             ``replacement``
+.NAME.PID.xxxxxxxx.new       a file that a process is writing, beside NAME
+STATE_DIR/.scratch.PID.xxxxxxxx/  working copies of a process, which may include private keys
 """
 
 from __future__ import annotations
@@ -22,28 +23,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM)
-"""errors of a directory in which nothing can be made or renamed, though its files can be written: they are
-mounted alone"""
+"""errors of a directory in which nothing can be created or renamed although files can be written, such as a
+file mounted by itself into a container"""
 LEFT_OVER = 60.0
-"""seconds after which a scratch file that names no process belongs to nobody"""
+"""seconds after which a scratch file without a process id in its name counts as left over"""
 _PLAN = "plan.json"
 _STAGED = "staged"
 _MOVE, _REMOVE = "move-", "remove-"
-"""beginnings of the names in the plan"""
+"""prefixes of names in the plan"""
 _SCRATCH = ".scratch"
 _DRAWN = r"[a-z0-9_]{8}"
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, private: bool = True) -> None:
-    """Replace a file's content so that a reader, or a crash, sees the old or the new one.
+    """Replace a file's content so that readers, also after a crash, see either the old or the new one.
 
-    Owner, group and mode stay; a new file belongs to the owner of its directory where we may give it away.
-    A symbolic link stays a link: the file it points to is replaced. Where no other file can take its place,
-    it is written in place, after its old content was copied to ``NAME.bak`` if that is possible.
+    Owner, group and mode are kept; a new file gets the owner of its directory if the process may change
+    owners. A symbolic link stays a link: the file that it points to is replaced. Where renaming is
+    impossible, the file is overwritten in place, after copying the old content to ``NAME.bak`` if possible.
 
     :param mode: of a new file.
-    :param private: take away what rights others than owner and group may have had: there are secrets in it.
-    :raises OSError: if it cannot be written; the old content is untouched.
+    :param private: remove the rights of everyone but owner and group, as for a file with secrets.
+    :raises OSError: it cannot be written. The old content is intact, except after an error, such as a full
+        disk, while a file was being overwritten in place.
     """
     target = Path(os.path.realpath(path))
     before = _status(target)
@@ -69,9 +71,10 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, private: boo
 
 
 def _draft(target: Path, data: bytes, mode: int, before: os.stat_result | None, private: bool) -> str:
-    """Write a file beside ``target`` that may take its place.
+    """Write a file beside ``target`` that can replace it; return its path.
 
-    :raises OSError: it cannot be made, or ``target`` belongs to somebody else and can be written in place.
+    :raises OSError: it cannot be created, or it cannot get the owner of ``target``, which can be overwritten
+        in place.
     """
     descriptor, name = tempfile.mkstemp(
         prefix=f".{target.name}.{os.getpid()}.", suffix=".new", dir=target.parent
@@ -94,27 +97,27 @@ def _draft(target: Path, data: bytes, mode: int, before: os.stat_result | None, 
 
 
 def _give(descriptor: int, like: os.stat_result, target: Path) -> None:
-    """Give a file the owner and the group that another one has."""
+    """Give a file the owner and the group of another one, whose status is ``like``."""
     own = os.fstat(descriptor)
     if (own.st_uid, own.st_gid) == (like.st_uid, like.st_gid):
         return
     try:
         os.fchown(descriptor, like.st_uid, like.st_gid)
     except PermissionError:
-        # Written in place it keeps its owner; if that is impossible, ours is better than none.
+        # Overwritten in place, the file keeps its owner; where that is impossible, accept a new owner.
         if os.access(target, os.W_OK):
             raise
 
 
 def give_to_owner(descriptor: int, directory: Path) -> None:
-    """Give a new file to the owner of its directory, where we are allowed to: after ``sudo bssci …``."""
+    """Give a new file to the owner of its directory if we are root, as under ``sudo bssci …``."""
     like = os.stat(directory)
     if os.geteuid() == 0 and like.st_uid != 0:
         os.fchown(descriptor, like.st_uid, like.st_gid)
 
 
 def open_lock(path: Path) -> int:
-    """Open a file to be locked, and make it if need be; return its descriptor.
+    """Open a lock file, creating it if necessary; return its descriptor.
 
     :raises OSError: it cannot be opened.
     """
@@ -128,7 +131,7 @@ def open_lock(path: Path) -> int:
 
 
 def _write_in_place(target: Path, data: bytes) -> None:
-    """Write over a file whose directory takes no other. A crash in between leaves ``NAME.bak``."""
+    """Overwrite a file whose directory accepts no other. After a crash, ``NAME.bak`` has the old content."""
     with target.open("rb+") as file:
         previous = file.read()
         with suppress(OSError):
@@ -154,9 +157,9 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Have the names in a directory reach the disk.
+    """Flush the entries of a directory to disk, so that renames in it survive a crash.
 
-    :raises OSError: they cannot.
+    :raises OSError: that failed.
     """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -166,11 +169,10 @@ def sync_directory(directory: Path) -> None:
 
 
 def make_directory(path: Path, mode: int = 0o777) -> None:
-    """Make a directory and those above it unless they are there, each the property of the owner of the one
-    above it where we may give it away: after ``sudo bssci …``.
+    """Create a directory and its missing parents, each owned by the owner of its parent if we are root.
 
-    :param mode: of the directory, if it is new.
-    :raises OSError: it cannot be made.
+    :param mode: of the directory, if it is new; its parents get the default.
+    :raises OSError: it cannot be created, or is not a directory.
     """
     missing = []
     for directory in (path, *path.parents):
@@ -180,13 +182,13 @@ def make_directory(path: Path, mode: int = 0o777) -> None:
     for directory in reversed(missing):
         directory.mkdir(mode=mode if directory is path else 0o777, exist_ok=True)
         _give_away(directory)
-    path.mkdir(exist_ok=True)  # raises if it is something else
+    path.mkdir(exist_ok=True)  # raises if it is not a directory
 
 
 def prepare_directory(path: Path) -> bool:
-    """Make sure of a directory of our own (mode 0700 if new), and return whether it was made.
+    """Make sure that a directory exists (mode 0700 if new) and is usable; return whether it was created.
 
-    :raises OSError: if it cannot be made, or cannot be read and written.
+    :raises OSError: it cannot be created, or cannot be read and written.
     """
     created = not path.exists()
     make_directory(path, 0o700)
@@ -197,10 +199,12 @@ def prepare_directory(path: Path) -> bool:
 
 
 def try_to_write(path: Path) -> str | None:
-    """Return why :func:`write_atomically` could not replace a file; None if it could. Changes nothing.
+    """Return the reason why :func:`write_atomically` could not replace an existing file; None if it could.
 
-    A file that belongs to somebody else than its directory is named, too: whoever runs as that owner cannot
-    read or replace it.
+    Changes nothing. A file whose owner differs from that of its directory is reported too, since a service
+    that runs as the directory's owner could not read or replace it.
+
+    :raises OSError: the file does not exist.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -225,16 +229,19 @@ def try_to_write(path: Path) -> str | None:
 
 @contextmanager
 def scratch_directory(directory: Path) -> Iterator[Path]:
-    """Make a directory for copies, mode 0700, that is gone at the end; after a kill see :func:`sweep`."""
+    """Create a directory for working copies, mode 0700, and remove it at the end.
+
+    If the process is killed before, :func:`sweep` removes it later.
+    """
     with tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}.{os.getpid()}.", dir=directory) as name:
         yield Path(name)
 
 
 def sweep(directories: Iterable[Path], names: Iterable[str] = ()) -> list[Path]:
-    """Remove the drafts and scratch directories that processes have left which were killed.
+    """Remove the drafts and scratch directories that killed processes left behind.
 
-    :param names: files for which drafts of earlier versions, without a process in their name, may be there.
-    :return: what was removed.
+    :param names: names of files that may have drafts by earlier versions, without a process id in the name.
+    :return: the paths that were removed.
     """
     of_process = re.compile(rf"\.(?:.+\.)?(\d+)\.{_DRAWN}(?:\.new)?")
     older = re.compile("|".join([rf"tmp{_DRAWN}", *(rf"\.{re.escape(name)}\.{_DRAWN}" for name in names)]))
@@ -259,7 +266,7 @@ def sweep(directories: Iterable[Path], names: Iterable[str] = ()) -> list[Path]:
 
 
 def _is_alive(pid: int) -> bool:
-    """Return whether another process has this number; ours was somebody else's before the start."""
+    """Return whether another process has this id; files with our own id are those of an earlier process."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -280,13 +287,14 @@ def _age(path: Path) -> float:
 
 
 def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
-    """Replace several files, mode 0600 if new, so that whoever starts later sees all or none.
+    """Replace several files, mode 0600 if new, so that any later start sees all of them replaced or none.
 
-    :param files: for each place the new content, or a file on the disk of ``directory`` that moves
-        there, or None for a file that goes away.
-
-    :param directory: of our own, where the new contents wait; the same for :func:`finish_replacement`.
-    :raises OSError: before anything was replaced, or after: :func:`finish_replacement` goes on then.
+    :param directory: a directory of our own that holds the new contents meanwhile; to be given to
+        :func:`finish_replacement` at the next start.
+    :param files: for each path its new content, or a file on the same file system as ``directory`` to move
+        there, or None to delete the file.
+    :raises OSError: before anything was replaced, or in the middle; then :func:`finish_replacement` does
+        the rest.
     """
     finish_replacement(directory)
     _prepare(directory, files, directory / "replacement")
@@ -294,9 +302,9 @@ def replace_together(directory: Path, files: Mapping[Path, bytes | Path | None])
 
 
 def stage_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -> None:
-    """Prepare what :func:`replace_together` does, for the next start; what was staged before is forgotten.
+    """Prepare a :func:`replace_together` for the next start, in place of one that was staged before.
 
-    :raises OSError: nothing is staged.
+    :raises OSError: it failed; nothing is staged now.
     """
     forgotten = directory / "staged.old"
     shutil.rmtree(forgotten, ignore_errors=True)
@@ -307,9 +315,11 @@ def stage_together(directory: Path, files: Mapping[Path, bytes | Path | None]) -
 
 
 def take_staged(directory: Path) -> list[Path]:
-    """Put in place what was staged, at a start, before the files are read; return what was replaced.
+    """Carry out what :func:`stage_together` prepared; return the paths that were replaced.
 
-    :raises OSError: a file cannot be written; the next start goes on then.
+    To be called at the start, before the files are read.
+
+    :raises OSError: a file cannot be written; the next start does the rest.
     """
     staged = directory / _STAGED
     if not (staged / _PLAN).exists():
@@ -321,7 +331,7 @@ def take_staged(directory: Path) -> list[Path]:
 
 
 def _prepare(directory: Path, files: Mapping[Path, bytes | Path | None], ready: Path) -> None:
-    """Write the new contents and the plan, and rename them into being."""
+    """Write the new contents and the plan into a draft directory, and rename it to ``ready``."""
     draft = ready.with_name(f"{ready.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -348,7 +358,9 @@ def _prepare(directory: Path, files: Mapping[Path, bytes | Path | None], ready: 
 
 
 def finish_replacement(directory: Path) -> list[Path]:
-    """Finish what an earlier run left undone, before the files are read; return what was replaced.
+    """Finish a replacement that an earlier run began; return the paths that were replaced.
+
+    To be called before the files are read.
 
     :raises OSError: a file cannot be written.
     """
@@ -371,7 +383,7 @@ def finish_replacement(directory: Path) -> list[Path]:
         else:
             write_atomically(path, (ready / name).read_bytes())
         replaced.append(path)
-    # The plan first: without it, what is left of the directory means nothing.
+    # The plan goes first: a directory without a plan is ignored and removed.
     (ready / _PLAN).unlink()
     sync_directory(ready)
     shutil.rmtree(ready)
@@ -379,7 +391,7 @@ def finish_replacement(directory: Path) -> list[Path]:
 
 
 def _give_away(path: Path, directory: Path | None = None) -> None:
-    """Give something to the owner of a directory, by default its own; see :func:`give_to_owner`."""
+    """Give a path to the owner of ``directory``, by default its parent; see :func:`give_to_owner`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         give_to_owner(descriptor, directory or path.parent)
@@ -388,7 +400,7 @@ def _give_away(path: Path, directory: Path | None = None) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Put a file in its place, unless an earlier attempt has done it."""
+    """Move a file to its place, unless an earlier attempt has done so."""
     if not source.exists():
         return
     _give_away(source, target.parent)

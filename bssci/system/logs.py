@@ -1,4 +1,4 @@
-"""Log lines: text or JSON, one event each, in the configured zone; the level changes while running."""
+"""Log lines: text or JSON, one event each, in the configured time zone; the level may change at run time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ from zope.interface import implementer
 
 LEVELS = {level.name: level for level in LogLevel.iterconstants()}
 LOG_FILE_BYTES = 10_000_000
+"""size at which LOG_FILE is rotated"""
 LOG_FILES = 10
-"""LOG_FILE is rotated at this size, and so many old ones are kept"""
+"""rotated files that are kept"""
 
 _LogFile: Any = LogFile
 _log = Logger()
@@ -35,12 +36,12 @@ _predicate = LogLevelFilterPredicate(defaultLogLevel=LogLevel.info)
 
 
 def set_level(level: str) -> None:
-    """Log from this level on: debug, info, warn, error or critical."""
+    """Write lines of this level and above: debug, info, warn, error or critical."""
     _predicate.setLogLevelForNamespace("", LEVELS[level])
 
 
 def is_enabled(level: str) -> bool:
-    """Return whether a line of this level would be written, to spare its making."""
+    """Return whether a line of this level would be written, so that callers need not compose it."""
     return bool(_predicate.logLevelForNamespace("") <= LEVELS[level])
 
 
@@ -48,12 +49,13 @@ def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
     """Return the observer that writes the service's log.
 
     :param form: ``text`` or ``json``.
-    :param file: rotated at 10 MB, ten are kept, its directory made if need be; None for standard output.
+    :param file: rotated at 10 MB, with ten old files kept; its directory is created if necessary. None:
+        standard output.
+    :param timezone: name of the IANA time zone database.
     :raises OSError: ``file`` cannot be written.
     """
     set_level(level)
-    # Twisted's own lines of the old kind, and those of its HTTP client, tell of every port and factory;
-    # its warnings and errors stay.
+    # Twisted's legacy logger and HTTP client report every port and factory: keep warnings and errors only.
     for namespace in ("log_legacy", "twisted.web.client"):
         _predicate.setLogLevelForNamespace(namespace, LogLevel.warn)
     zone = ZoneInfo(timezone)
@@ -62,7 +64,7 @@ def observer(level: str, form: str, file: Path | None, timezone: str) -> Any:
 
 
 def filtered(observer: ILogObserver) -> ILogObserver:
-    """Return ``observer``, hearing only what LOG_LEVEL lets through, also after a change of it."""
+    """Return an observer that passes to ``observer`` what LOG_LEVEL allows, also after a change of it."""
     return FilteringLogObserver(observer, [_predicate])
 
 
@@ -75,13 +77,13 @@ def _open(file: Path | None) -> TextIO | _OwnFile:
 
 
 def reopen() -> None:
-    """Open the log's files by their names again: somebody may have moved them away."""
+    """Reopen the log files by their names, after an external rotation has moved them away."""
     for each in _open_files:
         each.reopen()
 
 
 def rotate() -> None:
-    """Begin a new file: what is there becomes ``NAME.1``, unless somebody has moved it away already."""
+    """Begin a new file: the present one becomes ``NAME.1``, unless it has been moved away already."""
     for each in _open_files:
         if each.is_where_it_was():
             each.rotate()
@@ -90,7 +92,7 @@ def rotate() -> None:
 
 
 class _OwnFile(_LogFile):  # type: ignore[misc]
-    """Mode 0600 from the first byte on: the link of the first log-in is in it."""
+    """A log file with mode 0600 from its first byte on: it holds the link for the first log-in."""
 
     _file: Any
 
@@ -99,7 +101,7 @@ class _OwnFile(_LogFile):  # type: ignore[misc]
         super().__init__(path.name, str(path.parent), rotateLength=LOG_FILE_BYTES, maxRotatedFiles=LOG_FILES)
 
     def _openFile(self) -> None:
-        # The file that is there keeps its mode: it may be meant for a group.
+        # An existing file keeps its mode: it may be meant for a group.
         os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
         super()._openFile()
 
@@ -110,13 +112,13 @@ class _OwnFile(_LogFile):  # type: ignore[misc]
             return False
 
     def reopen(self) -> None:
-        """Open the file by its name, or go on with the one there is if that is impossible."""
+        """Open the file by its name; keep the open one if that fails."""
         before = self._file
         try:
             self._openFile()
         except OSError as error:
             self._file = before
-            _log.error("log not opened again {file} {error}", file=self.path, error=error.strerror)
+            _log.error("log file not reopened {file} {error}", file=self.path, error=error.strerror)
         else:
             before.close()
 
@@ -168,7 +170,7 @@ def _level(event: LogEvent) -> str:
 
 
 def _text(event: LogEvent) -> str:
-    # Much of it was said by others: a line of theirs must not look like one of ours.
+    # The text may come from outside: indent its further lines, so that none passes for a line of the log.
     text = formatEvent(event).rstrip().replace("\n", "\n    ")
     failure = event.get("log_failure")
     return f"{text}\n{failure.getTraceback()}".rstrip() if failure is not None else text

@@ -28,7 +28,8 @@ class ServiceManager:
     """The service manager as seen from the service.
 
     :param environ: the environment of the process.
-    :param pid: of the process: what is addressed to another process, such as our parent, is not taken.
+    :param pid: id of the process: a watchdog that is meant for another process, such as our parent, is
+        ignored.
     :param send: sends a datagram to an address; raises OSError.
     """
 
@@ -36,18 +37,18 @@ class ServiceManager:
         self._address = environ.get("NOTIFY_SOCKET", "")
         self._send = send or send_datagram
         self.watchdog_interval = _watchdog_interval(environ, pid)
-        """Seconds between two signs of life; None if none are asked for."""
+        """seconds between two keep-alive messages; None if the manager asks for none"""
 
     def ready(self, status: str = "") -> None:
-        """Tell that the service serves; units that wait for it may start."""
+        """Report that the service is up; units that wait for it may start."""
         self._tell("READY=1", *_status(status))
 
     def reloading(self) -> None:
-        """Tell that settings are being read again; :meth:`ready` tells the end of it."""
+        """Report that settings are being reloaded; :meth:`ready` ends that."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str = "") -> None:
-        """Tell that the stop has begun."""
+        """Report that the service is stopping."""
         self._tell("STOPPING=1", *_status(status))
 
     def status(self, text: str) -> None:
@@ -55,7 +56,7 @@ class ServiceManager:
         self._tell(*_status(text))
 
     def alive(self) -> None:
-        """Give a sign of life: without one for ``WatchdogSec=`` the service is killed and started again."""
+        """Send a keep-alive: without one for ``WatchdogSec=`` systemd kills and restarts the service."""
         self._tell("WATCHDOG=1")
 
     def _tell(self, *lines: str) -> None:
@@ -64,14 +65,14 @@ class ServiceManager:
         try:
             self._send(self._address, "\n".join(lines).encode())
         except OSError as error:
-            # The service works without; systemd shows for itself what it misses.
+            # The service works without it, and systemd itself reports a missing message.
             _log.warn("service manager not notified {lines} {error}", lines=lines, error=error.strerror)
 
 
 class Watchdog:
-    """Gives signs of life for as long as something answers.
+    """Sends keep-alives to the service manager for as long as the service answers a probe.
 
-    :param answers: asks what must be alive; its Deferred fires, or fails, when that has answered.
+    :param answers: probes the part that must be alive; its Deferred fires or fails once that has answered.
     """
 
     def __init__(self, clock: Clock, manager: ServiceManager, answers: Callable[[], Deferred[Any]]) -> None:
@@ -81,13 +82,13 @@ class Watchdog:
         self._ticker = Ticker(clock, manager.watchdog_interval or 1.0, self._ask)
 
     def start(self) -> None:
-        """Begin, if signs of life are asked for."""
+        """Begin, if the manager asks for keep-alives."""
         if self._manager.watchdog_interval is not None:
             self._ticker.start()
             self._ask()
 
     def stop(self) -> None:
-        """Send no more signs of life."""
+        """Send no more keep-alives."""
         self._ticker.stop()
 
     def _ask(self) -> None:
@@ -118,7 +119,7 @@ def _watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
     microseconds = _number(environ.get("WATCHDOG_USEC"))
     if not microseconds or environ.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
-    # Half of the time that is left, as sd_watchdog_enabled(3) advises.
+    # Half of the allowed time, as sd_watchdog_enabled(3) advises.
     return microseconds / MICROSECONDS / 2
 
 

@@ -1,4 +1,4 @@
-"""The pid file of twistd, after a crash or a reboot."""
+"""Removal of a pid file that twistd left behind at a crash or a reboot."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def remove_stale(path: Path) -> bool:
-    """Remove a pid file that names no running twistd, and return whether that was done.
+    """Remove a pid file that names no running twistd; return whether there was one to remove.
 
-    twistd itself takes any process with that number for another twistd and refuses to start: after a
-    reboot, or in a container, the number may be somebody else's, or its own.
+    twistd takes any process with that id for another twistd and refuses to start. After a reboot, or in a
+    container, the id may belong to an unrelated process, or to the new twistd itself.
 
     :raises OSError: it cannot be removed.
     """
@@ -32,7 +32,7 @@ def _is_twistd(pid: int) -> bool:
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
     except FileNotFoundError:
-        # Without /proc nothing can be said; with it, there is no such process.
+        # With /proc there is no such process; without it nothing is known, so assume that there is one.
         return not Path("/proc/self").exists()
     except OSError:
         return True

@@ -1,7 +1,7 @@
-"""Changes made at the command line, on their way to the audit log, which the running service alone writes.
+"""Changes made at the command line, on their way to the audit log, which only the running service writes.
 
-The program that makes a change writes it down in the file that it changes, or in the same step; the service
-records it, and drops it from there.
+The program that makes a change notes it in the same file, or in the same step; the service then writes the
+audit entry and removes the note.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 MAX_CHANGES = 1000
-"""changes that wait at most; the oldest are dropped beyond it"""
+"""changes that may wait for the audit log; beyond that the oldest are dropped"""
 
 
 class ShellChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class ShellChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shell_user() -> str:
-    """Return the name under which changes of this process are noted: the system's user."""
+    """Return the name under which changes of this process are audited: the system user."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -37,5 +37,5 @@ def shell_user() -> str:
 
 
 def noted(changes: Sequence[ShellChange], change: ShellChange) -> tuple[ShellChange, ...]:
-    """Return the changes with another one behind them, as many as may wait."""
+    """Return ``changes`` with ``change`` appended, the oldest dropped beyond :data:`MAX_CHANGES`."""
     return (*changes, change)[-MAX_CHANGES:]

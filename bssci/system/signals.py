@@ -1,4 +1,4 @@
-"""Signals that may come before the service can act on them: kept until then."""
+"""Signals that arrive before the service can act on them: kept until then."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing import Any
 
 
 class KeptSignals:
-    """Signals that would otherwise end the process, kept until somebody acts on them."""
+    """Signals that would otherwise end the process, kept until :meth:`act` provides their actions."""
 
     def __init__(self) -> None:
         self._noted: list[int] = []
 
     def keep(self, numbers: Iterable[int]) -> None:
-        """Note these signals from now on, unless somebody has a handler for them. In the main thread only."""
+        """Keep these signals from now on, except those that have a handler. In the main thread only."""
         for number in numbers:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._note)
 
     def release(self, numbers: Collection[int]) -> None:
-        """Forget these signals, and leave them to who asks for them next."""
+        """Stop keeping these signals, discard those that came, and restore the default action."""
         for number in numbers:
             if signal.getsignal(number) == self._note:
                 signal.signal(number, signal.SIG_DFL)
         self._noted = [number for number in self._noted if number not in numbers]
 
     def act(self, reactor: Any, actions: Mapping[int, Callable[[], object]]) -> None:
-        """Call actions in the reactor, also for what was noted before; handlers of others stay.
+        """Call these actions at their signals, also for signals kept before; other handlers stay.
 
-        :param reactor: calls the actions, one at a time.
+        :param reactor: the reactor in whose thread the actions are called.
+        :param actions: action by signal number.
         """
         for number, action in actions.items():
             if signal.getsignal(number) in (signal.SIG_DFL, self._note):
@@ -49,4 +50,4 @@ def _caller(reactor: Any, action: Callable[[], object]) -> Callable[[int, FrameT
 
 
 kept_signals = KeptSignals()
-"""the noted signals of this process"""
+"""the kept signals of this process"""

@@ -1,4 +1,4 @@
-"""The end of the process within a bound, whatever hangs: a name server, a disk."""
+"""An upper bound on the time that the process takes to stop, even if a name server or a disk hangs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _log = Logger()
 class Deadline:
     """Ends the process some time after :meth:`arm`, if it has not ended by itself.
 
-    The reactor waits for its threads when it stops, and Python for all others, without a bound.
+    Without it, a stop may take for ever: the reactor waits for its threads, and Python for all others.
 
-    :param seconds: until the process is ended by :func:`os._exit`.
-    :param last: seconds until the system ends it, even if Python itself no longer gets a turn.
-    :param status: gives the exit status.
+    :param seconds: time until the process is ended by :func:`os._exit`.
+    :param last: seconds until SIGALRM ends it, even if no Python code can run any more.
+    :param status: returns the exit status.
+    :param leave: ends the process with an exit status; for tests.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Deadline:
         self._exit = leave
 
     def arm(self) -> None:
-        """Begin to count. In the main thread only."""
+        """Start the countdown. In the main thread only."""
         timer = threading.Timer(self._seconds, self._end)
         timer.daemon = True
         timer.start()
@@ -47,7 +48,7 @@ class Deadline:
     def _end(self) -> None:
         status = self._status()
         waiting = [each.name for each in threading.enumerate() if not each.daemon and each.is_alive()]
-        _log.warn("process ended though threads hang {threads}", threads=waiting)
+        _log.warn("process ended although threads hang {threads}", threads=waiting)
         for stream in (sys.__stdout__, sys.__stderr__):
             with suppress(OSError, ValueError):
                 if stream is not None:

@@ -1,4 +1,4 @@
-"""Time of the system's clock as a date, without the reactor's modules, which most sub-commands do without."""
+"""The system's time as a date; apart from the clock, so that subcommands need not import the reactor."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the time now, for whoever is given no other clock."""
+    """Return the present time by the system's clock, for callers that are given no other clock."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Files that others change: noticed once they are at rest."""
+"""Detection of changes to files, once they have been left alone for a moment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 5.0
-"""seconds between two looks"""
+"""seconds between two checks"""
 
 Stamp = tuple[tuple[int, int, int], ...]
 
@@ -17,8 +17,11 @@ Stamp = tuple[tuple[int, int, int], ...]
 class FileWatch:
     """Calls ``changed`` after a file has changed and then stayed the same for one interval.
 
-    An editor that writes in pieces is waited for. What changed before :meth:`start` counts, too, from the
-    making of this object on.
+    An editor that writes in several steps is thus waited for. Changes between the creation of this object
+    and :meth:`start` count, too.
+
+    :param paths: files to watch; they need not exist.
+    :param interval: seconds between two checks.
     """
 
     def __init__(
@@ -34,11 +37,11 @@ class FileWatch:
         self._ticker = Ticker(clock, interval, self._look)
 
     def start(self) -> None:
-        """Look from now on."""
+        """Check the files from now on."""
         self._ticker.start()
 
     def stop(self) -> None:
-        """Stop looking at the files."""
+        """Stop checking the files."""
         self._ticker.stop()
 
     def _look(self) -> None:
@@ -50,7 +53,7 @@ class FileWatch:
 
 
 def stamp_of(paths: Sequence[Path]) -> Stamp:
-    """Return a value that differs once one of the files has changed, come or gone."""
+    """Return a value that differs once one of the files was changed, created or deleted."""
     found = []
     for path in paths:
         try:

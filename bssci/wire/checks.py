@@ -1,7 +1,8 @@
 """Checks of a message beyond the types of its fields, in one place.
 
-Each rule returns the message, or raises ProtocolError: 22 (EINVAL) for values that do not go together, 71
-(EPROTO) for a field that is missing because of another one. A message that passes here can be trusted.
+Each rule returns the message, with texts and maps cut to their bounds, or raises ProtocolError: 22 (EINVAL)
+for values that contradict each other, 71 (EPROTO) for a field that is required because of another one. A
+message that passed its rule is valid.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from bssci.wire.messages import (
 )
 
 WIDE = 64
-"""Bits of the widest integers; more than msgspec's own bounds can express."""
+"""bits of the widest integers, which exceed the bounds that msgspec can express"""
 Check = Callable[[Any], Message]
 Introduced = TypeVar("Introduced", Con, ConRsp)
 Heard = TypeVar("Heard", Att, Det, VmUlData)
@@ -49,14 +50,14 @@ def _check_subpackets(message: Message, subpackets: Subpackets) -> None:
         or len(subpackets.frequency) != count
         or (subpackets.phase is not None and len(subpackets.phase) != count)
     ):
-        _refuse(message, ErrorCode.EINVAL, "the arrays of subpackets must be equally long")
+        _refuse(message, ErrorCode.EINVAL, "the arrays of subpackets must have the same length")
 
 
 def _uplink(message: UlData) -> UlData:
     if message.subpackets is not None:
         _check_subpackets(message, message.subpackets)
     if message.responseExp and not message.dlOpen:
-        _refuse(message, ErrorCode.EINVAL, "responseExp needs dlOpen")
+        _refuse(message, ErrorCode.EINVAL, "responseExp requires dlOpen")
     return message
 
 
@@ -95,7 +96,7 @@ def _error(message: Error) -> Error:
 
 
 def _known(location: list[float] | None) -> list[float] | None:
-    """Return the location, None for the [0, 0, 0] that stations send which do not know where they are."""
+    """Return the location, but None for [0, 0, 0], which stations send that do not know their position."""
     return location if location is not None and any(location) else None
 
 
@@ -114,9 +115,9 @@ def _downlink(message: DlDataQue) -> DlDataQue:
         if entries > 1:
             _refuse(message, ErrorCode.EINVAL, f"{entries} userData, 1 is allowed without cntDepend")
     elif message.packetCnt is None:
-        _refuse(message, ErrorCode.EPROTO, "packetCnt is missing, cntDepend needs it")
+        _refuse(message, ErrorCode.EPROTO, "packetCnt is missing, cntDepend requires it")
     elif len(message.packetCnt) != entries:
-        _refuse(message, ErrorCode.EINVAL, "packetCnt and userData must be equally long")
+        _refuse(message, ErrorCode.EINVAL, "packetCnt and userData must have the same length")
     return message
 
 
@@ -124,7 +125,7 @@ def _result(message: DlDataRes) -> DlDataRes:
     if message.result == "sent":
         for field in ("txTime", "packetCnt"):
             if getattr(message, field) is None:
-                _refuse(message, ErrorCode.EPROTO, f"{field} is missing, result sent needs it")
+                _refuse(message, ErrorCode.EPROTO, f"{field} is missing, result sent requires it")
     return message
 
 
@@ -153,7 +154,7 @@ def _is_wide(declared: inspect.Type) -> bool:
 
 
 def _within_64_bits(kind: type[Message]) -> Check:
-    """Return the rule of ``kind`` for decoders that give integers of any size."""
+    """Return the rule of ``kind`` for decoders that do not bound the size of integers."""
     declared = inspect.type_info(kind)
     assert isinstance(declared, inspect.StructType)
     wide = [field.name for field in declared.fields if _is_wide(field.type)]
@@ -169,4 +170,4 @@ def _within_64_bits(kind: type[Message]) -> Check:
 
 
 WIDE_RULES: dict[type[Message], Check] = {kind: _within_64_bits(kind) for kind in CLASSES}
-"""The rules for what comes from JSON or from a repair: those of ``RULES``, and no integer beyond 64 bits."""
+"""Rules for messages from JSON or from a repair: those of ``RULES``, and no integer of more than 64 bits."""

@@ -1,7 +1,8 @@
-"""Payloads to messages and back, in the encoding that a connection's first payload chose.
+"""Conversion of payloads to messages and back, in the encoding of the connection's first payload.
 
-Strict and fast first: msgspec decodes straight to the message. Only a payload that it refuses is read as
-plain objects, repaired as far as real stations need it (``bssci.wire.repair``), and converted::
+The fast and strict way comes first: msgspec decodes directly to the message. Only a payload that it refuses
+is read as plain objects, repaired where real stations are known to need it (``bssci.wire.repair``), and
+converted::
 
     payload -> msgspec ----------------------------> rules -> message
                   | refused                            ^
@@ -9,9 +10,9 @@ plain objects, repaired as far as real stations need it (``bssci.wire.repair``),
                plain objects -> mend -> convert -------+
                   |                        | 71 missing or mistyped, 22 out of range
                   |                        v
-                  +-- no map: FramingError; broken: 71; unknown command: 95 --> ProtocolError
+                  +-- not a map: FramingError; malformed: 71; unknown command: 95 --> ProtocolError
 
-Nothing but ProtocolError leaves ``decode``, whatever the bytes are.
+``decode`` raises ProtocolError (FramingError is one) and nothing else, whatever the bytes are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 class _Head(msgspec.Struct):
-    """The part of a message by which it can be answered, whatever else it holds."""
+    """The one field that is needed to answer a message, whatever else it holds."""
 
     opId: object = None
 
@@ -46,20 +47,20 @@ class Encoding(Enum):
     """Encoding of a connection's maps."""
 
     MESSAGEPACK = "messagepack"
-    """the encoding of every station in the field"""
+    """used by every station known so far"""
     JSON = "json"
-    """named by the specification"""
+    """allowed by the specification"""
 
 
 def detect_encoding(payload: bytes) -> Encoding | None:
-    """Return the encoding of which ``payload`` begins a map; None if it begins no map."""
+    """Return the encoding in which ``payload`` begins a map; None if it does not begin one."""
     if payload[:1] == b"{":
         return Encoding.JSON
     return Encoding.MESSAGEPACK if payload and payload[0] in _MSGPACK_MAPS else None
 
 
 class Codec:
-    """Decodes and encodes the messages of one connection. It has no state: one serves any number of them."""
+    """Decodes and encodes messages. It has no state, so one codec can serve any number of connections."""
 
     def __init__(self, encoding: Encoding) -> None:
         self.encoding = encoding
@@ -78,9 +79,9 @@ class Codec:
 
     @classmethod
     def detect(cls, first_payload: bytes) -> Codec:
-        """Return the codec for a connection whose first payload is this.
+        """Return the codec for a connection with this first payload.
 
-        :raises FramingError: if it begins a map in neither encoding.
+        :raises FramingError: it begins a map in neither encoding.
         """
         encoding = detect_encoding(first_payload)
         if encoding is None:
@@ -92,15 +93,15 @@ class Codec:
         return encode_frame(self._pack(message))
 
     def encode_payload(self, message: Message) -> bytes:
-        """Return the message without a header, as ``decode`` takes it; for storing it."""
+        """Return the message without a frame header, as ``decode`` takes it; for storage."""
         return self._pack(message)
 
     def decode(self, payload: bytes) -> Message:
-        """Return the message that a payload holds, whoever may send it.
+        """Return the message in a payload, whichever side may send such a message.
 
-        :raises ProtocolError: with ``op_id`` where it can be known: 71 for a broken map and for a missing or
+        :raises ProtocolError: with ``op_id`` if that can be read: 71 for a malformed map and for a missing or
             mistyped field, 22 for a value out of range, 95 for an unknown command.
-        :raises FramingError: if the payload begins no map of this connection's encoding.
+        :raises FramingError: the payload does not begin a map in this codec's encoding.
         """
         try:
             message = self._strict(payload)
@@ -127,7 +128,7 @@ class Codec:
             raise ProtocolError(ErrorCode.EPROTO, "a value is malformed", op_id, _command(kind)) from error
 
     def _op_id_anywhere(self, payload: bytes) -> int | None:
-        """Return the opId of a payload that could not be read to its end, if it stands behind the fault."""
+        """Return the opId of a payload that could not be read to its end; it may come after the fault."""
         try:
             return _op_id(self._head(payload).opId)
         except BROKEN:
@@ -139,19 +140,17 @@ def _command(kind: type[Message]) -> str:
 
 
 def _op_id(op_id: object) -> int | None:
-    """Return the opId that a value means; None if it is no number of 64 bits."""
+    """Return a value as an opId; None if it is not a whole number of 64 bits."""
     if isinstance(op_id, float) and op_id.is_integer():
         op_id = int(op_id)
     return op_id if type(op_id) is int and op_id in _INT64 else None
 
 
 def _kind(fields: dict[str, Any], op_id: int | None) -> type[Message]:
-    """Return the class that ``command`` asks for; of the two ``attPrp`` the one that the map is written
-    in.
-    """
+    """Return the class of a map's ``command``; ``attPrp`` has two, which differ by the field ``epClass``."""
     command = fields.get("command")
     if not isinstance(command, str):
-        raise ProtocolError(ErrorCode.EPROTO, "command is missing or no string", op_id)
+        raise ProtocolError(ErrorCode.EPROTO, "command is missing or not a string", op_id)
     kind = _BY_COMMAND.get(command)
     if kind is None:
         command = command[:40]
@@ -169,8 +168,8 @@ def _extension(kind: type[Message], fields: dict[str, Any], op_id: int | None) -
 
 
 def _named(kind: type[Message], refusal: str, op_id: int | None) -> ProtocolError:
-    """Return msgspec's refusal with the field and the expected type: 71 for a missing field or a wrong
-    type, 22 for the rest.
+    """Return msgspec's refusal, which names field and expected type, as an error: 71 for a missing field or a
+    wrong type, 22 for anything else.
     """
     structural = "missing required" in refusal or ", got `" in refusal
     code = ErrorCode.EPROTO if structural else ErrorCode.EINVAL

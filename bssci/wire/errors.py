@@ -1,4 +1,4 @@
-"""The errors of the wire: what a peer did wrong, with the code that answers it."""
+"""Errors of the protocol: what a peer did wrong, with the code to answer it."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class ErrorCode(IntEnum):
 
 
 MAX_REASON = 200
-"""characters of ``ProtocolError.message``; what exceeds them is cut off"""
+"""characters of ``ProtocolError.message``; the rest is cut off"""
 
 
 class ProtocolError(Exception):
-    """A message that must be answered by ``error``; the connection stays open.
+    """A message must be answered by ``error``; the connection stays open.
 
-    :ivar code: the errno for the answer.
-    :ivar message: for people: the field or rule, and what is allowed; never a value that could be secret.
-    :ivar op_id: the operation it is about; None when the message did not say.
-    :ivar command: the command of the message at fault; None when it is not known.
+    :ivar code: errno for the answer.
+    :ivar message: text for people: field or rule, and what is allowed; never a value that could be secret.
+    :ivar op_id: opId of the operation; None if the message did not have a readable one.
+    :ivar command: command of the message at fault; None if unknown.
     """
 
     def __init__(self, code: int, message: str, op_id: int | None = None, command: str | None = None) -> None:
@@ -46,17 +46,17 @@ class ProtocolError(Exception):
         self.command = command
 
     def let_go(self) -> None:
-        """Forget the frames that the error passed through: they hold the message, which may have a megabyte.
+        """Drop the traceback and the causes, whose stack frames keep the message, up to a megabyte, alive.
 
-        For whoever keeps the error beyond the ``except`` that caught it.
+        For callers that keep the error beyond the ``except`` that caught it.
         """
         self.__traceback__ = self.__cause__ = self.__context__ = None
 
 
 class FramingError(ProtocolError):
-    """The place where the next frame begins is lost: the connection must be closed.
+    """The start of the next frame cannot be found: the connection must be closed.
 
-    :ivar completed: the payloads that were whole before the fault, in order; they are to be handled first.
+    :ivar completed: the payloads that were complete before the fault, in order; to be handled first.
     """
 
     def __init__(self, message: str, completed: Sequence[bytes] = ()) -> None:
@@ -65,4 +65,4 @@ class FramingError(ProtocolError):
 
 
 class TooManyOperations(Exception):
-    """We may not begin another operation before one of the open ones is over."""
+    """The service center may not begin another operation before one of the open ones is over."""

@@ -13,7 +13,7 @@ from bssci.wire.errors import FramingError
 
 IDENTIFIER = b"MIOTYB01"
 DEFAULT_MAX_SIZE = 1024 * 1024
-"""bytes of payload; the specification names no limit"""
+"""bytes of payload; the specification sets no limit"""
 
 _HEADER = struct.Struct("<8sI")
 HEADER_SIZE = _HEADER.size
@@ -25,24 +25,24 @@ def encode_frame(payload: bytes) -> bytes:
 
 
 class FrameDecoder:
-    """Cuts a stream of bytes, arriving in pieces of any size, into payloads.
+    """Splits a stream of bytes, which arrives in pieces of any size, into payloads.
 
-    It holds less than one frame plus the piece just fed, and copies every byte a constant number of times.
+    It buffers less than one frame plus the piece just fed, and copies every byte a constant number of times.
 
-    :param max_size: the largest payload that is taken, in bytes.
+    :param max_size: bytes of the largest payload that is accepted.
     """
 
     def __init__(self, max_size: int = DEFAULT_MAX_SIZE) -> None:
         self._max_size = max_size
         self._buffer = bytearray()
-        self._needed = 0  # bytes that the buffer must hold before looking at it is of any use
+        self._needed = 0  # bytes that the buffer must hold before it is worth parsing
         self._fault: str | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take what arrived; return the payloads that it completes, in order.
+        """Take the bytes that arrived; return the payloads that they complete, in order.
 
-        :raises FramingError: as soon as a header shows a wrong identifier or too large a size, and on every
-            later call. Its ``completed`` holds the payloads that this call completed before.
+        :raises FramingError: a header has a wrong identifier or too large a size; raised again by every later
+            call. Its ``completed`` holds the payloads that this call completed before the fault.
         """
         if self._fault is not None:
             raise FramingError(self._fault)
@@ -61,7 +61,7 @@ class FrameDecoder:
         return payloads
 
     def _cut(self, data: bytes, payloads: list[bytes]) -> int:
-        """Append every whole payload in ``data``; return where the first incomplete frame begins."""
+        """Append every complete payload in ``data``; return the position of the first incomplete frame."""
         unpack, max_size, available = _HEADER.unpack_from, self._max_size, len(data)
         start = 0
         while available - start >= HEADER_SIZE:
@@ -78,7 +78,7 @@ class FrameDecoder:
             payloads.append(data[start + HEADER_SIZE : end])
             start = end
         if IDENTIFIER.startswith(data[start : start + len(IDENTIFIER)]):
-            # An incomplete identifier is looked at again with every byte, to refuse the first wrong one.
+            # An incomplete identifier is checked with every further byte, to refuse the first wrong one.
             self._needed = HEADER_SIZE if available - start >= len(IDENTIFIER) else 0
         else:
             found = data[start : start + len(IDENTIFIER)]

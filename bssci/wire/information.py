@@ -1,7 +1,7 @@
-"""Texts and maps in which a peer describes itself or its state, cut to what can be kept and passed on.
+"""Texts and maps in which a peer describes itself or its state, cut to a size fit for storing and forwarding.
 
-A map (``info``, ``config``) is kept entry by entry, in its order, until it has reached its size: what JSON
-cannot say is refused, what does not fit is left out.
+Of a map (``info``, ``config``) entries are kept in their order until the size is reached: values that JSON
+cannot express are refused, entries that do not fit are left out.
 """
 
 from __future__ import annotations
@@ -12,27 +12,28 @@ from typing import Any
 MAX_TEXT = 200
 """characters of a text; the rest is cut off"""
 MAX_MAP = 4096
-"""bytes of a map, about as long as it is in JSON; entries that do not fit are left out"""
+"""bytes of a map, as JSON and approximately; entries that do not fit are left out"""
 MAX_DEPTH = 8
-"""maps and lists within each other; an entry that is deeper is left out"""
+"""levels of nested maps and lists; an entry that is nested more deeply is left out"""
 
 _INTEGERS = range(-(2**63), 2**64)
 _MARKS = 2
-"""bytes that quotes, brackets and separators add to a value, about"""
+"""bytes that quotes, brackets and separators add to a value, approximately"""
 
 
 def cut_text(text: str | None) -> str | None:
-    """Return the text without what exceeds ``MAX_TEXT``."""
+    """Return the first ``MAX_TEXT`` characters of a text; None for None."""
     return text if text is None or len(text) <= MAX_TEXT else text[:MAX_TEXT]
 
 
 def plain_map(sent: dict[str, Any]) -> dict[str, object]:
-    """Return a copy that holds nothing but what JSON knows, within the bounds of this module.
+    """Return a copy of a map that holds only JSON values, within the bounds of this module.
 
-    Texts are cut, MessagePack ``bin`` becomes a list of integers, names that are no strings are left out.
+    Texts are cut, MessagePack ``bin`` becomes a list of integers, entries without a string as name are left
+    out.
 
-    :raises ValueError: for an integer of more than 64 bits, a number that is not finite and a MessagePack
-        extension, such as a timestamp.
+    :raises ValueError: it holds an integer of more than 64 bits, a number that is not finite, or a
+        MessagePack extension, such as a timestamp.
     """
     copier = _Copier()
     kept: dict[str, object] = {}
@@ -52,7 +53,8 @@ class _DoesNotFitError(Exception):
 class _Copier:
     """Copies values as long as there is room.
 
-    :ivar room: bytes that are left. It never rises, so that the work is bounded as the result is.
+    :ivar room: bytes that are left. It only falls, also for entries that are left out, so that the work is
+        bounded, not only the result.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Every message of BSSCI 1.0.0 as a typed value, and the one of the 1.1 dialect that differs.
+"""Every message of BSSCI 1.0.0 as a typed value, and the one that differs in the 1.1 dialect.
 
-The wire catalogue; SC is the service center (us), BS a base station. ``->`` goes BS to SC, ``<-`` SC to BS.
+The message catalogue; SC is the service center (us), BS a base station. ``->`` is BS to SC, ``<-`` SC to BS.
 An operation is three messages with one opId: request, response (``Rsp``), completion (``Cmp``)::
 
     Connect                   con            ->  conRsp            <-  conCmp            ->   §5.3, opId 0
@@ -19,15 +19,16 @@ An operation is three messages with one opId: request, response (``Rsp``), compl
     Downlink RX status        dlRxStat       ->  dlRxStatRsp       <-  dlRxStatCmp       ->   §5.15
     Downlink RX status query  dlRxStatQry    <-  dlRxStatQryRsp    ->  dlRxStatQryCmp    <-   §5.16
     Error                     error          in place of a response or a completion           §5.17
-                              errorAck       from whoever got the error
+                              errorAck       from the side that got the error
     Variable MAC on           vm.activate    <-  vm.activateRsp    ->  vm.activateCmp    <-   sub-channel vm.,
     Variable MAC off          vm.deactivate  <-  vm.deactivateRsp  ->  vm.deactivateCmp  <-   optional for
     Variable MAC status       vm.status      <-  vm.statusRsp      ->  vm.statusCmp      <-   a BS
     Variable MAC uplink       vm.ulData      ->  vm.ulDataRsp      <-  vm.ulDataCmp      ->
 
-Fields carry their wire names. Units: times named ``...Time`` ns since 1970 UTC of the station's clock,
-durations ns, ``snr`` dB, ``rssi`` dBm, frequencies Hz. Byte arrays are arrays of integers, as on the wire.
-What a field may hold is said by its type; what depends on a second field is in ``bssci.wire.checks``.
+Fields have their wire names. Units: times named ``...Time`` in ns since 1970 UTC of the station's clock,
+durations in ns, ``snr`` in dB, ``rssi`` in dBm, frequencies in Hz. Byte arrays are arrays of integers, as on
+the wire. A field's type says which values are allowed; rules that involve a second field are in
+``bssci.wire.checks``.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-# ``extra`` tells what the constraints cannot: how many bits there are at most (msgspec's bounds end at 63),
-# and whether stations send the value as a signed integer of that many bits.
+# ``extra`` holds what msgspec's constraints cannot express: the maximum number of bits (they end at 63), and
+# whether stations send the value as a signed integer of that many bits.
 Byte = Annotated[int, Meta(ge=0, le=0xFF)]
 SignedByte = Annotated[int, Meta(ge=0, le=0xFF, extra={"bits": 8, "signed": True})]
 U16 = Annotated[int, Meta(ge=0, le=0xFFFF)]
@@ -48,13 +49,14 @@ U64 = Annotated[int, Meta(ge=0, extra={"bits": 64})]
 Eui = Annotated[int, Meta(ge=0, extra={"bits": 64, "signed": True})]
 I64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 FiniteNumber = Annotated[float, Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
-"""finite: neither a level nor a time can be NaN or infinite"""
+"""a number that is neither NaN nor infinite"""
 MAX_USER_DATA = 255
-"""bytes; an uplink of mioty carries up to 245, a downlink up to 250, and the length of both is one byte"""
+"""bytes; a mioty uplink carries up to 245, a downlink up to 250, and both have a length field of one byte"""
 MAX_TELEGRAM = 512
-"""bytes of a telegram of another MAC; wireless M-Bus with its checksums needs up to 291"""
+"""bytes of a telegram of another MAC; wireless M-Bus needs up to 291, checksums included"""
 MAX_SUBPACKETS = 1024
-"""24 and about one for each byte of payload beyond ten, three times as many with repetition"""
+"""subpackets of one uplink: it has 24 and about one for each byte of payload beyond ten, three times as many
+with repetition"""
 MAX_MODE = 64
 """characters of ``profile`` and ``mode``, which are short names"""
 MAX_COUNTERS = 1024
@@ -77,7 +79,7 @@ def _command(class_name: str) -> str:
 class Message(
     Struct, frozen=True, kw_only=True, tag_field="command", tag=_command, omit_defaults=True, gc=False
 ):
-    """Anything that goes over the wire; ``command`` is the tag, or the class name with a small initial."""
+    """Anything that goes over the wire; ``command`` is the tag, or the class name in lower camel case."""
 
     opId: I64
 
@@ -95,10 +97,10 @@ class Completion(Message, frozen=True, kw_only=True):
 
 
 class Subpackets(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """Equally long arrays, one element per received subpacket: dB, dBm, Hz, degrees.
+    """Arrays of equal length, one element for each received subpacket: dB, dBm, Hz, degrees.
 
-    The values are bounded by nothing: that one of a hundred is no number must not cost the uplink, and to
-    look at them all would take a third of the time to decode it.
+    The values are not bounded: a NaN among a hundred of them must not cost the uplink, and checking them all
+    would take a third of the time that decoding takes.
     """
 
     snr: Levels
@@ -111,7 +113,7 @@ class Subpackets(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False
 
 
 class Con(Request, frozen=True, kw_only=True):
-    """A base station opens, or wants to resume, its session; opId 0."""
+    """A base station opens its session, or asks to resume it; opId 0."""
 
     version: str
     bsEui: Eui
@@ -124,13 +126,13 @@ class Con(Request, frozen=True, kw_only=True):
     geoLocation: GeoLocation | None = None
     snBsUuid: Uuid
     snBsOpId: I64 | None = None
-    """the service center must know at least this BS opId"""
+    """BS opId that the service center must have seen for a resume"""
     snScOpId: I64 | None = None
-    """the last SC opId that the station knows"""
+    """last SC opId that the station has seen"""
 
 
 class ConRsp(Response, frozen=True, kw_only=True):
-    """The service center names itself and says whether the session goes on."""
+    """The service center identifies itself and says whether the session is resumed."""
 
     version: str | None = None
     scEui: Eui
@@ -144,7 +146,7 @@ class ConRsp(Response, frozen=True, kw_only=True):
 
 
 class ConCmp(Completion, frozen=True, kw_only=True):
-    """From here on other operations may run."""
+    """Completion of ``con``; from here on other operations may run."""
 
 
 # -- Ping §5.4
@@ -170,15 +172,15 @@ class Status(Request, frozen=True, kw_only=True):
 
 
 class StatusRsp(Response, frozen=True, kw_only=True):
-    """A station's status; code, message, time and dutyCycle are mandatory, yet often missing."""
+    """A station's status; code, message, time and dutyCycle are mandatory, but often missing in practice."""
 
     code: I64 | None = None
-    """result: 0 = ok"""
+    """result; 0: ok"""
     message: str | None = None
     time: U64 | None = None
     """ns UTC, though one vendor sends microseconds"""
     dutyCycle: FiniteNumber | None = None
-    """fraction of TX time in a sliding hour"""
+    """fraction of the last hour in which the station transmitted"""
     geoLocation: GeoLocation | None = None
     uptime: FiniteNumber | None = None
     """s since the station started"""
@@ -187,7 +189,7 @@ class StatusRsp(Response, frozen=True, kw_only=True):
     cpuLoad: FiniteNumber | None = None
     """0..1, though one vendor sends percent"""
     memLoad: FiniteNumber | None = None
-    """part of the memory in use, 0..1"""
+    """fraction of the memory in use, 0..1"""
     config: dict[str, object] | None = None
 
 
@@ -234,7 +236,7 @@ class AttCmp(Completion, frozen=True, kw_only=True):
 
 
 class Det(Request, frozen=True, kw_only=True):
-    """An end point says goodbye."""
+    """An end point asks to be detached."""
 
     epEui: Eui
     rxTime: U64
@@ -262,7 +264,7 @@ class DetCmp(Completion, frozen=True, kw_only=True):
 
 
 class AttPrp(Request, frozen=True, kw_only=True):
-    """A station is told of an end point that it should receive."""
+    """Request to a station to serve an end point."""
 
     epEui: Eui
     bidi: bool
@@ -276,7 +278,7 @@ class AttPrp(Request, frozen=True, kw_only=True):
 
 
 class AttPrp11(Request, frozen=True, kw_only=True, tag="attPrp"):
-    """``attPrp`` of the 1.1 dialect: a class in place of ``bidi``."""
+    """``attPrp`` of the 1.1 dialect, with ``epClass`` and ``syncBurst`` in place of ``bidi``."""
 
     epEui: Eui
     epClass: Literal["z", "a", "b", "c"]
@@ -292,7 +294,7 @@ class AttPrp11(Request, frozen=True, kw_only=True, tag="attPrp"):
 
 
 class AttPrpRsp(Response, frozen=True, kw_only=True):
-    """The station took the end point over; only the opId tells which."""
+    """The station serves the end point, which only the opId identifies."""
 
 
 class AttPrpCmp(Completion, frozen=True, kw_only=True):
@@ -300,13 +302,13 @@ class AttPrpCmp(Completion, frozen=True, kw_only=True):
 
 
 class DetPrp(Request, frozen=True, kw_only=True):
-    """A station is told to forget an end point."""
+    """Request to a station to stop serving an end point."""
 
     epEui: Eui
 
 
 class DetPrpRsp(Response, frozen=True, kw_only=True):
-    """The station forgot the end point; only the opId tells which."""
+    """The station no longer serves the end point, which only the opId identifies."""
 
 
 class DetPrpCmp(Completion, frozen=True, kw_only=True):
@@ -327,7 +329,7 @@ class UlData(Request, frozen=True, kw_only=True):
     rssi: FiniteNumber
     eqSnr: FiniteNumber | None = None
     profile: Mode | None = None
-    """such as eu1"""
+    """radio profile, such as eu1"""
     mode: Mode | None = None
     """ulp, ulp-rep or ulp-ll"""
     subpackets: Subpackets | None = None
@@ -336,9 +338,9 @@ class UlData(Request, frozen=True, kw_only=True):
     dlOpen: bool
     """the end point opened its downlink window"""
     responseExp: bool
-    """needs dlOpen"""
+    """the end point expects a response; requires dlOpen"""
     dlAck: bool
-    """the end point acknowledges the downlink of packetCnt - 1"""
+    """the end point acknowledges the downlink that answered the uplink packetCnt - 1"""
 
 
 class UlDataRsp(Response, frozen=True, kw_only=True):
@@ -350,7 +352,7 @@ class UlDataCmp(Completion, frozen=True, kw_only=True):
 
 
 class UlDataTx(Request, frozen=True, kw_only=True):
-    """A station is asked to transmit an uplink itself; optional for a station."""
+    """Request to a station to transmit an uplink itself; optional for a station."""
 
     epEui: Eui
     nwkSnKey: Bytes16
@@ -373,7 +375,7 @@ class UlDataTxCmp(Completion, frozen=True, kw_only=True):
 
 
 class DlDataQue(Request, frozen=True, kw_only=True):
-    """A downlink is queued at a station; at most one of the entries is sent."""
+    """Request to a station to queue a downlink; it sends at most one of the entries."""
 
     epEui: Eui
     queId: U64
@@ -381,7 +383,7 @@ class DlDataQue(Request, frozen=True, kw_only=True):
     """userData holds one entry for each counter of packetCnt"""
     packetCnt: Annotated[list[U32], Meta(max_length=MAX_COUNTERS)] | None = None
     userData: Annotated[list[UserData], Meta(max_length=MAX_COUNTERS)]
-    """one entry if not cntDepend; none for a mere acknowledgement"""
+    """one entry if not cntDepend; none to send an acknowledgement only"""
     format: Byte = 0
     prio: FiniteNumber = 0.0
     """higher first"""
@@ -400,7 +402,7 @@ class DlDataQueCmp(Completion, frozen=True, kw_only=True):
 
 
 class DlDataRev(Request, frozen=True, kw_only=True):
-    """A queued downlink is taken back."""
+    """Request to a station to revoke a queued downlink."""
 
     epEui: Eui
     queId: U64
@@ -415,7 +417,7 @@ class DlDataRevCmp(Completion, frozen=True, kw_only=True):
 
 
 class DlDataRes(Request, frozen=True, kw_only=True):
-    """Result of a queued downlink."""
+    """A station reports the result of a queued downlink."""
 
     epEui: Eui
     queId: U64
@@ -435,7 +437,7 @@ class DlDataResCmp(Completion, frozen=True, kw_only=True):
 
 
 class DlRxStat(Request, frozen=True, kw_only=True):
-    """Quality of a downlink's reception at the end point."""
+    """An end point reports how well it received a downlink."""
 
     epEui: Eui
     rxTime: U64
@@ -453,13 +455,13 @@ class DlRxStatCmp(Completion, frozen=True, kw_only=True):
 
 
 class DlRxStatQry(Request, frozen=True, kw_only=True):
-    """An end point is to be asked how well it receives downlinks."""
+    """Request to a station to ask an end point how well it receives downlinks."""
 
     epEui: Eui
 
 
 class DlRxStatQryRsp(Response, frozen=True, kw_only=True):
-    """The station will ask."""
+    """The station will ask the end point."""
 
 
 class DlRxStatQryCmp(Completion, frozen=True, kw_only=True):
@@ -470,13 +472,13 @@ class DlRxStatQryCmp(Completion, frozen=True, kw_only=True):
 
 
 class VmActivate(Request, frozen=True, kw_only=True, tag="vm.activate"):
-    """A station is to receive telegrams of another MAC as well."""
+    """Request to a station to receive telegrams of another MAC as well."""
 
     macType: U32
 
 
 class VmActivateRsp(Response, frozen=True, kw_only=True, tag="vm.activateRsp"):
-    """The station listens."""
+    """The station receives them."""
 
 
 class VmActivateCmp(Completion, frozen=True, kw_only=True, tag="vm.activateCmp"):
@@ -484,13 +486,13 @@ class VmActivateCmp(Completion, frozen=True, kw_only=True, tag="vm.activateCmp")
 
 
 class VmDeactivate(Request, frozen=True, kw_only=True, tag="vm.deactivate"):
-    """A station need no longer receive telegrams of another MAC."""
+    """Request to a station to stop receiving telegrams of another MAC."""
 
     macType: U32
 
 
 class VmDeactivateRsp(Response, frozen=True, kw_only=True, tag="vm.deactivateRsp"):
-    """The station no longer listens."""
+    """The station no longer receives them."""
 
 
 class VmDeactivateCmp(Completion, frozen=True, kw_only=True, tag="vm.deactivateCmp"):
@@ -498,7 +500,7 @@ class VmDeactivateCmp(Completion, frozen=True, kw_only=True, tag="vm.deactivateC
 
 
 class VmStatus(Request, frozen=True, kw_only=True, tag="vm.status"):
-    """Request for the MACs that a station receives."""
+    """Request to a station for the MACs that it receives."""
 
 
 class VmStatusRsp(Response, frozen=True, kw_only=True, tag="vm.statusRsp"):
@@ -512,17 +514,17 @@ class VmStatusCmp(Completion, frozen=True, kw_only=True, tag="vm.statusCmp"):
 
 
 class VmUlData(Request, frozen=True, kw_only=True, tag="vm.ulData"):
-    """A station received a telegram of another MAC; what it carries names its sender."""
+    """A station received a telegram of another MAC; only its bytes identify the sender."""
 
     macType: Byte
     userData: Annotated[list[Byte], Meta(max_length=MAX_TELEGRAM)]
-    """starts with the first byte after the MAC type"""
+    """bytes from the first one after the MAC type"""
     trxTime: U64
     """ns, counter of the transceiver"""
     sysTime: U64
-    """the station's time, ns UTC"""
+    """ns UTC of the station's clock"""
     freqOff: FiniteNumber
-    """an offset, though an absolute frequency has been seen"""
+    """an offset, though stations have been seen to send an absolute frequency"""
     snr: FiniteNumber
     rssi: FiniteNumber
     eqSnr: FiniteNumber | None = None
@@ -556,7 +558,7 @@ class Error(Message, frozen=True, kw_only=True):
 
 
 class ErrorAck(Message, frozen=True, kw_only=True):
-    """The peer knows that the operation is over."""
+    """Acknowledgement of ``error``: the peer knows that the operation is over."""
 
 
 CLASSES: tuple[type[Message], ...] = (
@@ -568,4 +570,4 @@ CLASSES: tuple[type[Message], ...] = (
 )
 """every message"""
 MESSAGES: tuple[type[Message], ...] = tuple(kind for kind in CLASSES if kind is not AttPrp11)
-"""every message of 1.0.0, one class a command"""
+"""every message of 1.0.0, one class for each command"""

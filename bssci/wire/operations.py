@@ -23,7 +23,7 @@ class Operation(Struct, frozen=True):
 
     initiator: Initiator
     requests: tuple[type[Request], ...]
-    """the same message in each dialect"""
+    """the request in each dialect: usually one class"""
     response: type[Response]
     completion: type[Completion]
 
@@ -48,7 +48,7 @@ OPERATIONS = (
     Operation(Initiator.SERVICE_CENTER, (m.VmStatus,), m.VmStatusRsp, m.VmStatusCmp),
     Operation(Initiator.BASE_STATION, (m.VmUlData,), m.VmUlDataRsp, m.VmUlDataCmp),
 )
-"""every operation that a session runs: all but the connect operation, which opens it"""
+"""every operation of an open session: all but the connect operation, which opens it"""
 
 OPERATION_OF: dict[type[Message], Operation] = {
     kind: operation
@@ -61,11 +61,11 @@ STATION_REQUESTS: frozenset[type[Message]] = frozenset(
     if operation.initiator is not Initiator.SERVICE_CENTER
     for kind in operation.requests
 )
-"""requests that a base station may begin"""
+"""requests by which a base station may begin an operation"""
 CENTER_REQUESTS: frozenset[type[Message]] = frozenset(
     kind
     for operation in OPERATIONS
     if operation.initiator is not Initiator.BASE_STATION
     for kind in operation.requests
 )
-"""requests that the service center may begin"""
+"""requests by which the service center may begin an operation"""

@@ -1,6 +1,6 @@
-"""Outcomes of a message for its session: one small value each.
+"""Outcomes of receiving a message in a session: one small value each.
 
-Every outcome has ``completion``: the message that must now be sent, or None.
+Every outcome has ``completion``: the message that must be sent now, or None.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ class Requested(Struct, frozen=True, gc=False):
 
     message: Request
     again: bool
-    """issued again after a resume: what it asks for may have been done already"""
+    """whether the request is a repetition after a resume, so that it may have been carried out already"""
     completion: ClassVar[None] = None
 
 
 class Completed(Struct, frozen=True, gc=False):
-    """The station knows our answer, or our refusal: its operation is over."""
+    """The station has confirmed our answer or our refusal: its operation is over."""
 
     op_id: int
     kind: type[Request]
     """class of the message that began the operation"""
     epEui: int | None
-    """end point of that message, where it names one"""
+    """EUI of the end point of that message, if it names one"""
     completion: ClassVar[None] = None
 
 
 class Cancelled(Struct, frozen=True, gc=False):
-    """The station gave its own operation up with an error; ``Session.answer`` will decline a late answer."""
+    """The station cancelled its operation with an error; ``Session.answer`` will decline a late answer."""
 
     op_id: int
     kind: type[Request]
@@ -44,7 +44,7 @@ class Cancelled(Struct, frozen=True, gc=False):
 
 
 class Answered(Struct, frozen=True, gc=False):
-    """The station did what we asked for; our operation is over once the completion is sent."""
+    """The station carried out our request; our operation is over once the completion is sent."""
 
     request: Request
     response: Response
@@ -52,10 +52,10 @@ class Answered(Struct, frozen=True, gc=False):
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """Our operation failed: the station refused it, or its answer was not usable.
+    """Our operation failed: the station refused it, or its response was unusable.
 
-    In the first case ``error`` is the station's and ``completion`` acknowledges it, in the second both are
-    our error.
+    In the first case ``error`` is the station's and ``completion`` acknowledges it. In the second case both
+    are the error that we send.
     """
 
     request: Request
@@ -73,15 +73,15 @@ class Refused(Struct, frozen=True, gc=False):
 
 
 class Rejected(Struct, frozen=True, gc=False):
-    """A message was not acceptable and costs itself only; the station is told."""
+    """A message was unacceptable. The station gets an error; nothing else is affected."""
 
     completion: Error
     command: str | None = None
-    """command of the message, where it is known"""
+    """command of the message, if known"""
 
 
 class Ignored(Struct, frozen=True, gc=False):
-    """Nothing waits for this message; it is late, or repeated, and harmless."""
+    """A message that nothing waits for, because it is late or repeated; harmless."""
 
     reason: str
     completion: ErrorAck | None = None

@@ -1,4 +1,4 @@
-"""A payload as plain objects; of a broken one, what stands before the break."""
+"""Parsing of a payload to plain objects; of a malformed one, the part before the fault."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ BROKEN = (
     msgspec.MsgspecError,
     msgpack.UnpackException,
 )
-"""errors of the libraries for malformed, truncated, too deeply nested and mistyped input"""
+"""errors that the libraries raise for malformed, truncated, too deeply nested and mistyped input"""
 
 _MAX_ARRAY = 1 << 16
-"""elements; what needs repair is small, and a hostile payload must not take long"""
+"""elements of an array; payloads that need repair are small, and a hostile one must not take long"""
 _TOO_LONG = "max_array_len"
-"""Stands in the error of msgpack for an array of more than ``_MAX_ARRAY`` elements."""
+"""part of msgpack's error text for an array of more than ``_MAX_ARRAY`` elements"""
 _MAX_DIGITS = 400
-"""digits of an integer that are read; Python itself refuses some thousand, and no field holds twenty"""
+"""digits of an integer that are read; Python itself refuses some thousands, and no valid field needs 21"""
 _WHITESPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -36,15 +36,15 @@ class Plain(NamedTuple):
     """The readable part of a payload."""
 
     fields: dict[str, Any]
-    """the last value of each name; names that are no strings are left out"""
+    """values by name, the last one of a repeated name; names that are not strings are left out"""
     fault: str | None = None
-    """reason why ``fields`` may lack members; None if the payload was whole"""
+    """reason for which ``fields`` may be incomplete; None if the payload was complete"""
     code: ErrorCode = ErrorCode.EPROTO
     """error code of the fault"""
 
 
 def read_msgpack(payload: bytes) -> Plain:
-    """Read ``payload`` as a MessagePack map; bytes of a text that are no UTF-8 are replaced."""
+    """Read ``payload`` as a MessagePack map, replacing bytes of texts that are not UTF-8."""
     unpacker = msgpack.Unpacker(
         max_buffer_size=max(len(payload), 1),
         max_array_len=_MAX_ARRAY,
@@ -66,7 +66,7 @@ def read_msgpack(payload: bytes) -> Plain:
             return Plain(fields, f"an array has more than {_MAX_ARRAY} elements", ErrorCode.EINVAL)
         return Plain(fields, f"a value cannot be read: {str(error)[:80]}", ErrorCode.EINVAL)
     if unpacker.tell() != len(payload):
-        return Plain(fields, "the payload goes on behind its MessagePack map")
+        return Plain(fields, "the payload continues after its MessagePack map")
     return Plain(fields)
 
 
@@ -90,14 +90,14 @@ def holds_extension(value: object) -> bool:
 
 
 class _Anything(msgspec.Struct):
-    """A map of whatever names, none of whose values are looked at."""
+    """A map with any names, whose values are skipped."""
 
 
 _skim = msgspec.msgpack.Decoder(_Anything).decode
 
 
 def _is_whole(payload: bytes) -> bool:
-    """Return whether a MessagePack map is there to its end, as far as can be told without building it."""
+    """Return whether a MessagePack map is complete, without building its values."""
     try:
         _skim(payload)
     except BROKEN:
@@ -106,17 +106,17 @@ def _is_whole(payload: bytes) -> bool:
 
 
 def read_plain(payload: bytes) -> Plain:
-    """Read ``payload`` as a JSON object; bytes of a text that are no UTF-8 are replaced."""
+    """Read ``payload`` as a JSON object, replacing bytes of texts that are not UTF-8."""
     try:
         return Plain(msgspec.json.decode(payload, type=dict[str, Any]))
     except BROKEN:
         fields: dict[str, Any] = {}
         try:
             _read_members(payload.decode(errors="replace"), fields)
-            json.dumps(fields, ensure_ascii=False).encode()  # half a surrogate pair cannot be written again
-        except BROKEN:  # what stands before the break is in fields
+            json.dumps(fields, ensure_ascii=False).encode()  # refuses lone surrogates
+        except BROKEN:  # ``fields`` holds the members before the fault
             return Plain(fields, "the JSON object is malformed or incomplete")
-        return Plain(fields)  # it holds nothing worse than numbers out of range and text that is no UTF-8
+        return Plain(fields)  # msgspec refused no more than numbers out of range or text that is not UTF-8
 
 
 def _parse_integer(digits: str) -> int:
@@ -124,7 +124,7 @@ def _parse_integer(digits: str) -> int:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 _READ_VALUE = json.JSONDecoder(parse_int=_parse_integer, parse_constant=_refuse_constant).raw_decode
@@ -133,7 +133,7 @@ _READ_VALUE = json.JSONDecoder(parse_int=_parse_integer, parse_constant=_refuse_
 def _read_members(text: str, fields: dict[str, Any]) -> None:
     """Read the members of a JSON object into ``fields``, one by one.
 
-    :raises ValueError: where it is malformed, after the members before.
+    :raises ValueError: it is malformed; ``fields`` then holds the members before the fault.
     """
     separator, position = _expect(text, 0, "{")
     while separator in "{,":
@@ -142,14 +142,17 @@ def _read_members(text: str, fields: dict[str, Any]) -> None:
         value, position = _READ_VALUE(text, position)
         separator, position = _expect(text, position, ",}")
         if not isinstance(name, str):
-            raise ValueError("a name is no string")
+            raise ValueError("a name is not a string")
         fields[name] = value
     if position != len(text):
-        raise ValueError("the payload goes on behind its object")
+        raise ValueError("the payload continues after its object")
 
 
 def _expect(text: str, position: int, allowed: str) -> tuple[str, int]:
-    """Return one of the allowed characters, and the position where the text after it begins."""
+    """Return the character at ``position``, which must be one of ``allowed``, and the position after it.
+
+    White space before and after the character is skipped.
+    """
     position = _after_space(text, position)
     found = text[position : position + 1]
     if not found or found not in allowed:

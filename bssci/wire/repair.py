@@ -1,20 +1,21 @@
-"""Repair of real stations' messages, driven by the types that the messages declare.
+"""Repair of known deviations in real stations' messages, driven by the types that the messages declare.
 
-Used only after a strict decode has refused a payload. A field's annotation gives its mender, once, at import:
+Used only after a strict decode has refused a payload. The annotation of each field determines its mender,
+once, at import:
 
 =====================  =====================================================================================
-declared               taken as well
+declared               accepted as well
 =====================  =====================================================================================
-anything               ``nil`` is an absent field
-int                    a float without fraction; infinity and NaN are integers out of range
+any type               ``nil``, as an absent field
+int                    a float without fraction; infinity and NaN become integers out of range
 int sent signed        a negative number of that many bits: the EUI -1 is ffffffffffffffff, the byte -1 is ff
 bool                   0 and 1
 list of bytes          MessagePack ``bin``
-map                    ``""`` is an absent field; names that are no strings are left out
+map                    ``""``, as an absent field; names that are not strings, which are left out
 =====================  =====================================================================================
 
-Integers where floats are declared, keys in any order and unknown fields need no repair. What a mender cannot
-put right it returns as it is, for the conversion to name it; so too None.
+Integers where floats are declared, keys in any order and unknown fields need no repair. A value that a mender
+cannot repair, and None, is returned unchanged, so that the conversion reports it.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from bssci.wire.errors import ErrorCode
 from bssci.wire.messages import CLASSES, Error, Message
 
 BEYOND = 1 << 65
-"""An integer that no field can hold; it stands for infinity and NaN, which are refused as out of range."""
+"""an integer that no field can hold: stands for infinity and NaN, which are thus refused as out of range"""
 
 Mender = Callable[[Any], Any]
 Plan = dict[str, Mender]
 
-# An error that lacks a field still ends an operation: to refuse it would leave both sides waiting.
+# An error message that lacks a field still ends its operation: refusing it would leave both sides waiting.
 _MISSING: dict[type[Message], dict[str, object]] = {Error: {"code": int(ErrorCode.EPROTO), "message": ""}}
 
 
@@ -123,7 +124,7 @@ _PLANS: dict[type[Message], Plan] = {kind: _message_plan(kind) for kind in CLASS
 
 
 def _mend_fields(fields: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """Return the declared fields of ``fields``, mended; those that turn out to be absent are left out."""
+    """Return the declared fields of ``fields``, repaired; absent ones are left out."""
     mended = {}
     for name, mender in plan.items():
         value = mender(fields.get(name))
@@ -133,5 +134,5 @@ def _mend_fields(fields: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
 
 
 def mend(fields: Mapping[str, Any], kind: type[Message]) -> dict[str, Any]:
-    """Return the fields of a message as ``msgspec.convert`` to ``kind`` can take them."""
+    """Return the fields of a message, repaired for ``msgspec.convert`` to ``kind``."""
     return {**_MISSING.get(kind, {}), **_mend_fields(fields, _PLANS[kind])}

@@ -1,15 +1,15 @@
-"""A base station's session: which operations are open in both directions, across connections (§5.2, §5.3).
+"""A base station's session: the open operations in both directions, across connections (§5.2, §5.3).
 
-An operation that the station begins (opId 1, 2, 3 ... strictly rising)::
+An operation that the station begins (opId 1, 2, 3 ... strictly increasing)::
 
       request: Requested       answer() or refuse()           Cmp, errorAck: Completed
     --------------------> RECEIVED ------------> ANSWERED --------------------------------> over
         |                     |                     |                                        ^
         | ProtocolError       +---------------------+---- error: Cancelled, send errorAck ---+
         v
-    reject(): send error; the operation never was
+    reject(): send error; no operation was opened
 
-An operation that the service center begins (opId -1, -2, -3 ... strictly falling)::
+An operation that the service center begins (opId -1, -2, -3 ... strictly decreasing)::
 
        issue()         Rsp: Answered, send Cmp                    Rsp again:
     -----------> OPEN ------------------------------------> over ---+ Ignored
@@ -18,7 +18,7 @@ An operation that the service center begins (opId -1, -2, -3 ... strictly fallin
       reissue(), after -------------------------------------+
               a resume
 
-The session (connections, and ``con`` on them, are the caller's)::
+The session (the caller manages connections, and handles ``con`` on them)::
 
            con: fresh()               connection lost
     (none) ------------> RUNNING ------------------------> KEPT, in memory or storage
@@ -30,14 +30,15 @@ The session (connections, and ``con`` on them, are the caller's)::
 
     A con that may not resume replaces the session by a fresh one.
 
-Of the station's operations those before the answer and those after it are kept in a table each: their opId
-and kind, never their content. Unanswered ones are bounded by an error (11), in number and in the bytes that
-their messages occupy elsewhere until they are answered. Of answered ones whose completion never comes the
-oldest is forgotten, so that a station that never completes anything is served all the same.
+The station's operations are kept in two tables, one for those without an answer and one for those that were
+answered: their opId and kind, never their content. The unanswered ones are bounded, in number and in the
+bytes that their messages occupy elsewhere until they are answered; beyond the bound a request gets error 11.
+Of the answered ones that wait for a completion, the oldest is dropped at the bound, so that a station that
+never completes anything is served all the same.
 
-An answer takes time, and the connection may have been replaced meanwhile. The station has then begun the same
-operation again, with the same opId, and waits for the answer to that. So every connection is a *generation*,
-and what belongs to an earlier one changes nothing::
+An answer takes time, and meanwhile the connection may have been replaced. The station has then begun the same
+operation again, with the same opId, and waits for the answer to the repeated request. Each connection is
+therefore a *generation*, and an answer of an earlier generation is declined::
 
     connection 1   ulData 7 -> (stored slowly ...)              answer(generation 1): declined
     connection 2               con, resumed(); ulData 7 again -> stored -> answer(generation 2): sent
@@ -81,10 +82,10 @@ from bssci.wire.version import parse_version
 DEFAULT_MAX_OPEN = 8192
 """operations, in each direction"""
 DEFAULT_MAX_BYTES = 32 * 1024 * 1024
-"""bytes of memory that the requests without an answer occupy, about, in each direction"""
+"""approximate bytes of memory that the requests without an answer may occupy, in each direction"""
 
 _REQUEST_SIZE = 3072
-"""bytes of a request in memory, with all that it holds but subpackets and downlinks"""
+"""bytes of a request in memory, without subpackets and without the data of a downlink"""
 _SUBPACKET_SIZE = 128
 """bytes of a subpacket in memory: four floating-point numbers, each in a list"""
 
@@ -94,26 +95,26 @@ _STORAGE = Codec(Encoding.MESSAGEPACK)
 
 
 def encode_operation(request: Request) -> bytes:
-    """Return a request as it is stored until its operation is over."""
+    """Return a request in the form in which it is stored until its operation is over."""
     return _STORAGE.encode_payload(request)
 
 
 def decode_operation(stored: bytes) -> Request:
     """Return the request that ``encode_operation`` stored.
 
-    :raises ValueError: if it is not a stored session, or is damaged.
+    :raises ValueError: it is not a stored request, or is damaged.
     """
     try:
         request = _STORAGE.decode(stored)
     except ProtocolError as error:
-        raise ValueError(f"no operation: {error}") from error
+        raise ValueError(f"not a stored operation: {error}") from error
     if not isinstance(request, Request):
         raise ValueError(f"{type(request).__name__} does not begin an operation")
     return request
 
 
 class _Begun(Struct, frozen=True, gc=False):
-    """An operation of the station, as far as it is remembered."""
+    """The remembered part of an operation that the station began."""
 
     kind: type[Request]
     epEui: int | None
@@ -122,7 +123,7 @@ class _Begun(Struct, frozen=True, gc=False):
 
 
 def _size(request: Request) -> int:
-    """Return about how many bytes of memory a request occupies."""
+    """Return approximately how many bytes of memory a request occupies."""
     if type(request) is DlDataQue:
         return _REQUEST_SIZE + sum(64 + 8 * len(entry) for entry in request.userData)
     subpackets = getattr(request, "subpackets", None)
@@ -130,15 +131,15 @@ def _size(request: Request) -> int:
 
 
 class SessionState(Enum):
-    """The opIds that a station may use at present."""
+    """State of a session, which determines the opIds that the station may use."""
 
     RUNNING = "running"
-    """only new opIds, above the last"""
+    """only new opIds, above the last one"""
     REISSUING = "reissuing"
-    """after a resume, until the station's first new opId: also those that it has used before"""
+    """after a resume, until the station's first new opId: also opIds that it has used before"""
 
 
-# Python 3.11 needs as long to look at a member of an enum as for a whole message otherwise.
+# In Python 3.11 accessing a member of an enum takes as long as the rest of the work for a message.
 _RUNNING = SessionState.RUNNING
 _REISSUING = SessionState.REISSUING
 
@@ -147,14 +148,16 @@ class Session:
     """The service center's side of a session; it outlives connections and, restored, the process.
 
     :ivar bs_eui: the station's EUI as an integer.
-    :ivar sn_bs_uuid: 16 bytes, the station's name for the session.
-    :ivar sn_sc_uuid: 16 bytes, ours.
-    :ivar version: as negotiated.
-    :ivar last_bs_op_id: the last opId of the station that was seen; 0 = none.
-    :ivar last_sc_op_id: the last opId that we issued; 0 = none.
-    :ivar open_requests: our operations without an answer, in the order of their issue; to be read only.
-    :ivar generation: counts the connections that went on with this session; ``answer`` and ``refuse`` want
-        the one on which the operation was received.
+    :ivar sn_bs_uuid: the station's UUID of the session, 16 bytes.
+    :ivar sn_sc_uuid: our UUID of the session, 16 bytes.
+    :ivar version: the negotiated version.
+    :ivar last_bs_op_id: the last opId of the station that was seen; 0: none.
+    :ivar last_sc_op_id: the last opId that we issued; 0: none.
+    :ivar open_requests: our operations without an answer, in the order of their issue; read-only for callers.
+    :ivar max_open: operations that may be open at a time, in each direction.
+    :ivar max_bytes: approximate bytes that their requests may occupy, in each direction.
+    :ivar generation: number of times that the session was resumed; ``answer`` and ``refuse`` take the
+        generation in which the request was received.
     """
 
     def __init__(
@@ -188,27 +191,29 @@ class Session:
 
     @classmethod
     def fresh(cls, con: Con, sn_sc_uuid: bytes, version: str) -> Session:
-        """Return a new session for a ``con``; everything of an older one is void.
+        """Return a new session for a ``con``; any older session of the station is void.
 
-        :param sn_sc_uuid: 16 random bytes; never the station's own, which it would read as a resume.
+        :param sn_sc_uuid: 16 random bytes that differ from the station's UUID, which it would take for a
+            resume.
+        :param version: the negotiated version.
         """
         return cls(bs_eui=con.bsEui, sn_bs_uuid=_uuid(con), sn_sc_uuid=sn_sc_uuid, version=version)
 
     # Operations that the service center begins
 
     def issue(self, request: AnyRequest) -> AnyRequest:
-        """Begin an operation: the request with its opId set, to be sent. Whatever opId it had is replaced.
+        """Begin an operation; return the request with its new opId, to be sent. Its own opId is ignored.
 
-        :raises TooManyOperations: if ``max_open`` are open, or those that are open occupy ``max_bytes``.
-        :raises ValueError: if it is not ours to begin.
+        :raises TooManyOperations: ``max_open`` operations are open, or their requests occupy ``max_bytes``.
+        :raises ValueError: the service center must not begin such an operation.
         """
         if type(request) not in CENTER_REQUESTS:
-            raise ValueError(f"{_name(request)} is not begun by the service center")
+            raise ValueError(f"the service center must not begin {_name(request)}")
         if len(self.open_requests) >= self.max_open:
             raise TooManyOperations(f"{self.max_open} operations are open")
         size = _size(request)
         if self._open_bytes + size > self.max_bytes:
-            raise TooManyOperations(f"the operations that are open occupy {self._open_bytes} bytes")
+            raise TooManyOperations(f"the open operations occupy {self._open_bytes} bytes")
         op_id = self.last_sc_op_id - 1
         issued = msgspec.structs.replace(request, opId=op_id)
         self.last_sc_op_id = op_id
@@ -217,7 +222,7 @@ class Session:
         return issued
 
     def abandon(self, op_ids: Iterable[int]) -> None:
-        """Forget operations that were issued but never sent; their opIds are not used again."""
+        """Forget operations that were issued but never sent; their opIds are not reused."""
         for op_id in op_ids:
             self._close(op_id)
 
@@ -229,10 +234,10 @@ class Session:
         return request
 
     def resumed(self) -> None:
-        """Go on with this session on a new connection: to be called before any message is received on it.
+        """Continue this session on a new connection; to be called before any message is received there.
 
-        What the station had begun on the old connection it begins again. What is still being done for the old
-        connection changes nothing any more.
+        The station repeats the operations that it had begun on the old connection. Answers to requests of the
+        old connection are declined from now on.
         """
         self.state = _REISSUING
         self.generation += 1
@@ -241,9 +246,7 @@ class Session:
         self._answered.clear()
 
     def reissue(self) -> list[Request]:
-        """Return our operations without an answer, with their opIds and in order: sent first after a
-        resume.
-        """
+        """Return our requests without an answer, in order and with their opIds, to be sent after a resume."""
         return list(self.open_requests.values())
 
     # Operations that the station begins
@@ -251,32 +254,33 @@ class Session:
     def answer(self, response: Message, generation: int) -> bool:
         """End an operation of the station with a response.
 
-        :param generation: ``generation`` at the time when the request was received.
-        :return: whether the station waits for the response; if not (cancelled, already refused, begun on an
-            older connection), it must not be sent.
+        :param generation: ``generation`` when the request was received.
+        :return: whether the response is to be sent; it must not be if the operation was cancelled, refused
+            already, or begun on an older connection.
         """
         return generation == self.generation and self._end_waiting(response.opId)
 
     def refuse(self, op_id: int, code: int, message: str, generation: int) -> Error | None:
         """End an operation of the station with an error.
 
-        :param generation: ``generation`` at the time when the request was received.
-        :return: the error to send in place of the response; None if the station does not wait for it.
+        :param code: POSIX errno.
+        :param generation: ``generation`` when the request was received.
+        :return: the error to send in place of the response; None if the station no longer waits for one.
         """
         if generation == self.generation and self._end_waiting(op_id):
             return Error(opId=op_id, code=int(code), message=message)
         return None
 
     def reject(self, error: ProtocolError) -> Rejected | Refused:
-        """Return the answer to a message that could not be decoded, or for which ``receive`` or its caller
-        raised.
+        """Return the answer to a message that could not be decoded, or that ``receive`` or a caller refused.
 
-        An error ends the operation that it names, so it is over on this side too: Refused if it was ours. An
-        error that names none goes out with opId 0, which no operation of a running session has.
+        Sending an error ends the operation that it names, so the operation is over on this side too: Refused
+        if it was ours. An error that names no operation has opId 0, which no operation of a running session
+        has.
 
-        The opId of an unreadable request counts as seen only if it is the next one. Were none to count, the
-        station could know an opId that we do not, and lose its session at the next resume; were any to count,
-        one damaged opId could lock out all later ones.
+        The opId of an unreadable request counts as seen only if it is the next one. If it never counted, the
+        station would know an opId that we do not, and lose its session at the next resume. If it always
+        counted, one damaged opId could lock out all opIds below it.
         """
         op_id = error.op_id or 0
         answer = Error(opId=op_id, code=int(error.code), message=error.message)
@@ -304,11 +308,12 @@ class Session:
     # Messages
 
     def receive(self, message: Message) -> WireOutcome:
-        """Return the outcome of a station's message; the outcome's ``completion``, if any, must be sent.
+        """Return the outcome of a station's message; its ``completion``, if it has one, must be sent.
 
-        :raises ProtocolError: if it breaks the rules; give it to ``reject``. 71: an opId not above the last,
-            a message that the station may not send or not now, a response that does not fit the request; 11:
-            more than ``max_open`` operations, or ``max_bytes`` of them, without an answer.
+        :raises ProtocolError: the message breaks the rules; pass the error to ``reject``. 71: an opId that is
+            not above the last, a message that the station may not send, or not now, or a response that does
+            not fit the request; 11: more than ``max_open`` operations, or ``max_bytes`` of requests, without
+            an answer.
         """
         return _MEANING[type(message)](self, message)
 
@@ -326,7 +331,7 @@ class Session:
             raise _busy(message, f"{self.max_open} operations are open")
         size = _size(message)
         if self._received_bytes + size > self.max_bytes:
-            raise _busy(message, f"the operations that are open occupy {self._received_bytes} bytes")
+            raise _busy(message, f"the open operations occupy {self._received_bytes} bytes")
         self._received_bytes += size
         self._received[op_id] = _Begun(type(message), getattr(message, "epEui", None), size)
         return Requested(message, again)
@@ -341,7 +346,7 @@ class Session:
             return Completed(op_id, begun.kind, begun.epEui)
         if op_id in self._received or op_id in self.open_requests:
             raise _wrong_order(message, "completes an operation that was not answered")
-        return Ignored(f"{_name(message)} {op_id} completes nothing that is open")
+        return Ignored(f"{_name(message)} {op_id} completes no open operation")
 
     def _response(self, message: Response) -> Answered | Ignored:
         op_id = message.opId
@@ -376,7 +381,7 @@ class Session:
         begun = self._answered.pop(op_id, None)
         if begun is not None:
             return Completed(op_id, begun.kind, begun.epEui)
-        return Ignored(f"errorAck {op_id} for which nobody waits")
+        return Ignored(f"errorAck {op_id} acknowledges no open error")
 
 
 def _meaning(kind: type[Message]) -> Callable[[Session, Any], WireOutcome]:
@@ -390,19 +395,17 @@ def _meaning(kind: type[Message]) -> Callable[[Session, Any], WireOutcome]:
 
 
 _MEANING = {kind: _meaning(kind) for kind in CLASSES}
-"""The way in which a session takes each kind of message. To look it up is several times faster than
-``isinstance``.
-"""
+"""Handler of each class of message. A lookup is several times faster than ``isinstance``."""
 
 
 def decide_resume(con: Con, known: Session | None, version: str) -> bool:
-    """Return whether the session of a ``con`` goes on: ``snResume`` (§5.3).
+    """Return whether a ``con`` resumes the station's session: ``snResume`` (§5.3).
 
-    Only if it is the same session, in a compatible version, and the station does not claim to know of an
-    operation that we do not.
+    It does if it names the same session, in the same major and minor version, and the station does not claim
+    to know of an operation that we do not know.
 
-    :param known: the last session of this station, if there is one.
-    :param version: as negotiated for the new connection.
+    :param known: the last session of this station; None if there is none.
+    :param version: the version negotiated for the new connection.
     """
     return (
         known is not None

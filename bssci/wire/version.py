@@ -1,7 +1,7 @@
-"""Versions of BSSCI, and which one a connection speaks.
+"""Versions of BSSCI, and their negotiation for a connection (§5.3).
 
-A different major version is refused, the patch never matters, and of the minor versions the service center
-answers the highest that it supports and that is not above the requested one.
+Another major version is refused, and the patch number is ignored. The service center answers with the highest
+minor version that it supports and that is not above the requested one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bssci.wire.errors import ErrorCode, ProtocolError
 
 VERSION_1_0 = "1.0.0"
 VERSION_1_1 = "1.1.0"
-"""no public text; known from the field, ``attPrp`` differs"""
+"""not published; known from stations in use, with a different ``attPrp``"""
 
 _MAJOR = 1
 _SUPPORTED = {0: VERSION_1_0, 1: VERSION_1_1}
@@ -22,9 +22,9 @@ _CONNECT = 0
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """Return (major, minor, patch); a patch that is left out is 0.
+    """Return (major, minor, patch) of ``major.minor`` or ``major.minor.patch``; a missing patch is 0.
 
-    :raises ProtocolError: 71, if it is no version.
+    :raises ProtocolError: 71, if the text is not a version.
     """
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
@@ -34,9 +34,9 @@ def parse_version(text: str) -> tuple[int, int, int]:
 
 
 def negotiate(requested: str) -> str:
-    """Return the version that a connection speaks whose station asks for ``requested``.
+    """Return the version to use on a connection whose station requests ``requested``.
 
-    :raises ProtocolError: 71, if it is no version; 22, if its major version is not ours.
+    :raises ProtocolError: 71, if the text is not a version; 22, if its major version is not supported.
     """
     major, minor, _ = parse_version(requested)
     if major != _MAJOR:
@@ -45,5 +45,5 @@ def negotiate(requested: str) -> str:
 
 
 def is_1_1(version: str) -> bool:
-    """Return whether a negotiated version is the 1.1 dialect, with its own ``attPrp``."""
+    """Return whether a negotiated version is 1.1, the dialect with its own ``attPrp``."""
     return parse_version(version)[:2] == (1, 1)

@@ -63,7 +63,7 @@ def test_a_payload_is_tried(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     [
         (["nothing", "15"], "there is no decoder 'nothing'; there are: "),
         (["thermo", "1"], "must be bytes in hexadecimal digits"),
-        (["thermo", "15", "--parameters", "{"], "--parameters is no JSON at line 1"),
+        (["thermo", "15", "--parameters", "{"], "--parameters is not JSON at line 1"),
         (["thermo", "15", "--parameters", "3"], "--parameters must be an object"),
     ],
 )

@@ -63,4 +63,4 @@ def test_what_is_refused_is_one_line(
     assert capsys.readouterr().err == "error: the table pin must be a list of rows\n"
     (tmp_path / "tables.json").write_text("{")
     assert main(["devices", "import", "tables.json"]) == 1
-    assert capsys.readouterr().err.startswith("error: tables.json is no JSON at line")
+    assert capsys.readouterr().err.startswith("error: tables.json is not JSON at line")

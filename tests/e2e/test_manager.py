@@ -192,5 +192,5 @@ async def test_a_stop_with_threads_that_hang_is_bounded(make_service) -> None:
     service._signal(signal.SIGTERM)
     await until(lambda: service._process.poll() is not None)
     assert time.monotonic() - begin < STOP_TIME
-    await until(lambda: service.said("process ended though threads hang"))
+    await until(lambda: service.said("process ended although threads hang"))
     assert service._process.returncode == 0

@@ -30,7 +30,7 @@ def test_an_id_in_every_spelling_is_one(text: str, device: str) -> None:
     "text", ["", "xx", ":", "f2:", ":x", "mioty:12", "mioty:", "ble:", "f2:\n", "f2:" + "a" * 200]
 )
 def test_what_is_no_id_is_refused_by_its_text(text: str) -> None:
-    with pytest.raises(ValueError, match="is no id of a device"):
+    with pytest.raises(ValueError, match="is not a device id"):
         parse_device_id(text)
 
 

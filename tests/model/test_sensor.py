@@ -44,7 +44,7 @@ def test_none_of_them_is_needed() -> None:
         (
             "decoderParameters",
             {"key": KEY * 200},
-            "decoderParameters: is too large: may have 4096 bytes as JSON",
+            "decoderParameters: is too large: may take at most 4096 bytes as JSON",
         ),
         ("decoderParameters", {"key": "\ud800"}, "decoderParameters: must be JSON in UTF-8"),
         ("interval", 0, "interval: must be a number of seconds from 1 to 31622400"),

@@ -15,14 +15,14 @@ def test_values_are_read() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"{", "no JSON at line 1 column 2"),
-        ('{"NaN": "NaN",\n "a": NaN}', "no JSON at line 2 column 7: NaN is not a JSON value"),
-        (b"[-Infinity]", "no JSON at line 1 column 2: -Infinity is not a JSON value"),
-        (b"\xff", "no JSON in UTF-8"),
-        (r'"\ud800"', "no JSON in UTF-8"),
+        (b"{", "not JSON at line 1 column 2"),
+        ('{"NaN": "NaN",\n "a": NaN}', "not JSON at line 2 column 7: NaN is not a JSON value"),
+        (b"[-Infinity]", "not JSON at line 1 column 2: -Infinity is not a JSON value"),
+        (b"\xff", "not JSON in UTF-8"),
+        (r'"\ud800"', "not JSON in UTF-8"),
         ("[" * 100_000, "nested too deeply"),
-        ("1" * 10_000, "no JSON that can be read"),
-        (b"", "no JSON at line 1 column 1"),
+        ("1" * 10_000, "not readable as JSON"),
+        (b"", "not JSON at line 1 column 1"),
     ],
 )
 def test_what_is_none_is_refused_with_its_place(text: str | bytes, message: str) -> None:

@@ -272,7 +272,7 @@ def of_wrong_entries(wrong: Sequence[WrongEntry]) -> Iterator[Condition]:
 
 
 def of_decoders(report: Mapping[str, Any] | None) -> Iterator[Condition]:
-    """Yield decoders that rest because they took too long, and files that are no decoders.
+    """Yield decoders that rest because they took too long, and files that are not decoders.
 
     :param report: of :meth:`bssci.center.decoding.decoders.Decoders.report`.
     """

@@ -43,7 +43,7 @@ class Decoders:
     :param installed: decoders that do not come from files.
     :param refused: why decoders that are installed cannot be used, a line for each.
     :param sensor: the configured sensor of an EUI; None if there is none.
-    :param device: what is entered of a device that is no mioty sensor; None if nothing is.
+    :param device: what is entered of a device other than a mioty sensor; None if nothing is.
     """
 
     log = Logger()

@@ -131,7 +131,7 @@ class _Choice(NamedTuple):
 class Decoding:
     """Decodes events.
 
-    :param installed: decoders that are no files, in the order in which they are asked whether one matches.
+    :param installed: decoders that are not files, in the order in which they are asked whether one matches.
     :param wanted: what the configuration says of a device, by its id.
     :param slow: runs decoders that have an ``engine``: scripts. None: they run in the reactor's thread.
     :param seconds: a clock for measuring how long decoding takes; the one given if None.

@@ -1,4 +1,4 @@
-"""Decoders that people chose for devices that are no mioty sensors."""
+"""Decoders that people chose for devices other than mioty sensors."""
 
 from __future__ import annotations
 

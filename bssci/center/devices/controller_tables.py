@@ -71,7 +71,7 @@ class ControllerTables(NamedTuple):
 def read_controller_tables(text: str | bytes) -> ControllerTables:
     """Read the tables of a controllers' database.
 
-    :raises ControllerTablesError: it is no JSON, or no object with such tables.
+    :raises ControllerTablesError: it is not JSON, nor an object with such tables.
     """
     try:
         document = read_json(text)

@@ -1,4 +1,4 @@
-"""A device that is no mioty sensor: what people entered of it, and what was heard."""
+"""A device other than a mioty sensor: what people entered of it, and what was heard."""
 
 from __future__ import annotations
 

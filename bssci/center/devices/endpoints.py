@@ -76,7 +76,7 @@ def read(path: Path) -> list[Sensor]:
 def read_file(path: Path) -> EndpointsFile:
     """Read a file. Entries are counted from 1 in messages.
 
-    :raises EndpointsError: it cannot be read, or is no JSON array.
+    :raises EndpointsError: it cannot be read, or is not a JSON array.
     """
     content = _content(path)
     try:

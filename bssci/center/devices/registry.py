@@ -1,4 +1,4 @@
-"""Every device that is no mioty sensor: those that people entered, and those that were heard lately.
+"""Every device other than a mioty sensor: those that people entered, and those that were heard lately.
 
 Known ones stay until they are removed. Of the others the newest are kept, and those whose Bluetooth address
 changes every few minutes apart from them: a crowd of telephones pushes out no sensor that waits to be
@@ -44,7 +44,7 @@ _decoder = msgspec.msgpack.Decoder(Device)
 
 
 class DeviceRegistry:
-    """Every device that is no mioty sensor, known and unknown.
+    """Every device other than a mioty sensor, known and unknown.
 
     :param changing_kept: addresses that change of which telegrams are kept, an hour.
     :param now: Unix seconds.

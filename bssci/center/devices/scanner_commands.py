@@ -45,7 +45,7 @@ class ScannerCommands:
     def topic_of(self, id: str) -> str:
         """Return the topic of commands to a scanner: beside that of its reports.
 
-        :raises CommandError: ``unknown_gateway``; ``invalid``: it is no scanner; ``unavailable``: it has
+        :raises CommandError: ``unknown_gateway``; ``invalid``: it is not a scanner; ``unavailable``: it has
             not reported itself yet.
         """
         gateway = self._gateways.get(id)

@@ -1,1 +1,1 @@
-"""Telegrams of devices that are no mioty sensors: each taken once, within the bounds of its source."""
+"""Telegrams of devices other than mioty sensors: each taken once, within the bounds of its source."""

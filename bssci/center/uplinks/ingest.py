@@ -37,7 +37,7 @@ class Ingest:
         return self._inbox.append(receptions, mark).addCallback(self._stored, receptions)
 
     def telegrams(self, telegrams: Sequence[Telegram], beside: Sequence[Change] = ()) -> Deferred[int]:
-        """Take what devices that are no mioty sensors sent; fires with the first's number when on disk.
+        """Take what devices other than mioty sensors sent; fires with the first's number when on disk.
 
         :param beside: what else goes into the same commit.
         :raises bssci.journal.StorageError: in the Deferred; nothing is taken then.

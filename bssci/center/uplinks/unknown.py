@@ -30,9 +30,9 @@ class Signal(msgspec.Struct, frozen=True, array_like=True):
 
     base_station_eui: EUI
     snr: float
-    """signal to noise, dB"""
+    """signal-to-noise ratio, dB"""
     rssi: float
-    """strength, dBm"""
+    """received signal strength, dBm"""
     at: float
     """Unix seconds"""
 

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 log = Logger()
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError)
-"""errors raised by reading a damaged entry; a text that is no UTF-8 is a ``ValueError``"""
+"""errors raised by reading a damaged entry; a text that is not UTF-8 is a ``ValueError``"""
 LOG_EVERY = 100
 """damaged entries are logged the first time and every so many times"""
 

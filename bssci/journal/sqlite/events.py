@@ -254,7 +254,7 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
         best = event.best
         return (seq, "uplink", best.end_point_eui, best.base_station_eui, best.packet_counter, event.at, body)
     kind = str(event.__struct_config__.tag)
-    # The column names the sender: what is no mioty sensor is found by its id.
+    # The column names the sender: anything but a mioty sensor is found by its id.
     sender = getattr(event, "end_point_eui", None)
     if isinstance(event, Telegram | VariableMacUplink):
         sender = event.device

@@ -71,7 +71,7 @@ def fetch_bodies(
     if numbers is None:
         return []
     ends = list(accumulate(map(int, lengths.split(","))))
-    if ends[-1] != len(bodies):  # SQLite promises nothing of bytes that are no text
+    if ends[-1] != len(bodies):  # SQLite promises nothing of bytes that are not text
         return cursor.execute(f"SELECT seq, CAST(body AS BLOB) FROM ({query})", values).fetchall()
     return [
         (seq, bodies[begin:end])

@@ -197,14 +197,14 @@ def test_an_entry_that_is_as_large_as_it_may_be(path: Path) -> None:
         ({"tags": ["t" * 101]}, "tags: must be a list of at most 50 texts of at most 100 characters each"),
         (
             {"small": 1, "vendor": FULL["vendor"]},
-            "vendor: is too large: fields that are not ours may have 16384 bytes together as JSON",
+            "vendor: is too large: unknown fields may take at most 16384 bytes together as JSON",
         ),
         (
             {"v" * 20_000: 1},
-            f"{'v' * 40}: is too large: fields that are not ours may have 16384 bytes together as JSON",
+            f"{'v' * 40}: is too large: unknown fields may take at most 16384 bytes together as JSON",
         ),
-        ({"name": "\ud800"}, "name: holds half of a surrogate pair, which is no character"),
-        ({"tags": ["yard", "\udfff"]}, "tags: holds half of a surrogate pair, which is no character"),
+        ({"name": "\ud800"}, "name: holds half of a surrogate pair, which is not a character"),
+        ({"tags": ["yard", "\udfff"]}, "tags: holds half of a surrogate pair, which is not a character"),
         ({"vendor": "\ud800"}, "vendor: must be JSON in UTF-8"),
     ],
 )

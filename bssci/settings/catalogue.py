@@ -1,6 +1,6 @@
-"""Every setting that this installation has: the service's own groups, and those that plugins bring along.
+"""Every setting of this installation: the service's own groups, and those of its plugins.
 
-From the catalogue come options, environment, ``.env``, the page and the documentation alike.
+Command line options, environment, ``.env``, the settings page and the documentation are all derived from it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LoadedValues(NamedTuple):
 class Catalogue:
     """The settings of an installation.
 
-    :param plugged: groups that sinks, sources and decoders bring along.
+    :param plugged: groups of the sinks, sources and decoders.
     :raises SettingsError: two settings have the same name.
     """
 
@@ -40,7 +40,7 @@ class Catalogue:
         names = Counter(row.name for row in rows)
         twice = sorted(name for name, count in names.items() if count > 1)
         if twice:
-            raise SettingsError(f"plugins bring settings that are there already: {', '.join(twice)}")
+            raise SettingsError(f"plugins define settings that exist already: {', '.join(twice)}")
         self.rows: Mapping[str, Setting] = {row.name: row for row in rows}
         self._files = {
             row.name: row.file_name
@@ -51,7 +51,7 @@ class Catalogue:
         self._plugged = [row.name for group in plugged for row in group]
         self._options = {name: option_of(name) for name in self._known_names()}
         self._defaults: dict[str, Any] = {}
-        """values that were parsed before: the settings are read again at each change"""
+        """parsed defaults by name; cached, since all settings are loaded again at each change"""
 
     def group_of(self, name: str) -> Group:
         """Return the group that a setting belongs to.
@@ -70,10 +70,10 @@ class Catalogue:
     # values
 
     def load(self, options: Mapping[str, Any], environ: Mapping[str, str], path: Path) -> LoadedValues:
-        """Return the values in force: command line before environment before ``.env`` before default.
+        """Return the values in force; command line beats environment beats ``.env`` beats default.
 
-        :param options: ``listen-port`` and so on; names that are not settings, and None, are passed over.
-        :param path: of ``.env``; need not exist.
+        :param options: ``listen-port`` and so on; names that are not settings, and None, are ignored.
+        :param path: path of ``.env``; need not exist.
         :raises SettingsError: a value is wrong, or a file cannot be read.
         """
         from_file, warnings = env_file.read(path, self._known_names())
@@ -100,9 +100,9 @@ class Catalogue:
         return LoadedValues(settings, origins, warnings)
 
     def check_texts(self, values: Mapping[str, str]) -> None:
-        """Check texts one by one, as they are to be written to ``.env``.
+        """Check each text by itself, before it is written to ``.env``.
 
-        :raises SettingsError: a name or value is wrong.
+        :raises SettingsError: a name is unknown or a value invalid.
         """
         for name, value in values.items():
             if name not in self.rows:
@@ -110,11 +110,11 @@ class Catalogue:
             self.rows[name].parse(value, "new value")
 
     def places(self, settings: Settings) -> list[ListeningAddress]:
-        """Return everything that the service listens on."""
+        """Return all addresses that the service listens on."""
         return list(self.places_of(settings.values()))
 
     def certificate_files(self, settings: Settings) -> CertificateFiles:
-        """Return where the certificates are: those of base stations, and what other groups name."""
+        """Return the paths of the certificates: those for base stations, and those that other groups name."""
         values = settings.values()
         others: dict[str, Path] = {}
         for group in self.groups:
@@ -127,10 +127,11 @@ class Catalogue:
     def refuse_unusable(
         self, settings: Settings, changed: Collection[str], held: Collection[int] = ()
     ) -> None:
-        """Try what the settings of these names point to. Blocks: belongs in a thread.
+        """Check that the service could use what the changed settings point to. Blocks: belongs in a thread.
 
+        :param changed: names of the changed settings.
         :param held: ports that the service itself listens on now.
-        :raises ValueError: the service could not use one of them.
+        :raises ValueError: it could not; the message is one line.
         """
         values = settings.values()
         for group in self.groups:
@@ -146,20 +147,21 @@ class Catalogue:
     # words
 
     def option_parameters(self) -> Iterator[tuple[str, None, None, str]]:
-        """Yield rows for ``twisted.python.usage.Options.optParameters``; None marks what was not given."""
+        """Yield rows for ``twisted.python.usage.Options.optParameters``; the default None means not given."""
         for row in self.rows.values():
             yield row.option, None, None, f"{row.explained} [default: {row.default or 'empty'}]"
             if row.name in self._files:
                 yield option_of(self._files[row.name]), None, None, f"file that holds {row.name}"
 
     def documentation(self) -> str:
-        """Return ``docs/settings.md``."""
+        """Return the text of ``docs/settings.md``."""
         lines = [
             "# Settings",
             "",
-            "The same names in `.env`, in the environment and, as `--lower-case-with-dashes`, on `twistd bssci`.",
-            "Command line before environment before `.env` before default; empty text stands for the default.",
-            "A secret NAME may also be given as NAME_FILE: the path of a file that holds it.",
+            "A setting has one name, in `.env` and in the environment; its option of `twistd bssci` is written",
+            "`--lower-case-with-dashes`. The command line takes precedence over the environment, that over",
+            "`.env`, and `.env` over the default. An empty value stands for the default.",
+            "A secret NAME may also be given as NAME_FILE, the path of a file that holds it.",
         ]
         for group in self.groups:
             lines += ["", f"## {group.title}", ""]
@@ -170,10 +172,10 @@ class Catalogue:
         return "\n".join(lines) + "\n"
 
     def env_template(self) -> str:
-        """Return a ``.env`` to begin with: every setting explained and commented out."""
+        """Return an initial ``.env``: every setting explained and commented out."""
         lines = [
             "# Settings of the service center. Remove the # in front of a setting to change it.",
-            "# The environment and the command line of twistd come before this file.",
+            "# The environment and the command line of twistd take precedence over this file.",
         ]
         for group in self.groups:
             lines += ["", f"# == {group.title} =="]
@@ -200,15 +202,15 @@ class Catalogue:
         return Settings(**own, plugged=plugged)
 
     def places_of(self, values: Mapping[str, Any]) -> Iterator[ListeningAddress]:
-        """Yield everything that the service listens on with these values."""
+        """Yield all addresses that the service listens on with these values."""
         for group in self.groups:
             if group.is_in_use(values):
                 yield from group.places(values)
 
     def _check_places(self, values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
-        """Check that no port is wanted twice.
+        """Check that no port is used twice.
 
-        :raises SettingsError: two parts of the service want one port.
+        :raises SettingsError: two parts of the service would use the same port.
         """
         taken: dict[int, str] = {}
         for place in self.places_of(values):
@@ -227,7 +229,7 @@ def _one_of(name: str, values: Mapping[str, Any]) -> str:
 def _text(
     row: Setting, file_name: str, levels: Sequence[tuple[Origin, Mapping[str, Any]]]
 ) -> tuple[str, Origin, str]:
-    """Return the text of a setting, its origin, and the origin in words."""
+    """Return the text of a setting, its origin, and the origin as error messages name it."""
     for origin, texts in levels:
         text = texts.get(row.name)
         path = texts.get(file_name)
@@ -250,7 +252,7 @@ def _secret(file_name: str, path: Path) -> str:
 
 
 def _derived(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> dict[str, Any]:
-    """Return defaults that follow from another setting: a short AUTO_DETACH_TIMEOUT warns at its half."""
+    """Return defaults that depend on other settings: with a short AUTO_DETACH_TIMEOUT, warn at half of it."""
     timeout, name = values["AUTO_DETACH_TIMEOUT"], "AUTO_DETACH_WARNING_TIMEOUT"
     if origins[name] == "default" and values[name] >= timeout:
         return {name: timeout / 2}
@@ -265,7 +267,7 @@ def _documented(row: Setting) -> str:
 
 
 def shown(row: Setting, value: Any) -> Any:
-    """Return a value as JSON knows it; masked if it is a secret."""
+    """Return a value as a JSON value; masked if it is a secret."""
     if row.secret:
         return MASK if value else ""
     if isinstance(value, tuple):

@@ -21,16 +21,17 @@ FIXED_ORIGINS = ("command line", "environment", "file")
 
 SettingsWatcher = Callable[[Settings], object]
 SettingsTrial = Callable[[Settings, Collection[str]], None]
-"""tries what the settings of the given names point to; raises ``ValueError``, one line. Blocks"""
+"""checks what the settings of the given names point to; raises ``ValueError`` with one line. Blocks"""
 
 
 class Configuration:
-    """The settings, their origins, and who must hear of changes.
+    """The settings in force, their origins, and the watchers of their changes.
 
-    :param options: what the command line said, by option name.
+    :param options: values given on the command line, by option name.
+    :param env_file: path of ``.env``; need not exist.
     :param run_in_thread: ``deferToThread``.
-    :param trials: run before a change is taken, beside those of the groups.
-    :raises SettingsError: a setting is wrong.
+    :param trials: checks to run before a change is accepted, in addition to those of the groups.
+    :raises SettingsError: a setting is invalid.
     """
 
     log = Logger()
@@ -54,10 +55,13 @@ class Configuration:
         self._watchers: list[tuple[frozenset[str], SettingsWatcher]] = []
         self.current, self.origins, self.warnings = self._load(env_file)
         self.at_start = self.current
-        """the settings at the start, in force for those that need a restart"""
+        """the settings at the start, which stay in force where a change needs a restart"""
 
     def watch(self, names: Sequence[str], watcher: SettingsWatcher) -> Callable[[], None]:
-        """Call ``watcher`` with the new settings when one of ``names`` changed; returns what ends that."""
+        """Call ``watcher`` with the new settings whenever one of ``names`` changes.
+
+        :return: a function that ends the watch.
+        """
         entry = (frozenset(names), watcher)
         self._watchers.append(entry)
         return lambda: self._watchers.remove(entry)
@@ -69,13 +73,13 @@ class Configuration:
         return self.origins[name] in FIXED_ORIGINS
 
     def shown(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return values as JSON knows them; secrets masked."""
+        """Return the values of these settings as JSON values; secrets are masked."""
         return {name: shown(self.catalogue.rows[name], self.current.value(name)) for name in names}
 
     def refuse_remote(self, name: str) -> None:
-        """Refuse a change that comes by way of a sink, unless anybody there may make it.
+        """Check whether a setting may be changed through a sink, where senders are not authenticated by us.
 
-        :raises CommandError: it is a credential, says who gets one, or needs a restart.
+        :raises CommandError: it is a credential, decides who receives one, or needs a restart.
         """
         row = self.catalogue.rows.get(name)
         if row is None or not row.live:
@@ -89,10 +93,10 @@ class Configuration:
                     raise CommandError("not_allowed", text, name)
 
     def change(self, values: Mapping[str, str]) -> Deferred[frozenset[str]]:
-        """Write settings to ``.env`` and put into force what can change while running.
+        """Write settings to ``.env`` and apply those that can change while running.
 
-        All or nothing. The Deferred fires with the names of those that changed, and fails
-        with :class:`CommandError` (``invalid``, ``conflict`` or ``unavailable``).
+        All or nothing. The Deferred fires with the names of the settings that changed, and fails with
+        :class:`CommandError` (``invalid``, ``conflict`` or ``unavailable``).
         """
         return self._lock.run(lambda: ensureDeferred(self._change(values)))
 
@@ -104,7 +108,7 @@ class Configuration:
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values))))[0]
 
     def faults(self, values: Mapping[str, str]) -> dict[str, str]:
-        """Return every setting that cannot be changed to such a text, with what is allowed."""
+        """Return every setting that cannot be changed to its text, with the reason or what is allowed."""
         found: dict[str, str] = {}
         for name, text in values.items():
             row = self.catalogue.rows.get(name)
@@ -120,13 +124,16 @@ class Configuration:
         return found
 
     async def draft(self, values: Mapping[str, str]) -> Settings:
-        """Return the settings with a change, whether or not the service could start with them."""
+        """Return the settings with a change applied, without checking what they point to.
+
+        :raises CommandError: a name is unknown or fixed, or a value invalid.
+        """
         return (await self._lock.run(lambda: ensureDeferred(self._tried(values, usable=False))))[0]
 
     def reload(self) -> Deferred[frozenset[str]]:
-        """Read ``.env`` again and put into force what can change while running.
+        """Read ``.env`` again and apply the settings that can change while running.
 
-        All or nothing; fires and fails as :meth:`change`.
+        All or nothing; the Deferred fires and fails as that of :meth:`change`.
         """
         return self._lock.run(lambda: ensureDeferred(self._reload()))
 
@@ -159,7 +166,7 @@ class Configuration:
         return self._take(await self._tried(values, keep=True))
 
     def _take(self, loaded: LoadedValues) -> frozenset[str]:
-        """Put settings into force, and tell who watches them; return the names of those that changed."""
+        """Apply settings and notify their watchers; return the names of those that changed."""
         before, (self.current, self.origins, self.warnings) = self.current, loaded
         changed = frozenset(
             name for name in self.catalogue.rows if before.value(name) != self.current.value(name)
@@ -169,7 +176,7 @@ class Configuration:
             if names & changed:
                 try:
                     watcher(self.current)
-                except Exception:  # one watcher, of a sink perhaps, keeps no other from the change
+                except Exception:  # one failing watcher must not keep the change from the others
                     self.log.failure("change of settings not applied {names}", names=sorted(names & changed))
         return changed
 
@@ -192,9 +199,10 @@ class Configuration:
     def _draft(self, values: Mapping[str, str], usable: bool, keep: bool) -> LoadedValues:
         """Return the settings as they would be read from ``.env`` with these values. Blocks.
 
-        :param usable: only if the service could start with what they point to.
-        :param keep: write them.
-        :raises ValueError: one is wrong, or cannot be used.
+        :param usable: check also that the service could use what they point to.
+        :param keep: write the values to ``.env``.
+        :raises ValueError: a value is invalid or cannot be used.
+        :raises OSError: ``.env`` cannot be written.
         """
         draft = self._env_file.with_name(f"{self._env_file.name}.new")
         try:
@@ -225,10 +233,10 @@ class Configuration:
 
 
 def setting_text(name: str, value: Any) -> str:
-    """Return a value as ``.env`` has it.
+    """Return a value in the form of ``.env``.
 
-    :param value: text, or as JSON knows it.
-    :raises CommandError: it is neither.
+    :param value: a text, or a JSON value: number, boolean, null, or a list of texts and numbers.
+    :raises CommandError: it is none of these.
     """
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -242,6 +250,6 @@ def setting_text(name: str, value: Any) -> str:
 
 
 def _named(error: Exception, values: Mapping[str, str]) -> str | None:
-    """Return the setting that an error is about, if it is one of those that were to change: named first."""
+    """Return the one of the settings to change that an error names first; None if it names none of them."""
     text = str(error)
     return min((name for name in values if name in text), key=text.find, default=None)

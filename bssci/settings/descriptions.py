@@ -1,4 +1,4 @@
-"""Descriptions of Twisted's endpoints as texts: what can be said of them before anything is opened."""
+"""Analysis of Twisted's endpoint descriptions as texts, before anything is opened."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PART = re.compile(r"(?:\\.|[^:\\])*")
 
 
 def host_and_port(description: str) -> tuple[str, int] | None:
-    """Return address and port of a description of TCP; None for any other, as of an inherited socket."""
+    """Return address and port of a TCP endpoint's description; None for others, such as inherited sockets."""
     name, *parts = (re.sub(r"\\(.)", r"\1", part) for part in _parts(description))
     named = dict(part.split("=", 1) for part in parts if "=" in part)
     port = named.get("port") or next((part for part in parts if "=" not in part), "")

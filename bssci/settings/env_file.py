@@ -1,4 +1,4 @@
-"""``.env``: read with every fault named, changed with all other lines and comments kept."""
+"""Reading ``.env``, with line numbers in errors, and changing it with all other lines and comments kept."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]
     """Return the texts of the settings in a file, and warnings of one line each.
 
     :param path: need not exist.
-    :param known: names of settings; others are passed over with a warning.
-    :raises SettingsError: the file cannot be read, or a line of it.
+    :param known: names of the settings; others are ignored with a warning.
+    :raises SettingsError: the file cannot be read, or a line is malformed.
     """
     values: dict[str, str] = {}
     warnings: list[str] = []
@@ -33,15 +33,15 @@ def read(path: Path, known: Collection[str]) -> tuple[dict[str, str], list[str]]
             warnings.append(f"{path} line {_line(binding)}: {binding.key} is not a setting")
             continue
         if binding.key in values:
-            warnings.append(f"{path} line {_line(binding)}: {binding.key} again, the last one counts")
+            warnings.append(f"{path} line {_line(binding)}: {binding.key} is repeated, the last one counts")
         values[binding.key] = binding.value or ""
     return values, warnings
 
 
 def update(path: Path, values: Mapping[str, str]) -> None:
-    """Set values in a file: atomically, all other lines and comments kept.
+    """Set values in a file atomically, keeping all other lines and comments.
 
-    A new file has mode 0600; from one that is there, others than owner and group lose their rights.
+    A new file gets mode 0600; an existing one loses the rights of everyone but owner and group.
 
     :raises SettingsError: the file cannot be read; nothing is written.
     :raises OSError: it cannot be written.
@@ -72,12 +72,12 @@ def _bindings(path: Path) -> list[Binding]:
     bindings = list(parse_stream(io.StringIO(text)))
     for binding in bindings:
         if binding.error or (binding.key is not None and binding.value is None):
-            raise SettingsError(f"{path} line {_line(binding)}: NAME=value or # comment is allowed")
+            raise SettingsError(f"{path} line {_line(binding)}: only NAME=value or # comment is allowed")
     return bindings
 
 
 def _blank(binding: Binding) -> str:
-    """Return the empty lines that the parser counts to the line after them."""
+    """Return the empty lines before an assignment, which the parser includes in its text."""
     text = binding.original.string
     return text[: len(text) - len(text.lstrip())]
 

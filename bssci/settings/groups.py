@@ -1,4 +1,4 @@
-"""Settings that belong together: the service's own, and those that a sink, source or decoder brings along."""
+"""Groups of settings that belong together: the service's own, and those of a sink, source or decoder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Values = Mapping[str, Any]
 
 
 class ListeningAddress(NamedTuple):
-    """Something that the service listens on."""
+    """An address and port that the service listens on."""
 
     setting: str
-    """name of the setting that says the port"""
+    """name of the setting that gives the port"""
     host_setting: str
-    """name of the setting that goes with it"""
+    """name of the setting that gives the host"""
     host: str
     port: int
 
@@ -46,41 +46,42 @@ def _no_facts(values: Values) -> Mapping[str, Any]:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows under one title, and what can be said of their values together.
+    """Settings under one title, and functions that check and interpret their values together.
 
-    Every function gets the values of all settings that this installation has.
+    Every function gets the values of all settings of the installation.
     """
 
     title: str
     """title on the page, in ``.env`` and in the documentation"""
     rows: tuple[Setting, ...]
     chosen_by: tuple[str, str] | None = None
-    """setting and name: (``SINKS``, ``mqtt``) of a group that matters only if SINKS names mqtt"""
+    """a setting and a word: (``SINKS``, ``mqtt``) for a group that is in use only if SINKS names mqtt"""
     check: Callable[[Values, Mapping[str, Origin]], Iterable[str]] = _nothing_wrong
-    """gives warnings; raises :class:`SettingsError` for rows that contradict each other. Touches nothing"""
+    """returns warnings; raises :class:`SettingsError` for settings that contradict each other. Has no side
+    effects"""
     usable: Callable[[Values, Collection[str]], None] = _usable
-    """raises ``ValueError`` if the service could not work with what the settings of the given names point to:
-    a file, a directory. Blocks"""
+    """raises ``ValueError`` if the service could not work with what the settings of the given names point to,
+    such as a file or a directory. Blocks"""
     places: Callable[[Values], Iterable[ListeningAddress]] = _nowhere
-    """places on which the service listens because of this group"""
+    """returns the addresses on which the service listens because of this group"""
     certificates: Callable[[Values], Mapping[str, Path]] = _no_certificates
-    """certificates of our own that it names, by a word for whose they are: ``MQTT client``"""
+    """returns the paths of our own certificates that the group names, by their owner: ``MQTT client``"""
     about: Callable[[Values], Mapping[str, Any]] = _no_facts
-    """says in the service's status where it goes: host, topic and so on; no secrets"""
+    """returns facts for the service's status, such as host and topic; no secrets"""
     trial: Callable[[Values], str] | None = None
-    """tries the other side as the service will; returns one line that says what is wrong, or nothing. Blocks
-    for some seconds"""
+    """tries to use the remote side as the service will; returns one line that says what is wrong, or an empty
+    text. Blocks for some seconds"""
     trial_title: str = ""
-    """words on the button of the trial: ``Test the broker``"""
+    """label of the button for the trial: ``Test the broker``"""
 
     def __iter__(self) -> Iterator[Setting]:
         return iter(self.rows)
 
     @property
     def key(self) -> str:
-        """Title as a part of an address: ``mqtt``, ``base-stations``."""
+        """Title in the form for URLs: ``mqtt``, ``base-stations``."""
         return self.title.lower().replace(" ", "-")
 
     def is_in_use(self, values: Values) -> bool:
-        """Return whether the service works with these settings."""
+        """Return whether the service uses the settings of this group."""
         return self.chosen_by is None or self.chosen_by[1] in values[self.chosen_by[0]]

@@ -1,4 +1,4 @@
-"""``bssci_config.py``, as older installations have it: not run, but named with what it sets."""
+"""Detection of ``bssci_config.py``, the configuration of older installations, which is not read any more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_BYTES = 1_000_000
 
 
 def old_config_warning(path: Path = OLD_CONFIG) -> str | None:
-    """Return one line that names the values of an old configuration; None if there is none."""
+    """Return a one-line warning that names the values of an old configuration; None if there is none."""
     try:
         with path.open("rb") as file:
             source = file.read(MAX_BYTES)
@@ -21,7 +21,7 @@ def old_config_warning(path: Path = OLD_CONFIG) -> str | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         names = []
     what = f" ({', '.join(names)})" if names else ""
-    return f"{path} is not read: its values{what} belong in .env, by their names in docs/settings.md"
+    return f"{path} is not read: its values{what} belong in .env, under their names in docs/settings.md"
 
 
 def _assigned(module: ast.Module) -> list[str]:

@@ -1,4 +1,4 @@
-"""Readers of one setting's text, each with the words for what it allows."""
+"""Parsers of a setting's text, each with a description of what it allows."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _NAME = re.compile(r"[\w.-]+")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 UNIX = "unix"
-"""stands among addresses for whoever connects to a Unix socket"""
+"""stands among addresses for peers that connect through a Unix socket"""
 
 
 @dataclass(frozen=True)
 class Parser(Generic[T_co]):
-    """``parse`` raises ValueError for a text that is not ``allowed``."""
+    """A parser; ``parse`` raises ValueError for a text that is not ``allowed``."""
 
     parse: Callable[[str], T_co]
     allowed: str
@@ -45,7 +45,7 @@ def number(low: float, high: float) -> Parser[float]:
 
 
 def choice(*words: str, **others: str) -> Parser[str]:
-    """Return a reader of one of ``words``; ``others`` are further names, each for one of them."""
+    """Return a parser of one of ``words``; ``others`` are aliases, each with the word that it stands for."""
 
     def parse(text: str) -> str:
         word = text.strip().lower()
@@ -162,11 +162,12 @@ optional_names: Parser[tuple[str, ...]] = Parser(
     lambda text: names.parse(text) if text.strip() else (), "names, each once, separated by commas, or empty"
 )
 descriptions: Parser[tuple[str, ...]] = Parser(
-    _descriptions, "endpoints as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or ; or empty"
+    _descriptions,
+    "endpoints such as tcp:16018 or systemd:domain=INET:index=0, separated by spaces or ; or empty",
 )
 networks: Parser[tuple[str, ...]] = Parser(
     _networks,
-    f"addresses and networks as 127.0.0.1 or 10.0.0.0/8, or {UNIX}, separated by commas; or empty",
+    f"addresses and networks such as 127.0.0.1 or 10.0.0.0/8, or {UNIX}, separated by commas; or empty",
 )
 boolean = Parser(_boolean, "true or false")
 path = Parser(_path, "a path")

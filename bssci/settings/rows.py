@@ -1,4 +1,4 @@
-"""One setting as a row: its name, what it allows, its default, and what changing it takes."""
+"""One setting as a row: name, default, parser, description, and whether a change needs a restart."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any, Literal
 from bssci.settings.parsers import Parser
 
 Origin = Literal["command line", "environment", ".env", "file", "default"]
-"""origin of a value; ``file``: the file that NAME_FILE names"""
+"""origin of a value; ``file``: a file whose path NAME_FILE gives"""
 MASK = "********"
-"""stands for a secret wherever a setting is shown"""
+"""text shown in place of a secret"""
 FILE_SUFFIX = "_FILE"
-"""ends the name of the setting that gives the path of a file with a secret"""
+"""suffix of the setting that gives the path of a file with a secret"""
 
 
 class SettingsError(ValueError):
-    """A setting is wrong: one line with name, value (masked if secret), origin and what is allowed."""
+    """A setting is invalid; one line with name, value (masked if secret), origin and what is allowed."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A row. Empty text stands for the default."""
+    """A setting. An empty text stands for the default."""
 
     name: str
     """name in the environment and ``.env``: ``LISTEN_PORT``"""
@@ -35,9 +35,9 @@ class Setting:
     secret: bool = False
     """never shown, logged or sent; may be given as NAME_FILE"""
     private: bool = False
-    """a credential: shown and changed in the web admin and ``.env`` only, never by way of a sink"""
+    """a credential: shown and changed in the web admin and ``.env`` only, never through a sink"""
     trusted: bool = False
-    """says to whom the secrets of its group are sent: while one is set, not changed by way of a sink"""
+    """decides to whom the secrets of its group are sent: not to be changed through a sink while one is set"""
 
     @property
     def attribute(self) -> str:
@@ -46,7 +46,7 @@ class Setting:
 
     @property
     def option(self) -> str:
-        """Name on the command line, without the dashes in front."""
+        """Name on the command line, without the leading dashes."""
         return option_of(self.name)
 
     @property
@@ -60,10 +60,10 @@ class Setting:
         return f"{self.description} ({self.unit})" if self.unit else self.description
 
     def parse(self, text: str, origin: str) -> Any:
-        """Return the value of a text.
+        """Return the value that a text stands for.
 
-        :param origin: for the error: ``environment``, the path of ``.env`` and so on.
-        :raises SettingsError: it is not allowed.
+        :param origin: origin for the error message: ``environment``, the path of ``.env`` and so on.
+        :raises SettingsError: the text is not allowed.
         """
         try:
             return self.parser.parse(text if text.strip() else self.default)
@@ -74,21 +74,21 @@ class Setting:
 
 
 def option_of(name: str) -> str:
-    """Return the option that is named for a setting, without the dashes in front."""
+    """Return the command line option of a setting, without the leading dashes."""
     return name.lower().replace("_", "-")
 
 
 @dataclass(frozen=True)
 class PluginSetting:
-    """A setting of a sink or a source: read from the environment or ``.env`` under its name."""
+    """A setting of a plugin, whose value is read from the environment or ``.env`` under its name."""
 
     name: str
     """upper case with underscores, begins with the plugin's name: ``INFLUX_URL``"""
     default: str
     description: str
     parse: Callable[[str], Any] = str
-    """raises ValueError, saying what is allowed"""
+    """returns the value of a text; raises ValueError with what is allowed"""
     live: bool = False
-    """a change takes effect while the service runs: the plugin watches for it"""
+    """a change takes effect while the service runs, because the plugin watches for it"""
     secret: bool = False
-    """never shown, logged or sent; may be given as NAME_FILE, too"""
+    """never shown, logged or sent; may be given as NAME_FILE"""

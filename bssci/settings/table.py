@@ -1,4 +1,4 @@
-"""The service's own settings, a group each: one row is all that a new setting takes."""
+"""The service's own settings, by group. A new setting needs one row here and nothing else."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ class StationSettings:
 
     listen_host: str = _setting("0.0.0.0", parsers.host, "address on which base stations connect")
     listen_port: tuple[int, ...] = _setting("16018", parsers.ports, "ports on which base stations connect, separated by commas (some gateways can only reach 16017)")
-    listen: tuple[str, ...] = _setting("", parsers.descriptions, "where base stations connect as Twisted's endpoints, in place of LISTEN_HOST and LISTEN_PORT: mtls:16018:interface=127.0.0.1, tcp:16017 or systemd:domain=INET:index=0, separated by spaces or ;; TLS is put around each")
+    listen: tuple[str, ...] = _setting("", parsers.descriptions, "where base stations connect, as Twisted endpoint descriptions, in place of LISTEN_HOST and LISTEN_PORT: mtls:16018:interface=127.0.0.1, tcp:16017 or systemd:domain=INET:index=0, separated by spaces or semicolons; TLS is used on each")
     cert_file: Path = _setting("certs/service_center_cert.pem", parsers.path, "certificate of the service center; read again when the file changes")
     key_file: Path = _setting("certs/service_center_key.pem", parsers.path, "private key of the service center; read again when the file changes")
-    ca_file: Path = _setting("certs/ca_cert.pem", parsers.path, "certificates of the authorities whose base stations are let in; read again when the file changes")
-    crl_file: Path | None = _setting("", parsers.optional_path, "revocation lists (PEM) of the authorities: whom they name is refused; empty: crl.pem beside CA_FILE, if it is there; read again when the file changes")
+    ca_file: Path = _setting("certs/ca_cert.pem", parsers.path, "certificates of the authorities whose base stations are accepted; read again when the file changes")
+    crl_file: Path | None = _setting("", parsers.optional_path, "revocation lists (PEM) of the authorities: certificates on them are refused; empty: crl.pem beside CA_FILE, if it exists; read again when the file changes")
     station_identity: str = _setting("lenient", parsers.choice("lenient", "strict"), "lenient: any certificate of the CA, but one that names an EUI must name this station's; strict: it must name it (CN or SAN)")
-    sc_eui: EUI | None = _setting("", parsers.optional_eui, "EUI of the service center; empty: drawn at first start and kept in STATE_DIR")
+    sc_eui: EUI | None = _setting("", parsers.optional_eui, "EUI of the service center; empty: generated at the first start and kept in STATE_DIR")
     max_frame_size: int = _setting("1048576", parsers.integer(1024, 1 << 30), "largest message that a base station may send", "bytes")
-    max_connections: int = _setting("5000", parsers.integer(1, 1_000_000), "connections of base stations at a time")
-    max_connections_per_host: int = _setting("200", parsers.integer(1, 1_000_000), "connections from one address at a time; many stations may share one behind NAT")
+    max_connections: int = _setting("5000", parsers.integer(1, 1_000_000), "connections of base stations at a time, at most")
+    max_connections_per_host: int = _setting("200", parsers.integer(1, 1_000_000), "connections from one address at a time, at most; behind NAT many stations may share one")
     status_interval: float = _setting("300", parsers.number(1, 86400), "time between status requests to each base station", "s", live=True)
 
 
@@ -65,15 +65,15 @@ class JournalSettings:
 
     title: ClassVar[str] = "Sensors and journal"
 
-    sensor_config_file: Path = _setting("endpoints.json", parsers.path, "the sensors")
-    state_dir: Path = _setting("data", parsers.path, "journal, sessions and all that must outlive a restart")
+    sensor_config_file: Path = _setting("endpoints.json", parsers.path, "file with the sensors")
+    state_dir: Path = _setting("data", parsers.path, "directory of the journal, sessions and everything else that must survive a restart")
     retention_days: int = _setting("90", parsers.integer(1, 36500), "how long the journal keeps what every sink has received", "days", live=True)
-    journal_max_size: int = _setting("10240", parsers.integer(16, 1 << 24), "size of the journal: what every sink has taken makes room, and when there is none of that, base stations keep their data", "MB")
+    journal_max_size: int = _setting("10240", parsers.integer(16, 1 << 24), "maximum size of the journal: events that every sink has taken are deleted to make room; if there are none left, new uplinks are refused and base stations keep them", "MB")
     deduplication_delay: float = _setting("2.0", parsers.number(0, 60), "how long an uplink waits for better copies", "s", live=True)
     auto_detach_enabled: bool = _setting("true", parsers.boolean, "detach sensors that have fallen silent", live=True)
     auto_detach_timeout: float = _setting("259200", parsers.number(1, 1e9), "silence after which a sensor is detached", "s", live=True)
     auto_detach_warning_timeout: float = _setting("129600", parsers.number(1, 1e9), "silence after which a warning is sent; below AUTO_DETACH_TIMEOUT", "s", live=True)
-    auto_detach_check_interval: float = _setting("3600", parsers.number(1, 86400), "time between two looks for silent sensors", "s", live=True)
+    auto_detach_check_interval: float = _setting("3600", parsers.number(1, 86400), "time between two checks for silent sensors", "s", live=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +87,14 @@ class DeliverySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSettings:
-    """Settings of the sources: ways in beside BSSCI."""
+    """Settings of the sources: inputs other than BSSCI."""
 
     title: ClassVar[str] = "Sources"
 
-    sources: tuple[str, ...] = _setting("", parsers.optional_names, "ways in beside base stations, separated by commas; bssci sources lists them")
-    source_rate: float = _setting("5000", parsers.number(1, 1e6), "telegrams that each source may bring a second; more wait at the other side", "1/s", live=True)
-    source_share: float = _setting("25", parsers.number(1, 75), "part of the journal that may wait for the sinks because of one source; more waits at the other side", "%", live=True)
-    source_changing_addresses: int = _setting("100", parsers.integer(0, 1_000_000), "Bluetooth addresses that change every few minutes, as telephones have them, of which telegrams are kept an hour; those of more are counted only", live=True)
+    sources: tuple[str, ...] = _setting("", parsers.optional_names, "inputs other than base stations, separated by commas; bssci sources lists them")
+    source_rate: float = _setting("5000", parsers.number(1, 1e6), "telegrams that each source may deliver per second; further ones wait at the remote side", "1/s", live=True)
+    source_share: float = _setting("25", parsers.number(1, 75), "share of the journal that telegrams of one source may take up while they wait for the sinks; further ones wait at the remote side", "%", live=True)
+    source_changing_addresses: int = _setting("100", parsers.integer(0, 1_000_000), "number of changing Bluetooth addresses, as phones use them, whose telegrams are kept per hour; telegrams of further ones are only counted", live=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,62 +108,62 @@ class DecoderSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceSettings:
-    """Settings of devices with certificates of ours."""
+    """Settings of the devices that get certificates from us."""
 
     title: ClassVar[str] = "Devices"
 
-    device_ca_file: Path = _setting("certs/devices/ca_cert.pem", parsers.path, "authority whose certificates devices have at the broker; not that of base stations, or each device is let in as one")
-    device_broker: str = _setting("", parsers.optional_server, "host:port where devices reach the broker; empty: the host of the service center's certificate, port 8883")
+    device_ca_file: Path = _setting("certs/devices/ca_cert.pem", parsers.path, "authority that signs the certificates which devices use at the broker; it must differ from that of the base stations, or every device would be accepted as a base station")
+    device_broker: str = _setting("", parsers.optional_server, "host:port at which devices reach the broker; empty: the host in the service center's certificate, port 8883")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmSettings:
-    """Settings of the alarms: when something is one, and who is told."""
+    """Settings of the alarms: their thresholds, and who is notified."""
 
     title: ClassVar[str] = "Alarms"
 
-    alarm_station_offline_after: float = _setting("60", parsers.number(0, 86400), "how long a base station is away before that is an alarm", "s", live=True)
-    alarm_backlog_after: float = _setting("300", parsers.number(1, 86400), "how long the oldest event of a sink waits before that is an alarm", "s", live=True)
-    alarm_certificate_days: float = _setting("30", parsers.number(0, 3650), "how long before its end a certificate is an alarm", "days", live=True)
-    alarm_least: str = _setting("warning", parsers.choice("warning", "error"), "least serious alarms that people are told of by mail and webhook", live=True)
-    alarm_group_time: float = _setting("30", parsers.number(0, 3600), "how long alarms are gathered into one message", "s", live=True)
-    alarm_max_per_hour: int = _setting("12", parsers.integer(1, 1000), "messages an hour by each way; further alarms wait and are told together", live=True)
-    alarm_webhook_url: str = _setting("", parsers.url, "URL to which alarms are posted as JSON; empty: none", live=True, secret=True)
-    alarm_webhook_secret: str = _setting("", parsers.text, "secret by which those requests are signed (header Webhook-Signature), as text or whsec_ and Base64; empty: they are not", live=True, secret=True)
-    alarm_mail_host: str = _setting("", parsers.optional_host, "mail server that takes messages about alarms; empty: none", live=True)
+    alarm_station_offline_after: float = _setting("60", parsers.number(0, 86400), "how long a base station may be offline before an alarm is raised", "s", live=True)
+    alarm_backlog_after: float = _setting("300", parsers.number(1, 86400), "how long the oldest event of a sink may wait before an alarm is raised", "s", live=True)
+    alarm_certificate_days: float = _setting("30", parsers.number(0, 3650), "how long before a certificate expires an alarm is raised", "days", live=True)
+    alarm_least: str = _setting("warning", parsers.choice("warning", "error"), "lowest severity of alarms that are sent by mail and webhook", live=True)
+    alarm_group_time: float = _setting("30", parsers.number(0, 3600), "how long alarms are collected into one message", "s", live=True)
+    alarm_max_per_hour: int = _setting("12", parsers.integer(1, 1000), "messages per hour, at most, by mail and by webhook each; further alarms wait and are sent together", live=True)
+    alarm_webhook_url: str = _setting("", parsers.url, "URL to which alarms are posted as JSON; empty: no webhook", live=True, secret=True)
+    alarm_webhook_secret: str = _setting("", parsers.text, "secret with which those requests are signed (header Webhook-Signature), as text or as whsec_ followed by Base64; empty: they are not signed", live=True, secret=True)
+    alarm_mail_host: str = _setting("", parsers.optional_host, "mail server for messages about alarms; empty: no mail", live=True)
     alarm_mail_port: int = _setting("587", parsers.integer(1, 65535), "port of the mail server", live=True)
     alarm_mail_tls: str = _setting("starttls", parsers.choice("starttls", "tls", "none"), "encryption: starttls (port 587), tls from the first byte (port 465), or none", live=True)
-    alarm_mail_username: str = _setting("", parsers.text, "user at the mail server; empty: without logging in", live=True)
+    alarm_mail_username: str = _setting("", parsers.text, "user name at the mail server; empty: no authentication", live=True)
     alarm_mail_password: str = _setting("", parsers.text, "password of that user", live=True, secret=True)
     alarm_mail_from: str = _setting("", parsers.address, "sender of the messages; empty: the first of ALARM_MAIL_TO", live=True)
-    alarm_mail_to: tuple[str, ...] = _setting("", parsers.addresses, "who gets the messages, separated by commas", live=True)
+    alarm_mail_to: tuple[str, ...] = _setting("", parsers.addresses, "recipients of the messages, separated by commas", live=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WebSettings:
-    """The web admin."""
+    """Settings of the web admin."""
 
     title: ClassVar[str] = "Web admin"
 
     web_host: str = _setting("127.0.0.1", parsers.host, "address of the web admin")
     web_port: int = _setting("5000", parsers.integer(0, 65535), "port of the web admin; 0 switches it off")
-    web_listen: tuple[str, ...] = _setting("", parsers.descriptions, "where the web admin is, as Twisted's endpoints, in place of WEB_HOST and WEB_PORT; separated by spaces or ;")
+    web_listen: tuple[str, ...] = _setting("", parsers.descriptions, "where the web admin listens, as Twisted endpoint descriptions, in place of WEB_HOST and WEB_PORT; separated by spaces or semicolons")
     web_tls: bool = _setting("false", parsers.boolean, "TLS for the web admin")
     web_cert_file: Path | None = _setting("", parsers.optional_path, "certificate of the web admin with WEB_TLS=true; empty: CERT_FILE")
     web_key_file: Path | None = _setting("", parsers.optional_path, "private key of WEB_CERT_FILE; empty: KEY_FILE")
-    trusted_proxies: tuple[str, ...] = _setting("", parsers.networks, "reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix are believed: addresses and networks, unix for those that connect to a Unix socket, separated by commas")
-    live_clients: int = _setting("5000", parsers.integer(0, 100_000), "clients of the live stream at a time, MQTT over WebSocket at /mqtt of the web admin; 0 switches it off")
+    trusted_proxies: tuple[str, ...] = _setting("", parsers.networks, "reverse proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix are trusted: addresses and networks, unix for those that connect to a Unix socket, separated by commas")
+    live_clients: int = _setting("5000", parsers.integer(0, 100_000), "clients of the live stream (MQTT over WebSocket at /mqtt of the web admin) at a time, at most; 0 switches it off")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LogSettings:
-    """The service's own log."""
+    """Settings of the service's log."""
 
     title: ClassVar[str] = "Log"
 
-    log_level: str = _setting("info", parsers.choice("debug", "info", "warn", "error", warning="warn", critical="error"), "least serious log lines to write", live=True)
-    log_format: str = _setting("text", parsers.choice("text", "json"), "form of the log lines")
-    log_file: Path | None = _setting("", parsers.optional_path, "where log lines go; empty: standard output")
+    log_level: str = _setting("info", parsers.choice("debug", "info", "warn", "error", warning="warn", critical="error"), "lowest level of the log lines to write", live=True)
+    log_format: str = _setting("text", parsers.choice("text", "json"), "format of the log lines")
+    log_file: Path | None = _setting("", parsers.optional_path, "file for the log lines; empty: standard output")
     timezone: str = _setting("UTC", parsers.zone, "time zone of log lines, for example Europe/Berlin")
 # fmt: on
 
@@ -185,7 +185,7 @@ class Settings(
     title: ClassVar[str] = ""
 
     plugged: Values = field(default_factory=dict)
-    """values of the settings that sinks, sources and decoders bring along"""
+    """values of the settings of sinks, sources and decoders, by name"""
 
     def value(self, name: str) -> Any:
         """Return the value of a setting.
@@ -226,11 +226,11 @@ def _check_web(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
 
 def _check_alarms(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
     if values["ALARM_MAIL_TO"] and not values["ALARM_MAIL_HOST"]:
-        yield "ALARM_MAIL_TO is set, but not ALARM_MAIL_HOST: nobody gets a mail"
+        yield "ALARM_MAIL_TO is set, but ALARM_MAIL_HOST is not: no mail is sent"
     if values["ALARM_MAIL_HOST"] and not values["ALARM_MAIL_TO"]:
-        yield "ALARM_MAIL_HOST is set, but not ALARM_MAIL_TO: nobody gets a mail"
+        yield "ALARM_MAIL_HOST is set, but ALARM_MAIL_TO is not: no mail is sent"
     if values["ALARM_MAIL_PASSWORD"] and values["ALARM_MAIL_TLS"] == "none":
-        yield "ALARM_MAIL_TLS=none: the password of the mail server goes over the network in clear"
+        yield "ALARM_MAIL_TLS=none: the password of the mail server is sent unencrypted"
 
 
 def _contradiction(values: Values, origins: Mapping[str, Origin], name: str, allowed: str) -> SettingsError:
@@ -313,6 +313,6 @@ GROUPS = (
     ),
     Group(LogSettings.title, _rows(LogSettings), usable=_usable_log),
 )
-"""the service's own, in the order in which they are shown"""
+"""the service's own groups, in the order in which they are shown"""
 OWN: Mapping[str, Setting] = {row.name: row for group in GROUPS for row in group}
-"""every row of them by its name"""
+"""every setting of those groups by its name"""

@@ -1,4 +1,4 @@
-"""Trials of what settings point to: files, addresses, ports. All of them block."""
+"""Checks of what settings point to: files, addresses, ports. All of them block."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WEB_SWITCHES = ("WEB_TLS", "WEB_PORT")
 
 
 def try_place(place: ListeningAddress, blamed: str) -> None:
-    """Try to listen somewhere.
+    """Check that a server could listen on an address and port now.
 
-    :param blamed: name of the setting to change.
-    :raises SettingsError: a server could not listen there now.
+    :param blamed: name of the setting that the error names.
+    :raises SettingsError: it could not.
     """
     reason = cannot_listen(place.host, place.port)
     if reason:
@@ -34,7 +34,7 @@ def try_place(place: ListeningAddress, blamed: str) -> None:
 
 
 def cannot_listen(host: str, port: int) -> str | None:
-    """Return why a server could not listen there now, in words; None if it could."""
+    """Return the reason why a server could not listen there now; None if it could."""
     try:
         addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in addresses:
@@ -49,8 +49,9 @@ def cannot_listen(host: str, port: int) -> str | None:
 
 
 def try_host(name: str, host: str) -> None:
-    """Try to bind to an address.
+    """Check that a socket can be bound to an address.
 
+    :param name: name of the setting that the error names.
     :raises SettingsError: it is not an address of this machine.
     """
     try:
@@ -60,23 +61,24 @@ def try_host(name: str, host: str) -> None:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SettingsError(
-            f"{name}={host}: is no address of this machine ({reason}); 0.0.0.0 is every address"
+            f"{name}={host}: is not an address of this machine ({reason}); 0.0.0.0 stands for all addresses"
         ) from error
 
 
 def try_descriptions(name: str, descriptions: Sequence[str]) -> None:
-    """Read descriptions of endpoints as Twisted will.
+    """Parse endpoint descriptions as Twisted will.
 
-    :raises ValueError: one cannot be understood.
+    :param name: name of the setting that the error names.
+    :raises ValueError: one is not a valid description.
     """
-    # Only here: it brings the reactor's modules along, which most sub-commands do without.
+    # Imported here because it imports the reactor, which most subcommands do not need.
     from bssci.certificates.listening import described_places
 
     described_places(None, name, descriptions)
 
 
 def try_state_directory(path: Path) -> None:
-    """Try whether the service could work in a directory; one that is not there is not made.
+    """Check that the service could use a state directory, without creating it.
 
     :raises SettingsError: it could not.
     """
@@ -87,13 +89,14 @@ def try_state_directory(path: Path) -> None:
             _try_to_write(next(each for each in path.parents if os.path.lexists(each)))
     except OSError as error:
         raise SettingsError(
-            f"STATE_DIR={path}: cannot be used ({_reason(error)}); change owner or mode, or set another"
+            f"STATE_DIR={path}: cannot be used ({_reason(error)}); change its owner or mode, or set another"
         ) from error
 
 
 def try_log_file(path: Path | None) -> None:
-    """Try whether the log could be written there, if to a file; one that is not there is not made.
+    """Check that the log file could be written, without creating it.
 
+    :param path: None for standard output, which always passes.
     :raises SettingsError: it could not.
     """
     try:
@@ -110,7 +113,7 @@ def try_station_files(values: Values, changed: Collection[str]) -> None:
 
     :raises SettingsError: the service could not use them.
     """
-    # Only here: it brings the reactor's modules along, which most sub-commands do without.
+    # Imported here because it imports the reactor, which most subcommands do not need.
     from bssci.certificates.checking import check_pair
 
     try_files(
@@ -139,9 +142,11 @@ def try_web_files(values: Values, changed: Collection[str]) -> None:
 
 
 def try_files(values: Values, changed: Sequence[str], attempt: Callable[[], object]) -> None:
-    """Run an attempt to read certificates, if settings changed that it is about.
+    """Run an attempt to read certificates, if any of their settings changed.
 
-    :raises SettingsError: it failed, with the name of the setting that is to blame.
+    :param changed: the changed settings among those that the attempt depends on.
+    :param attempt: reads the files; raises CertificateError.
+    :raises SettingsError: it failed; the message begins with the setting at fault.
     """
     if changed:
         try:
@@ -160,7 +165,7 @@ def _reason(error: OSError) -> str:
 
 
 def _blamed(values: Values, changed: Sequence[str], text: str) -> str:
-    """Return the changed setting whose file a text begins with, or else the first."""
+    """Return the changed setting whose path an error text begins with, or else the first one."""
     for name in changed:
         path = values[name]
         if isinstance(path, Path) and text.startswith(f"{path}:"):

@@ -1,1 +1,1 @@
-"""Base stations as connections: TLS, frames, the handshake and limits. Bytes in, messages out."""
+"""Base stations: TLS, frames, admission, sessions and operations. Bytes in, receptions and events out."""

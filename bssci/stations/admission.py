@@ -1,4 +1,4 @@
-"""Admission of base stations: bounds on connections and time, and EUIs that a certificate allows."""
+"""Admission of base stations: limits on connections and times, and the EUIs that a certificate allows."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from bssci.wire.frame import DEFAULT_MAX_SIZE
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """Bounds on each connection, and on all of them."""
+    """Limits on each connection, and on all connections together."""
 
     connections: int = 5000
     connections_per_host: int = 200
     frame_size: int = DEFAULT_MAX_SIZE
-    """bytes of a frame, at most"""
+    """bytes of a frame's payload, at most"""
     handshake_time: float = 10.0
     """s for the TLS handshake"""
     connect_time: float = 10.0
-    """s from there to the end of the connect operation"""
+    """s from the end of the handshake to the end of the connect operation"""
     close_time: float = 5.0
     """s for sending the last messages and closing TLS"""
     ping_after: float = 10.0
     """s of silence after which we ping; a base station itself pings after 5 s"""
     close_after: float = 20.0
-    """s of silence after which the connection is given up; it begins anew when a ping cannot be stored"""
+    """s of silence after which the connection is closed; counted anew when a ping could not be stored"""
 
 
 @dataclass
 class ConnectionCount:
-    """Connections that are open, and how many were refused or closed for cause."""
+    """Numbers of open connections, and of those that were refused or closed because of an error."""
 
     limits: ConnectionLimits
     open: int = 0
     refused: int = 0
-    """over a limit"""
+    """connections refused at a limit"""
     failed_handshakes: int = 0
     """failed TLS handshakes, also those that took too long"""
     closed_for_framing: int = 0
@@ -47,7 +47,7 @@ class ConnectionCount:
     _by_host: Counter[str] = field(default_factory=Counter)
 
     def enter(self, host: str) -> bool:
-        """Count a connection from this address; return false if it exceeds a limit."""
+        """Count a new connection from this address; return false if that would exceed a limit."""
         if self.open >= self.limits.connections or self._by_host[host] >= self.limits.connections_per_host:
             self.refused += 1
             return False
@@ -63,11 +63,13 @@ class ConnectionCount:
 
 
 def check_identity(policy: str, station: EUI, named: Collection[EUI]) -> None:
-    """Hold the EUIs that a certificate names in CN or SAN against the one of ``con``.
+    """Check that a station may use its certificate, given the EUIs that the certificate names in CN or SAN.
 
     :param policy: STATION_IDENTITY. ``lenient``: a certificate that names no EUI is valid for any station,
-        one that names EUIs only for those; ``strict``: it must name the station.
-    :raises ProtocolError: EPERM.
+        and one that names EUIs for those only; ``strict``: it must name the station.
+    :param station: EUI in ``con``.
+    :param named: EUIs in the certificate.
+    :raises ProtocolError: EPERM: it may not.
     """
     if station not in named and (named or policy == "strict"):
         names = ", ".join(sorted(named)) or "no EUI"

@@ -1,4 +1,4 @@
-"""Questions to base stations: the same question from several askers is sent once, and the answer shared."""
+"""Questions to base stations: a question asked several times is sent once, and its answer shared."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Answer = TypeVar("Answer")
 @dataclass(frozen=True)
 class _Question(Generic[Answer]):
     timer: Timer
-    askers: list[Deferred[Answer]] = field(default_factory=list)
+    waiting: list[Deferred[Answer]] = field(default_factory=list)
 
 
 class Questions(Generic[Key, Answer]):
-    """Questions that wait for a station's answer; a restart forgets them.
+    """Questions that wait for a station's answer, in memory only.
 
     :param time: s that an answer may take.
-    :param unanswered: makes the answer, or the error, of a question that got none.
+    :param unanswered: returns the answer, or the error, for a question that got none in time.
     """
 
     def __init__(self, clock: Clock, time: float, unanswered: Callable[[Key], Answer | Exception]) -> None:
@@ -34,30 +34,32 @@ class Questions(Generic[Key, Answer]):
         self._open: dict[Key, _Question[Answer]] = {}
 
     def ask(self, key: Key, begin: Callable[[], None]) -> Deferred[Answer]:
-        """Ask, unless the same question is outstanding.
+        """Ask a question, or wait with others for the answer if the same question is outstanding.
 
-        :param begin: sends the question; its exceptions are passed on.
+        :param key: identifies the question.
+        :param begin: sends the question; its exceptions are raised here.
+        :return: fires with the answer, or fails with the error.
         """
         question = self._open.get(key)
         if question is None:
             begin()
             question = self._open[key] = _Question(self._clock.callLater(self._time, self._give_up, key))
-        asker: Deferred[Answer] = Deferred()
-        question.askers.append(asker)
-        return asker
+        waiting: Deferred[Answer] = Deferred()
+        question.waiting.append(waiting)
+        return waiting
 
     def answer(self, key: Key, answer: Answer | Exception) -> None:
-        """Tell everybody who asked; an answer that nobody waits for is dropped."""
+        """Pass an answer on to all that wait for it; an answer that nothing waits for is dropped."""
         question = self._open.pop(key, None)
         if question is None:
             return
         if question.timer.active():
             question.timer.cancel()
-        for asker in question.askers:
+        for waiting in question.waiting:
             if isinstance(answer, Exception):
-                asker.errback(answer)
+                waiting.errback(answer)
             else:
-                asker.callback(answer)
+                waiting.callback(answer)
 
     def _give_up(self, key: Key) -> None:
         self.answer(key, self._unanswered(key))

@@ -1,4 +1,4 @@
-"""Causes of refused connections in plain words, with advice."""
+"""Causes of refused connections, in words for operators, each with advice."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ LOAD_AUTHORITY = (
 
 
 class Cause(NamedTuple):
-    """Reason of a refusal, and what to do about it."""
+    """Reason for a refusal, and advice."""
 
     reason: str
-    """begins in lower case, after "refused because" """
+    """a clause in lower case that continues "refused because" """
     remedy: str = ""
+    """sentences that say what to do; empty: nothing special"""
 
 
 BLOCKED = Cause("it is blocked", "To let it in again, unblock it on its page.")
@@ -37,7 +38,7 @@ BLOCKED = Cause("it is blocked", "To let it in again, unblock it on its page.")
 UNTRUSTED_SERVER = "it does not trust the service center's certificate"
 UNWANTED_SERVER = "it does not accept the service center's certificate"
 OF_STATIONS = frozenset({UNTRUSTED_SERVER, UNWANTED_SERVER})
-"""reasons that only occur with base stations, even if the station did not identify itself"""
+"""reasons that prove the peer to be a base station, even if it did not identify itself"""
 
 _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     (
@@ -69,27 +70,27 @@ _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     (
         "wrong version number",
         Cause(
-            "it did not speak TLS", "Switch TLS on in its settings; scanners of the internet do this, too."
+            "it did not speak TLS", "Switch TLS on in its settings; internet port scanners do this, too."
         ),
     ),
     (
         "took too long",
-        Cause("its TLS handshake took too long", "Look at the network between it and this machine."),
+        Cause("its TLS handshake took too long", "Check the network between it and this machine."),
     ),
     (
         "closed by the station",
         Cause("it gave up during the TLS handshake", f"It may not trust us. {LOAD_AUTHORITY}"),
     ),
-    ("connection lost", Cause("the connection broke during the TLS handshake", "Look at the network.")),
+    ("connection lost", Cause("the connection broke during the TLS handshake", "Check the network.")),
 )
-"""parts of the TLS library's messages, and their causes"""
+"""causes by a part of the TLS library's message"""
 
 
 def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cause:
-    """Return why a certificate is refused.
+    """Return the cause for the refusal of a certificate.
 
-    :param depth: 0 for the station's own; 1 for the one that signed it, and so on.
-    :param error: of OpenSSL's verification (``X509_V_ERR_...``).
+    :param depth: 0 for the station's own certificate; 1 for the one that signed it, and so on.
+    :param error: error code of OpenSSL's verification (``X509_V_ERR_...``).
     """
     whose = "its certificate" if depth == 0 else f"the certificate of its authority {_name(certificate)}"
     if error in UNTRUSTED:
@@ -101,24 +102,24 @@ def of_certificate(certificate: x509.Certificate, depth: int, error: int) -> Cau
         return Cause(f"its certificate is signed by another authority, {issuer}", advice)
     if error == SELF_SIGNED:
         return Cause(
-            f"its certificate is signed by itself and by no authority, {_name(certificate)}", NEW_BUNDLE
+            f"its certificate is self-signed, not signed by an authority, {_name(certificate)}", NEW_BUNDLE
         )
     if error == EXPIRED:
-        return Cause(f"{whose} ended on {_day(certificate.not_valid_after_utc)}", NEW_BUNDLE)
+        return Cause(f"{whose} expired on {_day(certificate.not_valid_after_utc)}", NEW_BUNDLE)
     if error == NOT_YET_VALID:
-        advice = "Look at the clock of this machine, and of the one that made the certificate."
+        advice = "Check the clocks of this machine and of the one that issued the certificate."
         return Cause(f"{whose} is valid only from {_day(certificate.not_valid_before_utc)}", advice)
     if error == REVOKED:
         return Cause(f"{whose} was revoked", f"To let it in again: {NEW_BUNDLE}")
     if error == OTHER_PURPOSE:
-        return Cause(f"{whose} is not made for clients (extended key usage)", NEW_BUNDLE)
+        return Cause(f"{whose} is not meant for clients (extended key usage)", NEW_BUNDLE)
     return Cause(f"{whose} was not accepted: {words_of_fault(error)}", NEW_BUNDLE)
 
 
 def of_failure(words: str) -> Cause:
-    """Return why a handshake failed.
+    """Return the cause of a failed handshake.
 
-    :param words: message of the TLS library, or our own.
+    :param words: message of the TLS library, or of our own.
     """
     lowered = words.lower()
     for part, cause in _IN_FAILURES:
@@ -128,9 +129,9 @@ def of_failure(words: str) -> Cause:
 
 
 def of_refusal(words: str) -> Cause:
-    """Return why a station was refused at ``con``.
+    """Return the cause for a refusal at ``con``.
 
-    :param words: message that was sent to the station.
+    :param words: error message that was sent to the station.
     """
     if words == BLOCKED.reason:
         return BLOCKED

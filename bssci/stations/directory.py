@@ -1,4 +1,4 @@
-"""Every known base station, and the watchers that are told when one connects or disconnects."""
+"""All known base stations, and the watchers that are notified when one connects or disconnects."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ class Stations:
         return station is not None and station.connection is ConnectionState.ONLINE
 
     def connected(self) -> list[Station]:
-        """Return the stations that operations run with."""
+        """Return the stations with which operations run."""
         return [station for station in self._by_eui.values() if station.connection is ConnectionState.ONLINE]
 
     def watch(self, watcher: StationWatcher, *, also_told: bool = False) -> Callable[[], None]:
-        """Call ``watcher`` whenever a station comes or goes; returns what ends that.
+        """Call ``watcher`` whenever a station connects or disconnects.
 
-        :param also_told: also call it when a connected station has been told of all sensors.
+        :param also_told: call it also when all sensors have been propagated to a connected station.
+        :return: a function that ends the watch.
         """
         entry = (watcher, also_told)
         self._watchers.append(entry)
@@ -57,16 +58,16 @@ class Stations:
         self._by_eui.pop(eui, None)
 
     def told(self, state: StationState) -> None:
-        """Notify watchers that a station has been told of all sensors."""
+        """Notify the watchers that want it that all sensors have been propagated to a station."""
         self._tell([watcher for watcher, also_told in self._watchers if also_told], state)
 
     def announce(self, state: StationState) -> None:
-        """Notify all watchers that a station came or went."""
+        """Notify all watchers that a station connected or disconnected."""
         self._tell([watcher for watcher, _ in self._watchers], state)
 
     def _tell(self, watchers: Iterable[StationWatcher], state: StationState) -> None:
         for watcher in watchers:
             try:
                 watcher(state)
-            except Exception:  # a watcher that fails, of a sink perhaps, must not affect the others
+            except Exception:  # a failing watcher must not affect the others
                 self.log.failure("watcher of stations failed")

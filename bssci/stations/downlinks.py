@@ -1,4 +1,4 @@
-"""Downlinks at base stations as messages (§5.12-5.16); what follows from them is decided elsewhere."""
+"""Messages about downlinks to and from base stations (§5.12-5.16); decisions are made elsewhere."""
 
 from __future__ import annotations
 
@@ -38,33 +38,33 @@ class DownlinkReports(Protocol):
     """Receiver of stations' reports about downlinks. Each Deferred fires when the report is on disk."""
 
     def resulted(self, result: DownlinkResult) -> Deferred[Any]:
-        """Take the outcome of a downlink."""
+        """Record the result of a downlink."""
 
     def reception(self, report: ReceptionReport) -> Deferred[Any]:
-        """Take how a sensor received a downlink."""
+        """Record how well a sensor received a downlink."""
 
     def taken(self, station: EUI, end_point_eui: EUI, queue_id: int) -> Deferred[Any]:
-        """Take note that a station holds a downlink."""
+        """Record that a station has queued a downlink."""
 
     def refused(
         self, station: EUI, end_point_eui: EUI, queue_id: int, why: RefusalReason, message: str
     ) -> Deferred[Any]:
-        """Take note that a station did not take a downlink.
+        """Record that a station refused to queue a downlink.
 
-        :param message: for people.
+        :param message: the station's error, for people.
         """
 
     def given_back(
         self, station: EUI, end_point_eui: EUI, queue_id: int, refusal: RefusalReason | None
     ) -> Deferred[Any]:
-        """Take note that a station was told to give a downlink back.
+        """Record a station's answer to the order to revoke a downlink.
 
-        :param refusal: None if it did; any but ``busy`` says that it held none.
+        :param refusal: None if it revoked it; any reason but ``busy`` means that it did not hold it.
         """
 
 
 class DownlinkMessages:
-    """A part of the stations, see :mod:`bssci.stations.station`."""
+    """Handlers of messages about downlinks, see :mod:`bssci.stations.station`."""
 
     def __init__(self, reports: DownlinkReports, queries: ReceptionQueries) -> None:
         self._reports = reports
@@ -102,7 +102,7 @@ class DownlinkMessages:
             text = f"{answer.code} {answer.message}"
             batch.stored.append(self._reports.refused(station.eui, eui, request.queId, why, text))
         else:
-            # Before the operation is closed: an order that is recorded but not open was then never sent.
+            # Stored before the operation is closed: a stored order without an open operation was never sent.
             batch.stored.append(self._reports.taken(station.eui, eui, request.queId))
 
     def finish_dlDataRev(
@@ -120,7 +120,7 @@ class DownlinkMessages:
 
 
 def give(station: Station, orders: Iterable[DownlinkOrder]) -> bool:
-    """Send orders about downlinks to a station; return false if too many of its operations are open."""
+    """Send orders about downlinks to a station; return false, having sent none, if it has too many open."""
     try:
         station.issue([_operation(order) for order in orders])
     except TooManyOperations:
@@ -129,7 +129,7 @@ def give(station: Station, orders: Iterable[DownlinkOrder]) -> bool:
 
 
 def orders_at(station: Station) -> set[tuple[OrderKind, int]]:
-    """Return the orders that a station has not answered, by queue id."""
+    """Return the orders that a station has not answered yet: kind and queue id of each."""
     found: set[tuple[OrderKind, int]] = set()
     for request in station.open_requests():
         if isinstance(request, DlDataQue):
@@ -146,7 +146,7 @@ def _operation(order: DownlinkOrder) -> Request:
 
 
 def queue_message(queue_id: int, request: DownlinkRequest) -> DlDataQue:
-    """Return the operation that gives a downlink to a station."""
+    """Return the request that queues a downlink at a station; its opId is not set yet."""
     counters = request.packet_counters
     return DlDataQue(
         opId=0,

@@ -1,4 +1,4 @@
-"""Entries of people about base stations: registered ahead, named, placed, blocked."""
+"""Entries about base stations that people made: registered ahead, name, place, blocked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bssci.model import EUI
 
 
 class Entries:
-    """The entries by their station, in memory and in the journal."""
+    """The entries by station, in memory and in the journal."""
 
     def __init__(self, journal: Journal, loaded: Loaded) -> None:
         self._journal = journal
@@ -35,12 +35,12 @@ class Entries:
         return entry.name if entry is not None else ""
 
     def is_blocked(self, eui: EUI) -> bool:
-        """Return whether a station is refused."""
+        """Return whether people have blocked a station."""
         entry = self._by_eui.get(eui)
         return entry is not None and entry.blocked_at is not None
 
     def put(self, entries: Sequence[StationEntry]) -> Deferred[None]:
-        """Store entries, all or none. They take effect, and the Deferred fires, once they are on disk."""
+        """Store entries, all or none. They take effect once they are on disk, when the Deferred fires."""
 
         def stored(_: None) -> None:
             self._by_eui.update({entry.base_station_eui: entry for entry in entries})
@@ -48,7 +48,7 @@ class Entries:
         return self._journal.tables.put(entries).addCallback(stored)
 
     def remove(self, eui: EUI) -> Deferred[None]:
-        """Delete the entry of a station; fires when that is on disk."""
+        """Delete the entry of a station; the Deferred fires once that is on disk."""
 
         def deleted(_: None) -> None:
             self._by_eui.pop(eui, None)

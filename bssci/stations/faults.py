@@ -1,4 +1,4 @@
-"""Protocol errors between a base station and us: counted, in the log and in its timeline, without a flood."""
+"""Protocol errors between a base station and us: counted, logged and published, at a limited rate."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bssci.stations.lately import Lately
 REPORT_INTERVAL = 60.0
 """s between two reports of the same error of one station"""
 MAX_REPORTED = 32
-"""errors of one station that are reported each by itself; of more, those with the same code together"""
+"""distinct errors of one station that are reported separately; further ones are combined by code"""
 MAX_MESSAGE = 200
 """characters of a message, at most"""
 MAX_KINDS = 64
 """codes of one station that are counted separately, in each direction"""
 OTHER = -1
-"""stands for all further codes"""
+"""code under which all further codes are counted"""
 
 
 def code_text(code: int) -> str:

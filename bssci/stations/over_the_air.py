@@ -1,6 +1,4 @@
-"""Attach and detach over the air as messages (§5.6, §5.7); the decisions come from an object that is passed
-in.
-"""
+"""Messages of attach and detach over the air (§5.6, §5.7); decisions are made by an object passed in."""
 
 from __future__ import annotations
 
@@ -20,14 +18,14 @@ from bssci.wire.messages import Att, AttRsp, Det, DetRsp
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to a sensor's request: it is sent when all of it is on disk."""
+    """The positive answer to a sensor's request, to be sent once everything in it is on disk."""
 
     registration: Registration
-    """the sensor's registration that the station holds once it has our answer"""
+    """the sensor's registration at the station, valid once the station has our answer"""
     stored: Deferred[None] | None = None
-    """a write that was started for it"""
+    """a write that was started already, to be waited for"""
     event: AnyEvent | None = None
-    """event to be published"""
+    """event to publish"""
     session_key: bytes = b""
     """session key of an attach"""
     short_address: int = 0
@@ -37,8 +35,8 @@ class Accepted:
 class RefusedOverTheAir(Exception):
     """A sensor's request is refused.
 
-    :ivar message: for people.
-    :ivar event: to be published; None for a sensor that is not configured.
+    :ivar message: the reason, for people.
+    :ivar event: event to publish; None for a sensor that is not configured.
     """
 
     def __init__(self, message: str, event: AnyEvent | None = None) -> None:
@@ -51,23 +49,23 @@ class SensorRequests(Protocol):
     """Interface of the object that decides on sensors' requests."""
 
     def attach(self, request: AttachRequest) -> Accepted:
-        """Decide on an attach, or on a further copy of it.
+        """Decide on an attach request, or on another station's copy of it.
 
         :raises RefusedOverTheAir: it is not accepted.
         """
 
     def detach(self, request: DetachRequest) -> Accepted:
-        """Decide on a detach, or on a further copy of it.
+        """Decide on a detach request, or on another station's copy of it.
 
         :raises RefusedOverTheAir: it is not accepted.
         """
 
     def completed(self, end_point_eui: EUI, station: EUI) -> None:
-        """Take note that a station has the answer to a request of this sensor, or its refusal."""
+        """Note that a station has received our answer to a request of this sensor, or our refusal."""
 
 
 class OverTheAirMessages:
-    """A part of the stations, see :mod:`bssci.stations.station`."""
+    """Handlers of attach and detach requests, see :mod:`bssci.stations.station`."""
 
     def __init__(self, requests: SensorRequests) -> None:
         self._requests = requests
@@ -111,7 +109,7 @@ class OverTheAirMessages:
 def _decided(
     decide: Callable[[], Accepted], station: Station, message: Att | Det, batch: ReadBatch
 ) -> Accepted:
-    """Return the decision; its writes are added to the batch.
+    """Return the decision on a request, after adding its writes and its event to the batch.
 
     :raises ProtocolError: the request is refused.
     """

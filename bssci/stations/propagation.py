@@ -1,8 +1,8 @@
-"""Tells one base station which sensors to serve, and keeps what it answered (§5.8, §5.9).
+"""Propagation of sensors to one base station (§5.8, §5.9).
 
-A fresh session knows nothing: every sensor is propagated. A resumed one is told what
-changed since: an ``attPrp`` for a sensor that a station already holds makes some
-stations throw away the downlinks queued there.
+A fresh session knows nothing: every sensor is propagated. In a resumed session only what has changed since is
+propagated: an ``attPrp`` for a sensor that the station already serves makes some stations discard the
+downlinks that they have queued for it.
 
     pending --(at most WINDOW in flight)--> issued --answered--> registration stored
        ^                                                 |
@@ -20,17 +20,16 @@ from bssci.model import EUI, Sensor, SensorStatus, eui_from_int, eui_to_int
 from bssci.model.commands import AWAY, DONE, Outcome
 from bssci.model.sensor import attachment_fingerprint, fingerprint_of
 from bssci.system.clock import Clock
-from bssci.wire.errors import ErrorCode
+from bssci.wire.errors import ErrorCode, TooManyOperations
 from bssci.wire.messages import AttPrp, AttPrp11, DetPrp
 from bssci.wire.version import is_1_1
 
 WINDOW = 128
 """attach and detach operations in flight at one station"""
 BUSY_WAIT = 5.0
-"""s until a station that answered "busy" is asked again"""
+"""s until an operation is retried that a station refused as busy, or that could not be stored"""
 BUSY_TRIES = 10
-"""times that a busy station is asked again for one sensor"""
-
+"""retries of the operation for one sensor at a busy station"""
 SLICE = 2000
 """sensors that are examined in one turn of the reactor when a station has connected"""
 
@@ -44,30 +43,29 @@ class ExpectedSensors(Protocol):
     """The sensors that stations should hold, with their keys."""
 
     def wanted(self, eui: EUI) -> Sensor | None:
-        """Return the sensor with the key that it uses now; None if no station should serve it."""
+        """Return the sensor with the key that it uses at present; None if no station should serve it."""
 
     def fingerprints(self) -> Iterator[tuple[EUI, bytes]]:
-        """Yield every sensor that should be served, with the fingerprint of the registration that a station
-        should hold.
-        """
+        """Yield every sensor that stations should serve, with the fingerprint of its registration."""
 
     def last_counter(self, eui: EUI) -> int:
-        """Return the highest packet counter that was heard of a sensor; 0 if it was never heard."""
+        """Return the highest packet counter that was received from a sensor; 0 if it was never heard."""
 
 
 class Answers(Protocol):
     """Receiver of stations' answers about sensors."""
 
     def answered(self, station: EUI, sensor: EUI, outcome: Outcome) -> None:
-        """Note a station's answer, or that it disconnected before it answered."""
+        """Record a station's answer, or that it disconnected before it answered."""
 
 
 class Propagation:
-    """Queue of sensors that one station must still be told of, and its processing.
+    """Queue of the sensors that are still to be propagated to one station, and its processing.
 
-    :param issue: sends operations to the station.
-    :param served: sensors that some station serves, or did when it was last here; shared by all.
-    :param nothing_to_tell: called, some turns after :meth:`start`, if the station need not be told anything.
+    :param issue: sends operations to the station; may raise TooManyOperations.
+    :param served: sensors that at least one station serves, or served when it was last connected; shared by
+        all stations.
+    :param nothing_to_tell: called, some turns after :meth:`start`, if nothing has to be propagated.
     """
 
     def __init__(
@@ -87,31 +85,36 @@ class Propagation:
         self._nothing_to_tell = nothing_to_tell
         self._version = ""
         self.running = False
-        """true while the station is connected and can be told"""
+        """true while the station is connected"""
         self.served: set[EUI] = set()
         """sensors that the station has agreed to serve"""
         self._reported = False
         self._pending: dict[EUI, Action] = {}
         self._catching_up: Iterator[None] | None = None
-        """determines what the station must be told, while that is under way"""
+        """the computation of what has to be propagated, while it is under way"""
         self._settled: set[EUI] = set()
-        """sensors whose state changed meanwhile"""
+        """sensors whose state changed during that computation"""
         self._asked_for: set[EUI] = set()
+        """sensors that a command is about, whose answer is news"""
         self._in_flight: set[EUI] = set()
+        self._put_off: dict[EUI, Action] = {}
+        """sensors whose operation is retried after BUSY_WAIT"""
         self._busy: dict[EUI, int] = {}
+        """retries so far of the operation for each sensor"""
         self._waiting: dict[EUI, list[Answers]] = {}
 
     @property
     def outstanding(self) -> int:
-        """Number of sensors still to be sent or answered; an estimate while that is being determined.
-        """
-        return len(self._pending) + len(self._in_flight) + (self._catching_up is not None)
+        """Number of sensors whose operation is still to be sent or answered; at :meth:`start` an estimate."""
+        waiting = len(self._pending) + len(self._in_flight) + len(self._put_off)
+        return waiting + (self._catching_up is not None)
 
     def start(self, version: str, open_requests: Iterable[object], known: Sequence[Registration]) -> None:
         """Bring the station up to date: at the start of a session, or at its resume.
 
-        :param open_requests: operations of the session that are not completed.
-        :param known: what the station was told in this session; nothing in a fresh one.
+        :param version: version of the session.
+        :param open_requests: requests of the session that have no answer yet.
+        :param known: what was propagated in this session so far; empty in a fresh one.
         """
         self._version = version
         asked = {
@@ -121,6 +124,8 @@ class Propagation:
         }
         self._in_flight = set(asked)
         self._pending = {}
+        self._put_off.clear()
+        self._busy.clear()
         self.served = set()
         self._settled.clear()
         self._reported = False
@@ -149,9 +154,9 @@ class Propagation:
         self._settled.clear()
 
     def _catch_up(self, known: Sequence[Registration], asked: Mapping[EUI, bytes]) -> Iterator[None]:
-        """Determine what the station must be told, a slice at a time.
+        """Determine what has to be propagated, a slice at a time.
 
-        A change of a sensor meanwhile takes precedence over the result here.
+        A sensor that changes meanwhile (``_settled``) is left as it is.
         """
         settled, told = self._settled, dict[EUI, bytes]()
         for few in _slices(known):
@@ -178,8 +183,8 @@ class Propagation:
                 yield
 
     def report(self) -> int | None:
-        """Return the number of sensors that the station serves, once in each connection, when it has been
-        told of all.
+        """Return the number of sensors that the station serves, once in each connection, when nothing is
+        left to propagate; else None.
         """
         if self._reported or not self.running or self.outstanding:
             return None
@@ -187,10 +192,11 @@ class Propagation:
         return len(self.served)
 
     def pause(self) -> None:
-        """Stop telling the station, as the connection is gone; :meth:`start` goes on."""
+        """Stop when the connection is lost; :meth:`start` continues."""
         self.running = False
         self._catching_up = None
         self._pending = {}
+        self._put_off.clear()
         self._asked_for.clear()
         waiting, self._waiting = self._waiting, {}
         for eui, all_answers in waiting.items():
@@ -198,15 +204,16 @@ class Propagation:
                 answers.answered(self._station, eui, AWAY)
 
     def change(self, euis: Iterable[EUI], action: Action, answers: Answers | None = None) -> None:
-        """Tell the station now, or when it is back if it is away.
+        """Propagate changes of sensors; without effect while the station is away, since :meth:`start` will.
 
-        :param answers: hears what the station answers, once for each sensor.
+        :param answers: receives the station's answer for each sensor, or its disconnection.
         """
         if not self.running:
             return
         for eui in euis:
             self._settle(eui)
             self._pending.pop(eui, None)
+            self._put_off.pop(eui, None)
             self._pending[eui] = action
             self._asked_for.add(eui)
             if answers is not None:
@@ -214,14 +221,14 @@ class Propagation:
         self.fill()
 
     def _settle(self, eui: EUI) -> None:
-        """Note that a sensor's state is newer than the one being determined."""
+        """Note that a sensor's state is newer than the one that :meth:`_catch_up` determines."""
         if self._catching_up is not None:
             self._settled.add(eui)
 
     def knows(self, eui: EUI, state: str) -> None:
-        """Note that a sensor attached or detached itself through this station, which need not be told.
+        """Note that a sensor attached or detached over the air through this station, which so knows it.
 
-        :param state: of its registration.
+        :param state: ``attached`` or ``detached``.
         """
         self._settle(eui)
         for served in (self.served, self._served):
@@ -229,11 +236,12 @@ class Propagation:
                 served.add(eui)
             else:
                 served.discard(eui)
-        if self._pending.pop(eui, None) is not None and eui not in self._in_flight:
+        waited = [each.pop(eui, None) for each in (self._pending, self._put_off)]
+        if any(waited) and eui not in self._in_flight:
             self._tell(eui, DONE)
 
     def fill(self) -> None:
-        """Issue what fits into the window."""
+        """Issue as many operations as fit into the window."""
         if not self.running or len(self._in_flight) > WINDOW // 2:
             return
         requests: list[Propagated] = []
@@ -246,7 +254,10 @@ class Propagation:
             self._in_flight.add(eui)
             requests.append(self._request(eui, action))
         if requests:
-            self._issue(requests)
+            try:
+                self._issue(requests)
+            except TooManyOperations:
+                self.not_sent(requests)
 
     def _request(self, eui: EUI, action: Action) -> Propagated:
         sensor = self._wanted.wanted(eui) if action == "attach" else None
@@ -255,13 +266,15 @@ class Propagation:
         return attach_request(sensor, self._wanted.last_counter(eui), self._version)
 
     def answered(self, request: Propagated, at: float) -> tuple[Registration, SensorStatus | None]:
-        """Return the registration to keep and the event to report, as the station did as it was told.
+        """Return the registration to store and the event to publish, if any, after a positive answer.
 
-        What a station that connects anew is told is no news, unless no other one serves the sensor.
+        There is an event if a command asked for the operation, or if this is the first station that serves
+        the sensor; not if a station that connects anew is brought up to date.
 
         :param at: Unix seconds.
         """
         eui = self._finished(request)
+        self._busy.pop(eui, None)
         self._settle(eui)
         is_news = eui in self._asked_for
         self._asked_for.discard(eui)
@@ -274,9 +287,9 @@ class Propagation:
             self._served.add(eui)
         told, wanted = request_fingerprint(request), self._wanted.wanted(eui)
         if told != (fingerprint_of(wanted) if wanted is not None else b""):
-            self._pending.setdefault(eui, "attach")  # the sensor changed while the station was being told
+            self._pending.setdefault(eui, "attach")  # the sensor changed during the operation
         else:
-            self._pending.pop(eui, None)  # asked for once more meanwhile; the station holds it
+            self._pending.pop(eui, None)  # requested again meanwhile; the station is up to date
         self._tell(eui, DONE)
         state: Literal["attached", "detached"] = "detached" if isinstance(request, DetPrp) else "attached"
         return (
@@ -289,7 +302,7 @@ class Propagation:
     def refused_by_station(
         self, request: Propagated, code: int, message: str, at: float
     ) -> tuple[Registration, SensorStatus | None] | None:
-        """Return the same for a station's refusal; None if it is only busy and will be asked again."""
+        """Return the same as :meth:`answered` for a refusal; None if the station is busy and asked again."""
         detach = isinstance(request, DetPrp)
         if detach and code == ErrorCode.ENOENT:
             return self.answered(request, at)
@@ -321,27 +334,29 @@ class Propagation:
         )
 
     def not_sent(self, requests: Iterable[Propagated]) -> None:
-        """Begin operations once more, later, that could not be stored and so were never sent."""
+        """Retry operations later that were never sent, because they could not be begun or stored."""
         for request in requests:
             self._again_later(self._finished(request), request)
 
     def _tell(self, eui: EUI, outcome: Outcome) -> None:
-        """Report the sensor's outcome, unless there is more to say to the station."""
+        """Report the outcome for a sensor, unless another operation for it is pending."""
         if eui not in self._pending:
             for answers in self._waiting.pop(eui, ()):
                 answers.answered(self._station, eui, outcome)
 
     def _again_later(self, eui: EUI, request: Propagated) -> None:
-        action: Action = "detach" if isinstance(request, DetPrp) else "attach"
-        self._clock.callLater(BUSY_WAIT, self._again, eui, action)
+        if self.running:
+            self._put_off[eui] = "detach" if isinstance(request, DetPrp) else "attach"
+            self._clock.callLater(BUSY_WAIT, self._again, eui)
 
     def _finished(self, request: Propagated) -> EUI:
         eui = eui_from_int(request.epEui)
         self._in_flight.discard(eui)
         return eui
 
-    def _again(self, eui: EUI, action: Action) -> None:
-        if self.running:
+    def _again(self, eui: EUI) -> None:
+        action = self._put_off.pop(eui, None)
+        if action is not None:
             self._pending.setdefault(eui, action)
             self.fill()
 
@@ -353,7 +368,7 @@ def _slices(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 
 def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> AttPrp | AttPrp11:
-    """Return the operation that attaches a sensor, in the dialect of a session's version."""
+    """Return the request that attaches a sensor, in the dialect of a version; its opId is not set yet."""
     common: dict[str, Any] = {
         "opId": 0,
         "epEui": eui_to_int(sensor.eui),
@@ -371,7 +386,7 @@ def attach_request(sensor: Sensor, last_packet_counter: int, version: str) -> At
 
 
 def request_fingerprint(request: Propagated) -> bytes:
-    """Return the :func:`attachment_fingerprint` of the sensor that is propagated; empty for a detach."""
+    """Return the :func:`attachment_fingerprint` of the sensor in a request; empty for a detach."""
     if isinstance(request, DetPrp):
         return b""
     return attachment_fingerprint(

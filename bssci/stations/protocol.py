@@ -1,12 +1,11 @@
-"""Connections of base stations: admitted within the limits, from the TLS handshake to their end.
+"""Connections of base stations, admitted within limits, from the TLS handshake to their end.
 
     HANDSHAKE --certificate--> AWAITING_CONNECT --con--> DECIDING --conRsp--> AWAITING_COMPLETE
                                                                                     |
         CLOSED <--lost, closed, timed out-- (any)       ESTABLISHED <----conCmp-----+
 
-Before ESTABLISHED only the connect operation may run (§5.3); some stations send ``con``
-twice, so each is answered. From then on messages go to the station, in the batches in
-which the socket gave them.
+Before ESTABLISHED only the connect operation may run (§5.3). Some stations send ``con`` twice, and each is
+answered. From then on messages are passed to the station, in one batch for each read of the socket.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from bssci.wire.frame import FrameDecoder
 from bssci.wire.messages import Con, ConCmp, ConRsp, Error, ErrorAck, Message
 
 IDLE_TICK = 1.0
-"""s between looks for silent stations"""
+"""s between two checks for silent stations"""
 
 
 class Phase(Enum):
@@ -54,15 +53,15 @@ class Phase(Enum):
     HANDSHAKE = auto()
     """TLS is being negotiated"""
     AWAITING_CONNECT = auto()
-    """the certificate is good; ``con`` has not come"""
+    """the certificate was accepted; ``con`` has not come"""
     DECIDING = auto()
-    """``con`` came; whether the session goes on is being decided and stored"""
+    """``con`` came; it is being decided, and stored, whether the session is resumed"""
     AWAITING_COMPLETE = auto()
-    """``conRsp`` is out"""
+    """``conRsp`` was sent; ``conCmp`` has not come"""
     ESTABLISHED = auto()
-    """operations run"""
+    """operations may run"""
     CLOSED = auto()
-    """the connection is over, or about to be"""
+    """the connection is closed or being closed"""
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -78,24 +77,24 @@ class StationProtocol(Protocol):
         self.host = host
         self.peer = host
         self.certificate = b""
-        """DER; from the end of the handshake"""
+        """certificate of the station as DER, from the end of the handshake on"""
         self.phase = Phase.HANDSHAKE
         self.heard_at = 0.0
-        """reactor seconds when the last byte came, or the journal kept us from asking for one"""
+        """reactor seconds when the last bytes came, or when a ping could not be stored"""
         self._decoder = FrameDecoder(factory.limits.frame_size)
         self._unread: list[bytes] = []
         self._codec: Codec | None = None
         self._named: set[EUI] = set()
         self._shown: x509.Certificate | None = None
-        """certificate of the station, or the one of its chain that was refused, until the handshake is over;
-        kept as an object it takes 7 KB of each station
+        """certificate of the station, or the one of its chain that was refused; dropped at the end of the
+        handshake, as the object takes 7 KB
         """
         self._cause: Cause | None = None
-        """reason why a certificate was refused"""
+        """cause for the refusal of a certificate"""
         self._station: Station | None = None
         self._con: Con | None = None
         self._repeated = 0
-        """times that the same ``con`` came again before it could be answered"""
+        """repetitions of ``con`` that came before it could be answered"""
         self._answer: ConRsp | None = None
         self._timer: Timer | None = None
         self._reason = ""
@@ -147,7 +146,7 @@ class StationProtocol(Protocol):
 
     def _no_handshake(self, error: str) -> None:
         if not self._reason and not getattr(self.transport, "was_spoken_to", True):
-            # A load balancer checks whether the port is open: it connects and closes.
+            # Typical of a load balancer's health check, which connects and closes.
             self.log.debug("connection closed before a byte came {peer}", peer=self.peer)
             return
         self.factory.count.failed_handshakes += 1
@@ -159,12 +158,12 @@ class StationProtocol(Protocol):
         self.factory.refusals.add(self.host, cause, station, self._shown)
 
     def disconnect(self, reason: str) -> None:
-        """Close once everything is written; after a while, abort."""
+        """Close once everything has been written; abort if that takes longer than ``close_time``."""
         if self.phase is not Phase.CLOSED:
             self._reason = self._reason or reason
             self.phase = Phase.CLOSED
             self._wait(self.factory.limits.close_time, reason)
-            # TLS closes nothing while a producer may still write.
+            # Twisted's TLS does not close while a producer is registered.
             self.transport.unregisterProducer()
             self.transport.loseConnection()
 
@@ -173,7 +172,7 @@ class StationProtocol(Protocol):
         self._reason = self._reason or reason
         self._stop_waiting()
         if self.phase is not Phase.HANDSHAKE:
-            self.log.info("connection given up {peer} {reason}", peer=self.peer, reason=self._reason)
+            self.log.info("connection aborted {peer} {reason}", peer=self.peer, reason=self._reason)
             self.phase = Phase.CLOSED
         self.transport.abortConnection()
 
@@ -195,8 +194,8 @@ class StationProtocol(Protocol):
         self._timer = self.factory.clock.callLater(seconds, self._time_is_up, reason)
 
     def _time_is_up(self, reason: str) -> None:
-        # A handshake counts as failed once its connection is gone; connections closed for cause are counted
-        # already.
+        # A failed handshake is counted when its connection is lost; a connection in the phase CLOSED has been
+        # counted already.
         if self.phase not in (Phase.HANDSHAKE, Phase.CLOSED):
             self.factory.count.timed_out += 1
         self.abort(reason)
@@ -220,10 +219,10 @@ class StationProtocol(Protocol):
     # bytes in
 
     def dataReceived(self, data: bytes) -> None:
-        """Collect bytes: stations write each message as a TLS record of its own, and each record comes alone.
+        """Collect bytes until the end of the reactor's turn.
 
-        What comes in one turn of the reactor is read together, so that it is stored and
-        answered together, too.
+        Stations write each message as a TLS record of its own, and each record arrives in a call of its own.
+        Messages that come in one turn are thus stored and answered together.
         """
         self.heard_at = self.factory.clock.seconds()
         if not self._unread:
@@ -231,7 +230,7 @@ class StationProtocol(Protocol):
         self._unread.append(data)
 
     def read(self) -> None:
-        """Read what has come. Never fails: a fault of ours ends this connection, and nothing else."""
+        """Process the collected bytes. Never raises: an internal error closes this connection only."""
         data = b"".join(self._unread)
         self._unread.clear()
         if self.phase is Phase.CLOSED or not data:
@@ -266,13 +265,13 @@ class StationProtocol(Protocol):
                 self._framing_lost(error)
                 return
             except ProtocolError as error:
-                # Any message but con (§5.3: opId 0) comes too early, even if it is invalid besides.
+                # Any message but con (§5.3: opId 0) comes too early: that is reported even if it is invalid.
                 is_other = error.code == ErrorCode.ENOTSUP or error.op_id
                 code = ErrorCode.EPROTO if is_other else error.code
                 self._refuse_message(code, error)
 
     def _refuse_message(self, code: int, error: ProtocolError) -> None:
-        """Answer a message that came before operations may run with an error."""
+        """Answer with an error to a message that came before operations may run."""
         self._note("sent", code, error.message)
         self.send([Error(opId=error.op_id or 0, code=code, message=error.message)])
 
@@ -387,10 +386,10 @@ class StationProtocol(Protocol):
 
 
 class StationFactory(Factory):
-    """Makes a :class:`StationProtocol` for each connection.
+    """Creates a :class:`StationProtocol` for each connection.
 
-    :param identity_policy: STATION_IDENTITY.
-    :param refusals: told of refused connections.
+    :param identity_policy: value of STATION_IDENTITY.
+    :param refusals: collects the refused connections.
     """
 
     noisy = False
@@ -423,7 +422,7 @@ class StationFactory(Factory):
         return StationProtocol(self, _host(addr))
 
     def read_soon(self, connection: StationProtocol) -> None:
-        """Let a connection read at the end of this turn of the reactor."""
+        """Let a connection process its bytes at the end of this turn of the reactor."""
         if not self._unread:
             self.clock.callLater(0, self._read)
         self._unread.append(connection)
@@ -440,7 +439,7 @@ class StationFactory(Factory):
 
 
 class _Transport(BufferingTLSTransport):
-    """TLS of one connection, which knows whether a byte ever came."""
+    """The TLS layer of one connection, which remembers whether any byte ever came."""
 
     was_spoken_to = False
 

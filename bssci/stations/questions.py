@@ -1,4 +1,4 @@
-"""Queries about how well sensors receive (§5.16)."""
+"""Queries about how well sensors receive downlinks (§5.16)."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from bssci.wire.errors import TooManyOperations
 from bssci.wire.messages import DlRxStatQry, Error, Message
 
 ANSWER_TIME = 10.0
-"""s that a station has to answer"""
+"""s that a station's answer may take"""
 
 _Key = tuple[EUI, EUI]
 """station, sensor"""
 
 
 class ReceptionQueries:
-    """Queries for reception reports that wait for a station's answer."""
+    """Queries for reception reports, each waiting for a station's answer."""
 
     def __init__(self, clock: Clock) -> None:
         self._questions = Questions[_Key, EUI](clock, ANSWER_TIME, _unanswered)
 
     def ask(self, station: Station | None, end_point_eui: EUI) -> Deferred[EUI]:
-        """Query through a station; fires with that station when it has agreed.
+        """Query a sensor through a station; the Deferred fires with the station's EUI once it has agreed.
 
-        :raises CommandError: at once, or in the Deferred.
+        :raises CommandError: ``unavailable`` or ``busy``: at once or in the Deferred.
         """
         if station is None:
             raise CommandError(
@@ -41,7 +41,7 @@ class ReceptionQueries:
             raise CommandError("busy", f"base station {station.eui} is busy: try again later") from None
 
     def answered(self, station: Station, request: DlRxStatQry, answer: Message) -> None:
-        """Note that the station agreed or refused."""
+        """Pass on that the station agreed or refused."""
         key = (station.eui, eui_from_int(request.epEui))
         if isinstance(answer, Error):
             why = f"base station {station.eui}: {answer.code} {answer.message}"

@@ -1,4 +1,4 @@
-"""Refused connections: summed up by address and cause, with advice; kept over restarts."""
+"""Refused connections, summed up by address and cause, with advice; kept across restarts."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bssci.stations.causes import Cause
 from bssci.system.clock import Clock, Ticker
 
 MAX_REFUSALS = 100
-"""kinds of refusals that are remembered"""
+"""combinations of address, cause and station that are remembered"""
 WRITE_INTERVAL = 5.0
-"""s between two writes of what was added"""
+"""s between two writes of changes"""
 
 
 class Refusals:
     """The newest refusals.
 
-    Beyond :data:`MAX_REFUSALS` the oldest is dropped, first among those with nothing but an address: these
-    are usually port scanners.
+    Beyond :data:`MAX_REFUSALS` the oldest is dropped: if possible, the oldest of those that are known by
+    address only, which are usually port scanners.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     log = Logger()
@@ -44,7 +44,7 @@ class Refusals:
         self._ticker.start()
 
     def stop(self) -> None:
-        """Write what was added since the last write."""
+        """Stop, after starting a last write of changes."""
         self._ticker.stop()
         self._write()
 
@@ -57,8 +57,9 @@ class Refusals:
     ) -> None:
         """Count a refusal.
 
-        :param station: EUI that it gave, or that its certificate names.
-        :param certificate: the one that was shown, or the one in its chain that caused the refusal.
+        :param address: host address of the peer.
+        :param station: EUI that the peer gave, or that its certificate names.
+        :param certificate: certificate of the peer, or the one in its chain that caused the refusal.
         """
         now = self._now()
         key = hashlib.sha256(repr((address, cause.reason, station)).encode()).hexdigest()[:16]
@@ -84,13 +85,13 @@ class Refusals:
             self._changed.add(gone)
 
     def forget(self, station: EUI) -> None:
-        """Forget the refusals of a station: somebody has dealt with it."""
+        """Forget the refusals of a station, whose cause a person has dealt with."""
         for key in [key for key, each in self._found.items() if each.base_station_eui == station]:
             del self._found[key]
             self._changed.add(key)
 
     def listed(self) -> list[RefusedConnection]:
-        """Return the refusals, the last one first."""
+        """Return the refusals, the newest first."""
         return list(reversed(self._found.values()))
 
     def _write(self) -> None:

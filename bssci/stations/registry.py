@@ -1,4 +1,4 @@
-"""Registry of base stations: admission, resumed sessions, and the record of each station."""
+"""Registry of base stations: decisions on ``con``, resumed sessions, and the record of each station."""
 
 from __future__ import annotations
 
@@ -30,28 +30,27 @@ from bssci.wire.session import Session, decide_resume, decode_operation
 from bssci.wire.version import negotiate
 
 MAX_STATIONS = 20_000
-"""base stations that are remembered; beyond, the least known one that is not connected is forgotten for a
-new one
-"""
+"""base stations that are remembered; beyond that, a new one replaces the least known that is not connected"""
 FORGET_AFTER = 3600.0
-"""s that a station is remembered that disconnected without having done anything"""
+"""s after which a station is forgotten that disconnected without having done anything"""
 SWEEP_INTERVAL = 600.0
-"""s between looks for such stations"""
+"""s between two searches for such stations"""
 SWEEP = 500
-"""such stations that one look forgets, at most"""
+"""such stations that one search forgets, at most"""
 MAX_TEXT = 200
-"""characters of what a station says of itself"""
+"""characters of each text in which a station describes itself"""
 MAX_INFO = 4096
-"""bytes of a station's further information; more is not kept"""
+"""bytes of the map ``info`` of a station, as MessagePack; a larger one is not kept"""
 STATUS_TICK = 1.0
-"""s between checks which station's status is due"""
+"""s between two checks for stations whose status is due"""
 
 
 class Registry:
-    """The base stations, connected and remembered.
+    """The base stations, whether connected or only remembered.
 
-    :param stations: is filled with those that an earlier run knew, and every new one.
-    :param entries: of people; a station that is blocked there is refused.
+    :param stations: gets the stations that an earlier run knew, and every new one.
+    :param entries: entries of people; a station that is blocked there is refused.
+    :param loaded: contents of the journal at the start.
     :param service_center: our own EUI.
     :param status_interval: s between status requests to one station.
     """
@@ -73,7 +72,7 @@ class Registry:
         self._stations = stations
         self._entries = entries
         self._revoked: set[bytes] = set()
-        """digests of certificates that were revoked while this process runs"""
+        """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
@@ -87,7 +86,7 @@ class Registry:
             self._expect(entry.base_station_eui)
 
     def configure(self, status_interval: float) -> None:
-        """Change the seconds between status requests, from each station's next one on."""
+        """Change the seconds between status requests, effective after each station's next one."""
         self.status_interval = status_interval
 
     def start(self) -> None:
@@ -95,7 +94,7 @@ class Registry:
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Leave every station; sessions stay, to be resumed."""
+        """Disconnect all stations; their sessions are kept, to be resumed."""
         self._ticker.stop()
         self._sweeper.stop()
         for station in self._stations:
@@ -107,18 +106,19 @@ class Registry:
     # connecting
 
     async def admit(self, con: Con, link: Link) -> tuple[Station, ConRsp]:
-        """Decide on a ``con``: the session goes on, or a new one starts (§5.3).
+        """Decide on a ``con``: resume the session or begin a new one (§5.3).
 
-        Replaces an older connection of the same station. The answer may go out when
-        this returns: a new session is on disk then.
+        Replaces an older connection of the same station. When this returns, a new session is on disk and the
+        answer may be sent.
 
+        :return: the station and the answer.
         :raises ProtocolError: the station is refused.
         """
         version = negotiate(con.version)
         if self.is_blocked(eui_from_int(con.bsEui)):
             raise ProtocolError(ErrorCode.EPERM, causes.BLOCKED.reason, 0)
         if link.certificate and _digest(link.certificate) in self._revoked:
-            # Its handshake was over before the list was in force.
+            # The handshake was completed before the revocation list was in force.
             raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
         _check_certificate(station, link.certificate)
@@ -134,7 +134,7 @@ class Registry:
             except Exception as error:
                 self.lost(link, station, "session not stored")
                 if not isinstance(error, StorageError):
-                    raise  # a fault of ours: log it
+                    raise  # a bug, to be logged
                 raise ProtocolError(ErrorCode.EAGAIN, "cannot store the session now, try again", 0) from error
             if station.link is not link:
                 raise ProtocolError(ErrorCode.EAGAIN, "replaced by a newer connection", 0)
@@ -157,7 +157,7 @@ class Registry:
         )
 
     async def established(self, link: Link, station: Station) -> None:
-        """Let operations run after ``conCmp``, once it is known what the station holds."""
+        """Let operations run after ``conCmp``, once the station's registrations have been loaded."""
         session = station.session
         if session is None or station.link is not link:
             return
@@ -171,7 +171,7 @@ class Registry:
         self._change_state(station, "online", resumed=resumed)
 
     def lost(self, link: Link, station: Station, reason: str) -> None:
-        """Note that a connection is gone; nothing to do if a newer one has taken its place."""
+        """Note that a connection is lost; without effect if a newer one has replaced it."""
         if station.link is link:
             station.offline()
             self._left(station, reason, self._services.now())
@@ -203,7 +203,7 @@ class Registry:
         return self._entries.is_blocked(eui)
 
     def entered(self, euis: Iterable[EUI]) -> None:
-        """Apply changed entries: blocked stations are disconnected, renamed ones get their names."""
+        """Apply changed entries: disconnect stations that are blocked, rename those with a new name."""
         for eui in euis:
             station = self._expect(eui)
             if self.is_blocked(eui):
@@ -215,9 +215,7 @@ class Registry:
                     self._stations.told(state)
 
     def revoked(self, certificate: bytes) -> int:
-        """Refuse a certificate (DER) from now on, and disconnect its users; return how many were
-        disconnected.
-        """
+        """Refuse a certificate (DER) from now on, and disconnect stations that use it; return how many."""
         self._revoked.add(_digest(certificate))
         shown = [
             each for each in self._stations if each.link is not None and each.link.certificate == certificate
@@ -227,7 +225,7 @@ class Registry:
         return len(shown)
 
     def _expect(self, eui: EUI) -> Station:
-        """Return a station; add it if it is unknown."""
+        """Return a station for which there is an entry; add it if it is unknown."""
         station = self._stations.get(eui)
         if station is None:
             station = self._make(eui)
@@ -253,9 +251,9 @@ class Registry:
         return station
 
     def _make_room(self) -> None:
-        """Forget the least known station; made-up ones are the least known.
+        """Forget the least known station, so that made-up EUIs do not displace real stations.
 
-        :raises ProtocolError: all are connected.
+        :raises ProtocolError: all are connected, or have an entry of people.
         """
         away = [
             station for station in self._stations if station.link is None and station.eui not in self._entries
@@ -282,7 +280,10 @@ class Registry:
             self.forget(station).addErrback(self._log_failure)
 
     def forget(self, station: Station) -> Deferred[Any]:
-        """Forget a station and its session; fires when that is on disk. It may connect again as a new one."""
+        """Forget a station and its session; the Deferred fires when that is on disk.
+
+        If it connects again, it is a new station.
+        """
         link = station.link
         if link is not None:
             self.lost(link, station, "forgotten")
@@ -299,7 +300,7 @@ class Registry:
         return Station(eui, self._services)
 
     def _introduce(self, station: Station, con: Con, link: Link) -> None:
-        """Store a station's own description."""
+        """Record how a station describes itself in ``con``."""
         now = self._services.now()
         station.change_state(
             vendor=_short(con.vendor),
@@ -343,8 +344,7 @@ class Registry:
         return station
 
     def _left(self, station: Station, reason: str, at: float) -> None:
-        """Record the station's departure, also if it was never online and its departure is not an event.
-        """
+        """Record a disconnection, also that of a station that never came online, which is not an event."""
         self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
 
     def _remember(self, station: Station, record: StationRecord) -> None:
@@ -353,7 +353,7 @@ class Registry:
 
     def _log_failure(self, failure: Failure) -> None:
         if isinstance(failure.value, StorageError):
-            self.log.warn("base stations not recorded {error}", error=failure.getErrorMessage())
+            self.log.warn("record of a base station not stored {error}", error=failure.getErrorMessage())
         else:
             self.log.failure("record of base stations failed", failure)
 
@@ -363,7 +363,7 @@ def _digest(certificate: bytes) -> bytes:
 
 
 def _acquaintance(station: Station) -> tuple[bool, float, float]:
-    """Return a station's rank by acquaintance: whether it ever did anything, for how long, how lately."""
+    """Return how well a station is known: whether it ever did anything, for how long, and how recently."""
     record = station.record
     return station.worked, record.last_seen_at - record.first_seen_at, record.last_seen_at
 
@@ -373,7 +373,7 @@ def _short(text: str | None) -> str | None:
 
 
 def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
-    """Return the information, unless it is too large or cannot be stored."""
+    """Return ``info``; None if it is too large or cannot be stored."""
     try:
         size = len(msgspec.msgpack.encode(info))
     except (TypeError, ValueError, OverflowError, RecursionError):
@@ -382,7 +382,7 @@ def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
 
 
 def _check_certificate(station: Station, certificate: bytes) -> None:
-    """Require the kind of certificate that the station showed before.
+    """Check that a station does not fall back to a certificate that does not name it.
 
     :raises ProtocolError: its last certificate named it, and this one does not.
     """
@@ -392,8 +392,8 @@ def _check_certificate(station: Station, certificate: bytes) -> None:
     if _names(known, station.eui) and not _names(certificate, station.eui):
         raise ProtocolError(
             ErrorCode.EPERM,
-            f"{station.eui} had a certificate that names it, this one does not; if that is meant, forget the"
-            " station first",
+            f"{station.eui} used a certificate that names it, but this one does not; if that is intended,"
+            " forget the station first",
             0,
         )
 
@@ -438,7 +438,7 @@ def _operations(stored: StoredSession) -> Iterator[tuple[int, Request]]:
             yield op_id, decode_operation(message)
         except (msgspec.MsgspecError, ValueError, ProtocolError) as error:
             Registry.log.error(
-                "operation not readable, dropped {bs_eui} {op_id} {error}",
+                "stored operation unreadable, dropped {bs_eui} {op_id} {error}",
                 bs_eui=stored.base_station_eui,
                 op_id=op_id,
                 error=error,

@@ -1,15 +1,15 @@
 """One base station as the service center knows it: its session, its connection, its open operations.
 
-What a message means is said by *parts* (``bssci.stations.uplinks`` and its neighbours): objects with a method
-``handle_<command>(station, message, batch)`` for an operation that the station began, and
-``finish_<command>(station, request, answer, batch)`` for the outcome of one that we began,
-and ``complete_<command>(station, request)`` for the end of one that the station began and
-we answered, or refused.
+The handlers of messages are in other modules (``bssci.stations.uplinks`` and its neighbours): objects with
+methods ``handle_<command>(station, message, batch)`` for a request of the station,
+``finish_<command>(station, request, answer, batch)`` for the answer to a request of ours, and
+``complete_<command>(station, end_point_eui)`` for the completion of an operation of the station that we
+answered or refused.
 
-    one read --> messages --> session --> handle_..., finish_... --> Batch --commit--> answers
+    one read --> messages --> session --> handle_..., finish_... --> ReadBatch --commit--> answers
 
-Messages arrive in the batches that one read of the socket gave; what must be stored of a
-batch is stored by one commit, and answered after it.
+Messages arrive in batches, one for each read of the socket. What must be stored of a batch is stored by one
+commit, and answered after it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from bssci.wire.outcomes import Answered, Completed, Refused, Rejected, Requeste
 from bssci.wire.session import Session, encode_operation
 
 EVERYDAY = frozenset({ErrorCode.ENOENT, ErrorCode.EAGAIN})
-"""codes that are part of normal service, and only counted: not known here, and busy"""
+"""codes that belong to normal service and are only counted: unknown end point or downlink, and busy"""
 
 
 class ConnectionState(Enum):
@@ -48,35 +48,35 @@ class ConnectionState(Enum):
     OFFLINE = "offline"
     """no connection"""
     CONNECTING = "connecting"
-    """``con`` was accepted, ``conCmp`` has not come"""
+    """``con`` is being decided on or was accepted; ``conCmp`` has not come"""
     ONLINE = "online"
-    """operations run"""
+    """operations may run"""
 
 
 class Link(Protocol):
     """A connection to a base station."""
 
     peer: str
-    """address of the other side: host:port"""
+    """address of the station: host:port"""
     certificate: bytes
-    """certificate that the station showed, as DER"""
+    """certificate that the station presented, as DER"""
 
     def send(self, messages: Sequence[Message]) -> None:
         """Write messages, in this order."""
 
     def disconnect(self, reason: str) -> None:
-        """Close the connection when what was written is out; ``reason`` is for the log."""
+        """Close the connection once everything written has been sent; ``reason`` is for the log."""
 
     def abort(self, reason: str) -> None:
-        """Close it at once: nobody listens there any more."""
+        """Close the connection at once, discarding unsent data."""
 
     def not_asked(self) -> None:
-        """Note that a ping could not be sent, so the station's silence so far does not count."""
+        """Note that a ping could not be sent, so that the station's silence up to now does not count."""
 
 
 @dataclass(slots=True)
 class ReadBatch:
-    """Results of one read of the socket: stored together, answered together.
+    """Results of one read of the socket, which are stored together and answered together.
 
     Filled by the ``handle_`` and ``finish_`` methods.
     """
@@ -85,25 +85,25 @@ class ReadBatch:
     events: list[AnyEvent] = field(default_factory=list)
     registrations: list[Registration] = field(default_factory=list)
     stored: list[Deferred[Any]] = field(default_factory=list)
-    """writes of the journal that a handler started itself; the answers wait for them, too"""
+    """journal writes that a handler started itself; the answers wait for them, too"""
     answers: list[Message] = field(default_factory=list)
-    """answers to operations of the station, due when all of the above is on disk"""
+    """responses to requests of the station, to be sent when all of the above is on disk"""
     closed: list[int] = field(default_factory=list)
-    """operations of ours that are over"""
+    """opIds of our operations that are over"""
     completions: list[Message] = field(default_factory=list)
-    """our completions of those, due when all of the above is on disk"""
+    """completions of our operations, to be sent when all of the above is on disk"""
     at_once: list[Message] = field(default_factory=list)
     """errors and other messages that need no write"""
     generation: int = 0
-    """generation of the session when the messages came: answers to an older one are void"""
+    """generation of the session when the messages were received: answers to an older one are void"""
 
 
 MessageHandler = Callable[["Station", Any, ReadBatch], None]
-"""begins: station, the request, the batch it belongs to; may raise :class:`ProtocolError`"""
+"""handles a request of the station: station, request, batch; may raise :class:`ProtocolError`"""
 Finisher = Callable[["Station", Any, Any, ReadBatch], None]
-"""ends: station, our request, the response or ``error``, the batch it belongs to"""
+"""handles the answer to a request of ours: station, our request, response or ``error``, batch"""
 Completer = Callable[["Station", int], None]
-"""concludes: station, ``epEui`` of its request, of which it knows our answer or refusal"""
+"""handles the completion of an operation of the station: station, ``epEui`` of its request"""
 
 
 def command(message: type[Message]) -> str:
@@ -112,7 +112,10 @@ def command(message: type[Message]) -> str:
 
 
 def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callable[..., None]]:
-    """Return the methods of ``parts`` that are named for a request: ``handle_ulData`` for ``UlData``."""
+    """Return the methods of ``parts`` by their class of request: ``handle_ulData`` for ``UlData``.
+
+    :param prefix: ``handle_``, ``finish_`` or ``complete_``.
+    """
     return {
         request: getattr(part, name)
         for request, name in _names(prefix)
@@ -123,7 +126,7 @@ def methods(parts: Sequence[object], prefix: str) -> dict[type[Request], Callabl
 
 @cache
 def _names(prefix: str) -> list[tuple[type[Request], str]]:
-    """Return every request, and the name of a method for it."""
+    """Return every class of request with the name of the method for it."""
     return [(each, prefix + command(each).replace(".", "_")) for each in Request.__subclasses__()]
 
 
@@ -131,9 +134,9 @@ class Ingest(Protocol):
     """Receiver of receptions."""
 
     def receptions(self, receptions: list[Reception], mark: Change) -> Deferred[None]:
-        """Take receptions; fires when they are on disk, fails if they cannot be stored.
+        """Take receptions; the Deferred fires when they are on disk, and fails if they cannot be stored.
 
-        :param mark: how far the station has come with them, for the same commit.
+        :param mark: the station's last opId with these receptions, stored in the same commit.
         """
 
 
@@ -148,16 +151,16 @@ class Services:
     wanted: ExpectedSensors
     """the sensors that stations should hold"""
     ingest: Ingest
-    """takes receptions"""
+    """receiver of receptions"""
     refused: Callable[[Failure], None]
-    """called when something of a station could not be stored"""
+    """called when data from a station could not be stored"""
     handlers: Mapping[type[Request], MessageHandler]
     finishers: Mapping[type[Request], Finisher]
     completers: Mapping[type[Request], Completer]
     told: Callable[[StationState], None] = lambda state: None
-    """called when a station holds all sensors that it should"""
+    """called when all sensors have been propagated to a station"""
     served: set[EUI] = field(default_factory=set)
-    """sensors that some station serves, or did when it was last here"""
+    """sensors that at least one station serves, or served when it was last connected"""
 
 
 class Station:
@@ -179,17 +182,17 @@ class Station:
         self.link: Link | None = None
         self.session: Session | None = None
         self.bidirectional = False
-        """true if the station can send, as its last ``con`` said"""
+        """true if the station can send downlinks, according to its last ``con``"""
         self.state = state or StationState(at=0.0, base_station_eui=eui, state="offline")
         self.record = record or StationRecord(base_station_eui=eui, first_seen_at=0.0, last_seen_at=0.0)
-        """the station's record; kept while the station is away"""
+        """description and times of the station, kept while it is away"""
         self.status = status
         self.status_due_at = 0.0
         self.faults = Faults(eui)
         self.comings = Lately()
         """times when the station came online"""
         self.worked = status is not None
-        """true once the station has sent more than ``con``"""
+        """true once the station has done more than connect"""
         self._services = services
         self.propagation = Propagation(
             services.clock, eui, services.wanted, self.issue, services.served, self._nothing_to_tell
@@ -197,7 +200,7 @@ class Station:
 
     @property
     def has_connected(self) -> bool:
-        """Return whether the station ever connected; otherwise it is only registered ahead."""
+        """Return whether the station has ever connected; if not, people have only registered it."""
         return self.record.last_seen_at > 0
 
     @property
@@ -207,21 +210,21 @@ class Station:
 
     @property
     def session_id(self) -> bytes:
-        """Return the identifier of the station's session, unlike all others; empty if it has none."""
+        """Return the unique identifier of the station's session, 16 bytes; empty if it has none."""
         return self.session.sn_sc_uuid if self.session is not None else b""
 
     @property
     def room(self) -> int:
-        """Operations that may be begun with it until some are over."""
+        """Number of further operations that may be begun now."""
         return self.session.max_open - len(self.session.open_requests) if self.session is not None else 0
 
     def open_requests(self) -> Iterable[Request]:
-        """Return our operations that it has not answered."""
+        """Return our requests that the station has not answered."""
         return self.session.open_requests.values() if self.session is not None else ()
 
     @property
     def can_send(self) -> bool:
-        """Return whether operations run with the station, and it is no mere receiver."""
+        """Return whether operations run with the station, and it can send downlinks."""
         return self.is_online and self.bidirectional
 
     # state
@@ -232,15 +235,15 @@ class Station:
         return self.state
 
     def remember(self, record: StationRecord) -> None:
-        """Take a new record in place of the old one."""
+        """Replace the station's record."""
         self.record = record
 
     def reported(self, status: StationStatus) -> None:
-        """Take a report of the station about itself."""
+        """Keep the station's latest status report."""
         self.status = status
 
     def keep(self, session: Session) -> None:
-        """Have a session from now on: a new one, or one of an earlier run."""
+        """Use a session from now on, a new one or one restored from an earlier run."""
         self.session = session
         self.worked = self.worked or session.last_bs_op_id > 0
 
@@ -249,7 +252,7 @@ class Station:
     def connecting(self, link: Link, bidirectional: bool) -> Link | None:
         """Take a connection whose ``con`` is being decided on; return the one that it replaces.
 
-        :param bidirectional: the station can send.
+        :param bidirectional: true if the station can send downlinks.
         """
         older, self.link = self.link, link
         self.connection = ConnectionState.CONNECTING
@@ -258,7 +261,11 @@ class Station:
         return older
 
     def online(self, session: Session, registrations: Sequence[Registration], resumed: bool) -> None:
-        """Continue the session after ``conCmp``."""
+        """Let operations run after ``conCmp``.
+
+        :param registrations: what was propagated in this session before; empty in a fresh one.
+        :param resumed: repeat our open operations.
+        """
         self.connection = ConnectionState.ONLINE
         self.comings.add(self._services.now())
         self.status_due_at = 0.0
@@ -267,7 +274,7 @@ class Station:
         self.propagation.start(session.version, session.open_requests.values(), registrations)
 
     def _nothing_to_tell(self) -> None:
-        """Report how many sensors the station serves, which it said in its last connection."""
+        """Report how many sensors the station serves, when nothing had to be propagated."""
         attached = self.propagation.report()
         if attached is not None:
             state = self.change_state(attached=attached)
@@ -282,14 +289,22 @@ class Station:
     # operations of ours
 
     def issue(self, requests: Sequence[Any]) -> None:
-        """Begin operations: stored, then sent. They survive the connection and the process.
+        """Begin operations: store them, then send them. They survive the connection and the process.
 
-        :raises bssci.wire.errors.TooManyOperations: nothing is begun then.
+        Without effect while the station is away.
+
+        :raises bssci.wire.errors.TooManyOperations: too many are open; none of these was begun.
         """
         session, link = self.session, self.link
         if session is None or link is None:
             return
-        issued = [session.issue(request) for request in requests]
+        issued: list[Any] = []
+        try:
+            for request in requests:
+                issued.append(session.issue(request))
+        except TooManyOperations:
+            session.abandon([request.opId for request in issued])
+            raise
         stored = self._services.journal.sessions.open_operations(
             self.eui, session.last_sc_op_id, [(request.opId, encode_operation(request)) for request in issued]
         )
@@ -304,9 +319,9 @@ class Station:
         self._issue_single(Status(opId=0))
 
     def ask_status_if_due(self, now: float, interval: float) -> None:
-        """Begin a status operation if the last is ``interval`` s ago.
+        """Begin a status operation if the last one was begun ``interval`` s ago.
 
-        :param now: s, on the monotonic clock.
+        :param now: reactor seconds.
         """
         if now >= self.status_due_at:
             self.status_due_at = now + interval
@@ -321,7 +336,7 @@ class Station:
         if session is not None and not any(
             type(open_request) is type(request) for open_request in session.open_requests.values()
         ):
-            # A station that leaves all unanswered is asked again next time; the other stations are asked now.
+            # A station that answers nothing may have too many open; the next attempt comes by itself.
             with suppress(TooManyOperations):
                 self.issue([request])
 
@@ -331,7 +346,7 @@ class Station:
 
     def _not_issued(self, session: Session, link: Link, issued: Sequence[Any], failure: Failure) -> None:
         self.log.warn(
-            "operations not stored, so not begun {bs_eui} {operations} {error}",
+            "operations not begun, as they could not be stored {bs_eui} {operations} {error}",
             bs_eui=self.eui,
             operations=len(issued),
             error=failure.getErrorMessage(),
@@ -344,9 +359,9 @@ class Station:
     # messages
 
     def receive(self, messages: Sequence[Message | ProtocolError]) -> None:
-        """Take what one read of the socket gave, in its order.
+        """Process the messages of one read of the socket, in order.
 
-        A :class:`ProtocolError` stands for a message that could not be read.
+        A :class:`ProtocolError` stands for a message that could not be decoded.
         """
         session, link = self.session, self.link
         if session is None or link is None:
@@ -355,7 +370,7 @@ class Station:
         batch = ReadBatch(generation=session.generation)
         for message in messages:
             if isinstance(message, ProtocolError):
-                # Not raised again: the traceback would keep the read bytes alive until garbage collection.
+                # Not raised again: the traceback would keep the bytes read alive until garbage collection.
                 self._reject(session, message, batch)
                 continue
             try:
@@ -424,8 +439,8 @@ class Station:
             mark = journal.sessions.mark(self.eui, session.last_bs_op_id)
             waits.append(self._services.ingest.receptions(batch.receptions, mark))
         elif session.last_bs_op_id != last_before or batch.answers:
-            # An operation that is repeated after a resume may still be being stored: its answer waits for
-            # that.
+            # A request that is repeated after a resume may still be in the middle of being stored: its answer
+            # waits for that.
             waits.append(journal.sessions.advance(self.eui, session.last_bs_op_id))
         if batch.registrations:
             waits.append(journal.sessions.store_registrations(self.eui, batch.registrations))
@@ -448,9 +463,7 @@ class Station:
         self._send(session, link, messages + batch.completions)
 
     def _not_stored(self, session: Session, link: Link, batch: ReadBatch, failure: Failure) -> None:
-        """Tell the station to keep what we could not store; messages that need no write are still
-        answered.
-        """
+        """Refuse what could not be stored, so that the station keeps it; answer what needed no write."""
         messages: list[Message] = []
         for answer in batch.answers:
             if isinstance(answer, PingRsp):

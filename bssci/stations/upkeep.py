@@ -1,4 +1,4 @@
-"""Upkeep of a base station: pings, status requests, and its answers about sensors."""
+"""Handlers of pings, of status reports, and of stations' answers to propagated sensors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from bssci.wire.messages import Error, Message, Ping, PingRsp, Status, StatusRsp
 
 
 class Pings:
-    """Pings, in both directions (§5.4)."""
+    """Handlers of pings in both directions (§5.4)."""
 
     def handle_ping(self, station: Station, message: Ping, batch: ReadBatch) -> None:
         batch.answers.append(PingRsp(opId=message.opId))
 
     def finish_ping(self, station: Station, request: Ping, answer: Message, batch: ReadBatch) -> None:
-        """Accept the answer to a ping, which only shows that the station lives."""
+        """Ignore the answer to a ping: that it came is enough to show that the station is alive."""
 
 
 class Statuses:
-    """Status reports, which the station is asked for (§5.5)."""
+    """Handler of the status reports that the service center requests (§5.5)."""
 
     log = Logger()
 
@@ -35,7 +35,7 @@ class Statuses:
     ) -> None:
         if isinstance(answer, Error):
             self.log.warn(
-                "station refuses its status {bs_eui} {code} {message}",
+                "station refuses to report its status {bs_eui} {code} {message}",
                 bs_eui=station.eui,
                 code=answer.code,
                 message=answer.message,
@@ -59,7 +59,12 @@ class Statuses:
 
 
 class Propagations:
-    """Answers to what :class:`bssci.stations.propagation.Propagation` asks (§5.8, §5.9)."""
+    """Handlers of answers to the operations of :class:`bssci.stations.propagation.Propagation` (§5.8, §5.9).
+
+    :param now: returns Unix seconds.
+    :param registered: called for every sensor about which a station has answered.
+    :param told: called for a station to which all sensors have been propagated.
+    """
 
     def __init__(
         self,
@@ -67,8 +72,6 @@ class Propagations:
         registered: Callable[[EUI], None] = lambda eui: None,
         told: Callable[[StationState], None] = lambda state: None,
     ) -> None:
-        """``registered`` is called for every sensor that a station has answered about, ``told`` for a station
-        that has been told of all."""
         self._now = now
         self._registered = registered
         self._told = told

@@ -1,4 +1,4 @@
-"""Uplinks as base stations send them (§5.10), made into receptions."""
+"""Conversion of the uplinks that base stations send (§5.10) to receptions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bssci.wire.messages import UlData, UlDataRsp
 
 
 class Uplinks:
-    """Uplinks that the station heard (§5.10)."""
+    """Handler of uplinks (§5.10)."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

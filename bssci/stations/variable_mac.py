@@ -1,4 +1,4 @@
-"""The sub-channel ``vm.``: telegrams of other MACs, which a station receives on request."""
+"""The sub-channel ``vm.`` (variable MAC): telegrams of other MACs, which a station receives on request."""
 
 from __future__ import annotations
 
@@ -33,24 +33,24 @@ ANSWER_TIME = 30.0
 
 Command = VmActivate | VmDeactivate | VmStatus
 _Key = tuple[EUI, Command]
-"""one question"""
+"""identifies a question"""
 _UNSUPPORTED = Outcome("failed", int(ErrorCode.ENOTSUP), "the station does not support the variable MAC")
 
 
 @dataclass(frozen=True, slots=True)
 class MacTypes(Outcome):
-    """A station's answer to :meth:`VariableMac.status`."""
+    """Outcome of :meth:`VariableMac.status` with the station's answer."""
 
     mac_types: tuple[int, ...] = ()
     """MAC types that the station receives"""
 
 
 class VariableMac:
-    """Switches what stations receive, and takes its uplinks.
+    """Commands of the variable MAC, and handlers of its messages.
 
     A station that refuses a command as unknown or invalid is not asked again on that connection.
 
-    :param now: Unix seconds.
+    :param now: returns Unix seconds.
     """
 
     def __init__(self, clock: Clock, now: Callable[[], float]) -> None:
@@ -61,19 +61,19 @@ class VariableMac:
     # commands
 
     def activate(self, station: Station, mac_type: int) -> Deferred[Outcome]:
-        """Have a station receive telegrams of a MAC.
+        """Make a station receive telegrams of a MAC.
 
         :param mac_type: 32 bits.
-        :return: fires when the station has answered, or after 30 s; never fails.
+        :return: fires with the outcome when the station has answered, or after 30 s; never fails.
         """
         return self._ask(station, VmActivate(opId=0, macType=mac_type))
 
     def deactivate(self, station: Station, mac_type: int) -> Deferred[Outcome]:
-        """Stop a station receiving them; see :meth:`activate`."""
+        """Stop a station from receiving telegrams of a MAC; see :meth:`activate`."""
         return self._ask(station, VmDeactivate(opId=0, macType=mac_type))
 
     def status(self, station: Station) -> Deferred[Outcome]:
-        """Ask a station what it receives: :class:`MacTypes` if it says so; see :meth:`activate`."""
+        """Ask a station which MACs it receives: :class:`MacTypes` on success; see :meth:`activate`."""
         return self._ask(station, VmStatus(opId=0))
 
     def _ask(self, station: Station, command: Command) -> Deferred[Outcome]:
@@ -134,7 +134,13 @@ class VariableMac:
 async def run_variable_mac(
     variable_mac: VariableMac, station: Station, command: object, mac_type: object
 ) -> dict[str, Any]:
-    """Run a command from outside; see :meth:`ServiceCenter.variable_mac_command`."""
+    """Run a command whose parameters come from outside; return its result.
+
+    :param command: ``activate``, ``deactivate`` or ``status``.
+    :param mac_type: 0 to 2**32-1; ignored for ``status``.
+    :return: ``macTypes`` after ``status``, else an empty object.
+    :raises CommandError: ``invalid``, or ``failed``: the station refused, did not answer or is away.
+    """
     if command == "status":
         outcome = await variable_mac.status(station)
     elif command not in ("activate", "deactivate"):

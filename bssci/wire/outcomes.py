@@ -17,7 +17,7 @@ class Requested(Struct, frozen=True, gc=False):
 
     message: Request
     again: bool
-    """whether the request is a repetition after a resume, so that it may have been carried out already"""
+    """true for a repetition after a resume, which may have been carried out already"""
     completion: ClassVar[None] = None
 
 

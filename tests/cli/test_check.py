@@ -106,7 +106,7 @@ def test_every_fault_is_reported(
         "error: endpoints.json: entry 1 (70B3D56770110001): nwKey: is missing; shortAddr: is missing;"
         " bidi: is missing; not used",
         "error: endpoints.json: entry 2: entry: must be an object; not used",
-        "error: STATE_DIR=data: cannot be used (file exists); change owner or mode, or set another",
+        "error: STATE_DIR=data: cannot be used (file exists); change its owner or mode, or set another",
         f"error: LISTEN_PORT: cannot listen on 127.0.0.1:{taken_port}: address already in use; "
         "stop what listens there, or set LISTEN_PORT to another port",
     ]

@@ -18,7 +18,7 @@ def test_settings_are_read_and_what_is_none_is_a_warning(tmp_path: Path) -> None
     assert values == {"SINKS": "mqtt,log"}
     assert warnings == [
         f"{path} line 3: SINK is not a setting",
-        f"{path} line 5: SINKS again, the last one counts",
+        f"{path} line 5: SINKS is repeated, the last one counts",
     ]
 
 
@@ -46,7 +46,7 @@ def test_others_than_owner_and_group_may_not_read_it(tmp_path: Path, before: int
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"SINKS=log\nnonsense here\n", "line 2: NAME=value"), (b"SINKS=\xff", "is not UTF-8")],
+    [(b"SINKS=log\nnonsense here\n", "line 2: only NAME=value"), (b"SINKS=\xff", "is not UTF-8")],
 )
 def test_a_file_that_is_wrong_is_named_and_not_written(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / ".env"

@@ -17,11 +17,11 @@ def test_its_values_are_named_and_nothing_of_it_runs(tmp_path: Path) -> None:
     warning = old_config_warning(path)
     assert warning == (
         f"{path} is not read: its values (LISTEN_PORT, MQTT_PASSWORD, A, B) belong in .env,"
-        " by their names in docs/settings.md"
+        " under their names in docs/settings.md"
     )
     assert path.exists()
     path.write_text("LISTEN_PORT = (")
     assert (
         old_config_warning(path)
-        == f"{path} is not read: its values belong in .env, by their names in docs/settings.md"
+        == f"{path} is not read: its values belong in .env, under their names in docs/settings.md"
     )

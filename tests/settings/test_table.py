@@ -172,7 +172,7 @@ def test_unknown_and_repeated_names_in_the_env_file_are_warned_about(env_file: P
     assert chosen.value("MQTT_PORT") == 2
     assert warnings == [
         f"{env_file} line 3: LISTEN_PROT is not a setting",
-        f"{env_file} line 5: MQTT_PORT again, the last one counts",
+        f"{env_file} line 5: MQTT_PORT is repeated, the last one counts",
     ]
 
 
@@ -207,7 +207,7 @@ def test_the_level_warning_is_known() -> None:
 @pytest.mark.parametrize("line", ["MQTT_PORT", "MQTT_PASSWORD='open", "=1"])
 def test_a_line_that_is_no_assignment_is_refused(env_file: Path, line: str) -> None:
     env_file.write_text(f"WEB_PORT=0\n\n{line}\n")
-    assert refusal(env_file=env_file) == f"{env_file} line 3: NAME=value or # comment is allowed"
+    assert refusal(env_file=env_file) == f"{env_file} line 3: only NAME=value or # comment is allowed"
 
 
 def test_an_env_file_that_cannot_be_read_is_refused(env_file: Path) -> None:

@@ -120,14 +120,14 @@ def test_a_file_is_tried_when_it_comes_into_use(names: set[str]) -> None:
 
 
 def test_a_name_that_no_host_can_have(certs: Path) -> None:
-    with pytest.raises(SettingsError, match=r"LISTEN_HOST=a\.\.b: is no address of this machine"):
+    with pytest.raises(SettingsError, match=r"LISTEN_HOST=a\.\.b: is not an address of this machine"):
         tried(certs, {"LISTEN_HOST": "a..b"})
 
 
 @pytest.mark.parts
 @pytest.mark.parametrize("name", ["LISTEN_HOST", "WEB_HOST"])
 def test_an_address_of_another_machine(certs: Path, name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name}=192.0.2.77: is no address of this machine"):
+    with pytest.raises(SettingsError, match=f"{name}=192.0.2.77: is not an address of this machine"):
         tried(certs, {name: "192.0.2.77"})
     tried(certs, {name: "127.0.0.1"})
 

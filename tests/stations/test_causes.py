@@ -21,12 +21,12 @@ def authority():
     ("depth", "error", "words"),
     [
         (0, 20, "its certificate is signed by another authority, CN=BSSCI service center CA"),
-        (0, 18, "its certificate is signed by itself and by no authority, CN=BSSCI service center CA"),
-        (0, 10, "its certificate ended on 2036-01-02"),
-        (1, 10, "the certificate of its authority CN=BSSCI service center CA ended on 2036-01-02"),
+        (0, 18, "its certificate is self-signed, not signed by an authority, CN=BSSCI service center CA"),
+        (0, 10, "its certificate expired on 2036-01-02"),
+        (1, 10, "the certificate of its authority CN=BSSCI service center CA expired on 2036-01-02"),
         (0, 9, "its certificate is valid only from 2025-12-31"),
         (0, 23, "its certificate was revoked"),
-        (0, 26, "its certificate is not made for clients (extended key usage)"),
+        (0, 26, "its certificate is not meant for clients (extended key usage)"),
         (0, 66, "its certificate was not accepted: its key is too small"),
     ],
 )

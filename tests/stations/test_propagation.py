@@ -13,6 +13,7 @@ from bssci.journal import Registration, StorageError
 from bssci.model import EUI, SensorStatus, StationState
 from bssci.stations import propagation
 from bssci.stations.propagation import Propagation
+from bssci.wire.errors import TooManyOperations
 from bssci.wire.messages import (
     AttPrp,
     AttPrp11,
@@ -125,6 +126,68 @@ def test_a_busy_station_is_asked_again(make_house) -> None:
     house.advance(10)
     assert len(line.take(AttPrp)) == 1
     assert statuses(house) == []
+
+
+def test_a_station_that_was_busy_often_is_asked_again_as_often_the_next_time(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    for _ in range(2):
+        for _ in range(propagation.BUSY_TRIES - 1):
+            [request] = line.take(AttPrp)
+            line.say(Error(opId=request.opId, code=11, message="busy"))
+            house.advance(10)
+        [request] = line.take(AttPrp)
+        line.say(AttPrpRsp(opId=request.opId))
+        ensureDeferred(house.commands.attach([sensor_eui(1)], TESTER))
+        house.settle()
+    assert {each.action for each in statuses(house)} == {"attached"}
+
+
+def test_the_station_is_not_up_to_date_while_it_is_busy(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    [request] = line.take(AttPrp)
+    line.say(Error(opId=request.opId, code=11, message="busy"))
+    [station] = house.center.stations
+    assert station.propagation.outstanding == 1
+    assert station.propagation.report() is None
+    house.advance(10)
+    assert len(line.answer_everything()) == 1
+    assert station.propagation.outstanding == 0
+
+
+def test_what_a_busy_station_put_off_is_not_sent_twice_after_it_connected_again(make_house) -> None:
+    house = make_house(sensors=1)
+    line = Line(house)
+    line.connect()
+    [request] = line.take(AttPrp)
+    line.say(Error(opId=request.opId, code=11, message="busy"))
+    line.lose()
+    again = Line(house)
+    assert again.connect().snResume
+    assert len(again.answer_everything()) == 1
+    house.advance(propagation.BUSY_WAIT + 1)
+    assert again.take(AttPrp) == []
+
+
+def test_sensors_wait_while_too_many_operations_are_open() -> None:
+    clock, issued, open_ = Clock(), list[Any](), [True]
+
+    def issue(requests: Any) -> None:
+        if open_[0]:
+            raise TooManyOperations("8192 operations are open")
+        issued.extend(requests)
+
+    wanted = _Wanted({})
+    telling = Propagation(clock, EUI("CAFE000000000001"), wanted, issue, set())
+    telling.start("1.0.0", [], [])
+    telling.change([EUI(sensor_eui(1))], "detach")
+    assert (issued, telling.outstanding) == ([], 1)
+    open_[0] = False
+    clock.advance(propagation.BUSY_WAIT)
+    assert [type(request) for request in issued] == [DetPrp]
 
 
 def test_what_could_not_be_stored_is_not_sent_and_tried_again(make_house, expected_errors) -> None:

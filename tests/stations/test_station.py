@@ -6,7 +6,7 @@ import pytest
 from twisted.python.failure import Failure
 
 from bssci.model.attach_crypto import attach_signature
-from bssci.wire.errors import ErrorCode, ProtocolError
+from bssci.wire.errors import ErrorCode, ProtocolError, TooManyOperations
 from bssci.wire.messages import (
     Att,
     Det,
@@ -76,6 +76,17 @@ def test_more_open_operations_than_allowed_are_refused_with_11(house: House, lin
     house.settle()
     assert len(line.take(UlDataRsp)) == DEFAULT_MAX_OPEN
     assert {error.code for error in line.take(Error)} == {11}
+
+
+def test_of_too_many_operations_none_is_begun(house: House, line: Line) -> None:
+    [station] = house.center.stations
+    assert station.session is not None
+    before = dict(station.session.open_requests)
+    station.session.max_open = len(before) + 1
+    with pytest.raises(TooManyOperations):
+        station.issue([Ping(opId=0), Ping(opId=0)])
+    house.settle()
+    assert (line.take(Ping), station.session.open_requests) == ([], before)
 
 
 def test_a_handler_that_raises_costs_its_message_only(

@@ -300,7 +300,7 @@ def test_op_ids_go_on_after_a_restart() -> None:
 
 @pytest.mark.parametrize("request_", [uplink(0), connect()])
 def test_what_is_not_ours_to_begin(request_: m.Request) -> None:
-    with pytest.raises(ValueError, match="not begun by the service center"):
+    with pytest.raises(ValueError, match="the service center must not begin"):
         session().issue(request_)
 
 
@@ -394,7 +394,7 @@ def test_only_requests_are_stored() -> None:
 
 @pytest.mark.parametrize("stored", [b"", b"\x00", b"\x81", encode_operation(STATUS)[:-1], b"{}", b"\x80"])
 def test_a_damaged_operation_is_no_operation(stored: bytes) -> None:
-    with pytest.raises(ValueError, match="no operation"):
+    with pytest.raises(ValueError, match="not a stored operation"):
         decode_operation(stored)
 
 

@@ -151,6 +151,9 @@ class Sessions(Protocol):
     def close_operations(self, base_station_eui: EUI, op_ids: Iterable[int]) -> Deferred[None]:
         """Forget operations that are completed."""
 
+    def pass_over_operation(self, base_station_eui: EUI, op_id: int, error: Exception) -> Deferred[None]:
+        """Count and log an operation of :meth:`Journal.load` whose message turned out to be damaged."""
+
     def store_registrations(
         self, base_station_eui: EUI, registrations: Iterable[Registration]
     ) -> Deferred[None]:

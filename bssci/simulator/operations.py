@@ -30,8 +30,7 @@ def completion_of(response: Response) -> Completion:
 
 
 class Operations:
-    """The opIds of a session, its open operations, and the opIds that both sides certainly know.
-    """
+    """The opIds of a session, its open operations, and the opIds that both sides certainly know."""
 
     def __init__(self) -> None:
         self.last_issued = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
@@ -81,7 +81,7 @@ class Registry:
         for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
-            station.keep(_restore(stored))
+            station.keep(_restore(stored, self._operations(stored)))
         for entry in entries:
             self._expect(entry.base_station_eui)
 
@@ -343,6 +343,19 @@ class Registry:
             self._remember(station, record)
         return station
 
+    def _operations(self, stored: StoredSession) -> dict[int, Request]:
+        """Return the readable operations of a stored session; damaged ones are passed over."""
+        requests: dict[int, Request] = {}
+        for op_id, message in stored.open_operations:
+            try:
+                requests[op_id] = decode_operation(message, op_id)
+            except (msgspec.MsgspecError, ValueError, ProtocolError) as error:
+                noted = self._services.journal.sessions.pass_over_operation(
+                    stored.base_station_eui, op_id, error
+                )
+                noted.addErrback(self._log_failure)
+        return requests
+
     def _left(self, station: Station, reason: str, at: float) -> None:
         """Record a disconnection, also that of a station that never came online, which is not an event."""
         self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
@@ -419,7 +432,7 @@ def _stored(session: Session, now: float) -> StoredSession:
     )
 
 
-def _restore(stored: StoredSession) -> Session:
+def _restore(stored: StoredSession, requests: Mapping[int, Request]) -> Session:
     return Session(
         bs_eui=eui_to_int(stored.base_station_eui),
         sn_bs_uuid=stored.sn_bs_uuid,
@@ -427,19 +440,5 @@ def _restore(stored: StoredSession) -> Session:
         version=stored.version,
         last_bs_op_id=stored.last_bs_op_id,
         last_sc_op_id=stored.last_sc_op_id,
-        open_requests=dict(_operations(stored)),
+        open_requests=dict(requests),
     )
-
-
-def _operations(stored: StoredSession) -> Iterator[tuple[int, Request]]:
-    """Yield the readable operations of a stored session; unreadable ones are skipped."""
-    for op_id, message in stored.open_operations:
-        try:
-            yield op_id, decode_operation(message)
-        except (msgspec.MsgspecError, ValueError, ProtocolError) as error:
-            Registry.log.error(
-                "stored operation unreadable, dropped {bs_eui} {op_id} {error}",
-                bs_eui=stored.base_station_eui,
-                op_id=op_id,
-                error=error,
-            )

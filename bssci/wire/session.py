@@ -99,10 +99,10 @@ def encode_operation(request: Request) -> bytes:
     return _STORAGE.encode_payload(request)
 
 
-def decode_operation(stored: bytes) -> Request:
+def decode_operation(stored: bytes, op_id: int) -> Request:
     """Return the request that ``encode_operation`` stored.
 
-    :raises ValueError: it is not a stored request, or is damaged.
+    :raises ValueError: it is no request of this ``op_id``, or is damaged.
     """
     try:
         request = _STORAGE.decode(stored)
@@ -110,6 +110,8 @@ def decode_operation(stored: bytes) -> Request:
         raise ValueError(f"not a stored operation: {error}") from error
     if not isinstance(request, Request):
         raise ValueError(f"{type(request).__name__} does not begin an operation")
+    if request.opId != op_id:
+        raise ValueError(f"it has the opId {request.opId}")
     return request
 
 

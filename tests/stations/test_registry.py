@@ -402,3 +402,4 @@ def test_an_operation_that_cannot_be_read_costs_itself_only(house: House, damage
     assert again.connect(resume(0, -1)).snResume
     assert list(again.station.session.open_requests)[: len(good)] == [op_id for op_id, _ in good]
     assert -99 not in again.station.session.open_requests
+    assert house.journal.usage().unreadable == 1

@@ -380,7 +380,7 @@ def test_a_restored_session_goes_on() -> None:
     before.receive(uplink(1))
     issued = before.issue(m.DlDataRev(opId=0, epEui=1, queId=2))
     stored = [(op_id, encode_operation(request)) for op_id, request in before.open_requests.items()]
-    restored = {op_id: decode_operation(request) for op_id, request in stored}
+    restored = {op_id: decode_operation(request, op_id) for op_id, request in stored}
     after = session(last_bs_op_id=1, last_sc_op_id=-1, open_requests=restored)
     after.resumed()
     assert after.reissue() == [issued]
@@ -389,13 +389,13 @@ def test_a_restored_session_goes_on() -> None:
 
 def test_only_requests_are_stored() -> None:
     with pytest.raises(ValueError, match="ErrorAck"):
-        decode_operation(encode_operation(ErrorAck(opId=1)))  # type: ignore[arg-type]
+        decode_operation(encode_operation(ErrorAck(opId=1)), 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("stored", [b"", b"\x00", b"\x81", encode_operation(STATUS)[:-1], b"{}", b"\x80"])
 def test_a_damaged_operation_is_no_operation(stored: bytes) -> None:
     with pytest.raises(ValueError, match="not a stored operation"):
-        decode_operation(stored)
+        decode_operation(stored, -3)
 
 
 def test_the_station_issues_again_until_its_first_new_operation() -> None:
@@ -557,3 +557,8 @@ def test_no_sequence_of_messages_breaks_a_session(
         highest = peer.last_bs_op_id
         assert len(peer._received) <= 3 and len(peer._answered) <= 3
     assert isinstance(peer.receive(uplink(highest + 1)), Requested) or len(peer._received) == 3
+
+
+def test_an_operation_stored_under_another_op_id_is_damaged() -> None:
+    with pytest.raises(ValueError, match="opId -3"):
+        decode_operation(encode_operation(m.DetPrp(opId=-3, epEui=1)), -4)

@@ -6,10 +6,12 @@ import sqlite3
 import time
 from pathlib import Path
 
+from bssci.journal.records import Loaded
 from bssci.journal.sqlite.damage import UNREADABLE, pass_over
 from bssci.journal.sqlite.database import FILE_NAME, check_journal, load_schema, read_only
 from bssci.journal.sqlite.loading import load
 from bssci.model import decode_event
+from bssci.wire.session import decode_operation
 
 SECONDS = 5.0
 """s that a look at the events may take; of more than can be seen by then the newest count"""
@@ -30,13 +32,23 @@ def inspect(directory: Path) -> list[str]:
         cursor = connection.cursor()
         if cursor.execute("PRAGMA user_version").fetchone()[0] < len(load_schema()):
             return []
-        load(cursor)
+        _look_at_operations(cursor, load(cursor))
         _look_at_events(cursor)
         return [
             f"{path}: {count} of the entries of {table} cannot be read, the first is {key!r}; "
             "they are passed over, the rest is used"
             for table, (count, key) in sorted(connection.damaged.items())
         ]
+
+
+def _look_at_operations(cursor: sqlite3.Cursor, loaded: Loaded) -> None:
+    """Look at the open operations of the sessions, which are read when the stations are made."""
+    for session in loaded.sessions.values():
+        for op_id, message in session.open_operations:
+            try:
+                decode_operation(message, op_id)
+            except UNREADABLE as error:
+                pass_over(cursor, "open_operation", (session.base_station_eui, op_id), error)
 
 
 def _look_at_events(cursor: sqlite3.Cursor) -> None:

@@ -119,6 +119,11 @@ class Sessions:
     def close_operations(self, base_station_eui: EUI, op_ids: Iterable[int]) -> Deferred[None]:
         return self._core.store((OPERATIONS, [((base_station_eui, op_id), None) for op_id in op_ids]))
 
+    def pass_over_operation(self, base_station_eui: EUI, op_id: int, error: Exception) -> Deferred[None]:
+        return self._core.read(
+            lambda cursor: pass_over(cursor, "open_operation", (base_station_eui, op_id), error)
+        )
+
     def store_registrations(
         self, base_station_eui: EUI, registrations: Iterable[Registration]
     ) -> Deferred[None]:

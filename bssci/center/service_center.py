@@ -39,7 +39,7 @@ from bssci.center.uplinks.deduplication import Deduplication
 from bssci.center.uplinks.ingest import Ingest
 from bssci.center.uplinks.paths import Paths
 from bssci.center.uplinks.unknown import UnknownSensor, UnknownSensors
-from bssci.journal import Fact, Journal, Loaded
+from bssci.journal import OWN_EUI, Fact, Journal, Loaded
 from bssci.model import EUI, AnyEvent, GatewayState, StationState, Telegram, Uplink
 from bssci.model.over_the_air import AttachRequest
 from bssci.settings.configuration import Configuration
@@ -447,12 +447,14 @@ class _AttachObserver(Observer):
 
 
 def _own_eui(journal: Journal, loaded: Loaded) -> EUI:
-    """Return an EUI that is drawn at the first start: locally administered, so that it meets no vendor's."""
-    stored = loaded.facts.get("sc_eui")
+    """Return an EUI that is drawn at the first start, and again should the stored one be damaged: locally
+    administered, so that it meets no vendor's.
+    """
+    stored = loaded.facts.get(OWN_EUI)
     if stored is not None:
         return EUI(stored)
     drawn = bytearray(os.urandom(8))
     drawn[0] = drawn[0] & 0xFC | 0x02
     eui = EUI(drawn.hex().upper())
-    journal.tables.put([Fact(name="sc_eui", value=eui)])
+    journal.tables.put([Fact(name=OWN_EUI, value=eui)])
     return eui

@@ -6,6 +6,7 @@ Nothing here knows why it is stored.
 from bssci.journal.errors import DirectoryInUse, JournalBusy, JournalError, StorageError
 from bssci.journal.interface import Change, Journal
 from bssci.journal.kept import (
+    OWN_EUI,
     Activity,
     AlarmRecord,
     Attachment,
@@ -48,6 +49,7 @@ __all__ = [
     "Change",
     "DeviceRecord",
     "DownlinkPicture",
+    "OWN_EUI",
     "Fact",
     "GatewayRecord",
     "Journal",

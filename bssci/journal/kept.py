@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from bssci.model import EUI
+from bssci.model.eui import parse_eui
 
 
 class Kept:
@@ -150,6 +151,10 @@ class ListeningRecord(Kept):
     """Unix seconds"""
 
 
+OWN_EUI = "sc_eui"
+"""name of the fact that holds the service center's own EUI"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact(Kept):
     """A fact about this installation, for example its own EUI."""
@@ -159,6 +164,14 @@ class Fact(Kept):
 
     name: str
     value: str
+
+    def __post_init__(self) -> None:
+        """Refuse a damaged EUI of our own, with which no station could be answered.
+
+        :raises ValueError: it is none.
+        """
+        if self.name == OWN_EUI:
+            parse_eui(self.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,6 +244,11 @@ class Contract:
 
     # sessions
 
+    async def test_an_operation_that_turned_out_to_be_damaged_is_counted(self, journal):
+        await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
+        await journal.sessions.pass_over_operation(STATION, -1, ValueError("no operation"))
+        assert journal.usage().unreadable == 1
+
     async def test_a_session_comes_back_with_its_open_operations(self, journal, reopen):
         await journal.sessions.begin(session(open_operations=[(-1, b"one")]))
         await journal.sessions.open_operations(STATION, -3, [(-2, b"two"), (-3, b"three")])

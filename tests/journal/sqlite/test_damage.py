@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 
 from bssci.journal import (
+    Fact,
     inspect,
 )
 from tests.support.journal import BAD_TEXT, SENSOR, STATION, fill, uplink
@@ -61,3 +62,14 @@ async def test_any_damaged_column_leaves_a_journal_that_starts_and_answers(open_
     await journal.downlinks.picture(queue_ids=[1], sensors=[SENSOR], stations=[STATION], limit=10)
     await journal.audit.read(before=None, limit=10)
     await journal.events.append([uplink(9)])
+
+
+async def test_an_own_eui_that_is_none_is_passed_over(open_journal):
+    """No station could be answered with it."""
+    journal = open_journal()
+    await journal.tables.put([Fact(name="sc_eui", value="922783BA186811B9"), Fact(name="other", value="x")])
+    await journal.core.change(
+        lambda cursor: cursor.execute("UPDATE setting SET value = replace(value, '9', char(0))")
+    )
+    assert (await journal.load()).facts == {"other": "x"}
+    assert journal.usage().unreadable == 1

@@ -6,7 +6,9 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import nsmallest
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -41,8 +43,14 @@ MAX_TEXT = 200
 """characters of each text in which a station describes itself"""
 MAX_INFO = 4096
 """bytes of the map ``info`` of a station, as MessagePack; a larger one is not kept"""
+PART = 200
+"""one search finds the least known station, and one more for so many"""
 STATUS_TICK = 1.0
 """s between two checks for stations whose status is due"""
+
+Acquaintance = tuple[bool, bool, float, float]
+"""How well a station is known: by a certificate that names it, by what it did, for how long and how lately
+(s)."""
 
 
 class Registry:
@@ -74,10 +82,15 @@ class Registry:
         self._revoked: set[bytes] = set()
         """digests of the certificates that were revoked since this process started"""
         self._resumed: dict[EUI, bool] = {}
+        self._named: set[EUI] = set()
+        """stations whose certificate names them: they take no other, and cannot be made up"""
+        self._least_known: list[tuple[Acquaintance, Station]] = []
+        """stations that may be forgotten for new ones, the least known last"""
         self._ticker = Ticker(services.clock, STATUS_TICK, self._ask_due)
         self._sweeper = Ticker(services.clock, SWEEP_INTERVAL, self._sweep)
         for record in loaded.stations.values():
             stations.add(self._from_record(record, loaded))
+            self._note_certificate(record)
         for stored in loaded.sessions.values():
             station = stations.get(stored.base_station_eui) or self._make(stored.base_station_eui)
             stations.add(station)
@@ -121,7 +134,7 @@ class Registry:
             # The handshake was completed before the revocation list was in force.
             raise ProtocolError(ErrorCode.EPERM, "its certificate was revoked", 0)
         station = self._station(eui_from_int(con.bsEui))
-        _check_certificate(station, link.certificate)
+        self._check_certificate(station, link.certificate)
         older = station.connecting(link, con.bidi)
         self._introduce(station, con, link)
         if older is not None and older is not link:
@@ -255,24 +268,45 @@ class Registry:
 
         :raises ProtocolError: all are connected, or have an entry of people.
         """
-        away = [
-            station for station in self._stations if station.link is None and station.eui not in self._entries
-        ]
-        if not away:
+        station = self._next_to_forget()
+        if station is None:
+            # Of many several at once: to look at 20 000 for each newcomer would take the time of all others.
+            away = [
+                (self._acquaintance(each), each) for each in self._stations if self._may_be_forgotten(each)
+            ]
+            self._least_known = nsmallest(1 + len(away) // PART, away, key=itemgetter(0))[::-1]
+            station = self._next_to_forget()
+        if station is None:
             raise ProtocolError(ErrorCode.EAGAIN, "too many base stations are connected", 0)
-        least = min(away, key=_acquaintance)
-        self.log.warn("base station forgotten to make room {bs_eui}", bs_eui=least.eui)
-        self.forget(least).addErrback(self._log_failure)
+        self.log.warn("base station forgotten to make room {bs_eui}", bs_eui=station.eui)
+        self.forget(station).addErrback(self._log_failure)
+
+    def _next_to_forget(self) -> Station | None:
+        """Return the least known station of those that were found last, unless it has become better known."""
+        while self._least_known:
+            acquaintance, station = self._least_known.pop()
+            is_known = self._stations.get(station.eui) is station
+            if is_known and self._may_be_forgotten(station) and self._acquaintance(station) == acquaintance:
+                return station
+        return None
+
+    def _may_be_forgotten(self, station: Station) -> bool:
+        return station.link is None and station.eui not in self._entries
+
+    def _acquaintance(self, station: Station) -> Acquaintance:
+        record = station.record
+        known_for = record.last_seen_at - record.first_seen_at
+        return station.eui in self._named, station.worked, known_for, record.last_seen_at
 
     def _sweep(self) -> None:
-        """Forget stations that connected once and never did anything."""
+        """Forget stations that connected once and never did anything, unless their certificate names them."""
         before = self._services.now() - FORGET_AFTER
         idle = (
             station
             for station in self._stations
-            if station.link is None
+            if self._may_be_forgotten(station)
             and not station.worked
-            and station.eui not in self._entries
+            and station.eui not in self._named
             and station.record.last_seen_at < before
         )
         for station in list(islice(idle, SWEEP)):
@@ -290,11 +324,27 @@ class Registry:
             link.disconnect("forgotten")
         self._stations.remove(station.eui)
         self._resumed.pop(station.eui, None)
+        self._named.discard(station.eui)
         journal = self._services.journal
         return gatherResults(
             [journal.sessions.end(station.eui), journal.tables.delete(StationRecord, [station.eui])],
             consumeErrors=True,
         )
+
+    def _check_certificate(self, station: Station, certificate: bytes) -> None:
+        """Require a certificate that names the station, if it has ever shown one.
+
+        :raises ProtocolError: this one does not.
+        """
+        if not certificate or certificate == station.record.certificate or _names(certificate, station.eui):
+            return
+        if station.eui in self._named:
+            raise ProtocolError(
+                ErrorCode.EPERM,
+                f"{station.eui} used a certificate that names it, but this one does not; if that is intended,"
+                " forget the station first",
+                0,
+            )
 
     def _make(self, eui: EUI) -> Station:
         return Station(eui, self._services)
@@ -343,6 +393,10 @@ class Registry:
             self._remember(station, record)
         return station
 
+    def _note_certificate(self, record: StationRecord) -> None:
+        if record.certificate and _names(record.certificate, record.base_station_eui):
+            self._named.add(record.base_station_eui)
+
     def _operations(self, stored: StoredSession) -> dict[int, Request]:
         """Return the readable operations of a stored session; damaged ones are passed over."""
         requests: dict[int, Request] = {}
@@ -361,6 +415,8 @@ class Registry:
         self._remember(station, replace(station.record, last_seen_at=at, reason=reason))
 
     def _remember(self, station: Station, record: StationRecord) -> None:
+        if record.certificate != station.record.certificate:
+            self._note_certificate(record)
         station.remember(record)
         self._services.journal.tables.put([record]).addErrback(self._log_failure)
 
@@ -375,12 +431,6 @@ def _digest(certificate: bytes) -> bytes:
     return hashlib.sha256(certificate).digest()
 
 
-def _acquaintance(station: Station) -> tuple[bool, float, float]:
-    """Return how well a station is known: whether it ever did anything, for how long, and how recently."""
-    record = station.record
-    return station.worked, record.last_seen_at - record.first_seen_at, record.last_seen_at
-
-
 def _short(text: str | None) -> str | None:
     return text if text is None or len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
 
@@ -392,23 +442,6 @@ def _small(info: Mapping[str, object] | None) -> Mapping[str, object] | None:
     except (TypeError, ValueError, OverflowError, RecursionError):
         return None
     return info if size <= MAX_INFO else None
-
-
-def _check_certificate(station: Station, certificate: bytes) -> None:
-    """Check that a station does not fall back to a certificate that does not name it.
-
-    :raises ProtocolError: its last certificate named it, and this one does not.
-    """
-    known = station.record.certificate
-    if not known or not certificate or known == certificate:
-        return
-    if _names(known, station.eui) and not _names(certificate, station.eui):
-        raise ProtocolError(
-            ErrorCode.EPERM,
-            f"{station.eui} used a certificate that names it, but this one does not; if that is intended,"
-            " forget the station first",
-            0,
-        )
 
 
 def _names(certificate: bytes, eui: EUI) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -336,6 +337,59 @@ def test_a_station_that_never_did_anything_is_forgotten_after_a_while(house: Hou
     assert [station.eui for station in house.center.stations] == [f"{STATION + 1:016X}"]
     house.crash()
     assert [station.eui for station in house.center.stations] == [f"{STATION + 1:016X}"]
+
+
+def test_a_station_that_its_certificate_names_is_not_forgotten_for_made_up_ones(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.stations.registry.MAX_STATIONS", 2)
+    named, other = _certificate(f"{STATION:016X}"), _certificate("somebody")
+    real = Line(house)
+    real.certificate = named
+    real.connect()
+    real.lose()
+    house.advance(FORGET_AFTER + SWEEP_INTERVAL + 60, step=60)
+    for number in range(1, 5):
+        made_up = Line(house, STATION + number)
+        made_up.certificate = other
+        made_up.connect()
+        made_up.say(Ping(opId=1))
+        made_up.lose()
+    assert sorted(station.eui for station in house.center.stations) == [
+        f"{STATION:016X}",
+        f"{STATION + 4:016X}",
+    ]
+    house.crash()
+    impostor = Line(house)
+    impostor.certificate = other
+    with pytest.raises(ProtocolError, match="used a certificate that names it"):
+        impostor.begin()
+    again = Line(house)
+    again.certificate = named
+    again.connect()
+
+
+def test_of_many_one_search_finds_several_that_may_be_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bssci.stations.registry.MAX_STATIONS", 6)
+    monkeypatch.setattr("bssci.stations.registry.PART", 2)
+    searches: list[int] = []
+    monkeypatch.setattr(
+        "bssci.stations.registry.nsmallest",
+        lambda count, *rest, **options: searches.append(count) or heapq.nsmallest(count, *rest, **options),
+    )
+    lines = [Line(house, STATION + number) for number in range(6)]
+    for line in lines:
+        line.connect()
+        line.lose()
+        house.advance(1)
+    Line(house, STATION + 10).connect()
+    Line(house, STATION + 1).connect()  # is here now, so it stays
+    for number in (11, 12):
+        Line(house, STATION + number).connect()
+    assert {int(station.eui, 16) - STATION for station in house.center.stations} == {1, 4, 5, 10, 11, 12}
+    assert searches == [4]
 
 
 def test_who_is_known_least_makes_room_for_a_new_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

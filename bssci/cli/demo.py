@@ -31,6 +31,7 @@ from bssci.settings.table import Settings
 from bssci.settings.trial import cannot_listen
 from bssci.simulator.gateway_options import PASSWORD
 from bssci.system.files import prepare_directory
+from bssci.system.signals import held_back
 from bssci.web.access.accounts import FILE_NAME, LOCK_NAME
 
 STATIONS = [eui_from_int(0xCAFEBA5E00000001 + number) for number in range(3)]
@@ -313,7 +314,8 @@ def stop(children: Sequence[Process]) -> bool:
 
 def _start(command: Sequence[str], environment: Mapping[str, str] = {}) -> Process:
     # In a session of its own: Ctrl-C reaches only this process, which stops the others in order.
-    return subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment})
+    with held_back(signal.SIGHUP):
+        return subprocess.Popen(command, start_new_session=True, env={**os.environ, **environment})
 
 
 def _wait(child: Process, seconds: float) -> None:

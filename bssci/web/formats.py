@@ -115,10 +115,14 @@ def days_tone(days: Any) -> str:
     return "error" if days < 0 else "warning" if days < 30 else "ok"
 
 
+_LAST_TIME = 253_370_764_800.0
+"""Unix seconds of the year 9999, which the calendar ends with"""
+
+
 @pass_context
 def moment(context: Context, at: Any) -> str | Markup:
     """Return a point in time, to the second; the browser turns it into the viewer's zone."""
-    if _missing(at):
+    if _is_no_time(at):
         return NOTHING
     return _time(at, f"{_in_zone(at, context):%Y-%m-%d %H:%M:%S}")
 
@@ -126,7 +130,7 @@ def moment(context: Context, at: Any) -> str | Markup:
 @pass_context
 def ago(context: Context, at: Any) -> str | Markup:
     """Return how long ago a point in time is; the browser keeps it up to date."""
-    if _missing(at):
+    if _is_no_time(at):
         return NOTHING
     return _time(at, since(float(context["now"]) - float(at)), Markup(" data-ago"))
 
@@ -134,7 +138,7 @@ def ago(context: Context, at: Any) -> str | Markup:
 @pass_context
 def day(context: Context, at: Any) -> str | Markup:
     """Return a date."""
-    if _missing(at):
+    if _is_no_time(at):
         return NOTHING
     return _time(at, f"{_in_zone(at, context):%Y-%m-%d}", Markup(" data-day"))
 
@@ -157,6 +161,11 @@ def _largest(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)}{_SPACE}{unit}"
     return f"{int(seconds)}{_SPACE}s"
+
+
+def _is_no_time(at: Any) -> bool:
+    """Return whether there is no such point in time, also because an entry of the journal is damaged."""
+    return _missing(at) or not 0 <= float(at) <= _LAST_TIME
 
 
 def _time(at: Any, text: str, attributes: Markup = _NO_ATTRIBUTES) -> Markup:

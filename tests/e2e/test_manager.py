@@ -8,15 +8,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bssci.certificates import bundles
+from bssci.system.signals import held_back
 from tests.support.running_service import free_ports
 from tests.support.service import ROOT, STOP_TIME, TWISTD, endpoint, send, until
+
+Process = subprocess.Popen[str]
 
 
 def catches(pid: int, number: int) -> bool:
@@ -34,6 +38,44 @@ async def test_a_reload_before_the_start_is_done_ends_nothing_and_is_done(make_s
     os.kill(process.pid, signal.SIGHUP)
     await service.serve(process)
     await until(lambda: service.said("sensors reloaded"))
+    await service.stop()
+
+
+def ignoring(spawn: Callable[[], Process], directory: Path) -> Process:
+    """Started by a shell that ignores the signal."""
+    ready = directory / "trapped"
+    launcher = ("/bin/sh", "-c", f"trap '' HUP; touch {ready}; exec \"$@\"", "sh")
+    process = spawn(launcher=launcher)
+    while not ready.exists():
+        assert process.poll() is None
+    return process
+
+
+def blocking(spawn: Callable[[], Process], directory: Path) -> Process:
+    """Started as the demonstration starts it."""
+    with held_back(signal.SIGHUP):
+        return spawn()
+
+
+@pytest.mark.parametrize("start", [ignoring, blocking])
+async def test_a_launcher_has_no_reload_end_the_start_from_its_first_moment_on(
+    make_service, start, tmp_path: Path
+) -> None:
+    service = make_service()
+    process = start(partial(service.spawn, "-n", "--pidfile=", "bssci"), tmp_path)
+    os.kill(process.pid, signal.SIGHUP)
+    first = time.monotonic()
+
+    def comes_again() -> bool:
+        os.kill(process.pid, signal.SIGHUP)
+        return catches(process.pid, signal.SIGHUP)
+
+    await until(comes_again)
+    assert process.poll() is None, time.monotonic() - first
+    service.configure([endpoint(1)])
+    os.kill(process.pid, signal.SIGHUP)
+    await service.serve(process)
+    await until(lambda: service.said("sensors reloaded 1"))
     await service.stop()
 
 

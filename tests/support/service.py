@@ -69,17 +69,20 @@ class ServiceProcess:
         """Write endpoints.json."""
         (self.directory / "endpoints.json").write_text(json.dumps(list(entries)))
 
-    def spawn(self, *arguments: str, inherited: Iterable[int] = ()) -> subprocess.Popen[str]:
+    def spawn(
+        self, *arguments: str, inherited: Iterable[int] = (), launcher: Iterable[str] = ()
+    ) -> subprocess.Popen[str]:
         """``twistd`` with these arguments.
 
         :param inherited: file descriptors that it keeps open, a daemon too.
+        :param launcher: the command that starts it.
         """
         lines = [f"{name}={value}\n" for name, value in self.settings.items()]
         (self.directory / ".env").write_text("".join(lines))
         clean = {name: value for name, value in os.environ.items() if name not in self.settings}
         clean["PYTHONPATH"] = os.pathsep.join(map(str, [ROOT, *self.extra_path]))
         return subprocess.Popen(
-            [sys.executable, "-c", TWISTD, *arguments],
+            [*launcher, sys.executable, "-c", TWISTD, *arguments],
             cwd=self.directory,
             env=clean,
             stdout=subprocess.PIPE,

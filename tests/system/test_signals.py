@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bssci.system.signals import KeptSignals
+from bssci.system.signals import KeptSignals, held_back
 
 
 class Reactor:
@@ -67,3 +67,33 @@ def test_who_is_given_a_signal_back_may_take_it() -> None:
     assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
     kept.act(reactor, {signal.SIGUSR1: lambda: reactor.called.append("rotate")})
     assert reactor.called == []
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_what_a_launcher_ignored_is_kept_and_acted_on() -> None:
+    kept, reactor = KeptSignals(), Reactor()
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+    kept.keep([signal.SIGHUP])
+    os.kill(os.getpid(), signal.SIGHUP)
+    kept.act(
+        reactor,
+        {
+            signal.SIGHUP: lambda: reactor.called.append("reload"),
+            signal.SIGUSR1: lambda: reactor.called.append("rotate"),
+        },
+    )
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert reactor.called == ["reload", "rotate"]
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_what_was_held_back_comes_when_it_is_kept() -> None:
+    kept, reactor = KeptSignals(), Reactor()
+    with held_back(signal.SIGHUP):
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.SIGHUP in signal.sigpending()
+        kept.keep([signal.SIGHUP])
+        assert signal.SIGHUP not in signal.sigpending()
+    kept.act(reactor, {signal.SIGHUP: lambda: reactor.called.append("reload")})
+    assert reactor.called == ["reload"]

@@ -105,3 +105,10 @@ def test_names_of_readings_are_words() -> None:
         "A b 0",
         "_",
     ]
+
+
+@pytest.mark.parametrize("at", [2.0**62, 1e300, float("nan"), -1.0, None])
+@pytest.mark.parametrize("name", ["ago", "moment", "day"])
+def test_a_time_beyond_the_calendar_is_not_shown(name: str, at: float | None) -> None:
+    template = environment().from_string(f"{{{{ at|{name} }}}}")
+    assert template.render(at=at, now=1_700_000_000.0, timezone="UTC") == "–"

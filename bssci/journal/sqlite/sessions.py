@@ -16,6 +16,8 @@ from bssci.journal.sqlite.statements import Row, SqlValue, as_json, execute_rows
 from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI
 from bssci.model.eui import parse_eui
+from bssci.wire.errors import ProtocolError
+from bssci.wire.version import negotiate
 
 OperationKey = tuple[EUI, int]
 RegistrationKey = tuple[EUI, EUI]
@@ -176,10 +178,24 @@ def load_sessions(cursor: sqlite3.Cursor) -> dict[EUI, StoredSession]:
         try:
             parse_eui(row[0])
             values = dict(zip(_SESSION, row, strict=True)) | {"open_operations": operations.get(row[0], [])}
-            sessions[row[0]] = msgspec.convert(values, StoredSession, builtin_types=(bytes,))
+            sessions[row[0]] = _sound(msgspec.convert(values, StoredSession, builtin_types=(bytes,)))
         except UNREADABLE as error:
             pass_over(cursor, "session", row[0], error)
     return sessions
+
+
+def _sound(session: StoredSession) -> StoredSession:
+    """Return a session with which its station can go on.
+
+    :raises ValueError: it is damaged.
+    """
+    try:
+        negotiate(session.version)
+    except ProtocolError as error:
+        raise ValueError(error.message) from error
+    if session.last_bs_op_id < 0 or session.last_sc_op_id > 0:
+        raise ValueError("an opId has the wrong sign")
+    return session
 
 
 def _delete_session(cursor: sqlite3.Cursor, eui: EUI) -> None:

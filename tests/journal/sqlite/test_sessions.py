@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bssci.journal import Registration, StoredSession
 from bssci.model import EUI
 from tests.support.journal import OTHER_STATION, SENSOR, STATION, HeldWriter, reception
@@ -142,3 +144,16 @@ async def test_a_session_that_is_ended_leaves_nothing_and_others_alone(journal):
     await journal.sessions.advance(STATION, 9)
     stored = await only_session(journal)
     assert (stored.base_station_eui, stored.open_operations) == (OTHER_STATION, [(-1, b"one")])
+
+
+@pytest.mark.parametrize(
+    "damage", ["version = '1.x.0'", "version = '9.0.0'", "last_bs_op_id = -1", "last_sc_op_id = 1 << 62"]
+)
+async def test_a_session_with_which_no_station_could_go_on_is_passed_over(open_journal, damage):
+    journal = open_journal()
+    await journal.sessions.begin(session())
+    await journal.sessions.begin(session(OTHER_STATION))
+    where = f"WHERE base_station_eui = '{STATION}'"
+    await journal.core.change(lambda cursor: cursor.execute(f"UPDATE session SET {damage} {where}"))
+    assert list((await journal.load()).sessions) == [OTHER_STATION]
+    assert journal.usage().unreadable == 1

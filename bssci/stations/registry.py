@@ -49,8 +49,8 @@ STATUS_TICK = 1.0
 """s between two checks for stations whose status is due"""
 
 Acquaintance = tuple[bool, bool, float, float]
-"""How well a station is known: by a certificate that names it, by what it did, for how long and how lately
-(s)."""
+"""Degree of acquaintance with a station: whether its certificate names it, whether it ever did anything, for
+how long it was here and when last (s)."""
 
 
 class Registry:

@@ -206,7 +206,7 @@ class JournalStatistics:
     commits: int = 0
     failed_commits: int = 0
     failed_in_row: int = 0
-    """commits that failed since the last that did not"""
+    """commits that failed since the last that stored something"""
     rows: int = 0
     last_commit_seconds: float = 0.0
     forgotten: int = 0

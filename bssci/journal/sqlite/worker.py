@@ -182,19 +182,26 @@ class Writer(Worker):
     def serve(self, submissions: list[Submission | None]) -> bool:
         group = [submission for submission in submissions if submission is not None]
         if group:
-            began = time.perf_counter()
+            began, changes = time.perf_counter(), self.connection.total_changes
             outcomes, rows, succeeded = self._commit(group)
             seconds = time.perf_counter() - began
-            self._reactor.callFromThread(self._finish, outcomes, rows, seconds, succeeded)
+            # A group without a change proves nothing of the disk.
+            stored = succeeded and self.connection.total_changes != changes
+            if stored:
+                self._failures = 0
+            self._reactor.callFromThread(self._finish, outcomes, rows, seconds, succeeded, stored)
         return submissions[-1] is not None
 
-    def _finish(self, outcomes: list[Written], rows: int, seconds: float, succeeded: bool) -> None:
+    def _finish(
+        self, outcomes: list[Written], rows: int, seconds: float, succeeded: bool, stored: bool
+    ) -> None:
         statistics = self.statistics
         if succeeded:
             statistics.commits += 1
             statistics.rows += rows
             statistics.last_commit_seconds = seconds
-            statistics.failed_in_row = 0
+            if stored:
+                statistics.failed_in_row = 0
         else:
             statistics.failed_commits += 1
             statistics.failed_in_row += 1
@@ -217,7 +224,6 @@ class Writer(Worker):
                 else:
                     attempt = _one_by_one
             else:
-                self._failures = 0
                 return outcomes, rows, True
         self._report(error)
         return [(submission, _explained(error)) for submission in group], 0, False

@@ -244,7 +244,10 @@ def _refusals() -> Iterator[None]:
     except FileNotFoundError:
         raise not_found("there is no such file") from None
     except OSError as error:
-        raise ApiError(503, "unavailable", f"{error.filename}: {error.strerror}") from error
+        place = f"{error.filename}: " if error.filename else ""
+        raise ApiError(
+            503, "unavailable", f"certificates cannot be written: {place}{error.strerror}"
+        ) from error
 
 
 def _uploaded(kind: str, upload: Upload) -> dict[str, bytes]:

@@ -134,10 +134,22 @@ async def test_a_failing_disk_is_logged_the_first_and_every_hundredth_time(journ
         for _ in range(101):
             with pytest.raises(StorageError):
                 await journal.core.change(disk_full)
-        await journal.settled()
+        await journal.inbox.append([reception(1)])
         with pytest.raises(StorageError):
             await journal.core.change(disk_full)
     assert [entry["failures"] for entry in logged if "failures" in entry] == [1, 101, 1]
+
+
+async def test_reading_between_failures_is_no_sign_that_the_disk_is_well(journal):
+    with capturedLogs() as logs:
+        for failed in range(1, 4):
+            with pytest.raises(StorageError):
+                await journal.core.change(disk_full)
+            await journal.settled()
+            assert journal.statistics.failed_in_row == failed
+    assert len([line for line in logs if "cannot store" in line["log_format"]]) == 1
+    await journal.inbox.append([reception(1)])
+    assert journal.statistics.failed_in_row == 0
 
 
 async def test_a_change_sees_what_was_submitted_before_it_and_nothing_later(journal):

@@ -7,8 +7,8 @@ entry follows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -144,7 +144,7 @@ class Commands:
         action, detail = "sensor.add", sensor.name
         if before is not None:
             action, detail = "sensor.update", ", ".join(changed_fields(before, sensor))
-        async with self._recorder.before(by, action, sensor.eui, detail):
+        async with self._changing(by, action, sensor.eui, detail):
             return await self._configure([sensor], again)
 
     async def import_(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
@@ -158,7 +158,7 @@ class Commands:
     async def _import(self, sensors: Sequence[Sensor], by: Actor) -> Outcomes:
         added, changed = await self._sensors.compare(sensors)
         text = f"{len(added)} added, {len(changed)} changed"
-        async with self._recorder.before(by, "sensor.import", "", naming(text, added + changed)):
+        async with self._changing(by, "sensor.import", "", naming(text, added + changed)):
             return await self._configure(sensors, again=False)
 
     async def _configure(self, sensors: Sequence[Sensor], again: bool) -> Outcomes:
@@ -185,7 +185,7 @@ class Commands:
 
     async def _remove(self, euis: Sequence[EUI], by: Actor, action: str, target: str, text: str) -> Outcomes:
         self.check_known(euis)
-        async with self._recorder.before(by, action, target, text):
+        async with self._changing(by, action, target, text):
             return await self._propagate(await self._change(self._sensors.remove(euis, self._recording)))
 
     async def reload_sensors(self, by: Actor) -> Changes:
@@ -326,7 +326,18 @@ class Commands:
                 f"it is in {name} and base stations will be told, but not all is recorded: {error}",
             ) from error
 
-    async def _change(self, changing: Deferred[Changes]) -> Changes:
+    @asynccontextmanager
+    async def _changing(self, by: Actor, action: str, target: str, detail: str) -> AsyncIterator[None]:
+        """Write the entry of a change of endpoints.json, if there is room on the disk for both.
+
+        :raises CommandError: ``unavailable``: there is not, or the change cannot be recorded.
+        """
+        async with AsyncExitStack() as entry:
+            with await self._change(self._sensors.room()):
+                await entry.enter_async_context(self._recorder.before(by, action, target, detail))
+            yield
+
+    async def _change(self, changing: Deferred[T]) -> T:
         try:
             return await changing
         except EndpointsError as error:

@@ -35,9 +35,10 @@ class SettingCommands:
         :raises bssci.journal.StorageError: it cannot be recorded, so it does not happen.
         """
         async with AsyncExitStack() as entries:
-            for name, detail in details.items():
-                entry = self._audit.around(by, "config.change", name, detail)
-                await entries.enter_async_context(entry)
+            with await self._configuration.room():
+                for name, detail in details.items():
+                    entry = self._audit.around(by, "config.change", name, detail)
+                    await entries.enter_async_context(entry)
             await self._configuration.change(values)
 
     async def change_remotely(self, values: Mapping[str, Any], by: Actor) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
@@ -15,7 +15,7 @@ from bssci.settings import env_file as env_files
 from bssci.settings.catalogue import Catalogue, LoadedValues, shown
 from bssci.settings.rows import SettingsError
 from bssci.settings.table import Settings
-from bssci.system.files import write_atomically
+from bssci.system.files import hold_room, write_atomically
 
 FIXED_ORIGINS = ("command line", "environment", "file")
 
@@ -91,6 +91,17 @@ class Configuration:
                 if other.secret and self.current.value(other.name):
                     text = f"{name} decides to whom {other.name} is sent; change it in the web admin or .env"
                     raise CommandError("not_allowed", text, name)
+
+    async def room(self) -> IO[bytes]:
+        """Hold what room on the disk a change of ``.env`` needs; closing the result gives it back.
+
+        :raises CommandError: ``unavailable``: there is too little.
+        """
+        try:
+            held: IO[bytes] = await self._run_in_thread(hold_room, self._env_file)
+        except OSError as error:
+            raise CommandError("unavailable", f"{self._env_file}: {error.strerror}") from error
+        return held
 
     def change(self, values: Mapping[str, str]) -> Deferred[frozenset[str]]:
         """Write settings to ``.env`` and apply those that can change while running.

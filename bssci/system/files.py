@@ -12,6 +12,7 @@ STATE_DIR/.scratch.PID.xxxxxxxx/  working copies of a process, which may include
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
@@ -21,10 +22,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 NO_RENAME = (errno.EBUSY, errno.EXDEV, errno.EROFS, errno.EACCES, errno.EPERM)
 """errors of a directory in which nothing can be created or renamed although files can be written, such as a
 file mounted by itself into a container"""
+ROOM = 64 * 1024
+"""bytes by which a file may grow when it is replaced, and what others may take of its disk meanwhile"""
 LEFT_OVER = 60.0
 """seconds after which a scratch file without a process id in its name counts as left over"""
 _PLAN = "plan.json"
@@ -68,6 +72,29 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, private: boo
         os.unlink(name)
         raise
     sync_directory(target.parent)
+
+
+def hold_room(path: Path) -> IO[bytes]:
+    """Take as much room on a file's disk as it takes to replace the file; closing the result gives it back.
+
+    Whoever has to note a change before making it thus knows that a full disk will not stand in between.
+
+    :raises OSError: there is not so much room.
+    """
+    target = Path(os.path.realpath(path))
+    before = _status(target)
+    try:
+        file = tempfile.TemporaryFile(dir=target.parent)  # noqa: SIM115
+    except OSError as error:
+        if before is None or error.errno not in NO_RENAME:
+            raise
+        return io.BytesIO()  # it is written in place
+    try:
+        os.posix_fallocate(file.fileno(), 0, (0 if before is None else before.st_size) + ROOM)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
 def _draft(target: Path, data: bytes, mode: int, before: os.stat_result | None, private: bool) -> str:

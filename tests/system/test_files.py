@@ -12,7 +12,9 @@ import pytest
 
 from bssci.system import files
 from bssci.system.files import (
+    ROOM,
     finish_replacement,
+    hold_room,
     make_directory,
     prepare_directory,
     replace_together,
@@ -290,3 +292,36 @@ def test_a_directory_cannot_be_made_where_a_file_is(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError):
         make_directory(tmp_path / "file")
+
+
+def test_room_is_held_until_it_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(100_000))
+    with hold_room(path) as held:
+        status = os.fstat(held.fileno())
+        assert status.st_size == 100_000 + ROOM and status.st_blocks * 512 >= status.st_size
+        assert os.listdir(tmp_path) == ["file"]
+    hold_room(tmp_path / "new").close()
+
+    def full(descriptor: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        hold_room(path)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_file_that_is_written_in_place_needs_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    path.write_bytes(b"x")
+    hold_room(path).close()
+    with pytest.raises(OSError, match="Read-only"):
+        hold_room(tmp_path / "new")

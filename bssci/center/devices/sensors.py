@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import filterfalse
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from twisted.internet.defer import Deferred, DeferredLock, ensureDeferred
 from twisted.logger import Logger
@@ -17,6 +17,7 @@ from bssci.center.devices.endpoints import EndpointsError, WrongEntry
 from bssci.model import EUI, Sensor
 from bssci.model.sensor import fingerprint_of
 from bssci.system.clock import RunInThread
+from bssci.system.files import hold_room
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,13 @@ class Sensors:
         entry is good; all sensors stay as they were then.
         """
         return self._lock.run(lambda: ensureDeferred(self._reload(around)))
+
+    def room(self) -> Deferred[IO[bytes]]:
+        """Hold what room on the disk a change needs; fires with what gives it back when it is closed.
+
+        The Deferred fails with OSError if there is too little.
+        """
+        return self._run_in_thread(hold_room, self.path)
 
     def compare(self, sensors: Sequence[Sensor]) -> Deferred[tuple[list[EUI], list[EUI]]]:
         """Return which of some sensors are not known, and which are otherwise than they are known here."""

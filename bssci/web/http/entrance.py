@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 from bssci.center.audit import AuditLog
@@ -67,10 +68,12 @@ class Entrance:
         """Change accounts or tokens, with an entry in the audit log before; return what ``change`` does.
 
         :param change: a method of :class:`bssci.web.access.accounts.AccountFile`, called with ``values``.
-        :raises ApiError: 422 or 409, naming the field.
+        :raises ApiError: 422 or 409, naming the field; 503 if the file cannot be written.
         :raises bssci.journal.StorageError: the change cannot be recorded, so it does not happen.
         """
-        async with self._audit.around(by, action, target, detail):
+        async with AsyncExitStack() as entry:
+            with await self._guard.room():
+                await entry.enter_async_context(self._audit.around(by, action, target, detail))
             return await self._guard.changed(change, *values)
 
     async def new_password(

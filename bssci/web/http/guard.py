@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import IO, Any
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 from twisted.web.http import Request
 
+from bssci.system.files import hold_room
 from bssci.web.access.accounts import (
     TOKEN_PREFIX,
     Account,
@@ -171,15 +172,31 @@ class Guard:
             raise ApiError(403, "forbidden", "there is an account already")
         return account
 
+    async def room(self) -> IO[bytes]:
+        """Hold what room on the disk a change of the accounts needs; closing the result gives it back.
+
+        :raises ApiError: 503, there is too little.
+        """
+        try:
+            held: IO[bytes] = await self._run_in_thread(hold_room, self.file.path)
+        except OSError as error:
+            raise self._not_written(error) from error
+        return held
+
+    def _not_written(self, error: OSError) -> ApiError:
+        return ApiError(503, "unavailable", f"{self.file.path.name} cannot be written: {error.strerror}")
+
     async def changed(self, change: Callable[..., Any], *values: Any) -> Any:
         """Run a change of the accounts, then take it over.
 
-        :raises ApiError: 422 or 409, naming the field.
+        :raises ApiError: 422 or 409, naming the field; 503 if the file cannot be written.
         """
         try:
             result = await self.hashed(change, *values)
         except AccountError as error:
             raise ApiError(422, "invalid", str(error), error.field) from error
+        except OSError as error:
+            raise self._not_written(error) from error
         await self.refresh()
         return result
 

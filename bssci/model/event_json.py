@@ -82,7 +82,6 @@ def common_words(event: Event) -> dict[str, Any]:
     return said
 
 
-
 def kind_of(event: Event) -> str:
     """Return the name of an event's kind: ``uplink``, ``sensor-status``, ..."""
     return str(type(event).__struct_config__.tag)

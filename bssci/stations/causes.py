@@ -69,9 +69,7 @@ _IN_FAILURES: tuple[tuple[str, Cause], ...] = (
     ),
     (
         "wrong version number",
-        Cause(
-            "it did not speak TLS", "Switch TLS on in its settings; internet port scanners do this, too."
-        ),
+        Cause("it did not speak TLS", "Switch TLS on in its settings; internet port scanners do this, too."),
     ),
     (
         "took too long",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from typing import Any
@@ -375,3 +376,22 @@ def test_what_cannot_be_recorded_does_not_happen(
         assert refused(house, command).code == "unavailable"
     assert obey(house, *lines) == []
     assert house.center.attachments.is_attached(ONE)
+
+
+def test_a_change_without_room_for_the_file_is_not_in_the_audit_log(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before, sensor = house.audited(), parse_sensor(sensor_entry(7))
+    monkeypatch.setattr("bssci.center.devices.sensors.hold_room", full)
+    commands: list[Callable[[], Any]] = [
+        lambda: house.commands.configure(sensor, TESTER),
+        lambda: house.commands.import_([sensor], TESTER),
+        lambda: house.commands.clear(TESTER),
+    ]
+    for command in commands:
+        with pytest.raises(CommandError, match="endpoints.json: No space left"):
+            house.do(command())
+    assert house.audited() == before

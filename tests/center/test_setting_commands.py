@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.done: list[str] = []
-        self.full = self.wrong = False
+        self.full = self.wrong = self.crowded = False
         itself: Any = self
         self.audit = itself
         self.settings = SettingCommands(AuditLog(itself, lambda: 5.0), itself)
@@ -30,6 +31,11 @@ class Parts:
         if self.full:
             raise StorageError("disk full")
         self.done.append(f"{entry.who} {entry.action} {entry.target} {entry.detail}".strip())
+
+    async def room(self) -> BytesIO:
+        if self.crowded:
+            raise CommandError("unavailable", ".env: No space left on device")
+        return BytesIO()
 
     async def change(self, values: dict[str, str]) -> frozenset[str]:
         if self.wrong:
@@ -70,6 +76,14 @@ async def test_what_cannot_be_written_down_does_not_happen() -> None:
     it = Parts()
     it.full = True
     with pytest.raises(StorageError):
+        await it.settings.change(*CHANGE)
+    assert it.done == []
+
+
+async def test_a_change_without_room_for_its_file_is_not_written_down() -> None:
+    it = Parts()
+    it.crowded = True
+    with pytest.raises(CommandError, match="No space left"):
         await it.settings.change(*CHANGE)
     assert it.done == []
 

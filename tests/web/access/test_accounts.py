@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -127,3 +128,38 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     file.path.write_bytes(b"no accounts at all")
     with pytest.raises(AccountError, match="restore it or remove it"):
         file.read()
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/accounts", {"name": "carla", "role": "viewer", "password": "long enough"}),
+        ("/api/accounts/operator", {"role": "admin"}),
+        ("/api/accounts/operator", {"password": "another long one"}),
+        ("/api/tokens", {"name": "program", "role": "viewer"}),
+        ("/api/mqtt-tokens", {"name": "stream"}),
+    ],
+)
+def test_without_room_for_the_file_nothing_is_audited_or_made(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, path: str, body: dict[str, str]
+) -> None:
+    admin = web.browser("admin")
+    before = web.audit(), web.file.path.read_bytes()
+    monkeypatch.setattr("bssci.web.http.guard.hold_room", full)
+    answer = admin.post(path, body)
+    assert (answer.status, answer.error["code"]) == (503, "unavailable")
+    assert "accounts.json cannot be written: No space left" in answer.error["message"]
+    assert (web.audit(), web.file.path.read_bytes()) == before
+
+
+def test_a_file_that_cannot_be_written_all_the_same_is_said_in_the_audit_log(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admin = web.browser("admin")
+    monkeypatch.setattr("bssci.web.access.accounts.write_atomically", full)
+    assert admin.post("/api/tokens", {"name": "program", "role": "viewer"}).status == 503
+    assert [action for _, action, _ in web.audit()][-2:] == ["token.create", "token.create.failed"]

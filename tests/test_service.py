@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,3 +110,13 @@ def test_the_web_admin_is_told_how_many_connections_were_refused_and_why(
         assert told == {"too_many": 1, "handshake": 2, "timeout": 3, "framing": 4}
     finally:
         service._abandon()
+
+
+@pytest.mark.parts
+def test_what_the_web_admin_is_made_of_is_imported_only_where_there_is_one() -> None:
+    code = (
+        "import sys, bssci.tap, bssci.service\n"
+        "print([name for name in sys.modules if name.split('.')[0] in ('jinja2', 'klein', 'werkzeug')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

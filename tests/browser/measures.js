@@ -114,15 +114,15 @@ globalThis.measures = (() => {
     const box = element.getBoundingClientRect();
     const there = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2);
     if (!there || !(element.contains(there) || there.contains(element))) return null;
-    const { color, fontSize, fontWeight, textShadow } = getComputedStyle(element);
+    const { fontSize, fontWeight, textShadow } = getComputedStyle(element);
     const text = (element.matches("input, select, textarea") ? element.value : element.textContent).trim();
-    const look = [color, fontSize, fontWeight, textShadow, text.length < 2, /^[^\p{L}\p{N}]*$/u.test(text), box.width < 2];
+    const look = [fontSize, fontWeight, textShadow, text.length < 2, /^[^\p{L}\p{N}]*$/u.test(text), box.width < 2];
     look.push(matchMedia("(prefers-color-scheme: dark)").matches, element.closest("label")?.control?.disabled);
     for (let it = element; it; it = it.parentElement) {
-      const { backgroundColor, backgroundImage, opacity, filter, mixBlendMode, position, clip } = getComputedStyle(it);
-      if (backgroundImage !== "none") return null;
-      const off = it.matches(":disabled, [aria-disabled=true], [inert]");
-      look.push(it.tagName, it.className.baseVal ?? it.className, backgroundColor, opacity, filter, mixBlendMode, position, clip, off);
+      const style = getComputedStyle(it);
+      if (style.backgroundImage !== "none") return null;
+      look.push(it.tagName, it.className.baseVal ?? it.className, it.matches(":disabled, [aria-disabled=true], [inert]"));
+      look.push(...["color", "backgroundColor", "opacity", "filter", "mixBlendMode", "position", "clip"].map((name) => style[name]));
     }
     return look.join("|");
   }
@@ -141,15 +141,16 @@ globalThis.measures = (() => {
   }
 
   // What axe finds in a part of the page: by all rules, or by those alone that a scheme can change the outcome of.
-  // Contrast takes longest by far, so that one text of each look stands for all.
+  // These take longest by far, so that one text of each look stands for all.
   async function axeFaults(part, standards) {
-    const run = (where, type, values, more) =>
-      axe.run(where, { runOnly: { type, values }, resultTypes: ["violations", "incomplete"], preload: false, ...more });
-    const without = { rules: { "color-contrast": { enabled: false } } };
-    const whole = standards ? await run(part, "tag", standards, without) : await run(part, "rule", ["link-in-text-block"]);
+    const colours = ["color-contrast", "link-in-text-block"];
+    const run = (where, type, values, rules) =>
+      axe.run(where, { runOnly: { type, values }, rules, resultTypes: ["violations", "incomplete"], preload: false });
+    const answers = [];
+    if (standards) answers.push(await run(part, "tag", standards, Object.fromEntries(colours.map((rule) => [rule, { enabled: false }]))));
     const include = newLooks(part);
-    const colours = include.length ? await run({ include }, "rule", ["color-contrast"]) : { violations: [], incomplete: [] };
-    return { violations: [...whole.violations, ...colours.violations], incomplete: [...whole.incomplete, ...colours.incomplete] };
+    if (include.length) answers.push(await run({ include }, "rule", colours, {}));
+    return Object.fromEntries(["violations", "incomplete"].map((kind) => [kind, answers.flatMap((answer) => answer[kind])]));
   }
 
   return { axeFaults, textContrast, focusFaults, stops, nameOf, cutOff, tokens, spaceText, tooWide, spilled };

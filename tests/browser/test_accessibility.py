@@ -1,7 +1,7 @@
 """WCAG 2.2 AA, measured: axe on every page, then what axe cannot see.
 
-axe-core judges each page in both schemes, wide and on a phone; of texts that look alike in a page it judges the
-contrast of one. What it is unsure of counts as a fault, too.
+axe-core judges each page in both schemes, wide and on a phone; of texts that look alike in a page it judges
+the contrast of one. What it is unsure of counts as a fault, too.
 Focus, reflow, text spacing, motion, keyboard and what is announced are measured here.
 """
 
@@ -290,7 +290,7 @@ def kept_tab(kept_tabs: dict[str, Any]) -> Iterator[Callable[..., Any]]:
     for each in used:
         each.context.set_offline(False)
         each.unroute_all(behavior="wait")
-        each.goto("about:blank")
+        each.goto("/healthz")
 
 
 @pytest.fixture

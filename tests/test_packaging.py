@@ -23,6 +23,10 @@ SOURCES = (
     "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE", "Makefile",
     "bssci", "decoders", "twisted", "deploy",
 )  # fmt: skip
+WHERE = (
+    "import importlib.resources, bssci\n"
+    "print(bssci.__file__, *(importlib.resources.files('bssci.journal.sqlite') / 'schema').iterdir())"
+)
 TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'twistd'; run()"
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(180)]
@@ -59,6 +63,11 @@ def wheel(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build("wheel", checkout, tmp_path_factory.mktemp("wheel"))
 
 
+@pytest.fixture(scope="module")
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("sdist", checkout, tmp_path_factory.mktemp("sdist"))
+
+
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
     """A virtual environment that has what this one has, except the project.
@@ -83,30 +92,34 @@ def works(python: Path, origin: Path) -> None:
     """From a directory of its own, so that nothing is found by accident."""
     directory = python.parent.parent / "empty"
     directory.mkdir()
-    found = call(python, "-c", "import bssci; print(bssci.__file__)", cwd=directory)
-    assert Path(found.strip()).is_relative_to(origin)
+    found = call(python, "-c", WHERE, cwd=directory).split()
+    assert Path(found[0]).is_relative_to(origin) and found[1].endswith(".sql")
     assert "bssci" in call(python, "-c", TWISTD, "--help", cwd=directory).split()
     assert "--listen-port" in call(python, "-c", TWISTD, "bssci", "--help", cwd=directory)
     assert "station-cert" in call(python.parent / "bssci", "--help", cwd=directory)
     call(python.parent / "bssci", "init", cwd=directory)
-    schema = "import importlib.resources as r; print(*(r.files('bssci.journal.sqlite') / 'schema').iterdir())"
-    assert ".sql" in call(python, "-c", schema, cwd=directory)
     provide = "import pathlib, bssci.cli.demo_decoders as d; d.provide(pathlib.Path('decoders'))"
     call(python, "-c", provide, cwd=directory)
     tried = call(python.parent / "bssci", "decoders", "test", cwd=directory)
     assert "water-meter@1.0: 4 of 4 examples are right" in tried
 
 
-@pytest.mark.parametrize("way", ["wheel", "sdist"])
-def test_an_installed_package_works(
-    way: str, checkout: Path, wheel: Path, environment: Path, tmp_path: Path
-) -> None:
-    if way == "sdist":
-        shutil.unpack_archive(build("sdist", checkout, tmp_path), tmp_path / "unpacked")
-        (source,) = (tmp_path / "unpacked").iterdir()
-        wheel = build("wheel", source, tmp_path)
+def record(wheel: Path) -> set[str]:
+    """Each file of a wheel, with the sum over its content."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/RECORD")]
+        return set(archive.read(name).decode().splitlines())
+
+
+def test_an_installed_wheel_works(wheel: Path, environment: Path, tmp_path: Path) -> None:
     install(environment, wheel)
     works(environment, tmp_path / "venv")
+
+
+def test_an_sdist_makes_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    shutil.unpack_archive(sdist, tmp_path / "unpacked")
+    (source,) = (tmp_path / "unpacked").iterdir()
+    assert record(build("wheel", source, tmp_path)) == record(wheel)
 
 
 def test_an_editable_install_works(checkout: Path, environment: Path) -> None:
@@ -129,9 +142,9 @@ def test_a_wheel_says_what_it_is_and_under_which_licence(wheel: Path) -> None:
     assert {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)} <= set(classifiers)
 
 
-def test_an_sdist_holds_what_an_operator_needs(checkout: Path, tmp_path: Path) -> None:
-    with tarfile.open(build("sdist", checkout, tmp_path)) as sdist:
-        names = {name.partition("/")[2] for name in sdist.getnames()}
+def test_an_sdist_holds_what_an_operator_needs(checkout: Path, sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     deploy = {str(path.relative_to(checkout)) for path in (checkout / "deploy").rglob("*") if path.is_file()}
     assert deploy and {"LICENSE", "CHANGELOG.md", "README.md", "Makefile"} | deploy <= names
 

@@ -1,4 +1,4 @@
-"""What the sink says and does when something happens to the server; with a server of its own."""
+"""What the sink says and does when something happens to the server; mostly with a server of its own."""
 
 from __future__ import annotations
 
@@ -237,8 +237,7 @@ async def test_a_changed_password_is_said_and_taken_from_its_file(
     assert len(stored(database)) == 2
 
 
-async def test_tables_of_a_newer_release_stop_the_older_one_until_they_are_gone(own_cluster: Cluster) -> None:
-    database = own_cluster.create_database()
+async def test_tables_of_a_newer_release_stop_the_older_one_until_they_are_gone(database: Database) -> None:
     first, second = uplinks(2)
     async with running(database.settings()) as sink:
         await sink.deliver([first])
@@ -281,8 +280,7 @@ async def test_a_full_disk_is_said_and_passes(own_cluster: Cluster, small_disk: 
     assert stored(database) == ids(events)
 
 
-async def test_few_events_wait_for_others(own_cluster: Cluster) -> None:
-    database = own_cluster.create_database()
+async def test_few_events_wait_for_others(database: Database) -> None:
     events = uplinks(3)
     async with running(database.settings(POSTGRES_BATCH_TIMEOUT=0.3)) as sink:
         began = time.monotonic()

@@ -1,8 +1,9 @@
-"""One real service with a simulated base station for this folder, one Chromium for each of its modules."""
+"""One real service with a simulated base station, and one Chromium for tests of this folder in a row."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ DEVICE, PROVISIONED = "ble:AA:BB:CC:DD:EE:FF", "f2-aabbccddee01"
 MAC = "0a1b2c3d4e5f"
 STRIKE = f"f2:{MAC}/J2/strike-1"
 
+FOLDER = "tests/browser/"
+_chromium = pytest.StashKey[tuple[Any, ExitStack]]()
+"""the browser that runs, and what ends it"""
 _reports = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
@@ -59,13 +63,28 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """The browser of a module, which ends with it."""
-    with tests.browser.chromium.chromium() as browser:
+def chromium(request: pytest.FixtureRequest) -> Any:
+    """The browser. It outlives its module, up to the next test of another folder."""
+    stash = request.session.stash
+    if _chromium not in stash:
+        ending = ExitStack()
+        browser = ending.enter_context(tests.browser.chromium.chromium())
+        stash[_chromium] = browser, ending
         from playwright.sync_api import expect
 
         expect.set_options(timeout=WAIT)
-        yield browser
+    return stash[_chromium][0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Any:
+    result = yield
+    goes_on = nextitem is not None and nextitem.nodeid.startswith(FOLDER)
+    if not goes_on and _chromium in item.session.stash:
+        _, ending = item.session.stash[_chromium]
+        del item.session.stash[_chromium]
+        ending.close()
+    return result
 
 
 @pytest.fixture(scope="module")

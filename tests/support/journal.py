@@ -20,6 +20,8 @@ from bssci.journal import (
 )
 from bssci.journal.sqlite.journal import SqliteJournal
 from bssci.model import EUI, Downlink, DownlinkRequest, Reception, StationState, Uplink
+from bssci.wire.messages import DetPrp
+from bssci.wire.session import encode_operation
 
 STATION = EUI("70B3D59CD0000001")
 OTHER_STATION = EUI("70B3D59CD0000002")
@@ -95,7 +97,9 @@ async def fill(journal):
                 sn_sc_uuid=bytes(16),
                 version="1.0.0",
                 created_at=1.0,
-                open_operations=[(-1, b"one"), (-2, b"two")],
+                open_operations=[
+                    (op_id, encode_operation(DetPrp(opId=op_id, epEui=1))) for op_id in (-1, -2)
+                ],
             )
         )
         await journal.sessions.store_registrations(

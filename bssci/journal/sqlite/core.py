@@ -48,13 +48,23 @@ class Core:
             "journal writer",
             database.connect(),
             reactor,
+            before_turn=database.check_index,
+            close=database.close,
             committed=self._committed,
             ended=self._transaction_ended,
             check=database.check_files,
             make_room=lambda cursor: sum(make(cursor) for make in self._make_room),
         )
-        self.reader = Reader("journal reader", database.connect_to_read(), reactor)
-        self.history = Reader("journal history", database.connect_to_read(), reactor)
+        self.reader, self.history = (
+            Reader(
+                name,
+                database.connect_to_read(),
+                reactor,
+                before_turn=database.check_index,
+                close=database.close,
+            )
+            for name in ("journal reader", "journal history")
+        )
 
     def start(self) -> None:
         """Let the threads begin."""

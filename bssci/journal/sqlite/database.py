@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import sqlite3
@@ -57,7 +58,7 @@ class Database:
         :raises JournalError: and leaves the file as it was.
         """
         self.path = directory / FILE_NAME
-        self._names = str(self.path), f"{self.path}-wal"
+        self._names = str(self.path), f"{self.path}-wal", f"{self.path}-shm"
         self._log_descriptor: int | None = None
         self.max_bytes = max_bytes
         self._max_pages = max(1, max_bytes // PAGE_SIZE)
@@ -75,6 +76,8 @@ class Database:
                     _upgrade(connection, schema)
                 self._file = self.path.stat()
                 self._log: os.stat_result | None = None
+                self._index: os.stat_result | None = None
+                self._index_harmed: str | None = None
         except BaseException:
             self.release()
             raise
@@ -132,7 +135,44 @@ class Database:
             raise JournalGoneError(f"{self.path}: somebody cut the journal's files")
         if log.st_size and not self._has_log_header():
             raise JournalGoneError(f"{self.path}-wal: somebody emptied it")
+        self.check_index()
         self._file, self._log = file, log
+
+    def check_index(self) -> None:
+        """Look whether the index of the write-ahead log is still the file that was opened.
+
+        Called in every thread before SQLite looks into it. SQLite maps this file into memory: where it
+        was cut, the system ends the process at the next look, and where it was replaced, other
+        processes do not see our locks. So once it was harmed, SQLite gets no further turn in this
+        process; the next start makes a new index from the log.
+
+        :raises JournalGoneError: it was removed, replaced or cut, now or earlier.
+        """
+        if self._index_harmed is None:
+            try:
+                index = os.stat(self._names[2])
+            except OSError:
+                self._index_harmed = "was removed"
+            else:
+                known = self._index or index
+                if index.st_ino != known.st_ino:
+                    self._index_harmed = "was replaced by another file"
+                elif index.st_size < known.st_size:
+                    self._index_harmed = "was cut"
+                else:
+                    self._index = index
+        if self._index_harmed is not None:
+            raise JournalGoneError(f"{self._names[2]}: {self._index_harmed}: restart the service")
+
+    def close(self, connection: CountingConnection) -> None:
+        """Close a connection, unless that would have SQLite look into a harmed index."""
+        try:
+            self.check_index()
+        except JournalGoneError:
+            # Not even at the end of the process: as after kill -9, the log has all that is needed.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+            return
+        connection.close()
 
     def _has_log_header(self) -> bool:
         """Return whether the log begins as one: emptied and written further, it has a hole there."""

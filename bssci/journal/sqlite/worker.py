@@ -66,8 +66,23 @@ class Worker:
     Submitting is for the reactor's thread; the Deferreds fire there.
     """
 
-    def __init__(self, name: str, connection: CountingConnection, reactor: Reactor) -> None:
+    def __init__(
+        self,
+        name: str,
+        connection: CountingConnection,
+        reactor: Reactor,
+        *,
+        before_turn: Callable[[], None],
+        close: Callable[[CountingConnection], None],
+    ) -> None:
+        """Start the worker on a connection, answering on a reactor's thread.
+
+        :param before_turn: called in the worker's thread before SQLite gets a turn; raises if it must not.
+        :param close: closes the connection at the end.
+        """
         self.connection = connection
+        self._before_turn = before_turn
+        self._close_connection = close
         self._reactor = reactor
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
         self._refusing = False
@@ -99,7 +114,7 @@ class Worker:
         while self.serve(self._waiting()):
             pass
         try:
-            self.connection.close()
+            self._close_connection(self.connection)
         except sqlite3.Error as error:
             log.error("journal connection not closed properly: {error}", error=error)
         self._reactor.callFromThread(self._ended)
@@ -132,6 +147,7 @@ class Reader(Worker):
             result: object
             try:
                 assert submission.change is not None
+                self._before_turn()
                 result = submission.change(self.connection.cursor())
             except Exception as error:
                 result = _explained(error)
@@ -153,6 +169,8 @@ class Writer(Worker):
         connection: CountingConnection,
         reactor: Reactor,
         *,
+        before_turn: Callable[[], None],
+        close: Callable[[CountingConnection], None],
         committed: Callable[[], None],
         ended: Callable[[bool], None],
         check: Callable[[], None],
@@ -177,7 +195,7 @@ class Writer(Worker):
         self._committed = committed
         self._transaction_ended = ended
         self._failures = 0
-        super().__init__(name, connection, reactor)
+        super().__init__(name, connection, reactor, before_turn=before_turn, close=close)
 
     def serve(self, submissions: list[Submission | None]) -> bool:
         group = [submission for submission in submissions if submission is not None]
@@ -246,6 +264,7 @@ class Writer(Worker):
         try:
             if self._lost is not None:
                 raise self._lost
+            self._before_turn()
             cursor.execute("BEGIN IMMEDIATE")
             yield cursor
             if time.monotonic() >= self._look_at:
@@ -257,6 +276,7 @@ class Writer(Worker):
             # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
             try:
                 if self.connection.in_transaction:
+                    self._before_turn()
                     self.connection.rollback()
             finally:
                 self._transaction_ended(False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -112,3 +114,49 @@ def test_a_log_without_its_database_is_not_touched(tmp_path, empty):
             look()
     assert sorted(path.name for path in directory.iterdir()) == before
     assert log.read_bytes() == b"commits that are nowhere else"
+
+
+def stored(tmp_path):
+    """The events that the next start finds; in this process SQLite would see the harmed index again."""
+    shutil.copytree(tmp_path / "data", tmp_path / "next", ignore=shutil.ignore_patterns("*-shm"))
+    with closing(sqlite3.connect(tmp_path / "next" / "journal.sqlite")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return [seq for (seq,) in connection.execute("SELECT seq FROM event ORDER BY seq")]
+
+
+@pytest.mark.parametrize("harm", [remove, replace, cut])
+async def test_a_harmed_index_is_not_looked_into_any_more(open_journal, tmp_path, harm):
+    """SQLite maps it into memory: where it was cut, the system ends the process at the next look."""
+    journal = open_journal()
+    await journal.events.append([uplink(n) for n in range(500)])
+    index = tmp_path / "data" / "journal.sqlite-shm"
+    harm(index)
+    for attempt in (
+        lambda: journal.inbox.append([reception()]),
+        journal.load,
+        lambda: journal.history.look_back(before=None, limit=10),
+    ):
+        with pytest.raises(StorageError, match=r"journal.sqlite-shm: was \w+.*: restart the service"):
+            await attempt()
+    index.touch()
+    os.truncate(index, 1 << 20)
+    with pytest.raises(StorageError, match="restart the service"):
+        await journal.inbox.append([reception()])
+    await journal.close()
+    assert stored(tmp_path) == list(range(1, 501))
+
+
+async def test_an_index_that_is_cut_during_a_transaction_has_nothing_acknowledged(
+    open_journal, tmp_path, monkeypatch
+):
+    journal = open_journal()
+    await journal.events.append([uplink(1)])
+
+    def change(cursor):
+        cursor.execute("DELETE FROM event")
+        cut(tmp_path / "data" / "journal.sqlite-shm")
+
+    with pytest.raises(StorageError):
+        await journal.core.change(change)
+    await journal.close()
+    assert stored(tmp_path) == [1]

@@ -94,8 +94,8 @@ async def test_stored_activity_outlives_the_events_that_made_it(journal):
 
 async def test_settings_are_kept(open_journal):
     journal = open_journal()
-    assert (await journal.load()).facts.get("sc_eui") is None
-    await journal.tables.put([Fact(name="sc_eui", value="1")])
-    await journal.tables.put([Fact(name="sc_eui", value="2")])
+    assert (await journal.load()).facts.get("colour") is None
+    await journal.tables.put([Fact(name="colour", value="1")])
+    await journal.tables.put([Fact(name="colour", value="2")])
     await journal.close()
-    assert (await open_journal().load()).facts.get("sc_eui") == "2"
+    assert (await open_journal().load()).facts.get("colour") == "2"

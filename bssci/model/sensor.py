@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -29,6 +30,8 @@ MAX_INTERVAL = 366 * 86400
 MAX_FIELD = 40
 """characters of an unknown field's name that error messages repeat"""
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""an empty object, the same one for all sensors"""
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _FLAGS = {
@@ -73,13 +76,13 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     decoder: str | None = None
     """name of the decoder that reads the payloads; None: typeEui or the payload determines it"""
-    decoder_parameters: Mapping[str, Any] = {}
+    decoder_parameters: Mapping[str, Any] = _NOTHING
     """parameters of the decoder; secret, as the network key is: they may hold keys"""
     interval: float | None = None
     """usual time between two uplinks of this sensor, s"""
     location: Mapping[str, Any] | None = None
     """place of the sensor: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
-    extra: Mapping[str, Any] = {}
+    extra: Mapping[str, Any] = _NOTHING
     """unknown fields of endpoints.json, kept as they were"""
 
     def __repr__(self) -> str:

@@ -163,10 +163,16 @@ def _entries(path: Path, text: str) -> list[Any]:
 
 
 def _sensors(entries: list[Any], text: str) -> tuple[list[Sensor], tuple[WrongEntry, ...]]:
+    """Return the good and the wrong ones of the entries, which are taken out of their list.
+
+    Each is freed before the next is read: the memory of many entries at once would stay with the process.
+    """
     sensors: list[Sensor] = []
     problems: dict[int, tuple[EUI | None, str]] = {}
     first: dict[EUI, int] = {}
-    for number, entry in enumerate(entries, 1):
+    entries.reverse()
+    for number in range(1, len(entries) + 1):
+        entry = entries.pop()
         try:
             sensor = parse_sensor(entry)
         except SensorError as error:

@@ -1,16 +1,15 @@
-"""Client configurations as QR codes: as a picture for a page, and as text for a terminal."""
+"""Client configurations as QR codes: as a picture for a page, and as text for a terminal.
+
+The library is imported with the first code: most services make none.
+"""
 
 from __future__ import annotations
 
 import io
+from importlib.util import find_spec
 from typing import Any
 
 import msgspec
-
-try:
-    import segno
-except ImportError:
-    segno = None  # type: ignore[assignment]
 
 QUIET = 4
 """modules around a code that stay white"""
@@ -22,7 +21,7 @@ class QrCodeError(Exception):
 
 def is_installed() -> bool:
     """Return whether the library is there."""
-    return segno is not None
+    return find_spec("segno") is not None
 
 
 def as_svg(configuration: bytes) -> bytes:
@@ -46,8 +45,10 @@ def in_terminal(configuration: bytes) -> str:
 
 
 def _code(configuration: bytes) -> Any:
-    if segno is None:
+    if not is_installed():
         raise QrCodeError("QR codes need the library segno: pip install 'bssci[qr]'")
+    import segno
+
     text = msgspec.json.format(configuration, indent=-1).decode()
     try:
         return segno.make_qr(text, error="m")

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.ssl import optionsForClientTLS
-from twisted.mail.smtp import ESMTPSenderFactory, SMTPClientError
 from twisted.python.failure import Failure
 
 from bssci.center.alarms.notices import Notice
@@ -53,6 +52,9 @@ class MailChannel:
 
     def send(self, notice: Notice) -> Deferred[None]:
         """Send one mail; see :class:`bssci.center.alarms.notices.Channel`. Fails with :class:`NotSent`."""
+        # With the first mail: most services send none.
+        from twisted.mail.smtp import ESMTPSenderFactory
+
         settings = self._settings()
         finished: Deferred[Any] = Deferred()
         factory = ESMTPSenderFactory(
@@ -106,6 +108,8 @@ def _sender(settings: Settings) -> str:
 
 
 def _explained(failure: Failure, settings: Settings) -> None:
+    from twisted.mail.smtp import SMTPClientError
+
     error = failure.value
     if isinstance(error, SMTPClientError):
         said = error.resp.decode("utf-8", "replace") if isinstance(error.resp, bytes) else str(error.resp)

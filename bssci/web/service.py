@@ -19,6 +19,7 @@ from bssci.certificates.listening import described_places, simple_place
 from bssci.certificates.server import ServerTLS, WebFiles
 from bssci.settings.configuration import Configuration
 from bssci.settings.rows import SettingsError
+from bssci.system import memory
 from bssci.system.clock import RunInThread, Ticker
 from bssci.web.access.accounts import AccountError, AccountFile
 from bssci.web.access.attempts import Attempts
@@ -258,7 +259,7 @@ class WebAdmin:
             part.start()
         if self._tls is not None:
             self._tls.start()
-        context.run_in_thread(compile_templates)
+        context.run_in_thread(_warm_up)
 
     def _announce(self) -> None:
         self.log.info("web admin on {url}", url=self.url)
@@ -286,3 +287,9 @@ class WebAdmin:
         stopping = [self.sessions.stop(), context.door.stop()]
         stopping += [maybeDeferred(port.stopListening) for port in self._ports]
         return gatherResults(stopping)
+
+
+def _warm_up() -> None:
+    """Do in a thread what nobody's first look should wait for, and give back what the start freed."""
+    compile_templates()
+    memory.give_back()

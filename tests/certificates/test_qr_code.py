@@ -30,7 +30,7 @@ def test_what_is_too_long_is_said() -> None:
 
 
 def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qr_code, "segno", None)
+    monkeypatch.setattr(qr_code, "is_installed", lambda: False)
     assert not qr_code.is_installed()
     with pytest.raises(qr_code.QrCodeError, match=r"pip install 'bssci\[qr\]'"):
         qr_code.as_svg(CONFIGURATION)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from websockets.datastructures import Headers
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
-
 from bssci.web.door.door import Door
 from bssci.web.http.proxies import visit_of
 from bssci.web.http.site import AdminRequest
 
 DOOR_PATH = b"/mqtt"
-SUBPROTOCOL = Subprotocol("mqtt")
 
 
 class Upgrade:
@@ -22,6 +16,9 @@ class Upgrade:
         self._door = door
 
     def __call__(self, request: AdminRequest) -> None:
+        # With the first client: where nobody asks for the live stream, its library takes no memory.
+        from bssci.web.door.handshake import answer_to
+
         answer = answer_to(request)
         address = visit_of(request).address
         if not self._door.is_open:
@@ -34,19 +31,6 @@ class Upgrade:
             if name.lower() not in ("connection", "content-length", "date"):
                 request.setHeader(name, value)
         _refuse(request, answer.status_code, answer.reason_phrase, answer.body or b"")
-
-
-def answer_to(request: AdminRequest) -> Response:
-    """Return the answer to a handshake; with the status 101 if it is one for MQTT, else why it is not."""
-    headers = Headers()
-    for name, values in request.requestHeaders.getAllRawHeaders():
-        for value in values:
-            headers[name.decode("latin-1")] = value.decode("latin-1")
-    # Without extensions agreed on, a client may not compress, and what inflates is a broken frame.
-    protocol = ServerProtocol(subprotocols=[SUBPROTOCOL])
-    if request.method != b"GET" or request.clientproto != b"HTTP/1.1":
-        return protocol.reject(405, "A WebSocket begins with GET and HTTP/1.1.\n")
-    return protocol.accept(Request(request.uri.decode("latin-1"), headers))
 
 
 def _refuse(request: AdminRequest, status: int, phrase: str, body: bytes) -> None:

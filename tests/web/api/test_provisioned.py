@@ -180,7 +180,7 @@ def test_the_code_holds_the_configuration(web: WebHouse, monkeypatch: pytest.Mon
     add(web)
     answer = web.browser("viewer").get(f"{PATH}/qr")
     assert answer.headers["content-type"].startswith("image/svg+xml")
-    monkeypatch.setattr(qr_code, "segno", None)
+    monkeypatch.setattr(qr_code, "is_installed", lambda: False)
     answer = web.browser("viewer").get(f"{PATH}/qr")
     assert (answer.status, "bssci[qr]" in answer.error["message"]) == (503, True)
 

@@ -23,7 +23,7 @@ def test_a_device_is_offered_what_can_be_done_with_it(web: WebHouse, monkeypatch
     assert offered() == [f"{api}/renew", f"{api}/revoke"]
     admin.post("/api/provisioned/roof/revoke", b"")
     assert offered() == [f"{api}/renew"]
-    monkeypatch.setattr(qr_code, "segno", None)
+    monkeypatch.setattr(qr_code, "is_installed", lambda: False)
     assert "bssci[qr]" in admin.get("/provisioned/roof").text
 
 

@@ -1,13 +1,14 @@
-"""A consumer of a group: batches of records, each committed only when whoever took it says so.
+"""A consumer of a group: batches of records, each committed only after it was taken.
 
 ::
 
     consume --batch--> taken? --yes--> commit, next
                          |
-                         +--no: offered again after 1, 2, 4 ... 30 s; meanwhile the group is told that we live
+                         +--no: offered again after 1, 2, 4 ... 30 s; meanwhile this consumer stays in its
+                         group
 
 A partition that goes to another instance while its records are under way is not committed here: that instance
-reads them again, and knows them by their ids.
+reads them again, and recognizes them by their ids.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from bssci.kafka.thread import ClientLog, in_words
+from bssci.kafka.reporting import ClientLog, in_words
 from bssci.system.clock import Reactor
 
 BATCH = 500
@@ -32,7 +33,7 @@ POLL = 0.2
 FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
 """s until what was not taken is offered again, doubled from the first to the longest"""
 LOOK_INTERVAL = 5.0
-"""s between looks whether a trouble is over"""
+"""s between checks whether a problem is over"""
 SESSION_TIME = 10.0
 """s after which the group gives the partitions of an instance that is silent to others"""
 
@@ -46,14 +47,14 @@ class ConsumerRecord(NamedTuple):
     value: bytes
     headers: Mapping[str, bytes]
     timestamp: float | None
-    """Unix seconds, as the record says; by whose clock depends on the topic"""
+    """Unix seconds; by the producer's or the broker's clock, as the topic is configured"""
 
 
 class KafkaConsumer:
-    """Reads a topic as a member of a group. For the reactor's thread, where it calls, too.
+    """Reads a topic as a member of a group. Its methods and callbacks belong to the reactor's thread.
 
-    :param take: given a batch, returns a Deferred that fires when it is safe.
-    :param make: makes a consumer of confluent-kafka of a configuration.
+    :param take: given a batch, returns a Deferred that fires when the batch is on disk.
+    :param make: makes confluent-kafka's consumer from a configuration.
     """
 
     log = Logger()
@@ -86,13 +87,12 @@ class KafkaConsumer:
         self._assigned: set[int] = set()
         self._early: list[Any] = []
         self._next_look = 0.0
-        self._answers: SimpleQueue[bool] = SimpleQueue()
         self._stopping = False
         self._started = False
         self._ended: Deferred[None] = Deferred()
         self._thread = Thread(target=self._run, name="kafka consumer", daemon=True)
         self.trouble = ""
-        """why nothing comes now; empty: nothing is wrong"""
+        """why no records come; empty: nothing is wrong"""
 
     @property
     def partitions(self) -> list[int]:
@@ -116,18 +116,18 @@ class KafkaConsumer:
         if not self._ended.called:
             self._ended.callback(None)
 
-    def _offer(self, records: Sequence[ConsumerRecord]) -> None:
+    def _offer(self, records: Sequence[ConsumerRecord], answers: SimpleQueue[bool]) -> None:
         def failed(failure: Failure) -> None:
             self.trouble = failure.getErrorMessage()
-            self._answers.put(False)
+            answers.put(False)
 
         def taken(_: object) -> None:
             self.trouble = ""
-            self._answers.put(True)
+            answers.put(True)
 
         self._take(records).addCallbacks(taken, failed)
 
-    # in the thread
+    # In the thread
 
     def _run(self) -> None:
         delay = 0.0
@@ -148,7 +148,7 @@ class KafkaConsumer:
         self._reactor.callFromThread(self._end)
 
     def _say(self, trouble: str) -> None:
-        """Tell what is wrong now, in the log only once as long as it stays."""
+        """Set what is wrong now; it is logged once while it stays the same."""
         if trouble and trouble != self.trouble:
             self.log.warn("Kafka consumer receives nothing {reason}", reason=trouble)
         self.trouble = trouble
@@ -175,41 +175,43 @@ class KafkaConsumer:
             self._commit(consumer, records)
 
     def _look(self, consumer: Any) -> None:
-        """Ask whether the trouble is over: librdkafka says only when one begins."""
+        """Ask whether the problem is over: librdkafka only reports when one begins."""
         self._next_look = self._now() + LOOK_INTERVAL
         topic = consumer.list_topics(self._topic, timeout=1.0).topics.get(self._topic)
         error = topic.error if topic is not None else None
         self._say(in_words(error, self._topic) if error is not None else "")
 
     def _is_taken(self, consumer: Any, records: Sequence[ConsumerRecord]) -> bool:
-        """Offer records until they are taken. The group hears from us meanwhile; nothing new is fetched."""
+        """Offer records until they are taken. The consumer stays in its group; nothing new is fetched."""
         delay = 0.0
         while not self._stopping:
-            self._reactor.callFromThread(self._offer, records)
-            if self._answer(consumer):
+            # Of its own: a batch that was given up by an error may be answered during the next one.
+            answers: SimpleQueue[bool] = SimpleQueue()
+            self._reactor.callFromThread(self._offer, records, answers)
+            if self._answer(consumer, answers):
                 return True
             delay = min(max(FIRST_DELAY, 2 * delay), LONGEST_DELAY)
             self._idle(consumer, delay)
         return False
 
-    def _answer(self, consumer: Any) -> bool:
+    def _answer(self, consumer: Any, answers: SimpleQueue[bool]) -> bool:
         while True:
             try:
-                return self._answers.get(timeout=POLL)
+                return answers.get(timeout=POLL)
             except Empty:
                 self._idle(consumer, 0)
                 if self._stopping:
-                    return self._last_answer()
+                    return self._last_answer(answers)
 
-    def _last_answer(self) -> bool:
+    def _last_answer(self, answers: SimpleQueue[bool]) -> bool:
         """Wait for what is on its way to the disk, so that it does not come again."""
         try:
-            return self._answers.get(timeout=1.0)
+            return answers.get(timeout=1.0)
         except Empty:
             return False
 
     def _idle(self, consumer: Any, seconds: float) -> None:
-        """Serve the group without new records."""
+        """Stay in the group without fetching records."""
         assigned = consumer.assignment()
         if assigned:
             consumer.pause(assigned)
@@ -240,7 +242,7 @@ class KafkaConsumer:
         try:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            # They come again, here or at another instance, and are known by their ids.
+            # They come again, here or at another instance, and are recognized by their ids.
             self.trouble = in_words(error.args[0], self._topic)
             self.log.warn("Kafka offsets not committed {reason}", reason=self.trouble)
 

@@ -1,7 +1,7 @@
-"""A producer that tells of each batch whether every message of it is with the brokers.
+"""A producer that confirms each batch when the brokers have all of its messages.
 
-Idempotent, acks=all: within a batch nothing is doubled or reordered. A batch that fails ends the producer,
-with what still waits in it; the next one begins with a new one.
+Idempotent, acks=all: within a batch nothing is duplicated or reordered. A batch that fails ends
+librdkafka's producer, with what is queued in it; the next batch makes a new one.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from bssci.kafka.thread import ClientLog, KafkaError, in_words
+from bssci.kafka.reporting import ClientLog, KafkaError, in_words
 from bssci.system.clock import Reactor
 
 DELIVERY_TIME = 20.0
 """s that a message may take to be confirmed"""
 SILENCE = 3.0
-"""s without a confirmation after which that is said"""
+"""s without a confirmation after which this is reported"""
 POLL = 0.05
 """s that the thread waits for confirmations at once"""
 POISON = frozenset(("MSG_SIZE_TOO_LARGE", "INVALID_MSG", "INVALID_RECORD", "_INVALID_ARG"))
@@ -47,10 +47,10 @@ class RefusedMessage(NamedTuple):
 
 
 class KafkaProducer:
-    """Sends batches, one after the other. For the reactor's thread; the Deferreds fire there.
+    """Sends batches, one after the other. Its methods and Deferreds belong to the reactor's thread.
 
     :param connection: how librdkafka connects.
-    :param make: makes a producer of confluent-kafka of a configuration.
+    :param make: makes confluent-kafka's producer from a configuration.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class KafkaProducer:
         self._queue: SimpleQueue[tuple[Deferred[Any], Sequence[ProducerMessage]] | None] = SimpleQueue()
         self._stopping = False
         self._ended: Deferred[None] = Deferred()
-        # A daemon: the journal keeps what is not sent, so it must not keep a process alive.
+        # A daemon: the journal keeps what is not sent, so the thread need not keep the process alive.
         self._thread = Thread(target=self._run, name="kafka producer", daemon=True)
         self._started = False
 
@@ -90,7 +90,7 @@ class KafkaProducer:
         self._thread.start()
 
     def send(self, messages: Sequence[ProducerMessage]) -> Deferred[list[RefusedMessage]]:
-        """Send messages; fires when each is with the brokers or is refused for what it is.
+        """Send messages; fires when the brokers have each, or refuse it for its content.
 
         :raises KafkaError: in the Deferred; some may be with the brokers nevertheless.
         """
@@ -114,7 +114,7 @@ class KafkaProducer:
         if not self._ended.called:
             self._ended.callback(None)
 
-    # in the thread
+    # In the thread
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -122,7 +122,7 @@ class KafkaProducer:
             try:
                 result: Any = self._send(messages)
                 self.trouble = ""
-            except Exception as error:  # librdkafka's, or of what was given to it
+            except Exception as error:  # of librdkafka, or of the message
                 self.trouble = str(error)
                 result = _Failure(error if isinstance(error, KafkaError) else KafkaError(str(error)))
                 self._give_up()

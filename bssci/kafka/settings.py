@@ -57,7 +57,12 @@ ROWS = (
     ),
     Setting("KAFKA_RAW_TOPIC", "raw_iot_data", _TOPIC, "topic of what devices sent"),
     Setting("KAFKA_DECODED_TOPIC", "decoded_iot_data", _TOPIC, "topic of readings; may be compacted"),
-    Setting("KAFKA_GROUP", "bssci", parsers.text, "consumer group of the source: instances share a topic"),
+    Setting(
+        "KAFKA_GROUP",
+        "bssci",
+        parsers.text,
+        "consumer group of the source, shared by its instances",
+    ),
     Setting(
         "KAFKA_SECURITY_PROTOCOL",
         "PLAINTEXT",
@@ -74,7 +79,7 @@ ROWS = (
     ),
     Setting("KAFKA_CERT_FILE", "", parsers.optional_path, "certificate shown to the brokers; empty: none"),
     Setting("KAFKA_KEY_FILE", "", parsers.optional_path, "private key of KAFKA_CERT_FILE"),
-    Setting("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512", _choice(MECHANISMS), "how user and password are shown"),
+    Setting("KAFKA_SASL_MECHANISM", "SCRAM-SHA-512", _choice(MECHANISMS), "mechanism for user and password"),
     Setting("KAFKA_USERNAME", "", parsers.text, "user at the brokers", private=True),
     Setting("KAFKA_PASSWORD", "", parsers.text, "password at the brokers", secret=True, private=True),
 )
@@ -97,7 +102,7 @@ def _check(values: Values, origins: Mapping[str, Origin]) -> Iterator[str]:
     if not protocol.endswith("SSL") and (values["KAFKA_CA_FILE"] or values["KAFKA_CERT_FILE"]):
         yield f"KAFKA_CA_FILE and KAFKA_CERT_FILE have no effect with KAFKA_SECURITY_PROTOCOL={protocol}"
     if protocol == "SASL_PLAINTEXT":
-        yield "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT: the network sees what is sent; use SASL_SSL"
+        yield "KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT: everything is sent unencrypted; use SASL_SSL"
 
 
 def _about(values: Values) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from bssci.kafka.thread import in_words
+from bssci.kafka.reporting import in_words
 
 TIMEOUT = 5.0
 """s for an answer"""
@@ -35,7 +35,7 @@ def findings(connection: Mapping[str, Any], topics: Iterable[str]) -> Iterator[t
     for topic in topics:
         found = there.topics.get(topic)
         if found is None:
-            yield "warning", f"kafka: there is no topic {topic}: make it, or let the brokers make it"
+            yield "warning", f"kafka: there is no topic {topic}: create it, or let the brokers create it"
         elif found.error is not None:
             yield "error", f"kafka: {in_words(found.error, topic)}"
         else:

@@ -42,8 +42,8 @@ def uplink(
     """Return an uplink as an application center publishes it.
 
     :param center: the service center's own EUI, in place of the application center's.
-    :param sensor: as it is configured; None: it is not known.
-    :param replayed: it is published again because somebody asked for a replay, and says so.
+    :param sensor: its configuration; None if it is not configured.
+    :param replayed: this is a delivery of a replay, and the payload says so.
     """
     best = event.best
     payload: dict[str, Any] = {
@@ -61,7 +61,7 @@ def uplink(
         "data": list(best.payload),
         "format": best.format,
         "id": event.id,
-        # Published software reads these without asking whether they are there.
+        # Software made for application centers reads these without checking that they are present.
         "typeEui": 0,
         "components": {},
         "meta": {},
@@ -77,7 +77,7 @@ def uplink(
 
 
 def _decoded(decoded: Decoded) -> dict[str, Any]:
-    """Return what a decoder read, each value with a unit, and the decoder as the end point's type."""
+    """Return the fields of a decoder's result: each value with a unit, the decoder's name in ``meta``."""
     told = decoded_json(decoded)
     components: dict[str, dict[str, Any]] = told.get("components", {})
     name, _, version = decoded.decoder.partition("@")

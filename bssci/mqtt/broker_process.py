@@ -1,8 +1,7 @@
 """The child process of ``MQTT_BROKER=embedded``: amqtt on the loopback, nothing on disk.
 
-It says one line on standard output, ``ready`` or what went wrong, and ends
-when it is told to or when standard input ends, which is when its parent does,
-however that came about.
+It prints one line on standard output, ``ready`` or what went wrong. It ends on SIGTERM, or when standard
+input closes, which happens when the parent process ends for whatever reason.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 PORT_TAKEN = 3
 NOT_INSTALLED = 4
-"""exit statuses, besides 1 for what nobody foresaw"""
+"""exit statuses, besides 1 for any other error"""
 
 
 def main() -> None:
@@ -40,7 +39,8 @@ async def _serve(port: int) -> None:
     from amqtt.errors import BrokerError
 
     class OwnBroker(Broker):  # type: ignore[misc]
-        """Tells a new client what is retained for its own filters; amqtt adds those of all others."""
+        """Sends a subscriber only what is retained for its own filters; amqtt's broker adds everybody
+        else's."""
 
         async def _publish_retained_messages_for_subscription(self, subscription: Any, session: Any) -> None:
             subscribers = self._subscriptions.get(subscription[0], ())
@@ -72,7 +72,7 @@ def _end_with_input() -> None:
 
 
 def _leave(status: int, message: str = "") -> None:
-    """End at once: nothing here wants saving, and amqtt's own way out waits for its clients."""
+    """Exit at once: there is nothing to save, and amqtt's own shutdown waits for its clients."""
     if message:
         print(message, flush=True)
     os._exit(status)

@@ -32,19 +32,19 @@ from bssci.mqtt.values import (
 __all__ = ["Publication", "MqttClient", "MqttOffline", "MqttSettings", "MqttStatistics", "Received"]
 
 ATTEMPT_TIMEOUT = 20.0
-"""s from the first packet to the broker's consent: name, TCP, TLS, websocket and CONNACK together"""
+"""s for an attempt to connect: name resolution, TCP, TLS, websocket and CONNACK together"""
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 """s between attempts, doubled from the first to the longest"""
 JITTER = 0.25
-"""part of the delay that is added at most, so that many clients do not return at once"""
+"""largest fraction of the delay that is added to it, so that many clients do not return at once"""
 SETTLED_AFTER = 10.0
-"""s that a connection must have lived for the delay to start over: two
-clients with one client id throw each other out as soon as they connect"""
+"""s that a connection must have lasted for the delay to start over: two clients with the same client
+identifier disconnect each other as soon as they connect"""
 TAKEOVERS = 3
-"""connections that the broker ended without a reason to be seen, until somebody else is suspected"""
+"""connections that the broker ended without saying why, before another client is suspected"""
 TAKEOVER_PERIOD = 600.0
-"""s within which they must lie: both clients come back later and later"""
+"""s within which these must have ended: the delays of both clients grow"""
 
 Connector = Callable[[Any, MqttSettings, Protocol], Coroutine[Deferred[Any], Any, IStream]]
 
@@ -71,9 +71,10 @@ class MqttClient:
         are on their way: the place to publish a birth message
     :param on_offline: the connection that ``on_online`` announced has ended;
         called with the reason
-    :param on_message: called with each message that comes in; the broker hears that we have it when
-        the Deferred that it returns has fired, or at once if it returns None
-    :param on_skipped: called with topic, size and the same of one that is too large to be taken
+    :param on_message: called with each message that comes in; it is acknowledged when the Deferred that
+        this returns fires, or at once if this returns None
+    :param on_skipped: called with topic, size and whether it was retained, for a message that is too large
+        to be taken
     :param on_trouble: called with :attr:`trouble` whenever that has changed
     :param connect: see :func:`bssci.mqtt.transport.connect`
     """
@@ -124,7 +125,7 @@ class MqttClient:
 
     @property
     def trouble(self) -> str:
-        """Why it is not connected; empty when it is, before the first attempt has ended, and when stopped."""
+        """Reason for not being connected; empty if connected, stopped, or during the first attempt."""
         if not self._trouble or self._state is ClientState.STOPPED:
             return ""
         return f"not connected to {self._settings.host}:{self._settings.port}: {self._trouble.rstrip('.')}"
@@ -138,29 +139,29 @@ class MqttClient:
     def subscribe(self, topics: Sequence[str], *, alone: bool = False) -> None:
         """Subscribe to ``topics`` with QoS 1, now and after every reconnect.
 
-        :param alone: each in a packet of its own, as the broker may well refuse it
+        :param alone: each in a packet of its own, because the broker may refuse it
         """
         groups = self._filters.add(topics, alone=alone)
         if self.online and self._connection is not None and groups:
             self._connection.subscribe(groups)
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
-        """Subscribe to ``topics`` no longer, as far as they are known here or at the broker."""
+        """Unsubscribe from ``topics``, and do not subscribe to them again after a reconnect."""
         self._filters.remove(topics)
         if self.online and self._connection is not None:
             self._connection.unsubscribe(topics)
 
     def listens_to(self, topic: str) -> bool:
-        """Return whether we subscribe to messages on this topic."""
+        """Return whether a message on this topic matches one of our subscriptions."""
         return self._filters.match(topic)
 
     @property
     def says_what_it_refuses(self) -> bool:
-        """Return whether the broker says so, which it does in MQTT 5 only."""
+        """Return whether the broker reports which messages it refuses, which needs MQTT 5."""
         return self._connection is not None and self._connection.is_5
 
     def is_refused(self, topic: str) -> bool:
-        """Return whether the broker refuses our subscription to this filter, as far as it has said."""
+        """Return whether the broker is known to refuse our subscription to this filter."""
         return topic in self._filters.refused or topic in self._filters.given_up
 
     def publish(self, messages: Sequence[Publication]) -> Deferred[None]:
@@ -171,8 +172,8 @@ class MqttClient:
         :return: fires with None when every one is acknowledged (QoS 0: written).
             Fails with :class:`MqttOffline` at once without a connection, or
             when it is lost before the last acknowledgement: some may have
-            arrived then. Fails with :class:`ValueError` for a topic that MQTT
-            does not allow.
+            arrived then. Fails with :class:`ValueError` for a topic that MQTT does not allow, and with
+            :class:`bssci.mqtt.values.MessagesRefused` if the broker refused some of them (MQTT 5).
         """
         if not self.online or self._connection is None:
             return fail(MqttOffline(self.statistics.last_error or "not connected to the broker"))
@@ -181,7 +182,7 @@ class MqttClient:
     def reconfigure(
         self, settings: MqttSettings, *, last: Publication | None = None, deadline: float = 5.0
     ) -> Deferred[None]:
-        """Go over to ``settings``: close what is open as :meth:`stop` does and connect anew.
+        """Switch to ``settings``: close the connection as :meth:`stop` does, then connect again.
 
         :return: fires when the new settings are in force; a connection follows
         """
@@ -248,7 +249,7 @@ class MqttClient:
         self.connection_closed(connection, f"the broker did not answer within {ATTEMPT_TIMEOUT:.0f} s")
 
     def _drop_attempt(self) -> None:
-        """End the attempt to connect, whatever it has become by now; nobody listens to it any more."""
+        """Abandon the attempt to connect, however far it has come."""
         if self._stream is not None:
             self._stream.abortConnection()
         elif self._attempt is not None:
@@ -304,9 +305,9 @@ class MqttClient:
         self._call(self._on_skipped, topic, size, retained)
 
     def _try_other_version(self, connection: MqttConnection) -> bool:
-        """Go over to the other version of MQTT, if that is left open and may be why an attempt failed.
+        """Switch to the other version of MQTT, if the settings allow it and it may be why an attempt failed.
 
-        :return: whether it may be tried at once, as it has not failed yet.
+        :return: whether to try it at once, because it has not failed yet.
         """
         reached = self._stream is not None
         refused = connection.refusal and "protocol version" not in connection.refusal
@@ -316,7 +317,7 @@ class MqttClient:
         return self._version == "3.1.1"
 
     def _judge(self, connection: MqttConnection, reason: str) -> str:
-        """Add to the reason of a loss what many of its kind in a row suggest."""
+        """Return the reason of a loss, with the likely cause if such losses repeat."""
         self._filters.lost(connection.unanswered_filters)
         now = self._reactor.seconds()
         if connection.is_taken_over:

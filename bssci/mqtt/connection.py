@@ -40,17 +40,17 @@ from bssci.mqtt.values import (
 from bssci.system.clock import Ticker
 
 SILENCE = 1.5 * KEEPALIVE
-"""s without a byte or a due acknowledgement from the broker, after which it is taken for gone"""
+"""s without a byte or a due acknowledgement from the broker, after which it is considered gone"""
 MAXIMUM_PACKET = 1 << 20
-"""bytes; larger ones from the broker are skipped, counted and told without their payload"""
+"""bytes; larger ones from the broker are skipped, counted and reported without their payload"""
 SLICE = 1 << 14
 """bytes of input that are handled in one reactor turn"""
 TICK = 1.0
-"""s between looks at the keepalive"""
+"""s between checks of the keepalive"""
 
 
 class Owner(Interface):
-    """The part of a client that hears about its connection."""
+    """The owner of a connection, which is told what happens to it."""
 
     statistics: MqttStatistics
 
@@ -63,11 +63,11 @@ class Owner(Interface):
     def message_received(self, message: Received) -> Deferred[None] | None:
         """Take a subscribed message. Must not raise.
 
-        :return: fires when the broker may forget it; None: at once
+        :return: fires when it may be acknowledged; None: at once
         """
 
     def filter_refused(self, topic: str) -> None:
-        """Hear that the broker does not let us subscribe to this filter."""
+        """Note that the broker refused the subscription to this filter."""
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
         """Take note of a message that is too large, of ``size`` bytes. Must not raise."""
@@ -75,7 +75,7 @@ class Owner(Interface):
 
 @implementer(IPushProducer)
 class MqttConnection(Protocol):
-    """Speaks MQTT over the transport that it is given. Never used twice.
+    """Speaks MQTT over one transport; made anew for each connection.
 
     :param clock: for the keepalive and for deadlines
     """
@@ -113,9 +113,9 @@ class MqttConnection(Protocol):
         self.refusal = ""
         """the broker's reason for not accepting the connection"""
         self.loss: Failure | None = None
-        """end of the transport"""
+        """reason why the transport closed"""
         self.unanswered = ""
-        """the packets without an answer of the broker when the connection ended, for people"""
+        """packets that the broker had not answered when the connection ended, in words"""
 
     # What the owner calls
 
@@ -134,22 +134,22 @@ class MqttConnection(Protocol):
 
     @property
     def unanswered_filters(self) -> Sequence[str]:
-        """The filters of the first SUBSCRIBE that the broker has not answered."""
+        """Filters of the first SUBSCRIBE that the broker has not answered."""
         return next(iter(self._subscriptions.values()), ())
 
     @property
     def is_ended_by_broker(self) -> bool:
-        """Return whether the broker closed the connection, in order and without a fault to be seen."""
+        """Return whether the broker closed the connection cleanly."""
         return self.loss is not None and self.loss.check(ConnectionDone) is not None
 
     def unsubscribe(self, topics: Sequence[str]) -> None:
-        """Ask for a filter no longer."""
+        """Unsubscribe from filters."""
         self._engine.unsubscribe(list(topics))
         self._wake()
 
     @property
     def is_5(self) -> bool:
-        """Return whether it speaks MQTT 5, in which the broker says what it does not take."""
+        """Return whether the connection speaks MQTT 5, in which the broker says what it refuses."""
         return self._engine.is_5
 
     def _subscribe(self, topics: Sequence[str]) -> None:
@@ -288,8 +288,8 @@ class MqttConnection(Protocol):
             )
             if message is not None:
                 if message.packet_id:
-                    # What is not acknowledged comes again with every connection, and takes a place in
-                    # the broker's window until then.
+                    # Without an acknowledgement it would come again with every connection, and take a place
+                    # in the broker's window until then.
                     self._engine.acknowledge(message.packet_id)
                     self._wake()
                 self._owner.message_skipped(topic, message.size, message.retained)
@@ -405,9 +405,7 @@ class MqttConnection(Protocol):
     # Bookkeeping
 
     def _unanswered(self) -> str:
-        """Return the packets without an answer of the broker when the connection ended: it may not accept
-        these.
-        """
+        """Return the packets that the broker has not answered, which may be the reason for the loss."""
         last = self._window.sent_last
         if self._window.in_flight and last is not None:
             return f"sent last: {last.topic[:200]}, {len(last.payload)} bytes"
@@ -423,7 +421,7 @@ class MqttConnection(Protocol):
         self.log.warn("MQTT farewell not acknowledged: {reason}", reason=failure.getErrorMessage())
 
     def _hang_up(self) -> None:
-        """Close the connection, as the engine is done with it: its last packets still go out."""
+        """Close the connection once the engine is done with it; its last packets still go out."""
         if self._hung_up:
             return
         self._hung_up = True

@@ -24,7 +24,7 @@ FIRST_DELAY = 1.0
 LONGEST_DELAY = 30.0
 """s between restarts, doubled from the first to the longest"""
 SETTLED_AFTER = 10.0
-"""s that the process must have lived for the delay to start over"""
+"""s that the process must have run for the delay to start over"""
 LONGEST_OUTPUT = 2000
 """bytes of what the child wrote that are kept for the log"""
 
@@ -66,7 +66,7 @@ class EmbeddedBroker:
         return self._child.ready.addCallbacks(self._started, self._not_started, callbackArgs=(self._child,))
 
     def stop(self) -> Deferred[None]:
-        """End the broker, by SIGTERM, and SIGKILL if it does not listen to that.
+        """Stop the broker with SIGTERM, and with SIGKILL if it has not ended ``TERM_TIMEOUT`` later.
 
         :return: fires when the process is gone; never fails
         """
@@ -129,7 +129,7 @@ class _Child(ProcessProtocol):
         self._said = b""
         self._reason = ""
         self._gone: list[Deferred[None]] = []
-        # The child finds the same packages as we do, however we came by them.
+        # The child must find the same packages as this process.
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-m", "bssci.mqtt.broker_process", "--port", str(port)]
         self._kill = reactor.callLater(START_TIMEOUT, self._end, f"not ready after {START_TIMEOUT:.0f} s")

@@ -1,9 +1,8 @@
 """Protocol engine for MQTT on paho-mqtt: packets in, packets out, and no socket of its own.
 
-paho asks :meth:`Client._create_socket` for its socket and speaks to that
-through ``recv``, ``send`` and ``close``. The method is not public, so the
-requirement stays ``paho-mqtt>=2.1,<3`` and ``tests/mqtt/test_engine.py``
-checks the seam.
+paho asks :meth:`Client._create_socket` for its socket and uses that through ``recv``, ``send`` and
+``close``. The method is not public, so the requirement stays ``paho-mqtt>=2.1,<3`` and
+``tests/mqtt/test_engine.py`` checks the seam.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from bssci.mqtt import version5
 from bssci.mqtt.values import MqttSettings
 
 KEEPALIVE = 30
-"""s; a ping goes out when nothing else did for so long"""
+"""s without any other packet after which a ping goes out"""
 
 _MAXIMUM_HEADER = 5
 _PUBLISH = 3
@@ -35,7 +34,7 @@ class EngineSocket:
         self._outbound: list[bytes | bytearray] = []
 
     def feed(self, data: bytes) -> None:
-        """Offer ``data`` to the engine, which must have read all there was before."""
+        """Offer ``data`` to the engine, which must have read all of the previous input."""
         self._inbound = data
         self._position = 0
 
@@ -72,22 +71,22 @@ class EngineSocket:
 
 
 EXACTLY_ONCE = 2
-"""QoS of what arrives once"""
+"""QoS of messages that are delivered exactly once"""
 
 
 Settled = Callable[[int, bytes | bytearray], None]
-"""hears of a published message that the broker answered: packet id, body of the answer"""
+"""called when the broker has answered a published message: packet id, body of the answer"""
 
 
 class Engine(Client):
     """The protocol of one connection, MQTT 3.1.1 or 5.
 
-    The session at the broker outlives it, so that requests published meanwhile come with the
-    next one. Not so with QoS 2: a message that was under way would make the broker take
-    another one of the same number for its repetition.
+    The session at the broker outlives the connection, so that requests published meanwhile come with the
+    next one. With QoS 2 it does not: the broker would take a new message with the packet identifier of one
+    that was in flight for its repetition.
 
-    The bytes that it wants to send are in ``io`` after :meth:`loop_write`;
-    ``on_writable_wanted`` is called when there is reason to do that.
+    The bytes to send are in ``io`` after :meth:`loop_write`; ``on_writable_wanted`` is called when there
+    are some.
     """
 
     def __init__(
@@ -141,8 +140,8 @@ class Engine(Client):
         return self.io
 
     def _handle_pubackcomp(self, cmd: str) -> MQTTErrorCode:
-        """Take a PUBACK or PUBCOMP. paho's own makes objects of reason and properties for each, which is
-        the dearest part of publishing, and breaks at reasons that it does not expect.
+        """Take a PUBACK or PUBCOMP. paho's own method builds objects for reason and properties each time,
+        which is the most expensive part of publishing, and fails at reason codes that it does not know.
         """
         return self._settle(self._in_packet["packet"])
 
@@ -176,7 +175,7 @@ class SkippedMessage:
 
 
 class _Cut:
-    """A packet on its way out; of a PUBLISH, what comes before the payload is kept.
+    """A packet that is being cut out; what precedes the payload of a PUBLISH is kept.
 
     :param length: bytes behind the fixed header
     """
@@ -190,7 +189,7 @@ class _Cut:
         self._head = b""
 
     def take(self, data: bytes, start: int) -> int:
-        """Take what belongs to it; where that ends."""
+        """Take the bytes from ``start`` on that belong to the packet, and return where they end."""
         end = min(start + self.missing, len(data))
         self.missing -= end - start
         while (wanted := self._head_length() - len(self._head)) > 0 and start < end:
@@ -224,10 +223,10 @@ class _Cut:
 
 
 class PacketGate:
-    """Cuts packets beyond a size out of a stream of MQTT packets, however it is chopped.
+    """Cuts packets beyond a size out of a stream of MQTT packets, however its bytes are split.
 
-    paho would collect up to 256 MB for one packet; and to close the connection
-    instead would, for a retained message, happen again at each reconnect.
+    paho would buffer up to 256 MB for one packet. Closing the connection instead would not help: a retained
+    message comes again at each reconnect.
     """
 
     def __init__(self, maximum: int) -> None:
@@ -237,7 +236,7 @@ class PacketGate:
         self._cut: _Cut | None = None
         self._header = b""
         self.skipped: list[SkippedMessage | None] = []
-        """packets cut out, until they are taken; None: no PUBLISH"""
+        """packets cut out, until they are taken; None for one that is not a PUBLISH"""
 
     def filter(self, data: bytes) -> bytes:
         """Return the part of ``data`` that belongs to packets of acceptable size."""
@@ -283,8 +282,7 @@ class PacketGate:
 def _fixed_header(data: bytes, start: int) -> tuple[int, int]:
     """Return where the packet's body starts and how long it is; (0, 0) if the header is incomplete.
 
-    A header that breaks the protocol counts as an empty packet: to refuse it
-    is the engine's business.
+    An invalid header counts as an empty packet, which the engine then refuses.
     """
     length = 0
     for index in range(start + 1, min(start + _MAXIMUM_HEADER, len(data))):

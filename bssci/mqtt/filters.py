@@ -1,7 +1,8 @@
-"""Topic filters in the packets in which they are asked for, and those that the broker does not take.
+"""Topic filters, grouped into SUBSCRIBE packets, and those that the broker refuses.
 
-Some brokers close the connection at a filter that they do not allow, at every connection anew. A SUBSCRIBE
-that two connections in a row did not outlive is halved; a filter that is alone in one is given up.
+Some brokers close the connection when a client subscribes to a filter that it may not use, every time. A
+SUBSCRIBE after which two connections in a row ended unanswered is halved; a filter that is alone in one is
+given up.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LOSSES = 2
 class Filters:
     """The filters that a client subscribes to, at every connection.
 
-    :ivar given_up: filters that the broker closes the connection at.
+    :ivar given_up: filters at which the broker closes the connection.
     :ivar refused: filters that the broker refused on the present connection.
     """
 
@@ -39,7 +40,7 @@ class Filters:
     def add(self, filters: Sequence[str], *, alone: bool = False) -> list[tuple[str, ...]]:
         """Subscribe to filters from now on.
 
-        :param alone: each in a packet of its own, as the broker may well refuse it.
+        :param alone: each in a packet of its own, because the broker may refuse it.
         :return: the new ones, in groups.
         """
         known = {each for group in self._groups for each in group}
@@ -50,7 +51,7 @@ class Filters:
         return groups
 
     def remove(self, filters: Sequence[str]) -> None:
-        """Subscribe to filters no longer."""
+        """Remove filters; unknown ones are ignored."""
         gone = set(filters)
         left = (tuple(each for each in group if each not in gone) for group in self._groups)
         self._groups = [group for group in left if group]
@@ -60,7 +61,7 @@ class Filters:
         return any(topic_matches_sub(each, topic) for group in self._groups for each in group)
 
     def lost(self, unanswered: Sequence[str]) -> None:
-        """Take account of a connection that has ended.
+        """Note that a connection has ended.
 
         :param unanswered: filters of the first SUBSCRIBE without an answer; none: all were answered.
         """

@@ -12,7 +12,7 @@ EMBEDDED = "embedded"
 
 
 def connection_settings(values: Values, prefix: str) -> MqttSettings:
-    """Return the settings of a connection; the embedded broker wants neither a user nor TLS.
+    """Return the settings of a connection; the embedded broker needs neither a user nor TLS.
 
     :param prefix: begins the name of each setting: ``MQTT_``.
     """
@@ -22,7 +22,7 @@ def connection_settings(values: Values, prefix: str) -> MqttSettings:
         port=values[f"{prefix}PORT"],
         qos=values[f"{prefix}QOS"],
         client_id=values[f"{prefix}CLIENT_ID"],
-        # The embedded broker is silent when it is asked for MQTT 5.
+        # The embedded broker does not answer a CONNECT of MQTT 5.
         version="3.1.1" if embedded else values[f"{prefix}VERSION"],
         prefix=prefix,
     )

@@ -106,7 +106,7 @@ BINARY_CLASSES: Mapping[str, str] = {
     "backflow_alarm": "problem",
     "freeze_alarm": "cold",
 }
-"""device classes of what is true or false"""
+"""device classes of values that are true or false"""
 
 
 class Source(NamedTuple):
@@ -185,7 +185,7 @@ def entity_of(reading: Reading) -> Entity:
         value = f"'ON' if {value} else 'OFF'"
     facts: dict[str, Any] = {
         "name": name.replace("_", " ").capitalize(),
-        # Nothing where this uplink does not tell the value: Home Assistant then keeps the last one.
+        # Empty if this uplink lacks the value: Home Assistant then keeps the last one.
         "value_template": f"{{% set c = value_json.components | default({{}}) %}}"
         f"{{% if {quoted} in c %}}{{{{ {value} }}}}{{% endif %}}",
     }
@@ -236,5 +236,5 @@ def topic_of(prefix: str, platform: str, eui: EUI, key: str) -> str:
 
 
 def retractions(topics: Iterable[str]) -> list[Publication]:
-    """Return what makes broker and Home Assistant forget entities."""
+    """Return the messages that make the broker and Home Assistant forget entities."""
     return [Publication(topic, b"", True, About(SCHEMA)) for topic in topics]

@@ -1,8 +1,8 @@
-"""The connection of a running service, told to other processes in a file of STATE_DIR.
+"""The state of a running service's MQTT connection, in a file of STATE_DIR for other processes.
 
-Who tries the settings must not connect with the client identifier of a service that runs: the broker would
-end the service's connection. So the service says which one it has, and how its connection is; it holds a
-lock on the file while it runs, which the system takes away however the process ends.
+A trial of the settings must not connect with the client identifier of a running service: the broker would
+end the service's connection. So the service writes down its client identifier and the state of its
+connection. It holds a lock on the file while it runs; the system releases it however the process ends.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class LiveState(msgspec.Struct, frozen=True):
     digest: str
     """digest of all settings of the connection, with the salt"""
     trouble: str = ""
-    """reason why it is not connected, or nothing is taken there; empty: all is well"""
+    """why it is not connected, or why the broker takes nothing; empty: all is well"""
 
     def has(self, settings: MqttSettings) -> bool:
         """Return whether these are the settings of the connection."""
@@ -46,12 +46,12 @@ class LiveState(msgspec.Struct, frozen=True):
 
 
 def _digest(settings: MqttSettings, salt: str) -> str:
-    # Without the will: it says since when the service runs.
+    # Without the will, which holds the time of the service's start.
     return hashlib.sha256(repr((salt, astuple(replace(settings, will=None)))).encode()).hexdigest()
 
 
 class LiveFile:
-    """The file, as the service writes it. What cannot be written costs nothing but the file.
+    """The file, for the service that writes it. A failure to write is logged and harms nothing else.
 
     :param path: the file.
     """
@@ -65,7 +65,7 @@ class LiveFile:
         self._salt = secrets.token_hex(16)
 
     def tell(self, settings: MqttSettings, trouble: str) -> None:
-        """Write how the connection is, if that is new."""
+        """Write the state of the connection, if it has changed."""
         state = LiveState(
             settings.client_id,
             settings.host,
@@ -89,7 +89,7 @@ class LiveFile:
             self._told = told
 
     def close(self) -> None:
-        """Let go of the file; it stays, as it tells the client identifier."""
+        """Release the file; it stays, because it holds the client identifier."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

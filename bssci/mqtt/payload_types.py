@@ -1,7 +1,7 @@
 """Types of the payloads that are published: the JSON Schemas of :mod:`bssci.mqtt.payloads` come from them.
 
-Payloads are built as dictionaries, which costs an uplink less than a struct would. Tests hold what is built
-against these types, field by field. ``UNSET`` marks what a payload may leave out.
+Payloads are built as dictionaries, which costs an uplink less than a struct would. Tests check what is
+built against these types, field by field. ``UNSET`` marks what a payload may leave out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class FailurePayload(msgspec.Struct):
 
 
 class DecodedPayload(msgspec.Struct, kw_only=True):
-    """Fields of everything that a decoder may have read."""
+    """Fields of every payload that a decoder may have read."""
 
     decoder: Annotated[str, Meta(description="`name@version`")] | UnsetType = UNSET
     components: dict[str, ComponentPayload] | UnsetType = UNSET
@@ -83,7 +83,7 @@ class UplinkPayload(DecodedPayload, kw_only=True):
     data: list[Byte]
     dataHex: Digits
     format: Byte
-    dlOpen: Annotated[bool, Meta(description="the sensor listens now")]
+    dlOpen: Annotated[bool, Meta(description="the sensor can receive a downlink now")]
     responseExp: Annotated[bool, Meta(description="the sensor expects an answer")]
     dlAck: Annotated[bool, Meta(description="the sensor acknowledges the last downlink")]
     baseStations: Annotated[list[ReceptionPayload], Meta(min_length=1, description="best first")]
@@ -205,7 +205,7 @@ class ResponsePayload(msgspec.Struct, kw_only=True):
 
 
 class DownlinkStatusPayload(msgspec.Struct, kw_only=True):
-    """A downlink came to a new state."""
+    """A downlink changed its state."""
 
     sensor_eui: EuiName
     device_id: TypedDeviceId
@@ -261,7 +261,7 @@ class StationStatePayload(msgspec.Struct, kw_only=True):
     time: IsoTime
     state: Literal["online", "offline"]
     since: Seconds
-    resumed: Annotated[bool, Meta(description="its session went on")]
+    resumed: Annotated[bool, Meta(description="its earlier session was resumed")]
     vendor: str | None
     model: str | None
     name: str | None
@@ -292,7 +292,7 @@ class MeterPayload(msgspec.Struct, kw_only=True):
 
 
 class VariableMacPayload(DecodedPayload, kw_only=True):
-    """A telegram of another MAC."""
+    """A message of another protocol than mioty, received by a base station (variable MAC)."""
 
     time: IsoTime
     dataHex: Digits
@@ -315,15 +315,15 @@ class VariableMacPayload(DecodedPayload, kw_only=True):
 
 
 class TelegramPayload(DecodedPayload, kw_only=True):
-    """A message of a device that is no mioty sensor."""
+    """A message of a device that is not a mioty sensor."""
 
-    device_id: Annotated[str, Meta(description="the same as `device`, by the name that everything has")]
+    device_id: Annotated[str, Meta(description="the same as `device`")]
     time: IsoTime
     dataHex: Digits
     id: Annotated[str, Meta(description="the same at every delivery of this telegram")]
-    device: Annotated[str, Meta(description="who sent it, with its kind: `ble:C0FFEE000001`")]
-    gateway: Annotated[str, Meta(description="who heard it")]
-    source: Annotated[str, Meta(description="what brought it")]
+    device: Annotated[str, Meta(description="the sender, with its kind: `ble:C0FFEE000001`")]
+    gateway: Annotated[str, Meta(description="the gateway that received it")]
+    source: Annotated[str, Meta(description="the source that brought it")]
     data: list[Byte]
     envelope: Annotated[Mapping[str, Any], Meta(description="the message as it came")]
     timestamp: Seconds
@@ -366,7 +366,7 @@ class BacklogPayload(msgspec.Struct, kw_only=True):
     oldest_seconds: float
     failed: Counter
     failing: bool
-    rate: Annotated[float, Meta(description="a second, over the last minute")]
+    rate: Annotated[float, Meta(description="per second, over the last minute")]
     delivered: Counter | UnsetType = UNSET
     answered: Counter | UnsetType = UNSET
     trouble: str | UnsetType = UNSET
@@ -383,7 +383,8 @@ class HealthPayload(msgspec.Struct, kw_only=True):
     base_stations: Annotated[int, Meta(ge=0, description="base stations that are connected")]
     queue: Annotated[dict[str, BacklogPayload], Meta(description="by sink")]
     requests: (
-        Annotated[BacklogPayload, Meta(description="requests by MQTT; at the broker only")] | UnsetType
+        Annotated[BacklogPayload, Meta(description="requests by MQTT; published at the broker only")]
+        | UnsetType
     ) = UNSET
 
 
@@ -407,7 +408,7 @@ class VariableMacAnswerPayload(msgspec.Struct, kw_only=True):
     bs_eui: EuiName
     status: Literal["done", "failed"]
     timestamp: Seconds
-    command: Annotated[Any, Meta(description="as it was asked")] | UnsetType = UNSET
+    command: Annotated[Any, Meta(description="the command of the request")] | UnsetType = UNSET
     ref: Ref | UnsetType = UNSET
     macTypes: list[int] | UnsetType = UNSET
     error: FailurePayload | UnsetType = UNSET
@@ -469,4 +470,4 @@ PUBLISHED: Mapping[str, type[msgspec.Struct]] = {
     "settings-response": SettingsAnswerPayload,
     "homeassistant-config": DiscoveryPayload,
 }
-"""types by the names of their schemas, which MQTT 5 tells as the user property ``schema``"""
+"""types by the names of their schemas, which MQTT 5 carries as the user property ``schema``"""

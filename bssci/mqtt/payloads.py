@@ -1,4 +1,4 @@
-"""Topics and payloads of what is published on MQTT: one function an event, names as integrators know them."""
+"""Topics and payloads of what is published on MQTT: one function for each kind of event."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bssci.model.iso_times import iso_seconds
 from bssci.mqtt.values import About, Publication, ReplyTo
 
 TopicPayload = tuple[str, dict[str, Any]]
-"""Topic below BASE_TOPIC, and what becomes the JSON object."""
+"""Topic below BASE_TOPIC, and the members of the JSON object."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -39,10 +39,10 @@ _encode = msgspec.json.Encoder().encode
 def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Publication | None:
     """Return topic and JSON payload of an event; None for a kind that has no topic of its own.
 
-    :param replayed: it is published again because somebody asked for a replay, and says so.
+    :param replayed: this is a delivery of a replay, and the payload says so.
     """
     if isinstance(event, GatewayState):
-        # A replay of the past must not take the place of the present.
+        # A state of the past must not replace the retained one.
         return None if replayed else gateway_state(base_topic, event)
     build = _BUILDERS.get(type(event))
     if build is None:
@@ -54,13 +54,13 @@ def message(base_topic: str, event: AnyEvent, replayed: bool = False) -> Publica
         }
     if replayed:
         payload["replayed"] = True
-    # What was wrong once is not wrong now.
+    # A replayed alarm need not be open any more, so it is not retained.
     is_open = isinstance(event, AlarmChange) and event.state == "open" and not replayed
     return Publication(f"{base_topic}/{topic}", _encode(payload), is_open, _about(event))
 
 
 def ends_retained(event: AnyEvent) -> bool:
-    """Return whether nothing shall stay retained at the event's topic: an alarm is over."""
+    """Return whether the event ends what is retained on its topic, as the end of an alarm does."""
     return isinstance(event, AlarmChange) and event.state == "closed"
 
 
@@ -151,7 +151,7 @@ def health_check(base_topic: str, health: dict[str, Any]) -> Publication:
 def settings_answer(
     base_topic: str, answer: dict[str, Any], reply: ReplyTo | None = None
 ) -> list[Publication]:
-    """Return the answer on ``config/response``, and where else it is wanted."""
+    """Return the answer on ``config/response``, and on the topic that the request asks for."""
     about = About("settings-response", "", reply.correlation if reply else b"")
     return _everywhere(
         Publication(f"{base_topic}/config/response", _encode(_timed(answer)), False, about), reply
@@ -161,7 +161,7 @@ def settings_answer(
 def variable_mac_answer(
     base_topic: str, eui: EUI, answer: dict[str, Any], reply: ReplyTo | None = None
 ) -> list[Publication]:
-    """Return the answer on ``bs/{EUI}/vm/response``, and where else it is wanted."""
+    """Return the answer on ``bs/{EUI}/vm/response``, and on the topic that the request asks for."""
     about = About("variable-mac-response", "", reply.correlation if reply else b"")
     answer = _timed(answer)
     return _everywhere(
@@ -174,9 +174,9 @@ def _timed(payload: dict[str, Any]) -> dict[str, Any]:
 
 
 def reply(event: AnyEvent, message: Publication) -> Publication | None:
-    """Return the answer to a request once more, for where it is wanted; None: nowhere else.
+    """Return the answer to a request for the topic that the request asks for; None: it asks for none.
 
-    Whoever asks like that takes the first message for the answer, so ``received`` is not told there.
+    A requester takes the first message on that topic for the answer, so ``received`` is not sent there.
     """
     if type(event) is not CommandResponse or not event.reply_to or event.status == "received":
         return None
@@ -319,7 +319,7 @@ _SCHEMAS: dict[type, str] = {
 }
 """names of the payloads' schemas"""
 _WHOLE = (Uplink, Telegram)
-"""kinds whose builders say everything: most of what is published"""
+"""kinds whose builders set the common fields themselves"""
 _BUILDERS: dict[type, Callable[[Any], TopicPayload]] = {
     AlarmChange: alarm,
     Uplink: uplink,

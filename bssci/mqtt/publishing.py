@@ -1,4 +1,4 @@
-"""Publications on their way through one connection: what waits for room, and what for the broker's answer.
+"""Publications of one connection: those that wait for room in the window, and those in flight.
 
 enqueue() --> queue --fill(), room in the window--> in flight --PUBACK, PUBCOMP--> complete --> Deferred
 """
@@ -74,7 +74,7 @@ class PublishWindow:
         self.progress_at = at
 
     def enqueue(self, messages: Sequence[Publication]) -> Deferred[None]:
-        """Have messages wait for room; the Deferred fires when the broker has answered for each.
+        """Queue messages; the Deferred fires when the broker has acknowledged each.
 
         Fails with :class:`bssci.mqtt.values.MessagesRefused` if the broker does not take some of them.
         """
@@ -83,7 +83,7 @@ class PublishWindow:
         return batch.done
 
     def fill(self, engine: Engine, now: float) -> None:
-        """Have an engine publish what there is room for."""
+        """Have an engine publish as many messages as there is room for."""
         room = self._size - len(self._in_flight)
         if room == self._size:
             self.progress_at = now
@@ -123,7 +123,7 @@ class PublishWindow:
     def _send_with_properties(
         self, engine: Engine, batch: PublishBatch, messages: Sequence[Publication]
     ) -> None:
-        """Send messages of a batch by MQTT 5, except for what the broker says that it does not take.
+        """Send messages of a batch by MQTT 5, except those that are larger than the broker allows.
 
         :raises ValueError: for a topic that MQTT does not allow.
         """
@@ -158,7 +158,7 @@ class PublishWindow:
             self._acknowledge(packet_id)
 
     def fire_complete(self) -> None:
-        """Tell whoever waits for batches that are answered whole."""
+        """Fire the Deferreds of batches that are answered completely."""
         complete, self._complete = self._complete, []
         for batch in complete:
             batch.complete()
@@ -190,7 +190,7 @@ class PublishWindow:
         self._count(batch)
 
     def _count(self, batch: PublishBatch) -> None:
-        """Note that one message less of a batch waits for the broker's answer."""
+        """Note that one more message of a batch has its answer."""
         batch.unacknowledged -= 1
         if not batch.unacknowledged:
             self._complete.append(batch)

@@ -1,4 +1,4 @@
-"""Types of the requests that are subscribed to: their JSON Schemas come from them.
+"""Types of the requests that come by MQTT; their JSON Schemas are generated from these.
 
 Requests are read by :mod:`bssci.sinks.mqtt.request_payloads`, which answers with the field that is wrong;
 these types say the same to programs that write requests.
@@ -27,7 +27,7 @@ class Base64Bytes(msgspec.Struct):
 
 
 class SensorConfigRequest(msgspec.Struct, kw_only=True):
-    """A sensor as in `endpoints.json`, without `eui`; of one that is configured, what is not named stays."""
+    """A sensor as in `endpoints.json`, without `eui`; fields that are left out keep their values."""
 
     nwKey: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{32}$")] | UnsetType = UNSET
     shortAddr: Annotated[str, Meta(pattern="^[0-9A-Fa-f]{4}$")] | UnsetType = UNSET
@@ -83,7 +83,7 @@ class DownlinkRequestBody(msgspec.Struct, kw_only=True):
 
 
 class VariableMacRequest(msgspec.Struct, kw_only=True):
-    """A command for what a base station receives beside mioty."""
+    """A command about what a base station receives besides mioty."""
 
     command: Literal["activate", "deactivate", "status"]
     macType: Annotated[int, Meta(ge=0, le=2**32 - 1)] | UnsetType = UNSET
@@ -91,7 +91,7 @@ class VariableMacRequest(msgspec.Struct, kw_only=True):
 
 
 class SettingsQuery(msgspec.Struct, kw_only=True):
-    """A question for the settings that may change while the service runs; an empty message is one as well."""
+    """A query for the settings that may change while the service runs; an empty message asks the same."""
 
     ref: OwnRef | UnsetType = UNSET
 

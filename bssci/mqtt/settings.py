@@ -29,7 +29,8 @@ def broker_group(
     :param prefix: begins the name of each setting: ``MQTT_``.
     :param others: rows beside those of the connection.
     :param about: more about the connection for the service's status.
-    :param connects: returns how the part connects, for the trial; None: as the settings alone say.
+    :param connects: returns the part's connection settings for the trial; None: they are taken from the
+        values alone.
     """
     names = _Names(prefix)
     return Group(
@@ -77,7 +78,7 @@ def _rows(prefix: str) -> tuple[Setting, ...]:
             "VERSION",
             "3.1.1",
             parsers.choice("3.1.1", "5", "auto"),
-            "version of MQTT; auto: 5, in which the broker says what it does not take, or else 3.1.1",
+            "version of MQTT; auto: 5 if the broker speaks it, else 3.1.1; 5 reports refusals",
         ),
         row("QOS", "1", parsers.integer(0, 2), "MQTT quality of service"),
         row("TLS", "false", parsers.boolean, "TLS to the MQTT broker", trusted=True),
@@ -107,7 +108,7 @@ def _rows(prefix: str) -> tuple[Setting, ...]:
 
 
 class _Names:
-    """Names of a group's settings, for statements about their values.
+    """Checks and facts about the values of a group's settings.
 
     :param prefix: begins the name of each setting.
     """

@@ -1,4 +1,4 @@
-"""Ways to a broker: TCP, TLS, websockets; and why one failed, in plain words."""
+"""Connecting to a broker by TCP, TLS or websockets, and reasons for failures in plain words."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CONNECT_TIMEOUT = 10.0
 async def connect(reactor: Any, settings: MqttSettings, protocol: Protocol) -> IStream:
     """Connect ``protocol`` to the broker of ``settings``.
 
-    What carries it is returned as soon as that is there: TLS, websocket and
-    MQTT may still be shaking hands.
+    Its transport is returned as soon as TCP is connected: the handshakes of TLS, websocket and MQTT may
+    still be under way.
 
     :raises bssci.certificates.reading.CertificateError: a file that cannot be used, naming file and setting
     :raises twisted.internet.error.ConnectError: and others, if nobody answers
@@ -43,7 +43,7 @@ async def connect(reactor: Any, settings: MqttSettings, protocol: Protocol) -> I
         endpoint = wrapClientTLS(options, endpoint)
     outermost: Protocol = protocol
     if settings.transport == "websockets":
-        # Only here, for it costs memory that a TCP connection need not pay.
+        # Imported here, so that other connections do not pay its memory.
         from bssci.mqtt.websocket import WebSocketLayer
 
         outermost = WebSocketLayer(settings, protocol)
@@ -54,7 +54,7 @@ async def connect(reactor: Any, settings: MqttSettings, protocol: Protocol) -> I
 
 
 def tls_options(settings: MqttSettings) -> IOpenSSLClientConnectionCreator:
-    """Return TLS as ``settings`` want it: who may be at the other end, and who we are. Reads files.
+    """Return the TLS options of ``settings``: authorities to trust, and our certificate. Reads files.
 
     :raises bssci.certificates.reading.CertificateError: a file that cannot be used, naming file and setting
     """

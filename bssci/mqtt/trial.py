@@ -1,7 +1,7 @@
-"""Tries whether the MQTT broker of some settings takes us, exactly as the service would connect.
+"""Trial connections to an MQTT broker, made exactly as the service would make them.
 
-With the service's own client identifier, will, credentials and certificates, by the service's own client.
-While the service runs with them, its connection is looked at instead: a second one would end it.
+They use the service's own client, client identifier, will, credentials and certificates. While a service
+runs with the same settings, the state of its connection is read instead: a second one would end it.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from bssci.settings.trial import cannot_listen
 TIME = 5.0
 """s that a broker has to accept the connection"""
 START_TIME = 10.0
-"""s more for the child process, at most"""
+"""s that the start of the child process may take in addition"""
 TRIALS = 4
 """trials that run at the same time"""
 CREDENTIALS = ("Bad user name or password", "Not authorized")
-"""answers to a wrong password: not every broker tells it from a user who may not connect"""
+"""answers to a wrong password: not every broker distinguishes it from a user who may not connect"""
 
 _trials = BoundedSemaphore(TRIALS)
 
 Connects = Callable[[Values], MqttSettings]
-"""Returns how the service connects; without a client identifier if it has one only once it has run."""
+"""Returns the service's connection settings; without a client identifier if one is drawn at its start."""
 
 
 class _Finding(msgspec.Struct, frozen=True):
@@ -45,9 +45,9 @@ class _Finding(msgspec.Struct, frozen=True):
 
 
 def try_broker(values: Values, prefix: str, connects: Connects) -> str:
-    """Return what is wrong, one line; nothing if all is well. Blocks for some seconds: belongs in a thread.
+    """Return what is wrong in one line, or an empty text. Blocks for some seconds: call it in a thread.
 
-    Of the embedded broker: whether it could be started.
+    For the embedded broker, this checks that it could be started.
 
     :param prefix: begins the names of the connection's settings.
     """
@@ -67,7 +67,7 @@ def try_broker(values: Values, prefix: str, connects: Connects) -> str:
 
 
 def live_path(values: Values, prefix: str) -> Path:
-    """Return the file in which the service tells the state of the connection that has such settings."""
+    """Return the file in which the service keeps the state of the connection with these settings."""
     directory: Path = values["STATE_DIR"]
     return directory / f"{prefix.lower()}connection.json"
 
@@ -81,14 +81,14 @@ def _trouble(settings: MqttSettings, live: LiveState | None, runs: bool) -> str:
         return _in_words(_try(settings), settings)
     if live.has(settings):
         return live.trouble and f"the running service is {live.trouble}"
-    # Other credentials or another way to the same place: beside the service, and never in its name.
+    # The same broker with other credentials or another transport: never with the service's own identifier.
     return _in_words(_try(_beside(settings)), settings)
 
 
 def _beside(settings: MqttSettings) -> MqttSettings:
-    """Return settings that end no connection of the service's, and leave nothing at the broker.
+    """Return settings for a connection that does not end the service's, and leaves nothing at the broker.
 
-    The client identifier begins as the service's does, for brokers whose rules go by that.
+    The client identifier begins with the service's, because some brokers grant rights by its prefix.
     """
     return replace(settings, client_id=_trial_name(settings.client_id), will=None, persistent=False)
 
@@ -131,10 +131,10 @@ def _in_words(finding: _Finding, settings: MqttSettings) -> str:
         case "untrusted":
             return f"shows a certificate that is not trusted ({text}); check {prefix}CA_FILE"
         case "tls" if "certificate required" in text:
-            return f"wants a certificate: set {prefix}CERT_FILE and {prefix}KEY_FILE"
+            return f"requires a client certificate: set {prefix}CERT_FILE and {prefix}KEY_FILE"
         case "tls":
             names = f"{prefix}PORT, {prefix}TLS and {prefix}CERT_FILE"
-            return f"does not agree on TLS ({text.removeprefix('TLS: ')}); check {names}"
+            return f"does not complete the TLS handshake ({text.removeprefix('TLS: ')}); check {names}"
         case "unreachable":
             return (
                 f"does not answer: {text[:1].lower()}{text[1:].rstrip('.')};"
@@ -150,7 +150,7 @@ def _in_words(finding: _Finding, settings: MqttSettings) -> str:
         case "closed":
             return f"closed the connection; it may want TLS: check {prefix}PORT and {prefix}TLS"
         case "busy":
-            return f"was not tried: {TRIALS} others are under way"
+            return f"was not tried: {TRIALS} other trials are under way"
     return f"could not be tried: {text}"
 
 

@@ -1,7 +1,7 @@
-"""The child process of a trial: connects as the service does, says how that went, and ends.
+"""The child process of a trial: connects as the service does, reports how that went, and ends.
 
-Settings come as JSON on standard input; a finding leaves as JSON on standard output. A process of its own, as
-the shell's commands have no reactor that runs, and one that hangs can be ended.
+Settings come as JSON on standard input; a finding leaves as JSON on standard output. It is a process of its
+own because commands of the shell run no reactor, and because one that hangs can be killed.
 """
 
 from __future__ import annotations
@@ -89,14 +89,14 @@ class Trial:
             self._over(_closed(connection.loss, reason))
 
     def message_received(self, message: Received) -> Deferred[None]:
-        # Never fires: whatever it is, it is for the service.
+        # Never fires, so that the broker keeps the message for the service.
         return Deferred()
 
     def filter_refused(self, topic: str) -> None:
         """Do nothing: nothing is subscribed to."""
 
     def message_skipped(self, topic: str, size: int, retained: bool) -> None:
-        """Do nothing: it is acknowledged, as the service would."""
+        """Do nothing: the connection acknowledges it, as it does for the service."""
 
     def _late(self) -> None:
         self._over(TrialOutcome("silent"))

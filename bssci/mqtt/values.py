@@ -1,4 +1,4 @@
-"""Values around the MQTT client: its settings, messages and stream, and the error that it answers with."""
+"""Values of the MQTT client: its settings, messages, statistics and errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MessagesRefused(Exception):
 
 
 class About(NamedTuple):
-    """Facts that MQTT 5 tells beside a payload."""
+    """Facts that MQTT 5 carries beside a payload."""
 
     schema: str = ""
     """name of the payload's schema"""
@@ -54,7 +54,7 @@ class About(NamedTuple):
 
 
 class ReplyTo(NamedTuple):
-    """Place where the answer to a request is wanted beside its usual topic (MQTT 5)."""
+    """Topic on which a request wants its answer, besides the usual one (MQTT 5)."""
 
     topic: str
     """empty: nowhere else"""
@@ -68,7 +68,7 @@ class Publication(NamedTuple):
     payload: bytes
     retain: bool = False
     about: About | None = None
-    """facts that MQTT 5 alone tells"""
+    """facts that only MQTT 5 carries"""
 
 
 class Received(NamedTuple):
@@ -88,17 +88,17 @@ class Received(NamedTuple):
 
 
 MessageReceived = Callable[[Received], "Deferred[None] | None"]
-"""Called with each message; the broker hears that we have it when the Deferred fires; None: at once."""
+"""Called with each message, which is acknowledged when the Deferred fires; None: at once."""
 MessageSkipped = Callable[[str, int, bool], None]
 """Called with topic, bytes of the payload and whether the broker had retained it."""
 
 
 @dataclass(frozen=True)
 class MqttSettings:
-    """Address of the broker, and the ways to speak to it.
+    """Settings of a connection to a broker.
 
-    ``ca_file``, ``cert_file`` and ``key_file`` are PEM files, read anew for
-    every connection so that renewed certificates need no restart; without
+    ``ca_file``, ``cert_file`` and ``key_file`` are PEM files, read again for every connection so that
+    renewed certificates need no restart; without
     ``ca_file`` the system's authorities are trusted. ``path`` matters for
     websockets only. ``will`` is what the broker publishes with QoS 1, retained if
     ``retained_will`` says so, when the connection ends without a goodbye: (topic, payload).

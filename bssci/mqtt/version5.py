@@ -15,7 +15,7 @@ FAILURE = 0x80
 """reason codes from here on are failures (§2.4)"""
 NOT_AUTHORIZED, PACKET_TOO_LARGE, TAKEN_OVER = 0x87, 0x95, 0x8E
 FOR_EVER = 0xFFFFFFFF
-"""s that a session lives on: until the broker's own limit"""
+"""s that a session is kept: forever, or up to the broker's own limit"""
 _REASONS = {
     0x80: "unspecified error",
     0x81: "malformed packet",
@@ -70,13 +70,13 @@ class BrokerLimits(NamedTuple):
     retain: bool = True
     """true: it takes retained messages"""
     keepalive: int = 0
-    """s that it wants instead of ours; 0: ours"""
+    """s of the keepalive that it wants instead of ours; 0: ours"""
     client_id: str = ""
     """client identifier that it gave us; empty: ours"""
 
 
 class Packed(Properties):
-    """Properties of one message as bytes: paho packs each property of its own by looking up its name."""
+    """Encoded properties of one message: faster than paho, which looks up the name of each property."""
 
     def __init__(self, packed: bytes) -> None:
         object.__setattr__(self, "_packed", packed)
@@ -128,27 +128,27 @@ def will_properties() -> Packed:
 
 
 def reply_of(properties: Properties | None) -> ReplyTo | None:
-    """Return where the answer to a message is wanted; None: nowhere in particular."""
+    """Return the response topic and correlation data of a message; None if it has neither."""
     topic = getattr(properties, "ResponseTopic", "")
     correlation = getattr(properties, "CorrelationData", b"")
     return ReplyTo(topic, correlation) if topic or correlation else None
 
 
 def expiry_of(properties: Properties | None) -> int | None:
-    """Return the s that a message is good for; None: forever."""
+    """Return for how many s a message is valid; None: forever."""
     expiry: int | None = getattr(properties, "MessageExpiryInterval", None)
     return expiry
 
 
 def reason_words(code: int, properties: Properties | None = None) -> str:
-    """Return a reason code in words, with what the broker says of its own accord."""
+    """Return a reason code in words, with the reason string of the broker if there is one."""
     reason = _REASONS.get(code, f"reason code 0x{code:02X}")
     said = getattr(properties, "ReasonString", "")
     return f"{reason} ({said[:200]})" if said else reason
 
 
 def answer_words(body: bytes) -> tuple[int, str]:
-    """Return the reason code of a PUBACK or PUBREC, and in words.
+    """Return the reason code of a PUBACK or PUBREC, as a number and in words.
 
     :param body: what follows the fixed header.
     """

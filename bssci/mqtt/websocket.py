@@ -16,7 +16,7 @@ from websockets.uri import WebSocketURI
 from bssci.mqtt.values import IStream, MqttSettings
 
 _LENGTHS = {126: 2, 127: 8}
-"""bytes that tell the length of a frame whose second byte says so (RFC 6455 §5.2)"""
+"""bytes of the extended length, by the 7-bit length that announces it (RFC 6455 §5.2)"""
 
 
 class WebSocketBroken(ConnectionClosed):
@@ -24,7 +24,7 @@ class WebSocketBroken(ConnectionClosed):
 
 
 class FrameReader:
-    """Takes the frames of a server apart while they come: a frame may be longer than what may be kept."""
+    """Splits the frames of a server's stream as they arrive: a frame may be too long to be kept whole."""
 
     def __init__(self) -> None:
         self._header = b""
@@ -59,8 +59,8 @@ class FrameReader:
 class WebSocketLayer(Protocol):
     """Client side of a websocket, and the transport of the ``inner`` protocol.
 
-    ``inner`` is connected when the handshake is through. If that fails, it is
-    only told that the connection was lost, and why.
+    ``inner`` is connected when the handshake is complete. If the handshake fails, ``inner`` is only told
+    that the connection was lost, and why.
     """
 
     transport: IStream
@@ -97,7 +97,7 @@ class WebSocketLayer(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._machine.handshake_exc is not None:
-            reason = Failure(WebSocketBroken(f"no websocket for MQTT here: {self._machine.handshake_exc}"))
+            reason = Failure(WebSocketBroken(f"WebSocket handshake failed: {self._machine.handshake_exc}"))
         elif self._machine.parser_exc is not None:
             reason = Failure(WebSocketBroken(f"websocket broken: {self._machine.parser_exc}"))
         self._inner.connectionLost(reason)

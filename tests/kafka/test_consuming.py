@@ -25,6 +25,7 @@ class FakeConsumer:
         self.is_paused = False
         self.asked_in_vain: SimpleQueue[None] = SimpleQueue()
         self.closed = False
+        self.fails_while_paused = False
         self._there = there
 
     def subscribe(self, topics: Sequence[str], **callbacks: Callable[..., None]) -> None:
@@ -48,6 +49,8 @@ class FakeConsumer:
 
     def consume(self, count: int, seconds: float) -> list[FakeMessage]:
         if self.is_paused:
+            if self.fails_while_paused:
+                raise ClientTrouble("fatal")
             self.asked_in_vain.put(None)
             Event().wait(0.005)
             return []
@@ -160,6 +163,20 @@ def test_a_consumer_that_fails_is_followed_by_another(it: Fixture) -> None:
     _, done = it.next()
     assert len(it.made) == 2 and it.made[0].closed
     done.callback(None)
+
+
+def test_the_answer_to_a_batch_that_was_given_up_is_not_taken_for_the_next_one_s(it: Fixture) -> None:
+    it.there.put([FakeMessage(0, 7)])
+    _, given_up = it.next()
+    it.made[0].fails_while_paused = True
+    it.there.put([FakeMessage(0, 9)])
+    _, done = it.next()
+    given_up.callback(None)
+    for _ in range(2):
+        it.made[1].asked_in_vain.get(timeout=5)
+    assert it.made[1].committed.empty()
+    done.callback(None)
+    assert it.made[1].committed.get(timeout=5) == {0: 10}
 
 
 def test_a_trouble_ends_by_itself(it: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:

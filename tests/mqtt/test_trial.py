@@ -89,7 +89,7 @@ def test_somebody_who_comes_to_no_end_is_left_alone(monkeypatch: pytest.MonkeyPa
 def test_trials_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(broker_trial, "_trials", BoundedSemaphore(1))
     with broker_trial._trials:
-        assert trouble(settings_for(1)) == "was not tried: 4 others are under way"
+        assert trouble(settings_for(1)) == "was not tried: 4 other trials are under way"
 
 
 def test_a_trial_that_breaks_is_no_finding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +156,7 @@ def test_a_certificate_for_another_name_is_told(
 def test_a_broker_that_wants_a_certificate_is_told(mosquitto: Start, tls_files: TLSFiles) -> None:  # noqa: F811
     port = mosquitto(tls=tls_files).port
     said = trouble(settings_for(port, mqtt_tls="true", mqtt_ca_file=tls_files.ca))
-    assert said == "wants a certificate: set MQTT_CERT_FILE and MQTT_KEY_FILE"
+    assert said == "requires a client certificate: set MQTT_CERT_FILE and MQTT_KEY_FILE"
 
 
 @pytest.mark.mosquitto

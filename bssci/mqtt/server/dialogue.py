@@ -24,11 +24,11 @@ from bssci.mqtt.server.packets import (
 MAX_FIRST = 8 * 1024
 """bytes of a CONNECT"""
 MAX_PACKET = 66 * 1024
-"""bytes of any other packet: one with the longest filter that there can be is answered (65 535 bytes)"""
+"""bytes of any other packet: enough for a SUBSCRIBE with the longest possible filter (65 535 bytes)"""
 
 
 class DialogueStage(Enum):
-    """DialogueStage of a client's connection."""
+    """Stage of a client's connection."""
 
     NEW = auto()
     """nothing has come; only a CONNECT may [MQTT-3.1.0-1]"""
@@ -50,7 +50,7 @@ class Dialogue:
         self._reader = PacketReader(MAX_FIRST)
 
     def receive(self, data: bytes) -> Iterator[Packet]:
-        """Take bytes, and yield the packets that may be acted on, as long as no decision is due.
+        """Take bytes, and yield the packets that may be acted on, until a decision about the client is due.
 
         :raises PacketError: the connection is to be closed.
         """

@@ -1,7 +1,7 @@
-"""WebSocket frames between a server and its clients (RFC 6455 §5), once the handshake is through.
+"""WebSocket frames between a server and its clients (RFC 6455 §5), after the handshake.
 
 MQTT is a stream of bytes: packets may be spread over frames, and frames hold several packets (MQTT 3.1.1
-§6). So nothing is put together here, and a fragment is passed on as it comes.
+§6). So messages are not put together here, and a fragment is passed on as it comes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED, POLICY, TOO_BIG, TRY_LATER = (
 
 
 class FrameError(Exception):
-    """A client's bytes are no frame that it may send.
+    """A client has sent bytes that are not a permitted frame.
 
     :ivar code: for the close frame.
     :ivar reason: short and stable, for counting.
@@ -37,14 +37,14 @@ class FrameError(Exception):
 
 
 class Control(NamedTuple):
-    """A ping or a close frame of the client's."""
+    """A ping or a close frame from the client."""
 
     is_close: bool
     payload: bytes
 
 
 class ClientFrames:
-    """Takes the frames of a client apart while they come.
+    """Splits the frames of a client's stream as they arrive.
 
     :ivar closed: the client has sent its close frame; nothing more is read.
     """
@@ -56,15 +56,15 @@ class ClientFrames:
         self._left = 0
         """bytes of a data frame that are still to come"""
         self._mask = b""
-        """the mask for these, turned to the next of them"""
+        """the mask for these, rotated to the next of them"""
         self._within = False
-        """a message has begun whose last frame has not"""
+        """the last frame of a fragmented message has not begun"""
         self.closed = False
 
     def feed(self, data: bytes) -> tuple[bytes, list[Control]]:
         """Return what the frames hold: the bytes of data, and pings and the close frame.
 
-        :raises FrameError: the stream cannot be read on.
+        :raises FrameError: the rest of the stream cannot be read.
         """
         buffer = self._buffer + data if self._buffer else data
         pieces: list[bytes] = []
@@ -142,7 +142,7 @@ class ClientFrames:
 
 def _check(first: int, second: int) -> None:
     if first & 0x70:
-        # No extension is agreed on, so that nothing comes compressed either.
+        # No extension was negotiated, so nothing is compressed either.
         raise FrameError(PROTOCOL_ERROR, "frame", "reserved bits of a frame are set")
     opcode = first & 0x0F
     if opcode == _TEXT:
@@ -154,7 +154,7 @@ def _check(first: int, second: int) -> None:
 
 
 def unmask(data: bytes, mask: bytes) -> bytes:
-    """Return data without its mask; with a mask without one."""
+    """Return ``data`` XOR ``mask``: what was masked is unmasked, what was not is masked."""
     size = len(data)
     if not size:
         return b""

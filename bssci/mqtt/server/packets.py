@@ -28,7 +28,7 @@ MAX_LENGTH_BYTES = 4
 
 
 class PacketError(Exception):
-    """A client's bytes are no packet that it may send: the connection closes [MQTT-4.8.0-1].
+    """A client has sent bytes that are not a permitted packet: the connection closes [MQTT-4.8.0-1].
 
     :ivar reason: short and stable, for counting.
     """
@@ -42,15 +42,15 @@ class UnknownVersion(PacketError):
     """A client speaks another version of MQTT: answered with return code 1 [MQTT-3.1.2-2]."""
 
     def __init__(self, level: int) -> None:
-        super().__init__("version", f"protocol level {level}, 4 is spoken here (MQTT 3.1.1)")
+        super().__init__("version", f"protocol level {level}; only 4 (MQTT 3.1.1) is supported")
 
 
 class ConnectPacket(NamedTuple):
-    """The client's wish to begin."""
+    """The client's first packet (CONNECT)."""
 
     client_id: str
     clean: bool
-    """no session is wanted, neither an earlier one nor one for later"""
+    """neither an earlier session is to be resumed nor this one to be kept"""
     keep_alive: int
     """s; 0: none"""
     username: str
@@ -81,15 +81,15 @@ class Acknowledge(NamedTuple):
 
 
 class Publish(NamedTuple):
-    """A message that the client publishes, of which only the kind matters."""
+    """A message that the client publishes; it is refused, so its contents are not read."""
 
 
 class PingRequest(NamedTuple):
-    """A sign of life that wants an answer (PINGREQ)."""
+    """The client's keepalive (PINGREQ)."""
 
 
 class Disconnect(NamedTuple):
-    """The client's goodbye."""
+    """The client's clean end of the connection (DISCONNECT)."""
 
 
 Packet = ConnectPacket | Subscribe | Unsubscribe | Acknowledge | Publish | PingRequest | Disconnect
@@ -108,7 +108,7 @@ class PacketReader:
         self.limit = limit
 
     def take_packets_of(self, limit: int) -> None:
-        """Change the bytes that the body of a packet may have."""
+        """Change the limit of a packet's body, in bytes."""
         self.limit = limit
 
     def add(self, data: bytes) -> None:
@@ -118,7 +118,7 @@ class PacketReader:
     def next(self) -> Packet | None:
         """Return the next packet; None if it is not complete. What follows it stays.
 
-        :raises PacketError: the stream cannot be read on.
+        :raises PacketError: the rest of the stream cannot be read.
         """
         buffer = self._buffer
         if buffer[:2] == _ACKNOWLEDGE and len(buffer) >= 4:
@@ -148,7 +148,7 @@ class PacketReader:
 
 
 class _Body:
-    """The body of a packet, read from its begin."""
+    """The body of a packet, read from its beginning."""
 
     __slots__ = ("_data", "_position")
 
@@ -179,9 +179,9 @@ class _Body:
         try:
             text = self.binary().decode()
         except UnicodeDecodeError:
-            raise PacketError("malformed", "a text that is no UTF-8") from None
+            raise PacketError("malformed", "a string that is not UTF-8") from None
         if "\0" in text:
-            raise PacketError("malformed", "a text with the character U+0000")
+            raise PacketError("malformed", "a string with the character U+0000")
         return text
 
     def packet_id(self) -> int:
@@ -192,7 +192,7 @@ class _Body:
 
     def end(self) -> None:
         if not self.is_over:
-            raise PacketError("malformed", "a packet that is longer than what it holds")
+            raise PacketError("malformed", "a packet with bytes after its last field")
 
 
 def _read(first: int, data: bytes) -> Packet:
@@ -214,7 +214,7 @@ def _read(first: int, data: bytes) -> Packet:
 def _connect(body: _Body) -> ConnectPacket:
     name, level = body.binary(), body.number(1)
     if name not in (b"MQTT", b"MQIsdp"):
-        raise PacketError("malformed", "another protocol than MQTT")
+        raise PacketError("malformed", "a protocol other than MQTT")
     if (name, level) != (b"MQTT", 4):
         raise UnknownVersion(level)
     flags, keep_alive = body.number(1), body.number(2)
@@ -247,7 +247,7 @@ def _subscribe(body: _Body) -> Subscribe:
     while not body.is_over:
         filters.append((_filter(body), body.number(1)))
     if not filters or any(qos > 2 for _, qos in filters):
-        raise PacketError("malformed", "a SUBSCRIBE without filter, or of another QoS than 0 to 2")
+        raise PacketError("malformed", "a SUBSCRIBE without a filter, or with a QoS other than 0 to 2")
     return Subscribe(packet_id, tuple(filters))
 
 
@@ -256,7 +256,7 @@ def _unsubscribe(body: _Body) -> Unsubscribe:
     while not body.is_over:
         filters.append(_filter(body))
     if not filters:
-        raise PacketError("malformed", "an UNSUBSCRIBE without filter")
+        raise PacketError("malformed", "an UNSUBSCRIBE without a filter")
     return Unsubscribe(packet_id, tuple(filters))
 
 
@@ -287,7 +287,7 @@ def unsubscribe_answer(packet_id: int) -> bytes:
 
 
 class EncodedMessage:
-    """A message as bytes, made once for all who get it; flags and packet identifier differ.
+    """A message as bytes, encoded once for all its receivers; only flags and packet identifier differ.
 
     :param variable: the topic as it stands in the packet.
     """
@@ -298,7 +298,7 @@ class EncodedMessage:
         self._variable = variable
         self._payload = payload
         self._at_most_once = b""
-        """the whole packet of QoS 0, the same object for all who get it; once somebody does"""
+        """the whole packet of QoS 0, made at its first use and shared by all receivers"""
         self._head = encoded_length(len(variable) + 2 + len(payload)) + variable
 
     def packet(self, packet_id: int = 0, *, retained: bool = False, repeated: bool = False) -> bytes:

@@ -18,7 +18,7 @@ class TopicError(ValueError):
 def check_filter(text: str) -> None:
     """Check the shape of a topic filter [MQTT-4.7.1-2, -3, MQTT-4.7.3-1].
 
-    :raises TopicError: it has none.
+    :raises TopicError: the filter is invalid.
     """
     if not text:
         raise TopicError("an empty topic filter")
@@ -40,7 +40,7 @@ def matches(text: str, topic: str) -> bool:
 
 
 def covers(granted: str, asked: str) -> bool:
-    """Return whether a filter matches all that another one can match."""
+    """Return whether a filter matches every topic that another one can match."""
     if asked.startswith("$") and granted[:1] in ("+", "#"):
         return False
     ours, theirs = granted.split("/"), asked.split("/")
@@ -84,14 +84,14 @@ class FilterTree(Generic[Subscriber]):
         self._root: _Node[Subscriber] = _Node()
 
     def add(self, text: str, subscriber: Subscriber, qos: int) -> None:
-        """Have a subscriber get what a filter matches, in place of the same filter before."""
+        """Subscribe to a filter; the same filter again replaces its QoS."""
         node = self._root
         for level in text.split("/"):
             node = node.children.setdefault(level, _Node())
         node.subscribers[subscriber] = qos
 
     def remove(self, text: str, subscriber: Subscriber) -> None:
-        """End that; nothing if it never was."""
+        """End a subscription; an unknown one is ignored."""
         path = [self._root]
         levels = text.split("/")
         for level in levels:

@@ -1,4 +1,4 @@
-"""Messages of QoS 1 that a client has not acknowledged: their packet identifiers, and how far it has come."""
+"""Messages of QoS 1 that a client has not acknowledged, by their packet identifiers."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Window:
         return next(iter(self._open.values()), None)
 
     def send(self, mark: int) -> int:
-        """Return the packet identifier for one more message, which must have room.
+        """Return the packet identifier for one more message; the window must not be full.
 
-        :param mark: number of the event that the message tells of.
+        :param mark: number of the event that the message reports.
         """
         number = self._last_id
         while True:
@@ -45,5 +45,5 @@ class Window:
         return number
 
     def acknowledge(self, packet_id: int) -> bool:
-        """Take account of a PUBACK; return whether there is such a message."""
+        """Note a PUBACK, and return whether its message was under way."""
         return self._open.pop(packet_id, None) is not None

@@ -11,7 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail, succeed
 
 from bssci.kafka.producing import KafkaProducer, ProducerMessage, RefusedMessage
-from bssci.kafka.thread import KafkaError
+from bssci.kafka.reporting import KafkaError
 from bssci.model import Decoded, Reading
 from bssci.sinks.kafka import sink as module
 from bssci.sinks.kafka.sink import KafkaSink

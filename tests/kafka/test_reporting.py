@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from twisted.logger import globalLogPublisher
 
-from bssci.kafka.thread import REPEATED, ClientLog, in_words
+from bssci.kafka.reporting import REPEATED, ClientLog, in_words
 from tests.kafka.stand_ins import ClientError
 
 

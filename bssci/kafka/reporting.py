@@ -1,4 +1,4 @@
-"""A thread of one's own for librdkafka's calls, with its log lines in ours and its errors in words."""
+"""The client library's log lines in our log, and its errors in words."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class KafkaError(Exception):
 
 
 class ClientLog(logging.Handler):
-    """Takes what librdkafka says into our log, each line once a while."""
+    """Copies librdkafka's lines into our log, each kind at most once in ``REPEATED`` s."""
 
     log = Logger()
 
@@ -40,7 +40,7 @@ class ClientLog(logging.Handler):
 
     def as_logger(self) -> logging.Logger:
         """Return a logger that writes here and nowhere else."""
-        logger = logging.Logger("kafka")  # noqa: LOG001  not of the tree, whose handlers are not ours
+        logger = logging.Logger("kafka")  # noqa: LOG001  outside the tree, whose handlers are not ours
         logger.addHandler(self)
         return logger
 
@@ -60,8 +60,8 @@ _WORDS = {
     "_UNKNOWN_TOPIC": "there is no such topic",
     "_UNKNOWN_PARTITION": "there is no such partition",
     "MSG_SIZE_TOO_LARGE": "the message is larger than the broker takes",
-    "NOT_ENOUGH_REPLICAS": "too few replicas are there",
-    "NOT_ENOUGH_REPLICAS_AFTER_APPEND": "too few replicas are there",
+    "NOT_ENOUGH_REPLICAS": "too few replicas are in sync",
+    "NOT_ENOUGH_REPLICAS_AFTER_APPEND": "too few replicas are in sync",
     "_FENCED": "another producer took over",
     "_MAX_POLL_EXCEEDED": "this instance was too slow for its consumer group",
 }

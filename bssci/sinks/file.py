@@ -1,8 +1,8 @@
 """The sink ``file``: events as lines of JSON, in a file that is rotated by size and age.
 
-A batch is one append, and counts as taken when it is on disk. A crash in the middle leaves a torn last
-line: it is cut off before the next append, and the batch comes again. Nothing is kept open against
-whoever moves or deletes the file: it is looked for by its name before each batch.
+A batch is one append, and counts as taken when it is on disk. A crash in the middle leaves an incomplete
+last line: it is cut off before the next append, and the batch comes again. The file may be moved or deleted
+at any time: it is looked up by its name before each batch.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from bssci.sinks.json_events import EncodedBatch, encode_batch, parse_kinds, rea
 from bssci.sinks.set_aside import SetAside
 
 MODE = 0o640
-"""mode of a new file: the service's user may write, its group may read, as those who collect logs need it"""
+"""mode of a new file: the service's user may write, its group may read, as log collectors need to"""
 LINE_START = b'{"kind":'
 """first bytes of each line that the sink writes"""
 LONGEST_LINE = 64_000_000
-"""bytes; what has no line break for longer is no line of ours"""
+"""bytes; a longer piece without a line break is not a line of ours"""
 _TIME = re.compile(rb'\{"kind":"[^"]*","timestamp":(\d+(?:\.\d+)?),')
 _CHUNK = 65536
 _WORDS = {
@@ -44,8 +44,8 @@ _WORDS = {
     errno.EACCES: "the service's user has no permission",
     errno.EPERM: "the service's user has no permission",
     errno.EISDIR: "it is a folder",
-    errno.ENXIO: "it is no regular file",
-    errno.ENOENT: "it was moved away meanwhile",
+    errno.ENXIO: "it is not a regular file",
+    errno.ENOENT: "it was moved away in the meantime",
     errno.EIO: "the disk reports an error",
     errno.ESTALE: "it was deleted while it was written to",
     errno.EWOULDBLOCK: "another process is writing to it",
@@ -60,7 +60,7 @@ class FileTrouble(Exception):
 class FileSettings:
     """Path, size and number of the files.
 
-    :ivar max_bytes: size from which on the file is rotated; 0: never for its size.
+    :ivar max_bytes: size at which the file is rotated; 0: never for its size.
     :ivar max_age: s after which the file is rotated; 0: never for its age.
     :ivar keep: rotated files that are kept; 0: all.
     :ivar sync: force each batch to the disk before it counts as taken.
@@ -123,9 +123,7 @@ class LinesFile:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
     def _open(self) -> int:
-        """Open the file that has the name now: somebody else may have moved or deleted the one from
-        before.
-        """
+        """Open the file that has the name now: the earlier one may have been moved or deleted."""
         path = self._settings.path
         if self._descriptor is not None:
             try:
@@ -136,12 +134,12 @@ class LinesFile:
                 return self._descriptor
             self.close()
         is_new = not path.exists()
-        # Not blocking: a named pipe without a reader would hold the thread for good.
+        # Not blocking: a named pipe without a reader would block the thread forever.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(path, flags, MODE)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise OSError(errno.ENXIO, "no regular file")
+            raise OSError(errno.ENXIO, "not a regular file")
         self._descriptor = descriptor
         self._begun = self._now() if is_new else self._first_time(descriptor)
         if is_new and self._settings.sync:
@@ -149,9 +147,7 @@ class LinesFile:
         return descriptor
 
     def _first_time(self, descriptor: int) -> float:
-        """Return the time when an existing file was begun, as its first line says, or else the present
-        time.
-        """
+        """Return the Unix seconds of an existing file's first line; now, if that cannot be read."""
         said = _TIME.match(os.pread(descriptor, 200, 0))
         return min(self._now(), float(said[1])) if said else self._now()
 
@@ -162,7 +158,7 @@ class LinesFile:
         return size > 0 and (too_large or too_old)
 
     def _rotate(self) -> None:
-        """Give the file its time as a name, and delete the oldest of those beyond FILE_KEEP."""
+        """Rename the file after the present time, and delete the oldest rotated files beyond FILE_KEEP."""
         self.close()
         path = self._settings.path
         begin = f"{path.stem}.{datetime.fromtimestamp(self._now(), UTC):%Y%m%dT%H%M%SZ}"
@@ -177,15 +173,15 @@ class LinesFile:
             old.unlink(missing_ok=True)
 
     def _cut_torn_line(self, descriptor: int) -> int:
-        """Cut off what follows the last line break, and return the size then.
+        """Cut off what follows the last line break, and return the size that is left.
 
-        :raises FileTrouble: no line of ours begins so, and we cut nothing that is somebody else's.
+        :raises FileTrouble: it is not the beginning of a line of ours, so it is not ours to cut.
         """
         size = os.fstat(descriptor).st_size
         torn = _last_line(descriptor, size)
         if torn is None or (torn.strip(b"\0") and not torn.startswith(LINE_START[: len(torn)])):
             raise FileTrouble(
-                f"{self._settings.path} is not written to: its last line is not from here and has no end;"
+                f"{self._settings.path} is not written to: its last line is incomplete and not ours;"
                 " move the file away, or set FILE_PATH"
             )
         if torn:
@@ -240,7 +236,7 @@ def _sync_folder(folder: Path) -> None:
 
 @implementer(ISink)
 class FileSink:
-    """Appends in a thread, for a disk may be slow.
+    """Appends in a thread, because a disk may be slow.
 
     :param kinds: kinds of events that are written; empty: all.
     """
@@ -256,7 +252,7 @@ class FileSink:
         """reason why the last batch was not written; empty if it was"""
 
     def start(self) -> None:
-        """Do nothing: what is wrong with the file, each delivery finds anew."""
+        """Do nothing: each delivery checks the file."""
 
     def deliver(self, batch: Sequence[Any]) -> Deferred[None]:
         return self._writing.run(lambda: ensureDeferred(self._deliver(batch)))
@@ -277,7 +273,7 @@ class FileSink:
         return encoded
 
     def stop(self) -> Deferred[None]:
-        """Wait for what is being written."""
+        """Wait for the batch that is being written, then close the file."""
         return self._writing.run(deferToThread, self._file.close)
 
 
@@ -286,7 +282,7 @@ class FileSinkFactory:
     """Builds the sink ``file``."""
 
     name = "file"
-    description = "appends uplinks and events to a file, a line of JSON each"
+    description = "appends uplinks and events to a file, one line of JSON each"
     settings = (
         SinkSetting(
             "FILE_PATH", "events.jsonl", "file that lines of JSON are appended to", reader(parsers.path)

@@ -1,8 +1,8 @@
-"""POST requests with everything bounded: time, connections, and what is read of an answer.
+"""POST requests with bounds on time, connections and what is read of an answer.
 
-Redirects are not followed, proxies are not used, certificates are always verified. A name is looked
-up in the reactor's threads. What goes wrong is said in one line that names the host and no more of
-the URL, for the rest of it may be a secret.
+Redirects are not followed, proxies are not used, certificates are always verified. Names are resolved in
+the reactor's threads. Errors are one line that names the host and no more of the URL, because the rest of
+it may be a secret.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """The receiver of requests.
+    """The address that requests are sent to.
 
-    :ivar origin: scheme, host and port, for people.
+    :ivar origin: scheme, host and port, for messages.
     :ivar user: user name and password of the URL; None where it has none.
     """
 
@@ -84,9 +84,9 @@ class ReceiverAnswer:
 
 
 def parse_target(url: str) -> Target:
-    """Take a URL apart.
+    """Parse a URL.
 
-    :raises ValueError: it is no URL of a web server; the URL is not in the text, for it may hold a secret.
+    :raises ValueError: it is not a URL of a web server; the text does not quote it, as it may hold a secret.
     """
     url = url.strip()
     try:
@@ -102,7 +102,7 @@ def parse_target(url: str) -> Target:
     at = at if port is None else f"{at}:{port}"
     rest = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not rest.isascii():
-        raise ValueError("allowed is a URL whose path has other characters than ASCII as %XX")
+        raise ValueError("allowed is a URL with characters other than ASCII written as %XX")
     user = None
     if parts.username is not None:
         user = unquote(parts.username), unquote(parts.password or "")
@@ -131,12 +131,12 @@ class Poster:
         self._pool = pool
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
-        """Send ``body``.
+        """Send ``body`` and return the answer. Cancelling fails with a CancelledError.
 
-        :raises NoAnswer: and whoever cancels the Deferred of this gets a CancelledError.
+        :raises NoAnswer: nobody answered in time.
         """
         try:
-            # The time runs over both, the request and the reading of its answer.
+            # The timeout covers both the request and the reading of its answer.
             return await ensureDeferred(self._post(headers, body)).addTimeout(self._timeout, self._clock)
         except TimeoutError:
             reason = f"no answer within {self._timeout:g} s"
@@ -151,7 +151,7 @@ class Poster:
         except connecting.ConnectingCancelledError as error:
             raise CancelledError from error
         except ResponseFailed as error:
-            # A request that is cancelled while it waits for its answer fails in these clothes.
+            # A request that is cancelled while it waits for its answer fails like this.
             for reason in error.reasons:
                 if reason.check(CancelledError):
                     raise CancelledError from error
@@ -159,7 +159,7 @@ class Poster:
         retry_after = response.headers.getRawHeaders("retry-after", [""])[0]
         text = (await _beginning(response)).decode("utf-8", "replace")
         if response.version[1:] == (1, 0) and self._pool is not None:
-            # Such a server closes the connection, which the pool would give to the next request.
+            # Such a server closes the connection, which the pool would reuse for the next request.
             await self._pool.closeCachedConnections()
         return ReceiverAnswer(response.code, retry_after, text)
 
@@ -184,7 +184,7 @@ def make_poster(reactor: Any, target: Target, timeout: float, ca_file: Path | No
     pool = HTTPConnectionPool(reactor, persistent=True)
     pool.maxPersistentPerHost = 1
     pool.cachedConnectionTimeout = int(IDLE_CONNECTION)
-    # What may have arrived is not sent again behind our back: whether it is, the sink decides.
+    # A request that may have arrived is not repeated here: the sink decides about that.
     pool.retryAutomatically = False
     agent = Agent(reactor, policy, connectTimeout=CONNECT_TIMEOUT, pool=pool)
     return Poster(reactor, agent, target, timeout, pool)
@@ -192,7 +192,7 @@ def make_poster(reactor: Any, target: Target, timeout: float, ca_file: Path | No
 
 @implementer(IBodyProducer)
 class _Body:
-    """A request's body, that is there already."""
+    """A request's body that is in memory."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -246,7 +246,7 @@ def _beginning(response: IResponse) -> Deferred[bytes]:
 
 
 def _explain(error: Exception) -> str:
-    """Return the reason why there was no answer, without any words that a server chose."""
+    """Return the reason why there was no answer, without any text from the server."""
     if isinstance(error, (ResponseFailed, RequestTransmissionFailed)):
         inner = [each.value for each in error.reasons if isinstance(each.value, Exception)]
         known = [each for each in inner if isinstance(each, (SSL.Error, VerificationError, OSError))]
@@ -259,7 +259,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, connecting.DNSLookupError):
         return "no such host is known"
     if isinstance(error, connecting.TimeoutError):
-        return "nobody answers"
+        return "the connection timed out"
     if isinstance(error, connecting.ConnectError) and error.osError:
         return os.strerror(error.osError).lower()
     if isinstance(error, connecting.ConnectionClosed):

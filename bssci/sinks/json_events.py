@@ -36,7 +36,8 @@ class EncodedBatch:
     refused: Sequence[tuple[Any, str]]
 
     def set_aside(self, by: SetAside) -> None:
-        """Count what cannot be written: once the rest is taken, so that no repetition counts it twice."""
+        """Count what cannot be encoded. Call it when the rest was taken, so that no repetition counts it
+        twice."""
         for event, reason in self.refused:
             by.add(event, reason)
 
@@ -44,7 +45,7 @@ class EncodedBatch:
 def encode_batch(batch: Sequence[Any], kinds: frozenset[str]) -> EncodedBatch:
     """Encode each event on its own.
 
-    :param kinds: kinds of events that are wanted; empty: all, also those that are yet unknown.
+    :param kinds: kinds of events that are wanted; empty: all, also those that this version does not know.
     """
     events: list[EncodedEvent] = []
     refused: list[tuple[Any, str]] = []
@@ -69,7 +70,7 @@ def parse_kinds(text: str) -> frozenset[str]:
 
 
 def reader(parser: Parser[Value]) -> Callable[[str], Value]:
-    """Return ``parser`` as a sink's setting wants it: its error says what is allowed."""
+    """Return ``parser`` for a sink's setting: its error says what is allowed."""
 
     def parse(text: str) -> Value:
         try:

@@ -17,7 +17,7 @@ from bssci.system import logs
 
 @implementer(ISink)
 class LogSink:
-    """Writes what happens to the service's own log."""
+    """Writes events to the service's own log."""
 
     log = Logger()
 
@@ -88,7 +88,7 @@ class LogSinkFactory:
     """Builds the sink ``log``."""
 
     name = "log"
-    description = "writes stations' comings and goings, and at debug level every uplink, to the log"
+    description = "logs when stations come and go and what fails; at debug level also every uplink"
     settings = ()
 
     def build(self, settings: Mapping[str, Any], center: Any) -> LogSink:

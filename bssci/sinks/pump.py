@@ -1,11 +1,11 @@
-"""Carries events from the journal to one sink, by the sink's own cursor.
+"""Delivery of events from the journal to one sink, by the sink's own cursor.
 
     idle --events stored--> reading --batch--> decoding --> delivering --done--> cursor moved, reading
                                ^                                |
                                +----------- backoff <-----------+ failed
 
-What a sink has not taken stays in the journal, so nothing here grows with its backlog,
-and no sink notices another one.
+Events that a sink has not taken stay in the journal, so nothing here grows with its backlog, and no sink
+affects another one.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ RATE_PERIOD = 60.0
 DRAIN_TIME = 1.5
 """s that a stop waits for what is queued"""
 STOP_TIME = 2.0
-"""s that a sink then has to end"""
+"""s that a sink then has for its own stop"""
 REMEMBERED = 5000
-"""batches of which it is known when they were taken"""
+"""newest batches of which it is remembered when they were taken"""
 LIVE_TURNS = 5
-"""batches in a row that go before what is delivered beside them"""
+"""batches of the backlog that are delivered before a batch of a replay gets its turn"""
 LIVE_PERIOD = 10.0
-"""s after which what was delivered is no longer what happens now"""
+"""s after a delivery during which the sink counts as busy with new events"""
 LIVE_SHARE = 8
-"""deliveries over which their time is averaged, about"""
+"""number of deliveries over which their time is averaged, roughly"""
 LOG_EVERY = 100
 """failures in a row are logged the first time and every so many times"""
 
 
 def next_backoff(backoff: float) -> float:
-    """Return the s to wait after a failure that followed a wait of ``backoff`` s; 0: after the first."""
+    """Return the s to wait after a failure, given the wait before it; 0: there was none."""
     return min(LAST_BACKOFF, backoff * 2 or FIRST_BACKOFF)
 
 
 class _Beside(NamedTuple):
-    """Events that are no part of the backlog, and who waits for their delivery."""
+    """Events outside the backlog, and the Deferred of their delivery."""
 
     events: list[AnyEvent]
     done: Deferred[float]
@@ -77,12 +77,12 @@ class SinkStatistics:
     failed: int
     """deliveries that failed since the start; each was, or will be, repeated"""
     rate: float
-    """events delivered a second, over the last minute"""
+    """events delivered per second, over the last minute"""
     failing: bool
     """the last delivery failed, or the sink says that it cannot deliver now"""
     last_error: str
     trouble: str
-    """reason why the sink cannot deliver now, in its own words; empty: it says nothing"""
+    """reason why the sink cannot deliver now, in its own words; empty if it gives none"""
     set_aside: int
     """events that the sink could not store and passed over, since the start"""
     set_aside_reason: str
@@ -126,7 +126,7 @@ class Pump:
         self._idle: list[Deferred[None]] = []
         self._beside: deque[_Beside] = deque()
         self._turns = 0
-        """batches of the backlog since one beside it"""
+        """batches of the backlog since the last one outside it"""
         self._live_at = float("-inf")
         self._live_seconds = 0.0
         self._oldest_at: float | None = None
@@ -145,7 +145,7 @@ class Pump:
         self._pump()
 
     async def stop(self) -> None:
-        """Give the sink what is there already, then end it."""
+        """Deliver what is already there, for a limited time, then stop the sink."""
         await self._drained()
         self._running = False
         if self._unsubscribe is not None:
@@ -156,7 +156,7 @@ class Pump:
             await maybeDeferred(self.sink.stop).addTimeout(STOP_TIME, self._clock)
 
     def _drained(self) -> Deferred[None]:
-        """Fire when the sink has taken all there is, or does not take it now."""
+        """Fire when the sink has taken everything, fails, or takes too long."""
         if self._backoff or (self.cursor >= self._journal.events.last_seq and not self._busy):
             return succeed(None)
         drained: Deferred[None] = Deferred(self._idle.remove)
@@ -165,17 +165,17 @@ class Pump:
 
     @property
     def live_seconds(self) -> float | None:
-        """Return the s that the sink takes for what happens now, on average; None: nothing did lately."""
+        """Average time in s of a delivery of new events; None: there was none lately."""
         if self._clock.seconds() - self._live_at > LIVE_PERIOD:
             return None
         return self._live_seconds
 
     def deliver_beside(self, events: list[AnyEvent]) -> Deferred[float]:
-        """Have the sink take events again, in turn with its backlog, which goes first; the cursor stays.
+        """Deliver events outside the backlog, which goes first; the cursor does not move.
 
-        A sink that has ``deliver_again`` is given them there. The Deferred fires with the s that the sink
-        took for them, or fails as the sink does: they are not repeated here. To cancel it takes them back,
-        if they still wait.
+        A sink that has ``deliver_again`` gets them there. The Deferred fires with the s that the sink took
+        for them, or fails as the sink does: they are not repeated here. Cancelling it takes them back, if
+        they still wait.
         """
         done: Deferred[float] = Deferred(lambda _: self._take_back(done))
         self._beside.append(_Beside(events, done))
@@ -186,7 +186,7 @@ class Pump:
         self._beside = deque(each for each in self._beside if each.done is not done)
 
     def _give_turn(self) -> None:
-        """Deliver what waits beside the backlog."""
+        """Deliver the next events outside the backlog."""
         self._busy = True
         self._turns = 0
         events, done = self._beside.popleft()
@@ -225,10 +225,10 @@ class Pump:
         try:
             return str(getattr(self.sink, "trouble", None) or "")
         except Exception as error:
-            return f"its trouble cannot be told: {error}"
+            return f"the sink's trouble cannot be read: {error}"
 
     def figures(self) -> dict[str, Any]:
-        """Return the statistics as JSON knows them; what other software said last stays in the log."""
+        """Return the statistics for JSON, without the last error: other software's text stays in the log."""
         figures = asdict(self.statistics())
         del figures["last_error"]
         return figures
@@ -236,12 +236,12 @@ class Pump:
     def taken(self) -> list[tuple[int, float]]:
         """Return the last sequence number and the Unix seconds of the newest batches taken, oldest first.
 
-        The first pair says where the pump began: the times of what was taken before are unknown.
+        The first pair is where the pump began: when earlier events were taken is unknown.
         """
         return list(self._taken_at)
 
     def requests(self) -> dict[str, Any] | None:
-        """Return the figures of the requests that come in by the sink; None: none do, or it cannot tell."""
+        """Return the figures of the requests that the sink takes; None if it takes none, or cannot tell."""
         figures = getattr(self.sink, "request_figures", None)
         if figures is None:
             return None
@@ -277,7 +277,7 @@ class Pump:
             self.sink.start()
             self._begun = True
         if not entries:
-            # Nothing follows that can be read, of what was there before it was asked for.
+            # Everything up to there is unreadable.
             self.cursor = max(self.cursor, last_seq)
             return 0
         events = await self._decode([event for _, event in entries])

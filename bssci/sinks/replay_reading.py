@@ -1,4 +1,4 @@
-"""Reading of a replay: the events of a span of time, in pieces of a size that may change."""
+"""Reading the events of a replay: those of a span of time, in pieces of varying size."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ READ = 500
 
 
 async def last_before(journal: Journal, at: float) -> int:
-    """Return the number of the last event from before then (Unix seconds); 0 if there is none."""
+    """Return the number of the last event before ``at`` (Unix seconds); 0 if there is none."""
     low, high = 0, journal.events.last_seq
     while low < high:
         middle = (low + high + 1) // 2
-        # Several, because those that are damaged are passed over.
+        # Several, because damaged ones are skipped.
         found, _ = await journal.history.look_back(before=middle + 1, limit=5)
         if not found or found[0][1].at < at:
             low = middle
@@ -27,11 +27,11 @@ async def last_before(journal: Journal, at: float) -> int:
 
 
 class SpanReader:
-    """Reads events in their order, ahead of what is taken.
+    """Reads events in their order, and ahead of what is taken from it.
 
     :param after: number of the event before the first.
-    :param last: number of the last.
-    :param chosen: whether an event is wanted.
+    :param last: number of the last event.
+    :param chosen: returns whether an event is wanted.
     """
 
     def __init__(self, journal: Journal, after: int, last: int, chosen: Callable[[AnyEvent], bool]) -> None:
@@ -42,9 +42,10 @@ class SpanReader:
         self._ahead: deque[tuple[int, AnyEvent]] = deque()
 
     async def take(self, count: int) -> tuple[list[AnyEvent], int]:
-        """Return the next wanted events and the number of the last event that was looked at.
+        """Return the next wanted events and the number of the last event that was examined.
 
-        They may be fewer than ``count``, or none, also when more follow: what one reading brought.
+        They may be fewer than ``count``, or none, even if more follow: they come from one read of the
+        journal.
         """
         if not self._ahead and self._read_until < self._last:
             entries = await self._journal.events.read(self._read_until, READ)

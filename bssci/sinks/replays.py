@@ -1,15 +1,15 @@
-"""Delivers again what the journal keeps: a span of time, to one sink, decoded by the present decoders.
+"""Replays: events of the journal, from a span of time, delivered again to one sink with the present decoders.
 
     asked --stored--> waiting --turn of the sink--> looking for the span --> reading <---------+
                                                                                 |              |
-                                       done <--the span is over-- delivered beside the live ---+
+                                       done <--the span is over-- delivered between live ones ---+
                                                                                 |
                                                                      failed: backoff, again
 
-A replay reads the journal by a place of its own. The pump of the sink gives it turns: what happens now goes
-first, and a turn is so short that what happens meanwhile waits for it a fraction of the time that it takes
-itself. The replay's place is stored with each batch, so that it goes on there after a restart; as any
-delivery, the last batch may come twice.
+A replay has a position of its own in the journal. The pump of the sink gives it turns: new events go first,
+and a turn is so short that new events wait for it only a fraction of the time of their own delivery. The
+position is stored with each batch, so that the replay goes on there after a restart; as with any delivery,
+the last batch may come twice.
 """
 
 from __future__ import annotations
@@ -36,27 +36,26 @@ BATCH = 50
 """messages that a sink gets at once, at first"""
 LEAST_BATCH, MOST_BATCH = 20, 500
 SHARE = 0.2
-"""time that a batch should take, as a share of what the sink takes for what happens now: that waits for it"""
+"""time that a batch should take, as a share of the time for a batch of new events, which wait for it"""
 LEAST_TIME, MOST_TIME = 0.002, 0.1
-"""s that a batch should take, whatever the share is"""
+"""s that a batch should take at least and at most, whatever the share is"""
 ALONE_TIME = 1.0
-"""s that a batch should take while nothing happens"""
+"""s that a batch should take while there are no new events"""
 SLACK = 120.0
-"""s that an event may stand later or earlier in the journal than its time says"""
+"""s by which an event's place in the journal may differ from its time"""
 MAX_OPEN = 20
 """replays that are not over"""
 MAX_ENDED = 100
 """replays that are over and still listed"""
 REST = 1.0
-"""time that the sink is left alone after a batch, as a share of what the batch took; none while nothing
-happens"""
+"""pause after a batch, as a share of the time that it took; none while there are no new events"""
 
 
 class Replays:
-    """Every replay. See :class:`bssci.center.replays.Replaying`.
+    """All replays. See :class:`bssci.center.replays.Replaying`.
 
-    :param pumps: of every sink, by its name.
-    :param stored: what the journal knows of an earlier run, by number.
+    :param pumps: pump of each sink, by its name.
+    :param stored: replays of earlier runs from the journal, by number.
     :param now: Unix seconds.
     """
 
@@ -85,13 +84,13 @@ class Replays:
         self._listeners: list[ReplayListener] = []
 
     def start(self) -> None:
-        """Go on with what an earlier run began."""
+        """Continue the replays that an earlier run began."""
         for number, record in self._all.items():
             if record.state == "open":
                 self._begin(number)
 
     def stop(self) -> None:
-        """Leave off; a later run goes on."""
+        """Stop; the next run continues the open replays."""
         running, self._running = self._running, {}
         for deferred in running.values():
             deferred.cancel()
@@ -148,12 +147,14 @@ class Replays:
         pump = self._pumps.get(request.sink)
         if pump is None:
             known = ", ".join(self._pumps) or "none"
-            raise CommandError("invalid", f"no sink {request.sink!r} is in use; there are: {known}", "sink")
+            raise CommandError(
+                "invalid", f"no sink {request.sink!r} is in use; sinks in use: {known}", "sink"
+            )
         replayable = getattr(pump.sink, "replayable", False)
         if not replayable:
             raise CommandError("invalid", f"the sink {request.sink} takes no replays", "sink")
         if replayable == "asked" and not request.publish:
-            text = f"people listen to the sink {request.sink}: say publish to have messages published again"
+            text = f"others listen to the sink {request.sink}: set publish to have messages published again"
             raise CommandError("invalid", text, "publish")
         if not request.from_at < request.to_at:
             raise CommandError("invalid", "from must lie before to", "from")
@@ -183,8 +184,8 @@ class Replays:
                     await self._end(number, "done")
             except CancelledError:
                 raise
-            except Exception as error:  # whatever the sink or the journal says; it is tried again
-                self._readers.pop(number, None)  # which has what was not taken behind it
+            except Exception as error:  # of the sink or the journal; it is tried again
+                self._readers.pop(number, None)  # it is already past what was not taken
                 backoff = next_backoff(backoff)
                 self._troubles[number] = str(error) or type(error).__name__
                 self.log.warn("replay waits {number} {error}", number=number, error=str(error))
@@ -196,7 +197,7 @@ class Replays:
         self._running.pop(number, None)
 
     async def _step(self, replay: int) -> float | None:
-        """Deliver the next messages; return the s to pause then, or None if there are no more."""
+        """Deliver the next messages; return the s to pause afterwards, or None if there are no more."""
         record = self._all[replay]
         if record.seq is None or record.last_seq is None:
             first = await last_before(self._journal, record.from_at - SLACK)
@@ -216,7 +217,7 @@ class Replays:
         return REST * took if self._pumps[record.sink].live_seconds is not None else 0.0
 
     async def _deliver(self, sink: str, events: list[AnyEvent]) -> float:
-        """Return the s that a sink took, after which its next batch is made larger or smaller."""
+        """Deliver events, adapt the size of the next batch, and return the s that the sink took."""
         pump = self._pumps[sink]
         decoded = await self._decode(events)
         took = await pump.deliver_beside(decoded)
@@ -228,13 +229,13 @@ class Replays:
             return took
         wanted = ALONE_TIME if live is None else min(max(LEAST_TIME, SHARE * live), MOST_TIME)
         fitting = len(events) * wanted / took if took > 0 else MOST_BATCH
-        # At most twice or half of it, so that one delivery that is held up changes little.
+        # At most double or half, so that one slow delivery changes little.
         fitting = min(max(fitting, size / 2), size * 2)
         self._sizes[sink] = min(max(round(fitting), LEAST_BATCH), MOST_BATCH)
         return took
 
     def _store(self, record: Replay) -> None:
-        """Keep where a replay is; nobody waits for the disk, it may begin again a bit before."""
+        """Store the position of a replay, without waiting for the disk: a few messages may be repeated."""
         if self._all[record.number].state != "open":
             return
         self._all[record.number] = record

@@ -13,10 +13,10 @@ REASON_LENGTH = 300
 
 
 class SetAside:
-    """Events that one sink has set aside since it was built: offered as the sink's attribute ``set_aside``.
+    """Events that one sink has set aside since it was built; the sink has it as its attribute ``set_aside``.
 
-    Only for what would be refused each time it comes. Whatever may succeed later is a failure of
-    ``deliver`` instead, which repeats the batch.
+    Only for events that would be refused each time. If a later attempt may succeed, let ``deliver`` fail
+    instead, which repeats the batch.
 
     :param sink: name of the sink.
     :ivar count: events set aside.

@@ -1,6 +1,6 @@
-"""Tests that every sink must pass, for its author to inherit: see ``docs/plugins.md``.
+"""Tests that every sink must pass, to be inherited by a sink's own tests: see ``docs/plugins.md``.
 
-Needs pytest and pytest-twisted. A test module of a sink is a bench and a class::
+They need pytest and pytest-twisted. A sink's test module consists of a bench and a class::
 
     class MyBench(SinkBench):
         def make_sink(self):
@@ -44,20 +44,20 @@ __all__ = [
 ]
 
 PATIENCE = 10.0
-"""s of real time that a test waits for something to come"""
+"""s of real time that a test waits for something"""
 BATCH = 500
 """events that a service delivers at once, at most"""
 BLOCKING = 0.25
-"""s that the fastest of three calls may take; the service asks for a fifth of it, on an idle machine"""
+"""s that the fastest of three calls may take; the service's own bound is a fifth of it, on an idle machine"""
 SMALL_TURNS = 50
-"""turns that something has to happen in, or else it does not happen"""
+"""turns of the reactor within which something must happen"""
 
 
 class SinkBench:
-    """A sink's surroundings in a test: what builds the sink, and the other side that it delivers to.
+    """A sink's surroundings in a test: it builds the sink, and controls the other side that it delivers to.
 
-    :ivar secrets: texts that the sink was given and that nobody may read.
-    :ivar clock: what the sink was given as its clock; None: the reactor. :meth:`turn` moves it.
+    :ivar secrets: texts that the sink was given and must not reveal.
+    :ivar clock: the sink's clock; None: the reactor. :meth:`turn` moves it.
     :ivar keeps_each_once: the other side holds an uplink once, however often it is delivered.
     """
 
@@ -70,9 +70,7 @@ class SinkBench:
         raise NotImplementedError
 
     def received(self) -> Sequence[str] | None:
-        """Return the ids of the uplinks that the other side holds, in order of arrival; None: nobody can
-        tell.
-        """
+        """Return the ids of the uplinks that the other side holds, in order of arrival; None: unknown."""
         return None
 
     def break_other_side(self) -> None:
@@ -88,7 +86,8 @@ class SinkBench:
         pytest.skip("the other side of this bench refuses no event")
 
     def turn(self) -> None:
-        """Let the other side act and a clock of the bench go on; called until what is awaited has come."""
+        """Let the other side act and advance the bench's clock; called until the awaited thing has
+        happened."""
 
 
 class SinkConformance:
@@ -100,7 +99,7 @@ class SinkConformance:
     async def test_it_starts_and_stops_with_nothing_delivered(self, bench: SinkBench) -> None:
         async with running(bench):
             pass
-        assert not bench.received(), "something was delivered of which the sink knows nothing"
+        assert not bench.received(), "something was delivered that the sink was not given"
 
     async def test_an_empty_batch_is_taken(self, bench: SinkBench) -> None:
         async with running(bench) as sink:
@@ -201,7 +200,7 @@ class SinkConformance:
                 assert outcome != [None], "the other side is broken, and yet the batch counts as delivered"
             await taken_after(bench, sink, outcome, events[2:])
             await taken(bench, sink, [])
-            assert not trouble(sink, bench), "all is well again, but there is still a trouble"
+            assert not trouble(sink, bench), "all is well again, but the sink still reports trouble"
         arrived(bench, events)
 
     async def test_while_it_cannot_deliver_it_says_why_in_one_line(self, bench: SinkBench) -> None:
@@ -212,7 +211,9 @@ class SinkConformance:
                 said = trouble(sink, bench)
                 if outcome:
                     (failure,) = outcome
-                    assert isinstance(failure, Failure), "the other side is broken, and yet it is delivered"
+                    assert isinstance(failure, Failure), (
+                        "the other side is broken, and yet the batch counts as delivered"
+                    )
                     said = said or failure.getErrorMessage()
                     one_line(failure.getErrorMessage(), bench)
                 assert said, "neither a failure of deliver nor trouble says why nothing is delivered"
@@ -256,7 +257,7 @@ class SinkConformance:
 
     async def test_it_never_blocks_the_reactor(self, bench: SinkBench) -> None:
         async with running(bench) as sink:
-            await taken(bench, sink, [*every_event(), *uplinks(1)])  # what is imported late is imported now
+            await taken(bench, sink, [*every_event(), *uplinks(1)])  # so that late imports are done
             times = []
             for _ in range(3):
                 with blocking_calls() as calls:
@@ -284,7 +285,7 @@ class SinkConformance:
 
 
 def deliver(sink: Any, batch: Sequence[Any]) -> list[Any]:
-    """Deliver as the service does; what came of it comes into the list: None or a Failure."""
+    """Deliver as the service does; the outcome is added to the list: None or a Failure."""
     outcome: list[Any] = []
     maybeDeferred(sink.deliver, list(batch)).addBoth(outcome.append)
     return outcome
@@ -318,12 +319,12 @@ async def taken(bench: SinkBench, sink: Any, batch: Sequence[Any]) -> None:
 
 
 async def attempted(bench: SinkBench, sink: Any, batch: Sequence[Any]) -> list[Any]:
-    """Deliver a batch, and wait for a failure or a trouble; the outcome, empty while there is none."""
+    """Deliver a batch, wait for a failure or a trouble, and return the outcome: empty while there is none."""
     outcome = deliver(sink, batch)
     await until(
         bench,
         lambda: bool(outcome) or bool(trouble(sink, bench)),
-        "deliver neither fails nor is there a trouble, though the other side is broken",
+        "the other side is broken, but deliver does not fail and the sink reports no trouble",
     )
     for _ in range(SMALL_TURNS):
         await turn(bench)
@@ -343,7 +344,7 @@ async def taken_after(bench: SinkBench, sink: Any, outcome: list[Any], batch: Se
         await until(bench, lambda: bool(again), "the Deferred of deliver does not fire")  # noqa: B023
         if again == [None]:
             return
-        assert time.monotonic() < deadline, f"the other side is there again, and yet: {again[0]}"
+        assert time.monotonic() < deadline, f"the other side works again, and yet: {again[0]}"
         await turn(bench)
 
 
@@ -475,7 +476,7 @@ def blocking_calls() -> Iterator[list[str]]:
         sleep(seconds)
 
     _watched.append(calls)
-    time.sleep = watched_sleep  # no audit event tells of it before Python 3.13
+    time.sleep = watched_sleep  # it has no audit event before Python 3.13
     try:
         yield calls
     finally:

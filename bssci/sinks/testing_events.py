@@ -54,7 +54,7 @@ class UnknownEvent(Event, frozen=True, kw_only=True, tag="kind-of-tomorrow"):
 
 
 def reception(counter: int, *, payload: bytes = b"\x01\xff", **changes: Any) -> Reception:
-    """Return a telegram as the first station heard it."""
+    """Return an uplink as the first station heard it."""
     fields: dict[str, Any] = {
         "end_point_eui": SENSOR,
         "packet_counter": counter,
@@ -81,12 +81,12 @@ def uplink(counter: int, *, payload: bytes = b"\x01\xff", **changes: Any) -> Upl
 
 
 def uplinks(count: int) -> list[Uplink]:
-    """Return so many uplinks, with counters from 1."""
+    """Return ``count`` uplinks, with counters from 1."""
     return [uplink(counter) for counter in range(1, count + 1)]
 
 
 def every_event() -> list[Any]:
-    """Return every kind of event, with as little in it as there can be and with everything."""
+    """Return every kind of event, each once with as few fields as possible and once with all."""
     return [*_uplinks(), *_of_sensors(), *_of_stations(), *_telegrams()]
 
 

@@ -1,11 +1,11 @@
-"""The sink ``webhook``: events in batches of JSON to a URL, signed as Standard Webhooks has it.
+"""The sink ``webhook``: batches of events as JSON to a URL, signed as in Standard Webhooks.
 
     batch -> requests -> 2xx       taken
-                         400, 413, ...  halved, until the one event is found that is refused: set aside
+                         400, 413, ...  halved, until the one event that is refused is found: set aside
                          401, 403, 404, 408, 429, 5xx, a redirect, no answer  the batch comes again, later
-                         410       rests until the service is started anew
+                         410       nothing is sent until the service is restarted
 
-A request that is repeated has the same body and the same ``webhook-id``, which is made from the body.
+A repeated request has the same body and the same ``webhook-id``, which is derived from the body.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ MAX_BODY = 1_000_000
 """bytes of a request, unless a single event is larger"""
 GONE = 410
 RECEIVER_AT_FAULT = frozenset((401, 403, 404, 405, 407, 408, 421, 425, 426, 429, 451))
-"""refusals that concern every request, not what is in it: the batch comes again"""
+"""refusals that concern every request, not its content: the batch comes again"""
 LONGEST_WAIT = 3600.0
-"""s of a Retry-After that are honoured"""
+"""s of a Retry-After that are honoured, at most"""
 LONGEST_JITTER = 15.0
-"""s that a repetition is put off at random, at most, beyond the service's own wait"""
+"""s of random delay that are added to the service's own wait before a repetition, at most"""
 STOP_TIME = 1.0
-"""s that a stop waits for the answer to a request under way"""
+"""s that a stop waits for the answer to the request under way"""
 
 
 class WebhookTrouble(Exception):
-    """Events were not taken: one line that says why."""
+    """Events were not taken; the text says why in one line."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class WebhookSettings:
     """Address, secret and batch size of the webhook.
 
     :ivar secret: key of the signature; empty: none is sent.
-    :ivar authorization: header of this name; empty: that of the URL's user, if it has one.
+    :ivar authorization: value of that header; empty: made from the URL's user, if it has one.
     :ivar kinds: kinds of events that are sent; empty: all.
     """
 
@@ -73,7 +73,7 @@ class WebhookSink:
     """Sends one request at a time.
 
     :param now: Unix seconds.
-    :param jitter: a number from 0 to 1, at random.
+    :param jitter: returns a random number from 0 to 1.
     """
 
     replayable = True
@@ -93,13 +93,13 @@ class WebhookSink:
         self._jitter = jitter
         self._headers = self._fixed_headers()
         self._not_before = 0.0
-        """s of the clock before which the receiver asked not to be called"""
+        """time, in s of the clock, before which the receiver wants no requests"""
         self._failures = 0
         """failures in a row"""
         self._sent: list[bytes] = []
-        """events at the beginning of the failed batch that are done with"""
+        """events at the beginning of the failed batch that are settled"""
         self._pending: list[bytes] = []
-        """events of the request that failed, which come after those"""
+        """events of the request that failed, which follow those"""
         self._waiting = False
         self._delivering: Deferred[None] | None = None
         self.set_aside = SetAside("webhook")
@@ -129,7 +129,7 @@ class WebhookSink:
         self._sent, self._pending, self._failures, self.trouble = [], [], 0, ""
 
     def stop(self) -> Deferred[None]:
-        """Give a request under way a moment for its answer, and end what only waits."""
+        """Wait up to ``STOP_TIME`` s for the request under way; cancel a delivery that only waits."""
         delivering = self._delivering
         if delivering is None or delivering.called:
             return self._poster.close()
@@ -148,7 +148,7 @@ class WebhookSink:
         return ended.addCallback(lambda _: self._poster.close())
 
     async def _wait(self) -> None:
-        """Wait as long as the receiver asked for, and beyond the service's own wait a moment at random."""
+        """Wait as long as the receiver asked for, plus a random moment after failures."""
         delay = max(0.0, self._not_before - self._clock.seconds())
         if self._failures:
             delay += self._jitter() * min(LONGEST_JITTER, 0.5 * 2.0 ** min(self._failures, 10))
@@ -167,8 +167,8 @@ class WebhookSink:
     def _requests(self, events: Sequence[EncodedEvent]) -> list[list[EncodedEvent]]:
         """Return the events to send, a list for each request.
 
-        A batch that comes again goes on where it failed, with the same request; what was added to
-        it since goes into others.
+        A batch that comes again continues where it failed, with the same request; events that were added
+        since go into further requests.
         """
         done = len(self._sent)
         if [each.json for each in events[:done]] != self._sent:
@@ -210,7 +210,10 @@ class WebhookSink:
         self._pending = []
 
     def _refuse_all(self, answer: ReceiverAnswer) -> None:
-        """Raise if an answer tells of the receiver and not of the events."""
+        """Raise if an answer is about the receiver and not about the events.
+
+        :raises WebhookTrouble: the batch must come again.
+        """
         status, origin = answer.status, self._poster.target.origin
         if 300 <= status < 400:
             raise WebhookTrouble(
@@ -225,7 +228,7 @@ class WebhookSink:
     async def _rest_for_good(self) -> None:
         self.trouble = (
             f"{self._poster.target.origin} answers that it is gone for good (HTTP 410), so nothing is sent;"
-            " set WEBHOOK_URL anew or take webhook out of SINKS, and restart"
+            " change WEBHOOK_URL or take webhook out of SINKS, and restart"
         )
         await self._resting(Deferred())
 
@@ -253,7 +256,7 @@ class WebhookSink:
         return headers
 
     def _without_secrets(self, text: str) -> str:
-        """Return a receiver's text without secrets, should it repeat the request."""
+        """Return a receiver's text without secrets, in case it repeats the request."""
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return text
@@ -278,18 +281,17 @@ def sign(key: bytes, identity: str, timestamp: str, body: bytes) -> str:
 
 
 def parse_url(text: str) -> Target | None:
-    """Return the target that a URL stands for; None where there is none.
+    """Return the target of a URL; None if it is empty.
 
-    :raises ValueError: it is no URL of a web server.
+    :raises ValueError: it is not a URL of a web server.
     """
     return parse_target(text) if text.strip() else None
 
 
 def parse_secret(text: str) -> bytes:
-    """Return the key that a secret stands for: ``whsec_`` and Base64 as Standard Webhooks has it, or any
-    text.
+    """Return the key of a secret: ``whsec_`` and Base64 as in Standard Webhooks, or any other text.
 
-    :raises ValueError: what follows ``whsec_`` is no Base64.
+    :raises ValueError: what follows ``whsec_`` is not Base64.
     """
     text = parsers.text.parse(text.strip())
     if not text.startswith("whsec_"):
@@ -297,13 +299,13 @@ def parse_secret(text: str) -> bytes:
     try:
         return base64.b64decode(text.removeprefix("whsec_"), validate=True)
     except binascii.Error:
-        raise ValueError("allowed is whsec_ with Base64 behind it, or text that begins otherwise") from None
+        raise ValueError("allowed is whsec_ followed by Base64, or text that begins otherwise") from None
 
 
 def parse_header(text: str) -> str:
     """Return the value of a header.
 
-    :raises ValueError: it holds what no header can.
+    :raises ValueError: it holds characters that no header can.
     """
     text = text.strip()
     if not (text.isascii() and all(character.isprintable() for character in text)):
@@ -312,18 +314,16 @@ def parse_header(text: str) -> str:
 
 
 _MEANING = {
-    401: ": it wants other credentials",
+    401: ": it requires other credentials",
     403: ": it refuses the credentials",
     404: ": there is nothing at that path",
-    405: ": it takes no POST at that path",
+    405: ": it does not accept POST at that path",
     429: ": it gets too many requests",
 }
 
 
 def _seconds(retry_after: str, now: float) -> float:
-    """Return the seconds that a Retry-After asks for, in either of its forms; 0 if it says nothing that can
-    be read.
-    """
+    """Return the s that a Retry-After asks for, in either of its forms; 0 if it cannot be read."""
     text = retry_after.strip()
     try:
         wait = (
@@ -340,7 +340,8 @@ def _seconds(retry_after: str, now: float) -> float:
 class WebhookSinkFactory:
     """Builds the sink ``webhook``.
 
-    :param get_reactor: asked when the sink is built, for importing a reactor chooses it.
+    :param get_reactor: returns the reactor; called when the sink is built, because importing a reactor
+        installs it.
     """
 
     name = "webhook"
@@ -381,7 +382,7 @@ class WebhookSinkFactory:
 
     def build(self, settings: Mapping[str, Any], center: Any) -> WebhookSink:
         if settings["WEBHOOK_URL"] is None:
-            raise ValueError("WEBHOOK_URL is empty: set it to where batches shall be sent")
+            raise ValueError("WEBHOOK_URL is empty: set it to the URL that batches are to be sent to")
         reactor = self._get_reactor()
         poster = make_poster(
             reactor,

@@ -275,7 +275,7 @@ def test_a_full_disk_leaves_no_part_of_a_batch(place: Place, monkeypatch: pytest
 
 def test_what_is_no_file_is_refused(place: Place) -> None:
     os.mkfifo(place.path)
-    with pytest.raises(FileTrouble, match="no regular file"):
+    with pytest.raises(FileTrouble, match="not a regular file"):
         place.append(LINE)
     place.path.unlink()
     place.path.mkdir()

@@ -258,7 +258,7 @@ def test_what_a_receiver_repeats_of_secrets_is_not_told() -> None:
         (429, "answers HTTP 429: it gets too many requests"),
         (408, "answers HTTP 408"),
         (425, "answers HTTP 425"),
-        (401, "answers HTTP 401: it wants other credentials"),
+        (401, "answers HTTP 401: it requires other credentials"),
         (403, "answers HTTP 403: it refuses the credentials"),
         (404, "answers HTTP 404: there is nothing at that path"),
         (301, "redirects elsewhere (HTTP 301): set WEBHOOK_URL to the new place"),

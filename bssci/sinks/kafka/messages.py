@@ -1,6 +1,7 @@
-"""Events as messages on Kafka: the raw topic holds what was sent, the decoded topic one message a reading.
+"""Events as messages on Kafka: the raw topic holds what was sent, the decoded topic one message for each
+reading.
 
-Names are those of pipelines that run today: ``original_topic``, ``device_id``, ``payload``, ``timestamp``,
+The names are those of existing pipelines: ``original_topic``, ``device_id``, ``payload``, ``timestamp``,
 and ``connector_mode``, ``component_type``, ``pin_position``, ``value``, ``unit``, ``topic``, ``raw_data``.
 """
 
@@ -21,13 +22,13 @@ from bssci.mqtt.payloads import message as mqtt_message
 
 _encode = msgspec.json.Encoder().encode
 CONTROLLER = "f2:"
-"""begins the id of what sits at a controller"""
+"""beginning of the ids of devices at a controller"""
 
 
 def raw_message(event: AnyEvent, topic: str, base_topic: str) -> ProducerMessage:
     """Return the message of an event for the raw topic.
 
-    :param base_topic: begins the MQTT topic of what did not come by MQTT.
+    :param base_topic: first part of the MQTT topic that an event has if it did not come by MQTT.
     """
     said = event_json(event)
     kind = kind_of(event)
@@ -46,12 +47,12 @@ def raw_message(event: AnyEvent, topic: str, base_topic: str) -> ProducerMessage
 
 
 def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
-    """Return a message for each reading of an event; the key is the same for all values of one reading."""
+    """Yield a message for each reading of an event; its key is the device and the name of the reading."""
     decoded: Decoded | None = getattr(event, "decoded", None)
     if decoded is None or decoded.failure is not None:
         return
     assert isinstance(event, Uplink | Telegram | VariableMacUplink)
-    # What all readings of an event share is made once: there are several of each, and they are many.
+    # Computed once for all readings of the event.
     id, time, place, data = _id(event), _time(event), _place(event), _bytes(event).hex()
     own, sender, headers = device_of(event), _sender(event), _headers(id, "reading")
     for reading in decoded.readings:
@@ -73,7 +74,7 @@ def decoded_messages(event: AnyEvent, topic: str) -> Iterator[ProducerMessage]:
 
 
 def _topic(event: AnyEvent, base_topic: str) -> str:
-    if isinstance(event, Uplink):  # most are, and need no payload to be made for its topic
+    if isinstance(event, Uplink):  # the most frequent kind: its topic is known without building its payload
         return f"{base_topic}/ep/{event.end_point_eui}/ul"
     published = mqtt_message(base_topic, event)
     return published.topic if published is not None else ""
@@ -97,7 +98,7 @@ def _bytes(event: Uplink | Telegram | VariableMacUplink) -> bytes:
 
 
 def _time(event: AnyEvent) -> str:
-    """Return when it was sent or heard, as far as that is known, and not when it came here."""
+    """Return when the event was sent or heard, if that is known, else when it arrived here."""
     seconds = event.at
     if isinstance(event, Uplink):
         return iso_time(event.best.rx_time)
@@ -107,7 +108,7 @@ def _time(event: AnyEvent) -> str:
 
 
 def _as_it_came(event: Telegram) -> dict[str, Any]:
-    """Return the message as the source heard it, and beside it the rest of a telegram."""
+    """Return the message as the source received it, and the other fields of the telegram."""
     envelope = dict(event.envelope)
     topic = envelope.get("topic")
     said: dict[str, Any] = {
@@ -128,7 +129,7 @@ def _as_it_came(event: Telegram) -> dict[str, Any]:
 
 
 def _place(event: AnyEvent) -> dict[str, Any]:
-    """Return where at a controller the sender sits; nulls for all others."""
+    """Return the sender's place at its controller; nulls for all other senders."""
     envelope: Mapping[str, Any] = event.envelope if isinstance(event, Telegram) else {}
     component = str(envelope.get("component") or "")
     kind, _, number = component.rpartition("-")

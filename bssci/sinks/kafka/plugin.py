@@ -1,4 +1,4 @@
-"""The factory of the sink ``kafka``. It does without confluent-kafka until the sink is built."""
+"""The factory of the sink ``kafka``. It does not need confluent-kafka until the sink is built."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bssci.sinks.interfaces import ISinkFactory
 class KafkaSinkFactory:
     """Builds the one Kafka sink of a service.
 
-    :param reactor: gives the reactor when a sink is built.
+    :param reactor: returns the reactor; called when a sink is built.
     """
 
     name = "kafka"
@@ -34,7 +34,7 @@ class KafkaSinkFactory:
         from bssci.kafka.producing import KafkaProducer
         from bssci.sinks.kafka.sink import KafkaSink
 
-        configuration = center.configuration  # None where it is built only to be looked at
+        configuration = center.configuration  # None if the sink is only built to see whether that works
         base_topic = "" if configuration is None else configuration.current.value("BASE_TOPIC")
         producer = KafkaProducer(self._reactor(), connection(settings), Producer)
         return KafkaSink(

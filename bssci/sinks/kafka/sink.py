@@ -14,7 +14,7 @@ from bssci.sinks.kafka.messages import decoded_messages, raw_message
 from bssci.sinks.set_aside import SetAside
 
 STOP_TIME = 1.5
-"""s for what is under way"""
+"""s that a stop waits for the batch under way"""
 
 
 class Producer(Protocol):
@@ -30,12 +30,12 @@ class Producer(Protocol):
 
 
 SOURCE = "kafka"
-"""source that reads the raw topic: what it brought is in the topic already"""
+"""source that reads the raw topic: what it brought is not written there again"""
 
 
 @implementer(ISink)
 class KafkaSink:
-    """Sends each batch whole."""
+    """Sends the messages of a batch, and counts those that the brokers refuse."""
 
     replayable = "asked"
 
@@ -48,7 +48,7 @@ class KafkaSink:
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be sent now; empty: it can."""
+        """Reason why nothing can be sent now; empty: it can."""
         return self._producer.trouble
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class KafkaSink:
     async def _deliver(self, batch: Sequence[Any]) -> None:
         messages: list[ProducerMessage] = []
         events: list[Any] = []
-        """of each message"""
+        """event of each message"""
         aside: list[tuple[Any, str]] = []
         for event in batch:
             try:

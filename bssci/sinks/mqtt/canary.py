@@ -1,7 +1,8 @@
-"""The first uplink of a connection as it comes back: only then it is known that the broker publishes uplinks.
+"""The first uplink of a connection, received back: proof that the broker publishes uplinks.
 
-The access rules of a broker may allow the birth message and forbid uplinks, and in MQTT 3.1.1 it acknowledges
-both. One exact topic is subscribed to, for one message of each connection: that costs a round trip.
+The access rules of a broker may allow the birth message and forbid uplinks, and in MQTT 3.1.1 it
+acknowledges both. So the exact topic of one message of each connection is subscribed to, which costs one
+round trip.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ class NotSentBack(MqttOffline):
 
 
 class Canary:
-    """One uplink that is waited for.
+    """One uplink that must come back.
 
-    :param clock: for how long it takes.
+    :param clock: measures the time that it takes.
     :param subscribe: subscribes to one topic.
-    :param unsubscribe: ends that.
-    :ivar trouble: why nothing is delivered, for people.
+    :param unsubscribe: unsubscribes from one topic.
+    :ivar trouble: why nothing is delivered, in words.
     """
 
     log = Logger()
@@ -48,7 +49,7 @@ class Canary:
         self.trouble = ""
 
     def connected(self) -> None:
-        """Begin anew: a new connection may have other access rules."""
+        """Start again: a new connection may have other access rules."""
         self._is_alive = False
 
     def choose(self, messages: Sequence[Publication]) -> bool:
@@ -76,12 +77,12 @@ class Canary:
         return self._message is not None and topic == self._message.topic
 
     def heard(self, payload: bytes) -> None:
-        """Take account of a message on the topic."""
+        """Note a message on the topic."""
         if self._message is not None and payload == self._message.payload:
             self._go()
 
     def not_to_be_had(self) -> None:
-        """Have nobody wait: the broker does not let us subscribe, so nothing can come back."""
+        """Stop waiting: the broker does not let us subscribe, so nothing can come back."""
         self._go()
 
     def wait(self) -> Deferred[None]:
@@ -95,7 +96,7 @@ class Canary:
         return self._waiting
 
     def lost(self, reason: str) -> None:
-        """Take account of the end of the connection, or of the sink."""
+        """Note the end of the connection, or of the sink."""
         self._give_up(MqttOffline(reason))
         self.trouble = ""
 
@@ -104,9 +105,9 @@ class Canary:
         topic = topic_kind(self._message.topic) if self._message is not None else ""
         self.trouble = (
             f"the broker acknowledged an uplink on {topic} and did not send it back within"
-            f" {CANARY_TIME:.0f} s: either its access rules drop what this user publishes there, or this user"
-            " may write there and not read. Allow both, or set MQTT_VERSION=auto, in which a broker says what"
-            " it does not take, or MQTT_CONFIRM=false if it may not read"
+            f" {CANARY_TIME:.0f} s: either its access rules drop what this user publishes there, or they let"
+            " this user write there but not read. Allow both, or set MQTT_VERSION=auto: with MQTT 5 a broker"
+            " says what it refuses; or set MQTT_CONFIRM=false if the user may not read"
         )
         self.log.error("MQTT delivery waits: {trouble}", trouble=self.trouble)
         self._give_up(NotSentBack(self.trouble))
@@ -126,7 +127,7 @@ class Canary:
             waiting.errback(error)
 
     def _end(self) -> Deferred[None] | None:
-        """Wait no longer; the Deferred of whoever does."""
+        """Stop waiting, and return the Deferred that waits, if there is one."""
         if self._timer is not None:
             if self._timer.active():
                 self._timer.cancel()

@@ -1,12 +1,11 @@
-"""Downlinks as software for an application center writes them, as requests of this service.
+"""Downlinks written by software for an application center, translated to requests of this service.
 
     userData, packetCnt    other names of data and cnt: those of BSSCI, which later versions of ACMQTTI have
     cntDepend              false: cnt does not count
     "data": [[1, 2]]       one entry of data for no counter in particular
     "cnt": 7, "data": []   one counter, and its entry
 
-Fields that are not known here are passed over: whoever publishes for an application center does not read
-our answers.
+Unknown fields are ignored: software made for an application center does not read our answers.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 def as_request(payload: bytes) -> bytes:
-    """Return a downlink of an application center as ``ep/{EUI}/dl`` has it.
+    """Return a downlink of an application center in the form of ``ep/{EUI}/dl``.
 
-    What is no JSON object stays as it is.
+    A payload that is not a JSON object is returned unchanged.
     """
     try:
         told = dict(read_object("downlink", payload).body)

@@ -1,8 +1,9 @@
-"""Home Assistant's discovery, kept up to date: what sensors send is announced, and forgotten with the sensor.
+"""Home Assistant's discovery, kept up to date: what sensors send is announced, and withdrawn when a sensor
+is removed.
 
 uplink with a new value --> announced, before the uplink is published
-sensor removed          --> what the broker has kept of it is asked for, and made to be forgotten
-start                   --> sensors that the broker has kept and that are gone meanwhile, too
+sensor removed          --> its retained announcements are fetched from the broker, and withdrawn
+start                   --> the same for sensors that were removed while the service was stopped
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from bssci.mqtt.homeassistant import LAST_SEEN, NODE, ShownSensor, Source
 from bssci.mqtt.values import Publication, Received
 
 MAX_VALUES = 100
-"""values of one sensor that are announced: names that a decoder makes up cannot be without end"""
+"""values of one sensor that are announced, at most: a decoder may produce any number of names"""
 MAX_FORGOTTEN = 100
-"""sensors whose kept announcements are asked for at a time"""
+"""sensors whose retained announcements are fetched at the same time"""
 
 
 class _Announced(NamedTuple):
@@ -30,18 +31,18 @@ class _Announced(NamedTuple):
     name: str
     model: str
     values: set[tuple[str | None, str, bool]]
-    """device, name, and whether it is true or false, of each value"""
+    """device, name, and whether it is a truth value, of each announced value"""
 
 
 class Discovery:
     """Announcements of sensors.
 
-    :param source: the service, as entities name it.
-    :param sensor: returns a sensor as it is configured; None: it is not.
+    :param source: the service, as announcements name it.
+    :param sensor: returns a configured sensor; None: it is not configured.
     :param uplink_topic: returns the topic of a sensor's uplinks.
     :param subscribe: subscribes to topics.
-    :param unsubscribe: ends that.
-    :param publish: publishes at once what need not be kept.
+    :param unsubscribe: unsubscribes from topics.
+    :param publish: publishes messages at once, without keeping them in the journal.
     """
 
     log = Logger()
@@ -63,14 +64,14 @@ class Discovery:
         self._publish = publish
         self._announced: dict[EUI, _Announced] = {}
         self._forgotten: set[EUI] = set()
-        """sensors of which the broker's kept announcements are asked for"""
+        """sensors whose retained announcements are fetched"""
 
     def start(self) -> None:
-        """Ask which sensors the broker has kept announcements of."""
+        """Subscribe to find the sensors that the broker holds announcements of."""
         self._subscribe([f"{self._source.prefix}/sensor/+/{LAST_SEEN}/config"])
 
     def announce(self, event: AnyEvent) -> list[Publication]:
-        """Return announcements of what an uplink tells for the first time in this run."""
+        """Return announcements of the values that an uplink brings for the first time in this run."""
         if type(event) is not Uplink or not event.known:
             return []
         sensor = self._sensor(event.end_point_eui)
@@ -102,7 +103,7 @@ class Discovery:
         return [homeassistant.discovery_message(self._source, device, each) for each in new]
 
     def look(self) -> None:
-        """Look for sensors that are not configured any more; called now and then."""
+        """Withdraw sensors that are no longer configured; called periodically."""
         for eui in [each for each in self._announced if self._sensor(each) is None]:
             del self._announced[eui]
             self._forget(eui)
@@ -112,7 +113,7 @@ class Discovery:
         return topic.startswith(f"{self._source.prefix}/") and topic.endswith("/config")
 
     def received(self, message: Received) -> None:
-        """Take account of an announcement that the broker has kept."""
+        """Take a retained announcement from the broker."""
         parts = message.topic.removeprefix(f"{self._source.prefix}/").split("/")
         if len(parts) != 4 or not parts[1].startswith(NODE) or not message.payload:
             return
@@ -130,7 +131,7 @@ class Discovery:
             self._forget(eui)
 
     def _forget(self, eui: EUI) -> None:
-        """Ask for all that the broker has kept of a sensor: earlier runs may have announced more."""
+        """Fetch every retained announcement of a sensor: earlier runs may have announced more."""
         if len(self._forgotten) >= MAX_FORGOTTEN:
             self._unsubscribe([each for one in self._forgotten for each in self._filters(one)])
             self._forgotten.clear()

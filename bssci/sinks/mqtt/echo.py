@@ -1,7 +1,7 @@
-"""The birth message as it comes back: only then it is known that a broker publishes what it acknowledges.
+"""The birth message, received back: proof that the broker publishes what it acknowledges.
 
-A broker whose access rules forbid a topic acknowledges what is published there, and drops it (MQTT 3.1.1
-has no other answer). So nothing is delivered before the birth message has come back on our own subscription.
+A broker whose access rules forbid a topic acknowledges what is published there and drops it (MQTT 3.1.1 has
+no other answer). So nothing is delivered before the birth message has come back on our own subscription.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from twisted.logger import Logger
 from bssci.mqtt.values import MqttOffline
 
 USUAL_TIME = 2.0
-"""s that the birth message may take, until the sink is not called delivering any more"""
+"""s that the birth message may take before the sink reports trouble"""
 ECHO_TIME = 10.0
-"""s that the birth message may take, until it is called trouble"""
+"""s that the birth message may take before the trouble is logged as an error with its likely causes"""
 
 
 class Echo:
     """Messages that wait for the birth message of the present connection.
 
-    :param clock: for how long it takes.
+    :param clock: measures the time that it takes.
     """
 
     log = Logger()
@@ -31,27 +31,27 @@ class Echo:
     def __init__(self, clock: Any) -> None:
         self._clock = clock
         self._expected: bytes | None = None
-        """None: nothing is to be waited for"""
+        """payload of the birth message; None: it has come back, or none is expected"""
         self._waiting: list[Deferred[None]] = []
         self._timer: IDelayedCall | None = None
         self.trouble = ""
-        """why nothing is delivered, for people"""
+        """why nothing is delivered, in words"""
 
     def expect(self, birth: bytes) -> None:
-        """Have everybody wait until the broker has sent back this payload."""
+        """Have deliveries wait until the broker has sent back this payload."""
         self._settle()
         self._expected = birth
         self._timer = self._clock.callLater(USUAL_TIME, self._late)
 
     def heard(self, payload: bytes) -> None:
-        """Take account of a message on the topic of the birth message."""
+        """Note a message on the topic of the birth message."""
         if payload == self._expected:
             if self._timer is None:
                 self.log.info("MQTT delivery begins: the broker has sent back the birth message")
             self._go()
 
     def not_to_be_had(self) -> None:
-        """Have nobody wait: the broker does not let us subscribe, so nothing can come back."""
+        """Stop waiting: the broker does not let us subscribe, so nothing can come back."""
         self._go()
 
     def wait(self) -> Deferred[None]:
@@ -63,14 +63,14 @@ class Echo:
         return waiting
 
     def lost(self, reason: str) -> None:
-        """Take account of the end of the connection."""
+        """Note the end of the connection."""
         self._settle()
         waiting, self._waiting = self._waiting, []
         for deferred in waiting:
             fail(MqttOffline(reason)).chainDeferred(deferred)
 
     def stop(self) -> None:
-        """End what waits."""
+        """Fail everything that waits."""
         self.lost("the sink stops")
 
     def _late(self) -> None:
@@ -81,9 +81,9 @@ class Echo:
         self._timer = None
         self.trouble = (
             f"the broker acknowledged the birth message and did not send it back within {ECHO_TIME:.0f} s:"
-            " either its access rules drop what this user publishes, or this user may write and not read."
-            " Allow it to write and read below BASE_TOPIC, or set MQTT_VERSION=auto, in which a broker says"
-            " what it does not take, or MQTT_CONFIRM=false if it may not read"
+            " either its access rules drop what this user publishes, or this user may write but not read."
+            " Allow it to write and read below BASE_TOPIC, or set MQTT_VERSION=auto: in MQTT 5 a broker says"
+            " what it refuses; or set MQTT_CONFIRM=false if the user may not read"
         )
         self.log.error("MQTT delivery waits: {trouble}", trouble=self.trouble)
 

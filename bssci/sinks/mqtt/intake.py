@@ -1,15 +1,17 @@
-"""Requests on their way in: on disk before the broker hears that we have them, and carried out once.
+"""Incoming requests: stored on disk before they are acknowledged, and carried out once.
 
     from the broker --> on disk --> PUBACK --> carried out --> answered, which ends it on disk as well
 
-What is on disk and not answered is taken up again at the next start. What the broker delivers a second
-time, because the acknowledgement was lost, is known by the broker's number, topic and payload.
+A request that is on disk and not answered is resumed at the next start. One that the broker delivers a
+second time, because the acknowledgement was lost, is recognized by its packet identifier, topic and
+payload.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,17 +31,17 @@ SOURCE = "mqtt"
 MAX_RUNNING = 10_000
 """requests under way; one more is refused"""
 MAX_BYTES = 16 * 1024 * 1024
-"""bytes of their payloads; so is what would come to more"""
+"""bytes of the payloads of requests under way; beyond, a request is refused"""
 RATE_PERIOD = 60.0
 """s over which the rate of answers is measured"""
 RETRY = 5.0
-"""s until a request, or an answer, is stored again that could not be"""
+"""s until a request or an answer that could not be stored is stored again"""
 LOOKED_BACK = 100
-"""newest requests on a topic among which a repeated one is looked for"""
+"""newest requests on a topic among which a repeated one is searched for"""
 
 
 class Stopped(Exception):
-    """The service stops: the request is taken up at its next start, or delivered again by the broker."""
+    """The service stops: the request is resumed at its next start, or delivered again by the broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,10 @@ class IntakeRequest:
     received_at: float
     """Unix seconds"""
     resumed: bool = False
-    """an earlier run took it in, and may have carried it out"""
+    """an earlier run stored it, and may have carried it out"""
     reply: ReplyTo | None = None
     expires_at: float | None = None
-    """Unix seconds; None: it is good forever"""
+    """Unix seconds; None: never"""
 
 
 class _Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -73,9 +75,9 @@ CarryOut = Callable[[IntakeRequest], Coroutine[Deferred[Any], Any, None]]
 
 
 class Intake:
-    """Stores requests, has them carried out, and stores how they ended.
+    """Stores requests, has them carried out, and stores their outcomes.
 
-    :param clock: for what is tried again.
+    :param clock: times the retries.
     :param now: Unix seconds.
     """
 
@@ -87,16 +89,16 @@ class Intake:
         self._now = now
         self._stopped = False
         self._looking = 0
-        """repeated requests that are being looked for: what comes after them waits its turn"""
+        """repeated requests that are being searched for; requests that come after them wait"""
         self._retries: set[Deferred[None]] = set()
         self._bytes = 0
         """bytes of the payloads of requests under way"""
         self._under_way: dict[int, float] = {}
-        """when each request came in, by the number in this run"""
+        """Unix seconds when each request came in, by its number in this run"""
         self._last = 0
         self._answered = 0
         self._answers: deque[float] = deque(maxlen=MAX_RUNNING)
-        """when the newest were answered, by the clock"""
+        """times of the newest answers, s of the clock"""
         self._began_at: float = clock.seconds()
         self._refused = 0
 
@@ -106,7 +108,7 @@ class Intake:
         return len(self._under_way) >= MAX_RUNNING or self._bytes >= MAX_BYTES
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures of the queue of requests, measured as those of sinks are."""
+        """Return the figures of the queue of requests, in the form of those of sinks."""
         oldest = next(iter(self._under_way.values()), None)
         now = self._clock.seconds()
         while self._answers and self._answers[0] <= now - RATE_PERIOD:
@@ -122,15 +124,15 @@ class Intake:
         }
 
     def stop(self) -> None:
-        """Answer nothing more: what is not answered by now is taken up at the next start."""
+        """Stop answering: requests that are not answered yet are resumed at the next start."""
         self._stopped = True
         for waiting in list(self._retries):
             waiting.cancel()
 
     def resume(self, requests: Iterable[StoredRequest], choose: Callable[[str], CarryOut | None]) -> None:
-        """Carry out what an earlier run took in and did not answer.
+        """Carry out requests that an earlier run stored and did not answer.
 
-        :param choose: who carries out requests of a topic; None: nobody.
+        :param choose: returns what carries out the requests of a topic; None: nothing does.
         """
         for stored in requests:
             carry_out = choose(stored.topic)
@@ -155,11 +157,11 @@ class Intake:
     def take(
         self, topic: str, message: Received, told: Callable[[], None], carry_out: CarryOut
     ) -> Deferred[None]:
-        """Take a request in.
+        """Store a request and have it carried out.
 
-        :param topic: in one spelling.
-        :param told: called as it is stored, to tell whoever asked that it has come.
-        :return: fires when it is on disk, or was before; fails with :class:`Stopped`.
+        :param topic: without BASE_TOPIC and in one spelling.
+        :param told: called while it is being stored, to tell the sender that it has arrived.
+        :return: fires when it is on disk, or was already; fails with :class:`Stopped`.
         """
         return ensureDeferred(self._take(topic, message, told, carry_out))
 
@@ -189,8 +191,9 @@ class Intake:
 
     async def _is_known(self, topic: str, message: Received) -> bool:
         if not message.repeated:
-            # Only here to keep its place behind those that are looked for.
-            await self._journal.requests.newest(SOURCE, topic, 1)
+            # Only to keep its place behind those that are searched for; what is found does not matter.
+            with suppress(StorageError):
+                await self._journal.requests.newest(SOURCE, topic, 1)
             return False
         looked_for = (message.packet_id, message.payload)
         while True:
@@ -220,10 +223,10 @@ class Intake:
         answer: bytes,
         event: AnyEvent | None = None,
     ) -> None:
-        """Store how a request ended.
+        """Store the outcome of a request.
 
-        :param answer: what whoever asked is told.
-        :param event: tells it, stored in the same commit; None: it was told otherwise.
+        :param answer: what the sender is told, as JSON.
+        :param event: the answer as an event, stored in the same commit; None: it was published otherwise.
         """
         requests, at = self._journal.requests, self._now()
         while not self._stopped:
@@ -244,7 +247,7 @@ class Intake:
     async def _wait(self, error: StorageError) -> None:
         """Wait before the next attempt to store a request.
 
-        :raises Stopped: meanwhile.
+        :raises Stopped: the service stops meanwhile.
         """
         self.log.warn("request waits for the disk {error}", error=error)
         waiting = pause(self._clock, RETRY)

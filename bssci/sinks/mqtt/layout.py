@@ -1,4 +1,4 @@
-"""The layout of what is published: which messages an event becomes, by MQTT_PROFILE."""
+"""The layout of published messages, by MQTT_PROFILE: which messages an event becomes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MessageLayout:
         self._is_acmqtti = values["MQTT_PROFILE"] == ACMQTTI
 
     def messages(self, event: AnyEvent, replayed: bool) -> list[Publication]:
-        """Return what an event becomes, in the order in which it is published."""
+        """Return the messages of an event, in the order in which they are published."""
         if self._is_acmqtti and type(event) is Uplink:
             sensor = self._center.sensor(event.end_point_eui)
             return [acmqtti.uplink(self._base_topic, self._center.eui, event, sensor, replayed)]
@@ -43,5 +43,5 @@ class MessageLayout:
         return f"{self._base_topic}/ep/{eui}/ul"
 
     def downlink_topics(self) -> list[str]:
-        """Return topics on which downlinks are taken beside the usual ones."""
+        """Return topics on which downlinks are taken besides the usual ones."""
         return acmqtti.downlink_filters(self._base_topic, self._center.eui) if self._is_acmqtti else []

@@ -1,8 +1,9 @@
-"""Messages that a broker says it does not take (MQTT 5): those that wait, those that are set aside, and why.
+"""Messages that a broker refuses (MQTT 5): those that wait, those that are set aside, and why.
 
 A refusal may be about one message (too large), about one topic (an access rule for one sensor) or about all
-messages of a kind (an access rule for ``ep/#``). Uplinks wait while the broker takes none at all: whoever
-mends the access rules loses nothing. All else would stop others forever: set aside, counted and named.
+messages of a kind (an access rule for ``ep/#``). Uplinks wait while the broker takes none at all, so that
+nothing is lost when the access rules are corrected. Any other refused message would hold up the rest
+forever, so it is set aside, counted and logged.
 """
 
 from __future__ import annotations
@@ -15,21 +16,21 @@ from bssci.mqtt.version5 import NOT_AUTHORIZED, PACKET_TOO_LARGE
 
 UPLINKS = frozenset({"uplink", "acmqtti-uplink"})
 HELD = UPLINKS | {"telegram"}
-"""schemas of the messages that wait: what was heard"""
+"""schemas of the messages that wait: those that devices sent"""
 OF_THE_MESSAGE = frozenset({0x90, PACKET_TOO_LARGE, 0x99, 0x9A, 0x9B})
-"""refusals that come again with the same message, whatever the broker's rules: topic name invalid, packet too
-large, payload format invalid, retain not supported, QoS not supported"""
+"""reason codes that the same message gets each time, whatever the access rules: topic name invalid, packet
+too large, payload format invalid, retain not supported, QoS not supported"""
 TRIALS = 5
-"""deliveries of a message that the broker refuses for a reason that may pass, such as a quota"""
+"""attempts to deliver a message that the broker refuses for a reason that may pass, such as a quota"""
 _EUI = re.compile(r"(?<=/)(?:[0-9A-Fa-f]{16}|(?:[0-9a-f]{2}-){7}[0-9a-f]{2})(?=/|$)")
 
 
 class MessagesHeld(Exception):
-    """The broker refuses messages that wait until it takes them; the text says why."""
+    """The broker refuses messages that must wait until it takes them; the text says why."""
 
 
 def topic_kind(topic: str) -> str:
-    """Return a topic as an access rule names its kind: with ``+`` for every EUI."""
+    """Return a topic in the form of an access rule: with ``+`` for every EUI."""
     return _EUI.sub("+", topic)
 
 
@@ -41,9 +42,9 @@ class PublishRefusals:
 
     def __init__(self) -> None:
         self._kinds: dict[str, tuple[str, str]] = {}
-        """kinds of which the broker took no message: topic and reason, by schema"""
+        """kinds of messages that the broker takes none of: topic and reason, by schema"""
         self._last: Sequence[Publication] = ()
-        """messages that were taken last"""
+        """messages of the last batch that was taken"""
         self._trials = 0
 
     @property
@@ -56,7 +57,7 @@ class PublishRefusals:
         if not told:
             return ""
         return (
-            f"the broker does not take what we publish on {', '.join(told)}:"
+            f"the broker refuses what is published on {', '.join(told)}:"
             " its access rules must let this user write there"
         )
 
@@ -77,10 +78,10 @@ class PublishRefusals:
     def note(
         self, taken: Sequence[Publication], refused: Mapping[int, tuple[Publication, PublishRefusal]]
     ) -> set[int]:
-        """Take account of refusals.
+        """Note refusals.
 
         :param taken: messages that were published together with the refused ones, and taken.
-        :param refused: what was refused, by its position in the batch.
+        :param refused: refused messages and the reasons, by position in the batch.
         :return: the positions of messages that wait: they are to be published again.
         """
         kinds = _schemas(taken)

@@ -1,4 +1,4 @@
-"""Payloads of requests that come by MQTT, read: what is asked for, and by which ``ref``."""
+"""Reading the payloads of requests that come by MQTT: command, ``ref`` and body."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LABEL = 40
 """characters of a command that an answer repeats"""
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-"""byte order marks, as some editors and shells put them before a text"""
+"""byte order marks, which some editors and shells put before a text"""
 
 
 class Asked(NamedTuple):
     """The command of a request, with its reference and body."""
 
     command: str
-    """command as the answers name it"""
+    """command, under the name that answers repeat"""
     ref: str | int | None = None
     body: Mapping[str, Any] = {}
 
@@ -37,19 +37,19 @@ def size_error(size: int) -> CommandError:
 
     :param size: bytes.
     """
-    return CommandError("too_large", f"{size} bytes, {MAX_SIZE} are allowed", "payload")
+    return CommandError("too_large", f"{size} bytes; at most {MAX_SIZE} are allowed", "payload")
 
 
 def failure_of(error: CommandError) -> dict[str, Any]:
-    """Return an error as answers tell it."""
+    """Return an error in the form that answers have."""
     told = {"code": error.code, "message": error.message}
     return told | ({"field": error.field} if error.field else {})
 
 
 def reply_error(reply: ReplyTo | None, listens_to: Callable[[str], bool]) -> CommandError | None:
-    """Return why the answer to a request cannot go where it is wanted; None: it can.
+    """Return the error in the response topic of a request; None if it has none or a good one.
 
-    :param listens_to: whether we take what is published on a topic for a request.
+    :param listens_to: returns whether a message on a topic is taken for a request.
     """
     if reply is None or not reply.topic:
         return None
@@ -64,9 +64,7 @@ def reply_error(reply: ReplyTo | None, listens_to: Callable[[str], bool]) -> Com
 
 
 def read_reference(payload: bytes) -> str | int | None:
-    """Return the ``ref`` of a request that is refused whatever else it says; None if it has none that is
-    good.
-    """
+    """Return the ``ref`` of a request that is refused anyway; None if it has no valid one."""
     try:
         request = _json(payload)
         return reference(request) if isinstance(request, dict) else None
@@ -75,7 +73,7 @@ def read_reference(payload: bytes) -> str | int | None:
 
 
 def read_command(payload: bytes) -> Asked:
-    """Return a command as plain text, as a JSON string, or as an object with ``command`` or ``action``.
+    """Read a command: plain text, a JSON string, or an object with ``command`` or ``action``.
 
     :raises CommandError: ``malformed`` or ``invalid``.
     """
@@ -103,7 +101,8 @@ def read_object(command: str, payload: bytes) -> Asked:
 def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = None) -> Sensor:
     """Return the sensor that a configuration describes.
 
-    :param known: as it is configured: what the request does not name stays. A new one is not
+    :param known: the present configuration: fields that the request leaves out keep their values. A new one
+        is not
         ``bidi`` unless the request says so.
     :raises CommandError: naming the field that is wrong.
     """
@@ -117,7 +116,7 @@ def read_sensor(eui: EUI, request: Mapping[str, Any], known: Sensor | None = Non
         message = "; ".join(f"{field} {text}" for field, text in faults.items())
         raise CommandError("invalid", message, next(iter(faults))) from error
     if sensor.eui != eui:
-        raise CommandError("invalid", "eui must be that of the topic, or not be there", "eui")
+        raise CommandError("invalid", "eui must be that of the topic, or be left out", "eui")
     return sensor
 
 
@@ -126,9 +125,7 @@ def _label(command: object) -> str:
 
 
 def without_mark(payload: bytes) -> bytes:
-    """Return a text as UTF-8 without a byte order mark. What cannot be read as its mark says stays as it
-    is.
-    """
+    """Return a text as UTF-8 without a byte order mark; unchanged if it is not in the mark's encoding."""
     for mark, encoding in _MARKS.items():
         if payload.startswith(mark):
             try:

@@ -1,4 +1,4 @@
-"""Requests that come by MQTT: topics to commands of the service center, outcomes to answers.
+"""Requests that come by MQTT: from topics to commands of the service center, from outcomes to answers.
 
     ep/{EUI}/config, /register   a sensor's configuration            -> configure
     ep/{EUI}/cmd                 attach, detach, status, reception   -> attach, detach, sensor_report, ...
@@ -7,9 +7,9 @@
     config/get, config/set       settings that may change            -> change_settings
 
 Every request for a sensor is answered on ``ep/{EUI}/response``: ``received``, then ``done`` or
-``failed``. The answers are events: they are stored, so a broker that is away gets them later, and the
-last one in the commit that ends the request. Requests for one sensor are done in the order in which
-they come. What they change is in the audit log, under the sink's name.
+``failed``. Answers are events: they are stored, so that a broker that is away gets them later, and the last
+one is stored in the commit that ends the request. Requests for one sensor are carried out in the order in
+which they come. Their changes are in the audit log under the sink's name.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ from bssci.sinks.mqtt.request_payloads import (
 )
 
 MAX_RETAINED = 10_000
-"""topics of retained requests that are remembered; what is retained elsewhere is passed over"""
+"""topics of retained requests that are remembered; retained requests on further topics are ignored"""
 REPEATED = 300.0
-"""s within which a downlink with the same ``ref`` and content is the same"""
+"""s within which a downlink with the same ``ref`` and content is taken for a repetition"""
 COMMANDS = ("attach", "detach", "status", "reception")
 _NAMES = {"dl": "downlink", "config": "config", "register": "config", "cmd": "cmd"}
 _KINDS = {"register": "config", "downlink": "dl"}
@@ -66,7 +66,7 @@ class Addressee(NamedTuple):
     eui: EUI | None
     """the sensor; None: the settings"""
     kind: str
-    """config, cmd or dl; of the settings get or set"""
+    """config, cmd or dl for a sensor; get or set for the settings"""
 
     @property
     def topic(self) -> str:
@@ -77,9 +77,9 @@ class Addressee(NamedTuple):
 class MqttRequests:
     """Carries requests to the service center and answers to the journal.
 
-    :param answer_settings: publishes the answer to ``config/get`` and ``config/set``, also where else it is
-        wanted; fires when the broker has it.
-    :param listens_to: whether what is published on a topic is taken for a request.
+    :param answer_settings: publishes the answer to ``config/get`` and ``config/set``, also on the response
+        topic; fires when the broker has it.
+    :param listens_to: returns whether a message on a topic is taken for a request.
     """
 
     log = Logger()
@@ -112,9 +112,9 @@ class MqttRequests:
         return ["EP/+/cmd", "EP/+/cmd/"]
 
     def received(self, message: Received) -> Deferred[None] | None:
-        """Take one request. Never raises for what it holds.
+        """Take one request. Its content never makes this raise.
 
-        :return: fires when the broker may forget it; None: at once.
+        :return: fires when it may be acknowledged; None: at once.
         """
         place = self._place(message.topic)
         if place is None:
@@ -134,7 +134,7 @@ class MqttRequests:
         return self._intake.take(place.topic, message, told, self.carry_out)
 
     def too_large(self, topic: str, size: int, retained: bool) -> None:
-        """Refuse a request that was not taken in; of ``size`` bytes."""
+        """Refuse a request of ``size`` bytes, of which only the topic was read."""
         place = self._place(topic)
         refusal = self._refusal(topic, size, retained)
         if place is not None and refusal is not None:
@@ -151,17 +151,17 @@ class MqttRequests:
             return None
 
     def _refusal(self, topic: str, size: int, retained: bool) -> CommandError | None:
-        """Return the reason why a request is not even stored; None if it is stored."""
+        """Return the reason why a request is not even stored; None if it may be."""
         if retained:
             return CommandError("retained", "is not carried out: publish requests without retain", "retain")
         if size > MAX_SIZE:
             return size_error(size)
         if self._intake.busy:
-            return CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
+            return CommandError("busy", f"{MAX_RUNNING} requests are under way; try again later")
         return None
 
     def _is_repeated(self, topic: str) -> bool:
-        """Return whether a retained request is not to be answered: it comes with every subscription."""
+        """Return whether a retained request was answered before: it comes again with every subscription."""
         if topic in self._retained or len(self._retained) >= MAX_RETAINED:
             return True
         self._retained.add(topic)
@@ -183,7 +183,7 @@ class MqttRequests:
         self._center.report(self._answer(place.eui, asked, "received", reply=reply))
         self._center.report(self._answer(place.eui, asked, "failed", error, reply=reply))
 
-    # carrying out
+    # Carrying out
 
     async def carry_out(self, request: IntakeRequest) -> None:
         """Do what a request that is on disk asks for, and answer it."""
@@ -195,7 +195,7 @@ class MqttRequests:
         else:
             await self._sensor(place.eui, place.kind, request)
 
-    # a sensor's requests
+    # A sensor's requests
 
     def _tell_received(self, place: Addressee, payload: bytes, reply: ReplyTo | None) -> Callable[[], None]:
         eui = place.eui
@@ -252,7 +252,9 @@ class MqttRequests:
         if command == "reception":
             return {"base_station_eui": await center.query_reception(eui)}
         raise CommandError(
-            "unknown_command", f"{command!r} is no command; there are {', '.join(COMMANDS)}", "command"
+            "unknown_command",
+            f"{command!r} is not a command; the commands are {', '.join(COMMANDS)}",
+            "command",
         )
 
     async def _queue(self, eui: EUI, asked: Asked, request: IntakeRequest) -> dict[str, Any]:
@@ -263,7 +265,7 @@ class MqttRequests:
         if request.resumed and (queued := await self._queued_before(eui, wanted, request)) is not None:
             return _downlink(queued)
         if asked.ref is not None:
-            # A broker may deliver a request twice, and a careful client sends it again.
+            # A broker may deliver a request twice, and a client may send it again to be sure.
             for earlier in await self._center.downlinks_of(eui):
                 if earlier.request == wanted and self._center.now() - earlier.created_at < REPEATED:
                     return _downlink(earlier) | {"repeated": True}
@@ -272,7 +274,7 @@ class MqttRequests:
     async def _queued_before(
         self, eui: EUI, wanted: DownlinkRequest, request: IntakeRequest
     ) -> Downlink | None:
-        """Return the downlink that an earlier run queued for a request, which it did not live to answer."""
+        """Return the downlink that an earlier run queued for a request before it could answer it."""
         answered = await self._center.journal.requests.newest(SOURCE, request.topic, LOOKED_BACK)
         others = {_queue_id(each.answer) for each in answered if each.answer}
         for earlier in await self._center.downlinks_of(eui):
@@ -287,10 +289,10 @@ class MqttRequests:
     async def _revoke(self, eui: EUI, asked: Mapping[str, Any], request: IntakeRequest) -> dict[str, Any]:
         queue_id = asked["revoke"]
         if type(queue_id) is not int or queue_id < 0:
-            raise CommandError("invalid", "revoke must be a queId, a whole number", "revoke")
+            raise CommandError("invalid", "revoke must be a queId: a whole number", "revoke")
         for field in asked.keys() - {"revoke", "ref"}:
             name = field[:LABEL]
-            raise CommandError("invalid", f"{name} must not be there: revoke goes with ref only", name)
+            raise CommandError("invalid", f"{name} must be left out: only ref may stand beside revoke", name)
         if request.resumed:
             for earlier in await self._center.downlinks_of(eui):
                 if earlier.queue_id == queue_id and earlier.state == "revoked":
@@ -303,7 +305,7 @@ class MqttRequests:
         answer = _downlink(downlink)
         return answer | {"message": NOT_YET_REVOKED} if downlink.state == "queued" else answer
 
-    # answers
+    # Answers
 
     def _answer(
         self,
@@ -335,14 +337,14 @@ class MqttRequests:
         )
 
     def _refuse_late(self, request: IntakeRequest) -> None:
-        """Refuse a request that is out of date.
+        """Refuse a request whose message expiry is over.
 
-        :raises CommandError: it is.
+        :raises CommandError: ``expired``.
         """
         if request.expires_at is not None and self._center.now() >= request.expires_at:
             raise CommandError("expired", "its message expiry was over before it could be carried out")
 
-    # settings
+    # Settings
 
     async def _settings(self, kind: str, request: IntakeRequest) -> None:
         command = f"config/{kind}"
@@ -385,7 +387,7 @@ def _kind_of(topic: str) -> str:
 
 
 def _is_older(topic: str) -> bool:
-    """Return whether a command came as older installations give it: ``EP/{EUI}/cmd/``."""
+    """Return whether a command came on the topic of older installations: ``EP/{EUI}/cmd/``."""
     return topic.removesuffix("/").split("/")[-3:-2] == ["EP"]
 
 
@@ -404,12 +406,15 @@ def _downlink(downlink: Downlink) -> dict[str, Any]:
 
 
 def _result(eui: EUI, outcomes: Outcomes) -> dict[str, Any]:
-    """Return the outcome per station; raises if a station refused, telling part from all."""
+    """Return the outcome of each station.
+
+    :raises CommandError: some or all stations failed; the code says which.
+    """
     stations = outcomes.get(eui, {})
     result = {"base_stations": {station: _outcome(outcome) for station, outcome in stations.items()}}
     missing = shortfall(stations.values())
     if missing is not None:
-        message = f"{missing.failed} of {missing.asked} connected base stations did not do it"
+        message = f"{missing.failed} of {missing.asked} connected base stations failed to do it"
         raise CommandError(missing.code, message, result=result)
     return result
 

@@ -13,13 +13,13 @@ from bssci.settings.rows import Setting
 
 PREFIX = "MQTT_"
 OFFLINE = b'{"state":"offline"}'
-"""will of a connection that is only tried"""
+"""payload of the will of a trial connection"""
 
 
 def client_settings(values: Values, eui: str = "", will: bytes = OFFLINE) -> MqttSettings:
-    """Return how the sink connects.
+    """Return the settings of the sink's connection.
 
-    :param eui: the service center's own; empty: not known, as before the first start.
+    :param eui: the service center's own; empty if it is not known, as before the first start.
     :param will: what the broker publishes on ``service/status`` if the connection is lost.
     """
     settings = connection_settings(values, PREFIX)
@@ -51,14 +51,14 @@ GROUP = broker_group(
             "MQTT_PROFILE",
             "native",
             parsers.choice("native", "acmqtti"),
-            "layout of uplinks; acmqtti: that of a mioty application center, whose downlinks are taken, too",
+            "layout of uplinks; acmqtti: as a mioty application center has it, also for downlinks",
             live=True,
         ),
         Setting(
             "MQTT_HOMEASSISTANT",
             "false",
             parsers.boolean,
-            "sensors are announced to Home Assistant, which finds them by itself",
+            "announce sensors to Home Assistant, which then discovers them",
             live=True,
         ),
         Setting(
@@ -79,14 +79,14 @@ GROUP = broker_group(
             "MQTT_WILL",
             "true",
             parsers.boolean,
-            "a last will tells that the service is gone; false for a broker that allows none",
+            "a last will reports when the service is gone; false for a broker that allows none",
             live=True,
         ),
         Setting(
             "MQTT_CONFIRM",
             "true",
             parsers.boolean,
-            "deliver only once the broker has sent back what was published; false where we may not subscribe",
+            "deliver only once the broker has sent back what was published; false if we may not subscribe",
             live=True,
         ),
     ),

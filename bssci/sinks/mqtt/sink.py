@@ -1,4 +1,4 @@
-"""The sink ``mqtt``: events to topics, birth and last will, who is online, a sign of life."""
+"""The sink ``mqtt``: events, birth and last will, states of stations, periodic health."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
 HEALTH_INTERVAL = 60.0
-"""s from one message about the health to the next"""
+"""s from one health message to the next"""
 TROUBLE_INTERVAL = 2.0
-"""s between looks whether the broker takes what is published, for other processes"""
+"""s between updates of the file that tells other processes about the connection"""
 STOP_TIME = 1.0
-"""s for the last acknowledgements and the goodbye"""
+"""s for the last acknowledgements and the farewell message"""
 BROKER_RETRY = 10.0
-"""s until the embedded broker is started again that did not start"""
+"""s until an embedded broker that did not start is started again"""
 
 
 @implementer(ISink)
 class MqttSink:
     """Publishes under BASE_TOPIC.
 
-    Uplinks and what else is delivered come from the journal and wait there while the
-    broker is away. ``bs/{EUI}/state`` and ``service/status`` are retained and tell the
-    present: they are published as they change, and anew after every connection.
+    Uplinks and other events come from the journal and wait there while the broker is away.
+    ``bs/{EUI}/state`` and ``service/status`` are retained and hold the present state: they are published
+    when it changes, and again after every reconnect.
     """
 
     log = Logger()
@@ -141,7 +141,7 @@ class MqttSink:
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be delivered now; empty: it can, or the first attempt is under way."""
+        """Reason why nothing can be delivered now; empty: it can, or the first attempt is under way."""
         return (
             self._broker_trouble
             or self._client.trouble
@@ -181,11 +181,12 @@ class MqttSink:
             self.set_aside.add(event, reason)
 
     def _announcements(self, event: AnyEvent) -> list[Publication]:
-        """Return what others have to hear before an event."""
+        """Return the announcements that must be published before an event."""
         return [] if self._discovery is None else self._discovery.announce(event)
 
     def _allowed(self, messages: Sequence[Publication]) -> list[Publication]:
-        """Return messages as they may be published; without what only ends that something is retained."""
+        """Return messages as MQTT_RETAIN allows them; without retain, those that only clear a topic are
+        left out."""
         return [
             self._as_allowed(each)
             for each in messages
@@ -193,14 +194,14 @@ class MqttSink:
         ]
 
     def _publish_proven(self, messages: Sequence[Publication]) -> Deferred[None]:
-        """Publish, and wait for an uplink among it to come back if none has yet on this connection."""
+        """Publish, and wait for one of the uplinks to come back if none has yet on this connection."""
         if not (self._needs_proof and self._canary.choose(messages)):
             return self._client.publish(messages)
         return self._client.publish(messages).addCallback(lambda _: self._canary.wait())
 
     @property
     def _needs_proof(self) -> bool:
-        """Return whether what is acknowledged may have been dropped: in MQTT 5 the broker would say so."""
+        """Return whether an acknowledged message may have been dropped: in MQTT 5 the broker would say so."""
         return self._confirm and not self._client.says_what_it_refuses and self._broker is None
 
     def stop(self) -> Deferred[None]:
@@ -249,13 +250,13 @@ class MqttSink:
         self._layout = MessageLayout(self._center, values)
         if new := self._layout.downlink_topics():
             self._client.subscribe(new)
-        # Begun anew even if nothing of it changed: the topic of uplinks may have.
+        # Made again even if its settings are the same: the topic of uplinks may have changed.
         self._discovery = self._make_discovery(values)
         if self._discovery is not None:
             self._discovery.start()
 
     def _reconfigure(self, settings: Settings) -> None:
-        """Connect anew after a change of MQTT_*; a broker of our own is started or stopped with them.
+        """Reconnect after a change of MQTT_*; the embedded broker is started or stopped accordingly.
 
         Not at once: whoever asked for it by MQTT is answered first.
         """
@@ -290,7 +291,7 @@ class MqttSink:
     def _not_changed(self, failure: Failure) -> None:
         self.log.failure("change of MQTT settings failed", failure)
 
-    # what tells the present
+    # The present state
 
     def _online(self) -> None:
         birth = self._service_status("online")
@@ -307,7 +308,7 @@ class MqttSink:
                 *(
                     payloads.station_state(self._base_topic, state)
                     for state in self._center.station_states()
-                    # Of one that is on its way in for the first time there is nothing to tell yet.
+                    # A station that is connecting for the first time has no state yet.
                     if state.at
                 ),
                 *(payloads.gateway_state(self._base_topic, state) for state in self._center.gateway_states()),
@@ -319,14 +320,12 @@ class MqttSink:
 
     def _birth_taken(self, _: None) -> None:
         if self._client.is_refused(self._status_topic):
-            # By now the broker has answered what we asked for before.
+            # By now the broker has answered the subscriptions that were sent before.
             self._canary.not_to_be_had()
             self._echo.not_to_be_had()
 
     def _delivering(self) -> Deferred[None]:
-        """Return a Deferred that fires when the broker takes what is published, and fails when the sink
-        stops.
-        """
+        """Fire when the broker takes what is published; fail when the sink stops."""
         return self._connected().addCallback(lambda _: self._echo.wait())
 
     def _who_carries_out(self, topic: str) -> CarryOut | None:
@@ -349,7 +348,7 @@ class MqttSink:
             self._discovery.received(message)
             return None
         if message.topic.endswith(("/ul", "/uplink")):
-            # Left over from a connection that was lost meanwhile: our own, and no request.
+            # One of our own uplinks, subscribed to on a connection that was lost meanwhile: not a request.
             self._client.unsubscribe([message.topic])
             return None
         if self._station_requests.is_for_us(message.topic):
@@ -376,7 +375,7 @@ class MqttSink:
         return ensureDeferred(self._publish_surely(messages))
 
     async def _publish_surely(self, messages: Sequence[Publication]) -> None:
-        """Publish as soon as the broker can be reached; give up when the sink stops."""
+        """Publish as soon as the broker can be reached; give up when the sink stops or the broker refuses."""
         while True:
             try:
                 await self._connected()
@@ -391,7 +390,7 @@ class MqttSink:
                 return
 
     def _note_refused(self, messages: Sequence[Publication], error: MessagesRefused) -> None:
-        """Take account of messages that are not kept: nobody publishes them again."""
+        """Note refused messages that are not kept and will not be published again."""
         taken = [each for at, each in enumerate(messages) if at not in error.refused]
         self._refusals.note(taken, {at: (messages[at], each) for at, each in error.refused.items()})
         self.log.warn(
@@ -419,7 +418,8 @@ class MqttSink:
         self._tell_live(self._client.trouble)
 
     def _tell_live(self, connection: str) -> None:
-        """Tell other processes how the connection is, and whether the broker takes what we publish."""
+        """Tell other processes the state of the connection, and whether the broker takes what is
+        published."""
         if self._live is None:
             return
         trouble = connection
@@ -480,7 +480,7 @@ class MqttSinkFactory:
 
         if settings["MQTT_BROKER"] == EMBEDDED:
             _check_free(settings["MQTT_PORT"])
-        # None where a sink is built only to see whether it can be.
+        # None if the sink is only built to see whether that works.
         configuration = center.configuration
         live = None if configuration is None else LiveFile(live_path(configuration.current.values(), PREFIX))
         return MqttSink(reactor, settings, center, live)
@@ -491,5 +491,5 @@ def _check_free(port: int) -> None:
     if reason is not None:
         raise ValueError(
             f"MQTT_PORT={port}: the embedded broker cannot listen on 127.0.0.1 ({reason});"
-            " set MQTT_PORT to a free port, or MQTT_BROKER to the broker that is there"
+            " set MQTT_PORT to a free port, or MQTT_BROKER to the broker that listens there"
         )

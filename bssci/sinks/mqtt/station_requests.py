@@ -1,4 +1,4 @@
-"""Requests to base stations that come by MQTT: what a station receives beside mioty (``vm.``).
+"""Requests to base stations that come by MQTT: what a station receives besides mioty (``vm.``).
 
     bs/{EUI}/vm/cmd    {"command": "activate" | "deactivate" | "status", "macType"?, "ref"?}
 
@@ -34,9 +34,9 @@ _encode = msgspec.json.Encoder().encode
 class StationRequests:
     """Carries requests to base stations to the service center.
 
-    :param publish: publishes an answer about a station, also where else it is wanted; fires when the broker
+    :param publish: publishes an answer about a station, also on the response topic; fires when the broker
         has it.
-    :param listens_to: whether what is published on a topic is taken for a request.
+    :param listens_to: returns whether a message on a topic is taken for a request.
     """
 
     log = Logger()
@@ -62,9 +62,9 @@ class StationRequests:
         return topic.startswith(self._prefix)
 
     def received(self, message: Received) -> Deferred[None] | None:
-        """Take one request. Never raises for what it holds.
+        """Take one request. Its content never makes this raise.
 
-        :return: fires when the broker may forget it; None: at once.
+        :return: fires when it may be acknowledged; None: at once.
         """
         eui = self._station(message.topic)
         if eui is None:
@@ -78,7 +78,7 @@ class StationRequests:
         elif len(message.payload) > MAX_SIZE:
             error = size_error(len(message.payload))
         elif self._intake.busy:
-            error = CommandError("busy", f"{MAX_RUNNING} requests are under way, try again later")
+            error = CommandError("busy", f"{MAX_RUNNING} requests are under way; try again later")
         elif wrong is not None:
             error = wrong
         else:
@@ -87,7 +87,7 @@ class StationRequests:
         return None
 
     def too_large(self, topic: str, size: int) -> None:
-        """Answer a request that was not taken in; of ``size`` bytes."""
+        """Refuse a request of ``size`` bytes, of which only the topic was read."""
         eui = self._station(topic)
         if eui is not None:
             self._publish(eui, {"bs_eui": eui} | self._failed(size_error(size)), None)

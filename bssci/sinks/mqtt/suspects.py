@@ -1,11 +1,11 @@
-"""The message at which a broker closes the connection: found, and passed over from then on.
+"""Finding the message at which a broker closes the connection, and passing it over from then on.
 
-    all at once --connection lost 2 times--> one by one, from where the broker stopped to acknowledge
+    all at once --connection lost 2 times--> one by one, from where the broker stopped acknowledging
     one of them --lost 3 times--> another one in its place --taken--> the first is passed over
                                                            --lost---> nothing is, and it goes on
 
-Nothing is passed over while the broker takes nothing else either, as when it is the network that fails.
-In MQTT 5 a broker says what it does not take: see :mod:`bssci.sinks.mqtt.refusals`.
+Nothing is passed over while the broker takes nothing else either, as when the network fails. In MQTT 5 a
+broker says what it refuses: see :mod:`bssci.sinks.mqtt.refusals`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from bssci.sinks.mqtt.canary import NotSentBack
 from bssci.sinks.mqtt.refusals import MessagesHeld, PublishRefusals
 
 LOSSES = 2
-"""connections in a row that end while the same messages are under way, until they are sent one by one"""
+"""connections in a row that end while the same messages are under way, before they are sent one by one"""
 CLOSES = "closes the connection at it"
 LOSSES_ALONE = 3
-"""the same of a message that is sent alone, until another one is tried in its place"""
+"""the same for a message that is sent alone, before another one is tried in its place"""
 
 
 class Publisher:
-    """Publishes batches that come again until they are taken.
+    """Publishes batches, which come again until they are taken.
 
     :param publish: see :meth:`bssci.mqtt.client.MqttClient.publish`.
     :param spare: a message that may be published at any time.
-    :param refusals: decides what becomes of what the broker refuses.
+    :param refusals: decides what becomes of messages that the broker refuses.
     """
 
     def __init__(
@@ -47,29 +47,30 @@ class Publisher:
 
     def _forget(self) -> None:
         self._size = 0
-        """messages of the batch as it was last published"""
+        """number of messages of the batch when it was last published"""
         self._first: Publication | None = None
-        """of the batch that the connection was lost with"""
+        """first message of the batch, by which it is recognized"""
         self._passed = 0
-        """messages of it that are taken, as they were sent one by one"""
+        """number of messages that are settled, counted while they are sent one by one"""
         self._losses = 0
         self._one_by_one = False
         self._suspect: Publication | None = None
         self._why = CLOSES
         self._trials = 0
-        """of another message in place of the suspect"""
+        """number of attempts with another message in place of the suspect"""
         self._guilty: dict[int, str] = {}
         """messages that are passed over, and why"""
         self._refused: dict[int, PublishRefusal] = {}
         self._held: set[int] | None = None
-        """messages that wait until the broker takes them: all others are settled; None: nothing is"""
+        """positions of messages that wait until the broker takes them, all others being settled; None: none
+        is settled"""
 
     async def publish(self, messages: Sequence[Publication]) -> Mapping[int, str]:
-        """Publish a batch, perhaps one that was not taken before and has grown at its end.
+        """Publish a batch; one that was not taken before may have grown at its end.
 
-        :return: the positions of messages that were passed over, and why.
+        :return: why messages were passed over, by their positions.
         :raises MqttOffline: the connection was lost.
-        :raises MessagesHeld: the broker refuses some that wait; the others need not come again.
+        :raises MessagesHeld: the broker refuses some that must wait; the others are settled.
         """
         if not messages:
             return {}
@@ -148,11 +149,12 @@ class Publisher:
             self._passed += 1
 
     async def _try_another(self, messages: Sequence[Publication]) -> None:
-        """Publish another message than the suspect, which is passed over if the broker takes that one."""
+        """Publish another message instead of the suspect, which is passed over if the broker takes that
+        one."""
         others = [each for each in messages[self._passed + 1 :] if each != self._suspect] or [self._spare()]
         self._suspect, self._losses = None, 0
         self._trials += 1
-        # One after the other, as the next one may be at fault as well.
+        # In turn, because the next one may be at fault as well.
         # One that is refused does not close the connection, either.
         with suppress(MessagesRefused):
             await self._publish_all([others[(self._trials - 1) % len(others)]])

@@ -30,7 +30,7 @@ class Line:
     """The socket of a connection, to be cut from another thread when the server does not answer."""
 
     def __init__(self, connection: Connection[Any]) -> None:
-        # A copy: the number of the connection's own may be somebody else's by the time that it is cut.
+        # A copy: the connection's own descriptor may be closed and reused by the time that it is cut.
         self._socket = socket.socket(fileno=dup(connection.fileno()))
 
     def cut(self) -> None:

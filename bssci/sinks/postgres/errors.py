@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class PostgresError(Exception):
-    """Why nothing can be stored now: one line for people, without a secret."""
+    """Nothing can be stored now; the text says why in one line, without a secret."""

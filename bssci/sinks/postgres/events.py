@@ -1,4 +1,4 @@
-"""Any event as rows."""
+"""Rows of the tables for any event."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from bssci.sinks.postgres.texts import quoted, storable, to_json, to_safe_json
 from bssci.sinks.postgres.times import instant
 
 _ID_SIZE = 12
-"""bytes of an id that is drawn from a content"""
+"""bytes of an id that is derived from an event's content"""
 _encode = msgspec.msgpack.Encoder(enc_hook=repr).encode
 
 
 def rows_of(
     batch: Iterable[Any], sensors: Mapping[EUI, Sensor], now: datetime
 ) -> tuple[list[EventRows], list[tuple[Any, Aside]]]:
-    """Return the rows of a batch, and what cannot be stored for a reason that is seen here.
+    """Return the rows of a batch, and what is known not to be storable before the server is asked.
 
-    :param sensors: what is configured, by EUI.
-    :param now: when a thing is set aside whose own time no table holds.
+    :param sensors: configured sensors, by EUI.
+    :param now: time of rows that are set aside because no table can hold their own time.
     """
     taken: list[EventRows] = []
     asides: list[tuple[Any, Aside]] = []
@@ -57,7 +57,7 @@ def rows_of(
 
 
 def event_id(event: Event) -> str:
-    """Return the event's own id, or one drawn from its content, which is the same at every delivery."""
+    """Return the event's own id, or one derived from its content; it is the same at every delivery."""
     own = getattr(event, "id", None)
     if isinstance(own, str) and own:
         return storable(own) or ""
@@ -83,7 +83,7 @@ def _rows(event: Event, sensors: Mapping[EUI, Sensor]) -> EventRows:
 
 def _id(event: Event) -> str:
     if isinstance(event, VariableMacUplink):
-        # Readings are no part of it: a better decoder gives the same telegram others.
+        # Without readings: another decoder finds other readings in the same telegram.
         return f"vm-{event_id(msgspec.structs.replace(event, decoded=None))}"
     return event_id(event)
 

@@ -1,4 +1,4 @@
-"""Errors of psycopg in plain words; and whether a row is to blame or the server."""
+"""Errors of psycopg in plain words, and whether a row or the server is at fault."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import psycopg
 
 HIDDEN = "********"
 _POISON_CLASSES = ("21", "22", "23", "54")
-"""SQLSTATE classes that blame a row: cardinality, data, integrity, limits of the program"""
+"""SQLSTATE classes of errors that a row causes: cardinality, data, integrity, program limits"""
 _RAISED = "P0001"
-"""an exception of somebody's trigger"""
+"""SQLSTATE of an exception that a trigger of the database's owner raises"""
 _NO_ANSWER, _NOBODY, _NO_HOST, _LOST = "no answer", "nobody", "no host", "lost"
-"""stand for a SQLSTATE where a fault of the connection has none"""
+"""stand-ins for a SQLSTATE, for connection errors that have none"""
 _PLAIN = {
-    _NO_ANSWER: "the server does not answer; check POSTGRES_HOST, and what lies between",
+    _NO_ANSWER: "the server does not answer; check POSTGRES_HOST and the network",
     _NOBODY: "no server answers there: is it running? Check POSTGRES_HOST and POSTGRES_PORT",
     _NO_HOST: "no machine has that name; check POSTGRES_HOST",
     _LOST: "the connection to the server was lost",
@@ -60,13 +60,13 @@ _SAID_AT_CONNECTION = (
     ("the connection is lost", _LOST),
     ("Connection reset by peer", _LOST),
 )
-"""words of servers and of libpq, with the SQLSTATE that psycopg's error lacks, or what stands for it"""
+"""texts of servers and of libpq, with the SQLSTATE that psycopg's error lacks, or a stand-in for it"""
 _BEFORE = re.compile(r"(connection is bad|connection failed|consuming input failed|sending query failed): ")
-"""psycopg's words before those of libpq"""
+"""text that psycopg puts before that of libpq"""
 
 
 def is_poison(error: BaseException) -> bool:
-    """Return whether the values to be stored are to blame, so that they would be refused each time."""
+    """Return whether the values to be stored cause the error, so that they would be refused each time."""
     if isinstance(error, psycopg.Error):
         code = error.sqlstate
         if code is None:
@@ -76,9 +76,9 @@ def is_poison(error: BaseException) -> bool:
 
 
 def explain_error(error: BaseException, parameters: Mapping[str, Any] | None = None) -> str:
-    """Return one line: the fault, the remedy, and the server's own words.
+    """Return one line: the fault, the remedy, and the server's own text.
 
-    :param parameters: of the connection; its password is left out wherever it occurs.
+    :param parameters: parameters of the connection; its password is masked wherever it occurs.
     """
     said = _said(error)
     code = error.sqlstate if isinstance(error, psycopg.Error) else None

@@ -1,4 +1,4 @@
-"""Facts of a batch about devices and gateways: one row each, however often they occur in it."""
+"""Facts of a batch about devices and gateways, one row for each, however often they occur in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The schema, by numbered SQL files that are applied once each, by one at a time."""
+"""The schema as numbered SQL files: each is applied once, and by one process at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from psycopg import Connection, sql
 from bssci.sinks.postgres.errors import PostgresError
 
 _LOCK = 0x6273_7363_6970_6731
-"""advisory lock that whoever migrates holds"""
+"""advisory lock that is held during a migration"""
 _VERSIONS = """
     CREATE TABLE schema_version (
         version     integer     PRIMARY KEY,
@@ -32,7 +32,7 @@ class Migration:
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """Return all migrations, from 1 on without a gap."""
+    """Return all migrations; their versions count from 1 without a gap."""
     found = []
     folder = files("bssci.sinks.postgres") / "schema"
     for file in sorted(folder.iterdir(), key=lambda each: each.name):
@@ -57,7 +57,7 @@ def present(connection: Connection[Any], schema: str) -> int:
 
 
 def version(connection: Connection[Any], schema: str) -> int:
-    """Return the version of the tables, which are there."""
+    """Return the version of the tables, which must exist."""
     table = sql.Identifier(schema, "schema_version")
     row = connection.execute(sql.SQL("SELECT coalesce(max(version), 0) FROM {}").format(table)).fetchone()
     assert row is not None
@@ -78,7 +78,7 @@ def check_version(number: int, schema: str) -> None:
 
 
 def migrate(connection: Connection[Any], schema: str) -> int:
-    """Bring the tables to the latest version; returns which they had before.
+    """Bring the tables to the latest version, and return the version that they had before.
 
     :raises PostgresError: as :func:`check_version`.
     :raises psycopg.Error: nothing is changed.
@@ -90,7 +90,7 @@ def migrate(connection: Connection[Any], schema: str) -> int:
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         _make_schema(connection, schema)
-        # Another one may have migrated while we waited for the lock.
+        # Another process may have migrated while this one waited for the lock.
         before = present(connection, schema)
         check_version(before, schema)
         if before == 0:

@@ -1,4 +1,4 @@
-"""The factory of the sink ``postgres``. It does without psycopg until the sink is built."""
+"""The factory of the sink ``postgres``. It does not need psycopg until the sink is built."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MISSING = "SINKS=postgres needs psycopg: `pip install bssci[postgres]`"
 class PostgresSinkFactory:
     """Builds the one PostgreSQL sink of a service.
 
-    :param reactor: gives the reactor when a sink is built.
+    :param reactor: returns the reactor; called when a sink is built.
     """
 
     name = "postgres"

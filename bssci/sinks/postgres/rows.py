@@ -49,7 +49,7 @@ class EventRow(NamedTuple):
 
 
 class DecodedMark(NamedTuple):
-    """A telegram was read: of its readings, those stay that come with it."""
+    """A telegram that was decoded: its earlier readings that did not come again are deleted."""
 
     time: datetime
     id: str
@@ -104,7 +104,7 @@ TableRow = RawRow | ReadingRow | EventRow
 class EventRows:
     """All rows of one event.
 
-    :ivar event: that they were made of.
+    :ivar event: the event that they were made from.
     """
 
     event: Any
@@ -118,11 +118,11 @@ class EventRows:
     """the sender, if there is one, before the others"""
     gateways: list[GatewayFacts] = field(default_factory=list)
     stations: list[str] = field(default_factory=list)
-    """base stations of which it is known only that they heard it"""
+    """base stations of which nothing is known but that they heard the event"""
     asides: list[Aside] = field(default_factory=list)
 
     def rows(self) -> Iterator[TableRow]:
-        """Yield each row that could be to blame if the event cannot be stored."""
+        """Yield each row that could be at fault if the event cannot be stored."""
         yield from self.raw
         yield from self.readings
         yield from self.events

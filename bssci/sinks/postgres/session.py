@@ -1,4 +1,4 @@
-"""A connection that is ready to be written to: checked, migrated, with what TimescaleDB offers."""
+"""A connection that is ready for writing: tables migrated, features of TimescaleDB set up."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ _SETTINGS: tuple[LiteralString, ...] = (
     "SET idle_in_transaction_session_timeout = '60s'",
     "SET client_min_messages = 'warning'",
     "SET timezone = 'UTC'",
-    # To compile a merge costs more than it saves; the planner thinks the temporary tables large.
+    # Compiling a merge costs more than it saves: the planner overestimates the temporary tables.
     "SET jit = off",
 )
 
 
 class DatabaseSession:
-    """The work on one connection; all methods are called in one thread.
+    """One connection and the work on it; all methods are called in one thread.
 
-    :ivar server: the server's version, for people.
-    :ivar migrated_from: version of the tables before.
+        :ivar server: the server's version, as text.
+        :ivar migrated_from: version that the tables had before.
+    :ivar timescale: features of TimescaleDB that are in use.
     """
 
     def __init__(self, settings: PostgresSettings, connected: Callable[[Line], None]) -> None:
         """Connect to the server, and bring the tables up to date.
 
-        :param connected: is told how to cut the connection, as soon as there is one.
-        :raises PostgresError: why that cannot be done now.
+        :param connected: called with the means to cut the connection, as soon as there is one.
+        :raises PostgresError: it cannot be done now.
         """
         self._settings = settings
         self._connection = connect(settings)
@@ -81,7 +82,7 @@ class DatabaseSession:
         return found
 
     def upkeep(self) -> bool:
-        """Do a bit of upkeep; whether there is more at once."""
+        """Do one slice of upkeep, and return whether there is more to do now."""
         return self._upkeep.slice()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The settings of the sink ``postgres``, and where they say that its server is."""
+"""The settings of the sink ``postgres``, and the connection parameters that follow from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ _SCHEMA = re.compile(r"[^\x00-\x1f\x7f]{1,63}")
 
 
 def _allowed(parser: Parser[T]) -> Callable[[str], T]:
-    """Return a parser as :class:`SinkSetting` wants it: it says what is allowed, and never what was given."""
+    """Return a parser for a :class:`SinkSetting`: its error says what is allowed and never quotes the
+    value."""
 
     def parse(text: str) -> T:
         try:
@@ -62,7 +63,7 @@ SETTINGS = (
     SinkSetting(
         "POSTGRES_SCHEMA",
         "public",
-        "schema that the tables are in; made if it is missing",
+        "schema that the tables are in; created if it is missing",
         _allowed(Parser(_schema, "a name of at most 63 characters")),
     ),
     SinkSetting(
@@ -88,7 +89,7 @@ SETTINGS = (
     SinkSetting(
         "POSTGRES_WRITE",
         COPY,
-        "how rows get to the server: copy; insert where a server cannot do COPY",
+        "how rows are written: copy; insert for a server that cannot do COPY",
         _allowed(parsers.choice(COPY, INSERT)),
     ),
     SinkSetting("POSTGRES_RAW_DAYS", "90", "days that raw telegrams are kept there; 0: forever", _days),
@@ -126,7 +127,7 @@ class PostgresSettings:
 
     @property
     def batch_size(self) -> int:
-        """Largest number of events in a batch."""
+        """Largest number of events in a transaction."""
         return int(self.values["POSTGRES_BATCH_SIZE"])
 
     @property
@@ -143,7 +144,7 @@ class PostgresSettings:
         return int(self.values["POSTGRES_READING_DAYS"])
 
     def connection(self) -> dict[str, Any]:
-        """Return the parameters of libpq; secrets are read from their files anew.
+        """Return the parameters for libpq; secrets are read from their files each time.
 
         :raises PostgresError: a file cannot be read, or holds no connection string.
         """
@@ -173,14 +174,14 @@ class PostgresSettings:
         try:
             return file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is no text"
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise PostgresError(f"{name}_FILE: {file} cannot be read: {reason}") from None
 
 
 def _parse_dsn(dsn: str) -> dict[str, Any]:
     """Parse POSTGRES_DSN.
 
-    :raises ValueError: without the text, nor what libpq says about it, for that quotes it.
+    :raises ValueError: it is invalid; the text quotes neither it nor libpq's error, which would quote it.
     """
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict

@@ -1,4 +1,4 @@
-"""The sink ``postgres``: batches from the journal to the thread that writes them."""
+"""The sink ``postgres``: hands batches from the journal to the thread that writes them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from bssci.sinks.set_aside import SetAside
 from bssci.system.clock import Ticker
 
 STOP_TIME = 1.5
-"""s that the end of the connection may take"""
+"""s that closing the connection may take"""
 CHECK_INTERVAL = 5.0
-"""s from one look at whether the server answers to the next"""
+"""s between checks whether the server answers"""
 FULL = 500
 """events at which a batch does not wait for more: the service delivers no more at once"""
 StoredOrAside = list[tuple[Any, Aside]]
@@ -37,9 +37,9 @@ StoredOrAside = list[tuple[Any, Aside]]
 
 @implementer(ISink)
 class PostgresSink:
-    """Stores what is delivered, each thing once however often it comes.
+    """Stores events, each one once, however often it is delivered.
 
-    :param sensor: finds what is configured of a sensor by its EUI.
+    :param sensor: returns a configured sensor by its EUI.
     :param now: Unix seconds.
     """
 
@@ -71,7 +71,7 @@ class PostgresSink:
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be stored now; empty: it can, or the first attempt is under way."""
+        """Reason why nothing can be stored now; empty: it can, or the first attempt is under way."""
         return self._worker.trouble
 
     def deliver(self, batch: Sequence[AnyEvent]) -> Deferred[None]:
@@ -94,9 +94,8 @@ class PostgresSink:
         return self._worker.stop(STOP_TIME)
 
     def _wait(self, count: int) -> float:
-        """Return the time in s that a batch of so many events waits, so that few events do not make many
-        transactions.
-        """
+        """Return the s that a batch of ``count`` events waits, so that a few events do not make many
+        transactions."""
         if self._written_at is None or count >= min(FULL, self._settings.batch_size):
             return 0.0
         since: float = self._reactor.seconds() - self._written_at

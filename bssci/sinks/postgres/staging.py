@@ -1,4 +1,4 @@
-"""Temporary tables that rows are put in before they are merged; they live as long as a connection."""
+"""Temporary tables for rows that are to be merged; they live as long as the connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Stage:
     """A temporary table.
 
-    :ivar columns: with their types.
+    :ivar columns: names and types of the columns.
     """
 
     name: str
@@ -35,13 +35,13 @@ class Stage:
         return f"COPY {self.name} FROM STDIN (FORMAT BINARY)"
 
     def insert(self, rows: int) -> str:
-        """Return a statement with a place for each value of so many rows."""
+        """Return a statement with a placeholder for each value of ``rows`` rows."""
         row = "(" + ", ".join(f"%s::{kind}" for _, kind in self.columns) + ")"
         return f"INSERT INTO {self.name} VALUES " + ", ".join([row] * rows)
 
 
 class Stages(NamedTuple):
-    """Every temporary table. JSON comes as text and becomes jsonb when it is merged."""
+    """All temporary tables. JSON is text here and becomes jsonb when it is merged."""
 
     raw: Stage
     reading: Stage
@@ -79,5 +79,5 @@ STAGES = Stages(
 
 
 def create_all() -> Iterator[str]:
-    """Yield the statements that a new connection begins with."""
+    """Return the statements with which a new connection begins."""
     return (stage.create for stage in STAGES)

@@ -1,4 +1,4 @@
-"""Uplinks and telegrams as rows: the raw archive, readings, who sent and who heard."""
+"""Uplinks and telegrams as rows: raw archive, readings, senders and receivers."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from bssci.sinks.postgres.times import believable_time
 
 T = TypeVar("T", Uplink, VariableMacUplink, Telegram)
 OWN_SOURCE = "bssci"
-"""``raw.source`` of what base stations heard"""
+"""``raw.source`` of what base stations received"""
 EXACT = 1 << 53
-"""integers up to it are exact as double precision"""
+"""largest integer up to which all are exact as double precision"""
 GATEWAY_KINDS = {"ble": "scanner", "f2": "controller"}
-"""kinds of gateway that hear each kind of device"""
+"""kind of gateway by kind of device"""
 
 
 def uplink_rows(event: Uplink, sensor: Sensor | None, rows: EventRows) -> None:
-    """Add to the rows those of an uplink.
+    """Add the rows of an uplink.
 
-    :param sensor: what is configured of the sender.
+    :param sensor: configuration of the sender; None if it is not configured.
     """
     best = event.receptions[0]
     device = sensor_device(best.end_point_eui)
@@ -85,7 +85,7 @@ def _add_raw(
     try:
         text = to_json(build(event))
     except (TextError, TypeError) as error:
-        # What a decoder made of it is no reason to lose what was received.
+        # A decoder's result that cannot be stored must not lose what was received.
         bare = msgspec.structs.replace(event, decoded=None)
         try:
             text = to_json(build(bare))
@@ -99,7 +99,7 @@ def _add_raw(
 def _add_readings(
     rows: EventRows, decoded: Decoded | None, time: datetime, gateway: str, topic: str | None
 ) -> None:
-    """Add what a decoder read; without one, or when it failed, what an earlier one read stays."""
+    """Add a decoder's readings; without a decoder, or if it failed, earlier readings stay."""
     if decoded is None or decoded.failure is not None:
         return
     sender = rows.devices[0]
@@ -143,7 +143,8 @@ def _reading(
 
 
 def _place(device: str) -> tuple[str | None, str | None]:
-    """Return parent and port of a controller's device: ``f2:{mac}/J1/3`` is at ``J1/3`` of ``f2:{mac}``."""
+    """Return parent and port of a device at a controller: ``f2:{mac}/J1/3`` is at ``J1/3`` of
+    ``f2:{mac}``."""
     parent, _, port = device.partition("/")
     return (parent, port) if port else (None, None)
 
@@ -165,7 +166,7 @@ def _own_report(event: Telegram) -> bool:
 
 
 def _fact_json(value: Any) -> str | None:
-    """Return the JSON of a fact; None where there is none, or none that can be stored."""
+    """Return the JSON of a fact; None if there is none, or if it cannot be stored."""
     if value is None:
         return None
     try:

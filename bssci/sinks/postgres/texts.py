@@ -1,4 +1,4 @@
-"""Text and JSON as PostgreSQL takes them, and what it does not take."""
+"""Text and JSON in the form that PostgreSQL can store."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 LONGEST_BODY = 100_000
-"""characters that are kept of what was set aside"""
+"""characters that are kept of a body that is set aside"""
 _NUL = "\0"
 _NUL_IN_JSON = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _UNTAKEN = re.compile("[\0\ud800-\udfff]")
@@ -17,13 +17,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class TextError(ValueError):
-    """A text that no table holds."""
+    """A text that no table can hold."""
 
 
 def find_unstorable(*texts: str | None) -> None:
-    """Find what PostgreSQL's text cannot hold.
+    """Check that PostgreSQL can store texts.
 
-    :raises TextError: naming it.
+    :raises TextError: one of them holds a NUL or half a surrogate pair; the message quotes it.
     """
     for text in texts:
         if not text:
@@ -43,7 +43,7 @@ def storable(text: str | None) -> str | None:
 
 
 def quoted(text: str, longest: int = 60) -> str:
-    """Return a text as a message may quote it: ASCII on one line."""
+    """Return a text for quoting in a message: ASCII on one line, cut after ``longest`` characters."""
     quoted = ascii(text)
     return quoted if len(quoted) <= longest else f"{quoted[:longest]}..."
 
@@ -52,7 +52,7 @@ def to_json(value: Any) -> str:
     """Return JSON for a jsonb. NaN and infinities, which JSON lacks, become null.
 
     :raises TextError: it holds a NUL or half a surrogate pair.
-    :raises TypeError: it holds what JSON has no form for.
+    :raises TypeError: it holds a value that JSON cannot represent.
     """
     try:
         encoded = _encode(value)
@@ -60,14 +60,14 @@ def to_json(value: Any) -> str:
         raise TextError("half a surrogate pair in text") from None
     except RecursionError:
         raise TextError("objects nested too deep") from None
-    # The expression alone would cost more than the encoding.
+    # The quick test comes first: the regular expression costs more than the encoding.
     if b"\\u0000" in encoded and _NUL_IN_JSON.search(encoded):
         raise TextError("NUL in text")
     return encoded.decode()
 
 
 def to_safe_json(value: Any) -> str:
-    """Return JSON in ASCII of anything at all, for people: what it has no form for as Python shows it."""
+    """Return JSON in ASCII of any value, for people to read; it uses Python's repr where JSON has no form."""
     try:
         builtins = msgspec.to_builtins(value, str_keys=True, enc_hook=ascii)
         text = json.dumps(builtins, default=ascii)

@@ -1,4 +1,4 @@
-"""The time of a measurement: chooses the clock to believe."""
+"""The time of a measurement: choosing which clock to believe."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2500, 1, 1, tzinfo=UTC)
-"""bounds of the times that a table holds"""
+"""bounds of the times that a table can hold"""
 PAST = 31 * 86400.0
 """s that a telegram may have waited at a gateway that was cut off"""
 FUTURE = 300.0
@@ -16,7 +16,7 @@ _LATEST_SECONDS = (LATEST - EARLIEST).total_seconds()
 
 
 class TimeError(ValueError):
-    """A time that no table holds: it is no number, or before 1970, or after 2500."""
+    """A time that no table can hold: not a number, before 1970 or after 2500."""
 
 
 def instant(seconds: float) -> datetime:
@@ -30,10 +30,10 @@ def instant(seconds: float) -> datetime:
 
 
 def believable_time(received_at: float, others: Iterable[float | None]) -> datetime:
-    """Return the first of the other clocks' times that is believable, else when we received it.
+    """Return the first believable time of the other clocks, else the time when we received it.
 
-    Believable is what lies at most 31 days before we received it, for a gateway keeps what it hears while
-    it is cut off, and at most 5 minutes after it.
+    A time is believable if it is at most 31 days before we received the telegram, because a gateway that is
+    cut off keeps what it hears, and at most 5 minutes after.
 
     :param others: Unix seconds, the device's clock before the gateway's; None where there is none.
     :raises TimeError: none is believable and ``received_at`` is not between 1970 and 2500.

@@ -1,7 +1,7 @@
-"""TimescaleDB, feature by feature: whatever a server lacks is done by :mod:`upkeep` instead.
+"""TimescaleDB, feature by feature: what a server lacks is done by :mod:`upkeep` instead.
 
-Each is tried in a savepoint of its own, because builds differ: without the Timescale licence there are
-hypertables, but no compression, aggregates or policies.
+Each feature is tried in a savepoint of its own, because builds differ: without the Timescale licence there
+are hypertables, but no compression, aggregates or policies.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from bssci.sinks.postgres.explain import reason
 HYPERTABLES, COMPRESSION, AGGREGATES, RETENTION = "hypertables", "compression", "aggregates", "retention"
 FEATURES = (HYPERTABLES, COMPRESSION, AGGREGATES, RETENTION)
 TABLES = {"raw": ("received_at", 1), "reading": ("time", 7)}
-"""tables cut by time: the column, and the days of a chunk"""
+"""tables that are partitioned by time: the column, and the days of a chunk"""
 COMPRESS_AFTER = 14
-"""days: later than most of what comes late, for writing to what is compressed is slow"""
+"""days: later than most late telegrams, because writing to compressed chunks is slow"""
 LATE = 3
-"""days before the end of retention that aggregates are refreshed no more, for the readings must be there"""
+"""days before the end of retention at which aggregates stop being refreshed, while their readings still
+exist"""
 _TABLE: LiteralString = "(quote_ident(hypertable_schema) || '.' || quote_ident(hypertable_name))::regclass"
 _HOURLY: LiteralString = """
     CREATE MATERIALIZED VIEW IF NOT EXISTS timescale_hourly
@@ -74,7 +75,7 @@ def is_available(connection: Connection[Any]) -> bool:
 
 
 def in_use(connection: Connection[Any]) -> set[str]:
-    """Return the features that the tables have now; the extension is in this database."""
+    """Return the features that the tables have now; the extension must be in this database."""
     had: set[str] = set()
     if all(_is_hypertable(connection, table) for table in TABLES):
         had.add(HYPERTABLES)
@@ -93,7 +94,7 @@ def in_use(connection: Connection[Any]) -> set[str]:
 
 
 def set_up(connection: Connection[Any], raw_days: int, reading_days: int) -> Timescale:
-    """Use what there is. Again and again without harm: it is done at each connection.
+    """Set up every feature that the server has. It is repeated without harm at each connection.
 
     :param raw_days: retention; 0: forever.
     """
@@ -129,7 +130,7 @@ def _hypertables(connection: Connection[Any]) -> None:
     for table, (column, days) in TABLES.items():
         if _is_hypertable(connection, table):
             continue
-        # Moving rows that are there already would hold up everybody.
+        # Moving existing rows would block everybody.
         row = connection.execute(
             "SELECT EXISTS (SELECT FROM raw) OR EXISTS (SELECT FROM reading)"
         ).fetchone()  # fmt: skip
@@ -175,7 +176,7 @@ def _compression(connection: Connection[Any]) -> None:
 
 def _aggregates(connection: Connection[Any], reading_days: int) -> None:
     if connection.execute("SELECT FROM rollup_hourly LIMIT 1").fetchone() is not None:
-        raise _NotHad("the sink has made hourly values itself already, and goes on with it")
+        raise _NotHad("the sink has already made hourly values itself, and continues to")
     connection.execute(_HOURLY)
     connection.execute(_DAILY)
     start = f"{max(LATE, reading_days - LATE)} days" if reading_days else None

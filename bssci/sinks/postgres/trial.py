@@ -26,12 +26,12 @@ TABLES = (
     "rollup_daily",
 )
 OLDEST = 130000
-"""the oldest server that is supported, as libpq numbers them"""
+"""oldest server version that is supported, in libpq's numbering"""
 _INSTEAD = {
     timescale.HYPERTABLES: "plain tables",
     timescale.COMPRESSION: "nothing is compressed",
     timescale.AGGREGATES: "hourly and daily values are made by the sink",
-    timescale.RETENTION: "what is too old is deleted by the sink",
+    timescale.RETENTION: "old rows are deleted by the sink",
 }
 _MAY_WRITE = (
     "SELECT has_table_privilege(%s, 'INSERT') AND has_table_privilege(%s, 'UPDATE')"
@@ -41,7 +41,7 @@ LevelLine = tuple[str, str]
 
 
 def findings(settings: PostgresSettings) -> Iterator[LevelLine]:
-    """Return lines with their level: ok, warning or error."""
+    """Yield pairs of a level (ok, warning or error) and a line of text."""
     try:
         connection = connect(settings)
     except PostgresError as error:
@@ -67,7 +67,7 @@ def _server(connection: Connection[Any]) -> Iterator[LevelLine]:
     if info.server_version < OLDEST:
         yield (
             "warning",
-            f"postgres: the server's version {info.server_version // 10000} is too old: 13 or later",
+            f"postgres: the server's version {info.server_version // 10000} is too old: 13 is needed",
         )
     yield "ok", f"postgres: connected to {where}, server {info.parameter_status('server_version')}"
     if _one(connection, "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"):
@@ -112,14 +112,14 @@ def _timescale(connection: Connection[Any], settings: PostgresSettings) -> Itera
         if timescale.is_available(connection):
             yield (
                 "warning",
-                "postgres: TimescaleDB is there, but not in this database: CREATE EXTENSION timescaledb"
+                "postgres: TimescaleDB is installed, but not in this database: CREATE EXTENSION timescaledb"
                 " before the first start; without it the sink uses plain tables, rolls up and deletes",
             )
         else:
             yield "ok", "postgres: no TimescaleDB; the sink uses plain tables, rolls up and deletes"
         return
     if migrations.present(connection, settings.schema) < migrations.latest():
-        yield "ok", f"postgres: TimescaleDB {version}; what of it is used is seen after the first start"
+        yield "ok", f"postgres: TimescaleDB {version}; which features are used is known after the first start"
         return
     had = timescale.in_use(connection)
     for feature in timescale.FEATURES:

@@ -1,4 +1,5 @@
-"""Roll-ups and deletion where TimescaleDB does not do them: in slices, so that no delivery waits for long."""
+"""Roll-ups and deletion for servers where TimescaleDB does not do them: in slices, so that no delivery
+waits for long."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from bssci.sinks.postgres.timescale import AGGREGATES, HYPERTABLES, RETENTION, T
 ROWS = 5000
 """rows that a slice deletes, at most"""
 HOURS = 100
-"""hours of one device each that a slice rolls up, at most"""
-# LATERAL: a join of two tables would be planned as if most of the larger one were wanted.
+"""device hours that a slice rolls up, at most"""
+# LATERAL: a plain join would be planned as if most of the larger table were needed.
 _ROLL_UP: LiteralString = """
     WITH taken AS (
         DELETE FROM rollup_due WHERE ctid = ANY (ARRAY(
@@ -93,7 +94,7 @@ _EXPIRED_ALWAYS: tuple[tuple[str, LiteralString], ...] = (
 
 
 class Upkeep:
-    """The slices of work at a connection.
+    """The slices of work on a connection.
 
     :param days: retention of ``raw`` and ``reading``; 0: forever.
     """
@@ -112,16 +113,17 @@ class Upkeep:
         self._next = 0
 
     def slice(self) -> bool:
-        """Do a bit; whether there is more to do at once. Begins anew after all is done."""
+        """Do one slice, and return whether there is more to do now; after the last one it starts over."""
         if self._slices[self._next]():
             return True
         self._next = (self._next + 1) % len(self._slices)
         return self._next != 0
 
     def _roll_up(self) -> int:
-        """Make hourly and daily values anew.
+        """Make the hourly and daily values that are due.
 
-        Not of hours whose readings may be partly deleted: what came of all of them is better.
+        Hours whose readings may be partly deleted are skipped: the existing values were made from all of
+        them.
         """
         with self._connection.transaction():
             limits = {"hours": HOURS, "days": self._reading_days}
@@ -140,7 +142,7 @@ class Upkeep:
         return delete
 
     def _dropping(self, table: str, days: int) -> Callable[[], int]:
-        """Drop whole chunks: rows of a hypertable are not deleted one by one."""
+        """Return a slice that drops whole chunks: rows of a hypertable are not deleted one by one."""
 
         def drop() -> int:
             if days:

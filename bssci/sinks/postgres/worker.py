@@ -23,7 +23,7 @@ from bssci.system.clock import Reactor
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
 """s from one attempt to connect to the next, while nothing is to be delivered"""
 SILENCE = 5.0
-"""s without an answer after which that is said"""
+"""s without an answer after which this is reported"""
 ANSWER_TIME = 45.0
 """s without an answer after which the connection is cut"""
 UPKEEP_INTERVAL = 60.0
@@ -31,7 +31,7 @@ UPKEEP_INTERVAL = 60.0
 SLICE_INTERVAL = 0.5
 """s from one slice of upkeep to the next, while there is something to deliver"""
 _TURN = 0.5
-"""s that the thread waits for a job before it looks around"""
+"""s that the thread waits for a job before it does other work"""
 
 _Failure: Any = Failure
 S = TypeVar("S", bound="DatabaseSession")
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Line(Protocol):
-    """A connection as another thread sees it, to cut it."""
+    """The means by which another thread cuts a connection."""
 
     def cut(self) -> None: ...
 
@@ -53,10 +53,11 @@ class DatabaseSession(Protocol):
 
 
 class DatabaseWorker(Generic[S]):
-    """Submitting and asking is for the reactor's thread; the Deferreds fire there.
+    """Runs jobs on a connection in a thread of its own. Its methods and Deferreds belong to the reactor's
+    thread.
 
-    :param opened: makes a session; is given what to tell of the line as soon as there is one.
-    :param explain: an error as one line for people.
+    :param opened: makes a session; it is given a function to call with the line as soon as there is one.
+    :param explain: returns an error as one line of text.
     :param ready: called in the reactor's thread with each new session.
     """
 
@@ -85,25 +86,25 @@ class DatabaseWorker(Generic[S]):
         self._next_slice = monotonic() + UPKEEP_INTERVAL
         self._stopping = False
         self._ended: Deferred[None] = Deferred()
-        # A daemon: the journal keeps what is not stored, so it must not keep a process alive.
+        # A daemon: the journal keeps what is not stored, so the thread need not keep the process alive.
         self._thread = Thread(target=self._run, name="postgres", daemon=True)
         self._started = False
 
     def start(self) -> None:
-        """Connect; again and again, if need be."""
+        """Connect, and repeat that until it succeeds."""
         self._started = True
         self._thread.start()
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be stored now; empty: it can, or the first attempt is under way."""
+        """Reason why nothing can be stored now; empty: it can, or the first attempt is under way."""
         since = self._busy_since
         if not self._trouble and since is not None and self._now() - since > SILENCE:
             return f"the server has not answered for {self._now() - since:.0f} s"
         return self._trouble
 
     def submit(self, job: Callable[[S], T]) -> Deferred[T]:
-        """Run ``job`` in the thread, with a connection that is made first where there is none.
+        """Run ``job`` in the thread; a connection is made first if there is none.
 
         Fails with :class:`PostgresError`.
         """
@@ -115,7 +116,7 @@ class DatabaseWorker(Generic[S]):
         return deferred
 
     def check(self) -> None:
-        """Cut the connection if the server has not answered for too long. Call it now and then."""
+        """Cut the connection if the server has not answered for too long. Call it periodically."""
         since = self._busy_since
         if since is not None and self._now() - since > ANSWER_TIME:
             self.log.warn("connection cut, the server does not answer {seconds}", seconds=ANSWER_TIME)
@@ -128,7 +129,7 @@ class DatabaseWorker(Generic[S]):
         self._stopping = True
         self._queue.put(None)
         cutting = self._reactor.callLater(seconds / 2, self._cut)
-        # A thread that is still connecting cannot be ended; it does no harm, for its jobs are refused.
+        # A thread that is still connecting cannot be ended; it does no harm, because its jobs are refused.
         ending = self._reactor.callLater(seconds, self._end)
 
         def ended(_: None) -> None:
@@ -147,7 +148,7 @@ class DatabaseWorker(Generic[S]):
         if not self._ended.called:
             self._ended.callback(None)
 
-    # in the thread
+    # In the thread
 
     def _run(self) -> None:
         self._look_around()
@@ -193,7 +194,7 @@ class DatabaseWorker(Generic[S]):
         self._line = line
 
     def _failed(self, error: Exception) -> PostgresError:
-        """Give the connection up: what state it is in is not worth knowing."""
+        """Close the connection, whatever its state, and return the error in plain words."""
         known = error if isinstance(error, PostgresError) else PostgresError(self._explain(error))
         self._trouble = str(known)
         self._backoff = min(LAST_BACKOFF, self._backoff * 2 or FIRST_BACKOFF)
@@ -210,7 +211,7 @@ class DatabaseWorker(Generic[S]):
                 self.log.debug("connection not closed properly {error}", error=self._explain(error))
 
     def _look_around(self) -> None:
-        """Connect while there is nothing to deliver, so that faults are known, or do upkeep."""
+        """Connect even if there is nothing to deliver, so that faults are known early; or do upkeep."""
         if self._stopping:
             return
         if self._session is None:

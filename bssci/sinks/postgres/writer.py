@@ -1,9 +1,9 @@
-"""Rows into tables: staged in temporary tables, merged by one statement a table, poison set aside.
+"""Writing rows: staged in temporary tables, merged by one statement for each table, bad rows set aside.
 
     events' rows --COPY or INSERT--> temporary tables --INSERT ... ON CONFLICT--> raw, reading, ...
 
-Whatever comes again changes nothing, or replaces what an earlier decoder read. The merge goes by the unique
-keys that the tables have, so it does not matter who else wrote a row before.
+An event that comes again changes nothing, or replaces an earlier decoder's readings. The merge uses the
+unique keys of the tables, so it does not matter who wrote a row before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bssci.sinks.postgres.staging import STAGES, Stage
 from bssci.sinks.postgres.texts import storable, to_safe_json
 
 ROWS_AN_INSERT, CHARACTERS_AN_INSERT = 50, 16_000
-"""a server that cannot do COPY may not like long statements either"""
+"""limits of one INSERT: a server that cannot do COPY may not take long statements either"""
 _KNOWN = """
     SELECT received_at, id FROM stage_raw
     WHERE EXISTS (SELECT FROM raw WHERE raw.received_at = stage_raw.received_at AND raw.id = stage_raw.id
@@ -89,10 +89,10 @@ _ASIDE = """
 
 
 class RowWriter:
-    """Writes to a connection in autocommit mode whose temporary tables :mod:`staging` has made.
+    """Writes to a connection in autocommit mode on which the tables of :mod:`staging` exist.
 
     :param write: ``copy`` or ``insert``.
-    :param roll_up: whether hours are noted that hourly values must be made of.
+    :param roll_up: whether the hours whose values must be rolled up are noted.
     """
 
     def __init__(self, connection: Connection[Any], write: str, *, roll_up: bool) -> None:
@@ -101,10 +101,10 @@ class RowWriter:
         self._roll_up = roll_up
 
     def store(self, units: Sequence[EventRows], asides: Sequence[Aside]) -> list[tuple[Any, Aside]]:
-        """Store in one transaction; returns what the server refused, set aside with its event.
+        """Store in one transaction, and return the rows that the server refused, each with its event.
 
-        :param asides: what was found before that cannot be stored.
-        :raises psycopg.Error: nothing is stored; not to blame on a row.
+        :param asides: rows that are already known not to be storable.
+        :raises psycopg.Error: nothing is stored, for a reason that no row caused.
         """
         try:
             with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -120,7 +120,7 @@ class RowWriter:
         return found
 
     def _isolate(self, cursor: Cursor[Any], units: Sequence[EventRows]) -> Iterator[tuple[Any, Aside]]:
-        """Write all but what is to blame, by halves."""
+        """Write everything but the bad rows, which are found by halving; yield those."""
         error = self._try(cursor, units)
         if error is None:
             return
@@ -140,7 +140,7 @@ class RowWriter:
                 good.add(id(row))
             else:
                 bad.append((unit.event, _aside(unit, reason(refused), _named(row))))
-        # What is left fails only if it is not a row that is to blame, but who sent or heard it.
+        # The rest fails only if not a row is at fault, but the facts of a device or gateway.
         rest = self._try(cursor, [unit.only(good)]) if good else error
         if bad and (rest is None or not good):
             yield from bad
@@ -148,7 +148,7 @@ class RowWriter:
             yield unit.event, _aside(unit, reason(rest), unit.event)
 
     def _try(self, cursor: Cursor[Any], units: Sequence[EventRows], *, keep: bool = True) -> Exception | None:
-        """Write, or find out whether that is possible; the error if a row is to blame."""
+        """Write, or only find out whether that works; return the error if a row causes one."""
         try:
             with self._connection.transaction() as savepoint:
                 for stage in STAGES:
@@ -181,7 +181,7 @@ class RowWriter:
             self._merge(cursor, STAGES.event, list[EventRow](events.values()), _EVENTS)
 
     def _raw(self, cursor: Cursor[Any], rows: dict[Any, RawRow]) -> set[tuple[datetime, str]]:
-        """Store raw rows; returns which were there before."""
+        """Store raw rows, and return those that were there before."""
         self._fill(cursor, STAGES.raw, rows.values())
         times = [row.received_at for row in rows.values()]
         known = set(cursor.execute(_KNOWN, (min(times), max(times))).fetchall())
@@ -221,7 +221,7 @@ def _insert(cursor: Cursor[Any], stage: Stage, rows: Iterable[Sequence[Any]]) ->
 
 
 def _chunks(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
-    """Yield the rows that one INSERT takes; at least one."""
+    """Yield the rows of each INSERT, at least one."""
     chunk: list[Sequence[Any]] = []
     size = 0
     for row in rows:
@@ -245,6 +245,6 @@ def _aside(unit: EventRows, why: str, body: Any) -> Aside:
 
 
 def _named(row: Any) -> dict[str, Any]:
-    """Return a row for people: with the names of its columns."""
+    """Return a row with the names of its columns, for people to read."""
     columns = row._asdict().items()
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in columns}

@@ -185,7 +185,7 @@ async def test_rules_that_forbid_uplinks_are_found_where_the_birth_is_allowed(
     sink = make_sink(mosquitto(acl=OTHERS_ONLY))
     assert isinstance(await outcome_of(sink.deliver([uplink(1)])), MqttOffline)
     assert "acknowledged an uplink on mioty/ep/+/ul and did not send it back" in sink.trouble
-    assert "may write there and not read" in sink.trouble and "MQTT_CONFIRM=false" in sink.trouble
+    assert "but not read" in sink.trouble and "MQTT_CONFIRM=false" in sink.trouble
 
 
 @pytest_twisted.ensureDeferred
@@ -216,7 +216,7 @@ async def test_in_mqtt_5_uplinks_that_are_forbidden_wait_and_are_named(
     assert isinstance(held, MessagesHeld)
     assert str(held) == f"mioty/ep/{SENSOR}/ul: the broker refuses it: not authorized"
     assert sink.trouble.startswith(
-        "the broker does not take what we publish on mioty/ep/+/ul (not authorized; they wait)"
+        "the broker refuses what is published on mioty/ep/+/ul (not authorized; they wait)"
     )
     assert sink.set_aside.count == 0
 

@@ -1,4 +1,4 @@
-"""The interface of a source, for those who write one: see ``docs/plugins.md``."""
+"""The interface of a source, for authors of sources: see ``docs/plugins.md``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ SourceSetting = PluginSetting
 
 
 class ISource(Interface):
-    """A way in. All methods are called in the reactor's thread.
+    """A provider of telegrams. All methods are called in the reactor's thread.
 
-    A source may have an attribute or property ``trouble`` as well: a short text that says why it brings
+    A source may also have an attribute or property ``trouble``: a short text that says why it brings
     nothing now, empty or None while all is well. It is shown in status, health and alarms.
 
-    It may have a method ``publish(topic, payload)`` too, which sends a message the other way and returns a
-    Deferred that fires when the other side has it: it serves commands to controllers that the source heard.
+    It may also have a method ``publish(topic, payload)``, which sends a message the other way and returns a
+    Deferred that fires when the other side has it: it is used for commands to controllers that the source
+    heard.
     """
 
     def start(ingest):
@@ -25,30 +26,30 @@ class ISource(Interface):
         is logged and it is called again after growing delays.
 
         :param ingest: :class:`bssci.center.interfaces.IIngest`. Called with a list of
-            :class:`bssci.model.Telegram`, it returns a Deferred that fires when they are on disk: only
-            then may the other side be told. If the Deferred fails, nothing was taken: offer it again later,
-            and let the other side keep what it has until then. It holds the bounds of the
-            source (``SOURCE_RATE``, ``SOURCE_SHARE``) and counts what the source brings.
+            :class:`bssci.model.Telegram`, it returns a Deferred that fires when they are on disk: only then
+                may the other side be told. If the Deferred fails, nothing was taken: offer the telegrams
+                again later, and let the other side keep them until then. It enforces the bounds of the
+                source (``SOURCE_RATE``, ``SOURCE_SHARE``) and counts what the source brings.
         """
 
     def stop():
-        """End; returns a Deferred, which is given a few seconds.
+        """Stop; returns a Deferred, which is given a few seconds.
 
-        What was offered and is on its way to the disk may still be acknowledged to the other side.
+        Telegrams that are on their way to the disk may still be acknowledged to the other side.
         """
 
 
 class ISourceFactory(Interface):
     """Makes a source. A module in ``bssci.plugins`` offers an object that provides this.
 
-    It may have a method ``check(settings)`` as well, for ``bssci check``, as a sink's factory may.
+    It may also have a method ``check(settings)`` for ``bssci check``, as a sink's factory may.
     """
 
     name = Attribute("how SOURCES names it: lower-case letters, digits, ``_`` and ``-``; unique")
     description = Attribute("one line for people")
     settings = Attribute(
         "a :class:`bssci.settings.groups.Group`, or a sequence, perhaps empty: a :class:`SourceSetting` for"
-        " each setting of its own, and the name of each setting of the service that it wants to know"
+        " each setting of its own, and the name of each setting of the service that it needs"
     )
 
     def build(settings, center):

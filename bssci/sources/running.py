@@ -68,7 +68,7 @@ class RunningSource:
         self._door.close()
 
     def _not_stopped(self, failure: Failure) -> None:
-        self.log.failure("source not stopped in order {name}", failure, name=self.name)
+        self.log.failure("source not stopped properly {name}", failure, name=self.name)
 
     def publish(self, topic: str, payload: bytes) -> Deferred[None]:
         """Have the source send a message the other way.
@@ -88,11 +88,11 @@ class RunningSource:
 
     @property
     def trouble(self) -> str:
-        """Why the source brings nothing now; empty: all is well."""
+        """Reason why the source brings nothing now; empty: all is well."""
         if self._start_error:
             return self._start_error
         try:
             own = str(getattr(self.source, "trouble", None) or "")
         except Exception as error:
-            own = f"its trouble cannot be told: {error}"
+            own = f"the source's trouble cannot be read: {error}"
         return own or self._door.trouble

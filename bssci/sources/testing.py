@@ -1,6 +1,6 @@
-"""Tests that every source must pass, for its author to inherit: see ``docs/plugins.md``.
+"""Tests that every source must pass, to be inherited by a source's own tests: see ``docs/plugins.md``.
 
-Needs pytest and pytest-twisted. A test module of a source is a bench and a class::
+They need pytest and pytest-twisted. A source's test module consists of a bench and a class::
 
     class MyBench(SourceBench):
         def make_source(self):
@@ -31,7 +31,7 @@ from bssci.model import Telegram, encode_event
 from bssci.sources.interfaces import ISource
 
 PATIENCE = 10.0
-"""s of real time that a test waits for something to come"""
+"""s of real time that a test waits for something"""
 MANY = 300
 """messages that come at once"""
 QUIET_TURNS = 40
@@ -163,7 +163,7 @@ class SourceConformance:
         assert telegram.source == bench.name, f"its source is {telegram.source!r}, not {bench.name!r}"
         assert telegram.id and telegram.device and telegram.gateway, "an id is empty"
         assert ":" in telegram.device, f"{telegram.device!r} has no kind in front"
-        assert abs(telegram.at - time.time()) < 1e9, "at is no time of our clock in Unix seconds"
+        assert abs(telegram.at - time.time()) < 1e9, "at is not a time of our clock in Unix seconds"
 
     async def test_every_message_is_another_telegram_in_its_order(self, bench: SourceBench) -> None:
         async with bringing(bench) as (_, ingest):
@@ -178,7 +178,7 @@ class SourceConformance:
             bench.send(1)
             await until(bench, lambda: bool(ingest.waiting), "an offer")
             await quiet(bench)
-            assert not bench.confirmed(), "it was told before it was on disk"
+            assert not bench.confirmed(), "it was confirmed before it was on disk"
             ingest.is_open = True
             ingest.take()
             await until(bench, lambda: bench.confirmed() is None or 1 in told(bench), "the confirmation")
@@ -190,7 +190,7 @@ class SourceConformance:
             await until(bench, lambda: bool(ingest.waiting), "an offer")
             ingest.refuse()
             await quiet(bench, 3)
-            assert not bench.confirmed(), "it was told though it was refused"
+            assert not bench.confirmed(), "it was confirmed although it was refused"
             ingest.is_open = True
             ingest.take()
             await until(bench, lambda: len(ingest.taken) == 1, "the offer of it again")
@@ -309,7 +309,7 @@ def check_trouble(bench: SourceBench, source: Any) -> None:
 
 
 async def quiet(bench: SourceBench, turns: int = QUIET_TURNS) -> None:
-    """Wait as long as something could still be offered."""
+    """Wait long enough for anything that is still to be offered."""
     for _ in range(turns):
         await _turn(bench)
 

@@ -35,7 +35,7 @@ def test_a_replay_is_refused_in_words_then_begun_and_followed_to_its_end(
     expect(form).to_contain_text("devices must be a list")
     page.get_by_label("Devices").fill(str(SENSOR["eui"]).lower())
     ask()
-    expect(form).to_contain_text("say publish")
+    expect(form).to_contain_text("set publish")
     page.get_by_label("Publish again where people listen").check()
     ask()
     row = page.locator("[data-region=replays] tbody tr").first

@@ -121,7 +121,7 @@ def test_a_torn_line_is_cut_off(place: Place, torn: bytes) -> None:
 @pytest.mark.parametrize("foreign", [b"root:x:0:0", LINE + b"no line break", b'{"kinds": 1}'])
 def test_what_others_wrote_is_not_cut_off(place: Place, foreign: bytes) -> None:
     place.path.write_bytes(foreign)
-    with pytest.raises(FileTrouble, match=r"not from here.*FILE_PATH"):
+    with pytest.raises(FileTrouble, match=r"incomplete and not ours.*FILE_PATH"):
         place.append(NEXT)
     assert place.path.read_bytes() == foreign
 
@@ -131,7 +131,7 @@ def test_a_huge_file_without_a_line_break_is_not_read_whole(
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_LINE", 100_000)
     place.path.write_bytes(b'{"kind":' * 100_000)
-    with pytest.raises(FileTrouble, match="not from here"):
+    with pytest.raises(FileTrouble, match="incomplete and not ours"):
         place.append(NEXT)
 
 

@@ -234,7 +234,7 @@ FAULTS = [
     (NoLarge, "a_large_payload_disturbs_nothing", "too large"),
     (Silent, "while_it_cannot_deliver_it_says_why_in_one_line", "neither a failure"),
     (Chatty, "while_it_cannot_deliver_it_says_why_in_one_line", "more than one line"),
-    (Blames, "a_failure_is_no_delivery_and_passes", "still a trouble"),
+    (Blames, "a_failure_is_no_delivery_and_passes", "still reports trouble"),
     (Tells, "no_secret_is_told", "a secret is told"),
     (Represents, "no_secret_is_told", "a secret is told"),
     (Sleeps, "it_never_blocks_the_reactor", r"time\.sleep"),

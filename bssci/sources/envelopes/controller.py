@@ -25,7 +25,7 @@ from bssci.sources.envelopes.values import (
 KIND = "f2"
 """kind of a controller and of what sits at it, in front of its id"""
 PREFIX = "f2-"
-"""begins the name of a controller in topics"""
+"""beginning of a controller's name in topics"""
 DIRECTIONS = ("cmnd", "stat", "tele")
 TOO_LARGE = 10 * 1024
 """bytes at which a message is refused as too large"""
@@ -63,7 +63,7 @@ def is_controllers(levels: list[str]) -> bool:
 
 
 def read_topic(topic: str) -> ControllerTopic:
-    """Take a controller's topic apart.
+    """Parse a controller's topic.
 
     :raises BadMessage: the topic is not a controller's.
     """
@@ -79,7 +79,7 @@ def read_topic(topic: str) -> ControllerTopic:
     if not _CONNECTOR.fullmatch(connector):
         raise BadMessage("a topic without a connector, J1 to J9")
     if not all(_NAME.fullmatch(each) for each in (mode, *components)):
-        raise BadMessage("a topic with a mode or component that is no name")
+        raise BadMessage("a topic with a mode or component that is not a name")
     return ControllerTopic(direction, mac, mode, connector, "/".join(components))
 
 

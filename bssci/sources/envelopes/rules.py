@@ -1,4 +1,4 @@
-"""Devices with a JSON topic of their own, described by rules in place of code. A rule states its topics, and
+"""Devices with a JSON topic of their own, described by rules instead of code. A rule states its topic, and
 where in the message the device, the time, and the payload or values are::
 
     {"topic": "zigbee2mqtt/{device}", "kind": "zigbee", "time": "last_seen",
@@ -75,7 +75,7 @@ class EnvelopeRule(NamedTuple):
     payload: Steps | None
     decode: Callable[[str], bytes]
     values: Mapping[str, tuple[Steps, str | None]] | None
-    """path and unit by the name of the reading; None: all there are"""
+    """path and unit by the name of the reading; None: every value of the message"""
 
 
 def parse_rules(text: str) -> tuple[EnvelopeRule, ...]:
@@ -109,9 +109,9 @@ def _rule(written: _Written) -> EnvelopeRule:
     if any({"+", "#"} & set(level) and level not in ("+", "#") for level in wild) or "#" in wild[:-1]:
         raise ValueError("topic: + and # must be whole levels, # the last")
     if len(set(names)) != len(names) or not set(names) <= {"device", "gateway"}:
-        raise ValueError("topic: {device} and {gateway}, each once, are the names there are")
+        raise ValueError("topic: the names in braces are {device} and {gateway}, each at most once")
     if not _KIND.fullmatch(written.kind) or written.kind in ("mioty", "ble", "f2", "scanner"):
-        raise ValueError("kind: small letters and digits, and none that the service itself gives")
+        raise ValueError("kind: lower-case letters, digits, _ and -, and not a kind of the service itself")
     if not written.device and "device" not in names:
         raise ValueError("device: a path into the message, or {device} in the topic")
     if written.encoding not in _DECODERS:
@@ -226,7 +226,7 @@ def _payload(rule: EnvelopeRule, body: Any, message: Incoming) -> bytes:
         try:
             return bytes(value)
         except (TypeError, ValueError):
-            raise BadMessage("a payload that is no list of bytes") from None
+            raise BadMessage("a payload that is not a list of bytes") from None
     if not isinstance(value, str):
         raise BadMessage("no payload where the rule says")
     try:

@@ -11,7 +11,7 @@ from bssci.model import Telegram
 from bssci.model.strict_json import JsonError, read_json_fast
 
 ID_SIZE = 16
-"""bytes of an id that is drawn from a message"""
+"""bytes of an id that is derived from a message"""
 AHEAD = 300.0
 """s that another clock may be ahead of ours without a remark"""
 Remark = Callable[[str], None]
@@ -38,8 +38,8 @@ class Incoming(NamedTuple):
 class Form(NamedTuple):
     """A form of messages.
 
-    :ivar matches: whether a topic, by its levels, is one of this form.
-    :ivar read: makes telegrams of a message; raises :class:`BadMessage`.
+    :ivar matches: returns whether a topic, given as its levels, is one of this form.
+    :ivar read: makes telegrams from a message; raises :class:`BadMessage`.
     """
 
     name: str

@@ -29,7 +29,7 @@ def read_record(
     :param at: Unix seconds of our clock.
     :param source: name of the source.
     :param delivery: the record's place in the topic.
-    :raises BadMessage: it is neither form.
+    :raises BadMessage: it is in neither form.
     """
     if len(value) > LARGEST:
         raise BadMessage(f"larger than {LARGEST} bytes")
@@ -123,7 +123,7 @@ def _numbers(value: object) -> bytes:
     try:
         return bytes(value)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError):
-        raise BadMessage("data is no list of bytes") from None
+        raise BadMessage("data is not a list of bytes") from None
 
 
 def _without_readings(payload: dict[str, Any]) -> dict[str, Any]:

@@ -38,24 +38,24 @@ ROWS = (
         "KAFKA_RULES",
         "",
         Parser(parse_rules, ""),
-        "records of a form of their own, as a JSON list of rules: docs/sources.md",
+        "records of other forms, as a JSON list of rules: docs/sources.md",
     ),
     Setting(
         "KAFKA_TIMEZONE",
         "",
         Parser(_zone, parsers.zone.allowed),
-        "time zone of what controllers and rules say without one; empty: TIMEZONE",
+        "time zone of times without one, in controllers' messages and rules; empty: TIMEZONE",
     ),
 )
 
 
 @implementer(ISource)
 class KafkaSource:
-    """Offers each batch of the consumer whole.
+    """Offers the telegrams of each batch of records together.
 
     :param now: Unix seconds.
-    :param consumer: makes the consumer, given what takes its batches.
-    :param topic: that is read.
+    :param consumer: makes the consumer, given the function that takes its batches.
+    :param topic: Kafka topic that is read.
     """
 
     log = Logger()
@@ -82,11 +82,11 @@ class KafkaSource:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is received or stored; empty: all is well."""
+        """Reason why nothing is received or stored; empty: all is well."""
         return self._consumer.trouble
 
     def _take(self, records: Sequence[ConsumerRecord]) -> Deferred[None]:
-        assert self._ingest is not None  # the consumer starts after it is there
+        assert self._ingest is not None  # it is set before the consumer starts
         telegrams = [telegram for record in records for telegram in self._read(record)]
         return self._ingest(telegrams) if telegrams else succeed(None)
 
@@ -94,7 +94,7 @@ class KafkaSource:
         assert self._ingest is not None
         ingest, place = self._ingest, f"partition {record.partition}, offset {record.offset}"
         if not record.value:
-            return []  # a mark of deletion on a compacted topic
+            return []  # a tombstone on a compacted topic
         try:
             return read_record(
                 record.value,

@@ -38,7 +38,7 @@ def _is_filter(text: str) -> bool:
 
 
 def client_settings(values: Values, default_client_id: str = "") -> MqttSettings:
-    """Return how the source connects.
+    """Return the settings of the source's connection.
 
     :param default_client_id: client identifier at the broker, unless one is set.
     """
@@ -75,7 +75,7 @@ _broker = broker_group(
             "SOURCE_MQTT_TIMEZONE",
             "UTC",
             parsers.zone,
-            "time zone of what controllers and rules say without one, for example Europe/Berlin",
+            "time zone of times without one, in controllers' messages and rules: Europe/Berlin",
             live=True,
         ),
     ),

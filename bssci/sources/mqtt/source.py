@@ -6,9 +6,8 @@
                          ^                                 |
                          +--- 1, 2, 4 ... 30 s ---- refused, or the disk is full
 
-The number of waiting messages is bounded. Beyond the bound, a message of QoS 1 is left unacknowledged, and
-fetched again by a new
-connection as soon as there is room; one of QoS 0 is lost, and counted.
+The number of waiting messages is bounded. Beyond the bound, a message of QoS 1 is left unacknowledged and
+fetched again by a new connection as soon as there is room; one of QoS 0 is lost and counted.
 """
 
 from __future__ import annotations
@@ -130,21 +129,23 @@ class MqttSource:
 
     @property
     def trouble(self) -> str:
-        """Why nothing is received or stored; empty: all is well."""
+        """Reason why nothing is received or stored; empty: all is well."""
         refused = [each for each in self._topics if self._client.is_refused(each)]
         if refused:
             return f"the broker refuses the subscription to {', '.join(refused)}"
         trouble: str = self._client.trouble
         return trouble or self._refusal
 
-    # received
+    # Received messages
 
     def _received(self, message: Received) -> Deferred[None] | None:
         if len(self._held) >= HELD or self._stopping:
             if message.packet_id:
                 self._left_out = True
                 return Deferred()
-            self._reject("lost, as too much waits and the broker does not repeat it (QoS 0)", message)
+            self._reject(
+                "lost, because too many messages wait and the broker does not repeat it (QoS 0)", message
+            )
             return None
         waiting = _Waiting(message, self._center.now(), Deferred())
         self._held.append(waiting)
@@ -204,14 +205,14 @@ class MqttSource:
         if not self._stopping:
             self._client.start()
 
-    # remarks
+    # Reading messages
 
     def _read(self, waiting: _Waiting) -> list[Telegram]:
         message = waiting.message
         levels = message.topic.split("/")
         if not any(fits(each, levels) for each in self._wanted):
             # The broker keeps the subscriptions of earlier settings, too.
-            self._reject("a topic that is not subscribed to any more", message)
+            self._reject("a topic that is no longer subscribed to", message)
             return []
         form = next((each for each in self._forms if each.matches(levels)), None)
         if form is None:
@@ -245,7 +246,7 @@ class MqttSource:
         if self._ingest is not None:
             self._ingest.remark(remark, message.topic)
 
-    # settings
+    # Settings
 
     def _client_settings(self, values: Mapping[str, Any]) -> Any:
         return client_settings(values, f"bssci-{self._center.eui}-source")
@@ -281,7 +282,7 @@ class MqttSourceFactory:
     """Builds the one MQTT source of a service."""
 
     name = NAME
-    description = "hears scanners, controllers and other devices at an MQTT broker"
+    description = "receives scanners, controllers and other devices from an MQTT broker"
     settings = GROUP
 
     def build(self, settings: Mapping[str, Any], center: Any) -> MqttSource:

@@ -69,5 +69,5 @@ def test_a_sensor_that_is_wrong_is_refused_by_field(request_: dict[str, str], fi
 
 def test_a_request_that_is_too_large_is_told_its_size() -> None:
     assert failure_of(size_error(70_000)) == {
-        "code": "too_large", "message": "70000 bytes, 65536 are allowed", "field": "payload",
+        "code": "too_large", "message": "70000 bytes; at most 65536 are allowed", "field": "payload",
     }  # fmt: skip

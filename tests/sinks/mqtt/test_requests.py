@@ -263,7 +263,7 @@ def test_a_request_that_was_not_even_taken_in_is_answered(site: Site) -> None:
     received, failed = site.answers()
     assert (received.command, received.status) == ("config", "received")
     assert (failed.status, failed.error.code, failed.error.field) == ("failed", "too_large", "payload")
-    assert failed.error.message == "2000000 bytes, 65536 are allowed"
+    assert failed.error.message == "2000000 bytes; at most 65536 are allowed"
     assert [answer["error"]["code"] for answer in site.settings] == ["too_large"]
     assert site.answers(TWO)[-1].error.code == "retained"
 

@@ -128,7 +128,7 @@ def test_retention_follows_the_settings(session: DatabaseSession, timescale_serv
 
 def test_the_check_says_what_is_used(chosen: PostgresSettings) -> None:
     said = [message for _, message in findings(chosen)]
-    assert any("is seen after the first start" in message for message in said)
+    assert any("is known after the first start" in message for message in said)
     DatabaseSession(chosen, lambda line: None).close()
     said = [message for _, message in findings(chosen)]
     for feature in FEATURES:

@@ -92,11 +92,11 @@ def test_a_bridge_of_advertisements_is_read_too() -> None:
         ({"kind": "uplink", "payload": {}, "device_id": "mioty:1"}, "no id"),
         (
             {"kind": "uplink", "payload": {"id": "1", "bs_eui": "2"}, "device_id": "mioty:1"},
-            "no list of bytes",
+            "not a list of bytes",
         ),
         (
             {"kind": "uplink", "payload": {"id": "1", "bs_eui": "2", "data": [256]}, "device_id": "mioty:1"},
-            "no list of bytes",
+            "not a list of bytes",
         ),
         ({"kind": "telegram", "payload": {}, "id": "1"}, "not hexadecimal"),
         ({"kind": "telegram", "payload": {}, "data": "00"}, "no id"),

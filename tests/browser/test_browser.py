@@ -257,7 +257,7 @@ def test_the_audit_log_is_filtered_as_one_types(page: Any) -> None:
     page.goto("/audit")
     page.get_by_label("Action begins with").fill("no.such")
     page.wait_for_url("**/audit?action=no.such")
-    expect(page.get_by_text("No entry fits")).to_be_visible()
+    expect(page.get_by_text("No entry matches")).to_be_visible()
 
 
 def test_it_works_by_keyboard(page: Any) -> None:

@@ -41,7 +41,7 @@ def test_tables_are_imported_and_edited(page: Any, cleared: None) -> None:
     page.get_by_label("Pin or component", exact=True).fill("sensor-5")
     page.get_by_label("Name", exact=True).fill("Bed 5")
     page.get_by_label("Template").select_option("soil-probe")
-    page.get_by_role("button", name="Put it there").click()
+    page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("row", name="sensor-5")).to_contain_text("soil-probe")
     expect(
         page.get_by_role("row", name="strike-1").get_by_role("button", name="Send to Gate")

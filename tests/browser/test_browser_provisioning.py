@@ -26,7 +26,7 @@ def test_a_device_is_added_its_bundle_is_taken_once_and_it_is_revoked(page: Any)
         page.get_by_role("button", name="Download", exact=True).click()
     with zipfile.ZipFile(download.value.path()) as bundle:
         assert b"PRIVATE KEY" in bundle.read("device_key.pem")
-    expect(page.get_by_text("The bundle is downloaded.")).to_be_visible()
+    expect(page.get_by_text("The bundle has been downloaded.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("It was handed over")).to_be_visible()
     page.get_by_role("button", name="Revoke…").click()

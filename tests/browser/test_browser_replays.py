@@ -36,7 +36,7 @@ def test_a_replay_is_refused_in_words_then_begun_and_followed_to_its_end(
     page.get_by_label("Devices").fill(str(SENSOR["eui"]).lower())
     ask()
     expect(form).to_contain_text("set publish")
-    page.get_by_label("Publish again where people listen").check()
+    page.get_by_label("Publish again where others listen").check()
     ask()
     row = page.locator("[data-region=replays] tbody tr").first
     expect(row).to_contain_text("mqtt")

@@ -58,8 +58,8 @@ def test_the_place_in_every_mode_and_spelling(topic: str, device: str) -> None:
         ("tele/f2-0a1b2c3d4e5f/sensor-mode/J1/a/b/c", "wrong number of levels"),
         ("tele/f2-0a1b2c3d4e/sensor-mode/J1/sensor-1", "12 hexadecimal digits"),
         ("tele/f2-0a1b2c3d4e5f/sensor-mode/X1/sensor-1", "without a connector"),
-        ("tele/f2-0a1b2c3d4e5f/sensor-mode/J1/", "no name"),
-        ("tele/f2-0a1b2c3d4e5f//J1/sensor-1", "no name"),
+        ("tele/f2-0a1b2c3d4e5f/sensor-mode/J1/", "not a name"),
+        ("tele/f2-0a1b2c3d4e5f//J1/sensor-1", "not a name"),
     ],
 )
 def test_topics_that_are_none(topic: str, reason: str) -> None:

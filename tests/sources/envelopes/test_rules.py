@@ -82,7 +82,7 @@ def test_messages_without_a_time_are_told_apart_by_their_delivery() -> None:
         ({}, "topic"),
         ({"topic": ""}, "topic"),
         ({"topic": "a/b{device}"}, "whole level"),
-        ({"topic": "a/{device}/{device}"}, "each once"),
+        ({"topic": "a/{device}/{device}"}, "each at most once"),
         ({"topic": "a/{other}", "device": "d"}, "the names in braces are"),
         ({"topic": "a/#/b", "device": "d"}, "# the last"),
         ({"topic": "a+", "device": "d"}, "whole levels"),

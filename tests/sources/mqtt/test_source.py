@@ -155,7 +155,7 @@ def test_what_is_not_taken_is_offered_again_in_its_order_and_not_acknowledged() 
     [
         (TOPIC, b"{", "not JSON"),
         ("bt-mqtt/raw/a/b", None, "a topic that no form"),
-        ("weather/today", None, "a topic that is not subscribed to"),
+        ("weather/today", None, "a topic that is no longer subscribed to"),
     ],
 )
 def test_what_cannot_be_read_costs_itself(topic: str, body: Any, reason: str) -> None:

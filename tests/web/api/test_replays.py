@@ -131,4 +131,4 @@ def test_the_page_shows_replays_and_lets_an_admin_begin_and_cancel_them(
 
 
 def test_the_page_is_there_before_anything_can_be_replayed(web: WebHouse) -> None:
-    assert "No sink that is in use takes replays" in web.browser("viewer").get("/replays").text
+    assert "No sink in use takes replays" in web.browser("viewer").get("/replays").text

@@ -35,5 +35,5 @@ def test_the_list_is_filtered_by_state_and_text(web: WebHouse) -> None:
     page = Document(admin.get("/provisioned?state=revoked").text).one("main").text
     assert "wall" in page and "roof" not in page
     page = Document(admin.get("/provisioned?q=nobody").text).one("main").text
-    assert "No device is like that" in page and "Show all 2" in page
+    assert "No device matches" in page and "Show all 2" in page
     assert admin.get("/provisioned?state=lost").status == 422

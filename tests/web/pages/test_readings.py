@@ -90,7 +90,7 @@ def test_a_payload_that_cannot_be_read_says_why(web: WebHouse) -> None:
     heard(web, ORDINARY)
     heard(web, "00", counter=2)
     page = web.browser("viewer").get(f"/sensors/{SENSOR}").text
-    assert "The newest payload was not read." in page and "too_short" in page and "77.167" in page
+    assert "The newest payload could not be decoded." in page and "too_short" in page and "77.167" in page
 
 
 def test_what_was_read_of_a_sensor_and_what_was_not_is_counted(web: WebHouse) -> None:

@@ -26,8 +26,8 @@ def test_the_live_page_searches_and_filters(web: WebHouse) -> None:
     assert "Uplink 5" not in browser.get("/live?kind=station-status").text
     assert "CPU" in browser.get("/live?q=HOT").text
     assert "Uplink 5" not in browser.get("/live?q=HOT").text
-    assert "No event in the journal fits the filter" in browser.get("/live?q=cold").text
-    assert "fits the filter above" not in browser.get("/live").text
+    assert "No event in the journal matches the filter" in browser.get("/live?q=cold").text
+    assert "matches the filter above" not in browser.get("/live").text
     assert browser.get("/live?kind=nonsense").status == 422
 
 
@@ -54,7 +54,7 @@ def test_a_search_that_stopped_halfway_says_so(web: WebHouse, monkeypatch: pytes
     monkeypatch.setattr("bssci.web.reports.history.SLICE", 5)
     web.happen(heard(777), *[heard(1000 + number) for number in range(60)])
     page = Document(web.browser("viewer").get("/live?q=uplink+777").text)
-    assert "None of the newest events fits the filter" in page.one("main").text
+    assert "None of the newest events matches the filter" in page.one("main").text
     assert "Earlier events" in [each.text for each in page.all("a")]
 
 

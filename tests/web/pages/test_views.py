@@ -129,5 +129,5 @@ def test_the_page_of_a_sensor_that_was_detached_automatically_says_why_and_what_
     assert (
         "Detached automatically" in text
         and "AUTO_DETACH_TIMEOUT" in text
-        and "attached again by itself" in text
+        and "attached again automatically" in text
     )

@@ -81,7 +81,7 @@ def test_the_next_certificate_to_end_is_named_and_leads_to_it(
     dated(**ends)
     certificate = dashboard(web)["certificate"]
     assert (certificate["name"], certificate["days_left"], certificate["href"]) == (name, days, href)
-    assert tiles(web)["Next certificate to end"] == href
+    assert tiles(web)["Next certificate to expire"] == href
     assert name in web.browser("viewer").get("/").text
 
 

@@ -173,4 +173,4 @@ def test_one_of_ours_that_has_ended_is_an_error_and_that_of_a_station_a_warning(
     web.advance(100 * 86400.0)
     health = dashboard(web)["health"]
     assert health["sentence"] == "Service center: the certificate has expired; 1 more problem."
-    assert "It has ended" in web.browser("viewer").get("/").text
+    assert "It has expired" in web.browser("viewer").get("/").text

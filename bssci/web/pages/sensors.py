@@ -112,7 +112,7 @@ class SensorPages(PageData):
             return "stays attached, as AUTO_DETACH_ENABLED is false"
         if left is None:
             return "warned, then detached; not before it was heard once"
-        return f"warned, then detached in {duration(left)}" if left else "detached at the next look"
+        return f"warned, then detached in {duration(left)}" if left else "detached at the next check"
 
 
 def _row(row: dict[str, Any], names: dict[str, str], connected: int) -> dict[str, Any]:

@@ -47,13 +47,14 @@ def swapped(size: int) -> Interpret | None:
 
 
 def signed(size: int) -> Interpret:
-    """Return the value of two's complement."""
+    """Return the function from two's complement of ``size`` bits to its number."""
     sign, range_ = 1 << size - 1, 1 << size
     return lambda bits: bits - range_ if bits & sign else bits
 
 
 def floating(size: int) -> Interpret:
-    """Return the value of a number of IEEE 754; see :data:`FLOATS`. May be NaN or infinite."""
+    """Return the function from IEEE 754 bits to their number, which may be NaN or infinite; see
+    :data:`FLOATS`."""
     layout, length = struct.Struct(FLOATS[size]), size // 8
     return lambda bits: layout.unpack(bits.to_bytes(length))[0]
 
@@ -64,13 +65,13 @@ def boolean(bits: int) -> bool:
 
 
 def octets(size: int) -> Interpret:
-    """Return bytes as hexadecimal digits."""
+    """Return the function from bits to hexadecimal digits, two for each byte."""
     length = size // 8
     return lambda bits: bits.to_bytes(length).hex()
 
 
 def text(size: int) -> Interpret:
-    """Return UTF-8 text up to the first zero byte; invalid bytes are replaced."""
+    """Return the function from bits to UTF-8 text up to the first zero byte; invalid bytes are replaced."""
     length = size // 8
     return lambda bits: bits.to_bytes(length).split(b"\0", 1)[0].decode("utf-8", "replace")
 

@@ -35,12 +35,12 @@ class Defaults(NamedTuple):
 
 
 class _Field(NamedTuple):
-    """An entry of ``payload`` or ``virtual``, with what its component says."""
+    """An entry of ``payload`` or ``virtual``, with its components."""
 
     node: Node
     name: str
     chain: Sequence[Node]
-    """the entry, its component, that one's component, ...: for each member, the nearest that has it counts"""
+    """the entry, its component, that one's component, ...: a member is taken from the first that has it"""
 
     def get(self, key: str) -> Node | None:
         for node in self.chain:
@@ -66,7 +66,7 @@ class _Field(NamedTuple):
 
 
 def compile_layout(node: Node, defaults: Defaults, number: int) -> Layout:
-    """Return one entry of ``uplink``.
+    """Compile one entry of ``uplink``.
 
     :raises DefinitionError: with line and reason.
     """
@@ -108,7 +108,7 @@ def _fields(node: Node, defaults: Defaults) -> Iterator[_Field]:
         name_node = entry.need("name")
         name = name_node.text(MAX_NAME)
         if not name.strip() or name != name.strip() or not name.isprintable():
-            raise name_node.error("must be a name without blanks around it")
+            raise name_node.error("must be a name without spaces around it")
         yield _Field(entry, name, _chain(entry, defaults.definitions))
 
 
@@ -294,7 +294,7 @@ def _condition(field: _Field, known: Collection[str]) -> Evaluate | None:
 
 
 def _compute(field: _Field, known: Collection[str], size: int, kind: str) -> Evaluate | None:
-    """Return ``* scale + bias``, ``* calibration`` and ``func`` in one function."""
+    """Return one function for ``* scale + bias``, ``* calibration`` and ``func``; None: none is needed."""
     adjusted = _adjustment(field)
     node = field.get("func")
     if node is None or node.value == "" or node.text(2000).strip() == "$":
@@ -348,7 +348,7 @@ def _convert(
 
 
 def _crypto(node: Node) -> int:
-    """Refuse an encrypted format; 0 means not encrypted. Vendors write a number, or a number as text."""
+    """Return the number of a format's cipher; 0: not encrypted. Vendors write a number, or it as text."""
     if isinstance(node.value, str):
         if not node.value.isdecimal():
             raise node.error("must be a number")

@@ -1,4 +1,4 @@
-"""Blueprints of mioty: JSON files of vendors that describe the payloads of a sensor type bit by bit.
+"""mioty blueprints: JSON files of vendors that describe the payloads of a sensor type bit by bit.
 
 What a blueprint may hold::
 
@@ -25,7 +25,8 @@ What a blueprint may hold::
 
 - ``id`` is the telegram's format byte. An entry of ``payload`` inherits missing members from its
   ``component``, and that from another. ``littleEndian`` may stand at every level; the nearest counts.
-- A field whose ``condition`` is not met takes no bits; so does one whose condition is about such a field.
+- A field whose ``condition`` is not met takes no bits; neither does one whose condition refers to such a
+    field.
 - ``offset`` is the bit, from the payload's first, at which a field begins; the next follows it.
 - The bits become a number by ``type`` (``uint``, ``int``, ``float``, ``bool``, ``enum``). Then come, in this
   order: ``* scale``, ``+ bias``, ``* calibration`` (a key of the file's ``calibration``, which the sensor's
@@ -33,7 +34,7 @@ What a blueprint may hold::
   and last the name and unit of the table of quantities (:mod:`bssci.decoders.quantities`).
 - ``bytes`` (or ``binary``) and ``string`` are texts, and no expression can refer to them.
 - A field that is used twice in a format needs conditions that exclude each other, or is hidden.
-- Files of registries wrap all this into ``{"spec": …}``; ``examples`` may then stand in either.
+- Files from registries wrap all this in ``{"spec": …}``; ``examples`` may then be inside or beside it.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ _ENVELOPES = ("spec", "blueprint")
 class Blueprint:
     """A compiled blueprint.
 
-    :ivar examples: of its file.
+    :ivar examples: examples in its file.
     :ivar title: vendor and product, for people.
     """
 
@@ -158,7 +159,7 @@ def is_blueprint(document: Node) -> bool:
 
 
 def compile_blueprint(name: str, document: Node, text: str) -> Blueprint:
-    """Compile a document that is parsed already, as :func:`parse_blueprint` does."""
+    """Compile a parsed document, as :func:`parse_blueprint` does."""
     root = _unwrapped(document)
     definitions = root.get("component")
     known = {} if definitions is None else definitions.members()

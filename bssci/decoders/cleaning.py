@@ -1,4 +1,4 @@
-"""Cleaning of a foreign decoder's readings for journals, sinks and pages."""
+"""Cleaning the readings of scripts and plugins for journal, sinks and pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bssci.model import Reading
 MAX_READINGS = 500
 """readings of one payload"""
 MAX_INTEGER = 2**63
-"""larger ones become floats: no database stores them"""
+"""larger integers become floats, because databases cannot store them"""
 
 _UNFIT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 

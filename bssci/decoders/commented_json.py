@@ -1,4 +1,4 @@
-"""JSON as people write it by hand: with comments, and with the line of every value for messages."""
+"""Hand-written JSON: with comments, and with the line of every value for error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from json import JSONDecoder
 from typing import Any
 
 MAX_CHARACTERS = 1_000_000
-"""characters of a file"""
+"""characters of a file, at most"""
 MAX_DEPTH = 30
 """objects and lists within each other"""
 MAX_VALUES = 100_000
@@ -81,7 +81,7 @@ class Node:
         return found
 
     def text(self, most: int = 200) -> str:
-        """Return the value as a string of at most so many characters."""
+        """Return the value as a string of at most ``most`` characters."""
         if not isinstance(self.value, str):
             raise self.error("must be a text")
         if len(self.value) > most:
@@ -137,7 +137,7 @@ class _Reader:
         node = self._value("", 0)
         self._skip()
         if self._place < len(self._text):
-            raise self._error("something follows the end")
+            raise self._error("there is text after the end")
         return node
 
     def _line(self) -> int:

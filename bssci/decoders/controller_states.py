@@ -39,7 +39,7 @@ _YES, _NO = frozenset({"1", "true", "on", "open", "yes"}), frozenset({"0", "fals
 
 @implementer(IDecoder)
 class ControllerDecoder:
-    """Reads what controllers say of their components."""
+    """Reads what controllers report about their components."""
 
     name = NAME
     version = "1"
@@ -70,7 +70,7 @@ class ControllerDecoder:
 
 
 def _entry(entries: Any, envelope: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the entry of a message's component: that with its number, else that without any."""
+    """Return the entry for a message's component: the one with its number, else the one without a number."""
     component = str(envelope.get("component", ""))
     numbered = _NUMBERED.fullmatch(component)
     kind, number = (numbered[1], int(numbered[2])) if numbered else (component, None)

@@ -1,4 +1,4 @@
-"""Data points: models of devices as a table of where each value stands, in JSON.
+"""Data points: models of devices as a table of the position of each value, in JSON.
 
 ::
 
@@ -14,10 +14,11 @@
 
 A value is the bytes ``offset`` to ``offset + length``, big-endian unless ``littleEndian``, divided by ten to
 the power of ``decimals``, times ``scale``. ``encoding`` says how to read them: ``Int8`` to ``Int64``,
-``Uint8`` to ``Uint64``, ``Float32``, ``Float64``, ``Boolean``, ``String``, ``Hex``. The columns of a table
-``DataPoint`` do as well: ``Label``, ``DataEncoding``, ``Append`` (the unit), in upper or lower case.
+``Uint8`` to ``Uint64``, ``Float32``, ``Float64``, ``Boolean``, ``String``, ``Hex``. The column names of a
+table ``DataPoint`` are accepted as well: ``Label``, ``DataEncoding``, ``Append`` (the unit), in upper or
+lower case.
 ``check`` may be ``modbus``: the payload is a Modbus RTU answer, whose checksum at its end must be right.
-``typeEui`` gives a model to a type of mioty sensor; otherwise the device names it as its ``decoder``.
+``typeEui`` assigns a model to a type of mioty sensor; otherwise a device names it as its ``decoder``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _SAME = {
     "unit": ("unit", "append", "units"),
     "scale": ("scale", "scalingfactor"),
 }
-"""names that vendors give to a member, without separators"""
+"""names that files use for a member, without separators"""
 
 
 @implementer(IDecoder)
@@ -115,7 +116,7 @@ def is_datapoints(document: Node) -> bool:
 
 
 def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
-    """Compile a document that is parsed already, as :func:`parse_datapoints` does."""
+    """Compile a parsed document, as :func:`parse_datapoints` does."""
     points = member_of(document, "datapoints")
     if points is None:
         raise document.error("dataPoints is missing")
@@ -142,9 +143,9 @@ def compile_datapoints(name: str, document: Node, text: str) -> DataPoints:
 
 
 def check_modbus(data: bytes) -> None:
-    """Return the checksum at the end of a Modbus RTU message.
+    """Check a Modbus RTU answer and the checksum at its end.
 
-    :raises DecodeError: it is wrong, or the message is an error.
+    :raises DecodeError: it is too short, the checksum is wrong, or the answer is an error.
     """
     if not data:
         raise DecodeError("empty", "the payload is empty")

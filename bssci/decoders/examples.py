@@ -27,7 +27,7 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
 
     payload: bytes
     readings: Mapping[str, float | bool | str] | None
-    """value by name, all of them; None: it must fail"""
+    """every expected value by name; None: decoding must fail"""
     error: str | None = None
     """code of the failure"""
     format: int = 0
@@ -64,7 +64,7 @@ def read_examples(node: Node | None) -> tuple[Example, ...]:
 
 
 def run_example(decoder: Any, example: Example, type_eui: str | None = None) -> ExampleResult:
-    """Decode one example and compare. Whatever the decoder raises is a difference.
+    """Decode one example and compare the result. An exception of the decoder counts as a difference.
 
     :param decoder: an :class:`bssci.decoders.interfaces.IDecoder`.
     """
@@ -92,12 +92,12 @@ def run_example(decoder: Any, example: Example, type_eui: str | None = None) -> 
 
 
 def run_examples(decoder: Any, examples: Iterable[Example]) -> list[ExampleResult]:
-    """Return every example of a decoder, one after the other."""
+    """Run the examples of a decoder one after the other, and return the results."""
     return [run_example(decoder, example) for example in examples]
 
 
 def parse_hex(text: str) -> bytes:
-    """Return the bytes of text as people write them: ``02 6B``, ``0x026b``, ``02:6B``.
+    """Return the bytes of a text in any common notation: ``02 6B``, ``0x026b``, ``02:6B``.
 
     :raises ValueError: the text is not hexadecimal.
     """

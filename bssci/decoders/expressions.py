@@ -42,7 +42,7 @@ Number = int | float
 """bool is an int"""
 Variables = Mapping[str, Number]
 Evaluate = Callable[[Number, Variables], Number]
-"""function of the raw value and the other components' values; KeyError: one of these is not there"""
+"""function of the raw value and the other components' values; raises KeyError if one of these is missing"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,8 @@ class Expression:
     references: frozenset[str]
     """names of the components that it uses"""
     exact: bool = False
-    """true if the value is the float next to the true one, of any whole raw value: nothing needs rounding"""
+    """true if the value is the float nearest to the true one for every whole raw value, so that it needs no
+    rounding"""
 
     def __call__(self, raw: Number, values: Variables) -> Number:
         """Return the value.
@@ -71,20 +72,20 @@ class Expression:
 
 
 def fault(error: Exception, text: str) -> tuple[str, str]:
-    """Return code and message for what an expression raised."""
+    """Return code and message for an exception of an expression."""
     if isinstance(error, ZeroDivisionError):
         return "division_by_zero", f"{text}: division by zero"
     if isinstance(error, OverflowError):
         return "overflow", f"{text}: the value is too large"
-    return "not_a_number", f"{text}: no number comes of this value"
+    return "not_a_number", f"{text}: the result is not a number"
 
 
 def compile_expression(text: str, names: Collection[str] = (), raw_bits: int = 64) -> Expression:
     """Compile an expression.
 
-    :param names: of the components that it may refer to.
-    :param raw_bits: size of the raw values; tells whether the expression is exact.
-    :raises ExpressionError: it is wrong, or refers to something else.
+    :param names: names of the components that it may refer to.
+    :param raw_bits: size of the raw values, which decides whether the expression is exact.
+    :raises ExpressionError: it is wrong, or refers to an unknown name.
     """
     parser = _Parser(tokens(text, names), frozenset(names), raw_bits)
     node = parser.whole()
@@ -365,7 +366,7 @@ class _Parser:
 
 
 def _level(word: Word) -> int:
-    """Return how tightly an operator binds; 0 for a word that is no operator."""
+    """Return how tightly an operator binds; 0 for a word that is not an operator."""
     if word.kind != "operator":
         return 0
     if word.text in _LOGIC:
@@ -413,9 +414,7 @@ def _constant(value: Number) -> _Node:
 
 
 def _precision(sign: str, left: _Node, right: _Node) -> tuple[int, int]:
-    """Return the precision and bits of two values with an operator between; a value not known to be
-    precise is not.
-    """
+    """Return the precision and bits of an operator's result; rounded unless it is known to be better."""
     if left.precision == right.precision == _BINARY_FRACTION:
         if sign in {"+", "-"}:
             return _BINARY_FRACTION, max(left.bits, right.bits) + 1

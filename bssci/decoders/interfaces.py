@@ -1,4 +1,4 @@
-"""The interface of a decoder, for those who write one: see ``docs/plugins.md``."""
+"""The interface of a decoder, for authors of decoders: see ``docs/plugins.md``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class IDecoder(Interface):
     def matches(payload):
         """Return whether this decoder recognises a :class:`Payload` of a sensor that names no decoder.
 
-        A decoder that has an attribute ``kinds``, some of :data:`KINDS`, is asked about these alone.
+        A decoder with an attribute ``kinds``, some of :data:`KINDS`, is only asked about these.
 
         :rtype: bool
         """
@@ -64,8 +64,8 @@ class IDecoder(Interface):
 
         :param parameters: ``decoderParameters`` of the sensor: a mapping, perhaps empty.
         :rtype: list of :class:`bssci.model.Reading`
-        :raises DecodeError: it cannot be read. Whatever else this raises is reported as a fault of the
-            decoder. Either costs the readings of this message, and nothing else.
+        :raises DecodeError: it cannot be read. Any other exception is reported as a fault of the decoder.
+            Either affects only the readings of this message.
         """
 
 
@@ -74,7 +74,7 @@ class IDecoderFactory(Interface):
 
     name = Attribute("lower-case letters, digits, ``_`` and ``-``; unique among decoders")
     description = Attribute("one line for people")
-    settings = Attribute("a sequence, may be empty: the settings of its own that it wants to know")
+    settings = Attribute("a sequence, perhaps empty, of the settings of its own that it needs")
 
     def build(settings):
         """Return the decoder.

@@ -25,7 +25,7 @@ def aes_key(parameters: Mapping[str, Any]) -> bytes | None:
         except (TypeError, ValueError):
             raise DecodeError("bad_key", f"{name} must be 32 hexadecimal digits") from None
         if len(key) != KEY_BYTES:
-            raise DecodeError("bad_key", f"{name} must be 32 hexadecimal digits, it has {2 * len(key)}")
+            raise DecodeError("bad_key", f"{name} must be 32 hexadecimal digits; it has {2 * len(key)}")
         return key
     return None
 

@@ -23,7 +23,7 @@ _LARGEST = 2**64
 
 
 class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A decoder's reading of one field, for people who try a payload out."""
+    """What a decoder read from one field, for trying out a payload."""
 
     name: str
     """name that the vendor gives to the field"""
@@ -31,9 +31,9 @@ class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """0 is the highest bit of the first byte; None for a field computed from others"""
     bits: int = 0
     raw: int | None = None
-    """the bits as an unsigned integer, as they stand in the payload; None if there are more than 64"""
+    """the bits of the payload as an unsigned integer; None if there are more than 64"""
     reading: Reading | None = None
-    """None: hidden, or the sensor sent "not a number" """
+    """None: the field is hidden, or its value is not a number (NaN)"""
     absent: bool = False
     """its condition is not met, so it takes no bits; or a field that it is computed from is missing"""
 
@@ -46,7 +46,7 @@ class FieldStep(NamedTuple):
     """bits; 0 for a virtual one"""
     mask: int
     offset: int | None
-    """bit at which it begins; None: where the one before ends"""
+    """bit at which it begins; None: where the previous field ends"""
     interpret: Interpret | None
     """function from the bits to the value; None: the unsigned integer as it is"""
     condition: Evaluate | None
@@ -58,7 +58,7 @@ class FieldStep(NamedTuple):
     """name of the reading; None: hidden"""
     out_unit: str | None
     convert: Callable[[BitValue], BitValue] | None
-    """into the unit of the table of quantities; None: the value as it is"""
+    """conversion to the unit of the table of quantities; None: the value as it is"""
     rule: QuantityRule
     may_be_nan: bool
     alone: bool
@@ -72,10 +72,10 @@ class Taken(NamedTuple):
 
     step: FieldStep
     end: int
-    """the bit behind it"""
+    """number of the first bit after it"""
     raw: int
     before: int
-    """number of readings that were there before"""
+    """number of readings before it"""
 
 
 class Layout:
@@ -113,14 +113,14 @@ class Layout:
 
     @property
     def plain(self) -> PlainLayout | None:
-        """Short way to what :meth:`read` returns without parameters; None: there is none."""
+        """Fast path with the same result as :meth:`read` without parameters; None: there is none."""
         return self._plain
 
     def read(self, data: bytes, values: dict[str, Number], taken: list[Taken] | None = None) -> list[Reading]:
         """Return the readings in a payload.
 
-        :param values: what expressions may refer to beside fields; the fields' values are added.
-        :param taken: gets what each field took, also if this raises.
+        :param values: values that expressions may refer to besides fields; the fields' values are added.
+        :param taken: a list to which the bits of each field are added, even if this raises.
         :raises DecodeError: with the field and its bits.
         """
         if self.encrypted:
@@ -188,7 +188,7 @@ class Layout:
                 readings.append(Reading(step.out_name, shown, step.out_unit))
 
     def traces(self, taken: Sequence[Taken], readings: Sequence[Reading]) -> list[FieldTrace]:
-        """Return every field and what it took."""
+        """Return every field with the bits that it took and its reading."""
         found = {id(one.step): one for one in taken}
         traces = []
         for step in self.steps:
@@ -215,7 +215,7 @@ class Layout:
 
 
 def _plain(steps: Sequence[FieldStep]) -> PlainLayout | None:
-    """Return the short way; None: a field's position or value depends on other fields."""
+    """Return the fast path; None if a field's position or value depends on other fields."""
     fields: list[PlainField] = []
     position = end = 0
     for step in steps:
@@ -257,7 +257,7 @@ def _reader(step: FieldStep) -> ReadFields:
 
 
 def _met(step: FieldStep, values: Mapping[str, Number]) -> bool:
-    """Return whether a step's condition is met; one about a field that is not in this payload is not."""
+    """Return whether a step's condition is met; false if it refers to a field that is not in this payload."""
     assert step.condition is not None  # the caller has checked
     try:
         met = bool(step.condition(0, values))
@@ -304,11 +304,11 @@ def _too_short(step: FieldStep, end: int, data: bytes) -> DecodeError:
         return DecodeError("empty", f"{step.name}: the payload is empty")
     first = end - step.size
     place = f"bit {first}" if step.size == 1 else f"bits {first} to {end - 1}"
-    return DecodeError("too_short", f"{step.name}: needs {place}, the payload has {len(data) * 8}")
+    return DecodeError("too_short", f"{step.name}: needs {place}; the payload has {len(data) * 8} bits")
 
 
 def _too_long(end: int, data: bytes) -> DecodeError:
     used = (end + 7) // 8
     return DecodeError(
-        "too_long", f"byte {used}: the format ends before it, the payload has {len(data)} bytes"
+        "too_long", f"byte {used}: the format ends before it; the payload has {len(data)} bytes"
     )

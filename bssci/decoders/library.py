@@ -1,6 +1,6 @@
-"""A folder of decoders, as texts: the decoders in it, and what is wrong with the other files.
+"""A folder of decoders, given as texts: the decoders in it, and the problems of the other files.
 
-Pure: who reads the files, and when, is not its business.
+It is pure: reading the files is up to the caller.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_NAME = 64
 _NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{MAX_NAME - 1}}}")
 
 ReadFile = Callable[[str, str], Any]
-"""Makes a decoder of a name and a file's text; raises ValueError, or DefinitionError with the line."""
+"""Makes a decoder from a name and a file's text; raises ValueError, or DefinitionError with the line."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -33,7 +33,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     line: int | None = None
     refused: bool = True
-    """false if the decoder can be used all the same"""
+    """false if the decoder can be used nevertheless"""
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}, line {self.line}"
@@ -51,7 +51,7 @@ class Library(msgspec.Struct, frozen=True):
     texts: Mapping[str, str] = {}
     """text of each file, as it was read"""
     wrong: Mapping[str, Problem] = {}
-    """problems in a file's own text, out of :attr:`problems`"""
+    """those of :attr:`problems` that are about a file's own text, by file"""
 
 
 def json_decoder(name: str, text: str) -> Any:
@@ -68,7 +68,7 @@ def json_decoder(name: str, text: str) -> Any:
 
 
 KINDS: Mapping[str, ReadFile] = {".json": json_decoder, ".js": compile_script}
-"""kind of decoder by the ending of a file's name"""
+"""kind of decoder by the extension of a file's name"""
 
 
 def build_library(
@@ -77,12 +77,12 @@ def build_library(
     taken: Collection[str] = (),
     before: Library | None = None,
 ) -> Library:
-    """Return the decoders of a folder's files. A file that is wrong costs itself only.
+    """Return the decoders of a folder's files. A wrong file affects no other.
 
-    :param texts: by name of the file.
+    :param texts: texts of the files, by name.
     :param taken: names of decoders that do not come from files.
-    :param before: what the folder held: an unchanged file's decoder, or what is wrong with the file, is taken
-        over; and of a file that became wrong, the decoder of before is kept.
+    :param before: the earlier content of the folder: the decoder or problem of an unchanged file is taken
+        over, and the earlier decoder of a file that has become wrong is kept.
     """
     decoders: dict[str, Any] = {}
     files: dict[str, str] = {}
@@ -113,7 +113,7 @@ def check_file(
 ) -> tuple[Any, list[ExampleResult]]:
     """Return a file's decoder and the results of its examples.
 
-    :raises ValueError: it is wrong; DefinitionError if there is a line.
+    :raises ValueError: the file is wrong; DefinitionError if the line is known.
     """
     name, ending = split_name(file)
     kind = kinds.get(ending)
@@ -132,7 +132,8 @@ def examples_of(decoder: Any) -> list[ExampleResult]:
 
 
 def split_name(file: str) -> tuple[str, str]:
-    """Return a decoder's name and the ending of its file: ``meter.v2.json`` is ``meter.v2`` and ``.json``."""
+    """Return a decoder's name and the extension of its file: ``meter.v2.json`` is ``meter.v2`` and
+    ``.json``."""
     name, dot, ending = file.rpartition(".")
     return (name, f".{ending.lower()}") if dot else (file, "")
 
@@ -164,7 +165,7 @@ def _decoder(
         reason = f"cannot be compiled: {type(error).__name__}: {error}"
     reason = reason.replace("\n", " ")
     if old is not None:
-        reason += f"; version {old.version} of before is still used"
+        reason += f"; the earlier version {old.version} is still used"
     return old, Problem(file=file, reason=reason, line=line, refused=old is None)
 
 
@@ -178,7 +179,7 @@ def _shared_types(decoders: Mapping[str, Any], files: Mapping[str, str]) -> Iter
         if type_eui in firsts:
             yield Problem(
                 file=file,
-                reason=f"typeEui {type_eui} is that of {firsts[type_eui]!r} as well, which is used for it",
+                reason=f"typeEui {type_eui} is also that of {firsts[type_eui]!r}, which is used for it",
                 refused=False,
             )
         else:

@@ -37,7 +37,7 @@ def is_link_encrypted(frame: bytes) -> bool:
 
 
 def decrypt_link_layer(frame: bytes, key: bytes) -> bytes:
-    """Return an encrypted frame without the layer, decrypted; other frames unchanged.
+    """Return an encrypted frame decrypted and without the layer, or any other frame unchanged.
 
     :raises DecodeError: ``wrong_key``, ``compact_frame``.
     """

@@ -1,8 +1,9 @@
 """Meters that speak M-Bus: wireless M-Bus and OMS, plain and encrypted, and wired long frames.
 
 A wireless frame begins with its length field, and has the checksums of frame format A or none at all.
-The names of readings are those of EN 13757-3, through the table of quantities; what is not the present value
-of the first register says so behind the name: ``volume_storage_1``, ``power_max``, ``energy_tariff_2``.
+The names of readings are those of EN 13757-3, through the table of quantities; a value that is not the
+present value of the first register has a suffix that says so: ``volume_storage_1``, ``power_max``,
+``energy_tariff_2``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _FIRST_BLOCK = 10
 _BLOCK = 16
 _CHECKSUM = 2
 _DECRYPTED = "2F2F"
-"""a message that was decrypted with its key begins with two fillers (OMS, modes 5 and 7)"""
+"""two fillers, with which a message begins that was decrypted with the right key (OMS, modes 5 and 7)"""
 _LARGEST = 2**53 - 1
 _FUNCTIONS = {"Maximum value": "_max", "Minimum value": "_min", "Value during error state": "_error"}
 _UNITS = {
@@ -45,7 +46,7 @@ _UNITS = {
     "[gal_us]": "gal",
     "[ft_i]": "ft",
 }
-"""units as this package spells them; others stay"""
+"""units in the spelling of this package; others are kept"""
 _NOT_A_NAME = re.compile(r"[^a-z0-9]+")
 _BRACKETS = re.compile(r" \(.*\)$")
 _PAIRS = re.compile(r"[\s,;]+")
@@ -55,7 +56,7 @@ _PANIC = "pyo3_runtime"
 
 
 def parse_keys(text: str) -> dict[str, str]:
-    """Return keys of meters by manufacturer and number.
+    """Return the keys of meters by manufacturer and number: hexadecimal digits by ``KAM-12345678``.
 
     :raises ValueError: one is not a key.
     """
@@ -72,7 +73,7 @@ def parse_keys(text: str) -> dict[str, str]:
 class MBusDecoder:
     """Reads M-Bus frames.
 
-    :param keys: of meters for which no parameters are kept: hexadecimal digits by ``KAM-12345678``.
+    :param keys: keys of meters without parameters of their own: hexadecimal digits by ``KAM-12345678``.
     """
 
     name = "mbus"
@@ -127,7 +128,7 @@ class MBusDecoderFactory:
         self.settings = settings
 
     def build(self, settings: Mapping[str, Any]) -> MBusDecoder:
-        """Return the decoder; the extra is looked for when there is a frame."""
+        """Return the decoder; the extra is only needed when there is a frame."""
         return MBusDecoder(settings.get("MBUS_KEYS") or {})
 
 
@@ -152,7 +153,7 @@ def without_checksums(frame: bytes) -> bytes:
         block = frame[at:end]
         at = end + _CHECKSUM
         if checksum(block) != int.from_bytes(frame[end:at], "big"):
-            raise DecodeError("bad_checksum", f"byte {end}: the checksum of the block before does not fit")
+            raise DecodeError("bad_checksum", f"byte {end}: the checksum of the preceding block is wrong")
         found += block
     return found
 
@@ -167,7 +168,7 @@ def _parse(frame: bytes, key: bytes | None) -> dict[str, Any]:
     except ValueError as error:
         text = str(error)[:MAX_TEXT]
         raise DecodeError("unsupported_encryption" if _UNSUPPORTED in text else "bad_frame", text) from None
-    except BaseException as error:  # a panic of the parser is no Exception
+    except BaseException as error:  # a panic of the parser is not an Exception
         if type(error).__module__ != _PANIC:
             raise
         raise DecodeError("bad_frame", "the parser could not read the frame") from None
@@ -218,7 +219,7 @@ def _register(record: Mapping[str, Any]) -> str:
 
 
 def _value(value: Mapping[str, Any]) -> float | int | str | None:
-    """Return a record's value; None if there is none, or a date that stands for several."""
+    """Return a record's value; None if there is none that a reading can hold."""
     kind, given = value["kind"], value.get("value")
     if kind == "decimal":
         return _number(given)

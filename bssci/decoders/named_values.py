@@ -1,4 +1,4 @@
-"""Values with names of their own, found in a JSON message by a rule."""
+"""Named values that a rule found in a JSON message."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NamedValuesFactory:
     """Builds the decoder ``values``."""
 
     name = "values"
-    description = "values that came with their names, as a rule of the source mqtt found them"
+    description = "named values that a rule of a source found in a JSON message"
     settings: tuple[str, ...] = ()
 
     def build(self, settings: Mapping[str, Any]) -> NamedValuesDecoder:

@@ -1,8 +1,8 @@
 """The fast path for payloads of one length whose fields have fixed positions and are independent of each
 other.
 
-Most sensors send such payloads. What is unusual in one (its length, a number that cannot be computed) is left
-to the long way, :class:`bssci.decoders.layouts.Layout`, which says what is wrong.
+Most sensors send such payloads. A payload with anything unusual (its length, a number that cannot be
+computed) is left to the slow path, :class:`bssci.decoders.layouts.Layout`, which says what is wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bssci.model import Reading
 REMEMBERED_BITS = 16
 """bits of the fields whose readings are remembered: temperatures repeat, counters do not"""
 REMEMBERED = 4096
-"""readings that one format remembers, about, for all its fields"""
+"""readings that one format remembers for all its fields, roughly"""
 
 ReadFields = Callable[[int], Reading | None]
 """function from a field's bits, as an unsigned integer, to its reading; None: there is none"""
@@ -25,34 +25,35 @@ class PlainField(NamedTuple):
     """One field at its place."""
 
     end: int
-    """the bit behind it"""
+    """number of the first bit after it"""
     size: int
     """bits of the field"""
     read: ReadFields
     """may raise ArithmeticError or ValueError"""
     remembered: bool
-    """true if looking the reading up is faster than making it again"""
+    """true if looking up a reading is faster than making it again"""
 
 
 class PlainLayout:
     """The fields of one format.
 
     :param length: bytes of a payload.
-    :param fields: those that have readings, or of which some payload is refused, in their order.
+    :param fields: in order, those that have readings or whose value may be refused.
     """
 
     def __init__(self, length: int, fields: Sequence[PlainField]) -> None:
         self._length = length
         few = [field.remembered and field.size <= REMEMBERED_BITS for field in fields]
         most = max(1, REMEMBERED // max(1, sum(few)))
-        # Of each row a dictionary's get is asked first; that of a field that is not remembered is None.
+        # Each row has the get method of its memory, which is asked first, or None if the field is not
+        # remembered.
         self._rows = tuple(
             (8 * length - field.end, (1 << field.size) - 1, *_ways(field, short, most))
             for field, short in zip(fields, few, strict=True)
         )
 
     def read(self, data: bytes) -> list[Reading] | None:
-        """Return the readings in a payload; None: the long way has to look at it."""
+        """Return the readings in a payload; None: it needs the slow path."""
         if len(data) != self._length:
             return None
         payload = int.from_bytes(data)

@@ -1,14 +1,14 @@
-"""The one table of names and units, so that one name means one thing whatever a vendor calls it.
+"""The table of names and units, by which a quantity has one name whatever a vendor calls it.
 
-What a blueprint, a script or a plugin reads goes through :func:`normalise` (or, where names and
+The readings of blueprints, scripts and plugins go through :func:`normalise` (or, where names and
 units are known beforehand, through :func:`rule` once):
 
 - a name that the table knows, or knows as a vendor's word for it, becomes the table's: ``Temp`` is
-  ``temperature``; upper case, blanks and underscores do not matter. A number behind it stays:
+  ``temperature``; upper case, spaces and underscores do not matter. A number at its end is kept:
   ``temp_2`` is ``temperature_2``;
 - the value is converted into the table's unit: litres into m³, mV into V, °F into °C. No unit means
   the table's. The unit also chooses: ``battery`` in V is ``battery_voltage``;
-- a name that the table has, in a unit that measures something else, gets that unit behind it
+- a name of the table with a unit that measures something else gets that unit as a suffix
   (``temperature_raw``), so that ``temperature`` always is in °C;
 - every other name keeps its spelling, its value and its unit.
 """
@@ -138,7 +138,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     _row("hardware_version", None, "hardware hwversion", "text"),
     _row("serial_number", None, "serial serialno sn meterid meternumber", "text"),
 )
-"""every name that has one meaning here; docs list them from this table"""
+"""all names with a fixed meaning; the list in the documentation is made from this table"""
 
 BY_NAME = {quantity.name: quantity for quantity in QUANTITIES}
 
@@ -177,7 +177,7 @@ class QuantityRule(NamedTuple):
     """conversion of the value; None: the value stays"""
 
     def value(self, value: float | bool | str) -> float | bool | str:
-        """Return the value as the table wants it: in its unit, and yes or no as a bool."""
+        """Return the value in the table's form: in its unit, and as a bool where the table has one."""
         if value.__class__ is str:
             return value
         if self.conversion is not None and value.__class__ is not bool:
@@ -199,7 +199,7 @@ def own_rule(name: str, unit: str | None) -> QuantityRule:
 
 @lru_cache(maxsize=4096)
 def rule(name: str, unit: str | None = None) -> QuantityRule:
-    """Return the rule for values that a vendor calls ``name`` and gives in ``unit``: see the module."""
+    """Return the rule for values that a vendor names ``name`` and gives in ``unit``; see the module."""
     unit = unit.strip() if unit else None
     for stem, number in _stems(name):
         for quantity in _BY_WORD.get(_fold(stem), ()):
@@ -214,9 +214,8 @@ def rule(name: str, unit: str | None = None) -> QuantityRule:
 def normalise(readings: Iterable[Reading]) -> list[Reading]:
     """Return readings under the names and in the units of the table.
 
-    Where two would get the same name, the one that has it already keeps it, else the first gets it; the
-    others keep
-    their own. Of several with equal names in the end, the last counts.
+    If two would get the same name, the one that already has it keeps it, else the first gets it; the others
+    keep their own. Of several readings with the same final name, the last counts.
     """
     given = list(readings)
     rules = rules_for([(reading.name, reading.unit) for reading in given])

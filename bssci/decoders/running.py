@@ -1,4 +1,4 @@
-"""One payload through one decoder, whatever the decoder does."""
+"""Running one payload through one decoder, whatever the decoder does."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def run(
         readings, warnings = clean(readings)
     except DecodeError as error:
         return failed(decoder, error)
-    except Exception as error:  # a third party's decoder may raise anything: it costs this message only
+    except Exception as error:  # a third party's decoder may raise anything: that affects this message only
         if faulty is not None:
             faulty(decoder)
         # without its text, which may hold a key
@@ -66,7 +66,7 @@ def failed(decoder: Any, error: DecodeError) -> Decoded:
 
 
 def try_out(decoder: Any, payload: Payload, parameters: Mapping[str, Any]) -> Attempt:
-    """Decode for people: with what each field took, if the decoder has a ``trace``."""
+    """Decode for a trial: with the bits that each field took, if the decoder can tell."""
     decoded = run(decoder, payload, parameters)
     if not isinstance(decoder, Blueprint | DataPoints):
         return Attempt(decoded=decoded)

@@ -12,9 +12,9 @@ A script has one of these functions, looked for in this order:
 - an object in an object gives names joined by dots, an array its positions: ``{a: {b: [7]}}`` is ``a.b.0``;
 - ``{value, unit}`` and nothing else is one value with its unit;
 - null and undefined give no reading; a Date becomes text;
-- what has a name of the table of quantities gets the table's name and unit.
+- a name of the table of quantities is changed to the table's spelling and unit.
 
-A comment of the script may say more, as JSON: its ``typeEui``, its title, and examples
+A comment in the script may give more facts as JSON: its ``typeEui``, its title, and examples
 (:class:`bssci.decoders.examples.Example`)::
 
     /* decoder {"typeEui": "70B3D59CD0000095", "title": "Vendor Meter 5",
@@ -49,7 +49,7 @@ MAX_SOURCE = 1_000_000
 CALLS_OF_ONE_ENGINE = 10_000
 """calls after which an engine is replaced, so that leftovers of a script do not accumulate"""
 MAX_SHAPES = 200
-"""sets of names and units, as a script gives them, whose rules are remembered"""
+"""sets of names and units of a script whose rules are remembered"""
 _HARNESS = files("bssci.decoders").joinpath("harness.js").read_text("utf-8")
 _BUFFER = files("bssci.decoders").joinpath("buffer.js").read_text("utf-8")
 _PLACE = re.compile(r"<input>:(\d+):(\d+)")
@@ -64,7 +64,7 @@ class ScriptLimits(msgspec.Struct, frozen=True):
     seconds: float = 0.1
     """CPU time of the process; a caller that runs scripts beside others also limits the time on the clock"""
     memory: int = 16 << 20
-    """bytes that a script may fill"""
+    """bytes of memory that a script may use"""
     stack: int = 256 << 10
     """bytes of a script's stack"""
 
@@ -169,7 +169,7 @@ class ScriptEngine:
             return
         if answer.code == "reported":
             raise DecodeError("reported", "; ".join(answer.errors)[:MAX_TEXT])
-        text = answer.text or _REFUSALS.get(answer.code, "it threw what is no error")
+        text = answer.text or _REFUSALS.get(answer.code, "it threw something that is not an Error")
         if "call stack size exceeded" in text:
             raise DecodeError("stack_overflow", "the script calls itself too deeply")
         if text == "out of memory":
@@ -197,9 +197,9 @@ NO_HEAD = Head()
 class ScriptDecoder:
     """A script as a decoder.
 
-    :ivar type_eui: of the sensors that it is for, if the script says it.
+    :ivar type_eui: type of the sensors that it is for, if the script states it.
     :ivar title: for people.
-    :ivar examples: that the script carries.
+    :ivar examples: examples in the script's comment.
     """
 
     def __init__(self, name: str, source: str, limits: ScriptLimits = LIMITS, head: Head = NO_HEAD) -> None:
@@ -216,7 +216,7 @@ class ScriptDecoder:
         return self.type_eui is not None and payload.type_eui == self.type_eui and payload.kind == "uplink"
 
     def engine(self) -> ScriptEngine:
-        """Return the script, loaded anew; see :class:`ScriptEngine`."""
+        """Load the script into a new engine; see :class:`ScriptEngine`."""
         return ScriptEngine(self.source, self.limits)
 
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
@@ -225,9 +225,9 @@ class ScriptDecoder:
 
 
 def compile_script(name: str, source: str, limits: ScriptLimits = LIMITS) -> ScriptDecoder:
-    """Make a decoder of a script, and load it once to see that it can be.
+    """Make a decoder from a script, and load it once to see that this works.
 
-    :raises ValueError: with one line: what is wrong, or what to install; DefinitionError if there is a line.
+    :raises ValueError: what is wrong, or what to install, in one line; DefinitionError if the line is known.
     """
     if len(source) > MAX_SOURCE:
         raise ValueError(f"more than {MAX_SOURCE} characters")

@@ -43,7 +43,8 @@ _NAME = re.compile(r"[^\W0-9]\w*(?:\.\w+)?")
 def tokens(text: str, names: Iterable[str]) -> list[Word]:
     """Return the tokens of an expression; an ``end`` comes last.
 
-    :param names: what ``$name`` may refer to; they may hold spaces and signs; the longest match is taken.
+    :param names: names that ``$name`` may refer to; they may hold spaces and signs; the longest match is
+        taken.
     :raises ExpressionError: a character belongs to no token.
     """
     if len(text) > MAX_LENGTH:
@@ -80,7 +81,7 @@ def _reference(text: str, place: int, known: list[str]) -> Word:
 
 
 def _goes_on(text: str, end: int, name: str) -> bool:
-    """Return whether the name in the text goes on behind the match: ``$Accel`` is not ``Acc``."""
+    """Return whether the name in the text continues after the match: ``$Accel`` is not ``Acc``."""
     return end < len(text) and _is_letter(name[-1]) and _is_letter(text[end])
 
 

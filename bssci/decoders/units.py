@@ -141,13 +141,13 @@ _FOLDED: dict[tuple[str, str], Conversion | None] = {}
 for (_unit, _spelling), _conversion in _EXACT.items():
     _key = (_unit, _spelling.casefold())
     _FOLDED[_key] = _conversion if _FOLDED.get(_key, _conversion) == _conversion else None
-    """None: mW and MW are told apart by their case only"""
+    """None: mW and MW differ only in their case"""
 
 
 def conversion(spelling: str, unit: str) -> Conversion | None:
     """Return the conversion of values in a unit, as a vendor spells it, to values in ``unit``.
 
-    None if they cannot: the unit is unknown, or measures something else.
+    None if there is none: the unit is unknown, or measures something else.
     """
     exact = _EXACT.get((unit, spelling))
     if exact is not None:

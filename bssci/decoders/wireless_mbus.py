@@ -32,9 +32,7 @@ def sender_of(frame: bytes, station: str) -> str:
 
 
 def link_address(frame: bytes) -> WirelessMBusAddress | None:
-    """Return the address in a frame that begins with its length field; None if it is no wireless M-Bus
-    frame.
-    """
+    """Return the address in a frame that begins with its length field; None if it is not wireless M-Bus."""
     if len(frame) < FIRST_BLOCK or not FIRST_BLOCK <= frame[0] + 1 <= len(frame):
         return None
     manufacturer = _manufacturer(int.from_bytes(frame[2:4], "little"))
@@ -45,7 +43,7 @@ def link_address(frame: bytes) -> WirelessMBusAddress | None:
 
 
 def _table() -> tuple[int, ...]:
-    """Remainders of every byte by the polynomial of EN 13757-4."""
+    """Return the remainder of every byte by the polynomial of EN 13757-4."""
     found = []
     for byte in range(256):
         remainder = byte << 8

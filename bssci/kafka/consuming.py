@@ -8,7 +8,7 @@
                          group
 
 A partition that goes to another instance while its records are under way is not committed here: that instance
-reads them again, and recognizes them by their ids.
+reads them again, and recognises them by their ids.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ class KafkaConsumer:
         try:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            # They come again, here or at another instance, and are recognized by their ids.
+            # They come again, here or at another instance, and are recognised by their ids.
             self.trouble = in_words(error.args[0], self._topic)
             self.log.warn("Kafka offsets not committed {reason}", reason=self.trouble)
 

@@ -43,7 +43,7 @@ class ISink(Interface):
         It may hold any kind of event, also kinds that later versions add: ignore those that you do not
         know. The batch counts as delivered when the Deferred that this returns fires. If that fails, or
         this raises, the same events come again after 1 s, 2 s, 4 s ... 30 s, perhaps followed by others: so
-        a sink sees each event at least once, and recognizes repetitions by ``Uplink.id``. The next batch
+        a sink sees each event at least once, and recognises repetitions by ``Uplink.id``. The next batch
         comes only after this one. However long you take, no other sink is delayed: your backlog is kept in
         the journal.
         """

@@ -118,9 +118,9 @@ def test_the_format_byte_chooses() -> None:
     ("data", "code", "message"),
     [
         ("", "empty", "Major_Version: the payload is empty"),
-        ("10 102700", "too_short", "Volume: needs bits 8 to 39, the payload has 32"),
-        ("11 10270000 0B", "too_short", "Temp: needs bits 40 to 55, the payload has 48"),
-        ("10 10270000 00", "too_long", "byte 5: the format ends before it, the payload has 6 bytes"),
+        ("10 102700", "too_short", "Volume: needs bits 8 to 39; the payload has 32 bits"),
+        ("11 10270000 0B", "too_short", "Temp: needs bits 40 to 55; the payload has 48 bits"),
+        ("10 10270000 00", "too_long", "byte 5: the format ends before it; the payload has 6 bytes"),
     ],
 )
 def test_a_payload_that_does_not_fit_is_said_with_its_place(data: str, code: str, message: str) -> None:
@@ -191,7 +191,7 @@ def test_an_offset_is_counted_from_the_first_bit_and_the_next_field_follows_it()
     )
     assert readings(decoder, "01020304") == {"third": 3, "fourth": 4, "first": 1}
     assert failure(decoder, "0102030405").code == "too_long"
-    assert failure(decoder, "0102").message == "third: needs bits 16 to 23, the payload has 16"
+    assert failure(decoder, "0102").message == "third: needs bits 16 to 23; the payload has 16 bits"
 
 
 def test_a_sensor_may_have_a_calibration_of_its_own() -> None:
@@ -213,8 +213,8 @@ def test_what_a_sensor_could_not_measure_is_no_reading() -> None:
     [
         ("1 / $", "00", "division_by_zero", "x: func of 0: division by zero"),
         ("exp($ * 100)", "FF", "overflow", "x: func of 255: the value is too large"),
-        ("sqrt($ - 1)", "00", "not_a_number", "x: func of 0: no number comes of this value"),
-        ("1e308 * 10 * $", "01", "not_a_number", "x: func of 1: no number comes of this value"),
+        ("sqrt($ - 1)", "00", "not_a_number", "x: func of 0: the result is not a number"),
+        ("1e308 * 10 * $", "01", "not_a_number", "x: func of 1: the result is not a number"),
     ],
 )
 def test_an_expression_without_a_value_is_a_failure(func: str, data: str, code: str, message: str) -> None:

@@ -33,7 +33,7 @@ def test_comments_and_lines() -> None:
         ("{a: 1}", 1, "in quotes"),
         ('{"a" 1}', 1, "colon"),
         ('{"a":\n"x\ny"}', 2, "broken"),
-        ("[1] 2", 1, "follows the end"),
+        ("[1] 2", 1, "text after the end"),
         ("[1,\n/* never closed", 2, "is not understood"),
         ("[1e999]", 1, "too large"),
         ("[" + "9" * 5000 + "]", 1, "40 characters"),

@@ -91,7 +91,7 @@ def test_of_a_file_that_became_wrong_the_version_before_is_used() -> None:
     first = build_library({"a.json": GOOD})
     second = build_library({"a.json": "{"}, before=first)
     assert second.decoders["a"] is first.decoders["a"]
-    assert told(second) == ["a.json, line 1: the file ends too early; version 1 of before is still used"]
+    assert told(second) == ["a.json, line 1: the file ends too early; the earlier version 1 is still used"]
     third = build_library({"a.json": "{"}, before=second)
     assert told(third) == told(second)
     assert third.decoders["a"] is first.decoders["a"]
@@ -138,7 +138,7 @@ def test_examples_are_run() -> None:
     assert [result.passed for result in results] == [True, False, True, False, False]
     assert [result.differences for result in results if not result.passed] == [
         ("temperature: 21 expected, 22 read",),
-        ("too_long: byte 1: the format ends before it, the payload has 2 bytes",),
+        ("too_long: byte 1: the format ends before it; the payload has 2 bytes",),
         ("humidity: 1 expected, not read", "temperature: 21 read, not expected"),
     ]
     assert examples_of(object()) == []

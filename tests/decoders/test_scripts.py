@@ -284,7 +284,7 @@ def test_an_engine_goes_on_after_an_error() -> None:
         ("let a;\nlet b = ;\n", "line 2: "),
         ("function other() {}", "no function decodeUplink, Decode or Decoder"),
         ("while (true);", "it takes too long"),
-        ("throw {toString() { while (true); }}", "it threw what is no error"),
+        ("throw {toString() { while (true); }}", "it threw something that is not an Error"),
         ("/* not closed", "line 1: "),
         ("", "no function decodeUplink, Decode or Decoder"),
         (" " * 1_000_001, "more than 1000000 characters"),

@@ -46,7 +46,7 @@ class Advertisement:
 
 
 def read_advertisement(payload: Payload) -> Advertisement:
-    """Take an advertisement out of a telegram.
+    """Read the advertisement in a telegram.
 
     Both ``manufacturer_data`` and ``service_data`` of the envelope and the AD structures in the bytes count;
     where both have one, the envelope's is taken.

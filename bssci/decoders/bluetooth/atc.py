@@ -13,7 +13,7 @@ from bssci.decoders.interfaces import DecodeError
 from bssci.model import Reading
 
 SERVICE = 0x181A
-"""Environmental Sensing, which others use as well: the length tells"""
+"""Environmental Sensing, which others use as well: this firmware is recognised by the length"""
 _ATC1441 = struct.Struct(">6xhBBHB")
 _PVVX = struct.Struct("<6xhHHBBx")
 

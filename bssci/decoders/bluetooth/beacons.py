@@ -1,4 +1,4 @@
-"""Beacons that say who they are: iBeacon and AltBeacon."""
+"""Beacons that send an identifier: iBeacon and AltBeacon."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ def read_altbeacon(advertisement: Advertisement, parameters: Mapping[str, Any]) 
 
 
 IBEACON = AdvertisementDecoderFactory(
-    "ibeacon", "iBeacon: identifiers, and the distance as received", "1", recognise_ibeacon, read_ibeacon
+    "ibeacon", "iBeacon: identifiers, and the estimated distance", "1", recognise_ibeacon, read_ibeacon
 )
 ALTBEACON = AdvertisementDecoderFactory(
     "altbeacon",
-    "AltBeacon: identifier, and the distance as received",
+    "AltBeacon: identifier, and the estimated distance",
     "1",
     recognise_altbeacon,
     read_altbeacon,

@@ -188,7 +188,7 @@ def read(advertisement: Advertisement, parameters: Mapping[str, Any]) -> list[Re
 def _objects(data: bytes) -> list[Reading]:
     """Read objects up to the first unknown one.
 
-    Objects come in the order of their numbers, so those behind an unknown one are newer than this table.
+    Objects come in the order of their numbers, so those after an unknown one are newer than this table.
     """
     measured = MeasuredValues()
     at = 0

@@ -17,7 +17,7 @@ ReadAdvertisement = Callable[[Advertisement, Mapping[str, Any]], list[Reading]]
 
 
 class _Latest:
-    """The advertisement of the last payload: each format is asked about the same one in turn."""
+    """The parsed advertisement of the last payload: every format is asked about the same one in turn."""
 
     def __init__(self) -> None:
         self._known: tuple[Payload, Advertisement | DecodeError] | None = None

@@ -40,7 +40,7 @@ class PresenceDecoder:
     def decode(self, payload: Payload, parameters: Mapping[str, Any]) -> list[Reading]:
         said = payload.envelope.get(FIELD)
         if not isinstance(said, Mapping):
-            raise DecodeError("no_presence", "the message says nothing of a place")
+            raise DecodeError("no_presence", "the message does not state a place")
         scanner, rssi = said.get("scanner"), said.get("rssi")
         readings = [Reading("presence", bool(scanner)), Reading("place", scanner or AWAY)]
         if scanner and isinstance(rssi, (int, float)):

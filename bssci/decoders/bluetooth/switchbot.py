@@ -13,7 +13,7 @@ from bssci.model import Reading
 
 COMPANY = 0x0969
 SERVICES = (0xFD3D, 0x0D00)
-"""now, and of old firmware"""
+"""current UUID, and that of old firmware"""
 _METERS = frozenset(b"Ttiw45")
 """device types in the first byte of the service data; t: a Meter that is being added"""
 _PRO_CO2 = ord("5")

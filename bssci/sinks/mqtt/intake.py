@@ -3,7 +3,7 @@
     from the broker --> on disk --> PUBACK --> carried out --> answered, which ends it on disk as well
 
 A request that is on disk and not answered is resumed at the next start. One that the broker delivers a
-second time, because the acknowledgement was lost, is recognized by its packet identifier, topic and
+second time, because the acknowledgement was lost, is recognised by its packet identifier, topic and
 payload.
 """
 

@@ -49,7 +49,7 @@ class Publisher:
         self._size = 0
         """number of messages of the batch when it was last published"""
         self._first: Publication | None = None
-        """first message of the batch, by which it is recognized"""
+        """first message of the batch, by which it is recognised"""
         self._passed = 0
         """number of messages that are settled, counted while they are sent one by one"""
         self._losses = 0

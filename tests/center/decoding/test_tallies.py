@@ -6,7 +6,7 @@ from bssci.model import DecodeFailure
 
 def test_what_went_well_and_what_went_wrong_last() -> None:
     tallies = Tallies()
-    failure = DecodeFailure("too_short", "temperature: needs bits 0 to 7, the payload has 0")
+    failure = DecodeFailure("too_short", "temperature: needs bits 0 to 7; the payload has 0 bits")
     tallies.count("meter", None, 1.0, "mioty:1")
     tallies.count("meter", failure, 2.0, "mioty:2")
     tally = tallies.count("meter", None, 3.0, "mioty:1")

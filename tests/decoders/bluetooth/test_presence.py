@@ -43,5 +43,5 @@ def test_parameters_that_cannot_be(parameters: dict[str, Any]) -> None:
 def test_other_messages_are_not_its_own() -> None:
     other = Payload(data=b"", kind="telegram", device="ble:A", received_at=0.0, envelope={})
     assert not DECODER.matches(other)
-    with pytest.raises(DecodeError, match="nothing of a place"):
+    with pytest.raises(DecodeError, match="not state a place"):
         DECODER.decode(other, {})

@@ -103,7 +103,7 @@ def test_where_a_sensor_is_attached_is_said_plainly(
             "warned, then detached in 1 d 7 h",
         ),
         (20.0, "detach in 20 s", "It is detached in 20 s unless", "warned, then detached in 20 s"),
-        (0.0, "detach is due", "It is detached at the next check unless", "detached at the next look"),
+        (0.0, "detach is due", "It is detached at the next check unless", "detached at the next check"),
         (None, "", "Last heard", "warned, then detached; not before it was heard once"),
     ],
 )

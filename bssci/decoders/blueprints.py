@@ -1,4 +1,4 @@
-"""mioty blueprints: JSON files of vendors that describe the payloads of a sensor type bit by bit.
+"""Mioty blueprints: JSON files of vendors that describe the payloads of a sensor type bit by bit.
 
 What a blueprint may hold::
 

@@ -23,7 +23,7 @@ _LARGEST = 2**64
 
 
 class FieldTrace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a decoder read from one field, for trying out a payload."""
+    """One field as a decoder read it, for trying out a payload."""
 
     name: str
     """name that the vendor gives to the field"""

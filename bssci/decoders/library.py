@@ -51,7 +51,7 @@ class Library(msgspec.Struct, frozen=True):
     texts: Mapping[str, str] = {}
     """text of each file, as it was read"""
     wrong: Mapping[str, Problem] = {}
-    """those of :attr:`problems` that are about a file's own text, by file"""
+    """by file, each of :attr:`problems` that is about the file's own text"""
 
 
 def json_decoder(name: str, text: str) -> Any:

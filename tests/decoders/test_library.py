@@ -55,7 +55,7 @@ def test_a_wrong_file_costs_itself_only() -> None:
 def test_of_two_decoders_for_one_type_of_sensor_the_first_is_used_and_both_are_there() -> None:
     library = build_library({"b.json": GOOD, "a.json": GOOD})
     assert sorted(library.decoders) == ["a", "b"]
-    assert told(library) == [f"b.json: typeEui {TYPE_EUI} is that of 'a' as well, which is used for it"]
+    assert told(library) == [f"b.json: typeEui {TYPE_EUI} is also that of 'a', which is used for it"]
     assert not library.problems[0].refused
 
 

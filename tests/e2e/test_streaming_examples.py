@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bssci.model.live_token import compose
-from tests.support.running_service import ROOT, RunningService
+from tests.support.running_service import QUICK, ROOT, RunningService
 
 EXAMPLES = ROOT / "examples" / "streaming"
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(300)]
@@ -25,8 +25,14 @@ pytestmark = [pytest.mark.parts, pytest.mark.timeout(300)]
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with RunningService(tmp_path_factory.mktemp("service"), "--web-tls=true") as running:
+    with RunningService(tmp_path_factory.mktemp("service"), "--web-tls=true", rate=QUICK) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def token(service: RunningService) -> str:
+    """A token that the service takes."""
+    return service.command("token", "create", "examples", "--live").strip()
 
 
 @pytest.fixture(scope="module", params=["python", "node", "c"])
@@ -111,15 +117,11 @@ class Run:
             self._process.kill()
 
 
-def token(service: RunningService, example: list[str], name: str) -> str:
-    return service.command("token", "create", f"{name}-{Path(example[0]).name}", "--live").strip()
-
-
 def test_it_receives_and_survives_a_restart(
-    service: RunningService, example: list[str], tmp_path: Path
+    service: RunningService, token: str, example: list[str], tmp_path: Path
 ) -> None:
-    secret = token(service, example, "works")
-    run = Run(example, service, tmp_path, MQTT_API_TOKEN=secret, MQTT_CLIENT_ID="example")
+    name = Path(example[-1]).name
+    run = Run(example, service, tmp_path, MQTT_API_TOKEN=token, MQTT_CLIENT_ID=name)
     try:
         # The first may be the last value; a session is on disk within a quarter of a second.
         run.wait_for("mioty/ep/", 3)
@@ -129,16 +131,16 @@ def test_it_receives_and_survives_a_restart(
     finally:
         status = run.end()
     assert status == 0
-    assert secret not in run.said
+    assert token not in run.said
 
 
-def test_its_database(service: RunningService, example: list[str], tmp_path: Path) -> None:
+def test_its_database(service: RunningService, token: str, example: list[str], tmp_path: Path) -> None:
     database = tmp_path / "kept"
     run = Run(
         example,
         service,
         tmp_path,
-        MQTT_API_TOKEN=token(service, example, "database"),
+        MQTT_API_TOKEN=token,
         OUTPUT="database",
         DATABASE_PATH=str(database),
     )
@@ -153,10 +155,10 @@ def test_its_database(service: RunningService, example: list[str], tmp_path: Pat
 
 
 def test_it_ends_when_nobody_reads_its_output(
-    service: RunningService, example: list[str], tmp_path: Path
+    service: RunningService, token: str, example: list[str], tmp_path: Path
 ) -> None:
     variables = {
-        "MQTT_API_TOKEN": token(service, example, "pipe"),
+        "MQTT_API_TOKEN": token,
         "MQTT_BROKER_URL": service.url.replace("https", "wss") + "/mqtt",
         "MQTT_TOPIC": "mioty/#",
         "CA_CERT_PATH": str(service.ca_file),
@@ -171,14 +173,14 @@ def test_it_ends_when_nobody_reads_its_output(
     assert (process.wait(60), said.splitlines()[-1:]) == (1, ["error: nobody reads the output any more"])
 
 
-def test_its_webhook(service: RunningService, example: list[str], tmp_path: Path) -> None:
+def test_its_webhook(service: RunningService, token: str, example: list[str], tmp_path: Path) -> None:
     """Each message is posted, and again where the first answer was no success."""
     with Receiving(statuses=[503]) as hook:
         run = Run(
             example,
             service,
             tmp_path,
-            MQTT_API_TOKEN=token(service, example, "webhook"),
+            MQTT_API_TOKEN=token,
             OUTPUT="webhook",
             WEBHOOK_URL=hook.url,
         )
@@ -244,9 +246,8 @@ def test_a_bad_token_is_not_sent_and_a_wrong_one_refused(
 
 
 def test_a_certificate_of_nobodys_is_refused(
-    service: RunningService, example: list[str], tmp_path: Path
+    service: RunningService, token: str, example: list[str], tmp_path: Path
 ) -> None:
-    secret = token(service, example, "trust")
-    run = Run(example, service, tmp_path, MQTT_API_TOKEN=secret, CA_CERT_PATH="")
+    run = Run(example, service, tmp_path, MQTT_API_TOKEN=token, CA_CERT_PATH="")
     assert run.status() == 3
     assert "certificate" in run.said

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from bssci.model.live_token import compose
-from tests.support.running_service import ROOT, RunningService, free_ports
+from tests.support.running_service import QUICK, ROOT, RunningService, free_ports
 
 pytestmark = [pytest.mark.parts, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with RunningService(tmp_path_factory.mktemp("service"), "--web-tls=true") as running:
+    with RunningService(tmp_path_factory.mktemp("service"), "--web-tls=true", rate=QUICK) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ import pytest
 from bssci.stream.address import StreamError
 from bssci.stream.client import ExitStatus, verifying
 from tests.sinks.postgres.cluster import Database, database, postgres_cluster
-from tests.support.running_service import ROOT, RunningService
+from tests.support.running_service import QUICK, ROOT, RunningService
 
 __all__ = ["database", "postgres_cluster"]
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    with RunningService(tmp_path_factory.mktemp("live"), "--web-tls=true") as running:
+    with RunningService(tmp_path_factory.mktemp("live"), "--web-tls=true", rate=QUICK) as running:
         yield running
 
 
@@ -50,13 +50,19 @@ def watch(
     )
 
 
+@pytest.fixture(scope="module")
+def token(service: RunningService) -> str:
+    """A token that the service takes."""
+    return new_token(service, "all")
+
+
 def new_token(service: RunningService, name: str) -> str:
     return service.command("token", "create", name, "--live").strip()
 
 
 @pytest.mark.parts
-def test_from_the_service_to_a_file(service: RunningService, tmp_path: Path) -> None:
-    token, out = new_token(service, "file"), tmp_path / "out.jsonl"
+def test_from_the_service_to_a_file(service: RunningService, token: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
     done = watch(service, token, "--topic", "mioty/#", "--count", "4", "--to", "file", "--path", str(out))
     assert done.returncode == ExitStatus.DONE, done.stderr
     assert len(out.read_text().splitlines()) >= 4
@@ -65,9 +71,11 @@ def test_from_the_service_to_a_file(service: RunningService, tmp_path: Path) -> 
 
 @pytest.mark.parts
 @pytest.mark.postgres
-def test_from_the_service_to_postgresql(service: RunningService, database: Database, tmp_path: Path) -> None:
+def test_from_the_service_to_postgresql(
+    service: RunningService, token: str, database: Database, tmp_path: Path
+) -> None:
     """Over a stop of the server, during which nothing is acknowledged, and so nothing is lost."""
-    cluster, token, said = database.cluster, new_token(service, "postgres"), tmp_path / "said.log"
+    cluster, said = database.cluster, tmp_path / "said.log"
     address = f"host={cluster.host} dbname={database.name} user={cluster.user}"
     more = ("--topic", "mioty/ep/#", "--client-id", "pg", "--to", "postgres", "--path", address)
     with (
@@ -102,8 +110,8 @@ def wait_for_rows(database: Database, count: int) -> None:
 
 
 @pytest.mark.parts
-def test_whom_it_does_not_trust(service: RunningService) -> None:
-    done = watch(service, new_token(service, "trust"), ca=False)
+def test_whom_it_does_not_trust(service: RunningService, token: str) -> None:
+    done = watch(service, token, ca=False)
     assert done.returncode == ExitStatus.NOT_TRUSTED
     assert "certificate" in done.stderr
 
@@ -126,12 +134,10 @@ def test_topics_that_the_token_does_not_allow(service: RunningService) -> None:
 
 
 @pytest.mark.parts
-def test_the_service_is_killed_and_comes_back(service: RunningService, tmp_path: Path) -> None:
+def test_the_service_is_killed_and_comes_back(service: RunningService, token: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     more = ("--topic", "mioty/ep/#", "--client-id", "it", "--to", "file", "--path", str(out))
-    with subprocess.Popen(
-        command(service, new_token(service, "back"), *more), cwd=ROOT, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command(service, token, *more), cwd=ROOT, stderr=subprocess.PIPE) as process:
         try:
             wait_for_lines(out, 1)
             service.restart()

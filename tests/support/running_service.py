@@ -29,6 +29,8 @@ SENSOR = {
 """what the simulated base station hears, configured or not"""
 RATE = 0.5
 """uplinks a second; a sensor that sends faster closes its downlink window before it opened"""
+QUICK = 4.0
+"""uplinks a second, where nothing is sent to the sensor: a test need not wait for them"""
 STATION = "CAFEBA5E00000001"
 
 
@@ -36,13 +38,15 @@ class RunningService:
     """A context manager; everything ends with it.
 
     :param options: further ones of ``twistd bssci``.
+    :param rate: uplinks a second.
     :ivar url: of the web admin.
     :ivar listen_port: for base stations.
     :ivar mqtt_port: of the embedded broker, which the source mqtt hears, too, if it is chosen.
     """
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, rate: float = RATE) -> None:
         self.directory = directory
+        self._rate = rate
         self._options = options
         self._tls = "--web-tls=true" in options
         self.user = "admin"
@@ -114,7 +118,7 @@ class RunningService:
             [
                 *(sys.executable, "-m", "bssci.cli", "simulate", "--port", str(self.listen_port)),
                 *("--bundle", str(bundle), "--first-station", station, "--sensor-config", str(config)),
-                *("--rate", str(RATE), "--copies", "1", "--first-counter", "1"),
+                *("--rate", str(self._rate), "--copies", "1", "--first-counter", "1"),
             ],
         )
 

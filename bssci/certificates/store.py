@@ -243,7 +243,7 @@ class CertificateStore:
             ca = directory / "ca_cert.pem"
             if not authority:
                 for file, path in ((CA, ca), (CA_KEY, bundles.authority_key_file(ca))):
-                    path.write_bytes(self.read(file))
+                    write_atomically(path, self.read(file))
             list(bundles.make_authority(ca, now))
             server, key = directory / "server.pem", directory / "server_key.pem"
             list(bundles.make_server(ca, server, key, hosts, now))

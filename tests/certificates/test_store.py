@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import re
+import sys
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -25,6 +28,7 @@ from bssci.certificates.store import (
     _members,
     split_pem,
 )
+from bssci.model import EUI
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
 KEY = b"-----BEGIN EC PRIVATE KEY-----\nBBBB\n-----END EC PRIVATE KEY-----"
@@ -114,3 +118,55 @@ def test_without_the_authority_s_key_a_bundle_is_tried(
     store.check({CA: store.paths[CA].read_bytes()})
     [certificate] = tried
     assert certificate_to_pem(certificate) == (store.stations / "base-station/station_cert.pem").read_bytes()
+
+
+_creations: list[list[tuple[str, int]]] = []
+"""where files that are created are noted, with the mode that they ask for; empty while nobody looks"""
+
+
+def _note_creation(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _creations and isinstance(arguments[0], (str, bytes)):
+        path, mode, flags = os.fsdecode(arguments[0]), arguments[1], arguments[2]
+        # ``open`` itself gives a new file 0666; of ``os.open`` the mode is seen by who calls it.
+        if mode is not None and flags & os.O_CREAT and not os.path.exists(path):
+            _creations[-1].append((path, 0o666))
+
+
+sys.addaudithook(_note_creation)
+
+
+@pytest.fixture
+def created(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
+    """The files that are created, each with the mode of its first moment, by a process with umask 022."""
+    system_open = os.open
+
+    def noted_open(path: Any, flags: int, mode: int = 0o777, **options: Any) -> int:
+        if flags & os.O_CREAT:
+            _creations[-1].append((os.fsdecode(path), mode))
+        return system_open(path, flags, mode, **options)
+
+    monkeypatch.setattr("os.open", noted_open)
+    before = os.umask(0o022)
+    _creations.append([])
+    yield _creations[-1]
+    _creations.pop()
+    os.umask(before)
+
+
+def test_keys_are_for_their_owner_only_from_the_first_byte(
+    store: CertificateStore, tmp_path: Path, created: list[tuple[str, int]]
+) -> None:
+    (tmp_path / "noticed").touch()
+    assert created.pop() == (str(tmp_path / "noticed"), 0o666)
+    now = datetime.now(UTC)
+    list(bundles.make_authority(tmp_path / "new" / "ca.pem", now))
+    list(bundles.make_server(tmp_path / "new" / "ca.pem", tmp_path / "a", tmp_path / "b", [], now))
+    for authority in (False, True):
+        store.replace(store.generate(authority, ["sc.example"]))
+    store.station_bundle(EUI("CAFE000000000001"), renew=True)
+    store.replace(*store.unpack(store.backup()))
+    assert len(created) > 20
+    assert [(path, oct(mode)) for path, mode in created if mode & 0o077] == []
+    keys = [path for path in tmp_path.rglob("*key*.pem") if path.is_file()]
+    assert len(keys) >= 4
+    assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}

@@ -34,6 +34,7 @@ from bssci.center.decoding.decoders import Decoders
 from bssci.center.decoding.entered import entered
 from bssci.center.devices.endpoints import EndpointsError
 from bssci.center.reloads import Reloads
+from bssci.center.retention import full_in
 from bssci.center.service_center import ServiceCenter
 from bssci.certificates.listening import ListenError, MutualTLSEndpoint, described_places, simple_place
 from bssci.certificates.reading import CertificateError
@@ -240,6 +241,7 @@ class BssciService(Service):
             started_at=center.started_at,
             settings=lambda: configuration.current,
             certificates=lambda: configuration.catalogue.certificate_files(configuration.current),
+            forecast=lambda: full_in(center.retention.days_left()),
             listening=self._is_listening,
             decoders=self.decoders.report,
             others={

@@ -14,11 +14,22 @@ from bssci.system.clock import Clock, Ticker
 
 INTERVAL = 600.0
 """s between two looks for what is too old"""
-LOOKS = 144
+LOOK_INTERVAL = 60.0
+"""s between two looks at the fill"""
+LOOKS = 1440
 """looks at the fill that growth is judged by: of a day"""
 FULL_SOON = 0.8
 """share of the journal, filled by events that sinks have yet to take, at which to warn"""
 DAY = 86400.0
+
+
+def full_in(days: float | None) -> str:
+    """Return ``, full in 2.5 days``; in hours below a day, and nothing if the journal does not fill up."""
+    if days is None:
+        return ""
+    if days < 1:
+        return f", full in {max(1, round(24 * days))} h"
+    return f", full in {days:.{int(days < 10)}f} days"
 
 
 class Retention:
@@ -45,16 +56,21 @@ class Retention:
         self._running: Deferred[int] | None = None
         self._undelivered: deque[tuple[float, int]] = deque(maxlen=LOOKS)
         self._ticker = Ticker(clock, INTERVAL, self._tick)
+        self._looking = Ticker(clock, LOOK_INTERVAL, self._look)
+        self._warned = False
 
     def configure(self, days: float) -> None:
         """Change the days that events are kept."""
         self.days = days
 
     def start(self) -> None:
+        self._look()
         self._ticker.start()
+        self._looking.start()
 
     def stop(self) -> None:
         self._ticker.stop()
+        self._looking.stop()
 
     def days_left(self) -> float | None:
         """Return the days until the journal is full, if what is undelivered grows as it did today; None: it
@@ -72,14 +88,19 @@ class Retention:
 
     def _tick(self) -> None:
         self.trim()
+        self._warned = False
+
+    def _look(self) -> None:
+        """Look at the fill; warn as soon as there is need, then with each trim."""
         usage, days = self._journal.usage(), self.days_left()
         self._undelivered.append((self._now(), usage.undelivered))
-        if usage.share >= FULL_SOON:
+        if usage.share >= FULL_SOON and not self._warned:
+            self._warned = True
             self.log.warn(
-                "journal {percent} % full of what sinks have yet to take, full in {days} days; uplinks are "
-                "refused then: see which sink does not deliver, or raise JOURNAL_MAX_SIZE",
+                "journal {percent} % full of what sinks have yet to take{full_in}; uplinks are refused then:"
+                " see which sink does not deliver, or raise JOURNAL_MAX_SIZE",
                 percent=round(100 * usage.share),
-                days="some" if days is None else f"{days:.1f}",
+                full_in=full_in(days),
             )
 
     def trim(self) -> None:

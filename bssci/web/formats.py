@@ -12,6 +12,7 @@ from jinja2 import Undefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from bssci.center.retention import full_in
 from bssci.model.iso_times import iso_milliseconds
 
 NOTHING = "\N{EN DASH}"
@@ -192,6 +193,7 @@ def link(path: str, args: dict[str, Any] | None = None, **changes: Any) -> str:
 
 
 FILTERS = {
+    "full_in": full_in,
     "number": number,
     "measured": measured,
     "words": words,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogLevel, globalLogPublisher
 
-from bssci.center.retention import DAY, INTERVAL, Retention
+from bssci.center.retention import DAY, INTERVAL, LOOK_INTERVAL, Retention, full_in
 from bssci.journal import Usage
 
 GIGABYTE = 1 << 30
@@ -67,17 +67,34 @@ def test_the_days_until_it_is_full_follow_from_how_it_grew(bench: Bench) -> None
     assert bench.retention.days_left() == pytest.approx(10, abs=2)
 
 
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (None, ""),
+        (0.001, ", full in 1 h"),
+        (0.5, ", full in 12 h"),
+        (2.54, ", full in 2.5 days"),
+        (31.6, ", full in 32 days"),
+    ],
+)
+def test_the_forecast_in_words(days: float | None, words: str) -> None:
+    assert full_in(days) == words
+
+
 @pytest.mark.parametrize(("filled", "warned"), [(7.9, False), (8.1, True)])
-def test_it_warns_from_80_percent_on(bench: Bench, filled: float, warned: bool) -> None:
+def test_it_warns_within_a_minute_from_80_percent_on(bench: Bench, filled: float, warned: bool) -> None:
     texts: list[str] = []
 
     def observe(event: dict[str, Any]) -> None:
-        texts.append(event["log_format"].format(**event))
+        if event["log_level"] is LogLevel.warn:
+            texts.append(event["log_format"].format(**event))
 
     bench.undelivered = int(filled * GIGABYTE)
     globalLogPublisher.addObserver(observe)
     try:
-        bench.clock.advance(INTERVAL)
+        bench.clock.pump([LOOK_INTERVAL] * 9)
+        assert sum("81 % full of what sinks have yet to take, full in" in text for text in texts) == warned
+        bench.clock.pump([LOOK_INTERVAL] * 3)
+        assert len(texts) == 2 * warned
     finally:
         globalLogPublisher.removeObserver(observe)
-    assert any("81 % full of what sinks have yet to take, full in" in text for text in texts) is warned

@@ -197,8 +197,11 @@ def of_sinks(statistics: Mapping[str, Mapping[str, Any]], patience: float) -> It
             yield Condition(f"sink-backlog:{name}", "warning", text, "/#sinks")
 
 
-def of_journal(usage: Usage, failed_in_row: int) -> Iterator[Condition]:
-    """Yield a journal that fills up or cannot store."""
+def of_journal(usage: Usage, failed_in_row: int, forecast: str = "") -> Iterator[Condition]:
+    """Yield a journal that fills up or cannot store.
+
+    :param forecast: when it will be full: ``, full in 2.5 days``.
+    """
     page = "/config#JOURNAL_MAX_SIZE"
     if failed_in_row:
         text = "The journal cannot store: uplinks are refused, base stations keep them"
@@ -206,7 +209,7 @@ def of_journal(usage: Usage, failed_in_row: int) -> Iterator[Condition]:
     if usage.share >= FILLING:
         severity: Severity = "error" if usage.share >= FULL else "warning"
         percent = int(FULL * 100) if usage.share >= FULL else int(FILLING * 100)
-        text = f"The journal is more than {percent} % full of what sinks have yet to take"
+        text = f"The journal is more than {percent} % full of what sinks have yet to take{forecast}"
         yield Condition("journal-filling", severity, text, page)
 
 

@@ -72,6 +72,8 @@ class Watched:
     """Unix seconds"""
     settings: Callable[[], Settings]
     certificates: Callable[[], CertificateFiles]
+    forecast: Callable[[], str] = lambda: ""
+    """tells when the journal will be full"""
     listening: Callable[[], bool] = lambda: True
     decoders: Callable[[], Mapping[str, Any] | None] = lambda: None
     others: Mapping[str, Look] | None = None
@@ -131,7 +133,9 @@ class AlarmGuard:
         yield from looks.of_protocol_errors(watched.stations, now)
         yield from looks.of_refusals(watched.refusals.listed(), now)
         yield from looks.of_sinks(watched.deliveries.statistics(), settings.alarm_backlog_after)
-        yield from looks.of_journal(watched.journal.usage(), watched.journal.statistics.failed_in_row)
+        yield from looks.of_journal(
+            watched.journal.usage(), watched.journal.statistics.failed_in_row, watched.forecast()
+        )
         yield from looks.of_listening(watched.listening())
         yield from looks.of_wrong_entries(watched.sensors.wrong)
         yield from looks.of_decoders(watched.decoders())

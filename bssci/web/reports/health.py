@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from bssci.center.retention import full_in
 from bssci.certificates.store import BUNDLE
 from bssci.journal import AlarmRecord
 from bssci.web.formats import link
@@ -75,9 +76,8 @@ def of_service(status: Mapping[str, Any], listening: bool) -> Iterator[HealthPro
         else:
             yield HealthProblem("error", text, "/logs?level=error")
     elif journal["undelivered"] >= FULL_SOON * journal["max_size"]:
-        days = journal["full_in_days"]
-        when = "" if days is None else f", full in {days:.1f} days"
-        text = f"The journal is {round(100 * journal['undelivered'] / journal['max_size'])} % full{when}"
+        percent = round(100 * journal["undelivered"] / journal["max_size"])
+        text = f"The journal is {percent} % full{full_in(journal['full_in_days'])}"
         yield HealthProblem(
             "warning", text, "/config#JOURNAL_MAX_SIZE", "sinks have yet to take what is in it"
         )

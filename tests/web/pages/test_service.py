@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bssci.journal import Usage
 from bssci.model import StationState, StationStatus
 from bssci.web.access.accounts import ROLES, Role
 from bssci.web.pages.service import device
@@ -93,3 +94,26 @@ def test_settings_are_changed_by_administrators_only(web: WebHouse, role: Role) 
 )
 def test_a_session_tells_its_browser(agent: str, shown: str) -> None:
     assert device(agent) == shown
+
+
+@pytest.mark.parametrize(
+    ("undelivered", "days", "note"),
+    [(3, None, "19 % wait for sinks"), (13, 2.54, "81 % wait for sinksfull in 2.5 days")],
+)
+def test_the_dashboard_shows_the_size_of_the_journal_and_when_it_is_full(
+    web: WebHouse, monkeypatch: pytest.MonkeyPatch, undelivered: int, days: float | None, note: str
+) -> None:
+    megabyte = 1_000_000
+    usage = Usage(
+        size=12 * megabyte, max_size=16 * megabyte, undelivered=undelivered * megabyte, unreadable=0
+    )
+    monkeypatch.setattr(web.journal, "usage", lambda: usage)
+    monkeypatch.setattr(web.center.retention, "days_left", lambda: days)
+    browser = web.browser("viewer")
+    page = Document(browser.get("/").text)
+    (tile,) = [each for each in page.all("a") if each["class"] == "tile" and "Journal" in each.text]
+    text = " ".join(tile.text.replace("\u202f", " ").split())
+    assert "12 MB of 16 MB" in text and note in text
+    assert ("full in" in text) is (days is not None)
+    metrics = browser.get("/metrics").text
+    assert "bssci_journal_bytes 1.2e+07" in metrics and "bssci_journal_max_bytes 1.6e+07" in metrics

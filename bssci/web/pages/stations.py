@@ -68,6 +68,7 @@ class StationPages(PageData):
         measured = await self._views.stations.history(detail["eui"], RANGES[span])
         return {
             "station": detail,
+            "alarms": self._views.alarms.open_of(call.eui()),
             "timeline": timeline([each | {"base_station_eui": None} for each in detail["timeline"]], {}),
             "charts": _charts(measured),
             "range": span,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from bssci.center.alarms.conditions import Condition
 from tests.support.center import Line
 from tests.support.web import WebHouse
 from tests.web.html import Document
@@ -27,3 +28,18 @@ def test_without_stations_the_page_says_how_one_gets_in(web: WebHouse) -> None:
     page = Document(web.browser("viewer").get("/stations").text)
     assert STATION not in page.one("main").text
     assert page.one("main").text.strip()
+
+
+def test_the_open_alarms_of_a_station_stand_on_its_page_and_not_on_that_of_another(web: WebHouse) -> None:
+    for eui in (0xCAFE000000000001, 0xCAFE000000000002):
+        Line(web, eui).connect()
+    alarms = web.center.alarms
+    alarms.evaluate(
+        {"station-offline"},
+        [Condition(f"station-offline:{STATION}", "error", "Base station Roof is offline", "/", web.now())],
+    )
+    assert "alarm since" in main_of(web, f"/stations/{STATION}")
+    assert "base station roof is offline." in main_of(web, f"/stations/{STATION}")
+    assert "alarm since" not in main_of(web, "/stations/CAFE000000000002")
+    alarms.acknowledge(f"station-offline:{STATION}", "anna")
+    assert "acknowledged by anna" in main_of(web, f"/stations/{STATION}")

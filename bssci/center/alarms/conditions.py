@@ -131,18 +131,26 @@ def of_unsteady_stations(
             )
 
 
-def of_refusals(refusals: Iterable[RefusedConnection], now: float) -> Iterator[Condition]:
-    """Yield stations that were refused lately.
+def of_refusals(
+    refusals: Iterable[RefusedConnection], now: float, online_since: Callable[[EUI], float | None]
+) -> Iterator[Condition]:
+    """Yield stations that were refused lately, and did not get in since.
 
     A mere address without a certificate is a scanner, and a station that people blocked shall be refused.
+
+    :param online_since: returns the Unix seconds since when a station is online; None if it is not.
     """
     found: dict[str, RefusedConnection] = {}
     for each in refusals:
         if each.reason == BLOCKED.reason:
             continue
-        is_station = each.base_station_eui or each.subject or each.reason in OF_STATIONS
+        eui = each.base_station_eui
+        came = online_since(eui) if eui is not None else None
+        if came is not None and came >= each.at:
+            continue
+        is_station = eui or each.subject or each.reason in OF_STATIONS
         if now - each.at < REFUSED_LATELY and is_station:
-            found.setdefault(each.base_station_eui or each.address, each)
+            found.setdefault(eui or each.address, each)
     for subject, each in found.items():
         yield Condition(
             f"station-refused:{_level(subject)}",
@@ -179,6 +187,7 @@ def of_sensor(sensor: Sensor, standing: Standing) -> Condition | None:
         "warning",
         f"Sensor {named(sensor.name, sensor.eui)} {what}",
         f"/sensors/{sensor.eui}",
+        standing.silent_since,
     )
 
 

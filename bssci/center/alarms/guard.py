@@ -131,7 +131,7 @@ class AlarmGuard:
         )
         yield from looks.of_unsteady_stations(watched.stations, watched.entries.is_blocked, now)
         yield from looks.of_protocol_errors(watched.stations, now)
-        yield from looks.of_refusals(watched.refusals.listed(), now)
+        yield from looks.of_refusals(watched.refusals.listed(), now, self._online_since)
         yield from looks.of_sinks(watched.deliveries.statistics(), settings.alarm_backlog_after)
         yield from looks.of_journal(
             watched.journal.usage(), watched.journal.statistics.failed_in_row, watched.forecast()
@@ -141,6 +141,10 @@ class AlarmGuard:
         yield from looks.of_decoders(watched.decoders())
         for look in (watched.others or {}).values():
             yield from look()
+
+    def _online_since(self, eui: EUI) -> float | None:
+        station = self._watched.stations.get(eui)
+        return station.state.at if station is not None and station.is_online else None
 
     async def _look_far(self) -> None:
         """Look at what takes its time, now and then."""

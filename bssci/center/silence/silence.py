@@ -71,6 +71,8 @@ class Standing:
     """s in which the sensor could have been heard and was not; None if it was neither heard nor attached"""
     seconds_until_detach: float | None
     """s of such time until the sensor is detached; None if it will not be, or is already"""
+    silent_since: float | None = None
+    """Unix seconds when it was heard or attached last; None if it was neither"""
 
 
 class SilenceWatch:
@@ -185,7 +187,7 @@ class SilenceWatch:
         inactive = self._inactive(begin, total)
         watched = self._enabled and sensor.auto_detach and state not in ("auto-detached", "detached")
         limits = self.limits(sensor)
-        return Standing(state, inactive, max(0.0, limits.detach - inactive) if watched else None)
+        return Standing(state, inactive, max(0.0, limits.detach - inactive) if watched else None, begin)
 
     def limits(self, sensor: Sensor) -> SilenceLimits:
         """Return how long a sensor may be silent.

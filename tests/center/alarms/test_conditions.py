@@ -70,15 +70,25 @@ def refusal(**more: object) -> RefusedConnection:
     return RefusedConnection(**{**values, "at": NOW, **more})
 
 
+def refused(*found: RefusedConnection, now: float = NOW, online_since: float | None = None) -> list[str]:
+    return texts(conditions.of_refusals(found, now, lambda eui: online_since))
+
+
 def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
     station = EUI("CAFE000000000001")
-    found = list(conditions.of_refusals([refusal(base_station_eui=station), refusal()], NOW + 10))
-    assert texts(found) == ["CAFE000000000001 is refused: it was revoked"]
-    assert texts(conditions.of_refusals([refusal(subject="CN=x")], NOW))
-    assert not texts(conditions.of_refusals([refusal(base_station_eui=station)], NOW + 1000))
-    assert texts(conditions.of_refusals([refusal(reason=UNTRUSTED_SERVER)], NOW))
-    blocked = refusal(base_station_eui=station, reason="it is blocked")
-    assert not texts(conditions.of_refusals([blocked], NOW))
+    found = refused(refusal(base_station_eui=station), refusal(), now=NOW + 10)
+    assert found == ["CAFE000000000001 is refused: it was revoked"]
+    assert refused(refusal(subject="CN=x"))
+    assert not refused(refusal(base_station_eui=station), now=NOW + 1000)
+    assert refused(refusal(reason=UNTRUSTED_SERVER))
+    assert not refused(refusal(base_station_eui=station, reason="it is blocked"))
+
+
+def test_a_station_that_got_in_since_is_refused_no_more() -> None:
+    named = refusal(base_station_eui=EUI("CAFE000000000001"))
+    assert not refused(named, now=NOW + 10, online_since=NOW + 5)
+    # Somebody else speaks in the name of one that is online.
+    assert refused(named, now=NOW + 10, online_since=NOW - 5)
 
 
 @pytest.mark.parametrize(
@@ -86,9 +96,9 @@ def test_a_refused_station_counts_and_a_scanner_does_not() -> None:
     [("active", None), ("warning", "is silent"), ("auto-detached", "was detached for its silence")],
 )
 def test_silent_sensors(state, words: str | None) -> None:
-    condition = conditions.of_sensor(parse_sensor(sensor_entry()), Standing(state, 1.0, None))
+    condition = conditions.of_sensor(parse_sensor(sensor_entry()), Standing(state, 1.0, None, NOW))
     assert (condition is None) == (words is None)
-    assert condition is None or words in condition.text
+    assert condition is None or (words in condition.text and condition.since == NOW)
 
 
 def sink(**more: object) -> dict[str, object]:

@@ -78,6 +78,16 @@ def test_refusals_and_silent_sensors(make_house) -> None:
         assert {f"sensor-silent:{sensor}", "station-refused:CAFE000000000009"} <= alarms(house)
 
 
+def test_a_refused_station_that_gets_in_is_an_alarm_no_more(guarded: House) -> None:
+    station = EUI("CAFE000000000001")
+    guarded.center.refused_stations.add("192.0.2.1", Cause("it was revoked"), station)
+    guarded.advance(10, step=5)
+    assert f"station-refused:{station}" in alarms(guarded)
+    Line(guarded).connect()
+    guarded.advance(60, step=5)
+    assert f"station-refused:{station}" not in alarms(guarded)
+
+
 def test_certificates_that_end_are_alarms(make_house, tmp_path: Path) -> None:
     now = datetime.now(UTC)
     list(bundles.make_authority(tmp_path / "ca.pem", now))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +66,8 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         self.configuration = self._configuration()
-        if take_restored(self.configuration.current.state_dir):
+        self.restored = take_restored(self.configuration.current.state_dir)
+        if self.restored:
             self.configuration = self._configuration()
         if self.parent is not None and self.parent.get("pidfile"):
             pid_file = Path(self.parent["pidfile"])
@@ -107,14 +108,23 @@ def take_restored(directory: Path) -> bool:
         ) from None
 
 
+def start_warnings(options: Options) -> Iterator[str]:
+    """Yield what people must know of the settings and files that the service starts with."""
+    if options.restored:
+        yield "the files of a backup are in place, as bssci restore prepared them"
+    yield from options.configuration.warnings
+    old = old_config_warning()
+    if old:
+        yield old
+
+
 def makeService(options: Options) -> IService:
     """Return the service that ``options`` describe."""
     from twisted.internet import reactor
 
     from bssci.service import BssciService
 
-    old = old_config_warning()
-    for warning in [*options.configuration.warnings, *([old] if old else [])]:
+    for warning in start_warnings(options):
         _log.warn("{warning}", warning=warning)
     return BssciService(reactor, options.configuration, INSTALLED)
 

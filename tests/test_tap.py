@@ -43,6 +43,13 @@ def test_an_unknown_name_is_a_warning(tmp_path: Path) -> None:
     assert "NONSENSE" in warning
 
 
+def test_a_start_with_the_files_of_a_backup_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not list(tap.start_warnings(parsed()))
+    monkeypatch.setattr(tap, "take_restored", lambda directory: True)
+    [warning] = tap.start_warnings(parsed())
+    assert "backup" in warning
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parsed("--version")

@@ -8,12 +8,18 @@ from bssci.center.alarms.wording import alarm_json
 from bssci.model import EUI
 from bssci.web.context import Context
 
+Rows = list[dict[str, Any]]
+
 
 class AlarmViews:
     """Reports on alarms."""
 
     def __init__(self, context: Context) -> None:
         self._alarms = context.center.alarms
+
+    def open_of(self, eui: EUI) -> Rows:
+        """Return the open alarms about a base station, oldest first."""
+        return [alarm_json(each) for each in self._alarms.open() if each.id.partition(":")[2] == eui]
 
     def list(self, state: str = "") -> dict[str, Any]:
         """Return the alarms, open ones first.
@@ -23,10 +29,6 @@ class AlarmViews:
         every = [alarm_json(each) for each in self._alarms.listed()]
         kept = [each for each in every if not state or has_state(each, state)]
         return {"alarms": kept, "counts": self.counts()}
-
-    def open_of(self, eui: EUI) -> list[dict[str, Any]]:
-        """Return the open alarms about a base station, oldest first."""
-        return [alarm_json(each) for each in self._alarms.open() if each.id.partition(":")[2] == eui]
 
     def counts(self) -> dict[str, int]:
         """Return the number of alarms in each state."""

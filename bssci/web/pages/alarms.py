@@ -14,10 +14,10 @@ class AlarmPages(PageData):
     """The data of the alarms' page."""
 
     async def alarms(self, call: Call) -> dict[str, Any]:
-        """Return the list of alarms. Query: state, page."""
+        """Return the list of alarms: open errors, open warnings, what is over. Query: state, page."""
         page = page_number(call)
         listed = self._views.alarms.list(call.choice("state", STATES))
-        rows, first = listed["alarms"], (page - 1) * PER_PAGE
+        rows, first = sorted(listed["alarms"], key=_rank), (page - 1) * PER_PAGE
         counts = listed["counts"]
         return {
             "rows": rows[first : first + PER_PAGE],
@@ -25,3 +25,9 @@ class AlarmPages(PageData):
             "paging": paging(page, PER_PAGE, len(rows)),
             "args": arguments(call, "state"),
         }
+
+
+def _rank(alarm: dict[str, Any]) -> int:
+    if alarm["state"] != "open":
+        return 2
+    return 0 if alarm["severity"] == "error" else 1

@@ -14,8 +14,6 @@ OLD_BACKLOG = 60.0
 """s that the oldest event of a sink waits before that is a problem"""
 FULL, FULL_SOON = 0.97, 0.8
 """shares of the journal filled by undelivered events, at which to warn"""
-LOW_DAYS = 30
-"""days before its end a certificate is a problem"""
 
 
 class HealthProblem(NamedTuple):
@@ -251,27 +249,30 @@ def of_decoders(report: Mapping[str, Any] | None) -> Iterator[HealthProblem]:
             yield HealthProblem("warning", many(len(found), *text), link("/logs", q="decoder"), found[0])
 
 
-def of_certificates(certificates: Sequence[Mapping[str, Any]], now: float) -> Iterator[HealthProblem]:
+def of_certificates(
+    certificates: Sequence[Mapping[str, Any]], now: float, days: float
+) -> Iterator[HealthProblem]:
     """Yield the problems of certificates.
 
     :param certificates: ordered by their end, earliest first.
     :param now: Unix seconds.
+    :param days: before its end that a certificate is a problem, as it is an alarm.
     """
     for each in certificates:
         if each.get("not_before", 0.0) > now and not each["file"].startswith(BUNDLE):
             yield HealthProblem("error", f"{each['name']}: the certificate is not valid yet", each["href"])
-    low = [each for each in certificates if each["days_left"] < LOW_DAYS]
+    low = [each for each in certificates if each["days_left"] < days]
     ours = [each for each in low if not each["file"].startswith(BUNDLE)]
     stations = [each for each in low if each["file"].startswith(BUNDLE)]
     if ours:
         # Without a certificate of ours no station can connect; a station's own affects that station only.
-        yield _ending(ours, "error" if ours[0]["days_left"] < 0 else "warning")
+        yield _ending(ours, "error" if ours[0]["days_left"] < 0 else "warning", days)
     if stations:
-        yield _ending(stations, "warning")
+        yield _ending(stations, "warning", days)
 
 
 def _ending(
-    certificates: Sequence[Mapping[str, Any]], severity: Literal["error", "warning"]
+    certificates: Sequence[Mapping[str, Any]], severity: Literal["error", "warning"], limit: float
 ) -> HealthProblem:
     first, *others = certificates
     days = first["days_left"]
@@ -279,7 +280,7 @@ def _ending(
     text = f"{first['name']}: the certificate " + (f"expires {when}" if days >= 0 else "has expired")
     if not others:
         return HealthProblem(severity, text, first["href"])
-    return HealthProblem(severity, f"{text}, and {len(others)} more within {LOW_DAYS} days", "/certificates")
+    return HealthProblem(severity, f"{text}, and {len(others)} more within {limit:.0f} days", "/certificates")
 
 
 def many(count: int, one: str, more: str) -> str:

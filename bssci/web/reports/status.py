@@ -181,7 +181,9 @@ class StatusViews:
                 *health.of_gateways(center.gateways.counts()),
                 *health.of_decoders(status["decoders"]),
                 *health.of_provisioned(center.provisioned.counts(), center.provisioned.trouble),
-                *health.of_certificates(certificates, self._context.now()),
+                *health.of_certificates(
+                    certificates, self._context.now(), self._context.settings.alarm_certificate_days
+                ),
                 *health.of_alarms(center.alarms.open()),
             ]
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bssci.center.alarms.conditions import Condition
 from tests.support.web import WebHouse
 from tests.web.html import Document
 
@@ -16,3 +17,23 @@ def test_alarms_are_chosen_by_state_and_page(web: WebHouse, query: str, status: 
 def test_a_page_without_alarms_says_so(web: WebHouse) -> None:
     text = Document(web.browser("viewer").get("/alarms").text).one("main").text
     assert "Nothing has been wrong yet" in text
+
+
+def test_open_errors_come_before_open_warnings_and_what_is_over_last(web: WebHouse) -> None:
+    alarms = web.center.alarms
+    begun = [
+        Condition("station-offline:A", "error", "A is offline", "/", web.now()),
+        Condition("sink-backlog:b", "warning", "b is behind", "/", web.now()),
+        Condition("not-listening", "error", "nobody gets in", "/", web.now()),
+        Condition("decoder-rests:c", "warning", "c rests", "/", web.now()),
+    ]
+    alarms.evaluate({"station-offline", "sink-backlog", "not-listening", "decoder-rests"}, begun)
+    alarms.evaluate({"not-listening"}, [])
+    web.advance(60)
+    alarms.evaluate({"not-listening"}, [])
+    text = Document(web.browser("viewer").get("/alarms").text).one("main").text
+    order = [text.index(each.text) for each in (begun[0], begun[3], begun[1], begun[2])]
+    assert order == sorted(order)
+    assert "Send a test alarm" not in text
+    operator = Document(web.browser("operator").get("/alarms").text).one("main").text
+    assert operator.index("Send a test alarm") > operator.index("nobody gets in")

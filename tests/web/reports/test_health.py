@@ -86,8 +86,16 @@ def test_devices_whose_certificates_end_are_counted() -> None:
 
 def test_a_certificate_that_is_not_valid_yet() -> None:
     server = {"file": "server", "name": "Service center", "href": "/certificates", "days_left": 400}
-    problems = list(health.of_certificates([server | {"not_before": 101.0}], 100.0))
+    problems = list(health.of_certificates([server | {"not_before": 101.0}], 100.0, 30))
     assert [(each.severity, each.text) for each in problems] == [
         ("error", "Service center: the certificate is not valid yet")
     ]
-    assert not list(health.of_certificates([server | {"not_before": 99.0}], 100.0))
+    assert not list(health.of_certificates([server | {"not_before": 99.0}], 100.0, 30))
+
+
+def test_a_certificate_counts_from_the_day_on_which_it_is_an_alarm() -> None:
+    server = {"file": "server", "name": "Service center", "href": "/certificates", "days_left": 60}
+    assert not list(health.of_certificates([server], 0.0, 60))
+    assert [each.text for each in health.of_certificates([server, server], 0.0, 90)] == [
+        "Service center: the certificate expires in 60 days, and 1 more within 90 days"
+    ]

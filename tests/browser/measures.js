@@ -106,8 +106,6 @@ globalThis.measures = (() => {
       .map((cell) => `${cell.dataset.label ?? ""}: ${cell.textContent.trim().slice(0, 40)}`);
   }
 
-  const judged = new Set();
-
   // What the contrast of a text depends on: colours, size, what lies behind it, and whether axe judges it at all.
   // The same text of two rows looks alike; what is covered, lies outside or on a picture is like nothing else.
   function lookOf(element) {
@@ -127,17 +125,20 @@ globalThis.measures = (() => {
     return look.join("|");
   }
 
-  // Of texts, one of each look that has not been returned before.
+  // Of texts, one of each look that has not been returned before, on this page or another in this tab.
   function newLooks(part) {
+    const judged = new Set(JSON.parse(sessionStorage.judged ?? "[]"));
     const hasText = (it) =>
       it.matches("input, select, textarea") || [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    return [...document.querySelectorAll(part)]
+    const found = [...document.querySelectorAll(part)]
       .flatMap((root) => [root, ...root.querySelectorAll("*")])
       .filter((it) => it.checkVisibility({ visibilityProperty: true }) && hasText(it))
       .filter((it) => {
         const look = lookOf(it);
         return look === null || (!judged.has(look) && judged.add(look));
       });
+    sessionStorage.judged = JSON.stringify([...judged]);
+    return found;
   }
 
   // What axe finds in a part of the page: by all rules, or by those alone that a scheme can change the outcome of.

@@ -1,7 +1,7 @@
 """WCAG 2.2 AA, measured: axe on every page, then what axe cannot see.
 
-axe-core judges each page in both schemes, wide and on a phone; of texts that look alike in a page it judges
-the contrast of one. What it is unsure of counts as a fault, too.
+axe-core judges each page in both schemes, wide and on a phone; of texts that look alike it judges the
+contrast of one. What it is unsure of counts as a fault, too.
 Focus, reflow, text spacing, motion, keyboard and what is announced are measured here.
 """
 
@@ -265,7 +265,7 @@ def people(chromium: Any, session: Any, viewer: Any, service: RunningService) ->
 
 @pytest.fixture(scope="module")
 def kept_tabs(people: dict[str, Any]) -> dict[str, Any]:
-    """A tab each, in which one page is opened after another: a new tab compiles axe anew."""
+    """A tab each, in which one page is opened after another: a new tab would judge all looks anew."""
     tabs = {who: context.new_page() for who, context in people.items()}
     # What does not come from the service gets nothing from it either.
     tabs["sample"] = people["admin"].new_page()

@@ -12,10 +12,12 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, ClassVar
 from unittest import TestCase
 
+import _pytest.python
 import hypothesis
 import pytest
 import pytest_twisted
@@ -41,10 +43,16 @@ REAL_PARTS = ("subprocess.Popen", "os.fork", "os.posix_spawn", "socket.bind", "s
 """what no unit test uses, by the names of Python's audit events"""
 TIMESCALEDB = Path(__file__).parent.parent / ".venv" / "timescaledb" / "node_modules"
 """where `make timescaledb` installs it"""
+RARELY = (50_000, 50, 1000)
+"""how many new objects, and collections of the next younger ones, make Python look for garbage"""
 _parts_used: list[str] = []
 """by the test that runs"""
 _logged: list[Failure] = []
 """while the test runs"""
+_timers: list[DelayedCall] = []
+"""on the reactor before the test"""
+_observers: list[object] = []
+"""of what is logged before the test"""
 
 # The same few examples at each run, however busy the machine is; `make thorough` tries many others.
 _steady = hypothesis.settings(
@@ -76,17 +84,25 @@ globalLogPublisher.addObserver(_observe)
 class _DebugInfo(defer.DebugInfo):
     """Part of a Deferred that failed at some time, which reports the error if nobody ever handles it.
 
-    :cvar count: how many there are. While there are none, there is nothing to be found among the garbage.
+    :cvar unhandled: how many hold an error that nobody has handled. While there are none, there is nothing to
+        be found among the garbage.
     """
 
-    count: ClassVar[int] = 0
+    unhandled: ClassVar[int] = 0
+    _error: Failure | None = None
 
-    def __init__(self) -> None:
-        _DebugInfo.count += 1
+    @property
+    def failResult(self) -> Failure | None:
+        return self._error
+
+    @failResult.setter
+    def failResult(self, error: Failure | None) -> None:
+        _DebugInfo.unhandled += (error is not None) - (self._error is not None)
+        self._error = error
 
     def __del__(self) -> None:
-        _DebugInfo.count -= 1
         super().__del__()
+        self.failResult = None
 
 
 defer.DebugInfo = _DebugInfo
@@ -113,9 +129,10 @@ def pytest_pycollect_makeitem(name: str, obj: object) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is there before the tests is no part of any collection of garbage, which so take little time."""
+    """What is there before the tests is no part of any collection of garbage, and these are rare."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*RARELY)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -171,7 +188,13 @@ def _folder(nodeid: str) -> str:
     return Path(nodeid).parts[1]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Here and not in a fixture, which would take as long as the rest of a short test.
+    _logged.clear()
+    _parts_used.clear()
+    _timers[:] = reactor.getDelayedCalls()
+    _observers[:] = globalLogPublisher._observers
     if item.get_closest_marker("mosquitto"):
         places = os.environ["PATH"] + os.pathsep + "/usr/sbin"
         if not all(shutil.which(name, path=places) for name in ("mosquitto", "mosquitto_sub")):
@@ -188,39 +211,45 @@ def expected_errors() -> list[Failure]:
     return _logged
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Fail a test that lost an error, left a timer on the reactor, or is a unit test and used real parts."""
-    _logged.clear()
-    _parts_used.clear()
-    before = set(reactor.getDelayedCalls())
-    observers = list(globalLogPublisher._observers)
-    yield
-    if _DebugInfo.count:
+    result = yield
+    if _DebugInfo.unhandled:
         # A Deferred reports its unhandled error when it is collected.
         gc.collect()
-        # What is left is no part of the next collection.
-        gc.freeze()
-    timers = _left_over(before)
+    timers = _left_over(_timers)
     found = []
-    if globalLogPublisher._observers != observers:
+    if globalLogPublisher._observers != _observers:
         found.append("an observer of the log was left")
-        globalLogPublisher._observers = observers
+        globalLogPublisher._observers = list(_observers)
     if _logged:
         found.append("errors were logged:\n" + "\n".join(failure.getTraceback() for failure in _logged))
     if timers:
         found.append("timers were left on the reactor:\n" + "\n".join(timers))
-    if _parts_used and request.node.get_closest_marker("parts") is None:
+    if _parts_used and item.get_closest_marker("parts") is None:
         found.append(f"real parts were used, so this is no unit test, mark it `parts`: {set(_parts_used)}")
     if found:
         pytest.fail("\n".join(found))
+    return result
 
 
-def _left_over(before: set[DelayedCall]) -> list[str]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
+    """Run a test at once: the plugin for Twisted lets the reactor turn for each test and for each example."""
+    test = pyfuncitem.obj
+    if not iscoroutinefunction(test):
+        return _pytest.python.pytest_pyfunc_call(pyfuncitem)
+    values = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pytest_twisted.blockon(defer.ensureDeferred(test(**values)))
+    return True
+
+
+def _left_over(before: list[DelayedCall]) -> list[str]:
     """Cancel the timers that were not there before, and return what they are."""
     for _ in range(2):
         # Closing transports take a turn of the reactor or two; only then is a timer left over.
-        if set(reactor.getDelayedCalls()) - before:
+        if any(call not in before for call in reactor.getDelayedCalls()):
             pytest_twisted.blockon(deferLater(reactor, 0))
     left = [call for call in reactor.getDelayedCalls() if call not in before]
     for call in left:

@@ -91,7 +91,7 @@ def modules() -> set[str]:
     return {each for each in found if Path(each).name[:2] != "__" and not each.startswith("plugins/")}
 
 
-def tests() -> set[str]:
+def with_tests() -> set[str]:
     found = {str(path.relative_to(HERE)) for path in HERE.rglob("test_*.py")}
     return {each for each in found if not each.startswith(WHOLE)}
 
@@ -106,18 +106,18 @@ test_of.__test__ = False  # type: ignore[attr-defined]
 
 
 def test_every_module_has_its_tests() -> None:
-    there = tests()
+    there = with_tests()
     without = {each for each in modules() - CATALOGUES.keys() if test_of(each) not in there}
     assert without == set(), "write a test module of its name"
 
 
 def test_every_test_is_of_a_module() -> None:
     known = {test_of(each) for each in modules()} | SPANNING.keys()
-    assert tests() - known == set(), "name it after its module"
+    assert with_tests() - known == set(), "name it after its module"
 
 
 @pytest.mark.parametrize(
-    ("listed", "there"), [(CATALOGUES, modules()), (SPANNING, tests())], ids=["catalogues", "spanning"]
+    ("listed", "there"), [(CATALOGUES, modules()), (SPANNING, with_tests())], ids=["catalogues", "spanning"]
 )
 def test_what_is_listed_is_there(listed: dict[str, str], there: set[str]) -> None:
     assert listed.keys() - there == set()

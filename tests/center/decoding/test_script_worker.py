@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 
@@ -25,8 +24,7 @@ def requests(count: int) -> list[DecodingJob]:
     ]
 
 
-@pytest_twisted.inlineCallbacks
-def test_a_script_that_never_ends_delays_nobody():
+async def test_a_script_that_never_ends_delays_nobody():
     threads = ScriptThreads(reactor, reactor.callFromThread)
     began = reactor.seconds()
     took: dict[str, float] = {}
@@ -37,8 +35,8 @@ def test_a_script_that_never_ends_delays_nobody():
 
     endless = threads.decode(ENDLESS, requests(50)).addCallback(note, "endless")
     fine = threads.decode(FINE, requests(50)).addCallback(note, "fine")
-    hung, done = yield gatherResults([endless, fine])
+    hung, done = await gatherResults([endless, fine])
     assert {answer.failure.code for answer in hung} == {"timeout"}
     assert [answer.readings[0].value for answer in done] == list(range(50))
     assert took["fine"] < took["endless"]
-    yield threads.stop()
+    await threads.stop()

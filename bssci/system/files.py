@@ -159,7 +159,7 @@ def open_lock(path: Path) -> int:
 
 def _write_in_place(target: Path, data: bytes) -> None:
     """Overwrite a file whose directory accepts no other. After a crash, ``NAME.bak`` has the old content."""
-    with target.open("rb+") as file:
+    with target.open("rb+", buffering=0) as file:
         previous = file.read()
         with suppress(OSError):
             backup = os.open(
@@ -169,11 +169,23 @@ def _write_in_place(target: Path, data: bytes) -> None:
                 copy.write(previous)
                 copy.flush()
                 os.fsync(copy.fileno())
-        file.seek(0)
-        file.write(data)
-        file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            # Taken before anything is overwritten: a full disk must not leave half of each.
+            os.posix_fallocate(file.fileno(), 0, max(len(data), 1))
+            _overwrite(file, data)
+        except OSError:
+            with suppress(OSError):
+                _overwrite(file, previous)
+            raise
+
+
+def _overwrite(file: io.FileIO, data: bytes) -> None:
+    file.seek(0)
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
+    file.truncate(len(data))
+    os.fsync(file.fileno())
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -144,6 +144,35 @@ def test_somebody_elses_file_is_written_in_place(tmp_path: Path, monkeypatch: py
     assert sorted(os.listdir(tmp_path)) == ["file", "file.bak"]
 
 
+def test_a_file_that_cannot_grow_in_place_keeps_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old content")
+    system_write = files._overwrite
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EBUSY, "busy")
+
+    def half(file: Any, data: bytes) -> None:
+        system_write(file, data[:3])
+        monkeypatch.setattr(files, "_overwrite", system_write)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(files, "_overwrite", half)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, b"new and longer content")
+    assert path.read_bytes() == b"old content"
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, b"new and longer content")
+    assert path.read_bytes() == b"old content"
+
+
 @pytest.mark.parametrize("number", [errno.EBUSY, errno.EXDEV])
 def test_a_file_mounted_alone_is_written_in_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

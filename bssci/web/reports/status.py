@@ -9,7 +9,7 @@ from twisted.internet.defer import DeferredLock, ensureDeferred
 
 from bssci.web.context import Context
 from bssci.web.reports import health
-from bssci.web.reports.certificates import CertificateViews, by_end
+from bssci.web.reports.certificates import CertificateViews, Rows, by_end
 from bssci.web.reports.history import ChartViews
 from bssci.web.reports.sensors import SensorViews
 from bssci.web.reports.stations import StationViews
@@ -30,8 +30,9 @@ class _Look(NamedTuple):
     """base stations by state"""
     sensors: dict[str, int]
     """sensors by status"""
-    inventory: dict[str, Any]
-    certificates: list[dict[str, Any]]
+    inventory: Rows
+    """certificates in files"""
+    certificates: Rows
     """certificates in use, that which ends first comes first"""
     problems: list[health.HealthProblem]
     """the worst comes first"""
@@ -55,7 +56,7 @@ class StatusViews:
         self._charts = charts
         self._verdict: dict[str, Any] = {}
         self._judged_at: float | None = None
-        self._inventory: tuple[float, dict[str, Any]] | None = None
+        self._inventory: tuple[float, Rows] | None = None
         self._lock = DeferredLock()
 
     async def status(self) -> dict[str, Any]:
@@ -166,9 +167,9 @@ class StatusViews:
         sensors = (await self._sensors.list(per_page=1))["counts"]
         now = self._context.clock.seconds()
         if self._inventory is None or now - self._inventory[0] >= certificates_for:
-            self._inventory = now, await self._certificates.status()
+            self._inventory = now, await self._certificates.inventory()
         inventory = self._inventory[1]
-        certificates = by_end(inventory["certificates"], listed["base_stations"])
+        certificates = by_end(inventory, listed["base_stations"])
         center = self._context.center
         problems = health.worst_first(
             [
@@ -238,7 +239,7 @@ class StatusViews:
         }
 
     async def _guide(
-        self, status: dict[str, Any], inventory: dict[str, Any], heard: bool
+        self, status: dict[str, Any], inventory: Rows, heard: bool
     ) -> list[dict[str, Any]]:
         """Return the first steps, each done when it is really there, and the least role that can do it."""
         uplinks = status["deduplication"]["published_messages"]
@@ -258,7 +259,7 @@ class StatusViews:
                 "href": "/certificates",
                 "role": "admin",
                 "action": "Make certificates",
-                "done": any(each["file"] == "server" for each in inventory["certificates"]),
+                "done": any(each["file"] == "server" for each in inventory),
             },
             {
                 "title": "Delivery",

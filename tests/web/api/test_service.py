@@ -152,8 +152,8 @@ def test_only_groups_with_another_side_are_tried(make_web_house: Callable[..., W
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("WEB_HOST", "192.0.2.77", "no address of this machine"),
-        ("LISTEN_HOST", "192.0.2.77", "no address of this machine"),
+        ("WEB_HOST", "192.0.2.77", "is not an address of this machine"),
+        ("LISTEN_HOST", "192.0.2.77", "is not an address of this machine"),
         ("MQTT_CA_FILE", "absent.pem", "does not exist"),
         ("SINKS", "log,paper", "no sink 'paper'"),
         ("LOG_FILE", "/dev", "is a directory"),

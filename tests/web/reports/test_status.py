@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bssci.certificates import bundles
+from bssci.certificates.store import CertificateStore
 from bssci.model import EUI
 from tests.support.center import STATION, Line
 from tests.support.journal import uplink
@@ -39,6 +40,11 @@ def rows(web: WebHouse, path: str) -> list[str]:
     answer = web.browser("viewer").get(path)
     assert answer.status == 200
     return [each["data-key"] for each in Document(answer.text).all("tr") if each["data-key"]]
+
+
+def test_certificates_are_read_and_not_tried_out(web: WebHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(CertificateStore, "problems")  # some ms of handshakes
+    assert dashboard(web)["certificate"]["days_left"] > 0
 
 
 def test_each_tile_leads_to_what_it_counts(web: WebHouse) -> None:

@@ -1,4 +1,4 @@
-"""Knowledge that the journal keeps as encoded bodies, read at the start."""
+"""Decoding of the records that the journal stores as encoded bodies, at the start."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ class KeptBody(Protocol):
 def read_bodies(
     what: str, rows: Mapping[Key, KeptBody], decoder: msgspec.msgpack.Decoder[Knowledge]
 ) -> dict[Key, Knowledge]:
-    """Return the knowledge of some rows, by key. What cannot be read is logged and passed over: it is
-    learned anew.
+    """Return the decoded bodies of rows, by key. Unreadable ones are logged and skipped, to be learned anew.
 
-    :param what: names the knowledge, for the log.
+    :param what: name of the records, for the log.
     """
     found: dict[Key, Knowledge] = {}
     for key, row in rows.items():
         try:
             found[key] = decoder.decode(row.body)
         except (msgspec.DecodeError, ValueError) as error:
-            _log.warn("{what} not readable, passed over {key} {error}", what=what, key=key, error=error)
+            _log.warn("{what} unreadable, skipped {key} {error}", what=what, key=key, error=error)
     return found

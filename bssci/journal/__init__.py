@@ -1,6 +1,6 @@
-"""The durable record: receptions, events, sessions and cursors, on disk before anybody is told.
+"""The durable store of receptions, events, sessions, cursors and tables.
 
-Nothing here knows why it is stored.
+Changes are confirmed once they are on disk. Nothing here knows why something is stored.
 """
 
 from bssci.journal.errors import DirectoryInUse, JournalBusy, JournalError, StorageError

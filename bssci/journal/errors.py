@@ -6,23 +6,23 @@ import sqlite3
 
 
 class JournalError(Exception):
-    """The journal cannot be opened. The text, one line, names the file, what is wrong and the remedy."""
+    """The journal cannot be opened. The message is one line with the file, what is wrong and the remedy."""
 
 
 class DirectoryInUse(JournalError):
-    """Another process has the journal's directory."""
+    """Another process uses the journal's directory."""
 
 
 class StorageError(Exception):
-    """The disk could not write or read: full, failing, damaged. A later try may succeed."""
+    """Writing or reading failed because the disk is full, failing or damaged. A retry may succeed."""
 
 
 class JournalGoneError(StorageError):
-    """The journal's files were removed, replaced or cut while they were open."""
+    """The journal's files were removed, replaced or truncated while they were open."""
 
 
 class JournalBusy(StorageError):
-    """Too much is waiting for the disk already; nothing was taken."""
+    """Too much data is waiting to be written; the new data was not accepted."""
 
 
 _STORAGE_CODES = {
@@ -41,7 +41,7 @@ _STORAGE_CODES = {
 
 
 def is_storage_failure(error: Exception) -> bool:
-    """Return whether the disk is at fault, and not the statement or its values."""
+    """Return whether an error is the disk's, not that of a statement or its values."""
     if isinstance(error, JournalGoneError):
         return True
     # The low byte of an extended result code is the primary one.
@@ -50,6 +50,6 @@ def is_storage_failure(error: Exception) -> bool:
 
 
 def is_full(error: Exception) -> bool:
-    """Return whether no room is left: the journal has reached its largest size, or the disk is full."""
+    """Return whether an error means that the journal is at its maximum size, or that the disk is full."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF == sqlite3.SQLITE_FULL

@@ -1,20 +1,20 @@
-"""The journal as everybody above sees it: what must outlive a crash, in components.
+"""Interface of the journal, which stores everything that must survive a crash, in components.
 
-    inbox       what was heard, on disk before whoever brought it is told
+    inbox       receptions, on disk before they are acknowledged
     events      what happened, in the order in which sinks take it
-    cursors     how far each sink has come
-    sessions    base stations' sessions, open operations, and what each was told of which sensor
-    requests    what was asked for, from before it is confirmed until it is answered
-    downlinks   what shall be sent, and where it lies
-    tables      rows by key, a class of :mod:`bssci.journal.records` each
-    audit       who did what
-    samples     figures for charts
-    history     questions about what happened
+    cursors     the position of each sink
+    sessions    base stations' sessions, open operations, and the sensors propagated to each
+    requests    requests to the service center, from before they are acknowledged until they are answered
+    downlinks   downlinks, their states and where they are queued
+    tables      rows by key, of the classes in :mod:`bssci.journal.kept`
+    audit       the audit log
+    samples     figures over time, for charts
+    history     queries about the past
 
-For the reactor's thread alone. Every Deferred of a change fires after the commit that holds it, with fsync,
-or fails with :class:`bssci.journal.errors.StorageError`. Changes take effect in the order in which they are
-submitted. What is meant to be stored together with something else is a :class:`Change`, which the component
-that it belongs to makes and another one takes along.
+To be used in the reactor's thread only. The Deferred of a change fires after the commit that contains it,
+with fsync, or fails with :class:`bssci.journal.errors.StorageError`. Changes take effect in the order in
+which they are submitted. To store something in the same commit as something else, one component makes a
+:class:`Change`, and another component takes it as an argument.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ from bssci.model import EUI, AnyEvent, Downlink, Reception, Telegram, Uplink, Va
 Record = TypeVar("Record", bound=Kept)
 Key = TypeVar("Key", bound=str | int)
 Numbered = list[tuple[int, AnyEvent]]
-"""events, each with its number"""
+"""events, each with its sequence number"""
 
 
 class Change:
-    """Something to store, made by one component for the commit of another one; opaque."""
+    """A change that one component made for the commit of another one; opaque."""
 
     __slots__ = ()
 
 
 class Inbox(Protocol):
-    """Receptions that are promised and not yet part of an event."""
+    """Receptions that are acknowledged, or about to be, and not yet part of an event."""
 
     @property
     def pending(self) -> int:
@@ -61,8 +61,8 @@ class Inbox(Protocol):
     def append(self, receptions: list[Reception], mark: Change | None = None) -> Deferred[int]:
         """Store receptions; fires with their position in the inbox.
 
-        :param mark: how far their source has come with them.
-        :raises JournalBusy: in the Deferred, if too many wait for the disk already.
+        :param mark: position of their source with these receptions, stored in the same commit.
+        :raises JournalBusy: in the Deferred: too many are waiting for the disk already.
         """
 
 
@@ -71,44 +71,45 @@ class Events(Protocol):
 
     @property
     def last_seq(self) -> int:
-        """Number of the newest event that is known to be stored."""
+        """Sequence number of the newest event that is known to be stored."""
 
     def append(
         self, events: list[AnyEvent], *, taken_before: int | None = None, beside: Sequence[Change] = ()
     ) -> Deferred[int]:
         """Store events in this order; fires with the number of the first.
 
-        :param taken_before: forget what the inbox holds below this position, in the same commit.
-        :param beside: what else goes into the same commit.
+        :param taken_before: delete the inbox below this position, in the same commit.
+        :param beside: further changes for the same commit.
+        :raises JournalBusy: in the Deferred: too much is waiting for the disk already.
         """
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many events were stored since the start, by kind."""
+        """Return the number of events stored since the start, by kind."""
 
     def read(self, after: int, limit: int) -> Deferred[Numbered]:
-        """Fire with up to ``limit`` events that follow number ``after``, of a few MB together: with none only
-        if none follows. An event that is damaged is passed over.
+        """Fire with the events that follow number ``after``: ``limit`` or a few MB at most.
 
-        Answered at once if all are among the newest, which are in memory.
+        Damaged events are skipped. The list is empty only if no event follows. Fires at once if all of the
+        events are among the newest, which are kept in memory.
         """
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have ``callback`` called after each commit that stored events. Returns how to end that."""
+        """Call ``callback`` after each commit that stored events; return a function that ends that."""
 
     def find_uplinks(self, keys: list[tuple[EUI, int]]) -> Deferred[list[tuple[int, Uplink]]]:
-        """Fire with the newest stored uplinks with one of these (end point, packet counter), oldest first.
+        """Fire with the newest stored uplinks of each (end point, packet counter), oldest first.
 
-        Of each key a bounded number. Sees everything that was submitted before.
+        A bounded number for each key, including everything that was submitted before.
         """
 
     def append_late_copies(self, copies: list[tuple[int, Reception]]) -> Deferred[None]:
-        """Record receptions of uplinks that are published already, given by the number of their event."""
+        """Store receptions of uplinks that have been published already, each with the number of its event."""
 
     def trim(self, before_at: float, delivered_seq: int) -> Deferred[int]:
-        """Forget events older than ``before_at`` (Unix seconds), up to number ``delivered_seq``.
+        """Delete events older than ``before_at`` (Unix seconds), up to number ``delivered_seq``.
 
-        Works in many small steps, so that nobody waits for it. The newest event stays, so that
-        no number is given twice. Fires with how many were forgotten.
+        Works in many small steps, between which other work gets its turn. The newest event is kept, so that
+        no number is used twice. Fires with the number of deleted events.
         """
 
 
@@ -116,40 +117,41 @@ class Cursors(Protocol):
     """The last event that each sink has delivered."""
 
     def follow(self, cursors: Mapping[str, int]) -> None:
-        """Say which sinks there are, and where each is.
+        """Set the sinks that matter for making room, with their positions.
 
-        Events that all of them have taken make room when the journal is full; none does before this.
+        When the journal is full, events that all of these sinks have taken are deleted. Before this call none
+        are.
         """
 
     def move(self, name: str, seq: int) -> Deferred[None]:
-        """Store how far a sink has come."""
+        """Store the number of the last event that a sink has delivered."""
 
     def change(self, name: str, seq: int) -> Change:
-        """Return the cursor's move for another component's commit."""
+        """Return a move of the cursor for another component's commit."""
 
 
 class Sessions(Protocol):
-    """Sessions of base stations. What is said of a session that no longer exists changes nothing."""
+    """Sessions of base stations; at most one for each station."""
 
     def begin(self, session: StoredSession) -> Deferred[None]:
-        """Store a new session. The station's old one goes, with its open operations and registrations."""
+        """Store a new session in place of the station's old one, its open operations and registrations."""
 
     def end(self, base_station_eui: EUI) -> Deferred[None]:
-        """Forget a session, with its open operations and registrations."""
+        """Delete a session, with its open operations and registrations."""
 
     def advance(self, base_station_eui: EUI, last_bs_op_id: int) -> Deferred[None]:
-        """Store that a session has come to this operation of the station."""
+        """Store the last opId of the station that was seen; it never moves back."""
 
     def mark(self, base_station_eui: EUI, last_bs_op_id: int) -> Change:
-        """Return the mark for another component's commit."""
+        """Return the change of :meth:`advance` for another component's commit."""
 
     def open_operations(
         self, base_station_eui: EUI, last_sc_op_id: int, operations: Iterable[tuple[int, bytes]]
     ) -> Deferred[None]:
-        """Store operations (id, message) that are issued now, and the lowest id that was ever issued."""
+        """Store the operations (opId, message) that are being issued, and the lowest opId issued so far."""
 
     def close_operations(self, base_station_eui: EUI, op_ids: Iterable[int]) -> Deferred[None]:
-        """Forget operations that are completed."""
+        """Delete operations that are over."""
 
     def pass_over_operation(self, base_station_eui: EUI, op_id: int, error: Exception) -> Deferred[None]:
         """Count and log an operation of :meth:`Journal.load` whose message turned out to be damaged."""
@@ -157,7 +159,7 @@ class Sessions(Protocol):
     def store_registrations(
         self, base_station_eui: EUI, registrations: Iterable[Registration]
     ) -> Deferred[None]:
-        """Store what the station was told or has answered; one registration per sensor, the last counts."""
+        """Store registrations at a station, each in place of an older one of the same sensor."""
 
     def registrations_at(self, base_station_eui: EUI) -> Deferred[list[Registration]]:
         """Fire with the station's registrations, including everything that was submitted before."""
@@ -166,22 +168,20 @@ class Sessions(Protocol):
         """Fire with a sensor's registrations in the present session of each base station, by station."""
 
     def registration_states(self, euis: Iterable[EUI]) -> Deferred[dict[EUI, dict[EUI, str]]]:
-        """Fire with the state of some sensors at each base station that was told of them."""
+        """Fire with the registration state of each of these sensors, by sensor, then by base station."""
 
     def count_registrations(self) -> Deferred[dict[EUI, dict[str, int]]]:
-        """Fire with the numbers of sensors that each base station holds and refused: by station, then by
-        state.
-        """
+        """Fire with the number of registrations in each state, by base station, then by state."""
 
     def sensors_with_refusals(self) -> Deferred[set[EUI]]:
-        """Fire with sensors that some station refused."""
+        """Fire with the sensors that at least one station refused."""
 
 
 class Requests(Protocol):
-    """Requests to the service center: each carried out once, whatever happens in between."""
+    """Requests to the service center, stored so that each is carried out once, also across a crash."""
 
     def receive(self, source: str, topic: str, payload: bytes, at: float) -> Deferred[int]:
-        """Store a request, before its sender hears that we have it; fires with its number.
+        """Store a request before it is acknowledged to its sender; fires with its number.
 
         :param at: Unix seconds.
         """
@@ -189,10 +189,10 @@ class Requests(Protocol):
     def answer(
         self, number: int, state: Literal["done", "failed"], answer: bytes, at: float
     ) -> Deferred[None]:
-        """Store how a request ended. The first answer stays."""
+        """Store the outcome of a request. Of several answers the first one counts."""
 
     def answering(self, number: int, state: Literal["done", "failed"], answer: bytes, at: float) -> Change:
-        """Return the answer for another component's commit, for example that of the event which tells it."""
+        """Return the change of :meth:`answer` for another component's commit, such as that of its event."""
 
     def newest(self, source: str, topic: str, limit: int) -> Deferred[list[StoredRequest]]:
         """Fire with the newest requests from a source on a topic, newest first, including what was
@@ -200,11 +200,11 @@ class Requests(Protocol):
         """
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
-        """Forget requests that were answered before then (Unix seconds); fires with how many."""
+        """Delete requests that were answered before ``before_at`` (Unix seconds); fires with their number."""
 
 
 class Downlinks(Protocol):
-    """Downlinks: what was asked for, how far each is, and at which stations one may have been left."""
+    """Downlinks, their states, and the stations at which one may still be queued although it must not."""
 
     def store(
         self,
@@ -214,14 +214,15 @@ class Downlinks(Protocol):
         left: Iterable[Left] = (),
         not_left: Iterable[Left] = (),
     ) -> Deferred[int]:
-        """Store downlinks, events that tell of them, and where they may lie, in one commit.
+        """Store downlinks, their events, and changes of the places where one may be left, in one commit.
 
-        :param left: may lie there from now on.
-        :param not_left: do not any more.
+        :param left: places to add.
+        :param not_left: places to remove.
+        :return: fires with the number of the first event.
         """
 
     def hold(self, queue_id: int, base_station_eui: EUI) -> Deferred[None]:
-        """Note that a station has taken the downlink that it was asked to; nothing if that is history."""
+        """Store that a station has queued a downlink; without effect if it is no longer asked to."""
 
     def picture(
         self,
@@ -232,69 +233,67 @@ class Downlinks(Protocol):
         stations: Collection[EUI] = (),
         limit: int,
     ) -> Deferred[DownlinkPicture]:
-        """Fire with everything about some downlinks, sensors and stations, including what was submitted
-        before.
+        """Fire with the state of some downlinks, sensors and stations, including what was submitted before.
 
-        :param answered: (sensor, packet counter) of uplinks that sent downlinks answered.
-        :param limit: how many that were left at each of the stations are shown.
+        :param queue_ids: downlinks by queue id.
+        :param answered: downlinks by the uplinks that they answered: (sensor, packet counter).
+        :param limit: number of left downlinks to return for each of the stations, at most.
         """
 
     def of_sensor(self, end_point_eui: EUI, limit: int) -> Deferred[list[Downlink]]:
         """Fire with the newest downlinks of a sensor, newest first."""
 
     def due(self, at: float, limit: int) -> Deferred[list[tuple[int, EUI]]]:
-        """Fire with (queue id, sensor) of queued downlinks to look at by then, the earliest first."""
+        """Fire with (queue id, sensor) of queued downlinks due by ``at`` (Unix seconds), earliest first."""
 
     def sensors_at(self, base_station_eui: EUI) -> Deferred[list[EUI]]:
-        """Fire with sensors of which a queued downlink lies, or may lie, at a station."""
+        """Fire with the sensors that have a downlink which is, or may be, queued at a station."""
 
     def unacknowledged(self, since: float, limit: int) -> Deferred[list[Downlink]]:
-        """Fire with the downlinks that were sent since then (Unix seconds) and not acknowledged, the
-        newest first.
-        """
+        """Fire with the unacknowledged downlinks sent since ``since`` (Unix seconds), newest first."""
 
     def trim(self, before_at: float, limit: int = 1000) -> Deferred[int]:
-        """Forget downlinks that are over since before then; fires with how many.
+        """Delete downlinks that ended before ``before_at`` (Unix seconds); fires with their number.
 
-        The newest stays, so that no queue id is given twice.
+        The newest is kept, so that no queue id is used twice.
         """
 
 
 class Tables(Protocol):
-    """Rows by key. Of one key the last word counts."""
+    """Rows by key; of one key the last change counts."""
 
     def put(self, records: Iterable[Kept]) -> Deferred[None]:
-        """Store rows of one table, in place of those with the same keys."""
+        """Store rows, of one or more tables, in place of those with the same keys."""
 
     def delete(self, kind: type[Kept], keys: Iterable[str | int]) -> Deferred[None]:
-        """Forget rows by their keys."""
+        """Delete rows by their keys."""
 
     def apply(
         self, kind: type[Record], rows: Mapping[Key, Record | None], *, through: int | None = None
     ) -> Deferred[None]:
-        """Store rows by their keys, and forget those that are None.
+        """Store rows by their keys, and delete those that are None.
 
-        :param through: number of the last event that is counted into the table by then.
+        :param through: number of the last event that the table takes into account.
         """
 
     def change(self, kind: type[Record], rows: Mapping[Key, Record | None]) -> Change:
-        """Return the rows for another component's commit."""
+        """Return the change of :meth:`apply` for another component's commit."""
 
 
 class Audit(Protocol):
-    """The audit log: people, their actions and the times of these."""
+    """The audit log: who did what, and when."""
 
     def append(self, entry: AuditEntry) -> Deferred[None]:
-        """Store an entry; the oldest make room."""
+        """Store an entry; the oldest are deleted beyond a bounded number."""
 
     def read(
         self, *, before: int | None, limit: int, who: str = "", action: str = ""
     ) -> Deferred[list[AuditEntry]]:
         """Fire with the newest entries, newest first, including what was submitted before.
 
-        :param before: only those with a lower ``seq``.
-        :param who: only this account or token.
-        :param action: only actions that begin so.
+        :param before: only entries with a lower ``seq``.
+        :param who: only entries of this account or token; empty: all.
+        :param action: only actions that begin with this text.
         """
 
 
@@ -302,30 +301,29 @@ class Samples(Protocol):
     """Figures over time."""
 
     def store(self, at: float, values: Mapping[str, float], forget_before: float) -> Deferred[None]:
-        """Keep a value of each metric, and forget older ones (Unix seconds)."""
+        """Store a value of each metric at a time, and delete older values (Unix seconds)."""
 
     def read(
         self, metric: str, *, since: float, step: float
     ) -> Deferred[list[tuple[float, float, float, float]]]:
-        """Fire, for each step of time (s) since then, with its begin, and mean, least and most of the values
-        in it.
+        """Fire with (beginning, mean, minimum, maximum) of the values in each interval of ``step`` s.
+
+        :param since: Unix seconds.
         """
 
 
 class History(Protocol):
-    """Questions about the past. All lists are newest first and of bounded length; no other work waits for
-    them.
-    """
+    """Queries about the past. Lists are bounded, newest first; other work does not wait for the queries."""
 
     def uplinks_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Uplink]]]:
-        """Fire with the newest stored uplinks of a sensor; of those numbered below ``before``."""
+        """Fire with the newest stored uplinks of a sensor, numbered below ``before`` unless it is None."""
 
     def receptions_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int
     ) -> Deferred[list[tuple[int, Reception]]]:
-        """Fire with the best reception of each stored uplink of a sensor, at half the cost."""
+        """Fire with only the best reception of each uplink in :meth:`uplinks_of_sensor`, at half the cost."""
 
     def telegrams_of_device(
         self, device: str, *, before: int | None, limit: int
@@ -335,12 +333,15 @@ class History(Protocol):
     def events_of_sensor(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        """Fire with the events of a sensor beside its uplinks."""
+        """Fire with the events of a sensor other than its uplinks.
+
+        :param kinds: only these kinds; empty: all.
+        """
 
     def events_of_station(
         self, eui: EUI, *, before: int | None, limit: int, kinds: Collection[str] = ()
     ) -> Deferred[Numbered]:
-        """Fire with the reports of a station, and its comings and goings."""
+        """Fire with the events of a station other than uplinks: status, state, errors and so on."""
 
     def look_back(
         self,
@@ -351,19 +352,24 @@ class History(Protocol):
         sensor: EUI | None = None,
         station: EUI | None = None,
     ) -> Deferred[tuple[Numbered, int]]:
-        """Fire with events of any kind, and the number before which to go on looking (0: there is nothing
-        before).
+        """Search the events before number ``before`` for those of some kinds, of a sensor or of a station.
+
+        A call searches a bounded part of the journal, so it may find fewer than ``limit`` though there are
+        more.
+
+        :return: fires with the events found, and the value of ``before`` for the next call; 0: all were
+            searched.
         """
 
     def event(self, seq: int) -> Deferred[AnyEvent | None]:
-        """Fire with one event by its number."""
+        """Fire with the event of this number; None if it is not stored."""
 
     def late_copies(self, seq: int) -> Deferred[list[Reception]]:
-        """Fire with receptions of an uplink that came after it was published."""
+        """Fire with the receptions of an uplink that came after it was published, by its event's number."""
 
 
 class Journal(Protocol):
-    """The service center's durable memory: what it promised, what it knows and what it has yet to deliver."""
+    """The service center's durable memory: all its components."""
 
     @property
     def inbox(self) -> Inbox: ...
@@ -397,19 +403,19 @@ class Journal(Protocol):
 
     @property
     def statistics(self) -> JournalStatistics:
-        """Return the counts of what was written since the start."""
+        """Return counts of commits and rows since the start."""
 
     def size(self) -> int:
-        """Return the bytes that the journal takes."""
+        """Return the size of the journal on disk, in bytes."""
 
     def usage(self) -> Usage:
-        """Return the journal's size and the room that is left."""
+        """Return the size of the journal, and how much of it is undelivered."""
 
     def load(self) -> Deferred[Loaded]:
-        """Read what the service needs at its start, including everything that was submitted before."""
+        """Fire with everything that the service needs at its start, including what was submitted before."""
 
     def settled(self) -> Deferred[None]:
-        """Fire when all that was submitted before is stored, or fail as the commit did."""
+        """Fire when everything that was submitted before is stored; fail if its commit failed."""
 
     def close(self) -> Deferred[None]:
-        """Finish what was submitted, close, let others use it. Again: the same."""
+        """Finish what was submitted and close the journal, so that others may open it. May be repeated."""

@@ -1,8 +1,7 @@
-"""Rows of the journal's keyed tables: one value object a table.
+"""Rows of the journal's keyed tables: one class for each table.
 
-The fields of a row are the columns, ``KEY`` names the one by which it is found. Columns that no plain value
-fits are kept as MessagePack. Adding a kept table is one class here, its name in :data:`KEPT`, and its
-``CREATE TABLE``.
+The fields of a row are its columns, and ``KEY`` names the key column. Values that SQL has no type for are
+stored as MessagePack. A new table needs a class here, its entry in :data:`KEPT`, and a ``CREATE TABLE``.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ class Kept:
 
     TABLE: ClassVar[str]
     KEY: ClassVar[str]
-    """the field that names the row"""
+    """the field that identifies the row"""
     FIXED: ClassVar[frozenset[str]] = frozenset()
-    """fields that keep what was stored first"""
+    """fields that keep the value that was stored first"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +36,20 @@ class StationRecord(Kept):
 
     base_station_eui: EUI
     first_seen_at: float
-    """Unix seconds; once stored it stays"""
+    """Unix seconds; never changes"""
     last_seen_at: float
-    """Unix seconds: when it last connected or, if later, went"""
+    """Unix seconds when the station last connected or disconnected"""
     vendor: str | None = None
     model: str | None = None
     name: str | None = None
     software_version: str | None = None
     info: Mapping[str, object] | None = None
     address: str | None = None
-    """address that the station connected from last"""
+    """address from which the station last connected: host:port"""
     certificate: bytes | None = None
-    """certificate that the station showed at its last connection, as DER"""
+    """certificate that the station presented at its last connection, as DER"""
     reason: str | None = None
-    """reason why the station went, for people; empty: it has not; None: not known"""
+    """reason for the disconnection, for people; empty: the station is connected; None: unknown"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Activity(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment(Kept):
-    """A sensor's difference from "attached with its own key", which needs no record."""
+    """The attachment of a sensor, if it differs from the default: attached with its configured key."""
 
     TABLE: ClassVar[str] = "attachment"
     KEY: ClassVar[str] = "end_point_eui"
@@ -78,11 +77,11 @@ class Attachment(Kept):
     end_point_eui: EUI
     state: Literal["attached", "detached"]
     session_key: bytes | None = None
-    """16 bytes, of an attachment over the air. Secret"""
+    """session key of an attachment over the air, 16 bytes; secret"""
     short_address: int | None = None
-    """short address that the sensor got over the air"""
+    """short address that the sensor got over the air, 0..65535"""
     attach_counter: int | None = None
-    """24 bits, the last that was accepted; kept when the sensor is detached"""
+    """last attach counter that was accepted, 24 bits; kept when the sensor is detached"""
     reason: str
     """``command``, ``over the air`` or ``inactivity``"""
     since: float
@@ -98,20 +97,20 @@ class Attachment(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence(Kept):
-    """A configured sensor: the earliest begin of its silence, and the warning about it."""
+    """State of the silence detection for a configured sensor."""
 
     TABLE: ClassVar[str] = "silence"
     KEY: ClassVar[str] = "end_point_eui"
 
     end_point_eui: EUI
     attached_at: float
-    """Unix seconds"""
+    """Unix seconds, from which on its silence may count"""
     how: Literal["configured", "command", "over the air"]
     """the way in which the sensor was attached"""
     warned_since: float | None = None
-    """Unix seconds when the last silence that was warned of began"""
+    """Unix seconds when the silence began for which the last warning was sent"""
     detached_since: float | None = None
-    """Unix seconds when the last silence that it was detached for began"""
+    """Unix seconds when the silence began for which the sensor was last detached"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +137,13 @@ class UnknownRecord(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListeningRecord(Kept):
-    """An interval in which a base station was connected, so that sensors could be heard."""
+    """An interval in which at least one base station was connected, so that sensors could be heard."""
 
     TABLE: ClassVar[str] = "listening"
     KEY: ClassVar[str] = "number"
 
     number: int
-    """number of the request, in the order of time"""
+    """number of the interval, in chronological order"""
     began_at: float
     """Unix seconds"""
     ended_at: float
@@ -176,7 +175,7 @@ class Fact(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay(Kept):
-    """Kept messages that are delivered again to one sink, on request."""
+    """A request to deliver stored messages again to one sink, and its progress."""
 
     TABLE: ClassVar[str] = "replay"
     KEY: ClassVar[str] = "number"
@@ -196,25 +195,25 @@ class Replay(Kept):
     ended_at: float | None = None
     """Unix seconds"""
     first_seq: int | None = None
-    """number of the event before the first; None: not looked for yet"""
+    """number of the event before the first one to replay; None: not determined yet"""
     seq: int | None = None
-    """number of the last event that is dealt with"""
+    """number of the last event that has been processed"""
     last_seq: int | None = None
-    """number of the last event of all"""
+    """number of the last event to replay"""
     delivered: int = 0
-    """messages that the sink took"""
+    """messages that the sink has accepted"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationEntry(Kept):
-    """Entry of people about a base station: name, place, tags, note and block; also before it connects."""
+    """Entry of people about a base station, possibly before it connects: name, place, tags, note, block."""
 
     TABLE: ClassVar[str] = "station_entry"
     KEY: ClassVar[str] = "base_station_eui"
 
     base_station_eui: EUI
     name: str = ""
-    """name for people; empty: as the station calls itself"""
+    """name given by people; empty: the name that the station reports"""
     location: Mapping[str, object] | None = None
     """place of the station: ``lat`` and ``lon`` (degrees), ``text``, each optional"""
     tags: tuple[str, ...] = ()
@@ -222,7 +221,7 @@ class StationEntry(Kept):
     entered_at: float
     """Unix seconds"""
     blocked_at: float | None = None
-    """Unix seconds since when the station is refused; None: it is not"""
+    """Unix seconds since when the station is refused; None: it is not blocked"""
     blocked_by: str | None = None
 
 
@@ -238,18 +237,18 @@ class RefusedConnection(Kept):
     address: str
     reason: str
     remedy: str = ""
-    """advice: what to do about it"""
+    """advice for people"""
     base_station_eui: EUI | None = None
-    """the station that it said to be, or that its certificate names"""
+    """EUI that the peer gave, or that its certificate names"""
     subject: str | None = None
-    """subject of the certificate that was shown"""
+    """subject of the certificate that was presented"""
     issuer: str | None = None
     """issuer of that certificate"""
     count: int
     first_at: float
     """Unix seconds"""
     at: float
-    """Unix seconds, of the last"""
+    """Unix seconds of the last refusal"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,37 +259,37 @@ class AlarmRecord(Kept):
     KEY: ClassVar[str] = "number"
 
     number: int
-    """number of the alarm, in the order of time"""
+    """number of the alarm, in chronological order"""
     id: str
     """condition and subject: ``station-offline:CAFE000000000001``"""
     severity: Literal["error", "warning"]
     text: str
     href: str
-    """page of the web admin where one sees more of it"""
+    """page of the web admin with details"""
     since: float
     """Unix seconds"""
     until: float | None = None
-    """Unix seconds; None: it is still wrong"""
+    """Unix seconds; None while the alarm is open"""
     returns: int = 0
-    """times that it came back in between"""
+    """times that the condition came back soon after it had ended, which reopened the alarm"""
     acknowledged_by: str | None = None
     acknowledged_at: float | None = None
     """Unix seconds"""
     begin_told: int = 0
-    """1 once a message about its beginning has gone out, or none is wanted"""
+    """1 once a message about the beginning has been sent, or is not wanted"""
     end_told: int = 0
-    """1 once a message about its end has gone out, or none is wanted"""
+    """1 once a message about the end has been sent, or is not wanted"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelegramKey(Kept):
-    """Id of a telegram that was taken: by it a second delivery is told from a new telegram."""
+    """Id of a telegram that was accepted, by which a second delivery of it is recognised."""
 
     TABLE: ClassVar[str] = "telegram_key"
     KEY: ClassVar[str] = "slot"
 
     slot: int
-    """place in a ring of fixed size, so that the newest ids take the places of the oldest"""
+    """place in a ring of fixed size, in which the newest ids overwrite the oldest"""
     number: int
     """number of the id, in the order in which telegrams came"""
     id: str
@@ -298,7 +297,7 @@ class TelegramKey(Kept):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSession(Kept):
-    """A session of a client of the live stream that may come back."""
+    """The persistent session of a client of the live stream."""
 
     TABLE: ClassVar[str] = "live_session"
     KEY: ClassVar[str] = "key"
@@ -310,7 +309,7 @@ class LiveSession(Kept):
     filters: Mapping[str, object]
     """granted QoS by topic filter"""
     position: int
-    """number of the last event that the client is known to have"""
+    """number of the last event that the client is known to have received"""
     seen_at: float
     """Unix seconds"""
 

@@ -1,4 +1,4 @@
-"""Records of the journal that are neither a reception, an event nor the row of a keyed table."""
+"""Records of the journal other than receptions, events and rows of keyed tables."""
 
 from __future__ import annotations
 
@@ -36,31 +36,32 @@ class StoredSession:
 
     base_station_eui: EUI
     sn_bs_uuid: bytes
-    """16 bytes: the station's identifier of it"""
+    """the station's UUID of the session, 16 bytes"""
     sn_sc_uuid: bytes
-    """16 bytes: ours"""
+    """our UUID of the session, 16 bytes"""
     version: str
-    """protocol version that station and service center agreed on"""
+    """negotiated protocol version"""
     last_bs_op_id: int = 0
-    """the highest that we have seen"""
+    """highest opId of the station that we have seen"""
     last_sc_op_id: int = 0
-    """the lowest that we have issued"""
+    """lowest opId that we have issued"""
     created_at: float
     """Unix seconds"""
     open_operations: list[tuple[int, bytes]] = field(default_factory=list)
-    """(operation id, message) that we issued and the station did not complete, in the order of issue"""
+    """(opId, message) of our operations that the station has not answered, in the order of issue"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """Registration of a sensor at a base station: the order and the station's answer."""
+    """Registration of a sensor at a base station: what was propagated, and the station's answer."""
 
     end_point_eui: EUI
     fingerprint: bytes
-    """stands for the configuration that it was told"""
+    """see :func:`bssci.model.sensor.attachment_fingerprint`; empty after a detach"""
     state: str
+    """``attached``, ``detached`` or ``refused``"""
     code: int | None = None
-    """the station's error code, of a refusal"""
+    """error code of the station's refusal"""
     message: str | None = None
     at: float
     """Unix seconds"""
@@ -68,7 +69,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """Somebody changed something, or was shown a secret."""
+    """One entry of the audit log: a change, or a secret that was shown."""
 
     at: float
     """Unix seconds"""
@@ -77,21 +78,21 @@ class AuditEntry:
     action: str
     target: str = ""
     detail: str = ""
-    """details for people; holds no secret"""
+    """details for people; never a secret"""
     seq: int = 0
-    """given when it is stored"""
+    """number, assigned when the entry is stored"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRequest:
-    """A request that is to be carried out once."""
+    """A request that is to be carried out exactly once."""
 
     number: int
-    """given when it is stored"""
+    """assigned when the request is stored"""
     source: str
     """the sink or source that brought the request, for example ``mqtt``"""
     topic: str
-    """the topic that the request arrived on"""
+    """topic on which the request arrived"""
     payload: bytes
     received_at: float
     """Unix seconds"""
@@ -103,25 +104,26 @@ class StoredRequest:
 
 
 class StoredDownlink(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A downlink, and where a queued one lies."""
+    """A downlink, and where it is while it is queued."""
 
     downlink: Downlink
     place: DownlinkPlace = ""
-    """"" waits here; at ``downlink.base_station_eui`` otherwise"""
+    """empty: it waits here; otherwise ``downlink.base_station_eui`` was asked to queue it (``asked``), has
+    agreed (``held``), or was asked to revoke it (``revoking``)"""
     then: Literal["", "revoked", "expired"] = ""
-    """the downlink's state as soon as no station holds it; "" = it goes on"""
+    """state that the downlink gets once no station holds it; empty: it stays queued"""
     session: bytes = b""
-    """our identifier of the session in which it was placed"""
+    """our UUID of the session in which it was placed at the station"""
     placed_at: float = 0.0
     """Unix seconds"""
     not_before: float = 0.0
-    """Unix seconds: it waits here until then"""
+    """Unix seconds until which it waits here"""
     due_at: float | None = None
-    """Unix seconds: when it must be looked at again"""
+    """Unix seconds when it has to be considered again"""
 
 
 class Left(NamedTuple):
-    """A downlink that may lie at a station, from which it is to be revoked."""
+    """A downlink that may still be queued at a station, and must be revoked there."""
 
     base_station_eui: EUI
     queue_id: int
@@ -130,28 +132,29 @@ class Left(NamedTuple):
 
 @dataclass(slots=True)
 class DownlinkPicture:
-    """State of the downlinks of the sensors and stations that were asked about, at one moment."""
+    """A consistent snapshot of the downlinks of some sensors and stations."""
 
     named: dict[int, StoredDownlink] = field(default_factory=dict)
-    """downlinks that were named by queue id, or by the uplink that they answered"""
+    """downlinks that the query named, by queue id or by the uplink that they answered"""
     queued: dict[EUI, list[StoredDownlink]] = field(default_factory=dict)
-    """downlinks of each sensor: those at stations, then those that are next, in order"""
+    """queued downlinks of each sensor: those at stations, then the next ones that wait, in order"""
     attached_at: dict[tuple[EUI, EUI], float] = field(default_factory=dict)
-    """(station, sensor) that is attached there: since when, in Unix seconds"""
+    """Unix seconds since when a sensor is attached at a station, by (station, sensor)"""
     left: list[Left] = field(default_factory=list)
-    """downlinks that stations should have given back, of the sensors and stations that were asked about"""
+    """downlinks of these sensors and stations that may be left at a station"""
 
 
 class DownlinkCounts(NamedTuple):
-    """The sensors and stations that have downlinks, at the start."""
+    """Sensors and stations that have downlinks when the service starts."""
 
     queued: dict[EUI, int]
+    """number of queued downlinks by sensor"""
     bound: set[EUI]
-    """sensors with a queued one for certain counters"""
+    """sensors with a queued downlink for certain uplinks"""
     sent: set[EUI]
     """sensors with a downlink that was sent and not acknowledged"""
     stations: set[EUI]
-    """stations at which queued downlinks lie"""
+    """stations at which downlinks are queued"""
     last_queue_id: int
 
 
@@ -160,21 +163,21 @@ NumberedUplinks = list[tuple[int, Uplink]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """Everything that the service needs of the journal when it starts."""
+    """Contents of the journal that the service needs when it starts."""
 
     stations: Mapping[EUI, StationRecord]
     statuses: Mapping[EUI, StationStatus]
-    """each station's last report, of the stations that sent one"""
+    """last status report of each station that sent one"""
     sessions: Mapping[EUI, StoredSession]
     attachments: Mapping[EUI, Attachment]
     activities: Mapping[EUI, Activity]
-    """activity of every sensor that ever was heard, up to the newest event"""
+    """activity of every sensor that was ever heard, up to the newest event"""
     silences: Mapping[EUI, Silence]
     paths: Mapping[EUI, PathRecord]
     paths_seq: int
-    """the last event that is counted into the paths of all sensors"""
+    """number of the last event that the paths take into account"""
     listening: Mapping[int, ListeningRecord]
-    """periods with a connected station, in the order of time"""
+    """intervals with a connected station, in chronological order"""
     unknown: Mapping[EUI, UnknownRecord]
     facts: Mapping[str, str]
     replays: Mapping[int, Replay]
@@ -183,16 +186,16 @@ class Loaded:
     refusals: Mapping[str, RefusedConnection]
     alarms: Mapping[int, AlarmRecord]
     telegram_keys: Mapping[int, TelegramKey]
-    """ids of the newest telegrams, by their place in the ring"""
+    """ids of the newest telegrams, by place in the ring"""
     devices: Mapping[str, DeviceRecord]
     gateways: Mapping[str, GatewayRecord]
     cursors: Mapping[str, int]
-    """the last event that each sink has delivered"""
+    """number of the last event that each sink has delivered"""
     downlinks: DownlinkCounts
     requests: tuple[StoredRequest, ...]
     """requests without an answer, in the order in which they came"""
     receptions: tuple[tuple[int, list[Reception]], ...]
-    """the inbox, in order: commit by commit, each with its last position"""
+    """contents of the inbox: the receptions of each commit with its last position, in order"""
     last_seq: int
     """number of the newest event"""
     last_event_at: float
@@ -201,7 +204,7 @@ class Loaded:
 
 @dataclass(slots=True)
 class JournalStatistics:
-    """Counted since the start, read in the reactor's thread."""
+    """Counts since the start, for the reactor's thread."""
 
     commits: int = 0
     failed_commits: int = 0
@@ -210,23 +213,23 @@ class JournalStatistics:
     rows: int = 0
     last_commit_seconds: float = 0.0
     forgotten: int = 0
-    """delivered events that made room"""
+    """delivered events that were deleted to make room"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Fullness of the journal. Entries that every sink has taken make room, so only the rest fills it."""
+    """Size of the journal. Only undelivered events fill it, since others are deleted to make room."""
 
     size: int
     """bytes on disk"""
     max_size: int
-    """bytes that it may come to"""
+    """bytes that it may take up"""
     undelivered: int
-    """bytes, about, of the events that some sink has yet to take"""
+    """approximate bytes of the events that at least one sink has yet to take"""
     unreadable: int
-    """damaged entries that were passed over, since the start"""
+    """damaged entries that were skipped since the start"""
 
     @property
     def share(self) -> float:
-        """Return the undelivered part of all that may be kept: 0..1."""
+        """Return the undelivered fraction of the maximum size: 0..1."""
         return min(1.0, self.undelivered / self.max_size)

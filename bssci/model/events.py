@@ -306,7 +306,7 @@ class AlarmChange(Event, frozen=True, kw_only=True, tag="alarm"):
     until: float | None = None
     """Unix seconds; None while the alarm is open"""
     returns: int = 0
-    """times that it came back in between"""
+    """times that the condition came back soon after it had ended, which reopened the alarm"""
     acknowledged_by: str | None = None
 
 

@@ -22,5 +22,5 @@ def test_a_damaged_body_costs_itself_and_is_logged() -> None:
     with capturedLogs() as logged:
         found = read_bodies("paths", rows, msgspec.msgpack.Decoder(Knowledge))
     assert found == {"A": Knowledge(7)}
-    begins = [formatEvent(event)[:33] for event in logged]
-    assert begins == ["paths not readable, passed over B", "paths not readable, passed over C"]
+    begins = [formatEvent(event)[:27] for event in logged]
+    assert begins == ["paths unreadable, skipped B", "paths unreadable, skipped C"]

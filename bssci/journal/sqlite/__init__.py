@@ -1,1 +1,1 @@
-"""The journal on SQLite: one thread that writes, one that reads, commits shared by whoever waits."""
+"""The journal on SQLite: a writing thread with group commits, and two reading threads."""

@@ -10,7 +10,7 @@ from bssci.journal.records import AuditEntry
 from bssci.journal.sqlite.core import Core
 
 MAX_AUDIT = 100_000
-"""entries; the oldest go"""
+"""entries that are kept; beyond that the oldest are deleted"""
 
 
 class Audit:

@@ -1,4 +1,4 @@
-"""Positions up to which events are counted in the tables that are derived from them."""
+"""Checkpoints: numbers of the last event that each table derived from events takes into account."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from bssci.journal.sqlite.statements import upsert
 from bssci.journal.sqlite.worker import Lane
 
 UPLINK_KEY = "uplink_key"
-"""the index of uplinks by counter; a table that is learned from events has its own name here"""
+"""checkpoint of the index of uplinks by counter; other checkpoints have the name of their table"""
 
 
 def move_checkpoints(cursor: sqlite3.Cursor, moves: list[tuple[str, int]]) -> None:
-    """Note for each name that events up to this number are contained in what it stands for."""
+    """Store the numbers of checkpoints, each a (name, event number)."""
     upsert(cursor, "checkpoint", ("name", "seq"), list(dict(moves).items()), key=("name",))
 
 
 def find_checkpoint(cursor: sqlite3.Cursor, name: str) -> int | None:
-    """Return the last event that is contained; None if none was ever named, or it is damaged."""
+    """Return the number of a checkpoint; None if there is none, or it is damaged."""
     row = cursor.execute("SELECT seq FROM checkpoint WHERE name = ?", (name,)).fetchone()
     if row is None:
         return None

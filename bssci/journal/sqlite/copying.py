@@ -1,4 +1,4 @@
-"""Copies of a journal: taken whole while a service writes it, looked at, and put in place of another one."""
+"""Copies of a journal: made while a service writes it, inspected, and put in place of another one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from bssci.journal.errors import JournalError
 from bssci.journal.sqlite.database import FILE_NAME, LOCK_NAME, hold_directory, read_only
 
 NEIGHBOURS = ("-wal", "-shm", "-journal")
-"""endings of the names of files that SQLite keeps beside a file"""
+"""suffixes of the files that SQLite keeps beside a database"""
 OWN_FILES = (LOCK_NAME, FILE_NAME, *(f"{FILE_NAME}{each}" for each in NEIGHBOURS))
 """names in STATE_DIR that belong to the journal"""
 
 
 def copy_journal(directory: Path, target: Path) -> bool:
-    """Copy the journal of a directory as it is at this moment, also while a service writes it.
+    """Copy the present state of a directory's journal, also while a service writes it.
 
-    A commit that was acknowledged before the copy began is in it. The service goes on meanwhile; its
-    write-ahead log grows until the copy is done.
+    Commits that were acknowledged before the copy began are in it. The service goes on meanwhile; its
+    write-ahead log grows until the copy is complete.
 
-    :param target: a file that is not there yet.
+    :param target: a file that must not exist yet.
     :return: false if the directory has no journal.
-    :raises JournalError: it cannot be read or the copy not written.
+    :raises JournalError: the journal cannot be read, or the copy cannot be written.
+    :raises OSError: the target exists or cannot be created.
     """
     path = directory / FILE_NAME
     if not path.exists() or path.stat().st_size == 0:
@@ -33,7 +34,7 @@ def copy_journal(directory: Path, target: Path) -> bool:
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     try:
         with _source(directory) as source, closing(sqlite3.connect(target)) as copy:
-            # In one step: a copy in several begins anew with every commit in between.
+            # In one step: a copy in several steps starts again at every commit in between.
             source.backup(copy, pages=-1)
     except sqlite3.Error as error:
         raise JournalError(f"{path}: cannot be copied: {error}") from error
@@ -46,11 +47,12 @@ def copy_journal(directory: Path, target: Path) -> bool:
 
 
 def replacement(directory: Path, copy: Path) -> Mapping[Path, Path | None]:
-    """Return what has to come in place of which file for a copy to be the journal of a directory; None where
-    a file has to go.
+    """Return the files to replace so that a copy becomes the journal of a directory.
+
+    :return: by path, the file to move there, or None to delete the file.
     """
     journal = directory / FILE_NAME
-    # The log of the journal that is replaced must not be taken for the new one's.
+    # The write-ahead log of the old journal must not be taken for that of the new one.
     return {**{journal.with_name(f"{FILE_NAME}{each}"): None for each in NEIGHBOURS}, journal: copy}
 
 
@@ -60,7 +62,7 @@ def _source(directory: Path) -> Iterator[sqlite3.Connection]:
     try:
         descriptor = hold_directory(directory)
     except JournalError:
-        # A service has it. SQLite's own locks let us read beside it, and leave its files as they are.
+        # A service uses it. SQLite's locks allow reading beside it, and its files stay as they are.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             yield connection
         return
@@ -73,9 +75,9 @@ def _source(directory: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def no_service(directory: Path) -> Iterator[None]:
-    """Keep every service away from a directory.
+    """Lock a directory against services within the context.
 
-    :raises JournalError: one uses it now.
+    :raises JournalError: a service uses it now.
     """
     descriptor = hold_directory(directory)
     try:

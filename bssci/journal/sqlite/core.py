@@ -1,4 +1,4 @@
-"""Common parts of all components of the journal: the file, the writer, the reader."""
+"""Base of all components of the journal: the database, its writing thread and its reading threads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LaneRows = tuple[Lane[Any], Collection[Any]]
 
 
 class LaneChange(Change):
-    """Rows of lanes, for somebody's commit."""
+    """Rows of lanes, for another component's commit."""
 
     __slots__ = ("lanes",)
 
@@ -29,12 +29,12 @@ class LaneChange(Change):
 
 
 def lanes_of(changes: Sequence[Change]) -> tuple[LaneRows, ...]:
-    """Return the lanes of changes that components of this journal made."""
+    """Return the lanes and rows of changes that components of this journal made."""
     return tuple(lane for change in changes if isinstance(change, LaneChange) for lane in change.lanes)
 
 
 class Core:
-    """Changes in order, grouped into commits; reads beside them."""
+    """Runs changes in order, grouped into commits, and queries beside them."""
 
     def __init__(self, database: Database, reactor: Reactor) -> None:
         self.database = database
@@ -67,14 +67,14 @@ class Core:
         )
 
     def start(self) -> None:
-        """Let the threads begin."""
+        """Start the threads."""
         self.writer.start()
         self.reader.start()
         self.history.start()
 
     @property
     def unreadable(self) -> int:
-        """Damaged entries that were passed over."""
+        """Number of damaged entries that were skipped."""
         return sum(worker.connection.unreadable for worker in (self.writer, self.reader, self.history))
 
     def watch(
@@ -84,12 +84,13 @@ class Core:
         after_transaction: Callable[[bool], None],
         make_room: Callable[[sqlite3.Cursor], int],
     ) -> None:
-        """Have a component told of commits.
+        """Register a component's callbacks.
 
-        :param after_group: called when a group is finished, and its Deferreds have fired.
-        :param after_transaction: called in the writing thread: whether it was committed.
-        :param make_room: called there when the journal is full; deletes what can be spared, and says how
-            many rows.
+        :param after_group: called in the reactor's thread after the Deferreds of a group have fired.
+        :param after_transaction: called in the writing thread after each transaction, with whether it was
+            committed.
+        :param make_room: called in the writing thread when the journal is full; deletes rows that can be
+            spared, and returns their number.
         """
         self._after_group.append(after_group)
         self._after_transaction.append(after_transaction)
@@ -100,11 +101,11 @@ class Core:
     ) -> Deferred[T]:
         """Run a change in the next commit, after everything that was submitted before.
 
-        It may be run twice, of which one is rolled back, so it does nothing but SQL; it neither
-        begins nor ends transactions.
+        The change may run twice, with the first run rolled back, so it must do nothing but SQL; it must not
+        begin or end transactions.
 
-        :param after: sees what was submitted before in these lanes; None: in all of them.
-        :raises StorageError: in the Deferred. What the change itself raised fails its Deferred alone.
+        :param after: lanes whose earlier submissions the change must see; None: all lanes.
+        :return: fires with what the change returned, or fails with what it raised or with StorageError.
         """
         deferred: Deferred[T] = Deferred()
         self.writer.submit(Submission(deferred, change=change, after=after))
@@ -117,19 +118,19 @@ class Core:
         return deferred
 
     def submit(self, deferred: Deferred[T], result: T, lanes: tuple[LaneRows, ...]) -> None:
-        """Store rows, and fire a Deferred with ``result`` then."""
+        """Store rows, then fire a Deferred with ``result``."""
         self.writer.submit(Submission(deferred, result, lanes))
 
     def read(self, query: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
-        """Run a query beside the writer. It sees what was committed when it began."""
+        """Run a query in parallel to the writer. It sees what was committed when it began."""
         deferred: Deferred[T] = Deferred()
         self.reader.submit(Submission(deferred, change=query))
         return deferred
 
     def look_back(self, query: Callable[[sqlite3.Cursor], T], *, after_writing: bool = False) -> Deferred[T]:
-        """Run a query about the past, which may take its time: nobody else waits behind it.
+        """Run a query about the past, which may take long, in a thread of its own.
 
-        :param after_writing: it sees everything that was submitted before.
+        :param after_writing: let it see everything that was submitted before.
         """
         deferred: Deferred[T] = Deferred()
         if after_writing:
@@ -139,16 +140,16 @@ class Core:
         return deferred
 
     def read_after_writing(self, query: Callable[[sqlite3.Cursor], T]) -> Deferred[T]:
-        """Run a query that sees everything submitted before, without holding up the writer."""
-        # If the commit fails, the query shows what is on disk nevertheless.
+        """Run a query that sees everything submitted before, without delaying the writer."""
+        # If the commit fails, the query runs all the same and sees what is on disk.
         return self.settled().addBoth(lambda _: self.read(query))
 
     def settled(self) -> Deferred[None]:
-        """Fire, or fail, when everything that was submitted before has."""
+        """Fire when everything that was submitted before is committed; fail if its commit failed."""
         return self.change(lambda cursor: None)
 
     def close(self) -> Deferred[None]:
-        """Finish what was submitted, close the file, let others use it. Again: the same."""
+        """Finish what was submitted, close the file and release its lock. May be repeated."""
         waiting: Deferred[None] = Deferred()
         if self._released:
             waiting.callback(None)
@@ -157,7 +158,7 @@ class Core:
         if not self._closing:
             self._closing = True
             self.writer.refuse()
-            # The writer last: the last connection to close takes the write-ahead log into the file.
+            # The writer last: the last connection to close merges the write-ahead log into the file.
             closed = self.reader.close().addCallback(lambda _: self.history.close())
             closed.addCallback(lambda _: self.writer.close()).addCallback(self._release)
         return waiting

@@ -49,7 +49,7 @@ class Cursors:
 
     @property
     def delivered_seq(self) -> int:
-        """The last event that every sink has taken; 0 as long as it is not known which there are."""
+        """Number of the last event that every sink has taken; 0 until the sinks are known."""
         if not self._following:
             return 0
         return min(self._followed.values(), default=_EVERY)
@@ -59,7 +59,7 @@ class Cursors:
 
 
 def load_cursors(cursor: sqlite3.Cursor) -> dict[str, int]:
-    """Return the last event that each sink has delivered; one with a damaged cursor begins anew."""
+    """Return the last event that each sink has delivered; damaged cursors are left out."""
     cursors: dict[str, int] = {}
     for name, seq in cursor.execute("SELECT name, seq FROM sink_cursor").fetchall():
         if isinstance(seq, int):

@@ -1,4 +1,4 @@
-"""Unreadable entries: passed over, counted and reported, so that one costs itself only."""
+"""Unreadable entries: skipped, counted and logged, so that a damaged one affects no other."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from twisted.logger import Logger
 log = Logger()
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, OverflowError)
-"""errors raised by reading a damaged entry; a text that is not UTF-8 is a ``ValueError``"""
+"""errors that decoding a damaged entry raises, ``ValueError`` among them for a text that is not UTF-8"""
 LOG_EVERY = 100
-"""damaged entries are logged the first time and every so many times"""
+"""the first damaged entry is logged, and then one in this many"""
 
 
 class CountingConnection(sqlite3.Connection):
-    """Counts the entries that were passed over.
+    """A connection that counts the damaged entries that were skipped.
 
-    :ivar unreadable: how many, since it was opened.
-    :ivar damaged: of each table, how many and the key of the first; for inspections.
+    :ivar unreadable: number of skipped entries since the connection was opened.
+    :ivar damaged: number of skipped entries and key of the first, by table; for inspections.
     """
 
     def __init__(self, *arguments: object, **options: object) -> None:
@@ -30,14 +30,12 @@ class CountingConnection(sqlite3.Connection):
 
 
 def _text(data: bytes) -> str:
-    """Return a text column; one with a damaged byte is shown with a mark in its place, and then fits
-    nothing.
-    """
+    """Return the text of a column; damaged bytes become replacement characters, so it matches nothing."""
     return data.decode("utf-8", "replace")
 
 
 def pass_over(cursor: sqlite3.Cursor, table: str, key: object, error: Exception) -> None:
-    """Note that an entry cannot be read."""
+    """Count, and log at times, that a damaged entry is skipped."""
     connection = cursor.connection
     if isinstance(connection, CountingConnection):
         count, first = connection.damaged.get(table, (0, key))
@@ -46,5 +44,5 @@ def pass_over(cursor: sqlite3.Cursor, table: str, key: object, error: Exception)
         if connection.unreadable % LOG_EVERY != 1:
             return
     log.error(
-        "journal entry not readable, passed over {table} {key}: {error}", table=table, key=key, error=error
+        "journal entry unreadable, skipped {table} {key}: {error}", table=table, key=key, error=error
     )

@@ -1,4 +1,4 @@
-"""The journal's file: found sound, locked, created or upgraded, before anything is written to it."""
+"""The journal's file: checked, locked, created or upgraded before anything is written to it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from bssci.journal.errors import DirectoryInUse, JournalError, JournalGoneError
 from bssci.journal.sqlite.damage import CountingConnection
 
 CHECK_SECONDS = 5.0
-"""s that the search for damage may take"""
+"""s that the check for damage may take"""
 FILE_NAME = "journal.sqlite"
 LOCK_NAME = "lock"
 APPLICATION_ID = 0x4D494F54
-"""Marks the file as ours: "MIOT"."""
+"""SQLite application id that marks the file as ours: "MIOT" """
 PAGE_SIZE = 4096
 
 _MAGIC = b"SQLite format 3\0"
 _LOG_MAGIC = b"\x37\x7f\x06"
-"""first bytes of a write-ahead log; the fourth is 82 or 83, by the byte order of its checksums"""
+"""first bytes of a write-ahead log; the fourth is 82 or 83 and gives the byte order of its checksums"""
 _HEADER_SIZE = 100
 _APPLICATION_ID_OFFSET = 68
 _CHECKPOINT_PAGES = 4000
 _LOG_SIZE = 4 * _CHECKPOINT_PAGES * PAGE_SIZE
-"""bytes to which the write-ahead log is cut when it was longer"""
+"""bytes to which a longer write-ahead log is truncated"""
 _ANOTHER_DIRECTORY = "or set STATE_DIR to another directory"
 
 
 def load_schema() -> list[str]:
-    """Return the SQL scripts that lead from nothing to the present schema; script N makes schema N."""
+    """Return the SQL scripts of all schema versions, in order; script N upgrades schema N-1 to N."""
     folder = resources.files("bssci.journal.sqlite") / "schema"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [(folder / name).read_text(encoding="utf-8") for name in names]
@@ -44,18 +44,19 @@ def load_schema() -> list[str]:
 class Database:
     """An open journal file, of which this process is the only user.
 
-    Not for several threads at once; the connections that it hands out are each for one thread, whichever.
+    Not thread-safe. Each connection that it returns may be used in one thread, not necessarily this one.
     """
 
     def __init__(
         self, directory: Path, schema: Sequence[str], *, max_bytes: int, check_seconds: float = CHECK_SECONDS
     ) -> None:
-        """Open, and create what is missing: the directory with mode 0700, files with 0600.
+        """Open the journal, creating what is missing: the directory with mode 0700, files with 0600.
 
-        :param max_bytes: how large the file may grow; beyond, writes fail.
-        :param check_seconds: how long the search for damage may delay the start. A file too large
-            for that is used with what was seen of it.
-        :raises JournalError: and leaves the file as it was.
+        :param schema: scripts of :func:`load_schema`.
+        :param max_bytes: maximum size of the file; beyond it writes fail.
+        :param check_seconds: how long the check for damage may delay the start. A file that is too large for
+            that is used after an incomplete check.
+        :raises JournalError: it cannot be used; the file is left as it was.
         """
         self.path = directory / FILE_NAME
         self._names = str(self.path), f"{self.path}-wal", f"{self.path}-shm"
@@ -88,7 +89,7 @@ class Database:
         for pragma in (
             "journal_mode = WAL",
             "synchronous = FULL",
-            # Upgrades may delete what was secret, but nothing secret is stored: no zeroing of freed pages.
+            # Zeroing freed pages is costly; deleted rows are protected by the mode of the file.
             "secure_delete = OFF",
             "cache_size = -16384",
             f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
@@ -114,11 +115,11 @@ class Database:
         )
 
     def check_files(self) -> None:
-        """Look whether the files are still the ones that were opened: what is written to others is lost.
+        """Check that the files are still the ones that were opened, since writes to any others are lost.
 
         Takes some microseconds, and is called before and after each commit.
 
-        :raises JournalGoneError: they were removed, replaced or cut.
+        :raises JournalGoneError: they were removed, replaced or truncated.
         """
         try:
             file = os.stat(self._names[0])
@@ -126,27 +127,27 @@ class Database:
         except OSError as error:
             raise JournalGoneError(f"{error.filename}: {error.strerror}: the journal is gone") from error
         if (file.st_ino, file.st_dev) != (self._file.st_ino, self._file.st_dev):
-            raise JournalGoneError(f"{self.path}: somebody put another file in the journal's place")
+            raise JournalGoneError(f"{self.path}: the journal was replaced by another file")
         known = self._log or log
         if log.st_ino != known.st_ino:
-            raise JournalGoneError(f"{self.path}-wal: somebody put another file in its place")
-        # A checkpoint cuts the log, but not below this size; the file itself never shrinks.
+            raise JournalGoneError(f"{self.path}-wal: the file was replaced by another one")
+        # A checkpoint truncates the log, but not below this size; the file itself never shrinks.
         if file.st_size < self._file.st_size or log.st_size < min(known.st_size, _LOG_SIZE):
-            raise JournalGoneError(f"{self.path}: somebody cut the journal's files")
+            raise JournalGoneError(f"{self.path}: the journal's files were truncated")
         if log.st_size and not self._has_log_header():
-            raise JournalGoneError(f"{self.path}-wal: somebody emptied it")
+            raise JournalGoneError(f"{self.path}-wal: the file was emptied")
         self.check_index()
         self._file, self._log = file, log
 
     def check_index(self) -> None:
-        """Look whether the index of the write-ahead log is still the file that was opened.
+        """Check that the index of the write-ahead log is still the file that was opened.
 
-        Called in every thread before SQLite looks into it. SQLite maps this file into memory: where it
-        was cut, the system ends the process at the next look, and where it was replaced, other
-        processes do not see our locks. So once it was harmed, SQLite gets no further turn in this
-        process; the next start makes a new index from the log.
+        Called in every thread before SQLite accesses it. SQLite maps this file into memory: if it was
+        truncated, the next access ends the process (SIGBUS), and if it was replaced, other processes do not
+        see our locks. Once it was damaged, this process therefore does not call SQLite again; the next start
+        creates a new index from the log.
 
-        :raises JournalGoneError: it was removed, replaced or cut, now or earlier.
+        :raises JournalGoneError: it was removed, replaced or truncated, now or earlier.
         """
         if self._index_harmed is None:
             try:
@@ -158,24 +159,24 @@ class Database:
                 if index.st_ino != known.st_ino:
                     self._index_harmed = "was replaced by another file"
                 elif index.st_size < known.st_size:
-                    self._index_harmed = "was cut"
+                    self._index_harmed = "was truncated"
                 else:
                     self._index = index
         if self._index_harmed is not None:
             raise JournalGoneError(f"{self._names[2]}: {self._index_harmed}: restart the service")
 
     def close(self, connection: CountingConnection) -> None:
-        """Close a connection, unless that would have SQLite look into a harmed index."""
+        """Close a connection, unless that would make SQLite access a damaged index."""
         try:
             self.check_index()
         except JournalGoneError:
-            # Not even at the end of the process: as after kill -9, the log has all that is needed.
+            # Never closed, not even at the end of the process: as after kill -9, the log is complete.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
             return
         connection.close()
 
     def _has_log_header(self) -> bool:
-        """Return whether the log begins as one: emptied and written further, it has a hole there."""
+        """Return whether the log has its header: once emptied and written to again, it has a hole there."""
         if self._log_descriptor is None:
             self._log_descriptor = os.open(self._names[1], os.O_RDONLY | os.O_CLOEXEC)
         return os.pread(self._log_descriptor, 3, 0) == _LOG_MAGIC
@@ -189,7 +190,7 @@ class Database:
         return total
 
     def release(self) -> None:
-        """Let another process use the directory. Close every connection first."""
+        """Release the lock on the directory; close all connections first."""
         os.close(self._lock)
         if self._log_descriptor is not None:
             os.close(self._log_descriptor)
@@ -216,9 +217,10 @@ def _make_directory(directory: Path) -> None:
 
 
 def hold_directory(directory: Path) -> int:
-    """Keep every other process from the journal of a directory; return the descriptor that does.
+    """Lock a directory for this process; return the descriptor that holds the lock.
 
-    :raises JournalError: another one has it.
+    :raises DirectoryInUse: another process has it.
+    :raises JournalError: the lock file cannot be opened.
     """
     path = directory / LOCK_NAME
     with _explained(path):
@@ -248,7 +250,7 @@ def _refuse_orphaned_log(path: Path) -> None:
 
 
 def create_file(path: Path, schema: Sequence[str]) -> None:
-    """Make the file aside and rename it: whenever this is cut short, a file of this name is complete."""
+    """Create an empty journal under another name and rename it, so that it is complete or does not exist."""
     draft = path.with_name(path.name + ".new")
     for leftover in (draft, draft.with_name(draft.name + "-journal")):
         leftover.unlink(missing_ok=True)
@@ -266,9 +268,9 @@ def create_file(path: Path, schema: Sequence[str]) -> None:
 
 
 def check_journal(directory: Path) -> None:
-    """Look whether the journal in a directory, if there is one, would open; nothing is touched.
+    """Check that the journal in a directory, if there is one, could be opened; changes nothing.
 
-    :raises JournalError: it would not.
+    :raises JournalError: it could not.
     """
     path = directory / FILE_NAME
     with _explained(path):
@@ -278,7 +280,7 @@ def check_journal(directory: Path) -> None:
 
 
 def _check(path: Path, newest: int, seconds: float) -> None:
-    """Refuse a file that is not ours, too new or damaged, by looking only."""
+    """Refuse a file that is not a journal, too new or damaged; changes nothing."""
     with path.open("rb") as file:
         header = file.read(_HEADER_SIZE)
     application_id = int.from_bytes(header[_APPLICATION_ID_OFFSET : _APPLICATION_ID_OFFSET + 4], "big")
@@ -298,7 +300,7 @@ def _check(path: Path, newest: int, seconds: float) -> None:
         except sqlite3.DatabaseError as error:
             version, damage = 0, str(error)
         except UnicodeDecodeError as error:
-            # SQLite's message quotes names that are damaged themselves.
+            # SQLite's message quotes names that are damaged, too.
             version, damage = 0, error.object.decode("utf-8", "replace")
     if damage:
         raise JournalError(f"{path}: is damaged ({damage}): restore it from a backup, {_ANOTHER_DIRECTORY}")
@@ -311,10 +313,10 @@ def _check(path: Path, newest: int, seconds: float) -> None:
 
 @contextmanager
 def read_only(path: Path) -> Iterator[CountingConnection]:
-    """Open a connection that leaves the file and its neighbours as they are."""
+    """Open a connection that leaves the database and the files beside it as they are."""
     log = path.with_name(path.name + "-wal")
     index = path.with_name(path.name + "-shm")
-    # After a crash the newest commits are in the log alone, and reading it needs an index.
+    # After a crash the newest commits are in the log only, and reading it needs an index file.
     crashed = log.exists() and log.stat().st_size > 0
     index_existed = index.exists()
     uri = path.absolute().as_uri() + ("?mode=ro" if crashed else "?mode=ro&immutable=1")
@@ -329,9 +331,7 @@ def read_only(path: Path) -> Iterator[CountingConnection]:
 
 
 def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
-    """Return the damage of the file in one line, as far as can be seen in ``seconds``; None if there is
-    none.
-    """
+    """Return the damage of the file in one line; None if none was found within ``seconds``."""
     out_of_time = Event()
 
     def stop() -> None:
@@ -349,12 +349,12 @@ def _damage(connection: sqlite3.Connection, seconds: float) -> str | None:
     finally:
         timer.cancel()
         timer.join()
-    # A check that is cut short misses pages, and may call that damage.
+    # A check that was interrupted has missed pages, and may report that as damage.
     return None if found == "ok" or out_of_time.is_set() else " ".join(found.split())
 
 
 def _upgrade(connection: sqlite3.Connection, schema: Sequence[str]) -> None:
-    """Run the scripts that the file has not seen yet, each in its own transaction."""
+    """Run the scripts of all schemas newer than the file's, each in a transaction of its own."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     for number in range(version + 1, len(schema) + 1):
         try:

@@ -1,4 +1,4 @@
-"""Downlinks: what was asked for, how far each is, and at which stations one may have been left."""
+"""Downlinks, their states, and the stations at which one may be left."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bssci.journal.sqlite.worker import Lane
 from bssci.model import EUI, AnyEvent, Downlink
 
 MAX_PLACED = 16
-"""downlinks of one sensor at stations that a picture shows"""
+"""downlinks of one sensor at stations in a picture, at most"""
 MAX_WAITING = 6
-"""downlinks of one sensor that wait for a station, of either kind, which it shows"""
+"""downlinks of one sensor that wait for a station in a picture, at most; bound and other ones each"""
 
 
 _DOWNLINK = (
@@ -79,7 +79,7 @@ def _change_left(cursor: sqlite3.Cursor, changes: list[tuple[Left, bool]]) -> No
 
 DOWNLINKS: Lane[StoredDownlink | _Held] = Lane(_change_downlinks)
 LEFT: Lane[tuple[Left, bool]] = Lane(_change_left)
-"""A downlink that may lie somewhere, and whether that is still so."""
+"""a downlink that may be left at a station, and whether that is still the case"""
 
 _COLUMNS = "place, body"
 _decoder = msgspec.msgpack.Decoder(StoredDownlink)
@@ -89,7 +89,7 @@ _encoder = msgspec.msgpack.Encoder()
 class Downlinks:
     """SQLite implementation of :class:`bssci.journal.interface.Downlinks`.
 
-    :param events: where what is told of downlinks is stored.
+    :param events: store for the events about downlinks.
     """
 
     def __init__(self, core: Core, events: Events) -> None:
@@ -180,7 +180,7 @@ def _row(stored: StoredDownlink) -> Row:
 
 
 def _readable(cursor: sqlite3.Cursor, rows: Iterable[Any]) -> Iterator[StoredDownlink]:
-    """Yield the downlinks of (place, body) rows; one that cannot be read is passed over."""
+    """Yield the downlinks of (place, body) rows, skipping unreadable ones."""
     for place, body in rows:
         try:
             stored = _decoder.decode(body)
@@ -191,7 +191,7 @@ def _readable(cursor: sqlite3.Cursor, rows: Iterable[Any]) -> Iterator[StoredDow
 
 
 def count_downlinks(cursor: sqlite3.Cursor) -> DownlinkCounts:
-    """Return the sensors and stations that have downlinks."""
+    """Return which sensors and stations have downlinks."""
     queued = cursor.execute(
         "SELECT end_point_eui, COUNT(*) FROM downlink WHERE state = 'queued' GROUP BY end_point_eui"
     ).fetchall()
@@ -259,7 +259,7 @@ def _queued(cursor: sqlite3.Cursor, eui: EUI) -> list[Any]:
     ).fetchall()
     found = placed
     for bound in (0, 1):
-        # Each by itself, so that many which wait for certain uplinks do not hide the others.
+        # In two queries, so that many that wait for certain uplinks do not hide the others.
         found += cursor.execute(
             queued + "AND place = '' AND bound = ? ORDER BY priority DESC, queue_id LIMIT ?",
             (eui, bound, MAX_WAITING),

@@ -1,4 +1,4 @@
-"""The events that sinks read: stored in order, read by cursor, forgotten in time."""
+"""The events that sinks read: stored in order, read by number, deleted after their retention."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from bssci.model import (
 log = Logger()
 
 MAX_APPENDING_BYTES = 64 * 1024 * 1024
-"""bytes, as stored, of the events that wait for the disk"""
+"""encoded bytes of the events that may wait for the disk"""
 READ_BYTES = 4 * 1024 * 1024
-"""bytes, as stored, of the events that one reading gives, at most; of one event, whatever it has"""
+"""encoded bytes of the events that one read returns, at most; a single event may be larger"""
 ROOM = 10_000
-"""delivered events that make room at once when the journal is full"""
+"""delivered events that are deleted at a time when the journal is full"""
 _SLICE = 1000
-"""events that one step of the retention looks at"""
+"""events that one step of the retention examines"""
 
 _encoder = msgspec.msgpack.Encoder()
 _uplink_decoder = msgspec.msgpack.Decoder(Uplink)
 
 
 class _Heard(msgspec.Struct, gc=False):
-    """An uplink of which nothing is looked at but its receptions, which stay encoded."""
+    """An uplink of which only the receptions are read, and left encoded."""
 
     receptions: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1)]
 
@@ -81,10 +81,10 @@ class Events:
     """SQLite implementation of :class:`bssci.journal.interface.Events`.
 
     :param first_seq: number of the oldest event that is stored.
-    :param last_seq: of the newest.
-    :param keys: of uplinks.
-    :param waiting_keys: how many of those are in memory only.
-    :param tail_bytes: how much of the newest events stays in memory, as encoded.
+    :param last_seq: number of the newest event.
+    :param keys: index of the uplinks.
+    :param waiting_keys: number of its keys that are in memory only.
+    :param tail_bytes: encoded bytes of the newest events that are kept in memory.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Events:
         tail_bytes: int,
     ) -> None:
         self.first_seq = first_seq
-        """number of the oldest event that is kept, about"""
+        """number of the oldest stored event; approximate"""
         self.last_seq = last_seq
         self._core = core
         self._next_seq = last_seq + 1
@@ -113,15 +113,15 @@ class Events:
         self.keys_leaving = False
         self.lane: Lane[Row] = Lane(self._write_events)
         self.delivered_seq = 0
-        """the last event that every sink has taken, as far as is known"""
+        """number of the last event that every sink has taken, as far as is known"""
         core.watch(after_group=self._committed, after_transaction=keys.settle, make_room=self._make_room)
 
     def release(self, delivered_seq: int) -> None:
-        """Let events make room when the journal is full, up to the last that every sink has taken."""
+        """Allow events up to this number, taken by every sink, to be deleted when the journal is full."""
         self.delivered_seq = delivered_seq
 
     def _write_events(self, cursor: sqlite3.Cursor, rows: list[Row]) -> None:
-        """Write events, in the writing thread."""
+        """Write events and their keys; runs in the writing thread."""
         _insert_events(cursor, rows)
         self._keys.add([(row[2], row[4], row[0]) for row in rows if row[1] == "uplink"])  # type: ignore[misc]
 
@@ -131,7 +131,7 @@ class Events:
         first = self._next_seq
         rows = [_row(seq, event) for seq, event in enumerate(events, first)]
         size = sum([len(row[-1]) for row in rows])
-        # What comes alone is taken whatever it has: nobody else could make room for it.
+        # With an empty queue any size is accepted: waiting would not make more room.
         if self._appending_bytes and self._appending_bytes + size > MAX_APPENDING_BYTES:
             waiting = f"{self._appending_bytes} bytes of events wait for the disk already"
             return defer.fail(JournalBusy(waiting))
@@ -191,8 +191,8 @@ class Events:
             self.first_seq = position + 1
 
     def _make_room(self, cursor: sqlite3.Cursor) -> int:
-        """Forget the oldest events that every sink has taken, in the writing thread; return how many."""
-        # Two queries: for both in one, SQLite goes through the whole table.
+        """Delete the oldest events that every sink has taken, in the writing thread; return their number."""
+        # Two subqueries: with MIN and MAX in one query, SQLite scans the whole table.
         ends = "SELECT (SELECT MIN(seq) FROM event), (SELECT MAX(seq) FROM event)"
         oldest, newest = cursor.execute(ends).fetchone()
         if oldest is None:
@@ -213,7 +213,7 @@ class Events:
                 position = await change(functools.partial(self._keys.write, position=position), after=())
             await change(lambda cursor: self._keys.end(), after=())
         except StorageError as error:
-            log.warn("index of uplinks not written, kept in memory: {error}", error=error)
+            log.warn("index of uplinks not written, still in memory: {error}", error=error)
         self.keys_leaving = False
 
     def _stored(self, first: int, events: list[AnyEvent], size: int) -> int:
@@ -229,7 +229,7 @@ class Events:
     def _not_stored(self, failure: Failure, size: int) -> Failure:
         self._appending -= 1
         self._appending_bytes -= size
-        # Numbers that no event got are given again: sinks count by them how much waits.
+        # Unused numbers are used again: sinks derive their backlog from the numbers.
         if not self._appending and isinstance(failure.value, StorageError):
             self._next_seq = self.last_seq + 1
         return failure
@@ -254,7 +254,7 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
         best = event.best
         return (seq, "uplink", best.end_point_eui, best.base_station_eui, best.packet_counter, event.at, body)
     kind = str(event.__struct_config__.tag)
-    # The column names the sender: anything but a mioty sensor is found by its id.
+    # The column holds the sender: the EUI of a mioty sensor, or the id of any other device.
     sender = getattr(event, "end_point_eui", None)
     if isinstance(event, Telegram | VariableMacUplink):
         sender = event.device
@@ -263,18 +263,18 @@ def _row(seq: int, event: AnyEvent) -> tuple[int, str, str | None, str | None, i
 
 
 def first_seq(cursor: sqlite3.Cursor) -> int:
-    """Return the number of the oldest event, or of the first that will be."""
+    """Return the number of the oldest event; 1 if there is none yet."""
     return int(cursor.execute("SELECT COALESCE(MIN(seq), 1) FROM event").fetchone()[0])
 
 
 def last_seq(cursor: sqlite3.Cursor) -> int:
-    """Return the number of the newest event."""
+    """Return the number of the newest event; 0 if there is none yet."""
     return int(cursor.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0])
 
 
 def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple[int, AnyEvent]]:
     events: list[tuple[int, AnyEvent]] = []
-    # An event that cannot be read is passed over; the answer is empty only if nothing follows.
+    # Unreadable events are skipped; the result is empty only if no event follows.
     while not events:
         last = _last_that_fits(cursor, after, limit)
         if last is None:
@@ -291,7 +291,7 @@ def _select_events(cursor: sqlite3.Cursor, after: int, limit: int) -> list[tuple
 
 
 def _last_that_fits(cursor: sqlite3.Cursor, after: int, limit: int) -> int | None:
-    """Return the number of the last of the next events that are read at once; None: nothing follows."""
+    """Return the number of the last event for one read after ``after``; None if no event follows."""
     rows = "SELECT seq, length(body) AS size FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
     numbers, sizes = cursor.execute(
         f"SELECT group_concat(seq), group_concat(size) FROM ({rows})", (after, limit)
@@ -341,7 +341,7 @@ def _select(
 
 
 def _delete_events(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> tuple[int, int]:
-    """Look at the next slice after one event; the last that was seen, and how many were old and deleted."""
+    """Delete the old events in the slice after an event; return the slice's last number, and how many."""
     position = cursor.execute(
         "SELECT MAX(seq) FROM "
         "(SELECT seq FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?) AS slice",
@@ -353,7 +353,7 @@ def _delete_events(cursor: sqlite3.Cursor, after: int, last: int, before_at: flo
 
 
 def _delete_range(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> int:
-    """Delete old events of a range, with what belongs to them; how many."""
+    """Delete old events of a range, with their keys and late copies; return the number of events."""
     old = "SELECT seq FROM event WHERE seq > ? AND seq <= ? AND at < ?"
     values = (after, last, before_at)
     delete_keys(cursor, *values)

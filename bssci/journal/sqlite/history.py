@@ -1,4 +1,4 @@
-"""Questions about what happened: the past of one sensor or station, and a look back through all events."""
+"""Queries about the past: of one sensor, device or station, and a search through all events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from bssci.model import (
 )
 
 SCAN = 20_000
-"""events that one look back goes through, at most"""
+"""events that one search goes through, at most"""
 _TELEGRAMS = ("telegram", "variable-mac-uplink")
 _NEWEST = 1 << 62
 
@@ -40,8 +40,8 @@ _reception = msgspec.msgpack.Decoder(Reception)
 class History:
     """SQLite implementation of :class:`bssci.journal.interface.History`.
 
-    :param keys: of uplinks; they belong to the writing thread.
-    :param events: the lane of events, which keys are looked for behind.
+    :param keys: index of the uplinks, which belongs to the writing thread.
+    :param events: the lane of events, whose earlier submissions a query of the index must see.
     """
 
     def __init__(self, core: Core, keys: UplinkKeys, events: Lane[Any]) -> None:
@@ -63,7 +63,7 @@ class History:
         self, eui: EUI, before: int, limit: int, select: Callable[[sqlite3.Cursor, list[int]], list[T]]
     ) -> Deferred[list[T]]:
         recent = self._core.change(lambda cursor: self._keys.recent(eui), after=(self._events,))
-        # Keys that go to disk meanwhile are found twice, none is missed.
+        # A key that is written to disk meanwhile is found twice, but none is missed.
         return recent.addCallback(
             lambda seqs: self._core.look_back(
                 lambda cursor: select(cursor, newest_of_sensor(cursor, seqs, eui, before, limit))
@@ -128,7 +128,7 @@ def _receptions(cursor: sqlite3.Cursor, query: str, seq: int) -> list[Reception]
 
 
 def last_status(cursor: sqlite3.Cursor, station: EUI) -> StationStatus | None:
-    """Return the last status that a station reported."""
+    """Return the last status that a station reported; None if there is none."""
     found = _of_one(cursor, "base_station_eui", station, None, 1, ("station-status",))
     return next((event for _, event in found if isinstance(event, StationStatus)), None)
 

@@ -1,4 +1,4 @@
-"""The inbox: receptions that are on disk before whoever brought them hears that we have them."""
+"""The inbox: receptions, on disk before they are acknowledged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bssci.journal.sqlite.worker import Lane
 from bssci.model import Reception
 
 MAX_PENDING_BYTES = 64 << 20
-"""bytes of receptions that wait for the disk"""
+"""encoded bytes of the receptions that may wait for the disk"""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[list[Reception]])
@@ -32,15 +32,16 @@ def _trim(cursor: sqlite3.Cursor, before: list[int]) -> None:
 
 
 RECEPTIONS: Lane[tuple[int, bytes]] = Lane(_insert)
-"""(position, encoded list of receptions): of a commit, all in one row."""
+"""(position, encoded list of receptions); those of one commit go into one row"""
 TRIMS: Lane[int] = Lane(_trim)
-"""The position before which the inbox may be forgotten."""
+"""position below which the inbox is deleted"""
 
 
 class Inbox:
     """SQLite implementation of :class:`bssci.journal.interface.Inbox`.
 
-    :param last_position: of what is stored.
+    :param max_pending: receptions that may wait for the disk.
+    :param last_position: position of the newest reception that is stored.
     """
 
     def __init__(self, core: Core, max_pending: int, last_position: int) -> None:
@@ -73,12 +74,12 @@ class Inbox:
 
 
 def last_position(cursor: sqlite3.Cursor) -> int:
-    """Return the position of the newest reception."""
+    """Return the position of the newest reception; 0 if there is none."""
     return int(cursor.execute("SELECT COALESCE(MAX(position), 0) FROM reception_batch").fetchone()[0])
 
 
 def load_receptions(cursor: sqlite3.Cursor) -> tuple[tuple[int, list[Reception]], ...]:
-    """Return the receptions in the inbox, in order: commit by commit, each with its last position."""
+    """Return the receptions in the inbox, those of each commit with its last position, in order."""
     inbox = []
     rows = cursor.execute("SELECT position, body FROM reception_batch ORDER BY position").fetchall()
     for position, body in rows:

@@ -1,4 +1,4 @@
-"""A look at the journal of a service that does not run: what of it cannot be read."""
+"""Inspection of the journal of a service that is not running, for damaged entries."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from bssci.model import decode_event
 from bssci.wire.session import decode_operation
 
 SECONDS = 5.0
-"""s that a look at the events may take; of more than can be seen by then the newest count"""
+"""s that reading the events may take, from the newest on; older ones are then not inspected"""
 _SLICE = 1000
 
 
 def inspect(directory: Path) -> list[str]:
-    """Return the entries that a start would pass over in a directory's journal, a line for each table,
-    without a change.
+    """Return a line for each table in which a start would skip damaged entries. Changes nothing.
 
-    :raises JournalError: it would not open at all.
+    :raises JournalError: the journal could not be opened at all.
     """
     check_journal(directory)
     path = directory / FILE_NAME
@@ -36,7 +35,7 @@ def inspect(directory: Path) -> list[str]:
         _look_at_events(cursor)
         return [
             f"{path}: {count} of the entries of {table} cannot be read, the first is {key!r}; "
-            "they are passed over, the rest is used"
+            "they are skipped, the rest is used"
             for table, (count, key) in sorted(connection.damaged.items())
         ]
 
@@ -52,7 +51,7 @@ def _look_at_operations(cursor: sqlite3.Cursor, loaded: Loaded) -> None:
 
 
 def _look_at_events(cursor: sqlite3.Cursor) -> None:
-    """Look at the events, newest first, as long as there is time."""
+    """Read the events, newest first, as long as there is time."""
     end = time.monotonic() + SECONDS
     before = 1 << 62
     while time.monotonic() < end:

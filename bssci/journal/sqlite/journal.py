@@ -1,4 +1,4 @@
-"""The journal in one SQLite file: its components over one writer and one reader."""
+"""The journal in one SQLite file, made of its components."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ TAIL_BYTES = 8 * 1024**2
 class SqliteJournal:
     """SQLite implementation of :class:`bssci.journal.interface.Journal`.
 
-    :param max_pending: how many receptions may wait for the disk.
-    :param tail_bytes: how much of the newest events stays in memory, as encoded.
+    :param max_pending: receptions that may wait for the disk.
+    :param tail_bytes: encoded bytes of the newest events that are kept in memory.
     """
 
     def __init__(
@@ -105,13 +105,13 @@ def open_journal(
     max_pending: int = MAX_PENDING,
     tail_bytes: int = TAIL_BYTES,
 ) -> SqliteJournal:
-    """Open the journal in a directory, or create it there. Blocks: before anything is served.
+    """Open the journal in a directory, or create it there. Blocks, so it must be called before serving.
 
-    :param max_bytes: how large the file may grow; then changes fail until old events are trimmed.
-    :param max_pending: how many receptions may wait for the disk.
-    :param tail_bytes: how much of the newest events stays in memory, as encoded.
-    :raises JournalError: if the directory is in use or cannot be used, or the file is damaged, not
-        ours or of a newer version; it stays as it is.
+    :param max_bytes: maximum size of the file; at that size changes fail until delivered events are deleted.
+    :param max_pending: receptions that may wait for the disk.
+    :param tail_bytes: encoded bytes of the newest events that are kept in memory.
+    :raises JournalError: the directory is in use or unusable, or the file is damaged, not a journal, or of a
+        newer version; it is left as it is.
     """
     database = Database(directory, load_schema(), max_bytes=max_bytes)
     try:

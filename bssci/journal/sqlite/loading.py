@@ -1,4 +1,4 @@
-"""Everything that the service needs of the journal when it starts, in one look."""
+"""Loading of everything that the service needs at its start."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def load(cursor: sqlite3.Cursor) -> Loaded:
 
 
 def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
-    """Return the stored activities, brought up to date with the events that came after them."""
+    """Return the stored activities, updated with the events after their checkpoint."""
     rows = cursor.execute(
         "SELECT end_point_eui, MAX(last_seen_at), MAX(packet_counter), SUM(uplink_count) FROM ("
         "SELECT end_point_eui, last_seen_at, packet_counter, uplink_count FROM sensor_activity "
@@ -95,9 +95,7 @@ def _activities(cursor: sqlite3.Cursor) -> dict[EUI, Activity]:
 
 
 def _paths_seq(cursor: sqlite3.Cursor) -> int:
-    """Return the checkpoint of the paths; in a journal of an older release that of the activity, which was
-    stored as often.
-    """
+    """Return the checkpoint of the paths; in a journal of an older version, that of the activities."""
     found = find_checkpoint(cursor, PathRecord.TABLE)
     return found if found is not None else find_checkpoint(cursor, Activity.TABLE) or 0
 

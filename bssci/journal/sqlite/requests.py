@@ -19,7 +19,7 @@ _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM request "
 
 
 def _answer(cursor: sqlite3.Cursor, answers: list[tuple[str, bytes, float, int]]) -> None:
-    # An answer is final.
+    # The first answer is final.
     cursor.executemany(
         "UPDATE request SET state = ?, answer = ?, answered_at = ? WHERE number = ? AND state = 'received'",
         answers,
@@ -27,7 +27,7 @@ def _answer(cursor: sqlite3.Cursor, answers: list[tuple[str, bytes, float, int]]
 
 
 ANSWERS: Lane[tuple[str, bytes, float, int]] = Lane(_answer)
-"""(state, answer, when, number)"""
+"""(state, answer, Unix seconds, number)"""
 
 
 class Requests:

@@ -1,4 +1,4 @@
-"""Figures for charts."""
+"""Figures over time, for charts."""
 
 from __future__ import annotations
 

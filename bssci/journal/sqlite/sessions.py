@@ -1,4 +1,4 @@
-"""Sessions of base stations, with their open operations and the sensors they were told about."""
+"""Sessions of base stations, with their open operations and the registrations of sensors."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _store_registrations(
 
 
 def _delete_operations(cursor: sqlite3.Cursor, keys: Iterable[OperationKey]) -> None:
-    # Station by station, because SQLite looks at every row for "(a, b) IN (VALUES ...)".
+    # Station by station, because for "(a, b) IN (VALUES ...)" SQLite scans the whole table.
     rows: dict[EUI, list[Row]] = {}
     for eui, op_id in keys:
         rows.setdefault(eui, []).append((op_id,))
@@ -82,11 +82,11 @@ def _delete_operations(cursor: sqlite3.Cursor, keys: Iterable[OperationKey]) -> 
 
 
 WATERMARKS: Lane[tuple[EUI, int, int]] = Lane(_move_watermarks)
-"""(station, highest operation id seen, lowest issued): 0 moves nothing, and nothing moves back."""
+"""(station, highest opId seen, lowest opId issued); 0 leaves a mark as it is, and marks never move back"""
 OPERATIONS: Lane[tuple[OperationKey, bytes | None]] = Lane(_change_operations)
-"""An open operation's message, or None when it is closed; of one operation the last word counts."""
+"""message of an open operation, or None to delete it; of one operation the last change counts"""
 REGISTRATIONS: Lane[tuple[RegistrationKey, tuple[SqlValue, ...]]] = Lane(_store_registrations)
-"""A registration's values; the last word counts."""
+"""values of a registration; of one registration the last change counts"""
 
 
 class Sessions:

@@ -1,9 +1,8 @@
-"""Few SQL statements, and few steps, for many rows.
+"""SQL for many rows with few statements and few steps.
 
-Python gives up its global lock around every SQLite step, and gets it back from
-a busy reactor only after some milliseconds. So rows are not written one by one,
-but hundreds in one statement, in few sizes so that prepared statements are used again.
-Nor are many rows read one by one, each of which is a step: SQLite makes one row of them.
+Python releases its global lock around every SQLite step, and gets it back from a busy reactor only after
+some milliseconds. Rows are therefore written by hundreds in one statement, in few sizes so that prepared
+statements are reused. Likewise, queries combine many result rows into one, since each row takes a step.
 (35 000 events beside a busy thread: 7 s row by row, 0.3 s in rows of 5 000.)
 """
 
@@ -25,7 +24,7 @@ _decode_texts = msgspec.json.Decoder(list[list[str]]).decode
 
 
 def in_chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Cut rows into slices whose lengths are powers of two, 512 at most."""
+    """Yield slices of the rows whose lengths are powers of two, 512 at most."""
     start = 0
     while remaining := len(rows) - start:
         size = min(_LARGEST, 1 << (remaining.bit_length() - 1))
@@ -34,9 +33,9 @@ def in_chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def execute_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row], first: Row = ()) -> None:
-    """Run a statement for all rows, which take the place of ``{rows}`` in it.
+    """Run a statement for all rows, with placeholders for rows in place of ``{rows}``.
 
-    :param first: values for the placeholders before the rows, the same in every statement.
+    :param first: values for the placeholders before the rows.
     """
     for chunk in in_chunks(rows):
         values = [*first, *chain.from_iterable(chunk)]
@@ -44,7 +43,7 @@ def execute_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row], fi
 
 
 def query_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row]) -> list[Any]:
-    """Run a query as :func:`execute_rows` does; return the found rows of all slices."""
+    """Run a query in the way of :func:`execute_rows`; return the rows found for all slices."""
     found = []
     for chunk in in_chunks(rows):
         cursor.execute(_with_rows(statement, len(chunk[0]), len(chunk)), list(chain.from_iterable(chunk)))
@@ -53,8 +52,8 @@ def query_rows(cursor: sqlite3.Cursor, statement: str, rows: Sequence[Row]) -> l
 
 
 def query_bodies(cursor: sqlite3.Cursor, query: str, numbers: Sequence[int]) -> list[tuple[int, bytes]]:
-    """Return what :func:`fetch_bodies` does of a query in which ``{numbers}`` stands for whole numbers."""
-    # As one value: 5 000 placeholders would be another statement for each length.
+    """Run :func:`fetch_bodies` for a query in which ``{numbers}`` stands for a list of whole numbers."""
+    # The list is one value: with placeholders, each length would need a statement of its own.
     rows = query.replace("{numbers}", "SELECT value FROM json_each(?)")
     return fetch_bodies(cursor, rows, (f"[{','.join(map(str, numbers))}]",)) if numbers else []
 
@@ -71,7 +70,7 @@ def fetch_bodies(
     if numbers is None:
         return []
     ends = list(accumulate(map(int, lengths.split(","))))
-    if ends[-1] != len(bodies):  # SQLite promises nothing of bytes that are not text
+    if ends[-1] != len(bodies):  # SQLite guarantees nothing for a cast of bytes that are not text
         return cursor.execute(f"SELECT seq, CAST(body AS BLOB) FROM ({query})", values).fetchall()
     return [
         (seq, bodies[begin:end])
@@ -96,7 +95,7 @@ def fetch_texts(
 
 
 def as_json(texts: Iterable[str]) -> str:
-    """Return texts as one value, from which ``SELECT value FROM json_each(?)`` makes rows."""
+    """Return texts as one value, which ``SELECT value FROM json_each(?)`` turns into rows."""
     return msgspec.json.encode(list(texts)).decode()
 
 
@@ -115,9 +114,9 @@ def upsert(
     key: Sequence[str],
     fixed: Collection[str] = (),
 ) -> None:
-    """Store rows, in place of those with the same key; the rows' keys differ.
+    """Store rows in place of those with the same key; no two of the rows may have the same key.
 
-    :param fixed: columns that keep what was stored first.
+    :param fixed: columns that keep the value that was stored first.
     """
     execute_rows(cursor, _upsert(table, tuple(columns), tuple(key), frozenset(fixed)), rows)
 

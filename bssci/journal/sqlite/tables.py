@@ -1,4 +1,4 @@
-"""Keyed tables: statements and rows made from the class of the records."""
+"""Keyed tables, with statements and rows derived from the classes of the records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bssci.journal.sqlite.worker import Lane
 from bssci.model.eui import parse_eui
 
 _PLAIN = (str, int, float, bytes)
-"""types of values that a column holds as they are"""
+"""types that SQL columns can hold; others are stored as MessagePack"""
 
 
 def _is_plain(hint: Any) -> bool:
@@ -101,7 +101,7 @@ class Tables:
     def apply(
         self, kind: type[Record], rows: Mapping[Key, Record | None], *, through: int | None = None
     ) -> Deferred[None]:
-        # A copy without a tuple for each row: 100 000 of them are left to the writing thread.
+        # A copy without a tuple for each row: for 100 000 rows, those are made in the writing thread.
         lanes: list[LaneRows] = [(TABLES[kind].lane, dict(rows).items())]
         if through is not None:
             lanes.append((CHECKPOINTS, [(kind.TABLE, through)]))

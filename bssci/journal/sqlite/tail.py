@@ -10,17 +10,20 @@ from bssci.model import AnyEvent
 
 
 class _Commit(NamedTuple):
-    """Events that were stored together; their numbers follow each other without a gap."""
+    """Events that were stored together, with consecutive numbers."""
 
     events: Sequence[AnyEvent]
     size: int
 
 
 class Tail:
-    """Entries of the newest commits, up to a number of bytes (of what the journal stores of them)."""
+    """Events of the newest commits.
+
+    :param after: number of the last event before those kept here.
+    :param max_bytes: encoded bytes of the events that are kept.
+    """
 
     def __init__(self, after: int, max_bytes: int) -> None:
-        """``after``: the sequence number of the last event that is not in here."""
         self.after = after
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -28,7 +31,7 @@ class Tail:
         self._commits: list[_Commit] = []
 
     def append(self, first_seq: int, events: Sequence[AnyEvent], size: int) -> None:
-        """Add events that follow all others. The oldest commits make room for them."""
+        """Add events after all others; the oldest commits are dropped to make room."""
         self._first_seqs.append(first_seq)
         self._commits.append(_Commit(events, size))
         self._bytes += size
@@ -41,8 +44,9 @@ class Tail:
             del self._first_seqs[:drop], self._commits[:drop]
 
     def read(self, after: int, limit: int, max_bytes: int) -> list[tuple[int, AnyEvent]] | None:
-        """Return up to ``limit`` events that follow number ``after``, of about ``max_bytes`` at most, one at
-        least; None if some of them are no longer here.
+        """Return the events after number ``after``; None if some of them are no longer here.
+
+        ``limit`` events at most, of about ``max_bytes``, but at least one unless none follows.
         """
         if after < self.after:
             return None

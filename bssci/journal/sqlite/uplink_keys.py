@@ -1,12 +1,12 @@
-"""Finds uplinks by sensor and counter, without a disk page written for every uplink.
+"""Index of uplinks by sensor and counter that does not write a disk page for every uplink.
 
-An index over all uplinks has its next entry on another page for each sensor: kept up to date with every
-commit, it costs several times what the uplinks themselves do. So the keys of new uplinks wait in memory,
-and a great number of them goes to disk at a time, ordered by sensor, so that a page is written once for many:
+In an index over all uplinks the next entry of each sensor is on another page: updating it with every commit
+would cost several times as much as the uplinks themselves. The keys of new uplinks therefore wait in memory
+and are written in great numbers at a time, ordered by sensor, so that a page is written once for many keys:
 
     stored --> waiting --LIMIT reached--> leaving --slice by slice, one a commit--> table uplink_key
 
-What waits is found in the events again after a restart: those behind the checkpoint ``uplink_key``.
+After a restart the waiting keys are restored from the events after the checkpoint ``uplink_key``.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from bssci.journal.sqlite.statements import execute_rows, fetch_numbers, query_r
 from bssci.model import EUI
 
 LIMIT = 50_000
-"""keys that wait before they go to disk"""
+"""number of waiting keys at which they are written to disk"""
 SLICE = 1024
-"""keys that go with one commit"""
+"""keys that are written in one commit"""
 NEWEST = 32
-"""uplinks of one sensor with one counter that are found: a counter that does not rise has thousands"""
+"""uplinks of one sensor with the same counter that are found; a counter that is stuck has thousands"""
 
 
 class UplinkKeys:
-    """Index of uplinks by counter, for the journal's writing thread alone, where events are stored in
-    their order.
+    """Index of uplinks by counter, for the journal's writing thread only.
+
+    :param rows: (end point, packet counter, sequence number) of the uplinks after the checkpoint.
     """
 
     def __init__(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
-        """``rows``: (end point, packet counter, sequence number) of the uplinks behind the checkpoint."""
         self.waiting: dict[EUI, list[tuple[int, int]]] = {}
         self.leaving: dict[EUI, list[tuple[int, int]]] = {}
         self._leaving_rows: list[tuple[EUI, int, int]] = []
@@ -42,7 +42,7 @@ class UplinkKeys:
         self.settle(True)
 
     def add(self, rows: Iterable[tuple[EUI, int, int]]) -> None:
-        """Make new uplinks found from now on; they stay if :meth:`settle` confirms them."""
+        """Add keys of uplinks that are being stored; they stay if :meth:`settle` confirms them."""
         waiting = self.waiting
         first = len(self._unsettled)
         self._unsettled += rows
@@ -54,7 +54,7 @@ class UplinkKeys:
                 found.append((counter, seq))
 
     def settle(self, committed: bool) -> None:
-        """Keep the keys added since the last call, if they are on disk now, or forget them."""
+        """Confirm the keys added since the last call, or drop them if their commit failed."""
         if not committed:
             for eui, _, _ in reversed(self._unsettled):
                 known = self.waiting if eui in self.waiting else self.leaving
@@ -64,13 +64,11 @@ class UplinkKeys:
         self._unsettled = []
 
     def find(self, cursor: sqlite3.Cursor, keys: Sequence[tuple[EUI, int]]) -> list[int]:
-        """Return the sequence numbers of the newest uplinks with one of these (end point, packet counter),
-        rising.
-        """
+        """Return the numbers of the newest uplinks of each (end point, packet counter), ascending."""
         rows = query_rows(
             cursor,
-            # A cross join, because SQLite takes its tables in this order. For "(a, b) IN (VALUES ...)", and
-            # for an inner join with many keys, it would go through the whole table.
+            # A cross join, because SQLite keeps its order of tables. For "(a, b) IN (VALUES ...)", and for
+            # an inner join with many keys, it would scan the whole table.
             "WITH wanted (eui, counter) AS (VALUES {rows}) SELECT seq FROM wanted CROSS JOIN uplink_key "
             "WHERE uplink_key.id IN (SELECT id FROM uplink_key WHERE end_point_eui = eui "
             f"AND packet_counter = counter ORDER BY seq DESC LIMIT {NEWEST})",
@@ -87,10 +85,10 @@ class UplinkKeys:
         """Return the sequence numbers of a sensor's uplinks whose keys are not all on disk."""
         return [seq for known in (self.leaving, self.waiting) for _, seq in known.get(eui, ())]
 
-    # to disk: begin, then write until it returns None, then end; each confirmed before the next
+    # writing to disk: begin, then write until that returns None, then end; each after the previous commit
 
     def begin(self) -> None:
-        """Mark all waiting keys as being written, with those that an earlier attempt left."""
+        """Mark all waiting keys as being written, in addition to those of an earlier attempt that failed."""
         waiting, self.waiting = self.waiting, {}
         for eui, entries in waiting.items():
             self.leaving.setdefault(eui, []).extend(entries)
@@ -99,7 +97,7 @@ class UplinkKeys:
         ]
 
     def write(self, cursor: sqlite3.Cursor, position: int) -> int | None:
-        """Write the slice at ``position``; where the next one begins, None if this was the last."""
+        """Write the slice at ``position``; return the position of the next, None if this was the last."""
         oldest = cursor.execute("SELECT MIN(seq) FROM event").fetchone()[0] or 0
         rows = self._leaving_rows[position : position + SLICE]
         execute_rows(
@@ -114,7 +112,7 @@ class UplinkKeys:
         return None
 
     def end(self) -> None:
-        """Note that all keys being written are on disk."""
+        """Drop the keys that were being written, since they are on disk now."""
         self.leaving = {}
         self._leaving_rows = []
 
@@ -122,9 +120,9 @@ class UplinkKeys:
 def newest_of_sensor(
     cursor: sqlite3.Cursor, recent: Collection[int], eui: EUI, before: int, limit: int
 ) -> list[int]:
-    """Return the sequence numbers of a sensor's newest uplinks below ``before``, falling.
+    """Return the numbers of a sensor's newest uplinks below ``before``, in descending order.
 
-    :param recent: :meth:`UplinkKeys.recent` of a moment before the query.
+    :param recent: result of :meth:`UplinkKeys.recent` shortly before the query.
     """
     query = (
         "SELECT DISTINCT seq FROM uplink_key WHERE end_point_eui = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
@@ -135,7 +133,7 @@ def newest_of_sensor(
 
 
 def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
-    """Return the keys that are not on disk, for the start."""
+    """Return the keys that are not on disk yet, for :class:`UplinkKeys` at the start."""
     return cursor.execute(
         "SELECT end_point_eui, packet_counter, seq FROM event WHERE kind = 'uplink' AND seq > ?",
         (find_checkpoint(cursor, UPLINK_KEY) or 0,),
@@ -143,7 +141,7 @@ def waiting_keys(cursor: sqlite3.Cursor) -> list[tuple[EUI, int, int]]:
 
 
 def delete_keys(cursor: sqlite3.Cursor, after: int, last: int, before_at: float) -> None:
-    """Forget the keys of the uplinks among a range of events that are about to be deleted."""
+    """Delete the keys of the old uplinks in a range of events, which are about to be deleted."""
     cursor.execute(
         "DELETE FROM uplink_key WHERE id IN (SELECT uplink_key.id FROM event CROSS JOIN uplink_key "
         "WHERE event.seq > ? AND event.seq <= ? AND event.at < ? AND event.kind = 'uplink' "

@@ -1,4 +1,4 @@
-"""Threads that talk to SQLite on the reactor's behalf: one writes, one reads."""
+"""Threads that use SQLite on behalf of the reactor: a writer with group commits, and readers."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ R = TypeVar("R")
 log = Logger()
 
 LOOK_INTERVAL = 0.5
-"""s between looks at how full the file is"""
+"""s between two measurements of how full the file is"""
 _PAGES = ("page_count", "freelist_count")
 MAX_ROOMS = 4
-"""times that room is made for one group"""
+"""times that old rows are deleted to make room for one group, at most"""
 
 
 class Lane(Generic[R]):
-    """Rows of one kind, of all who submit them, that are written together.
+    """A kind of rows; those of all submissions in a commit are written together.
 
-    ``write`` stores rows in the order of submission, in few statements. Lanes touch
-    different tables or columns, so that their order among each other does not matter.
+    Lanes write to different tables or columns, so that their relative order does not matter.
+
+    :param write: stores rows in the order of submission, in few statements.
     """
 
     def __init__(self, write: Callable[[sqlite3.Cursor, list[R]], None]) -> None:
@@ -43,10 +44,10 @@ class Lane(Generic[R]):
 
 @dataclass(slots=True, eq=False)
 class Submission:
-    """Work that is done in one transaction with others, but succeeds or fails as a whole.
+    """Work that shares a transaction with other submissions, but succeeds or fails as a whole.
 
-    ``deferred`` fires with ``result``, or with what ``change`` returned. A change sees
-    what was submitted before it in the lanes ``after`` (None: in all of them).
+    ``deferred`` fires with ``result``, or with what ``change`` returned. A change sees earlier submissions in
+    the lanes ``after`` (None: in all lanes).
     """
 
     deferred: Deferred[Any]
@@ -57,7 +58,7 @@ class Submission:
 
 
 Written = tuple[Submission, object]
-"""A submission and its result, or the exception that is to fail it."""
+"""a submission with its result, or with the exception that its Deferred fails with"""
 
 
 class Worker:
@@ -87,21 +88,21 @@ class Worker:
         self._queue: SimpleQueue[Submission | None] = SimpleQueue()
         self._refusing = False
         self._closed: Deferred[None] = Deferred()
-        # A daemon: what is not committed was promised to nobody, so it must not keep a process alive.
+        # A daemon thread, as uncommitted work was not acknowledged and must not keep the process alive.
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def submit(self, submission: Submission) -> None:
-        """Queue it. After :meth:`refuse` it fails at once with :class:`StorageError`."""
+        """Queue a submission; after :meth:`refuse` it fails at once with :class:`StorageError`."""
         if self._refusing:
             submission.deferred.errback(StorageError("the journal is closed"))
         else:
             self._queue.put(submission)
 
     def refuse(self) -> None:
-        """Take nothing more."""
+        """Refuse submissions from now on."""
         self._refusing = True
 
     def close(self) -> Deferred[None]:
@@ -124,7 +125,7 @@ class Worker:
         self._closed.callback(None)
 
     def _waiting(self) -> list[Submission | None]:
-        """Return everything that waits; at least one."""
+        """Wait for a submission; return it and all others that are queued."""
         submissions = [self._queue.get()]
         try:
             while True:
@@ -133,7 +134,7 @@ class Worker:
             return submissions
 
     def serve(self, submissions: list[Submission | None]) -> bool:
-        """Deal with what waited; False if the end (None, always the last) was among it."""
+        """Process submissions; return False if the last is None, which ends the thread."""
         raise NotImplementedError
 
 
@@ -156,11 +157,11 @@ class Reader(Worker):
 
 
 class Writer(Worker):
-    """Group commit: what is submitted while one commit runs goes into the next, and one fsync serves all.
+    """Group commit: submissions that arrive during one commit share the next one, and its fsync.
 
-    A change that fails on its own account takes nobody with it: its group is rolled back and run again,
-    each submission within a savepoint. When storage fails, so does the whole group,
-    with :class:`StorageError`, and the next group tries again.
+    If a change fails for a reason of its own, its group is rolled back and run again with a savepoint for
+    each submission, so that only this one fails. If storage fails, the whole group fails with
+    :class:`StorageError`, and the next group tries again.
     """
 
     def __init__(
@@ -176,20 +177,20 @@ class Writer(Worker):
         check: Callable[[], None],
         make_room: Callable[[sqlite3.Cursor], int],
     ) -> None:
-        """Start the writer on a connection, answering on a reactor's thread.
+        """Set up the writer; :meth:`start` starts its thread.
 
         :param committed: called in the reactor's thread after each group's Deferreds have fired.
-        :param ended: called in the writing thread after each transaction: whether it was committed.
-        :param check: called there before and after each commit; raises if what is committed is lost.
-        :param make_room: called there in a transaction of its own when there is no more room; how many
-            rows it has deleted.
+        :param ended: called in the writing thread after each transaction, with whether it was committed.
+        :param check: called in the writing thread before and after each commit; raises if commits are lost.
+        :param make_room: called in the writing thread, in a transaction of its own, when there is no more
+            room; deletes rows and returns their number.
         """
         self.used_pages = 0
-        """pages of the file in use, at the last look"""
+        """pages of the file in use, at the last measurement"""
         self._look_at = 0.0
         self.check = check
         self._lost: Exception | None = None
-        """why a commit was lost: what is in the file is not what others were told, until it is opened anew"""
+        """reason for which a commit was lost; the file is then not used any more until it is reopened"""
         self._make_room = make_room
         self.statistics = JournalStatistics()
         self._committed = committed
@@ -227,7 +228,7 @@ class Writer(Worker):
         self._committed()
 
     def _commit(self, group: list[Submission]) -> tuple[list[Written], int, bool]:
-        """Return the outcomes, how many rows were written, and whether the commit succeeded."""
+        """Commit a group; return the outcomes, the number of rows written, and whether it succeeded."""
         attempt, rooms = _together, MAX_ROOMS
         while True:
             try:
@@ -247,7 +248,7 @@ class Writer(Worker):
         return [(submission, _explained(error)) for submission in group], 0, False
 
     def _made_room(self) -> bool:
-        """Return whether entries that are needed no more could be deleted."""
+        """Delete rows that are not needed any more; return whether there were any."""
         try:
             with self._transaction() as cursor:
                 deleted = self._make_room(cursor)
@@ -273,7 +274,7 @@ class Writer(Worker):
             cursor.execute("COMMIT")
             self._check_commit()
         except BaseException:
-            # SQLite itself rolls back on some failures, and then there is nothing left to roll back.
+            # On some failures SQLite has rolled back by itself.
             try:
                 if self.connection.in_transaction:
                     self._before_turn()
@@ -284,13 +285,13 @@ class Writer(Worker):
         self._transaction_ended(True)
 
     def _look(self, cursor: sqlite3.Cursor) -> None:
-        """Look now and then, as it takes time, how full the file is."""
+        """Measure how full the file is; done only now and then, as it takes time."""
         pages, free = (cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _PAGES)
         self.used_pages = pages - free
         self._look_at = time.monotonic() + LOOK_INTERVAL
 
     def _check_commit(self) -> None:
-        """Look whether what was just committed is still there, before anybody hears of it."""
+        """Check that the commit is not lost, before it is acknowledged."""
         try:
             self.check()
         except Exception as error:
@@ -308,7 +309,7 @@ class Writer(Worker):
 
 
 def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Written], int]:
-    """Run a group in as few statements as may be."""
+    """Run a group in as few statements as possible."""
     waiting: dict[Lane[Any], list[Any]] = {}
     outcomes: list[Written] = []
     written = 0
@@ -327,7 +328,7 @@ def _together(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Wri
 
 
 def _one_by_one(cursor: sqlite3.Cursor, group: list[Submission]) -> tuple[list[Written], int]:
-    """Run a group so that whoever fails is alone."""
+    """Run a group with a savepoint for each submission, so that one that fails affects no other."""
     outcomes: list[Written] = []
     written = 0
     for submission in group:
